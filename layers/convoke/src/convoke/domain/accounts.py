@@ -1,0 +1,15 @@
+"""Accounts: whom everything belongs to."""
+
+from __future__ import annotations
+
+from convoke.domain.instants import Instant
+from convoke.domain.model import Model
+
+
+class Account(Model):
+    """An account with the defaults that its short paths act on (reference, a.7). Its Auth Token is kept apart."""
+
+    sid: str
+    date_created: Instant
+    default_chat_service_sid: str
+    default_messaging_service_sid: str | None = None

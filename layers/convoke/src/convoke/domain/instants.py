@@ -1,0 +1,37 @@
+"""Moments in UTC, and the two ways they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, PlainSerializer
+
+Clock = Callable[[], datetime]
+"""Answers the present moment, in UTC and whole milliseconds."""
+
+
+def now() -> datetime:
+    """The present moment of this machine."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def to_milliseconds(moment: datetime) -> str:
+    """`2026-01-02T03:04:05.678Z`: webhooks, streams and stored items. Sorts by time (reference, f.4)."""
+    return _utc(moment).isoformat(timespec="milliseconds")[:23] + "Z"
+
+
+def to_seconds(moment: datetime) -> str:
+    """`2026-01-02T03:04:05Z`: REST bodies. A fraction would make the Python SDK return a string (reference, a.0)."""
+    return _utc(moment).isoformat(timespec="seconds")[:19] + "Z"
+
+
+def _utc(moment: datetime) -> datetime:
+    """Nearly every moment is in UTC already, and a request writes dozens."""
+    return moment.astimezone(UTC) if moment.utcoffset() else moment
+
+
+Instant = Annotated[AwareDatetime, PlainSerializer(to_milliseconds, when_used="json")]
+"""A moment as the models of the domain hold it."""

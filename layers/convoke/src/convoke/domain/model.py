@@ -1,0 +1,14 @@
+"""What every resource of the domain is: a frozen pydantic model."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Model(BaseModel):
+    """Frozen; keys it does not know are ignored, in requests (reference, a.0) and in stored items alike.
+
+    Its validation errors do not show what was given: they are logged, and it may be personal data.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)

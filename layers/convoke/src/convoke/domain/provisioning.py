@@ -1,0 +1,67 @@
+"""The asynchronous half of ConversationWithParticipants (reference, b.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Self
+
+from convoke.domain.events import Subject
+from convoke.domain.instants import Instant
+from convoke.domain.model import Model
+from convoke.domain.participants import Participant
+
+
+class ProvisioningStatus(StrEnum):
+    PENDING = "pending"
+    ADDED = "added"
+    FAILED = "failed"
+
+
+class Cause(Model):
+    """Why one member, or where `participant_sid` is None all of them, could not be added."""
+
+    code: int
+    message: str
+    participant_sid: str | None = None
+
+
+class Provisioning(Model):
+    """The members still to add, stored with the conversation; afterwards the record of what became of them.
+
+    The SIDs of all that will come of it are made here, so that doing a step again writes the same items.
+    """
+
+    account_sid: str
+    chat_service_sid: str
+    conversation_sid: str
+    participants: tuple[Participant, ...]
+    number_group: frozenset[str] = frozenset()
+    status: ProvisioningStatus = ProvisioningStatus.PENDING
+    causes: tuple[Cause, ...] = ()
+    webhooks: bool = False
+    """Whether the request asked for webhooks (reference, d.2)."""
+    added_change_sid: str
+    state_change_sid: str
+    alert_sid: str
+    date_created: Instant
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.account_sid, self.chat_service_sid, self.conversation_sid)
+
+    def failed(self, causes: Sequence[Cause]) -> Self:
+        return self.model_copy(update={"status": ProvisioningStatus.FAILED, "causes": tuple(causes)})
+
+
+class Attempts(Model):
+    """How the sweeper finishes what was interrupted: when, and how often before it gives up (promises 4 and 5)."""
+
+    first_after: timedelta = timedelta(seconds=10)
+    longest_pause: timedelta = timedelta(minutes=10)
+    most: int = 8
+
+    def next_after(self, moment: datetime, attempts: int) -> datetime:
+        """When to try again after `attempts` attempts have been made: twice as long each time."""
+        return moment + min(self.first_after * (1 << attempts), self.longest_pause)

@@ -1,0 +1,132 @@
+"""The `attributes` of a resource (reference, f.1 and f.4)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convoke.domain.attributes import check_attributes
+from convoke.domain.errors import AttributesNotJsonError, AttributesTooLongError
+
+KILOBYTES_16 = 16 * 1024
+
+JSON_VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text()),
+    lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner)),
+)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        "{}",
+        "[]",
+        "null",
+        "true",
+        "0",
+        "-1.5e-10",
+        "1e999",
+        '""',
+        '"text"',
+        '{ "topic": "feedback" }',
+        '\n{"a"\t:\r1 , "b":[1,  2]}\n',
+        '{"a": 1, "a": 2}',
+        '"h\u00e9llo \U0001f600"',
+        '"\\ud83d\\ude00"',
+        '{"": ""}',
+    ],
+)
+def test_any_json_is_kept_to_the_letter(attributes: str) -> None:
+    assert check_attributes(attributes, KILOBYTES_16) == attributes
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        "",
+        " ",
+        "{",
+        "}",
+        "text",
+        "{a: 1}",
+        "{'a': 1}",
+        '{"a": 1,}',
+        "[1,]",
+        "{} {}",
+        "// {}",
+        "True",
+        "None",
+        "undefined",
+        "01",
+        "+1",
+        ".5",
+        "0x10",
+        '"\n"',
+        '"\\x41"',
+        "\ufeff{}",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        '{"a": NaN}',
+        "[1, [-Infinity]]",
+    ],
+)
+def test_what_is_no_json_is_refused(attributes: str) -> None:
+    with pytest.raises(AttributesNotJsonError):
+        check_attributes(attributes, KILOBYTES_16)
+
+
+@pytest.mark.parametrize(
+    ("character", "size"), [("a", 1), ("\u00e9", 2), ("\u20ac", 3), ("\U0001f600", 4)], ids=lambda value: str(value)
+)
+@pytest.mark.parametrize("longest", [4 * 1024, KILOBYTES_16])
+def test_the_limit_counts_bytes_of_utf_8(character: str, size: int, longest: int) -> None:
+    filled = f'"{character * ((longest - 2) // size)}"'
+    at_limit = filled + " " * (longest - len(filled.encode()))
+    assert len(at_limit.encode()) == longest
+    assert check_attributes(at_limit, longest) == at_limit
+    with pytest.raises(AttributesTooLongError) as caught:
+        check_attributes(at_limit + " ", longest)
+    assert caught.value.details == {"longest": longest}
+    assert str(longest) in caught.value.message
+
+
+def test_the_length_is_looked_at_first() -> None:
+    with pytest.raises(AttributesTooLongError):
+        check_attributes("x" * 17, 16)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_deep_nesting_is_kept_or_refused_but_never_a_crash(opening: str, closing: str) -> None:
+    """How deep is too deep is for the interpreter to say."""
+    for depth in [100, *range(900, 1100), (KILOBYTES_16 - 1) // (len(opening) + len(closing))]:
+        attributes = opening * depth + "1" + closing * depth
+        try:
+            assert check_attributes(attributes, KILOBYTES_16) == attributes
+        except AttributesNotJsonError:
+            assert depth > 100
+
+
+def test_a_number_of_any_length_is_json() -> None:
+    assert check_attributes("1" * KILOBYTES_16, KILOBYTES_16)
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_any_text_is_kept_or_refused(text: str) -> None:
+    try:
+        kept = check_attributes(text, KILOBYTES_16)
+    except (AttributesNotJsonError, AttributesTooLongError):
+        return
+    assert kept == text
+    json.loads(text)
+
+
+@settings(deadline=None)
+@given(JSON_VALUES, st.booleans())
+def test_every_json_value_can_be_kept(value: object, ascii_only: bool) -> None:
+    text = json.dumps(value, ensure_ascii=ascii_only)
+    assert check_attributes(text, 1_000_000) == text

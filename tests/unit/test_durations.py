@@ -1,0 +1,85 @@
+"""Durations, as timers use them (reference, e.3)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from convoke.domain.durations import LONGEST_DURATION, parse_duration
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("PT0S", timedelta(0)),
+        ("PT1M", timedelta(minutes=1)),
+        ("PT10M", timedelta(minutes=10)),
+        ("P1D", timedelta(days=1)),
+        ("PT1H30M", timedelta(minutes=90)),
+        ("P1DT2H3M4S", timedelta(days=1, hours=2, minutes=3, seconds=4)),
+        ("P2W", timedelta(weeks=2)),
+        ("PT90S", timedelta(seconds=90)),
+        ("PT36H", timedelta(hours=36)),
+        ("PT1.5M", timedelta(seconds=90)),
+        ("PT1,5M", timedelta(seconds=90)),
+        ("PT0.25H", timedelta(minutes=15)),
+        ("P0.5D", timedelta(hours=12)),
+        ("PT60.5S", timedelta(seconds=60, milliseconds=500)),
+        ("PT000060S", timedelta(minutes=1)),
+        ("P36500D", LONGEST_DURATION),
+        ("PT876000H", LONGEST_DURATION),
+    ],
+)
+def test_a_duration_is_a_length_of_weeks_days_hours_minutes_and_seconds(text: str, expected: timedelta) -> None:
+    assert parse_duration(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("P1Y", "P1M", "P1Y2M", "P1M1D", "P0.5Y", "P0.5M", "P1YT1M", "P0Y", "P0M"),
+        *("-PT1M", "P-1D", "PT-1M", "-P1D"),
+        *("P36500DT1S", "P36501D", "PT876001H", "P99999999999D", "P" + "9" * 400 + "D", "PT" + "9" * 5000 + "S"),
+        *("", " ", "P", "1", "60", "1M", "T1M", "PT1", "P1", "P1H", "PT1D", "PT1S1M", "PTM", "P1DT1D", "PPT1M"),
+        *(" PT1M", "PT1M ", "PT 1M", "pt1m", "PT1M;", "PT1MPT1M", "PT1..5M", "PT1e3S", "PTNaNS", "PTInfS", "PT0x10S"),
+        *("one minute", "null", "00:01:00", "2020-01-01T00:00:00Z", "P2020-01-01T00:00:00"),
+        *("PT\u0661M", "PT\uff11M", "PT1\u041c"),
+    ],
+)
+def test_anything_else_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        parse_duration(text)
+
+
+@pytest.mark.parametrize("text", ["PT", "P1DT", "PT1M\n", "PT0S\n"])
+def test_a_duration_has_a_number_behind_its_t_and_nothing_behind_its_end(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011
+        parse_duration(text)
+
+
+DURATION_LIKE = st.lists(st.sampled_from(["P", "T", "Y", "M", "W", "D", "H", "S", "-", "+", ".", ",", ":", "0", "19"]))
+
+
+@settings(deadline=None)
+@given(st.one_of(st.text(), DURATION_LIKE.map("".join), DURATION_LIKE.map(lambda parts: "P" + "".join(parts))))
+@example("\ud800")
+@example("P" + "1" * 10_000 + "D")
+@example("PT" + "0" * 10_000 + "S")
+@example("P0." + "9" * 10_000 + "D")
+@example("P0000-00-00T00:10:00")
+@example("P0001-01-01T00:00:00")
+def test_any_text_is_a_length_of_0_to_a_century_or_a_value_error(text: str) -> None:
+    try:
+        length = parse_duration(text)
+    except ValueError:
+        return
+    assert timedelta(0) <= length <= timedelta(days=36_500)
+
+
+@settings(deadline=None)
+@given(st.timedeltas(timedelta(0), LONGEST_DURATION))
+def test_every_length_can_be_written_as_days_and_seconds(length: timedelta) -> None:
+    assert parse_duration(f"P{length.days}DT{length.seconds}.{length.microseconds:06}S") == length

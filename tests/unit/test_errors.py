@@ -1,0 +1,222 @@
+"""The error catalogue against the codes, literals and statuses that clients know (reference, section c)."""
+
+from __future__ import annotations
+
+from string import Formatter
+from typing import Annotated
+
+import pytest
+from pydantic import AfterValidator, TypeAdapter, ValidationError
+
+from convoke.domain.errors import (
+    CATALOGUE,
+    LOG_ENTRIES,
+    BindingTakenError,
+    ConversationsError,
+    GroupExistsError,
+    InternalError,
+    LogEntry,
+    NotFoundError,
+    UniqueNameTakenError,
+)
+
+SID = "CH" + "0" * 32
+
+CODES = {
+    *(20001, 20002, 20003, 20004, 20005, 20006, 20007, 20008, 20404, 20409, 20410, 20422, 20423, 20426, 20429),
+    *(20500, 20503),
+    *(50000, 50002, 50003, 50004, 50006, 50054, 50055, 50056, 50058, 50059, 50063, 50065, 50074),
+    *(50101, 50102, 50103, 50104, 50105, 50106, 50107, 50109),
+    *(50201, 50202, 50203, 50204, 50206, 50207, 50209, 50210, 50211, 50213, 50214),
+    *(50303, 50304, 50308, 50309, 50310, 50334, 50340, 50341, 50342, 50353),
+    *(50361, 50362, 50363, 50364, 50365, 50366, 50367, 50368, 50369, 50370, 50371, 50372),
+    *(50373, 50374, 50375, 50376, 50377, 50378, 50379, 50380, 50384, 50385, 50386, 50390, 50391, 50392, 50396),
+    *(50407, 50408, 50409, 50411, 50412, 50413, 50414, 50415, 50416, 50417, 50418, 50419, 50420, 50421),
+    *(50424, 50425, 50426, 50431, 50433, 50434, 50435, 50436, 50437, 50438, 50439, 50440, 50441, 50442, 50443, 50444),
+    *(50451, 50452, 50453),
+    *(50501, 50503, 50504, 50506, 50507, 50508, 50509, 50510, 50511, 50512, 50513, 50514, 50516),
+    *(50526, 50527, 50528, 50529, 50530, 50531, 50532, 50533, 50534, 50540, 50541, 50542),
+}
+
+STATUSES = {
+    20003: 401,
+    20004: 405,
+    20005: 403,
+    20006: 403,
+    20008: 403,
+    20404: 404,
+    20409: 409,
+    20410: 410,
+    20426: 426,
+    20429: 429,
+    20500: 500,
+    20503: 503,
+    50002: 409,
+    50063: 429,
+    50074: 429,
+    50107: 403,
+    50201: 409,
+    50213: 409,
+    50334: 409,
+    50353: 409,
+    50386: 409,
+    50391: 409,
+    50416: 409,
+    50419: 409,
+    50425: 409,
+    50433: 409,
+    50437: 409,
+    50438: 409,
+    50514: 409,
+    50531: 403,
+}
+"""Every status but 400."""
+
+LITERALS = {
+    20003: "Authenticate",
+    20004: "Method not allowed",
+    20404: "The requested resource {path} was not found",
+    20409: "Conflict",
+    20422: "Invalid Parameter",
+    20429: "Too Many Requests",
+    50201: "User already exists",
+    50204: "Identity not provided",
+    50211: "Identity parameter not acceptable for this Participant",
+    50304: "Attributes not valid JSON",
+    50353: "Conversation with provided unique name already exists",
+    50373: "No Messaging Service assigned to Conversation",
+    50377: "Can't update conversation as it's in final closed state",
+    50407: "Invalid messaging binding address",
+    50416: "A binding for this participant and proxy address already exists"
+    " in Conversation {conflicting_conversation_sid}",
+    50433: "Participant already exists",
+    50438: "Group MMS with given participant list already exists as Conversation {conflicting_conversation_sid}",
+}
+
+PLACEHOLDERS = {
+    20404: {"path"},
+    50303: {"longest"},
+    50416: {"conflicting_conversation_sid"},
+    50425: {"where"},
+    50438: {"conflicting_conversation_sid"},
+}
+
+EVERY_ERROR = pytest.mark.parametrize("error", CATALOGUE.values(), ids=lambda error: f"{error.code}-{error.__name__}")
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+def example(error: type[ConversationsError]) -> ConversationsError:
+    return error(**dict.fromkeys(placeholders(error.text), "example"))
+
+
+def test_the_catalogue_holds_every_code_that_can_be_answered() -> None:
+    assert set(CATALOGUE) == CODES
+
+
+def test_every_class_has_a_code_of_its_own() -> None:
+    codes = [error.code for error in CATALOGUE.values()] + [entry.code for entry in LOG_ENTRIES.values()]
+    assert len(set(codes)) == len(codes)
+    assert codes == [*CATALOGUE, *LOG_ENTRIES]
+
+
+@pytest.mark.parametrize("code", [20003, 50427])
+def test_a_code_cannot_be_given_twice(code: int) -> None:
+    with pytest.raises(TypeError, match=f"AgainError and .+ the same code {code}"):
+        type("AgainError", (ConversationsError,), {}, code=code, text="Again")
+    with pytest.raises(TypeError, match=f"AgainError and .+ the same code {code}"):
+        type("AgainError", (LogEntry,), {}, code=code, text="Again")
+
+
+@EVERY_ERROR
+def test_the_status_is_the_one_that_clients_know(error: type[ConversationsError]) -> None:
+    assert error.status == STATUSES.get(error.code, 400)
+
+
+@pytest.mark.parametrize(("code", "text"), LITERALS.items())
+def test_texts_that_clients_match_on_are_literal(code: int, text: str) -> None:
+    assert CATALOGUE[code].text == text
+
+
+@EVERY_ERROR
+def test_the_placeholders_are_the_ones_that_callers_fill(error: type[ConversationsError]) -> None:
+    assert placeholders(error.text) == PLACEHOLDERS.get(error.code, set())
+
+
+@pytest.mark.parametrize("code", PLACEHOLDERS)
+def test_an_error_whose_placeholder_is_not_given_cannot_be_made(code: int) -> None:
+    with pytest.raises(KeyError):
+        CATALOGUE[code](something_else="example")
+
+
+@EVERY_ERROR
+def test_every_error_is_named_documented_and_rendered(error: type[ConversationsError]) -> None:
+    made = example(error)
+    assert error.__name__.endswith("Error")
+    assert error.__doc__
+    assert "\n" not in error.__doc__
+    assert made.message == str(made) == error.text.format_map(made.details)
+
+
+@EVERY_ERROR
+def test_the_messages_are_our_own_but_for_the_address_of_more_information(error: type[ConversationsError]) -> None:
+    made = example(error)
+    assert "twilio" not in made.message.lower()
+    assert made.more_info == f"https://www.twilio.com/docs/errors/{error.code}"
+
+
+@pytest.mark.parametrize("error", [GroupExistsError, BindingTakenError])
+def test_the_message_ends_in_the_sid_of_the_other_conversation(error: type[ConversationsError]) -> None:
+    made = error(conflicting_conversation_sid=SID)
+    assert made.message[-34:] == SID
+    assert made.details == {"conflicting_conversation_sid": SID}
+
+
+def test_details_that_the_text_does_not_need_are_kept() -> None:
+    error = UniqueNameTakenError(parameter="UniqueName", conflicting_conversation_sid=SID)
+    assert error.parameter == "UniqueName"
+    assert error.details == {"conflicting_conversation_sid": SID}
+    assert SID not in error.message
+
+
+def test_what_is_given_is_not_taken_for_a_template() -> None:
+    assert NotFoundError(path="/Conversations/{path}{0}").message.endswith("/Conversations/{path}{0} was not found")
+
+
+def test_an_error_can_be_given_the_place_where_it_was_found() -> None:
+    error = GroupExistsError(conflicting_conversation_sid=SID)
+    found = error.at("Participant[1]")
+    assert type(found) is GroupExistsError
+    assert (found.parameter, found.details, found.message) == ("Participant[1]", error.details, error.message)
+    assert error.parameter is None
+
+
+def test_an_error_without_parameter_and_details_has_none() -> None:
+    error = InternalError()
+    assert error.parameter is None
+    assert error.details == {}
+
+
+def test_codes_that_are_only_logged_are_no_answers() -> None:
+    assert set(LOG_ENTRIES) == {50057, 50076, 50427}
+    assert not set(LOG_ENTRIES) & set(CATALOGUE)
+    for entry in LOG_ENTRIES.values():
+        assert not issubclass(entry, BaseException)
+        assert not hasattr(entry, "status")
+        assert not placeholders(entry.text)
+        assert "twilio" not in entry.text.lower()
+        assert entry.more_info == f"https://www.twilio.com/docs/errors/{entry.code}"
+
+
+def test_pydantic_collects_the_error_that_a_validator_raises() -> None:
+    error = UniqueNameTakenError(parameter="UniqueName")
+
+    def refuse(value: str) -> str:
+        raise error
+
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(list[Annotated[str, AfterValidator(refuse)]]).validate_python(["one", "two"])
+    assert [found["ctx"]["error"] for found in caught.value.errors()] == [error, error]
+    assert caught.value.errors()[0]["ctx"]["error"] is error
