@@ -1,0 +1,37 @@
+"""What every request asks for and hardly ever changes, kept for some seconds (promise 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Generic, TypeVar
+
+from cachetools import TTLCache
+
+Found = TypeVar("Found")
+
+LIFETIME = 5.0
+"""Seconds that another process's change, such as a rotated token, may go unnoticed."""
+
+MOST = 10_000
+
+
+class Cached(Generic[Found]):
+    """Remembers what `fetch` found under each key for `LIFETIME`. That nothing was found is not remembered."""
+
+    def __init__(self, fetch: Callable[..., Found | None]) -> None:
+        self._fetch = fetch
+        self._found: TTLCache[tuple[str, ...], Found] = TTLCache(maxsize=MOST, ttl=LIFETIME)
+        self._lock = Lock()
+
+    def __call__(self, *key: str) -> Found | None:
+        with self._lock:
+            found = self._found.get(key)
+        if found is None and (found := self._fetch(*key)) is not None:
+            with self._lock:
+                self._found[key] = found
+        return found
+
+    def forget(self, *key: str) -> None:
+        with self._lock:
+            self._found.pop(key, None)

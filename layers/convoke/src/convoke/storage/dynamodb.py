@@ -1,0 +1,332 @@
+"""The Table port on DynamoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from convoke.storage.table import (
+    Action,
+    Add,
+    And,
+    Condition,
+    ConditionFailedError,
+    Contains,
+    Delete,
+    DeleteFromSet,
+    Equals,
+    Exists,
+    Index,
+    Item,
+    Key,
+    LessThan,
+    NotExists,
+    Or,
+    Put,
+    Remove,
+    Set,
+    TransactionCanceledError,
+    Update,
+    Value,
+    Write,
+    checked_writes,
+    key_of,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from tenacity.wait import wait_base
+
+BACK_OFF = wait_random_exponential(multiplier=0.025, max=1)
+ATTEMPTS = 10
+"""With BACK_OFF some 2.5 s on average, on top of the client's own retries of throttled calls."""
+
+MOST_KEYS = 100
+"""Keys in one BatchGetItem."""
+
+_TRANSIENT_ERRORS = {
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ThrottlingException",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+}
+_TRANSIENT_REASONS = {"None", "ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
+
+
+class UnprocessedKeysError(Exception):
+    """DynamoDB left keys of a batch unread, as it does when it is throttling, at every attempt."""
+
+
+class DynamoDbTable:
+    """Implements `Table`. What is still in conflict or throttled after `attempts` raises as botocore's ClientError."""
+
+    def __init__(
+        self, client: DynamoDBClient, table_name: str, *, wait: wait_base = BACK_OFF, attempts: int = ATTEMPTS
+    ) -> None:
+        self._client = client
+        self._table_name = table_name
+        self._retrying = Retrying(
+            retry=retry_if_exception(_is_transient), wait=wait, stop=stop_after_attempt(attempts), reraise=True
+        )
+
+    def get(self, key: Key) -> Item | None:
+        answer = self._retrying(
+            self._client.get_item, TableName=self._table_name, Key=_to_attributes(key._asdict()), ConsistentRead=True
+        )
+        return _to_item(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+        if len(keys) > MOST_KEYS:
+            raise ValueError(f"at most {MOST_KEYS} items can be read at once, not {len(keys)}")
+        unread: Sequence[Any] = [_to_attributes(key._asdict()) for key in dict.fromkeys(keys)]
+        found: dict[Key, Item] = {}
+
+        def ask() -> None:
+            nonlocal unread
+            answer = self._client.batch_get_item(
+                RequestItems={self._table_name: {"Keys": unread, "ConsistentRead": True}}
+            )
+            for item in map(_to_item, answer["Responses"].get(self._table_name, [])):
+                found[key_of(item)] = item
+            unread = answer["UnprocessedKeys"].get(self._table_name, {"Keys": []})["Keys"]
+            if unread:
+                raise UnprocessedKeysError(f"{len(unread)} keys were left unread")
+
+        if unread:
+            self._retrying(ask)
+        return found
+
+    def query(
+        self,
+        partition: str,
+        *,
+        limit: int,
+        index: Index | None = None,
+        between: tuple[str, str] | None = None,
+        after: Item | None = None,
+        forward: bool = True,
+        consistent: bool = False,
+    ) -> list[Item]:
+        if limit < 1:
+            raise ValueError(f"a page holds at least one item, not {limit}")
+        partition_name, sort_name = (index.partition, index.sort) if index else ("pk", "sk")
+        if after and between:
+            position = str(after[sort_name])
+            near, far = between if forward else between[::-1]
+            # DynamoDB refuses to start outside of the range.
+            if (position > far) if forward else (position < far):
+                return []
+            if (position < near) if forward else (position > near):
+                after = None
+        request = self._query_request(partition, partition_name, sort_name, between)
+        request |= {"ScanIndexForward": forward, "ConsistentRead": consistent and index is None}
+        if index:
+            request["IndexName"] = index.name
+        if after:
+            start = {name: after[name] for name in ("pk", "sk", sort_name)} | {partition_name: partition}
+            request["ExclusiveStartKey"] = _to_attributes(start)
+        return self._pages(request, limit)
+
+    def update(self, update: Update) -> Item:
+        request = self._update_request(update) | {"ReturnValues": "ALL_NEW"}
+        try:
+            answer = self._retrying(self._client.update_item, **request)
+        except ClientError as error:
+            if _code(error) != "ConditionalCheckFailedException":
+                raise
+            raise ConditionFailedError(_standing(error.response)) from error
+        return _to_item(answer["Attributes"])
+
+    def transact(self, writes: Sequence[Write]) -> None:
+        requests: list[Any] = [self._write_request(write) for write in checked_writes(writes)]
+        token = str(uuid4())
+
+        def write_all() -> None:
+            nonlocal token
+            try:
+                self._client.transact_write_items(TransactItems=requests, ClientRequestToken=token)
+            except self._client.exceptions.TransactionCanceledException:
+                # This one did certainly not happen. Any other failure leaves that open, and the same token makes
+                # sure that the next attempt answers for the first instead of failing on what that has written.
+                token = str(uuid4())
+                raise
+
+        try:
+            self._retrying(write_all)
+        except ClientError as error:
+            failed = {
+                position: _standing(reason)
+                for position, reason in enumerate(_cancellation_reasons(error))
+                if reason["Code"] == "ConditionalCheckFailed"
+            }
+            if not failed:
+                raise
+            raise TransactionCanceledError(failed) from error
+
+    def _query_request(
+        self, partition: str, partition_name: str, sort_name: str, between: tuple[str, str] | None
+    ) -> dict[str, Any]:
+        expression = _Expression()
+        text = f"{expression.name(partition_name)} = {expression.value(partition)}"
+        if between:
+            low, high = map(expression.value, between)
+            text += f" AND {expression.name(sort_name)} BETWEEN {low} AND {high}"
+        return {"TableName": self._table_name, "KeyConditionExpression": text, **expression.placeholders()}
+
+    def _pages(self, request: dict[str, Any], limit: int) -> list[Item]:
+        """A page ends at `limit` items or at 1 MB, whichever comes first."""
+        items: list[Item] = []
+        while len(items) < limit:
+            answer = self._retrying(self._client.query, **request, Limit=limit - len(items))
+            items += map(_to_item, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                break
+            request = {**request, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        return items
+
+    def _write_request(self, write: Write) -> dict[str, Any]:
+        match write:
+            case Put(item, condition):
+                return {"Put": {**self._request(_Expression(), condition), "Item": _to_attributes(item)}}
+            case Update():
+                return {"Update": self._update_request(write)}
+            case Delete(key, condition):
+                return {"Delete": {**self._request(_Expression(), condition), "Key": _to_attributes(key._asdict())}}
+
+    def _update_request(self, update: Update) -> dict[str, Any]:
+        expression = _Expression()
+        text = _render_actions(update.actions, expression)
+        request = self._request(expression, update.condition)
+        return {**request, "Key": _to_attributes(update.key._asdict()), "UpdateExpression": text}
+
+    def _request(self, expression: _Expression, condition: Condition | None) -> dict[str, Any]:
+        """What every write has in common. Comes last, as it ends the collection of placeholders."""
+        request: dict[str, Any] = {"TableName": self._table_name}
+        if condition is not None:
+            request["ConditionExpression"] = _render_condition(condition, expression)
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        return {**request, **expression.placeholders()}
+
+
+# Errors.
+
+
+def _is_transient(error: BaseException) -> bool:
+    if not isinstance(error, ClientError):
+        return isinstance(error, UnprocessedKeysError)
+    if reasons := {reason["Code"] for reason in _cancellation_reasons(error)}:
+        return reasons <= _TRANSIENT_REASONS
+    return _code(error) in _TRANSIENT_ERRORS
+
+
+def _code(error: ClientError) -> str:
+    return error.response["Error"]["Code"]
+
+
+def _cancellation_reasons(error: ClientError) -> Sequence[Any]:
+    """One a write, in their order, where a transaction was cancelled."""
+    reasons: Sequence[Any] = error.response.get("CancellationReasons", ())
+    return reasons
+
+
+def _standing(answer: Mapping[str, Any]) -> Item | None:
+    """The item that stands where a condition failed. Both kinds of failure name it `Item`."""
+    return _to_item(answer["Item"]) if answer.get("Item") else None
+
+
+# Expressions.
+
+
+class _Expression:
+    """Collects the names and values of a request's expressions under placeholders: any name may be a reserved word."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._values: dict[str, Any] = {}
+
+    def name(self, name: str) -> str:
+        return self._names.setdefault(name, f"#{len(self._names)}")
+
+    def value(self, value: Value | frozenset[str]) -> str:
+        placeholder = f":{len(self._values)}"
+        self._values[placeholder] = _serialize(value)
+        return placeholder
+
+    def placeholders(self) -> dict[str, Any]:
+        """The parameters of the request; DynamoDB refuses empty ones."""
+        parameters: dict[str, Any] = {}
+        if self._names:
+            parameters["ExpressionAttributeNames"] = {placeholder: name for name, placeholder in self._names.items()}
+        if self._values:
+            parameters["ExpressionAttributeValues"] = self._values
+        return parameters
+
+
+def _render_condition(condition: Condition, expression: _Expression) -> str:
+    match condition:
+        case Exists(name):
+            return f"attribute_exists({expression.name(name)})"
+        case NotExists(name):
+            return f"attribute_not_exists({expression.name(name)})"
+        case Equals(name, value):
+            return f"{expression.name(name)} = {expression.value(value)}"
+        case LessThan(name, value):
+            return f"{expression.name(name)} < {expression.value(value)}"
+        case Contains(name, value):
+            # Without the type, contains() would look for a part of a string or for an element of a list as well.
+            is_set = f"attribute_type({expression.name(name)}, {expression.value('SS')})"
+            return f"({is_set} AND contains({expression.name(name)}, {expression.value(value)}))"
+        case And(conditions):
+            return _join(" AND ", [_render_condition(part, expression) for part in conditions])
+        case Or(conditions):
+            return _join(" OR ", [_render_condition(part, expression) for part in conditions])
+
+
+def _join(operator: str, parts: Sequence[str]) -> str:
+    # One part alone gets no parentheses: DynamoDB refuses redundant ones.
+    return f"({operator.join(parts)})" if len(parts) > 1 else parts[0]
+
+
+def _render_actions(actions: Iterable[Action], expression: _Expression) -> str:
+    clauses: dict[str, list[str]] = {}
+    for action in actions:
+        name = expression.name(action.name)
+        match action:
+            case Set(_, value):
+                clauses.setdefault("SET", []).append(f"{name} = {expression.value(value)}")
+            case Remove():
+                clauses.setdefault("REMOVE", []).append(name)
+            case Add(_, value):
+                clauses.setdefault("ADD", []).append(f"{name} {expression.value(value)}")
+            case DeleteFromSet(_, values):
+                clauses.setdefault("DELETE", []).append(f"{name} {expression.value(values)}")
+    return " ".join(f"{keyword} {', '.join(parts)}" for keyword, parts in clauses.items())
+
+
+# Attribute values.
+
+
+class _Deserializer(TypeDeserializer):
+    """Numbers are whole numbers in Convoke; boto3 answers decimals."""
+
+    def _deserialize_n(self, value: str) -> int:
+        return int(Decimal(value))
+
+
+_serialize = TypeSerializer().serialize
+_deserialize = _Deserializer().deserialize
+
+
+def _to_attributes(item: Mapping[str, Value]) -> dict[str, Any]:
+    return {name: _serialize(value) for name, value in item.items()}
+
+
+def _to_item(attributes: Mapping[str, Any]) -> Item:
+    return {name: _deserialize(value) for name, value in attributes.items()}

@@ -1,0 +1,26 @@
+"""Resources as items and back. What is None is left out."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from convoke.domain.conversations import Conversation
+from convoke.domain.model import Model
+from convoke.storage import keys
+from convoke.storage.table import Item, Key
+
+AnyModel = TypeVar("AnyModel", bound=Model)
+
+
+def item(key: Key, resource: Model) -> Item:
+    return {"pk": key.pk, "sk": key.sk, **resource.model_dump(mode="json", exclude_none=True)}
+
+
+def conversation_item(conversation: Conversation) -> Item:
+    """With the attributes that put it into the index of what is due, where it is due at all."""
+    made = item(keys.conversation(conversation.account_sid, conversation.sid), conversation)
+    return made | keys.due(conversation.sid, conversation.due_at) if conversation.due_at else made
+
+
+def resource(model: type[AnyModel], stored: Item) -> AnyModel:
+    return model.model_validate(stored)

@@ -1,0 +1,132 @@
+"""Every key of the table and its indexes. Nothing else in Convoke spells one.
+
+Each key starts from the account it belongs to, so no request can reach another account's items (promise 8); the two
+exceptions, the directory of accounts and the index of what is due, are never reached by a request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable
+from datetime import datetime
+
+from convoke.domain.instants import to_milliseconds
+from convoke.storage.table import Index, Item, Key
+
+DUE = Index(name="due", partition="due_shard", sort="due_at")
+"""What needs attention, and when: projects keys only. One item a conversation at the most."""
+
+INDEXES = (DUE,)
+
+DUE_SHARDS = 8
+"""Partitions of the index `due`. Every conversation writes to it twice, so one partition would bound them all."""
+
+LAST = "\U0010ffff"
+"""Sorts behind every other character, by UTF-8 bytes."""
+
+
+def accounts() -> str:
+    """The partition that lists every account of the deployment, for its operator."""
+    return "accounts"
+
+
+def account_entry(account_sid: str) -> Key:
+    return Key(accounts(), account_sid)
+
+
+def account(account_sid: str) -> Key:
+    return Key(account_sid, "account")
+
+
+def auth_token(account_sid: str) -> Key:
+    return Key(account_sid, "auth-token")
+
+
+def webhook_configuration(account_sid: str) -> Key:
+    return Key(account_sid, "configuration#webhooks")
+
+
+def service(account_sid: str, chat_service_sid: str) -> Key:
+    return Key(account_sid, f"service#{chat_service_sid}")
+
+
+def services() -> tuple[str, str]:
+    """The sort keys of an account's services."""
+    return _prefixed("service#")
+
+
+def conversation(account_sid: str, conversation_sid: str) -> Key:
+    return Key(f"{account_sid}#{conversation_sid}", "conversation")
+
+
+def provisioning(account_sid: str, conversation_sid: str) -> Key:
+    return Key(f"{account_sid}#{conversation_sid}", "provisioning")
+
+
+def participant(account_sid: str, conversation_sid: str, participant_sid: str) -> Key:
+    return Key(f"{account_sid}#{conversation_sid}", f"participant#{participant_sid}")
+
+
+def participants() -> tuple[str, str]:
+    """The sort keys of a conversation's participants; SIDs sort by the moment of their making."""
+    return _prefixed("participant#")
+
+
+def unique_name_lock(account_sid: str, chat_service_sid: str, unique_name: str) -> Key:
+    return Key(f"{account_sid}#{chat_service_sid}#unique-name#{unique_name}", "lock")
+
+
+def pair_lock(account_sid: str, address: str, proxy_address: str) -> Key:
+    return Key(f"{account_sid}#pair#{address}", proxy_address)
+
+
+def number_group_lock(account_sid: str, numbers: Iterable[str]) -> Key:
+    """The lock of a set of numbers, whatever their order. Hashed: ten addresses would not fit in readable form."""
+    digest = hashlib.sha256("\n".join(sorted(set(numbers))).encode()).hexdigest()
+    return Key(f"{account_sid}#number-group#{digest}", "lock")
+
+
+def change(account_sid: str, change_sid: str) -> Key:
+    """The events of one change, as one item."""
+    return Key(f"{account_sid}#{change_sid}", "change")
+
+
+def attempt(account_sid: str, event_id: str, target: str, number: int) -> Key:
+    """One attempt to deliver an event to one target; `number` counts from 1."""
+    change_sid, _, position = event_id.partition("-")
+    return Key(f"{account_sid}#{change_sid}", f"attempt#{position}#{target}#{number:02}")
+
+
+def alert(account_sid: str, alert_sid: str) -> Key:
+    return Key(f"{account_sid}#{alert_sid}", "alert")
+
+
+def due(conversation_sid: str, at: datetime) -> Item:
+    """The attributes that put a conversation into the index `due`."""
+    shard = zlib.crc32(conversation_sid.encode()) % DUE_SHARDS
+    return {DUE.partition: f"due#{shard}", DUE.sort: to_milliseconds(at)}
+
+
+def due_shards() -> list[str]:
+    return [f"due#{shard}" for shard in range(DUE_SHARDS)]
+
+
+def sids_of_conversation(key: Key) -> tuple[str, str]:
+    """The account and conversation SIDs of a conversation's key."""
+    account_sid, _, conversation_sid = key.pk.partition("#")
+    return account_sid, conversation_sid
+
+
+def is_streamed(item: Item) -> bool:
+    """Whether the stream carries a new item to the event publisher: changes that are not published by their maker."""
+    return item["sk"] == "change" and not item.get("published_by_maker", False)
+
+
+def is_streamed_to_webhooks(item: Item) -> bool:
+    """The same where the bus has webhooks behind it and nobody else: what they are not told of needs no publishing."""
+    return is_streamed(item) and bool(item["webhooks"])
+
+
+def _prefixed(prefix: str) -> tuple[str, str]:
+    return prefix, prefix + LAST

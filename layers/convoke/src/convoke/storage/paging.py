@@ -1,0 +1,37 @@
+"""One page of the resources whose keys lie in a range of one partition: one query."""
+
+from __future__ import annotations
+
+from convoke.domain.pages import Page, PageRequest
+from convoke.storage import items
+from convoke.storage.items import AnyModel
+from convoke.storage.table import Key, Table
+
+
+def page_of(
+    model: type[AnyModel],
+    table: Table,
+    partition: str,
+    between: tuple[str, str],
+    page: PageRequest,
+    position: Key | None,
+) -> Page[AnyModel]:
+    """`position` is the key of the resource that the page lies behind or, going backwards, before.
+
+    One more than the page holds is read, to know whether the list goes on. That it goes on on the side it came from
+    is taken from there being a position at all.
+    """
+    found = table.query(
+        partition,
+        limit=page.size + 1,
+        between=between,
+        after={"pk": position.pk, "sk": position.sk} if position else None,
+        forward=page.forward,
+        consistent=True,
+    )
+    more, shown = len(found) > page.size, found[: page.size]
+    resources = [items.resource(model, stored) for stored in (shown if page.forward else reversed(shown))]
+    came_from = position is not None
+    if page.forward:
+        return Page(resources, has_previous=came_from, has_next=more)
+    return Page(resources, has_previous=more, has_next=came_from)

@@ -1,0 +1,367 @@
+"""What the embedded engine promises beyond the Table port: its stream, its file, and many users of both."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from convoke.storage import keys
+from convoke.storage.keys import DUE, is_streamed
+from convoke.storage.sqlite import APPLICATION_ID, SCHEMA_VERSION, DataFileError, SqliteTable
+from convoke.storage.table import (
+    Add,
+    ConditionFailedError,
+    Delete,
+    Equals,
+    Exists,
+    Item,
+    Key,
+    LessThan,
+    NotExists,
+    Put,
+    Set,
+    TransactionCanceledError,
+    Update,
+)
+
+KEY = Key("AC1#CH1", "conversation")
+CHANGE = Key("AC1#IM1", "change")
+COUNTER: Item = {**KEY._asdict(), "count": 0}
+
+
+def change(number: int, **attributes: bool) -> Item:
+    return {"pk": f"AC1#IM{number}", "sk": "change", "tags": {"a", "b"}, **attributes}
+
+
+class Bell:
+    """Counts how often it was rung."""
+
+    def __init__(self) -> None:
+        self.rung = 0
+
+    def __call__(self) -> None:
+        self.rung += 1
+
+
+# The stream
+
+
+def test_the_stream_carries_each_new_item_that_matches() -> None:
+    bell = Bell()
+    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=bell)) as table:
+        table.transact([Put(COUNTER), Put(change(1)), Put(change(2), NotExists("pk"))])
+        assert bell.rung == 1
+        table.transact([Put(change(3)), Put(change(4, published_by_maker=True))])
+        assert bell.rung == 2
+        table.transact([Put(COUNTER, Exists("pk"))])
+        assert bell.rung == 2
+        assert [item for _, item in table.stream_records(10)] == [change(1), change(2), change(3)]
+        assert [item for _, item in table.stream_records(2)] == [change(1), change(2)]
+
+
+def test_the_stream_carries_an_item_that_an_update_makes() -> None:
+    bell = Bell()
+    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=bell)) as table:
+        made = table.update(Update(CHANGE, (Set("a", 1),)))
+        table.update(Update(CHANGE, (Set("a", 2),)))
+        assert [item for _, item in table.stream_records(10)] == [made]
+        assert bell.rung == 1
+
+
+def test_the_stream_carries_no_item_that_was_there_before() -> None:
+    bell = Bell()
+    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=bell)) as table:
+        table.transact([Put(change(1))])
+        table.transact([Put(change(1))])
+        table.transact([Update(CHANGE, (Set("a", 1),))])
+        table.transact([Delete(CHANGE)])
+        assert [item for _, item in table.stream_records(10)] == [change(1)]
+        assert bell.rung == 1
+
+
+def test_a_transaction_that_is_rolled_back_leaves_nothing_in_the_stream() -> None:
+    bell = Bell()
+    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=bell)) as table:
+        with pytest.raises(TransactionCanceledError):
+            table.transact([Put(change(1)), Put(COUNTER, Exists("pk"))])
+        table.transact([Put({**COUNTER, "count": "text"})])
+        with pytest.raises(ValueError, match="added"):
+            table.transact([Put(change(1)), Update(KEY, (Add("count", 1),))])
+        assert table.stream_records(10) == []
+        assert bell.rung == 0
+
+
+def test_whoever_is_told_of_the_stream_can_read_it() -> None:
+    seen: list[Item] = []
+
+    def read() -> None:
+        seen.extend(item for _, item in table.stream_records(10))
+
+    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=read)) as table:
+        table.transact([Put(change(1))])
+        assert seen == [change(1)]
+
+
+def test_stream_records_stay_until_they_are_forgotten(tmp_path: Path) -> None:
+    path = str(tmp_path / "convoke.db")
+    with closing(SqliteTable(path, streamed=is_streamed)) as table:
+        table.transact([Put(change(number)) for number in range(5)])
+        numbers = [number for number, _ in table.stream_records(10)]
+        assert numbers == sorted(numbers)
+        table.forget_stream_records(numbers[2])
+    with closing(SqliteTable(path, streamed=is_streamed)) as table:
+        assert [item for _, item in table.stream_records(10)] == [change(3), change(4)]
+        table.forget_stream_records(numbers[-1])
+        # A number forgotten twice must not take what came later.
+        table.transact([Put(change(9))])
+        table.forget_stream_records(numbers[-1])
+        assert [item for _, item in table.stream_records(10)] == [change(9)]
+
+
+# The file
+
+
+def test_a_file_keeps_what_was_written(tmp_path: Path) -> None:
+    path = str(tmp_path / "convoke.db")
+    with closing(SqliteTable(path)) as table:
+        table.transact([Put(COUNTER)])
+    with closing(SqliteTable(path)) as table:
+        assert table.get(KEY) == COUNTER
+
+
+def test_an_empty_file_is_initialised(tmp_path: Path) -> None:
+    path = tmp_path / "convoke.db"
+    path.touch()
+    with closing(SqliteTable(str(path))) as table:
+        table.transact([Put(COUNTER)])
+        assert table.get(KEY) == COUNTER
+
+
+def test_a_file_says_whose_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "convoke.db"
+    SqliteTable(str(path)).close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_other_indexes_ask_for_another_schema_version() -> None:
+    assert (SCHEMA_VERSION, keys.INDEXES) == (1, (DUE,))
+
+
+def a_file_of_another_version(path: Path) -> None:
+    SqliteTable(str(path)).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+
+
+def a_database_of_another_program(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE cookies (name TEXT)")
+
+
+def a_marked_database_of_another_program(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA application_id = 7")
+
+
+def no_database(path: Path) -> None:
+    path.write_text("Dear diary, " * 1000)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (a_file_of_another_version, r"was written by another version of Convoke \(data format 2, .*run that version"),
+        (a_database_of_another_program, "is not a data file of Convoke: name another path"),
+        (a_marked_database_of_another_program, "is not a data file of Convoke: name another path"),
+        (no_database, "is not a data file of Convoke: name another path"),
+        (Path.mkdir, "cannot be opened .*: see that its folder exists"),
+    ],
+)
+def test_a_file_that_is_not_ours_is_refused_and_left_alone(
+    tmp_path: Path, make: Callable[[Path], None], message: str
+) -> None:
+    path = tmp_path / "convoke.db"
+    make(path)
+    before = path.read_bytes() if path.is_file() else b""
+    with pytest.raises(DataFileError, match=f"convoke.db {message}") as failure:
+        SqliteTable(str(path))
+    assert "\n" not in str(failure.value)
+    assert (path.read_bytes() if path.is_file() else b"") == before
+    assert os.listdir(tmp_path) == ["convoke.db"]
+
+
+def test_a_file_in_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataFileError, match=r"missing/convoke.db cannot be opened .*: see that its folder exists"):
+        SqliteTable(str(tmp_path / "missing" / "convoke.db"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to every file")
+def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "convoke.db"
+    SqliteTable(str(path)).close()
+    path.chmod(0o400)
+    with pytest.raises(DataFileError, match="may be written to"):
+        SqliteTable(str(path))
+
+
+def test_another_module_may_keep_tables_in_the_same_file(tmp_path: Path) -> None:
+    path, schema = str(tmp_path / "convoke.db"), ["CREATE TABLE IF NOT EXISTS queue (body TEXT)"]
+    SqliteTable(path).close()
+    for _ in range(2):
+        with closing(SqliteTable(path, schema=schema)) as table, table.transaction() as connection:
+            connection.execute("INSERT INTO queue VALUES ('message')")
+    with closing(SqliteTable(path, schema=schema)) as table, table.transaction() as connection:
+        assert connection.execute("SELECT body FROM queue").fetchall() == [("message",), ("message",)]
+
+
+def test_a_transaction_is_rolled_back_by_an_exception() -> None:
+    def enqueue_and_fail() -> None:
+        with table.transaction() as connection:
+            connection.execute("INSERT INTO queue VALUES ('message')")
+            raise KeyError
+
+    with closing(SqliteTable(":memory:", schema=["CREATE TABLE queue (body TEXT)"])) as table:
+        with pytest.raises(KeyError):
+            enqueue_and_fail()
+        with table.transaction() as connection:
+            assert connection.execute("SELECT count(*) FROM queue").fetchone() == (0,)
+
+
+def test_statements_find_what_they_look_for_by_an_index() -> None:
+    with closing(SqliteTable(":memory:")) as table, table.transaction() as connection:
+        statements: list[str] = []
+        connection.set_trace_callback(statements.append)
+        item: Item = {**KEY._asdict(), **keys.due("CH1", datetime(2026, 1, 2, tzinfo=UTC))}
+        for forward in (True, False):
+            table.query("P", limit=1, between=("a", "b"), after=item, forward=forward)
+            table.query("P", limit=1, index=DUE, between=("a", "b"), after=item, forward=forward)
+            table.query("P", limit=1, index=DUE, between=("a", "b"), forward=forward)
+        table.get(KEY)
+        table.get_many([KEY, CHANGE])
+        connection.set_trace_callback(None)
+        assert len(statements) == 8
+        for statement in statements:
+            plan = [detail for *_, detail in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+            assert any(step.startswith("SEARCH items USING") for step in plan)
+            assert not any(step.startswith(("SCAN items", "USE TEMP B-TREE")) for step in plan)
+
+
+# Many users
+
+
+def test_two_processes_on_one_file_see_each_others_writes(tmp_path: Path) -> None:
+    path = str(tmp_path / "convoke.db")
+    with closing(SqliteTable(path)) as one, closing(SqliteTable(path)) as other:
+        one.transact([Put(COUNTER)])
+        assert other.get(KEY) == COUNTER
+        other.update(Update(KEY, (Add("count", 1),), Equals("count", 0)))
+        with pytest.raises(ConditionFailedError) as failure:
+            one.update(Update(KEY, (Add("count", 1),), Equals("count", 0)))
+        assert failure.value.item == {**COUNTER, "count": 1}
+
+
+def test_many_threads_lose_no_conditional_update(tmp_path: Path) -> None:
+    threads, each = 16, 25
+    path = str(tmp_path / "convoke.db")
+
+    def count_up(table: SqliteTable) -> None:
+        done = 0
+        while done < each:
+            count = (table.get(KEY) or COUNTER)["count"]
+            try:
+                table.update(Update(KEY, (Add("count", 1),), Equals("count", count)))
+            except ConditionFailedError:
+                continue
+            done += 1
+
+    with closing(SqliteTable(path)) as one, closing(SqliteTable(path)) as other, ThreadPoolExecutor(threads) as pool:
+        one.transact([Put(COUNTER)])
+        list(pool.map(count_up, [one, other] * (threads // 2)))
+        assert one.get(KEY) == {**COUNTER, "count": threads * each}
+
+
+def test_of_many_claims_of_one_key_one_wins(tmp_path: Path) -> None:
+    path = str(tmp_path / "convoke.db")
+
+    def claim(table: SqliteTable, number: int) -> bool:
+        try:
+            table.transact([Put({**CHANGE._asdict(), "by": number}, NotExists("pk")), Put(change(100 + number))])
+        except TransactionCanceledError:
+            return False
+        return True
+
+    with closing(SqliteTable(path, streamed=is_streamed)) as one, closing(SqliteTable(path)) as other:
+        with ThreadPoolExecutor(16) as pool:
+            won = list(pool.map(claim, [one, other] * 16, range(32)))
+        assert won.count(True) == 1
+        (winner,) = (number for number, has_won in enumerate(won) if has_won)
+        assert (one.get(CHANGE) or {})["by"] == winner
+        assert [number for number in range(32) if one.get(Key(f"AC1#IM{100 + number}", "change"))] == [winner]
+
+
+OPEN = "import sys; from convoke.storage.sqlite import SqliteTable; SqliteTable(sys.argv[1]).close()"
+
+
+def test_many_processes_may_open_a_new_file_at_once(tmp_path: Path) -> None:
+    path = str(tmp_path / "convoke.db")
+    openers = [subprocess.Popen([sys.executable, "-c", OPEN, path]) for _ in range(6)]
+    assert [opener.wait() for opener in openers] == [0] * len(openers)
+
+
+WRITE_FOREVER = """
+import sys
+from itertools import count
+from convoke.storage.sqlite import SqliteTable
+from convoke.storage.table import Key, Put, Set, Update
+
+table = SqliteTable(sys.argv[1], streamed=lambda item: item["sk"] == "0")
+for number in count():
+    puts = [Put({"pk": f"transaction#{number}", "sk": str(part), "text": "x" * 2000}) for part in range(8)]
+    table.transact([*puts, Update(Key("last", "last"), (Set("number", number),))])
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.2])
+def test_a_process_killed_at_any_moment_leaves_whole_transactions_only(tmp_path: Path, seconds: float) -> None:
+    path = str(tmp_path / "convoke.db")
+    with subprocess.Popen([sys.executable, "-c", WRITE_FOREVER, path], stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout
+        writer.stdout.readline()
+        time.sleep(seconds)
+        writer.send_signal(signal.SIGKILL)
+        printed = [int(line) for line in writer.stdout.read().split("\n")[:-1]]
+    with closing(SqliteTable(path)) as table:
+        last = (table.get(Key("last", "last")) or {})["number"]
+        assert isinstance(last, int)
+        # What the writer was told is there, and at most the transaction behind it.
+        assert last - (printed or [0])[-1] in (0, 1)
+        parts = [len(table.query(f"transaction#{number}", limit=10)) for number in range(last + 2)]
+        assert parts == [8] * (last + 1) + [0]
+        assert [item["pk"] for _, item in table.stream_records(last + 2)] == [
+            f"transaction#{number}" for number in range(last + 1)
+        ]
+
+
+def test_a_condition_sees_the_writes_before_it_and_no_other() -> None:
+    with closing(SqliteTable(":memory:")) as table:
+        table.transact([Put(COUNTER)])
+        # Both conditions look at what stood before the transaction.
+        table.transact([Update(KEY, (Add("count", 5),)), Put({**CHANGE._asdict(), "a": 1}, NotExists("pk"))])
+        table.transact([Update(KEY, (Add("count", 1),), LessThan("count", 6)), Delete(CHANGE, Equals("a", 1))])
+        assert table.get(KEY) == {**COUNTER, "count": 6}
+        assert table.get(CHANGE) is None

@@ -1,0 +1,225 @@
+"""Every key of the table: accounts never meet, and what must be one is one (architecture, promises 2, 5 and 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import combinations, permutations
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from convoke.domain.sids import Prefix, SidFactory
+from convoke.storage import keys
+from convoke.storage.table import Key
+
+DIGITS = "0123456789abcdef" * 2
+
+OURS, THEIRS = "AC" + "0" * 32, "AC" + "0" * 31 + "1"
+SERVICE, OTHER_SERVICE = "IS" + DIGITS, "IS" + "0" * 32
+CONVERSATION, PARTICIPANT = "CH" + DIGITS, "MB" + DIGITS
+CHANGE, ALERT = "EV" + DIGITS, "NO" + DIGITS
+
+KEYS: dict[str, Callable[[str], Key]] = {
+    "account entry": keys.account_entry,
+    "account": keys.account,
+    "auth token": keys.auth_token,
+    "webhook configuration": keys.webhook_configuration,
+    "service": lambda account: keys.service(account, SERVICE),
+    "conversation": lambda account: keys.conversation(account, CONVERSATION),
+    "provisioning": lambda account: keys.provisioning(account, CONVERSATION),
+    "participant": lambda account: keys.participant(account, CONVERSATION, PARTICIPANT),
+    "unique name": lambda account: keys.unique_name_lock(account, SERVICE, "name"),
+    "unique name in another service": lambda account: keys.unique_name_lock(account, OTHER_SERVICE, "name"),
+    "another unique name": lambda account: keys.unique_name_lock(account, SERVICE, "Name"),
+    "pair": lambda account: keys.pair_lock(account, "+15558675310", "+15017122661"),
+    "pair the other way round": lambda account: keys.pair_lock(account, "+15017122661", "+15558675310"),
+    "number group": lambda account: keys.number_group_lock(account, ["+15558675310", "+15017122661"]),
+    "change": lambda account: keys.change(account, CHANGE),
+    "attempt": lambda account: keys.attempt(account, f"{CHANGE}-0", "account", 1),
+    "second attempt": lambda account: keys.attempt(account, f"{CHANGE}-0", "account", 2),
+    "attempt at another event": lambda account: keys.attempt(account, f"{CHANGE}-1", "account", 1),
+    "attempt at another target": lambda account: keys.attempt(account, f"{CHANGE}-0", "WH" + DIGITS, 1),
+    "alert": lambda account: keys.alert(account, ALERT),
+}
+
+EVERY_KEY = pytest.mark.parametrize("make", KEYS.values(), ids=KEYS)
+
+NAMES = st.one_of(st.text(), st.text("#-pairunqe"), st.sampled_from([OURS, THEIRS, f"#pair#{OURS}", "lock", ""]))
+
+
+def test_every_key_that_is_made_is_looked_at_here() -> None:
+    made = {
+        name for name, function in vars(keys).items() if getattr(function, "__annotations__", {}).get("return") == "Key"
+    }
+    covered = {
+        *("account_entry", "account", "auth_token", "webhook_configuration", "service", "conversation", "provisioning"),
+        *("participant", "unique_name_lock", "pair_lock", "number_group_lock", "change", "attempt", "alert"),
+    }
+    assert made == covered
+
+
+def test_keys_of_different_accounts_are_never_equal() -> None:
+    assert not {make(OURS) for make in KEYS.values()} & {make(THEIRS) for make in KEYS.values()}
+
+
+def test_no_two_keys_of_an_account_are_equal() -> None:
+    assert len({make(OURS) for make in KEYS.values()}) == len(KEYS)
+
+
+@EVERY_KEY
+def test_every_key_but_the_directory_s_starts_from_its_account(make: Callable[[str], Key]) -> None:
+    key = make(OURS)
+    if key.pk == keys.accounts():
+        assert key == Key("accounts", OURS)
+    else:
+        assert key.pk == OURS or key.pk.startswith(f"{OURS}#")
+
+
+@EVERY_KEY
+def test_a_key_made_again_is_the_same(make: Callable[[str], Key]) -> None:
+    assert make(OURS) == make(OURS)
+
+
+@settings(deadline=None)
+@given(NAMES, NAMES, NAMES)
+@example("", "", "")
+@example("a", "#b", "#c")
+def test_whatever_a_client_chooses_stays_within_its_account_and_kind(first: str, second: str, third: str) -> None:
+    made = [
+        keys.unique_name_lock(OURS, SERVICE, first),
+        keys.unique_name_lock(OURS, OTHER_SERVICE, first),
+        keys.pair_lock(OURS, second, third),
+        keys.number_group_lock(OURS, [first, second, third]),
+    ]
+    fixed = [make(account) for account in (OURS, THEIRS) for name, make in KEYS.items() if "pair" not in name]
+    fixed = [key for key in fixed if "#unique-name#" not in key.pk]
+    assert len({*made, *fixed}) == len(made) + len(fixed)
+    assert all(key.pk.startswith(f"{OURS}#") for key in made)
+
+
+@settings(deadline=None)
+@given(st.tuples(NAMES, NAMES), st.tuples(NAMES, NAMES))
+@example(("a", "b#c"), ("a#b", "c"))
+@example(("ab", "c"), ("a", "bc"))
+def test_pairs_have_the_same_key_only_where_they_are_the_same(first: tuple[str, str], second: tuple[str, str]) -> None:
+    assert (keys.pair_lock(OURS, *first) == keys.pair_lock(OURS, *second)) is (first == second)
+
+
+@settings(deadline=None)
+@given(st.tuples(NAMES, st.booleans()), st.tuples(NAMES, st.booleans()))
+def test_unique_names_have_the_same_key_only_where_name_and_service_are_the_same(
+    first: tuple[str, bool], second: tuple[str, bool]
+) -> None:
+    made = [
+        keys.unique_name_lock(OURS, SERVICE if default else OTHER_SERVICE, name) for name, default in (first, second)
+    ]
+    assert (made[0] == made[1]) is (first == second)
+
+
+NUMBERS = ["+15558675310", "+15558675311", "+15558675312", "+15017122661"]
+
+
+def test_a_number_group_has_one_key_whatever_the_order() -> None:
+    assert len({keys.number_group_lock(OURS, order) for order in permutations(NUMBERS)}) == 1
+
+
+def test_a_number_that_stands_twice_in_a_group_counts_once() -> None:
+    assert keys.number_group_lock(OURS, [*NUMBERS, *NUMBERS]) == keys.number_group_lock(OURS, frozenset(NUMBERS))
+
+
+def test_different_sets_of_numbers_have_different_keys() -> None:
+    groups = [group for size in range(1, 5) for group in combinations(NUMBERS, size)]
+    assert len({keys.number_group_lock(OURS, group) for group in groups}) == len(groups) == 15
+
+
+def test_numbers_cannot_be_read_from_the_key_of_their_group() -> None:
+    key = keys.number_group_lock(OURS, NUMBERS)
+    assert not any(number[1:] in f"{key.pk} {key.sk}" for number in NUMBERS)
+
+
+def test_keys_stay_within_the_limits_of_dynamodb() -> None:
+    """2048 bytes for a partition key, 1024 for a sort key."""
+    longest = "messenger:" + "\U0001f600" * 246
+    for key in (
+        keys.unique_name_lock(OURS, SERVICE, "\U0001f600" * 256),
+        keys.pair_lock(OURS, longest, longest),
+        keys.number_group_lock(OURS, [f"{longest}{number}" for number in range(10)]),
+    ):
+        assert 0 < len(key.pk.encode()) <= 2048
+        assert 0 < len(key.sk.encode()) <= 1024
+
+
+@pytest.mark.parametrize(
+    ("between", "inside"),
+    [
+        (keys.services(), keys.service(OURS, SERVICE)),
+        (keys.participants(), keys.participant(OURS, CONVERSATION, PARTICIPANT)),
+    ],
+    ids=["services", "participants"],
+)
+def test_a_range_of_sort_keys_holds_its_own_kind_only(between: tuple[str, str], inside: Key) -> None:
+    lower, upper = (bound.encode() for bound in between)
+    neighbours = [key for make in KEYS.values() if (key := make(OURS)).pk == inside.pk]
+    assert len(neighbours) > 1
+    assert [key for key in neighbours if lower <= key.sk.encode() <= upper] == [inside]
+
+
+def test_participants_sort_by_the_moment_of_their_making() -> None:
+    new_sid = SidFactory()
+    made = [keys.participant(OURS, CONVERSATION, new_sid(Prefix.PARTICIPANT)) for _ in range(100)]
+    assert made == sorted(made)
+
+
+def test_attempts_sort_by_their_number() -> None:
+    made = [keys.attempt(OURS, f"{CHANGE}-0", "account", number).sk for number in range(1, 100)]
+    assert made == sorted(made)
+
+
+def test_attempts_lie_beside_the_change_they_belong_to() -> None:
+    assert keys.attempt(OURS, f"{CHANGE}-3", "account", 1).pk == keys.change(OURS, CHANGE).pk
+
+
+def test_the_sids_of_a_conversation_are_read_from_its_key() -> None:
+    assert keys.sids_of_conversation(keys.conversation(OURS, CONVERSATION)) == (OURS, CONVERSATION)
+
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+def test_conversations_are_spread_over_every_shard_and_no_other() -> None:
+    new_sid = SidFactory()
+    shards = [keys.due(new_sid(Prefix.CONVERSATION), NOON)[keys.DUE.partition] for _ in range(4000)]
+    assert set(shards) == set(keys.due_shards())
+    assert all(shards.count(shard) > 300 for shard in keys.due_shards())
+
+
+def test_there_are_eight_shards() -> None:
+    assert len(set(keys.due_shards())) == len(keys.due_shards()) == keys.DUE_SHARDS == 8
+
+
+def test_a_conversation_stays_in_its_shard() -> None:
+    """The shard is part of what is stored: this one must not move from one version to the next."""
+    moments = [NOON + timedelta(days=day) for day in range(10)]
+    assert {keys.due(CONVERSATION, moment)[keys.DUE.partition] for moment in moments} == {"due#4"}
+
+
+def test_what_is_due_sorts_by_time() -> None:
+    moments = [NOON + timedelta(milliseconds=37 * step) for step in range(100)]
+    written = [str(keys.due(CONVERSATION, moment)[keys.DUE.sort]) for moment in moments]
+    assert written == sorted(written)
+    assert len(set(written)) == len(written)
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        ({**keys.change(OURS, CHANGE)._asdict()}, True),
+        ({**keys.change(OURS, CHANGE)._asdict(), "published_by_maker": False}, True),
+        ({**keys.change(OURS, CHANGE)._asdict(), "published_by_maker": True}, False),
+        *[({**make(OURS)._asdict()}, False) for name, make in KEYS.items() if name != "change"],
+    ],
+)
+def test_only_changes_that_their_maker_does_not_publish_are_streamed(item: dict[str, str], expected: bool) -> None:
+    assert keys.is_streamed({**item}) is expected
