@@ -1,0 +1,64 @@
+"""Adds the members of a conversation: the first asynchronous step (reference, b.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from convoke.domain.errors import ConversationsError, InvalidRoleSidError, NotFoundError
+from convoke.domain.events import participants_added
+from convoke.domain.instants import Clock
+from convoke.domain.participants import Participant
+from convoke.domain.provisioning import Cause, Provisioning
+from convoke.operations.ports import ProvisioningRepository, ServiceRepository, Workflow
+
+Admit = Callable[[Provisioning, Participant], None]
+"""Raises the ConversationsError for which a member can't be added any more, though its request was accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAdmits:
+    """Admits whom the service, as it is by now, still has a role for."""
+
+    services: ServiceRepository
+
+    def __call__(self, provisioning: Provisioning, participant: Participant) -> None:
+        service = self.services.fetch(provisioning.account_sid, provisioning.chat_service_sid)
+        if service is None:
+            raise NotFoundError(path=f"/Services/{provisioning.chat_service_sid}")
+        if participant.role_sid is not None and participant.role_sid not in service.conversation_role_sids:
+            raise InvalidRoleSidError
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantAdder:
+    provisionings: ProvisioningRepository
+    workflow: Workflow
+    admit: Admit
+    now: Clock
+
+    def add(self, provisioning: Provisioning) -> None:
+        """Add every member, or find out why that can't be, and start the finalizer either way.
+
+        May be called again at any time: members are added once, and the finalizer knows work that is done.
+        """
+        causes = self._causes(provisioning)
+        if not causes:
+            change = participants_added(
+                provisioning.added_change_sid,
+                provisioning.subject,
+                provisioning.participants,
+                at=self.now(),
+                webhooks=provisioning.webhooks,
+            )
+            self.provisionings.add(provisioning, change)
+        self.workflow.start(provisioning.account_sid, provisioning.conversation_sid, causes)
+
+    def _causes(self, provisioning: Provisioning) -> list[Cause]:
+        causes = []
+        for participant in provisioning.participants:
+            try:
+                self.admit(provisioning, participant)
+            except ConversationsError as error:
+                causes.append(Cause(code=error.code, message=error.message, participant_sid=participant.sid))
+        return causes

@@ -1,0 +1,128 @@
+"""What the operations need of the outside, each port as small as its user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from convoke.domain.accounts import Account
+from convoke.domain.alerts import Alert
+from convoke.domain.conversations import Conversation
+from convoke.domain.events import Change, Event
+from convoke.domain.pages import Page, PageRequest
+from convoke.domain.participants import Participant
+from convoke.domain.provisioning import Cause, Provisioning
+from convoke.domain.services import Service
+from convoke.domain.webhooks import Attempt, Delivery, WebhookConfiguration
+
+
+class AccountRepository(Protocol):
+    def fetch(self, account_sid: str) -> Account | None: ...
+
+    def list(self) -> list[Account]:
+        """Every account of the deployment, oldest first."""
+
+    def create(self, account: Account, service: Service) -> bool:
+        """Store a new account with its default service; False where its SID is taken."""
+
+
+class AuthTokens(Protocol):
+    """The Auth Tokens, in plain text: they sign webhooks."""
+
+    def fetch(self, account_sid: str) -> str | None: ...
+
+    def put(self, account_sid: str, token: str) -> None: ...
+
+
+class ServiceRepository(Protocol):
+    def create(self, service: Service) -> None: ...
+
+    def fetch(self, account_sid: str, chat_service_sid: str) -> Service | None: ...
+
+    def list(self, account_sid: str, page: PageRequest) -> Page[Service]: ...
+
+
+class WebhookConfigurationRepository(Protocol):
+    def fetch(self, account_sid: str) -> WebhookConfiguration: ...
+
+    def put(self, configuration: WebhookConfiguration) -> None: ...
+
+
+class ConversationRepository(Protocol):
+    def create(self, conversation: Conversation, change: Change, provisioning: Provisioning | None) -> None:
+        """Store all of it with every lock, or nothing.
+
+        Raises UniqueNameTakenError, BindingsTakenError or GroupExistsError for the lock that another one holds.
+        """
+
+    def fetch(self, account_sid: str, conversation_sid: str) -> Conversation | None: ...
+
+    def fetch_by_unique_name(self, account_sid: str, chat_service_sid: str, name: str) -> Conversation | None: ...
+
+    def claim(self, conversation: Conversation, due_at: datetime) -> bool:
+        """Count an attempt and put off the next one to `due_at`; False where somebody else did so first."""
+
+    def settle(self, account_sid: str, conversation_sid: str) -> None:
+        """Nothing is left to publish. May be said again."""
+
+    def due(self, until: datetime) -> Iterator[tuple[str, str]]:
+        """Account and conversation SIDs of what is due by `until`, read page by page as the iteration goes on."""
+
+
+class ProvisioningRepository(Protocol):
+    def fetch(self, account_sid: str, conversation_sid: str) -> tuple[Conversation, Provisioning] | None:
+        """A conversation made with participants, and their record, read together; None where there is none."""
+
+    def add(self, provisioning: Provisioning, change: Change) -> bool:
+        """Store every member at once; False where that has been done before, or the conversation has failed."""
+
+    def finalize(self, conversation: Conversation, change: Change) -> bool:
+        """Store the state of a conversation that leaves `initializing`; False where it has left already."""
+
+    def close(self, conversation: Conversation, provisioning: Provisioning, change: Change, alert: Alert) -> bool:
+        """The same for one that failed, with every lock released; False where it has left already."""
+
+
+class ParticipantRepository(Protocol):
+    def fetch(self, account_sid: str, conversation_sid: str, participant_sid: str) -> Participant | None: ...
+
+    def list(self, account_sid: str, conversation_sid: str, page: PageRequest) -> Page[Participant]: ...
+
+
+class ChangeRepository(Protocol):
+    def fetch(self, account_sid: str, change_sid: str) -> Change | None: ...
+
+
+class AttemptRepository(Protocol):
+    def put(self, delivery: Delivery, attempt: Attempt) -> None:
+        """Record an attempt, in the place of the record with the same number."""
+
+
+class ParticipantQueue(Protocol):
+    def send(self, provisioning: Provisioning) -> None: ...
+
+
+class Workflow(Protocol):
+    """The finalizer's state machine: Finalize, Publish, Settle; Close where finalizing fails for good."""
+
+    def start(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> None:
+        """Begin an execution; with `causes` the conversation is to be closed for them."""
+
+
+class EventBus(Protocol):
+    def publish(self, events: Sequence[Event]) -> None:
+        """Put events on the bus. Raises where not all of them are on it; they may then come twice."""
+
+
+class DeliveryQueue(Protocol):
+    def send(self, deliveries: Sequence[Delivery]) -> None: ...
+
+
+class WebhookClient(Protocol):
+    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str) -> int:
+        """Make one signed request and answer the HTTP status. Raises WebhookUnreachableError."""
+
+
+class WebhookUnreachableError(Exception):
+    """No answer came: no connection, or not within the time limit. The text says which, and no more."""
