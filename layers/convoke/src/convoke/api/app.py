@@ -1,0 +1,102 @@
+"""The API: a gateway event in, a gateway answer out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError as NoRouteError
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from convoke.api.auth import credentials
+from convoke.api.errors import render
+from convoke.api.operations import Operations
+from convoke.api.requests import VERSION, Request, ServiceRequest
+from convoke.api.resolver import ConcurrentResolver
+from convoke.api.routes import ACCOUNT_ROUTES, SERVICE_ROUTES, AccountRoute, ServiceRoute
+from convoke.domain.accounts import Account
+from convoke.domain.errors import ConversationsError, InternalError, MethodNotAllowedError, NotFoundError
+
+logger = logging.getLogger(__name__)
+
+SERVICE_TREE = f"{VERSION}/Services/<chat_service_sid>"
+
+Handler = Callable[..., Response[str]]
+
+
+class Api:
+    """Answers gateway events. Any number of threads may call `resolve` at once."""
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+        self._resolver = ConcurrentResolver()
+        self._resolver.use([_authenticated_by(operations)])
+        self._resolver.not_found(self._no_route)
+        self._resolver.exception_handler(ConversationsError)(render)
+        self._resolver.exception_handler(Exception)(self._unforeseen)
+        for account_route in ACCOUNT_ROUTES:
+            self._register(account_route.method, VERSION + account_route.rule, self._account_handler(account_route))
+        for route in SERVICE_ROUTES:
+            handler = self._service_handler(route)
+            self._register(route.method, VERSION + route.rule, handler)
+            self._register(route.method, SERVICE_TREE + route.rule, handler)
+        self._resolver.build_middleware_stacks()
+
+    def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """Answer one request."""
+        answered = self._resolver.resolve(event, context)
+        answered["headers"]["Twilio-Request-Id"] = request_id(context)
+        return answered
+
+    def _register(self, method: str, rule: str, handler: Handler) -> None:
+        self._resolver.route(rule, method)(handler)
+
+    def _no_route(self, _: NoRouteError) -> Response[str]:
+        path = self._resolver.current_event.raw_path
+        known = self._resolver.methods_of(path)
+        return render(MethodNotAllowedError() if known else NotFoundError(path=path.removeprefix(VERSION)))
+
+    def _unforeseen(self, error: Exception) -> Response[str]:
+        """A crash inside is told by the id under which it is logged, and nothing else."""
+        identified = request_id(self._resolver.lambda_context)
+        logger.error("a request failed", exc_info=error, extra={"request_id": identified})
+        return render(InternalError(request_id=identified))
+
+    def _account_handler(self, route: AccountRoute) -> Handler:
+        def handler(**path: str) -> Response[str]:
+            return route.handler(self._operations, Request(*self._caller()), **path)
+
+        return handler
+
+    def _service_handler(self, route: ServiceRoute) -> Handler:
+        def handler(chat_service_sid: str | None = None, **path: str) -> Response[str]:
+            event, account = self._caller()
+            named = chat_service_sid or account.default_chat_service_sid
+            service = self._operations.services.fetch(account.sid, named)
+            request = ServiceRequest(event, account, service, short=chat_service_sid is None)
+            return route.handler(self._operations, request, **path)
+
+        return handler
+
+    def _caller(self) -> tuple[Mapping[str, Any], Account]:
+        account: Account = self._resolver.context["account"]
+        return self._resolver.current_event.raw_event, account
+
+
+def _authenticated_by(operations: Operations) -> Callable[[ConcurrentResolver, Handler], Response[str]]:
+    """A plain function, as Powertools remembers on it what parameters it takes; a bound method is asked every time."""
+
+    def authenticate(app: ConcurrentResolver, next_middleware: Handler) -> Response[str]:
+        """Comes before everything else, unknown paths included (reference, b.7 step 1)."""
+        headers = app.current_event.raw_event.get("headers") or {}
+        app.context["account"] = operations.accounts.authenticate(*credentials(headers))
+        return next_middleware(app)
+
+    return authenticate
+
+
+def request_id(context: LambdaContext) -> str:
+    """Lambda's own id of the request in Twilio's form, so that an answer leads to its logs."""
+    return "RQ" + context.aws_request_id.replace("-", "")

@@ -1,0 +1,23 @@
+"""HTTP Basic credentials: Account SID and Auth Token (reference, g.1)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+
+from convoke.domain.errors import NotAuthenticatedError
+
+
+def credentials(headers: Mapping[str, str]) -> tuple[str, str]:
+    """User and password of a request. Raises NotAuthenticatedError where there are none."""
+    scheme, _, encoded = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        raise NotAuthenticatedError
+    try:
+        user, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (ValueError, binascii.Error) as error:
+        raise NotAuthenticatedError from error
+    if not colon:
+        raise NotAuthenticatedError
+    return user, password

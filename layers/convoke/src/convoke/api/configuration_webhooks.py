@@ -1,0 +1,44 @@
+"""Configuration/Webhooks of the account (reference, a.8)."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools.event_handler import Response
+
+from convoke.api.operations import Operations
+from convoke.api.parameters import UpdateWebhookConfiguration, parse
+from convoke.api.representations import Representation, answer
+from convoke.api.requests import Request
+from convoke.domain.events import EventType
+from convoke.domain.webhooks import Method, Target, WebhookConfiguration
+
+
+class WebhookConfigurationRepresentation(Representation):
+    account_sid: str
+    method: Method
+    filters: list[EventType] | None
+    pre_webhook_url: str | None
+    post_webhook_url: str | None
+    target: Target
+    url: str
+
+
+def represent(request: Request, configuration: WebhookConfiguration) -> WebhookConfigurationRepresentation:
+    filters = configuration.filters
+    return WebhookConfigurationRepresentation(
+        account_sid=configuration.account_sid,
+        method=configuration.method,
+        filters=None if filters is None else list(filters),
+        pre_webhook_url=configuration.pre_webhook_url,
+        post_webhook_url=configuration.post_webhook_url,
+        target=configuration.target,
+        url=request.url("/Configuration/Webhooks"),
+    )
+
+
+def fetch(operations: Operations, request: Request) -> Response[str]:
+    return answer(represent(request, operations.webhook_configurations.fetch(request.account.sid)))
+
+
+def update(operations: Operations, request: Request) -> Response[str]:
+    change = parse(UpdateWebhookConfiguration, request.form)
+    return answer(represent(request, operations.webhook_configurations.update(request.account.sid, change)))

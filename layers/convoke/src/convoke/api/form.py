@@ -1,0 +1,47 @@
+"""Form bodies: repeated keys, dotted names, plain or base64 as the gateway hands them over (reference, a.0)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from convoke.domain.errors import InvalidParameterError
+
+FORM = "application/x-www-form-urlencoded"
+
+MOST_FIELDS = 1000
+
+
+class Form:
+    """The fields of a form, each with all its values in the order they came in."""
+
+    def __init__(self, fields: list[tuple[str, str]]) -> None:
+        self._values: dict[str, list[str]] = {}
+        for name, value in fields:
+            self._values.setdefault(name, []).append(value)
+
+    def select(self, names: Mapping[str, bool]) -> dict[str, str | list[str]]:
+        """Those of `names` that were sent. True stands for a list; of any other name the last value counts."""
+        return {
+            name: self._values[name] if is_list else self._values[name][-1]
+            for name, is_list in names.items()
+            if name in self._values
+        }
+
+
+def parse_form(event: Mapping[str, Any]) -> Form:
+    """The form in the body of a gateway event. Raises InvalidParameterError for what is none."""
+    body = event.get("body") or ""
+    if not body:
+        return Form([])
+    content_type = event.get("headers", {}).get("content-type", FORM)
+    if content_type.partition(";")[0].strip().lower() != FORM:
+        raise InvalidParameterError(parameter="Content-Type")
+    try:
+        text = base64.b64decode(body).decode() if event.get("isBase64Encoded") else body
+        return Form(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS))
+    except (ValueError, binascii.Error) as error:
+        raise InvalidParameterError(parameter="body") from error

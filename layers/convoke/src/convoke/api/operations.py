@@ -1,0 +1,22 @@
+"""Everything that a request can ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convoke.operations.accounts import AccountOperations
+from convoke.operations.configuration_webhooks import WebhookConfigurationOperations
+from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
+from convoke.operations.conversations import ConversationOperations
+from convoke.operations.participants import ParticipantOperations
+from convoke.operations.services import ServiceOperations
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    accounts: AccountOperations
+    services: ServiceOperations
+    conversations: ConversationOperations
+    participants: ParticipantOperations
+    conversation_with_participants: ConversationWithParticipantsOperations
+    webhook_configurations: WebhookConfigurationOperations

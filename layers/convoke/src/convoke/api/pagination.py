@@ -1,0 +1,117 @@
+"""Lists: the meta block, and page tokens that only the list they belong to takes (reference, a.0)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from pydantic import BaseModel
+
+from convoke.api.requests import Request
+from convoke.domain.errors import InvalidParameterError
+from convoke.domain.pages import Page, PageRequest
+
+Resource = TypeVar("Resource")
+
+DEFAULT_SIZE = 50
+LARGEST_SIZE = 100
+
+
+class Meta(BaseModel):
+    page: int
+    page_size: int
+    first_page_url: str
+    previous_page_url: str | None
+    url: str
+    next_page_url: str | None
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pagination:
+    """Pages of the list at `url` under `key`, for one request.
+
+    A token is the SID next to the page and the direction to go on in, signed for this list of this account: it stays
+    right whatever is added or removed meanwhile.
+    """
+
+    request: Request
+    url: str
+    key: str
+    signing_key: bytes
+
+    @property
+    def size(self) -> int:
+        """A size out of bounds is moved into them, as SDKs send their `limit` without a cap."""
+        return min(max(self._integer("PageSize", DEFAULT_SIZE), 1), LARGEST_SIZE)
+
+    @property
+    def number(self) -> int:
+        """For show only; the token alone says where the page begins."""
+        return max(self._integer("Page", 0), 0) if "PageToken" in self.request.query else 0
+
+    @property
+    def wanted(self) -> PageRequest:
+        token = self.request.query.get("PageToken")
+        if token is None:
+            return PageRequest(self.size)
+        direction, position = self._opened(token)
+        return PageRequest(self.size, position, forward=direction == "PA")
+
+    def body(
+        self, page: Page[Resource], represent: Callable[[Resource], BaseModel], sid: Callable[[Resource], str]
+    ) -> str:
+        shown = [represent(resource).model_dump_json() for resource in page.resources]
+        meta = Meta(
+            page=self.number,
+            page_size=self.size,
+            first_page_url=self._page_url(0),
+            previous_page_url=self._neighbour(
+                "PB", self.number - 1, page.resources[:1] if page.has_previous else [], sid
+            ),
+            url=self._page_url(self.number, self.request.query.get("PageToken")),
+            next_page_url=self._neighbour("PA", self.number + 1, page.resources[-1:] if page.has_next else [], sid),
+            key=self.key,
+        )
+        return f'{{"meta":{meta.model_dump_json()},"{self.key}":[{",".join(shown)}]}}'
+
+    def _neighbour(
+        self, direction: str, number: int, edge: list[Resource], sid: Callable[[Resource], str]
+    ) -> str | None:
+        """The URL of the page beyond `edge`; None where `edge` is empty, as there is none then."""
+        return self._page_url(max(number, 0), self._token(direction, sid(edge[0]))) if edge else None
+
+    def _page_url(self, number: int, token: str | None = None) -> str:
+        query = {"PageSize": self.size, "Page": number} | ({"PageToken": token} if token else {})
+        return f"{self.url}?{urlencode(query)}"
+
+    def _integer(self, name: str, default: int) -> int:
+        text = self.request.query.get(name, str(default))
+        try:
+            return int(text)
+        except ValueError as error:
+            raise InvalidParameterError(parameter=name) from error
+
+    def _token(self, direction: str, sid: str) -> str:
+        return base64.urlsafe_b64encode(self._signature(direction + sid) + (direction + sid).encode()).decode()
+
+    def _opened(self, token: str) -> tuple[str, str]:
+        """Direction and SID of a token. Raises InvalidParameterError for one that was not made for this list."""
+        try:
+            opened = base64.urlsafe_b64decode(token.encode())
+            content = opened[16:].decode()
+        except ValueError as error:
+            raise InvalidParameterError(parameter="PageToken") from error
+        if not hmac.compare_digest(opened[:16], self._signature(content)):
+            raise InvalidParameterError(parameter="PageToken")
+        return content[:2], content[2:]
+
+    def _signature(self, content: str) -> bytes:
+        """Over the path of the list and the content: a token of another list, or another account, does not fit."""
+        path = self.url.removeprefix(self.request.origin)
+        return hmac.digest(self.signing_key, f"{path}\n{content}".encode(), hashlib.sha256)[:16]

@@ -1,0 +1,62 @@
+"""Services (reference, a.14)."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools.event_handler import Response
+
+from convoke.api.operations import Operations
+from convoke.api.pagination import Pagination
+from convoke.api.parameters import CreateService, parse
+from convoke.api.representations import Representation, RestDate, answer
+from convoke.api.requests import Request
+from convoke.domain.services import Service
+
+LINKS = {
+    "conversations": "Conversations",
+    "users": "Users",
+    "roles": "Roles",
+    "bindings": "Bindings",
+    "configuration": "Configuration",
+    "participant_conversations": "ParticipantConversations",
+    "conversation_with_participants": "ConversationWithParticipants",
+}
+
+
+class ServiceRepresentation(Representation):
+    account_sid: str
+    sid: str
+    friendly_name: str
+    date_created: RestDate
+    date_updated: RestDate
+    url: str
+    links: dict[str, str]
+
+
+def represent(request: Request, service: Service) -> ServiceRepresentation:
+    url = request.url(f"/Services/{service.sid}")
+    return ServiceRepresentation(
+        account_sid=service.account_sid,
+        sid=service.sid,
+        friendly_name=service.friendly_name,
+        date_created=service.date_created,
+        date_updated=service.date_updated,
+        url=url,
+        links={name: f"{url}/{path}" for name, path in LINKS.items()},
+    )
+
+
+def create(operations: Operations, request: Request) -> Response[str]:
+    parameters = parse(CreateService, request.form)
+    service = operations.services.create(request.account.sid, parameters.friendly_name)
+    return answer(represent(request, service), status=201)
+
+
+def fetch(operations: Operations, request: Request, sid: str) -> Response[str]:
+    return answer(represent(request, operations.services.fetch(request.account.sid, sid)))
+
+
+def list_(operations: Operations, request: Request) -> Response[str]:
+    key = operations.accounts.page_key(request.account.sid)
+    pagination = Pagination(request, request.url("/Services"), "services", key)
+    page = operations.services.list(request.account.sid, pagination.wanted)
+    return answer(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))

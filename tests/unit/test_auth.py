@@ -1,0 +1,90 @@
+"""HTTP Basic credentials (reference, g.1)."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from convoke.api.auth import credentials
+from convoke.domain.errors import NotAuthenticatedError
+
+SID = "AC" + "0" * 32
+TOKEN = "12345678901234567890123456789012"
+
+
+def basic(user_and_password: bytes, scheme: str = "Basic") -> dict[str, str]:
+    return {"authorization": f"{scheme} {base64.b64encode(user_and_password).decode()}"}
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC"])
+def test_user_and_password_are_read_whatever_the_case_of_the_scheme(scheme: str) -> None:
+    assert credentials(basic(f"{SID}:{TOKEN}".encode(), scheme)) == (SID, TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("sent", "user", "password"),
+    [
+        (b"user:pass:word", "user", "pass:word"),
+        (b"user::", "user", ":"),
+        (b"user:", "user", ""),
+        (b":password", "", "password"),
+        (b":", "", ""),
+        ("us\u00e9r:p\u00e4ss".encode(), "us\u00e9r", "p\u00e4ss"),
+        (b" user : password ", " user ", " password "),
+    ],
+)
+def test_the_first_colon_divides_user_and_password(sent: bytes, user: str, password: str) -> None:
+    assert credentials(basic(sent)) == (user, password)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": ""},
+        {"authorization": "Basic"},
+        {"authorization": "Basic "},
+        {"authorization": "Basic ="},
+        {"authorization": "Basic %%%"},
+        {"authorization": "Basic QUM6"[:-1]},
+        {"authorization": "Basic QUM6 dG9rZW4="},
+        {"authorization": "Basic QUM6\u00e9"},
+        {"authorization": "Basic QUM6\ud800"},
+        {"authorization": f"Basic {SID}:{TOKEN}"},
+        {"authorization": base64.b64encode(f"{SID}:{TOKEN}".encode()).decode()},
+        {"x-authorization": basic(b"a:b")["authorization"]},
+        basic(b"no colon"),
+        basic(b""),
+        basic(b"\xff\xfe:password"),
+        basic(b"user:\xed\xa0\x80"),
+        basic(b"user:password", "Bearer"),
+        basic(b"user:password", "Digest"),
+        basic(b"user:password", "Basically"),
+        basic(b"user:password", "\u0130basic"),
+    ],
+)
+def test_whoever_gives_no_credentials_is_not_authenticated(headers: dict[str, str]) -> None:
+    with pytest.raises(NotAuthenticatedError) as caught:
+        credentials(headers)
+    assert (caught.value.code, caught.value.status) == (20003, 401)
+    assert (caught.value.parameter, caught.value.details) == (None, {})
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_characters=":", codec="utf-8")), st.text(st.characters(codec="utf-8")))
+def test_any_user_and_password_are_read_as_they_were_sent(user: str, password: str) -> None:
+    assert credentials(basic(f"{user}:{password}".encode())) == (user, password)
+
+
+@settings(deadline=None)
+@given(st.one_of(st.text(), st.text().map(lambda text: "Basic " + text)))
+def test_any_header_gives_credentials_or_the_one_error(header: str) -> None:
+    try:
+        user, password = credentials({"authorization": header})
+    except NotAuthenticatedError:
+        return
+    assert ":" not in user
+    assert base64.b64decode(header.split(" ", 1)[1]) == f"{user}:{password}".encode()

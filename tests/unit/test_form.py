@@ -1,0 +1,199 @@
+"""Form bodies (reference, a.0)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from convoke.api.form import FORM, MOST_FIELDS, Form, parse_form
+from convoke.domain.errors import InvalidParameterError
+
+ALL = {"A": True, "B": True, "Timers.Inactive": True, "": True}
+
+
+def plain(body: str | None, content_type: str | None = FORM) -> dict[str, Any]:
+    headers = {} if content_type is None else {"content-type": content_type}
+    return {"headers": headers, "body": body, "isBase64Encoded": False}
+
+
+def encoded(body: bytes) -> dict[str, Any]:
+    return {"headers": {"content-type": FORM}, "body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+
+
+def values(form: Form) -> dict[str, str | list[str]]:
+    return form.select(ALL)
+
+
+def refused(event: Mapping[str, Any]) -> str | None:
+    with pytest.raises(InvalidParameterError) as caught:
+        parse_form(event)
+    assert (caught.value.code, caught.value.status) == (20001, 400)
+    return caught.value.parameter
+
+
+def parsed_or_refused(event: Mapping[str, Any]) -> Form | InvalidParameterError:
+    try:
+        return parse_form(event)
+    except InvalidParameterError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("A=1", {"A": ["1"]}),
+        ("A=1&B=2", {"A": ["1"], "B": ["2"]}),
+        ("A=2&B=x&A=1&A=2", {"A": ["2", "1", "2"], "B": ["x"]}),
+        ("A=", {"A": [""]}),
+        ("A", {"A": [""]}),
+        ("A=&A=1&A=", {"A": ["", "1", ""]}),
+        ("&&A=1&&", {"A": ["1"]}),
+        ("A=a=b", {"A": ["a=b"]}),
+        ("A=a;B=b", {"A": ["a;B=b"]}),
+        ("A=a+b%20c%2Bd", {"A": ["a b c+d"]}),
+        ("%41=1", {"A": ["1"]}),
+        ("Timers.Inactive=PT1M", {"Timers.Inactive": ["PT1M"]}),
+        ("A=h%C3%A9llo+%F0%9F%98%80", {"A": ["h\u00e9llo \U0001f600"]}),
+        ("A=%00%0A", {"A": ["\x00\n"]}),
+        ("A=%", {"A": ["%"]}),
+        ("A=%zz", {"A": ["%zz"]}),
+        ("A=%7B%22identity%22%3A%22a%22%7D", {"A": ['{"identity":"a"}']}),
+        ("a=1&A[]=2", {}),
+        ("=1", {"": ["1"]}),
+    ],
+)
+def test_a_form_is_read_alike_plain_and_in_base64(body: str, expected: dict[str, list[str]]) -> None:
+    assert values(parse_form(plain(body))) == expected
+    assert values(parse_form(encoded(body.encode()))) == expected
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        plain(None),
+        plain(""),
+        {"headers": {}, "isBase64Encoded": False},
+        {"headers": {"content-type": "application/json"}},
+        plain("", "application/json"),
+        encoded(b""),
+    ],
+)
+def test_no_body_is_an_empty_form_whatever_its_content_type(event: dict[str, Any]) -> None:
+    assert values(parse_form(event)) == {}
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        FORM,
+        FORM + "; charset=utf-8",
+        FORM + ";charset=UTF-8",
+        FORM + " ; charset=utf-8",
+        "Application/X-WWW-Form-Urlencoded",
+        " " + FORM + " ",
+        None,
+    ],
+)
+def test_the_content_type_may_have_parameters_and_any_case_or_be_missing(content_type: str | None) -> None:
+    assert values(parse_form(plain("A=1", content_type))) == {"A": ["1"]}
+
+
+def test_an_event_without_headers_has_a_form_all_the_same() -> None:
+    assert values(parse_form({"body": "A=1"})) == {"A": ["1"]}
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "multipart/form-data; boundary=x",
+        "text/plain",
+        "",
+        FORM + "ed",
+        "x" + FORM,
+        FORM + ", text/plain",
+    ],
+)
+def test_another_content_type_is_refused(content_type: str) -> None:
+    assert refused(plain("A=1", content_type)) == "Content-Type"
+
+
+@pytest.mark.parametrize(
+    "body", ["A=%FF", "A=%C3", "A=%ED%A0%80", "A=%F8%88%80%80%80", "%FF=1", "A=1&B=%E2%82", "A=%C0%80"]
+)
+def test_what_is_no_utf_8_is_refused(body: str) -> None:
+    assert refused(plain(body)) == "body"
+    assert refused(encoded(body.encode())) == "body"
+
+
+@pytest.mark.parametrize("body", ["A", "A=1", "\u00e9", "QT0\u0661", "QQQQQ"])
+def test_what_is_no_base64_is_refused(body: str) -> None:
+    assert refused({"headers": {}, "body": body, "isBase64Encoded": True}) == "body"
+
+
+@pytest.mark.parametrize("body", [b"A=\xff", b"\x00\xff\xfe", b"\x1f\x8b\x08"])
+def test_bytes_that_are_no_text_are_refused(body: bytes) -> None:
+    assert refused(encoded(body)) == "body"
+
+
+def test_a_form_has_1000_fields_at_the_most() -> None:
+    at_limit = "&".join(["A=1"] * MOST_FIELDS)
+    assert values(parse_form(plain(at_limit))) == {"A": ["1"] * 1000}
+    assert refused(plain(at_limit + "&A=1")) == "body"
+    assert refused(encoded((at_limit + "&B=1").encode())) == "body"
+
+
+def test_a_refusal_does_not_show_what_was_sent() -> None:
+    with pytest.raises(InvalidParameterError) as caught:
+        parse_form(plain("Secret=%FF"))
+    assert "Secret" not in caught.value.message
+    assert caught.value.details == {}
+
+
+def test_of_a_repeated_name_the_last_value_counts_unless_it_is_a_list() -> None:
+    form = Form([("A", "1"), ("B", "x"), ("A", "2"), ("A", "")])
+    assert form.select({"A": False, "B": False}) == {"A": "", "B": "x"}
+    assert form.select({"A": True, "B": True}) == {"A": ["1", "2", ""], "B": ["x"]}
+
+
+def test_only_names_that_were_sent_are_selected() -> None:
+    form = Form([("A", "1"), ("Unknown", "2")])
+    assert form.select({"A": False, "B": False, "C": True, "a": False}) == {"A": "1"}
+
+
+FIELDS = st.lists(st.tuples(st.sampled_from(list(ALL)), st.text()), max_size=20)
+
+
+@settings(deadline=None)
+@given(FIELDS)
+def test_every_form_that_sdks_send_is_read_as_it_was_meant(fields: list[tuple[str, str]]) -> None:
+    meant: dict[str, list[str]] = {}
+    for name, value in fields:
+        meant.setdefault(name, []).append(value)
+    for body in (urlencode(fields), urlencode(fields, quote_via=quote)):
+        assert values(parse_form(plain(body))) == meant
+        assert values(parse_form(encoded(body.encode()))) == meant
+
+
+@settings(deadline=None)
+@given(st.binary())
+@example(b"%ff")
+def test_any_bytes_are_a_form_or_refused(body: bytes) -> None:
+    outcome = parsed_or_refused(encoded(body))
+    if isinstance(outcome, InvalidParameterError):
+        assert outcome.parameter == "body"
+    else:
+        assert all(value.encode() for found in values(outcome).values() for value in found if value)
+
+
+@settings(deadline=None)
+@given(st.text(), st.booleans())
+def test_any_body_is_a_form_or_refused(body: str, is_base64: bool) -> None:
+    outcome = parsed_or_refused({"headers": {}, "body": body, "isBase64Encoded": is_base64})
+    assert isinstance(outcome, Form) or outcome.parameter == "body"

@@ -1,0 +1,312 @@
+"""The meta block of lists, and page tokens that only the list they belong to takes (reference, a.0)."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from convoke.api.pagination import Pagination
+from convoke.api.requests import Request, ServiceRequest
+from convoke.domain.accounts import Account
+from convoke.domain.errors import InvalidParameterError
+from convoke.domain.pages import Page, PageRequest
+from convoke.domain.services import Service
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+DIGITS = "0123456789abcdef" * 2
+
+KEY, OTHER_KEY = b"one account", b"another account"
+
+HOST = "http://localhost:8080"
+SERVICES = HOST + "/v1/Services"
+
+FIRST, LAST = "IS" + "0" * 32, "IS" + "f" * 32
+
+ACCOUNT = Account(sid="AC" + DIGITS, date_created=NOON, default_chat_service_sid=FIRST)
+
+
+class Shown(BaseModel):
+    sid: str
+
+
+def event(query: dict[str, str] | None = None, host: str = "localhost:8080", scheme: str = "http") -> dict[str, Any]:
+    return {"headers": {"host": host, "x-forwarded-proto": scheme}, "queryStringParameters": query}
+
+
+def pagination(query: dict[str, str] | None = None, url: str = SERVICES, key: bytes = KEY) -> Pagination:
+    return Pagination(Request(event(query), ACCOUNT), url, "services", key)
+
+
+def body(list_: Pagination, page: Page[str]) -> dict[str, Any]:
+    answered: dict[str, Any] = json.loads(list_.body(page, lambda sid: Shown(sid=sid), lambda sid: sid))
+    return answered
+
+
+def middle(list_: Pagination) -> dict[str, Any]:
+    """The meta block of a page with neighbours on both sides."""
+    meta: dict[str, Any] = body(list_, Page([FIRST, LAST], has_previous=True, has_next=True))["meta"]
+    return meta
+
+
+def query_of(url: str) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True, strict_parsing=True))
+
+
+NEXT = query_of(middle(pagination({"PageSize": "2"}))["next_page_url"])
+PREVIOUS = query_of(middle(pagination({"PageSize": "2"}))["previous_page_url"])
+
+
+def refused(list_: Pagination) -> str | None:
+    with pytest.raises(InvalidParameterError) as caught:
+        _ = list_.wanted
+    assert (caught.value.code, caught.value.status) == (20001, 400)
+    return caught.value.parameter
+
+
+def test_an_only_page_has_no_neighbours() -> None:
+    answered = body(pagination(), Page([FIRST, LAST], has_previous=False, has_next=False))
+    assert answered == {
+        "meta": {
+            "page": 0,
+            "page_size": 50,
+            "first_page_url": f"{SERVICES}?PageSize=50&Page=0",
+            "previous_page_url": None,
+            "url": f"{SERVICES}?PageSize=50&Page=0",
+            "next_page_url": None,
+            "key": "services",
+        },
+        "services": [{"sid": FIRST}, {"sid": LAST}],
+    }
+
+
+def test_an_empty_list_has_the_same_meta_block() -> None:
+    answered = body(pagination({"PageSize": "7"}), Page([], has_previous=False, has_next=False))
+    assert answered["services"] == []
+    assert answered["meta"]["url"] == answered["meta"]["first_page_url"] == f"{SERVICES}?PageSize=7&Page=0"
+    assert (answered["meta"]["previous_page_url"], answered["meta"]["next_page_url"]) == (None, None)
+
+
+def test_a_page_that_became_empty_has_no_neighbour_to_start_from() -> None:
+    answered = body(pagination(NEXT), Page([], has_previous=True, has_next=False))
+    assert (answered["meta"]["previous_page_url"], answered["meta"]["next_page_url"]) == (None, None)
+
+
+def test_the_keys_stand_in_the_order_of_the_reference() -> None:
+    answered = body(pagination(), Page([FIRST], has_previous=False, has_next=False))
+    assert list(answered) == ["meta", "services"]
+    assert list(answered["meta"]) == [
+        *("page", "page_size", "first_page_url", "previous_page_url", "url", "next_page_url", "key"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "size"),
+    [
+        (None, 50),
+        ("1", 1),
+        ("50", 50),
+        ("99", 99),
+        ("100", 100),
+        ("101", 100),
+        ("500", 100),
+        ("1000000000000", 100),
+        ("0", 1),
+        ("-1", 1),
+        ("-1000000000000", 1),
+    ],
+)
+def test_a_page_size_out_of_bounds_is_clamped(asked: str | None, size: int) -> None:
+    list_ = pagination() if asked is None else pagination({"PageSize": asked})
+    assert list_.wanted == PageRequest(size)
+    assert middle(list_)["page_size"] == size
+    assert f"PageSize={size}&" in middle(list_)["next_page_url"]
+
+
+@pytest.mark.parametrize("asked", ["", " ", "ten", "1.5", "1e2", "0x10", "50,50", "9" * 5000, "\ud800"])
+def test_a_page_size_that_is_no_number_is_refused(asked: str) -> None:
+    assert refused(pagination({"PageSize": asked})) == "PageSize"
+
+
+def test_a_page_number_without_a_token_is_a_mistake_that_gets_the_first_page() -> None:
+    list_ = pagination({"Page": "3"})
+    assert list_.wanted == PageRequest(50)
+    assert (list_.number, middle(list_)["url"]) == (0, f"{SERVICES}?PageSize=50&Page=0")
+
+
+@pytest.mark.parametrize(("page", "number"), [("3", 3), ("0", 0), ("-3", 0), (None, 0)])
+def test_a_page_number_beside_a_token_is_for_show(page: str | None, number: int) -> None:
+    token = {"PageToken": NEXT["PageToken"]}
+    list_ = pagination(token if page is None else {**token, "Page": page})
+    assert list_.number == number
+    assert list_.wanted.position == LAST
+
+
+def test_a_page_number_beside_a_token_is_a_number() -> None:
+    with pytest.raises(InvalidParameterError) as caught:
+        _ = pagination({"PageToken": NEXT["PageToken"], "Page": "x"}).number
+    assert caught.value.parameter == "Page"
+
+
+def test_the_next_page_lies_behind_the_last_resource() -> None:
+    assert list(NEXT) == ["PageSize", "Page", "PageToken"]
+    assert (NEXT["PageSize"], NEXT["Page"]) == ("2", "1")
+    assert pagination(NEXT).wanted == PageRequest(2, LAST, forward=True)
+
+
+def test_the_previous_page_lies_before_the_first_resource() -> None:
+    assert list(PREVIOUS) == ["PageSize", "Page", "PageToken"]
+    assert (PREVIOUS["PageSize"], PREVIOUS["Page"]) == ("2", "0")
+    assert pagination(PREVIOUS).wanted == PageRequest(2, FIRST, forward=False)
+
+
+def test_the_numbers_count_pages_there_and_back() -> None:
+    meta = middle(pagination())
+    for number in (1, 2, 3):
+        meta = middle(pagination(query_of(meta["next_page_url"])))
+        assert meta["page"] == number
+    for number in (2, 1, 0, 0):
+        meta = middle(pagination(query_of(meta["previous_page_url"])))
+        assert meta["page"] == number
+
+
+@pytest.mark.parametrize("query", [NEXT, PREVIOUS])
+def test_the_url_of_a_page_leads_to_the_same_page(query: dict[str, str]) -> None:
+    meta = middle(pagination(query))
+    assert query_of(meta["url"]) == query
+    assert meta["first_page_url"] == f"{SERVICES}?PageSize=2&Page=0"
+
+
+def test_only_the_sides_that_go_on_have_a_neighbour() -> None:
+    first = body(pagination(), Page([FIRST], has_previous=False, has_next=True))["meta"]
+    assert first["previous_page_url"] is None
+    assert first["next_page_url"]
+    last = body(pagination(NEXT), Page([FIRST], has_previous=True, has_next=False))["meta"]
+    assert last["next_page_url"] is None
+    assert last["previous_page_url"]
+
+
+def test_the_size_may_change_from_page_to_page() -> None:
+    assert pagination({**NEXT, "PageSize": "9"}).wanted == PageRequest(9, LAST)
+
+
+@pytest.mark.parametrize("query", [NEXT, PREVIOUS])
+@pytest.mark.parametrize(
+    "url",
+    [
+        HOST + "/v1/Services/",
+        HOST + "/v1/Conversations",
+        f"{HOST}/v1/Services/{FIRST}/Conversations",
+        f"{HOST}/v1/Conversations/CH{DIGITS}/Participants",
+    ],
+)
+def test_the_token_of_another_list_is_refused(url: str, query: dict[str, str]) -> None:
+    assert refused(pagination(query, url)) == "PageToken"
+
+
+@pytest.mark.parametrize("query", [NEXT, PREVIOUS])
+def test_the_token_of_another_account_is_refused(query: dict[str, str]) -> None:
+    assert refused(pagination(query, key=OTHER_KEY)) == "PageToken"
+
+
+def test_a_token_fits_whatever_the_host_that_the_list_is_reached_by() -> None:
+    request = Request(event(NEXT, host="api.example.com", scheme="https"), ACCOUNT)
+    list_ = Pagination(request, "https://api.example.com/v1/Services", "services", KEY)
+    assert list_.wanted == PageRequest(2, LAST)
+    assert middle(list_)["next_page_url"].startswith("https://api.example.com/v1/Services?")
+
+
+@pytest.mark.parametrize("query", [NEXT, PREVIOUS])
+def test_a_token_with_any_bit_changed_is_refused(query: dict[str, str]) -> None:
+    sealed = base64.urlsafe_b64decode(query["PageToken"])
+    for position in range(len(sealed) * 8):
+        changed = bytearray(sealed)
+        changed[position // 8] ^= 1 << position % 8
+        assert refused(pagination({"PageToken": base64.urlsafe_b64encode(changed).decode()})) == "PageToken"
+
+
+def test_a_token_that_is_cut_off_or_added_to_is_refused() -> None:
+    sealed = base64.urlsafe_b64decode(NEXT["PageToken"])
+    for changed in (*(sealed[:length] for length in range(len(sealed))), sealed[1:], sealed + b"0", b"0" + sealed):
+        assert refused(pagination({"PageToken": base64.urlsafe_b64encode(changed).decode()})) == "PageToken"
+
+
+@pytest.mark.parametrize("token", ["", " ", "x", "=", "PA" + LAST, LAST, "PT1" + LAST, "\u00e9", "\ud800", "A" * 5000])
+def test_a_token_that_is_none_is_refused(token: str) -> None:
+    assert refused(pagination({"PageToken": token})) == "PageToken"
+
+
+@settings(deadline=None)
+@given(st.text())
+@example("AAAAAAAAAAAAAAAAAAAAAA==")
+def test_no_text_but_a_token_opens_a_page(token: str) -> None:
+    assert refused(pagination({"PageToken": token})) == "PageToken"
+
+
+def test_tokens_are_spelled_so_that_urls_can_hold_them() -> None:
+    for number in range(100):
+        page = Page([f"IS{number:032x}"], has_previous=True, has_next=True)
+        meta = body(pagination(), page)["meta"]
+        for url, forward in ((meta["next_page_url"], True), (meta["previous_page_url"], False)):
+            assert url.isascii()
+            assert pagination(query_of(url)).wanted == PageRequest(50, f"IS{number:032x}", forward=forward)
+
+
+SERVICE = Service(
+    account_sid=ACCOUNT.sid,
+    sid=FIRST,
+    friendly_name="Default",
+    date_created=NOON,
+    date_updated=NOON,
+    service_admin_role_sid="RL1",
+    service_user_role_sid="RL2",
+    conversation_admin_role_sid="RL3",
+    conversation_user_role_sid="RL4",
+)
+
+
+@pytest.mark.parametrize(
+    ("short", "expected"),
+    [(True, HOST + "/v1/Conversations"), (False, f"{HOST}/v1/Services/{FIRST}/Conversations")],
+)
+def test_urls_stay_in_the_tree_that_the_request_came_in_by(short: bool, expected: str) -> None:
+    assert ServiceRequest(event(), ACCOUNT, SERVICE, short).url("/Conversations") == expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "origin"),
+    [
+        ({"host": "localhost:8080", "x-forwarded-proto": "http"}, "http://localhost:8080"),
+        ({"host": "API.example.com"}, "https://API.example.com"),
+        ({"host": "[::1]:8080", "x-forwarded-proto": "http"}, "http://[::1]:8080"),
+        ({}, "https://localhost"),
+        (None, "https://localhost"),
+    ],
+)
+def test_urls_begin_with_the_origin_that_the_client_spelled(headers: dict[str, str] | None, origin: str) -> None:
+    request = Request({"headers": headers}, ACCOUNT)
+    assert request.origin == origin
+    assert request.url("/Services") == f"{origin}/v1/Services"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(None, False), ("true", True), ("false", False), ("True", True), ("fAlse", False), ("TRUE", True)],
+)
+def test_the_webhook_header_is_compared_without_regard_to_case(value: str | None, expected: bool) -> None:
+    headers = {} if value is None else {"x-twilio-webhook-enabled": value}
+    assert Request({"headers": headers}, ACCOUNT).webhooks is expected
+
+
+@pytest.mark.parametrize("value", ["", "yes", "1", " true", "true,true"])
+def test_a_webhook_header_that_is_neither_true_nor_false_is_refused(value: str) -> None:
+    with pytest.raises(InvalidParameterError) as caught:
+        _ = Request({"headers": {"x-twilio-webhook-enabled": value}}, ACCOUNT).webhooks
+    assert (caught.value.code, caught.value.parameter) == (20001, "X-Twilio-Webhook-Enabled")
