@@ -1,0 +1,5 @@
+"""`python -m convoke`: the command line."""
+
+from convoke.local.cli import main
+
+main()

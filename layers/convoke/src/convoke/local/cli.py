@@ -1,0 +1,172 @@
+"""The command line: `convoke up`, `convoke demo`, `convoke account`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import platformdirs
+
+if TYPE_CHECKING:
+    from convoke.local.engine import EmbeddedEngine
+
+MEMORY = ":memory:"
+
+SWITCH_INTERVAL = 0.0005
+"""Seconds a thread computes before it yields to one that waits; sqlite3 has to ask for its turn at every step."""
+
+SNIPPET = """\
+  from twilio.rest import Client
+  client = Client("{account_sid}", "{auth_token}")
+  client.conversations.base_url = "{url}"
+  client.conversations.v1.conversation_with_participants.create(participant=['{{"identity": "alice"}}'])
+"""
+
+
+def default_data() -> str:
+    return str(platformdirs.user_data_path("convoke", appauthor=False) / "convoke.db")
+
+
+data_option = click.option(
+    "--data",
+    metavar="PATH",
+    default=default_data,
+    show_default="convoke.db in your data folder",
+    help='The data file; ":memory:" keeps nothing.',
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="convoke")
+def main() -> None:
+    """An API compatible with Twilio Conversations v1, on this machine."""
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
+@data_option
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON once it listens; logs go to stderr.")
+@click.option("--trust-forwarded", is_flag=True, help="Believe X-Forwarded-Proto and -Host, behind a proxy of yours.")
+def up(host: str, port: int, data: str, *, as_json: bool, trust_forwarded: bool) -> None:
+    """Start the API and everything behind it, until Ctrl-C."""
+    from convoke.local.credentials import first_account
+    from convoke.local.gateway import Gateway
+    from convoke.local.server import Server, listening_socket
+
+    configure_logging()
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    with refusing_clearly(), engine_on(data) as engine, listening_socket(host, port) as listener:
+        account, token = first_account(engine.accounts, os.environ)
+        address = listener.getsockname()
+        ready: dict[str, str | int] = {
+            "url": f"http://{f'[{host}]' if ':' in host else host}:{address[1]}",
+            "account_sid": account.sid,
+            "auth_token": token,
+            "pid": os.getpid(),
+            "data": data,
+        }
+        server = Server(
+            Gateway(engine.api, engine.turnstile, trust_forwarded=trust_forwarded),
+            lambda: announce(ready, as_json=as_json),
+        )
+        engine.start()
+        server.run(sockets=[listener])
+
+
+def announce(ready: dict[str, str | int], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(ready))
+        return
+    click.echo(f"Convoke listens on {ready['url']} and keeps its data in {ready['data']}")
+    click.echo(f"  Account SID  {ready['account_sid']}\n  Auth Token   {ready['auth_token']}\n")
+    click.echo(f"Paste into Python:\n\n{SNIPPET.format(**ready)}")
+    click.echo("Ctrl-C stops it.")
+
+
+@main.command()
+def demo() -> None:
+    """Call two groups together with the official SDK, and watch."""
+    from convoke.local.demo import run
+
+    sys.exit(0 if run(click.echo) else 1)
+
+
+@main.group()
+def account() -> None:
+    """The accounts in a data file."""
+
+
+@account.command("create")
+@data_option
+def account_create(data: str) -> None:
+    """Make an account, with its default service and Messaging Service."""
+    with refusing_clearly(), engine_on(data) as engine:
+        created = engine.accounts.create()
+        click.echo(json.dumps({**created.model_dump(mode="json"), "auth_token": engine.accounts.token(created.sid)}))
+
+
+@account.command("list")
+@data_option
+def account_list(data: str) -> None:
+    """Print every account, one line of JSON each, without its token."""
+    with refusing_clearly(), engine_on(data) as engine:
+        for listed in engine.accounts.accounts.list():
+            click.echo(listed.model_dump_json())
+
+
+@account.command("rotate-token")
+@click.argument("account_sid")
+@data_option
+def account_rotate_token(account_sid: str, data: str) -> None:
+    """Give an account a new Auth Token; a running instance takes it up within some seconds."""
+    with refusing_clearly(), engine_on(data) as engine:
+        token = engine.accounts.rotate_token(account_sid)
+        if token is None:
+            raise click.ClickException(f"there is no account {account_sid} in {data}")
+        click.echo(json.dumps({"sid": account_sid, "auth_token": token}))
+
+
+@contextmanager
+def engine_on(data: str) -> Iterator[EmbeddedEngine]:
+    """An engine that answers; its threads run only once it is started."""
+    from convoke.local.engine import EmbeddedEngine
+
+    if data != MEMORY:
+        Path(data).expanduser().parent.mkdir(parents=True, exist_ok=True)
+    engine = EmbeddedEngine(data if data == MEMORY else str(Path(data).expanduser()))
+    try:
+        yield engine
+    finally:
+        engine.stop()
+
+
+@contextmanager
+def refusing_clearly() -> Iterator[None]:
+    """One line and exit 1 for what the user can mend."""
+    from convoke.local.credentials import CredentialsError
+    from convoke.local.server import PortBusyError
+    from convoke.storage.sqlite import DataFileError
+
+    try:
+        yield
+    except (CredentialsError, DataFileError, PortBusyError) as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+
+
+def configure_logging() -> None:
+    """Warnings and errors of Convoke and its server, on stderr."""
+    from convoke.observability import ConsoleFormatter
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(ConsoleFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])

@@ -1,0 +1,154 @@
+"""`convoke demo`: both examples of the ConversationWithParticipants page, with the official SDK, watched to the end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import Empty, Queue
+from threading import Thread
+from urllib.parse import parse_qsl
+
+from twilio.request_validator import RequestValidator
+from twilio.rest import Client
+
+Say = Callable[[str], None]
+
+PATIENCE = 10.0
+"""Seconds to wait for what should take a few milliseconds."""
+
+EXAMPLES = {
+    "Chat and SMS": (
+        {"messaging_binding": {"address": "+15558675310", "proxy_address": "+15017122661"}},
+        {"identity": "alice"},
+    ),
+    "Group MMS": (
+        {"messaging_binding": {"address": "+15558675311"}},
+        {"messaging_binding": {"address": "+15558675312"}},
+        {"messaging_binding": {"projected_address": "+15017122662"}},
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedWebhook:
+    parameters: dict[str, str]
+    signature: str
+
+
+@dataclass(slots=True)
+class Receiver:
+    """Takes webhooks."""
+
+    received: Queue[ReceivedWebhook] = field(default_factory=Queue)
+    url: str = ""
+
+    @contextmanager
+    def listening(self) -> Iterator[Receiver]:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                webhook = ReceivedWebhook(
+                    dict(parse_qsl(body, keep_blank_values=True)), self.headers["X-Twilio-Signature"]
+                )
+                self.send_response(204)
+                self.end_headers()
+                receiver.received.put(webhook)
+
+            def log_message(self, *_: object) -> None:
+                """The timeline says what came."""
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            self.url = f"http://127.0.0.1:{server.server_port}/webhooks"
+            Thread(target=server.serve_forever, daemon=True).start()
+            yield self
+            server.shutdown()
+
+
+@dataclass(slots=True)
+class Timeline:
+    """Says what happens, each line with the milliseconds since the request."""
+
+    say: Say
+    begun: float = field(default_factory=time.perf_counter)
+
+    def note(self, what: str) -> None:
+        self.say(f"  {(time.perf_counter() - self.begun) * 1000:8.1f} ms  {what}")
+
+
+def run(say: Say) -> bool:
+    """Whether everything happened that should."""
+    with instance() as ready, Receiver().listening() as receiver:
+        say(f"Convoke listens on {ready['url']}, a webhook receiver on {receiver.url}")
+        client = Client(ready["account_sid"], ready["auth_token"])
+        client.conversations.base_url = ready["url"]
+        client.conversations.v1.configuration.webhooks().update(
+            method="POST", post_webhook_url=receiver.url, filters=["onConversationStateUpdated"]
+        )
+        validator = RequestValidator(ready["auth_token"])
+        return [play(name, client, receiver, validator, say) for name in EXAMPLES] == [True] * len(EXAMPLES)
+
+
+def play(name: str, client: Client, receiver: Receiver, validator: RequestValidator, say: Say) -> bool:
+    """One example, to its end."""
+    say(f"\n{name}")
+    timeline = Timeline(say)
+    timeline.note(f"POST /v1/ConversationWithParticipants with {len(EXAMPLES[name])} participants")
+    participants = [json.dumps(participant) for participant in EXAMPLES[name]]
+    created = client.conversations.v1.conversation_with_participants.create(
+        friendly_name=name, participant=participants
+    )
+    timeline.note(f"answered: {created.sid} is {created.state}")
+    conversation = client.conversations.v1.conversations(created.sid)
+    state = wait_for_end(lambda: str(conversation.fetch().state))
+    members = conversation.participants.list()
+    for member in members:
+        timeline.note(f"member {member.sid}: {member.identity or member.messaging_binding}")
+    timeline.note(f"polled: the conversation is {state}")
+    return (
+        created.state == "initializing"
+        and state == "active"
+        and len(members) == len(participants)
+        and told(created.sid, receiver, validator, timeline)
+    )
+
+
+def told(conversation_sid: str, receiver: Receiver, validator: RequestValidator, timeline: Timeline) -> bool:
+    """Whether the webhook came that tells of the state, with a signature that the SDK's own validator accepts."""
+    try:
+        webhook = receiver.received.get(timeout=PATIENCE)
+    except Empty:
+        timeline.note("no webhook came")
+        return False
+    parameters = webhook.parameters
+    fits = validator.validate(receiver.url, parameters, webhook.signature)
+    change = f"{parameters['StateFrom']} -> {parameters['StateTo']}"
+    timeline.note(f"webhook {parameters['EventType']} {change}, signature {'valid' if fits else 'NOT VALID'}")
+    return bool(fits and parameters["ConversationSid"] == conversation_sid and parameters["StateTo"] == "active")
+
+
+def wait_for_end(state: Callable[[], str]) -> str:
+    """The state once it is no longer `initializing`, or `initializing` where patience ends."""
+    until = time.monotonic() + PATIENCE
+    while (present := state()) == "initializing" and time.monotonic() < until:
+        time.sleep(0.01)
+    return present
+
+
+@contextmanager
+def instance() -> Iterator[dict[str, str]]:
+    """A `convoke up` of its own, in memory on a free port; its ready line."""
+    command = [sys.executable, "-m", "convoke", "up", "--port", "0", "--data", ":memory:", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
+        try:
+            assert process.stdout is not None
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.terminate()

@@ -1,0 +1,115 @@
+"""The local stand-in for API Gateway: an ASGI request in, a gateway event to the API, its answer out."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import parse_qsl
+from uuid import uuid4
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from convoke.api.app import Api
+from convoke.local.turnstile import Turnstile
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+REQUESTS_AT_ONCE = 64
+"""Threads that answer requests; one that waits for something slow keeps no other from its turn."""
+
+
+class RequestContext(LambdaContext):
+    """The context that Lambda would hand over with a request: of it the API needs the id."""
+
+    def __init__(self) -> None:
+        self._aws_request_id = str(uuid4())
+
+
+class Gateway:
+    """An ASGI application. Forwarded headers of clients are dropped unless `trust_forwarded` says a proxy sets them."""
+
+    def __init__(self, api: Api, turnstile: Turnstile, *, trust_forwarded: bool = False) -> None:
+        self._api = api
+        self._turnstile = turnstile
+        self._trust_forwarded = trust_forwarded
+        self._pool = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="request")
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        event = gateway_event(scope, await _body(receive), trust_forwarded=self._trust_forwarded)
+        loop = asyncio.get_running_loop()
+        answered = await loop.run_in_executor(self._pool, self._resolve, event)
+        body = (answered["body"] or "").encode()
+        headers = [(name.lower().encode(), value.encode()) for name, value in answered["headers"].items()]
+        headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": answered["statusCode"], "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _resolve(self, event: dict[str, Any]) -> dict[str, Any]:
+        with self._turnstile.request():
+            return self._api.resolve(event, RequestContext())
+
+
+def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False) -> dict[str, Any]:
+    """The event of an HTTP API in payload format 2.0: the path decoded, header names in lower case."""
+    headers = _headers(scope, trust_forwarded=trust_forwarded)
+    query = scope["query_string"].decode("latin-1")
+    text, is_base64 = _text(body)
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": scope["path"],
+        "rawQueryString": query,
+        "headers": headers,
+        "queryStringParameters": _query(query),
+        "requestContext": {
+            "stage": "$default",
+            "domainName": headers.get("host", ""),
+            "http": {"method": scope["method"], "path": scope["path"], "protocol": f"HTTP/{scope['http_version']}"},
+        },
+        "body": text,
+        "isBase64Encoded": is_base64,
+    }
+
+
+async def _body(receive: Receive) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _headers(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
+    """As API Gateway does, the scheme that the client used is told in `x-forwarded-proto`."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    if trust_forwarded:
+        headers["host"] = headers.get("x-forwarded-host", headers.get("host", ""))
+        headers.setdefault("x-forwarded-proto", scope["scheme"])
+    else:
+        headers["x-forwarded-proto"] = scope["scheme"]
+    return headers
+
+
+def _query(query: str) -> dict[str, str]:
+    """Values of a repeated name are joined by commas, as the gateway does."""
+    values: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        values[name] = f"{values[name]},{value}" if name in values else value
+    return values
+
+
+def _text(body: bytes) -> tuple[str, bool]:
+    """The body as text, in Base64 where it is not plain ASCII."""
+    try:
+        return body.decode("ascii"), False
+    except UnicodeDecodeError:
+        return base64.b64encode(body).decode(), True

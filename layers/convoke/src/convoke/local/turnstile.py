@@ -1,0 +1,83 @@
+"""Turns: one thread computes at a time, requests and the steps behind them alternately.
+
+Python computes on one thread at a time in any case. Left to its scheduler, threads that compete take the interpreter
+from each other in the midst of a transaction, each time for a switch interval, while the others wait for the
+transaction; and what follows a request starves behind new requests. The turnstile only orders who computes: whoever
+takes too long over a turn, because it waits for something outside, goes on, but the turn passes to the next.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+LONGEST_TURN = 0.05
+"""Seconds. Most turns take two milliseconds, the slowest wait for the disk."""
+
+
+class _Turn:
+    def __init__(self) -> None:
+        self.number = 0
+        self.begun = threading.Semaphore(0)
+
+
+class Turnstile:
+    """Hands the turn on in the order of arrival; of requests and steps, to the kind that did not have the last one."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._requests: deque[_Turn] = deque()
+        self._steps: deque[_Turn] = deque()
+        self._last_was_step = False
+        self._taken = False
+        self._number = 0
+        self._since = 0.0
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        turn = self._enter(self._requests)
+        try:
+            yield
+        finally:
+            self._leave(turn)
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        turn = self._enter(self._steps)
+        try:
+            yield
+        finally:
+            self._leave(turn)
+
+    def _enter(self, line: deque[_Turn]) -> _Turn:
+        turn = _Turn()
+        with self._guard:
+            line.append(turn)
+            if not self._taken:
+                self._hand_on()
+        while not turn.begun.acquire(timeout=LONGEST_TURN):
+            with self._guard:
+                if time.monotonic() - self._since >= LONGEST_TURN:
+                    self._hand_on()
+        return turn
+
+    def _leave(self, turn: _Turn) -> None:
+        with self._guard:
+            if turn.number == self._number:
+                self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Give the turn to whoever is next; it is free where nobody is."""
+        first, second = (self._requests, self._steps) if self._last_was_step else (self._steps, self._requests)
+        line = first or second
+        self._taken = bool(line)
+        if line:
+            self._last_was_step = line is self._steps
+            self._number += 1
+            self._since = time.monotonic()
+            turn = line.popleft()
+            turn.number = self._number
+            turn.begun.release()

@@ -1,0 +1,146 @@
+"""The command line, as its user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.examples import CHAT_AND_SMS
+from tests.support.processes import PATIENCE, UP, up
+
+
+def convoke(*arguments: str, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "convoke", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=60, env={**os.environ, **(environ or {})}
+    )
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_until_it_is_told_to_stop_and_exits_with_0(by: signal.Signals) -> None:
+    with up("--data", ":memory:") as instance:
+        assert set(instance.ready) == {"url", "account_sid", "auth_token", "pid", "data"}
+        assert instance.ready["data"] == ":memory:"
+        v1 = instance.client.conversations.v1
+        created = v1.conversation_with_participants.create(participant=CHAT_AND_SMS)
+        assert created.state == "initializing"
+        assert created.url.startswith(instance.ready["url"])
+        until = time.monotonic() + PATIENCE
+        while v1.conversations(created.sid).fetch().state != "active":
+            assert time.monotonic() < until
+        assert len(v1.conversations(created.sid).participants.list()) == 2
+        assert instance.stop(by) == 0
+        assert instance.process.stdout is not None
+        assert instance.process.stdout.read() == ""
+
+
+def test_the_account_and_its_token_are_kept_with_the_data(tmp_path: Path) -> None:
+    data = str(tmp_path / "new folder" / "convoke.db")
+    with up("--data", data) as instance:
+        first = instance.ready
+        assert instance.stop() == 0
+    with up("--data", data) as instance:
+        assert [instance.ready[key] for key in ("account_sid", "auth_token")] == [
+            first[key] for key in ("account_sid", "auth_token")
+        ]
+
+
+def test_the_environment_sets_the_credentials(tmp_path: Path) -> None:
+    environ = {"CONVOKE_ACCOUNT_SID": "AC" + "1" * 32, "CONVOKE_AUTH_TOKEN": "secret"}
+    data = str(tmp_path / "convoke.db")
+    for token in ("secret", "another"):
+        with up("--data", data, environ={**environ, "CONVOKE_AUTH_TOKEN": token}) as instance:
+            assert (instance.ready["account_sid"], instance.ready["auth_token"]) == ("AC" + "1" * 32, token)
+            assert instance.client.conversations.v1.services.list()
+
+
+def test_people_get_a_snippet_to_paste() -> None:
+    command = (sys.executable, "-u", "-m", "convoke", "up", "--port", "0", "--data", ":memory:")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("Ctrl-C"):
+                break
+        process.terminate()
+    text = "".join(lines)
+    assert "Account SID  AC" in text
+    assert "client.conversations.base_url" in text
+
+
+def one_line_of_refusal(result: subprocess.CompletedProcess[str]) -> str:
+    assert (result.returncode, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    return line
+
+
+def test_a_busy_port_is_one_clear_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        line = one_line_of_refusal(convoke("up", "--port", port, "--data", ":memory:"))
+    assert line == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use"
+
+
+def test_a_data_file_that_cannot_be_used_is_one_clear_line(tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE notes (text TEXT)")
+    connection.close()
+    newer = tmp_path / "newer.db"
+    with up("--data", str(newer)) as instance:
+        assert instance.stop() == 0
+    with sqlite3.connect(newer) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    file = tmp_path / "file"
+    file.touch()
+    for path in (str(other), str(newer), str(tmp_path), str(file / "below.db")):
+        line = one_line_of_refusal(convoke("up", "--port", "0", "--data", path))
+        assert line.startswith("Error: ")
+        assert path.removesuffix("/below.db") in line
+
+
+def test_wrong_credentials_in_the_environment_are_one_clear_line() -> None:
+    result = convoke("up", "--port", "0", "--data", ":memory:", environ={"CONVOKE_ACCOUNT_SID": "me"})
+    assert one_line_of_refusal(result).startswith("Error: CONVOKE_ACCOUNT_SID is no Account SID")
+
+
+def test_accounts_are_made_listed_and_given_new_tokens(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path / "convoke.db"))
+    created = json.loads(convoke("account", "create", *data).stdout)
+    assert created["sid"].startswith("AC")
+    assert created["default_chat_service_sid"].startswith("IS")
+    assert created["default_messaging_service_sid"].startswith("MG")
+    (listed,) = (json.loads(line) for line in convoke("account", "list", *data).stdout.splitlines())
+    assert "auth_token" not in listed
+    assert listed["sid"] == created["sid"]
+    rotated = json.loads(convoke("account", "rotate-token", created["sid"], *data).stdout)
+    assert rotated["auth_token"] != created["auth_token"]
+    with up(*data) as instance:
+        assert instance.ready["auth_token"] == rotated["auth_token"]
+    unknown = convoke("account", "rotate-token", "AC" + "0" * 32, *data)
+    assert one_line_of_refusal(unknown).startswith("Error: there is no account")
+
+
+def test_the_demonstration_ends_well() -> None:
+    result = convoke("demo")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("signature valid") == 2
+    assert result.stdout.count("is initializing") == 2
+
+
+def test_the_json_option_prints_one_line_only() -> None:
+    with up("--data", ":memory:", command=UP) as instance:
+        assert instance.stop() == 0
+        assert instance.process.stdout is not None
+        assert instance.process.stdout.read() == ""
