@@ -1,0 +1,49 @@
+"""Promises 2 and 5 on a real process: it is killed at the worst moment, and nothing is lost."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+
+from twilio.request_validator import RequestValidator
+
+from tests.support.examples import chat
+from tests.support.processes import PATIENCE, receiver, up
+
+HELD_UP = (sys.executable, "-m", "tests.support.held_up")
+
+
+def test_killed_between_202_and_active_it_goes_on_by_itself_when_it_is_started_again(tmp_path: Path) -> None:
+    data = str(tmp_path / "convoke.db")
+    with receiver() as (url, received):
+        with up(data, command=HELD_UP) as doomed:
+            v1 = doomed.client.conversations.v1
+            v1.configuration.webhooks().update(post_webhook_url=url, filters=["onConversationStateUpdated"])
+            sid = v1.conversation_with_participants.create(participant=chat(10)).sid
+            assert v1.conversations(sid).fetch().state == "initializing"
+            assert doomed.stop(signal.SIGKILL) == -signal.SIGKILL
+
+        with up("--data", data) as again:
+            parameters, signature = received.get(timeout=PATIENCE)
+            assert (parameters["ConversationSid"], parameters["StateTo"]) == (sid, "active")
+            assert RequestValidator(again.ready["auth_token"]).validate(url, parameters, signature)
+            conversation = again.client.conversations.v1.conversations(sid)
+            assert conversation.fetch().state == "active"
+            assert len(conversation.participants.list()) == 10
+
+
+def test_killed_under_load_every_accepted_conversation_becomes_active(tmp_path: Path) -> None:
+    data = str(tmp_path / "convoke.db")
+    with up("--data", data) as doomed:
+        create = doomed.client.conversations.v1.conversation_with_participants.create
+        accepted = [create(participant=chat(10)).sid for _ in range(20)]
+        doomed.stop(signal.SIGKILL)
+    with up("--data", data) as again:
+        v1 = again.client.conversations.v1
+        until = time.monotonic() + PATIENCE
+        while {v1.conversations(sid).fetch().state for sid in accepted} != {"active"}:
+            assert time.monotonic() < until
+        for sid in accepted:
+            assert len(v1.conversations(sid).participants.list()) == 10

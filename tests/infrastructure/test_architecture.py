@@ -1,0 +1,80 @@
+"""What holds the architecture: import-linter, and that it would notice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "layers/convoke/src/convoke"
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    """import-linter, with our contracts, on the package in `folder`."""
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache", "--no-logo"]
+    environ = {**os.environ, "PYTHONPATH": str(folder)}
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A copy of the package that a test may spoil."""
+    return shutil.copytree(SOURCE, tmp_path / "convoke", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+@pytest.mark.parametrize(
+    ("module", "planted"),
+    [
+        ("domain/events.py", "from convoke.operations import ports"),
+        ("operations/services.py", "from convoke.storage import keys"),
+        ("api/services.py", "from convoke.storage import keys"),
+        ("storage/keys.py", "import boto3"),
+        ("bootstrap.py", "from convoke.local import engine"),
+    ],
+)
+def test_a_planted_violation_is_found(copied: Path, module: str, planted: str) -> None:
+    path = copied / module
+    path.write_text(f"{path.read_text()}\n{planted}\n")
+    result = lint(copied.parent)
+    assert result.returncode == 1, result.stdout
+    assert "broken" in result.stdout
+
+
+def test_a_package_outside_the_layers_is_found(copied: Path) -> None:
+    (copied / "utils.py").write_text("")
+    result = lint(copied.parent)
+    assert result.returncode != 0
+    assert "utils" in result.stdout + result.stderr
+
+
+def test_the_package_as_it_is_keeps_the_contracts(copied: Path) -> None:
+    result = lint(copied.parent)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_hooks_are_local_and_run_the_tools_of_the_lock_file() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    assert [repository["repo"] for repository in hooks["repos"]] == ["local"]
+    assert all(hook["entry"].startswith("uv run ") for hook in hooks["repos"][0]["hooks"])
+
+
+def test_the_language_level_is_the_same_everywhere() -> None:
+    root = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layer = tomllib.loads((ROOT / "layers/convoke/pyproject.toml").read_text())
+    level = root["project"]["requires-python"].removeprefix(">=")
+    assert layer["project"]["requires-python"] == f">={level}"
+    assert root["tool"]["mypy"]["python_version"] == level
+    assert root["tool"]["ruff"]["target-version"] == "py" + level.replace(".", "")
+
+
+def test_ci_runs_the_readme_s_test_command() -> None:
+    assert "exec make test" in (ROOT / ".ci/run").read_text()
+    assert "$ make test" in (ROOT / "README.md").read_text()

@@ -1,0 +1,281 @@
+// The contract of Convoke as the official Node SDK sees it. The command under test is in $CONVOKE.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { createInterface } from "node:readline";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import twilio from "twilio";
+
+describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () => {
+  let convoke, receiver, api;
+
+  before(async () => {
+    receiver = await startReceiver();
+    convoke = await startConvoke();
+    api = connect(convoke);
+  });
+
+  after(async () => {
+    try {
+      if (convoke) assert.equal(await convoke.stop(), 0, convoke.log());
+    } finally {
+      receiver.close();
+    }
+  });
+
+  test("calls a chat member and an SMS member together", async () => {
+    const { body: created, statusCode } = await api.conversationWithParticipants.createWithHttpInfo({
+      friendlyName: "Visit",
+      participant: [sms("+15558675310", "+15017122661"), chat("alice")],
+    });
+    assert.equal(statusCode, 202);
+    assert.equal(created.state, "initializing");
+    assert.match(created.sid, /^CH[0-9a-f]{32}$/);
+    assert.equal(created.accountSid, convoke.account_sid);
+    assert.equal(created.friendlyName, "Visit");
+    assert.ok(created.dateCreated instanceof Date && !Number.isNaN(created.dateCreated.getTime()));
+
+    const conversation = await untilActive(api, created.sid);
+    assert.equal(conversation.friendlyName, "Visit");
+
+    const members = await conversation.participants().list();
+    assert.deepEqual(members.map(shape), [
+      {
+        identity: null,
+        messagingBinding: { type: "sms", address: "+15558675310", proxy_address: "+15017122661" },
+      },
+      { identity: "alice", messagingBinding: null },
+    ]);
+    for (const member of members) {
+      assert.match(member.sid, /^MB[0-9a-f]{32}$/);
+      assert.equal(member.conversationSid, created.sid);
+      assert.equal(member.attributes, "{}");
+    }
+  });
+
+  test("calls a group MMS together, and refuses the same group a second time", async () => {
+    const group = [phone("+15558675311"), phone("+15558675312"), business("+15017122662")];
+    const created = await api.conversationWithParticipants.create({ participant: group });
+    assert.equal(created.state, "initializing");
+
+    const conversation = await untilActive(api, created.sid);
+    const members = await conversation.participants().list();
+    assert.deepEqual(members.map(shape), [
+      { identity: null, messagingBinding: { type: "sms", address: "+15558675311" } },
+      { identity: null, messagingBinding: { type: "sms", address: "+15558675312" } },
+      { identity: null, messagingBinding: { type: "sms", projected_address: "+15017122662" } },
+    ]);
+
+    const refusal = await refused(api.conversationWithParticipants.create({ participant: group }), 409, 50438);
+    assert.ok(refusal.message.endsWith(created.sid), refusal.message);
+  });
+
+  test("answers a request without participants with an active conversation", async () => {
+    const { body: created, statusCode } = await api.conversationWithParticipants.createWithHttpInfo({
+      uniqueName: "empty",
+    });
+    assert.equal(statusCode, 201);
+    assert.equal(created.state, "active");
+
+    const conversation = await api.conversations("empty").fetch();
+    assert.equal(conversation.sid, created.sid);
+    assert.deepEqual(await conversation.participants().list(), []);
+  });
+
+  test("does the same inside a service, and links into that service", async () => {
+    const { sid: serviceSid } = await api.services.create({ friendlyName: "Clinic" });
+    const service = api.services(serviceSid);
+    const created = await service.conversationWithParticipants.create({
+      participant: [sms("+15558675313", "+15017122661"), chat("alice", { chat_service_sid: serviceSid })],
+    });
+    const url = `${convoke.url}/v1/Services/${serviceSid}/Conversations/${created.sid}`;
+    assert.equal(created.state, "initializing");
+    assert.equal(created.chatServiceSid, serviceSid);
+    assert.equal(created.url, url);
+    assert.deepEqual(created.links, {
+      participants: `${url}/Participants`,
+      messages: `${url}/Messages`,
+      webhooks: `${url}/Webhooks`,
+    });
+
+    const conversation = await untilActive(service, created.sid);
+    assert.equal(conversation.url, url);
+
+    const members = await conversation.participants().list();
+    assert.deepEqual(members.map(shape), [
+      {
+        identity: null,
+        messagingBinding: { type: "sms", address: "+15558675313", proxy_address: "+15017122661" },
+      },
+      { identity: "alice", messagingBinding: null },
+    ]);
+    for (const member of members) {
+      assert.equal(member.chatServiceSid, serviceSid);
+      assert.equal(member.url, `${url}/Participants/${member.sid}`);
+    }
+  });
+
+  test("reports completion in a webhook whose signature the SDK accepts", async () => {
+    const postWebhookUrl = `${receiver.url}/hooks?tenant=7`;
+    const filters = ["onConversationStateUpdated"];
+    const configured = await api.configuration.webhooks().update({ method: "POST", postWebhookUrl, filters });
+    assert.equal(configured.postWebhookUrl, postWebhookUrl);
+    assert.deepEqual(configured.filters, filters);
+
+    const created = await api.conversationWithParticipants.create({ participant: [chat("alice"), chat("bob")] });
+    const { method, path, signature, params } = await until("the webhook", () =>
+      receiver.calls.find((call) => call.params.ConversationSid === created.sid),
+    );
+    assert.equal(method, "POST");
+    assert.equal(receiver.url + path, postWebhookUrl);
+    assert.equal(params.EventType, "onConversationStateUpdated");
+    assert.equal(params.AccountSid, convoke.account_sid);
+    assert.equal(params.StateFrom, "initializing");
+    assert.equal(params.StateTo, "active");
+    assert.equal(twilio.validateRequest(convoke.auth_token, signature, postWebhookUrl, params), true);
+
+    const forged = { ...params, StateTo: "closed" };
+    assert.equal(twilio.validateRequest(convoke.auth_token, signature, postWebhookUrl, forged), false);
+  });
+
+  test("refuses with the status and code that Twilio documents", async () => {
+    const stranger = connect({ ...convoke, auth_token: "wrong" });
+    await refused(stranger.conversationWithParticipants.create(), 401, 20003);
+
+    await refused(api.conversations(`CH${"0".repeat(32)}`).fetch(), 404, 20404);
+
+    const eleven = Array.from({ length: 11 }, (_, i) => chat(`member-${i}`));
+    await refused(api.conversationWithParticipants.create({ participant: eleven }), 400, 50426);
+  });
+
+  test("lists participants page by page, in the order of the request", async () => {
+    const identities = ["erin", "alice", "dave", "bob", "carol"];
+    const created = await api.conversationWithParticipants.create({
+      participant: identities.map((identity) => chat(identity)),
+    });
+    const { participants } = api.conversations(created.sid);
+    await untilActive(api, created.sid);
+
+    const members = await participants.list({ pageSize: 2 });
+    assert.deepEqual(members.map((member) => member.identity), identities);
+
+    const sizes = [];
+    for (let page = await participants.page({ pageSize: 2 }); page; page = await page.nextPage()) {
+      sizes.push(page.instances.length);
+    }
+    assert.deepEqual(sizes, [2, 2, 1]);
+  });
+});
+
+// Participant values
+
+function chat(identity, more = {}) {
+  return JSON.stringify({ identity, ...more });
+}
+
+function sms(address, proxy_address) {
+  return JSON.stringify({ messaging_binding: { address, proxy_address } });
+}
+
+function phone(address) {
+  return JSON.stringify({ messaging_binding: { address } });
+}
+
+function business(projected_address) {
+  return JSON.stringify({ messaging_binding: { projected_address } });
+}
+
+function shape({ identity, messagingBinding }) {
+  return { identity, messagingBinding };
+}
+
+// What a caller does
+
+function connect({ url, account_sid, auth_token }) {
+  // Empty, so that TWILIO_EDGE and TWILIO_REGION of the developer's shell do not change the host.
+  const client = twilio(account_sid, auth_token, { edge: "", region: "" });
+  client.conversations.baseUrl = url;
+  return client.conversations.v1;
+}
+
+async function untilActive(tree, sid) {
+  return until(`${sid} to become active`, async () => {
+    const conversation = await tree.conversations(sid).fetch();
+    if (conversation.state === "active") return conversation;
+    assert.equal(conversation.state, "initializing");
+  });
+}
+
+async function refused(request, status, code) {
+  const error = await request.then(
+    () => assert.fail(`accepted, where ${status}/${code} was due`),
+    (reason) => reason,
+  );
+  assert.deepEqual({ status: error.status, code: error.code }, { status, code }, error.message);
+  return error;
+}
+
+async function until(what, look, milliseconds = 10_000) {
+  for (const deadline = Date.now() + milliseconds; Date.now() < deadline; await sleep(20)) {
+    const found = await look();
+    if (found) return found;
+  }
+  assert.fail(`waited ${milliseconds} ms for ${what}`);
+}
+
+// The two servers
+
+async function startConvoke() {
+  const [command, ...args] = (process.env.CONVOKE || "uv run convoke").split(" ");
+  const child = spawn(command, [...args, "up", "--port", "0", "--data", ":memory:", "--json"]);
+  const exited = once(child, "exit");
+  let log = "";
+  child.stderr.on("data", (chunk) => (log += chunk));
+  process.once("exit", () => child.kill());
+
+  const [line] = await Promise.race([
+    once(createInterface(child.stdout), "line"),
+    exited.then(([code]) => assert.fail(`${command} ended with ${code}\n${log}`)),
+    sleep(30_000, undefined, { ref: false }).then(() => {
+      child.kill();
+      assert.fail(`${command} is not listening\n${log}`);
+    }),
+  ]);
+  const ready = JSON.parse(line);
+
+  async function stop() {
+    process.kill(ready.pid, "SIGTERM"); // the server itself: the child may be `uv run`
+    const killer = setTimeout(() => process.kill(ready.pid, "SIGKILL"), 10_000);
+    const [exitCode] = await exited;
+    clearTimeout(killer);
+    return exitCode;
+  }
+
+  return { ...ready, stop, log: () => log };
+}
+
+async function startReceiver() {
+  const calls = [];
+  const server = createServer(async (request, response) => {
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    calls.push({
+      method: request.method,
+      path: request.url,
+      signature: request.headers["x-twilio-signature"],
+      params: Object.fromEntries(new URLSearchParams(body)),
+    });
+    response.end();
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+
+  function close() {
+    server.close();
+    server.closeAllConnections();
+  }
+
+  return { url: `http://127.0.0.1:${server.address().port}`, calls, close };
+}
