@@ -7,10 +7,11 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -209,13 +210,29 @@ def test_a_file_in_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> No
         SqliteTable(str(tmp_path / "missing" / "convoke.db"))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to every file")
-def test_a_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "convoke.db"
-    SqliteTable(str(path)).close()
-    path.chmod(0o400)
-    with pytest.raises(DataFileError, match="may be written to"):
-        SqliteTable(str(path))
+NOBODY = 65534
+"""A user who owns nothing: root may write to every file."""
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_a_file_that_cannot_be_written_is_refused() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "convoke.db"
+        SqliteTable(str(path)).close()
+        Path(folder).chmod(0o777)
+        path.chmod(0o444)
+        with unprivileged(), pytest.raises(DataFileError, match="may be written to"):
+            SqliteTable(str(path))
 
 
 def test_another_module_may_keep_tables_in_the_same_file(tmp_path: Path) -> None:
@@ -324,6 +341,7 @@ def test_many_processes_may_open_a_new_file_at_once(tmp_path: Path) -> None:
 
 WRITE_FOREVER = """
 import sys
+import tempfile
 from itertools import count
 from convoke.storage.sqlite import SqliteTable
 from convoke.storage.table import Key, Put, Set, Update
