@@ -144,3 +144,39 @@ def test_the_json_option_prints_one_line_only() -> None:
         assert instance.stop() == 0
         assert instance.process.stdout is not None
         assert instance.process.stdout.read() == ""
+
+
+def test_the_data_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    data = tmp_path / "new folder" / "convoke.db"
+    with up("--data", str(data)) as instance:
+        assert instance.client.conversations.v1.services.list()
+        files = list(data.parent.iterdir())
+        modes = {file.name: file.stat().st_mode & 0o777 for file in files if file.suffix != ".lock"}
+        assert set(modes) >= {"convoke.db", "convoke.db-wal"}
+        assert set(modes.values()) == {0o600}
+        assert data.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_second_instance_on_the_same_data_is_one_clear_line_and_accounts_can_still_be_made(tmp_path: Path) -> None:
+    data = str(tmp_path / "convoke.db")
+    with up("--data", data):
+        line = one_line_of_refusal(convoke("up", "--port", "0", "--data", data))
+        assert line == f"Error: another convoke up runs on {data}"
+        assert json.loads(convoke("account", "create", "--data", data).stdout)["sid"].startswith("AC")
+
+
+def test_a_host_that_does_not_exist_is_one_clear_line() -> None:
+    line = one_line_of_refusal(convoke("up", "--host", "nowhere.invalid", "--data", ":memory:"))
+    assert line.startswith("Error: cannot listen on nowhere.invalid:8000: ")
+
+
+def test_commands_that_only_look_do_not_make_a_data_file(tmp_path: Path) -> None:
+    missing = tmp_path / "typo.db"
+    line = one_line_of_refusal(convoke("account", "list", "--data", str(missing)))
+    assert line == f"Error: there is no data file {missing}"
+    assert not missing.exists()
+
+
+def test_paths_are_told_in_full(tmp_path: Path) -> None:
+    with up("--data", "~/convoke.db", environ={"HOME": str(tmp_path)}) as instance:
+        assert instance.ready["data"] == str(tmp_path / "convoke.db")

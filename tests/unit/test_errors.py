@@ -11,12 +11,12 @@ from pydantic import AfterValidator, TypeAdapter, ValidationError
 from convoke.domain.errors import (
     CATALOGUE,
     LOG_ENTRIES,
+    BindingsTakenError,
     BindingTakenError,
     ConversationsError,
     GroupExistsError,
     InternalError,
     LogEntry,
-    NotFoundError,
     UniqueNameTakenError,
 )
 
@@ -75,7 +75,6 @@ STATUSES = {
 LITERALS = {
     20003: "Authenticate",
     20004: "Method not allowed",
-    20404: "The requested resource {path} was not found",
     20409: "Conflict",
     20422: "Invalid Parameter",
     20429: "Too Many Requests",
@@ -94,7 +93,6 @@ LITERALS = {
 }
 
 PLACEHOLDERS = {
-    20404: {"path"},
     50303: {"longest"},
     50416: {"conflicting_conversation_sid"},
     50425: {"where"},
@@ -182,7 +180,7 @@ def test_details_that_the_text_does_not_need_are_kept() -> None:
 
 
 def test_what_is_given_is_not_taken_for_a_template() -> None:
-    assert NotFoundError(path="/Conversations/{path}{0}").message.endswith("/Conversations/{path}{0} was not found")
+    assert BindingsTakenError(where="{where}{0}").message.endswith("{where}{0}")
 
 
 def test_an_error_can_be_given_the_place_where_it_was_found() -> None:

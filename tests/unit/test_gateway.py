@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any
 
 import pytest
 
-from convoke.local.gateway import gateway_event
+from convoke.api.form import LONGEST_BODY
+from convoke.local.gateway import Gateway, gateway_event
+from convoke.local.turnstile import Turnstile
 
 
 def scope(**changed: Any) -> dict[str, Any]:
@@ -48,3 +51,58 @@ def test_forwarded_headers_count_only_where_they_are_trusted(trusted: bool) -> N
 def test_without_a_proxy_the_scheme_is_the_server_s_own() -> None:
     assert gateway_event(scope(), b"", trust_forwarded=True)["headers"]["x-forwarded-proto"] == "http"
     assert gateway_event(scope(), b"")["headers"]["x-forwarded-proto"] == "http"
+
+
+class Recorder:
+    """An API that notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    def resolve(self, event: dict[str, Any], _: object) -> dict[str, Any]:
+        self.asked.append(event)
+        return {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": "{}"}
+
+
+def answered(*messages: dict[str, Any]) -> tuple[Recorder, list[dict[str, Any]]]:
+    """What the API was asked and the client told, when the server receives `messages`."""
+    api, told, waiting = Recorder(), [], list(messages)
+
+    async def receive() -> dict[str, Any]:
+        return waiting.pop(0)
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    asyncio.run(Gateway(api, Turnstile())(scope(), receive, send))  # type: ignore[arg-type]
+    return api, told
+
+
+def part(body: bytes, *, more: bool) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+def test_a_body_in_parts_is_put_together() -> None:
+    api, told = answered(part(b"A=b", more=True), part(b"&C=d", more=False))
+    assert [event["body"] for event in api.asked] == ["A=b&C=d"]
+    assert [message["type"] for message in told] == ["http.response.start", "http.response.body"]
+    assert (b"content-length", b"2") in told[0]["headers"]
+
+
+def test_of_a_body_that_is_too_long_no_more_is_kept_than_shows_it() -> None:
+    megabyte = b"x" * 1_000_000
+    api, _ = answered(*[part(megabyte, more=True) for _ in range(20)], part(b"", more=False))
+    assert LONGEST_BODY < len(api.asked[0]["body"]) <= LONGEST_BODY + 1_000_000
+
+
+def test_a_request_whose_client_went_away_is_not_executed() -> None:
+    api, told = answered(part(b"A=b", more=True), {"type": "http.disconnect"})
+    assert api.asked == told == []
+
+
+def test_of_several_proxies_the_outermost_counts_and_without_a_host_it_is_the_server() -> None:
+    headers = [(b"x-forwarded-proto", b"https, http"), (b"x-forwarded-host", b"a.example, b.example")]
+    seen = gateway_event(scope(headers=headers, server=("127.0.0.1", 8000)), b"", trust_forwarded=True)["headers"]
+    assert (seen["x-forwarded-proto"], seen["host"]) == ("https", "a.example")
+    bare = gateway_event(scope(headers=[], server=("127.0.0.1", 8000)), b"")["headers"]
+    assert bare["host"] == "127.0.0.1:8000"

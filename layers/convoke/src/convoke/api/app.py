@@ -35,6 +35,7 @@ class Api:
         self._resolver.use([_authenticated_by(operations)])
         self._resolver.not_found(self._no_route)
         self._resolver.exception_handler(ConversationsError)(render)
+        self._resolver.exception_handler(NotFoundError)(self._not_found)
         self._resolver.exception_handler(Exception)(self._unforeseen)
         for account_route in ACCOUNT_ROUTES:
             self._register(account_route.method, VERSION + account_route.rule, self._account_handler(account_route))
@@ -54,9 +55,17 @@ class Api:
         self._resolver.route(rule, method)(handler)
 
     def _no_route(self, _: NoRouteError) -> Response[str]:
-        path = self._resolver.current_event.raw_path
-        known = self._resolver.methods_of(path)
-        return render(MethodNotAllowedError() if known else NotFoundError(path=path.removeprefix(VERSION)))
+        allowed = self._resolver.methods_of(self._resolver.current_event.raw_path)
+        if not allowed:
+            return self._not_found(NotFoundError())
+        refused = render(MethodNotAllowedError())
+        refused.headers["Allow"] = ", ".join(sorted(allowed))
+        return refused
+
+    def _not_found(self, error: NotFoundError) -> Response[str]:
+        """Names the path as the client spelled it, without the version (reference, c.1 and h 15)."""
+        path = self._resolver.current_event.raw_path.removeprefix(VERSION) or "/"
+        return render(error, f"The requested resource {path} was not found")
 
     def _unforeseen(self, error: Exception) -> Response[str]:
         """A crash inside is told by the id under which it is logged, and nothing else."""

@@ -12,15 +12,15 @@ from convoke.domain.errors import ConversationsError, InvalidParameterError, Not
 
 JSON = "application/json"
 
-SAID_IN_TEXT = frozenset({"path", "where"})
+SAID_IN_TEXT = frozenset({"wanted", "where"})
 """Details that the message spells out already."""
 
 
-def render(error: ConversationsError) -> Response[str]:
+def render(error: ConversationsError, message: str | None = None) -> Response[str]:
     """Four keys; `details` beside them where there is something to point at. SDKs hand it to their callers."""
     body: dict[str, object] = {
         "code": error.code,
-        "message": error.message,
+        "message": message or error.message,
         "more_info": error.more_info,
         "status": error.status,
     }

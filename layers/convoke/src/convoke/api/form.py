@@ -14,6 +14,9 @@ FORM = "application/x-www-form-urlencoded"
 
 MOST_FIELDS = 1000
 
+LONGEST_BODY = 1024 * 1024
+"""Characters as they are handed over; the parameters of no request need nearly as many."""
+
 
 class Form:
     """The fields of a form, each with all its values in the order they came in."""
@@ -37,11 +40,14 @@ def parse_form(event: Mapping[str, Any]) -> Form:
     body = event.get("body") or ""
     if not body:
         return Form([])
+    if len(body) > LONGEST_BODY:
+        raise InvalidParameterError(parameter="body", wanted=f"at most {LONGEST_BODY} bytes")
     content_type = event.get("headers", {}).get("content-type", FORM)
     if content_type.partition(";")[0].strip().lower() != FORM:
-        raise InvalidParameterError(parameter="Content-Type")
+        raise InvalidParameterError(parameter="Content-Type", wanted=FORM)
     try:
         text = base64.b64decode(body).decode() if event.get("isBase64Encoded") else body
         return Form(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS))
     except (ValueError, binascii.Error) as error:
-        raise InvalidParameterError(parameter="body") from error
+        wanted = f"a form in UTF-8 with at most {MOST_FIELDS} fields"
+        raise InvalidParameterError(parameter="body", wanted=wanted) from error

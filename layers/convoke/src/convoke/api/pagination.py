@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -92,10 +93,9 @@ class Pagination:
 
     def _integer(self, name: str, default: int) -> int:
         text = self.request.query.get(name, str(default))
-        try:
-            return int(text)
-        except ValueError as error:
-            raise InvalidParameterError(parameter=name) from error
+        if not re.fullmatch("-?[0-9]{1,18}", text):
+            raise InvalidParameterError(parameter=name, wanted="a number")
+        return int(text)
 
     def _token(self, direction: str, sid: str) -> str:
         return base64.urlsafe_b64encode(self._signature(direction + sid) + (direction + sid).encode()).decode()

@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_pascal
 
 from convoke.api.errors import problem_of
 from convoke.api.form import Form
+from convoke.domain.attributes import refuse_constant
 from convoke.domain.conversations import NewConversation
 from convoke.domain.errors import ParticipantNotJsonError, TooManyParticipantsInRequestError
 from convoke.domain.model import Model
@@ -50,7 +51,7 @@ def parse_participants(values: list[str]) -> list[object]:
 def parse_json_object(value: str, position: int) -> object:
     """The object in a value. A key that is null counts as not given."""
     try:
-        parsed = json.loads(value, parse_constant=_refuse)
+        parsed = json.loads(value, parse_constant=refuse_constant)
         if "\\u" in value:
             json.dumps(parsed, ensure_ascii=False).encode()  # Half a surrogate pair can be escaped, but not stored.
     except (ValueError, RecursionError) as error:
@@ -58,10 +59,6 @@ def parse_json_object(value: str, position: int) -> object:
     if not isinstance(parsed, dict):
         raise ParticipantNotJsonError(parameter=f"[{position}]")
     return {key: part for key, part in parsed.items() if part is not None}
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
 
 
 class CreateConversation(NewConversation):

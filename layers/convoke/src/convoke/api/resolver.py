@@ -1,7 +1,8 @@
 """Powertools' resolver, made safe for requests that overlap.
 
 The stock resolver keeps the request on the class, as one Lambda instance answers one request at a time; the embedded
-engine answers many at once. Here the request lives in a context variable, and a path value may hold any character.
+engine answers many at once. Here the request lives in a context variable, and a path value may hold any character but
+a slash.
 """
 
 from __future__ import annotations

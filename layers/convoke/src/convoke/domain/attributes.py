@@ -15,11 +15,12 @@ def check_attributes(attributes: str, longest: int) -> str:
     if len(attributes.encode()) > longest:
         raise AttributesTooLongError(longest=longest)
     try:
-        json.loads(attributes, parse_constant=_refuse, parse_int=len)
+        json.loads(attributes, parse_constant=refuse_constant, parse_int=len)
     except (ValueError, RecursionError) as error:
         raise AttributesNotJsonError from error
     return attributes
 
 
-def _refuse(constant: str) -> None:
+def refuse_constant(constant: str) -> None:
+    """For the `parse_constant` of the json module, which takes `NaN` and `Infinity` otherwise."""
     raise ValueError(f"{constant} is not JSON")

@@ -22,6 +22,7 @@ from convoke.domain.errors import (
     InvalidDateUpdatedError,
     InvalidInactiveTimerError,
     InvalidMessagingServiceSidError,
+    InvalidParameterError,
     StateEmptyError,
     StateUnknownError,
     UniqueNameLooksLikeSidError,
@@ -125,6 +126,12 @@ def check_messaging_service_sid(sid: str) -> str:
     return sid
 
 
+def check_email_field(text: str) -> str:
+    if len(text) > LONGEST_NAME:
+        raise InvalidParameterError(wanted=f"at most {LONGEST_NAME} characters")
+    return text
+
+
 def parse_initial_state(value: str) -> State:
     """The state a conversation may be asked to start in; upper and lower case alike (reference, a.0)."""
     if not value:
@@ -171,5 +178,5 @@ class NewConversation(Model):
     timers_inactive: Annotated[timedelta, BeforeValidator(parse_inactive_timer)] = timedelta(0)
     timers_closed: Annotated[timedelta, BeforeValidator(parse_closed_timer)] = timedelta(0)
     messaging_service_sid: Annotated[str, AfterValidator(check_messaging_service_sid)] | None = None
-    bindings_email_address: str | None = None
-    bindings_email_name: str | None = None
+    bindings_email_address: Annotated[str, AfterValidator(check_email_field)] | None = None
+    bindings_email_name: Annotated[str, AfterValidator(check_email_field)] | None = None

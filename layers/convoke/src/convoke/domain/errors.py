@@ -86,8 +86,8 @@ class InvalidParameterError(ConversationsError, code=20001, text="A parameter ha
 
     @property
     def message(self) -> str:
-        """Names the parameter, as the text could stand for any."""
-        return f"{self}: {self.parameter}" if self.parameter else str(self)
+        """Names the parameter, as the text could stand for any, and what is wanted of it where that is known."""
+        return ": ".join(str(part) for part in (self, self.parameter, self.details.get("wanted")) if part)
 
 
 class InvalidFriendlyNameError(ConversationsError, code=20002, text="The friendly name cannot be used"):
@@ -124,7 +124,7 @@ class CredentialsForTestsError(
     """Conversations is not covered by test credentials."""
 
 
-class NotFoundError(ConversationsError, code=20404, status=404, text="The requested resource {path} was not found"):
+class NotFoundError(ConversationsError, code=20404, status=404, text="The requested resource was not found"):
     """Unknown, or of another account or service. `path` goes without `/v1`; it may hold an identity: do not log it."""
 
 

@@ -82,12 +82,11 @@ class Subject(NamedTuple):
     conversation_sid: str
 
 
-def conversation_added(sid: str, conversation: Conversation, *, webhooks: bool) -> Change:
+def conversation_added(sid: str, conversation: Conversation, *, at: datetime, webhooks: bool) -> Change:
     payload = _conversation_payload(conversation) | {
         "DateCreated": to_milliseconds(conversation.date_created),
         "DateUpdated": to_milliseconds(conversation.date_updated),
     }
-    at = conversation.date_updated
     return _change(sid, _subject(conversation), EventType.CONVERSATION_ADDED, [payload], at=at, webhooks=webhooks)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
-from convoke.domain.addresses import Channel, channel_of
+from convoke.domain.addresses import LONGEST_ADDRESS, Channel, channel_of
 from convoke.domain.attributes import check_attributes
 from convoke.domain.dates import date_validator
 from convoke.domain.errors import (
@@ -111,6 +111,12 @@ def check_projected_address(address: str) -> str:
     return address
 
 
+def check_name(name: str) -> str:
+    if len(name) > LONGEST_ADDRESS:
+        raise InvalidParameterError(wanted=f"at most {LONGEST_ADDRESS} characters")
+    return name
+
+
 def check_role_sid(sid: str) -> str:
     if not is_sid(sid, Prefix.ROLE):
         raise InvalidRoleSidError
@@ -134,7 +140,7 @@ class NewBinding(Model):
     address: Annotated[str, AfterValidator(check_address)] | None = None
     proxy_address: Annotated[str, AfterValidator(check_proxy_address)] | None = None
     projected_address: Annotated[str, AfterValidator(check_projected_address)] | None = None
-    name: str | None = None
+    name: Annotated[str, AfterValidator(check_name)] | None = None
     level: Annotated[str, BeforeValidator(parse_word)] | None = None
 
     @property

@@ -55,6 +55,10 @@ class Provisioning(Model):
         return self.model_copy(update={"status": ProvisioningStatus.FAILED, "causes": tuple(causes)})
 
 
+MOST_DOUBLINGS = 16
+"""Far past any pause. Attempts to publish are not limited, and a duration is."""
+
+
 class Attempts(Model):
     """How the sweeper finishes what was interrupted: when, and how often before it gives up (promises 4 and 5)."""
 
@@ -63,5 +67,5 @@ class Attempts(Model):
     most: int = 8
 
     def next_after(self, moment: datetime, attempts: int) -> datetime:
-        """When to try again after `attempts` attempts have been made: twice as long each time."""
-        return moment + min(self.first_after * (1 << attempts), self.longest_pause)
+        """When to try again after `attempts` attempts have been made: twice as long each time, up to the longest."""
+        return moment + min(self.first_after * (1 << min(attempts, MOST_DOUBLINGS)), self.longest_pause)

@@ -32,6 +32,11 @@ def is_sid(value: str, prefix: Prefix) -> bool:
     return re.fullmatch(prefix + "[0-9a-fA-F]{32}", value) is not None
 
 
+def parse_sid(value: str, prefix: Prefix) -> str | None:
+    """The SID that a client means by `value`, with its digits in lower case; None where it is none of that kind."""
+    return prefix + value[len(prefix) :].lower() if is_sid(value, prefix) else None
+
+
 class SidFactory:
     """Makes SIDs that sort by the moment of their making, strictly so within one process.
 

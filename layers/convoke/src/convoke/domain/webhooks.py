@@ -84,6 +84,8 @@ def check_url(url: str) -> str | None:
     """An absolute HTTP URL; the empty text removes one that was set."""
     if not url:
         return None
+    if any(character <= " " or character == "\x7f" for character in url):
+        raise InvalidWebhookSettingsError
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -102,6 +104,3 @@ class WebhookConfigurationChange(Model):
     pre_webhook_url: Annotated[str, AfterValidator(check_url)] | None = None
     post_webhook_url: Annotated[str, AfterValidator(check_url)] | None = None
     target: Annotated[Target, BeforeValidator(parse_target)] | None = None
-
-    def given(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in self.model_fields_set}

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import click
 import platformdirs
 
+from convoke.storage.sqlite import MEMORY
+
 if TYPE_CHECKING:
     from convoke.local.engine import EmbeddedEngine
-
-MEMORY = ":memory:"
 
 SWITCH_INTERVAL = 0.0005
 """Seconds a thread computes before it yields to one that waits; sqlite3 has to ask for its turn at every step."""
@@ -34,10 +34,21 @@ def default_data() -> str:
     return str(platformdirs.user_data_path("convoke", appauthor=False) / "convoke.db")
 
 
+def resolve_data(context: click.Context, _: click.Parameter, data: str) -> str:
+    """The whole path, as it is told and used; commands that only look want a file that is there."""
+    if data == MEMORY:
+        return data
+    path = Path(data).expanduser().absolute()
+    if context.command.name in ("list", "rotate-token") and not path.exists():
+        raise click.ClickException(f"there is no data file {path}")
+    return str(path)
+
+
 data_option = click.option(
     "--data",
     metavar="PATH",
     default=default_data,
+    callback=resolve_data,
     show_default="convoke.db in your data folder",
     help='The data file; ":memory:" keeps nothing.',
 )
@@ -63,7 +74,7 @@ def up(host: str, port: int, data: str, *, as_json: bool, trust_forwarded: bool)
 
     configure_logging()
     sys.setswitchinterval(SWITCH_INTERVAL)
-    with refusing_clearly(), engine_on(data) as engine, listening_socket(host, port) as listener:
+    with refusing_clearly(), alone_on(data), engine_on(data) as engine, listening_socket(host, port) as listener:
         account, token = first_account(engine.accounts, os.environ)
         address = listener.getsockname()
         ready: dict[str, str | int] = {
@@ -85,7 +96,8 @@ def announce(ready: dict[str, str | int], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(ready))
         return
-    click.echo(f"Convoke listens on {ready['url']} and keeps its data in {ready['data']}")
+    kept = "keeps nothing" if ready["data"] == MEMORY else f"keeps its data in {ready['data']}"
+    click.echo(f"Convoke listens on {ready['url']} and {kept}")
     click.echo(f"  Account SID  {ready['account_sid']}\n  Auth Token   {ready['auth_token']}\n")
     click.echo(f"Paste into Python:\n\n{SNIPPET.format(**ready)}")
     click.echo("Ctrl-C stops it.")
@@ -134,33 +146,59 @@ def account_rotate_token(account_sid: str, data: str) -> None:
         click.echo(json.dumps({"sid": account_sid, "auth_token": token}))
 
 
+class DataInUseError(Exception):
+    """Another instance runs on the data file. The message is one line for whoever named it."""
+
+
+@contextmanager
+def alone_on(data: str) -> Iterator[None]:
+    """Keeps a second instance away: both would tell webhooks everything, as each works off what is waiting."""
+    from filelock import FileLock, Timeout
+
+    if data == MEMORY:
+        yield
+        return
+    make_folder(data)
+    try:
+        with FileLock(f"{data}.lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise DataInUseError(f"another convoke up runs on {data}") from error
+
+
 @contextmanager
 def engine_on(data: str) -> Iterator[EmbeddedEngine]:
-    """An engine that answers; its threads run only once it is started."""
+    """An engine that answers; it works off what is waiting only once it is started."""
     from convoke.local.engine import EmbeddedEngine
 
     if data != MEMORY:
-        Path(data).expanduser().parent.mkdir(parents=True, exist_ok=True)
-    engine = EmbeddedEngine(data if data == MEMORY else str(Path(data).expanduser()))
+        make_folder(data)
+    engine = EmbeddedEngine(data)
     try:
         yield engine
     finally:
         engine.stop()
 
 
+def make_folder(data: str) -> None:
+    """The folder of a data file, for its owner only where it is new."""
+    try:
+        Path(data).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+
+
 @contextmanager
 def refusing_clearly() -> Iterator[None]:
     """One line and exit 1 for what the user can mend."""
     from convoke.local.credentials import CredentialsError
-    from convoke.local.server import PortBusyError
+    from convoke.local.server import CannotListenError
     from convoke.storage.sqlite import DataFileError
 
     try:
         yield
-    except (CredentialsError, DataFileError, PortBusyError) as error:
+    except (CannotListenError, CredentialsError, DataFileError, DataInUseError) as error:
         raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"{error.filename}: {error.strerror}") from error
 
 
 def configure_logging() -> None:

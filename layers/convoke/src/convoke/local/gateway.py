@@ -13,6 +13,7 @@ from uuid import uuid4
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from convoke.api.app import Api
+from convoke.api.form import LONGEST_BODY
 from convoke.local.turnstile import Turnstile
 
 Message = MutableMapping[str, Any]
@@ -40,14 +41,17 @@ class Gateway:
         self._pool = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="request")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        event = gateway_event(scope, await _body(receive), trust_forwarded=self._trust_forwarded)
+        body = await _body(receive)
+        if body is None:
+            return
+        event = gateway_event(scope, body, trust_forwarded=self._trust_forwarded)
         loop = asyncio.get_running_loop()
         answered = await loop.run_in_executor(self._pool, self._resolve, event)
-        body = (answered["body"] or "").encode()
+        content = (answered["body"] or "").encode()
         headers = [(name.lower().encode(), value.encode()) for name, value in answered["headers"].items()]
-        headers.append((b"content-length", str(len(body)).encode()))
+        headers.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": answered["statusCode"], "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.body", "body": content})
 
     def _resolve(self, event: dict[str, Any]) -> dict[str, Any]:
         with self._turnstile.request():
@@ -76,13 +80,20 @@ def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False)
     }
 
 
-async def _body(receive: Receive) -> bytes:
-    parts = []
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body; None where the client went away before its end, as half a request means nothing.
+
+    Of one that is too long for the API no more is kept than it takes to see that.
+    """
+    body = bytearray()
     while True:
         message = await receive()
-        parts.append(message.get("body", b""))
+        if message["type"] == "http.disconnect":
+            return None
+        if len(body) <= LONGEST_BODY:
+            body += message.get("body", b"")
         if not message.get("more_body", False):
-            return b"".join(parts)
+            return bytes(body)
 
 
 def _headers(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
@@ -91,12 +102,17 @@ def _headers(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]},{value}" if name in headers else value
-    if trust_forwarded:
-        headers["host"] = headers.get("x-forwarded-host", headers.get("host", ""))
-        headers.setdefault("x-forwarded-proto", scope["scheme"])
-    else:
-        headers["x-forwarded-proto"] = scope["scheme"]
+    if "host" not in headers:
+        headers["host"] = ":".join(map(str, scope["server"]))
+    forwarded = headers if trust_forwarded else {}
+    headers["x-forwarded-proto"] = _first(forwarded.get("x-forwarded-proto", "")) or scope["scheme"]
+    headers["host"] = _first(forwarded.get("x-forwarded-host", "")) or headers["host"]
     return headers
+
+
+def _first(values: str) -> str:
+    """What the outermost of several proxies said."""
+    return values.partition(",")[0].strip()
 
 
 def _query(query: str) -> dict[str, str]:

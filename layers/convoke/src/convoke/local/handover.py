@@ -74,5 +74,5 @@ class DeliveryMessages:
     wake: Wake
 
     def send(self, deliveries: Sequence[Delivery]) -> None:
-        self.queue.send([delivery.model_dump_json() for delivery in deliveries])
+        self.queue.send([(delivery.event.account_sid, delivery.model_dump_json()) for delivery in deliveries])
         self.wake()

@@ -6,8 +6,9 @@ repeats a delivery and loses none (promise 7).
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from convoke.storage.sqlite import SqliteTable
@@ -16,6 +17,7 @@ SCHEMA = (
     """CREATE TABLE IF NOT EXISTS messages (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         queue TEXT NOT NULL,
+        account_sid TEXT NOT NULL,
         body TEXT NOT NULL,
         visible_at REAL NOT NULL,
         receive_count INTEGER NOT NULL DEFAULT 0
@@ -30,6 +32,7 @@ VISIBILITY_TIMEOUT = 30.0
 @dataclass(frozen=True, slots=True)
 class ReceivedMessage:
     id: int
+    account_sid: str
     body: str
     receive_count: int
 
@@ -41,22 +44,34 @@ class DurableQueue:
     table: SqliteTable
     name: str
 
-    def send(self, bodies: Iterable[str]) -> None:
-        rows = [(self.name, body, time.time()) for body in bodies]
+    def send(self, messages: Iterable[tuple[str, str]]) -> None:
+        """Each with the SID of the account it is for, and its body."""
+        rows = [(self.name, account_sid, body, time.time()) for account_sid, body in messages]
         with self.table.transaction() as connection:
-            connection.executemany("INSERT INTO messages (queue, body, visible_at) VALUES (?, ?, ?)", rows)
+            connection.executemany(
+                "INSERT INTO messages (queue, account_sid, body, visible_at) VALUES (?, ?, ?, ?)", rows
+            )
 
-    def receive(self, limit: int) -> list[ReceivedMessage]:
-        """At most `limit` visible messages, longest visible first; each counts as received once more."""
+    def receive(self, passed_over: Collection[str] = ()) -> ReceivedMessage | None:
+        """The message that has been visible longest, counted as received once more; not one of these accounts."""
         now = time.time()
         with self.table.transaction() as connection:
-            rows = connection.execute(
-                "UPDATE messages SET visible_at = ?, receive_count = receive_count + 1 WHERE id IN"
-                " (SELECT id FROM messages WHERE queue = ? AND visible_at <= ? ORDER BY visible_at, id LIMIT ?)"
-                " RETURNING id, body, receive_count",
-                (now + VISIBILITY_TIMEOUT, self.name, now, limit),
-            ).fetchall()
-        return [ReceivedMessage(*row) for row in rows]
+            row = connection.execute(
+                "UPDATE messages SET visible_at = ?, receive_count = receive_count + 1 WHERE id ="
+                " (SELECT id FROM messages WHERE queue = ? AND visible_at <= ?"
+                "  AND account_sid NOT IN (SELECT value FROM json_each(?)) ORDER BY visible_at, id LIMIT 1)"
+                " RETURNING id, account_sid, body, receive_count",
+                (now + VISIBILITY_TIMEOUT, self.name, now, json.dumps(list(passed_over))),
+            ).fetchone()
+        return ReceivedMessage(*row) if row else None
+
+    def give_back(self, message: ReceivedMessage, seconds: float) -> None:
+        """As if the message had not been received, but not to be received again before `seconds` are over."""
+        self._change(
+            "UPDATE messages SET visible_at = ?, receive_count = receive_count - 1 WHERE id = ?",
+            time.time() + seconds,
+            message.id,
+        )
 
     def remove(self, message: ReceivedMessage) -> None:
         self._change("DELETE FROM messages WHERE id = ?", message.id)

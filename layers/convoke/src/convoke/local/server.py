@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import uvicorn
 
@@ -17,21 +17,22 @@ GRACE = 10
 BACKLOG = 2048
 
 
-class PortBusyError(Exception):
+class CannotListenError(Exception):
     """The address cannot be listened on. The message is one line for whoever chose it."""
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket that listens, so that clients may connect before the server is up. Raises PortBusyError."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listener = socket.socket(family, kind, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """A socket that listens, so that clients may connect before the server is up. Raises CannotListenError."""
     try:
-        listener.bind(address)
-        listener.listen(BACKLOG)
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with ExitStack() as undone:
+            listener = undone.enter_context(socket.socket(family, kind, protocol))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(BACKLOG)
+            undone.pop_all()
     except OSError as error:
-        listener.close()
-        raise PortBusyError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        raise CannotListenError(f"cannot listen on {host}:{port}: {error.strerror}") from error
     return listener
 
 

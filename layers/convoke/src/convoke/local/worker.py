@@ -8,32 +8,40 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from convoke.domain.provisioning import Provisioning
+from pydantic import ValidationError
+
+from convoke.domain.events import Change, Event
+from convoke.domain.provisioning import Cause, Provisioning
 from convoke.domain.webhooks import Delivery
 from convoke.local.handover import Execution
 from convoke.local.queue import DurableQueue, ReceivedMessage
 from convoke.local.turnstile import Turnstile
-from convoke.operations.conversation_finalizer import CannotFinalizeError, ConversationFinalizer, ConversationGoneError
+from convoke.operations.conversation_finalizer import CannotFinalizeError, ConversationFinalizer, NothingLeftError
 from convoke.operations.event_publisher import EventPublisher
 from convoke.operations.participant_adder import ParticipantAdder
 from convoke.operations.ports import EventBus
-from convoke.operations.webhook_delivery import MOST_ATTEMPTS, DeliveryFailedError, RetryLaterError, WebhookDelivery
+from convoke.operations.webhook_delivery import DeliveryFailedError, RetryLaterError, WebhookDelivery
 from convoke.storage.changes import change_of
 from convoke.storage.sqlite import SqliteTable
+from convoke.storage.table import Item
 
 logger = logging.getLogger(__name__)
 
 STREAM_BATCH = 50
 """Changes published at a time, and conversations finished before the next are."""
 
-DELIVERIES_AT_ONCE = 16
-"""Receivers that may hang before others have to wait."""
+DELIVERIES_AT_ONCE = 32
+DELIVERIES_OF_AN_ACCOUNT = 8
+"""Calls under way, of all accounts and of one: receivers of one that hang leave room for those of others."""
+
+OWN_PAUSE = 5.0
+"""Seconds until a delivery is tried again that failed on this side."""
 
 Work = TypeVar("Work")
 
@@ -46,15 +54,18 @@ class StateMachine:
     bus: EventBus
 
     def execute(self, execution: Execution) -> None:
-        account_sid, conversation_sid, causes = execution
         try:
-            event = self.finalizer.finalize(account_sid, conversation_sid, causes)
-        except CannotFinalizeError:
-            event = self.finalizer.close(account_sid, conversation_sid, causes)
-        except ConversationGoneError:
+            event = self._ended(*execution)
+        except NothingLeftError:
             return
         self.bus.publish([event])
-        self.finalizer.settle(account_sid, conversation_sid)
+        self.finalizer.settle(execution.account_sid, execution.conversation_sid)
+
+    def _ended(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> Event:
+        try:
+            return self.finalizer.finalize(account_sid, conversation_sid, causes)
+        except CannotFinalizeError:
+            return self.finalizer.close(account_sid, conversation_sid, causes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +80,15 @@ class Steps:
     publisher: EventPublisher
     turnstile: Turnstile
 
-    def run(self) -> None:
-        """Go on until nothing is waiting."""
-        while any((self._finish_conversations(), self._publish())):
+    def run(self, go_on: Callable[[], bool] = lambda: True) -> None:
+        """Go on until nothing is waiting, or `go_on` says no: what is left is found in the table."""
+        while any((self._finish_conversations(go_on), self._publish())) and go_on():
             pass
 
-    def _finish_conversations(self) -> bool:
+    def _finish_conversations(self, go_on: Callable[[], bool]) -> bool:
         """Whether there were any; after some, others get to hear of them first."""
         turns = 0
-        while (self.participants or self.executions) and turns < STREAM_BATCH:
+        while (self.participants or self.executions) and turns < STREAM_BATCH and go_on():
             with self.turnstile.step():
                 _attempt_next(self.participants, self.adder.add)
                 _attempt_next(self.executions, self.state_machine.execute)
@@ -89,9 +100,18 @@ class Steps:
         with self.turnstile.step():
             records = self.table.stream_records(STREAM_BATCH)
             if records:
-                self.publisher.publish([change_of(item) for _, item in records])
+                self.publisher.publish([change for _, item in records if (change := _readable(item))])
                 self.table.forget_stream_records(records[-1][0])
         return bool(records)
+
+
+def _readable(item: Item) -> Change | None:
+    """The change in a record. One that cannot be read any more, ever, must not hold up those behind it."""
+    try:
+        return change_of(item)
+    except ValidationError:
+        logger.exception("a change cannot be published", extra={"change_sid": item.get("sid")})
+        return None
 
 
 def _attempt_next(waiting: deque[Work], handle: Callable[[Work], None]) -> None:
@@ -112,50 +132,63 @@ class Deliveries:
 
     def run(self) -> None:
         """Handle what is visible, one after the other, until nothing is."""
-        while messages := self.queue.receive(1):
-            self.handle(messages[0])
+        while message := self.queue.receive():
+            self.handle(message)
 
     def handle(self, message: ReceivedMessage) -> None:
+        """A failure of ours spends no attempt of the receiver's; a message that cannot be read is put aside."""
         try:
             self.delivery.deliver(Delivery.model_validate_json(message.body), message.receive_count)
         except RetryLaterError as error:
             self.queue.postpone(message, error.seconds)
-        except DeliveryFailedError as error:
+        except (DeliveryFailedError, ValidationError) as error:
             logger.error("a webhook was given up: %s", error)  # noqa: TRY400 - what happened is in the text
             self.queue.bury(message)
         except Exception:
             logger.exception("a delivery failed; it comes again")
-            if message.receive_count >= MOST_ATTEMPTS:
-                self.queue.bury(message)
+            self.queue.give_back(message, OWN_PAUSE)
         else:
             self.queue.remove(message)
 
 
 class ConcurrentDeliveries:
-    """Handles deliveries on a pool of threads, so that a receiver that hangs delays no other."""
+    """Handles deliveries on a pool of threads, so that a receiver that hangs delays nobody else's (promise 7)."""
 
     def __init__(self, deliveries: Deliveries, done: Callable[[], None]) -> None:
         self._deliveries = deliveries
         self._done = done
         self._pool = ThreadPoolExecutor(DELIVERIES_AT_ONCE, thread_name_prefix="delivery")
-        self._free = threading.Semaphore(DELIVERIES_AT_ONCE)
+        self._lock = threading.Lock()
+        self._under_way: Counter[str] = Counter()
 
     def run(self) -> None:
-        """Hand visible messages to free threads; those that find none stay in the queue."""
-        while self._free.acquire(blocking=False):
-            messages = self._deliveries.queue.receive(1)
-            if not messages:
-                self._free.release()
-                return
-            self._pool.submit(self._deliveries.handle, messages[0]).add_done_callback(self._released)
+        """Hand visible messages to free threads; those that find none, or whose account has enough, stay there."""
+        while message := self._next():
+            self._pool.submit(self._handle, message)
 
     def close(self) -> None:
         """Wait for the calls under way, which the time limit bounds."""
         self._pool.shutdown()
 
-    def _released(self, _: Future[None]) -> None:
-        self._free.release()
-        self._done()
+    def _next(self) -> ReceivedMessage | None:
+        with self._lock:
+            if self._under_way.total() >= DELIVERIES_AT_ONCE:
+                return None
+            full = [account for account, calls in self._under_way.items() if calls >= DELIVERIES_OF_AN_ACCOUNT]
+            message = self._deliveries.queue.receive(passed_over=full)
+            if message:
+                self._under_way[message.account_sid] += 1
+            return message
+
+    def _handle(self, message: ReceivedMessage) -> None:
+        try:
+            self._deliveries.handle(message)
+        except Exception:
+            logger.exception("a delivery is not settled; it comes again")
+        finally:
+            with self._lock:
+                self._under_way[message.account_sid] -= 1
+            self._done()
 
 
 class Loop:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from convoke.domain.accounts import Account
 from convoke.domain.errors import NotAuthenticatedError
 from convoke.domain.instants import Clock
-from convoke.domain.sids import NewSid, Prefix
+from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.operations.ports import AccountRepository, AuthTokens
 from convoke.operations.services import new_service
 
@@ -25,13 +25,11 @@ class AccountOperations:
 
     def authenticate(self, account_sid: str, token: str) -> Account:
         """The account whose credentials these are. Raises NotAuthenticatedError, saying no more."""
-        expected = self.auth_tokens.fetch(account_sid)
-        if expected is None or not hmac.compare_digest(expected.encode(), token.encode()):
+        sid = parse_sid(account_sid, Prefix.ACCOUNT)
+        expected = self.auth_tokens.fetch(sid) if sid else None
+        if sid is None or expected is None or not hmac.compare_digest(expected.encode(), token.encode()):
             raise NotAuthenticatedError
-        account = self.accounts.fetch(account_sid)
-        if account is None:
-            raise NotAuthenticatedError
-        return account
+        return self.accounts.fetch(sid) or self._make(sid)
 
     def token(self, account_sid: str) -> str:
         """The Auth Token of an account that exists."""
@@ -47,20 +45,29 @@ class AccountOperations:
     def create(self, account_sid: str | None = None, token: str | None = None) -> Account:
         """A new account with a default service and a default messaging service; what is not given is made.
 
-        The token is stored first: an account without one could not be used, a token without an account is nothing.
-        Where the account exists already, only its token is replaced.
+        The token comes first: whoever has one has an account, if need be from the first request on. So it does not
+        matter when this ends in the middle, or that a deployment makes a token only.
         """
-        now, sid = self.now(), account_sid or self.new_sid(Prefix.ACCOUNT)
-        service = new_service(sid, DEFAULT_SERVICE_NAME, now, self.new_sid)
+        sid = account_sid or self.new_sid(Prefix.ACCOUNT)
+        self.auth_tokens.put(sid, token or new_token())
+        return self._make(sid)
+
+    def _make(self, account_sid: str) -> Account:
+        """The account with this SID, made by this call or by another that was faster."""
+        now = self.now()
+        service = new_service(account_sid, DEFAULT_SERVICE_NAME, now, self.new_sid)
         account = Account(
-            sid=sid,
+            sid=account_sid,
             date_created=now,
             default_chat_service_sid=service.sid,
             default_messaging_service_sid=self.new_sid(Prefix.MESSAGING_SERVICE),
         )
-        self.auth_tokens.put(sid, token or new_token())
-        self.accounts.create(account, service)
-        return account
+        if self.accounts.create(account, service):
+            return account
+        known = self.accounts.fetch(account_sid)
+        if known is None:
+            raise NotAuthenticatedError
+        return known
 
     def rotate_token(self, account_sid: str) -> str | None:
         """A new token in the place of the old one; None where there is no such account."""

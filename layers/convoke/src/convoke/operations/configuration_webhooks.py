@@ -17,6 +17,4 @@ class WebhookConfigurationOperations:
 
     def update(self, account_sid: str, change: WebhookConfigurationChange) -> WebhookConfiguration:
         """Change what was given and leave the rest."""
-        updated = self.configurations.fetch(account_sid).model_copy(update=change.given())
-        self.configurations.put(updated)
-        return updated
+        return self.configurations.update(account_sid, change)

@@ -21,13 +21,17 @@ class CannotFinalizeError(Exception):
     """Finalizing has failed for good: the conversation is to be closed."""
 
 
-class ConversationGoneError(Exception):
-    """There is no such conversation, so there is nothing to finalize, publish or settle."""
+class NothingLeftError(Exception):
+    """There is no such conversation, or its event is published and settled: an execution came twice or late."""
+
+
+class NotInYetError(Exception):
+    """The members are not in yet, or somebody else is at it: another execution will find more."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationFinalizer:
-    """Each task may be done again: `finalize` and `close` answer the event they once recorded."""
+    """Each task may be done again: `finalize` and `close` answer the event they once recorded, until it is settled."""
 
     conversations: ConversationRepository
     provisionings: ProvisioningRepository
@@ -37,42 +41,46 @@ class ConversationFinalizer:
     def finalize(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> Event:
         """Put the conversation, whose members are all in, into its requested state.
 
-        Raises CannotFinalizeError where there are `causes` against it, RuntimeError where members are not in yet.
+        Raises CannotFinalizeError where they are not in and there are `causes` for it, NotInYetError where there are
+        none, and NothingLeftError.
         """
         conversation, provisioning = self._fetch(account_sid, conversation_sid)
-        if conversation.state is State.INITIALIZING:
-            if causes:
-                raise CannotFinalizeError
-            if provisioning.status is not ProvisioningStatus.ADDED:
-                raise RuntimeError("the members are not in yet")
-            now = self.now()
-            finished = conversation.finished(conversation.requested_state, now)
-            change = initializing_ended(provisioning.state_change_sid, finished, at=now)
-            if self.provisionings.finalize(finished, change):
-                return change.events[0]
-        return self._recorded(provisioning)
+        if conversation.state is not State.INITIALIZING:
+            return self._recorded(conversation, provisioning)
+        if provisioning.status is not ProvisioningStatus.ADDED:
+            raise CannotFinalizeError if causes else NotInYetError
+        now = self.now()
+        finished = conversation.finished(conversation.requested_state, now)
+        change = initializing_ended(provisioning.state_change_sid, finished, at=now)
+        if self.provisionings.finalize(finished, change):
+            return change.events[0]
+        raise NotInYetError
 
     def close(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> Event:
-        """Close the conversation, release its locks, and put the causes into the error log with code 50427."""
+        """Close the conversation, release its locks, and put the causes into the error log with code 50427.
+
+        Raises NotInYetError where its members came in meanwhile, and NothingLeftError.
+        """
         conversation, provisioning = self._fetch(account_sid, conversation_sid)
-        if conversation.state is State.INITIALIZING:
-            now = self.now()
-            closed = conversation.finished(State.CLOSED, now)
-            failed = provisioning.failed(causes)
-            change = initializing_ended(provisioning.state_change_sid, closed, at=now)
-            alert = Alert(
-                sid=provisioning.alert_sid,
-                account_sid=account_sid,
-                resource_sid=conversation_sid,
-                code=ProvisioningFailedError.code,
-                text=ProvisioningFailedError.text,
-                causes=failed.causes,
-                date_created=now,
-            )
-            if self.provisionings.close(closed, failed, change, alert):
-                _log(alert)
-                return change.events[0]
-        return self._recorded(provisioning)
+        if conversation.state is not State.INITIALIZING:
+            return self._recorded(conversation, provisioning)
+        now = self.now()
+        closed = conversation.finished(State.CLOSED, now)
+        failed = provisioning.failed(causes)
+        change = initializing_ended(provisioning.state_change_sid, closed, at=now)
+        alert = Alert(
+            sid=provisioning.alert_sid,
+            account_sid=account_sid,
+            resource_sid=conversation_sid,
+            code=ProvisioningFailedError.code,
+            text=ProvisioningFailedError.text,
+            causes=failed.causes,
+            date_created=now,
+        )
+        if self.provisionings.close(closed, failed, change, alert):
+            _log(alert)
+            return change.events[0]
+        raise NotInYetError
 
     def settle(self, account_sid: str, conversation_sid: str) -> None:
         """The event is on the bus: nothing of the provisioning is left to do."""
@@ -81,14 +89,14 @@ class ConversationFinalizer:
     def _fetch(self, account_sid: str, conversation_sid: str) -> tuple[Conversation, Provisioning]:
         found = self.provisionings.fetch(account_sid, conversation_sid)
         if found is None:
-            raise ConversationGoneError
+            raise NothingLeftError
         return found
 
-    def _recorded(self, provisioning: Provisioning) -> Event:
-        """The one event of the change; where two tasks ran at once it is the one that was first."""
+    def _recorded(self, conversation: Conversation, provisioning: Provisioning) -> Event:
+        """The one event of the change, which may not be published yet."""
         change = self.changes.fetch(provisioning.account_sid, provisioning.state_change_sid)
-        if change is None:
-            raise ConversationGoneError
+        if change is None or not conversation.unsettled:
+            raise NothingLeftError
         return change.events[0]
 
 

@@ -47,7 +47,7 @@ class ConversationWithParticipantsOperations:
         check_roles(service, participants)
         conversation = self._new(account, service, requested, initializing=bool(participants))
         check_messaging_service(conversation, participants)
-        change = conversation_added(self.new_sid(Prefix.CHANGE), conversation, webhooks=webhooks)
+        change = conversation_added(self.new_sid(Prefix.CHANGE), conversation, at=self.now(), webhooks=webhooks)
         if not participants:
             self.conversations.create(conversation, change, None)
             return conversation

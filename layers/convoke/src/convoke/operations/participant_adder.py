@@ -25,7 +25,7 @@ class ServiceAdmits:
     def __call__(self, provisioning: Provisioning, participant: Participant) -> None:
         service = self.services.fetch(provisioning.account_sid, provisioning.chat_service_sid)
         if service is None:
-            raise NotFoundError(path=f"/Services/{provisioning.chat_service_sid}")
+            raise NotFoundError
         if participant.role_sid is not None and participant.role_sid not in service.conversation_role_sids:
             raise InvalidRoleSidError
 

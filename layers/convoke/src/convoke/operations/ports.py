@@ -14,7 +14,7 @@ from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.domain.services import Service
-from convoke.domain.webhooks import Attempt, Delivery, WebhookConfiguration
+from convoke.domain.webhooks import Attempt, Delivery, WebhookConfiguration, WebhookConfigurationChange
 
 
 class AccountRepository(Protocol):
@@ -46,7 +46,8 @@ class ServiceRepository(Protocol):
 class WebhookConfigurationRepository(Protocol):
     def fetch(self, account_sid: str) -> WebhookConfiguration: ...
 
-    def put(self, configuration: WebhookConfiguration) -> None: ...
+    def update(self, account_sid: str, change: WebhookConfigurationChange) -> WebhookConfiguration:
+        """Change what was given and leave the rest, whatever else is changed meanwhile."""
 
 
 class ConversationRepository(Protocol):

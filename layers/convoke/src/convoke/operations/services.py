@@ -9,7 +9,7 @@ from convoke.domain.errors import NotFoundError
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.services import Service
-from convoke.domain.sids import NewSid, Prefix
+from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.operations.ports import ServiceRepository
 
 
@@ -26,9 +26,10 @@ class ServiceOperations:
 
     def fetch(self, account_sid: str, chat_service_sid: str) -> Service:
         """Raises NotFoundError, also for another account's service."""
-        service = self.services.fetch(account_sid, chat_service_sid)
-        if service is None:
-            raise NotFoundError(path=f"/Services/{chat_service_sid}")
+        known = parse_sid(chat_service_sid, Prefix.SERVICE)
+        service = known and self.services.fetch(account_sid, known)
+        if not service:
+            raise NotFoundError
         return service
 
     def list(self, account_sid: str, page: PageRequest) -> Page[Service]:

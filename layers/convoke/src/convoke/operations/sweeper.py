@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from convoke.domain.conversations import Conversation, State
+from convoke.domain.conversations import Conversation
 from convoke.domain.errors import InternalError
 from convoke.domain.instants import Clock
 from convoke.domain.provisioning import Attempts, Cause, Provisioning, ProvisioningStatus
@@ -25,39 +26,42 @@ class Sweeper:
     attempts: Attempts
     now: Clock
 
-    def sweep(self, until: datetime | None = None) -> int:
+    def sweep(self, until: datetime | None = None, *, go_on: Callable[[], bool] = lambda: True) -> int:
         """Attend once to every conversation due by `until` (the present moment); answers how many that were.
 
-        One that fails again is logged and stays due, later each time, until its attempts are used up.
+        One that fails again is logged and stays due, later each time, until its attempts are used up. Where `go_on`
+        says no, the rest is left to the next sweep.
         """
         seen: set[str] = set()
         for account_sid, conversation_sid in self.conversations.due(until or self.now()):
+            if not go_on():
+                break
             if conversation_sid not in seen:
                 seen.add(conversation_sid)
-                self._attend(account_sid, conversation_sid)
+                try:
+                    self._attend(account_sid, conversation_sid)
+                except Exception:
+                    logger.exception("an attempt failed", extra={"conversation_sid": conversation_sid})
         return len(seen)
 
     def _attend(self, account_sid: str, conversation_sid: str) -> None:
+        """Claim the conversation, so that the next attempt is put off whatever comes of this one, and finish it."""
         found = self.provisionings.fetch(account_sid, conversation_sid)
         if found is None:
             return
         conversation, provisioning = found
         next_attempt = self.attempts.next_after(self.now(), conversation.attempts + 1)
-        if not self.conversations.claim(conversation, next_attempt):
-            return
-        try:
+        if self.conversations.claim(conversation, next_attempt):
             self._finish(conversation, provisioning)
-        except Exception:
-            logger.exception("an attempt failed", extra={"conversation_sid": conversation_sid})
 
     def _finish(self, conversation: Conversation, provisioning: Provisioning) -> None:
-        account_sid, conversation_sid = conversation.account_sid, conversation.sid
-        if conversation.state is State.INITIALIZING and conversation.attempts >= self.attempts.most:
-            self.workflow.start(account_sid, conversation_sid, [_given_up(conversation.attempts)])
-        elif provisioning.status is ProvisioningStatus.PENDING:
+        """Only who is not in yet can be given up: with every member in, there is nothing that could fail for good."""
+        if provisioning.status is not ProvisioningStatus.PENDING:
+            self.workflow.start(conversation.account_sid, conversation.sid, [])
+        elif conversation.attempts < self.attempts.most:
             self.participant_adder.add(provisioning)
         else:
-            self.workflow.start(account_sid, conversation_sid, [])
+            self.workflow.start(conversation.account_sid, conversation.sid, [_given_up(conversation.attempts)])
 
 
 def _given_up(attempts: int) -> Cause:

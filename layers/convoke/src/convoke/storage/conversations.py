@@ -29,6 +29,9 @@ from convoke.storage.table import (
     key_of,
 )
 
+EARLIEST = "0"
+"""Sorts before every moment; DynamoDB takes no empty text for a key."""
+
 DUE_PAGE = 100
 """Keys of due conversations read at a time."""
 
@@ -83,7 +86,7 @@ class ConversationTable:
                 yield keys.sids_of_conversation(key_of(stored))
 
     def _due_in(self, shard: str, until: datetime) -> Iterator[Item]:
-        between, after = ("", to_milliseconds(until)), None
+        between, after = (EARLIEST, to_milliseconds(until)), None
         while page := self.table.query(shard, index=keys.DUE, between=between, after=after, limit=DUE_PAGE):
             yield from page
             after = page[-1]

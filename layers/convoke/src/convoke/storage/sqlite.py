@@ -7,6 +7,7 @@ steps over and, while other threads compute, waits a switch interval (5 ms) to g
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -54,6 +55,9 @@ BUSY_SECONDS = 10
 """How long a write waits for those of other processes before it fails."""
 
 MOST_KEYS = 100
+
+MEMORY = ":memory:"
+"""The path of a table that ends with its object."""
 
 
 class DataFileError(Exception):
@@ -202,6 +206,9 @@ class SqliteTable:
 def _open(path: str, schema: Sequence[str]) -> sqlite3.Connection:
     connection: sqlite3.Connection | None = None
     try:
+        if path != MEMORY:
+            # For its owner only: it holds tokens and what people wrote. SQLite gives its other files the same mode.
+            os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
         connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512
         )
@@ -209,9 +216,9 @@ def _open(path: str, schema: Sequence[str]) -> sqlite3.Connection:
     except BaseException as error:
         if connection:
             connection.close()
-        if not isinstance(error, sqlite3.Error):
+        if not isinstance(error, sqlite3.Error | OSError):
             raise
-        if error.sqlite_errorname == "SQLITE_NOTADB":
+        if isinstance(error, sqlite3.Error) and error.sqlite_errorname == "SQLITE_NOTADB":
             raise _not_ours(path) from error
         raise DataFileError(
             f"{path} cannot be opened ({error}): see that its folder exists and that the file may be written to."

@@ -64,6 +64,7 @@ class ProvisioningTable:
                 Set("status", ProvisioningStatus.FAILED),
                 Set("causes", [cause.model_dump(mode="json", exclude_none=True) for cause in provisioning.causes]),
             ),
+            Equals("status", ProvisioningStatus.PENDING),
         )
         released = [lock.release() for lock in locks_of(conversation, provisioning)]
         recorded = Put(items.item(keys.alert(alert.account_sid, alert.sid), alert))
