@@ -1,13 +1,27 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 
-from tests.support.instances import Instance, held_instance
+from tests.support.aws import moto_instance
+from tests.support.instances import EmbeddedInstance, Instance, held_instance
+
+ENGINES: dict[str, Callable[[], AbstractContextManager[Instance]]] = {
+    "embedded": held_instance,
+    "aws-on-moto": moto_instance,
+}
+
+
+@pytest.fixture(params=ENGINES)
+def instance(request: pytest.FixtureRequest) -> Iterator[Instance]:
+    """On each engine in turn."""
+    with ENGINES[request.param]() as made:
+        yield made
 
 
 @pytest.fixture
-def instance() -> Iterator[Instance]:
+def embedded() -> Iterator[EmbeddedInstance]:
     with held_instance() as made:
         yield made

@@ -14,7 +14,7 @@ import pytest
 from convoke.local.engine import EmbeddedEngine
 from convoke.storage.table import Item, Key, Table
 from tests.support.examples import chat
-from tests.support.instances import ORIGIN, Instance, call, held_instance, refusal
+from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, call, held_instance, refusal
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from tests.support.instances import ORIGIN, Instance, call, held_instance, refus
 def test_without_credentials_nothing_is_told(instance: Instance, authorization: str | None) -> None:
     headers = {"authorization": authorization} if authorization else {}
     for path in ("/v1/Conversations/CH" + "0" * 32, "/v1/Nothing", "/"):
-        refused = call(instance.engine.api, "GET", ORIGIN + path, headers=headers)
+        refused = call(instance.api, "GET", ORIGIN + path, headers=headers)
         assert refused.status == 401
         assert refused.body == {
             "code": 20003,
@@ -34,6 +34,44 @@ def test_without_credentials_nothing_is_told(instance: Instance, authorization: 
             "detail": "Your AccountSid or AuthToken was incorrect.",
         }
         assert refused.headers["WWW-Authenticate"] == 'Basic realm="Twilio API"'
+
+
+@pytest.mark.parametrize("user", ["", "x" * 3000, "ACme", "SK" + "0" * 32])
+def test_a_user_that_is_no_account_is_refused_before_anything_is_looked_up(instance: Instance, user: str) -> None:
+    answered = call(instance.api, "GET", f"{ORIGIN}/v1/Services", auth=(user, "x"))
+    assert (answered.status, answered.body["code"]) == (401, 20003)
+
+
+def test_sids_may_be_spelled_in_capitals(instance: Instance) -> None:
+    v1 = instance.client(account_sid="AC" + instance.account.sid[2:].upper()).conversations.v1
+    created = v1.conversation_with_participants.create(participant=chat(1))
+    instance.work()
+    member = v1.conversations(created.sid).participants.list()[0]
+
+    def capitals(sid: str) -> str:
+        return sid[:2] + sid[2:].upper()
+
+    in_service = v1.services(capitals(created.chat_service_sid)).conversations(capitals(created.sid))
+    assert in_service.participants(capitals(member.sid)).fetch().sid == member.sid
+
+
+@pytest.mark.parametrize("name", ["x" * 257, "x" * 3000])
+def test_a_name_longer_than_any_is_not_found(instance: Instance, name: str) -> None:
+    for path in (f"/v1/Conversations/{name}", f"/v1/Services/{name}", f"/v1/Conversations/{name}/Participants/{name}"):
+        assert instance.call("GET", path).body["code"] == 20404
+
+
+def test_a_body_that_is_no_form_is_told_what_is_wanted(instance: Instance) -> None:
+    headers = {"Content-Type": "application/json"}
+    refused = instance.call("POST", "/v1/Services", '{"FriendlyName": "x"}', headers)
+    assert (refused.status, refused.body["code"]) == (400, 20001)
+    assert refused.body["message"].endswith("Content-Type: application/x-www-form-urlencoded")
+
+
+def test_a_body_over_a_megabyte_is_refused(instance: Instance) -> None:
+    refused = instance.call("POST", "/v1/Services", "FriendlyName=" + "x" * (1024 * 1024))
+    assert (refused.status, refused.body["code"]) == (400, 20001)
+    assert refused.body["message"].endswith("body: at most 1048576 bytes")
 
 
 def test_a_wrong_token_and_an_unknown_account_are_refused_alike(instance: Instance) -> None:
@@ -46,8 +84,8 @@ def test_another_account_s_conversation_does_not_exist(instance: Instance) -> No
     created = instance.client().conversations.v1.conversation_with_participants.create(
         unique_name="visit", participant=chat(1)
     )
-    other = instance.engine.accounts.create()
-    v1 = instance.client(other.sid, instance.engine.accounts.token(other.sid)).conversations.v1
+    other = instance.accounts.create()
+    v1 = instance.client(other.sid, instance.accounts.token(other.sid)).conversations.v1
     for name in (created.sid, "visit"):
         assert refusal(v1.conversations(name).fetch).code == 20404
     assert v1.conversation_with_participants.create(unique_name="visit").sid != created.sid
@@ -62,6 +100,8 @@ def test_the_404_names_the_path_without_its_version(instance: Instance) -> None:
         "status": 404,
     }
     assert instance.call("GET", "/v1/Nothing").body["message"] == "The requested resource /Nothing was not found"
+    path = f"/Services/{instance.account.default_chat_service_sid}/Conversations/nobody"
+    assert instance.call("GET", f"/v1{path}").body["message"] == f"The requested resource {path} was not found"
 
 
 @pytest.mark.parametrize(
@@ -76,6 +116,7 @@ def test_the_404_names_the_path_without_its_version(instance: Instance) -> None:
 def test_a_wrong_verb_on_a_known_path_is_405(instance: Instance, method: str, path: str) -> None:
     answered = instance.call(method, path)
     assert (answered.status, answered.body["code"]) == (405, 20004)
+    assert "POST" in answered.headers["Allow"]
 
 
 class BrokenQueue:
@@ -93,7 +134,7 @@ def test_a_crash_inside_is_a_500_with_a_request_id_and_no_trace(caplog: pytest.L
         broken = EmbeddedEngine(":memory:", lambda edges: replace(instance.engine.edges, new_sid=BrokenSids()))
         auth = (instance.account.sid, instance.token)
         path = f"{ORIGIN}/v1/ConversationWithParticipants"
-        answered = call(broken.api, "POST", path, auth=auth, data={"FriendlyName": "a secret"})
+        answered = call(broken.api.resolve, "POST", path, auth=auth, data={"FriendlyName": "a secret"})
         broken.stop()
     assert answered.status == 500
     assert answered.body["code"] == 20500
@@ -112,7 +153,7 @@ def test_what_fails_after_the_commit_does_not_turn_the_answer_into_an_error() ->
         assert created.state == "initializing"
         instance.work()
         assert v1.conversations(created.sid).fetch().state == "initializing"
-        instance.engine.sweeper.sweep(instance.engine.edges.now() + timedelta(seconds=11))
+        instance.sweep(timedelta(seconds=11))
         instance.work()
         assert v1.conversations(created.sid).fetch().state == "active"
 
@@ -125,8 +166,9 @@ def test_every_answer_has_a_request_id_and_resources_have_cors_headers(instance:
     assert instance.call("GET", "/v1/Nothing").headers["Twilio-Request-Id"].startswith("RQ")
 
 
-def test_thirty_two_threads_never_see_another_s_answer(instance: Instance) -> None:
+def test_thirty_two_threads_never_see_another_s_answer(embedded: EmbeddedInstance) -> None:
     """The stock resolver keeps the request on its class, where overlapping requests overwrite it."""
+    instance = embedded
     v1 = instance.client().conversations.v1
     names = [v1.conversation_with_participants.create(unique_name=f"name {n}").unique_name for n in range(32)]
 
@@ -163,14 +205,15 @@ class SlowTable:
         return self._table.get(key)
 
 
-def test_a_request_that_is_held_does_not_hold_another(instance: Instance) -> None:
+def test_a_request_that_is_held_does_not_hold_another(embedded: EmbeddedInstance) -> None:
+    instance = embedded
     table = SlowTable(instance.engine.table)
     slow = EmbeddedEngine(":memory:", lambda _: replace(instance.engine.edges, table=table))
     auth = (instance.account.sid, instance.token)
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(call, slow.api, "GET", f"{ORIGIN}/v1/Conversations/slow", auth=auth)
+        waiting = pool.submit(call, slow.api.resolve, "GET", f"{ORIGIN}/v1/Conversations/slow", auth=auth)
         assert table.held.wait(10)
-        quick = call(slow.api, "GET", f"{ORIGIN}/v1/Conversations/quick", auth=auth)
+        quick = call(slow.api.resolve, "GET", f"{ORIGIN}/v1/Conversations/quick", auth=auth)
         assert not waiting.done()
         table.go.set()
         assert "/Conversations/slow" in waiting.result().body["message"]

@@ -10,7 +10,6 @@ import pytest
 from convoke.domain.errors import InvalidRoleSidError
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Attempts, Provisioning
-from convoke.storage import keys
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.instances import ORIGIN, Instance, held_instance, refusal
 
@@ -55,8 +54,7 @@ def test_the_answer_has_exactly_the_fields_of_the_reference(instance: Instance) 
     assert answered.status == 202
     sid = answered.body["sid"]
     url = f"{ORIGIN}/v1/Conversations/{sid}"
-    stored = instance.engine.table.get(keys.conversation(instance.account.sid, sid))
-    assert stored is not None
+    (stored,) = instance.items("conversation")
     date = str(stored["date_created"])[:19] + "Z"
     assert answered.body == {
         "sid": sid,
@@ -227,17 +225,11 @@ def test_a_refused_request_leaves_nothing_behind(instance: Instance) -> None:
     create = instance.client().conversations.v1.conversation_with_participants.create
     create(unique_name="first", participant=CHAT_AND_SMS)
     instance.work()
-    before = _everything(instance)
+    before = instance.items("")
     refusal(lambda: create(unique_name="second", participant=CHAT_AND_SMS))
     refusal(lambda: create(unique_name="third", participant=chat(11)))
     instance.work()
-    assert _everything(instance) == before
-
-
-def _everything(instance: Instance) -> list[tuple[str, ...]]:
-    with instance.engine.table.transaction() as connection:
-        tables = ("items", "stream", "messages")
-        return [tuple(map(str, row)) for name in tables for row in connection.execute(f"SELECT * FROM {name}")]
+    assert instance.items("") == before
 
 
 class Doors:
@@ -287,6 +279,44 @@ def test_a_group_that_failed_frees_its_numbers() -> None:
         assert v1.conversation_with_participants.create(participant=GROUP_MMS).state == "initializing"
 
 
+def test_with_every_member_in_it_is_never_given_up() -> None:
+    class BrokenBus:
+        def publish(self, _: object) -> None:
+            raise OSError("the bus is gone")
+
+    with held_instance(event_bus=BrokenBus(), attempts=Attempts(most=2)) as instance:
+        v1 = instance.client().conversations.v1
+        created = v1.conversation_with_participants.create(participant=CHAT_AND_SMS)
+        instance.work()
+        for _ in range(5):
+            assert instance.sweep(Attempts().longest_pause) == 1
+            instance.work()
+        assert v1.conversations(created.sid).fetch().state == "active"
+        assert len(v1.conversations(created.sid).participants.list()) == 2
+
+
+def test_an_event_that_is_settled_is_not_published_again_by_whoever_comes_late(instance: Instance) -> None:
+    v1 = instance.client().conversations.v1
+    v1.configuration.webhooks().update(
+        post_webhook_url="https://hooks.example.com/x", filters=["onConversationStateUpdated"]
+    )
+    v1.conversation_with_participants.create(participant=CHAT_AND_SMS)
+    (record,) = instance.items("provisioning")
+    instance.work()
+    for _ in range(3):
+        instance.repeat(record)
+        instance.work()
+    assert len(instance.receivers.posted) == 1
+
+
+def test_names_of_e_mail_are_bounded(instance: Instance) -> None:
+    create = instance.client().conversations.v1.conversation_with_participants.create
+    binding = {"type": "email", "address": "a@example.com", "name": "n" * 257}
+    error = refusal(lambda: create(participant=[json.dumps({"messaging_binding": binding})]))
+    assert (error.code, error.details) == (20001, {"parameter": "Participant[0].messaging_binding.name"})
+    assert refusal(lambda: create(bindings_email_name="n" * 257)).details == {"parameter": "Bindings.Email.Name"}
+
+
 def test_an_unexpected_error_closes_the_conversation_only_when_its_attempts_are_used_up() -> None:
     def broken(provisioning: Provisioning, participant: Participant) -> None:
         raise RuntimeError("the unexpected")
@@ -297,10 +327,10 @@ def test_an_unexpected_error_closes_the_conversation_only_when_its_attempts_are_
         instance.work()
         states = []
         for _ in range(4):
-            instance.engine.sweeper.sweep(instance.engine.edges.now() + Attempts().longest_pause)
+            instance.sweep(Attempts().longest_pause)
             instance.work()
             states.append(v1.conversations(created.sid).fetch().state)
         assert states == ["initializing", "initializing", "initializing", "closed"]
         (alert,) = instance.items("alert")
         assert [cause["code"] for cause in alert["causes"]] == [20500]
-        assert instance.engine.sweeper.sweep(instance.engine.edges.now() + Attempts().longest_pause) == 0
+        assert instance.sweep(Attempts().longest_pause) == 0

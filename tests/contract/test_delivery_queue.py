@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from convoke.local.queue import SCHEMA, DurableQueue
+from convoke.local.queue import SCHEMA, DurableQueue, ReceivedMessage
 from convoke.storage.sqlite import SqliteTable
 
 
@@ -17,44 +17,72 @@ def queue() -> Iterator[DurableQueue]:
     table.close()
 
 
-def bodies(queue: DurableQueue, limit: int = 10) -> list[str]:
-    return [message.body for message in queue.receive(limit)]
+def send(queue: DurableQueue, *bodies: str) -> None:
+    queue.send([("AC1", body) for body in bodies])
+
+
+def received(queue: DurableQueue) -> ReceivedMessage:
+    message = queue.receive()
+    assert message is not None
+    return message
+
+
+def bodies(queue: DurableQueue) -> list[str]:
+    found = []
+    while message := queue.receive():
+        found.append(message.body)
+    return found
 
 
 def test_messages_come_in_the_order_they_were_sent_and_are_invisible_then(queue: DurableQueue) -> None:
-    queue.send(["a", "b", "c"])
-    assert bodies(queue, 2) == ["a", "b"]
-    assert bodies(queue) == ["c"]
+    send(queue, "a", "b", "c")
+    assert bodies(queue) == ["a", "b", "c"]
     assert bodies(queue) == []
 
 
 def test_a_message_is_there_until_it_is_removed_and_counts_how_often_it_came(queue: DurableQueue) -> None:
-    queue.send(["a"])
-    (first,) = queue.receive(1)
+    send(queue, "a")
+    first = received(queue)
     queue.postpone(first, 0)
-    (again,) = queue.receive(1)
+    again = received(queue)
     assert (first.receive_count, again.receive_count) == (1, 2)
     queue.remove(again)
     queue.release()
     assert bodies(queue) == []
 
 
+def test_a_message_that_was_given_back_counts_as_if_it_had_not_come(queue: DurableQueue) -> None:
+    send(queue, "a")
+    queue.give_back(received(queue), 0)
+    assert received(queue).receive_count == 1
+
+
 def test_a_message_that_was_put_off_stays_away(queue: DurableQueue) -> None:
-    queue.send(["a"])
-    queue.postpone(queue.receive(1)[0], 60)
+    send(queue, "a", "b")
+    queue.postpone(received(queue), 60)
+    queue.give_back(received(queue), 60)
     assert bodies(queue) == []
 
 
+def test_accounts_can_be_passed_over(queue: DurableQueue) -> None:
+    queue.send([("AC1", "a"), ("AC2", "b"), ("AC1", "c")])
+    message = queue.receive(passed_over=["AC1"])
+    assert message is not None
+    assert (message.account_sid, message.body) == ("AC2", "b")
+    assert queue.receive(passed_over=["AC1"]) is None
+    assert bodies(queue) == ["a", "c"]
+
+
 def test_what_a_dead_process_had_received_comes_again(queue: DurableQueue) -> None:
-    queue.send(["a"])
-    queue.receive(1)
+    send(queue, "a")
+    received(queue)
     queue.release()
     assert bodies(queue) == ["a"]
 
 
 def test_a_buried_message_is_in_the_dead_letter_queue_only(queue: DurableQueue) -> None:
-    queue.send(["a"])
-    queue.bury(queue.receive(1)[0])
+    send(queue, "a")
+    queue.bury(received(queue))
     queue.release()
     assert bodies(queue) == []
     dead = DurableQueue(queue.table, "delivery-dlq")

@@ -245,6 +245,18 @@ def test_another_module_may_keep_tables_in_the_same_file(tmp_path: Path) -> None
         assert connection.execute("SELECT body FROM queue").fetchall() == [("message",), ("message",)]
 
 
+def test_items_and_their_stream_records_are_one_transaction() -> None:
+    statements: list[str] = []
+    with closing(SqliteTable(":memory:", streamed=lambda item: True)) as table:
+        with table.transaction() as connection:
+            connection.set_trace_callback(statements.append)
+        statements.clear()
+        table.transact([Put({"pk": "a", "sk": str(number)}) for number in range(3)])
+        assert len(table.stream_records(10)) == 3
+    bounds = [statement for statement in statements if statement.startswith(("BEGIN", "COMMIT"))]
+    assert bounds == ["BEGIN IMMEDIATE", "COMMIT"]
+
+
 def test_a_transaction_is_rolled_back_by_an_exception() -> None:
     def enqueue_and_fail() -> None:
         with table.transaction() as connection:

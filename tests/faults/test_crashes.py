@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from convoke.bootstrap import Edges
 from convoke.domain.errors import InvalidRoleSidError
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
+from convoke.local.engine import LocalEdges
 from tests.support.examples import CHAT_AND_SMS, chat
-from tests.support.instances import Instance, held_instance
+from tests.support.instances import EmbeddedInstance, Instance, held_instance
 
 PROXY = "+1501"
 """How the sort key of the one pair lock begins."""
@@ -67,7 +67,7 @@ class Fused:
         return self._fuse.guard(getattr(self._edge, name))
 
 
-def fused(fuse: Fuse, edges: Edges) -> Edges:
+def fused(fuse: Fuse, edges: LocalEdges) -> LocalEdges:
     guarded = {name: Fused(getattr(edges, name), fuse) for name in OUTSIDE}
     return replace(edges, **guarded)  # type: ignore[arg-type]
 
@@ -86,12 +86,12 @@ def lives(instance: Instance) -> None:
 def recover(instance: Instance) -> None:
     """What another process does, once the time has come."""
     for _ in range(3):
-        instance.engine.sweeper.sweep(instance.engine.edges.now() + timedelta(hours=1))
+        instance.sweep(timedelta(hours=1))
         instance.forget_pauses()
         instance.work()
 
 
-def crash_points(data: Path, **edges: Any) -> Iterator[Instance]:
+def crash_points(data: Path, **edges: Any) -> Iterator[EmbeddedInstance]:
     """For every call to the outside, before and after it: what another process makes of it."""
     for after in (False, True):
         for point in count(1):
@@ -103,10 +103,11 @@ def crash_points(data: Path, **edges: Any) -> Iterator[Instance]:
                 )
             fuse = Fuse(point, after=after)
             with held_instance(path, partial(fused, fuse), **edges) as doomed:
+                for part in (doomed.engine._steps, doomed.engine._queue):
+                    object.__setattr__(part, "table", Fused(part.table, fuse))
                 fuse.armed = True
                 with suppress(DiedError):
                     lives(doomed)
-                fuse.armed = False
             if fuse.calls < point:
                 break
             with held_instance(path, **edges) as heir:

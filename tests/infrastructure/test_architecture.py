@@ -37,7 +37,7 @@ def copied(tmp_path: Path) -> Path:
         ("operations/services.py", "from convoke.storage import keys"),
         ("api/services.py", "from convoke.storage import keys"),
         ("storage/keys.py", "import boto3"),
-        ("bootstrap.py", "from convoke.local import engine"),
+        ("bootstrap/program.py", "from convoke.local import engine"),
     ],
 )
 def test_a_planted_violation_is_found(copied: Path, module: str, planted: str) -> None:

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import base64
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
+from aws_lambda_powertools.utilities.typing import LambdaContext
 from twilio.base.exceptions import TwilioRestException
 from twilio.http import HttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from convoke.api.app import Api
-from convoke.domain.accounts import Account
+from convoke.domain.provisioning import Provisioning
 from convoke.domain.webhooks import Delivery
 from convoke.local.engine import EmbeddedEngine, Rewire
 from convoke.local.gateway import RequestContext, gateway_event
+from convoke.operations.accounts import AccountOperations
 from convoke.operations.ports import WebhookUnreachableError
+from convoke.storage.table import Table
 from convoke.webhooks.signature import sign
+
+Resolve = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
+"""The API: a gateway event in, a gateway answer out."""
 
 HOST = "convoke.test:8000"
 ORIGIN = f"http://{HOST}"
@@ -39,7 +46,7 @@ class Answer:
 
 
 def call(
-    api: Api,
+    api: Resolve,
     method: str,
     url: str,
     *,
@@ -63,14 +70,14 @@ def call(
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items()],
     }
     body = data if isinstance(data, str) else urlencode(data or {}, doseq=True)
-    answered = api.resolve(gateway_event(scope, body.encode()), RequestContext())
+    answered = api(gateway_event(scope, body.encode()), RequestContext())
     return Answer(answered["statusCode"], answered["headers"], answered["body"])
 
 
 class InProcessHttpClient(HttpClient):  # type: ignore[misc]
     """The transport of the SDK, short-circuited."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Resolve) -> None:
         self._api = api
 
     def request(
@@ -109,21 +116,20 @@ class Receivers:
         return status
 
 
-@dataclass(frozen=True)
-class Instance:
-    """A running Convoke whose asynchronous half is held until `work` is called."""
+class Instance(ABC):
+    """A running Convoke, on either engine, whose asynchronous half is held until `work` is called."""
 
-    engine: EmbeddedEngine
-    account: Account
-    token: str
-    receivers: Receivers
-
-    @property
-    def work(self) -> Callable[[], None]:
-        return self.engine.work
+    def __init__(self, api: Resolve, accounts: AccountOperations, table: Table, receivers: Receivers) -> None:
+        self.api = api
+        self.table = table
+        self.accounts = accounts
+        self.receivers = receivers
+        self.account = next(iter(accounts.accounts.list()), None) or accounts.create()
+        self.token = accounts.token(self.account.sid)
 
     def client(self, account_sid: str | None = None, token: str | None = None) -> Client:
-        transport = InProcessHttpClient(self.engine.api)
+        """The official SDK."""
+        transport = InProcessHttpClient(self.api)
         client = Client(account_sid or self.account.sid, token or self.token, http_client=transport)
         client.conversations.base_url = ORIGIN
         return client
@@ -135,11 +141,51 @@ class Instance:
         data: Mapping[str, object] | str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
+        """One request without the SDK."""
         auth = (self.account.sid, self.token)
-        return call(self.engine.api, method, ORIGIN + path, auth=auth, data=data, headers=headers)
+        return call(self.api, method, ORIGIN + path, auth=auth, data=data, headers=headers)
 
+    @abstractmethod
+    def work(self) -> None:
+        """Do everything that is waiting; what fails or is put off stays so."""
+
+    @abstractmethod
+    def sweep(self, later: timedelta) -> int:
+        """What the sweeper does when that time has passed; how many conversations it attended to."""
+
+    @abstractmethod
     def items(self, sort_key_prefix: str) -> list[dict[str, Any]]:
         """Every item of that kind, by its keys."""
+
+    @abstractmethod
+    def waiting_messages(self, queue: str) -> int:
+        """How many messages `delivery` or `delivery-dlq` holds."""
+
+    @abstractmethod
+    def repeat(self, record: dict[str, Any]) -> None:
+        """Send the participant message of a stored provisioning once more."""
+
+    @abstractmethod
+    def lose_messages(self) -> None:
+        """Lose every participant message that is waiting."""
+
+    @abstractmethod
+    def forget_pauses(self) -> None:
+        """Make visible what was put off."""
+
+
+class EmbeddedInstance(Instance):
+    def __init__(self, engine: EmbeddedEngine, receivers: Receivers) -> None:
+        self.engine = engine
+        super().__init__(engine.api.resolve, engine.accounts, engine.table, receivers)
+
+    def work(self) -> None:
+        self.engine.work()
+
+    def sweep(self, later: timedelta) -> int:
+        return self.engine.sweeper.sweep(self.engine.edges.now() + later)
+
+    def items(self, sort_key_prefix: str) -> list[dict[str, Any]]:
         with self.engine.table.transaction() as connection:
             statement = "SELECT body FROM items WHERE substr(sk, 1, ?) = ? ORDER BY pk, sk"
             rows = connection.execute(statement, (len(sort_key_prefix), sort_key_prefix)).fetchall()
@@ -150,21 +196,26 @@ class Instance:
             row = connection.execute("SELECT count(*) FROM messages WHERE queue = ?", (queue,)).fetchone()
         return int(row[0])
 
+    def repeat(self, record: dict[str, Any]) -> None:
+        self.engine.edges.participant_queue.send(Provisioning.model_validate(record))
+
+    def lose_messages(self) -> None:
+        self.engine._steps.participants.clear()
+
     def forget_pauses(self) -> None:
-        """Make visible what was put off."""
         with self.engine.table.transaction() as connection:
             connection.execute("UPDATE messages SET visible_at = 0")
 
 
 @contextmanager
-def held_instance(data: str = ":memory:", rewire: Rewire = lambda edges: edges, **edges: Any) -> Iterator[Instance]:
-    """`edges` take the place of those of the same name; receivers of webhooks are always stood in for."""
+def held_instance(
+    data: str = ":memory:", rewire: Rewire = lambda edges: edges, **edges: Any
+) -> Iterator[EmbeddedInstance]:
+    """On the embedded engine. `edges` take the place of those of the same name; receivers are always stood in for."""
     receivers = Receivers()
     engine = EmbeddedEngine(data, lambda original: rewire(replace(original, webhook_client=receivers, **edges)))
-    known = engine.accounts.accounts.list()
-    account = known[0] if known else engine.accounts.create()
     try:
-        yield Instance(engine, account, engine.accounts.token(account.sid), receivers)
+        yield EmbeddedInstance(engine, receivers)
     finally:
         engine.stop()
 

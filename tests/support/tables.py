@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
-import yaml
 from moto import mock_aws
 
 from convoke.storage.dynamodb import DynamoDbTable
 from convoke.storage.sqlite import SqliteTable
+from tests.support.template import resources
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 TABLE_NAME = "convoke"
 
 GAPS = {
@@ -70,24 +69,9 @@ def dynamodb_client() -> DynamoDBClient:
     )
 
 
-@cache
 def table_properties() -> dict[str, Any]:
-    """What `create_table` needs of the table in template.yaml."""
-    properties = yaml.load(TEMPLATE.read_text(), _TemplateLoader)["Resources"]["Table"]["Properties"]
+    """What `create_table` needs of the table in template.yaml, its stream included."""
+    properties = resources("AWS::DynamoDB::Table")["Table"]
     wanted = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
-    return {name: properties[name] for name in wanted if name in properties}
-
-
-class _TemplateLoader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms (`!Ref`, `!Sub`, ...) as whatever they are applied to."""
-
-
-def _construct_untagged(loader: _TemplateLoader, tag: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return node.value
-
-
-_TemplateLoader.add_multi_constructor("!", _construct_untagged)
+    stream = {"StreamEnabled": True, **properties["StreamSpecification"]}
+    return {**{name: properties[name] for name in wanted}, "StreamSpecification": stream}

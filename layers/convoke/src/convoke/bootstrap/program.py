@@ -1,63 +1,78 @@
-"""The composition root: what the edges provide goes in, the whole program comes out.
+"""The composition root: what the edges provide goes in, the pieces of the program come out.
 
-Both engines are put together here; they differ only in the `Edges` they bring.
+Both engines are put together here; they differ only in the `Edges` they bring. Each piece imports what it consists of
+when it is made, so that the cold start of one function does not pay for another.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-from convoke.api.app import Api
-from convoke.api.operations import Operations
 from convoke.domain.instants import Clock
 from convoke.domain.provisioning import Attempts
 from convoke.domain.sids import NewSid
-from convoke.operations.accounts import AccountOperations
-from convoke.operations.configuration_webhooks import WebhookConfigurationOperations
-from convoke.operations.conversation_finalizer import ConversationFinalizer
-from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
-from convoke.operations.conversations import ConversationOperations
-from convoke.operations.event_publisher import EventPublisher
-from convoke.operations.participant_adder import Admit, ParticipantAdder, ServiceAdmits
-from convoke.operations.participants import ParticipantOperations
 from convoke.operations.ports import AuthTokens, DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
-from convoke.operations.services import ServiceOperations
-from convoke.operations.sweeper import Sweeper
-from convoke.operations.webhook_delivery import WebhookDelivery
-from convoke.storage.accounts import AccountTable, CachedAccounts, CachedAuthTokens
-from convoke.storage.changes import AttemptTable, ChangeTable
-from convoke.storage.conversations import ConversationTable
-from convoke.storage.participants import ParticipantTable
-from convoke.storage.provisionings import ProvisioningTable
-from convoke.storage.services import CachedServices, ServiceTable
 from convoke.storage.table import Table
-from convoke.storage.webhook_configurations import WebhookConfigurationTable
+
+if TYPE_CHECKING:
+    from convoke.api.app import Api
+    from convoke.operations.accounts import AccountOperations
+    from convoke.operations.conversation_finalizer import ConversationFinalizer
+    from convoke.operations.event_publisher import EventPublisher
+    from convoke.operations.participant_adder import Admit, ParticipantAdder
+    from convoke.operations.sweeper import Sweeper
+    from convoke.operations.webhook_delivery import WebhookDelivery
 
 
-@dataclass(frozen=True, slots=True)
-class Edges:
+class Edges(Protocol):
     """Everything outside the program: what an engine provides."""
 
-    table: Table
-    auth_tokens: AuthTokens
-    participant_queue: ParticipantQueue
-    workflow: Workflow
-    event_bus: EventBus
-    delivery_queue: DeliveryQueue
-    webhook_client: WebhookClient
-    now: Clock
-    new_sid: NewSid
-    attempts: Attempts
-    admit: Admit | None = None
-    """Who may be added to a conversation; None leaves it to the conversation's service."""
+    @property
+    def table(self) -> Table: ...
+    @property
+    def auth_tokens(self) -> AuthTokens: ...
+    @property
+    def participant_queue(self) -> ParticipantQueue: ...
+    @property
+    def workflow(self) -> Workflow: ...
+    @property
+    def event_bus(self) -> EventBus: ...
+    @property
+    def delivery_queue(self) -> DeliveryQueue: ...
+    @property
+    def webhook_client(self) -> WebhookClient: ...
+    @property
+    def now(self) -> Clock: ...
+    @property
+    def new_sid(self) -> NewSid: ...
+    @property
+    def attempts(self) -> Attempts: ...
+    @property
+    def admit(self) -> Admit | None:
+        """Who may be added to a conversation; None leaves it to the conversation's service."""
 
 
 def accounts(edges: Edges) -> AccountOperations:
+    from convoke.operations.accounts import AccountOperations
+    from convoke.storage.accounts import AccountTable, CachedAccounts, CachedAuthTokens
+
     repository, tokens = CachedAccounts(AccountTable(edges.table)), CachedAuthTokens(edges.auth_tokens)
     return AccountOperations(repository, tokens, edges.now, edges.new_sid)
 
 
 def api(edges: Edges) -> Api:
+    from convoke.api.app import Api
+    from convoke.api.operations import Operations
+    from convoke.operations.configuration_webhooks import WebhookConfigurationOperations
+    from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
+    from convoke.operations.conversations import ConversationOperations
+    from convoke.operations.participants import ParticipantOperations
+    from convoke.operations.services import ServiceOperations
+    from convoke.storage.configuration_webhooks import WebhookConfigurationTable
+    from convoke.storage.conversations import ConversationTable
+    from convoke.storage.participants import ParticipantTable
+    from convoke.storage.services import CachedServices, ServiceTable
+
     conversations = ConversationTable(edges.table)
     conversation_operations = ConversationOperations(conversations)
     operations = Operations(
@@ -74,20 +89,36 @@ def api(edges: Edges) -> Api:
 
 
 def participant_adder(edges: Edges) -> ParticipantAdder:
+    from convoke.operations.participant_adder import ParticipantAdder, ServiceAdmits
+    from convoke.storage.provisioning import ProvisioningTable
+    from convoke.storage.services import CachedServices, ServiceTable
+
     admit = edges.admit or ServiceAdmits(CachedServices(ServiceTable(edges.table)))
     return ParticipantAdder(ProvisioningTable(edges.table), edges.workflow, admit, edges.now)
 
 
 def conversation_finalizer(edges: Edges) -> ConversationFinalizer:
+    from convoke.operations.conversation_finalizer import ConversationFinalizer
+    from convoke.storage.changes import ChangeTable
+    from convoke.storage.conversations import ConversationTable
+    from convoke.storage.provisioning import ProvisioningTable
+
     table = edges.table
     return ConversationFinalizer(ConversationTable(table), ProvisioningTable(table), ChangeTable(table), edges.now)
 
 
 def event_publisher(edges: Edges) -> EventPublisher:
+    from convoke.operations.event_publisher import EventPublisher
+
     return EventPublisher(edges.event_bus)
 
 
 def webhook_delivery(edges: Edges) -> WebhookDelivery:
+    from convoke.operations.webhook_delivery import WebhookDelivery
+    from convoke.storage.accounts import CachedAuthTokens
+    from convoke.storage.changes import AttemptTable
+    from convoke.storage.configuration_webhooks import WebhookConfigurationTable
+
     return WebhookDelivery(
         WebhookConfigurationTable(edges.table),
         AttemptTable(edges.table),
@@ -99,5 +130,9 @@ def webhook_delivery(edges: Edges) -> WebhookDelivery:
 
 
 def sweeper(edges: Edges, adder: ParticipantAdder) -> Sweeper:
+    from convoke.operations.sweeper import Sweeper
+    from convoke.storage.conversations import ConversationTable
+    from convoke.storage.provisioning import ProvisioningTable
+
     conversations, provisionings = ConversationTable(edges.table), ProvisioningTable(edges.table)
     return Sweeper(conversations, provisionings, adder, edges.workflow, edges.attempts, edges.now)

@@ -1,0 +1,98 @@
+"""The edges of the AWS engine.
+
+An edge, its client and what it imports are made when it is first asked for, so that a cold start pays only for what
+its function uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from convoke.config import Settings
+from convoke.domain import instants
+from convoke.domain.instants import Clock
+from convoke.domain.provisioning import Attempts
+from convoke.domain.sids import NewSid, SidFactory
+
+if TYPE_CHECKING:
+    import boto3
+
+    from convoke.event_bus.event_bridge import EventBridgeBus
+    from convoke.messaging.delivery_queue import SqsDeliveryQueue
+    from convoke.messaging.participant_queue import SqsParticipantQueue
+    from convoke.operations.participant_adder import Admit
+    from convoke.storage.dynamodb import DynamoDbTable
+    from convoke.storage.secrets import SecretAuthTokens
+    from convoke.webhooks.client import WebhookHttpClient
+    from convoke.workflow.state_machine import StepFunctionsWorkflow
+
+
+class AwsEdges:
+    """The `Edges` of a deployment, from the environment variables that its template sets."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.settings = Settings(environ)
+        self.now: Clock = instants.now
+        self.new_sid: NewSid = SidFactory()
+        self.attempts = Attempts()
+        self.admit: Admit | None = None
+
+    @cached_property
+    def table(self) -> DynamoDbTable:
+        from convoke.storage.dynamodb import DynamoDbTable
+
+        return DynamoDbTable(self._client("dynamodb"), self.settings.table_name)
+
+    @cached_property
+    def auth_tokens(self) -> SecretAuthTokens:
+        from aws_lambda_powertools.utilities.parameters import SecretsProvider
+
+        from convoke.storage.secrets import SecretAuthTokens
+
+        client = self._client("secretsmanager")
+        return SecretAuthTokens(client, SecretsProvider(boto3_client=client), self.settings.auth_token_prefix)
+
+    @cached_property
+    def participant_queue(self) -> SqsParticipantQueue:
+        from convoke.messaging.participant_queue import SqsParticipantQueue
+
+        return SqsParticipantQueue(self._client("sqs"), self.settings.participant_queue_url)
+
+    @cached_property
+    def delivery_queue(self) -> SqsDeliveryQueue:
+        from convoke.messaging.delivery_queue import SqsDeliveryQueue
+
+        settings = self.settings
+        return SqsDeliveryQueue(
+            self._client("sqs"), settings.delivery_queue_url, settings.delivery_dead_letter_queue_url
+        )
+
+    @cached_property
+    def workflow(self) -> StepFunctionsWorkflow:
+        from convoke.workflow.state_machine import StepFunctionsWorkflow
+
+        return StepFunctionsWorkflow(self._client("stepfunctions"), self.settings.state_machine_arn)
+
+    @cached_property
+    def event_bus(self) -> EventBridgeBus:
+        from convoke.event_bus.event_bridge import EventBridgeBus
+
+        return EventBridgeBus(self._client("events"), self.settings.event_bus_name)
+
+    @cached_property
+    def webhook_client(self) -> WebhookHttpClient:
+        from convoke.webhooks.client import WebhookHttpClient
+
+        return WebhookHttpClient()
+
+    @cached_property
+    def _session(self) -> boto3.Session:
+        import boto3
+
+        return boto3.Session()
+
+    def _client(self, service: Any) -> Any:
+        """A client of one shared session; its type is the edge's to say."""
+        return self._session.client(service)

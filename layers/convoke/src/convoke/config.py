@@ -1,0 +1,52 @@
+"""What a deployment sets: the environment variables of its functions, named once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class NotConfiguredError(Exception):
+    """An environment variable that the function needs is not set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Reads a variable when it is asked for: each function has those that it needs, and no others."""
+
+    environ: Mapping[str, str]
+
+    @property
+    def table_name(self) -> str:
+        return self._of("CONVOKE_TABLE_NAME")
+
+    @property
+    def participant_queue_url(self) -> str:
+        return self._of("CONVOKE_PARTICIPANT_QUEUE_URL")
+
+    @property
+    def delivery_queue_url(self) -> str:
+        return self._of("CONVOKE_DELIVERY_QUEUE_URL")
+
+    @property
+    def delivery_dead_letter_queue_url(self) -> str:
+        return self._of("CONVOKE_DELIVERY_DEAD_LETTER_QUEUE_URL")
+
+    @property
+    def state_machine_arn(self) -> str:
+        return self._of("CONVOKE_STATE_MACHINE_ARN")
+
+    @property
+    def event_bus_name(self) -> str:
+        return self._of("CONVOKE_EVENT_BUS_NAME")
+
+    @property
+    def auth_token_prefix(self) -> str:
+        """What the name of an account's secret begins with; its SID follows."""
+        return self._of("CONVOKE_AUTH_TOKEN_PREFIX")
+
+    def _of(self, name: str) -> str:
+        value = self.environ.get(name)
+        if not value:
+            raise NotConfiguredError(f"{name} is not set")
+        return value

@@ -1,0 +1,54 @@
+"""The delivery queue on SQS: one message a target, one attempt a message (promise 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convoke.domain.webhooks import Delivery
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+MOST_ENTRIES = 10
+"""Messages in one call (SQS's limit)."""
+
+LONGEST_PAUSE = 43_200
+"""Seconds that a message can stay invisible (SQS's limit)."""
+
+
+class MessagesNotSentError(Exception):
+    """SQS did not take some messages. They may be sent again, together with those that it took."""
+
+
+@dataclass(frozen=True, slots=True)
+class SqsDeliveryQueue:
+    client: SQSClient
+    queue_url: str
+    dead_letter_queue_url: str
+
+    def send(self, deliveries: Sequence[Delivery]) -> None:
+        """Raises MessagesNotSentError."""
+        for first in range(0, len(deliveries), MOST_ENTRIES):
+            batch = deliveries[first : first + MOST_ENTRIES]
+            answer = self.client.send_message_batch(
+                QueueUrl=self.queue_url,
+                Entries=[
+                    {"Id": str(number), "MessageBody": delivery.model_dump_json()}
+                    for number, delivery in enumerate(batch)
+                ],
+            )
+            if failed := answer.get("Failed"):
+                raise MessagesNotSentError(f"{len(failed)} of {len(batch)}: {failed[0]['Code']}")
+
+    def postpone(self, receipt_handle: str, seconds: float) -> None:
+        """Let a received message come again after `seconds`, rounded up, as its reader fails it."""
+        pause = min(-int(-seconds // 1), LONGEST_PAUSE)
+        self.client.change_message_visibility(
+            QueueUrl=self.queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=pause
+        )
+
+    def bury(self, body: str) -> None:
+        """Copy a message to the dead-letter queue; its reader then lets go of the original."""
+        self.client.send_message(QueueUrl=self.dead_letter_queue_url, MessageBody=body)

@@ -1,0 +1,29 @@
+"""The finalizer's state machine on Step Functions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convoke.domain.provisioning import Cause
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+
+@dataclass(frozen=True, slots=True)
+class StepFunctionsWorkflow:
+    """Express executions: neither unique nor exactly once, which every task allows for (promise 3)."""
+
+    client: SFNClient
+    state_machine_arn: str
+
+    def start(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> None:
+        execution = {
+            "account_sid": account_sid,
+            "conversation_sid": conversation_sid,
+            "causes": [cause.model_dump(mode="json", exclude_none=True) for cause in causes],
+        }
+        self.client.start_execution(stateMachineArn=self.state_machine_arn, input=json.dumps(execution))

@@ -1,0 +1,279 @@
+"""The AWS engine on moto: what the template wires is called by hand, with the template's own environment.
+
+moto keeps the table with its stream, the queues, the bus with its rule, and the secrets. It runs no function and no
+state machine, so `work` hands messages, stream records and executions to the handlers as AWS does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import boto3
+import pytest
+from boto3.dynamodb.types import TypeDeserializer
+from moto import mock_aws
+from moto.dynamodb.models import dynamodb_backends
+from moto.sqs.models import sqs_backends
+
+from convoke.bootstrap import handlers, program
+from convoke.bootstrap.aws import AwsEdges
+from convoke.bootstrap.handlers import Handler
+from convoke.domain.provisioning import Provisioning
+from convoke.local.gateway import RequestContext
+from tests.support.instances import Instance, Receivers
+from tests.support.tables import TABLE_NAME, table_properties
+from tests.support.template import STACK_NAME, environment, functions, resources, state_machine
+
+REGION = "us-east-1"
+
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": REGION,
+}
+
+
+class FunctionContext(RequestContext):
+    """A Lambda context with all the time in the world."""
+
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        return 60_000
+
+
+@dataclass
+class Deployment:
+    """The resources of the template, as far as moto has them; `values` is what each `!Ref` stands for."""
+
+    values: dict[str, str] = field(default_factory=dict)
+
+    def client(self, service: Any) -> Any:
+        return boto3.client(service, region_name=REGION)
+
+    def deploy(self) -> None:
+        self.client("dynamodb").create_table(TableName=TABLE_NAME, **table_properties())
+        self.values["Table"] = TABLE_NAME
+        for name in resources("AWS::SQS::Queue"):
+            self.values[name] = self.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+        for name in resources("AWS::Events::EventBus"):
+            self.client("events").create_event_bus(Name=STACK_NAME)
+            self.values[name] = STACK_NAME
+        self._deploy_rule()
+        role = f"arn:aws:iam::123456789012:role/{STACK_NAME}"
+        created = self.client("stepfunctions").create_state_machine(
+            name=STACK_NAME, definition=json.dumps(state_machine()), roleArn=role
+        )
+        self.values["ConversationFinalizerStateMachine"] = created["stateMachineArn"]
+
+    def _deploy_rule(self) -> None:
+        (rule,) = resources("AWS::Events::Rule").values()
+        (target,) = rule["Targets"]
+        queue, _, _ = target["Arn"]["Fn::GetAtt"].partition(".")
+        events = self.client("events")
+        events.put_rule(Name="rule", EventBusName=STACK_NAME, EventPattern=json.dumps(rule["EventPattern"]))
+        arn = f"arn:aws:sqs:{REGION}:123456789012:{queue}"
+        events.put_targets(Rule="rule", EventBusName=STACK_NAME, Targets=[{"Id": target["Id"], "Arn": arn}])
+
+    def environment(self, function: str) -> dict[str, str]:
+        return environment(function, self.values)
+
+
+class MotoInstance(Instance):
+    def __init__(self, deployment: Deployment, receivers: Receivers) -> None:
+        self.deployment = deployment
+        self._read_records = 0
+        self._executed: set[str] = set()
+        self._edges: dict[str, AwsEdges] = {}
+        super().__init__(self.handler("api"), self._operator(), self.edges("api").table, receivers)
+
+    def edges(self, function: str) -> AwsEdges:
+        """Those of one function, with the environment that the template gives it."""
+        if function not in self._edges:
+            self._edges[function] = AwsEdges(self.deployment.environment(function))
+        return self._edges[function]
+
+    def handler(self, function: str) -> Handler:
+        made: Handler = getattr(handlers, function)(self.edges(function))
+        return made
+
+    def _operator(self) -> Any:
+        """Whoever makes accounts: nobody's environment, but all that it takes."""
+        return program.accounts(self.edges("api"))
+
+    def work(self) -> None:
+        while any((self._add_participants(), self._execute(), self._publish(), self._deliver())):
+            pass
+
+    def sweep(self, later: timedelta) -> int:
+        edges = AwsEdges(self.deployment.environment("sweeper"))
+        edges.now = lambda: self.edges("api").now() + later
+        attended: int = handlers.sweeper(edges)({}, FunctionContext())
+        return attended
+
+    @cached_property
+    def _participant_adder(self) -> Handler:
+        return self.handler("participant_adder")
+
+    @cached_property
+    def _event_publisher(self) -> Handler:
+        return self.handler("event_publisher")
+
+    @cached_property
+    def _webhook_delivery(self) -> Handler:
+        self.edges("webhook_delivery").webhook_client = self.receivers  # type: ignore[assignment]
+        return self.handler("webhook_delivery")
+
+    @cached_property
+    def _conversation_finalizer(self) -> Handler:
+        return self.handler("conversation_finalizer")
+
+    def _add_participants(self) -> bool:
+        return self._consume("ParticipantQueue", self._participant_adder)
+
+    def _deliver(self) -> bool:
+        return self._consume("DeliveryQueue", self._webhook_delivery)
+
+    def _consume(self, queue: str, handler: Handler) -> bool:
+        """One batch of an event source mapping: what the handler does not report as failed is deleted."""
+        sqs, url = self.deployment.client("sqs"), self.deployment.values[queue]
+        received = sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=3600, AttributeNames=["All"]
+        ).get("Messages", [])
+        if not received:
+            return False
+        failures = handler({"Records": [sqs_record(message) for message in received]}, FunctionContext())
+        failed = {failure["itemIdentifier"] for failure in failures["batchItemFailures"]}
+        for message in received:
+            if message["MessageId"] not in failed:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return True
+
+    def _publish(self) -> bool:
+        """New records of the table's stream that pass the mapping's filter."""
+        records = stream_records()[self._read_records :]
+        self._read_records += len(records)
+        wanted = [record for record in records if passes_filter(record)]
+        if wanted:
+            answered = self._event_publisher({"Records": wanted}, FunctionContext())
+            assert answered == {"batchItemFailures": []}
+        return bool(wanted)
+
+    def _execute(self) -> bool:
+        """Executions that were started since."""
+        stepfunctions = self.deployment.client("stepfunctions")
+        arn = self.deployment.values["ConversationFinalizerStateMachine"]
+        started = stepfunctions.list_executions(stateMachineArn=arn)["executions"]
+        new = [execution["executionArn"] for execution in started if execution["executionArn"] not in self._executed]
+        for execution_arn in reversed(new):
+            self._executed.add(execution_arn)
+            given = json.loads(stepfunctions.describe_execution(executionArn=execution_arn)["input"])
+            self.execute(given)
+        return bool(new)
+
+    def execute(self, data: dict[str, Any]) -> list[str]:
+        """Interpret the state machine as far as it goes; the names of the states it came through."""
+        definition, passed = state_machine(), []
+        name: str | None = definition["StartAt"]
+        while name:
+            passed.append(name)
+            state = definition["States"][name]
+            try:
+                self._perform(state, data)
+                name = state.get("Next")
+            except Exception as error:
+                caught = [catch for catch in state.get("Catch", []) if type(error).__name__ in catch["ErrorEquals"]]
+                if not caught:
+                    raise
+                name = caught[0]["Next"]
+        return passed
+
+    def _perform(self, state: dict[str, Any], data: dict[str, Any]) -> None:
+        if state["Type"] != "Task":
+            return
+        if state["Resource"].endswith("events:putEvents"):
+            answer = self.deployment.client("events").put_events(Entries=[data["published"]["entry"]])
+            assert answer["FailedEntryCount"] == 0
+            return
+        payload = {
+            name.removesuffix(".$"): data[value.removeprefix("$.")] if name.endswith(".$") else value
+            for name, value in state["Parameters"]["Payload"].items()
+        }
+        result = self._conversation_finalizer(json.loads(json.dumps(payload)), FunctionContext())
+        if state["ResultPath"]:
+            data["published"] = {"entry": json.loads(json.dumps(result))}
+
+    def items(self, sort_key_prefix: str) -> list[dict[str, Any]]:
+        found = self.deployment.client("dynamodb").scan(TableName=TABLE_NAME)["Items"]
+        plain = [{name: TypeDeserializer().deserialize(value) for name, value in item.items()} for item in found]
+        kind = [item for item in plain if item["sk"].startswith(sort_key_prefix)]
+        return sorted(kind, key=lambda item: (item["pk"], item["sk"]))
+
+    def waiting_messages(self, queue: str) -> int:
+        logical = {"delivery": "DeliveryQueue", "delivery-dlq": "DeliveryDeadLetterQueue"}[queue]
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        attributes = self.deployment.client("sqs").get_queue_attributes(
+            QueueUrl=self.deployment.values[logical], AttributeNames=names
+        )["Attributes"]
+        return sum(int(attributes[name]) for name in names)
+
+    def repeat(self, record: dict[str, Any]) -> None:
+        self.edges("api").participant_queue.send(Provisioning.model_validate(record))
+
+    def lose_messages(self) -> None:
+        self.deployment.client("sqs").purge_queue(QueueUrl=self.deployment.values["ParticipantQueue"])
+
+    def forget_pauses(self) -> None:
+        for message in sqs_backends["123456789012"][REGION].queues["DeliveryQueue"]._messages:
+            message.visible_at = 0
+
+
+def sqs_record(message: dict[str, Any]) -> dict[str, Any]:
+    """A received message as an event source mapping hands it over."""
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "messageAttributes": {},
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:{REGION}:123456789012:queue",
+        "awsRegion": REGION,
+    }
+
+
+def stream_records() -> list[dict[str, Any]]:
+    """Every record of the table's stream, oldest first, as moto keeps it; it does not serve their endpoint."""
+    shard = dynamodb_backends["123456789012"][REGION].tables[TABLE_NAME].stream_shard
+    assert shard is not None
+    return [json.loads(json.dumps(item.to_json(), default=datetime.timestamp)) for item in shard.items]
+
+
+def passes_filter(record: dict[str, Any]) -> bool:
+    """Whether a record passes the filter of the mapping, whose patterns are lists of values."""
+    mapping = functions()["event_publisher"]["Events"]["Changes"]["Properties"]
+    (wanted,) = mapping["FilterCriteria"]["Filters"]
+    return _fits(json.loads(wanted["Pattern"]), record)
+
+
+def _fits(pattern: Any, value: Any) -> bool:
+    if isinstance(pattern, list):
+        return value in pattern
+    return isinstance(value, dict) and all(_fits(part, value.get(name)) for name, part in pattern.items())
+
+
+@contextmanager
+def moto_instance() -> Iterator[MotoInstance]:
+    with pytest.MonkeyPatch.context() as environ, mock_aws():
+        for name, value in CREDENTIALS.items():
+            environ.setenv(name, value)
+        deployment = Deployment()
+        deployment.deploy()
+        instance = MotoInstance(deployment, Receivers())
+        yield instance

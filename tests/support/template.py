@@ -1,0 +1,82 @@
+"""template.yaml, as the tests read it: the only wiring there is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+
+STACK_NAME = "convoke"
+
+
+class _TemplateLoader(yaml.SafeLoader):
+    """Reads CloudFormation's short forms as their long ones: `!Ref Table` as `{"Ref": "Table"}`."""
+
+
+def _construct(loader: _TemplateLoader, tag: str, node: yaml.Node) -> Any:
+    value: Any
+    match node:
+        case yaml.ScalarNode():
+            value = loader.construct_scalar(node)
+        case yaml.SequenceNode():
+            value = loader.construct_sequence(node, deep=True)
+        case yaml.MappingNode():
+            value = loader.construct_mapping(node, deep=True)
+    return {tag if tag == "Ref" else f"Fn::{tag}": value}
+
+
+_TemplateLoader.add_multi_constructor("!", _construct)
+
+
+@cache
+def template() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), _TemplateLoader)
+    return read
+
+
+def resources(type_: str) -> dict[str, Any]:
+    """The properties of every resource of a type, by its logical id."""
+    return {
+        name: resource.get("Properties", {})
+        for name, resource in template()["Resources"].items()
+        if resource["Type"] == type_
+    }
+
+
+def functions() -> dict[str, Any]:
+    """The properties of every function with what all of them share, by the folder of its code."""
+    shared = template()["Globals"]["Function"]
+    return {
+        properties["CodeUri"].removeprefix("functions/"): {**shared, **properties}
+        for properties in resources("AWS::Serverless::Function").values()
+    }
+
+
+def environment(function: str, values: Mapping[str, str]) -> dict[str, str]:
+    """The environment variables of a function, where `values` holds what each `!Ref` stands for."""
+    variables = functions()[function]["Environment"]["Variables"]
+    return {name: resolved(value, values) for name, value in variables.items()}
+
+
+def resolved(value: Any, values: Mapping[str, str]) -> str:
+    match value:
+        case {"Ref": name}:
+            return values[name]
+        case {"Fn::Sub": str(text)}:
+            known = {"AWS::StackName": STACK_NAME, **values}
+            return re.sub(r"\$\{(.+?)\}", lambda found: known[found[1]], text)
+        case str():
+            return value
+    raise ValueError(f"cannot resolve {value}")
+
+
+def state_machine() -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((ROOT / "functions/conversation_finalizer/state_machine.asl.json").read_text())
+    return read
