@@ -1,0 +1,138 @@
+"""The deployed functions as Lambda starts them: their own file, the template's environment, a sample event."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.aws import FunctionContext, MotoInstance, moto_instance
+from tests.support.examples import CHAT_AND_SMS
+from tests.support.template import ROOT
+
+EVENTS = ROOT / "events"
+
+Call = Callable[[str, dict[str, Any]], Any]
+
+
+@pytest.fixture
+def moto() -> Iterator[MotoInstance]:
+    with moto_instance() as instance:
+        yield instance
+
+
+@pytest.fixture
+def function(moto: MotoInstance, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Starts a function cold and hands it an event."""
+
+    def call(name: str, event: dict[str, Any]) -> Any:
+        for variable, value in moto.deployment.environment(name).items():
+            monkeypatch.setenv(variable, value)
+        spec = importlib.util.spec_from_file_location(f"functions_{name}", ROOT / "functions" / name / "app.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.lambda_handler(event, FunctionContext())
+
+    return call
+
+
+def sample(path: Path, moto: MotoInstance, conversation_sid: str = "") -> dict[str, Any]:
+    """A sample invocation, with what only a deployment knows filled in."""
+    text = path.read_text().replace("{ACCOUNT_SID}", moto.account.sid).replace("{CONVERSATION_SID}", conversation_sid)
+    event: dict[str, Any] = json.loads(text)
+    if "headers" in event:
+        event["headers"]["authorization"] = basic(moto)
+    return event
+
+
+def basic(moto: MotoInstance) -> str:
+    import base64
+
+    return "Basic " + base64.b64encode(f"{moto.account.sid}:{moto.token}".encode()).decode()
+
+
+@pytest.mark.parametrize("form", ["plain", "base64"])
+def test_the_api_takes_both_forms_of_a_body(moto: MotoInstance, function: Call, form: str) -> None:
+    answered = function("api", sample(EVENTS / "api" / f"create_{form}.json", moto))
+    assert answered["statusCode"] == 202
+    assert json.loads(answered["body"])["state"] == "initializing"
+
+
+def test_the_api_refuses_without_credentials(moto: MotoInstance, function: Call) -> None:
+    event = sample(EVENTS / "api" / "create_plain.json", moto)
+    del event["headers"]["authorization"]
+    assert function("api", event)["statusCode"] == 401
+
+
+def created(moto: MotoInstance) -> tuple[str, dict[str, Any]]:
+    sid = moto.client().conversations.v1.conversation_with_participants.create(participant=CHAT_AND_SMS).sid
+    (record,) = moto.items("provisioning")
+    return sid, record
+
+
+def test_of_a_batch_with_a_poison_message_the_rest_is_done(moto: MotoInstance, function: Call) -> None:
+    sid, record = created(moto)
+    event = sample(EVENTS / "participant_adder" / "batch.json", moto)
+    good, poison = event["Records"]
+    good["body"] = json.dumps(record, default=list)
+    answered = function("participant_adder", event)
+    assert answered == {"batchItemFailures": [{"itemIdentifier": poison["messageId"]}]}
+    moto._execute()
+    assert moto.client().conversations.v1.conversations(sid).fetch().state == "active"
+
+
+def test_each_task_of_the_state_machine_can_be_invoked(moto: MotoInstance, function: Call) -> None:
+    sid, _ = created(moto)
+    moto._add_participants()
+    folder = EVENTS / "conversation_finalizer"
+    entry = function("conversation_finalizer", sample(folder / "finalize.json", moto, sid))
+    assert (entry["Source"], entry["DetailType"]) == ("convoke", "onConversationStateUpdated")
+    assert json.loads(entry["Detail"])["payload"]["StateTo"] == "active"
+    assert function("conversation_finalizer", sample(folder / "finalize.json", moto, sid)) == entry
+    assert function("conversation_finalizer", sample(folder / "settle.json", moto, sid)) is None
+
+
+def test_the_task_that_closes_tells_so(moto: MotoInstance, function: Call) -> None:
+    sid, _ = created(moto)
+    event = sample(EVENTS / "conversation_finalizer" / "close.json", moto, sid)
+    entry = function("conversation_finalizer", event)
+    assert json.loads(entry["Detail"])["payload"]["StateTo"] == "closed"
+    (alert,) = moto.items("alert")
+    assert [cause["code"] for cause in alert["causes"]] == [50109]
+
+
+def test_an_execution_with_causes_goes_by_way_of_close(moto: MotoInstance) -> None:
+    sid, _ = created(moto)
+    execution = {"account_sid": moto.account.sid, "conversation_sid": sid, "causes": []}
+    cause = {"code": 50109, "message": "The role is gone"}
+    assert moto.execute({**execution, "causes": [cause]}) == ["Finalize", "Close", "Publish", "Settle"]
+    assert moto.execute(execution) == ["Finalize", "Done"]
+
+
+def test_the_publisher_puts_a_record_of_the_stream_on_the_bus(moto: MotoInstance, function: Call) -> None:
+    answered = function("event_publisher", sample(EVENTS / "event_publisher" / "change.json", moto))
+    assert answered == {"batchItemFailures": []}
+    assert moto.waiting_messages("delivery") == 1
+
+
+def test_a_delivery_that_cannot_be_made_comes_again(moto: MotoInstance, function: Call) -> None:
+    """Its receiver is nobody; the message is received first, as its visibility is changed."""
+    sqs, url = moto.deployment.client("sqs"), moto.deployment.values["DeliveryQueue"]
+    event = sample(EVENTS / "webhook_delivery" / "delivery.json", moto)
+    (record,) = event["Records"]
+    sqs.send_message(QueueUrl=url, MessageBody=record["body"])
+    (received,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    record["receiptHandle"] = received["ReceiptHandle"]
+    assert function("webhook_delivery", event) == {"batchItemFailures": [{"itemIdentifier": record["messageId"]}]}
+    (attempt,) = moto.items("attempt#")
+    assert attempt["error"].startswith("no connection")
+
+
+def test_the_sweeper_answers_how_many_it_attended_to(moto: MotoInstance, function: Call) -> None:
+    assert function("sweeper", sample(EVENTS / "sweeper" / "every_minute.json", moto)) == 0
