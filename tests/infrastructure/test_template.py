@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from convoke.config import Settings
 from convoke.operations.webhook_delivery import MOST_ATTEMPTS
 from convoke.storage import keys
 from tests.support.template import ROOT, functions, resources, state_machine, template
@@ -62,7 +61,6 @@ def test_functions_have_the_variables_that_the_settings_read_and_no_others() -> 
     known = set(re.findall(r'"(CONVOKE_\w+)"', (ROOT / "layers/convoke/src/convoke/config.py").read_text()))
     given = {name for properties in functions().values() for name in properties["Environment"]["Variables"]}
     assert given == known
-    assert Settings({}) == Settings({})
 
 
 def test_snapstart_is_on_for_a_runtime_that_has_it() -> None:
