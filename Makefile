@@ -1,9 +1,11 @@
 # The verbs of Convoke. `make` alone lists them. A machine needs git, make and Python >= 3.11; the rest comes by itself.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fast check contract-node setup format
+.PHONY: help up demo test fast check contract-node build verify-build setup format
 SHELL := /bin/bash
 
 UV_VERSION := 0.13.9
+SAM_VERSION := 1.170.0
+SAM := SAM_CLI_TELEMETRY=0 .tools/bin/sam
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 RUN := $(UV) run --no-sync
 
@@ -18,6 +20,7 @@ demo: setup ## Call two groups together with the official SDK, and watch
 
 test: check ## Install what is missing and pass every check and test
 	$(RUN) pytest --numprocesses 2 tests
+	@$(MAKE) --no-print-directory verify-build
 	$(if $(shell command -v npm 2>/dev/null),$(MAKE) --no-print-directory contract-node,@echo "no npm here: the Node SDK was not tested")
 
 fast: check ## The inner loop: checks and unit tests
@@ -32,12 +35,29 @@ check: setup ## Format, lint, types, and who may import whom
 contract-node: setup ## The contract with the official Node SDK (needs npm)
 	cd tests/node && npm ci --silent --no-audit --no-fund && CONVOKE="$(CURDIR)/.venv/bin/convoke" node --test
 
+build: setup .tools/bin/sam ## Build what is deployed to AWS (needs Python 3.13)
+	@folder="$$(./.ci/python313)" && PATH="$$folder:$$PATH" $(SAM) build > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
+
+# Without a Python 3.13 nothing can be built. In CI that must not hide that one is there and was not found.
+verify-build: setup .tools/bin/sam
+	@$(SAM) validate --lint --region us-east-1
+	@if ./.ci/python313 > /dev/null; then \
+		$(MAKE) --no-print-directory build && $(RUN) pytest --quiet -m built tests/infrastructure; \
+	elif [ "$$CI" = true ] && [ -n "$$(find / -xdev -name python3.13 -type f -perm -u+x -print -quit 2> /dev/null)" ]; then \
+		echo "a Python 3.13 is installed and was not found"; exit 1; \
+	else \
+		echo "no Python 3.13 here: the build for AWS was not verified"; \
+	fi
+
 format: setup ## Put the code into its form
 	$(RUN) ruff format .
 	$(RUN) ruff check --fix .
 
 setup: $(filter .tools/bin/uv,$(UV))
 	@$(UV) sync --locked --quiet
+
+.tools/bin/sam: | setup
+	@UV_TOOL_DIR=.tools/environments UV_TOOL_BIN_DIR=.tools/bin $(UV) tool install --quiet aws-sam-cli==$(SAM_VERSION)
 
 .tools/bin/uv:
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Convoke needs Python >= 3.11 as python3"; exit 1; }
