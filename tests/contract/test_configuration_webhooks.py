@@ -119,6 +119,15 @@ def test_a_failed_delivery_comes_again_and_counts_its_retries(instance: Instance
     assert attempts == [(1, 500, None), (2, None, "no connection"), (3, 429, None), (4, 200, None)]
 
 
+def test_an_attempt_is_recorded_before_the_call(instance: Instance) -> None:
+    seen: list[dict[str, object]] = []
+    configure(instance, "onConversationStateUpdated")
+    instance.receivers.on_call = lambda: seen.extend(instance.items("attempt#"))
+    instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1))
+    instance.work()
+    assert [(attempt["number"], attempt.get("status")) for attempt in seen] == [(1, None)]
+
+
 def test_a_delivery_that_nobody_takes_ends_in_the_dead_letter_queue(instance: Instance) -> None:
     configure(instance, "onConversationStateUpdated")
     instance.receivers.statuses = [503] * 10

@@ -7,8 +7,10 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from twilio.request_validator import RequestValidator
 
+from convoke.local import engine
 from tests.support.examples import chat
 from tests.support.instances import held_instance
 from tests.support.processes import PATIENCE, receiver, up
@@ -71,3 +73,20 @@ def test_killed_in_the_midst_of_a_call_the_webhook_is_called_again_at_once(tmp_p
             assert time.monotonic() < until
             time.sleep(0.01)
     assert heir.receivers.retry_counts == [1]
+
+
+def test_what_is_handed_over_is_done_at_once_and_not_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    for interval in ("SWEEP_INTERVAL", "RETRY_INTERVAL"):
+        monkeypatch.setattr(engine, interval, 3600)
+    with held_instance() as instance:
+        v1 = instance.client().conversations.v1
+        v1.configuration.webhooks().update(
+            post_webhook_url="https://hooks.example.com/", filters=["onConversationStateUpdated"]
+        )
+        instance.engine.start()
+        for expected in (1, 2, 3):
+            v1.conversation_with_participants.create(participant=chat(2))
+            until = time.monotonic() + PATIENCE
+            while len(instance.receivers.posted) < expected:
+                assert time.monotonic() < until
+                time.sleep(0.01)

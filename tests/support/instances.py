@@ -105,8 +105,10 @@ class Receivers:
     signatures: list[str] = field(default_factory=list)
     retry_counts: list[int] = field(default_factory=list)
     statuses: list[int | None] = field(default_factory=list)
+    on_call: Callable[[], None] = lambda: None
 
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str) -> int:
+        self.on_call()
         self.posted.append(delivery)
         self.retry_counts.append(retry_count)
         self.signatures.append(sign(delivery.url, delivery.event.payload, auth_token))
