@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,14 +67,43 @@ def main() -> None:
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
 @data_option
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON once it listens; logs go to stderr.")
+@click.option(
+    "--engine",
+    type=click.Choice(["embedded", "aws"]),
+    default="embedded",
+    show_default=True,
+    help="aws deploys template.yaml into an AWS on this machine; it keeps nothing, and wants a checkout.",
+)
 @click.option("--trust-forwarded", is_flag=True, help="Believe X-Forwarded-Proto and -Host, behind a proxy of yours.")
-def up(host: str, port: int, data: str, *, as_json: bool, trust_forwarded: bool) -> None:
+def up(host: str, port: int, data: str, engine: str, *, as_json: bool, trust_forwarded: bool) -> None:
     """Start the API and everything behind it, until Ctrl-C."""
+    configure_logging()
+    if engine == "aws":
+        up_on_aws(port, as_json=as_json)
+    else:
+        up_embedded(host, port, data, as_json=as_json, trust_forwarded=trust_forwarded)
+
+
+def up_on_aws(port: int, *, as_json: bool) -> None:
+    from convoke.local.aws_stack import StackError, deployed
+
+    stopped = threading.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: stopped.set())
+    try:
+        with deployed(port) as stack:
+            ready = {"url": stack.url, "account_sid": stack.account_sid, "auth_token": stack.auth_token}
+            announce({**ready, "pid": os.getpid(), "data": MEMORY}, as_json=as_json)
+            stopped.wait()
+    except StackError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def up_embedded(host: str, port: int, data: str, *, as_json: bool, trust_forwarded: bool) -> None:
     from convoke.local.credentials import first_account
     from convoke.local.gateway import Gateway
     from convoke.local.server import Server, listening_socket
 
-    configure_logging()
     sys.setswitchinterval(SWITCH_INTERVAL)
     with refusing_clearly(), alone_on(data), engine_on(data) as engine, listening_socket(host, port) as listener:
         account, token = first_account(engine.accounts, os.environ)

@@ -1,0 +1,121 @@
+"""template.yaml as a whole: deployed into an AWS on this machine, used with the official SDK."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from twilio.request_validator import RequestValidator
+from twilio.rest import Client
+from twilio.rest.conversations.v1 import V1
+
+from convoke.local.aws_stack import Stack, deployed
+from tests.support.examples import CHAT_AND_SMS, chat
+from tests.support.processes import Received, receiver, up
+
+pytestmark = pytest.mark.xdist_group("aws-stack")
+"""One worker runs all of it, so that it is deployed once."""
+
+PATIENCE = 60.0
+"""Seconds. A function's first invocation takes one, each hand-over some tenths; the sweeper's turn comes after ten."""
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with deployed() as stack:
+        yield stack
+
+
+@pytest.fixture
+def v1(stack: Stack) -> V1:
+    client = Client(stack.account_sid, stack.auth_token)
+    client.conversations.base_url = stack.url
+    return client.conversations.v1
+
+
+@contextmanager
+def webhooks(v1: V1) -> Iterator[tuple[str, Received]]:
+    """The URL of a receiver that is told of every new state, and what it took."""
+    with receiver() as (url, received):
+        v1.configuration.webhooks().update(method="POST", post_webhook_url=url, filters=["onConversationStateUpdated"])
+        yield url, received
+
+
+@contextmanager
+def participant_adder_stopped(stack: Stack) -> Iterator[None]:
+    """Whoever is created meanwhile stays `initializing`: its message waits in the queue."""
+    functions = stack.client("lambda")
+    name = stack.resource("ParticipantAdderFunction")
+    (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    try:
+        yield
+    finally:
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+
+def wait_for_end(v1: V1, sid: str, meanwhile: Callable[[], object] = lambda: None) -> str:
+    """The state once it is no longer `initializing`."""
+    until = time.monotonic() + PATIENCE
+    while (state := str(v1.conversations(sid).fetch().state)) == "initializing":
+        assert time.monotonic() < until
+        meanwhile()
+        time.sleep(0.1)
+    return state
+
+
+def test_one_request_calls_a_group_together_and_a_signed_webhook_tells_of_it(stack: Stack, v1: V1) -> None:
+    with webhooks(v1) as (url, received):
+        created = v1.conversation_with_participants.create(participant=CHAT_AND_SMS)
+        assert created.state == "initializing"
+        assert wait_for_end(v1, created.sid) == "active"
+        assert len(v1.conversations(created.sid).participants.list()) == 2
+        parameters, signature = received.get(timeout=PATIENCE)
+    assert (parameters["ConversationSid"], parameters["StateTo"]) == (created.sid, "active")
+    assert RequestValidator(stack.auth_token).validate(url, parameters, signature)
+
+
+def test_the_command_line_deploys_it_and_ends_with_0() -> None:
+    with up("--engine", "aws") as instance:
+        assert set(instance.ready) == {"url", "account_sid", "auth_token", "pid", "data"}
+        created = instance.client.conversations.v1.conversation_with_participants.create(participant=chat(2))
+        assert created.state == "initializing"
+        assert instance.stop() == 0
+
+
+def test_a_lost_message_is_made_good_by_the_sweeper(stack: Stack, v1: V1) -> None:
+    sqs, queue = stack.client("sqs"), stack.outputs["ParticipantQueueUrl"]
+
+    def waiting() -> int:
+        found = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])
+        return int(found["Attributes"]["ApproximateNumberOfMessages"])
+
+    def sweep() -> None:
+        answer = stack.client("lambda").invoke(FunctionName=stack.resource("SweeperFunction"))
+        assert "FunctionError" not in answer, answer["Payload"].read()
+
+    with participant_adder_stopped(stack):
+        created = v1.conversation_with_participants.create(participant=chat(2))
+        assert waiting() == 1
+        sqs.purge_queue(QueueUrl=queue)
+        assert waiting() == 0
+        assert wait_for_end(v1, created.sid, meanwhile=sweep) == "active"
+    assert len(v1.conversations(created.sid).participants.list()) == 2
+
+
+def test_what_cannot_be_finalized_is_closed_by_the_state_machine_and_its_name_is_free(stack: Stack, v1: V1) -> None:
+    cause = {"code": 50433, "message": "refused"}
+    with participant_adder_stopped(stack), webhooks(v1) as (_, received):
+        created = v1.conversation_with_participants.create(participant=chat(2), unique_name="taken")
+        execution = {"account_sid": stack.account_sid, "conversation_sid": created.sid, "causes": [cause]}
+        arn = stack.resource("ConversationFinalizerStateMachine")
+        stack.client("stepfunctions").start_execution(stateMachineArn=arn, input=json.dumps(execution))
+        assert wait_for_end(v1, created.sid) == "closed"
+        assert v1.conversations(created.sid).participants.list() == []
+        parameters, _ = received.get(timeout=PATIENCE)
+        assert (parameters["ConversationSid"], parameters["StateTo"]) == (created.sid, "closed")
+        again = v1.conversation_with_participants.create(participant=chat(1), unique_name="taken")
+    assert wait_for_end(v1, again.sid) == "active"
