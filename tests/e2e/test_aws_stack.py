@@ -44,6 +44,14 @@ def webhooks(v1: V1) -> Iterator[tuple[str, Received]]:
         yield url, received
 
 
+def told_of(sid: str, received: Received) -> tuple[dict[str, str], str]:
+    """The webhook about this conversation; those about earlier ones may still be coming."""
+    while True:
+        parameters, signature = received.get(timeout=PATIENCE)
+        if parameters["ConversationSid"] == sid:
+            return parameters, signature
+
+
 @contextmanager
 def participant_adder_stopped(stack: Stack) -> Iterator[None]:
     """Whoever is created meanwhile stays `initializing`: its message waits in the queue."""
@@ -73,8 +81,8 @@ def test_one_request_calls_a_group_together_and_a_signed_webhook_tells_of_it(sta
         assert created.state == "initializing"
         assert wait_for_end(v1, created.sid) == "active"
         assert len(v1.conversations(created.sid).participants.list()) == 2
-        parameters, signature = received.get(timeout=PATIENCE)
-    assert (parameters["ConversationSid"], parameters["StateTo"]) == (created.sid, "active")
+        parameters, signature = told_of(created.sid, received)
+    assert parameters["StateTo"] == "active"
     assert RequestValidator(stack.auth_token).validate(url, parameters, signature)
 
 
@@ -115,7 +123,7 @@ def test_what_cannot_be_finalized_is_closed_by_the_state_machine_and_its_name_is
         stack.client("stepfunctions").start_execution(stateMachineArn=arn, input=json.dumps(execution))
         assert wait_for_end(v1, created.sid) == "closed"
         assert v1.conversations(created.sid).participants.list() == []
-        parameters, _ = received.get(timeout=PATIENCE)
-        assert (parameters["ConversationSid"], parameters["StateTo"]) == (created.sid, "closed")
+        parameters, _ = told_of(created.sid, received)
+        assert parameters["StateTo"] == "closed"
         again = v1.conversation_with_participants.create(participant=chat(1), unique_name="taken")
     assert wait_for_end(v1, again.sid) == "active"
