@@ -120,6 +120,15 @@ def test_the_publisher_puts_a_record_of_the_stream_on_the_bus(moto: MotoInstance
     assert moto.waiting_messages("delivery") == 1
 
 
+def test_an_event_of_the_bus_becomes_one_message_a_target(moto: MotoInstance, function: Call) -> None:
+    moto.client().conversations.v1.configuration.webhooks().update(
+        post_webhook_url="https://hooks.example.com/", filters=["onConversationStateUpdated"]
+    )
+    event = sample(EVENTS / "webhook_delivery" / "event.json", moto)
+    assert function("webhook_delivery", event) == {"batchItemFailures": []}
+    assert moto.waiting_messages("delivery") == 1
+
+
 def test_a_delivery_that_cannot_be_made_comes_again(moto: MotoInstance, function: Call) -> None:
     """Its receiver is nobody; the message is received first, as its visibility is changed."""
     sqs, url = moto.deployment.client("sqs"), moto.deployment.values["DeliveryQueue"]
