@@ -1,6 +1,6 @@
 # The verbs of Convoke. `make` alone lists them. A machine needs git, make and Python >= 3.11; the rest comes by itself.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fast check contract-node build verify-build setup format
+.PHONY: help up demo test fast e2e-aws check contract-node build verify-build setup format
 SHELL := /bin/bash
 
 UV_VERSION := 0.13.9
@@ -10,7 +10,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 RUN := $(UV) run --no-sync
 
 help: ## List the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: setup ## Install what is missing and start the API on this machine
 	@$(RUN) convoke up
@@ -26,6 +26,9 @@ test: check ## Install what is missing and pass every check and test
 
 fast: check ## The inner loop: checks and unit tests
 	$(RUN) pytest --quiet tests/unit
+
+e2e-aws: setup ## Deploy into an AWS on this machine and use it with the SDK
+	$(RUN) pytest tests/e2e/test_aws_stack.py
 
 check: setup ## Format, lint, types, and who may import whom
 	$(RUN) ruff format --check --quiet .

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
+from convoke.local.aws_stack import ministack
 from tests.support.aws import moto_instance
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
 
@@ -25,3 +26,9 @@ def instance(request: pytest.FixtureRequest) -> Iterator[Instance]:
 def embedded() -> Iterator[EmbeddedInstance]:
     with held_instance() as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def ministack_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with ministack(tmp_path_factory.mktemp("ministack")) as url:
+        yield url

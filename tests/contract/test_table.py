@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import astuple
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,13 +39,17 @@ from convoke.storage.table import (
     Value,
     Write,
 )
-from tests.support.tables import GAPS, file_table, memory_table, moto_table, table_properties
+from tests.support.tables import GAPS, file_table, memory_table, ministack_table, moto_table, table_properties
 
-ENGINES: dict[str, Callable[[Path], AbstractContextManager[Table]]] = {
-    "sqlite-memory": lambda folder: memory_table(),
-    "sqlite-file": file_table,
-    "dynamodb-on-moto": lambda folder: moto_table(),
+ENGINES: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Table]]] = {
+    "sqlite-memory": lambda request: memory_table(),
+    "sqlite-file": lambda request: file_table(request.getfixturevalue("tmp_path")),
+    "dynamodb-on-moto": lambda request: moto_table(),
+    "dynamodb-on-ministack": lambda request: ministack_table(request.getfixturevalue("ministack_url")),
 }
+
+MARKS = {"dynamodb-on-ministack": pytest.mark.xdist_group("ministack")}
+"""One worker runs all of it, so that MiniStack starts once."""
 
 KEY = Key("AC1#CH1", "conversation")
 OTHER = Key("AC1#CH1", "provisioning")
@@ -132,15 +135,15 @@ FAILS: dict[str, Condition] = {
 }
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, ())) for name in ENGINES])
 def engine(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
 
 
 @pytest.fixture
-def table(engine: str, tmp_path: Path) -> Iterator[Table]:
-    with ENGINES[engine](tmp_path) as table:
+def table(engine: str, request: pytest.FixtureRequest) -> Iterator[Table]:
+    with ENGINES[engine](request) as table:
         yield table
 
 

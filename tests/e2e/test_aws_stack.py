@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +16,7 @@ from twilio.rest import Client
 from twilio.rest.conversations.v1 import V1
 
 from convoke.local.aws_stack import Stack, deployed
-from tests.support.examples import CHAT_AND_SMS, chat
+from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.processes import Received, receiver, up
 
 pytestmark = pytest.mark.xdist_group("aws-stack")
@@ -53,16 +56,49 @@ def told_of(sid: str, received: Received) -> tuple[dict[str, str], str]:
 
 
 @contextmanager
-def participant_adder_stopped(stack: Stack) -> Iterator[None]:
-    """Whoever is created meanwhile stays `initializing`: its message waits in the queue."""
+def stopped(stack: Stack, function: str) -> Iterator[None]:
+    """A function that reads a queue: meanwhile the messages wait there."""
     functions = stack.client("lambda")
-    name = stack.resource("ParticipantAdderFunction")
+    name = stack.resource(function)
     (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
     functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
     try:
         yield
     finally:
         functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+
+@contextmanager
+def quick_redrive(stack: Stack, queue: str) -> Iterator[None]:
+    """What its reader fails comes again after two seconds, for which the template has three minutes."""
+    sqs, url = stack.client("sqs"), stack.resource(queue)
+    timeout = {"VisibilityTimeout": "2"}
+    before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(timeout))["Attributes"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes=timeout)
+    try:
+        yield
+    finally:
+        sqs.set_queue_attributes(QueueUrl=url, Attributes=before)
+
+
+def poison(stack: Stack, queue: str, body: str) -> None:
+    """Send a message to a queue that is not being read, and read it until its redrive policy allows one more reader."""
+    sqs, url = stack.client("sqs"), stack.resource(queue)
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
+    sqs.send_message(QueueUrl=url, MessageBody=body)
+    for _ in range(int(json.loads(attributes["RedrivePolicy"])["maxReceiveCount"]) - 1):
+        sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+
+
+def dead_letters(stack: Stack, queue: str) -> list[str]:
+    """The bodies of the messages in a dead-letter queue, once there are some; they are taken out."""
+    sqs, url = stack.client("sqs"), stack.resource(queue)
+    until = time.monotonic() + PATIENCE
+    while not (found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages")):
+        assert time.monotonic() < until
+    for message in found:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return [message["Body"] for message in found]
 
 
 def wait_for_end(v1: V1, sid: str, meanwhile: Callable[[], object] = lambda: None) -> str:
@@ -75,12 +111,15 @@ def wait_for_end(v1: V1, sid: str, meanwhile: Callable[[], object] = lambda: Non
     return state
 
 
-def test_one_request_calls_a_group_together_and_a_signed_webhook_tells_of_it(stack: Stack, v1: V1) -> None:
+@pytest.mark.parametrize("example", [CHAT_AND_SMS, GROUP_MMS], ids=["chat and SMS", "group MMS"])
+def test_one_request_calls_a_group_together_and_a_signed_webhook_tells_of_it(
+    stack: Stack, v1: V1, example: list[str]
+) -> None:
     with webhooks(v1) as (url, received):
-        created = v1.conversation_with_participants.create(participant=CHAT_AND_SMS)
+        created = v1.conversation_with_participants.create(participant=example)
         assert created.state == "initializing"
         assert wait_for_end(v1, created.sid) == "active"
-        assert len(v1.conversations(created.sid).participants.list()) == 2
+        assert len(v1.conversations(created.sid).participants.list()) == len(example)
         parameters, signature = told_of(created.sid, received)
     assert parameters["StateTo"] == "active"
     assert RequestValidator(stack.auth_token).validate(url, parameters, signature)
@@ -105,7 +144,7 @@ def test_a_lost_message_is_made_good_by_the_sweeper(stack: Stack, v1: V1) -> Non
         answer = stack.client("lambda").invoke(FunctionName=stack.resource("SweeperFunction"))
         assert "FunctionError" not in answer, answer["Payload"].read()
 
-    with participant_adder_stopped(stack):
+    with stopped(stack, "ParticipantAdderFunction"):
         created = v1.conversation_with_participants.create(participant=chat(2))
         assert waiting() == 1
         sqs.purge_queue(QueueUrl=queue)
@@ -116,7 +155,7 @@ def test_a_lost_message_is_made_good_by_the_sweeper(stack: Stack, v1: V1) -> Non
 
 def test_what_cannot_be_finalized_is_closed_by_the_state_machine_and_its_name_is_free(stack: Stack, v1: V1) -> None:
     cause = {"code": 50433, "message": "refused"}
-    with participant_adder_stopped(stack), webhooks(v1) as (_, received):
+    with stopped(stack, "ParticipantAdderFunction"), webhooks(v1) as (_, received):
         created = v1.conversation_with_participants.create(participant=chat(2), unique_name="taken")
         execution = {"account_sid": stack.account_sid, "conversation_sid": created.sid, "causes": [cause]}
         arn = stack.resource("ConversationFinalizerStateMachine")
@@ -127,3 +166,43 @@ def test_what_cannot_be_finalized_is_closed_by_the_state_machine_and_its_name_is
         assert parameters["StateTo"] == "closed"
         again = v1.conversation_with_participants.create(participant=chat(1), unique_name="taken")
     assert wait_for_end(v1, again.sid) == "active"
+
+
+@pytest.mark.parametrize(("kind", "reader"), [("Participant", "ParticipantAdder"), ("Delivery", "WebhookDelivery")])
+def test_a_message_that_cannot_be_read_becomes_a_dead_letter_and_nothing_else_suffers(
+    stack: Stack, v1: V1, kind: str, reader: str
+) -> None:
+    queue = f"{kind}Queue"
+    with webhooks(v1) as (_, received), quick_redrive(stack, queue):
+        with stopped(stack, f"{reader}Function"):
+            poison(stack, queue, "garbage")
+            created = v1.conversation_with_participants.create(participant=chat(2))
+        assert wait_for_end(v1, created.sid) == "active"
+        told_of(created.sid, received)
+        assert dead_letters(stack, f"{kind}DeadLetterQueue") == ["garbage"]
+
+
+def test_an_account_made_for_the_stack_can_call_its_api(stack: Stack) -> None:
+    environ = {
+        "AWS_ENDPOINT_URL": stack.endpoint_url,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+
+    def account(command: str) -> list[dict[str, str]]:
+        printed = subprocess.run(
+            [sys.executable, "-m", "convoke", "account", command, "--stack", "convoke"],
+            env=os.environ | environ,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return [json.loads(line) for line in printed.stdout.splitlines()]
+
+    (created,) = account("create")
+    client = Client(created["sid"], created["auth_token"])
+    client.conversations.base_url = stack.url
+    (service,) = client.conversations.v1.services.list()
+    assert service.sid == created["default_chat_service_sid"]
+    assert [listed["sid"] for listed in account("list")] == [stack.account_sid, created["sid"]]

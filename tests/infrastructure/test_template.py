@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from convoke.local.deployment import FIRST_ACCOUNT, OUTPUTS
 from convoke.operations.webhook_delivery import MOST_ATTEMPTS
 from convoke.storage import keys
 from tests.support.template import ROOT, functions, resources, state_machine, template
@@ -61,6 +62,19 @@ def test_functions_have_the_variables_that_the_settings_read_and_no_others() -> 
     known = set(re.findall(r'"(CONVOKE_\w+)"', (ROOT / "layers/convoke/src/convoke/config.py").read_text()))
     given = {name for properties in functions().values() for name in properties["Environment"]["Variables"]}
     assert given == known
+
+
+def test_the_command_line_reads_outputs_that_say_what_the_api_is_told() -> None:
+    outputs = {name: output["Value"] for name, output in template()["Outputs"].items()}
+    variables = functions()["api"]["Environment"]["Variables"]
+    assert {name: outputs[output] for name, output in OUTPUTS.items()} == {name: variables[name] for name in OUTPUTS}
+
+
+def test_the_first_token_s_secret_is_named_as_the_command_line_and_the_api_look_for_it() -> None:
+    outputs = {name: output["Value"] for name, output in template()["Outputs"].items()}
+    (secret,) = resources("AWS::SecretsManager::Secret").values()
+    prefix, (account_sid, digits) = outputs["AuthTokenPrefix"]["Fn::Sub"], outputs[FIRST_ACCOUNT]["Fn::Sub"]
+    assert secret["Name"]["Fn::Sub"] == [prefix + account_sid, digits]
 
 
 def test_snapstart_is_on_for_a_runtime_that_has_it() -> None:

@@ -1,12 +1,13 @@
-"""The AWS engine on moto: what the template wires is called by hand, with the template's own environment.
+"""The AWS engine in this process: what the template wires is called by hand, with the template's own environment.
 
-moto keeps the table with its stream, the queues, the bus with its rule, and the secrets. It runs no function and no
-state machine, so `work` hands messages, stream records and executions to the handlers as AWS does.
+An imitation of AWS keeps the table with its stream, the queues, the bus with its rule, and the secrets. It runs no
+function, so `work` hands messages, stream records and executions to the handlers as AWS does.
 """
 
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Any
 
 import boto3
 import pytest
+from aws_lambda_powertools.utilities.typing import LambdaContext
 from boto3.dynamodb.types import TypeDeserializer
 from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
@@ -42,6 +44,10 @@ CREDENTIALS = {
 class FunctionContext(RequestContext):
     """A Lambda context with all the time in the world."""
 
+    _function_name = "function"
+    _memory_limit_in_mb = 1024
+    _invoked_function_arn = f"arn:aws:lambda:{REGION}:123456789012:function:function"
+
     @staticmethod
     def get_remaining_time_in_millis() -> int:
         return 60_000
@@ -49,7 +55,7 @@ class FunctionContext(RequestContext):
 
 @dataclass
 class Deployment:
-    """The resources of the template, as far as moto has them; `values` is what each `!Ref` stands for."""
+    """The resources of the template, as far as imitations have them; `values` is what each `!Ref` stands for."""
 
     values: dict[str, str] = field(default_factory=dict)
 
@@ -75,28 +81,32 @@ class Deployment:
         (rule,) = resources("AWS::Events::Rule").values()
         (target,) = rule["Targets"]
         queue, _, _ = target["Arn"]["Fn::GetAtt"].partition(".")
+        attributes = self.client("sqs").get_queue_attributes(QueueUrl=self.values[queue], AttributeNames=["QueueArn"])
+        arn = attributes["Attributes"]["QueueArn"]
         events = self.client("events")
         events.put_rule(Name="rule", EventBusName=STACK_NAME, EventPattern=json.dumps(rule["EventPattern"]))
-        arn = f"arn:aws:sqs:{REGION}:123456789012:{queue}"
         events.put_targets(Rule="rule", EventBusName=STACK_NAME, Targets=[{"Id": target["Id"], "Arn": arn}])
 
     def environment(self, function: str) -> dict[str, str]:
         return environment(function, self.values)
 
 
-class MotoInstance(Instance):
+class AwsInstance(Instance):
     def __init__(self, deployment: Deployment, receivers: Receivers) -> None:
         self.deployment = deployment
-        self._read_records = 0
         self._executed: set[str] = set()
         self._edges: dict[str, AwsEdges] = {}
-        super().__init__(self.handler("api"), self._operator(), self.edges("api").table, receivers)
+        super().__init__(self._resolve, self._operator(), self.edges("api").table, receivers)
 
     def edges(self, function: str) -> AwsEdges:
         """Those of one function, with the environment that the template gives it."""
         if function not in self._edges:
             self._edges[function] = AwsEdges(self.deployment.environment(function))
         return self._edges[function]
+
+    def _resolve(self, event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
+        answered: dict[str, Any] = self._api(event, FunctionContext())
+        return answered
 
     def handler(self, function: str) -> Handler:
         made: Handler = getattr(handlers, function)(self.edges(function))
@@ -115,6 +125,10 @@ class MotoInstance(Instance):
         edges.now = lambda: self.edges("api").now() + later
         attended: int = handlers.sweeper(edges)({}, FunctionContext())
         return attended
+
+    @cached_property
+    def _api(self) -> Handler:
+        return self.handler("api")
 
     @cached_property
     def _participant_adder(self) -> Handler:
@@ -156,13 +170,16 @@ class MotoInstance(Instance):
 
     def _publish(self) -> bool:
         """New records of the table's stream that pass the mapping's filter."""
-        records = stream_records()[self._read_records :]
-        self._read_records += len(records)
+        records = [json.loads(json.dumps(record, default=datetime.timestamp)) for record in self.new_records()]
         wanted = [record for record in records if passes_filter(record)]
         if wanted:
             answered = self._event_publisher({"Records": wanted}, FunctionContext())
             assert answered == {"batchItemFailures": []}
         return bool(wanted)
+
+    @abstractmethod
+    def new_records(self) -> list[dict[str, Any]]:
+        """Those of the table's stream that were not answered before, oldest first."""
 
     def _execute(self) -> bool:
         """Executions that were started since."""
@@ -197,7 +214,8 @@ class MotoInstance(Instance):
         if state["Type"] != "Task":
             return
         if state["Resource"].endswith("events:putEvents"):
-            answer = self.deployment.client("events").put_events(Entries=[data["published"]["entry"]])
+            events = self.edges("conversation_finalizer")._client("events")
+            answer = events.put_events(Entries=[data["published"]["entry"]])
             assert answer["FailedEntryCount"] == 0
             return
         payload = {
@@ -228,6 +246,19 @@ class MotoInstance(Instance):
     def lose_messages(self) -> None:
         self.deployment.client("sqs").purge_queue(QueueUrl=self.deployment.values["ParticipantQueue"])
 
+
+class MotoInstance(AwsInstance):
+    """moto runs no state machine either, and does not serve the stream's endpoint."""
+
+    _read_records = 0
+
+    def new_records(self) -> list[dict[str, Any]]:
+        shard = dynamodb_backends["123456789012"][REGION].tables[TABLE_NAME].stream_shard
+        assert shard is not None
+        records = [item.to_json() for item in shard.items[self._read_records :]]
+        self._read_records += len(records)
+        return records
+
     def forget_pauses(self) -> None:
         for message in sqs_backends["123456789012"][REGION].queues["DeliveryQueue"]._messages:
             message.visible_at = 0
@@ -246,13 +277,6 @@ def sqs_record(message: dict[str, Any]) -> dict[str, Any]:
         "eventSourceARN": f"arn:aws:sqs:{REGION}:123456789012:queue",
         "awsRegion": REGION,
     }
-
-
-def stream_records() -> list[dict[str, Any]]:
-    """Every record of the table's stream, oldest first, as moto keeps it; it does not serve their endpoint."""
-    shard = dynamodb_backends["123456789012"][REGION].tables[TABLE_NAME].stream_shard
-    assert shard is not None
-    return [json.loads(json.dumps(item.to_json(), default=datetime.timestamp)) for item in shard.items]
 
 
 def passes_filter(record: dict[str, Any]) -> bool:

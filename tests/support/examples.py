@@ -19,3 +19,21 @@ GROUP_MMS = [
 def chat(count: int) -> list[str]:
     """That many chat members."""
     return [json.dumps({"identity": f"member {number}"}) for number in range(count)]
+
+
+def sms(count: int) -> list[str]:
+    """That many SMS members, each with a number of its own, behind one proxy."""
+    return [_bound(address=_phone(number), proxy_address="+15017122661") for number in range(count)]
+
+
+def group_mms(count: int) -> list[str]:
+    """A group of that many, the business among them."""
+    return [*(_bound(address=_phone(number)) for number in range(count - 1)), _bound(projected_address="+15017122661")]
+
+
+def _bound(**binding: str) -> str:
+    return json.dumps({"messaging_binding": binding})
+
+
+def _phone(number: int) -> str:
+    return f"+1555867{number:04}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -31,8 +32,9 @@ GAPS = {
         "index-takes-no-number": "stores an index key of any type",
         "index-takes-no-null": "stores an index key of any type",
     },
+    "dynamodb-on-ministack": {"twice-on-an-attribute": "applies both actions"},
 }
-"""What DynamoDB does and an imitation of it (moto 5.2.5) does not, by the names of the contract's cases."""
+"""What DynamoDB does and its imitations (moto 5.2.5, MiniStack 1.5.33) do not, by the names of the contract's cases."""
 
 
 @contextmanager
@@ -57,15 +59,22 @@ def moto_table() -> Iterator[DynamoDbTable]:
         yield DynamoDbTable(client, TABLE_NAME)
 
 
+@contextmanager
+def ministack_table(endpoint_url: str) -> Iterator[DynamoDbTable]:
+    client, name = dynamodb_client(endpoint_url), f"{TABLE_NAME}-{token_hex(4)}"
+    client.create_table(TableName=name, **table_properties())
+    yield DynamoDbTable(client, name)
+
+
 @cache
-def dynamodb_client() -> DynamoDBClient:
-    """A client that reaches nothing unless moto or a stubber answers it."""
+def dynamodb_client(endpoint_url: str | None = None) -> DynamoDBClient:
+    """Without an endpoint it reaches nothing unless moto or a stubber answers it."""
     return boto3.client(
         "dynamodb",
         region_name="us-east-1",
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
-        endpoint_url=None,
+        endpoint_url=endpoint_url,
     )
 
 

@@ -53,8 +53,13 @@ def resources(type_: str) -> dict[str, Any]:
 def functions() -> dict[str, Any]:
     """The properties of every function with what all of them share, by the folder of its code."""
     shared = template()["Globals"]["Function"]
+    variables = shared["Environment"]["Variables"]
     return {
-        properties["CodeUri"].removeprefix("functions/"): {**shared, **properties}
+        properties["CodeUri"].removeprefix("functions/"): {
+            **shared,
+            **properties,
+            "Environment": {"Variables": {**variables, **properties["Environment"]["Variables"]}},
+        }
         for properties in resources("AWS::Serverless::Function").values()
     }
 
@@ -66,11 +71,11 @@ def environment(function: str, values: Mapping[str, str]) -> dict[str, str]:
 
 
 def resolved(value: Any, values: Mapping[str, str]) -> str:
+    known = {"AWS::StackName": STACK_NAME, **values}
     match value:
         case {"Ref": name}:
-            return values[name]
+            return known[name]
         case {"Fn::Sub": str(text)}:
-            known = {"AWS::StackName": STACK_NAME, **values}
             return re.sub(r"\$\{(.+?)\}", lambda found: known[found[1]], text)
         case str():
             return value

@@ -17,6 +17,10 @@ class Settings:
     environ: Mapping[str, str]
 
     @property
+    def stack_name(self) -> str:
+        return self._of("CONVOKE_STACK_NAME")
+
+    @property
     def table_name(self) -> str:
         return self._of("CONVOKE_TABLE_NAME")
 

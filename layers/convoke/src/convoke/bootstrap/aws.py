@@ -18,10 +18,12 @@ from convoke.domain.sids import NewSid, SidFactory
 
 if TYPE_CHECKING:
     import boto3
+    from aws_lambda_powertools import Logger
 
     from convoke.event_bus.event_bridge import EventBridgeBus
     from convoke.messaging.delivery_queue import SqsDeliveryQueue
     from convoke.messaging.participant_queue import SqsParticipantQueue
+    from convoke.observability import EmfMetrics
     from convoke.operations.participant_adder import Admit
     from convoke.storage.dynamodb import DynamoDbTable
     from convoke.storage.secrets import SecretAuthTokens
@@ -38,6 +40,18 @@ class AwsEdges:
         self.new_sid: NewSid = SidFactory()
         self.attempts = Attempts()
         self.admit: Admit | None = None
+
+    @cached_property
+    def logger(self) -> Logger:
+        from convoke.observability import json_logger
+
+        return json_logger(self.settings.stack_name)
+
+    @cached_property
+    def metrics(self) -> EmfMetrics:
+        from convoke.observability import EmfMetrics
+
+        return EmfMetrics(self.settings.stack_name)
 
     @cached_property
     def table(self) -> DynamoDbTable:
@@ -91,7 +105,8 @@ class AwsEdges:
     def _session(self) -> boto3.Session:
         import boto3
 
-        return boto3.Session()
+        # Lambda and the command line set it; boto3 knows AWS_DEFAULT_REGION only.
+        return boto3.Session(region_name=self.settings.environ.get("AWS_REGION"))
 
     def _client(self, service: Any) -> Any:
         """A client of one shared session; its type is the edge's to say."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from convoke.domain.instants import Clock
 from convoke.domain.provisioning import Attempts
 from convoke.domain.sids import NewSid
+from convoke.observability import Metrics
 from convoke.operations.ports import AuthTokens, DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
 from convoke.storage.table import Table
 
@@ -51,6 +52,9 @@ class Edges(Protocol):
     def admit(self) -> Admit | None:
         """Who may be added to a conversation; None leaves it to the conversation's service."""
 
+    @property
+    def metrics(self) -> Metrics: ...
+
 
 def accounts(edges: Edges) -> AccountOperations:
     from convoke.operations.accounts import AccountOperations
@@ -81,7 +85,7 @@ def api(edges: Edges) -> Api:
         conversations=conversation_operations,
         participants=ParticipantOperations(conversation_operations, ParticipantTable(edges.table)),
         conversation_with_participants=ConversationWithParticipantsOperations(
-            conversations, edges.participant_queue, edges.attempts, edges.now, edges.new_sid
+            conversations, edges.participant_queue, edges.attempts, edges.now, edges.new_sid, edges.metrics
         ),
         webhook_configurations=WebhookConfigurationOperations(WebhookConfigurationTable(edges.table)),
     )
@@ -104,7 +108,9 @@ def conversation_finalizer(edges: Edges) -> ConversationFinalizer:
     from convoke.storage.provisioning import ProvisioningTable
 
     table = edges.table
-    return ConversationFinalizer(ConversationTable(table), ProvisioningTable(table), ChangeTable(table), edges.now)
+    return ConversationFinalizer(
+        ConversationTable(table), ProvisioningTable(table), ChangeTable(table), edges.now, edges.metrics
+    )
 
 
 def event_publisher(edges: Edges) -> EventPublisher:
@@ -126,6 +132,7 @@ def webhook_delivery(edges: Edges) -> WebhookDelivery:
         edges.delivery_queue,
         edges.webhook_client,
         edges.now,
+        edges.metrics,
     )
 
 

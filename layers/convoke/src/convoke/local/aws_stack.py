@@ -91,14 +91,18 @@ def deployed(port: int = 0) -> Iterator[Stack]:
 
     Raises StackError.
     """
-    with TemporaryDirectory(prefix="convoke-aws-") as folder, _ministack(Path(folder), port or _free_port()) as url:
+    with TemporaryDirectory(prefix="convoke-aws-") as folder, ministack(Path(folder), port) as url:
         _deploy(url, _bootstrap(Path(folder) / "runtime-client"))
         yield _stack(url)
 
 
 @contextmanager
-def _ministack(folder: Path, port: int) -> Iterator[str]:
-    """The URL of a server that listens on this machine only, and keeps what it writes in `folder`."""
+def ministack(folder: Path, port: int = 0) -> Iterator[str]:
+    """The URL of an empty AWS that listens on this machine only, and keeps what it writes in `folder`.
+
+    Raises StackError.
+    """
+    port = port or _free_port()
     url = f"http://127.0.0.1:{port}"
     log = folder / "ministack.log"
     environ = {

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 
 import click
 import platformdirs
+from click.core import ParameterSource
 
 from convoke.storage.sqlite import MEMORY
 
 if TYPE_CHECKING:
     from convoke.local.engine import EmbeddedEngine
+    from convoke.operations.accounts import AccountOperations
 
 SWITCH_INTERVAL = 0.0005
 """Seconds a thread computes before it yields to one that waits; sqlite3 has to ask for its turn at every step."""
@@ -38,6 +40,10 @@ def default_data() -> str:
 
 def resolve_data(context: click.Context, _: click.Parameter, data: str) -> str:
     """The whole path, as it is told and used; commands that only look want a file that is there."""
+    if context.params.get("stack") is not None:
+        if context.get_parameter_source("data") is ParameterSource.COMMANDLINE:
+            raise click.ClickException("--data and --stack exclude each other")
+        return data
     if data == MEMORY:
         return data
     path = Path(data).expanduser().absolute()
@@ -53,6 +59,14 @@ data_option = click.option(
     callback=resolve_data,
     show_default="convoke.db in your data folder",
     help='The data file; ":memory:" keeps nothing.',
+)
+
+stack_option = click.option(
+    "--stack",
+    metavar="NAME",
+    # So it is known when --data is looked at.
+    is_eager=True,
+    help="Instead of a data file, a deployment on AWS: its stack, where your AWS_PROFILE, AWS_REGION and so on say.",
 )
 
 
@@ -144,37 +158,63 @@ def demo() -> None:
 
 @main.group()
 def account() -> None:
-    """The accounts in a data file."""
+    """The accounts in a data file, or of a deployment on AWS."""
 
 
 @account.command("create")
 @data_option
-def account_create(data: str) -> None:
+@stack_option
+def account_create(data: str, stack: str | None) -> None:
     """Make an account, with its default service and Messaging Service."""
-    with refusing_clearly(), engine_on(data) as engine:
-        created = engine.accounts.create()
-        click.echo(json.dumps({**created.model_dump(mode="json"), "auth_token": engine.accounts.token(created.sid)}))
+    from convoke.operations.accounts import new_token
+
+    with accounts_in(data, stack) as accounts:
+        token = new_token()
+        created = accounts.create(token=token)
+        click.echo(json.dumps({**created.model_dump(mode="json"), "auth_token": token}))
 
 
 @account.command("list")
 @data_option
-def account_list(data: str) -> None:
+@stack_option
+def account_list(data: str, stack: str | None) -> None:
     """Print every account, one line of JSON each, without its token."""
-    with refusing_clearly(), engine_on(data) as engine:
-        for listed in engine.accounts.accounts.list():
+    with accounts_in(data, stack) as accounts:
+        for listed in accounts.accounts.list():
             click.echo(listed.model_dump_json())
 
 
 @account.command("rotate-token")
 @click.argument("account_sid")
 @data_option
-def account_rotate_token(account_sid: str, data: str) -> None:
-    """Give an account a new Auth Token; a running instance takes it up within some seconds."""
-    with refusing_clearly(), engine_on(data) as engine:
-        token = engine.accounts.rotate_token(account_sid)
+@stack_option
+def account_rotate_token(account_sid: str, data: str, stack: str | None) -> None:
+    """Give an account a new Auth Token.
+
+    A running instance takes it up within some seconds, a deployment on AWS within about a minute.
+    """
+    with accounts_in(data, stack) as accounts:
+        token = accounts.rotate_token(account_sid)
         if token is None:
-            raise click.ClickException(f"there is no account {account_sid} in {data}")
+            place = data if stack is None else f"the stack {stack}"
+            raise click.ClickException(f"there is no account {account_sid} in {place}")
         click.echo(json.dumps({"sid": account_sid, "auth_token": token}))
+
+
+@contextmanager
+def accounts_in(data: str, stack: str | None) -> Iterator[AccountOperations]:
+    """Those of a deployment where a stack is named, else those of a data file."""
+    if stack is None:
+        with refusing_clearly(), engine_on(data) as engine:
+            yield engine.accounts
+        return
+    from convoke.local.deployment import DeploymentError, accounts_of
+
+    try:
+        with accounts_of(stack) as accounts:
+            yield accounts
+    except DeploymentError as error:
+        raise click.ClickException(str(error)) from error
 
 
 class DataInUseError(Exception):

@@ -16,6 +16,7 @@ from convoke.local.handover import DeliveryMessages, TargetedEventBus, WaitingEx
 from convoke.local.queue import SCHEMA, DurableQueue
 from convoke.local.turnstile import Turnstile
 from convoke.local.worker import ConcurrentDeliveries, Deliveries, Loop, StateMachine, Steps
+from convoke.observability import Metrics, NoMetrics
 from convoke.operations.participant_adder import Admit
 from convoke.operations.ports import AuthTokens, DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
 from convoke.storage.accounts import AuthTokenTable
@@ -47,6 +48,7 @@ class LocalEdges:
     new_sid: NewSid
     attempts: Attempts
     admit: Admit | None = None
+    metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
 
 
 Rewire = Callable[[LocalEdges], LocalEdges]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from convoke.domain.alerts import Alert
 from convoke.domain.conversations import Conversation, State
@@ -12,6 +13,7 @@ from convoke.domain.errors import ProvisioningFailedError
 from convoke.domain.events import Event, initializing_ended
 from convoke.domain.instants import Clock
 from convoke.domain.provisioning import Cause, Provisioning, ProvisioningStatus
+from convoke.observability import Measure, Metrics
 from convoke.operations.ports import ChangeRepository, ConversationRepository, ProvisioningRepository
 
 logger = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ class ConversationFinalizer:
     provisionings: ProvisioningRepository
     changes: ChangeRepository
     now: Clock
+    metrics: Metrics
 
     def finalize(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> Event:
         """Put the conversation, whose members are all in, into its requested state.
@@ -53,6 +56,7 @@ class ConversationFinalizer:
         finished = conversation.finished(conversation.requested_state, now)
         change = initializing_ended(provisioning.state_change_sid, finished, at=now)
         if self.provisionings.finalize(finished, change):
+            self._finalized(provisioning, now)
             return change.events[0]
         raise NotInYetError
 
@@ -78,7 +82,7 @@ class ConversationFinalizer:
             date_created=now,
         )
         if self.provisionings.close(closed, failed, change, alert):
-            _log(alert)
+            self._closed(alert)
             return change.events[0]
         raise NotInYetError
 
@@ -99,10 +103,13 @@ class ConversationFinalizer:
             raise NothingLeftError
         return change.events[0]
 
+    def _finalized(self, provisioning: Provisioning, at: datetime) -> None:
+        logger.info("conversation finalized", extra={"conversation_sid": provisioning.conversation_sid})
+        self.metrics.add(Measure.ACTIVATED)
+        self.metrics.add(Measure.TIME_TO_ACTIVE, (at - provisioning.date_created).total_seconds() * 1000)
 
-def _log(alert: Alert) -> None:
-    causes = [cause.model_dump(mode="json", exclude_none=True) for cause in alert.causes]
-    logger.error(
-        "conversation closed: its participants could not be added",
-        extra={"conversation_sid": alert.resource_sid, "alert_sid": alert.sid, "code": alert.code, "causes": causes},
-    )
+    def _closed(self, alert: Alert) -> None:
+        causes = [cause.model_dump(mode="json", exclude_none=True) for cause in alert.causes]
+        about = {"conversation_sid": alert.resource_sid, "alert_sid": alert.sid, "code": alert.code, "causes": causes}
+        logger.error("conversation closed: its participants could not be added", extra=about)
+        self.metrics.add(Measure.CLOSED)

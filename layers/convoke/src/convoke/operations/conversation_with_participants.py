@@ -16,6 +16,7 @@ from convoke.domain.participants import NewParticipant, Participant
 from convoke.domain.provisioning import Attempts, Provisioning
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix
+from convoke.observability import Measure, Metrics
 from convoke.operations.ports import ConversationRepository, ParticipantQueue
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class ConversationWithParticipantsOperations:
     attempts: Attempts
     now: Clock
     new_sid: NewSid
+    metrics: Metrics
 
     def create(
         self,
@@ -48,13 +50,16 @@ class ConversationWithParticipantsOperations:
         conversation = self._new(account, service, requested, initializing=bool(participants))
         check_messaging_service(conversation, participants)
         change = conversation_added(self.new_sid(Prefix.CHANGE), conversation, at=self.now(), webhooks=webhooks)
-        if not participants:
-            self.conversations.create(conversation, change, None)
-            return conversation
         provisioning = self._provisioning(conversation, service, participants, webhooks=webhooks)
         self.conversations.create(conversation, change, provisioning)
-        self._hand_over(provisioning)
+        self._created(conversation)
+        if provisioning:
+            self._hand_over(provisioning)
         return conversation
+
+    def _created(self, conversation: Conversation) -> None:
+        logger.info("conversation created", extra={"conversation_sid": conversation.sid})
+        self.metrics.add(Measure.CREATED)
 
     def _hand_over(self, provisioning: Provisioning) -> None:
         """Nothing after the commit turns the answer into an error: the sweeper finishes what was not handed over."""
@@ -90,7 +95,10 @@ class ConversationWithParticipantsOperations:
 
     def _provisioning(
         self, conversation: Conversation, service: Service, requested: tuple[NewParticipant, ...], *, webhooks: bool
-    ) -> Provisioning:
+    ) -> Provisioning | None:
+        """What is left to do; None without participants."""
+        if not requested:
+            return None
         now = self.now()
         return Provisioning(
             account_sid=conversation.account_sid,

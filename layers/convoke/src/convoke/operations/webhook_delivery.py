@@ -11,6 +11,7 @@ from typing import NamedTuple
 from convoke.domain.events import Event
 from convoke.domain.instants import Clock
 from convoke.domain.webhooks import Attempt, Delivery
+from convoke.observability import Measure, Metrics
 from convoke.operations.ports import (
     AttemptRepository,
     AuthTokens,
@@ -55,6 +56,7 @@ class WebhookDelivery:
     queue: DeliveryQueue
     client: WebhookClient
     now: Clock
+    metrics: Metrics
 
     def split(self, event: Event) -> None:
         """Send one message for each target that wants the event."""
@@ -70,14 +72,30 @@ class WebhookDelivery:
         """
         token = self.auth_tokens.fetch(delivery.event.account_sid)
         if token is None:
-            raise DeliveryFailedError("the account has no Auth Token to sign with")
+            raise self._failed("the account has no Auth Token to sign with")
         started = self.now()
         attempt = Attempt(number=number, url=delivery.url, started_at=started)
         self.attempts.put(delivery, attempt)
         outcome = self._call(delivery, number, token)
         completed = {"status": outcome.status, "error": outcome.error, "milliseconds": self._since(started)}
         self.attempts.put(delivery, attempt.model_copy(update=completed))
-        conclude(delivery, number, outcome)
+        self._conclude(delivery, number, outcome)
+
+    def _conclude(self, delivery: Delivery, number: int, outcome: Outcome) -> None:
+        """Return where the receiver took the event; raise what becomes of the message where it did not."""
+        status, error = outcome
+        if status is not None and status < 300:
+            self.metrics.add(Measure.DELIVERED)
+            return
+        about = {"event_id": delivery.event.id, "target": delivery.target, "attempt": number, "status": status}
+        logger.warning("a webhook did not take an event", extra=about | {"error": error})
+        if number < MOST_ATTEMPTS and (status is None or status in RETRIED_STATUSES):
+            raise RetryLaterError(pause_after(number))
+        raise self._failed(error or f"the receiver answered {status}")
+
+    def _failed(self, reason: str) -> DeliveryFailedError:
+        self.metrics.add(Measure.DELIVERY_FAILED)
+        return DeliveryFailedError(reason)
 
     def _call(self, delivery: Delivery, number: int, token: str) -> Outcome:
         try:
@@ -87,18 +105,6 @@ class WebhookDelivery:
 
     def _since(self, started: datetime) -> int:
         return int((self.now() - started).total_seconds() * 1000)
-
-
-def conclude(delivery: Delivery, number: int, outcome: Outcome) -> None:
-    """Return where the receiver took the event; raise what becomes of the message where it did not."""
-    status, error = outcome
-    if status is not None and status < 300:
-        return
-    about = {"event_id": delivery.event.id, "target": delivery.target, "attempt": number, "status": status}
-    logger.warning("a webhook did not take an event", extra=about | {"error": error})
-    if number >= MOST_ATTEMPTS or (status is not None and status not in RETRIED_STATUSES):
-        raise DeliveryFailedError(error or f"the receiver answered {status}")
-    raise RetryLaterError(pause_after(number))
 
 
 def pause_after(number: int) -> float:

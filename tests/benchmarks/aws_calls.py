@@ -1,0 +1,226 @@
+"""Counts what one conversation asks of AWS, from the POST to `active` and settled.
+
+`uv run python -m tests.benchmarks.aws_calls [--json PATH]`. Unlike times, the counts are the same on every machine.
+
+The handlers run in this process on the services of MiniStack, and what they and the state machine call is counted. What
+AWS does of itself to hand over is not: reading the queues and the stream, sending an event from the bus to a queue,
+transitions of the state machine. Invocations are: conversations come one at a time and share none, and the two changes
+that `publish` gets from the stream come in one batch, where AWS may make two of them. Credentials and configuration are
+warm, and a webhook's receiver answers 200.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from argparse import ArgumentParser
+from collections import Counter, defaultdict
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from functools import cached_property
+from io import StringIO
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import boto3
+
+from convoke.bootstrap.aws import AwsEdges
+from convoke.bootstrap.handlers import Handler
+from convoke.local.aws_stack import ministack
+from convoke.storage.cached import LIFETIME
+from tests.support.aws import CREDENTIALS, AwsInstance, Deployment
+from tests.support.examples import chat, group_mms, sms
+from tests.support.instances import Receivers
+from tests.support.tables import TABLE_NAME
+
+STEPS = {
+    "api": "create",
+    "participant_adder": "add",
+    "conversation_finalizer": "finalize",
+    "event_publisher": "publish",
+    "webhook_delivery": "deliver",
+}
+"""What each function does. The state machine's own calls belong to `finalize`."""
+
+REQUESTS = {
+    "1 chat member": chat(1),
+    "10 chat members": chat(10),
+    "10 SMS members": sms(10),
+    "group MMS of 10": group_mms(10),
+}
+
+READ_UNIT = 4096
+"""Bytes of an item that a consistent read gets for one unit; Convoke reads no other way."""
+
+
+@dataclass
+class Cost:
+    """Of one step. `write_units` leaves out those of the index."""
+
+    invocations: int = 0
+    read_units: float = 0
+    write_units: float = 0
+    index_write_units: float = 0
+    bus_events: int = 0
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(**{name: value + vars(other)[name] for name, value in vars(self).items()})
+
+    def count(self, *, model: Any, parsed: Any, **_: Any) -> None:
+        """A call that was answered. What botocore did to get there, such as retries, does not show."""
+        self.calls[f"{model.service_model.service_name}:{model.name}"] += 1
+        match model.name:
+            case "GetItem":
+                self._count_reads([parsed.get("Item", {})])
+            case "BatchGetItem":
+                self._count_reads(parsed["Responses"][TABLE_NAME])
+            case "TransactWriteItems":
+                self._count_writes(*parsed["ConsumedCapacity"])
+            case "UpdateItem":
+                self._count_writes(parsed["ConsumedCapacity"])
+            case "PutEvents":
+                self.bus_events += len(parsed["Entries"])
+
+    def _count_reads(self, items: list[Any]) -> None:
+        """MiniStack does not say what a batch consumes, and takes every item for a small one."""
+        self.read_units += sum(max(1, -(-size({"M": item}) // READ_UNIT)) for item in items)
+
+    def _count_writes(self, consumed: Any) -> None:
+        indexes = sum(index["CapacityUnits"] for index in consumed.get("GlobalSecondaryIndexes", {}).values())
+        self.index_write_units += indexes
+        self.write_units += consumed["CapacityUnits"] - indexes
+
+
+def size(attribute: dict[str, Any]) -> int:
+    """Bytes, as DynamoDB's guide counts them; an item as a map has a few too many."""
+    ((kind, value),) = attribute.items()
+    match kind:
+        case "S":
+            return len(value.encode())
+        case "N":
+            return len(value) // 2 + 2
+        case "SS":
+            return sum(len(part.encode()) for part in value)
+        case "L":
+            return 3 + sum(1 + size(part) for part in value)
+        case "M":
+            return 3 + sum(1 + len(name.encode()) + size(part) for name, part in value.items())
+        case _:
+            return 1
+
+
+class CountedInstance(AwsInstance):
+    """On the services of MiniStack, which would run the state machine too, had it the functions."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.costs: defaultdict[str, Cost] = defaultdict(Cost)
+        super().__init__(deployment, Receivers())
+
+    def edges(self, function: str) -> AwsEdges:
+        edges = super().edges(function)
+        events = edges._session.events
+        # Asked for again, edges are the same and not counted twice.
+        events.register("before-parameter-build.dynamodb", ask_for_capacity, "ask-for-capacity")
+        events.register("after-call", lambda **call: self.costs[STEPS[function]].count(**call), "count")
+        return edges
+
+    def handler(self, function: str) -> Handler:
+        handle = super().handler(function)
+
+        def counted(*invocation: Any) -> Any:
+            self.costs[STEPS[function]].invocations += 1
+            return handle(*invocation)
+
+        return counted
+
+    @cached_property
+    def _streams(self) -> Any:
+        return self.deployment.client("dynamodbstreams")
+
+    @cached_property
+    def _position(self) -> str:
+        (stream,) = self._streams.list_streams(TableName=TABLE_NAME)["Streams"]
+        described = self._streams.describe_stream(StreamArn=stream["StreamArn"])["StreamDescription"]
+        (shard,) = described["Shards"]
+        iterator: str = self._streams.get_shard_iterator(
+            StreamArn=stream["StreamArn"], ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        return iterator
+
+    def new_records(self) -> list[dict[str, Any]]:
+        answer = self._streams.get_records(ShardIterator=self._position)
+        self._position = answer["NextShardIterator"]
+        records: list[dict[str, Any]] = answer["Records"]
+        return records
+
+    def forget_pauses(self) -> None:
+        """There are none: every receiver answers 200."""
+
+
+def ask_for_capacity(params: dict[str, Any], model: Any, **_: Any) -> None:
+    if "ReturnConsumedCapacity" in model.input_shape.members:
+        params["ReturnConsumedCapacity"] = "INDEXES"
+
+
+def measure(participants: list[str], *, webhook: bool) -> dict[str, Cost]:
+    """What each step costs to call these together, in an AWS account that is empty."""
+    deployment = Deployment()
+    deployment.deploy()
+    instance = CountedInstance(deployment)
+    begun = time.monotonic()
+    v1 = instance.client().conversations.v1
+    if webhook:
+        filters = ["onConversationStateUpdated"]
+        v1.configuration.webhooks().update(post_webhook_url="https://receiver.example/", filters=filters)
+    v1.conversation_with_participants.create(participant=chat(1))
+    instance.work()
+    instance.costs.clear()
+    sid = v1.conversation_with_participants.create(participant=participants).sid
+    instance.work()
+    assert time.monotonic() - begun < LIFETIME, "this machine is too slow: what was warm is asked for again"
+    costs, instance.costs = instance.costs, defaultdict(Cost)
+    assert v1.conversations(sid).fetch().state == "active"
+    assert len(instance.receivers.posted) == (2 if webhook else 0)
+    return {**{step: costs[step] for step in STEPS.values()}, "all": sum(costs.values(), Cost())}
+
+
+def measure_all() -> dict[str, dict[str, Cost]]:
+    """By what is asked for. MiniStack takes an access key of twelve digits for an account of its own."""
+    measured: dict[str, dict[str, Cost]] = {}
+    for (name, participants), webhook in product(REQUESTS.items(), (False, True)):
+        os.environ["AWS_ACCESS_KEY_ID"] = f"{len(measured) + 1:012}"
+        boto3.setup_default_session()
+        measured[f"{name}, {'one webhook' if webhook else 'no webhook'}"] = measure(participants, webhook=webhook)
+    return measured
+
+
+def main() -> None:
+    arguments = ArgumentParser()
+    arguments.add_argument("--json", type=Path, metavar="PATH", help="write the counts to this file, too")
+    path: Path | None = arguments.parse_args().json
+    # The functions log to stdout.
+    with TemporaryDirectory() as folder, ministack(Path(folder)) as url, redirect_stdout(StringIO()):
+        os.environ.update({**CREDENTIALS, "AWS_ENDPOINT_URL": url})
+        measured = measure_all()
+    print("Reads, writes and index (writes to it) are DynamoDB's request units, events are entries on the bus.")
+    for name, costs in measured.items():
+        print_table(name, costs)
+    if path:
+        content = {name: {step: vars(cost) for step, cost in costs.items()} for name, costs in measured.items()}
+        path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def print_table(title: str, costs: dict[str, Cost]) -> None:
+    print(f"\n{title}\n  step      invoked  reads  writes  index  events  calls")
+    for step, cost in costs.items():
+        calls = ", ".join(f"{times} {call}" for call, times in sorted(cost.calls.items()))
+        units = f"{cost.read_units:5.0f}  {cost.write_units:6.0f}  {cost.index_write_units:5.0f}"
+        print(f"  {step:8}  {cost.invocations:7}  {units}  {cost.bus_events:6}  {calls}")
+
+
+if __name__ == "__main__":
+    main()

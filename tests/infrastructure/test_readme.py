@@ -1,0 +1,59 @@
+"""The README's entity chart shows the keys that storage/keys.py makes, all of them and no others."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+from convoke.storage import keys
+from convoke.storage.table import Key
+from tests.support.template import ROOT, resources
+
+GIVEN: dict[str, object] = {
+    "account_sid": "AC",
+    "conversation_sid": "CH",
+    "chat_service_sid": "IS",
+    "participant_sid": "MB",
+    "change_sid": "EV",
+    "alert_sid": "NO",
+    "event_id": "EV-POSITION",
+    "target": "TARGET",
+    "number": 1,
+    "unique_name": "NAME",
+    "address": "ADDRESS",
+    "proxy_address": "PROXY",
+    "numbers": ["+1"],
+}
+"""What the chart writes for each part of a key."""
+
+
+def chart() -> set[tuple[str, str]]:
+    section = (ROOT / "README.md").read_text().partition("### The table")[2].partition("\n## ")[0]
+    return set(re.findall(r"^\| [^|`]+ \| `([^`]+)` \| `([^`]+)` \|$", section, re.MULTILINE))
+
+
+def made() -> set[tuple[str, str]]:
+    found = set()
+    for _, function in inspect.getmembers(keys, inspect.isfunction):
+        signature = inspect.signature(function)
+        if function.__module__ == keys.__name__ and signature.return_annotation == "Key":
+            key = function(**{name: GIVEN[name] for name in signature.parameters})
+            assert isinstance(key, Key)
+            found.add((_readable(key.pk), _readable(key.sk)))
+    return found
+
+
+def _readable(key: str) -> str:
+    return re.sub(r"#01$", "#NUMBER", re.sub(r"[0-9a-f]{64}", "SHA-256", key))
+
+
+def test_the_entity_chart_shows_every_key() -> None:
+    assert chart() == made()
+
+
+def test_the_indexes_are_in_the_chart_the_keys_and_the_template() -> None:
+    readme = (ROOT / "README.md").read_text()
+    declared = resources("AWS::DynamoDB::Table")["Table"]["GlobalSecondaryIndexes"]
+    assert {index.name for index in keys.INDEXES} == {index["IndexName"] for index in declared}
+    for index in keys.INDEXES:
+        assert all(f"`{name}`" in readme for name in (index.name, index.partition, index.sort))

@@ -1,0 +1,40 @@
+"""A new layer reaches the version of the API function that is served."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.support.template import ROOT, functions
+
+
+def built(checkout: Path) -> dict[str, str]:
+    """What the Makefile of the API function leaves to be deployed, by file."""
+    artifacts = checkout / "artifacts"
+    shutil.rmtree(artifacts, ignore_errors=True)
+    artifacts.mkdir()
+    command = ["make", "--silent", "build-ApiFunction", f"ARTIFACTS_DIR={artifacts}"]
+    subprocess.run(command, cwd=checkout / "functions/api", check=True)
+    return {path.name: path.read_text() for path in artifacts.iterdir()}
+
+
+def test_whatever_changes_in_the_layer_changes_what_is_published(tmp_path: Path) -> None:
+    for folder in ("functions/api", "layers/convoke"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "uv.lock", tmp_path)
+    first = built(tmp_path)
+    assert set(first) == {"app.py", "layer.sha256"}
+    assert built(tmp_path) == first
+    seen = {first["layer.sha256"]}
+    for changed in ("uv.lock", "layers/convoke/Makefile", "layers/convoke/src/convoke/domain/sids.py"):
+        with (tmp_path / changed).open("a") as file:
+            file.write("# changed\n")
+        seen.add(built(tmp_path)["layer.sha256"])
+    assert len(seen) == 4
+
+
+def test_a_change_of_any_property_publishes_a_version_and_the_old_one_goes() -> None:
+    api = functions()["api"]
+    assert api["AutoPublishAliasAllProperties"] is True
+    assert api["VersionDeletionPolicy"] == "Delete"

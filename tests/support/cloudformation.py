@@ -1,0 +1,85 @@
+"""CloudFormation, as far as the command line asks it: on a real socket, as moto's wants a dozen packages more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
+
+from tests.support.template import resolved, template
+
+NAMESPACE = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
+
+Refusal = tuple[int, str, str]
+"""Status, code and message."""
+
+
+def outputs(values: Mapping[str, str]) -> dict[str, str]:
+    """Those of the template. `values` holds what names stand for; a resource of another name stands for itself."""
+    known = {**{name: name for name in template()["Resources"]}, **values}
+    return {name: output_value(output["Value"], known) for name, output in template()["Outputs"].items()}
+
+
+def output_value(value: Any, values: Mapping[str, str]) -> str:
+    match value:
+        case {"Fn::GetAtt": str(attribute)}:
+            return attribute
+        case {"Fn::Sub": [text, _]}:
+            return resolved({"Fn::Sub": text}, values)
+    return resolved(value, values)
+
+
+@dataclass
+class CloudFormation:
+    """Knows the outputs of stacks by their names. A refusal is the answer to everything."""
+
+    url: str = ""
+    stacks: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    refusal: Refusal | None = None
+    regions: list[str] = field(default_factory=list)
+    """Those that requests were signed for."""
+
+    def describe(self, name: str) -> tuple[int, str]:
+        missing = (400, "ValidationError", f"Stack with id {name} does not exist")
+        if refused := self.refusal or (missing if name not in self.stacks else None):
+            status, code, message = refused
+            error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+            return status, f'<ErrorResponse xmlns="{NAMESPACE}">{error}</ErrorResponse>'
+        outputs = "".join(
+            f"<member><OutputKey>{key}</OutputKey><OutputValue>{escape(value)}</OutputValue></member>"
+            for key, value in self.stacks[name].items()
+        )
+        stack = f"<StackName>{name}</StackName><StackStatus>CREATE_COMPLETE</StackStatus><Outputs>{outputs}</Outputs>"
+        result = f"<DescribeStacksResult><Stacks><member>{stack}</member></Stacks></DescribeStacksResult>"
+        return 200, f'<DescribeStacksResponse xmlns="{NAMESPACE}">{result}</DescribeStacksResponse>'
+
+
+@contextmanager
+def cloudformation() -> Iterator[CloudFormation]:
+    served = CloudFormation()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            assert asked["Action"] == ["DescribeStacks"]
+            # Its scope is the key, the date, the region and the service.
+            served.regions.append(self.headers["Authorization"].split("/")[2])
+            status, body = served.describe(asked["StackName"][0])
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body.encode())))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Tests print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        served.url = f"http://127.0.0.1:{server.server_port}"
+        yield served
+        server.shutdown()
