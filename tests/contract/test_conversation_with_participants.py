@@ -193,7 +193,7 @@ def test_eleven_participants_are_too_many(instance: Instance) -> None:
 def test_a_value_that_is_no_json_object_is_refused_with_its_position(instance: Instance, value: str) -> None:
     create = instance.client().conversations.v1.conversation_with_participants.create
     error = refusal(lambda: create(participant=[*chat(1), value]))
-    assert (error.status, error.code, error.details) == (400, 50424, {"parameter": "Participant[1]"})
+    assert (error.status, error.code, error.details["parameter"]) == (400, 50424, "Participant[1]")
 
 
 def test_a_taken_unique_name_is_refused_with_the_holder(instance: Instance) -> None:
@@ -201,7 +201,11 @@ def test_a_taken_unique_name_is_refused_with_the_holder(instance: Instance) -> N
     first = create(unique_name="visit", participant=chat(1))
     error = refusal(lambda: create(unique_name="visit"))
     assert (error.status, error.code) == (409, 50353)
-    assert error.details == {"parameter": "UniqueName", "conflicting_conversation_sid": first.sid}
+    assert error.details == {
+        "parameter": "UniqueName",
+        "rule": "unique_name_taken",
+        "conflicting_conversation_sid": first.sid,
+    }
 
 
 def test_a_pair_in_use_is_refused_with_the_holder(instance: Instance) -> None:
@@ -313,8 +317,8 @@ def test_names_of_e_mail_are_bounded(instance: Instance) -> None:
     create = instance.client().conversations.v1.conversation_with_participants.create
     binding = {"type": "email", "address": "a@example.com", "name": "n" * 257}
     error = refusal(lambda: create(participant=[json.dumps({"messaging_binding": binding})]))
-    assert (error.code, error.details) == (20001, {"parameter": "Participant[0].messaging_binding.name"})
-    assert refusal(lambda: create(bindings_email_name="n" * 257)).details == {"parameter": "Bindings.Email.Name"}
+    assert (error.code, error.details["parameter"]) == (20001, "Participant[0].messaging_binding.name")
+    assert refusal(lambda: create(bindings_email_name="n" * 257)).details["parameter"] == "Bindings.Email.Name"
 
 
 def test_an_unexpected_error_closes_the_conversation_only_when_its_attempts_are_used_up() -> None:

@@ -1,4 +1,4 @@
-"""The README's entity chart shows the keys that storage/keys.py makes, all of them and no others."""
+"""What the README says of keys and errors is what the code does."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 
 from convoke.storage import keys
 from convoke.storage.table import Key
+from tests.support.error_table import README, raised, with_table
 from tests.support.template import ROOT, resources
 
 GIVEN: dict[str, object] = {
@@ -57,3 +58,10 @@ def test_the_indexes_are_in_the_chart_the_keys_and_the_template() -> None:
     assert {index.name for index in keys.INDEXES} == {index["IndexName"] for index in declared}
     for index in keys.INDEXES:
         assert all(f"`{name}`" in readme for name in (index.name, index.partition, index.sort))
+
+
+def test_the_error_table_shows_what_a_request_can_be_answered_with() -> None:
+    """`python -m tests.support.error_table` writes it anew."""
+    readme = README.read_text()
+    assert with_table(readme) == readme
+    assert all(f"| {code} | {error.status} |" in readme for code, error in raised().items())

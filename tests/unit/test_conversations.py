@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convoke.api.form import Form
-from convoke.api.parameters import CreateConversation, CreateConversationWithParticipants, parse
+from convoke.api.parameters import CreateConversation, parse
 from convoke.domain.conversations import Conversation, NewConversation, State, Timers
 from convoke.domain.errors import ConversationsError
 
@@ -177,13 +177,6 @@ def test_the_first_rule_that_does_not_hold_is_told_whatever_the_order_of_the_for
     wrong = list(WRONG.items())[first:]
     parameter, (_, code) = wrong[0]
     assert refusal([(name, value) for name, (value, _) in reversed(wrong)]) == (code, 400, parameter)
-
-
-def test_the_conversation_is_looked_at_before_its_participants() -> None:
-    form = Form([*[("Participant", "text")] * 11, ("MessagingServiceSid", "x")])
-    with pytest.raises(ConversationsError) as caught:
-        parse(CreateConversationWithParticipants, form)
-    assert caught.value.code == 50341
 
 
 @settings(deadline=None)

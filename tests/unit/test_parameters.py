@@ -13,11 +13,11 @@ from convoke.api.errors import parameter_name
 from convoke.api.form import Form
 from convoke.api.parameters import (
     CreateConversation,
-    CreateConversationWithParticipants,
     CreateService,
     UpdateWebhookConfiguration,
     form_name,
     parse,
+    read_participants,
 )
 from convoke.domain.errors import CATALOGUE, ConversationsError
 from convoke.domain.events import EventType
@@ -62,7 +62,7 @@ def refused(model: type[Model], *fields: tuple[str, str]) -> tuple[int, int, str
     return caught.value.code, caught.value.status, caught.value.parameter
 
 
-@pytest.mark.parametrize(("field", "name"), [*NAMES.items(), *WEBHOOK_NAMES.items(), ("participant", "Participant")])
+@pytest.mark.parametrize(("field", "name"), [*NAMES.items(), *WEBHOOK_NAMES.items()])
 def test_each_field_is_sent_by_the_name_that_clients_know(field: str, name: str) -> None:
     assert form_name(field) == name
 
@@ -71,7 +71,6 @@ def test_each_field_is_sent_by_the_name_that_clients_know(field: str, name: str)
     ("model", "names"),
     [
         (CreateConversation, NAMES),
-        (CreateConversationWithParticipants, {**NAMES, "participant": "Participant"}),
         (CreateService, {"friendly_name": "FriendlyName"}),
         (UpdateWebhookConfiguration, WEBHOOK_NAMES),
     ],
@@ -103,9 +102,9 @@ def test_of_a_parameter_that_is_repeated_the_last_value_counts() -> None:
 
 def test_participants_are_taken_in_their_order() -> None:
     members = [{"identity": name} for name in "cab"]
-    form = Form([("Participant", json.dumps(member)) for member in members])
-    taken = parse(CreateConversationWithParticipants, form).participant
+    taken, problems = read_participants([json.dumps(member) for member in members])
     assert [member.identity for member in taken] == ["c", "a", "b"]
+    assert not problems
 
 
 def test_requests_cannot_be_changed() -> None:
@@ -215,7 +214,7 @@ KNOWN = [*NAMES.values(), *WEBHOOK_NAMES.values(), "Participant"]
 FORMS = st.lists(st.tuples(st.one_of(st.sampled_from(KNOWN), PRINTABLE), st.one_of(PRINTABLE, PIECES)), max_size=15)
 
 MODELS: list[type[Model]] = [
-    *(CreateConversation, CreateConversationWithParticipants, CreateService, UpdateWebhookConfiguration),
+    *(CreateConversation, CreateService, UpdateWebhookConfiguration),
 ]
 
 

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convoke.api.form import Form
-from convoke.api.parameters import CreateConversationWithParticipants, parse
+from convoke.api.parameters import read_participants
 from convoke.domain.addresses import Channel
-from convoke.domain.errors import ConversationsError
+from convoke.domain.errors import ConversationsError, refusal
 from convoke.domain.participants import MessagingBinding, NewParticipant
 
 DIGITS = "0123456789abcdef" * 2
@@ -30,7 +29,10 @@ EMOJI = "\U0001f600"
 
 
 def parsed(*values: str) -> tuple[NewParticipant, ...]:
-    return parse(CreateConversationWithParticipants, Form([("Participant", value) for value in values])).participant
+    participants, problems = read_participants(values)
+    if problems:
+        raise refusal(problems)
+    return participants
 
 
 def taken(member: object) -> NewParticipant:

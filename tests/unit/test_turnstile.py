@@ -12,7 +12,7 @@ from convoke.local.turnstile import LONGEST_TURN, Turnstile
 
 
 def test_only_one_thread_has_the_turn() -> None:
-    turnstile, inside, most = Turnstile(), 0, 0
+    turnstile, inside, most = Turnstile(longest_turn=60), 0, 0
 
     def work(number: int) -> None:
         nonlocal inside, most

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Sequence
 
 from aws_lambda_powertools.event_handler import Response
 from pydantic import ValidationError
@@ -26,23 +27,47 @@ def render(error: ConversationsError, message: str | None = None) -> Response[st
     }
     if isinstance(error, NotAuthenticatedError):
         body["detail"] = "Your AccountSid or AuthToken was incorrect."
-    pointers = {"parameter": error.parameter, **error.details}
-    details = {key: value for key, value in pointers.items() if value is not None and key not in SAID_IN_TEXT}
-    if details:
+    if details := _details(error):
         body["details"] = details
     return Response(error.status, JSON, json.dumps(body), headers=_headers(error))
 
 
-def problem_of(validation: ValidationError, names: Mapping[str, str]) -> ConversationsError:
-    """The first problem as an error of the catalogue, named by the parameter it is about.
+def _details(error: ConversationsError) -> dict[str, object]:
+    """What to act on: where, which rule, figures and SIDs that help, and every further problem of the request."""
+    pointers = _pointers(error)
+    if error.others:
+        pointers["problems"] = [
+            {"code": other.code, "message": other.message, **_pointers(other)} for other in error.others
+        ]
+    return pointers
 
-    `names` are those of the parameters by the fields of the model: of a default, pydantic only knows the field.
+
+def _pointers(error: ConversationsError) -> dict[str, object]:
+    if error.parameter is None:
+        return {key: value for key, value in error.details.items() if key not in SAID_IN_TEXT}
+    index = re.match(r"\w+\[(\d+)\]", error.parameter)
+    pointers = {"parameter": error.parameter, "index": int(index[1]) if index else None, "rule": error.rule}
+    details = {key: value for key, value in error.details.items() if key not in SAID_IN_TEXT}
+    return {key: value for key, value in {**pointers, **details}.items() if value is not None}
+
+
+Location = tuple[str | int, ...]
+
+
+def problems_of(
+    validation: ValidationError, located: Callable[..., Location] = lambda *parts: parts
+) -> list[ConversationsError]:
+    """Every problem as an error of the catalogue, named by the parameter it is about.
+
+    `located` makes the place in the request of the place in the model, part by part.
     """
-    first = validation.errors(include_url=False, include_input=False)[0]
-    cause = first.get("ctx", {}).get("error")
-    error = cause if isinstance(cause, ConversationsError) else InvalidParameterError()
-    top, *rest = first["loc"]
-    return error.at(parameter_name([names.get(str(top), top), *rest, *([error.parameter] if error.parameter else [])]))
+    problems = []
+    for each in validation.errors(include_url=False, include_input=False):
+        cause = each.get("ctx", {}).get("error")
+        error = cause if isinstance(cause, ConversationsError) else InvalidParameterError()
+        within = [error.parameter] if error.parameter else []
+        problems.append(error.at(parameter_name([*located(*each["loc"]), *within])))
+    return problems
 
 
 def parameter_name(location: Sequence[str | int]) -> str:

@@ -26,6 +26,10 @@ class Form:
         for name, value in fields:
             self._values.setdefault(name, []).append(value)
 
+    def values(self, name: str) -> list[str]:
+        """Every value of a field, in the order they came in."""
+        return self._values.get(name, [])
+
     def select(self, names: Mapping[str, bool]) -> dict[str, str | list[str]]:
         """Those of `names` that were sent. True stands for a list; of any other name the last value counts."""
         return {

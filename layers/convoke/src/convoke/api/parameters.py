@@ -6,16 +6,22 @@ The rules stand in the domain; here they get the names that clients know them by
 from __future__ import annotations
 
 import json
-from typing import Annotated, TypeVar, get_origin
+from collections.abc import Sequence
+from typing import TypeVar, get_origin
 
-from pydantic import BeforeValidator, ConfigDict, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_pascal
 
-from convoke.api.errors import problem_of
+from convoke.api.errors import problems_of
 from convoke.api.form import Form
 from convoke.domain.attributes import refuse_constant
 from convoke.domain.conversations import NewConversation
-from convoke.domain.errors import ParticipantNotJsonError, TooManyParticipantsInRequestError
+from convoke.domain.errors import (
+    ConversationsError,
+    ParticipantNotJsonError,
+    TooManyParticipantsInRequestError,
+    refusal,
+)
 from convoke.domain.model import Model
 from convoke.domain.participants import NewParticipant
 from convoke.domain.services import NewService
@@ -23,6 +29,10 @@ from convoke.domain.webhooks import WebhookConfigurationChange
 
 MOST_PARTICIPANTS = 10
 """Values of `Participant` in one request (reference, b.2)."""
+
+PARTICIPANT = "Participant"
+
+PARTICIPANTS = TypeAdapter(tuple[NewParticipant, ...], config=ConfigDict(hide_input_in_errors=True))
 
 GROUPS = ("Timers", "Bindings.Email")
 """Names that are followed by a dot."""
@@ -41,32 +51,8 @@ def form_name(field: str) -> str:
 FORM_NAMES = ConfigDict(alias_generator=form_name)
 
 
-def parse_participants(values: list[str]) -> list[object]:
-    """The values as JSON objects, before any is looked into: counts and form come first (reference, b.7 step 4)."""
-    if len(values) > MOST_PARTICIPANTS:
-        raise TooManyParticipantsInRequestError
-    return [parse_json_object(value, position) for position, value in enumerate(values)]
-
-
-def parse_json_object(value: str, position: int) -> object:
-    """The object in a value. A key that is null counts as not given."""
-    try:
-        parsed = json.loads(value, parse_constant=refuse_constant)
-        if "\\u" in value:
-            json.dumps(parsed, ensure_ascii=False).encode()  # Half a surrogate pair can be escaped, but not stored.
-    except (ValueError, RecursionError) as error:
-        raise ParticipantNotJsonError(parameter=f"[{position}]") from error
-    if not isinstance(parsed, dict):
-        raise ParticipantNotJsonError(parameter=f"[{position}]")
-    return {key: part for key, part in parsed.items() if part is not None}
-
-
 class CreateConversation(NewConversation):
     model_config = FORM_NAMES
-
-
-class CreateConversationWithParticipants(CreateConversation):
-    participant: Annotated[tuple[NewParticipant, ...], BeforeValidator(parse_participants)] = ()
 
 
 class CreateService(NewService):
@@ -81,13 +67,59 @@ Parameters = TypeVar("Parameters", bound=Model)
 
 
 def parse(model: type[Parameters], form: Form) -> Parameters:
-    """The parameters in a form. Raises the first rule that does not hold, with the parameter it is about."""
+    """The parameters in a form. Raises the first rule that does not hold, with the others beside it."""
+    parameters, problems = read(model, form)
+    if parameters is None:
+        raise refusal(problems)
+    return parameters
+
+
+def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[ConversationsError]]:
+    """The parameters in a form, or else every rule that does not hold, in the order of the checks."""
     names = {name: field.alias or name for name, field in model.model_fields.items()}
     lists = {names[name]: _is_list(field.annotation) for name, field in model.model_fields.items()}
     try:
-        return model.model_validate(form.select(lists))
+        return model.model_validate(form.select(lists)), []
     except ValidationError as error:
-        raise problem_of(error, names) from error
+        ranks = {each: rank for rank, each in enumerate(model.order_of_checks)}
+        # Of a default, pydantic knows only the field.
+        found = problems_of(error, lambda first, *rest: (names.get(str(first), first), *rest))
+        return None, sorted(found, key=lambda problem: ranks.get(type(problem), len(ranks)))
+
+
+def read_participants(values: Sequence[str]) -> tuple[tuple[NewParticipant, ...], list[ConversationsError]]:
+    """The values of `Participant`; none of them with every rule that one does not keep.
+
+    Counts and form come first, whatever stands in the values (reference, b.7 steps 4 and 5).
+    """
+    if len(values) > MOST_PARTICIPANTS:
+        return (), [TooManyParticipantsInRequestError(parameter=PARTICIPANT)]
+    problems: list[ConversationsError] = []
+    objects: dict[int, object] = {}
+    for position, value in enumerate(values):
+        try:
+            objects[position] = parse_json_object(value)
+        except ValueError:
+            problems.append(ParticipantNotJsonError(parameter=f"{PARTICIPANT}[{position}]"))
+    try:
+        participants = PARTICIPANTS.validate_python(list(objects.values()))
+    except ValidationError as error:
+        positions = list(objects)
+        return (), problems + problems_of(error, lambda first, *rest: (PARTICIPANT, positions[int(first)], *rest))
+    return (() if problems else participants), problems
+
+
+def parse_json_object(value: str) -> object:
+    """The object in a value. A key that is null counts as not given. Raises ValueError for anything else."""
+    try:
+        parsed = json.loads(value, parse_constant=refuse_constant)
+        if "\\u" in value:
+            json.dumps(parsed, ensure_ascii=False).encode()  # Half a surrogate pair can be escaped, but not stored.
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(parsed, dict):
+        raise ValueError("no object")  # noqa: TRY004 - of one kind with what json.loads raises
+    return {key: part for key, part in parsed.items() if part is not None}
 
 
 def _is_list(annotation: object) -> bool:

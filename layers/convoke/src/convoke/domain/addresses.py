@@ -10,6 +10,9 @@ import phonenumbers
 LONGEST_ADDRESS = 256
 """Characters (reference, f.1)."""
 
+NORTH_AMERICA = 1
+"""The country code of the US and Canada."""
+
 
 class Channel(StrEnum):
     """The `type` of a messaging binding."""
@@ -50,6 +53,18 @@ def is_phone_number(value: str) -> bool:
         return is_e164(value) and phonenumbers.is_possible_number(phonenumbers.parse(value))
     except phonenumbers.NumberParseException:
         return False
+
+
+def is_group_number(value: str) -> bool:
+    """Whether a number can be in a group MMS: of the US or Canada, and not toll-free (reference, b.4).
+
+    A short code is no number by E.164.
+    """
+    if not is_phone_number(value):
+        return False
+    number = phonenumbers.parse(value)
+    toll_free = phonenumbers.PhoneNumberType.TOLL_FREE
+    return number.country_code == NORTH_AMERICA and phonenumbers.number_type(number) != toll_free
 
 
 def _fits(name: str, channel: Channel) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, BeforeValidator
 
@@ -12,6 +12,8 @@ from convoke.domain.attributes import check_attributes
 from convoke.domain.dates import date_validator
 from convoke.domain.durations import parse_duration
 from convoke.domain.errors import (
+    AttributesNotJsonError,
+    AttributesTooLongError,
     ClosedTimerTooShortError,
     ConversationsError,
     FriendlyNameTooLongError,
@@ -167,7 +169,25 @@ def _parse_timer(
 
 
 class NewConversation(Model):
-    """What a client asks for when it creates a conversation. Its fields are checked in this order (reference, b.7)."""
+    """What a client asks for when it creates a conversation. The order of checks: reference, b.7 step 3."""
+
+    order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
+        FriendlyNameTooLongError,
+        UniqueNameTooLongError,
+        AttributesTooLongError,
+        AttributesNotJsonError,
+        InvalidDateCreatedError,
+        InvalidDateUpdatedError,
+        UniqueNameLooksLikeSidError,
+        StateEmptyError,
+        StateUnknownError,
+        InitialStateClosedError,
+        InvalidInactiveTimerError,
+        InvalidClosedTimerError,
+        InactiveTimerTooShortError,
+        ClosedTimerTooShortError,
+        InvalidMessagingServiceSidError,
+    )
 
     friendly_name: Annotated[str, AfterValidator(check_friendly_name)] | None = None
     unique_name: Annotated[str, AfterValidator(check_unique_name)] | None = None

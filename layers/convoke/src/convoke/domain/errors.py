@@ -6,7 +6,10 @@ come, are never answered (50208, 50347, 50349, 50393, 50422, 50449 and the like)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Self
+
+from pydantic.alias_generators import to_snake
 
 CATALOGUE: dict[int, type[ConversationsError]] = {}
 """What a request can be answered with, by code."""
@@ -29,7 +32,7 @@ def _refuse_known(code: int, name: str) -> None:
 class ConversationsError(ValueError):
     """A request that cannot be served. A ValueError, so that validators of pydantic may raise it and have it collected.
 
-    `parameter` names what is at fault, as the client wrote it.
+    `parameter` names what is at fault, as the client wrote it. `others` are further problems of the same request.
     `details` are the keyword arguments: the figures and SIDs that `text` and the answer need. They and the message are
     logged, so they never hold personal data: no names, identities, addresses, attributes or bodies (but see
     NotFoundError). A placeholder of `text` that is not among them is a KeyError at once.
@@ -39,17 +42,21 @@ class ConversationsError(ValueError):
     status: ClassVar[int]
     text: ClassVar[str]
     """May hold {placeholders}, filled from the keyword arguments."""
+    rule: ClassVar[str]
+    """What was not kept, in a word that stays the same: `unique_name_taken`."""
 
     def __init_subclass__(cls, *, code: int, status: int = 400, text: str) -> None:
         super().__init_subclass__()
         _refuse_known(code, cls.__name__)
         cls.code, cls.status, cls.text = code, status, text
+        cls.rule = to_snake(cls.__name__.removesuffix("Error"))
         CATALOGUE[code] = cls
 
     def __init__(self, *, parameter: str | None = None, **details: str | int) -> None:
         super().__init__(self.text.format_map(details))
         self.parameter = parameter
         self.details = details
+        self.others: tuple[ConversationsError, ...] = ()
 
     def at(self, parameter: str) -> Self:
         """The same failure, where it was found."""
@@ -62,6 +69,13 @@ class ConversationsError(ValueError):
     @property
     def more_info(self) -> str:
         return _more_info(self.code)
+
+
+def refusal(problems: Sequence[ConversationsError]) -> ConversationsError:
+    """The first of `problems`, to be raised with the others beside it."""
+    first, *others = problems
+    first.others = tuple(others)
+    return first
 
 
 class LogEntry:

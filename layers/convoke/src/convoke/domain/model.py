@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict
+
+from convoke.domain.errors import ConversationsError
 
 
 class Model(BaseModel):
@@ -12,3 +16,6 @@ class Model(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = ()
+    """Of several problems, the earliest of these is the answer; without any, that of the earliest field."""

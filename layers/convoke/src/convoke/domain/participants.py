@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
-from convoke.domain.addresses import LONGEST_ADDRESS, Channel, channel_of
+from convoke.domain.addresses import LONGEST_ADDRESS, Channel, channel_of, is_group_number
 from convoke.domain.attributes import check_attributes
 from convoke.domain.dates import date_validator
 from convoke.domain.errors import (
@@ -105,8 +105,8 @@ def check_proxy_address(address: str) -> str:
 
 
 def check_projected_address(address: str) -> str:
-    """A number of the business, in the group by SMS; one that cannot be a number cannot be owned either."""
-    if channel_of(address) is not Channel.SMS:
+    """A number of the business in a group MMS; one that cannot be in a group cannot be owned for it either."""
+    if not is_group_number(address):
         raise ProjectedAddressNotOwnedError
     return address
 
@@ -177,7 +177,7 @@ def check_phone_binding(binding: NewBinding, channel: Channel) -> None:
             raise NameOrLevelNotAcceptableError(parameter=f"messaging_binding.{name}")
     proxy = binding.proxy_address
     if proxy is None:
-        check_alone(binding, channel)
+        check_alone(binding)
         return
     if binding.address is None:
         raise AddressEmptyError(parameter="messaging_binding.address")
@@ -187,9 +187,9 @@ def check_phone_binding(binding: NewBinding, channel: Channel) -> None:
         raise ChannelMismatchError(parameter="messaging_binding.proxy_address")
 
 
-def check_alone(binding: NewBinding, channel: Channel) -> None:
-    """An address without a proxy makes a member of a group MMS, which are reached by SMS only (reference, b.4)."""
-    if binding.address is not None and channel is not Channel.SMS:
+def check_alone(binding: NewBinding) -> None:
+    """An address without a proxy makes a member of a group MMS (reference, b.4)."""
+    if binding.address is not None and not is_group_number(binding.address):
         raise InvalidAddressError(parameter="messaging_binding.address")
 
 

@@ -27,7 +27,8 @@ class _Turn:
 class Turnstile:
     """Hands the turn on in the order of arrival; of requests and steps, to the kind that did not have the last one."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest_turn: float = LONGEST_TURN) -> None:
+        self._longest_turn = longest_turn
         self._guard = threading.Lock()
         self._requests: deque[_Turn] = deque()
         self._steps: deque[_Turn] = deque()
@@ -58,9 +59,9 @@ class Turnstile:
             line.append(turn)
             if not self._taken:
                 self._hand_on()
-        while not turn.begun.acquire(timeout=LONGEST_TURN):
+        while not turn.begun.acquire(timeout=self._longest_turn):
             with self._guard:
-                if time.monotonic() - self._since >= LONGEST_TURN:
+                if time.monotonic() - self._since >= self._longest_turn:
                     self._hand_on()
         return turn
 

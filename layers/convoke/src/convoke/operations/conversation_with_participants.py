@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.accounts import Account
+from convoke.domain.addresses import Channel
 from convoke.domain.conversations import Conversation, EmailBinding, NewConversation, State, Timers
-from convoke.domain.errors import InvalidRoleSidError, MessagingServiceMissingError
+from convoke.domain.errors import (
+    ConversationsError,
+    InvalidRoleSidError,
+    MessagingServiceMissingError,
+    ProjectedAddressNotOwnedError,
+    ProxyAddressNotOwnedError,
+    ProxyNotWhatsAppSenderError,
+    refusal,
+)
 from convoke.domain.events import conversation_added
-from convoke.domain.groups import check_relations, number_group
+from convoke.domain.groups import number_group, relation_problems
 from convoke.domain.instants import Clock
 from convoke.domain.participants import NewParticipant, Participant
 from convoke.domain.provisioning import Attempts, Provisioning
@@ -43,12 +53,11 @@ class ConversationWithParticipantsOperations:
         """Store the conversation with every lock it needs, hand its members over, and answer it.
 
         With participants it is `initializing`, without it is in the requested state at once (reference, h 1 and h 2).
-        Raises the first rule that does not hold, in the order of b.7; then nothing is stored.
+        Raises the first rule that does not hold, in the order of b.7, the others beside it; then nothing is stored.
         """
-        check_relations(participants)
-        check_roles(service, participants)
+        if problems := self.problems(account, service, requested, participants):
+            raise refusal(problems)
         conversation = self._new(account, service, requested, initializing=bool(participants))
-        check_messaging_service(conversation, participants)
         change = conversation_added(self.new_sid(Prefix.CHANGE), conversation, at=self.now(), webhooks=webhooks)
         provisioning = self._provisioning(conversation, service, participants, webhooks=webhooks)
         self.conversations.create(conversation, change, provisioning)
@@ -56,6 +65,24 @@ class ConversationWithParticipantsOperations:
         if provisioning:
             self._hand_over(provisioning)
         return conversation
+
+    @staticmethod
+    def problems(
+        account: Account,
+        service: Service,
+        requested: NewConversation | None,
+        participants: Sequence[NewParticipant],
+    ) -> list[ConversationsError]:
+        """What is wrong with participants who are well-formed each, in the order of the reference (b.7 step 6).
+
+        `requested` is None where the conversation itself is not well-formed.
+        """
+        return [
+            *ownership_problems(account, participants),
+            *relation_problems(participants),
+            *role_problems(service, participants),
+            *(messaging_service_problems(account, requested, participants) if requested else ()),
+        ]
 
     def _created(self, conversation: Conversation) -> None:
         logger.info("conversation created", extra={"conversation_sid": conversation.sid})
@@ -76,7 +103,7 @@ class ConversationWithParticipantsOperations:
         conversation = Conversation(
             account_sid=account.sid,
             chat_service_sid=service.sid,
-            messaging_service_sid=requested.messaging_service_sid or account.default_messaging_service_sid,
+            messaging_service_sid=_messaging_service_sid(account, requested),
             sid=self.new_sid(Prefix.CONVERSATION),
             friendly_name=requested.friendly_name,
             unique_name=requested.unique_name,
@@ -131,16 +158,33 @@ class ConversationWithParticipantsOperations:
         )
 
 
-def check_roles(service: Service, participants: tuple[NewParticipant, ...]) -> None:
+def ownership_problems(account: Account, participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
+    """Business addresses that the account does not own, where it says which it owns (reference, b.2)."""
+    for position, member in enumerate(participants):
+        binding, where = member.messaging_binding, f"Participant[{position}].messaging_binding"
+        if binding.proxy_address and not account.owns(binding.proxy_address):
+            error = ProxyNotWhatsAppSenderError if binding.channel is Channel.WHATSAPP else ProxyAddressNotOwnedError
+            yield error(parameter=f"{where}.proxy_address")
+        if binding.projected_address and not account.owns(binding.projected_address):
+            yield ProjectedAddressNotOwnedError(parameter=f"{where}.projected_address")
+
+
+def role_problems(service: Service, participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
     for position, member in enumerate(participants):
         if member.role_sid is not None and member.role_sid not in service.conversation_role_sids:
-            raise InvalidRoleSidError(parameter=f"Participant[{position}].role_sid")
+            yield InvalidRoleSidError(parameter=f"Participant[{position}].role_sid")
 
 
-def check_messaging_service(conversation: Conversation, participants: tuple[NewParticipant, ...]) -> None:
+def messaging_service_problems(
+    account: Account, requested: NewConversation, participants: Sequence[NewParticipant]
+) -> Iterator[ConversationsError]:
     """Whoever is no pure chat member needs a Messaging Service to be reached through (reference, b.3)."""
-    if conversation.messaging_service_sid is None and any(member.binding() for member in participants):
-        raise MessagingServiceMissingError(parameter="MessagingServiceSid")
+    if not _messaging_service_sid(account, requested) and any(member.binding() for member in participants):
+        yield MessagingServiceMissingError(parameter="MessagingServiceSid")
+
+
+def _messaging_service_sid(account: Account, requested: NewConversation) -> str | None:
+    return requested.messaging_service_sid or account.default_messaging_service_sid
 
 
 def _email(requested: NewConversation) -> EmailBinding | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.conversations import Conversation
+from convoke.domain.errors import refusal
 from convoke.domain.events import Change
 from convoke.domain.instants import to_milliseconds
 from convoke.domain.provisioning import Provisioning
@@ -97,11 +98,10 @@ def _provisioning_key(provisioning: Provisioning) -> Key:
 
 
 def _collision(locks: list[Lock], canceled: TransactionCanceledError) -> Exception:
-    """The error of the first lock that is held, or the cancellation itself where a SID came up twice."""
-    for position, lock in enumerate(locks):
-        if standing := canceled.failed.get(position):
-            return lock.taken(holder(standing))
-    return canceled
+    """The error of every lock that is held, or the cancellation itself where a SID came up twice."""
+    standing = [(lock, canceled.failed.get(position)) for position, lock in enumerate(locks)]
+    taken = [lock.taken(holder(item)) for lock, item in standing if item]
+    return refusal(taken) if taken else canceled
 
 
 def _applied(table: Table, update: Update) -> bool:

@@ -1,0 +1,157 @@
+"""What a refusal says: where, which rule, and everything else that is wrong (reference, b.7 and c.1)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
+from tests.support.instances import Instance
+
+PATH = "/v1/ConversationWithParticipants"
+
+Body = dict[str, Any]
+
+
+def refused(instance: Instance, *participants: object, **parameters: str) -> Body:
+    """The body of a refusal, which leaves nothing behind."""
+    values = [value if isinstance(value, str) else json.dumps(value) for value in participants]
+    before = instance.items("")
+    answered = instance.call("POST", PATH, {**parameters, "Participant": values})
+    assert answered.status == answered.body["status"] >= 400
+    assert instance.items("") == before
+    body: Body = answered.body
+    return body
+
+
+def told(body: Body) -> list[tuple[int, str]]:
+    """Code and parameter of every problem, the one that is the answer first."""
+    details = body["details"]
+    return [
+        (body["code"], details["parameter"]),
+        *((problem["code"], problem["parameter"]) for problem in details.get("problems", [])),
+    ]
+
+
+def bound(**binding: str) -> Body:
+    return {"messaging_binding": binding}
+
+
+def test_a_refusal_names_the_parameter_its_position_and_the_rule(instance: Instance) -> None:
+    body = refused(instance, {"identity": "alice"}, bound(address="nonsense", proxy_address="+15017122661"))
+    assert body == {
+        "code": 50407,
+        "message": body["message"],
+        "more_info": "https://www.twilio.com/docs/errors/50407",
+        "status": 400,
+        "details": {"parameter": "Participant[1].messaging_binding.address", "index": 1, "rule": "invalid_address"},
+    }
+
+
+def test_a_parameter_of_the_conversation_has_no_position(instance: Instance) -> None:
+    assert refused(instance, FriendlyName="x" * 257)["details"] == {
+        "parameter": "FriendlyName",
+        "rule": "friendly_name_too_long",
+    }
+
+
+def test_every_further_problem_is_told_in_the_order_of_the_checks(instance: Instance) -> None:
+    body = refused(
+        instance,
+        {"identity": "alice"},
+        "nonsense",
+        {},
+        {"identity": "", "attributes": "no JSON", "role_sid": "RL7"},
+        UniqueName="CH" + "0" * 32,
+        Attributes="no JSON",
+        State="open",
+    )
+    assert told(body) == [
+        (50304, "Attributes"),
+        (50390, "UniqueName"),
+        (50378, "State"),
+        (50424, "Participant[1]"),
+        (50204, "Participant[2].identity"),
+        (50204, "Participant[3].identity"),
+        (50304, "Participant[3].attributes"),
+        (50109, "Participant[3].role_sid"),
+    ]
+    assert [problem.get("index") for problem in body["details"]["problems"]] == [None, None, 1, 2, 3, 3, 3]
+    assert all(problem["message"] and problem["rule"] for problem in body["details"]["problems"])
+
+
+def test_what_participants_are_to_each_other_is_told_beside_what_the_conversation_is(instance: Instance) -> None:
+    body = refused(instance, *chat(1), *chat(1), {"identity": "bob", "role_sid": "RL" + "0" * 32}, State="closed")
+    assert told(body) == [(50384, "State"), (50433, "Participant[1]"), (50109, "Participant[2].role_sid")]
+
+
+def test_too_many_participants_are_not_looked_into(instance: Instance) -> None:
+    assert told(refused(instance, *["nonsense"] * 11, State="")) == [(50374, "State"), (50426, "Participant")]
+
+
+def test_every_rule_of_a_group_that_does_not_hold_is_told(instance: Instance) -> None:
+    body = refused(instance, bound(address="+15558675310"), bound(address="+15558675310"), {"identity": "alice"})
+    assert told(body) == [
+        (50437, "Participant[1]"),
+        (50434, "Participant[2].messaging_binding.projected_address"),
+        (50435, "Participant"),
+    ]
+
+
+def test_every_collision_is_told_with_its_conversation(instance: Instance) -> None:
+    named = instance.call("POST", PATH, {"UniqueName": "taken"}).body["sid"]
+    paired = instance.call("POST", PATH, {"Participant": CHAT_AND_SMS}).body["sid"]
+    body = refused(instance, *chat(1), CHAT_AND_SMS[0], UniqueName="taken")
+    assert (body["code"], body["status"]) == (50353, 409)
+    assert body["details"]["conflicting_conversation_sid"] == named
+    (pair,) = body["details"]["problems"]
+    assert (pair["code"], pair["parameter"], pair["index"]) == (50425, "Participant[1].messaging_binding", 1)
+    assert pair["conflicting_conversation_sid"] == paired
+
+
+def test_the_sid_of_an_open_group_ends_the_message(instance: Instance) -> None:
+    sid = instance.call("POST", PATH, {"Participant": GROUP_MMS}).body["sid"]
+    body = refused(instance, *reversed(GROUP_MMS))
+    assert (body["code"], body["message"][-34:]) == (50438, sid)
+    assert body["details"]["conflicting_conversation_sid"] == sid
+
+
+@pytest.mark.parametrize(
+    ("binding", "code"),
+    [
+        pytest.param({"address": "+447700900123"}, 50407, id="phone outside North America"),
+        pytest.param({"address": "+18005550100"}, 50407, id="toll-free phone"),
+        pytest.param({"address": "+12345"}, 50407, id="short code with a plus"),
+        pytest.param({"address": "12345"}, 50407, id="short code"),
+        pytest.param({"projected_address": "+447700900123"}, 50439, id="business outside North America"),
+        pytest.param({"projected_address": "+18885550100"}, 50439, id="toll-free business"),
+        pytest.param({"projected_address": "12345"}, 50439, id="business short code"),
+    ],
+)
+def test_a_group_takes_long_codes_of_north_america_only(instance: Instance, binding: Body, code: int) -> None:
+    (name,) = binding
+    body = refused(instance, *GROUP_MMS, {"messaging_binding": binding})
+    assert told(body) == [(code, f"Participant[3].messaging_binding.{name}")]
+
+
+def test_outside_a_group_other_countries_and_toll_free_numbers_are_welcome(instance: Instance) -> None:
+    members = [
+        json.dumps(bound(address="+447700900123", proxy_address="+18005550100")),
+        json.dumps(bound(address="whatsapp:+447700900123", proxy_address="whatsapp:+18005550100")),
+    ]
+    assert instance.call("POST", PATH, {"Participant": members}).status == 202
+
+
+def test_no_refusal_repeats_what_it_refuses(instance: Instance) -> None:
+    """Names, addresses, identities and attributes stay out: refusals are logged."""
+    private = ["Jane Doe", "+15558675310", "+15017122661", "jane@example.com", "secret"]
+    values = [
+        {"identity": "jane@example.com"},
+        {"identity": "jane@example.com"},
+        bound(address="+15558675310", proxy_address="+15558675310"),
+        {"identity": "Jane Doe", "attributes": "secret", **bound(address="+15558675310")},
+    ]
+    body = json.dumps(refused(instance, *values, UniqueName="Jane Doe" * 40, Attributes="secret"))
+    assert not [each for each in private if each in body]

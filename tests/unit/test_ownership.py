@@ -1,0 +1,44 @@
+"""Which business addresses an account may use (reference, b.2)."""
+
+from __future__ import annotations
+
+import pytest
+
+from convoke.domain.accounts import Account
+from convoke.domain.instants import now
+from convoke.domain.participants import NewParticipant
+from convoke.operations.conversation_with_participants import ownership_problems
+
+OWNED = frozenset({"+15017122661", "whatsapp:+15017122662"})
+
+
+def problems(owned: frozenset[str], **binding: str) -> list[tuple[int, str | None]]:
+    account = Account(
+        sid="AC" + "0" * 32,
+        date_created=now(),
+        default_chat_service_sid="IS" + "0" * 32,
+        owned_addresses=owned,
+    )
+    members = [
+        NewParticipant(identity="alice"),
+        NewParticipant.model_validate({"messaging_binding": binding}),
+    ]
+    return [(problem.code, problem.parameter) for problem in ownership_problems(account, members)]
+
+
+@pytest.mark.parametrize(
+    ("binding", "expected"),
+    [
+        ({"address": "+15558675310", "proxy_address": "+15017122661"}, None),
+        ({"address": "whatsapp:+15558675310", "proxy_address": "whatsapp:+15017122662"}, None),
+        ({"projected_address": "+15017122661"}, None),
+        ({"address": "+15558675310"}, None),
+        ({"address": "+15558675310", "proxy_address": "+15017122662"}, (50413, "proxy_address")),
+        ({"address": "whatsapp:+15558675310", "proxy_address": "whatsapp:+15017122661"}, (50415, "proxy_address")),
+        ({"projected_address": "+15017122662"}, (50439, "projected_address")),
+    ],
+)
+def test_an_account_with_a_list_uses_what_is_on_it(binding: dict[str, str], expected: tuple[int, str] | None) -> None:
+    found = problems(OWNED, **binding)
+    assert found == ([(expected[0], f"Participant[1].messaging_binding.{expected[1]}")] if expected else [])
+    assert problems(frozenset(), **binding) == []
