@@ -55,5 +55,23 @@ def test_every_function_starts_on_the_layer_alone(function: str) -> None:
     assert started.endswith(f"{function}/app.py")
 
 
+def test_the_layer_has_the_clients_that_the_functions_use_and_no_others() -> None:
+    program = """
+import os
+from convoke.bootstrap.aws import AwsEdges
+edges = AwsEdges(os.environ)
+for port in (edges.auth_tokens, edges.participant_queue, edges.delivery_queue, edges.workflow, edges.event_bus):
+    print(port.client.meta.service_model.service_name)
+print(edges.table._client.meta.service_model.service_name)
+"""
+    made = run(program)
+    assert set(made.split()) == {path.name for path in (LAYER / "botocore/data").iterdir() if path.is_dir()}
+
+
+def test_the_layer_is_small() -> None:
+    """Unzipped, as Lambda counts it against its limit, and as a cold start loads it."""
+    assert sum(path.stat().st_size for path in LAYER.rglob("*") if path.is_file()) <= 25 * 1024 * 1024
+
+
 def test_the_language_level_of_the_layer_is_lambda_s() -> None:
     assert run("import sys; print(*sys.version_info[:2])") == "3 13"

@@ -1,0 +1,136 @@
+"""Of a hundred requests that claim the same at the same moment, exactly one gets it (promise 2)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from threading import Barrier as ThreadBarrier
+from typing import Any
+
+import pytest
+
+from convoke.bootstrap import program
+from convoke.domain import instants
+from convoke.domain.provisioning import Attempts, Provisioning
+from convoke.domain.sids import SidFactory
+from convoke.local.engine import EmbeddedEngine, LocalEdges
+from convoke.storage.accounts import AuthTokenTable
+from convoke.storage.table import Table
+from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
+from tests.support.instances import ORIGIN, Receivers, Resolve, call, held_instance
+from tests.support.tables import ministack_table
+
+REQUESTS = 100
+
+PATH = "/v1/ConversationWithParticipants"
+
+CLAIMS: dict[str, tuple[dict[str, Any], int]] = {
+    "unique name": ({"UniqueName": "taken", "Participant": chat(2)}, 50353),
+    "pair": ({"Participant": CHAT_AND_SMS}, 50425),
+    "group": ({"Participant": GROUP_MMS}, 50438),
+}
+"""What is claimed, and the code for whoever comes second."""
+
+Credentials = tuple[str, str]
+
+
+def ask(api: Resolve, credentials: Credentials, data: dict[str, Any]) -> tuple[int, int | None]:
+    """Status and code."""
+    answered = call(api, "POST", ORIGIN + PATH, auth=credentials, data=data)
+    return answered.status, answered.body.get("code")
+
+
+def by_threads(api: Resolve, credentials: Credentials, data: dict[str, Any]) -> Counter[tuple[int, int | None]]:
+    together = ThreadBarrier(REQUESTS)
+
+    def work(_: int) -> tuple[int, int | None]:
+        together.wait()
+        return ask(api, credentials, data)
+
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        return Counter(pool.map(work, range(REQUESTS)))
+
+
+def expected(code: int) -> Counter[tuple[int, int | None]]:
+    return Counter({(202, None): 1, (409, code): REQUESTS - 1})
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_threads_of_one_process(claim: str) -> None:
+    data, code = CLAIMS[claim]
+    with held_instance() as instance:
+        credentials = instance.account.sid, instance.token
+        assert by_threads(instance.api, credentials, data) == expected(code)
+        assert len(instance.items("provisioning")) == 1
+
+
+_together: Barrier
+
+
+def _join(barrier: Barrier) -> None:
+    global _together
+    _together = barrier
+
+
+def _ask_on_file(file: str, credentials: Credentials, data: dict[str, Any]) -> list[tuple[int, int | None]]:
+    engine = EmbeddedEngine(file)
+    try:
+        _together.wait()
+        return [ask(engine.api.resolve, credentials, data) for _ in range(REQUESTS // PROCESSES)]
+    finally:
+        engine.stop()
+
+
+PROCESSES = 4
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_processes_on_one_data_file(claim: str, tmp_path: Path) -> None:
+    data, code = CLAIMS[claim]
+    file = str(tmp_path / "convoke.db")
+    with held_instance(file) as instance:
+        credentials = instance.account.sid, instance.token
+        spawn = get_context("spawn")
+        with ProcessPoolExecutor(PROCESSES, spawn, _join, (spawn.Barrier(PROCESSES),)) as pool:
+            asked = [pool.submit(_ask_on_file, file, credentials, data) for _ in range(PROCESSES)]
+            assert sum((Counter(each.result()) for each in asked), Counter()) == expected(code)
+        assert len(instance.items("provisioning")) == 1
+
+
+class Nowhere:
+    """A queue that loses what it is given."""
+
+    def send(self, provisioning: Provisioning) -> None: ...
+
+
+@contextmanager
+def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
+    edges = LocalEdges(
+        table=table,
+        auth_tokens=AuthTokenTable(table),
+        participant_queue=Nowhere(),
+        workflow=NotImplemented,
+        event_bus=NotImplemented,
+        delivery_queue=NotImplemented,
+        webhook_client=Receivers(),
+        now=instants.now,
+        new_sid=SidFactory(),
+        attempts=Attempts(),
+    )
+    accounts = program.accounts(edges)
+    account = accounts.create()
+    yield program.api(edges).resolve, (account.sid, accounts.token(account.sid))
+
+
+@pytest.mark.xdist_group("ministack")
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_threads_on_dynamodb(claim: str, ministack_url: str) -> None:
+    """MiniStack's, over HTTP: a connection a thread."""
+    data, code = CLAIMS[claim]
+    with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
+        assert by_threads(api, credentials, data) == expected(code)

@@ -1,0 +1,249 @@
+"""Any request at all: an answer of the catalogue, and nothing left behind by what was refused (promise 1)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import isodate
+from hypothesis import HealthCheck, event, example, given, settings
+from hypothesis import strategies as st
+
+from convoke.api.form import Form
+from convoke.api.parameters import CreateConversation, form_name, parse, read_participants
+from convoke.domain.conversations import LONGEST_NAME
+from convoke.domain.errors import CATALOGUE
+from tests.support.examples import CHAT_AND_SMS, GROUP_MMS
+from tests.support.instances import Answer, EmbeddedInstance, held_instance
+
+PATH = "/v1/ConversationWithParticipants"
+
+THOROUGH = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+
+PHONES = ["+15558675310", "+15558675311", "+15558675312", "+15017122661", "+15017122662"]
+
+ADDRESSES = [
+    *PHONES,
+    *(f"whatsapp:{phone}" for phone in PHONES[:2]),
+    "a@example.com",
+    "messenger:7",
+    "+18005550100",
+    "x",
+]
+
+TEXT = st.text(st.characters(codec="utf-8"))
+"""Any text that UTF-8 can hold, NUL included."""
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+    max_leaves=5,
+)
+
+
+def optional(**keys: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=keys)
+
+
+MEMBERS = optional(
+    identity=st.sampled_from(["alice", "bob", ""]) | TEXT,
+    messaging_binding=optional(
+        address=st.sampled_from(ADDRESSES),
+        proxy_address=st.sampled_from(ADDRESSES),
+        projected_address=st.sampled_from(ADDRESSES),
+        type=st.sampled_from(["sms", "SMS", "email", "fax"]),
+        name=TEXT,
+        level=st.sampled_from(["to", "CC", "over"]),
+    )
+    | JSON,
+    attributes=st.sampled_from(["{}", "no JSON"]) | JSON,
+    role_sid=st.just("RL" + "0" * 32) | JSON,
+    date_created=st.datetimes().map(datetime.isoformat) | JSON,
+)
+
+VALUES = MEMBERS.map(json.dumps) | JSON.map(json.dumps) | TEXT | st.sampled_from(CHAT_AND_SMS + GROUP_MMS)
+
+FIELDS = optional(
+    FriendlyName=TEXT,
+    UniqueName=st.sampled_from(["taken", "free", "CH" + "0" * 32]) | TEXT,
+    Attributes=st.sampled_from(["{}", "[" * 5000]) | JSON.map(json.dumps) | TEXT,
+    State=st.sampled_from(["active", "Inactive", "closed", "initializing", ""]) | TEXT,
+    DateCreated=st.datetimes().map(lambda moment: moment.isoformat() + "Z") | TEXT,
+    MessagingServiceSid=st.sampled_from(["MG" + "0" * 32, "MG"]) | TEXT,
+    Participant=st.lists(VALUES, max_size=12),
+    **{
+        "Timers.Inactive": st.sampled_from(["PT0S", "PT1M", "PT59S", "P1M"]) | TEXT,
+        "Timers.Closed": st.sampled_from(["PT0S", "PT10M", "PT9M", "P1Y"]) | TEXT,
+        "Bindings.Email.Address": TEXT,
+        "X": TEXT,
+    },
+)
+
+
+@contextmanager
+def peopled_instance() -> Iterator[EmbeddedInstance]:
+    """With a name, a pair and a group taken."""
+    with held_instance() as instance:
+        assert instance.call("POST", PATH, {"UniqueName": "taken", "Participant": CHAT_AND_SMS}).status == 202
+        assert instance.call("POST", PATH, {"Participant": GROUP_MMS}).status == 202
+        instance.work()
+        yield instance
+
+
+def check(answered: Answer) -> None:
+    """An answer as the reference has it: two statuses of success, or the catalogue's code with its status."""
+    if answered.status in (201, 202):
+        assert answered.body["sid"].startswith("CH")
+        return
+    body = answered.body
+    assert body["status"] == answered.status == CATALOGUE[body["code"]].status
+    assert answered.status < 500
+    for problem in body.get("details", {}).get("problems", []):
+        assert CATALOGUE[problem["code"]].rule == problem["rule"]
+
+
+@THOROUGH
+@given(fields=FIELDS)
+@example(fields={"Participant": ['{"identity": "\\ud800"}']})
+@example(fields={"Participant": ['{"identity": "a\\u0000b"}'], "FriendlyName": "\0"})
+@example(fields={"Participant": ["[" * 100_000]})
+@example(fields={"Participant": ['{"a":' * 50_000]})
+@example(fields={"UniqueName": "taken", "Participant": [*CHAT_AND_SMS, *CHAT_AND_SMS]})
+def test_any_form_is_served_or_refused_and_what_is_refused_leaves_nothing(fields: dict[str, Any]) -> None:
+    serve_or_refuse(fields)
+
+
+LIKELY_MEMBERS = optional(
+    identity=st.sampled_from(["alice", "bob", "carol"]),
+    messaging_binding=optional(
+        address=st.sampled_from(ADDRESSES[:6]),
+        proxy_address=st.sampled_from(ADDRESSES[3:7]),
+        projected_address=st.sampled_from(PHONES),
+    ),
+)
+
+
+@THOROUGH
+@given(
+    members=st.lists(LIKELY_MEMBERS.map(json.dumps) | st.sampled_from(CHAT_AND_SMS + GROUP_MMS), min_size=1, max_size=5)
+)
+def test_any_participants_are_added_or_refused(members: list[str]) -> None:
+    serve_or_refuse({"Participant": members})
+
+
+def serve_or_refuse(fields: dict[str, Any]) -> None:
+    with peopled_instance() as instance:
+        before = instance.items("")
+        answered = instance.call("POST", PATH, fields)
+        event(f"{answered.status} {answered.body.get('code')}")
+        check(answered)
+        if answered.status >= 400:
+            assert instance.items("") == before
+            return
+        instance.work()
+        path = f"/v1/Conversations/{answered.body['sid']}"
+        assert instance.call("GET", path).body["state"] == fields.get("State", "active").lower()
+        added = instance.call("GET", f"{path}/Participants").body["participants"]
+        assert len(added) == len(fields.get("Participant", []))
+
+
+@THOROUGH
+@given(body=st.binary(), content_type=st.sampled_from(["application/x-www-form-urlencoded", "text/plain", ""]) | TEXT)
+@example(body=b"FriendlyName=%ff", content_type="application/x-www-form-urlencoded")
+@example(body=b"Participant=%ED%A0%80", content_type="application/x-www-form-urlencoded")
+@example(body=b"a=1&" * 5000, content_type="application/x-www-form-urlencoded")
+@example(body=b"FriendlyName=" + b"x" * 2_000_000, content_type="application/x-www-form-urlencoded")
+def test_any_bytes_are_served_or_refused(body: bytes, content_type: str) -> None:
+    with peopled_instance() as instance:
+        answered = instance.call(
+            "POST", PATH, body.decode("latin-1"), {"content-type": content_type.encode().decode("latin-1")}
+        )
+        check(answered)
+
+
+DATES = st.datetimes(timezones=st.just(UTC)).map(lambda moment: moment.isoformat())
+
+ATTRIBUTES = JSON.map(json.dumps).filter(lambda text: "NaN" not in text and "Infinity" not in text)
+
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=LONGEST_NAME)
+
+
+def durations(shortest: int) -> st.SearchStrategy[str]:
+    lengths = st.integers(shortest, 10**8).map(lambda seconds: timedelta(seconds=seconds))
+    return lengths.map(isodate.duration_isoformat) | st.just("PT0S")
+
+
+VALID = optional(
+    FriendlyName=NAMES,
+    UniqueName=NAMES,
+    Attributes=ATTRIBUTES,
+    DateCreated=DATES,
+    DateUpdated=DATES,
+    State=st.sampled_from(["active", "INACTIVE"]),
+    MessagingServiceSid=st.just("MG" + "0" * 32),
+    **{
+        "Timers.Inactive": durations(60),
+        "Timers.Closed": durations(600),
+        "Bindings.Email.Address": NAMES,
+        "Bindings.Email.Name": NAMES,
+    },
+)
+
+
+def printed(requested: CreateConversation) -> Form:
+    """As a client would send it."""
+    given = requested.model_dump(exclude_none=True)
+    return Form([(form_name(name), _printed(value)) for name, value in given.items()])
+
+
+def _printed(value: object) -> str:
+    match value:
+        case datetime():
+            return value.isoformat()
+        case timedelta():
+            text: str = isodate.duration_isoformat(value)
+            return text
+        case _:
+            return str(value)
+
+
+@settings(deadline=None)
+@given(fields=VALID)
+def test_what_is_printed_is_parsed_as_it_was(fields: dict[str, str]) -> None:
+    requested = parse(CreateConversation, Form(list(fields.items())))
+    assert parse(CreateConversation, printed(requested)) == requested
+    assert requested.model_dump(include={"friendly_name", "attributes"}) == {
+        "friendly_name": fields.get("FriendlyName"),
+        "attributes": fields.get("Attributes", "{}"),
+    }
+
+
+BINDINGS = st.sampled_from(
+    [
+        {"address": PHONES[0]},
+        {"address": PHONES[0], "proxy_address": PHONES[3]},
+        {"projected_address": PHONES[3]},
+        {"type": "EMAIL", "address": "a@example.com", "name": "A", "level": "Cc"},
+    ]
+)
+
+IDENTITIES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=256)
+
+COMMON = optional(attributes=ATTRIBUTES, role_sid=st.just("RL" + "0" * 32), date_created=DATES, date_updated=DATES)
+
+VALID_MEMBERS = st.tuples(
+    COMMON,
+    IDENTITIES.map(lambda name: {"identity": name}) | BINDINGS.map(lambda binding: {"messaging_binding": binding}),
+).map(lambda parts: parts[0] | parts[1])
+
+
+@settings(deadline=None)
+@given(requested=st.lists(VALID_MEMBERS, max_size=10))
+def test_participants_are_parsed_as_they_are_printed(requested: list[dict[str, Any]]) -> None:
+    parsed, problems = read_participants([json.dumps(member) for member in requested])
+    assert not problems
+    assert read_participants([member.model_dump_json(exclude_none=True) for member in parsed]) == (parsed, [])
+    assert [member.identity for member in parsed] == [member.get("identity") for member in requested]

@@ -1,0 +1,131 @@
+"""Tenants never meet: whatever three accounts do, no answer to one holds anything of another (promise 8)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
+from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, call, held_instance
+
+SID = re.compile(r"[A-Z]{2}[0-9a-f]{32}")
+
+NAME = "the same name"
+
+WHO = st.integers(0, 2)
+
+PARTICIPANTS = st.sampled_from([CHAT_AND_SMS, GROUP_MMS, chat(3), []])
+
+
+@dataclass
+class Tenant:
+    sid: str
+    token: str
+    marker: str
+    """A word that only this tenant writes."""
+    known: set[str] = field(default_factory=set)
+    """SIDs that answers to it held."""
+    pages: list[str] = field(default_factory=list)
+    """URLs of next pages that answers to it held."""
+
+
+class Tenants(RuleBasedStateMachine):
+    """Every account uses the same names and addresses, and the SIDs and page tokens of all three."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held = held_instance()
+        self.instance: EmbeddedInstance = self._held.__enter__()
+        self.tenants = [self._made(f"marker-{number}") for number in "abc"]
+        for who in range(3):
+            self.create_service(who=who)
+            self.list_services(who=who, size=1)
+
+    def _made(self, marker: str) -> Tenant:
+        account = self.instance.accounts.create()
+        return Tenant(account.sid, self.instance.accounts.token(account.sid), marker)
+
+    def teardown(self) -> None:
+        self._held.__exit__(None, None, None)
+
+    def ask(self, who: int, method: str, path: str, data: dict[str, Any] | None = None) -> Answer:
+        asking = self.tenants[who]
+        answered = call(self.instance.api, method, ORIGIN + path, auth=(asking.sid, asking.token), data=data)
+        assert answered.status < 500
+        said = set(SID.findall(path))  # A refusal may repeat the path.
+        for other in self.tenants:
+            if other is not asking:
+                assert other.marker not in answered.text
+                told = set(SID.findall(answered.text)) - said
+                assert not told & ({other.sid} | (other.known - asking.known))
+        if answered.status < 300 and answered.text:
+            asking.known |= set(SID.findall(answered.text)) - said
+            if (meta := answered.body.get("meta")) and meta["next_page_url"]:
+                asking.pages.append(meta["next_page_url"].removeprefix(ORIGIN))
+        return answered
+
+    @rule(who=WHO, participants=PARTICIPANTS, named=st.booleans())
+    def create(self, who: int, participants: list[str], *, named: bool) -> None:
+        marked = {"FriendlyName": self.tenants[who].marker, "Participant": participants}
+        self.ask(who, "POST", "/v1/ConversationWithParticipants", marked | ({"UniqueName": NAME} if named else {}))
+
+    @rule()
+    def work(self) -> None:
+        self.instance.work()
+
+    @rule(who=WHO)
+    def create_service(self, who: int) -> None:
+        self.ask(who, "POST", "/v1/Services", {"FriendlyName": self.tenants[who].marker})
+
+    @rule(who=WHO)
+    def configure(self, who: int) -> None:
+        url = f"https://{self.tenants[who].marker}.example.com/"
+        self.ask(who, "POST", "/v1/Configuration/Webhooks", {"PostWebhookUrl": url})
+        self.ask(who, "GET", "/v1/Configuration/Webhooks")
+
+    @rule(who=WHO)
+    def fetch_by_name(self, who: int) -> None:
+        self.ask(who, "GET", f"/v1/Conversations/{NAME}")
+
+    @rule(who=WHO, whose=WHO, data=st.data())
+    def use_a_sid(self, who: int, whose: int, data: st.DataObject) -> None:
+        """Each SID wherever one of its kind stands in a path."""
+        known = sorted(self.tenants[whose].known)
+        if not known:
+            return
+        sid = data.draw(st.sampled_from(known))
+        for path in (
+            f"/Conversations/{sid}",
+            f"/Conversations/{sid}/Participants",
+            f"/Conversations/{NAME}/Participants/{sid}",
+            f"/Services/{sid}",
+            f"/Services/{sid}/Conversations/{NAME}",
+        ):
+            answered = self.ask(who, "GET", f"/v1{path}")
+            foreign = sid not in self.tenants[who].known
+            assert answered.status in ((404,) if foreign else (200, 404))
+
+    @rule(who=WHO, size=st.sampled_from([1, 50]))
+    def list_services(self, who: int, size: int) -> None:
+        self.ask(who, "GET", f"/v1/Services?PageSize={size}")
+
+    @rule(who=WHO, whose=WHO, data=st.data())
+    def follow_a_page(self, who: int, whose: int, data: st.DataObject) -> None:
+        if not self.tenants[whose].pages:
+            return
+        page = data.draw(st.sampled_from(self.tenants[whose].pages))
+        answered = self.ask(who, "GET", page)
+        if page not in self.tenants[who].pages:
+            assert answered.status == 400, urlsplit(page).path
+
+
+TestTenants = Tenants.TestCase
+TestTenants.settings = settings(
+    deadline=None, max_examples=40, stateful_step_count=30, suppress_health_check=[HealthCheck.too_slow]
+)
