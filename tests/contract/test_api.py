@@ -36,7 +36,7 @@ def test_without_credentials_nothing_is_told(instance: Instance, authorization: 
         assert refused.headers["WWW-Authenticate"] == 'Basic realm="Twilio API"'
 
 
-@pytest.mark.parametrize("user", ["", "x" * 3000, "ACme", "SK" + "0" * 32])
+@pytest.mark.parametrize("user", ["", "x" * 3000, "ACme", "SKme"])
 def test_a_user_that_is_no_account_is_refused_before_anything_is_looked_up(instance: Instance, user: str) -> None:
     answered = call(instance.api, "GET", f"{ORIGIN}/v1/Services", auth=(user, "x"))
     assert (answered.status, answered.body["code"]) == (401, 20003)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -119,6 +120,7 @@ def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
         delivery_queue=NotImplemented,
         webhook_client=Receivers(),
         now=instants.now,
+        sleep=time.sleep,
         new_sid=SidFactory(),
         attempts=Attempts(),
     )
@@ -134,3 +136,18 @@ def test_threads_on_dynamodb(claim: str, ministack_url: str) -> None:
     data, code = CLAIMS[claim]
     with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
         assert by_threads(api, credentials, data) == expected(code)
+
+
+@pytest.mark.xdist_group("ministack")
+def test_threads_on_dynamodb_that_make_the_same_request_under_one_key(ministack_url: str) -> None:
+    data, _ = CLAIMS["unique name"]
+    headers = {"Idempotency-Key": "1"}
+    with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
+        with ThreadPoolExecutor(REQUESTS) as pool:
+            asked = [
+                pool.submit(call, api, "POST", ORIGIN + PATH, auth=credentials, data=data, headers=headers)
+                for _ in range(REQUESTS)
+            ]
+        answers = [each.result() for each in asked]
+        assert {(answer.status, answer.text) for answer in answers} == {(202, answers[0].text)}
+        assert sum("Idempotent-Replayed" not in answer.headers for answer in answers) == 1

@@ -156,8 +156,19 @@ def test_a_transaction_that_stays_in_conflict_raises_as_it_came(table: DynamoDbT
         table.transact([Put(ITEM), Delete(Key("AC1", "b"))])
 
 
-def test_a_failed_condition_beside_a_conflict_is_final(table: DynamoDbTable, stubber: Stubber) -> None:
+def test_of_a_failed_condition_beside_a_conflict_it_is_asked_what_else_has_failed(
+    table: DynamoDbTable, stubber: Stubber
+) -> None:
     cancel(stubber, "TransactionConflict", "ConditionalCheckFailed", "None", item=ATTRIBUTES)
+    cancel(stubber, "ConditionalCheckFailed", "ConditionalCheckFailed", "None", item=ATTRIBUTES)
+    with pytest.raises(TransactionCanceledError) as failure:
+        table.transact([Put(ITEM, NotExists("pk")), Delete(Key("AC1", "b"), NotExists("pk")), Delete(Key("AC1", "c"))])
+    assert failure.value.failed == {0: ITEM, 1: ITEM}
+
+
+def test_a_failed_condition_beside_a_conflict_that_stays_is_final(table: DynamoDbTable, stubber: Stubber) -> None:
+    for _attempt in range(ATTEMPTS):
+        cancel(stubber, "TransactionConflict", "ConditionalCheckFailed", "None", item=ATTRIBUTES)
     with pytest.raises(TransactionCanceledError) as failure:
         table.transact([Delete(Key("AC1", "b")), Put(ITEM, NotExists("pk")), Delete(Key("AC1", "c"))])
     assert failure.value.failed == {1: ITEM}

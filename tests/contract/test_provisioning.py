@@ -32,14 +32,16 @@ class Actors:
     def fetch(self) -> tuple[Conversation, Provisioning]:
         found = self.provisionings.fetch(self.instance.account.sid, self.sid)
         assert found is not None
-        return found
+        conversation, provisioning = found
+        assert provisioning is not None
+        return conversation, provisioning
 
     def add(self) -> bool:
         record = self.provisioning
         change = participants_added(
             record.added_change_sid, record.subject, record.participants, at=self.now, webhooks=False
         )
-        return self.provisionings.add(record, change)
+        return self.provisionings.add(record.added(self.now), change)
 
     def finalize(self) -> bool:
         finished = self.conversation.finished(State.ACTIVE, self.now)
@@ -49,7 +51,7 @@ class Actors:
     def close(self) -> bool:
         closed = self.conversation.finished(State.CLOSED, self.now)
         change = initializing_ended(self.provisioning.state_change_sid, closed, at=self.now)
-        failed = self.provisioning.failed([Cause(code=50109, message="a role")])
+        failed = self.provisioning.failed([Cause(code=50109, message="a role")], self.now)
         alert = Alert(
             sid=failed.alert_sid,
             account_sid=failed.account_sid,

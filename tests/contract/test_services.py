@@ -38,4 +38,4 @@ def test_a_service_needs_a_name_of_at_most_256_characters(instance: Instance) ->
     create = instance.client().conversations.v1.services.create
     assert create(friendly_name="é" * 256).friendly_name == "é" * 256
     error = refusal(lambda: create(friendly_name="e" * 257))
-    assert (error.code, error.details) == (50003, {"parameter": "FriendlyName"})
+    assert (error.code, error.details["parameter"]) == (50003, "FriendlyName")

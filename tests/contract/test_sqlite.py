@@ -19,7 +19,7 @@ import pytest
 
 from convoke.storage import keys
 from convoke.storage.keys import DUE, is_streamed
-from convoke.storage.sqlite import APPLICATION_ID, SCHEMA_VERSION, DataFileError, SqliteTable
+from convoke.storage.sqlite import APPLICATION_ID, MOST_EXPIRED, SCHEMA_VERSION, DataFileError, SqliteTable
 from convoke.storage.table import (
     Add,
     ConditionFailedError,
@@ -34,6 +34,7 @@ from convoke.storage.table import (
     Set,
     TransactionCanceledError,
     Update,
+    Value,
 )
 
 KEY = Key("AC1#CH1", "conversation")
@@ -287,6 +288,38 @@ def test_statements_find_what_they_look_for_by_an_index() -> None:
             plan = [detail for *_, detail in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
             assert any(step.startswith("SEARCH items USING") for step in plan)
             assert not any(step.startswith(("SCAN items", "USE TEMP B-TREE")) for step in plan)
+
+
+def expiring(number: int, **attributes: Value) -> Put:
+    return Put({"pk": f"AC1#{number}", "sk": "record", **attributes})
+
+
+def test_what_has_expired_is_removed_and_nothing_else() -> None:
+    with closing(SqliteTable(":memory:")) as table:
+        deep: Item = {"deep": {"expires_at": 1}, "text": '"expires_at"'}
+        table.transact([expiring(1, expires_at=99), expiring(2, expires_at=100), expiring(3, **deep)])
+        table.remove_expired(datetime.fromtimestamp(100, UTC))
+        assert [table.get(Key(f"AC1#{number}", "record")) is None for number in (1, 2, 3)] == [True, False, False]
+        table.transact([expiring(2, expires_at=200)])
+        table.remove_expired(datetime.fromtimestamp(101, UTC))
+        assert table.get(Key("AC1#2", "record")) is not None
+
+
+def test_what_has_expired_is_found_by_an_index_and_removed_bit_by_bit() -> None:
+    with closing(SqliteTable(":memory:")) as table:
+        for first in range(0, MOST_EXPIRED + 100, 100):
+            table.transact([expiring(number, expires_at=1) for number in range(first, first + 100)])
+        with table.transaction() as connection:
+            statements: list[str] = []
+            connection.set_trace_callback(statements.append)
+        table.remove_expired(datetime.fromtimestamp(100, UTC))
+        with table.transaction() as connection:
+            connection.set_trace_callback(None)
+            assert connection.execute("SELECT count(*) FROM items").fetchone() == (100,)
+            (statement,) = [statement for statement in statements if statement.startswith("DELETE")]
+            plan = [detail for *_, detail in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+        assert any("INDEX items_expires_at" in step for step in plan)
+        assert not any(step.startswith("SCAN items") for step in plan)
 
 
 # Many users

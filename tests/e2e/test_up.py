@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
+from twilio.base.exceptions import TwilioRestException
+from twilio.rest import Client
 
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.processes import PATIENCE, UP, up
@@ -41,6 +43,26 @@ def test_it_serves_until_it_is_told_to_stop_and_exits_with_0(by: signal.Signals)
         assert instance.stop(by) == 0
         assert instance.process.stdout is not None
         assert instance.process.stdout.read() == ""
+
+
+def test_what_is_deleted_is_removed_from_the_data_by_itself(tmp_path: Path) -> None:
+    data = tmp_path / "convoke.db"
+    with up("--data", str(data)) as instance:
+        v1 = instance.client.conversations.v1
+        sid = v1.conversation_with_participants.create(unique_name="visit", participant=CHAT_AND_SMS).sid
+        assert v1.conversations(sid).delete()
+        assert v1.conversation_with_participants.create(unique_name="visit", participant=CHAT_AND_SMS).sid != sid
+        until = time.monotonic() + PATIENCE
+        while kept(data, f"%#{sid}"):
+            assert time.monotonic() < until
+        assert instance.stop() == 0
+
+
+def kept(data: Path, key: str) -> int:
+    """How many items have a partition key like this."""
+    with sqlite3.connect(data) as connection:
+        row = connection.execute("SELECT count(*) FROM items WHERE pk LIKE ?", (key,)).fetchone()
+    return int(row[0])
 
 
 def test_the_account_and_its_token_are_kept_with_the_data(tmp_path: Path) -> None:
@@ -130,6 +152,28 @@ def test_accounts_are_made_listed_and_given_new_tokens(tmp_path: Path) -> None:
         assert instance.ready["auth_token"] == rotated["auth_token"]
     unknown = convoke("account", "rotate-token", "AC" + "0" * 32, *data)
     assert one_line_of_refusal(unknown).startswith("Error: there is no account")
+
+
+def test_a_running_instance_takes_up_a_new_key_at_once_and_its_end_within_5_seconds(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path / "convoke.db"))
+    with up(*data) as instance:
+        created = json.loads(convoke("key", "create", *data).stdout)
+        client = Client(created["sid"], created["secret"], instance.ready["account_sid"])
+        client.conversations.base_url = instance.ready["url"]
+        (service,) = client.conversations.v1.services.list()
+        assert convoke("key", "revoke", created["sid"], *data).returncode == 0
+
+        def go_on() -> None:
+            until = time.monotonic() + 5 + 1
+            while time.monotonic() < until:
+                service.fetch()
+                time.sleep(0.05)
+
+        with pytest.raises(TwilioRestException) as refused:
+            go_on()
+        assert (refused.value.status, refused.value.code) == (401, 20003)
+        (kept,) = instance.client.conversations.v1.services.list()
+        assert kept.sid == service.sid
 
 
 def test_the_demonstration_ends_well() -> None:

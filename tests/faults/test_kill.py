@@ -5,12 +5,16 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
+from twilio.rest.conversations.v1.conversation import ConversationContext
 
 from convoke.local import engine
+from convoke.local.server import GRACE
 from tests.support.examples import chat
 from tests.support.instances import held_instance
 from tests.support.processes import PATIENCE, receiver, up
@@ -73,6 +77,29 @@ def test_killed_in_the_midst_of_a_call_the_webhook_is_called_again_at_once(tmp_p
             assert time.monotonic() < until
             time.sleep(0.01)
     assert heir.receivers.retry_counts == [1]
+
+
+def test_told_to_stop_it_answers_at_once_who_waits_for_the_end_of_initializing(tmp_path: Path) -> None:
+    with up(str(tmp_path / "convoke.db"), command=HELD_UP) as stopped, ThreadPoolExecutor(1) as pool:
+        client = stopped.client
+        client.http_client.session.headers["Prefer"] = "wait=20"
+        v1 = client.conversations.v1
+        waiting = pool.submit(v1.conversation_with_participants.create, unique_name="visit", participant=chat(1))
+        until = time.monotonic() + PATIENCE
+        while not exists(v1.conversations("visit")):
+            assert time.monotonic() < until
+        begun = time.monotonic()
+        assert stopped.stop() == 0
+        assert waiting.result().state == "initializing"
+        assert time.monotonic() - begun < GRACE
+
+
+def exists(conversation: ConversationContext) -> bool:
+    try:
+        conversation.fetch()
+    except TwilioRestException:
+        return False
+    return True
 
 
 def test_what_is_handed_over_is_done_at_once_and_not_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:

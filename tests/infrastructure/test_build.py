@@ -68,6 +68,11 @@ print(edges.table._client.meta.service_model.service_name)
     assert set(made.split()) == {path.name for path in (LAYER / "botocore/data").iterdir() if path.is_dir()}
 
 
+def test_the_api_describes_itself_on_the_layer_alone() -> None:
+    """What makes the description is imported when it is asked for, so that starting shows nothing of it."""
+    assert run("from convoke.api.openapi import document; print(document()['openapi'])") == "3.1.0"
+
+
 def test_the_layer_is_small() -> None:
     """Unzipped, as Lambda counts it against its limit, and as a cold start loads it."""
     assert sum(path.stat().st_size for path in LAYER.rglob("*") if path.is_file()) <= 25 * 1024 * 1024

@@ -12,6 +12,7 @@ import pytest
 from convoke.local.deployment import FIRST_ACCOUNT, OUTPUTS
 from convoke.operations.webhook_delivery import MOST_ATTEMPTS
 from convoke.storage import keys
+from convoke.storage.table import EXPIRES_AT
 from tests.support.template import ROOT, functions, resources, state_machine, template
 
 FUNCTIONS = {"api", "participant_adder", "conversation_finalizer", "event_publisher", "webhook_delivery", "sweeper"}
@@ -119,6 +120,7 @@ def test_the_stream_s_filter_and_the_code_mean_the_same() -> None:
 def test_the_table_can_be_restored_and_is_not_lost_with_the_stack() -> None:
     table = template()["Resources"]["Table"]
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["Properties"]["TimeToLiveSpecification"] == {"AttributeName": EXPIRES_AT, "Enabled": True}
     assert table["Properties"]["SSESpecification"] == {"SSEEnabled": True}
     assert table["UpdateReplacePolicy"] == "Retain"
 

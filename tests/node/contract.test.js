@@ -150,6 +150,24 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     await refused(api.conversationWithParticipants.create({ participant: eleven }), 400, 50426);
   });
 
+  test("creates, updates, closes and deletes a conversation", async () => {
+    const created = await api.conversations.create({ uniqueName: "visit", "timers.inactive": "PT1H" });
+    assert.equal(created.state, "active");
+    assert.deepEqual(Object.keys(created.timers), ["date_inactive"]);
+
+    // What the SDK makes of an answer to a creation does not know its own SID.
+    const conversation = api.conversations(created.sid);
+    const updated = await conversation.update({ uniqueName: "", friendlyName: "Visit" });
+    assert.deepEqual([updated.uniqueName, updated.friendlyName, updated.state], [null, "Visit", "active"]);
+    await refused(api.conversations("visit").fetch(), 404, 20404);
+
+    assert.equal((await conversation.update({ state: "closed" })).state, "closed");
+    await refused(conversation.update({ state: "active" }), 400, 50377);
+
+    assert.equal(await conversation.remove(), true);
+    await refused(conversation.fetch(), 404, 20404);
+  });
+
   test("lists participants page by page, in the order of the request", async () => {
     const identities = ["erin", "alice", "dave", "bob", "carol"];
     const created = await api.conversationWithParticipants.create({

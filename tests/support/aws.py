@@ -293,11 +293,14 @@ def _fits(pattern: Any, value: Any) -> bool:
 
 
 @contextmanager
-def moto_instance() -> Iterator[MotoInstance]:
+def moto_instance(**edges: Any) -> Iterator[MotoInstance]:
+    """`edges` take the place of those of the API's function of the same name."""
     with pytest.MonkeyPatch.context() as environ, mock_aws():
         for name, value in CREDENTIALS.items():
             environ.setenv(name, value)
         deployment = Deployment()
         deployment.deploy()
         instance = MotoInstance(deployment, Receivers())
+        for name, edge in edges.items():
+            setattr(instance.edges("api"), name, edge)
         yield instance

@@ -26,6 +26,7 @@ from convoke.operations.accounts import AccountOperations
 from convoke.operations.ports import WebhookUnreachableError
 from convoke.storage.table import Table
 from convoke.webhooks.signature import sign
+from tests.support.described import check_described
 
 Resolve = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 """The API: a gateway event in, a gateway answer out."""
@@ -71,6 +72,7 @@ def call(
     }
     body = data if isinstance(data, str) else urlencode(data or {}, doseq=True)
     answered = api(gateway_event(scope, body.encode()), RequestContext())
+    check_described(method, unquote(parts.path), answered["statusCode"], answered["body"])
     return Answer(answered["statusCode"], answered["headers"], answered["body"])
 
 
@@ -129,10 +131,13 @@ class Instance(ABC):
         self.account = next(iter(accounts.accounts.list()), None) or accounts.create()
         self.token = accounts.token(self.account.sid)
 
-    def client(self, account_sid: str | None = None, token: str | None = None) -> Client:
-        """The official SDK."""
-        transport = InProcessHttpClient(self.api)
-        client = Client(account_sid or self.account.sid, token or self.token, http_client=transport)
+    def client(
+        self, account_sid: str | None = None, token: str | None = None, *, key: tuple[str, str] | None = None
+    ) -> Client:
+        """The official SDK, with the account's Auth Token or the SID and secret of an API key."""
+        sid = account_sid or self.account.sid
+        user, password = key or (sid, token or self.token)
+        client = Client(user, password, sid, http_client=InProcessHttpClient(self.api))
         client.conversations.base_url = ORIGIN
         return client
 

@@ -61,10 +61,12 @@ class Recorder:
 
     def resolve(self, event: dict[str, Any], _: object) -> dict[str, Any]:
         self.asked.append(event)
+        if event["requestContext"]["http"]["method"] == "DELETE":
+            return {"statusCode": 204, "headers": {}, "body": ""}
         return {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": "{}"}
 
 
-def answered(*messages: dict[str, Any]) -> tuple[Recorder, list[dict[str, Any]]]:
+def answered(*messages: dict[str, Any], method: str = "POST") -> tuple[Recorder, list[dict[str, Any]]]:
     """What the API was asked and the client told, when the server receives `messages`."""
     api, told, waiting = Recorder(), [], list(messages)
 
@@ -74,7 +76,7 @@ def answered(*messages: dict[str, Any]) -> tuple[Recorder, list[dict[str, Any]]]
     async def send(message: Any) -> None:
         told.append(message)
 
-    asyncio.run(Gateway(api, Turnstile())(scope(), receive, send))  # type: ignore[arg-type]
+    asyncio.run(Gateway(api, Turnstile())(scope(method=method), receive, send))  # type: ignore[arg-type]
     return api, told
 
 
@@ -87,6 +89,14 @@ def test_a_body_in_parts_is_put_together() -> None:
     assert [event["body"] for event in api.asked] == ["A=b&C=d"]
     assert [message["type"] for message in told] == ["http.response.start", "http.response.body"]
     assert (b"content-length", b"2") in told[0]["headers"]
+
+
+def test_an_answer_without_content_does_not_say_how_long_it_is() -> None:
+    _, told = answered(part(b"", more=False), method="DELETE")
+    assert told == [
+        {"type": "http.response.start", "status": 204, "headers": []},
+        {"type": "http.response.body", "body": b""},
+    ]
 
 
 def test_of_a_body_that_is_too_long_no_more_is_kept_than_shows_it() -> None:

@@ -19,12 +19,13 @@ DIGITS = "0123456789abcdef" * 2
 OURS, THEIRS = "AC" + "0" * 32, "AC" + "0" * 31 + "1"
 SERVICE, OTHER_SERVICE = "IS" + DIGITS, "IS" + "0" * 32
 CONVERSATION, PARTICIPANT = "CH" + DIGITS, "MB" + DIGITS
-CHANGE, ALERT = "EV" + DIGITS, "NO" + DIGITS
+CHANGE, ALERT, API_KEY = "EV" + DIGITS, "NO" + DIGITS, "SK" + DIGITS
 
 KEYS: dict[str, Callable[[str], Key]] = {
     "account entry": keys.account_entry,
     "account": keys.account,
     "auth token": keys.auth_token,
+    "API key": lambda account: keys.api_key(account, API_KEY),
     "webhook configuration": keys.webhook_configuration,
     "service": lambda account: keys.service(account, SERVICE),
     "conversation": lambda account: keys.conversation(account, CONVERSATION),
@@ -36,6 +37,7 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "pair": lambda account: keys.pair_lock(account, "+15558675310", "+15017122661"),
     "pair the other way round": lambda account: keys.pair_lock(account, "+15017122661", "+15558675310"),
     "number group": lambda account: keys.number_group_lock(account, ["+15558675310", "+15017122661"]),
+    "idempotency record": lambda account: keys.idempotency_record(account, "key"),
     "change": lambda account: keys.change(account, CHANGE),
     "attempt": lambda account: keys.attempt(account, f"{CHANGE}-0", "account", 1),
     "second attempt": lambda account: keys.attempt(account, f"{CHANGE}-0", "account", 2),
@@ -54,6 +56,7 @@ def test_every_key_that_is_made_is_looked_at_here() -> None:
         name for name, function in vars(keys).items() if getattr(function, "__annotations__", {}).get("return") == "Key"
     }
     covered = {
+        *("api_key", "api_key_owner", "idempotency_record"),
         *("account_entry", "account", "auth_token", "webhook_configuration", "service", "conversation", "provisioning"),
         *("participant", "unique_name_lock", "pair_lock", "number_group_lock", "change", "attempt", "alert"),
     }
@@ -62,6 +65,12 @@ def test_every_key_that_is_made_is_looked_at_here() -> None:
 
 def test_keys_of_different_accounts_are_never_equal() -> None:
     assert not {make(OURS) for make in KEYS.values()} & {make(THEIRS) for make in KEYS.values()}
+
+
+def test_whose_an_api_key_is_stands_apart_from_everything_of_an_account() -> None:
+    owner = keys.api_key_owner(API_KEY)
+    assert owner.pk == API_KEY
+    assert owner.pk not in {make(account).pk for make in KEYS.values() for account in (OURS, THEIRS)}
 
 
 def test_no_two_keys_of_an_account_are_equal() -> None:
@@ -155,9 +164,10 @@ def test_keys_stay_within_the_limits_of_dynamodb() -> None:
     ("between", "inside"),
     [
         (keys.services(), keys.service(OURS, SERVICE)),
+        (keys.api_keys(), keys.api_key(OURS, API_KEY)),
         (keys.participants(), keys.participant(OURS, CONVERSATION, PARTICIPANT)),
     ],
-    ids=["services", "participants"],
+    ids=["services", "API keys", "participants"],
 )
 def test_a_range_of_sort_keys_holds_its_own_kind_only(between: tuple[str, str], inside: Key) -> None:
     lower, upper = (bound.encode() for bound in between)

@@ -74,3 +74,31 @@ def test_whoever_waits_inside_a_turn_holds_nobody_up() -> None:
         thread.join()
     with turnstile.step():
         pass
+
+
+def test_whoever_sleeps_in_a_turn_gives_it_to_others_at_once_and_gets_one_again() -> None:
+    turnstile, sleeping, inside = Turnstile(longest_turn=60), threading.Event(), []
+
+    def sleep_awhile() -> None:
+        with turnstile.request():
+            sleeping.set()
+            turnstile.sleep(60)
+            inside.append("awake")
+
+    sleeper = threading.Thread(target=sleep_awhile)
+    sleeper.start()
+    sleeping.wait()
+    with turnstile.request(), ThreadPoolExecutor(1) as pool:
+        pool.submit(turnstile.wake).result()
+        time.sleep(0.05)
+        assert inside == []
+    sleeper.join(10)
+    assert inside == ["awake"]
+
+
+def test_without_a_turn_sleep_is_only_sleep() -> None:
+    turnstile, begun = Turnstile(), time.monotonic()
+    turnstile.sleep(0.02)
+    assert 0.02 <= time.monotonic() - begun < 10
+    turnstile.wake()
+    turnstile.sleep(3600)

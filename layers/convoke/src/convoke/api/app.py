@@ -15,13 +15,20 @@ from convoke.api.errors import render
 from convoke.api.operations import Operations
 from convoke.api.requests import VERSION, Request, ServiceRequest
 from convoke.api.resolver import ConcurrentResolver
-from convoke.api.routes import ACCOUNT_ROUTES, SERVICE_ROUTES, AccountRoute, ServiceRoute
+from convoke.api.routes import (
+    ACCOUNT_ROUTES,
+    PUBLIC_ROUTES,
+    SERVICE_ROUTES,
+    AccountRoute,
+    PublicRoute,
+    ServiceRoute,
+)
 from convoke.domain.accounts import Account
 from convoke.domain.errors import ConversationsError, InternalError, MethodNotAllowedError, NotFoundError
 
 logger = logging.getLogger(__name__)
 
-SERVICE_TREE = f"{VERSION}/Services/<chat_service_sid>"
+PUBLIC_PATHS = frozenset(route.rule for route in PUBLIC_ROUTES)
 
 Handler = Callable[..., Response[str]]
 
@@ -37,12 +44,12 @@ class Api:
         self._resolver.exception_handler(ConversationsError)(render)
         self._resolver.exception_handler(NotFoundError)(self._not_found)
         self._resolver.exception_handler(Exception)(self._unforeseen)
+        for public_route in PUBLIC_ROUTES:
+            self._register(public_route, self._public_handler(public_route))
         for account_route in ACCOUNT_ROUTES:
-            self._register(account_route.method, VERSION + account_route.rule, self._account_handler(account_route))
-        for route in SERVICE_ROUTES:
-            handler = self._service_handler(route)
-            self._register(route.method, VERSION + route.rule, handler)
-            self._register(route.method, SERVICE_TREE + route.rule, handler)
+            self._register(account_route, self._account_handler(account_route))
+        for service_route in SERVICE_ROUTES:
+            self._register(service_route, self._service_handler(service_route))
         self._resolver.build_middleware_stacks()
 
     def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -51,8 +58,9 @@ class Api:
         answered["headers"]["Twilio-Request-Id"] = request_id(context)
         return answered
 
-    def _register(self, method: str, rule: str, handler: Handler) -> None:
-        self._resolver.route(rule, method)(handler)
+    def _register(self, route: PublicRoute | AccountRoute | ServiceRoute, handler: Handler) -> None:
+        for rule in route.rules:
+            self._resolver.route(rule, route.method)(handler)
 
     def _no_route(self, _: NoRouteError) -> Response[str]:
         allowed = self._resolver.methods_of(self._resolver.current_event.raw_path)
@@ -63,7 +71,7 @@ class Api:
         return refused
 
     def _not_found(self, error: NotFoundError) -> Response[str]:
-        """Names the path as the client spelled it, without the version (reference, c.1 and h 15)."""
+        """Names the path as the client spelled it, without Twilio's version (reference, c.1 and h 15)."""
         path = self._resolver.current_event.raw_path.removeprefix(VERSION) or "/"
         return render(error, f"The requested resource {path} was not found")
 
@@ -72,6 +80,12 @@ class Api:
         identified = request_id(self._resolver.lambda_context)
         logger.error("a request failed", exc_info=error, extra={"request_id": identified})
         return render(InternalError(request_id=identified))
+
+    def _public_handler(self, route: PublicRoute) -> Handler:
+        def handler() -> Response[str]:
+            return route.handler(self._resolver.current_event.raw_event)
+
+        return handler
 
     def _account_handler(self, route: AccountRoute) -> Handler:
         def handler(**path: str) -> Response[str]:
@@ -84,7 +98,8 @@ class Api:
             event, account = self._caller()
             named = chat_service_sid or account.default_chat_service_sid
             service = self._operations.services.fetch(account.sid, named)
-            request = ServiceRequest(event, account, service, short=chat_service_sid is None)
+            short, seconds_left = chat_service_sid is None, self._seconds_left
+            request = ServiceRequest(event, account, service, short=short, seconds_left=seconds_left)
             return route.handler(self._operations, request, **path)
 
         return handler
@@ -93,14 +108,19 @@ class Api:
         account: Account = self._resolver.context["account"]
         return self._resolver.current_event.raw_event, account
 
+    def _seconds_left(self) -> float:
+        context: LambdaContext = self._resolver.lambda_context
+        return context.get_remaining_time_in_millis() / 1000
+
 
 def _authenticated_by(operations: Operations) -> Callable[[ConcurrentResolver, Handler], Response[str]]:
     """A plain function, as Powertools remembers on it what parameters it takes; a bound method is asked every time."""
 
     def authenticate(app: ConcurrentResolver, next_middleware: Handler) -> Response[str]:
         """Comes before everything else, unknown paths included (reference, b.7 step 1)."""
-        headers = app.current_event.raw_event.get("headers") or {}
-        app.context["account"] = operations.accounts.authenticate(*credentials(headers))
+        if app.current_event.raw_path not in PUBLIC_PATHS:
+            headers = app.current_event.raw_event.get("headers") or {}
+            app.context["account"] = operations.accounts.authenticate(*credentials(headers))
         return next_middleware(app)
 
     return authenticate

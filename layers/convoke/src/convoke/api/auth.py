@@ -1,4 +1,4 @@
-"""HTTP Basic credentials: Account SID and Auth Token (reference, g.1)."""
+"""HTTP Basic credentials: Account SID and Auth Token, or SID and secret of an API key (reference, g.1)."""
 
 from __future__ import annotations
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from aws_lambda_powertools.event_handler import Response
 
+from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.parameters import UpdateWebhookConfiguration, parse
 from convoke.api.representations import Representation, answer
 from convoke.api.requests import Request
+from convoke.domain import errors
 from convoke.domain.events import EventType
 from convoke.domain.webhooks import Method, Target, WebhookConfiguration
 
@@ -20,6 +22,15 @@ class WebhookConfigurationRepresentation(Representation):
     post_webhook_url: str | None
     target: Target
     url: str
+
+
+FETCH = Contract("ConfigurationWebhooks", WebhookConfigurationRepresentation)
+UPDATE = Contract(
+    "ConfigurationWebhooks",
+    WebhookConfigurationRepresentation,
+    form=UpdateWebhookConfiguration,
+    errors=(errors.InvalidWebhookSettingsError, errors.InvalidWebhookMethodError),
+)
 
 
 def represent(request: Request, configuration: WebhookConfiguration) -> WebhookConfigurationRepresentation:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from aws_lambda_powertools.event_handler import Response
 
+from convoke.api.contracts import Contract
+from convoke.api.idempotency import REPLAYED, idempotent
 from convoke.api.operations import Operations
-from convoke.api.representations import Representation, RestDate, answer
-from convoke.api.requests import ServiceRequest
+from convoke.api.parameters import CreateConversation, UpdateConversation, parse
+from convoke.api.representations import Representation, RestDate, answer, no_content
+from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
+from convoke.domain import errors
 from convoke.domain.conversations import Conversation, EmailBinding, State
+from convoke.domain.idempotency import IDEMPOTENCY_KEY
 from convoke.domain.instants import to_seconds
+
+LINKS = ("Participants", "Messages", "Webhooks", "Export")
 
 
 class ConversationRepresentation(Representation):
@@ -26,6 +33,32 @@ class ConversationRepresentation(Representation):
     bindings: dict[str, EmailBinding]
     url: str
     links: dict[str, str]
+
+
+CREATE = Contract(
+    "Conversation",
+    ConversationRepresentation,
+    statuses=(201,),
+    form=CreateConversation,
+    headers=(WEBHOOK_ENABLED, IDEMPOTENCY_KEY),
+    answered_headers=(REPLAYED,),
+    errors=(errors.UniqueNameTakenError, errors.IdempotencyKeyReusedError),
+)
+FETCH = Contract("Conversation", ConversationRepresentation)
+UPDATE = Contract(
+    "Conversation",
+    ConversationRepresentation,
+    form=UpdateConversation,
+    headers=(WEBHOOK_ENABLED,),
+    errors=(
+        errors.ConversationBeingDeletedError,
+        errors.ConversationClosedError,
+        errors.ConversationInitializingError,
+        errors.UniqueNameTakenError,
+        errors.UnavailableError,
+    ),
+)
+DELETE = Contract("Conversation", None, statuses=(204,), headers=(WEBHOOK_ENABLED,), errors=(errors.UnavailableError,))
 
 
 def represent(
@@ -51,9 +84,34 @@ def represent(
     )
 
 
+def create(operations: Operations, request: ServiceRequest) -> Response[str]:
+    """What ConversationWithParticipants makes without participants."""
+    webhooks, idempotent_request = request.webhooks, idempotent(request)
+    created = operations.conversation_with_participants.create(
+        request.account,
+        request.service,
+        parse(CreateConversation, request.form),
+        (),
+        webhooks=webhooks,
+        idempotent=idempotent_request,
+    )
+    headers = {REPLAYED: "true"} if created.replayed else {}
+    return answer(represent(request, created.conversation, LINKS), status=201, headers=headers)
+
+
 def fetch(operations: Operations, request: ServiceRequest, sid: str) -> Response[str]:
-    conversation = operations.conversations.fetch(request.service, sid)
-    return answer(represent(request, conversation, ("Participants", "Messages", "Webhooks", "Export")))
+    return answer(represent(request, operations.conversations.fetch(request.service, sid), LINKS))
+
+
+def update(operations: Operations, request: ServiceRequest, sid: str) -> Response[str]:
+    webhooks, requested = request.webhooks, parse(UpdateConversation, request.form)
+    updated = operations.conversations.update(request.service, sid, requested, webhooks=webhooks)
+    return answer(represent(request, updated, LINKS))
+
+
+def delete(operations: Operations, request: ServiceRequest, sid: str) -> Response[str]:
+    operations.conversations.delete(request.service, sid, webhooks=request.webhooks)
+    return no_content()
 
 
 def _timers(conversation: Conversation) -> dict[str, str]:

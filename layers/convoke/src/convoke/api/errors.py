@@ -9,9 +9,17 @@ from collections.abc import Callable, Sequence
 from aws_lambda_powertools.event_handler import Response
 from pydantic import ValidationError
 
-from convoke.domain.errors import ConversationsError, InvalidParameterError, NotAuthenticatedError
+from convoke.domain.errors import (
+    ConversationInitializingError,
+    ConversationsError,
+    InvalidParameterError,
+    NotAuthenticatedError,
+)
 
 JSON = "application/json"
+
+SOON = "1"
+"""Seconds after which most conversations are no longer initializing."""
 
 SAID_IN_TEXT = frozenset({"wanted", "where"})
 """Details that the message spells out already."""
@@ -81,4 +89,6 @@ def parameter_name(location: Sequence[str | int]) -> str:
 def _headers(error: ConversationsError) -> dict[str, str | list[str]]:
     if isinstance(error, NotAuthenticatedError):
         return {"WWW-Authenticate": 'Basic realm="Twilio API"'}
+    if isinstance(error, ConversationInitializingError):
+        return {"Retry-After": SOON}
     return {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -41,17 +40,25 @@ class Form:
 
 def parse_form(event: Mapping[str, Any]) -> Form:
     """The form in the body of a gateway event. Raises InvalidParameterError for what is none."""
-    body = event.get("body") or ""
+    body = body_of(event)
     if not body:
         return Form([])
-    if len(body) > LONGEST_BODY:
-        raise InvalidParameterError(parameter="body", wanted=f"at most {LONGEST_BODY} bytes")
     content_type = event.get("headers", {}).get("content-type", FORM)
     if content_type.partition(";")[0].strip().lower() != FORM:
         raise InvalidParameterError(parameter="Content-Type", wanted=FORM)
     try:
-        text = base64.b64decode(body).decode() if event.get("isBase64Encoded") else body
-        return Form(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS))
-    except (ValueError, binascii.Error) as error:
+        return Form(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS))
+    except ValueError as error:
         wanted = f"a form in UTF-8 with at most {MOST_FIELDS} fields"
         raise InvalidParameterError(parameter="body", wanted=wanted) from error
+
+
+def body_of(event: Mapping[str, Any]) -> bytes:
+    """The body of a gateway event, as the client sent it. Raises InvalidParameterError for one that is too long."""
+    body = event.get("body") or ""
+    if len(body) > LONGEST_BODY:
+        raise InvalidParameterError(parameter="body", wanted=f"at most {LONGEST_BODY} bytes")
+    try:
+        return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+    except ValueError as error:
+        raise InvalidParameterError(parameter="body", wanted="text, or what is encoded in Base64") from error

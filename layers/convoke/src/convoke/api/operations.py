@@ -9,7 +9,9 @@ from convoke.operations.configuration_webhooks import WebhookConfigurationOperat
 from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
 from convoke.operations.conversations import ConversationOperations
 from convoke.operations.participants import ParticipantOperations
+from convoke.operations.provisioning import ProvisioningOperations
 from convoke.operations.services import ServiceOperations
+from convoke.operations.waiting import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,5 +20,7 @@ class Operations:
     services: ServiceOperations
     conversations: ConversationOperations
     participants: ParticipantOperations
+    provisionings: ProvisioningOperations
     conversation_with_participants: ConversationWithParticipantsOperations
     webhook_configurations: WebhookConfigurationOperations
+    waiting: Waiting

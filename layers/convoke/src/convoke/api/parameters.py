@@ -14,8 +14,9 @@ from pydantic.alias_generators import to_pascal
 
 from convoke.api.errors import problems_of
 from convoke.api.form import Form
+from convoke.domain.accounts import AccountChange
 from convoke.domain.attributes import refuse_constant
-from convoke.domain.conversations import NewConversation
+from convoke.domain.conversation_requests import ConversationChange, NewConversation
 from convoke.domain.errors import (
     ConversationsError,
     ParticipantNotJsonError,
@@ -55,11 +56,19 @@ class CreateConversation(NewConversation):
     model_config = FORM_NAMES
 
 
+class UpdateConversation(ConversationChange):
+    model_config = FORM_NAMES
+
+
 class CreateService(NewService):
     model_config = FORM_NAMES
 
 
 class UpdateWebhookConfiguration(WebhookConfigurationChange):
+    model_config = FORM_NAMES
+
+
+class UpdateAccount(AccountChange):
     model_config = FORM_NAMES
 
 

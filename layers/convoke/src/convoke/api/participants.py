@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from aws_lambda_powertools.event_handler import Response
 
+from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.representations import Representation, RestDate, answer
@@ -32,6 +33,12 @@ class ServiceParticipantRepresentation(ParticipantRepresentation):
     """In the service tree there is one field more (reference, a.0)."""
 
     chat_service_sid: str
+
+
+LIST = Contract(
+    "Participants", ParticipantRepresentation, in_service=ServiceParticipantRepresentation, page="participants"
+)
+FETCH = Contract("Participant", ParticipantRepresentation, in_service=ServiceParticipantRepresentation)
 
 
 def represent(request: ServiceRequest, participant: Participant) -> ParticipantRepresentation:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
-from pydantic import AwareDatetime, BaseModel, PlainSerializer
+from pydantic import AwareDatetime, BaseModel, PlainSerializer, WithJsonSchema
 
 from convoke.api.errors import JSON
 from convoke.domain.instants import to_seconds
 
-RestDate = Annotated[AwareDatetime, PlainSerializer(to_seconds, when_used="json")]
+RestDate = Annotated[
+    AwareDatetime,
+    PlainSerializer(to_seconds, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
+]
 """A moment in a REST body."""
 
 CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, "
-    "If-None-Match, If-Unmodified-Since, X-Twilio-Webhook-Enabled",
+    "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, "
+    "If-Modified-Since, If-None-Match, If-Unmodified-Since, Prefer, X-Twilio-Webhook-Enabled",
     "Access-Control-Allow-Credentials": "true",
-    "Access-Control-Expose-Headers": "ETag, Twilio-Request-Id",
+    "Access-Control-Expose-Headers": "ETag, Idempotent-Replayed, Preference-Applied, Twilio-Request-Id",
 }
 """On every answer with a resource in it (reference, a.0)."""
 
@@ -28,6 +34,12 @@ class Representation(BaseModel):
     """The body of an answer, its fields in Twilio's order."""
 
 
-def answer(body: Representation | str, status: int = 200) -> Response[str]:
+def answer(
+    body: Representation | str, status: int = 200, headers: Mapping[str, str] = MappingProxyType({})
+) -> Response[str]:
     text = body if isinstance(body, str) else body.model_dump_json()
-    return Response(status, JSON, text, headers=dict(CORS))
+    return Response(status, JSON, text, headers={**CORS, **headers})
+
+
+def no_content() -> Response[str]:
+    return Response(204, body="")

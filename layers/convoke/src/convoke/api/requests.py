@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from typing import Any
 
-from convoke.api.form import Form, parse_form
+from convoke.api.form import Form, body_of, parse_form
 from convoke.domain.accounts import Account
 from convoke.domain.errors import InvalidParameterError
 from convoke.domain.services import Service
 
 VERSION = "/v1"
+
+OURS = "/convoke/v1"
+"""Where what no API of Twilio's has stands."""
+
+WEBHOOK_ENABLED = "X-Twilio-Webhook-Enabled"
 
 
 @dataclass(frozen=True)
@@ -21,10 +27,16 @@ class Request:
 
     event: Mapping[str, Any]
     account: Account
+    seconds_left: Callable[[], float] = field(default=lambda: inf, kw_only=True)
+    """Until whoever handed the request over waits no longer for its answer."""
 
     @cached_property
     def form(self) -> Form:
         return parse_form(self.event)
+
+    @property
+    def body(self) -> bytes:
+        return body_of(self.event)
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -46,17 +58,17 @@ class Request:
     @property
     def webhooks(self) -> bool:
         """Whether the request asks for webhooks (reference, d.2)."""
-        match self.headers.get("x-twilio-webhook-enabled", "false").lower():
+        match self.headers.get(WEBHOOK_ENABLED.lower(), "false").lower():
             case "true":
                 return True
             case "false":
                 return False
             case _:
-                raise InvalidParameterError(parameter="X-Twilio-Webhook-Enabled")
+                raise InvalidParameterError(parameter=WEBHOOK_ENABLED)
 
-    def url(self, path: str) -> str:
+    def url(self, path: str, version: str = VERSION) -> str:
         """The absolute URL of an account-level path."""
-        return f"{self.origin}{VERSION}{path}"
+        return f"{self.origin}{version}{path}"
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,6 @@ class ServiceRequest(Request):
     service: Service
     short: bool
 
-    def url(self, path: str) -> str:
+    def url(self, path: str, version: str = VERSION) -> str:
         """The absolute URL of a path in the tree that the request came in by."""
-        return super().url(path if self.short else f"/Services/{self.service.sid}{path}")
+        return super().url(path if self.short else f"/Services/{self.service.sid}{path}", version)

@@ -2,39 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Concatenate, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, NamedTuple
 
 from aws_lambda_powertools.event_handler import Response
 
-from convoke.api import configuration_webhooks, conversation_with_participants, conversations, participants, services
+from convoke.api import (
+    account_configuration,
+    configuration_webhooks,
+    conversation_with_participants,
+    conversations,
+    description,
+    participants,
+    provisioning,
+    services,
+)
+from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.requests import Request, ServiceRequest
+from convoke.api.requests import OURS, VERSION, Request, ServiceRequest
+
+
+class PublicRoute(NamedTuple):
+    """For anybody, without credentials."""
+
+    method: str
+    rule: str
+    handler: Callable[[Mapping[str, Any]], Response[str]]
+    contract: Contract
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        return (self.rule,)
 
 
 class AccountRoute(NamedTuple):
     method: str
     rule: str
     handler: Callable[Concatenate[Operations, Request, ...], Response[str]]
+    contract: Contract
+    version: str = VERSION
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        return (self.version + self.rule,)
 
 
 class ServiceRoute(NamedTuple):
     method: str
     rule: str
     handler: Callable[Concatenate[Operations, ServiceRequest, ...], Response[str]]
+    contract: Contract
+    version: str = VERSION
 
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """That of the account's default service, and that of the tree of any service."""
+        return self.version + self.rule, f"{self.version}/Services/<chat_service_sid>{self.rule}"
+
+
+PUBLIC_ROUTES = (PublicRoute("GET", "/openapi.json", description.fetch, description.FETCH),)
 
 ACCOUNT_ROUTES = (
-    AccountRoute("GET", "/Services", services.list_),
-    AccountRoute("POST", "/Services", services.create),
-    AccountRoute("GET", "/Services/<sid>", services.fetch),
-    AccountRoute("GET", "/Configuration/Webhooks", configuration_webhooks.fetch),
-    AccountRoute("POST", "/Configuration/Webhooks", configuration_webhooks.update),
+    AccountRoute("GET", "/Services", services.list_, services.LIST),
+    AccountRoute("POST", "/Services", services.create, services.CREATE),
+    AccountRoute("GET", "/Services/<sid>", services.fetch, services.FETCH),
+    AccountRoute("GET", "/Configuration/Webhooks", configuration_webhooks.fetch, configuration_webhooks.FETCH),
+    AccountRoute("POST", "/Configuration/Webhooks", configuration_webhooks.update, configuration_webhooks.UPDATE),
+    AccountRoute("GET", "/Configuration", account_configuration.fetch, account_configuration.FETCH, OURS),
+    AccountRoute("POST", "/Configuration", account_configuration.update, account_configuration.UPDATE, OURS),
 )
 
 SERVICE_ROUTES = (
-    ServiceRoute("POST", "/ConversationWithParticipants", conversation_with_participants.create),
-    ServiceRoute("GET", "/Conversations/<sid>", conversations.fetch),
-    ServiceRoute("GET", "/Conversations/<conversation_sid>/Participants", participants.list_),
-    ServiceRoute("GET", "/Conversations/<conversation_sid>/Participants/<sid>", participants.fetch),
+    ServiceRoute(
+        "POST",
+        "/ConversationWithParticipants",
+        conversation_with_participants.create,
+        conversation_with_participants.CREATE,
+    ),
+    ServiceRoute("POST", "/Conversations", conversations.create, conversations.CREATE),
+    ServiceRoute("GET", "/Conversations/<sid>", conversations.fetch, conversations.FETCH),
+    ServiceRoute("POST", "/Conversations/<sid>", conversations.update, conversations.UPDATE),
+    ServiceRoute("DELETE", "/Conversations/<sid>", conversations.delete, conversations.DELETE),
+    ServiceRoute("GET", "/Conversations/<conversation_sid>/Participants", participants.list_, participants.LIST),
+    ServiceRoute("GET", "/Conversations/<conversation_sid>/Participants/<sid>", participants.fetch, participants.FETCH),
+    ServiceRoute("GET", "/Conversations/<conversation_sid>/Provisioning", provisioning.fetch, provisioning.FETCH, OURS),
 )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from aws_lambda_powertools.event_handler import Response
 
+from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.parameters import CreateService, parse
 from convoke.api.representations import Representation, RestDate, answer
 from convoke.api.requests import Request
+from convoke.domain import errors
 from convoke.domain.services import Service
 
 LINKS = {
@@ -30,6 +32,17 @@ class ServiceRepresentation(Representation):
     date_updated: RestDate
     url: str
     links: dict[str, str]
+
+
+LIST = Contract("Services", ServiceRepresentation, page="services")
+CREATE = Contract(
+    "Service",
+    ServiceRepresentation,
+    statuses=(201,),
+    form=CreateService,
+    errors=(errors.FriendlyNameMissingError, errors.FriendlyNameTooLongError),
+)
+FETCH = Contract("Service", ServiceRepresentation)
 
 
 def represent(request: Request, service: Service) -> ServiceRepresentation:

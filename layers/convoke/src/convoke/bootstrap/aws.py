@@ -6,13 +6,14 @@ its function uses.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from convoke.config import Settings
 from convoke.domain import instants
-from convoke.domain.instants import Clock
+from convoke.domain.instants import Clock, Sleep
 from convoke.domain.provisioning import Attempts
 from convoke.domain.sids import NewSid, SidFactory
 
@@ -37,6 +38,7 @@ class AwsEdges:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.settings = Settings(environ)
         self.now: Clock = instants.now
+        self.sleep: Sleep = time.sleep
         self.new_sid: NewSid = SidFactory()
         self.attempts = Attempts()
         self.admit: Admit | None = None

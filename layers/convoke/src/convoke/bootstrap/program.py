@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from convoke.domain.instants import Clock
+from convoke.domain.instants import Clock, Sleep
 from convoke.domain.provisioning import Attempts
 from convoke.domain.sids import NewSid
 from convoke.observability import Metrics
@@ -45,6 +45,8 @@ class Edges(Protocol):
     @property
     def now(self) -> Clock: ...
     @property
+    def sleep(self) -> Sleep: ...
+    @property
     def new_sid(self) -> NewSid: ...
     @property
     def attempts(self) -> Attempts: ...
@@ -58,10 +60,13 @@ class Edges(Protocol):
 
 def accounts(edges: Edges) -> AccountOperations:
     from convoke.operations.accounts import AccountOperations
+    from convoke.operations.api_keys import ApiKeyOperations
     from convoke.storage.accounts import AccountTable, CachedAccounts, CachedAuthTokens
+    from convoke.storage.api_keys import ApiKeyTable, CachedApiKeys
 
     repository, tokens = CachedAccounts(AccountTable(edges.table)), CachedAuthTokens(edges.auth_tokens)
-    return AccountOperations(repository, tokens, edges.now, edges.new_sid)
+    api_keys = ApiKeyOperations(CachedApiKeys(ApiKeyTable(edges.table)), edges.now, edges.new_sid)
+    return AccountOperations(repository, tokens, api_keys, edges.now, edges.new_sid)
 
 
 def api(edges: Edges) -> Api:
@@ -71,23 +76,31 @@ def api(edges: Edges) -> Api:
     from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
     from convoke.operations.conversations import ConversationOperations
     from convoke.operations.participants import ParticipantOperations
+    from convoke.operations.provisioning import ProvisioningOperations
     from convoke.operations.services import ServiceOperations
+    from convoke.operations.waiting import Waiting
+    from convoke.storage.changes import ChangeTable
     from convoke.storage.configuration_webhooks import WebhookConfigurationTable
     from convoke.storage.conversations import ConversationTable
     from convoke.storage.participants import ParticipantTable
+    from convoke.storage.provisioning import ProvisioningTable
     from convoke.storage.services import CachedServices, ServiceTable
 
     conversations = ConversationTable(edges.table)
-    conversation_operations = ConversationOperations(conversations)
+    conversation_operations = ConversationOperations(
+        conversations, ProvisioningTable(edges.table), ChangeTable(edges.table), edges.now, edges.new_sid
+    )
     operations = Operations(
         accounts=accounts(edges),
         services=ServiceOperations(CachedServices(ServiceTable(edges.table)), edges.now, edges.new_sid),
         conversations=conversation_operations,
         participants=ParticipantOperations(conversation_operations, ParticipantTable(edges.table)),
+        provisionings=ProvisioningOperations(conversation_operations),
         conversation_with_participants=ConversationWithParticipantsOperations(
             conversations, edges.participant_queue, edges.attempts, edges.now, edges.new_sid, edges.metrics
         ),
         webhook_configurations=WebhookConfigurationOperations(WebhookConfigurationTable(edges.table)),
+        waiting=Waiting(conversations, edges.now, edges.sleep),
     )
     return Api(operations)
 

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, ClassVar, Self
+from typing import Self
 
-from pydantic import AfterValidator, BeforeValidator
-
-from convoke.domain.attributes import check_attributes
-from convoke.domain.dates import date_validator
 from convoke.domain.durations import parse_duration
 from convoke.domain.errors import (
-    AttributesNotJsonError,
-    AttributesTooLongError,
     ClosedTimerTooShortError,
+    ConversationBeingDeletedError,
+    ConversationClosedError,
+    ConversationInitializingError,
     ConversationsError,
     FriendlyNameTooLongError,
     InactiveTimerTooShortError,
     InitialStateClosedError,
     InvalidClosedTimerError,
-    InvalidDateCreatedError,
-    InvalidDateUpdatedError,
     InvalidInactiveTimerError,
     InvalidMessagingServiceSidError,
     InvalidParameterError,
@@ -90,17 +85,36 @@ class Conversation(Model):
     """The next moment it needs attention (promise 5)."""
     unsettled: bool = False
     """Whether the event of its leaving `initializing` may still have to be published."""
+    revision: int = 0
+    """Counts its changes. What was read is changed only where nobody else was faster."""
+    date_removed: Instant | None = None
+    """When it was deleted: from then on it is there for nobody but the sweeper, who removes what is left of it."""
+
+    def refuse_changes(self) -> None:
+        """Raises the reason why it takes no changes, where there is one (reference, e.2)."""
+        if self.date_removed:
+            raise ConversationBeingDeletedError
+        if self.state is State.INITIALIZING:
+            raise ConversationInitializingError
+        if self.state is State.CLOSED:
+            raise ConversationClosedError
 
     def with_timers_from(self, moment: datetime) -> Self:
-        """With both timers started at `moment`; they are not stacked on each other (reference, e.3)."""
-        ends = {"date_inactive": _end(moment, self.timers.inactive), "date_closed": _end(moment, self.timers.closed)}
+        """With both timers started at `moment`, not stacked on each other; without any once it is closed (e.3)."""
+        timers = Timers() if self.state is State.CLOSED else self.timers
+        ends = {"date_inactive": _end(moment, timers.inactive), "date_closed": _end(moment, timers.closed)}
         return self.model_copy(update=ends)
 
     def finished(self, state: State, moment: datetime) -> Self:
         """As it leaves `initializing` for `state`: timers start unless it is closed, its event is to be published."""
         update = {"state": state, "date_updated": max(moment, self.date_updated), "unsettled": True}
-        left = self.model_copy(update=update)
-        return left if state is State.CLOSED else left.with_timers_from(moment)
+        return self.model_copy(update=update).with_timers_from(moment)
+
+    def removed(self, moment: datetime) -> Self:
+        """As a tombstone: due at once, with all attempts before it, and nothing of it left to publish."""
+        return self.model_copy(
+            update={"date_removed": moment, "due_at": moment, "attempts": 0, "unsettled": False},
+        )
 
 
 def _end(moment: datetime, length: timedelta) -> datetime | None:
@@ -128,23 +142,29 @@ def check_messaging_service_sid(sid: str) -> str:
     return sid
 
 
-def check_email_field(text: str) -> str:
+def check_email_field(text: str) -> str | None:
+    """An empty text is none."""
     if len(text) > LONGEST_NAME:
         raise InvalidParameterError(wanted=f"at most {LONGEST_NAME} characters")
-    return text
+    return text or None
 
 
-def parse_initial_state(value: str) -> State:
-    """The state a conversation may be asked to start in; upper and lower case alike (reference, a.0)."""
+def parse_state(value: str) -> State:
+    """The state a conversation may be asked to be in; upper and lower case alike (reference, a.0)."""
     if not value:
         raise StateEmptyError
     match value.lower():
-        case State.ACTIVE | State.INACTIVE as state:
+        case State.ACTIVE | State.INACTIVE | State.CLOSED as state:
             return State(state)
-        case State.CLOSED:
-            raise InitialStateClosedError
         case _:
             raise StateUnknownError
+
+
+def parse_initial_state(value: str) -> State:
+    state = parse_state(value)
+    if state is State.CLOSED:
+        raise InitialStateClosedError
+    return state
 
 
 def parse_inactive_timer(text: str) -> timedelta:
@@ -166,37 +186,3 @@ def _parse_timer(
     if timedelta(0) < length < shortest:
         raise too_short
     return length
-
-
-class NewConversation(Model):
-    """What a client asks for when it creates a conversation. The order of checks: reference, b.7 step 3."""
-
-    order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
-        FriendlyNameTooLongError,
-        UniqueNameTooLongError,
-        AttributesTooLongError,
-        AttributesNotJsonError,
-        InvalidDateCreatedError,
-        InvalidDateUpdatedError,
-        UniqueNameLooksLikeSidError,
-        StateEmptyError,
-        StateUnknownError,
-        InitialStateClosedError,
-        InvalidInactiveTimerError,
-        InvalidClosedTimerError,
-        InactiveTimerTooShortError,
-        ClosedTimerTooShortError,
-        InvalidMessagingServiceSidError,
-    )
-
-    friendly_name: Annotated[str, AfterValidator(check_friendly_name)] | None = None
-    unique_name: Annotated[str, AfterValidator(check_unique_name)] | None = None
-    attributes: Annotated[str, AfterValidator(lambda value: check_attributes(value, LONGEST_ATTRIBUTES))] = "{}"
-    date_created: Annotated[Instant, BeforeValidator(date_validator(InvalidDateCreatedError))] | None = None
-    date_updated: Annotated[Instant, BeforeValidator(date_validator(InvalidDateUpdatedError))] | None = None
-    state: Annotated[State, BeforeValidator(parse_initial_state)] = State.ACTIVE
-    timers_inactive: Annotated[timedelta, BeforeValidator(parse_inactive_timer)] = timedelta(0)
-    timers_closed: Annotated[timedelta, BeforeValidator(parse_closed_timer)] = timedelta(0)
-    messaging_service_sid: Annotated[str, AfterValidator(check_messaging_service_sid)] | None = None
-    bindings_email_address: Annotated[str, AfterValidator(check_email_field)] | None = None
-    bindings_email_name: Annotated[str, AfterValidator(check_email_field)] | None = None

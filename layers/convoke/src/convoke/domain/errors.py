@@ -150,8 +150,13 @@ class GoneError(ConversationsError, code=20410, status=410, text="This resource 
     """Unlike 20404, it will not come back."""
 
 
-class UnacceptableParameterError(ConversationsError, code=20422, text="Invalid Parameter"):
-    """The generic failure of a parameter's own rules; 20001 is the usual one."""
+class IdempotencyKeyReusedError(
+    ConversationsError,
+    code=20422,
+    status=422,
+    text="Invalid Parameter: the idempotency key was used for another request within the last 24 hours",
+):
+    """Ours: Twilio knows no idempotency keys, and a parameter's own rules have 20001 or a code of their own."""
 
 
 class InvalidSidError(

@@ -83,18 +83,37 @@ class Subject(NamedTuple):
 
 
 def conversation_added(sid: str, conversation: Conversation, *, at: datetime, webhooks: bool) -> Change:
-    payload = _conversation_payload(conversation) | {
-        "DateCreated": to_milliseconds(conversation.date_created),
-        "DateUpdated": to_milliseconds(conversation.date_updated),
-    }
-    return _change(sid, _subject(conversation), EventType.CONVERSATION_ADDED, [payload], at=at, webhooks=webhooks)
+    told = [(EventType.CONVERSATION_ADDED, _conversation_payload(conversation))]
+    return _change(sid, _subject(conversation), told, at=at, webhooks=webhooks)
+
+
+def conversation_updated(
+    sid: str, before: Conversation, after: Conversation, *, state_alone: bool, at: datetime, webhooks: bool
+) -> Change:
+    """What a client has changed: its state has an event of its own, which is the only one where it is `state_alone`."""
+    told: list[Told] = [] if state_alone else [(EventType.CONVERSATION_UPDATED, _conversation_payload(after))]
+    if after.state is not before.state:
+        payload = _state_payload(after, before.state, Reason.API, at)
+        told.append((EventType.CONVERSATION_STATE_UPDATED, payload))
+    return _change(sid, _subject(after), told, at=at, webhooks=webhooks)
+
+
+def conversation_removed(
+    sid: str, conversation: Conversation, untold: Sequence[Event], *, at: datetime, webhooks: bool
+) -> Change:
+    """Its end, and with it the `untold` events of the conversation, which nobody will look for any more."""
+    payload = _conversation_payload(conversation) | {"DateRemoved": to_milliseconds(at)}
+    told = [(EventType.CONVERSATION_REMOVED, payload)]
+    change = _change(sid, _subject(conversation), told, at=at, webhooks=webhooks)
+    events = (*untold, *change.events)
+    return change.model_copy(update={"events": events, "webhooks": any(event.webhooks for event in events)})
 
 
 def participants_added(
     sid: str, subject: Subject, participants: Sequence[Participant], *, at: datetime, webhooks: bool
 ) -> Change:
-    payloads = [_participant_payload(participant) for participant in participants]
-    return _change(sid, subject, EventType.PARTICIPANT_ADDED, payloads, at=at, webhooks=webhooks)
+    told = [(EventType.PARTICIPANT_ADDED, _participant_payload(participant)) for participant in participants]
+    return _change(sid, subject, told, at=at, webhooks=webhooks)
 
 
 def initializing_ended(sid: str, conversation: Conversation, *, at: datetime) -> Change:
@@ -102,32 +121,24 @@ def initializing_ended(sid: str, conversation: Conversation, *, at: datetime) ->
 
     Webhooks are always told, as no client's request causes it (reference, h 10); the finalizer publishes it itself.
     """
-    payload = {
-        "ConversationSid": conversation.sid,
-        "MessagingServiceSid": conversation.messaging_service_sid,
-        "StateUpdated": to_milliseconds(at),
-        "StateFrom": State.INITIALIZING,
-        "StateTo": conversation.state,
-        "Reason": Reason.EVENT,
-    }
-    event_type = EventType.CONVERSATION_STATE_UPDATED
-    change = _change(sid, _subject(conversation), event_type, [payload], at=at, webhooks=True)
+    payload = _state_payload(conversation, State.INITIALIZING, Reason.EVENT, at)
+    told = [(EventType.CONVERSATION_STATE_UPDATED, payload)]
+    change = _change(sid, _subject(conversation), told, at=at, webhooks=True)
     return change.model_copy(update={"published_by_maker": True})
 
 
 Payload = Mapping[str, str | None]
 """Twilio's parameters; one without a value is left out (reference, d.3)."""
 
+Told = tuple[EventType, Payload]
+
 
 def _subject(conversation: Conversation) -> Subject:
     return Subject(conversation.account_sid, conversation.chat_service_sid, conversation.sid)
 
 
-def _change(
-    sid: str, subject: Subject, event_type: EventType, payloads: Sequence[Payload], *, at: datetime, webhooks: bool
-) -> Change:
+def _change(sid: str, subject: Subject, told: Sequence[Told], *, at: datetime, webhooks: bool) -> Change:
     common: Payload = {
-        "EventType": event_type,
         "AccountSid": subject.account_sid,
         "ChatServiceSid": subject.chat_service_sid,
         "Source": "API",
@@ -139,10 +150,10 @@ def _change(
             account_sid=subject.account_sid,
             conversation_sid=subject.conversation_sid,
             occurred_at=at,
-            payload={name: value for name, value in {**common, **payload}.items() if value is not None},
+            payload=_without_absent({"EventType": event_type, **common, **payload}),
             webhooks=webhooks,
         )
-        for position, payload in enumerate(payloads)
+        for position, (event_type, payload) in enumerate(told)
     )
     return Change(
         sid=sid,
@@ -153,6 +164,21 @@ def _change(
     )
 
 
+def _without_absent(payload: Payload) -> dict[str, str]:
+    return {name: value for name, value in payload.items() if value is not None}
+
+
+def _state_payload(conversation: Conversation, before: State, reason: Reason, at: datetime) -> Payload:
+    return {
+        "ConversationSid": conversation.sid,
+        "MessagingServiceSid": conversation.messaging_service_sid,
+        "StateUpdated": to_milliseconds(at),
+        "StateFrom": before,
+        "StateTo": conversation.state,
+        "Reason": reason,
+    }
+
+
 def _conversation_payload(conversation: Conversation) -> dict[str, str | None]:
     return {
         "ConversationSid": conversation.sid,
@@ -161,6 +187,8 @@ def _conversation_payload(conversation: Conversation) -> dict[str, str | None]:
         "Attributes": conversation.attributes,
         "MessagingServiceSid": conversation.messaging_service_sid,
         "State": conversation.state,
+        "DateCreated": to_milliseconds(conversation.date_created),
+        "DateUpdated": to_milliseconds(conversation.date_updated),
     }
 
 

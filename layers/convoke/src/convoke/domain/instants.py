@@ -11,6 +11,9 @@ from pydantic import AwareDatetime, PlainSerializer
 Clock = Callable[[], datetime]
 """Answers the present moment, in UTC and whole milliseconds."""
 
+Sleep = Callable[[float], None]
+"""Comes back after so many seconds."""
+
 
 def now() -> datetime:
     """The present moment of this machine."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import chain
 from typing import Self
 
 from convoke.domain.events import Subject
@@ -46,13 +47,28 @@ class Provisioning(Model):
     state_change_sid: str
     alert_sid: str
     date_created: Instant
+    date_updated: Instant | None = None
+    """When its status changed."""
 
     @property
     def subject(self) -> Subject:
         return Subject(self.account_sid, self.chat_service_sid, self.conversation_sid)
 
-    def failed(self, causes: Sequence[Cause]) -> Self:
-        return self.model_copy(update={"status": ProvisioningStatus.FAILED, "causes": tuple(causes)})
+    @property
+    def causes_of_all(self) -> tuple[Cause, ...]:
+        return tuple(cause for cause in self.causes if cause.participant_sid is None)
+
+    def cause_of(self, participant: Participant) -> Cause | None:
+        """Why a member could not be added: a reason of its own, or else one of all of them."""
+        own = (cause for cause in self.causes if cause.participant_sid == participant.sid)
+        return next(chain(own, self.causes_of_all), None)
+
+    def added(self, moment: datetime) -> Self:
+        return self.model_copy(update={"status": ProvisioningStatus.ADDED, "date_updated": moment})
+
+    def failed(self, causes: Sequence[Cause], moment: datetime) -> Self:
+        update = {"status": ProvisioningStatus.FAILED, "causes": tuple(causes), "date_updated": moment}
+        return self.model_copy(update=update)
 
 
 MOST_DOUBLINGS = 16

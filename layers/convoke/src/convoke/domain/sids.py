@@ -15,6 +15,7 @@ class Prefix(StrEnum):
 
     ACCOUNT = "AC"
     ALERT = "NO"
+    API_KEY = "SK"
     CHANGE = "EV"
     CONVERSATION = "CH"
     MESSAGING_SERVICE = "MG"

@@ -1,4 +1,4 @@
-"""The command line: `convoke up`, `convoke demo`, `convoke account`."""
+"""The command line: `convoke up` and `convoke demo`; `account` and `key` are in account_cli.py."""
 
 from __future__ import annotations
 
@@ -10,18 +10,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-import platformdirs
-from click.core import ParameterSource
 
+from convoke.local import account_cli
+from convoke.local.data_file import alone_on, data_option, engine_on
 from convoke.storage.sqlite import MEMORY
-
-if TYPE_CHECKING:
-    from convoke.local.engine import EmbeddedEngine
-    from convoke.operations.accounts import AccountOperations
 
 SWITCH_INTERVAL = 0.0005
 """Seconds a thread computes before it yields to one that waits; sqlite3 has to ask for its turn at every step."""
@@ -32,42 +26,6 @@ SNIPPET = """\
   client.conversations.base_url = "{url}"
   client.conversations.v1.conversation_with_participants.create(participant=['{{"identity": "alice"}}'])
 """
-
-
-def default_data() -> str:
-    return str(platformdirs.user_data_path("convoke", appauthor=False) / "convoke.db")
-
-
-def resolve_data(context: click.Context, _: click.Parameter, data: str) -> str:
-    """The whole path, as it is told and used; commands that only look want a file that is there."""
-    if context.params.get("stack") is not None:
-        if context.get_parameter_source("data") is ParameterSource.COMMANDLINE:
-            raise click.ClickException("--data and --stack exclude each other")
-        return data
-    if data == MEMORY:
-        return data
-    path = Path(data).expanduser().absolute()
-    if context.command.name in ("list", "rotate-token") and not path.exists():
-        raise click.ClickException(f"there is no data file {path}")
-    return str(path)
-
-
-data_option = click.option(
-    "--data",
-    metavar="PATH",
-    default=default_data,
-    callback=resolve_data,
-    show_default="convoke.db in your data folder",
-    help='The data file; ":memory:" keeps nothing.',
-)
-
-stack_option = click.option(
-    "--stack",
-    metavar="NAME",
-    # So it is known when --data is looked at.
-    is_eager=True,
-    help="Instead of a data file, a deployment on AWS: its stack, where your AWS_PROFILE, AWS_REGION and so on say.",
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -156,107 +114,8 @@ def demo() -> None:
     sys.exit(0 if run(click.echo) else 1)
 
 
-@main.group()
-def account() -> None:
-    """The accounts in a data file, or of a deployment on AWS."""
-
-
-@account.command("create")
-@data_option
-@stack_option
-def account_create(data: str, stack: str | None) -> None:
-    """Make an account, with its default service and Messaging Service."""
-    from convoke.operations.accounts import new_token
-
-    with accounts_in(data, stack) as accounts:
-        token = new_token()
-        created = accounts.create(token=token)
-        click.echo(json.dumps({**created.model_dump(mode="json"), "auth_token": token}))
-
-
-@account.command("list")
-@data_option
-@stack_option
-def account_list(data: str, stack: str | None) -> None:
-    """Print every account, one line of JSON each, without its token."""
-    with accounts_in(data, stack) as accounts:
-        for listed in accounts.accounts.list():
-            click.echo(listed.model_dump_json())
-
-
-@account.command("rotate-token")
-@click.argument("account_sid")
-@data_option
-@stack_option
-def account_rotate_token(account_sid: str, data: str, stack: str | None) -> None:
-    """Give an account a new Auth Token.
-
-    A running instance takes it up within some seconds, a deployment on AWS within about a minute.
-    """
-    with accounts_in(data, stack) as accounts:
-        token = accounts.rotate_token(account_sid)
-        if token is None:
-            place = data if stack is None else f"the stack {stack}"
-            raise click.ClickException(f"there is no account {account_sid} in {place}")
-        click.echo(json.dumps({"sid": account_sid, "auth_token": token}))
-
-
-@contextmanager
-def accounts_in(data: str, stack: str | None) -> Iterator[AccountOperations]:
-    """Those of a deployment where a stack is named, else those of a data file."""
-    if stack is None:
-        with refusing_clearly(), engine_on(data) as engine:
-            yield engine.accounts
-        return
-    from convoke.local.deployment import DeploymentError, accounts_of
-
-    try:
-        with accounts_of(stack) as accounts:
-            yield accounts
-    except DeploymentError as error:
-        raise click.ClickException(str(error)) from error
-
-
-class DataInUseError(Exception):
-    """Another instance runs on the data file. The message is one line for whoever named it."""
-
-
-@contextmanager
-def alone_on(data: str) -> Iterator[None]:
-    """Keeps a second instance away: both would tell webhooks everything, as each works off what is waiting."""
-    from filelock import FileLock, Timeout
-
-    if data == MEMORY:
-        yield
-        return
-    make_folder(data)
-    try:
-        with FileLock(f"{data}.lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise DataInUseError(f"another convoke up runs on {data}") from error
-
-
-@contextmanager
-def engine_on(data: str) -> Iterator[EmbeddedEngine]:
-    """An engine that answers; it works off what is waiting only once it is started."""
-    from convoke.local.engine import EmbeddedEngine
-
-    if data != MEMORY:
-        make_folder(data)
-    engine = EmbeddedEngine(data)
-    try:
-        yield engine
-    finally:
-        engine.stop()
-
-
-def make_folder(data: str) -> None:
-    """The folder of a data file, for its owner only where it is new."""
-    try:
-        Path(data).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+main.add_command(account_cli.account)
+main.add_command(account_cli.key)
 
 
 @contextmanager
@@ -264,11 +123,10 @@ def refusing_clearly() -> Iterator[None]:
     """One line and exit 1 for what the user can mend."""
     from convoke.local.credentials import CredentialsError
     from convoke.local.server import CannotListenError
-    from convoke.storage.sqlite import DataFileError
 
     try:
         yield
-    except (CannotListenError, CredentialsError, DataFileError, DataInUseError) as error:
+    except (CannotListenError, CredentialsError) as error:
         raise click.ClickException(str(error)) from error
 
 

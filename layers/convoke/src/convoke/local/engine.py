@@ -9,7 +9,7 @@ from datetime import datetime
 
 from convoke.bootstrap import program
 from convoke.domain import instants
-from convoke.domain.instants import Clock
+from convoke.domain.instants import Clock, Sleep
 from convoke.domain.provisioning import Attempts
 from convoke.domain.sids import NewSid, SidFactory
 from convoke.local.handover import DeliveryMessages, TargetedEventBus, WaitingExecutions, WaitingParticipants
@@ -45,6 +45,7 @@ class LocalEdges:
     delivery_queue: DeliveryQueue
     webhook_client: WebhookClient
     now: Clock
+    sleep: Sleep
     new_sid: NewSid
     attempts: Attempts
     admit: Admit | None = None
@@ -61,6 +62,7 @@ class EmbeddedEngine:
     def __init__(self, data: str, rewire: Rewire = lambda edges: edges) -> None:
         """`data` is the path of the data file, or `:memory:`. Raises DataFileError."""
         self.table = SqliteTable(data, streamed=is_streamed_to_webhooks, on_stream=self._wake_steps, schema=SCHEMA)
+        self.turnstile = Turnstile()
         self._queue = DurableQueue(self.table, "delivery")
         participants, executions = WaitingParticipants(self._wake_steps), WaitingExecutions(self._wake_steps)
         bus = TargetedEventBus()
@@ -74,6 +76,7 @@ class EmbeddedEngine:
                 delivery_queue=DeliveryMessages(self._queue, self._wake_deliveries),
                 webhook_client=WebhookHttpClient(),
                 now=instants.now,
+                sleep=self.turnstile.sleep,
                 new_sid=SidFactory(),
                 attempts=Attempts(),
             )
@@ -84,7 +87,6 @@ class EmbeddedEngine:
         self.sweeper = program.sweeper(self.edges, adder)
         state_machine = StateMachine(program.conversation_finalizer(self.edges), self.edges.event_bus)
         publisher = program.event_publisher(self.edges)
-        self.turnstile = Turnstile()
         self._steps = Steps(
             participants.waiting, executions.waiting, self.table, adder, state_machine, publisher, self.turnstile
         )
@@ -135,6 +137,7 @@ class EmbeddedEngine:
         """What is due; the first time also what an earlier process would have tried again later."""
         self.sweeper.sweep(self._sweep_until, go_on=lambda: not self._stopping)
         self._sweep_until = None
+        self.table.remove_expired(self.edges.now())
 
     def _wake_steps(self) -> None:
         self._steps_loop.wake()

@@ -6,6 +6,7 @@ import asyncio
 import base64
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import uuid4
@@ -20,15 +21,26 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-REQUESTS_AT_ONCE = 64
+REQUESTS_AT_ONCE = 128
 """Threads that answer requests; one that waits for something slow keeps no other from its turn."""
+
+MOST_WAITING = REQUESTS_AT_ONCE // 2
+"""Requests under way of which each may wait as long as its client likes: the other threads are for those that come."""
+
+AT_LEISURE = 60_000
+"""Milliseconds. Nobody ends a request here."""
 
 
 class RequestContext(LambdaContext):
-    """The context that Lambda would hand over with a request: of it the API needs the id."""
+    """The context that Lambda would hand over with a request: of it the API needs the id, and the time there is."""
 
-    def __init__(self) -> None:
+    def __init__(self, remaining: int = AT_LEISURE) -> None:
         self._aws_request_id = str(uuid4())
+        self._remaining = remaining
+
+    def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]
+        """Without a clock, as it is asked for once."""
+        return self._remaining
 
 
 class Gateway:
@@ -38,6 +50,7 @@ class Gateway:
         self._api = api
         self._turnstile = turnstile
         self._trust_forwarded = trust_forwarded
+        self._under_way = 0
         self._pool = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="request")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -45,17 +58,29 @@ class Gateway:
         if body is None:
             return
         event = gateway_event(scope, body, trust_forwarded=self._trust_forwarded)
-        loop = asyncio.get_running_loop()
-        answered = await loop.run_in_executor(self._pool, self._resolve, event)
+        answered = await self._answered(event)
         content = (answered["body"] or "").encode()
         headers = [(name.lower().encode(), value.encode()) for name, value in answered["headers"].items()]
-        headers.append((b"content-length", str(len(content)).encode()))
+        if answered["statusCode"] != HTTPStatus.NO_CONTENT:  # It must not say how long nothing is (RFC 9110, 8.6).
+            headers.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": answered["statusCode"], "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    def _resolve(self, event: dict[str, Any]) -> dict[str, Any]:
+    def stop_waiting(self) -> None:
+        """Answer the requests that wait now."""
+        self._turnstile.wake()
+
+    async def _answered(self, event: dict[str, Any]) -> dict[str, Any]:
+        self._under_way += 1
+        context = RequestContext(AT_LEISURE if self._under_way <= MOST_WAITING else 0)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._resolve, event, context)
+        finally:
+            self._under_way -= 1
+
+    def _resolve(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         with self._turnstile.request():
-            return self._api.resolve(event, RequestContext())
+            return self._api.resolve(event, context)
 
 
 def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False) -> dict[str, Any]:

@@ -36,14 +36,17 @@ class Turnstile:
         self._taken = False
         self._number = 0
         self._since = 0.0
+        self._mine = threading.local()
+        self._woken = threading.Event()
 
     @contextmanager
     def request(self) -> Iterator[None]:
-        turn = self._enter(self._requests)
+        self._mine.turn = self._enter(self._requests)
         try:
             yield
         finally:
-            self._leave(turn)
+            self._leave(self._mine.turn)
+            del self._mine.turn
 
     @contextmanager
     def step(self) -> Iterator[None]:
@@ -52,6 +55,22 @@ class Turnstile:
             yield
         finally:
             self._leave(turn)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep outside of the turn of this thread's request, if it answers one, and line up again for the rest of it.
+
+        Left inside its turn, each request that sleeps would take the longest turn from the others.
+        """
+        turn: _Turn | None = getattr(self._mine, "turn", None)
+        if turn:
+            self._leave(turn)
+        self._woken.wait(seconds)
+        if turn:
+            self._mine.turn = self._enter(self._requests)
+
+    def wake(self) -> None:
+        """End all sleep, present and future."""
+        self._woken.set()
 
     def _enter(self, line: deque[_Turn]) -> _Turn:
         turn = _Turn()

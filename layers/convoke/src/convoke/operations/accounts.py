@@ -6,10 +6,11 @@ import hmac
 import secrets
 from dataclasses import dataclass
 
-from convoke.domain.accounts import Account
+from convoke.domain.accounts import Account, AccountChange
 from convoke.domain.errors import NotAuthenticatedError
 from convoke.domain.instants import Clock
 from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.operations.api_keys import ApiKeyOperations
 from convoke.operations.ports import AccountRepository, AuthTokens
 from convoke.operations.services import new_service
 
@@ -20,16 +21,26 @@ DEFAULT_SERVICE_NAME = "Default Conversations Service"
 class AccountOperations:
     accounts: AccountRepository
     auth_tokens: AuthTokens
+    api_keys: ApiKeyOperations
     now: Clock
     new_sid: NewSid
 
-    def authenticate(self, account_sid: str, token: str) -> Account:
-        """The account whose credentials these are. Raises NotAuthenticatedError, saying no more."""
-        sid = parse_sid(account_sid, Prefix.ACCOUNT)
-        expected = self.auth_tokens.fetch(sid) if sid else None
-        if sid is None or expected is None or not hmac.compare_digest(expected.encode(), token.encode()):
+    def authenticate(self, user: str, password: str) -> Account:
+        """The account whose credentials these are: its SID and Auth Token, or SID and secret of one of its API keys.
+
+        Raises NotAuthenticatedError, saying no more.
+        """
+        sid = self._account_of(user, password)
+        if sid is None:
             raise NotAuthenticatedError
         return self.accounts.fetch(sid) or self._make(sid)
+
+    def _account_of(self, user: str, password: str) -> str | None:
+        if key_sid := parse_sid(user, Prefix.API_KEY):
+            return self.api_keys.account_of(key_sid, password)
+        sid = parse_sid(user, Prefix.ACCOUNT)
+        token = self.auth_tokens.fetch(sid) if sid else None
+        return sid if token is not None and hmac.compare_digest(token.encode(), password.encode()) else None
 
     def token(self, account_sid: str) -> str:
         """The Auth Token of an account that exists."""
@@ -68,6 +79,10 @@ class AccountOperations:
         if known is None:
             raise NotAuthenticatedError
         return known
+
+    def update(self, account: Account, change: AccountChange) -> Account:
+        """Change what was given. Other processes know it as soon as they have forgotten what they remember."""
+        return self.accounts.update(account.sid, change) if change.model_fields_set else account
 
     def rotate_token(self, account_sid: str) -> str | None:
         """A new token in the place of the old one; None where there is no such account."""

@@ -58,7 +58,7 @@ class ConversationFinalizer:
         if self.provisionings.finalize(finished, change):
             self._finalized(provisioning, now)
             return change.events[0]
-        raise NotInYetError
+        raise self._overtaken(account_sid, conversation_sid)
 
     def close(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> Event:
         """Close the conversation, release its locks, and put the causes into the error log with code 50427.
@@ -70,7 +70,7 @@ class ConversationFinalizer:
             return self._recorded(conversation, provisioning)
         now = self.now()
         closed = conversation.finished(State.CLOSED, now)
-        failed = provisioning.failed(causes)
+        failed = provisioning.failed(causes, now)
         change = initializing_ended(provisioning.state_change_sid, closed, at=now)
         alert = Alert(
             sid=provisioning.alert_sid,
@@ -84,17 +84,22 @@ class ConversationFinalizer:
         if self.provisionings.close(closed, failed, change, alert):
             self._closed(alert)
             return change.events[0]
-        raise NotInYetError
+        raise self._overtaken(account_sid, conversation_sid)
 
     def settle(self, account_sid: str, conversation_sid: str) -> None:
         """The event is on the bus: nothing of the provisioning is left to do."""
         self.conversations.settle(account_sid, conversation_sid)
 
     def _fetch(self, account_sid: str, conversation_sid: str) -> tuple[Conversation, Provisioning]:
-        found = self.provisionings.fetch(account_sid, conversation_sid)
-        if found is None:
+        conversation, provisioning = self.provisionings.fetch(account_sid, conversation_sid) or (None, None)
+        if conversation is None or provisioning is None:
             raise NothingLeftError
-        return found
+        return conversation, provisioning
+
+    def _overtaken(self, account_sid: str, conversation_sid: str) -> NotInYetError:
+        """Somebody else was faster. Raises NothingLeftError where it was deleted."""
+        self._fetch(account_sid, conversation_sid)
+        return NotInYetError()
 
     def _recorded(self, conversation: Conversation, provisioning: Provisioning) -> Event:
         """The one event of the change, which may not be published yet."""

@@ -9,7 +9,8 @@ from datetime import datetime
 
 from convoke.domain.accounts import Account
 from convoke.domain.addresses import Channel
-from convoke.domain.conversations import Conversation, EmailBinding, NewConversation, State, Timers
+from convoke.domain.conversation_requests import NewConversation
+from convoke.domain.conversations import Conversation, State, Timers
 from convoke.domain.errors import (
     ConversationsError,
     InvalidRoleSidError,
@@ -21,6 +22,7 @@ from convoke.domain.errors import (
 )
 from convoke.domain.events import conversation_added
 from convoke.domain.groups import number_group, relation_problems
+from convoke.domain.idempotency import IdempotencyRecord, IdempotentRequest
 from convoke.domain.instants import Clock
 from convoke.domain.participants import NewParticipant, Participant
 from convoke.domain.provisioning import Attempts, Provisioning
@@ -30,6 +32,13 @@ from convoke.observability import Measure, Metrics
 from convoke.operations.ports import ConversationRepository, ParticipantQueue
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    conversation: Conversation
+    replayed: bool
+    """Whether the same request created it before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +58,12 @@ class ConversationWithParticipantsOperations:
         participants: tuple[NewParticipant, ...],
         *,
         webhooks: bool,
-    ) -> Conversation:
+        idempotent: IdempotentRequest | None = None,
+    ) -> Created:
         """Store the conversation with every lock it needs, hand its members over, and answer it.
 
         With participants it is `initializing`, without it is in the requested state at once (reference, h 1 and h 2).
+        Where the same request was there before, under its key, nothing is stored or handed over.
         Raises the first rule that does not hold, in the order of b.7, the others beside it; then nothing is stored.
         """
         if problems := self.problems(account, service, requested, participants):
@@ -60,11 +71,14 @@ class ConversationWithParticipantsOperations:
         conversation = self._new(account, service, requested, initializing=bool(participants))
         change = conversation_added(self.new_sid(Prefix.CHANGE), conversation, at=self.now(), webhooks=webhooks)
         provisioning = self._provisioning(conversation, service, participants, webhooks=webhooks)
-        self.conversations.create(conversation, change, provisioning)
+        record = self._record(conversation, idempotent) if idempotent else None
+        created = self.conversations.create(conversation, change, provisioning, record)
+        if created.sid != conversation.sid:
+            return self._replayed(created)
         self._created(conversation)
         if provisioning:
             self._hand_over(provisioning)
-        return conversation
+        return Created(conversation, replayed=False)
 
     @staticmethod
     def problems(
@@ -83,6 +97,17 @@ class ConversationWithParticipantsOperations:
             *role_problems(service, participants),
             *(messaging_service_problems(account, requested, participants) if requested else ()),
         ]
+
+    def _record(self, conversation: Conversation, request: IdempotentRequest) -> IdempotencyRecord:
+        return IdempotencyRecord(
+            key=request.key, fingerprint=request.fingerprint, conversation=conversation, date_created=self.now()
+        )
+
+    @staticmethod
+    def _replayed(conversation: Conversation) -> Created:
+        """Handed over it is by the first request, or else by the sweeper, whether or not the client asks again."""
+        logger.info("request answered again", extra={"conversation_sid": conversation.sid})
+        return Created(conversation, replayed=True)
 
     def _created(self, conversation: Conversation) -> None:
         logger.info("conversation created", extra={"conversation_sid": conversation.sid})
@@ -111,8 +136,8 @@ class ConversationWithParticipantsOperations:
             state=requested.state,
             date_created=created,
             date_updated=requested.date_updated or created,
-            email=_email(requested),
-            timers=Timers(inactive=requested.timers_inactive, closed=requested.timers_closed),
+            email=requested.email(None),
+            timers=requested.timers(Timers()),
             requested_state=requested.state,
         )
         if initializing:
@@ -185,9 +210,3 @@ def messaging_service_problems(
 
 def _messaging_service_sid(account: Account, requested: NewConversation) -> str | None:
     return requested.messaging_service_sid or account.default_messaging_service_sid
-
-
-def _email(requested: NewConversation) -> EmailBinding | None:
-    if requested.bindings_email_address is None and requested.bindings_email_name is None:
-        return None
-    return EmailBinding(projected_address=requested.bindings_email_address, name=requested.bindings_email_name)

@@ -1,30 +1,119 @@
-"""The Conversation resource: fetch."""
+"""The Conversation resource: fetch, update, delete. It is created as one with participants is, without any."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
+from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from convoke.domain.conversation_requests import ConversationChange
 from convoke.domain.conversations import LONGEST_NAME, Conversation
-from convoke.domain.errors import NotFoundError
+from convoke.domain.errors import NotFoundError, UnavailableError
+from convoke.domain.events import Event, conversation_removed, conversation_updated
+from convoke.domain.instants import Clock
+from convoke.domain.provisioning import Provisioning
 from convoke.domain.services import Service
-from convoke.domain.sids import Prefix, parse_sid
-from convoke.operations.ports import ConversationRepository
+from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.operations.ports import (
+    ChangedMeanwhileError,
+    ChangeRepository,
+    ConversationRepository,
+    ProvisioningRepository,
+)
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 20
+"""Of several requests that change one conversation at once, each attempt brings at least one through."""
+
+
+def _give_up(_: RetryCallState) -> None:
+    raise UnavailableError
+
+
+_on_what_is_there = retry(
+    retry=retry_if_exception_type(ChangedMeanwhileError),
+    wait=wait_random_exponential(multiplier=0.01, max=0.25),
+    stop=stop_after_attempt(ATTEMPTS),
+    retry_error_callback=_give_up,
+)
+"""Done again from reading on where another request was faster, so that neither loses what the other has written."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationOperations:
     conversations: ConversationRepository
+    provisionings: ProvisioningRepository
+    changes: ChangeRepository
+    now: Clock
+    new_sid: NewSid
 
     def fetch(self, service: Service, sid: str) -> Conversation:
         """By SID or unique name. Raises NotFoundError, also for one of another service (reference, a.0)."""
-        found = self._find(service, sid)
-        if found is None or found.chat_service_sid != service.sid:
+        known = self._known_sid(service, sid)
+        found = known and self.conversations.fetch(service.account_sid, known)
+        if not found or found.chat_service_sid != service.sid:
             raise NotFoundError
         return found
 
-    def _find(self, service: Service, sid: str) -> Conversation | None:
+    @_on_what_is_there
+    def update(self, service: Service, sid: str, requested: ConversationChange, *, webhooks: bool) -> Conversation:
+        """Change what was given and leave the rest; where that is nothing, nothing changes (reference, a.1 and e).
+
+        Raises NotFoundError, UniqueNameTakenError, and why a conversation in its state takes no changes.
+        """
+        conversation, provisioning = self.fetch_with_provisioning(service, sid)
+        conversation.refuse_changes()
+        if requested.leaves_alone(conversation):
+            return conversation
+        now = self.now()
+        updated = requested.applied_to(conversation, now)
+        change = conversation_updated(
+            self.new_sid(Prefix.CHANGE),
+            conversation,
+            updated,
+            state_alone=requested.is_about_state_alone,
+            at=now,
+            webhooks=webhooks,
+        )
+        self.conversations.update(conversation, updated, change, provisioning)
+        return updated
+
+    @_on_what_is_there
+    def delete(self, service: Service, sid: str, *, webhooks: bool) -> None:
+        """In any state. From now on it is not found, and its locks are free; the sweeper removes what is left of it.
+
+        Raises NotFoundError, also where it is deleted already.
+        """
+        conversation, provisioning = self.fetch_with_provisioning(service, sid)
+        if conversation.date_removed:
+            raise NotFoundError
+        now = self.now()
+        untold = self._untold(conversation, provisioning)
+        change = conversation_removed(self.new_sid(Prefix.CHANGE), conversation, untold, at=now, webhooks=webhooks)
+        self.conversations.delete(conversation, conversation.removed(now), change, provisioning)
+        logger.info("conversation deleted", extra={"conversation_sid": conversation.sid})
+
+    def fetch_with_provisioning(self, service: Service, sid: str) -> tuple[Conversation, Provisioning | None]:
+        """Read together, as the record says which locks it holds. Raises NotFoundError, but not for a deleted one."""
+        known = self._known_sid(service, sid)
+        found = known and self.provisionings.fetch(service.account_sid, known)
+        if not found or found[0].chat_service_sid != service.sid:
+            raise NotFoundError
+        return found
+
+    def _known_sid(self, service: Service, sid: str) -> str | None:
         if known := parse_sid(sid, Prefix.CONVERSATION):
-            return self.conversations.fetch(service.account_sid, known)
-        if len(sid) > LONGEST_NAME:
-            return None
-        return self.conversations.fetch_by_unique_name(service.account_sid, service.sid, sid)
+            return known
+        return None if len(sid) > LONGEST_NAME else self.conversations.sid_of(service.account_sid, service.sid, sid)
+
+    def _untold(self, conversation: Conversation, provisioning: Provisioning | None) -> tuple[Event, ...]:
+        """The event of its leaving `initializing`, where the finalizer may not have come to publishing it (promise 6).
+
+        It has a moment for that only, so this is hardly ever asked for; told twice, the event has the same id.
+        """
+        if not conversation.unsettled or provisioning is None:
+            return ()
+        change = self.changes.fetch(conversation.account_sid, provisioning.state_change_sid)
+        return change.events if change else ()

@@ -44,14 +44,15 @@ class ParticipantAdder:
         """
         causes = self._causes(provisioning)
         if not causes:
+            now = self.now()
             change = participants_added(
                 provisioning.added_change_sid,
                 provisioning.subject,
                 provisioning.participants,
-                at=self.now(),
+                at=now,
                 webhooks=provisioning.webhooks,
             )
-            self.provisionings.add(provisioning, change)
+            self.provisionings.add(provisioning.added(now), change)
         self.workflow.start(provisioning.account_sid, provisioning.conversation_sid, causes)
 
     def _causes(self, provisioning: Provisioning) -> list[Cause]:

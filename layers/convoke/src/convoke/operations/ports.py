@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from convoke.domain.accounts import Account
+from convoke.domain.accounts import Account, AccountChange
 from convoke.domain.alerts import Alert
+from convoke.domain.api_keys import ApiKey, ApiKeyOwner
 from convoke.domain.conversations import Conversation
 from convoke.domain.events import Change, Event
+from convoke.domain.idempotency import IdempotencyRecord
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Cause, Provisioning
@@ -26,6 +28,9 @@ class AccountRepository(Protocol):
     def create(self, account: Account, service: Service) -> bool:
         """Store a new account with its default service; False where its SID is taken."""
 
+    def update(self, account_sid: str, change: AccountChange) -> Account:
+        """Change what was given of an account that exists, and leave the rest, whatever else is changed meanwhile."""
+
 
 class AuthTokens(Protocol):
     """The Auth Tokens, in plain text: they sign webhooks."""
@@ -33,6 +38,18 @@ class AuthTokens(Protocol):
     def fetch(self, account_sid: str) -> str | None: ...
 
     def put(self, account_sid: str, token: str) -> None: ...
+
+
+class ApiKeyRepository(Protocol):
+    def create(self, key: ApiKey, owner: ApiKeyOwner) -> None: ...
+
+    def fetch_owner(self, key_sid: str) -> ApiKeyOwner | None: ...
+
+    def list(self, account_sid: str) -> Iterator[ApiKey]:
+        """Every key of the account, oldest first, read page by page as the iteration goes on."""
+
+    def delete(self, account_sid: str, key_sid: str) -> None:
+        """May be said again."""
 
 
 class ServiceRepository(Protocol):
@@ -51,15 +68,41 @@ class WebhookConfigurationRepository(Protocol):
 
 
 class ConversationRepository(Protocol):
-    def create(self, conversation: Conversation, change: Change, provisioning: Provisioning | None) -> None:
-        """Store all of it with every lock, or nothing.
+    def create(
+        self,
+        conversation: Conversation,
+        change: Change,
+        provisioning: Provisioning | None,
+        record: IdempotencyRecord | None = None,
+    ) -> Conversation:
+        """Store all of it with every lock, or nothing. Answers what was created.
 
-        Raises UniqueNameTakenError, BindingsTakenError or GroupExistsError for the lock that another one holds.
+        Where `record` stands already, that is what the same request created before, as it was then; another one
+        raises IdempotencyKeyReusedError. Raises UniqueNameTakenError, BindingsTakenError or GroupExistsError for the
+        lock that another conversation holds.
         """
 
-    def fetch(self, account_sid: str, conversation_sid: str) -> Conversation | None: ...
+    def fetch(self, account_sid: str, conversation_sid: str) -> Conversation | None:
+        """None too where it is deleted."""
 
-    def fetch_by_unique_name(self, account_sid: str, chat_service_sid: str, name: str) -> Conversation | None: ...
+    def sid_of(self, account_sid: str, chat_service_sid: str, unique_name: str) -> str | None: ...
+
+    def update(
+        self, before: Conversation, after: Conversation, change: Change, provisioning: Provisioning | None
+    ) -> None:
+        """Store what has changed of it, and take and release the locks that follow from it, or nothing of all that.
+
+        `provisioning` says what locks it holds beside its unique name. Raises ChangedMeanwhileError where it is not
+        what was read any more, or UniqueNameTakenError.
+        """
+
+    def delete(
+        self, before: Conversation, removed: Conversation, change: Change, provisioning: Provisioning | None
+    ) -> None:
+        """Make a tombstone of it, and release every lock. Raises ChangedMeanwhileError."""
+
+    def erase(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> None:
+        """Remove what is left of one that is deleted, page by page while `go_on` says so, and itself last."""
 
     def claim(self, conversation: Conversation, due_at: datetime) -> bool:
         """Count an attempt and put off the next one to `due_at`; False where somebody else did so first."""
@@ -72,8 +115,8 @@ class ConversationRepository(Protocol):
 
 
 class ProvisioningRepository(Protocol):
-    def fetch(self, account_sid: str, conversation_sid: str) -> tuple[Conversation, Provisioning] | None:
-        """A conversation made with participants, and their record, read together; None where there is none."""
+    def fetch(self, account_sid: str, conversation_sid: str) -> tuple[Conversation, Provisioning | None] | None:
+        """A conversation, deleted or not, and the record of the participants it was made with, read together."""
 
     def add(self, provisioning: Provisioning, change: Change) -> bool:
         """Store every member at once; False where that has been done before, or the conversation has failed."""
@@ -123,6 +166,10 @@ class DeliveryQueue(Protocol):
 class WebhookClient(Protocol):
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str) -> int:
         """Make one signed request and answer the HTTP status. Raises WebhookUnreachableError."""
+
+
+class ChangedMeanwhileError(Exception):
+    """The conversation was changed by another request since it was read."""
 
 
 class WebhookUnreachableError(Exception):

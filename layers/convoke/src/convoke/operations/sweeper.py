@@ -1,4 +1,4 @@
-"""Finishes what was interrupted: every conversation that is due (promise 5)."""
+"""Finishes what was interrupted, and removes what is deleted: every conversation that is due (promise 5)."""
 
 from __future__ import annotations
 
@@ -39,19 +39,23 @@ class Sweeper:
             if conversation_sid not in seen:
                 seen.add(conversation_sid)
                 try:
-                    self._attend(account_sid, conversation_sid)
+                    self._attend(account_sid, conversation_sid, go_on)
                 except Exception:
                     logger.exception("an attempt failed", extra={"conversation_sid": conversation_sid})
         return len(seen)
 
-    def _attend(self, account_sid: str, conversation_sid: str) -> None:
+    def _attend(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> None:
         """Claim the conversation, so that the next attempt is put off whatever comes of this one, and finish it."""
         found = self.provisionings.fetch(account_sid, conversation_sid)
         if found is None:
             return
         conversation, provisioning = found
         next_attempt = self.attempts.next_after(self.now(), conversation.attempts + 1)
-        if self.conversations.claim(conversation, next_attempt):
+        if not self.conversations.claim(conversation, next_attempt):
+            return
+        if conversation.date_removed:
+            self.conversations.erase(account_sid, conversation_sid, go_on)
+        elif provisioning is not None:
             self._finish(conversation, provisioning)
 
     def _finish(self, conversation: Conversation, provisioning: Provisioning) -> None:

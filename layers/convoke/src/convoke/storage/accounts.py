@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convoke.domain.accounts import Account
+from convoke.domain.accounts import Account, AccountChange
 from convoke.domain.services import Service
 from convoke.operations.ports import AccountRepository, AuthTokens
 from convoke.storage import items, keys
 from convoke.storage.cached import Cached
-from convoke.storage.table import NotExists, Put, Table, TransactionCanceledError
+from convoke.storage.table import Exists, NotExists, Put, Set, Table, TransactionCanceledError, Update
 
 MOST_ACCOUNTS = 1000
 """Listed at the most: more than one machine or one deployment has."""
@@ -35,6 +35,12 @@ class AccountTable:
         stored = self.table.get(keys.account(account_sid))
         return items.resource(Account, stored) if stored else None
 
+    def update(self, account_sid: str, change: AccountChange) -> Account:
+        """The operator's list shows nothing that can be changed, so its entry stays as it is."""
+        given = change.model_dump(mode="json", exclude_unset=True)
+        actions = tuple(Set(name, value) for name, value in given.items())
+        return items.resource(Account, self.table.update(Update(keys.account(account_sid), actions, Exists("pk"))))
+
     def list(self) -> list[Account]:
         stored = self.table.query(keys.accounts(), limit=MOST_ACCOUNTS, consistent=True)
         return sorted((items.resource(Account, item) for item in stored), key=lambda account: account.date_created)
@@ -56,12 +62,18 @@ class AuthTokenTable:
 
 
 class CachedAccounts:
-    """An AccountRepository that remembers for a while what it fetched."""
+    """An AccountRepository that remembers for a while what it fetched; what is changed here is known here at once."""
 
     def __init__(self, accounts: AccountRepository) -> None:
+        self._accounts = accounts
         self.create = accounts.create
         self.list = accounts.list
         self.fetch = Cached(accounts.fetch)
+
+    def update(self, account_sid: str, change: AccountChange) -> Account:
+        updated = self._accounts.update(account_sid, change)
+        self.fetch.forget(account_sid)
+        return updated
 
 
 class CachedAuthTokens:

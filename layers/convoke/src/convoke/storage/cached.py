@@ -11,7 +11,7 @@ from cachetools import TTLCache
 Found = TypeVar("Found")
 
 LIFETIME = 5.0
-"""Seconds that another process's change, such as a rotated token, may go unnoticed."""
+"""Seconds that another process's change, such as a revoked API key, may go unnoticed."""
 
 MOST = 10_000
 

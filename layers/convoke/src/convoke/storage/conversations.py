@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import refusal
 from convoke.domain.events import Change
+from convoke.domain.idempotency import IdempotencyRecord
 from convoke.domain.instants import to_milliseconds
 from convoke.domain.provisioning import Provisioning
-from convoke.storage import items, keys
-from convoke.storage.locks import Lock, holder, locks_of
+from convoke.operations.ports import ChangedMeanwhileError
+from convoke.storage import idempotency, items, keys
+from convoke.storage.locks import Lock, holder, locks_held, locks_of
 from convoke.storage.table import (
+    MOST_WRITES,
+    Action,
     Add,
     ConditionFailedError,
+    Delete,
     Equals,
     Item,
     Key,
@@ -36,15 +41,31 @@ EARLIEST = "0"
 DUE_PAGE = 100
 """Keys of due conversations read at a time."""
 
+ERASED_AT_ONCE = MOST_WRITES
+"""Items of a deleted conversation that are read, and all but its own removed, at a time."""
+
+TOMBSTONE = ("date_removed", "attempts", "unsettled", keys.DUE.partition, keys.DUE.sort)
+"""The attributes that make one of a conversation. All are written, as others may be writing some of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConversationTable:
     table: Table
 
-    def create(self, conversation: Conversation, change: Change, provisioning: Provisioning | None) -> None:
-        """One transaction (promise 2). The locks come first, so that a failed write is found by its position."""
+    def create(
+        self,
+        conversation: Conversation,
+        change: Change,
+        provisioning: Provisioning | None,
+        record: IdempotencyRecord | None = None,
+    ) -> Conversation:
+        """One transaction (promise 2). Record and locks come first, so that a failed write is found by its position.
+
+        A request that was there before finds its record, and the locks held by what it has created itself.
+        """
         locks = locks_of(conversation, provisioning)
-        writes: list[Write] = [lock.acquire(conversation.sid) for lock in locks]
+        recorded = [idempotency.record(record)] if record else []
+        writes: list[Write] = [*recorded, *(lock.acquire(conversation.sid) for lock in locks)]
         writes.append(Put(items.conversation_item(conversation), NotExists("pk")))
         writes.append(Put(items.item(keys.change(change.account_sid, change.sid), change)))
         if provisioning is not None:
@@ -52,15 +73,68 @@ class ConversationTable:
         try:
             self.table.transact(writes)
         except TransactionCanceledError as canceled:
-            raise _collision(locks, canceled) from canceled
+            if record and (standing := canceled.failed.get(0)):
+                return items.resource(IdempotencyRecord, standing).conversation_of(record)
+            raise _collision(locks, canceled, first=len(recorded)) from canceled
+        return conversation
 
     def fetch(self, account_sid: str, conversation_sid: str) -> Conversation | None:
         stored = self.table.get(keys.conversation(account_sid, conversation_sid))
-        return items.resource(Conversation, stored) if stored else None
+        return items.resource(Conversation, stored) if stored and "date_removed" not in stored else None
 
-    def fetch_by_unique_name(self, account_sid: str, chat_service_sid: str, name: str) -> Conversation | None:
-        lock = self.table.get(keys.unique_name_lock(account_sid, chat_service_sid, name))
-        return self.fetch(account_sid, holder(lock)) if lock else None
+    def sid_of(self, account_sid: str, chat_service_sid: str, unique_name: str) -> str | None:
+        lock = self.table.get(keys.unique_name_lock(account_sid, chat_service_sid, unique_name))
+        return holder(lock) if lock else None
+
+    def update(
+        self, before: Conversation, after: Conversation, change: Change, provisioning: Provisioning | None
+    ) -> None:
+        held, wanted = locks_held(before, provisioning), locks_held(after, provisioning)
+        acquired = [lock for key, lock in wanted.items() if key not in held]
+        released = [lock.release(before.sid) for key, lock in held.items() if key not in wanted]
+        actions = items.differences(items.conversation_item(before), items.conversation_item(after))
+        try:
+            self._change(before, actions, change, acquired, released)
+        except TransactionCanceledError as canceled:
+            raise _collision(acquired, canceled, first=0) from canceled
+
+    def delete(
+        self, before: Conversation, removed: Conversation, change: Change, provisioning: Provisioning | None
+    ) -> None:
+        """The provisioning goes at once: without it, whoever comes late to add members finds nothing to do."""
+        tombstone = items.conversation_item(removed)
+        gone: list[Write] = [lock.release(before.sid) for lock in locks_held(before, provisioning).values()]
+        if provisioning is not None:
+            gone.append(Delete(_provisioning_key(provisioning)))
+        self._change(before, [Set(name, tombstone[name]) for name in TOMBSTONE], change, [], gone)
+
+    def _change(
+        self,
+        before: Conversation,
+        actions: Sequence[Action],
+        change: Change,
+        acquired: Sequence[Lock],
+        gone: Sequence[Write],
+    ) -> None:
+        """One transaction, where everything is still as it was read. The locks come first, as in `create`."""
+        key = keys.conversation(before.account_sid, before.sid)
+        changed = Update(key, (*actions, Add("revision", 1)), Equals("revision", before.revision))
+        recorded = Put(items.item(keys.change(change.account_sid, change.sid), change))
+        try:
+            self.table.transact([*(lock.acquire(before.sid) for lock in acquired), changed, recorded, *gone])
+        except TransactionCanceledError as canceled:
+            if max(canceled.failed) >= len(acquired):
+                raise ChangedMeanwhileError from canceled
+            raise
+
+    def erase(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> None:
+        own = keys.conversation(account_sid, conversation_sid)
+        while go_on():
+            page = self.table.query(own.pk, limit=ERASED_AT_ONCE, consistent=True)
+            others = [key for key in map(key_of, page) if key != own]
+            self.table.transact([Delete(key) for key in others or [own]])
+            if not others:
+                break
 
     def claim(self, conversation: Conversation, due_at: datetime) -> bool:
         seen = conversation.due_at
@@ -97,9 +171,12 @@ def _provisioning_key(provisioning: Provisioning) -> Key:
     return keys.provisioning(provisioning.account_sid, provisioning.conversation_sid)
 
 
-def _collision(locks: list[Lock], canceled: TransactionCanceledError) -> Exception:
-    """The error of every lock that is held, or the cancellation itself where a SID came up twice."""
-    standing = [(lock, canceled.failed.get(position)) for position, lock in enumerate(locks)]
+def _collision(locks: list[Lock], canceled: TransactionCanceledError, *, first: int) -> Exception:
+    """The error of every lock that is held, or the cancellation itself where a SID came up twice.
+
+    `first` is the position of the first lock in the transaction.
+    """
+    standing = [(lock, canceled.failed.get(position)) for position, lock in enumerate(locks, first)]
     taken = [lock.taken(holder(item)) for lock, item in standing if item]
     return refusal(taken) if taken else canceled
 

@@ -57,7 +57,8 @@ _TRANSIENT_ERRORS = {
     "TransactionConflictException",
     "TransactionInProgressException",
 }
-_TRANSIENT_REASONS = {"None", "ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
+_TRANSIENT_REASONS = {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
+_DECIDED_REASONS = {"None", "ConditionalCheckFailed"}
 
 
 class UnprocessedKeysError(Exception):
@@ -222,7 +223,9 @@ def _is_transient(error: BaseException) -> bool:
     if not isinstance(error, ClientError):
         return isinstance(error, UnprocessedKeysError)
     if reasons := {reason["Code"] for reason in _cancellation_reasons(error)}:
-        return reasons <= _TRANSIENT_REASONS
+        # Beside a condition that failed, what is in conflict may be another one, and which of them failed matters.
+        undecided = reasons - _DECIDED_REASONS
+        return bool(undecided) and undecided <= _TRANSIENT_REASONS
     return _code(error) in _TRANSIENT_ERRORS
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 from convoke.domain.conversations import Conversation
 from convoke.domain.model import Model
 from convoke.storage import keys
-from convoke.storage.table import Item, Key
+from convoke.storage.table import Action, Item, Key, Remove, Set
 
 AnyModel = TypeVar("AnyModel", bound=Model)
 
@@ -20,6 +20,12 @@ def conversation_item(conversation: Conversation) -> Item:
     """With the attributes that put it into the index of what is due, where it is due at all."""
     made = item(keys.conversation(conversation.account_sid, conversation.sid), conversation)
     return made | keys.due(conversation.sid, conversation.due_at) if conversation.due_at else made
+
+
+def differences(before: Item, after: Item) -> list[Action]:
+    """What makes the one item of the other. What both have alike is not written, so it may change meanwhile."""
+    gone = [Remove(name) for name in before if name not in after]
+    return [*gone, *(Set(name, value) for name, value in after.items() if before.get(name) != value)]
 
 
 def resource(model: type[AnyModel], stored: Item) -> AnyModel:

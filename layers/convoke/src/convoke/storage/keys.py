@@ -1,7 +1,8 @@
 """Every key of the table and its indexes. Nothing else in Convoke spells one.
 
-Each key starts from the account it belongs to, so no request can reach another account's items (promise 8); the two
-exceptions, the directory of accounts and the index of what is due, are never reached by a request.
+Each key starts from the account it belongs to, so no request can reach another account's items (promise 8). Of the
+three exceptions, the directory of accounts and the index of what is due are never reached by a request; whose an API
+key is, is asked before the account of the request is known.
 """
 
 from __future__ import annotations
@@ -41,6 +42,20 @@ def account(account_sid: str) -> Key:
 
 def auth_token(account_sid: str) -> Key:
     return Key(account_sid, "auth-token")
+
+
+def api_key(account_sid: str, key_sid: str) -> Key:
+    return Key(account_sid, f"api-key#{key_sid}")
+
+
+def api_keys() -> tuple[str, str]:
+    """The sort keys of an account's API keys; SIDs sort by the moment of their making."""
+    return _prefixed("api-key#")
+
+
+def api_key_owner(key_sid: str) -> Key:
+    """Found by the SID alone, as that is all that a request with an API key names."""
+    return Key(key_sid, "owner")
 
 
 def webhook_configuration(account_sid: str) -> Key:
@@ -85,6 +100,10 @@ def number_group_lock(account_sid: str, numbers: Iterable[str]) -> Key:
     """The lock of a set of numbers, whatever their order. Hashed: ten addresses would not fit in readable form."""
     digest = hashlib.sha256("\n".join(sorted(set(numbers))).encode()).hexdigest()
     return Key(f"{account_sid}#number-group#{digest}", "lock")
+
+
+def idempotency_record(account_sid: str, idempotency_key: str) -> Key:
+    return Key(f"{account_sid}#idempotency-key#{idempotency_key}", "idempotency-record")
 
 
 def change(account_sid: str, change_sid: str) -> Key:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from convoke.domain.conversations import Conversation
+from convoke.domain.conversations import Conversation, State
 from convoke.domain.errors import BindingsTakenError, ConversationsError, GroupExistsError, UniqueNameTakenError
-from convoke.domain.provisioning import Provisioning
+from convoke.domain.provisioning import Provisioning, ProvisioningStatus
 from convoke.storage import keys
-from convoke.storage.table import Delete, Item, Key, NotExists, Put
+from convoke.storage.table import Delete, Equals, Item, Key, NotExists, Or, Put
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +22,25 @@ class Lock:
     def acquire(self, conversation_sid: str) -> Put:
         return Put({"pk": self.key.pk, "sk": self.key.sk, "conversation_sid": conversation_sid}, NotExists("pk"))
 
-    def release(self) -> Delete:
-        return Delete(self.key)
+    def release(self, conversation_sid: str) -> Delete:
+        """Never that of another conversation, whatever became of this one since it was read."""
+        return Delete(self.key, Or((NotExists("pk"), Equals("conversation_sid", conversation_sid))))
 
 
 def locks_of(conversation: Conversation, provisioning: Provisioning | None) -> list[Lock]:
     """Every lock that a conversation needs, in the order in which they are reported (reference, b.7 step 7)."""
     return [*_name_locks(conversation), *(_binding_locks(provisioning) if provisioning else ())]
+
+
+def locks_held(conversation: Conversation, provisioning: Provisioning | None) -> dict[Key, Lock]:
+    """Those that a conversation holds in its state. Closed, it has its name still (reference, e.2).
+
+    One whose members could not be added has none, and another may hold what it had.
+    """
+    if conversation.date_removed or (provisioning and provisioning.status is ProvisioningStatus.FAILED):
+        return {}
+    open_ = conversation.state is not State.CLOSED
+    return {lock.key: lock for lock in locks_of(conversation, provisioning if open_ else None)}
 
 
 def holder(lock_item: Item) -> str:

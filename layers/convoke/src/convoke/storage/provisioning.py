@@ -12,7 +12,10 @@ from convoke.storage import items, keys
 from convoke.storage.locks import locks_of
 from convoke.storage.table import (
     Action,
+    Add,
+    And,
     Equals,
+    NotExists,
     Put,
     Remove,
     Set,
@@ -25,32 +28,30 @@ from convoke.storage.table import (
 LEAVING = frozenset({"state", "date_updated", "date_inactive", "date_closed", "unsettled"})
 """The attributes of a conversation that change as it leaves `initializing`."""
 
+ENDING = frozenset({"status", "causes", "date_updated"})
+"""The attributes of a provisioning that change as it ends."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProvisioningTable:
     table: Table
 
-    def fetch(self, account_sid: str, conversation_sid: str) -> tuple[Conversation, Provisioning] | None:
+    def fetch(self, account_sid: str, conversation_sid: str) -> tuple[Conversation, Provisioning | None] | None:
         conversation_key = keys.conversation(account_sid, conversation_sid)
         provisioning_key = keys.provisioning(account_sid, conversation_sid)
         found = self.table.get_many([conversation_key, provisioning_key])
-        if len(found) < 2:
+        conversation, provisioning = found.get(conversation_key), found.get(provisioning_key)
+        if conversation is None:
             return None
         return (
-            items.resource(Conversation, found[conversation_key]),
-            items.resource(Provisioning, found[provisioning_key]),
+            items.resource(Conversation, conversation),
+            items.resource(Provisioning, provisioning) if provisioning else None,
         )
 
     def add(self, provisioning: Provisioning, change: Change) -> bool:
-        account_sid, conversation_sid = provisioning.account_sid, provisioning.conversation_sid
-        added = Update(
-            keys.provisioning(account_sid, conversation_sid),
-            (Set("status", ProvisioningStatus.ADDED),),
-            Equals("status", ProvisioningStatus.PENDING),
-        )
-        writes: list[Write] = [added, _recorded(change)]
+        writes: list[Write] = [_ended(provisioning), _recorded(change)]
         for participant in provisioning.participants:
-            key = keys.participant(account_sid, conversation_sid, participant.sid)
+            key = keys.participant(provisioning.account_sid, provisioning.conversation_sid, participant.sid)
             writes.append(Put(items.item(key, participant)))
         return self._transacted(writes)
 
@@ -58,17 +59,9 @@ class ProvisioningTable:
         return self._transacted([_left(conversation), _recorded(change)])
 
     def close(self, conversation: Conversation, provisioning: Provisioning, change: Change, alert: Alert) -> bool:
-        failed = Update(
-            keys.provisioning(provisioning.account_sid, provisioning.conversation_sid),
-            (
-                Set("status", ProvisioningStatus.FAILED),
-                Set("causes", [cause.model_dump(mode="json", exclude_none=True) for cause in provisioning.causes]),
-            ),
-            Equals("status", ProvisioningStatus.PENDING),
-        )
-        released = [lock.release() for lock in locks_of(conversation, provisioning)]
+        released = [lock.release(conversation.sid) for lock in locks_of(conversation, provisioning)]
         recorded = Put(items.item(keys.alert(alert.account_sid, alert.sid), alert))
-        return self._transacted([_left(conversation), failed, _recorded(change), recorded, *released])
+        return self._transacted([_left(conversation), _ended(provisioning), _recorded(change), recorded, *released])
 
     def _transacted(self, writes: list[Write]) -> bool:
         try:
@@ -84,7 +77,15 @@ def _left(conversation: Conversation) -> Update:
         Set(name, value) if value is not None else Remove(name) for name, value in sorted(values.items())
     ]
     key = keys.conversation(conversation.account_sid, conversation.sid)
-    return Update(key, tuple(actions), Equals("state", State.INITIALIZING))
+    still_there = And((Equals("state", State.INITIALIZING), NotExists("date_removed")))
+    return Update(key, (*actions, Add("revision", 1)), still_there)
+
+
+def _ended(provisioning: Provisioning) -> Update:
+    values = provisioning.model_dump(mode="json", include=set(ENDING), exclude_none=True)
+    key = keys.provisioning(provisioning.account_sid, provisioning.conversation_sid)
+    actions = tuple(Set(name, value) for name, value in sorted(values.items()))
+    return Update(key, actions, Equals("status", ProvisioningStatus.PENDING))
 
 
 def _recorded(change: Change) -> Put:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cache
 from itertools import chain, repeat
 from json import JSONDecoder, JSONEncoder
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple
 
 from convoke.storage.keys import INDEXES
 from convoke.storage.table import (
+    EXPIRES_AT,
     Add,
     And,
     Condition,
@@ -55,6 +57,11 @@ BUSY_SECONDS = 10
 """How long a write waits for those of other processes before it fails."""
 
 MOST_KEYS = 100
+
+MOST_EXPIRED = 1000
+"""Items removed at a time, as nobody else can write meanwhile."""
+
+_EXPIRES_AT = f"json_extract(body, '$.{EXPIRES_AT}')"
 
 MEMORY = ":memory:"
 """The path of a table that ends with its object."""
@@ -168,6 +175,12 @@ class SqliteTable:
         with self.transaction() as connection:
             connection.execute("DELETE FROM stream WHERE sequence <= ?", (up_to,))
 
+    def remove_expired(self, now: datetime) -> None:
+        """Remove items whose `expires_at` has passed, as DynamoDB does of itself. To be called every now and then."""
+        expired = f"SELECT pk, sk FROM items WHERE {_EXPIRES_AT} < ? LIMIT ?"  # noqa: S608 - only our names
+        with self.transaction() as connection:
+            connection.execute(f"DELETE FROM items WHERE (pk, sk) IN ({expired})", (int(now.timestamp()), MOST_EXPIRED))  # noqa: S608
+
     def _rows(self, statement: str, parameters: Sequence[str | int]) -> list[Any]:
         with self._lock:
             return self._connection.execute(statement, parameters).fetchall()
@@ -239,6 +252,10 @@ def _prepare(connection: sqlite3.Connection, path: str, schema: Sequence[str]) -
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     # Written every time: a file that cannot be written shows it now, and not at the first request.
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    # Of no table's form, so it is made in files of before, too. Some microseconds a write.
+    connection.execute(
+        f"CREATE INDEX IF NOT EXISTS items_expires_at ON items ({_EXPIRES_AT}) WHERE {_EXPIRES_AT} IS NOT NULL"
+    )
     for statement in schema:
         connection.execute(statement)
     connection.execute("COMMIT")

@@ -16,6 +16,9 @@ Value = str | int | bool | None | list["Value"] | dict[str, "Value"] | set[str]
 
 Item = dict[str, Value]
 
+EXPIRES_AT = "expires_at"
+"""The attribute of items that are not kept for ever: the second, since 1970, after which they may be removed."""
+
 
 class Key(NamedTuple):
     """The primary key of an item."""

@@ -1,0 +1,40 @@
+"""Configuration of the account under `/convoke`: what no API of Twilio's holds."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools.event_handler import Response
+
+from convoke.api.contracts import Contract
+from convoke.api.operations import Operations
+from convoke.api.parameters import UpdateAccount, parse
+from convoke.api.representations import Representation, answer
+from convoke.api.requests import OURS, Request
+from convoke.domain.accounts import Account
+
+
+class AccountConfigurationRepresentation(Representation):
+    account_sid: str
+    owned_addresses: list[str]
+    url: str
+
+
+FETCH = Contract("AccountConfiguration", AccountConfigurationRepresentation)
+UPDATE = Contract("AccountConfiguration", AccountConfigurationRepresentation, form=UpdateAccount)
+
+
+def represent(request: Request, account: Account) -> AccountConfigurationRepresentation:
+    return AccountConfigurationRepresentation(
+        account_sid=account.sid,
+        owned_addresses=sorted(account.owned_addresses),
+        url=request.url("/Configuration", OURS),
+    )
+
+
+def fetch(_: Operations, request: Request) -> Response[str]:
+    """What requests are held to in this process, which others know some seconds later."""
+    return answer(represent(request, request.account))
+
+
+def update(operations: Operations, request: Request) -> Response[str]:
+    change = parse(UpdateAccount, request.form)
+    return answer(represent(request, operations.accounts.update(request.account, change)))

@@ -1,0 +1,36 @@
+"""What a route takes and answers, as the description of the API tells it (`openapi.py`).
+
+Each stands beside the handler that it is about. Every answer that the tests get is held against it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convoke.api.representations import Representation
+from convoke.domain.errors import ConversationsError
+from convoke.domain.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """`resource` makes the id of the operation, with the name of the handler: `fetchConversation`."""
+
+    resource: str
+    representation: type[Representation] | None
+    """Of one resource; None where no answer but a refusal has a body."""
+    statuses: tuple[int, ...] = (200,)
+    """All but those of refusals."""
+    in_service: type[Representation] | None = None
+    """Of one resource in the service tree, where it is another one there."""
+    page: str | None = None
+    """The key of the resources in a page of them; None where the answer is one resource."""
+    form: type[Model] | None = None
+    participants: bool = False
+    """Whether the form takes `Participant` too, repeated, each value a JSON object."""
+    headers: tuple[str, ...] = ()
+    """That a request may have."""
+    answered_headers: tuple[str, ...] = ()
+    """That an answer may have."""
+    errors: tuple[type[ConversationsError], ...] = ()
+    """What it is refused for, beside what every request can be."""

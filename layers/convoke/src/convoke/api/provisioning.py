@@ -1,0 +1,82 @@
+"""What became of each participant that a conversation was made with: ours, hence under `/convoke` (reference, b.8)."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools.event_handler import Response
+
+from convoke.api.contracts import Contract
+from convoke.api.operations import Operations
+from convoke.api.representations import Representation, RestDate, answer
+from convoke.api.requests import OURS, ServiceRequest
+from convoke.domain.conversations import Conversation, State
+from convoke.domain.participants import Participant
+from convoke.domain.provisioning import Provisioning, ProvisioningStatus
+
+
+class ProvisionedParticipantRepresentation(Representation):
+    sid: str
+    status: ProvisioningStatus
+    code: int | None
+    message: str | None
+    url: str
+
+
+class CauseRepresentation(Representation):
+    code: int
+    message: str
+
+
+class ProvisioningRepresentation(Representation):
+    account_sid: str
+    conversation_sid: str
+    state: State
+    status: ProvisioningStatus
+    attempts: int
+    date_created: RestDate
+    date_updated: RestDate
+    alert_sid: str | None
+    participants: list[ProvisionedParticipantRepresentation]
+    causes: list[CauseRepresentation]
+    url: str
+    links: dict[str, str]
+
+
+FETCH = Contract("Provisioning", ProvisioningRepresentation)
+
+
+def represent(
+    request: ServiceRequest, conversation: Conversation, provisioning: Provisioning
+) -> ProvisioningRepresentation:
+    path = f"/Conversations/{conversation.sid}"
+    url = request.url(path)
+    failed = provisioning.status is ProvisioningStatus.FAILED
+    return ProvisioningRepresentation(
+        account_sid=conversation.account_sid,
+        conversation_sid=conversation.sid,
+        state=conversation.state,
+        status=provisioning.status,
+        attempts=conversation.attempts,
+        date_created=provisioning.date_created,
+        date_updated=provisioning.date_updated or provisioning.date_created,
+        alert_sid=provisioning.alert_sid if failed else None,
+        participants=[_member(url, provisioning, member) for member in provisioning.participants],
+        causes=[CauseRepresentation(code=cause.code, message=cause.message) for cause in provisioning.causes_of_all],
+        url=request.url(f"{path}/Provisioning", OURS),
+        links={"conversation": url, "participants": f"{url}/Participants"},
+    )
+
+
+def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
+    return answer(represent(request, *operations.provisionings.fetch(request.service, conversation_sid)))
+
+
+def _member(url: str, provisioning: Provisioning, member: Participant) -> ProvisionedParticipantRepresentation:
+    """Members are added together or not at all, so each has the status of the whole."""
+    cause = provisioning.cause_of(member)
+    return ProvisionedParticipantRepresentation(
+        sid=member.sid,
+        status=provisioning.status,
+        code=cause.code if cause else None,
+        message=cause.message if cause else None,
+        url=f"{url}/Participants/{member.sid}",
+    )

@@ -1,0 +1,206 @@
+"""What requests and answers hold, as JSON Schema: made of the models that parse and write them.
+
+Rules that stand in validators no generator sees. As far as a schema can say them, they are told here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+
+from convoke.api.contracts import Contract
+from convoke.api.pagination import Meta
+from convoke.api.parameters import MOST_PARTICIPANTS, PARTICIPANT
+from convoke.domain.accounts import MOST_ADDRESSES
+from convoke.domain.addresses import LONGEST_ADDRESS
+from convoke.domain.conversations import LONGEST_ATTRIBUTES, LONGEST_NAME, State
+from convoke.domain.model import Model
+from convoke.domain.participants import EMAIL_LEVELS, LONGEST_IDENTITY, NewBinding, NewParticipant
+from convoke.domain.participants import LONGEST_ATTRIBUTES as LONGEST_MEMBER_ATTRIBUTES
+from convoke.domain.sids import Prefix
+
+Schema = dict[str, Any]
+
+STARTING_STATES = [State.ACTIVE.value, State.INACTIVE.value]
+
+
+def sid(prefix: Prefix) -> Schema:
+    return {"type": "string", "pattern": f"^{prefix}[0-9a-fA-F]{{32}}$"}
+
+
+def text(longest: int) -> Schema:
+    return {"type": "string", "maxLength": longest}
+
+
+def timer(shortest: str) -> Schema:
+    description = f"An ISO 8601 duration of {shortest} or more; PT0S switches the timer off."
+    return {"type": "string", "format": "duration", "description": description}
+
+
+ATTRIBUTES: Schema = {"contentMediaType": "application/json", "description": "Any JSON, as a text."}
+
+URL: Schema = {"type": "string", "description": "Absolute, with http or https; the empty text removes it."}
+
+RULES: Mapping[str, Schema] = {
+    "FriendlyName": text(LONGEST_NAME),
+    "CreateService.FriendlyName": text(LONGEST_NAME) | {"minLength": 1},
+    "UniqueName": text(LONGEST_NAME) | {"description": "Not of the form of a SID; empty for none."},
+    "Attributes": text(LONGEST_ATTRIBUTES) | ATTRIBUTES,
+    "CreateConversation.State": {"type": "string", "enum": STARTING_STATES, "description": "In either case."},
+    "UpdateConversation.State": {
+        "type": "string",
+        "enum": [*STARTING_STATES, State.CLOSED.value],
+        "description": "In either case. Once closed it stays closed.",
+    },
+    "Timers.Inactive": timer("PT1M"),
+    "Timers.Closed": timer("PT10M"),
+    "MessagingServiceSid": sid(Prefix.MESSAGING_SERVICE),
+    "Bindings.Email.Address": text(LONGEST_NAME),
+    "Bindings.Email.Name": text(LONGEST_NAME),
+    "PreWebhookUrl": URL,
+    "PostWebhookUrl": URL,
+    "OwnedAddresses": {
+        "maxItems": MOST_ADDRESSES,
+        "items": text(LONGEST_ADDRESS),
+        "description": "The proxy and projected addresses that the account may use; one empty value for all.",
+    },
+    "NewParticipant.identity": text(LONGEST_IDENTITY) | {"minLength": 1},
+    "NewParticipant.attributes": {
+        "anyOf": [text(LONGEST_MEMBER_ATTRIBUTES) | ATTRIBUTES, {"type": "object"}],
+    },
+    "NewParticipant.role_sid": sid(Prefix.ROLE),
+    "NewBinding.address": text(LONGEST_ADDRESS) | {"minLength": 1},
+    "NewBinding.proxy_address": text(LONGEST_ADDRESS) | {"minLength": 1},
+    "NewBinding.projected_address": text(LONGEST_ADDRESS) | {"minLength": 1},
+    "NewBinding.name": text(LONGEST_ADDRESS),
+    "NewBinding.level": {"type": "string", "enum": list(EMAIL_LEVELS)},
+}
+"""By parameter, or by model and parameter. Takes the place of what pydantic knows of it."""
+
+ERROR_POINTERS: Schema = {
+    "parameter": {"type": "string", "examples": ["Participant[3].messaging_binding.address"]},
+    "index": {"type": "integer", "description": "Of the participant or other repeated value."},
+    "rule": {"type": "string", "description": "What was not kept, in a word that stays the same."},
+    "conflicting_conversation_sid": sid(Prefix.CONVERSATION),
+}
+
+PROBLEM: Schema = {
+    "type": "object",
+    "properties": {"code": {"type": "integer"}, "message": {"type": "string"}, **ERROR_POINTERS},
+    "required": ["code", "message"],
+    "additionalProperties": True,
+}
+
+ERROR: Schema = {
+    "type": "object",
+    "properties": {
+        "code": {"type": "integer"},
+        "message": {"type": "string"},
+        "more_info": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "Of code 20003 only."},
+        "details": {
+            "type": "object",
+            "properties": {
+                **ERROR_POINTERS,
+                "request_id": {"type": "string", "description": "Of code 20500: what the failure is logged under."},
+                "problems": {
+                    "type": "array",
+                    "items": {"$ref": "#/components/schemas/Problem"},
+                    "description": "Whatever else is wrong with the request.",
+                },
+            },
+            "additionalProperties": True,
+        },
+    },
+    "required": ["code", "message", "more_info", "status"],
+}
+
+
+class _Generator(GenerateJsonSchema):
+    """Without titles, and with the names of resources for those of their representations."""
+
+    def normalize_name(self, name: str) -> str:
+        return super().normalize_name(name).removesuffix("Representation")
+
+    def field_title_should_be_set(self, _: Any) -> bool:
+        return False
+
+
+REFERENCE = "#/components/schemas/{model}"
+
+PARTICIPANTS: Schema = {
+    "type": "array",
+    "maxItems": MOST_PARTICIPANTS,
+    "items": {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": {"$ref": REFERENCE.format(model=NewParticipant.__name__)},
+    },
+}
+
+
+def reference(name: str) -> Schema:
+    return {"$ref": REFERENCE.format(model=name.removesuffix("Representation"))}
+
+
+def form_component(contract: Contract) -> str | None:
+    """The name of the schema of its form; None where it takes none."""
+    if contract.participants:
+        return f"Create{contract.resource}"
+    return contract.form.__name__ if contract.form else None
+
+
+def components(contracts: Sequence[Contract]) -> dict[str, Schema]:
+    """Every schema that is referred to, by its name."""
+    forms = (contract.form for contract in contracts if contract.form)
+    parsed: set[type[Model]] = {NewParticipant, NewBinding, *forms}
+    schemas = _generated(contracts, parsed)
+    for model in parsed:
+        schemas[model.__name__] = _with_rules(model, schemas[model.__name__])
+    for contract in contracts:
+        if contract.participants and contract.form and (name := form_component(contract)):
+            schemas[name] = _with_participants(schemas[contract.form.__name__])
+    return dict(sorted({**schemas, "Error": ERROR, "Problem": PROBLEM}.items()))
+
+
+def _generated(contracts: Sequence[Contract], parsed: Iterable[type[Model]]) -> dict[str, Schema]:
+    """Without docstrings, as they speak to whoever works on Convoke."""
+    answered = (each for contract in contracts for each in (contract.representation, contract.in_service))
+    modes: list[tuple[type[BaseModel], JsonSchemaMode]] = [(Meta, "serialization")]
+    modes.extend((model, "serialization") for model in answered if model)
+    modes.extend((model, "validation") for model in parsed)
+    _, generated = models_json_schema(modes, ref_template=REFERENCE, schema_generator=_Generator)
+    return {
+        name: {key: value for key, value in schema.items() if key not in ("title", "description")}
+        for name, schema in generated["$defs"].items()
+    }
+
+
+def _with_participants(form: Schema) -> Schema:
+    return form | {"properties": form["properties"] | {PARTICIPANT: PARTICIPANTS}}
+
+
+def _with_rules(model: type[Model], schema: Schema) -> Schema:
+    properties = {name: _with_rule(model, name, part) for name, part in schema["properties"].items()}
+    required = [field.alias for field in model.model_fields.values() if field.validate_default]
+    return schema | {"properties": properties} | ({"required": required} if required else {})
+
+
+def _with_rule(model: type[Model], name: str, generated: Schema) -> Schema:
+    """Without null, as what was not given is None in the models only. An update knows no defaults."""
+    rule = RULES.get(f"{model.__name__}.{name}", RULES.get(name, {}))
+    schema = rule if "type" in rule or "anyOf" in rule else _given(generated) | rule
+    default = generated.get("default")
+    has_default = isinstance(default, str) and default and not model.__name__.startswith("Update")
+    return schema | {"default": default} if has_default else schema
+
+
+def _given(generated: Schema) -> Schema:
+    for part in generated.get("anyOf", []):
+        if part != {"type": "null"}:
+            return dict(part)
+    return {key: value for key, value in generated.items() if key != "default"}

@@ -1,0 +1,23 @@
+"""What became of the participants that a conversation was made with: fetch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convoke.domain.conversations import Conversation
+from convoke.domain.errors import NotFoundError
+from convoke.domain.provisioning import Provisioning
+from convoke.domain.services import Service
+from convoke.operations.conversations import ConversationOperations
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisioningOperations:
+    conversations: ConversationOperations
+
+    def fetch(self, service: Service, conversation_sid: str) -> tuple[Conversation, Provisioning]:
+        """Raises NotFoundError, also for a conversation that was made without participants."""
+        conversation, provisioning = self.conversations.fetch_with_provisioning(service, conversation_sid)
+        if conversation.date_removed or provisioning is None:
+            raise NotFoundError
+        return conversation, provisioning

@@ -1,0 +1,57 @@
+"""Waiting for the end of `initializing`, so that a client need not poll (reference, h 2)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from convoke.domain.conversations import Conversation, State
+from convoke.domain.instants import Clock, Sleep
+from convoke.operations.ports import ConversationRepository
+
+logger = logging.getLogger(__name__)
+
+FIRST_PAUSE = 0.02
+LONGEST_PAUSE = 2.0
+"""Seconds. Together some 16 reads in 20 seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    conversations: ConversationRepository
+    now: Clock
+    sleep: Sleep
+
+    def until_left(self, created: Conversation, seconds: float) -> Conversation:
+        """The conversation as soon as it has left `initializing`, or as it is when `seconds` are over.
+
+        Comes after the commit, so it fails with nothing: what cannot be read is as it was created (promise 2).
+        """
+        try:
+            return self._look_until_left(created, seconds)
+        except Exception:
+            logger.exception("not waited for", extra={"conversation_sid": created.sid})
+            return created
+
+    def _look_until_left(self, created: Conversation, seconds: float) -> Conversation:
+        seen, until = created, self.now() + timedelta(seconds=seconds)
+        for pause in pauses(seconds):
+            self.sleep(pause)
+            if (found := self.conversations.fetch(created.account_sid, created.sid)) is None:
+                break  # Deleted meanwhile.
+            seen = found
+            # The pauses alone add up to `seconds`; reading takes time too.
+            if seen.state is not State.INITIALIZING or self.now() >= until:
+                break
+        return seen
+
+
+def pauses(seconds: float) -> Iterator[float]:
+    """Each twice as long as the one before, `seconds` in all."""
+    left, pause = seconds, FIRST_PAUSE
+    while left > 0:
+        yield min(pause, left)
+        left -= pause
+        pause = min(2 * pause, LONGEST_PAUSE)

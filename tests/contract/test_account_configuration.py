@@ -1,0 +1,76 @@
+"""What an account configures under `/convoke`: the business addresses that it may use (reference, b.2)."""
+
+from __future__ import annotations
+
+import pytest
+
+from convoke.domain.accounts import LONGEST_LIST
+from tests.support.examples import CHAT_AND_SMS
+from tests.support.instances import ORIGIN, Answer, Instance
+
+PATH = "/convoke/v1/Configuration"
+
+OWNED = ["+15017122661", "whatsapp:+15017122661", "rcs:agent", "messenger:7", "visits@example.com"]
+
+
+def configure(instance: Instance, *addresses: str) -> Answer:
+    return instance.call("POST", PATH, {"OwnedAddresses": list(addresses)})
+
+
+def test_an_account_starts_without_a_list(instance: Instance) -> None:
+    assert instance.call("GET", PATH).body == {
+        "account_sid": instance.account.sid,
+        "owned_addresses": [],
+        "url": f"{ORIGIN}{PATH}",
+    }
+
+
+def test_a_list_takes_the_place_of_the_one_before_and_one_empty_value_clears_it(instance: Instance) -> None:
+    assert configure(instance, *OWNED, OWNED[0]).body["owned_addresses"] == sorted(OWNED)
+    assert instance.call("GET", PATH).body["owned_addresses"] == sorted(OWNED)
+    assert instance.call("POST", PATH, {"Colour": "red"}).body["owned_addresses"] == sorted(OWNED)
+    assert configure(instance, "+15017122662").body["owned_addresses"] == ["+15017122662"]
+    assert configure(instance, "").body["owned_addresses"] == []
+    assert instance.call("GET", PATH).body["owned_addresses"] == []
+
+
+def test_the_next_request_is_held_to_the_list(instance: Instance) -> None:
+    create = {"Participant": CHAT_AND_SMS}
+    configure(instance, "+15017122662")
+    refused = instance.call("POST", "/v1/ConversationWithParticipants", create)
+    assert (refused.status, refused.body["code"]) == (400, 50413)
+    configure(instance, "+15017122661")
+    assert instance.call("POST", "/v1/ConversationWithParticipants", create).status == 202
+
+
+def test_an_account_is_held_to_its_own_list_only(instance: Instance) -> None:
+    configure(instance, "+15017122662")
+    other = instance.accounts.create()
+    create = instance.client(
+        other.sid, instance.accounts.token(other.sid)
+    ).conversations.v1.conversation_with_participants
+    assert create.create(participant=CHAT_AND_SMS).state == "initializing"
+
+
+@pytest.mark.parametrize("wrong", ["", "5017122661", "+0", "whatsapp:", "@", "messenger:" + "7" * 250])
+def test_what_is_no_address_is_refused_by_its_position(instance: Instance, wrong: str) -> None:
+    configure(instance, OWNED[0])
+    refused = configure(instance, OWNED[0], OWNED[1], wrong)
+    assert (refused.status, refused.body["code"]) == (400, 20001)
+    assert refused.body["details"] == {"parameter": "OwnedAddresses[2]", "index": 2, "rule": "invalid_parameter"}
+    assert instance.call("GET", PATH).body["owned_addresses"] == [OWNED[0]]
+
+
+def test_a_thousand_addresses_are_the_most(instance: Instance) -> None:
+    addresses = [f"+1501{number:07}" for number in range(2_000_000, 2_001_001)]
+    assert len(configure(instance, *addresses[:1000]).body["owned_addresses"]) == 1000
+    assert configure(instance, *addresses).status == 400
+
+
+def test_a_list_is_never_more_than_its_item_can_hold(instance: Instance) -> None:
+    """Of the longest addresses there are, in characters of four bytes each, fewer fit."""
+    addresses = [f"messenger:{number:03}{'🙂' * 243}" for number in range(1000)]
+    size = len(addresses[0].encode())
+    assert configure(instance, *addresses[: LONGEST_LIST // size]).status == 200
+    refused = configure(instance, *addresses[: LONGEST_LIST // size + 1])
+    assert (refused.body["code"], refused.body["details"]["parameter"]) == (20001, "OwnedAddresses")

@@ -1,0 +1,222 @@
+"""Deleting a conversation: gone at once, then nothing of it is left, whoever comes late (reference, a.1 and e.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain as joined
+from itertools import repeat
+
+import pytest
+from twilio.rest.conversations.v1 import V1
+
+from convoke.domain.errors import InvalidRoleSidError
+from convoke.domain.events import Event
+from convoke.domain.participants import Participant
+from convoke.domain.provisioning import Provisioning
+from convoke.operations.ports import EventBus
+from convoke.storage import conversations
+from convoke.storage.conversations import ConversationTable
+from tests.support.deletions import AT_ONCE, LONG_AFTER, conversation_in, left_of
+from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
+from tests.support.instances import EmbeddedInstance, Instance, held_instance, refusal
+
+STATES = ("initializing", "active", "inactive", "closed")
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_it_is_gone_at_once_for_who_reads_it(instance: Instance, state: str) -> None:
+    sid = conversation_in(instance, state)
+    v1 = instance.client().conversations.v1
+    members = v1.conversations(sid).participants.list()
+    answered = instance.call("DELETE", f"/v1/Conversations/{sid}")
+    assert (answered.status, answered.text) == (204, "")
+    assert "Content-Type" not in answered.headers
+    for name in (sid, "visit"):
+        assert refusal(v1.conversations(name).fetch).code == 20404
+        assert instance.call("GET", f"/v1/Conversations/{name}/Participants").body["code"] == 20404
+        assert refusal(v1.conversations(name).delete).code == 20404
+        for member in members:
+            assert refusal(v1.conversations(name).participants(member.sid).fetch).code == 20404
+
+
+def test_a_change_meets_the_deletion_until_nothing_is_left(instance: Instance) -> None:
+    v1 = instance.client().conversations.v1
+    sid = conversation_in(instance, "active")
+    assert v1.conversations("visit").delete()
+    error = refusal(lambda: v1.conversations(sid).update(friendly_name="x"))
+    assert (error.status, error.code) == (409, 50334)
+    assert refusal(lambda: v1.conversations("visit").update(friendly_name="x")).code == 20404
+    instance.sweep(AT_ONCE)
+    assert refusal(lambda: v1.conversations(sid).update(friendly_name="x")).code == 20404
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_everything_it_held_is_free_at_once(instance: Instance, state: str) -> None:
+    v1 = instance.client().conversations.v1
+    v1.conversations(conversation_in(instance, state)).delete()
+    assert instance.items("lock") == []
+    again = conversation_in(instance, "active")
+    assert v1.conversations("visit").fetch().sid == again
+    v1.conversations(again).delete()
+    v1.conversations(conversation_in(instance, state, CHAT_AND_SMS)).delete()
+    assert v1.conversations(conversation_in(instance, "active", CHAT_AND_SMS)).fetch().state == "active"
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_after_the_sweep_nothing_is_left_but_events(instance: Instance, state: str) -> None:
+    v1 = instance.client().conversations.v1
+    other = v1.conversation_with_participants.create(participant=chat(3)).sid
+    sid = conversation_in(instance, state)
+    instance.work()
+    v1.conversations(sid).delete()
+    instance.work()
+    instance.sweep(AT_ONCE)
+    assert set(left_of(instance, sid)) == {"change"}
+    assert instance.sweep(LONG_AFTER) == 0
+    assert len(v1.conversations(other).participants.list()) == 3
+
+
+def test_a_plain_conversation_leaves_nothing_either(instance: Instance) -> None:
+    v1 = instance.client().conversations.v1
+    sid = v1.conversations.create(unique_name="visit").sid
+    v1.conversations("visit").delete()
+    instance.sweep(AT_ONCE)
+    assert left_of(instance, sid) == ["change", "change"]
+
+
+def test_a_conversation_with_many_items_is_removed_page_by_page(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversations, "ERASED_AT_ONCE", 3)
+    sid = conversation_in(instance, "active", chat(10))
+    instance.client().conversations.v1.conversations(sid).delete()
+    instance.sweep(AT_ONCE)
+    assert set(left_of(instance, sid)) == {"change"}
+
+
+def test_a_sweeper_that_runs_out_of_time_goes_on_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversations, "ERASED_AT_ONCE", 3)
+    with held_instance() as instance:
+        sid = conversation_in(instance, "active", chat(10))
+        instance.client().conversations.v1.conversations(sid).delete()
+        until, sweep = instance.engine.edges.now() + LONG_AFTER, instance.engine.sweeper.sweep
+        answers = joined([True, True, True], repeat(False))
+        assert sweep(until, go_on=lambda: next(answers)) == 1
+        assert left_of(instance, sid).count("participant") == 6
+        assert "conversation" in left_of(instance, sid)
+        assert sweep(until) == 1
+        assert set(left_of(instance, sid)) == {"change"}
+
+
+def test_what_is_left_of_it_can_be_removed_twice(instance: Instance) -> None:
+    sid = conversation_in(instance, "active")
+    instance.client().conversations.v1.conversations(sid).delete()
+    for _ in range(2):
+        ConversationTable(instance.table).erase(instance.account.sid, sid, lambda: True)
+        assert set(left_of(instance, sid)) == {"change"}
+
+
+# Locks of others
+
+
+class Doors:
+    """Admits nobody while they are closed."""
+
+    closed = True
+
+    def __call__(self, provisioning: Provisioning, participant: Participant) -> None:
+        if self.closed:
+            raise InvalidRoleSidError
+
+
+@contextmanager
+def failed(participants: list[str]) -> Iterator[tuple[EmbeddedInstance, str, str]]:
+    """A conversation whose members could not be added, and another that took its place."""
+    doors = Doors()
+    with held_instance(admit=doors) as instance:
+        first = conversation_in(instance, "initializing", participants)
+        instance.work()
+        assert instance.client().conversations.v1.conversations(first).fetch().state == "closed"
+        doors.closed = False
+        yield instance, first, conversation_in(instance, "active", participants)
+
+
+@pytest.mark.parametrize("participants", [CHAT_AND_SMS, GROUP_MMS], ids=["chat-and-sms", "group-mms"])
+def test_one_that_failed_takes_nothing_from_the_one_in_its_place(participants: list[str]) -> None:
+    with failed(participants) as (instance, first, second):
+        v1 = instance.client().conversations.v1
+        before = [item for item in instance.items("") if item.get("conversation_sid") == second]
+        v1.conversations(first).delete()
+        instance.sweep(AT_ONCE)
+        assert [item for item in instance.items("") if item.get("conversation_sid") == second] == before
+        assert v1.conversations("visit").fetch().sid == second
+        assert set(left_of(instance, first)) == {"alert", "change"}
+
+
+# Events
+
+
+def listen(v1: V1) -> None:
+    filters = ["onConversationRemoved", "onConversationStateUpdated"]
+    v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=filters)
+
+
+def test_it_is_told_with_what_there_was(instance: Instance) -> None:
+    v1 = instance.client().conversations.v1
+    listen(v1)
+    sid = v1.conversations.create(friendly_name="Visit", unique_name="visit", attributes='{"a": 1}').sid
+    # The Python SDK 9.13 takes the header as an argument here, and does not send it.
+    instance.call("DELETE", f"/v1/Conversations/{sid}", headers={"X-Twilio-Webhook-Enabled": "true"})
+    (stored,) = instance.items("conversation")
+    instance.work()
+    (delivery,) = instance.receivers.posted
+    assert delivery.event.payload == {
+        "EventType": "onConversationRemoved",
+        "AccountSid": instance.account.sid,
+        "ChatServiceSid": instance.account.default_chat_service_sid,
+        "MessagingServiceSid": instance.account.default_messaging_service_sid,
+        "ConversationSid": sid,
+        "Source": "API",
+        "FriendlyName": "Visit",
+        "UniqueName": "visit",
+        "Attributes": '{"a": 1}',
+        "State": "active",
+        "DateCreated": stored["date_created"],
+        "DateUpdated": stored["date_updated"],
+        "DateRemoved": stored["date_removed"],
+    }
+
+
+class Bus:
+    """Takes nothing while it is broken."""
+
+    broken = True
+
+    def __init__(self, bus: EventBus) -> None:
+        self._bus = bus
+
+    def publish(self, events: Sequence[Event]) -> None:
+        if self.broken:
+            raise OSError("the bus is gone")
+        self._bus.publish(events)
+
+
+def test_the_state_that_nobody_was_told_of_is_told_with_the_deletion() -> None:
+    """The finalizer would have published it; after the deletion it finds nothing (promise 6)."""
+    with held_instance(rewire=lambda edges: replace(edges, event_bus=Bus(edges.event_bus))) as instance:
+        v1, bus = instance.client().conversations.v1, instance.engine.edges.event_bus
+        assert isinstance(bus, Bus)
+        listen(v1)
+        sid = v1.conversation_with_participants.create(participant=chat(2)).sid
+        instance.engine._steps._finish_conversations(lambda: True)
+        assert v1.conversations(sid).fetch().state == "active"
+        v1.conversations(sid).delete()
+        bus.broken = False
+        for _ in range(2):
+            instance.work()
+            instance.sweep(LONG_AFTER)
+        (told,) = instance.receivers.posted
+        assert (told.event.payload["StateFrom"], told.event.payload["StateTo"]) == ("initializing", "active")
+        assert "conversation" not in left_of(instance, sid)

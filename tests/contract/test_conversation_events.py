@@ -1,0 +1,122 @@
+"""What webhooks are told of a conversation (reference, d.2 and d.3)."""
+
+from __future__ import annotations
+
+from twilio.rest.conversations.v1 import V1
+
+from tests.support.instances import Instance
+
+EVERY_EVENT = [
+    "onConversationAdded",
+    "onConversationUpdated",
+    "onConversationStateUpdated",
+    "onConversationRemoved",
+    "onParticipantAdded",
+]
+
+
+def listen(v1: V1) -> None:
+    v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=EVERY_EVENT)
+
+
+def told(instance: Instance) -> list[dict[str, str]]:
+    """What webhooks were told since it was last asked for."""
+    instance.work()
+    payloads = [delivery.event.payload for delivery in instance.receivers.posted]
+    instance.receivers.posted.clear()
+    return payloads
+
+
+def test_an_update_is_told_with_what_it_made_of_the_conversation(instance: Instance) -> None:
+    v1 = instance.client().conversations.v1
+    listen(v1)
+    created = v1.conversations.create(friendly_name="Visit", x_twilio_webhook_enabled="true")
+    (added,) = told(instance)
+    v1.conversations(created.sid).update(
+        unique_name="visit", attributes='{"a": 1}', state="active", x_twilio_webhook_enabled="true"
+    )
+    (updated,) = told(instance)
+    (stored,) = instance.items("conversation")
+    expected = {
+        "AccountSid": instance.account.sid,
+        "ChatServiceSid": instance.account.default_chat_service_sid,
+        "MessagingServiceSid": instance.account.default_messaging_service_sid,
+        "ConversationSid": created.sid,
+        "Source": "API",
+        "FriendlyName": "Visit",
+        "State": "active",
+        "DateCreated": stored["date_created"],
+    }
+    assert added == {
+        **expected,
+        "EventType": "onConversationAdded",
+        "Attributes": "{}",
+        "DateUpdated": stored["date_created"],
+    }
+    assert updated == {
+        **expected,
+        "EventType": "onConversationUpdated",
+        "UniqueName": "visit",
+        "Attributes": '{"a": 1}',
+        "DateUpdated": stored["date_updated"],
+    }
+
+
+def test_a_new_state_is_told_with_where_it_came_from(instance: Instance) -> None:
+    v1 = instance.client().conversations.v1
+    listen(v1)
+    sid = v1.conversations.create().sid
+    v1.conversations(sid).update(state="closed", x_twilio_webhook_enabled="true")
+    (state,) = told(instance)
+    (stored,) = instance.items("conversation")
+    assert state == {
+        "EventType": "onConversationStateUpdated",
+        "AccountSid": instance.account.sid,
+        "ChatServiceSid": instance.account.default_chat_service_sid,
+        "MessagingServiceSid": instance.account.default_messaging_service_sid,
+        "ConversationSid": sid,
+        "Source": "API",
+        "StateUpdated": stored["date_updated"],
+        "StateFrom": "active",
+        "StateTo": "closed",
+        "Reason": "API",
+    }
+
+
+def test_a_new_state_beside_another_change_makes_two_events_of_one_change(instance: Instance) -> None:
+    v1 = instance.client().conversations.v1
+    listen(v1)
+    sid = v1.conversations.create().sid
+    before = len(instance.items("change"))
+    v1.conversations(sid).update(state="inactive", friendly_name="x", x_twilio_webhook_enabled="true")
+    assert sorted(event["EventType"] for event in told(instance)) == [
+        "onConversationStateUpdated",
+        "onConversationUpdated",
+    ]
+    assert len(instance.items("change")) == before + 1
+
+
+def test_without_the_header_webhooks_are_told_nothing_and_the_change_is_recorded(instance: Instance) -> None:
+    v1 = instance.client().conversations.v1
+    listen(v1)
+    sid = v1.conversations.create().sid
+    v1.conversations(sid).update(friendly_name="x", state="inactive")
+    v1.conversations(sid).delete()
+    assert told(instance) == []
+    kinds = [event["type"] for change in instance.items("change") for event in change["events"]]
+    assert sorted(kinds) == [
+        "onConversationAdded",
+        "onConversationRemoved",
+        "onConversationStateUpdated",
+        "onConversationUpdated",
+    ]
+
+
+def test_the_state_it_is_in_is_no_event(instance: Instance) -> None:
+    v1 = instance.client().conversations.v1
+    listen(v1)
+    sid = v1.conversations.create(state="inactive").sid
+    v1.conversations(sid).update(state="inactive", x_twilio_webhook_enabled="true")
+    assert told(instance) == []
+    v1.conversations(sid).update(state="inactive", friendly_name="x", x_twilio_webhook_enabled="true")
+    assert [event["EventType"] for event in told(instance)] == ["onConversationUpdated"]

@@ -1,0 +1,179 @@
+"""Idempotency-Key: the same request again is answered the same, and done once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
+from tests.support.hand_clock import HandClock
+from tests.support.instances import Answer, Instance, call, held_instance
+
+PATH = "/v1/ConversationWithParticipants"
+KEY = {"Idempotency-Key": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}
+REQUEST = {"UniqueName": "visit", "Participant": CHAT_AND_SMS}
+
+
+def create(instance: Instance, data: object = REQUEST, headers: dict[str, str] = KEY, path: str = PATH) -> Answer:
+    return instance.call("POST", path, data, headers)  # type: ignore[arg-type]
+
+
+def assert_refused(refused: Answer, status: int, code: int) -> None:
+    assert (refused.status, refused.body["code"]) == (status, code)
+    assert refused.body["status"] == status
+    assert refused.body["details"]["parameter"] == "Idempotency-Key"
+
+
+def test_the_same_request_is_answered_the_same_and_done_once(instance: Instance) -> None:
+    first = create(instance)
+    assert first.status == 202
+    assert "Idempotent-Replayed" not in first.headers
+    stored = instance.items("")
+    for _ in range(2):
+        again = create(instance)
+        assert (again.status, again.text) == (first.status, first.text)
+        assert again.headers["Idempotent-Replayed"] == "true"
+    assert instance.items("") == stored
+
+
+def test_a_group_and_a_conversation_without_participants_are_replayed_too(instance: Instance) -> None:
+    for number, (data, status) in enumerate([({"Participant": GROUP_MMS}, 202), ({"State": "inactive"}, 201)]):
+        headers = {"Idempotency-Key": str(number)}
+        first, again = create(instance, data, headers), create(instance, data, headers)
+        assert (again.status, again.text) == (first.status, first.text)
+        assert (again.status, again.headers["Idempotent-Replayed"]) == (status, "true")
+
+
+def test_the_answer_stays_as_it_was_whatever_has_become_of_the_conversation(instance: Instance) -> None:
+    data = {**REQUEST, "Timers.Inactive": "PT1M", "Attributes": '{ "a": 1 }', "Bindings.Email.Name": "Visits"}
+    first = create(instance, data)
+    instance.work()
+    assert instance.client().conversations.v1.conversations("visit").fetch().state == "active"
+    again = create(instance, data)
+    assert (again.status, again.text) == (202, first.text)
+    assert again.body["state"] == "initializing"
+
+
+def test_its_links_are_those_of_the_request_at_hand(instance: Instance) -> None:
+    auth = (instance.account.sid, instance.token)
+    create(instance)
+    again = call(instance.api, "POST", f"https://other.example{PATH}", auth=auth, data=REQUEST, headers=KEY)
+    url = f"https://other.example/v1/Conversations/{again.body['sid']}"
+    assert (again.body["url"], again.body["links"]["messages"]) == (url, f"{url}/Messages")
+
+
+def test_another_request_with_the_same_key_is_refused(instance: Instance) -> None:
+    sid = create(instance).body["sid"]
+    in_service = f"/v1/Services/{instance.account.default_chat_service_sid}/ConversationWithParticipants"
+    stored = instance.items("")
+    for refused in (create(instance, {"Participant": chat(1)}), create(instance, path=in_service)):
+        assert_refused(refused, 422, 20422)
+        assert refused.body["details"]["conflicting_conversation_sid"] == sid
+    assert instance.items("") == stored
+
+
+def test_in_a_service_it_is_replayed_too(instance: Instance) -> None:
+    service = instance.client().conversations.v1.services.create(friendly_name="Support")
+    path = f"/v1/Services/{service.sid}/ConversationWithParticipants"
+    first, again = create(instance, path=path), create(instance, path=path)
+    assert (again.text, again.headers.get("Idempotent-Replayed")) == (first.text, "true")
+
+
+def test_a_conversation_of_its_own_resource_is_replayed_too(instance: Instance) -> None:
+    path, data = "/v1/Conversations", {"UniqueName": "visit"}
+    first, again = create(instance, data, path=path), create(instance, data, path=path)
+    assert (first.status, again.status, again.text) == (201, 201, first.text)
+    assert_refused(create(instance, data), 422, 20422)
+
+
+def test_browsers_may_send_and_read_the_headers(instance: Instance) -> None:
+    headers = create(instance).headers
+    assert {"Idempotency-Key", "Prefer"} <= set(headers["Access-Control-Allow-Headers"].split(", "))
+    exposed = set(headers["Access-Control-Expose-Headers"].split(", "))
+    assert {"Idempotent-Replayed", "Preference-Applied"} <= exposed
+
+
+def test_with_another_key_it_is_another_request(instance: Instance) -> None:
+    create(instance)
+    refused = create(instance, headers={"Idempotency-Key": "another"})
+    assert (refused.status, refused.body["code"]) == (409, 50353)
+
+
+def test_a_refused_request_leaves_its_key_free(instance: Instance) -> None:
+    held = instance.client().conversations.v1.conversation_with_participants.create(unique_name="visit")
+    assert create(instance, {"Participant": "nonsense"}).status == 400
+    refused = create(instance)
+    assert (refused.status, refused.body["details"]["conflicting_conversation_sid"]) == (409, held.sid)
+    created = create(instance, {"UniqueName": "another"})
+    assert (created.status, created.headers.get("Idempotent-Replayed")) == (201, None)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "ключ".encode().decode("latin-1"), "é", "a\tb", "a\x7f"])
+def test_what_cannot_be_a_key_is_refused(instance: Instance, key: str) -> None:
+    before = instance.items("")
+    assert_refused(create(instance, headers={"Idempotency-Key": key}), 400, 20001)
+    assert instance.items("") == before
+
+
+@pytest.mark.parametrize("key", ["x", "x" * 255, "a#b c~!"])
+def test_any_other_text_is_a_key(instance: Instance, key: str) -> None:
+    headers = {"Idempotency-Key": key}
+    first, again = create(instance, headers=headers), create(instance, headers=headers)
+    assert (first.status, again.text, again.headers["Idempotent-Replayed"]) == (202, first.text, "true")
+
+
+def test_accounts_have_keys_of_their_own(instance: Instance) -> None:
+    first = create(instance)
+    other = instance.accounts.create()
+    auth = (other.sid, instance.accounts.token(other.sid))
+    created = call(instance.api, "POST", f"http://convoke.test{PATH}", auth=auth, data=REQUEST, headers=KEY)
+    assert (created.status, created.headers.get("Idempotent-Replayed")) == (202, None)
+    assert created.body["sid"] != first.body["sid"]
+    assert created.body["account_sid"] == other.sid
+
+
+def test_a_key_is_good_for_24_hours(clocked: Instance, clock: HandClock) -> None:
+    """A record that has expired may still be there: DynamoDB takes days over removing it."""
+    data = {"Participant": chat(1)}
+    first = create(clocked, data)
+    (record,) = clocked.items("idempotency-record")
+    assert record["expires_at"] == int(clock.present.timestamp()) + 24 * 60 * 60
+
+    clock.move(timedelta(hours=24))
+    assert create(clocked, data).body["sid"] == first.body["sid"]
+
+    clock.move(timedelta(seconds=1))
+    second = create(clocked, {"Participant": chat(2)})
+    assert (second.status, second.headers.get("Idempotent-Replayed")) == (202, None)
+    again = create(clocked, {"Participant": chat(2)})
+    assert (again.text, again.headers["Idempotent-Replayed"]) == (second.text, "true")
+
+
+def test_without_a_key_nothing_is_recorded(instance: Instance) -> None:
+    create(instance, headers={})
+    assert instance.items("idempotency-record") == []
+
+
+def test_of_50_at_the_same_instant_one_creates_and_all_get_its_answer(tmp_path: Path) -> None:
+    with held_instance(str(tmp_path / "convoke.db")) as instance, ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: create(instance), range(50)))
+        assert {answer.status for answer in answers} == {202}
+        assert len({answer.text for answer in answers}) == 1
+        assert sum("Idempotent-Replayed" not in answer.headers for answer in answers) == 1
+        assert len(instance.items("conversation")) == 1
+
+
+def test_the_embedded_engine_removes_records_that_have_expired(clock: HandClock) -> None:
+    with held_instance(now=clock.now) as instance:
+        create(instance, {"Participant": chat(1)}, {"Idempotency-Key": "old"})
+        clock.move(timedelta(hours=1))
+        create(instance, {"Participant": chat(1)}, {"Idempotency-Key": "new"})
+        clock.move(timedelta(hours=23, seconds=1))
+        instance.work()
+        others = len(instance.items("")) - 2
+        instance.engine._sweep()
+        assert [record["key"] for record in instance.items("idempotency-record")] == ["new"]
+        assert len(instance.items("")) - 1 == others

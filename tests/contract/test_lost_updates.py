@@ -1,0 +1,207 @@
+"""Of changes that several clients make to one conversation at once, none is lost (promise 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import pytest
+from twilio.base.exceptions import TwilioRestException
+
+from convoke.domain.events import conversation_added
+from convoke.operations.ports import ChangedMeanwhileError
+from convoke.storage.conversations import ConversationTable
+from convoke.storage.provisioning import ProvisioningTable
+from tests.support.examples import CHAT_AND_SMS, chat
+from tests.support.instances import EmbeddedInstance, Instance, held_instance
+
+TIMES = 50
+
+
+@contextmanager
+def processes_on(data: Path, count: int) -> Iterator[list[EmbeddedInstance]]:
+    """Each with a connection of its own to one data file, as if it were another process."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(held_instance(str(data / "convoke.db"))) for _ in range(count)]
+
+
+def at_once(*works: Callable[[], Any]) -> list[Any]:
+    """What each answered, or the code with which it was refused."""
+    together = Barrier(len(works))
+
+    def start(work: Callable[[], Any]) -> Any:
+        together.wait()
+        try:
+            return work()
+        except TwilioRestException as error:
+            return error.code
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        return [each.result() for each in [pool.submit(start, work) for work in works]]
+
+
+def conversation(instance: Instance, sid: str) -> Any:
+    return instance.client().conversations.v1.conversations(sid)
+
+
+FIELDS: dict[str, tuple[str, str, Callable[[Any], tuple[str, str]]]] = {
+    "of one resource": (
+        "friendly_name",
+        "attributes",
+        lambda shown: (shown.friendly_name, shown.attributes),
+    ),
+    "of one attribute": (
+        "bindings_email_address",
+        "bindings_email_name",
+        lambda shown: (shown.bindings["email"]["projected_address"], shown.bindings["email"]["name"]),
+    ),
+}
+"""Two parameters, and where their values are shown."""
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("fields", FIELDS)
+def test_two_clients_that_update_different_fields_do_not_undo_each_other(
+    tmp_path: Path, processes: int, fields: str
+) -> None:
+    *names, shown = FIELDS[fields]
+    with processes_on(tmp_path, processes) as instances:
+        create = instances[0].client().conversations.v1.conversations.create
+        sid = create(bindings_email_address="0", bindings_email_name="0").sid
+
+        def count(position: int) -> None:
+            mine, name = conversation(instances[position % processes], sid), names[position]
+            for number in map(str, range(TIMES)):
+                assert shown(mine.update(**{name: number}))[position] == number
+                assert shown(mine.fetch())[position] == number
+
+        assert at_once(partial(count, 0), partial(count, 1)) == [None, None]
+        assert shown(conversation(instances[0], sid).fetch()) == (str(TIMES - 1), str(TIMES - 1))
+        (stored,) = instances[0].items("conversation")
+        assert stored["revision"] == 2 * TIMES
+        assert len(instances[0].items("change")) == 1 + 2 * TIMES
+
+
+def test_two_clients_that_give_a_conversation_the_same_name_both_get_it(tmp_path: Path) -> None:
+    """Whoever is second finds the lock taken: by the conversation itself."""
+    with processes_on(tmp_path, 2) as instances:
+        sid = instances[0].client().conversations.v1.conversations.create().sid
+        for name in map(str, range(TIMES)):
+            answers = at_once(*(partial(conversation(each, sid).update, unique_name=name) for each in instances))
+            assert [answer.unique_name for answer in answers] == [name, name]
+        assert len(instances[0].items("lock")) == 1
+
+
+def test_what_has_a_name_by_now_is_read_again_and_not_refused(instance: Instance) -> None:
+    v1 = instance.client().conversations.v1
+    sid = v1.conversations.create().sid
+    found = ProvisioningTable(instance.table).fetch(instance.account.sid, sid)
+    assert found is not None
+    before, _ = found
+    v1.conversations(sid).update(unique_name="visit")
+    stored = instance.items("")
+    after = before.model_copy(update={"unique_name": "visit"})
+    change = conversation_added("EV" + "0" * 32, after, at=before.date_created, webhooks=False)
+    with pytest.raises(ChangedMeanwhileError):
+        ConversationTable(instance.table).update(before, after, change, None)
+    assert instance.items("") == stored
+
+
+def test_of_two_clients_that_give_one_name_to_two_conversations_one_gets_it(tmp_path: Path) -> None:
+    with processes_on(tmp_path, 2) as instances:
+        create = instances[0].client().conversations.v1.conversations.create
+        for name in map(str, range(20)):
+            mine = [conversation(instance, create().sid) for instance in instances]
+            answers = at_once(*(partial(each.update, unique_name=name) for each in mine))
+            (winner,) = (answer for answer in answers if answer != 50353)
+            assert conversation(instances[0], name).fetch().sid == winner.sid
+        assert len(instances[0].items("lock")) == 20
+
+
+def test_a_name_goes_from_hand_to_hand_and_is_never_lost(tmp_path: Path) -> None:
+    """Each takes the name and gives it back; a lock that stays behind would keep it for ever."""
+
+    def take_turns(mine: Any) -> int:
+        turns = 0
+        for _ in range(TIMES):
+            if code_of(lambda: mine.update(unique_name="visit")) is None:
+                mine.update(unique_name="")
+                turns += 1
+        return turns
+
+    with processes_on(tmp_path, 2) as instances:
+        create = instances[0].client().conversations.v1.conversations.create
+        works = [partial(take_turns, conversation(instance, create().sid)) for instance in instances]
+        assert sum(at_once(*works)) > 0
+        assert instances[0].items("lock") == []
+
+
+def code_of(request: Callable[[], object]) -> int | None:
+    """The code with which a request was refused."""
+    try:
+        request()
+    except TwilioRestException as error:
+        code: int = error.code
+        return code
+    return None
+
+
+def test_closing_and_renaming_at_once_ends_in_one_order_or_the_other(tmp_path: Path) -> None:
+    with processes_on(tmp_path, 2) as (one, other):
+        for _ in range(20):
+            v1 = one.client().conversations.v1
+            sid = v1.conversation_with_participants.create(unique_name="visit", participant=CHAT_AND_SMS).sid
+            one.work()
+            closed, renamed = at_once(
+                partial(conversation(one, sid).update, state="closed"),
+                partial(conversation(other, sid).update, unique_name="other"),
+            )
+            assert closed.state == "closed"
+            names = [lock["pk"].rpartition("#")[2] for lock in one.items("lock")]
+            assert names == ["visit" if renamed == 50377 else renamed.unique_name]
+            assert one.items("+1501") == []
+            v1.conversations(sid).delete()
+            assert one.items("lock") == []
+
+
+def test_deleting_and_updating_at_once_leaves_nothing(tmp_path: Path) -> None:
+    with processes_on(tmp_path, 2) as (one, other):
+        for _ in range(20):
+            sid = one.client().conversations.v1.conversations.create(unique_name="visit").sid
+            deleted, updated = at_once(
+                conversation(one, sid).delete, partial(conversation(other, sid).update, unique_name="other")
+            )
+            assert deleted is True
+            assert updated == 50334 or updated.unique_name == "other"
+            assert one.items("lock") == []
+        assert one.sweep(timedelta(seconds=1)) == 20
+        assert one.items("conversation") == []
+
+
+def test_deleting_while_the_members_are_added_leaves_nothing(tmp_path: Path) -> None:
+    with processes_on(tmp_path, 2) as (one, other):
+        for _ in range(20):
+            create = one.client().conversations.v1.conversation_with_participants.create
+            sid = create(unique_name="visit", participant=chat(10)).sid
+            assert at_once(one.work, conversation(other, sid).delete) == [None, True]
+            one.work()
+            one.sweep(timedelta(seconds=1))
+            kinds = {item["sk"] for item in one.items("") if sid in str(item)}
+            assert kinds == {"change"}
+        assert one.items("lock") == []
+
+
+def test_of_two_clients_that_delete_one_is_told_that_there_is_nothing(tmp_path: Path) -> None:
+    with processes_on(tmp_path, 2) as instances:
+        for _ in range(20):
+            sid = instances[0].client().conversations.v1.conversations.create(unique_name="visit").sid
+            answers = at_once(*(conversation(instance, sid).delete for instance in instances))
+            assert sorted(answers) == [True, 20404]
+        removed = [event for change in instances[0].items("change") for event in change["events"]]
+        assert [event["type"] for event in removed].count("onConversationRemoved") == 20

@@ -1,0 +1,188 @@
+"""What `/openapi.json` says is so: valid, complete, and true of every operation.
+
+`tests/support/described.py` holds each answer that any test gets against it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from openapi_spec_validator import validate
+
+from tests.support.described import Operation, Schema, operations, resolved
+from tests.support.examples import CHAT_AND_SMS, chat
+from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call, held_instance
+
+EXAMPLES: dict[str, str | list[str]] = {
+    "Attributes": '{"a": 1}',
+    "Bindings.Email.Address": "visit@example.com",
+    "Bindings.Email.Name": "Visit",
+    "DateCreated": "2026-01-02T03:04:05Z",
+    "DateUpdated": "2026-01-02T03:04:05.678Z",
+    "Filters": ["onConversationAdded", "onParticipantAdded"],
+    "FriendlyName": "Visit",
+    "MessagingServiceSid": "MG" + "0" * 32,
+    "Method": "GET",
+    "OwnedAddresses": ["+15017122661", "whatsapp:+15017122661"],
+    "Participant": chat(2),
+    "PostWebhookUrl": "https://hooks.example.com/",
+    "PreWebhookUrl": "https://hooks.example.com/pre",
+    "State": "inactive",
+    "Target": "webhook",
+    "Timers.Closed": "PT10M",
+    "Timers.Inactive": "PT1M",
+    "UniqueName": "free",
+}
+"""A value of every parameter that any form takes."""
+
+TEXT = st.text(st.characters(codec="utf-8"))
+
+EVERY_OPERATION = pytest.mark.parametrize("operation", operations().values(), ids=lambda operation: operation.id)
+
+
+class Peopled:
+    """An instance with something behind every path."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        conversation = instance.call("POST", "/v1/ConversationWithParticipants", {"Participant": CHAT_AND_SMS}).body
+        instance.work()
+        path = f"/v1/Conversations/{conversation['sid']}/Participants"
+        self.values = {
+            "Services": conversation["chat_service_sid"],
+            "Conversations": conversation["sid"],
+            "Participants": instance.call("GET", path).body["participants"][0]["sid"],
+        }
+
+    def ask(
+        self, operation: Operation, form: dict[str, Any] | None = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        path = re.sub(r"(\w+)/{\w+}", lambda found: f"{found[1]}/{self.values[found[1]]}", operation.path)
+        return self.instance.call(operation.method, path, form, headers)
+
+
+@pytest.fixture(scope="module")
+def standing() -> Iterator[Peopled]:
+    """For requests that change nothing."""
+    with held_instance() as instance:
+        yield Peopled(instance)
+
+
+def test_anybody_gets_it_and_it_is_valid(instance: Instance) -> None:
+    answered = call(instance.api, "GET", f"{ORIGIN}/openapi.json")
+    assert (answered.status, answered.headers["Content-Type"]) == (200, "application/json")
+    validate(answered.body)
+
+
+def test_whoever_has_it_does_not_get_it_again(instance: Instance) -> None:
+    tag = call(instance.api, "GET", f"{ORIGIN}/openapi.json").headers["ETag"]
+    known = call(instance.api, "GET", f"{ORIGIN}/openapi.json", headers={"If-None-Match": f'W/{tag}, "other"'})
+    assert (known.status, known.text, known.headers["ETag"]) == (304, "", tag)
+    assert call(instance.api, "GET", f"{ORIGIN}/openapi.json", headers={"If-None-Match": '"other"'}).status == 200
+
+
+def test_nothing_else_is_told_without_credentials(instance: Instance) -> None:
+    for path in ("/openapi.json/", "/openapi", "/OPENAPI.JSON", "/v1/openapi.json", "/convoke/v1/Configuration"):
+        assert call(instance.api, "GET", ORIGIN + path).status == 401
+
+
+def test_every_path_that_is_served_is_described_and_no_other(embedded: EmbeddedInstance) -> None:
+    resolver = embedded.engine.api._resolver
+    served = {(route.method, route.path) for route in (*resolver._static_routes, *resolver._dynamic_routes)}
+    described = {(each.method, re.sub(r"{(\w+)}", r"<\1>", each.path)) for each in operations().values()}
+    assert described == served
+
+
+@EVERY_OPERATION
+def test_an_operation_answers_all_that_it_is_described_to_answer(
+    embedded: EmbeddedInstance, operation: Operation
+) -> None:
+    """With what it requires alone, with all it takes, and once more with the tag of the first answer."""
+    peopled = Peopled(embedded)
+    full = {name: EXAMPLES[name] for name in operation.form}
+    first = peopled.ask(operation, {name: full[name] for name in operation.required})
+    answers = [first, peopled.ask(operation, full)]
+    if tag := first.headers.get("ETag"):
+        answers.append(peopled.ask(operation, headers={"If-None-Match": tag}))
+    assert {answered.status for answered in answers if answered.status < 400} == operation.statuses
+
+
+@EVERY_OPERATION
+def test_of_what_is_not_there_every_operation_says_so(standing: Peopled, operation: Operation) -> None:
+    if "{" in operation.path:
+        path = re.sub(r"{\w+}", quote("nobody 😀", safe=""), operation.path)
+        refused = standing.instance.call(operation.method, path)
+        assert (refused.status, refused.body["code"]) == (404, 20404)
+
+
+def wrong_values(schema: Schema, example: str | list[str]) -> st.SearchStrategy[Any]:
+    """Values of a form parameter that its schema does not allow; nothing where it allows all."""
+    if schema["type"] != "array":
+        return wrong_texts(schema)
+    of_items = wrong_texts(resolved(schema["items"])).map(lambda text: [*example, text])
+    if "maxItems" not in schema:
+        return of_items
+    return of_items | st.just([example[0]] * (schema["maxItems"] + 1))
+
+
+def wrong_texts(schema: Schema) -> st.SearchStrategy[str]:
+    """Words of an enumeration are taken in any case."""
+    wrong: list[st.SearchStrategy[str]] = []
+    if "maxLength" in schema:
+        wrong.append(st.characters(codec="utf-8").map(lambda character: character * (schema["maxLength"] + 1)))
+    if "minLength" in schema:
+        wrong.append(st.just(""))
+    if "enum" in schema:
+        words = {word.lower() for word in schema["enum"]}
+        wrong.append(TEXT.filter(lambda text: text.lower() not in words))
+    if "pattern" in schema:
+        wrong.append(TEXT.filter(lambda text: not re.search(schema["pattern"], text)))
+    if "format" in schema or "contentMediaType" in schema:
+        wrong.append(st.just("tomorrow"))
+    if "contentSchema" in schema:
+        wrong.append(wrong_members(resolved(schema["contentSchema"])))
+    return st.one_of(wrong)
+
+
+def wrong_members(schema: Schema) -> st.SearchStrategy[str]:
+    """Values of `Participant` with one key that its schema does not allow."""
+    binding = {"address": "+15558675310", "proxy_address": "+15017122661"}
+    bindings = with_one_wrong(binding, resolved(schema["properties"]["messaging_binding"]))
+    members = with_one_wrong({"identity": "alice"}, schema)
+    return (members | bindings.map(lambda wrong: {"messaging_binding": wrong})).map(json.dumps)
+
+
+def with_one_wrong(right: dict[str, str], schema: Schema) -> st.SearchStrategy[dict[str, str]]:
+    def with_wrong(key: str) -> st.SearchStrategy[dict[str, str]]:
+        return wrong_texts(resolved(schema["properties"][key])).map(lambda text: right | {key: text})
+
+    return st.one_of([with_wrong(key) for key in schema["properties"]])
+
+
+BOUNDED = [
+    pytest.param(operation, name, id=f"{operation.id}-{name}")
+    for operation in operations().values()
+    for name, schema in operation.form.items()
+    if not wrong_values(schema, EXAMPLES[name]).is_empty
+]
+"""Every parameter that does not take just any text."""
+
+
+@pytest.mark.parametrize(("operation", "name"), BOUNDED)
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_what_is_described_as_invalid_is_refused(
+    standing: Peopled, operation: Operation, name: str, data: st.DataObject
+) -> None:
+    values = wrong_values(operation.form[name], EXAMPLES[name])
+    form = {required: EXAMPLES[required] for required in operation.required} | {name: data.draw(values)}
+    refused = standing.ask(operation, form)
+    assert refused.status == 400
+    assert refused.body["details"]["parameter"].startswith((name, "body"))

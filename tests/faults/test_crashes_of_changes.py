@@ -1,0 +1,93 @@
+"""A client changes or deletes a conversation and the process dies; another one takes over, and nothing is stuck."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convoke.storage import conversations
+from tests.support.crashes import PARTICIPANTS, PROXY, Life, comes_alive, crash_points, creates, recover, told_kinds
+from tests.support.instances import Instance
+
+
+def is_changed(instance: Instance) -> None:
+    """It is renamed and closed, as a client does who has waited for it."""
+    headers = {"X-Twilio-Webhook-Enabled": "true"}
+    instance.call("POST", "/v1/Conversations/visit", {"UniqueName": "other", "State": "closed"}, headers)
+    instance.work()
+
+
+def is_deleted(instance: Instance) -> None:
+    """It is deleted and what is left of it removed."""
+    instance.call("DELETE", "/v1/Conversations/visit", headers={"X-Twilio-Webhook-Enabled": "true"})
+    instance.work()
+    instance.sweep(timedelta(seconds=1))
+    instance.work()
+
+
+def test_whenever_an_update_dies_it_is_done_and_told_or_not_done_at_all(tmp_path: Path) -> None:
+    outcomes = set()
+    for heir in crash_points(tmp_path, is_changed, comes_alive):
+        (conversation,) = heir.items("conversation")
+        (lock,) = heir.items("lock")
+        assert lock["pk"].endswith(f"#{conversation['unique_name']}")
+        assert "due_at" not in conversation
+        created = ["onConversationAdded", "onConversationStateUpdated", *["onParticipantAdded"] * 10]
+        if conversation["state"] == "closed":
+            assert (conversation["unique_name"], heir.items(PROXY)) == ("other", [])
+            updated = ["onConversationStateUpdated", "onConversationUpdated"]
+            assert told_kinds(heir) == sorted([*created, *updated])
+        else:
+            assert (conversation["unique_name"], len(heir.items(PROXY))) == ("visit", 1)
+            assert told_kinds(heir) == created
+        outcomes.add(conversation["state"])
+    assert outcomes == {"active", "closed"}
+
+
+@pytest.mark.parametrize("moment", [creates, comes_alive], ids=["while it is initializing", "once it is active"])
+def test_whenever_a_deletion_dies_nothing_stays_that_is_stuck(
+    tmp_path: Path, moment: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversations, "ERASED_AT_ONCE", 4)
+    deleted = []
+    for heir in crash_points(tmp_path, is_deleted, moment):
+        kept = heir.items("conversation")
+        deleted.append(not kept)
+        assert len(heir.items("lock")) == len(heir.items(PROXY)) == len(kept)
+        assert len(heir.items("provisioning")) == len(kept)
+        assert len(heir.items("participant#")) == 10 * len(kept)
+        assert [conversation["state"] for conversation in kept] in ([], ["active"])
+        assert ("onConversationRemoved" in told_kinds(heir)) is (not kept)
+        again = heir.client().conversations.v1.conversation_with_participants
+        if kept:
+            heir.client().conversations.v1.conversations("visit").delete()
+        again.create(unique_name="visit", participant=PARTICIPANTS)
+        recover(heir)
+        (conversation,) = heir.items("conversation")
+        assert (conversation["state"], len(heir.items("lock"))) == ("active", 1)
+    assert any(deleted)
+    assert not all(deleted)
+
+
+def test_it_may_be_deleted_at_any_moment_of_its_life_whoever_died_before(tmp_path: Path) -> None:
+    """What the dead left behind is not finished: the client deletes the conversation first."""
+
+    def delete(heir: Instance) -> None:
+        heir.call("DELETE", "/v1/Conversations/visit", headers={"X-Twilio-Webhook-Enabled": "true"})
+
+    for heir in crash_points(tmp_path, takes_over=delete):
+        left = {item["sk"] for item in heir.items("") if "#CH" in item["pk"]}
+        assert left == set()
+        assert heir.items("lock") == heir.items(PROXY) == []
+        kinds = told_kinds(heir)
+        if kinds:
+            assert kinds.count("onConversationRemoved") == kinds.count("onConversationAdded") == 1
+        assert kinds.count("onConversationStateUpdated") == len(ended(heir))
+
+
+def ended(heir: Instance) -> list[dict[str, Any]]:
+    """The changes that a finalizer has recorded: each is to be told, by it or with the deletion."""
+    return [change for change in heir.items("change") if change["published_by_maker"]]

@@ -1,0 +1,126 @@
+"""Each function may do what it does, and no more: a whole life is held against the policies of the template."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from convoke.bootstrap.aws import AwsEdges
+from tests.support.aws import FunctionContext, MotoInstance, moto_instance
+from tests.support.examples import CHAT_AND_SMS, chat
+from tests.support.template import functions
+
+Action = tuple[str, str]
+"""An action of IAM, and on what: `table`, one of its indexes by name, or nothing where the service has one resource."""
+
+Calls = dict[str, set[Action]]
+"""By function."""
+
+
+@contextmanager
+def recorded(monkeypatch: pytest.MonkeyPatch, calls: Calls) -> Iterator[MotoInstance]:
+    """An instance whose functions are heard; who has no name is a sweeper, as each sweep is a cold start."""
+    names: dict[int, str] = {}
+    client_of = AwsEdges._client
+
+    def recording(edges: AwsEdges, service: Any) -> Any:
+        def note(params: Mapping[str, Any], model: Any, **_: Any) -> None:
+            calls[names.get(id(edges), "sweeper")].update(needed(service, model.name, params))
+
+        client = client_of(edges, service)
+        client.meta.events.register("provide-client-params.*.*", note)
+        return client
+
+    monkeypatch.setattr(AwsEdges, "_client", recording)
+    with moto_instance() as instance:
+        names.update({id(instance.edges(function)): function for function in functions()})
+        calls.clear()  # Until here it was the operator.
+        yield instance
+
+
+def needed(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[Action]:
+    match service, operation:
+        case "dynamodb", "TransactWriteItems":
+            yield from ((f"dynamodb:{kind}Item", "table") for write in params["TransactItems"] for kind in write)
+        case "dynamodb", _:
+            yield f"dynamodb:{operation}", params.get("IndexName", "table")
+        case "sqs", "SendMessageBatch":
+            yield "sqs:SendMessage", ""
+        case "stepfunctions", _:
+            yield f"states:{operation}", ""
+        case _:
+            yield f"{service}:{operation}", ""
+
+
+def allowed(function: str) -> Iterator[Action]:
+    for policy in functions()[function]["Policies"]:
+        for statement in policy["Statement"]:
+            for action in listed(statement["Action"]):
+                yield from ((action, part_of_table(resource)) for resource in listed(statement["Resource"]))
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def part_of_table(resource: Any) -> str:
+    match resource:
+        case {"Fn::GetAtt": "Table.Arn"}:
+            return "table"
+        case {"Fn::Sub": str(arn)} if arn.startswith("${Table.Arn}/index/"):
+            return arn.removeprefix("${Table.Arn}/index/")
+    return ""
+
+
+def live(instance: MotoInstance) -> None:
+    """Everything that clients, receivers and time can bring about."""
+    v1 = instance.client().conversations.v1
+    v1.configuration.webhooks().update(
+        post_webhook_url="https://hooks.example.com/", filters=["onConversationStateUpdated", "onConversationUpdated"]
+    )
+    create = v1.conversation_with_participants.create
+    create(unique_name="visit", participant=CHAT_AND_SMS)
+    instance.receivers.statuses = [500, 403]
+    for _ in range(2):
+        instance.work()
+        instance.forget_pauses()
+    assert len(v1.conversations("visit").participants.list()) == 2
+    v1.conversations("visit").update(unique_name="other", state="closed", x_twilio_webhook_enabled="true")
+    v1.conversations("other").delete()
+    instance.execute({**execution(instance, create(participant=CHAT_AND_SMS).sid), "causes": [CAUSE]})
+
+    create(participant=chat(2))
+    instance.lose_messages()
+    instance.sweep(timedelta(minutes=1))
+    instance.work()
+
+    sid = create(participant=chat(3)).sid
+    instance._add_participants()
+    for _ in range(2):
+        assert instance._conversation_finalizer({**execution(instance, sid), "task": "finalize"}, FunctionContext())
+    v1.conversations(sid).delete()
+    instance.work()
+    instance.sweep(timedelta(minutes=1))
+
+
+CAUSE = {"code": 50109, "message": "The role is gone"}
+
+
+def execution(instance: MotoInstance, sid: str) -> dict[str, Any]:
+    return {"account_sid": instance.account.sid, "conversation_sid": sid, "causes": []}
+
+
+def test_each_function_may_do_what_it_does_and_nothing_else_to_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: Calls = defaultdict(set)
+    with recorded(monkeypatch, calls) as instance:
+        live(instance)
+    calls["conversation_finalizer"].discard(("events:PutEvents", ""))  # The state machine does that itself.
+    for function in functions():
+        may = set(allowed(function))
+        assert calls[function] <= may, function
+        assert {action for action in may - calls[function] if action[0].startswith("dynamodb:")} == set(), function

@@ -1,0 +1,26 @@
+"""Conversations that are to be deleted, and what is left of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tests.support.examples import GROUP_MMS
+from tests.support.instances import Instance
+
+AT_ONCE = timedelta(seconds=1)
+LONG_AFTER = timedelta(days=1)
+
+
+def conversation_in(instance: Instance, state: str, participants: list[str] = GROUP_MMS) -> str:
+    """The SID of one with a unique name."""
+    v1 = instance.client().conversations.v1
+    sid = str(v1.conversation_with_participants.create(unique_name="visit", participant=participants).sid)
+    if state != "initializing":
+        instance.work()
+        v1.conversations(sid).update(state=state)
+    return sid
+
+
+def left_of(instance: Instance, sid: str) -> list[str]:
+    """The kinds of items that tell of a conversation, in their keys or elsewhere."""
+    return sorted(str(item["sk"]).partition("#")[0] for item in instance.items("") if sid in str(item))

@@ -1,0 +1,125 @@
+"""Holds an answer against what `/openapi.json` says of its operation."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from typing import Any, NamedTuple
+
+from jsonschema import Draft202012Validator, FormatChecker
+
+from convoke.api.openapi import document
+from convoke.domain.errors import MethodNotAllowedError, NotAuthenticatedError, NotFoundError
+
+Schema = dict[str, Any]
+
+ANYWHERE = {NotAuthenticatedError.code, NotFoundError.code, MethodNotAllowedError.code}
+"""What is answered where no operation is asked for."""
+
+
+class Operation(NamedTuple):
+    method: str
+    path: str
+    description: Schema
+
+    @property
+    def id(self) -> str:
+        name: str = self.description["operationId"]
+        return name
+
+    @property
+    def form(self) -> dict[str, Schema]:
+        """The schema of each parameter of its form."""
+        contents = self.description.get("requestBody", {}).get("content", {}).values()
+        return {
+            name: resolved(schema)
+            for content in contents
+            for name, schema in resolved(content["schema"])["properties"].items()
+        }
+
+    @property
+    def required(self) -> list[str]:
+        """The parameters that its form cannot do without."""
+        contents = self.description.get("requestBody", {}).get("content", {}).values()
+        return [name for content in contents for name in resolved(content["schema"]).get("required", [])]
+
+    @property
+    def statuses(self) -> set[int]:
+        """Those it answers but for refusals."""
+        return {int(status) for status in self.description["responses"] if status < "400"}
+
+    @property
+    def codes(self) -> set[int]:
+        """Those it can be refused with."""
+        refusals = [answer for status, answer in self.description["responses"].items() if status >= "400"]
+        schemas = [answer["content"]["application/json"]["schema"]["allOf"][1] for answer in refusals]
+        return {code for schema in schemas for code in schema["properties"]["code"]["enum"]}
+
+
+@cache
+def operations() -> dict[str, Operation]:
+    """By their ids."""
+    found = [
+        Operation(method.upper(), path, description)
+        for path, item in document()["paths"].items()
+        for method, description in item.items()
+    ]
+    return {operation.id: operation for operation in found}
+
+
+def operation_of(method: str, path: str) -> Operation | None:
+    for operation in operations().values():
+        pattern = re.sub(r"{\w+}", "[^/]+", operation.path)
+        if operation.method == method and re.fullmatch(pattern, path, re.DOTALL):
+            return operation
+    return None
+
+
+def resolved(schema: Schema) -> Schema:
+    """What a schema refers to, or itself."""
+    found: Schema = _components()[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    return found
+
+
+@cache
+def _components() -> dict[str, Schema]:
+    components: dict[str, Schema] = document()["components"]["schemas"]
+    return components
+
+
+def check_described(method: str, path: str, status: int, text: str) -> None:
+    """Raises AssertionError where the description says otherwise."""
+    operation = operation_of(method, path)
+    if operation is None:
+        assert status >= 400, f"{method} {path} is served, and not described: give its route a contract"
+        assert json.loads(text)["code"] in ANYWHERE
+        return
+    validator = _validator(operation.id, status)
+    if validator is None:
+        assert not text, f"{operation.id} is described to answer {status} without a body"
+        return
+    wrong = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(json.loads(text))]
+    assert not wrong, f"the contract of {operation.id} says of {status} otherwise: {wrong}"
+
+
+@cache
+def _validator(operation_id: str, status: int) -> Draft202012Validator | None:
+    """None where the answer has no body."""
+    responses = operations()[operation_id].description["responses"]
+    assert str(status) in responses, f"the contract of {operation_id} does not name the status {status}"
+    content = responses[str(status)].get("content")
+    if content is None:
+        return None
+    schema = {**content["application/json"]["schema"], "components": {"schemas": _components()}}
+    return Draft202012Validator(_closed(schema), format_checker=FormatChecker())
+
+
+def _closed(schema: Any) -> Any:
+    """Clients have to expect fields that they do not know; tests do not."""
+    if isinstance(schema, list):
+        return [_closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: _closed(part) for key, part in schema.items()}
+    return {"additionalProperties": False, **closed} if {"type", "properties"} <= set(schema) else closed

@@ -1,0 +1,28 @@
+"""A clock that stands still until somebody sleeps by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from convoke.domain import instants
+
+
+class HandClock:
+    """The time of tests: `now` and `sleep` of an instance. `on_sleep` is called when its time has passed."""
+
+    def __init__(self) -> None:
+        self.present = instants.now()
+        self.pauses: list[float] = []
+        self.on_sleep: Callable[[], None] = lambda: None
+
+    def now(self) -> datetime:
+        return self.present
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.move(timedelta(seconds=seconds))
+        self.on_sleep()
+
+    def move(self, by: timedelta) -> None:
+        self.present += by

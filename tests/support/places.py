@@ -1,0 +1,118 @@
+"""The places that the command line finds accounts in: a data file, and a deployment on moto."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from click.testing import CliRunner, Result
+from moto import mock_aws
+
+from convoke.bootstrap import program
+from convoke.bootstrap.aws import AwsEdges
+from convoke.local.cli import main
+from convoke.operations.accounts import new_token
+from tests.support.cloudformation import CloudFormation, cloudformation, output_value, outputs
+from tests.support.instances import ORIGIN, Resolve, call, held_instance
+from tests.support.tables import TABLE_NAME, table_properties
+from tests.support.template import STACK_NAME, environment, resources
+
+REGION = "eu-central-1"
+
+VALUES = {"Table": TABLE_NAME, "ParticipantQueue": "queue", "Id": "0123456789abcdef" * 2}
+"""What names of the template stand for; `Id` is the digits of the stack's id."""
+
+FIRST = f"AC{VALUES['Id']}"
+UNKNOWN = "AC" + "0" * 32
+
+NOWHERE: dict[str, str | None] = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_DEFAULT_REGION": None,
+    "AWS_PROFILE": None,
+}
+"""Whoever runs the tests has an AWS of their own."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where accounts are: the options that say so, and an API that has just started there."""
+
+    options: tuple[str, str]
+    api: Callable[[], AbstractContextManager[Resolve]]
+    environ: Mapping[str, str | None]
+
+    @property
+    def told(self) -> str:
+        """What messages call it."""
+        option, name = self.options
+        return {"--data": name, "--stack": f"the stack {name}"}[option]
+
+    def run(self, *arguments: str, **environ: str | None) -> Result:
+        return CliRunner().invoke(main, [*arguments, *self.options], env={**self.environ, **environ})
+
+    def printed(self, *arguments: str) -> list[dict[str, Any]]:
+        """What a command prints that ends well."""
+        result = self.run(*arguments)
+        assert (result.exit_code, result.stderr) == (0, "")
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    def status(self, user: str, password: str) -> int:
+        """What the API answers to these credentials."""
+        with self.api() as api:
+            return call(api, "GET", f"{ORIGIN}/v1/Services", auth=(user, password)).status
+
+
+@contextmanager
+def on_data(data: Path) -> Iterator[Place]:
+    @contextmanager
+    def api() -> Iterator[Resolve]:
+        with held_instance(str(data)) as instance:
+            yield instance.api
+
+    yield Place(("--data", str(data)), api, {})
+
+
+@dataclass(frozen=True)
+class Deployed(Place):
+    cloudformation: CloudFormation
+    token: str
+    """Of the first account, as the deployment makes it."""
+
+    def client(self, service: Any) -> Any:
+        return boto3.client(service, region_name=REGION)
+
+    @property
+    def secret(self) -> str:
+        """The name of the first account's secret."""
+        (secret,) = resources("AWS::SecretsManager::Secret").values()
+        return output_value(secret["Name"], VALUES)
+
+
+@contextmanager
+def on_stack() -> Iterator[Deployed]:
+    @contextmanager
+    def api() -> Iterator[Resolve]:
+        yield program.api(AwsEdges({**environment("api", VALUES), "AWS_REGION": REGION})).resolve
+
+    with mock_aws(), cloudformation() as served:
+        served.stacks[STACK_NAME] = outputs(VALUES)
+        environ = {**NOWHERE, "AWS_REGION": REGION, "AWS_ENDPOINT_URL_CLOUDFORMATION": served.url}
+        place = Deployed(("--stack", STACK_NAME), api, environ, served, new_token())
+        place.client("dynamodb").create_table(TableName=TABLE_NAME, **table_properties())
+        place.client("secretsmanager").create_secret(Name=place.secret, SecretString=place.token)
+        yield place
+
+
+def refusal(result: Result) -> str:
+    """The one line it is refused with."""
+    assert (result.exit_code, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    return line

@@ -1,0 +1,110 @@
+"""Contracts say what their handlers do. Whoever adds a route is told here what its contract lacks."""
+
+from __future__ import annotations
+
+import dis
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import FunctionType
+
+import pytest
+
+from convoke.api import parameters
+from convoke.api.openapi import HEADERS, ROUTES, Route, document
+from convoke.api.preferences import PREFER
+from convoke.api.requests import WEBHOOK_ENABLED
+from convoke.api.schemas import RULES
+from convoke.domain.errors import MethodNotAllowedError
+from convoke.domain.idempotency import IDEMPOTENCY_KEY
+from convoke.domain.model import Model
+from tests.support.described import operations
+from tests.support.error_table import raised
+
+EVERY_ROUTE = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.rules[-1]}")
+
+FORMS = {
+    name
+    for name, model in vars(parameters).items()
+    if isinstance(model, type) and issubclass(model, Model) and model.model_config.get("alias_generator")
+}
+"""The names of all forms."""
+
+READERS = {WEBHOOK_ENABLED: "webhooks", IDEMPOTENCY_KEY: "idempotent", PREFER: "preferred_wait"}
+"""By what name of the code a header is read."""
+
+
+def names_used(function: FunctionType) -> Iterator[str]:
+    """By a handler, and by the functions of its module that it calls."""
+    for instruction in dis.get_instructions(function):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_ATTR", "LOAD_METHOD"):
+            yield instruction.argval
+        called = function.__globals__.get(instruction.argval) if instruction.opname == "LOAD_GLOBAL" else None
+        if isinstance(called, FunctionType) and called.__module__ == function.__module__:
+            yield from names_used(called)
+
+
+def used_by(route: Route) -> set[str]:
+    assert isinstance(route.handler, FunctionType)
+    return set(names_used(route.handler))
+
+
+@EVERY_ROUTE
+def test_a_contract_names_the_form_that_is_read(route: Route) -> None:
+    named = {route.contract.form.__name__} if route.contract.form else set()
+    assert used_by(route) & FORMS == named
+    assert ("read_participants" in used_by(route)) == route.contract.participants
+
+
+@EVERY_ROUTE
+def test_a_contract_names_the_headers_that_are_read(route: Route) -> None:
+    read = {header for header, name in READERS.items() if name in used_by(route)}
+    assert read == set(route.contract.headers) & set(READERS)
+
+
+@EVERY_ROUTE
+def test_a_contract_of_a_list_names_its_key(route: Route) -> None:
+    assert ("Pagination" in used_by(route)) == (route.contract.page is not None)
+
+
+def test_every_header_that_the_api_takes_is_looked_for_here() -> None:
+    assert set(READERS) == set(HEADERS) - {"If-None-Match"}
+
+
+def test_every_form_is_one_of_some_route() -> None:
+    assert {route.contract.form.__name__ for route in ROUTES if route.contract.form} == FORMS
+
+
+def test_every_error_is_one_of_some_operation_and_every_operation_s_is_raised() -> None:
+    told = {code for operation in operations().values() for code in operation.codes}
+    assert told | {MethodNotAllowedError.code} == set(raised())
+
+
+def test_every_rule_is_about_a_parameter_that_there_is() -> None:
+    models = {name: schema for name, schema in document()["components"]["schemas"].items() if "properties" in schema}
+    parameters = {f"{model}.{name}" for model, schema in models.items() for name in schema["properties"]}
+    assert set(RULES) <= parameters | {parameter.partition(".")[2] for parameter in parameters}
+
+
+def test_the_ids_of_operations_are_their_own() -> None:
+    assert len(operations()) == sum(len(route.rules) for route in ROUTES)
+
+
+def test_every_process_tells_the_same() -> None:
+    """So that whoever has it from one Lambda instance does not get it again from another."""
+    made = "from convoke.api.description import fetch; print(fetch({}).headers['ETag'])"
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", made], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(printed) == 1
+
+
+def test_no_cold_start_pays_for_the_description() -> None:
+    loaded = "import sys, convoke.api.app; print([name for name in sys.modules if name.startswith('convoke.api')])"
+    printed = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout
+    assert "convoke.api.description" in printed
+    assert "convoke.api.openapi" not in printed
+    assert "convoke.api.schemas" not in printed
