@@ -104,7 +104,7 @@ def test_a_sweeper_that_runs_out_of_time_goes_on_the_next_time(monkeypatch: pyte
         until, sweep = instance.engine.edges.now() + LONG_AFTER, instance.engine.sweeper.sweep
         answers = joined([True, True, True], repeat(False))
         assert sweep(until, go_on=lambda: next(answers)) == 1
-        assert left_of(instance, sid).count("participant") == 6
+        assert [left_of(instance, sid).count(kind) for kind in ("identity", "participant")] == [6, 10]
         assert "conversation" in left_of(instance, sid)
         assert sweep(until) == 1
         assert set(left_of(instance, sid)) == {"change"}

@@ -124,7 +124,7 @@ class Latecomer:
 
     def update(self) -> bool:
         after = self.conversation.model_copy(update={"state": State.ACTIVE, "unique_name": "other"})
-        return self._done(lambda: self.conversations.update(*self._between(after)))
+        return self._done(lambda: self.conversations.update(*self._between(after)[:3]))
 
     def delete(self) -> bool:
         return self._done(lambda: self.conversations.delete(*self._between(self.conversation.removed(self.now))))

@@ -28,6 +28,60 @@ def is_deleted(instance: Instance) -> None:
     instance.work()
 
 
+def falls_asleep(instance: Instance) -> None:
+    comes_alive(instance)
+    instance.call("POST", "/v1/Conversations/visit", {"State": "inactive"})
+
+
+def gets_a_message(instance: Instance) -> None:
+    """It is re-activated by it, and there is a member outside chat."""
+    headers = {"X-Twilio-Webhook-Enabled": "true"}
+    instance.call("POST", "/v1/Conversations/visit/Messages", {"Body": "Hello"}, headers)
+    instance.work()
+
+
+def test_whenever_a_message_dies_all_of_it_is_there_and_told_or_nothing(tmp_path: Path) -> None:
+    outcomes = set()
+    for heir in crash_points(tmp_path, gets_a_message, falls_asleep):
+        (conversation,) = heir.items("conversation")
+        written = len(heir.items("message#"))
+        assert len(heir.items("receipt#")) == conversation["next_index"] == written
+        assert conversation["state"] == ("active" if written else "inactive")
+        created = ["onConversationAdded", "onConversationStateUpdated", *["onParticipantAdded"] * 10]
+        assert told_kinds(heir) == sorted([*created, *["onConversationStateUpdated", "onMessageAdded"] * written])
+        assert heir.client().conversations.v1.conversations("visit").messages.create(body="Bye").index == written
+        outcomes.add(written)
+    assert outcomes == {0, 1}
+
+
+def changes_members(instance: Instance) -> None:
+    """One goes and another one comes."""
+    path, headers = "/v1/Conversations/visit/Participants", {"X-Twilio-Webhook-Enabled": "true"}
+    instance.call("DELETE", f"{path}/member%200", headers=headers)
+    binding = {"MessagingBinding.Address": "+15558675319", "MessagingBinding.ProxyAddress": "+15017122661"}
+    instance.call("POST", path, binding, headers)
+    instance.work()
+
+
+def test_whenever_a_change_of_members_dies_locks_and_events_are_those_of_the_members_that_are_there(
+    tmp_path: Path,
+) -> None:
+    outcomes = set()
+    for heir in crash_points(tmp_path, changes_members, comes_alive):
+        (conversation,) = heir.items("conversation")
+        members = heir.items("participant#")
+        bound = [member["messaging_binding"]["address"] for member in members if "messaging_binding" in member]
+        assert conversation["members"] == len(members)
+        assert [each["messaging_binding"]["address"] for each in conversation["bound"]] == bound
+        assert sorted(lock["pk"].rpartition("#")[2] for lock in heir.items(PROXY)) == sorted(bound)
+        assert len(heir.items("identity#")) == len(members) - len(bound)
+        removed, added = len(members) - len(bound) < 9, len(bound) > 1
+        assert told_kinds(heir).count("onParticipantRemoved") == removed
+        assert told_kinds(heir).count("onParticipantAdded") == 10 + added
+        outcomes.add((removed, added))
+    assert outcomes == {(False, False), (True, False), (True, True)}
+
+
 def test_whenever_an_update_dies_it_is_done_and_told_or_not_done_at_all(tmp_path: Path) -> None:
     outcomes = set()
     for heir in crash_points(tmp_path, is_changed, comes_alive):

@@ -105,6 +105,11 @@ class Tenants(RuleBasedStateMachine):
     def fetch_by_name(self, who: int) -> None:
         self.ask(who, "GET", f"/v1/Conversations/{NAME}")
 
+    @rule(who=WHO)
+    def send(self, who: int) -> None:
+        self.ask(who, "POST", f"/v1/Conversations/{NAME}/Messages", {"Body": self.tenants[who].marker})
+        self.ask(who, "GET", f"/v1/Conversations/{NAME}/Messages?PageSize=1")
+
     @rule(who=WHO, whose=WHO, data=st.data())
     def use_a_sid(self, who: int, whose: int, data: st.DataObject) -> None:
         """Each SID wherever one of its kind stands in a path."""
@@ -120,6 +125,9 @@ class Tenants(RuleBasedStateMachine):
             f"/v1/Services/{sid}/Conversations/{NAME}",
             f"/convoke/v1/Conversations/{sid}/Provisioning",
             f"/convoke/v1/Services/{sid}/Conversations/{NAME}/Provisioning",
+            f"/v1/Conversations/{sid}/Messages",
+            f"/v1/Conversations/{NAME}/Messages/{sid}",
+            f"/v1/Conversations/{NAME}/Messages/{sid}/Receipts",
         ):
             answered = self.ask(who, "GET", path)
             foreign = sid not in self.tenants[who].known

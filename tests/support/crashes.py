@@ -26,6 +26,8 @@ TOLD = [
     "onConversationStateUpdated",
     "onConversationRemoved",
     "onParticipantAdded",
+    "onMessageAdded",
+    "onParticipantRemoved",
 ]
 
 Life = Callable[[Instance], None]

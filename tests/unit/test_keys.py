@@ -19,6 +19,7 @@ DIGITS = "0123456789abcdef" * 2
 OURS, THEIRS = "AC" + "0" * 32, "AC" + "0" * 31 + "1"
 SERVICE, OTHER_SERVICE = "IS" + DIGITS, "IS" + "0" * 32
 CONVERSATION, PARTICIPANT = "CH" + DIGITS, "MB" + DIGITS
+MESSAGE, RECEIPT = "IM" + DIGITS, "DY" + DIGITS
 CHANGE, ALERT, API_KEY = "EV" + DIGITS, "NO" + DIGITS, "SK" + DIGITS
 
 KEYS: dict[str, Callable[[str], Key]] = {
@@ -31,6 +32,10 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "conversation": lambda account: keys.conversation(account, CONVERSATION),
     "provisioning": lambda account: keys.provisioning(account, CONVERSATION),
     "participant": lambda account: keys.participant(account, CONVERSATION, PARTICIPANT),
+    "message": lambda account: keys.message(account, CONVERSATION, MESSAGE),
+    "receipt": lambda account: keys.receipt(account, CONVERSATION, MESSAGE, RECEIPT),
+    "identity": lambda account: keys.identity_lock(account, CONVERSATION, "alice"),
+    "another identity": lambda account: keys.identity_lock(account, CONVERSATION, "Alice"),
     "unique name": lambda account: keys.unique_name_lock(account, SERVICE, "name"),
     "unique name in another service": lambda account: keys.unique_name_lock(account, OTHER_SERVICE, "name"),
     "another unique name": lambda account: keys.unique_name_lock(account, SERVICE, "Name"),
@@ -58,7 +63,8 @@ def test_every_key_that_is_made_is_looked_at_here() -> None:
     covered = {
         *("api_key", "api_key_owner", "idempotency_record"),
         *("account_entry", "account", "auth_token", "webhook_configuration", "service", "conversation", "provisioning"),
-        *("participant", "unique_name_lock", "pair_lock", "number_group_lock", "change", "attempt", "alert"),
+        *("participant", "message", "receipt", "identity_lock", "unique_name_lock", "pair_lock", "number_group_lock"),
+        *("change", "attempt", "alert"),
     }
     assert made == covered
 

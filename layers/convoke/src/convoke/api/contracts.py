@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convoke.api.pagination import LARGEST_SIZE
 from convoke.api.representations import Representation
 from convoke.domain.errors import ConversationsError
 from convoke.domain.model import Model
@@ -25,6 +26,9 @@ class Contract:
     """Of one resource in the service tree, where it is another one there."""
     page: str | None = None
     """The key of the resources in a page of them; None where the answer is one resource."""
+    largest_page: int = LARGEST_SIZE
+    query: tuple[str, ...] = ()
+    """That the URL of a page may have, beside what every page's has."""
     form: type[Model] | None = None
     participants: bool = False
     """Whether the form takes `Participant` too, repeated, each value a JSON object."""

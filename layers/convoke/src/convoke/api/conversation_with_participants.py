@@ -9,6 +9,7 @@ from convoke.api.conversations import ConversationRepresentation, represent
 from convoke.api.idempotency import REPLAYED, idempotent
 from convoke.api.operations import Operations
 from convoke.api.parameters import PARTICIPANT, CreateConversation, read, read_participants
+from convoke.api.participants import MEMBER_ERRORS
 from convoke.api.preferences import APPLIED, PREFER, preferred_wait
 from convoke.api.representations import answer
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
@@ -21,32 +22,6 @@ from convoke.operations.conversation_with_participants import Created
 LEAVE_OVER = 5
 """Seconds of the time for an answer that are not waited: the last look may take some, where AWS is throttling."""
 
-
-MEMBER_ERRORS = (
-    errors.AddressEmptyError,
-    errors.AddressEqualsProxyError,
-    errors.AttributesNotJsonError,
-    errors.AttributesTooLongError,
-    errors.ChannelMismatchError,
-    errors.IdentityLooksLikeUserSidError,
-    errors.IdentityMissingError,
-    errors.IdentityNotAcceptableError,
-    errors.IdentityTooLongError,
-    errors.InvalidAddressError,
-    errors.InvalidDateCreatedError,
-    errors.InvalidDateUpdatedError,
-    errors.InvalidProxyAddressError,
-    errors.InvalidRoleSidError,
-    errors.NameOrLevelNotAcceptableError,
-    errors.ParticipantNotJsonError,
-    errors.ProjectedAddressNotOwnedError,
-    errors.ProxyAddressEmptyError,
-    errors.ProxyAddressNotOwnedError,
-    errors.ProxyNotSupportedError,
-    errors.ProxyNotWhatsAppSenderError,
-)
-"""What is wrong with one participant."""
-
 RELATION_ERRORS = (
     errors.BindingsTakenError,
     errors.DuplicateGroupMemberError,
@@ -54,6 +29,7 @@ RELATION_ERRORS = (
     errors.GroupNotActivatableError,
     errors.MessagingServiceMissingError,
     errors.ParticipantExistsError,
+    errors.ParticipantNotJsonError,
     errors.ProjectedAddressMissingError,
     errors.TooManyParticipantsInRequestError,
 )

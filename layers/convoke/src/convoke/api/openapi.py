@@ -13,7 +13,7 @@ from convoke.api.contracts import Contract
 from convoke.api.errors import JSON
 from convoke.api.form import FORM
 from convoke.api.idempotency import REPLAYED
-from convoke.api.pagination import DEFAULT_SIZE, LARGEST_SIZE
+from convoke.api.pagination import DEFAULT_SIZE, Order
 from convoke.api.preferences import APPLIED, LONGEST_WAIT, PREFER
 from convoke.api.requests import WEBHOOK_ENABLED
 from convoke.api.routes import ACCOUNT_ROUTES, PUBLIC_ROUTES, SERVICE_ROUTES, AccountRoute, PublicRoute, ServiceRoute
@@ -32,7 +32,9 @@ NAMED: Schema = {"type": "string", "description": "A SID or a unique name."}
 PATH_VALUES = {
     "Services": sid(Prefix.SERVICE),
     "Conversations": NAMED,
-    "Participants": sid(Prefix.PARTICIPANT),
+    "Participants": {"type": "string", "description": "A SID or an identity."},
+    "Messages": sid(Prefix.MESSAGE),
+    "Receipts": sid(Prefix.RECEIPT),
 }
 """What a value in a path is, by the part that stands before it."""
 
@@ -59,15 +61,15 @@ ANSWERED_HEADERS = {
 }
 
 QUERY = {
-    "PageSize": {
-        "type": "integer",
-        "default": DEFAULT_SIZE,
-        "description": f"From 1 to {LARGEST_SIZE}; what is beyond is taken for the nearest of them.",
-    },
+    "Order": {"type": "string", "enum": list(Order), "default": Order.ASCENDING, "description": "In either case."},
+}
+"""Of single lists."""
+
+PAGING = {
     "Page": {"type": "integer", "description": "For show: a page is found by its token."},
     "PageToken": {"type": "string", "description": "Of a URL in `meta`."},
 }
-"""Of lists."""
+"""Of every list."""
 
 BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
@@ -121,7 +123,13 @@ def _path_parameters(rule: str) -> Iterable[Schema]:
 
 def _query_parameters(contract: Contract) -> Iterable[Schema]:
     if contract.page:
-        yield from ({"name": name, "in": "query", "schema": schema} for name, schema in QUERY.items())
+        queries = {name: QUERY[name] for name in contract.query} | {"PageSize": _page_size(contract)} | PAGING
+        yield from ({"name": name, "in": "query", "schema": schema} for name, schema in queries.items())
+
+
+def _page_size(contract: Contract) -> Schema:
+    description = f"From 1 to {contract.largest_page}; what is beyond is taken for the nearest of them."
+    return {"type": "integer", "default": DEFAULT_SIZE, "description": description}
 
 
 def _header_parameters(contract: Contract) -> Iterable[Schema]:

@@ -8,8 +8,10 @@ from convoke.operations.accounts import AccountOperations
 from convoke.operations.configuration_webhooks import WebhookConfigurationOperations
 from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
 from convoke.operations.conversations import ConversationOperations
+from convoke.operations.messages import MessageOperations
 from convoke.operations.participants import ParticipantOperations
 from convoke.operations.provisioning import ProvisioningOperations
+from convoke.operations.receipts import ReceiptOperations
 from convoke.operations.services import ServiceOperations
 from convoke.operations.waiting import Waiting
 
@@ -20,6 +22,8 @@ class Operations:
     services: ServiceOperations
     conversations: ConversationOperations
     participants: ParticipantOperations
+    messages: MessageOperations
+    receipts: ReceiptOperations
     provisionings: ProvisioningOperations
     conversation_with_participants: ConversationWithParticipantsOperations
     webhook_configurations: WebhookConfigurationOperations

@@ -6,8 +6,9 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -21,6 +22,13 @@ Resource = TypeVar("Resource")
 
 DEFAULT_SIZE = 50
 LARGEST_SIZE = 100
+
+
+class Order(StrEnum):
+    """Which end of a list comes first."""
+
+    ASCENDING = "asc"
+    DESCENDING = "desc"
 
 
 class Meta(BaseModel):
@@ -45,11 +53,15 @@ class Pagination:
     url: str
     key: str
     signing_key: bytes
+    largest: int = LARGEST_SIZE
+    filters: Mapping[str, str] = field(default_factory=dict)
+    """What the list was asked for; it stands in every URL before the rest."""
+    descending: bool = False
 
     @property
     def size(self) -> int:
         """A size out of bounds is moved into them, as SDKs send their `limit` without a cap."""
-        return min(max(self._integer("PageSize", DEFAULT_SIZE), 1), LARGEST_SIZE)
+        return min(max(self._integer("PageSize", DEFAULT_SIZE), 1), self.largest)
 
     @property
     def number(self) -> int:
@@ -60,9 +72,9 @@ class Pagination:
     def wanted(self) -> PageRequest:
         token = self.request.query.get("PageToken")
         if token is None:
-            return PageRequest(self.size)
+            return PageRequest(self.size, descending=self.descending)
         direction, position = self._opened(token)
-        return PageRequest(self.size, position, forward=direction == "PA")
+        return PageRequest(self.size, position, forward=direction == "PA", descending=self.descending)
 
     def body(
         self, page: Page[Resource], represent: Callable[[Resource], BaseModel], sid: Callable[[Resource], str]
@@ -88,7 +100,7 @@ class Pagination:
         return self._page_url(max(number, 0), self._token(direction, sid(edge[0]))) if edge else None
 
     def _page_url(self, number: int, token: str | None = None) -> str:
-        query = {"PageSize": self.size, "Page": number} | ({"PageToken": token} if token else {})
+        query = {**self.filters, "PageSize": self.size, "Page": number} | ({"PageToken": token} if token else {})
         return f"{self.url}?{urlencode(query)}"
 
     def _integer(self, name: str, default: int) -> int:
@@ -112,6 +124,7 @@ class Pagination:
         return content[:2], content[2:]
 
     def _signature(self, content: str) -> bytes:
-        """Over the path of the list and the content: a token of another list, or another account, does not fit."""
+        """Over the list, its filters and the content: a token of another list, or another account, does not fit."""
         path = self.url.removeprefix(self.request.origin)
-        return hmac.digest(self.signing_key, f"{path}\n{content}".encode(), hashlib.sha256)[:16]
+        listed = f"{path}?{urlencode(self.filters)}" if self.filters else path
+        return hmac.digest(self.signing_key, f"{listed}\n{content}".encode(), hashlib.sha256)[:16]

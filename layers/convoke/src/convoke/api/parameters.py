@@ -15,6 +15,7 @@ from pydantic.alias_generators import to_pascal
 from convoke.api.errors import problems_of
 from convoke.api.form import Form
 from convoke.domain.accounts import AccountChange
+from convoke.domain.addresses import Channel
 from convoke.domain.attributes import refuse_constant
 from convoke.domain.conversation_requests import ConversationChange, NewConversation
 from convoke.domain.errors import (
@@ -23,7 +24,10 @@ from convoke.domain.errors import (
     TooManyParticipantsInRequestError,
     refusal,
 )
+from convoke.domain.instants import Instant
+from convoke.domain.messages import MessageChange, NewMessage
 from convoke.domain.model import Model
+from convoke.domain.participant_requests import ParticipantChange
 from convoke.domain.participants import NewParticipant
 from convoke.domain.services import NewService
 from convoke.domain.webhooks import WebhookConfigurationChange
@@ -33,9 +37,12 @@ MOST_PARTICIPANTS = 10
 
 PARTICIPANT = "Participant"
 
+BINDING = "messaging_binding_"
+"""How the fields of a flat binding begin."""
+
 PARTICIPANTS = TypeAdapter(tuple[NewParticipant, ...], config=ConfigDict(hide_input_in_errors=True))
 
-GROUPS = ("Timers", "Bindings.Email")
+GROUPS = ("Timers", "Bindings.Email", "MessagingBinding")
 """Names that are followed by a dot."""
 
 
@@ -57,6 +64,36 @@ class CreateConversation(NewConversation):
 
 
 class UpdateConversation(ConversationChange):
+    model_config = FORM_NAMES
+
+
+class CreateMessage(NewMessage):
+    model_config = FORM_NAMES
+
+
+class UpdateMessage(MessageChange):
+    model_config = FORM_NAMES
+
+
+class CreateParticipant(Model):
+    """Flat, as a form is. The rules are those of `NewParticipant`, of which `parse_participant` makes one."""
+
+    model_config = FORM_NAMES
+
+    identity: str | None = None
+    messaging_binding_type: Channel | None = None
+    messaging_binding_address: str | None = None
+    messaging_binding_proxy_address: str | None = None
+    messaging_binding_projected_address: str | None = None
+    messaging_binding_name: str | None = None
+    messaging_binding_level: str | None = None
+    attributes: str = "{}"
+    role_sid: str | None = None
+    date_created: Instant | None = None
+    date_updated: Instant | None = None
+
+
+class UpdateParticipant(ParticipantChange):
     model_config = FORM_NAMES
 
 
@@ -91,9 +128,25 @@ def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[C
         return model.model_validate(form.select(lists)), []
     except ValidationError as error:
         ranks = {each: rank for rank, each in enumerate(model.order_of_checks)}
-        # Of a default, pydantic knows only the field.
-        found = problems_of(error, lambda first, *rest: (names.get(str(first), first), *rest))
+        # Of a default, pydantic knows only the field; of what concerns several fields, none.
+        found = problems_of(error, lambda *parts: (*(names.get(str(part), part) for part in parts[:1]), *parts[1:]))
         return None, sorted(found, key=lambda problem: ranks.get(type(problem), len(ranks)))
+
+
+def parse_participant(model: type[CreateParticipant], form: Form) -> NewParticipant:
+    """The member in a form. Raises the first rule that does not hold, with the others beside it."""
+    names = {field.alias or name: name for name, field in model.model_fields.items()}
+    given = {names[name]: value for name, value in form.select(dict.fromkeys(names, False)).items()}
+    binding = {name.removeprefix(BINDING): given.pop(name) for name in [*given] if name.startswith(BINDING)}
+    try:
+        return NewParticipant.model_validate({**given, "messaging_binding": binding})
+    except ValidationError as error:
+        raise refusal([each.at(_form_name(each.parameter or "")) for each in problems_of(error)]) from error
+
+
+def _form_name(parameter: str) -> str:
+    """`messaging_binding.proxy_address` is sent as `MessagingBinding.ProxyAddress`."""
+    return ".".join(map(to_pascal, parameter.split(".")))
 
 
 def read_participants(values: Sequence[str]) -> tuple[tuple[NewParticipant, ...], list[ConversationsError]]:

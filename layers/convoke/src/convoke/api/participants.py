@@ -9,8 +9,10 @@ from aws_lambda_powertools.event_handler import Response
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
-from convoke.api.representations import Representation, RestDate, answer
-from convoke.api.requests import ServiceRequest
+from convoke.api.parameters import CreateParticipant, UpdateParticipant, parse, parse_participant
+from convoke.api.representations import Representation, RestDate, answer, no_content
+from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
+from convoke.domain import errors
 from convoke.domain.participants import Participant
 
 
@@ -35,6 +37,91 @@ class ServiceParticipantRepresentation(ParticipantRepresentation):
     chat_service_sid: str
 
 
+MEMBER_ERRORS = (
+    errors.AddressEmptyError,
+    errors.AddressEqualsProxyError,
+    errors.AttributesNotJsonError,
+    errors.AttributesTooLongError,
+    errors.ChannelMismatchError,
+    errors.IdentityLooksLikeUserSidError,
+    errors.IdentityMissingError,
+    errors.IdentityNotAcceptableError,
+    errors.IdentityTooLongError,
+    errors.InvalidAddressError,
+    errors.InvalidDateCreatedError,
+    errors.InvalidDateUpdatedError,
+    errors.InvalidProxyAddressError,
+    errors.InvalidRoleSidError,
+    errors.NameOrLevelNotAcceptableError,
+    errors.ProjectedAddressNotOwnedError,
+    errors.ProxyAddressEmptyError,
+    errors.ProxyAddressNotOwnedError,
+    errors.ProxyNotSupportedError,
+    errors.ProxyNotWhatsAppSenderError,
+)
+"""What is wrong with one participant."""
+
+NOT_IN_UPDATES = frozenset(
+    {errors.AddressEmptyError, errors.IdentityNotAcceptableError, errors.NameOrLevelNotAcceptableError}
+)
+"""Of what an update does not take."""
+
+STATE_ERRORS = (
+    errors.ConversationBeingDeletedError,
+    errors.ConversationClosedError,
+    errors.ConversationInitializingError,
+    errors.UnavailableError,
+)
+"""Why a conversation takes no change of its members."""
+
+MEMBERSHIP_ERRORS = (
+    errors.BindingTakenError,
+    errors.DuplicateGroupMemberError,
+    errors.GroupExistsError,
+    errors.GroupNotActivatableError,
+    errors.GroupTooLargeError,
+    errors.MessagingServiceMissingError,
+    errors.ParticipantExistsError,
+    errors.ProjectedAddressMissingError,
+)
+"""What is wrong with a participant as it is to the others of its conversation, or to those of other conversations."""
+
+CREATE = Contract(
+    "Participant",
+    ParticipantRepresentation,
+    statuses=(201,),
+    in_service=ServiceParticipantRepresentation,
+    form=CreateParticipant,
+    headers=(WEBHOOK_ENABLED,),
+    errors=(
+        *MEMBER_ERRORS,
+        *STATE_ERRORS,
+        *MEMBERSHIP_ERRORS,
+        errors.TooManyNonChatParticipantsError,
+        errors.TooManyParticipantsError,
+    ),
+)
+UPDATE = Contract(
+    "Participant",
+    ParticipantRepresentation,
+    in_service=ServiceParticipantRepresentation,
+    form=UpdateParticipant,
+    headers=(WEBHOOK_ENABLED,),
+    errors=(
+        *(error for error in MEMBER_ERRORS if error not in NOT_IN_UPDATES),
+        *STATE_ERRORS,
+        *MEMBERSHIP_ERRORS,
+        errors.IdentityNotAddableError,
+        errors.InvalidLastReadMessageIndexError,
+        errors.ProjectedAddressNotAddableError,
+        errors.ProjectedAddressNotRemovableError,
+        errors.ProxyAddressNotAddableError,
+        errors.ProxyAddressNotRemovableError,
+    ),
+)
+DELETE = Contract(
+    "Participant", None, statuses=(204,), headers=(WEBHOOK_ENABLED,), errors=(*STATE_ERRORS, errors.GroupExistsError)
+)
 LIST = Contract(
     "Participants", ParticipantRepresentation, in_service=ServiceParticipantRepresentation, page="participants"
 )
@@ -62,8 +149,29 @@ def represent(request: ServiceRequest, participant: Participant) -> ParticipantR
     return ServiceParticipantRepresentation(**common.model_dump(), chat_service_sid=request.service.sid)
 
 
+def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
+    webhooks, requested = request.webhooks, parse_participant(CreateParticipant, request.form)
+    created = operations.participants.create(
+        request.account, request.service, conversation_sid, requested, webhooks=webhooks
+    )
+    return answer(represent(request, created), status=201)
+
+
 def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
     return answer(represent(request, operations.participants.fetch(request.service, conversation_sid, sid)))
+
+
+def update(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
+    webhooks, requested = request.webhooks, parse(UpdateParticipant, request.form)
+    updated = operations.participants.update(
+        request.account, request.service, conversation_sid, sid, requested, webhooks=webhooks
+    )
+    return answer(represent(request, updated))
+
+
+def delete(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
+    operations.participants.delete(request.service, conversation_sid, sid, webhooks=request.webhooks)
+    return no_content()
 
 
 def list_(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:

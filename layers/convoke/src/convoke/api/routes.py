@@ -13,8 +13,10 @@ from convoke.api import (
     conversation_with_participants,
     conversations,
     description,
+    messages,
     participants,
     provisioning,
+    receipts,
     services,
 )
 from convoke.api.contracts import Contract
@@ -72,6 +74,8 @@ ACCOUNT_ROUTES = (
     AccountRoute("POST", "/Configuration", account_configuration.update, account_configuration.UPDATE, OURS),
 )
 
+MESSAGES = "/Conversations/<conversation_sid>/Messages"
+
 SERVICE_ROUTES = (
     ServiceRoute(
         "POST",
@@ -84,6 +88,20 @@ SERVICE_ROUTES = (
     ServiceRoute("POST", "/Conversations/<sid>", conversations.update, conversations.UPDATE),
     ServiceRoute("DELETE", "/Conversations/<sid>", conversations.delete, conversations.DELETE),
     ServiceRoute("GET", "/Conversations/<conversation_sid>/Participants", participants.list_, participants.LIST),
+    ServiceRoute("POST", "/Conversations/<conversation_sid>/Participants", participants.create, participants.CREATE),
     ServiceRoute("GET", "/Conversations/<conversation_sid>/Participants/<sid>", participants.fetch, participants.FETCH),
+    ServiceRoute("GET", MESSAGES, messages.list_, messages.LIST),
+    ServiceRoute("POST", MESSAGES, messages.create, messages.CREATE),
+    ServiceRoute("GET", f"{MESSAGES}/<sid>", messages.fetch, messages.FETCH),
+    ServiceRoute("POST", f"{MESSAGES}/<sid>", messages.update, messages.UPDATE),
+    ServiceRoute("DELETE", f"{MESSAGES}/<sid>", messages.delete, messages.DELETE),
+    ServiceRoute("GET", f"{MESSAGES}/<message_sid>/Receipts", receipts.list_, receipts.LIST),
+    ServiceRoute("GET", f"{MESSAGES}/<message_sid>/Receipts/<sid>", receipts.fetch, receipts.FETCH),
+    ServiceRoute(
+        "POST", "/Conversations/<conversation_sid>/Participants/<sid>", participants.update, participants.UPDATE
+    ),
+    ServiceRoute(
+        "DELETE", "/Conversations/<conversation_sid>/Participants/<sid>", participants.delete, participants.DELETE
+    ),
     ServiceRoute("GET", "/Conversations/<conversation_sid>/Provisioning", provisioning.fetch, provisioning.FETCH, OURS),
 )

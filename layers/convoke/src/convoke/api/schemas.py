@@ -16,8 +16,12 @@ from convoke.api.pagination import Meta
 from convoke.api.parameters import MOST_PARTICIPANTS, PARTICIPANT
 from convoke.domain.accounts import MOST_ADDRESSES
 from convoke.domain.addresses import LONGEST_ADDRESS
+from convoke.domain.content import LONGEST_VARIABLES
 from convoke.domain.conversations import LONGEST_ATTRIBUTES, LONGEST_NAME, State
+from convoke.domain.messages import LONGEST_ATTRIBUTES as LONGEST_MESSAGE_ATTRIBUTES
+from convoke.domain.messages import LONGEST_AUTHOR, LONGEST_BODY, LONGEST_SUBJECT
 from convoke.domain.model import Model
+from convoke.domain.participant_requests import LONGEST_INDEX
 from convoke.domain.participants import EMAIL_LEVELS, LONGEST_IDENTITY, NewBinding, NewParticipant
 from convoke.domain.participants import LONGEST_ATTRIBUTES as LONGEST_MEMBER_ATTRIBUTES
 from convoke.domain.sids import Prefix
@@ -44,6 +48,10 @@ ATTRIBUTES: Schema = {"contentMediaType": "application/json", "description": "An
 
 URL: Schema = {"type": "string", "description": "Absolute, with http or https; the empty text removes it."}
 
+EMAIL: Schema = text(LONGEST_NAME)
+
+REMOVABLE_ADDRESS: Schema = text(LONGEST_ADDRESS) | {"minLength": 1, "description": "The word null removes it."}
+
 RULES: Mapping[str, Schema] = {
     "FriendlyName": text(LONGEST_NAME),
     "CreateService.FriendlyName": text(LONGEST_NAME) | {"minLength": 1},
@@ -67,6 +75,32 @@ RULES: Mapping[str, Schema] = {
         "items": text(LONGEST_ADDRESS),
         "description": "The proxy and projected addresses that the account may use; one empty value for all.",
     },
+    "Author": text(LONGEST_AUTHOR),
+    "Body": text(LONGEST_BODY) | {"description": "1,600 characters are the most where a member is outside chat."},
+    "Subject": text(LONGEST_SUBJECT),
+    "MediaSid": sid(Prefix.MEDIA),
+    "ContentSid": sid(Prefix.CONTENT) | {"description": "Body and MediaSid are ignored beside it."},
+    "ContentVariables": text(LONGEST_VARIABLES)
+    | {"contentMediaType": "application/json", "description": "An object of texts."},
+    "CreateMessage.Attributes": text(LONGEST_MESSAGE_ATTRIBUTES) | ATTRIBUTES,
+    "UpdateMessage.Attributes": text(LONGEST_MESSAGE_ATTRIBUTES) | ATTRIBUTES,
+    "Identity": text(LONGEST_IDENTITY) | {"minLength": 1},
+    "RoleSid": sid(Prefix.ROLE),
+    "MessagingBinding.Address": text(LONGEST_ADDRESS) | {"minLength": 1},
+    "MessagingBinding.ProxyAddress": text(LONGEST_ADDRESS) | {"minLength": 1},
+    "MessagingBinding.ProjectedAddress": text(LONGEST_ADDRESS) | {"minLength": 1},
+    "UpdateParticipant.MessagingBinding.ProxyAddress": REMOVABLE_ADDRESS,
+    "UpdateParticipant.MessagingBinding.ProjectedAddress": REMOVABLE_ADDRESS,
+    "MessagingBinding.Name": text(LONGEST_ADDRESS),
+    "MessagingBinding.Level": {"type": "string", "enum": list(EMAIL_LEVELS)},
+    "CreateParticipant.Attributes": text(LONGEST_MEMBER_ATTRIBUTES) | ATTRIBUTES,
+    "UpdateParticipant.Attributes": text(LONGEST_MEMBER_ATTRIBUTES) | ATTRIBUTES,
+    "LastReadMessageIndex": {
+        "type": "string",
+        "pattern": f"^([0-9]{{1,{LONGEST_INDEX}}}|null)$",
+        "description": "A whole number; the word null removes it.",
+    },
+    "LastReadTimestamp": {"type": "string", "format": "date-time"},
     "NewParticipant.identity": text(LONGEST_IDENTITY) | {"minLength": 1},
     "NewParticipant.attributes": {
         "anyOf": [text(LONGEST_MEMBER_ATTRIBUTES) | ATTRIBUTES, {"type": "object"}],

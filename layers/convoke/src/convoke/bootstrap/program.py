@@ -75,26 +75,42 @@ def api(edges: Edges) -> Api:
     from convoke.operations.configuration_webhooks import WebhookConfigurationOperations
     from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
     from convoke.operations.conversations import ConversationOperations
+    from convoke.operations.messages import MessageOperations
+    from convoke.operations.outbox import Outbox
     from convoke.operations.participants import ParticipantOperations
     from convoke.operations.provisioning import ProvisioningOperations
+    from convoke.operations.receipts import ReceiptOperations
     from convoke.operations.services import ServiceOperations
     from convoke.operations.waiting import Waiting
     from convoke.storage.changes import ChangeTable
     from convoke.storage.configuration_webhooks import WebhookConfigurationTable
     from convoke.storage.conversations import ConversationTable
+    from convoke.storage.messages import MessageTable
     from convoke.storage.participants import ParticipantTable
     from convoke.storage.provisioning import ProvisioningTable
+    from convoke.storage.receipts import ReceiptTable
     from convoke.storage.services import CachedServices, ServiceTable
 
     conversations = ConversationTable(edges.table)
     conversation_operations = ConversationOperations(
         conversations, ProvisioningTable(edges.table), ChangeTable(edges.table), edges.now, edges.new_sid
     )
+    participants = ParticipantTable(edges.table)
+    message_operations = MessageOperations(
+        conversation_operations,
+        participants,
+        MessageTable(edges.table),
+        Outbox(edges.new_sid),
+        edges.now,
+        edges.new_sid,
+    )
     operations = Operations(
         accounts=accounts(edges),
         services=ServiceOperations(CachedServices(ServiceTable(edges.table)), edges.now, edges.new_sid),
         conversations=conversation_operations,
-        participants=ParticipantOperations(conversation_operations, ParticipantTable(edges.table)),
+        participants=ParticipantOperations(conversation_operations, participants, edges.now, edges.new_sid),
+        messages=message_operations,
+        receipts=ReceiptOperations(message_operations, ReceiptTable(edges.table)),
         provisionings=ProvisioningOperations(conversation_operations),
         conversation_with_participants=ConversationWithParticipantsOperations(
             conversations, edges.participant_queue, edges.attempts, edges.now, edges.new_sid, edges.metrics

@@ -25,8 +25,10 @@ from convoke.domain.errors import (
     UniqueNameLooksLikeSidError,
     UniqueNameTooLongError,
 )
+from convoke.domain.groups import SMALLEST_GROUP, is_group, number_group
 from convoke.domain.instants import Instant
 from convoke.domain.model import Model
+from convoke.domain.participants import BoundMember, Participant
 from convoke.domain.sids import Prefix, is_sid
 
 LONGEST_NAME = 256
@@ -85,10 +87,40 @@ class Conversation(Model):
     """The next moment it needs attention (promise 5)."""
     unsettled: bool = False
     """Whether the event of its leaving `initializing` may still have to be published."""
+    members: int = 0
+    """How many it has, or while it is initializing, is to have."""
+    bound: tuple[BoundMember, ...] = ()
+    """Those of them with a binding: what locks it holds follows from them. They change with it, in one transaction."""
     revision: int = 0
     """Counts its changes. What was read is changed only where nobody else was faster."""
+    next_index: int = 0
+    """That of the next message. It is given once, as a message is a change too."""
     date_removed: Instant | None = None
     """When it was deleted: from then on it is there for nobody but the sweeper, who removes what is left of it."""
+
+    @property
+    def is_formed_group(self) -> bool:
+        """A group MMS that is built step by step is none before its third member (reference, b.4)."""
+        return is_group(self.bound) and len(self.bound) >= SMALLEST_GROUP
+
+    @property
+    def number_group(self) -> frozenset[str]:
+        """The set of numbers of which an account may have one open group only; empty where it is no group."""
+        return number_group(self.bound) if self.is_formed_group else frozenset()
+
+    def joined(self, *participants: Participant) -> Self:
+        bound = tuple(member for participant in participants for member in participant.bound)
+        update = {"members": self.members + len(participants), "bound": (*self.bound, *bound)}
+        return self.model_copy(update=update)
+
+    def left(self, participant: Participant) -> Self:
+        return self.model_copy(update={"members": self.members - 1, "bound": self._bound_but(participant)})
+
+    def with_changed(self, participant: Participant) -> Self:
+        return self.model_copy(update={"bound": (*self._bound_but(participant), *participant.bound)})
+
+    def _bound_but(self, participant: Participant) -> tuple[BoundMember, ...]:
+        return tuple(member for member in self.bound if member.sid != participant.sid)
 
     def refuse_changes(self) -> None:
         """Raises the reason why it takes no changes, where there is one (reference, e.2)."""
@@ -108,6 +140,13 @@ class Conversation(Model):
     def finished(self, state: State, moment: datetime) -> Self:
         """As it leaves `initializing` for `state`: timers start unless it is closed, its event is to be published."""
         update = {"state": state, "date_updated": max(moment, self.date_updated), "unsettled": True}
+        return self.model_copy(update=update).with_timers_from(moment)
+
+    def with_message(self, moment: datetime) -> Self:
+        """As it is once a message has come: active, with both timers restarted (reference, e.1 and e.3)."""
+        update: dict[str, object] = {"next_index": self.next_index + 1}
+        if self.state is State.INACTIVE:
+            update |= {"state": State.ACTIVE, "date_updated": max(moment, self.date_updated)}
         return self.model_copy(update=update).with_timers_from(moment)
 
     def removed(self, moment: datetime) -> Self:

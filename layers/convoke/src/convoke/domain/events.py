@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.instants import Instant, to_milliseconds
+from convoke.domain.messages import Message
 from convoke.domain.model import Model
 from convoke.domain.participants import Participant
 
@@ -84,7 +86,7 @@ class Subject(NamedTuple):
 
 def conversation_added(sid: str, conversation: Conversation, *, at: datetime, webhooks: bool) -> Change:
     told = [(EventType.CONVERSATION_ADDED, _conversation_payload(conversation))]
-    return _change(sid, _subject(conversation), told, at=at, webhooks=webhooks)
+    return _change(sid, subject_of(conversation), told, at=at, webhooks=webhooks)
 
 
 def conversation_updated(
@@ -95,7 +97,7 @@ def conversation_updated(
     if after.state is not before.state:
         payload = _state_payload(after, before.state, Reason.API, at)
         told.append((EventType.CONVERSATION_STATE_UPDATED, payload))
-    return _change(sid, _subject(after), told, at=at, webhooks=webhooks)
+    return _change(sid, subject_of(after), told, at=at, webhooks=webhooks)
 
 
 def conversation_removed(
@@ -104,7 +106,7 @@ def conversation_removed(
     """Its end, and with it the `untold` events of the conversation, which nobody will look for any more."""
     payload = _conversation_payload(conversation) | {"DateRemoved": to_milliseconds(at)}
     told = [(EventType.CONVERSATION_REMOVED, payload)]
-    change = _change(sid, _subject(conversation), told, at=at, webhooks=webhooks)
+    change = _change(sid, subject_of(conversation), told, at=at, webhooks=webhooks)
     events = (*untold, *change.events)
     return change.model_copy(update={"events": events, "webhooks": any(event.webhooks for event in events)})
 
@@ -116,6 +118,48 @@ def participants_added(
     return _change(sid, subject, told, at=at, webhooks=webhooks)
 
 
+def message_added(
+    sid: str, before: Conversation, after: Conversation, message: Message, *, at: datetime, webhooks: bool
+) -> Change:
+    """A message, and that the conversation became active with it: of that, webhooks are always told (d.2)."""
+    told: list[Told] = [(EventType.MESSAGE_ADDED, _message_payload(after, message))]
+    if after.state is before.state:
+        return _change(sid, subject_of(after), told, at=at, webhooks=webhooks)
+    told.append((EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.EVENT, at)))
+    change = _change(sid, subject_of(after), told, at=at, webhooks=True)
+    added, reactivated = change.events
+    return change.model_copy(update={"events": (added.model_copy(update={"webhooks": webhooks}), reactivated)})
+
+
+def message_updated(sid: str, conversation: Conversation, message: Message, *, at: datetime, webhooks: bool) -> Change:
+    payload = _edited_payload(conversation, message)
+    told = [(EventType.MESSAGE_UPDATED, payload)]
+    return _change(sid, subject_of(conversation), told, at=at, webhooks=webhooks)
+
+
+def message_removed(sid: str, conversation: Conversation, message: Message, *, at: datetime, webhooks: bool) -> Change:
+    payload = _edited_payload(conversation, message) | {"DateRemoved": to_milliseconds(at)}
+    told = [(EventType.MESSAGE_REMOVED, payload)]
+    return _change(sid, subject_of(conversation), told, at=at, webhooks=webhooks)
+
+
+def participant_updated(
+    sid: str, subject: Subject, participant: Participant, *, at: datetime, webhooks: bool
+) -> Change:
+    index = participant.last_read_message_index
+    read = {"LastReadMessageIndex": None if index is None else str(index)}
+    payload = {**_participant_payload(participant), **_date_updated(participant), **read}
+    return _change(sid, subject, [(EventType.PARTICIPANT_UPDATED, payload)], at=at, webhooks=webhooks)
+
+
+def participant_removed(
+    sid: str, subject: Subject, participant: Participant, *, at: datetime, webhooks: bool
+) -> Change:
+    removed = {"DateRemoved": to_milliseconds(at)}
+    payload = {**_participant_payload(participant), **_date_updated(participant), **removed}
+    return _change(sid, subject, [(EventType.PARTICIPANT_REMOVED, payload)], at=at, webhooks=webhooks)
+
+
 def initializing_ended(sid: str, conversation: Conversation, *, at: datetime) -> Change:
     """The event of a conversation that has left `initializing` for its present state.
 
@@ -123,7 +167,7 @@ def initializing_ended(sid: str, conversation: Conversation, *, at: datetime) ->
     """
     payload = _state_payload(conversation, State.INITIALIZING, Reason.EVENT, at)
     told = [(EventType.CONVERSATION_STATE_UPDATED, payload)]
-    change = _change(sid, _subject(conversation), told, at=at, webhooks=True)
+    change = _change(sid, subject_of(conversation), told, at=at, webhooks=True)
     return change.model_copy(update={"published_by_maker": True})
 
 
@@ -133,7 +177,7 @@ Payload = Mapping[str, str | None]
 Told = tuple[EventType, Payload]
 
 
-def _subject(conversation: Conversation) -> Subject:
+def subject_of(conversation: Conversation) -> Subject:
     return Subject(conversation.account_sid, conversation.chat_service_sid, conversation.sid)
 
 
@@ -192,6 +236,10 @@ def _conversation_payload(conversation: Conversation) -> dict[str, str | None]:
     }
 
 
+def _date_updated(participant: Participant) -> Payload:
+    return {"DateUpdated": to_milliseconds(participant.date_updated)}
+
+
 def _participant_payload(participant: Participant) -> Payload:
     binding = participant.messaging_binding
     payload = {
@@ -213,3 +261,22 @@ def _participant_payload(participant: Participant) -> Payload:
         "MessagingBinding.Level": binding.level,
         "MessagingBinding.Name": binding.name,
     }
+
+
+def _message_payload(conversation: Conversation, message: Message) -> dict[str, str | None]:
+    return {
+        "ConversationSid": message.conversation_sid,
+        "MessageSid": message.sid,
+        "MessagingServiceSid": conversation.messaging_service_sid,
+        "Index": str(message.index),
+        "Body": message.body,
+        "Author": message.author,
+        "ParticipantSid": message.participant_sid,
+        "Attributes": message.attributes,
+        "Media": json.dumps([{"Sid": message.media_sid}]) if message.media_sid else None,
+        "DateCreated": to_milliseconds(message.date_created),
+    }
+
+
+def _edited_payload(conversation: Conversation, message: Message) -> dict[str, str | None]:
+    return _message_payload(conversation, message) | {"DateUpdated": to_milliseconds(message.date_updated)}

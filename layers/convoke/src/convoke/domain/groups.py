@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
+from typing import Protocol
 
 from convoke.domain.errors import (
     BindingsTakenError,
@@ -18,12 +19,25 @@ SMALLEST_GROUP = 3
 """Members with a messaging binding (reference, error 50435)."""
 
 
-def is_group(participants: Sequence[NewParticipant]) -> bool:
-    """A request is for a group MMS as soon as one member has an address without a proxy, or a projected address."""
+LARGEST_GROUP = 10
+"""Members of all kinds (reference, b.4)."""
+
+
+class Numbered(Protocol):
+    """A member, standing or asked for."""
+
+    @property
+    def group_address(self) -> str | None: ...
+    @property
+    def projected_address(self) -> str | None: ...
+
+
+def is_group(participants: Sequence[Numbered]) -> bool:
+    """It is a group MMS as soon as one member has an address without a proxy, or a projected address."""
     return any(member.group_address or member.projected_address for member in participants)
 
 
-def number_group(participants: Sequence[NewParticipant]) -> frozenset[str]:
+def number_group(participants: Sequence[Numbered]) -> frozenset[str]:
     """The set of numbers of which an account may have one open group only; empty where it is no group."""
     if not is_group(participants):
         return frozenset()

@@ -10,11 +10,15 @@ Resource = TypeVar("Resource")
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Which part of a list: `size` resources behind, or before, the one with the SID `position`."""
+    """Which part of a list: `size` resources behind, or before, the one with the SID `position`.
+
+    A list may be asked for from its end; `forward` is the direction in it, whichever way it runs.
+    """
 
     size: int
     position: str | None = None
     forward: bool = True
+    descending: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,36 @@ class MessagingBinding(Model):
     name: str | None = None
     level: str | None = None
 
+    @property
+    def pair(self) -> tuple[str, str] | None:
+        """The (address, proxy address) that may be in one open conversation of the account only."""
+        return (self.address, self.proxy_address) if self.address and self.proxy_address else None
+
+    @property
+    def group_address(self) -> str | None:
+        """Its own number, where it is a phone member of a group MMS: an address without a proxy, not by e-mail."""
+        return self.address if self.proxy_address is None and self.type is not Channel.EMAIL else None
+
+
+class BoundMember(Model):
+    """A member with a binding, as far as the locks and the group of its conversation follow from it."""
+
+    sid: str
+    identity: str | None = None
+    messaging_binding: MessagingBinding
+
+    @property
+    def pair(self) -> tuple[str, str] | None:
+        return self.messaging_binding.pair
+
+    @property
+    def group_address(self) -> str | None:
+        return self.messaging_binding.group_address
+
+    @property
+    def projected_address(self) -> str | None:
+        return self.messaging_binding.projected_address
+
 
 class Participant(Model):
     """A member as it is stored."""
@@ -70,11 +100,37 @@ class Participant(Model):
 
     @property
     def pair(self) -> tuple[str, str] | None:
-        """The (address, proxy address) that may be in one open conversation of the account only."""
+        return self.messaging_binding.pair if self.messaging_binding else None
+
+    @property
+    def bound(self) -> tuple[BoundMember, ...]:
+        """Itself, where it has a binding."""
+        if self.messaging_binding is None:
+            return ()
+        return (BoundMember(sid=self.sid, identity=self.identity, messaging_binding=self.messaging_binding),)
+
+    @property
+    def address(self) -> str | None:
+        """Its own device; None for a chat member, masked or not, and for a number of the business alone."""
+        return self.messaging_binding.address if self.messaging_binding else None
+
+    @property
+    def projected_address(self) -> str | None:
+        return self.messaging_binding.projected_address if self.messaging_binding else None
+
+    @property
+    def is_in_group(self) -> bool:
+        """Whether it can only be a member of a group MMS (reference, b.4)."""
         binding = self.messaging_binding
-        if binding is None or binding.address is None or binding.proxy_address is None:
-            return None
-        return binding.address, binding.proxy_address
+        if binding is None or binding.type is Channel.EMAIL:
+            return False
+        return binding.proxy_address is None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What messages of its own are signed with."""
+        standalone = None if self.identity else self.projected_address
+        return frozenset(name for name in (self.identity, self.address, standalone) if name)
 
 
 def check_identity(identity: str) -> str:

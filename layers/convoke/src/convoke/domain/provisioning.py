@@ -38,7 +38,6 @@ class Provisioning(Model):
     chat_service_sid: str
     conversation_sid: str
     participants: tuple[Participant, ...]
-    number_group: frozenset[str] = frozenset()
     status: ProvisioningStatus = ProvisioningStatus.PENDING
     causes: tuple[Cause, ...] = ()
     webhooks: bool = False

@@ -17,12 +17,19 @@ class Prefix(StrEnum):
     ALERT = "NO"
     API_KEY = "SK"
     CHANGE = "EV"
+    CONTENT = "HX"
     CONVERSATION = "CH"
+    MEDIA = "ME"
+    MESSAGE = "IM"
     MESSAGING_SERVICE = "MG"
+    MMS = "MM"
     PARTICIPANT = "MB"
+    RECEIPT = "DY"
     ROLE = "RL"
     SERVICE = "IS"
+    SMS = "SM"
     USER = "US"
+    WHATSAPP = "WA"
 
 
 NewSid = Callable[[Prefix], str]

@@ -5,30 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from convoke.domain.accounts import Account
-from convoke.domain.addresses import Channel
 from convoke.domain.conversation_requests import NewConversation
 from convoke.domain.conversations import Conversation, State, Timers
 from convoke.domain.errors import (
     ConversationsError,
     InvalidRoleSidError,
     MessagingServiceMissingError,
-    ProjectedAddressNotOwnedError,
-    ProxyAddressNotOwnedError,
-    ProxyNotWhatsAppSenderError,
     refusal,
 )
 from convoke.domain.events import conversation_added
-from convoke.domain.groups import number_group, relation_problems
+from convoke.domain.groups import relation_problems
 from convoke.domain.idempotency import IdempotencyRecord, IdempotentRequest
 from convoke.domain.instants import Clock
-from convoke.domain.participants import NewParticipant, Participant
+from convoke.domain.participants import NewParticipant
 from convoke.domain.provisioning import Attempts, Provisioning
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix
 from convoke.observability import Measure, Metrics
+from convoke.operations.participants import has_role, new_participant, unowned
 from convoke.operations.ports import ConversationRepository, ParticipantQueue
 
 logger = logging.getLogger(__name__)
@@ -71,6 +67,8 @@ class ConversationWithParticipantsOperations:
         conversation = self._new(account, service, requested, initializing=bool(participants))
         change = conversation_added(self.new_sid(Prefix.CHANGE), conversation, at=self.now(), webhooks=webhooks)
         provisioning = self._provisioning(conversation, service, participants, webhooks=webhooks)
+        if provisioning:
+            conversation = conversation.joined(*provisioning.participants)
         record = self._record(conversation, idempotent) if idempotent else None
         created = self.conversations.create(conversation, change, provisioning, record)
         if created.sid != conversation.sid:
@@ -156,8 +154,10 @@ class ConversationWithParticipantsOperations:
             account_sid=conversation.account_sid,
             chat_service_sid=conversation.chat_service_sid,
             conversation_sid=conversation.sid,
-            participants=tuple(self._participant(conversation, service, member, now) for member in requested),
-            number_group=number_group(requested),
+            participants=tuple(
+                new_participant(self.new_sid(Prefix.PARTICIPANT), conversation, service, member, now)
+                for member in requested
+            ),
             webhooks=webhooks,
             added_change_sid=self.new_sid(Prefix.CHANGE),
             state_change_sid=self.new_sid(Prefix.CHANGE),
@@ -165,38 +165,18 @@ class ConversationWithParticipantsOperations:
             date_created=now,
         )
 
-    def _participant(
-        self, conversation: Conversation, service: Service, requested: NewParticipant, now: datetime
-    ) -> Participant:
-        created = requested.date_created or now
-        default_role = None if requested.group_address else service.conversation_user_role_sid
-        return Participant(
-            account_sid=conversation.account_sid,
-            conversation_sid=conversation.sid,
-            sid=self.new_sid(Prefix.PARTICIPANT),
-            identity=requested.identity,
-            attributes=requested.attributes,
-            messaging_binding=requested.binding(),
-            role_sid=requested.role_sid or default_role,
-            date_created=created,
-            date_updated=requested.date_updated or created,
-        )
-
 
 def ownership_problems(account: Account, participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
     """Business addresses that the account does not own, where it says which it owns (reference, b.2)."""
     for position, member in enumerate(participants):
-        binding, where = member.messaging_binding, f"Participant[{position}].messaging_binding"
-        if binding.proxy_address and not account.owns(binding.proxy_address):
-            error = ProxyNotWhatsAppSenderError if binding.channel is Channel.WHATSAPP else ProxyAddressNotOwnedError
-            yield error(parameter=f"{where}.proxy_address")
-        if binding.projected_address and not account.owns(binding.projected_address):
-            yield ProjectedAddressNotOwnedError(parameter=f"{where}.projected_address")
+        binding = member.messaging_binding
+        for name, error in unowned(account, binding.proxy_address, binding.projected_address):
+            yield error(parameter=f"Participant[{position}].messaging_binding.{name}")
 
 
 def role_problems(service: Service, participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
     for position, member in enumerate(participants):
-        if member.role_sid is not None and member.role_sid not in service.conversation_role_sids:
+        if not has_role(service, member.role_sid):
             yield InvalidRoleSidError(parameter=f"Participant[{position}].role_sid")
 
 

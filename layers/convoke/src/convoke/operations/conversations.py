@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from convoke.domain.conversation_requests import ConversationChange
 from convoke.domain.conversations import LONGEST_NAME, Conversation
@@ -24,18 +24,18 @@ from convoke.operations.ports import (
 
 logger = logging.getLogger(__name__)
 
-ATTEMPTS = 20
-"""Of several requests that change one conversation at once, each attempt brings at least one through."""
+LONGEST_CONTENTION = 15
+"""Seconds. Of several requests that change one conversation at once, each attempt brings at least one through."""
 
 
 def _give_up(_: RetryCallState) -> None:
     raise UnavailableError
 
 
-_on_what_is_there = retry(
+on_what_is_there = retry(
     retry=retry_if_exception_type(ChangedMeanwhileError),
-    wait=wait_random_exponential(multiplier=0.01, max=0.25),
-    stop=stop_after_attempt(ATTEMPTS),
+    wait=wait_random_exponential(multiplier=0.01, max=1),
+    stop=stop_after_delay(LONGEST_CONTENTION),
     retry_error_callback=_give_up,
 )
 """Done again from reading on where another request was faster, so that neither loses what the other has written."""
@@ -57,14 +57,13 @@ class ConversationOperations:
             raise NotFoundError
         return found
 
-    @_on_what_is_there
+    @on_what_is_there
     def update(self, service: Service, sid: str, requested: ConversationChange, *, webhooks: bool) -> Conversation:
         """Change what was given and leave the rest; where that is nothing, nothing changes (reference, a.1 and e).
 
         Raises NotFoundError, UniqueNameTakenError, and why a conversation in its state takes no changes.
         """
-        conversation, provisioning = self.fetch_with_provisioning(service, sid)
-        conversation.refuse_changes()
+        conversation = self.fetch_to_change(service, sid)
         if requested.leaves_alone(conversation):
             return conversation
         now = self.now()
@@ -77,10 +76,10 @@ class ConversationOperations:
             at=now,
             webhooks=webhooks,
         )
-        self.conversations.update(conversation, updated, change, provisioning)
+        self.conversations.update(conversation, updated, change)
         return updated
 
-    @_on_what_is_there
+    @on_what_is_there
     def delete(self, service: Service, sid: str, *, webhooks: bool) -> None:
         """In any state. From now on it is not found, and its locks are free; the sweeper removes what is left of it.
 
@@ -95,8 +94,14 @@ class ConversationOperations:
         self.conversations.delete(conversation, conversation.removed(now), change, provisioning)
         logger.info("conversation deleted", extra={"conversation_sid": conversation.sid})
 
+    def fetch_to_change(self, service: Service, sid: str) -> Conversation:
+        """Raises NotFoundError, and why a conversation in its state takes no changes."""
+        conversation, _ = self.fetch_with_provisioning(service, sid)
+        conversation.refuse_changes()
+        return conversation
+
     def fetch_with_provisioning(self, service: Service, sid: str) -> tuple[Conversation, Provisioning | None]:
-        """Read together, as the record says which locks it holds. Raises NotFoundError, but not for a deleted one."""
+        """Raises NotFoundError, but not for a deleted one."""
         known = self._known_sid(service, sid)
         found = known and self.provisionings.fetch(service.account_sid, known)
         if not found or found[0].chat_service_sid != service.sid:

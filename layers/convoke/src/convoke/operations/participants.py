@@ -1,32 +1,207 @@
-"""The Participant resource: fetch and list."""
+"""The Participant resource: create, fetch, list, update, delete."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from convoke.domain.errors import NotFoundError
+from convoke.domain.accounts import Account
+from convoke.domain.addresses import Channel, channel_of
+from convoke.domain.conversations import Conversation
+from convoke.domain.errors import (
+    ConversationsError,
+    InvalidRoleSidError,
+    NotFoundError,
+    ProjectedAddressNotOwnedError,
+    ProxyAddressNotOwnedError,
+    ProxyNotWhatsAppSenderError,
+    refusal,
+)
+from convoke.domain.events import participant_removed, participant_updated, participants_added, subject_of
+from convoke.domain.instants import Clock
+from convoke.domain.memberships import BINDING, membership_problems
 from convoke.domain.pages import Page, PageRequest
-from convoke.domain.participants import Participant
+from convoke.domain.participant_requests import ParticipantChange
+from convoke.domain.participants import LONGEST_IDENTITY, NewParticipant, Participant
 from convoke.domain.services import Service
-from convoke.domain.sids import Prefix, parse_sid
-from convoke.operations.conversations import ConversationOperations
+from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.operations.conversations import ConversationOperations, on_what_is_there
 from convoke.operations.ports import ParticipantRepository
+
+logger = logging.getLogger(__name__)
+
+FORM_NAMES = {"proxy_address": f"{BINDING}.ProxyAddress", "projected_address": f"{BINDING}.ProjectedAddress"}
 
 
 @dataclass(frozen=True, slots=True)
 class ParticipantOperations:
     conversations: ConversationOperations
     participants: ParticipantRepository
+    now: Clock
+    new_sid: NewSid
+
+    @on_what_is_there
+    def create(
+        self,
+        account: Account,
+        service: Service,
+        conversation_sid: str,
+        requested: NewParticipant,
+        *,
+        webhooks: bool,
+    ) -> Participant:
+        """Store the member with every lock that follows from it.
+
+        Raises NotFoundError, why the conversation in its state takes no changes, and the first rule that does not
+        hold, the others beside it; then nothing is stored.
+        """
+        conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
+        participant = new_participant(self.new_sid(Prefix.PARTICIPANT), conversation, service, requested, now)
+        after = conversation.joined(participant).with_timers_from(now)
+        binding = requested.messaging_binding
+        _refuse(
+            [
+                *_ownership_problems(account, binding.proxy_address, binding.projected_address),
+                *membership_problems(conversation, after, participant),
+                *_role_problems(service, requested.role_sid),
+            ]
+        )
+        sid, subject = self.new_sid(Prefix.CHANGE), subject_of(conversation)
+        change = participants_added(sid, subject, [participant], at=now, webhooks=webhooks)
+        self.participants.create(conversation, after, participant, change)
+        self._log("participant created", participant)
+        return participant
 
     def fetch(self, service: Service, conversation_sid: str, sid: str) -> Participant:
-        """Raises NotFoundError for the conversation as for the participant."""
-        conversation = self.conversations.fetch(service, conversation_sid)
-        known = parse_sid(sid, Prefix.PARTICIPANT)
-        participant = known and self.participants.fetch(service.account_sid, conversation.sid, known)
-        if not participant:
-            raise NotFoundError
-        return participant
+        """By SID or identity. Raises NotFoundError for the conversation as for the participant."""
+        return self._known(self.conversations.fetch(service, conversation_sid), sid)
 
     def list(self, service: Service, conversation_sid: str, page: PageRequest) -> Page[Participant]:
         conversation = self.conversations.fetch(service, conversation_sid)
         return self.participants.list(service.account_sid, conversation.sid, page)
+
+    @on_what_is_there
+    def update(
+        self,
+        account: Account,
+        service: Service,
+        conversation_sid: str,
+        sid: str,
+        requested: ParticipantChange,
+        *,
+        webhooks: bool,
+    ) -> Participant:
+        """Change what was given and leave the rest; where that is nothing, nothing changes. Raises as `create`."""
+        conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
+        participant = self._known(conversation, sid)
+        if not requested.model_fields_set:
+            return participant
+        self._check_update(account, service, participant, requested)
+        updated = requested.applied_to(participant, now)
+        after = conversation if requested.is_about_reads_alone else conversation.with_timers_from(now)
+        if updated.bound != participant.bound:
+            after = after.with_changed(updated)
+            _refuse([*membership_problems(conversation, after, updated)])
+        change_sid, subject = self.new_sid(Prefix.CHANGE), subject_of(conversation)
+        change = participant_updated(change_sid, subject, updated, at=now, webhooks=webhooks)
+        self.participants.update(conversation, after, participant, updated, change)
+        return updated
+
+    @on_what_is_there
+    def delete(self, service: Service, conversation_sid: str, sid: str, *, webhooks: bool) -> None:
+        """Free its identity and pair; what is left of a group has another set of numbers, or none any more.
+
+        Raises NotFoundError, why the conversation in its state takes no changes, and GroupExistsError where the
+        numbers that are left are those of another group.
+        """
+        conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
+        participant = self._known(conversation, sid)
+        after = conversation.left(participant).with_timers_from(now)
+        change_sid, subject = self.new_sid(Prefix.CHANGE), subject_of(conversation)
+        change = participant_removed(change_sid, subject, participant, at=now, webhooks=webhooks)
+        self.participants.delete(conversation, after, participant, change)
+        self._log("participant deleted", participant)
+
+    def _known(self, conversation: Conversation, sid: str) -> Participant:
+        """To be read after the conversation: where it is newer than that, the conversation has a newer revision."""
+        known = parse_sid(sid, Prefix.PARTICIPANT) or self._sid_of(conversation, sid)
+        found = known and self.participants.fetch(conversation.account_sid, conversation.sid, known)
+        if not found:
+            raise NotFoundError
+        return found
+
+    def _sid_of(self, conversation: Conversation, identity: str) -> str | None:
+        if len(identity) > LONGEST_IDENTITY:
+            return None
+        return self.participants.sid_of(conversation.account_sid, conversation.sid, identity)
+
+    @staticmethod
+    def _check_update(
+        account: Account, service: Service, participant: Participant, requested: ParticipantChange
+    ) -> None:
+        proxy, projected = requested.messaging_binding_proxy_address, requested.messaging_binding_projected_address
+        _refuse(
+            [
+                *_ownership_problems(account, proxy, projected),
+                *requested.problems(participant),
+                *_role_problems(service, requested.role_sid),
+            ]
+        )
+
+    @staticmethod
+    def _log(message: str, participant: Participant) -> None:
+        about = {"conversation_sid": participant.conversation_sid, "participant_sid": participant.sid}
+        logger.info(message, extra=about)
+
+
+def new_participant(
+    sid: str, conversation: Conversation, service: Service, requested: NewParticipant, now: datetime
+) -> Participant:
+    """As it is stored. A phone in a group MMS has no role unless one is asked for (reference, b.4)."""
+    created = requested.date_created or now
+    default_role = None if requested.group_address else service.conversation_user_role_sid
+    return Participant(
+        account_sid=conversation.account_sid,
+        conversation_sid=conversation.sid,
+        sid=sid,
+        identity=requested.identity,
+        attributes=requested.attributes,
+        messaging_binding=requested.binding(),
+        role_sid=requested.role_sid or default_role,
+        date_created=created,
+        date_updated=requested.date_updated or created,
+    )
+
+
+def unowned(
+    account: Account, proxy_address: str | None, projected_address: str | None
+) -> Iterator[tuple[str, type[ConversationsError]]]:
+    """The addresses that the account does not own, where it says which it owns, by their names (reference, b.2)."""
+    if proxy_address and not account.owns(proxy_address):
+        is_whatsapp = channel_of(proxy_address) is Channel.WHATSAPP
+        yield "proxy_address", ProxyNotWhatsAppSenderError if is_whatsapp else ProxyAddressNotOwnedError
+    if projected_address and not account.owns(projected_address):
+        yield "projected_address", ProjectedAddressNotOwnedError
+
+
+def has_role(service: Service, role_sid: str | None) -> bool:
+    return role_sid is None or role_sid in service.conversation_role_sids
+
+
+def _ownership_problems(
+    account: Account, proxy_address: str | None, projected_address: str | None
+) -> Iterator[ConversationsError]:
+    for name, error in unowned(account, proxy_address, projected_address):
+        yield error(parameter=FORM_NAMES[name])
+
+
+def _role_problems(service: Service, role_sid: str | None) -> Iterator[ConversationsError]:
+    if not has_role(service, role_sid):
+        yield InvalidRoleSidError(parameter="RoleSid")
+
+
+def _refuse(problems: Sequence[ConversationsError]) -> None:
+    if problems:
+        raise refusal(problems)

@@ -12,9 +12,11 @@ from convoke.domain.api_keys import ApiKey, ApiKeyOwner
 from convoke.domain.conversations import Conversation
 from convoke.domain.events import Change, Event
 from convoke.domain.idempotency import IdempotencyRecord
+from convoke.domain.messages import Message
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Cause, Provisioning
+from convoke.domain.receipts import Receipt
 from convoke.domain.services import Service
 from convoke.domain.webhooks import Attempt, Delivery, WebhookConfiguration, WebhookConfigurationChange
 
@@ -87,19 +89,19 @@ class ConversationRepository(Protocol):
 
     def sid_of(self, account_sid: str, chat_service_sid: str, unique_name: str) -> str | None: ...
 
-    def update(
-        self, before: Conversation, after: Conversation, change: Change, provisioning: Provisioning | None
-    ) -> None:
+    def update(self, before: Conversation, after: Conversation, change: Change) -> None:
         """Store what has changed of it, and take and release the locks that follow from it, or nothing of all that.
 
-        `provisioning` says what locks it holds beside its unique name. Raises ChangedMeanwhileError where it is not
-        what was read any more, or UniqueNameTakenError.
+        Raises ChangedMeanwhileError where it is not what was read any more, or UniqueNameTakenError.
         """
 
     def delete(
         self, before: Conversation, removed: Conversation, change: Change, provisioning: Provisioning | None
     ) -> None:
-        """Make a tombstone of it, and release every lock. Raises ChangedMeanwhileError."""
+        """Make a tombstone of it, and release every lock. Raises ChangedMeanwhileError.
+
+        `provisioning` goes with it, and says whether its locks were released before.
+        """
 
     def erase(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> None:
         """Remove what is left of one that is deleted, page by page while `go_on` says so, and itself last."""
@@ -131,7 +133,62 @@ class ProvisioningRepository(Protocol):
 class ParticipantRepository(Protocol):
     def fetch(self, account_sid: str, conversation_sid: str, participant_sid: str) -> Participant | None: ...
 
+    def every(self, account_sid: str, conversation_sid: str) -> Sequence[Participant]:
+        """All members, the oldest first."""
+
+    def sid_of(self, account_sid: str, conversation_sid: str, identity: str) -> str | None: ...
+
     def list(self, account_sid: str, conversation_sid: str, page: PageRequest) -> Page[Participant]: ...
+
+    # Each of the following stores what has changed of the conversation, too, and takes and releases the locks that
+    # follow from it, or nothing of all that. Each raises ChangedMeanwhileError where the conversation is not what was
+    # read any more, or ParticipantExistsError, BindingTakenError or GroupExistsError for a lock that is held.
+
+    def create(self, before: Conversation, after: Conversation, participant: Participant, change: Change) -> None: ...
+
+    def update(
+        self, before: Conversation, after: Conversation, was: Participant, becomes: Participant, change: Change
+    ) -> None: ...
+
+    def delete(self, before: Conversation, after: Conversation, participant: Participant, change: Change) -> None: ...
+
+
+class MessageRepository(Protocol):
+    """Each change is stored whole or not at all, with its events. Raises ChangedMeanwhileError where the conversation
+    is not what was read any more.
+    """
+
+    def create(
+        self,
+        before: Conversation,
+        after: Conversation,
+        message: Message,
+        receipts: Sequence[Receipt],
+        change: Change,
+    ) -> None: ...
+
+    def fetch(self, account_sid: str, conversation_sid: str, message_sid: str) -> Message | None: ...
+
+    def list(self, account_sid: str, conversation_sid: str, page: PageRequest) -> Page[Message]:
+        """By index."""
+
+    def update(self, conversation: Conversation, edited: Message, change: Change) -> None: ...
+
+    def delete(self, conversation: Conversation, message: Message, change: Change) -> None:
+        """With its receipts."""
+
+
+class ReceiptRepository(Protocol):
+    def fetch(self, message: Message, receipt_sid: str) -> Receipt | None: ...
+
+    def list(self, message: Message, page: PageRequest) -> Page[Receipt]: ...
+
+
+class ChannelSender(Protocol):
+    def send(self, message: Message, recipients: Sequence[Participant], at: datetime) -> Sequence[Receipt]:
+        """Take on a copy for each recipient. What it answers is stored with the message, so it may be asked again for
+        a message that was not stored.
+        """
 
 
 class ChangeRepository(Protocol):

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.conversations import Conversation
-from convoke.domain.errors import refusal
 from convoke.domain.events import Change
 from convoke.domain.idempotency import IdempotencyRecord
 from convoke.domain.instants import to_milliseconds
-from convoke.domain.provisioning import Provisioning
-from convoke.operations.ports import ChangedMeanwhileError
+from convoke.domain.provisioning import Provisioning, ProvisioningStatus
 from convoke.storage import idempotency, items, keys
-from convoke.storage.locks import Lock, holder, locks_held, locks_of
+from convoke.storage.locks import collision, holder, locks_held, locks_of_new
+from convoke.storage.revisions import differences, gained, releases, revise
 from convoke.storage.table import (
     MOST_WRITES,
-    Action,
     Add,
     ConditionFailedError,
     Delete,
@@ -63,7 +61,7 @@ class ConversationTable:
 
         A request that was there before finds its record, and the locks held by what it has created itself.
         """
-        locks = locks_of(conversation, provisioning)
+        locks = locks_of_new(conversation, provisioning)
         recorded = [idempotency.record(record)] if record else []
         writes: list[Write] = [*recorded, *(lock.acquire(conversation.sid) for lock in locks)]
         writes.append(Put(items.conversation_item(conversation), NotExists("pk")))
@@ -75,7 +73,7 @@ class ConversationTable:
         except TransactionCanceledError as canceled:
             if record and (standing := canceled.failed.get(0)):
                 return items.resource(IdempotencyRecord, standing).conversation_of(record)
-            raise _collision(locks, canceled, first=len(recorded)) from canceled
+            raise collision(locks, canceled, first=len(recorded)) from canceled
         return conversation
 
     def fetch(self, account_sid: str, conversation_sid: str) -> Conversation | None:
@@ -86,46 +84,27 @@ class ConversationTable:
         lock = self.table.get(keys.unique_name_lock(account_sid, chat_service_sid, unique_name))
         return holder(lock) if lock else None
 
-    def update(
-        self, before: Conversation, after: Conversation, change: Change, provisioning: Provisioning | None
-    ) -> None:
-        held, wanted = locks_held(before, provisioning), locks_held(after, provisioning)
-        acquired = [lock for key, lock in wanted.items() if key not in held]
-        released = [lock.release(before.sid) for key, lock in held.items() if key not in wanted]
-        actions = items.differences(items.conversation_item(before), items.conversation_item(after))
-        try:
-            self._change(before, actions, change, acquired, released)
-        except TransactionCanceledError as canceled:
-            raise _collision(acquired, canceled, first=0) from canceled
+    def update(self, before: Conversation, after: Conversation, change: Change) -> None:
+        held, wanted = locks_held(before), locks_held(after)
+        revise(
+            self.table,
+            before,
+            differences(before, after),
+            change,
+            acquired=gained(held, wanted),
+            beside=releases(held, wanted, before.sid),
+        )
 
     def delete(
         self, before: Conversation, removed: Conversation, change: Change, provisioning: Provisioning | None
     ) -> None:
         """The provisioning goes at once: without it, whoever comes late to add members finds nothing to do."""
         tombstone = items.conversation_item(removed)
-        gone: list[Write] = [lock.release(before.sid) for lock in locks_held(before, provisioning).values()]
+        failed = provisioning is not None and provisioning.status is ProvisioningStatus.FAILED
+        gone: list[Write] = [*releases({} if failed else locks_held(before), {}, before.sid)]
         if provisioning is not None:
             gone.append(Delete(_provisioning_key(provisioning)))
-        self._change(before, [Set(name, tombstone[name]) for name in TOMBSTONE], change, [], gone)
-
-    def _change(
-        self,
-        before: Conversation,
-        actions: Sequence[Action],
-        change: Change,
-        acquired: Sequence[Lock],
-        gone: Sequence[Write],
-    ) -> None:
-        """One transaction, where everything is still as it was read. The locks come first, as in `create`."""
-        key = keys.conversation(before.account_sid, before.sid)
-        changed = Update(key, (*actions, Add("revision", 1)), Equals("revision", before.revision))
-        recorded = Put(items.item(keys.change(change.account_sid, change.sid), change))
-        try:
-            self.table.transact([*(lock.acquire(before.sid) for lock in acquired), changed, recorded, *gone])
-        except TransactionCanceledError as canceled:
-            if max(canceled.failed) >= len(acquired):
-                raise ChangedMeanwhileError from canceled
-            raise
+        revise(self.table, before, [Set(name, tombstone[name]) for name in TOMBSTONE], change, beside=gone)
 
     def erase(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> None:
         own = keys.conversation(account_sid, conversation_sid)
@@ -169,16 +148,6 @@ class ConversationTable:
 
 def _provisioning_key(provisioning: Provisioning) -> Key:
     return keys.provisioning(provisioning.account_sid, provisioning.conversation_sid)
-
-
-def _collision(locks: list[Lock], canceled: TransactionCanceledError, *, first: int) -> Exception:
-    """The error of every lock that is held, or the cancellation itself where a SID came up twice.
-
-    `first` is the position of the first lock in the transaction.
-    """
-    standing = [(lock, canceled.failed.get(position)) for position, lock in enumerate(locks, first)]
-    taken = [lock.taken(holder(item)) for lock, item in standing if item]
-    return refusal(taken) if taken else canceled
 
 
 def _applied(table: Table, update: Update) -> bool:

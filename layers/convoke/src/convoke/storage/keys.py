@@ -88,6 +88,30 @@ def participants() -> tuple[str, str]:
     return _prefixed("participant#")
 
 
+def message(account_sid: str, conversation_sid: str, message_sid: str) -> Key:
+    """The SID of a message begins with its index."""
+    return Key(f"{account_sid}#{conversation_sid}", f"message#{message_sid}")
+
+
+def messages() -> tuple[str, str]:
+    """The sort keys of a conversation's messages, in the order of their indexes."""
+    return _prefixed("message#")
+
+
+def receipt(account_sid: str, conversation_sid: str, message_sid: str, receipt_sid: str) -> Key:
+    return Key(f"{account_sid}#{conversation_sid}", f"receipt#{message_sid}#{receipt_sid}")
+
+
+def receipts(message_sid: str) -> tuple[str, str]:
+    """The sort keys of a message's receipts."""
+    return _prefixed(f"receipt#{message_sid}#")
+
+
+def identity_lock(account_sid: str, conversation_sid: str, identity: str) -> Key:
+    """In the conversation's own partition, so that it goes with it. Hashed: the longest would not fit a sort key."""
+    return Key(f"{account_sid}#{conversation_sid}", f"identity#{hashlib.sha256(identity.encode()).hexdigest()}")
+
+
 def unique_name_lock(account_sid: str, chat_service_sid: str, unique_name: str) -> Key:
     return Key(f"{account_sid}#{chat_service_sid}#unique-name#{unique_name}", "lock")
 

@@ -26,7 +26,7 @@ def page_of(
         limit=page.size + 1,
         between=between,
         after={"pk": position.pk, "sk": position.sk} if position else None,
-        forward=page.forward,
+        forward=page.forward != page.descending,
         consistent=True,
     )
     more, shown = len(found) > page.size, found[: page.size]

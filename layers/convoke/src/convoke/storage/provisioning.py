@@ -9,7 +9,7 @@ from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import Change
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
 from convoke.storage import items, keys
-from convoke.storage.locks import locks_of
+from convoke.storage.locks import identity_locks, locks_of_new
 from convoke.storage.table import (
     Action,
     Add,
@@ -53,13 +53,15 @@ class ProvisioningTable:
         for participant in provisioning.participants:
             key = keys.participant(provisioning.account_sid, provisioning.conversation_sid, participant.sid)
             writes.append(Put(items.item(key, participant)))
+            locks = identity_locks(participant).values()
+            writes.extend(Put(lock.item(provisioning.conversation_sid)) for lock in locks)
         return self._transacted(writes)
 
     def finalize(self, conversation: Conversation, change: Change) -> bool:
         return self._transacted([_left(conversation), _recorded(change)])
 
     def close(self, conversation: Conversation, provisioning: Provisioning, change: Change, alert: Alert) -> bool:
-        released = [lock.release(conversation.sid) for lock in locks_of(conversation, provisioning)]
+        released = [lock.release(conversation.sid) for lock in locks_of_new(conversation, provisioning)]
         recorded = Put(items.item(keys.alert(alert.account_sid, alert.sid), alert))
         return self._transacted([_left(conversation), _ended(provisioning), _recorded(change), recorded, *released])
 

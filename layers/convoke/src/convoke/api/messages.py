@@ -1,0 +1,159 @@
+"""Messages (reference, a.4)."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from aws_lambda_powertools.event_handler import Response
+
+from convoke.api.contracts import Contract
+from convoke.api.operations import Operations
+from convoke.api.pagination import Order, Pagination
+from convoke.api.parameters import CreateMessage, UpdateMessage, parse
+from convoke.api.representations import Representation, RestDate, answer, no_content
+from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
+from convoke.domain import errors
+from convoke.domain.messages import Message
+from convoke.domain.receipts import DeliverySummary
+
+ORDER = "Order"
+
+
+class MediaRepresentation(Representation):
+    """Of media nothing is known but their SID, as they are uploaded elsewhere."""
+
+    sid: str
+    size: int | None = None
+    content_type: str | None = None
+    filename: str | None = None
+
+
+class MessageRepresentation(Representation):
+    account_sid: str
+    conversation_sid: str
+    sid: str
+    index: int
+    author: str
+    body: str | None
+    media: list[MediaRepresentation] | None
+    attributes: str
+    participant_sid: str | None
+    date_created: RestDate
+    date_updated: RestDate
+    url: str
+    delivery: DeliverySummary | None
+    links: dict[str, str]
+    content_sid: str | None
+
+
+class ServiceMessageRepresentation(MessageRepresentation):
+    """In the service tree there is one field more (reference, a.0)."""
+
+    chat_service_sid: str
+
+
+REFUSED = (
+    errors.ConversationBeingDeletedError,
+    errors.ConversationClosedError,
+    errors.ConversationInitializingError,
+    errors.UnavailableError,
+)
+"""What any change is refused for."""
+
+CREATE = Contract(
+    "Message",
+    MessageRepresentation,
+    in_service=ServiceMessageRepresentation,
+    statuses=(201,),
+    form=CreateMessage,
+    headers=(WEBHOOK_ENABLED,),
+    errors=(*REFUSED, errors.AuthorNotInGroupError, errors.MessageEmptyError),
+)
+LIST = Contract(
+    "Messages", MessageRepresentation, in_service=ServiceMessageRepresentation, page="messages", query=(ORDER,)
+)
+FETCH = Contract("Message", MessageRepresentation, in_service=ServiceMessageRepresentation)
+UPDATE = Contract(
+    "Message",
+    MessageRepresentation,
+    in_service=ServiceMessageRepresentation,
+    form=UpdateMessage,
+    headers=(WEBHOOK_ENABLED,),
+    errors=(
+        *REFUSED,
+        errors.AuthorNotInGroupError,
+        errors.MediaMessageBodyFixedError,
+        errors.MessageEmptyError,
+    ),
+)
+DELETE = Contract("Message", None, statuses=(204,), headers=(WEBHOOK_ENABLED,), errors=REFUSED)
+
+
+def represent(request: ServiceRequest, message: Message) -> MessageRepresentation:
+    url = request.url(f"/Conversations/{message.conversation_sid}/Messages/{message.sid}")
+    common = MessageRepresentation(
+        account_sid=message.account_sid,
+        conversation_sid=message.conversation_sid,
+        sid=message.sid,
+        index=message.index,
+        author=message.author,
+        body=message.body,
+        media=[MediaRepresentation(sid=message.media_sid)] if message.media_sid else None,
+        attributes=message.attributes,
+        participant_sid=message.participant_sid,
+        date_created=message.date_created,
+        date_updated=message.date_updated,
+        url=url,
+        delivery=message.delivery,
+        links={"delivery_receipts": f"{url}/Receipts", "channel_metadata": f"{url}/ChannelMetadata"},
+        content_sid=message.content_sid,
+    )
+    if request.short:
+        return common
+    return ServiceMessageRepresentation(**common.model_dump(), chat_service_sid=request.service.sid)
+
+
+def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
+    webhooks, requested = request.webhooks, parse(CreateMessage, request.form)
+    created = operations.messages.create(request.service, conversation_sid, requested, webhooks=webhooks)
+    return answer(represent(request, created), status=201)
+
+
+def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
+    return answer(represent(request, operations.messages.fetch(request.service, conversation_sid, sid)))
+
+
+def list_(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
+    order = _order(request)
+    pagination = Pagination(
+        request,
+        request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Messages"),
+        "messages",
+        operations.accounts.page_key(request.account.sid),
+        filters={ORDER: order} if order else {},
+        descending=order is Order.DESCENDING,
+    )
+    page = operations.messages.list(request.service, conversation_sid, pagination.wanted)
+    return answer(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))
+
+
+def update(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
+    webhooks, requested = request.webhooks, parse(UpdateMessage, request.form)
+    updated = operations.messages.update(request.service, conversation_sid, sid, requested, webhooks=webhooks)
+    return answer(represent(request, updated))
+
+
+def delete(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
+    operations.messages.delete(request.service, conversation_sid, sid, webhooks=request.webhooks)
+    return no_content()
+
+
+def _order(request: ServiceRequest) -> Order | None:
+    """None where it was not asked for."""
+    word = request.query.get(ORDER)
+    if word is None:
+        return None
+    try:
+        return Order(word.lower())
+    except ValueError as error:
+        raise errors.InvalidParameterError(parameter=ORDER, wanted="asc or desc") from error

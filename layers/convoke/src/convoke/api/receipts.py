@@ -1,0 +1,73 @@
+"""The receipts of a message (reference, a.5)."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from aws_lambda_powertools.event_handler import Response
+
+from convoke.api.contracts import Contract
+from convoke.api.operations import Operations
+from convoke.api.pagination import Pagination
+from convoke.api.representations import Representation, RestDate, answer
+from convoke.api.requests import ServiceRequest
+from convoke.domain.receipts import Receipt, ReceiptStatus
+
+LARGEST_PAGE = 50
+
+
+class ReceiptRepresentation(Representation):
+    account_sid: str
+    conversation_sid: str
+    sid: str
+    message_sid: str
+    channel_message_sid: str
+    participant_sid: str
+    status: ReceiptStatus
+    error_code: int
+    date_created: RestDate
+    date_updated: RestDate | None
+    url: str
+
+
+class ServiceReceiptRepresentation(ReceiptRepresentation):
+    """In the service tree there is one field more (reference, a.0)."""
+
+    chat_service_sid: str
+
+
+LIST = Contract(
+    "Receipts",
+    ReceiptRepresentation,
+    in_service=ServiceReceiptRepresentation,
+    page="delivery_receipts",
+    largest_page=LARGEST_PAGE,
+)
+FETCH = Contract("Receipt", ReceiptRepresentation, in_service=ServiceReceiptRepresentation)
+
+
+def represent(request: ServiceRequest, receipt: Receipt) -> ReceiptRepresentation:
+    path = f"/Conversations/{receipt.conversation_sid}/Messages/{receipt.message_sid}/Receipts/{receipt.sid}"
+    common = ReceiptRepresentation(**receipt.model_dump(), url=request.url(path))
+    if request.short:
+        return common
+    return ServiceReceiptRepresentation(**common.model_dump(), chat_service_sid=request.service.sid)
+
+
+def fetch(
+    operations: Operations, request: ServiceRequest, conversation_sid: str, message_sid: str, sid: str
+) -> Response[str]:
+    return answer(represent(request, operations.receipts.fetch(request.service, conversation_sid, message_sid, sid)))
+
+
+def list_(operations: Operations, request: ServiceRequest, conversation_sid: str, message_sid: str) -> Response[str]:
+    named, message = quote(conversation_sid, safe=""), quote(message_sid, safe="")
+    pagination = Pagination(
+        request,
+        request.url(f"/Conversations/{named}/Messages/{message}/Receipts"),
+        "delivery_receipts",
+        operations.accounts.page_key(request.account.sid),
+        largest=LARGEST_PAGE,
+    )
+    page = operations.receipts.list(request.service, conversation_sid, message_sid, pagination.wanted)
+    return answer(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))

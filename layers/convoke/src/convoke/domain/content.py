@@ -1,0 +1,52 @@
+"""Content templates, as messages name them: a SID, and texts for its variables (reference, c.9 and f.1)."""
+
+from __future__ import annotations
+
+import json
+
+from convoke.domain.attributes import refuse_constant
+from convoke.domain.errors import (
+    ContentVariableKeyTooLongError,
+    ContentVariablesNotJsonError,
+    ContentVariablesTooLongError,
+    ContentVariableTooLongError,
+    InvalidContentSidError,
+    TooManyContentVariablesError,
+)
+from convoke.domain.sids import Prefix, is_sid
+
+LONGEST_VARIABLES = 27_801
+"""Characters of the JSON: what the most variables of the longest keys and values come to without blanks."""
+
+MOST_VARIABLES = 100
+LONGEST_KEY = 16
+LONGEST_VALUE = 256
+
+
+def check_content_sid(sid: str) -> str:
+    if not is_sid(sid, Prefix.CONTENT):
+        raise InvalidContentSidError
+    return sid
+
+
+def check_content_variables(text: str) -> str:
+    if len(text) > LONGEST_VARIABLES:
+        raise ContentVariablesTooLongError
+    variables = _parsed(text)
+    if len(variables) > MOST_VARIABLES:
+        raise TooManyContentVariablesError
+    if any(len(key) > LONGEST_KEY for key in variables):
+        raise ContentVariableKeyTooLongError
+    if any(len(value) > LONGEST_VALUE for value in variables.values()):
+        raise ContentVariableTooLongError
+    return text
+
+
+def _parsed(text: str) -> dict[str, str]:
+    try:
+        variables = json.loads(text, parse_constant=refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ContentVariablesNotJsonError from error
+    if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
+        raise ContentVariablesNotJsonError
+    return variables

@@ -1,0 +1,119 @@
+"""The Message resource: create, fetch, list, update, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from convoke.domain.conversations import Conversation
+from convoke.domain.errors import NotFoundError
+from convoke.domain.events import message_added, message_removed, message_updated
+from convoke.domain.instants import Clock
+from convoke.domain.messages import (
+    Message,
+    MessageChange,
+    NewMessage,
+    author_among,
+    check_author_among,
+    check_body_among,
+    numbered_sid,
+)
+from convoke.domain.pages import Page, PageRequest
+from convoke.domain.participants import Participant
+from convoke.domain.receipts import DeliverySummary, Receipt
+from convoke.domain.services import Service
+from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.operations.conversations import ConversationOperations, on_what_is_there
+from convoke.operations.ports import ChannelSender, MessageRepository, ParticipantRepository
+
+
+@dataclass(frozen=True, slots=True)
+class MessageOperations:
+    """Whatever changes a message counts as a change of its conversation, so no change is based on what is past."""
+
+    conversations: ConversationOperations
+    participants: ParticipantRepository
+    messages: MessageRepository
+    channels: ChannelSender
+    now: Clock
+    new_sid: NewSid
+
+    @on_what_is_there
+    def create(self, service: Service, conversation_sid: str, requested: NewMessage, *, webhooks: bool) -> Message:
+        """Send a message under the next index, and re-activate an inactive conversation (reference, e.1).
+
+        Raises NotFoundError, why the conversation takes no message, or why not this one.
+        """
+        before = self._changeable(service, conversation_sid)
+        requested.refuse_empty()
+        participants = self.participants.every(before.account_sid, before.sid)
+        check_author_among(participants, requested.author)
+        check_body_among(participants, requested.shown_body)
+        now = self.now()
+        message, receipts = self._sent(before, requested, participants, now)
+        after = before.with_message(now)
+        change = message_added(self.new_sid(Prefix.CHANGE), before, after, message, at=now, webhooks=webhooks)
+        self.messages.create(before, after, message, receipts, change)
+        return message
+
+    def fetch(self, service: Service, conversation_sid: str, sid: str) -> Message:
+        """Raises NotFoundError for the conversation as for the message."""
+        return self._known(self.conversations.fetch(service, conversation_sid), sid)
+
+    def list(self, service: Service, conversation_sid: str, page: PageRequest) -> Page[Message]:
+        conversation = self.conversations.fetch(service, conversation_sid)
+        return self.messages.list(service.account_sid, conversation.sid, page)
+
+    @on_what_is_there
+    def update(
+        self, service: Service, conversation_sid: str, sid: str, requested: MessageChange, *, webhooks: bool
+    ) -> Message:
+        """Change what was given and leave the rest; where that is nothing, nothing changes."""
+        conversation = self._changeable(service, conversation_sid)
+        message = self._known(conversation, sid)
+        if not requested.model_fields_set:
+            return message
+        now = self.now()
+        participants = self.participants.every(conversation.account_sid, conversation.sid)
+        edited = requested.applied_to(message, participants, now)
+        change = message_updated(self.new_sid(Prefix.CHANGE), conversation, edited, at=now, webhooks=webhooks)
+        self.messages.update(conversation, edited, change)
+        return edited
+
+    @on_what_is_there
+    def delete(self, service: Service, conversation_sid: str, sid: str, *, webhooks: bool) -> None:
+        """With its receipts. Its index is not given again."""
+        conversation = self._changeable(service, conversation_sid)
+        message = self._known(conversation, sid)
+        change = message_removed(self.new_sid(Prefix.CHANGE), conversation, message, at=self.now(), webhooks=webhooks)
+        self.messages.delete(conversation, message, change)
+
+    def _changeable(self, service: Service, conversation_sid: str) -> Conversation:
+        conversation, _ = self.conversations.fetch_with_provisioning(service, conversation_sid)
+        conversation.refuse_changes()
+        return conversation
+
+    def _known(self, conversation: Conversation, sid: str) -> Message:
+        known = parse_sid(sid, Prefix.MESSAGE)
+        message = known and self.messages.fetch(conversation.account_sid, conversation.sid, known)
+        if not message:
+            raise NotFoundError
+        return message
+
+    def _sent(
+        self, conversation: Conversation, requested: NewMessage, participants: Sequence[Participant], now: datetime
+    ) -> tuple[Message, Sequence[Receipt]]:
+        """A message, and the receipts of its copies: one for each member outside chat but its author."""
+        author = author_among(participants, requested.author)
+        message = requested.message(
+            now,
+            account_sid=conversation.account_sid,
+            conversation_sid=conversation.sid,
+            sid=numbered_sid(self.new_sid(Prefix.MESSAGE), conversation.next_index),
+            index=conversation.next_index,
+            participant_sid=author.sid if author else None,
+        )
+        recipients = [member for member in participants if member.address and member is not author]
+        receipts = self.channels.send(message, recipients, now)
+        return message.model_copy(update={"delivery": DeliverySummary.of(receipts)}), receipts

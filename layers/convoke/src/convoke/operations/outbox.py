@@ -1,0 +1,35 @@
+"""The channels of an installation that has none: every copy counts as sent, and goes nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from convoke.domain.messages import Message
+from convoke.domain.participants import Participant
+from convoke.domain.receipts import Receipt, ReceiptStatus, channel_prefix
+from convoke.domain.sids import NewSid, Prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """A ChannelSender."""
+
+    new_sid: NewSid
+
+    def send(self, message: Message, recipients: Sequence[Participant], at: datetime) -> list[Receipt]:
+        return [self._receipt(message, recipient, at) for recipient in recipients]
+
+    def _receipt(self, message: Message, recipient: Participant, at: datetime) -> Receipt:
+        return Receipt(
+            account_sid=message.account_sid,
+            conversation_sid=message.conversation_sid,
+            sid=self.new_sid(Prefix.RECEIPT),
+            message_sid=message.sid,
+            channel_message_sid=self.new_sid(channel_prefix(recipient, has_media=message.media_sid is not None)),
+            participant_sid=recipient.sid,
+            status=ReceiptStatus.SENT,
+            date_created=at,
+            date_updated=at,
+        )

@@ -1,0 +1,32 @@
+"""The receipts of a message: fetch and list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convoke.domain.errors import NotFoundError
+from convoke.domain.pages import Page, PageRequest
+from convoke.domain.receipts import Receipt
+from convoke.domain.services import Service
+from convoke.domain.sids import Prefix, parse_sid
+from convoke.operations.messages import MessageOperations
+from convoke.operations.ports import ReceiptRepository
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptOperations:
+    messages: MessageOperations
+    receipts: ReceiptRepository
+
+    def fetch(self, service: Service, conversation_sid: str, message_sid: str, sid: str) -> Receipt:
+        """Raises NotFoundError for the conversation and the message as for the receipt."""
+        message = self.messages.fetch(service, conversation_sid, message_sid)
+        known = parse_sid(sid, Prefix.RECEIPT)
+        receipt = known and self.receipts.fetch(message, known)
+        if not receipt:
+            raise NotFoundError
+        return receipt
+
+    def list(self, service: Service, conversation_sid: str, message_sid: str, page: PageRequest) -> Page[Receipt]:
+        message = self.messages.fetch(service, conversation_sid, message_sid)
+        return self.receipts.list(message, page)

@@ -1,0 +1,89 @@
+"""What webhooks are told of members, and the timers that their coming and going restarts (reference, d and e.3)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from tests.support.hand_clock import HandClock
+from tests.support.instances import Instance
+
+FILTERS = ["onParticipantAdded", "onParticipantUpdated", "onParticipantRemoved"]
+
+
+def told(instance: Instance) -> list[dict[str, str]]:
+    """What webhooks were told since it was last asked for."""
+    instance.work()
+    payloads = [delivery.event.payload for delivery in instance.receivers.posted]
+    instance.receivers.posted.clear()
+    return payloads
+
+
+def peopled(instance: Instance, form: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The path of a member, and its conversation."""
+    v1 = instance.client().conversations.v1
+    v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=FILTERS)
+    conversation = instance.call("POST", "/v1/Conversations", form).body
+    return f"/v1/Conversations/{conversation['sid']}/Participants", conversation
+
+
+WEBHOOKS = {"X-Twilio-Webhook-Enabled": "true"}
+
+
+def test_who_comes_changes_and_goes_is_told_where_the_request_says_so(instance: Instance) -> None:
+    path, conversation = peopled(instance, {})
+    created = instance.call("POST", path, {"Identity": "alice"}, WEBHOOKS).body
+    (added,) = told(instance)
+    form = {"Attributes": '{"a": 1}', "LastReadMessageIndex": "7"}
+    instance.call("POST", f"{path}/alice", form, WEBHOOKS)
+    (updated,) = told(instance)
+    (stored,) = instance.items("participant")
+    assert instance.call("DELETE", f"{path}/alice", headers=WEBHOOKS).status == 204
+    (removed,) = told(instance)
+    expected = {
+        "AccountSid": instance.account.sid,
+        "ChatServiceSid": conversation["chat_service_sid"],
+        "ConversationSid": conversation["sid"],
+        "Source": "API",
+        "ParticipantSid": created["sid"],
+        "Identity": "alice",
+        "RoleSid": created["role_sid"],
+        "DateCreated": stored["date_created"],
+        "MessagingBinding.Type": "CHAT",
+    }
+    assert added == {**expected, "EventType": "onParticipantAdded", "Attributes": "{}"}
+    changed = {**expected, "Attributes": '{"a": 1}', "DateUpdated": stored["date_updated"]}
+    assert updated == {**changed, "EventType": "onParticipantUpdated", "LastReadMessageIndex": "7"}
+    assert removed == {**changed, "EventType": "onParticipantRemoved", "DateRemoved": removed["DateRemoved"]}
+    assert removed["DateRemoved"] >= stored["date_updated"]
+
+
+def test_without_the_header_webhooks_are_told_nothing_and_the_events_are_there(instance: Instance) -> None:
+    path, _ = peopled(instance, {})
+    instance.call("POST", path, {"Identity": "alice"})
+    instance.call("POST", f"{path}/alice", {"Attributes": "1"})
+    instance.call("POST", f"{path}/alice")
+    instance.call("DELETE", f"{path}/alice")
+    assert told(instance) == []
+    events = [event["type"] for change in instance.items("change") for event in change["events"]]
+    assert sorted(events) == ["onConversationAdded", *sorted(FILTERS)]
+
+
+def test_members_that_come_change_and_go_restart_the_timers_and_reading_does_not(
+    clocked: Instance, clock: HandClock
+) -> None:
+    path, conversation = peopled(clocked, {"Timers.Inactive": "PT1M"})
+
+    def restarted(method: str, url: str, form: dict[str, str] | None = None) -> bool:
+        clock.move(timedelta(seconds=10))
+        assert clocked.call(method, url, form).status < 300
+        timers = clocked.call("GET", f"/v1/Conversations/{conversation['sid']}").body["timers"]
+        due = datetime.fromisoformat(timers["date_inactive"])
+        return due == clock.present.replace(microsecond=0) + timedelta(minutes=1)
+
+    assert restarted("POST", path, {"Identity": "alice"})
+    assert not restarted("POST", f"{path}/alice", {"LastReadMessageIndex": "1"})
+    assert not restarted("POST", f"{path}/alice", {"LastReadTimestamp": "2026-01-02T03:04:05Z"})
+    assert not restarted("POST", f"{path}/alice", {})
+    assert restarted("POST", f"{path}/alice", {"Attributes": "1"})
+    assert restarted("DELETE", f"{path}/alice")

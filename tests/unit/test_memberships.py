@@ -1,0 +1,69 @@
+"""What a member may not be to the others of its conversation, where building it by requests would take long."""
+
+from __future__ import annotations
+
+from convoke.domain.addresses import Channel
+from convoke.domain.conversations import Conversation, State
+from convoke.domain.instants import now
+from convoke.domain.memberships import membership_problems
+from convoke.domain.participants import MessagingBinding, Participant
+
+MESSAGING_SERVICE = "MG" + "0" * 32
+
+
+def conversation(messaging_service_sid: str | None = MESSAGING_SERVICE) -> Conversation:
+    return Conversation(
+        account_sid="AC" + "0" * 32,
+        chat_service_sid="IS" + "0" * 32,
+        sid="CH" + "0" * 32,
+        messaging_service_sid=messaging_service_sid,
+        state=State.ACTIVE,
+        date_created=now(),
+        date_updated=now(),
+    )
+
+
+def member(number: int, binding: MessagingBinding | None = None) -> Participant:
+    return Participant(
+        account_sid="AC" + "0" * 32,
+        conversation_sid="CH" + "0" * 32,
+        sid=f"MB{number:032}",
+        identity=None if binding else str(number),
+        messaging_binding=binding,
+        date_created=now(),
+        date_updated=now(),
+    )
+
+
+def sms(number: int) -> Participant:
+    binding = MessagingBinding(type=Channel.SMS, address=f"+1555867{number:04}", proxy_address="+15017122661")
+    return member(number, binding)
+
+
+def problems(before: Conversation, joining: Participant) -> list[int]:
+    return [problem.code for problem in membership_problems(before, before.joined(joining), joining)]
+
+
+def test_the_thousandth_member_is_the_last() -> None:
+    standing = conversation().joined(*map(member, range(999)))
+    assert problems(standing, member(999)) == []
+    assert problems(standing.joined(member(999)), member(1000)) == [50417]
+
+
+def test_the_fiftieth_member_outside_chat_is_the_last() -> None:
+    standing = conversation().joined(member(1000), *map(sms, range(49)))
+    assert problems(standing, sms(49)) == []
+    full = standing.joined(sms(49))
+    assert problems(full, sms(50)) == [50418]
+    assert problems(full, member(1001)) == []
+
+
+def test_a_full_conversation_still_takes_changes() -> None:
+    standing = conversation().joined(*map(sms, range(50)))
+    after = standing.with_changed(sms(49))
+    assert [*membership_problems(standing, after, sms(49))] == []
+
+
+def test_only_chat_members_need_no_messaging_service() -> None:
+    assert problems(conversation(None), member(1)) == []
+    assert problems(conversation(None), sms(1)) == [50373]

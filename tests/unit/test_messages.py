@@ -1,0 +1,95 @@
+"""What a message is to its members, and how its SID tells its index (reference, a.4)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convoke.domain.addresses import Channel
+from convoke.domain.errors import AuthorNotInGroupError, ConversationsError, MessageTooLongError
+from convoke.domain.messages import author_among, check_author_among, check_body_among, numbered_sid
+from convoke.domain.participants import MessagingBinding, Participant
+from convoke.domain.sids import Prefix, SidFactory, is_sid
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+PHONE, PROXY, NUMBER = "+15558675310", "+15017122661", "+15017122662"
+
+
+def member(identity: str | None = None, type: Channel = Channel.SMS, **binding: Any) -> Participant:  # noqa: A002
+    return Participant(
+        account_sid="AC" + "0" * 32,
+        conversation_sid="CH" + "0" * 32,
+        sid="MB" + "0" * 32,
+        identity=identity,
+        messaging_binding=MessagingBinding(type=type, **binding) if binding else None,
+        date_created=NOON,
+        date_updated=NOON,
+    )
+
+
+CHAT = member("alice")
+SMS = member(address=PHONE, proxy_address=PROXY)
+EMAIL = member(type=Channel.EMAIL, address="a@example.com")
+IN_GROUP = member(address=PHONE)
+MASKED = member("bob", projected_address=NUMBER)
+STANDALONE = member(projected_address=PROXY)
+
+
+@given(st.lists(st.integers(0, 16**12 - 1), min_size=2, max_size=2, unique=True))
+def test_messages_sort_by_their_index_whoever_made_their_sids(indexes: list[int]) -> None:
+    make = SidFactory()
+    sids = {index: numbered_sid(make(Prefix.MESSAGE), index) for index in indexes}
+    assert all(is_sid(sid, Prefix.MESSAGE) for sid in sids.values())
+    assert sorted(sids.values()) == [sids[index] for index in sorted(indexes)]
+
+
+def test_messages_of_one_index_have_sids_of_their_own() -> None:
+    make = SidFactory()
+    assert len({numbered_sid(make(Prefix.MESSAGE), 0) for _ in range(1000)}) == 1000
+
+
+@pytest.mark.parametrize(
+    ("author", "found"),
+    [
+        ("alice", CHAT),
+        (PHONE, IN_GROUP),
+        ("bob", MASKED),
+        (PROXY, STANDALONE),
+        (NUMBER, None),
+        ("Alice", None),
+        ("system", None),
+        ("", None),
+    ],
+)
+def test_an_author_is_who_has_that_name_or_number(author: str, found: Participant | None) -> None:
+    assert author_among([CHAT, IN_GROUP, MASKED, STANDALONE], author) is found
+
+
+def problem(author: str, body: str | None, *members: Participant) -> type[ConversationsError] | None:
+    try:
+        check_author_among(members, author)
+        check_body_among(members, body)
+    except ConversationsError as error:
+        return type(error)
+    return None
+
+
+@pytest.mark.parametrize("outside", [SMS, EMAIL, IN_GROUP])
+def test_one_member_outside_chat_is_enough_for_the_lower_limit(outside: Participant) -> None:
+    author = next(iter(outside.names))
+    assert problem(author, "x" * 1600, CHAT, outside) is None
+    assert problem(author, "x" * 1601, CHAT, outside) is MessageTooLongError
+    assert problem("alice", "x" * 1601, CHAT) is None
+    assert problem("alice", None, CHAT, outside if outside is not IN_GROUP else SMS) is None
+
+
+@pytest.mark.parametrize("member_of_group", [IN_GROUP, MASKED, STANDALONE])
+def test_one_member_of_a_group_is_enough_for_authors_to_be_members(member_of_group: Participant) -> None:
+    assert problem("nobody", "x", CHAT, SMS, EMAIL) is None
+    assert problem("nobody", "x", SMS, member_of_group) is AuthorNotInGroupError
+    assert problem(PHONE, "x", SMS, member_of_group) is None
