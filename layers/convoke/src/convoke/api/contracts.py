@@ -9,8 +9,17 @@ from dataclasses import dataclass
 
 from convoke.api.pagination import LARGEST_SIZE
 from convoke.api.representations import Representation
+from convoke.domain import errors as catalogue
 from convoke.domain.errors import ConversationsError
 from convoke.domain.model import Model
+
+CHANGE_REFUSED = (
+    catalogue.ConversationBeingDeletedError,
+    catalogue.ConversationClosedError,
+    catalogue.ConversationInitializingError,
+    catalogue.UnavailableError,
+)
+"""Why a conversation takes no change, of itself or of what belongs to it (reference, e.2)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aws_lambda_powertools.event_handler import Response
 
-from convoke.api.contracts import Contract
+from convoke.api.contracts import CHANGE_REFUSED, Contract
 from convoke.api.idempotency import REPLAYED, idempotent
 from convoke.api.operations import Operations
 from convoke.api.parameters import CreateConversation, UpdateConversation, parse
@@ -50,13 +50,7 @@ UPDATE = Contract(
     ConversationRepresentation,
     form=UpdateConversation,
     headers=(WEBHOOK_ENABLED,),
-    errors=(
-        errors.ConversationBeingDeletedError,
-        errors.ConversationClosedError,
-        errors.ConversationInitializingError,
-        errors.UniqueNameTakenError,
-        errors.UnavailableError,
-    ),
+    errors=(*CHANGE_REFUSED, errors.UniqueNameTakenError),
 )
 DELETE = Contract("Conversation", None, statuses=(204,), headers=(WEBHOOK_ENABLED,), errors=(errors.UnavailableError,))
 

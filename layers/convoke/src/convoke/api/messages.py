@@ -6,11 +6,11 @@ from urllib.parse import quote
 
 from aws_lambda_powertools.event_handler import Response
 
-from convoke.api.contracts import Contract
+from convoke.api.contracts import CHANGE_REFUSED, Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Order, Pagination
 from convoke.api.parameters import CreateMessage, UpdateMessage, parse
-from convoke.api.representations import Representation, RestDate, answer, no_content
+from convoke.api.representations import Representation, RestDate, answer, in_tree, no_content
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
 from convoke.domain import errors
 from convoke.domain.messages import Message
@@ -52,14 +52,6 @@ class ServiceMessageRepresentation(MessageRepresentation):
     chat_service_sid: str
 
 
-REFUSED = (
-    errors.ConversationBeingDeletedError,
-    errors.ConversationClosedError,
-    errors.ConversationInitializingError,
-    errors.UnavailableError,
-)
-"""What any change is refused for."""
-
 CREATE = Contract(
     "Message",
     MessageRepresentation,
@@ -67,7 +59,7 @@ CREATE = Contract(
     statuses=(201,),
     form=CreateMessage,
     headers=(WEBHOOK_ENABLED,),
-    errors=(*REFUSED, errors.AuthorNotInGroupError, errors.MessageEmptyError),
+    errors=(*CHANGE_REFUSED, errors.AuthorNotInGroupError, errors.MessageEmptyError),
 )
 LIST = Contract(
     "Messages", MessageRepresentation, in_service=ServiceMessageRepresentation, page="messages", query=(ORDER,)
@@ -80,16 +72,16 @@ UPDATE = Contract(
     form=UpdateMessage,
     headers=(WEBHOOK_ENABLED,),
     errors=(
-        *REFUSED,
+        *CHANGE_REFUSED,
         errors.AuthorNotInGroupError,
         errors.MediaMessageBodyFixedError,
         errors.MessageEmptyError,
     ),
 )
-DELETE = Contract("Message", None, statuses=(204,), headers=(WEBHOOK_ENABLED,), errors=REFUSED)
+DELETE = Contract("Message", None, statuses=(204,), headers=(WEBHOOK_ENABLED,), errors=CHANGE_REFUSED)
 
 
-def represent(request: ServiceRequest, message: Message) -> MessageRepresentation:
+def represent(request: ServiceRequest, message: Message) -> Representation:
     url = request.url(f"/Conversations/{message.conversation_sid}/Messages/{message.sid}")
     common = MessageRepresentation(
         account_sid=message.account_sid,
@@ -108,9 +100,7 @@ def represent(request: ServiceRequest, message: Message) -> MessageRepresentatio
         links={"delivery_receipts": f"{url}/Receipts", "channel_metadata": f"{url}/ChannelMetadata"},
         content_sid=message.content_sid,
     )
-    if request.short:
-        return common
-    return ServiceMessageRepresentation(**common.model_dump(), chat_service_sid=request.service.sid)
+    return in_tree(request, common, ServiceMessageRepresentation)
 
 
 def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:

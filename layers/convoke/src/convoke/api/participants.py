@@ -6,11 +6,11 @@ from urllib.parse import quote
 
 from aws_lambda_powertools.event_handler import Response
 
-from convoke.api.contracts import Contract
+from convoke.api.contracts import CHANGE_REFUSED, Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.parameters import CreateParticipant, UpdateParticipant, parse, parse_participant
-from convoke.api.representations import Representation, RestDate, answer, no_content
+from convoke.api.representations import Representation, RestDate, answer, in_tree, no_content
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
 from convoke.domain import errors
 from convoke.domain.participants import Participant
@@ -66,14 +66,6 @@ NOT_IN_UPDATES = frozenset(
 )
 """Of what an update does not take."""
 
-STATE_ERRORS = (
-    errors.ConversationBeingDeletedError,
-    errors.ConversationClosedError,
-    errors.ConversationInitializingError,
-    errors.UnavailableError,
-)
-"""Why a conversation takes no change of its members."""
-
 MEMBERSHIP_ERRORS = (
     errors.BindingTakenError,
     errors.DuplicateGroupMemberError,
@@ -95,7 +87,7 @@ CREATE = Contract(
     headers=(WEBHOOK_ENABLED,),
     errors=(
         *MEMBER_ERRORS,
-        *STATE_ERRORS,
+        *CHANGE_REFUSED,
         *MEMBERSHIP_ERRORS,
         errors.TooManyNonChatParticipantsError,
         errors.TooManyParticipantsError,
@@ -109,7 +101,7 @@ UPDATE = Contract(
     headers=(WEBHOOK_ENABLED,),
     errors=(
         *(error for error in MEMBER_ERRORS if error not in NOT_IN_UPDATES),
-        *STATE_ERRORS,
+        *CHANGE_REFUSED,
         *MEMBERSHIP_ERRORS,
         errors.IdentityNotAddableError,
         errors.InvalidLastReadMessageIndexError,
@@ -120,7 +112,7 @@ UPDATE = Contract(
     ),
 )
 DELETE = Contract(
-    "Participant", None, statuses=(204,), headers=(WEBHOOK_ENABLED,), errors=(*STATE_ERRORS, errors.GroupExistsError)
+    "Participant", None, statuses=(204,), headers=(WEBHOOK_ENABLED,), errors=(*CHANGE_REFUSED, errors.GroupExistsError)
 )
 LIST = Contract(
     "Participants", ParticipantRepresentation, in_service=ServiceParticipantRepresentation, page="participants"
@@ -128,7 +120,7 @@ LIST = Contract(
 FETCH = Contract("Participant", ParticipantRepresentation, in_service=ServiceParticipantRepresentation)
 
 
-def represent(request: ServiceRequest, participant: Participant) -> ParticipantRepresentation:
+def represent(request: ServiceRequest, participant: Participant) -> Representation:
     binding = participant.messaging_binding
     common = ParticipantRepresentation(
         account_sid=participant.account_sid,
@@ -144,9 +136,7 @@ def represent(request: ServiceRequest, participant: Participant) -> ParticipantR
         last_read_message_index=participant.last_read_message_index,
         last_read_timestamp=participant.last_read_timestamp,
     )
-    if request.short:
-        return common
-    return ServiceParticipantRepresentation(**common.model_dump(), chat_service_sid=request.service.sid)
+    return in_tree(request, common, ServiceParticipantRepresentation)
 
 
 def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:

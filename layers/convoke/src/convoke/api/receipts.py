@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
-from convoke.api.representations import Representation, RestDate, answer
+from convoke.api.representations import Representation, RestDate, answer, in_tree
 from convoke.api.requests import ServiceRequest
 from convoke.domain.receipts import Receipt, ReceiptStatus
 
@@ -46,12 +46,10 @@ LIST = Contract(
 FETCH = Contract("Receipt", ReceiptRepresentation, in_service=ServiceReceiptRepresentation)
 
 
-def represent(request: ServiceRequest, receipt: Receipt) -> ReceiptRepresentation:
+def represent(request: ServiceRequest, receipt: Receipt) -> Representation:
     path = f"/Conversations/{receipt.conversation_sid}/Messages/{receipt.message_sid}/Receipts/{receipt.sid}"
     common = ReceiptRepresentation(**receipt.model_dump(), url=request.url(path))
-    if request.short:
-        return common
-    return ServiceReceiptRepresentation(**common.model_dump(), chat_service_sid=request.service.sid)
+    return in_tree(request, common, ServiceReceiptRepresentation)
 
 
 def fetch(

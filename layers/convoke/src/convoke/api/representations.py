@@ -10,6 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from pydantic import AwareDatetime, BaseModel, PlainSerializer, WithJsonSchema
 
 from convoke.api.errors import JSON
+from convoke.api.requests import ServiceRequest
 from convoke.domain.instants import to_seconds
 
 RestDate = Annotated[
@@ -32,6 +33,11 @@ CORS = {
 
 class Representation(BaseModel):
     """The body of an answer, its fields in Twilio's order."""
+
+
+def in_tree(request: ServiceRequest, common: Representation, in_service: type[Representation]) -> Representation:
+    """In the service tree some resources name their service besides (reference, a.0)."""
+    return common if request.short else in_service(**common.model_dump(), chat_service_sid=request.service.sid)
 
 
 def answer(

@@ -18,7 +18,6 @@ from convoke.domain.participants import NewParticipant
 SMALLEST_GROUP = 3
 """Members with a messaging binding (reference, error 50435)."""
 
-
 LARGEST_GROUP = 10
 """Members of all kinds (reference, b.4)."""
 
@@ -30,6 +29,8 @@ class Numbered(Protocol):
     def group_address(self) -> str | None: ...
     @property
     def projected_address(self) -> str | None: ...
+    @property
+    def pair(self) -> tuple[str, str] | None: ...
 
 
 def is_group(participants: Sequence[Numbered]) -> bool:
@@ -44,6 +45,12 @@ def number_group(participants: Sequence[Numbered]) -> frozenset[str]:
     return frozenset(
         number for member in participants for number in (member.group_address, member.projected_address) if number
     )
+
+
+def has_both_sides(participants: Sequence[Numbered]) -> bool:
+    """A phone of its own, and a number of the business that it talks to (reference, error 50435)."""
+    phone = any(member.group_address for member in participants)
+    return phone and any(member.projected_address or member.pair for member in participants)
 
 
 def relation_problems(participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
@@ -72,9 +79,7 @@ def group_problems(participants: Sequence[NewParticipant]) -> Iterator[Conversat
         if member.identity and not member.projected_address:
             yield ProjectedAddressMissingError(parameter=f"Participant[{position}].messaging_binding.projected_address")
     bound = sum(member.binding() is not None for member in participants)
-    phones = sum(member.group_address is not None for member in participants)
-    business = sum(member.projected_address is not None or member.pair is not None for member in participants)
-    if bound < SMALLEST_GROUP or not phones or not business:
+    if bound < SMALLEST_GROUP or not has_both_sides(participants):
         yield GroupNotActivatableError(parameter="Participant")
 
 

@@ -16,7 +16,8 @@ from convoke.domain.errors import (
     TooManyNonChatParticipantsError,
     TooManyParticipantsError,
 )
-from convoke.domain.groups import LARGEST_GROUP, is_group
+from convoke.domain.groups import LARGEST_GROUP, has_both_sides, is_group
+from convoke.domain.participant_requests import PROJECTED_ADDRESS
 from convoke.domain.participants import BoundMember, Participant
 
 MOST_MEMBERS = 1000
@@ -65,10 +66,8 @@ def group_problems(conversation: Conversation, participant: Participant) -> Iter
     bound = conversation.bound
     without_mask = conversation.members - len(bound)
     if not participant.bound:
-        yield ProjectedAddressMissingError(parameter=f"{BINDING}.ProjectedAddress")
-    phones = sum(member.group_address is not None for member in bound)
-    business = sum(member.projected_address is not None or member.pair is not None for member in bound)
-    if not phones or not business or (without_mask and participant.bound):
+        yield ProjectedAddressMissingError(parameter=PROJECTED_ADDRESS)
+    if not has_both_sides(bound) or (without_mask and participant.bound):
         yield GroupNotActivatableError(parameter=BINDING)
     if conversation.members > LARGEST_GROUP:
         yield GroupTooLargeError(parameter=_named(participant))

@@ -45,7 +45,7 @@ class MessageOperations:
 
         Raises NotFoundError, why the conversation takes no message, or why not this one.
         """
-        before = self._changeable(service, conversation_sid)
+        before = self.conversations.fetch_to_change(service, conversation_sid)
         requested.refuse_empty()
         participants = self.participants.every(before.account_sid, before.sid)
         check_author_among(participants, requested.author)
@@ -70,7 +70,7 @@ class MessageOperations:
         self, service: Service, conversation_sid: str, sid: str, requested: MessageChange, *, webhooks: bool
     ) -> Message:
         """Change what was given and leave the rest; where that is nothing, nothing changes."""
-        conversation = self._changeable(service, conversation_sid)
+        conversation = self.conversations.fetch_to_change(service, conversation_sid)
         message = self._known(conversation, sid)
         if not requested.model_fields_set:
             return message
@@ -84,15 +84,10 @@ class MessageOperations:
     @on_what_is_there
     def delete(self, service: Service, conversation_sid: str, sid: str, *, webhooks: bool) -> None:
         """With its receipts. Its index is not given again."""
-        conversation = self._changeable(service, conversation_sid)
+        conversation = self.conversations.fetch_to_change(service, conversation_sid)
         message = self._known(conversation, sid)
         change = message_removed(self.new_sid(Prefix.CHANGE), conversation, message, at=self.now(), webhooks=webhooks)
         self.messages.delete(conversation, message, change)
-
-    def _changeable(self, service: Service, conversation_sid: str) -> Conversation:
-        conversation, _ = self.conversations.fetch_with_provisioning(service, conversation_sid)
-        conversation.refuse_changes()
-        return conversation
 
     def _known(self, conversation: Conversation, sid: str) -> Message:
         known = parse_sid(sid, Prefix.MESSAGE)

@@ -21,9 +21,9 @@ from convoke.domain.errors import (
 )
 from convoke.domain.events import participant_removed, participant_updated, participants_added, subject_of
 from convoke.domain.instants import Clock
-from convoke.domain.memberships import BINDING, membership_problems
+from convoke.domain.memberships import membership_problems
 from convoke.domain.pages import Page, PageRequest
-from convoke.domain.participant_requests import ParticipantChange
+from convoke.domain.participant_requests import PROJECTED_ADDRESS, PROXY_ADDRESS, ParticipantChange
 from convoke.domain.participants import LONGEST_IDENTITY, NewParticipant, Participant
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
@@ -32,7 +32,7 @@ from convoke.operations.ports import ParticipantRepository
 
 logger = logging.getLogger(__name__)
 
-FORM_NAMES = {"proxy_address": f"{BINDING}.ProxyAddress", "projected_address": f"{BINDING}.ProjectedAddress"}
+FORM_NAMES = {"proxy_address": PROXY_ADDRESS, "projected_address": PROJECTED_ADDRESS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,11 @@ def change_of(stored: Item) -> Change:
     return items.resource(Change, stored)
 
 
+def recorded(change: Change) -> Put:
+    """To be written with what changes (promise 6)."""
+    return Put(items.item(keys.change(change.account_sid, change.sid), change))
+
+
 @dataclass(frozen=True, slots=True)
 class ChangeTable:
     table: Table

@@ -12,6 +12,7 @@ from convoke.domain.idempotency import IdempotencyRecord
 from convoke.domain.instants import to_milliseconds
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
 from convoke.storage import idempotency, items, keys
+from convoke.storage.changes import recorded
 from convoke.storage.locks import collision, holder, locks_held, locks_of_new
 from convoke.storage.revisions import differences, gained, releases, revise
 from convoke.storage.table import (
@@ -62,10 +63,10 @@ class ConversationTable:
         A request that was there before finds its record, and the locks held by what it has created itself.
         """
         locks = locks_of_new(conversation, provisioning)
-        recorded = [idempotency.record(record)] if record else []
-        writes: list[Write] = [*recorded, *(lock.acquire(conversation.sid) for lock in locks)]
+        kept = [idempotency.record(record)] if record else []
+        writes: list[Write] = [*kept, *(lock.acquire(conversation.sid) for lock in locks)]
         writes.append(Put(items.conversation_item(conversation), NotExists("pk")))
-        writes.append(Put(items.item(keys.change(change.account_sid, change.sid), change)))
+        writes.append(recorded(change))
         if provisioning is not None:
             writes.append(Put(items.item(_provisioning_key(provisioning), provisioning)))
         try:
@@ -73,7 +74,7 @@ class ConversationTable:
         except TransactionCanceledError as canceled:
             if record and (standing := canceled.failed.get(0)):
                 return items.resource(IdempotencyRecord, standing).conversation_of(record)
-            raise collision(locks, canceled, first=len(recorded)) from canceled
+            raise collision(locks, canceled, first=len(kept)) from canceled
         return conversation
 
     def fetch(self, account_sid: str, conversation_sid: str) -> Conversation | None:

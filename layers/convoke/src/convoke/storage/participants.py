@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.events import Change
+from convoke.domain.memberships import MOST_MEMBERS
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participants import Participant
 from convoke.storage import items, keys
@@ -14,9 +15,6 @@ from convoke.storage.locks import identity_locks, locks_held
 from convoke.storage.paging import page_of
 from convoke.storage.revisions import differences, gained, releases, revise
 from convoke.storage.table import Delete, Key, Put, Table, Write
-
-MOST_MEMBERS = 1000
-"""Of one conversation (reference, f.1)."""
 
 
 @dataclass(frozen=True, slots=True)

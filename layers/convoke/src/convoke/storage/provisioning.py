@@ -9,6 +9,7 @@ from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import Change
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
 from convoke.storage import items, keys
+from convoke.storage.changes import recorded
 from convoke.storage.locks import identity_locks, locks_of_new
 from convoke.storage.table import (
     Action,
@@ -49,7 +50,7 @@ class ProvisioningTable:
         )
 
     def add(self, provisioning: Provisioning, change: Change) -> bool:
-        writes: list[Write] = [_ended(provisioning), _recorded(change)]
+        writes: list[Write] = [_ended(provisioning), recorded(change)]
         for participant in provisioning.participants:
             key = keys.participant(provisioning.account_sid, provisioning.conversation_sid, participant.sid)
             writes.append(Put(items.item(key, participant)))
@@ -58,12 +59,12 @@ class ProvisioningTable:
         return self._transacted(writes)
 
     def finalize(self, conversation: Conversation, change: Change) -> bool:
-        return self._transacted([_left(conversation), _recorded(change)])
+        return self._transacted([_left(conversation), recorded(change)])
 
     def close(self, conversation: Conversation, provisioning: Provisioning, change: Change, alert: Alert) -> bool:
         released = [lock.release(conversation.sid) for lock in locks_of_new(conversation, provisioning)]
-        recorded = Put(items.item(keys.alert(alert.account_sid, alert.sid), alert))
-        return self._transacted([_left(conversation), _ended(provisioning), _recorded(change), recorded, *released])
+        logged = Put(items.item(keys.alert(alert.account_sid, alert.sid), alert))
+        return self._transacted([_left(conversation), _ended(provisioning), recorded(change), logged, *released])
 
     def _transacted(self, writes: list[Write]) -> bool:
         try:
@@ -88,7 +89,3 @@ def _ended(provisioning: Provisioning) -> Update:
     key = keys.provisioning(provisioning.account_sid, provisioning.conversation_sid)
     actions = tuple(Set(name, value) for name, value in sorted(values.items()))
     return Update(key, actions, Equals("status", ProvisioningStatus.PENDING))
-
-
-def _recorded(change: Change) -> Put:
-    return Put(items.item(keys.change(change.account_sid, change.sid), change))

@@ -8,6 +8,7 @@ from convoke.domain.conversations import Conversation
 from convoke.domain.events import Change
 from convoke.operations.ports import ChangedMeanwhileError
 from convoke.storage import items, keys
+from convoke.storage.changes import recorded
 from convoke.storage.locks import Lock, collision
 from convoke.storage.table import (
     Action,
@@ -15,7 +16,6 @@ from convoke.storage.table import (
     Delete,
     Equals,
     Key,
-    Put,
     Table,
     TransactionCanceledError,
     Update,
@@ -38,9 +38,8 @@ def revise(
     """
     key = keys.conversation(before.account_sid, before.sid)
     revised = Update(key, (*actions, Add("revision", 1)), Equals("revision", before.revision))
-    recorded = Put(items.item(keys.change(change.account_sid, change.sid), change))
     try:
-        table.transact([*(lock.acquire(before.sid) for lock in acquired), revised, recorded, *beside])
+        table.transact([*(lock.acquire(before.sid) for lock in acquired), revised, recorded(change), *beside])
     except TransactionCanceledError as canceled:
         if max(canceled.failed) >= len(acquired):
             raise ChangedMeanwhileError from canceled
