@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import validate
+from pydantic.alias_generators import to_snake
 
 from tests.support.described import Operation, Schema, operations, resolved
 from tests.support.examples import CHAT_AND_SMS, chat
@@ -28,6 +29,9 @@ EXAMPLES: dict[str, str | list[str]] = {
     "Body": "Hello",
     "ContentSid": "HX" + "0" * 32,
     "ContentVariables": '{"1": "Alice"}',
+    "DefaultClosedTimer": "PT10M",
+    "DefaultInactiveTimer": "PT1M",
+    "DefaultMessagingServiceSid": "MG" + "0" * 32,
     "DateCreated": "2026-01-02T03:04:05Z",
     "DateUpdated": "2026-01-02T03:04:05.678Z",
     "Filters": ["onConversationAdded", "onParticipantAdded"],
@@ -49,6 +53,7 @@ EXAMPLES: dict[str, str | list[str]] = {
     "PostWebhookUrl": "https://hooks.example.com/",
     "PreWebhookUrl": "https://hooks.example.com/pre",
     "RoleSid": "RL" + "0" * 32,
+    "ReachabilityEnabled": "true",
     "State": "inactive",
     "Subject": "Visit",
     "Target": "webhook",
@@ -56,7 +61,15 @@ EXAMPLES: dict[str, str | list[str]] = {
     "Timers.Inactive": "PT1M",
     "UniqueName": "free",
 }
-"""A value of every parameter that any form takes."""
+"""A value of every parameter that any form takes, but for SIDs of what has to be there."""
+
+SIDS = (
+    "DefaultChatServiceSid",
+    "DefaultConversationCreatorRoleSid",
+    "DefaultConversationRoleSid",
+    "DefaultChatServiceRoleSid",
+)
+"""The parameters that take them."""
 
 FITTING = {
     "createParticipant": ("Identity", "Attributes", "DateCreated", "DateUpdated"),
@@ -78,6 +91,10 @@ class Peopled:
         instance.work()
         path = f"/v1/Conversations/{conversation['sid']}"
         message = instance.call("POST", f"{path}/Messages", {"Body": "Hello"}).body["sid"]
+        configuration = instance.call("GET", f"/v1/Services/{conversation['chat_service_sid']}/Configuration").body
+        roles = {name: configuration[to_snake(name)] for name in SIDS[1:]}
+        self.examples = EXAMPLES | roles | {SIDS[0]: conversation["chat_service_sid"]}
+        self.spare_service = instance.call("POST", "/v1/Services", {"FriendlyName": "Spare"}).body["sid"]
         self.values = {
             "Services": conversation["chat_service_sid"],
             "Conversations": conversation["sid"],
@@ -89,7 +106,8 @@ class Peopled:
     def ask(
         self, operation: Operation, form: dict[str, Any] | None = None, headers: dict[str, str] | None = None
     ) -> Answer:
-        path = re.sub(r"(\w+)/{\w+}", lambda found: f"{found[1]}/{self.values[found[1]]}", operation.path)
+        values = self.values | ({"Services": self.spare_service} if operation.id == "deleteService" else {})
+        path = re.sub(r"(\w+)/{\w+}", lambda found: f"{found[1]}/{values[found[1]]}", operation.path)
         return self.instance.call(operation.method, path, form, headers)
 
 
@@ -131,7 +149,7 @@ def test_an_operation_answers_all_that_it_is_described_to_answer(
 ) -> None:
     """With what it requires alone, with all it takes, and once more with the tag of the first answer."""
     peopled = Peopled(embedded)
-    full = {name: EXAMPLES[name] for name in FITTING.get(operation.id.replace("Service", ""), operation.form)}
+    full = {name: peopled.examples[name] for name in FITTING.get(operation.id.replace("Service", ""), operation.form)}
     first = peopled.ask(operation, {name: full[name] for name in operation.required})
     answers = [first, peopled.ask(operation, full)]
     if tag := first.headers.get("ETag"):
@@ -196,7 +214,7 @@ BOUNDED = [
     pytest.param(operation, name, id=f"{operation.id}-{name}")
     for operation in operations().values()
     for name, schema in operation.form.items()
-    if not wrong_values(schema, EXAMPLES[name]).is_empty
+    if not wrong_values(schema, EXAMPLES.get(name, "")).is_empty
 ]
 """Every parameter that does not take just any text."""
 
@@ -207,7 +225,7 @@ BOUNDED = [
 def test_what_is_described_as_invalid_is_refused(
     standing: Peopled, operation: Operation, name: str, data: st.DataObject
 ) -> None:
-    values = wrong_values(operation.form[name], EXAMPLES[name])
+    values = wrong_values(operation.form[name], EXAMPLES.get(name, ""))
     form = {required: EXAMPLES[required] for required in operation.required} | {name: data.draw(values)}
     refused = standing.ask(operation, form)
     assert refused.status == 400

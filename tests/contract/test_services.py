@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import pytest
+
+from convoke.domain.errors import NotFoundError
+from convoke.domain.webhooks import Method, WebhookSettingsChange
+from convoke.storage.configuration_webhooks import ServiceWebhookConfigurationTable
+from convoke.storage.services import ServiceTable
 from tests.support.instances import ORIGIN, Instance, refusal
 
 
@@ -39,3 +47,86 @@ def test_a_service_needs_a_name_of_at_most_256_characters(instance: Instance) ->
     assert create(friendly_name="é" * 256).friendly_name == "é" * 256
     error = refusal(lambda: create(friendly_name="e" * 257))
     assert (error.code, error.details["parameter"]) == (50003, "FriendlyName")
+
+
+def test_services_are_paged_up_to_the_limit(instance: Instance) -> None:
+    services = instance.client().conversations.v1.services
+    made = [services.create(friendly_name=str(number)).sid for number in range(6)]
+    listed = [service.sid for service in services.list(limit=5, page_size=2)]
+    assert listed == [instance.account.default_chat_service_sid, *made[:4]]
+
+
+def test_a_service_that_is_deleted_is_gone_with_all_that_is_under_it(instance: Instance) -> None:
+    v1 = instance.client().conversations.v1
+    before = instance.items("")
+    sid = v1.services.create(friendly_name="Support").sid
+    v1.services(sid).configuration.webhooks().update(method="GET")
+    assert v1.services(sid).delete()
+    assert instance.items("") == before
+    for method, path in (
+        ("GET", ""),
+        ("DELETE", ""),
+        ("GET", "/Conversations"),
+        ("POST", "/Conversations"),
+        ("POST", "/ConversationWithParticipants"),
+        ("GET", "/Configuration"),
+        ("POST", "/Configuration"),
+        ("GET", "/Configuration/Webhooks"),
+        ("POST", "/Configuration/Webhooks"),
+    ):
+        refused = instance.call(method, f"/v1/Services/{sid}{path}", {"Method": "GET", "ReachabilityEnabled": "true"})
+        assert (refused.status, refused.body["code"]) == (404, 20404)
+    default = instance.call("POST", "/v1/Configuration", {"DefaultChatServiceSid": sid})
+    assert (default.status, default.body["code"]) == (400, 20001)
+    assert sid not in {service.sid for service in v1.services.list()}
+
+
+def test_the_default_service_is_not_deleted_while_it_is_the_default(instance: Instance) -> None:
+    v1 = instance.client().conversations.v1
+    default = instance.account.default_chat_service_sid
+    error = refusal(v1.services(default).delete)
+    assert (error.status, error.code, error.details) == (409, 20409, {"reason": "default_service"})
+    other = v1.services.create(friendly_name="Support").sid
+    v1.configuration().update(default_chat_service_sid=other)
+    assert v1.services(default).delete()
+    assert refusal(v1.services(other).delete).code == 20409
+    assert v1.conversations.create().chat_service_sid == other
+
+
+def test_a_service_is_not_deleted_while_it_has_conversations(instance: Instance) -> None:
+    v1 = instance.client().conversations.v1
+    service = v1.services(v1.services.create(friendly_name="Support").sid)
+    closed = service.conversations.create(unique_name="visit").sid
+    service.conversations(closed).update(state="closed")
+    error = refusal(service.delete)
+    assert (error.status, error.code, error.details) == (409, 20409, {"reason": "has_conversations"})
+    service.conversations("visit").delete()
+    assert service.delete()
+    instance.sweep(timedelta(minutes=1))
+    assert instance.items("conversation") == instance.items("lock") == []
+
+
+def test_the_service_of_another_account_is_not_deleted(instance: Instance) -> None:
+    foreign = instance.accounts.create().default_chat_service_sid
+    assert refusal(instance.client().conversations.v1.services(foreign).delete).code == 20404
+
+
+def test_a_service_that_becomes_the_default_meanwhile_is_not_deleted(instance: Instance) -> None:
+    v1 = instance.client().conversations.v1
+    account_sid, old = instance.account.sid, instance.account.default_chat_service_sid
+    sid = v1.services.create(friendly_name="Support").sid
+    v1.configuration().update(default_chat_service_sid=sid)
+    before = instance.items("")
+    assert not ServiceTable(instance.table).delete(account_sid, sid, old)
+    assert instance.items("") == before
+
+
+def test_nothing_is_left_of_webhooks_that_come_after_the_deletion(instance: Instance) -> None:
+    v1 = instance.client().conversations.v1
+    sid = v1.services.create(friendly_name="Support").sid
+    v1.services(sid).delete()
+    before = instance.items("")
+    webhooks = ServiceWebhookConfigurationTable(instance.table)
+    with pytest.raises(NotFoundError):
+        webhooks.update(instance.account.sid, sid, WebhookSettingsChange(method=Method.GET))
+    assert instance.items("") == before

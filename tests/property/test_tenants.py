@@ -128,6 +128,9 @@ class Tenants(RuleBasedStateMachine):
             f"/v1/Conversations/{sid}/Messages",
             f"/v1/Conversations/{NAME}/Messages/{sid}",
             f"/v1/Conversations/{NAME}/Messages/{sid}/Receipts",
+            f"/v1/Services/{sid}/Configuration",
+            f"/v1/Services/{sid}/Configuration/Webhooks",
+            f"/v1/Services/{sid}/Conversations",
         ):
             answered = self.ask(who, "GET", path)
             foreign = sid not in self.tenants[who].known
@@ -136,6 +139,10 @@ class Tenants(RuleBasedStateMachine):
     @rule(who=WHO, size=st.sampled_from([1, 50]))
     def list_services(self, who: int, size: int) -> None:
         self.ask(who, "GET", f"/v1/Services?PageSize={size}")
+
+    @rule(who=WHO, query=st.sampled_from(["PageSize=1", "State=active&PageSize=1", "StartDate=2020-01-01"]))
+    def list_conversations(self, who: int, query: str) -> None:
+        self.ask(who, "GET", f"/v1/Conversations?{query}")
 
     @rule(who=WHO, whose=WHO, data=st.data())
     def follow_a_page(self, who: int, whose: int, data: st.DataObject) -> None:

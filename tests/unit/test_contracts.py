@@ -14,7 +14,7 @@ from convoke.api import parameters
 from convoke.api.openapi import HEADERS, ROUTES, Route, document
 from convoke.api.preferences import PREFER
 from convoke.api.requests import WEBHOOK_ENABLED
-from convoke.api.schemas import RULES
+from convoke.api.schemas import RULES, query_parameters
 from convoke.domain.errors import MethodNotAllowedError
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
 from convoke.domain.model import Model
@@ -51,7 +51,7 @@ def used_by(route: Route) -> set[str]:
 
 @EVERY_ROUTE
 def test_a_contract_names_the_form_that_is_read(route: Route) -> None:
-    named = {route.contract.form.__name__} if route.contract.form else set()
+    named = {model.__name__ for model in (route.contract.form, route.contract.query) if model}
     assert used_by(route) & FORMS == named
     assert ("read_participants" in used_by(route)) == route.contract.participants
 
@@ -72,7 +72,8 @@ def test_every_header_that_the_api_takes_is_looked_for_here() -> None:
 
 
 def test_every_form_is_one_of_some_route() -> None:
-    assert {route.contract.form.__name__ for route in ROUTES if route.contract.form} == FORMS
+    told = [model for route in ROUTES for model in (route.contract.form, route.contract.query) if model]
+    assert {model.__name__ for model in told} == FORMS
 
 
 def test_every_error_is_one_of_some_operation_and_every_operation_s_is_raised() -> None:
@@ -82,7 +83,10 @@ def test_every_error_is_one_of_some_operation_and_every_operation_s_is_raised() 
 
 def test_every_rule_is_about_a_parameter_that_there_is() -> None:
     models = {name: schema for name, schema in document()["components"]["schemas"].items() if "properties" in schema}
-    parameters = {f"{model}.{name}" for model, schema in models.items() for name in schema["properties"]}
+    lists = [route.contract.query for route in ROUTES if route.contract.query]
+    properties = {name: schema["properties"] for name, schema in models.items()}
+    properties |= {model.__name__: query_parameters(model) for model in lists}
+    parameters = {f"{model}.{name}" for model, several in properties.items() for name in several}
     assert set(RULES) <= parameters | {parameter.partition(".")[2] for parameter in parameters}
 
 

@@ -28,6 +28,7 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "auth token": keys.auth_token,
     "API key": lambda account: keys.api_key(account, API_KEY),
     "webhook configuration": keys.webhook_configuration,
+    "webhook configuration of a service": lambda account: keys.service_webhook_configuration(account, SERVICE),
     "service": lambda account: keys.service(account, SERVICE),
     "conversation": lambda account: keys.conversation(account, CONVERSATION),
     "provisioning": lambda account: keys.provisioning(account, CONVERSATION),
@@ -61,7 +62,7 @@ def test_every_key_that_is_made_is_looked_at_here() -> None:
         name for name, function in vars(keys).items() if getattr(function, "__annotations__", {}).get("return") == "Key"
     }
     covered = {
-        *("api_key", "api_key_owner", "idempotency_record"),
+        *("api_key", "api_key_owner", "idempotency_record", "service_webhook_configuration"),
         *("account_entry", "account", "auth_token", "webhook_configuration", "service", "conversation", "provisioning"),
         *("participant", "message", "receipt", "identity_lock", "unique_name_lock", "pair_lock", "number_group_lock"),
         *("change", "attempt", "alert"),
@@ -199,6 +200,32 @@ def test_attempts_lie_beside_the_change_they_belong_to() -> None:
 
 def test_the_sids_of_a_conversation_are_read_from_its_key() -> None:
     assert keys.sids_of_conversation(keys.conversation(OURS, CONVERSATION)) == (OURS, CONVERSATION)
+
+
+def test_the_list_of_a_service_is_its_account_s_and_its_own() -> None:
+    shards = {
+        shard
+        for account in (OURS, THEIRS)
+        for service in (SERVICE, OTHER_SERVICE)
+        for shard in keys.list_shards(account, service)
+    }
+    assert len(shards) == 4 * keys.LIST_SHARDS == 16
+    assert all(shard.startswith((f"{OURS}#", f"{THEIRS}#")) for shard in shards)
+
+
+def test_a_conversation_stays_in_its_shard_of_the_list() -> None:
+    """Part of what is stored, as above."""
+    moments = [NOON + timedelta(days=day) for day in range(10)]
+    listed = [keys.listed(OURS, SERVICE, CONVERSATION, moment) for moment in moments]
+    assert {item[keys.LISTED.partition] for item in listed} == {f"{OURS}#{SERVICE}#0"}
+    assert [item[keys.LISTED.sort] for item in listed] == sorted(str(item[keys.LISTED.sort]) for item in listed)
+
+
+def test_conversations_are_spread_over_every_shard_of_a_list() -> None:
+    new_sid = SidFactory()
+    made = [keys.listed(OURS, SERVICE, new_sid(Prefix.CONVERSATION), NOON) for _ in range(2000)]
+    shards = [item[keys.LISTED.partition] for item in made]
+    assert all(shards.count(shard) > 300 for shard in keys.list_shards(OURS, SERVICE))
 
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

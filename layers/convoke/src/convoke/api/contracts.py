@@ -36,8 +36,8 @@ class Contract:
     page: str | None = None
     """The key of the resources in a page of them; None where the answer is one resource."""
     largest_page: int = LARGEST_SIZE
-    query: tuple[str, ...] = ()
-    """That the URL of a page may have, beside what every page's has."""
+    query: type[Model] | None = None
+    """The filters of a list."""
     form: type[Model] | None = None
     participants: bool = False
     """Whether the form takes `Participant` too, repeated, each value a JSON object."""

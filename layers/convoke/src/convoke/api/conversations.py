@@ -7,7 +7,8 @@ from aws_lambda_powertools.event_handler import Response
 from convoke.api.contracts import CHANGE_REFUSED, Contract
 from convoke.api.idempotency import REPLAYED, idempotent
 from convoke.api.operations import Operations
-from convoke.api.parameters import CreateConversation, UpdateConversation, parse
+from convoke.api.pagination import Pagination
+from convoke.api.parameters import CreateConversation, ListConversations, UpdateConversation, parse, parse_query
 from convoke.api.representations import Representation, RestDate, answer, no_content
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
 from convoke.domain import errors
@@ -44,6 +45,7 @@ CREATE = Contract(
     answered_headers=(REPLAYED,),
     errors=(errors.UniqueNameTakenError, errors.IdempotencyKeyReusedError),
 )
+LIST = Contract("Conversations", ConversationRepresentation, page="conversations", query=ListConversations)
 FETCH = Contract("Conversation", ConversationRepresentation)
 UPDATE = Contract(
     "Conversation",
@@ -95,6 +97,16 @@ def create(operations: Operations, request: ServiceRequest) -> Response[str]:
 
 def fetch(operations: Operations, request: ServiceRequest, sid: str) -> Response[str]:
     return answer(represent(request, operations.conversations.fetch(request.service, sid), LINKS))
+
+
+def list_(operations: Operations, request: ServiceRequest) -> Response[str]:
+    filters, sent = parse_query(ListConversations, request.query)
+    key = operations.accounts.page_key(request.account.sid)
+    pagination = Pagination(
+        request, request.url("/Conversations"), "conversations", key, filters=sent, descending=filters.newest_first
+    )
+    page = operations.conversations.list(request.service, filters, pagination.wanted)
+    return answer(pagination.body(page, lambda each: represent(request, each, LINKS), lambda each: each.sid))
 
 
 def update(operations: Operations, request: ServiceRequest, sid: str) -> Response[str]:

@@ -8,15 +8,14 @@ from aws_lambda_powertools.event_handler import Response
 
 from convoke.api.contracts import CHANGE_REFUSED, Contract
 from convoke.api.operations import Operations
-from convoke.api.pagination import Order, Pagination
-from convoke.api.parameters import CreateMessage, UpdateMessage, parse
+from convoke.api.pagination import Pagination
+from convoke.api.parameters import CreateMessage, ListMessages, UpdateMessage, parse, parse_query
 from convoke.api.representations import Representation, RestDate, answer, in_tree, no_content
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
 from convoke.domain import errors
 from convoke.domain.messages import Message
+from convoke.domain.pages import Order
 from convoke.domain.receipts import DeliverySummary
-
-ORDER = "Order"
 
 
 class MediaRepresentation(Representation):
@@ -62,7 +61,7 @@ CREATE = Contract(
     errors=(*CHANGE_REFUSED, errors.AuthorNotInGroupError, errors.MessageEmptyError),
 )
 LIST = Contract(
-    "Messages", MessageRepresentation, in_service=ServiceMessageRepresentation, page="messages", query=(ORDER,)
+    "Messages", MessageRepresentation, in_service=ServiceMessageRepresentation, page="messages", query=ListMessages
 )
 FETCH = Contract("Message", MessageRepresentation, in_service=ServiceMessageRepresentation)
 UPDATE = Contract(
@@ -114,14 +113,14 @@ def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str
 
 
 def list_(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
-    order = _order(request)
+    filters, sent = parse_query(ListMessages, request.query)
     pagination = Pagination(
         request,
         request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Messages"),
         "messages",
         operations.accounts.page_key(request.account.sid),
-        filters={ORDER: order} if order else {},
-        descending=order is Order.DESCENDING,
+        filters=dict.fromkeys(sent, filters.order),
+        descending=filters.order is Order.DESCENDING,
     )
     page = operations.messages.list(request.service, conversation_sid, pagination.wanted)
     return answer(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))
@@ -136,14 +135,3 @@ def update(operations: Operations, request: ServiceRequest, conversation_sid: st
 def delete(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
     operations.messages.delete(request.service, conversation_sid, sid, webhooks=request.webhooks)
     return no_content()
-
-
-def _order(request: ServiceRequest) -> Order | None:
-    """None where it was not asked for."""
-    word = request.query.get(ORDER)
-    if word is None:
-        return None
-    try:
-        return Order(word.lower())
-    except ValueError as error:
-        raise errors.InvalidParameterError(parameter=ORDER, wanted="asc or desc") from error

@@ -13,11 +13,11 @@ from convoke.api.contracts import Contract
 from convoke.api.errors import JSON
 from convoke.api.form import FORM
 from convoke.api.idempotency import REPLAYED
-from convoke.api.pagination import DEFAULT_SIZE, Order
+from convoke.api.pagination import DEFAULT_SIZE
 from convoke.api.preferences import APPLIED, LONGEST_WAIT, PREFER
 from convoke.api.requests import WEBHOOK_ENABLED
 from convoke.api.routes import ACCOUNT_ROUTES, PUBLIC_ROUTES, SERVICE_ROUTES, AccountRoute, PublicRoute, ServiceRoute
-from convoke.api.schemas import Schema, components, form_component, reference, sid
+from convoke.api.schemas import Schema, components, form_component, query_parameters, reference, sid
 from convoke.domain import errors
 from convoke.domain.errors import ConversationsError
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
@@ -59,11 +59,6 @@ ANSWERED_HEADERS = {
     APPLIED: {"type": "string", "examples": ["wait=10"]},
     "ETag": {"type": "string"},
 }
-
-QUERY = {
-    "Order": {"type": "string", "enum": list(Order), "default": Order.ASCENDING, "description": "In either case."},
-}
-"""Of single lists."""
 
 PAGING = {
     "Page": {"type": "integer", "description": "For show: a page is found by its token."},
@@ -123,8 +118,9 @@ def _path_parameters(rule: str) -> Iterable[Schema]:
 
 def _query_parameters(contract: Contract) -> Iterable[Schema]:
     if contract.page:
-        queries = {name: QUERY[name] for name in contract.query} | {"PageSize": _page_size(contract)} | PAGING
-        yield from ({"name": name, "in": "query", "schema": schema} for name, schema in queries.items())
+        filters = query_parameters(contract.query) if contract.query else {}
+        known = filters | {"PageSize": _page_size(contract)} | PAGING
+        yield from ({"name": name, "in": "query", "schema": schema} for name, schema in known.items())
 
 
 def _page_size(contract: Contract) -> Schema:
@@ -170,7 +166,7 @@ def _answered(contract: Contract, *, in_service: bool) -> Schema:
 def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
     """What an operation can be refused for: itself, the form it takes, and whatever comes before them."""
     contract = route.contract
-    checked = contract.form.order_of_checks if contract.form else ()
+    checked = [error for model in (contract.form, contract.query) if model for error in model.order_of_checks]
     possible: set[type[ConversationsError]] = {errors.InternalError, *contract.errors, *checked}
     if isinstance(route, PublicRoute):
         return possible

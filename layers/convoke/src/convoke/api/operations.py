@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from convoke.operations.accounts import AccountOperations
-from convoke.operations.configuration_webhooks import WebhookConfigurationOperations
+from convoke.operations.configuration_webhooks import (
+    ServiceWebhookConfigurationOperations,
+    WebhookConfigurationOperations,
+)
 from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
 from convoke.operations.conversations import ConversationOperations
 from convoke.operations.messages import MessageOperations
@@ -27,4 +30,5 @@ class Operations:
     provisionings: ProvisioningOperations
     conversation_with_participants: ConversationWithParticipantsOperations
     webhook_configurations: WebhookConfigurationOperations
+    service_webhooks: ServiceWebhookConfigurationOperations
     waiting: Waiting

@@ -8,7 +8,6 @@ import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -22,13 +21,6 @@ Resource = TypeVar("Resource")
 
 DEFAULT_SIZE = 50
 LARGEST_SIZE = 100
-
-
-class Order(StrEnum):
-    """Which end of a list comes first."""
-
-    ASCENDING = "asc"
-    DESCENDING = "desc"
 
 
 class Meta(BaseModel):
@@ -45,8 +37,8 @@ class Meta(BaseModel):
 class Pagination:
     """Pages of the list at `url` under `key`, for one request.
 
-    A token is the SID next to the page and the direction to go on in, signed for this list of this account: it stays
-    right whatever is added or removed meanwhile.
+    A token is the position next to the page, mostly a SID, and the direction to go on in, signed for this list of this
+    account, with these filters: it stays right whatever is added or removed meanwhile.
     """
 
     request: Request
@@ -55,7 +47,7 @@ class Pagination:
     signing_key: bytes
     largest: int = LARGEST_SIZE
     filters: Mapping[str, str] = field(default_factory=dict)
-    """What the list was asked for; it stands in every URL before the rest."""
+    """As the client sent them; they stand in every URL before the rest."""
     descending: bool = False
 
     @property
@@ -80,24 +72,22 @@ class Pagination:
         self, page: Page[Resource], represent: Callable[[Resource], BaseModel], sid: Callable[[Resource], str]
     ) -> str:
         shown = [represent(resource).model_dump_json() for resource in page.resources]
+        before = (page.before or _sid_of(page.resources[:1], sid)) if page.has_previous else None
+        behind = (page.behind or _sid_of(page.resources[-1:], sid)) if page.has_next else None
         meta = Meta(
             page=self.number,
             page_size=self.size,
             first_page_url=self._page_url(0),
-            previous_page_url=self._neighbour(
-                "PB", self.number - 1, page.resources[:1] if page.has_previous else [], sid
-            ),
+            previous_page_url=self._neighbour("PB", self.number - 1, before),
             url=self._page_url(self.number, self.request.query.get("PageToken")),
-            next_page_url=self._neighbour("PA", self.number + 1, page.resources[-1:] if page.has_next else [], sid),
+            next_page_url=self._neighbour("PA", self.number + 1, behind),
             key=self.key,
         )
         return f'{{"meta":{meta.model_dump_json()},"{self.key}":[{",".join(shown)}]}}'
 
-    def _neighbour(
-        self, direction: str, number: int, edge: list[Resource], sid: Callable[[Resource], str]
-    ) -> str | None:
-        """The URL of the page beyond `edge`; None where `edge` is empty, as there is none then."""
-        return self._page_url(max(number, 0), self._token(direction, sid(edge[0]))) if edge else None
+    def _neighbour(self, direction: str, number: int, position: str | None) -> str | None:
+        """The URL of the page beyond `position`; None where there is none."""
+        return self._page_url(max(number, 0), self._token(direction, position)) if position else None
 
     def _page_url(self, number: int, token: str | None = None) -> str:
         query = {**self.filters, "PageSize": self.size, "Page": number} | ({"PageToken": token} if token else {})
@@ -109,11 +99,12 @@ class Pagination:
             raise InvalidParameterError(parameter=name, wanted="a number")
         return int(text)
 
-    def _token(self, direction: str, sid: str) -> str:
-        return base64.urlsafe_b64encode(self._signature(direction + sid) + (direction + sid).encode()).decode()
+    def _token(self, direction: str, position: str) -> str:
+        content = direction + position
+        return base64.urlsafe_b64encode(self._signature(content) + content.encode()).decode()
 
     def _opened(self, token: str) -> tuple[str, str]:
-        """Direction and SID of a token. Raises InvalidParameterError for one that was not made for this list."""
+        """Direction and position of a token. Raises InvalidParameterError for one that was not made for this list."""
         try:
             opened = base64.urlsafe_b64decode(token.encode())
             content = opened[16:].decode()
@@ -128,3 +119,7 @@ class Pagination:
         path = self.url.removeprefix(self.request.origin)
         listed = f"{path}?{urlencode(self.filters)}" if self.filters else path
         return hmac.digest(self.signing_key, f"{listed}\n{content}".encode(), hashlib.sha256)[:16]
+
+
+def _sid_of(edge: list[Resource], sid: Callable[[Resource], str]) -> str | None:
+    return sid(edge[0]) if edge else None

@@ -6,7 +6,7 @@ The rules stand in the domain; here they get the names that clients know them by
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -14,9 +14,10 @@ from pydantic.alias_generators import to_pascal
 
 from convoke.api.errors import problems_of
 from convoke.api.form import Form
-from convoke.domain.accounts import AccountChange
+from convoke.domain.accounts import DefaultsChange, OwnedAddressesChange
 from convoke.domain.addresses import Channel
 from convoke.domain.attributes import refuse_constant
+from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversation_requests import ConversationChange, NewConversation
 from convoke.domain.errors import (
     ConversationsError,
@@ -25,12 +26,12 @@ from convoke.domain.errors import (
     refusal,
 )
 from convoke.domain.instants import Instant
-from convoke.domain.messages import MessageChange, NewMessage
+from convoke.domain.messages import MessageChange, MessageFilters, NewMessage
 from convoke.domain.model import Model
 from convoke.domain.participant_requests import ParticipantChange
 from convoke.domain.participants import NewParticipant
-from convoke.domain.services import NewService
-from convoke.domain.webhooks import WebhookConfigurationChange
+from convoke.domain.services import NewService, ServiceChange
+from convoke.domain.webhooks import WebhookConfigurationChange, WebhookSettingsChange
 
 MOST_PARTICIPANTS = 10
 """Values of `Participant` in one request (reference, b.2)."""
@@ -64,6 +65,14 @@ class CreateConversation(NewConversation):
 
 
 class UpdateConversation(ConversationChange):
+    model_config = FORM_NAMES
+
+
+class ListConversations(ConversationFilters):
+    model_config = FORM_NAMES
+
+
+class ListMessages(MessageFilters):
     model_config = FORM_NAMES
 
 
@@ -105,7 +114,19 @@ class UpdateWebhookConfiguration(WebhookConfigurationChange):
     model_config = FORM_NAMES
 
 
-class UpdateAccount(AccountChange):
+class UpdateAccount(OwnedAddressesChange):
+    model_config = FORM_NAMES
+
+
+class UpdateConfiguration(DefaultsChange):
+    model_config = FORM_NAMES
+
+
+class UpdateServiceConfiguration(ServiceChange):
+    model_config = FORM_NAMES
+
+
+class UpdateServiceWebhookConfiguration(WebhookSettingsChange):
     model_config = FORM_NAMES
 
 
@@ -118,6 +139,13 @@ def parse(model: type[Parameters], form: Form) -> Parameters:
     if parameters is None:
         raise refusal(problems)
     return parameters
+
+
+def parse_query(model: type[Parameters], query: Mapping[str, str]) -> tuple[Parameters, dict[str, str]]:
+    """The filters in a query, and what was sent of them."""
+    names = [field.alias or name for name, field in model.model_fields.items()]
+    sent = {name: query[name] for name in names if name in query}
+    return parse(model, Form([*sent.items()])), sent
 
 
 def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[ConversationsError]]:

@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from convoke.api import (
     account_configuration,
+    configuration,
     configuration_webhooks,
     conversation_with_participants,
     conversations,
@@ -17,11 +18,16 @@ from convoke.api import (
     participants,
     provisioning,
     receipts,
+    service_configuration,
+    service_webhooks,
     services,
 )
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.requests import OURS, VERSION, Request, ServiceRequest
+
+OF_SERVICE = "/Services/<chat_service_sid>"
+"""What the rules of a service's tree begin with."""
 
 
 class PublicRoute(NamedTuple):
@@ -59,7 +65,7 @@ class ServiceRoute(NamedTuple):
     @property
     def rules(self) -> tuple[str, ...]:
         """That of the account's default service, and that of the tree of any service."""
-        return self.version + self.rule, f"{self.version}/Services/<chat_service_sid>{self.rule}"
+        return self.version + self.rule, f"{self.version}{OF_SERVICE}{self.rule}"
 
 
 PUBLIC_ROUTES = (PublicRoute("GET", "/openapi.json", description.fetch, description.FETCH),)
@@ -68,6 +74,13 @@ ACCOUNT_ROUTES = (
     AccountRoute("GET", "/Services", services.list_, services.LIST),
     AccountRoute("POST", "/Services", services.create, services.CREATE),
     AccountRoute("GET", "/Services/<sid>", services.fetch, services.FETCH),
+    AccountRoute("DELETE", "/Services/<sid>", services.delete, services.DELETE),
+    AccountRoute("GET", f"{OF_SERVICE}/Configuration", service_configuration.fetch, service_configuration.FETCH),
+    AccountRoute("POST", f"{OF_SERVICE}/Configuration", service_configuration.update, service_configuration.UPDATE),
+    AccountRoute("GET", f"{OF_SERVICE}/Configuration/Webhooks", service_webhooks.fetch, service_webhooks.FETCH),
+    AccountRoute("POST", f"{OF_SERVICE}/Configuration/Webhooks", service_webhooks.update, service_webhooks.UPDATE),
+    AccountRoute("GET", "/Configuration", configuration.fetch, configuration.FETCH),
+    AccountRoute("POST", "/Configuration", configuration.update, configuration.UPDATE),
     AccountRoute("GET", "/Configuration/Webhooks", configuration_webhooks.fetch, configuration_webhooks.FETCH),
     AccountRoute("POST", "/Configuration/Webhooks", configuration_webhooks.update, configuration_webhooks.UPDATE),
     AccountRoute("GET", "/Configuration", account_configuration.fetch, account_configuration.FETCH, OURS),
@@ -83,6 +96,7 @@ SERVICE_ROUTES = (
         conversation_with_participants.create,
         conversation_with_participants.CREATE,
     ),
+    ServiceRoute("GET", "/Conversations", conversations.list_, conversations.LIST),
     ServiceRoute("POST", "/Conversations", conversations.create, conversations.CREATE),
     ServiceRoute("GET", "/Conversations/<sid>", conversations.fetch, conversations.FETCH),
     ServiceRoute("POST", "/Conversations/<sid>", conversations.update, conversations.UPDATE),

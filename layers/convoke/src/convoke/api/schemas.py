@@ -21,6 +21,7 @@ from convoke.domain.conversations import LONGEST_ATTRIBUTES, LONGEST_NAME, State
 from convoke.domain.messages import LONGEST_ATTRIBUTES as LONGEST_MESSAGE_ATTRIBUTES
 from convoke.domain.messages import LONGEST_AUTHOR, LONGEST_BODY, LONGEST_SUBJECT
 from convoke.domain.model import Model
+from convoke.domain.pages import Order
 from convoke.domain.participant_requests import LONGEST_INDEX
 from convoke.domain.participants import EMAIL_LEVELS, LONGEST_IDENTITY, NewBinding, NewParticipant
 from convoke.domain.participants import LONGEST_ATTRIBUTES as LONGEST_MEMBER_ATTRIBUTES
@@ -44,6 +45,11 @@ def timer(shortest: str) -> Schema:
     return {"type": "string", "format": "duration", "description": description}
 
 
+def date(description: str) -> Schema:
+    forms = [{"type": "string", "format": form} for form in ("date", "date-time")]
+    return {"anyOf": forms, "description": f"Of creation, the newest first. {description}"}
+
+
 ATTRIBUTES: Schema = {"contentMediaType": "application/json", "description": "Any JSON, as a text."}
 
 URL: Schema = {"type": "string", "description": "Absolute, with http or https; the empty text removes it."}
@@ -63,11 +69,23 @@ RULES: Mapping[str, Schema] = {
         "enum": [*STARTING_STATES, State.CLOSED.value],
         "description": "In either case. Once closed it stays closed.",
     },
+    "ListConversations.State": {"type": "string", "enum": [*State], "description": "In either case."},
+    "Order": {"type": "string", "enum": [*Order], "default": Order.ASCENDING, "description": "In either case."},
+    "StartDate": date("At or after it; a day begins at its first moment."),
+    "EndDate": date("At or before it; a day ends with its last moment."),
     "Timers.Inactive": timer("PT1M"),
     "Timers.Closed": timer("PT10M"),
     "MessagingServiceSid": sid(Prefix.MESSAGING_SERVICE),
     "Bindings.Email.Address": text(LONGEST_NAME),
     "Bindings.Email.Name": text(LONGEST_NAME),
+    "DefaultChatServiceSid": sid(Prefix.SERVICE),
+    "DefaultMessagingServiceSid": sid(Prefix.MESSAGING_SERVICE),
+    "DefaultInactiveTimer": timer("PT1M"),
+    "DefaultClosedTimer": timer("PT10M"),
+    "DefaultConversationCreatorRoleSid": sid(Prefix.ROLE),
+    "DefaultConversationRoleSid": sid(Prefix.ROLE),
+    "DefaultChatServiceRoleSid": sid(Prefix.ROLE),
+    "ReachabilityEnabled": {"type": "string", "enum": ["true", "false"], "description": "In either case."},
     "PreWebhookUrl": URL,
     "PostWebhookUrl": URL,
     "OwnedAddresses": {
@@ -186,6 +204,13 @@ def form_component(contract: Contract) -> str | None:
     if contract.participants:
         return f"Create{contract.resource}"
     return contract.form.__name__ if contract.form else None
+
+
+def query_parameters(model: type[Model]) -> dict[str, Schema]:
+    """The schema of each parameter of a query."""
+    schema = model.model_json_schema(schema_generator=_Generator)
+    properties: dict[str, Schema] = _with_rules(model, schema)["properties"]
+    return properties
 
 
 def components(contracts: Sequence[Contract]) -> dict[str, Schema]:

@@ -8,7 +8,7 @@ from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.parameters import CreateService, parse
-from convoke.api.representations import Representation, RestDate, answer
+from convoke.api.representations import Representation, RestDate, answer, no_content
 from convoke.api.requests import Request
 from convoke.domain import errors
 from convoke.domain.services import Service
@@ -43,6 +43,7 @@ CREATE = Contract(
     errors=(errors.FriendlyNameMissingError, errors.FriendlyNameTooLongError),
 )
 FETCH = Contract("Service", ServiceRepresentation)
+DELETE = Contract("Service", None, statuses=(204,), errors=(errors.ConflictError, errors.UnavailableError))
 
 
 def represent(request: Request, service: Service) -> ServiceRepresentation:
@@ -66,6 +67,11 @@ def create(operations: Operations, request: Request) -> Response[str]:
 
 def fetch(operations: Operations, request: Request, sid: str) -> Response[str]:
     return answer(represent(request, operations.services.fetch(request.account.sid, sid)))
+
+
+def delete(operations: Operations, request: Request, sid: str) -> Response[str]:
+    operations.services.delete(request.account.sid, sid)
+    return no_content()
 
 
 def list_(operations: Operations, request: Request) -> Response[str]:

@@ -72,7 +72,10 @@ def accounts(edges: Edges) -> AccountOperations:
 def api(edges: Edges) -> Api:
     from convoke.api.app import Api
     from convoke.api.operations import Operations
-    from convoke.operations.configuration_webhooks import WebhookConfigurationOperations
+    from convoke.operations.configuration_webhooks import (
+        ServiceWebhookConfigurationOperations,
+        WebhookConfigurationOperations,
+    )
     from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
     from convoke.operations.conversations import ConversationOperations
     from convoke.operations.messages import MessageOperations
@@ -82,8 +85,9 @@ def api(edges: Edges) -> Api:
     from convoke.operations.receipts import ReceiptOperations
     from convoke.operations.services import ServiceOperations
     from convoke.operations.waiting import Waiting
+    from convoke.storage.accounts import AccountTable
     from convoke.storage.changes import ChangeTable
-    from convoke.storage.configuration_webhooks import WebhookConfigurationTable
+    from convoke.storage.configuration_webhooks import ServiceWebhookConfigurationTable, WebhookConfigurationTable
     from convoke.storage.conversations import ConversationTable
     from convoke.storage.messages import MessageTable
     from convoke.storage.participants import ParticipantTable
@@ -104,9 +108,10 @@ def api(edges: Edges) -> Api:
         edges.now,
         edges.new_sid,
     )
+    services = CachedServices(ServiceTable(edges.table))
     operations = Operations(
         accounts=accounts(edges),
-        services=ServiceOperations(CachedServices(ServiceTable(edges.table)), edges.now, edges.new_sid),
+        services=ServiceOperations(services, AccountTable(edges.table), conversations, edges.now, edges.new_sid),
         conversations=conversation_operations,
         participants=ParticipantOperations(conversation_operations, participants, edges.now, edges.new_sid),
         messages=message_operations,
@@ -116,6 +121,7 @@ def api(edges: Edges) -> Api:
             conversations, edges.participant_queue, edges.attempts, edges.now, edges.new_sid, edges.metrics
         ),
         webhook_configurations=WebhookConfigurationOperations(WebhookConfigurationTable(edges.table)),
+        service_webhooks=ServiceWebhookConfigurationOperations(ServiceWebhookConfigurationTable(edges.table)),
         waiting=Waiting(conversations, edges.now, edges.sleep),
     )
     return Api(operations)

@@ -31,3 +31,9 @@ def parse_duration(text: str) -> timedelta:
     if not isinstance(duration, timedelta) or duration > LONGEST_DURATION:
         raise ValueError("a duration out of range")
     return duration
+
+
+def format_duration(length: timedelta) -> str:
+    """`PT1M`, `P1DT2H`: what `parse_duration` takes, so without years and months."""
+    text: str = isodate.duration_isoformat(length)
+    return text

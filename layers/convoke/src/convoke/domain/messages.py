@@ -35,6 +35,7 @@ from convoke.domain.errors import (
 )
 from convoke.domain.instants import Instant
 from convoke.domain.model import Model
+from convoke.domain.pages import Order
 from convoke.domain.participants import Participant
 from convoke.domain.receipts import DeliverySummary
 from convoke.domain.sids import Prefix, is_sid
@@ -245,3 +246,16 @@ class MessageChange(MessageParameters):
             check_author_among(participants, edited.author)
         if "body" in given:
             check_body_among(participants, edited.body)
+
+
+def parse_order(word: str) -> Order:
+    try:
+        return Order(word.lower())
+    except ValueError as error:
+        raise InvalidParameterError(wanted="asc or desc") from error
+
+
+class MessageFilters(Model):
+    """In what order a list is to show messages; by index, the first one first, where nothing is said."""
+
+    order: Annotated[Order, BeforeValidator(parse_order)] = Order.ASCENDING

@@ -38,6 +38,17 @@ class WebhookConfiguration(Model):
         return bool(event.webhooks and self.post_webhook_url and self.filters and event.type in self.filters)
 
 
+class ServiceWebhookConfiguration(Model):
+    """The webhooks of a service; what was never given is None (reference, a.16)."""
+
+    account_sid: str
+    chat_service_sid: str
+    method: Method | None = None
+    filters: tuple[EventType, ...] | None = None
+    pre_webhook_url: str | None = None
+    post_webhook_url: str | None = None
+
+
 class Delivery(Model):
     """An event on its way to one target: the message of one attempt."""
 
@@ -96,11 +107,16 @@ def check_url(url: str) -> str | None:
     return url
 
 
-class WebhookConfigurationChange(Model):
+class WebhookSettingsChange(Model):
     """What an update asks for; a field that was not given stays as it is (look at `model_fields_set`)."""
 
     method: Annotated[Method, BeforeValidator(parse_method)] | None = None
     filters: tuple[Annotated[EventType, BeforeValidator(parse_filter)], ...] | None = None
     pre_webhook_url: Annotated[str, AfterValidator(check_url)] | None = None
     post_webhook_url: Annotated[str, AfterValidator(check_url)] | None = None
+
+
+class WebhookConfigurationChange(WebhookSettingsChange):
+    """The same for an account."""
+
     target: Annotated[Target, BeforeValidator(parse_target)] | None = None

@@ -14,8 +14,8 @@ from convoke.local.data_file import data_option, engine_on, existing_data_option
 if TYPE_CHECKING:
     from convoke.operations.accounts import AccountOperations
 
-CONFIGURED = {"owned_addresses"}
-"""What an account says of itself later, which its entry in the operator's list does not follow."""
+CONFIGURED = {"owned_addresses", "default_inactive_timer", "default_closed_timer"}
+"""What the commands do not show of an account: its configuration is asked for over the API."""
 
 stack_option = click.option(
     "--stack",

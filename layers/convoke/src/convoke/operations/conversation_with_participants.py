@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from convoke.domain.accounts import Account
 from convoke.domain.conversation_requests import NewConversation
-from convoke.domain.conversations import Conversation, State, Timers
+from convoke.domain.conversations import Conversation, State
 from convoke.domain.errors import (
     ConversationsError,
     InvalidRoleSidError,
@@ -135,7 +135,7 @@ class ConversationWithParticipantsOperations:
             date_created=created,
             date_updated=requested.date_updated or created,
             email=requested.email(None),
-            timers=requested.timers(Timers()),
+            timers=requested.timers(account.default_timers),
             requested_state=requested.state,
         )
         if initializing:

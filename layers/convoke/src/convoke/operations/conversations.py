@@ -1,4 +1,4 @@
-"""The Conversation resource: fetch, update, delete. It is created as one with participants is, without any."""
+"""The Conversation resource: fetch, list, update, delete. It is created as one with participants is, without any."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversation_requests import ConversationChange
 from convoke.domain.conversations import LONGEST_NAME, Conversation
 from convoke.domain.errors import NotFoundError, UnavailableError
 from convoke.domain.events import Event, conversation_removed, conversation_updated
 from convoke.domain.instants import Clock
+from convoke.domain.pages import Page, PageRequest
 from convoke.domain.provisioning import Provisioning
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
@@ -56,6 +58,9 @@ class ConversationOperations:
         if not found or found.chat_service_sid != service.sid:
             raise NotFoundError
         return found
+
+    def list(self, service: Service, filters: ConversationFilters, page: PageRequest) -> Page[Conversation]:
+        return self.conversations.list(service.account_sid, service.sid, filters, page)
 
     @on_what_is_there
     def update(self, service: Service, sid: str, requested: ConversationChange, *, webhooks: bool) -> Conversation:

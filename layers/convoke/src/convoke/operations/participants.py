@@ -161,7 +161,7 @@ def new_participant(
 ) -> Participant:
     """As it is stored. A phone in a group MMS has no role unless one is asked for (reference, b.4)."""
     created = requested.date_created or now
-    default_role = None if requested.group_address else service.conversation_user_role_sid
+    default_role = None if requested.group_address else service.member_role_sid
     return Participant(
         account_sid=conversation.account_sid,
         conversation_sid=conversation.sid,

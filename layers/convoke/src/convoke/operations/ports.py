@@ -9,6 +9,7 @@ from typing import Protocol
 from convoke.domain.accounts import Account, AccountChange
 from convoke.domain.alerts import Alert
 from convoke.domain.api_keys import ApiKey, ApiKeyOwner
+from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversations import Conversation
 from convoke.domain.events import Change, Event
 from convoke.domain.idempotency import IdempotencyRecord
@@ -17,8 +18,15 @@ from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.domain.receipts import Receipt
-from convoke.domain.services import Service
-from convoke.domain.webhooks import Attempt, Delivery, WebhookConfiguration, WebhookConfigurationChange
+from convoke.domain.services import Service, ServiceChange
+from convoke.domain.webhooks import (
+    Attempt,
+    Delivery,
+    ServiceWebhookConfiguration,
+    WebhookConfiguration,
+    WebhookConfigurationChange,
+    WebhookSettingsChange,
+)
 
 
 class AccountRepository(Protocol):
@@ -31,7 +39,10 @@ class AccountRepository(Protocol):
         """Store a new account with its default service; False where its SID is taken."""
 
     def update(self, account_sid: str, change: AccountChange) -> Account:
-        """Change what was given of an account that exists, and leave the rest, whatever else is changed meanwhile."""
+        """Change what was given of an account that exists, and leave the rest, whatever else is changed meanwhile.
+
+        Raises InvalidParameterError for a default service that is not there.
+        """
 
 
 class AuthTokens(Protocol):
@@ -61,12 +72,27 @@ class ServiceRepository(Protocol):
 
     def list(self, account_sid: str, page: PageRequest) -> Page[Service]: ...
 
+    def update(self, account_sid: str, chat_service_sid: str, change: ServiceChange) -> Service | None:
+        """Change what was given, at the least one thing; None where the service is not there any more."""
+
+    def delete(self, account_sid: str, chat_service_sid: str, default_service_sid: str) -> bool:
+        """Remove it with its webhooks; False where it is gone, or the account's default service is another one."""
+
 
 class WebhookConfigurationRepository(Protocol):
     def fetch(self, account_sid: str) -> WebhookConfiguration: ...
 
     def update(self, account_sid: str, change: WebhookConfigurationChange) -> WebhookConfiguration:
         """Change what was given and leave the rest, whatever else is changed meanwhile."""
+
+
+class ServiceWebhookConfigurationRepository(Protocol):
+    def fetch(self, account_sid: str, chat_service_sid: str) -> ServiceWebhookConfiguration: ...
+
+    def update(
+        self, account_sid: str, chat_service_sid: str, change: WebhookSettingsChange
+    ) -> ServiceWebhookConfiguration:
+        """The same as of an account. Raises NotFoundError where the service is not there any more."""
 
 
 class ConversationRepository(Protocol):
@@ -86,6 +112,11 @@ class ConversationRepository(Protocol):
 
     def fetch(self, account_sid: str, conversation_sid: str) -> Conversation | None:
         """None too where it is deleted."""
+
+    def list(
+        self, account_sid: str, chat_service_sid: str, filters: ConversationFilters, page: PageRequest
+    ) -> Page[Conversation]:
+        """Those of a service by their date of creation, deleted ones left out."""
 
     def sid_of(self, account_sid: str, chat_service_sid: str, unique_name: str) -> str | None: ...
 

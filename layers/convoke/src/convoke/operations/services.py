@@ -1,21 +1,24 @@
-"""The Service resource: create, fetch, list."""
+"""The Service resource with its configuration: create, fetch, list, update, delete."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from convoke.domain.errors import NotFoundError
+from convoke.domain.conversation_filters import ConversationFilters
+from convoke.domain.errors import ConflictError, NotFoundError, UnavailableError, refusal
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
-from convoke.domain.services import Service
+from convoke.domain.services import Service, ServiceChange
 from convoke.domain.sids import NewSid, Prefix, parse_sid
-from convoke.operations.ports import ServiceRepository
+from convoke.operations.ports import AccountRepository, ConversationRepository, ServiceRepository
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceOperations:
     services: ServiceRepository
+    accounts: AccountRepository
+    conversations: ConversationRepository
     now: Clock
     new_sid: NewSid
 
@@ -34,6 +37,34 @@ class ServiceOperations:
 
     def list(self, account_sid: str, page: PageRequest) -> Page[Service]:
         return self.services.list(account_sid, page)
+
+    def update(self, account_sid: str, chat_service_sid: str, change: ServiceChange) -> Service:
+        """Change what was given of its configuration. Raises NotFoundError, or for a role that it does not have."""
+        service = self.fetch(account_sid, chat_service_sid)
+        if problems := change.problems(service):
+            raise refusal(problems)
+        if not change.model_fields_set:
+            return service
+        updated = self.services.update(account_sid, service.sid, change)
+        if updated is None:
+            raise NotFoundError
+        return updated
+
+    def delete(self, account_sid: str, chat_service_sid: str) -> None:
+        """Raises NotFoundError, or ConflictError for the default service and for one that has conversations.
+
+        A process that remembers the service may for some seconds go on creating conversations in it.
+        """
+        service = self.fetch(account_sid, chat_service_sid)
+        account = self.accounts.fetch(account_sid)
+        if account is None:
+            raise NotFoundError
+        if account.default_chat_service_sid == service.sid:
+            raise ConflictError(reason="default_service")
+        if self.conversations.list(account_sid, service.sid, ConversationFilters(), PageRequest(1)).has_any:
+            raise ConflictError(reason="has_conversations")
+        if not self.services.delete(account_sid, service.sid, account.default_chat_service_sid):
+            raise UnavailableError
 
 
 def new_service(account_sid: str, friendly_name: str, now: datetime, new_sid: NewSid) -> Service:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convoke.domain.accounts import Account, AccountChange
+from convoke.domain.accounts import Account, AccountChange, DefaultsChange, unknown_default_service
 from convoke.domain.services import Service
 from convoke.operations.ports import AccountRepository, AuthTokens
 from convoke.storage import items, keys
 from convoke.storage.cached import Cached
+from convoke.storage.services import still_there
 from convoke.storage.table import Exists, NotExists, Put, Set, Table, TransactionCanceledError, Update
 
 MOST_ACCOUNTS = 1000
@@ -36,10 +37,25 @@ class AccountTable:
         return items.resource(Account, stored) if stored else None
 
     def update(self, account_sid: str, change: AccountChange) -> Account:
-        """The operator's list shows nothing that can be changed, so its entry stays as it is."""
+        """The operator's list shows the defaults and not the addresses, so its entry changes with the former."""
         given = change.model_dump(mode="json", exclude_unset=True)
         actions = tuple(Set(name, value) for name, value in given.items())
-        return items.resource(Account, self.table.update(Update(keys.account(account_sid), actions, Exists("pk"))))
+        own = Update(keys.account(account_sid), actions, Exists("pk"))
+        if not isinstance(change, DefaultsChange):
+            return items.resource(Account, self.table.update(own))
+        entry = Update(keys.account_entry(account_sid), actions, Exists("pk"))
+        self._write_defaults(own, entry, change.default_chat_service_sid)
+        return items.resource(Account, self.table.get(own.key) or {})
+
+    def _write_defaults(self, own: Update, entry: Update, chat_service_sid: str | None) -> None:
+        """Together with a look at the service, so that it is not deleted meanwhile."""
+        looked_at = [still_there(own.key.pk, chat_service_sid)] if chat_service_sid else []
+        try:
+            self.table.transact([own, entry, *looked_at])
+        except TransactionCanceledError as canceled:
+            if set(canceled.failed) == {2}:
+                raise unknown_default_service() from canceled
+            raise
 
     def list(self) -> list[Account]:
         stored = self.table.query(keys.accounts(), limit=MOST_ACCOUNTS, consistent=True)

@@ -6,17 +6,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversations import Conversation
 from convoke.domain.events import Change
 from convoke.domain.idempotency import IdempotencyRecord
 from convoke.domain.instants import to_milliseconds
+from convoke.domain.pages import Page, PageRequest
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
-from convoke.storage import idempotency, items, keys
+from convoke.storage import conversation_lists, idempotency, items, keys
 from convoke.storage.changes import recorded
 from convoke.storage.locks import collision, holder, locks_held, locks_of_new
 from convoke.storage.revisions import differences, gained, releases, revise
 from convoke.storage.table import (
     MOST_WRITES,
+    Action,
     Add,
     ConditionFailedError,
     Delete,
@@ -45,6 +48,9 @@ ERASED_AT_ONCE = MOST_WRITES
 
 TOMBSTONE = ("date_removed", "attempts", "unsettled", keys.DUE.partition, keys.DUE.sort)
 """The attributes that make one of a conversation. All are written, as others may be writing some of them."""
+
+UNLISTED = (keys.LISTED.partition, keys.LISTED.sort)
+"""The attributes that it has no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,11 @@ class ConversationTable:
         stored = self.table.get(keys.conversation(account_sid, conversation_sid))
         return items.resource(Conversation, stored) if stored and "date_removed" not in stored else None
 
+    def list(
+        self, account_sid: str, chat_service_sid: str, filters: ConversationFilters, page: PageRequest
+    ) -> Page[Conversation]:
+        return conversation_lists.page_of(self.table, account_sid, chat_service_sid, filters, page)
+
     def sid_of(self, account_sid: str, chat_service_sid: str, unique_name: str) -> str | None:
         lock = self.table.get(keys.unique_name_lock(account_sid, chat_service_sid, unique_name))
         return holder(lock) if lock else None
@@ -105,7 +116,8 @@ class ConversationTable:
         gone: list[Write] = [*releases({} if failed else locks_held(before), {}, before.sid)]
         if provisioning is not None:
             gone.append(Delete(_provisioning_key(provisioning)))
-        revise(self.table, before, [Set(name, tombstone[name]) for name in TOMBSTONE], change, beside=gone)
+        actions: list[Action] = [*(Set(name, tombstone[name]) for name in TOMBSTONE), *map(Remove, UNLISTED)]
+        revise(self.table, before, actions, change, beside=gone)
 
     def erase(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> None:
         own = keys.conversation(account_sid, conversation_sid)

@@ -17,9 +17,14 @@ def item(key: Key, resource: Model) -> Item:
 
 
 def conversation_item(conversation: Conversation) -> Item:
-    """With the attributes that put it into the index of what is due, where it is due at all."""
+    """With the attributes that put it into the indexes, into that of what is due where it is due at all."""
     made = item(keys.conversation(conversation.account_sid, conversation.sid), conversation)
-    return made | keys.due(conversation.sid, conversation.due_at) if conversation.due_at else made
+    if conversation.due_at:
+        made |= keys.due(conversation.sid, conversation.due_at)
+    if not conversation.date_removed:
+        account_sid, service_sid = conversation.account_sid, conversation.chat_service_sid
+        made |= keys.listed(account_sid, service_sid, conversation.sid, conversation.date_created)
+    return made
 
 
 def differences(before: Item, after: Item) -> list[Action]:

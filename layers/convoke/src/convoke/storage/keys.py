@@ -18,10 +18,16 @@ from convoke.storage.table import Index, Item, Key
 DUE = Index(name="due", partition="due_shard", sort="due_at")
 """What needs attention, and when: projects keys only. One item a conversation at the most."""
 
-INDEXES = (DUE,)
+LISTED = Index(name="listed", partition="list_shard", sort="listed_at")
+"""The conversations of each service, but deleted ones, by their date of creation: projects keys and `state`."""
+
+INDEXES = (DUE, LISTED)
 
 DUE_SHARDS = 8
 """Partitions of the index `due`. Every conversation writes to it twice, so one partition would bound them all."""
+
+LIST_SHARDS = 4
+"""Partitions of the index `listed` for each service. A page asks each of them, a creation writes to one."""
 
 LAST = "\U0010ffff"
 """Sorts behind every other character, by UTF-8 bytes."""
@@ -60,6 +66,10 @@ def api_key_owner(key_sid: str) -> Key:
 
 def webhook_configuration(account_sid: str) -> Key:
     return Key(account_sid, "configuration#webhooks")
+
+
+def service_webhook_configuration(account_sid: str, chat_service_sid: str) -> Key:
+    return Key(account_sid, f"configuration#webhooks#{chat_service_sid}")
 
 
 def service(account_sid: str, chat_service_sid: str) -> Key:
@@ -153,6 +163,36 @@ def due(conversation_sid: str, at: datetime) -> Item:
 
 def due_shards() -> list[str]:
     return [f"due#{shard}" for shard in range(DUE_SHARDS)]
+
+
+def listed(account_sid: str, chat_service_sid: str, conversation_sid: str, created: datetime) -> Item:
+    """The attributes that put a conversation into the index `listed`."""
+    shard = zlib.crc32(conversation_sid.encode()) % LIST_SHARDS
+    return {
+        LISTED.partition: list_shards(account_sid, chat_service_sid)[shard],
+        LISTED.sort: list_position(created, conversation_sid),
+    }
+
+
+def list_shards(account_sid: str, chat_service_sid: str) -> list[str]:
+    return [f"{account_sid}#{chat_service_sid}#{shard}" for shard in range(LIST_SHARDS)]
+
+
+def list_position(created: datetime, conversation_sid: str) -> str:
+    """Sorts by date; of one date, by the moment of making. No two conversations have the same."""
+    return f"{to_milliseconds(created)}#{conversation_sid}"
+
+
+def list_range(earliest: datetime | None, latest: datetime | None) -> tuple[str, str]:
+    """The positions of what was created in a time, both ends included."""
+    return to_milliseconds(earliest) if earliest else "0", to_milliseconds(latest) + LAST if latest else LAST
+
+
+def list_neighbour(account_sid: str, shard: str, position: str) -> Item:
+    """The attributes, as far as a query looks at them, of the conversation at `position`, if it were in `shard`."""
+    conversation_sid = position.rpartition("#")[2]
+    key = conversation(account_sid, conversation_sid)
+    return {"pk": key.pk, "sk": key.sk, LISTED.partition: shard, LISTED.sort: position}
 
 
 def sids_of_conversation(key: Key) -> tuple[str, str]:

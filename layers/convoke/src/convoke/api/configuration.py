@@ -1,0 +1,59 @@
+"""Configuration of the account (reference, a.7)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from aws_lambda_powertools.event_handler import Response
+
+from convoke.api.contracts import Contract
+from convoke.api.operations import Operations
+from convoke.api.parameters import UpdateConfiguration, parse
+from convoke.api.representations import Representation, answer
+from convoke.api.requests import Request
+from convoke.domain.accounts import Account
+from convoke.domain.durations import format_duration
+
+
+class ConfigurationRepresentation(Representation):
+    account_sid: str
+    default_chat_service_sid: str
+    default_messaging_service_sid: str | None
+    default_inactive_timer: str | None
+    default_closed_timer: str | None
+    url: str
+    links: dict[str, str]
+
+
+FETCH = Contract("Configuration", ConfigurationRepresentation)
+UPDATE = Contract("Configuration", ConfigurationRepresentation, form=UpdateConfiguration)
+
+
+def represent(request: Request, account: Account) -> ConfigurationRepresentation:
+    url = request.url("/Configuration")
+    return ConfigurationRepresentation(
+        account_sid=account.sid,
+        default_chat_service_sid=account.default_chat_service_sid,
+        default_messaging_service_sid=account.default_messaging_service_sid,
+        default_inactive_timer=_timer(account.default_inactive_timer),
+        default_closed_timer=_timer(account.default_closed_timer),
+        url=url,
+        links={
+            "service": request.url(f"/Services/{account.default_chat_service_sid}/Configuration"),
+            "webhooks": f"{url}/Webhooks",
+        },
+    )
+
+
+def fetch(_: Operations, request: Request) -> Response[str]:
+    """What requests get in this process, which others know some seconds later."""
+    return answer(represent(request, request.account))
+
+
+def update(operations: Operations, request: Request) -> Response[str]:
+    change = parse(UpdateConfiguration, request.form)
+    return answer(represent(request, operations.accounts.update(request.account, change)))
+
+
+def _timer(length: timedelta) -> str | None:
+    return format_duration(length) if length else None

@@ -1,0 +1,55 @@
+"""Configuration of a service (reference, a.15)."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools.event_handler import Response
+
+from convoke.api.contracts import Contract
+from convoke.api.operations import Operations
+from convoke.api.parameters import UpdateServiceConfiguration, parse
+from convoke.api.representations import Representation, answer
+from convoke.api.requests import Request
+from convoke.domain import errors
+from convoke.domain.services import Service
+
+
+class ServiceConfigurationRepresentation(Representation):
+    chat_service_sid: str
+    default_conversation_creator_role_sid: str
+    default_conversation_role_sid: str
+    default_chat_service_role_sid: str
+    url: str
+    links: dict[str, str]
+    reachability_enabled: bool
+
+
+FETCH = Contract("Configuration", ServiceConfigurationRepresentation)
+UPDATE = Contract(
+    "Configuration",
+    ServiceConfigurationRepresentation,
+    form=UpdateServiceConfiguration,
+    errors=(errors.UnknownConversationRoleError, errors.UnknownServiceRoleError),
+)
+
+
+def represent(request: Request, service: Service) -> ServiceConfigurationRepresentation:
+    url = request.url(f"/Services/{service.sid}/Configuration")
+    return ServiceConfigurationRepresentation(
+        chat_service_sid=service.sid,
+        default_conversation_creator_role_sid=service.creator_role_sid,
+        default_conversation_role_sid=service.member_role_sid,
+        default_chat_service_role_sid=service.user_role_sid,
+        url=url,
+        links={"notifications": f"{url}/Notifications", "webhooks": f"{url}/Webhooks"},
+        reachability_enabled=service.reachability_enabled,
+    )
+
+
+def fetch(operations: Operations, request: Request, chat_service_sid: str) -> Response[str]:
+    return answer(represent(request, operations.services.fetch(request.account.sid, chat_service_sid)))
+
+
+def update(operations: Operations, request: Request, chat_service_sid: str) -> Response[str]:
+    service = operations.services.fetch(request.account.sid, chat_service_sid)
+    change = parse(UpdateServiceConfiguration, request.form)
+    return answer(represent(request, operations.services.update(request.account.sid, service.sid, change)))

@@ -1,0 +1,60 @@
+"""Configuration/Webhooks of a service (reference, a.16)."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools.event_handler import Response
+
+from convoke.api.contracts import Contract
+from convoke.api.operations import Operations
+from convoke.api.parameters import UpdateServiceWebhookConfiguration, parse
+from convoke.api.representations import Representation, answer
+from convoke.api.requests import Request
+from convoke.domain import errors
+from convoke.domain.events import EventType
+from convoke.domain.webhooks import Method, ServiceWebhookConfiguration
+
+
+class ServiceWebhookConfigurationRepresentation(Representation):
+    account_sid: str
+    chat_service_sid: str
+    pre_webhook_url: str | None
+    post_webhook_url: str | None
+    filters: list[EventType] | None
+    method: Method | None
+    url: str
+
+
+FETCH = Contract("ConfigurationWebhooks", ServiceWebhookConfigurationRepresentation)
+UPDATE = Contract(
+    "ConfigurationWebhooks",
+    ServiceWebhookConfigurationRepresentation,
+    form=UpdateServiceWebhookConfiguration,
+    errors=(errors.InvalidWebhookSettingsError, errors.InvalidWebhookMethodError),
+)
+
+
+def represent(
+    request: Request, configuration: ServiceWebhookConfiguration
+) -> ServiceWebhookConfigurationRepresentation:
+    filters = configuration.filters
+    return ServiceWebhookConfigurationRepresentation(
+        account_sid=configuration.account_sid,
+        chat_service_sid=configuration.chat_service_sid,
+        pre_webhook_url=configuration.pre_webhook_url,
+        post_webhook_url=configuration.post_webhook_url,
+        filters=None if filters is None else list(filters),
+        method=configuration.method,
+        url=request.url(f"/Services/{configuration.chat_service_sid}/Configuration/Webhooks"),
+    )
+
+
+def fetch(operations: Operations, request: Request, chat_service_sid: str) -> Response[str]:
+    service = operations.services.fetch(request.account.sid, chat_service_sid)
+    return answer(represent(request, operations.service_webhooks.fetch(request.account.sid, service.sid)))
+
+
+def update(operations: Operations, request: Request, chat_service_sid: str) -> Response[str]:
+    service = operations.services.fetch(request.account.sid, chat_service_sid)
+    change = parse(UpdateServiceWebhookConfiguration, request.form)
+    updated = operations.service_webhooks.update(request.account.sid, service.sid, change)
+    return answer(represent(request, updated))
