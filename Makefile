@@ -15,7 +15,7 @@ help: ## List the verbs
 up: setup ## Install what is missing and start the API on this machine
 	@$(RUN) convoke up
 
-demo: setup ## Call two groups together with the official SDK, and watch
+demo: setup ## Call two groups together with the official SDK, live through a conversation, and watch
 	@$(RUN) convoke demo
 
 test: check ## Install what is missing and pass every check and test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -94,6 +95,21 @@ def test_a_conversation_with_many_items_is_removed_page_by_page(
     instance.client().conversations.v1.conversations(sid).delete()
     instance.sweep(AT_ONCE)
     assert set(left_of(instance, sid)) == {"change"}
+
+
+def test_the_largest_messages_can_be_removed_in_one_transaction(instance: Instance) -> None:
+    """Of 4 MB, which neither engine of the tests limits it to."""
+    conversation = instance.client().conversations.v1.conversations(conversation_in(instance, "active", chat(1)))
+    text = "\N{GRINNING FACE}" * 256
+    conversation.messages.create(
+        author=text,
+        subject=text,
+        attributes=json.dumps("x" * 4000),
+        content_sid="HX" + "0" * 32,
+        content_variables=json.dumps({str(number): text for number in range(100)}, ensure_ascii=False),
+    )
+    (message,) = instance.items("message#")
+    assert len(json.dumps(message, ensure_ascii=False, default=str).encode()) * conversations.ERASED_AT_ONCE < 4_000_000
 
 
 def test_a_sweeper_that_runs_out_of_time_goes_on_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:

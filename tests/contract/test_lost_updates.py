@@ -205,3 +205,64 @@ def test_of_two_clients_that_delete_one_is_told_that_there_is_nothing(tmp_path: 
             assert sorted(answers) == [True, 20404]
         removed = [event for change in instances[0].items("change") for event in change["events"]]
         assert [event["type"] for event in removed].count("onConversationRemoved") == 20
+
+
+# Webhooks of a conversation
+
+
+def webhook(conversation: Any, **parameters: Any) -> Any:
+    given = {"configuration_url": "https://hooks.example.com/", "configuration_filters": ["onMessageAdded"]}
+    return conversation.webhooks.create(target="webhook", **{**given, **parameters})
+
+
+def test_of_many_webhooks_at_once_five_are_made(tmp_path: Path) -> None:
+    with processes_on(tmp_path, 2) as instances:
+        create = instances[0].client().conversations.v1.conversations.create
+        for _ in range(5):
+            sid = create().sid
+            answers = at_once(*(partial(webhook, conversation(instances[n % 2], sid)) for n in range(8)))
+            made = [answer.sid for answer in answers if answer != 50361]
+            assert answers.count(50361) == 3
+            assert sorted(made) == [each.sid for each in conversation(instances[0], sid).webhooks.list()]
+
+
+def test_two_clients_that_update_webhooks_do_not_undo_each_other(tmp_path: Path) -> None:
+    with processes_on(tmp_path, 2) as instances:
+        sid = instances[0].client().conversations.v1.conversations.create().sid
+        one, other = (webhook(conversation(instances[0], sid)).sid for _ in range(2))
+
+        def count(position: int, webhook_sid: str, name: str) -> None:
+            mine = conversation(instances[position], sid).webhooks(webhook_sid)
+            for number in range(20):
+                url = f"https://hooks.example.com/{number}"
+                mine.update(**({"configuration_url": url} if name == "url" else {"configuration_method": "get"}))
+
+        works = [partial(count, 0, one, "url"), partial(count, 1, one, "method"), partial(count, 1, other, "url")]
+        assert at_once(*works) == [None, None, None]
+        shown = [each.configuration for each in conversation(instances[0], sid).webhooks.list()]
+        assert [each["url"] for each in shown] == ["https://hooks.example.com/19"] * 2
+        assert [each["method"] for each in shown] == ["get", "POST"]
+
+
+def test_a_webhook_that_comes_while_the_conversation_is_deleted_leaves_nothing(tmp_path: Path) -> None:
+    with processes_on(tmp_path, 2) as (one, other):
+        for _ in range(20):
+            sid = one.client().conversations.v1.conversations.create(unique_name="visit").sid
+            deleted, made = at_once(conversation(one, sid).delete, partial(webhook, conversation(other, sid)))
+            assert deleted is True
+            assert made in (50334, 20404) or made.conversation_sid == sid
+        one.sweep(timedelta(seconds=1))
+        assert one.items("conversation") == one.items("webhooks") == []
+
+
+def test_a_webhook_that_comes_while_the_members_are_added_is_kept_and_so_are_they(tmp_path: Path) -> None:
+    with processes_on(tmp_path, 2) as (one, other):
+        for _ in range(20):
+            create = one.client().conversations.v1.conversation_with_participants.create
+            sid = create(participant=chat(10)).sid
+            _, made = at_once(one.work, partial(webhook, conversation(other, sid)))
+            one.work()
+            shown = conversation(one, sid)
+            assert (shown.fetch().state, len(shown.participants.list())) == ("active", 10)
+            assert [each.sid for each in shown.webhooks.list()] == [made.sid]
+            assert one.waiting_messages("delivery") == 0

@@ -27,6 +27,12 @@ EXAMPLES: dict[str, str | list[str]] = {
     "Bindings.Email.Address": "visit@example.com",
     "Bindings.Email.Name": "Visit",
     "Body": "Hello",
+    "Configuration.Filters": ["onMessageAdded"],
+    "Configuration.FlowSid": "FW" + "0" * 32,
+    "Configuration.Method": "GET",
+    "Configuration.ReplayAfter": "7",
+    "Configuration.Triggers": ["help", "stop"],
+    "Configuration.Url": "https://hooks.example.com/",
     "ContentSid": "HX" + "0" * 32,
     "ContentVariables": '{"1": "Alice"}',
     "DefaultClosedTimer": "PT10M",
@@ -71,7 +77,13 @@ SIDS = (
 )
 """The parameters that take them."""
 
+QUERIES = {"ParticipantConversations": "?Identity=alice"}
+"""What has to be asked for, by the last part of the path."""
+
+STUDIO = {"Target": "studio", "Configuration.FlowSid": "FW" + "0" * 32}
+
 FITTING = {
+    "createScopedWebhook": ("Target", "Configuration.Url", "Configuration.Filters"),
     "createParticipant": ("Identity", "Attributes", "DateCreated", "DateUpdated"),
     "updateParticipant": ("MessagingBinding.ProxyAddress", "Attributes", "LastReadMessageIndex", "LastReadTimestamp"),
 }
@@ -101,6 +113,7 @@ class Peopled:
             "Participants": instance.call("GET", f"{path}/Participants").body["participants"][0]["sid"],
             "Messages": message,
             "Receipts": instance.call("GET", f"{path}/Messages/{message}/Receipts").body["delivery_receipts"][0]["sid"],
+            "Webhooks": instance.call("POST", f"{path}/Webhooks", STUDIO).body["sid"],
         }
 
     def ask(
@@ -108,7 +121,7 @@ class Peopled:
     ) -> Answer:
         values = self.values | ({"Services": self.spare_service} if operation.id == "deleteService" else {})
         path = re.sub(r"(\w+)/{\w+}", lambda found: f"{found[1]}/{values[found[1]]}", operation.path)
-        return self.instance.call(operation.method, path, form, headers)
+        return self.instance.call(operation.method, path + QUERIES.get(path.rpartition("/")[2], ""), form, headers)
 
 
 @pytest.fixture(scope="module")

@@ -122,13 +122,13 @@ def test_settling_leaves_alone_what_is_initializing_and_makes_nothing(actors: Ac
     assert actors.stored() == before
 
 
-def test_a_sweep_attends_once_and_puts_off_what_it_attends_to(instance: Instance) -> None:
-    create = instance.client().conversations.v1.conversation_with_participants.create
+def test_a_sweep_attends_once_and_puts_off_what_it_attends_to(clocked: Instance) -> None:
+    create = clocked.client().conversations.v1.conversation_with_participants.create
     create(participant=CHAT_AND_SMS)
-    instance.lose_messages()
-    assert instance.sweep(timedelta(seconds=9)) == 0
-    assert instance.sweep(timedelta(seconds=11)) == 1
-    assert instance.sweep(timedelta(seconds=11)) == 0
+    clocked.lose_messages()
+    assert clocked.sweep(timedelta(seconds=9)) == 0
+    assert clocked.sweep(timedelta(seconds=10)) == 1
+    assert clocked.sweep(timedelta(seconds=11)) == 0
 
 
 def test_losing_every_participant_message_loses_nothing(instance: Instance) -> None:

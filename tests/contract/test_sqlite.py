@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from convoke.storage import keys
-from convoke.storage.keys import DUE, LISTED, is_streamed
+from convoke.storage.keys import DUE, LISTED, MEMBERSHIPS, is_streamed
 from convoke.storage.sqlite import APPLICATION_ID, MOST_EXPIRED, SCHEMA_VERSION, DataFileError, SqliteTable
 from convoke.storage.table import (
     Add,
@@ -160,7 +160,7 @@ def test_a_file_says_whose_it_is(tmp_path: Path) -> None:
 
 
 def test_other_indexes_ask_for_another_schema_version() -> None:
-    assert (SCHEMA_VERSION, keys.INDEXES) == (2, (DUE, LISTED))
+    assert (SCHEMA_VERSION, keys.INDEXES) == (3, (DUE, LISTED, MEMBERSHIPS))
 
 
 def a_file_of_another_version(path: Path) -> None:
@@ -186,7 +186,7 @@ def no_database(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (a_file_of_another_version, r"was written by another version of Convoke \(data format 3, .*run that version"),
+        (a_file_of_another_version, r"was written by another version of Convoke \(data format 4, .*run that version"),
         (a_database_of_another_program, "is not a data file of Convoke: name another path"),
         (a_marked_database_of_another_program, "is not a data file of Convoke: name another path"),
         (no_database, "is not a data file of Convoke: name another path"),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from convoke.storage.keys import DUE, INDEXES, LAST
+from convoke.storage.keys import DUE, INDEXES, LAST, MEMBERSHIPS
 from convoke.storage.table import (
     MOST_WRITES,
     Action,
@@ -559,13 +559,15 @@ class Walk:
         self.table, self.index = table, index
         put(table, *map(self.item, self.letters))
         # What lies beside must not come in.
-        put(table, *({**self.item(letter), "pk": f"X{letter}", "due_shard": "X"} for letter in self.letters))
+        partition = {index.partition: "X"} if index else {}
+        put(table, *({**self.item(letter), "pk": f"X{letter}", **partition} for letter in self.letters))
 
     def item(self, letter: str) -> Item:
         if self.index is None:
             return item_of(Key("P", letter))
-        # The primary keys run the other way.
-        return item_of(Key(f"K{99 - ord(letter) % 97}", "conversation"), due_shard="P", due_at=letter)
+        # The primary keys run the other way, as far as they are not the index's.
+        item: Item = {"pk": f"K{99 - ord(letter) % 97}", "sk": "conversation"}
+        return item | {self.index.partition: "P", self.index.sort: letter}
 
     def query(self, **arguments: Any) -> str:
         sort = self.index.sort if self.index else "sk"
@@ -574,7 +576,7 @@ class Walk:
         return "".join(str(item[sort]) for item in items)
 
 
-@pytest.fixture(params=[None, DUE], ids=["table", "index"])
+@pytest.fixture(params=[None, DUE, MEMBERSHIPS], ids=["table", "index", "index by the table's own sort key"])
 def walk(table: Table, request: pytest.FixtureRequest) -> Walk:
     return Walk(table, request.param)
 

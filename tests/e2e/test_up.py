@@ -181,6 +181,7 @@ def test_the_demonstration_ends_well() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("signature valid") == 2
     assert result.stdout.count("is initializing") == 2
+    assert "wakes it: active" in result.stdout
 
 
 def test_the_json_option_prints_one_line_only() -> None:

@@ -1,4 +1,4 @@
-"""What the README says of keys and errors is what the code does."""
+"""What the README says of keys, errors and operations is what the code does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import re
 
 from convoke.storage import keys
 from convoke.storage.table import Key
-from tests.support.error_table import README, raised, with_table
+from tests.support import operations_table
+from tests.support.error_table import raised, with_table
+from tests.support.readme import README
 from tests.support.template import ROOT, resources
 
 GIVEN: dict[str, object] = {
@@ -70,3 +72,15 @@ def test_the_error_table_shows_what_a_request_can_be_answered_with() -> None:
     readme = README.read_text()
     assert with_table(readme) == readme
     assert all(f"| {code} | {error.status} |" in readme for code, error in raised().items())
+
+
+def test_the_operations_of_conversations_are_told_whether_they_are_served_or_not() -> None:
+    """`python -m tests.support.operations_table` writes it anew."""
+    readme = README.read_text()
+    assert operations_table.with_table(readme) == readme
+    known = operations_table.known()
+    assert (len(known), len(set(known)), len({path for _, path in known})) == (103, 103, 49)
+
+
+def test_nothing_is_served_where_twilio_has_its_operations_but_these() -> None:
+    assert operations_table.served() <= set(operations_table.known())

@@ -185,6 +185,115 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     }
     assert.deepEqual(sizes, [2, 2, 1]);
   });
+
+  test("lists conversations, by their state too", async () => {
+    const { sid: serviceSid } = await api.services.create({ friendlyName: "Lists" });
+    const { conversations } = api.services(serviceSid);
+    const made = [];
+    for (const state of ["active", "inactive", "active"]) made.push((await conversations.create({ state })).sid);
+    assert.deepEqual(sids(await conversations.list({ pageSize: 1 })), made);
+    assert.deepEqual(sids(await conversations.list({ limit: 2 })), made.slice(0, 2));
+    assert.deepEqual(sids(await conversations.list({ state: "inactive" })), [made[1]]);
+  });
+
+  test("adds, changes and removes a member", async () => {
+    const conversation = api.conversations((await api.conversations.create()).sid);
+    const alice = await conversation.participants.create({ identity: "alice" });
+    const bob = await conversation.participants.create({
+      "messagingBinding.address": "+15558675314",
+      "messagingBinding.proxyAddress": "+15017122661",
+      xTwilioWebhookEnabled: "true",
+    });
+    assert.deepEqual(sids(await conversation.participants.list()), [alice.sid, bob.sid]);
+
+    const attributes = JSON.stringify({ role: "nurse" });
+    const updated = await conversation.participants("alice").update({ attributes, lastReadMessageIndex: 7 });
+    assert.deepEqual([updated.sid, updated.attributes, updated.lastReadMessageIndex], [alice.sid, attributes, 7]);
+
+    assert.equal(await conversation.participants(bob.sid).remove(), true);
+    await refused(conversation.participants(bob.sid).fetch(), 404, 20404);
+    assert.deepEqual(sids(await conversation.participants.list()), [alice.sid]);
+  });
+
+  test("sends, edits and deletes messages, and shows the receipts of their copies", async () => {
+    const conversation = api.conversations((await api.conversations.create()).sid);
+    const phone = await conversation.participants.create({
+      "messagingBinding.address": "+15558675315",
+      "messagingBinding.proxyAddress": "+15017122661",
+    });
+    const made = [];
+    for (const body of ["one", "two", "three"]) made.push(await conversation.messages.create({ body, author: "alice" }));
+    assert.deepEqual(made.map(({ index }) => index), [0, 1, 2]);
+    assert.deepEqual(sids(await conversation.messages.list({ order: "desc", pageSize: 2 })), sids(made).reverse());
+
+    const message = conversation.messages(made[0].sid);
+    const edited = await message.update({ body: "uno" });
+    assert.deepEqual([edited.body, edited.author, edited.index], ["uno", "alice", 0]);
+
+    const [receipt, ...others] = await message.deliveryReceipts.list();
+    assert.deepEqual([receipt.participantSid, receipt.status, others], [phone.sid, "sent", []]);
+    assert.equal((await message.deliveryReceipts(receipt.sid).fetch()).messageSid, made[0].sid);
+
+    assert.equal(await message.remove(), true);
+    await refused(message.fetch(), 404, 20404);
+    assert.deepEqual(sids(await conversation.messages.list()), sids(made.slice(1)));
+  });
+
+  test("keeps webhooks of a conversation, one for each target", async () => {
+    const { webhooks } = api.conversations((await api.conversations.create()).sid);
+    const url = "https://hooks.example.com/";
+    const each = { "configuration.url": url, "configuration.method": "POST" };
+    const made = [
+      await webhooks.create({ target: "webhook", "configuration.filters": ["onMessageAdded"], ...each }),
+      await webhooks.create({ target: "trigger", "configuration.triggers": ["help", "stop"], ...each }),
+      await webhooks.create({ target: "studio", "configuration.flowSid": `FW${"0".repeat(32)}` }),
+    ];
+    assert.deepEqual(made.map(({ target, configuration }) => ({ target, configuration })), [
+      { target: "webhook", configuration: { url, method: "POST", filters: ["onMessageAdded"] } },
+      { target: "trigger", configuration: { url, method: "POST", triggers: ["help", "stop"] } },
+      { target: "studio", configuration: { flow_sid: `FW${"0".repeat(32)}` } },
+    ]);
+    assert.deepEqual(sids(await webhooks.list({ pageSize: 1 })), sids(made));
+
+    const updated = await webhooks(made[1].sid).update({ "configuration.triggers": ["halt"] });
+    assert.deepEqual(updated.configuration, { url, method: "POST", triggers: ["halt"] });
+
+    for (const { sid } of made) assert.equal(await webhooks(sid).remove(), true);
+    assert.deepEqual(await webhooks.list(), []);
+    await refused(webhooks.create({ target: "webhook" }), 400, 50369);
+  });
+
+  test("makes, configures and deletes a service", async () => {
+    const { sid } = await api.services.create({ friendlyName: "Clinic" });
+    const service = api.services(sid);
+    assert.ok(sids(await api.services.list({ pageSize: 1 })).includes(sid));
+
+    const before = await service.configuration().fetch();
+    const roleSid = before.defaultConversationCreatorRoleSid;
+    const configured = await service.configuration().update({
+      defaultConversationRoleSid: roleSid,
+      reachabilityEnabled: true,
+    });
+    assert.deepEqual([configured.defaultConversationRoleSid, configured.reachabilityEnabled], [roleSid, true]);
+
+    const filters = ["onMessageAdded"];
+    const hooked = await service.configuration.webhooks().update({ method: "GET", filters });
+    assert.deepEqual([hooked.method, hooked.filters, hooked.postWebhookUrl], ["GET", filters, null]);
+
+    assert.equal(await service.remove(), true);
+    await refused(service.fetch(), 404, 20404);
+  });
+
+  test("configures the account", async () => {
+    const before = await api.configuration().fetch();
+    assert.equal(before.accountSid, convoke.account_sid);
+    const timed = await api.configuration().update({ defaultInactiveTimer: "PT1H" });
+    assert.equal(timed.defaultInactiveTimer, "PT1H");
+    assert.deepEqual(Object.keys((await api.conversations.create()).timers), ["date_inactive"]);
+    await api.configuration().update({ defaultInactiveTimer: "PT0S" });
+    assert.deepEqual((await api.conversations.create()).timers, {});
+    await refused(api.services(before.defaultChatServiceSid).remove(), 409, 20409);
+  });
 });
 
 // Participant values
@@ -203,6 +312,10 @@ function phone(address) {
 
 function business(projected_address) {
   return JSON.stringify({ messaging_binding: { projected_address } });
+}
+
+function sids(resources) {
+  return resources.map(({ sid }) => sid);
 }
 
 function shape({ identity, messagingBinding }) {

@@ -110,6 +110,13 @@ class Tenants(RuleBasedStateMachine):
         self.ask(who, "POST", f"/v1/Conversations/{NAME}/Messages", {"Body": self.tenants[who].marker})
         self.ask(who, "GET", f"/v1/Conversations/{NAME}/Messages?PageSize=1")
 
+    @rule(who=WHO)
+    def add_a_webhook(self, who: int) -> None:
+        path, url = f"/v1/Conversations/{NAME}/Webhooks", f"https://{self.tenants[who].marker}.example.com/"
+        filters = ["onMessageAdded"]
+        self.ask(who, "POST", path, {"Target": "webhook", "Configuration.Url": url, "Configuration.Filters": filters})
+        self.ask(who, "GET", f"{path}?PageSize=1")
+
     @rule(who=WHO, whose=WHO, data=st.data())
     def use_a_sid(self, who: int, whose: int, data: st.DataObject) -> None:
         """Each SID wherever one of its kind stands in a path."""
@@ -128,9 +135,12 @@ class Tenants(RuleBasedStateMachine):
             f"/v1/Conversations/{sid}/Messages",
             f"/v1/Conversations/{NAME}/Messages/{sid}",
             f"/v1/Conversations/{NAME}/Messages/{sid}/Receipts",
+            f"/v1/Conversations/{sid}/Webhooks",
+            f"/v1/Conversations/{NAME}/Webhooks/WH{sid[2:]}",
             f"/v1/Services/{sid}/Configuration",
             f"/v1/Services/{sid}/Configuration/Webhooks",
             f"/v1/Services/{sid}/Conversations",
+            f"/v1/Services/{sid}/ParticipantConversations?Identity=alice",
         ):
             answered = self.ask(who, "GET", path)
             foreign = sid not in self.tenants[who].known
@@ -143,6 +153,10 @@ class Tenants(RuleBasedStateMachine):
     @rule(who=WHO, query=st.sampled_from(["PageSize=1", "State=active&PageSize=1", "StartDate=2020-01-01"]))
     def list_conversations(self, who: int, query: str) -> None:
         self.ask(who, "GET", f"/v1/Conversations?{query}")
+
+    @rule(who=WHO, query=st.sampled_from(["Identity=alice", "Identity=member 0", "Address=%2B15558675310"]))
+    def list_memberships(self, who: int, query: str) -> None:
+        self.ask(who, "GET", f"/v1/ParticipantConversations?{query}&PageSize=1")
 
     @rule(who=WHO, whose=WHO, data=st.data())
     def follow_a_page(self, who: int, whose: int, data: st.DataObject) -> None:

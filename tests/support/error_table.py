@@ -8,11 +8,8 @@ from collections.abc import Iterator
 
 from convoke.domain import errors
 from convoke.domain.errors import CATALOGUE, ConversationsError
+from tests.support.readme import README, with_part
 from tests.support.template import ROOT
-
-BEGIN, END = "<!-- errors: begin -->\n", "<!-- errors: end -->\n"
-
-README = ROOT / "README.md"
 
 SOURCES = ROOT / "layers/convoke/src/convoke"
 
@@ -44,9 +41,7 @@ def _text(error: type[ConversationsError]) -> str:
 
 
 def with_table(readme: str) -> str:
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{table()}{END}{after}"
+    return with_part(readme, "errors", table())
 
 
 if __name__ == "__main__":

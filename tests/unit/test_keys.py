@@ -33,6 +33,7 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "conversation": lambda account: keys.conversation(account, CONVERSATION),
     "provisioning": lambda account: keys.provisioning(account, CONVERSATION),
     "participant": lambda account: keys.participant(account, CONVERSATION, PARTICIPANT),
+    "webhooks of a conversation": lambda account: keys.scoped_webhooks(account, CONVERSATION),
     "message": lambda account: keys.message(account, CONVERSATION, MESSAGE),
     "receipt": lambda account: keys.receipt(account, CONVERSATION, MESSAGE, RECEIPT),
     "identity": lambda account: keys.identity_lock(account, CONVERSATION, "alice"),
@@ -65,7 +66,7 @@ def test_every_key_that_is_made_is_looked_at_here() -> None:
         *("api_key", "api_key_owner", "idempotency_record", "service_webhook_configuration"),
         *("account_entry", "account", "auth_token", "webhook_configuration", "service", "conversation", "provisioning"),
         *("participant", "message", "receipt", "identity_lock", "unique_name_lock", "pair_lock", "number_group_lock"),
-        *("change", "attempt", "alert"),
+        *("scoped_webhooks", "change", "attempt", "alert"),
     }
     assert made == covered
 
@@ -226,6 +227,24 @@ def test_conversations_are_spread_over_every_shard_of_a_list() -> None:
     made = [keys.listed(OURS, SERVICE, new_sid(Prefix.CONVERSATION), NOON) for _ in range(2000)]
     shards = [item[keys.LISTED.partition] for item in made]
     assert all(shards.count(shard) > 300 for shard in keys.list_shards(OURS, SERVICE))
+
+
+def test_memberships_are_somebody_s_in_a_service_of_an_account() -> None:
+    made = [
+        keys.memberships_of(account, service, kind, value)
+        for account in (OURS, THEIRS)
+        for service in (SERVICE, OTHER_SERVICE)
+        for kind in ("identity", "address")
+        for value in ("alice", "Alice", "alice#identity", "\U0001f600" * 256)
+    ]
+    assert len(set(made)) == len(made) == 32
+    assert all(partition.startswith((f"{OURS}#", f"{THEIRS}#")) for partition in made)
+    assert max(len(partition.encode()) for partition in made) <= 2048
+
+
+def test_the_position_of_a_membership_leads_back_to_its_participant() -> None:
+    member = keys.participant(OURS, CONVERSATION, PARTICIPANT)
+    assert keys.participant(OURS, *keys.sids_of_membership(keys.membership_position(member))) == member
 
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

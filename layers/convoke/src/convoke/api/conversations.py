@@ -73,7 +73,7 @@ def represent(
         date_created=conversation.date_created,
         date_updated=conversation.date_updated,
         state=conversation.state,
-        timers=_timers(conversation),
+        timers=timers(conversation),
         bindings={"email": conversation.email} if conversation.email else {},
         url=url,
         links={link.lower(): f"{url}/{link}" for link in links},
@@ -120,7 +120,7 @@ def delete(operations: Operations, request: ServiceRequest, sid: str) -> Respons
     return no_content()
 
 
-def _timers(conversation: Conversation) -> dict[str, str]:
+def timers(conversation: Conversation) -> dict[str, str]:
     """Only the timers that are on (reference, e.3)."""
     ends = {"date_inactive": conversation.date_inactive, "date_closed": conversation.date_closed}
     return {name: to_seconds(end) for name, end in ends.items() if end}

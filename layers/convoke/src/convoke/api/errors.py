@@ -53,7 +53,7 @@ def _details(error: ConversationsError) -> dict[str, object]:
 def _pointers(error: ConversationsError) -> dict[str, object]:
     if error.parameter is None:
         return {key: value for key, value in error.details.items() if key not in SAID_IN_TEXT}
-    index = re.match(r"\w+\[(\d+)\]", error.parameter)
+    index = re.match(r"[\w.]+\[(\d+)\]", error.parameter)
     pointers = {"parameter": error.parameter, "index": int(index[1]) if index else None, "rule": error.rule}
     details = {key: value for key, value in error.details.items() if key not in SAID_IN_TEXT}
     return {key: value for key, value in {**pointers, **details}.items() if value is not None}

@@ -35,6 +35,7 @@ PATH_VALUES = {
     "Participants": {"type": "string", "description": "A SID or an identity."},
     "Messages": sid(Prefix.MESSAGE),
     "Receipts": sid(Prefix.RECEIPT),
+    "Webhooks": sid(Prefix.WEBHOOK),
 }
 """What a value in a path is, by the part that stands before it."""
 
@@ -125,7 +126,8 @@ def _query_parameters(contract: Contract) -> Iterable[Schema]:
 
 def _page_size(contract: Contract) -> Schema:
     description = f"From 1 to {contract.largest_page}; what is beyond is taken for the nearest of them."
-    return {"type": "integer", "default": DEFAULT_SIZE, "description": description}
+    default = min(DEFAULT_SIZE, contract.largest_page)
+    return {"type": "integer", "default": default, "description": description}
 
 
 def _header_parameters(contract: Contract) -> Iterable[Schema]:

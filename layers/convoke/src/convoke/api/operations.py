@@ -12,9 +12,11 @@ from convoke.operations.configuration_webhooks import (
 from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
 from convoke.operations.conversations import ConversationOperations
 from convoke.operations.messages import MessageOperations
+from convoke.operations.participant_conversations import ParticipantConversationOperations
 from convoke.operations.participants import ParticipantOperations
 from convoke.operations.provisioning import ProvisioningOperations
 from convoke.operations.receipts import ReceiptOperations
+from convoke.operations.scoped_webhooks import ScopedWebhookOperations
 from convoke.operations.services import ServiceOperations
 from convoke.operations.waiting import Waiting
 
@@ -25,8 +27,10 @@ class Operations:
     services: ServiceOperations
     conversations: ConversationOperations
     participants: ParticipantOperations
+    participant_conversations: ParticipantConversationOperations
     messages: MessageOperations
     receipts: ReceiptOperations
+    scoped_webhooks: ScopedWebhookOperations
     provisionings: ProvisioningOperations
     conversation_with_participants: ConversationWithParticipantsOperations
     webhook_configurations: WebhookConfigurationOperations

@@ -28,8 +28,10 @@ from convoke.domain.errors import (
 from convoke.domain.instants import Instant
 from convoke.domain.messages import MessageChange, MessageFilters, NewMessage
 from convoke.domain.model import Model
+from convoke.domain.participant_conversations import ParticipantConversationFilters
 from convoke.domain.participant_requests import ParticipantChange
 from convoke.domain.participants import NewParticipant
+from convoke.domain.scoped_webhooks import NewScopedWebhook, ScopedWebhookChange, configuration_name
 from convoke.domain.services import NewService, ServiceChange
 from convoke.domain.webhooks import WebhookConfigurationChange, WebhookSettingsChange
 
@@ -76,6 +78,10 @@ class ListMessages(MessageFilters):
     model_config = FORM_NAMES
 
 
+class ListParticipantConversations(ParticipantConversationFilters):
+    model_config = FORM_NAMES
+
+
 class CreateMessage(NewMessage):
     model_config = FORM_NAMES
 
@@ -104,6 +110,14 @@ class CreateParticipant(Model):
 
 class UpdateParticipant(ParticipantChange):
     model_config = FORM_NAMES
+
+
+class CreateScopedWebhook(NewScopedWebhook):
+    model_config = ConfigDict(alias_generator=configuration_name)
+
+
+class UpdateScopedWebhook(ScopedWebhookChange):
+    model_config = ConfigDict(alias_generator=configuration_name)
 
 
 class CreateService(NewService):
@@ -214,5 +228,4 @@ def parse_json_object(value: str) -> object:
 
 def _is_list(annotation: object) -> bool:
     """Whether a field takes every value of a repeated key."""
-    arguments = getattr(annotation, "__args__", ())
-    return get_origin(annotation) is tuple or any(get_origin(argument) is tuple for argument in arguments)
+    return get_origin(annotation) is tuple or any(map(_is_list, getattr(annotation, "__args__", ())))

@@ -15,9 +15,11 @@ from convoke.api import (
     conversations,
     description,
     messages,
+    participant_conversations,
     participants,
     provisioning,
     receipts,
+    scoped_webhooks,
     service_configuration,
     service_webhooks,
     services,
@@ -89,6 +91,8 @@ ACCOUNT_ROUTES = (
 
 MESSAGES = "/Conversations/<conversation_sid>/Messages"
 
+WEBHOOKS = "/Conversations/<conversation_sid>/Webhooks"
+
 SERVICE_ROUTES = (
     ServiceRoute(
         "POST",
@@ -117,5 +121,11 @@ SERVICE_ROUTES = (
     ServiceRoute(
         "DELETE", "/Conversations/<conversation_sid>/Participants/<sid>", participants.delete, participants.DELETE
     ),
+    ServiceRoute("GET", "/ParticipantConversations", participant_conversations.list_, participant_conversations.LIST),
+    ServiceRoute("GET", WEBHOOKS, scoped_webhooks.list_, scoped_webhooks.LIST),
+    ServiceRoute("POST", WEBHOOKS, scoped_webhooks.create, scoped_webhooks.CREATE),
+    ServiceRoute("GET", f"{WEBHOOKS}/<sid>", scoped_webhooks.fetch, scoped_webhooks.FETCH),
+    ServiceRoute("POST", f"{WEBHOOKS}/<sid>", scoped_webhooks.update, scoped_webhooks.UPDATE),
+    ServiceRoute("DELETE", f"{WEBHOOKS}/<sid>", scoped_webhooks.delete, scoped_webhooks.DELETE),
     ServiceRoute("GET", "/Conversations/<conversation_sid>/Provisioning", provisioning.fetch, provisioning.FETCH, OURS),
 )

@@ -19,13 +19,14 @@ from convoke.domain.addresses import LONGEST_ADDRESS
 from convoke.domain.content import LONGEST_VARIABLES
 from convoke.domain.conversations import LONGEST_ATTRIBUTES, LONGEST_NAME, State
 from convoke.domain.messages import LONGEST_ATTRIBUTES as LONGEST_MESSAGE_ATTRIBUTES
-from convoke.domain.messages import LONGEST_AUTHOR, LONGEST_BODY, LONGEST_SUBJECT
+from convoke.domain.messages import LONGEST_AUTHOR, LONGEST_BODY, LONGEST_INDEX, LONGEST_SUBJECT
 from convoke.domain.model import Model
 from convoke.domain.pages import Order
-from convoke.domain.participant_requests import LONGEST_INDEX
 from convoke.domain.participants import EMAIL_LEVELS, LONGEST_IDENTITY, NewBinding, NewParticipant
 from convoke.domain.participants import LONGEST_ATTRIBUTES as LONGEST_MEMBER_ATTRIBUTES
+from convoke.domain.scoped_webhooks import LONGEST_TRIGGER, LONGEST_URL, MOST_TRIGGERS, POST_EVENTS
 from convoke.domain.sids import Prefix
+from convoke.domain.webhooks import Method
 
 Schema = dict[str, Any]
 
@@ -57,6 +58,8 @@ URL: Schema = {"type": "string", "description": "Absolute, with http or https; t
 EMAIL: Schema = text(LONGEST_NAME)
 
 REMOVABLE_ADDRESS: Schema = text(LONGEST_ADDRESS) | {"minLength": 1, "description": "The word null removes it."}
+
+EITHER: Schema = {"type": "string", "minLength": 1, "description": "Exactly one of Identity and Address is given."}
 
 RULES: Mapping[str, Schema] = {
     "FriendlyName": text(LONGEST_NAME),
@@ -103,6 +106,8 @@ RULES: Mapping[str, Schema] = {
     "CreateMessage.Attributes": text(LONGEST_MESSAGE_ATTRIBUTES) | ATTRIBUTES,
     "UpdateMessage.Attributes": text(LONGEST_MESSAGE_ATTRIBUTES) | ATTRIBUTES,
     "Identity": text(LONGEST_IDENTITY) | {"minLength": 1},
+    "ListParticipantConversations.Identity": EITHER,
+    "ListParticipantConversations.Address": EITHER,
     "RoleSid": sid(Prefix.ROLE),
     "MessagingBinding.Address": text(LONGEST_ADDRESS) | {"minLength": 1},
     "MessagingBinding.ProxyAddress": text(LONGEST_ADDRESS) | {"minLength": 1},
@@ -119,6 +124,16 @@ RULES: Mapping[str, Schema] = {
         "description": "A whole number; the word null removes it.",
     },
     "LastReadTimestamp": {"type": "string", "format": "date-time"},
+    "Configuration.Url": text(LONGEST_URL) | {"minLength": 1, "description": "Absolute, with http or https."},
+    "Configuration.Method": {"type": "string", "enum": [*Method], "description": "In either case."},
+    "Configuration.Filters": {"items": {"type": "string", "enum": list(POST_EVENTS)}},
+    "Configuration.Triggers": {"maxItems": MOST_TRIGGERS, "items": text(LONGEST_TRIGGER) | {"minLength": 1}},
+    "Configuration.FlowSid": sid(Prefix.FLOW),
+    "Configuration.ReplayAfter": {
+        "type": "string",
+        "pattern": f"^[0-9]{{1,{LONGEST_INDEX}}}$",
+        "description": "The index of a message.",
+    },
     "NewParticipant.identity": text(LONGEST_IDENTITY) | {"minLength": 1},
     "NewParticipant.attributes": {
         "anyOf": [text(LONGEST_MEMBER_ATTRIBUTES) | ATTRIBUTES, {"type": "object"}],

@@ -80,9 +80,11 @@ def api(edges: Edges) -> Api:
     from convoke.operations.conversations import ConversationOperations
     from convoke.operations.messages import MessageOperations
     from convoke.operations.outbox import Outbox
+    from convoke.operations.participant_conversations import ParticipantConversationOperations
     from convoke.operations.participants import ParticipantOperations
     from convoke.operations.provisioning import ProvisioningOperations
     from convoke.operations.receipts import ReceiptOperations
+    from convoke.operations.scoped_webhooks import ScopedWebhookOperations
     from convoke.operations.services import ServiceOperations
     from convoke.operations.waiting import Waiting
     from convoke.storage.accounts import AccountTable
@@ -90,9 +92,11 @@ def api(edges: Edges) -> Api:
     from convoke.storage.configuration_webhooks import ServiceWebhookConfigurationTable, WebhookConfigurationTable
     from convoke.storage.conversations import ConversationTable
     from convoke.storage.messages import MessageTable
+    from convoke.storage.participant_conversations import ParticipantConversationTable
     from convoke.storage.participants import ParticipantTable
     from convoke.storage.provisioning import ProvisioningTable
     from convoke.storage.receipts import ReceiptTable
+    from convoke.storage.scoped_webhooks import ScopedWebhookTable
     from convoke.storage.services import CachedServices, ServiceTable
 
     conversations = ConversationTable(edges.table)
@@ -114,8 +118,12 @@ def api(edges: Edges) -> Api:
         services=ServiceOperations(services, AccountTable(edges.table), conversations, edges.now, edges.new_sid),
         conversations=conversation_operations,
         participants=ParticipantOperations(conversation_operations, participants, edges.now, edges.new_sid),
+        participant_conversations=ParticipantConversationOperations(ParticipantConversationTable(edges.table)),
         messages=message_operations,
         receipts=ReceiptOperations(message_operations, ReceiptTable(edges.table)),
+        scoped_webhooks=ScopedWebhookOperations(
+            conversation_operations, ScopedWebhookTable(edges.table), edges.now, edges.new_sid
+        ),
         provisionings=ProvisioningOperations(conversation_operations),
         conversation_with_participants=ConversationWithParticipantsOperations(
             conversations, edges.participant_queue, edges.attempts, edges.now, edges.new_sid, edges.metrics

@@ -124,12 +124,19 @@ class Conversation(Model):
 
     def refuse_changes(self) -> None:
         """Raises the reason why it takes no changes, where there is one (reference, e.2)."""
-        if self.date_removed:
-            raise ConversationBeingDeletedError
+        self.refuse_webhooks()
         if self.state is State.INITIALIZING:
             raise ConversationInitializingError
+
+    def refuse_webhooks(self) -> None:
+        """The same for webhooks of its own, new or changed: those it takes while it is initializing too."""
+        self.refuse_deleted()
         if self.state is State.CLOSED:
             raise ConversationClosedError
+
+    def refuse_deleted(self) -> None:
+        if self.date_removed:
+            raise ConversationBeingDeletedError
 
     def with_timers_from(self, moment: datetime) -> Self:
         """With both timers started at `moment`, not stacked on each other; without any once it is closed (e.3)."""

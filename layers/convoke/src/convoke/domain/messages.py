@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, ClassVar, Self
@@ -54,6 +55,9 @@ LONGEST_BODY = 32 * 1024
 LONGEST_BODY_OUTSIDE_CHAT = 1600
 """Characters, where any member is outside chat (reference, f.1)."""
 
+LONGEST_INDEX = 18
+"""Decimal digits that a client may send of one: every number that both engines keep exactly."""
+
 INDEX_DIGITS = 12
 """Hexadecimal digits of a SID that hold the index of the message."""
 
@@ -86,6 +90,11 @@ def numbered_sid(sid: str, index: int) -> str:
     """
     start = len(Prefix.MESSAGE)
     return f"{Prefix.MESSAGE}{index:0{INDEX_DIGITS}x}{sid[start + INDEX_DIGITS :]}"
+
+
+def is_index(text: str) -> bool:
+    """Whether `text` could be the index of a message."""
+    return re.fullmatch(f"[0-9]{{1,{LONGEST_INDEX}}}", text) is not None
 
 
 def check_author(author: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
@@ -45,3 +47,14 @@ class Page(Generic[Resource]):
     def has_any(self) -> bool:
         """Whether the list has resources here, or may have them elsewhere."""
         return bool(self.resources) or self.has_previous or self.has_next
+
+
+def page_among(resources: Sequence[Resource], sids: Sequence[str], page: PageRequest) -> Page[Resource]:
+    """A page of a list that is at hand as a whole, with the SIDs that it is in the order of."""
+    if page.forward:
+        start = bisect_right(sids, page.position or "")
+        end = start + page.size
+    else:
+        end = bisect_left(sids, page.position or "")
+        start = max(end - page.size, 0)
+    return Page([*resources[start:end]], has_previous=start > 0, has_next=end < len(resources))

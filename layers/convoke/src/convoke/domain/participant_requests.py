@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Annotated
@@ -30,6 +29,7 @@ from convoke.domain.errors import (
     ProxyNotSupportedError,
 )
 from convoke.domain.instants import Instant
+from convoke.domain.messages import is_index
 from convoke.domain.model import Model
 from convoke.domain.participants import (
     LONGEST_ATTRIBUTES,
@@ -43,9 +43,6 @@ from convoke.domain.participants import (
 
 NULL = "null"
 """The literal that removes a value (reference, a.3)."""
-
-LONGEST_INDEX = 18
-"""Digits: every number that both engines keep exactly."""
 
 READS = frozenset({"last_read_message_index", "last_read_timestamp"})
 
@@ -63,7 +60,7 @@ def removable(check: Callable[[str], str]) -> Callable[[str], str | None]:
 def parse_index(value: str) -> int | None:
     if value == NULL:
         return None
-    if not re.fullmatch(f"[0-9]{{1,{LONGEST_INDEX}}}", value):
+    if not is_index(value):
         raise InvalidLastReadMessageIndexError
     return int(value)
 

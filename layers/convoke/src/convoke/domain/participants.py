@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
@@ -63,6 +63,13 @@ class MessagingBinding(Model):
         return self.address if self.proxy_address is None and self.type is not Channel.EMAIL else None
 
 
+class KnownBy(NamedTuple):
+    """Who somebody is, whatever conversations that is in."""
+
+    kind: Literal["identity", "address"]
+    value: str
+
+
 class BoundMember(Model):
     """A member with a binding, as far as the locks and the group of its conversation follow from it."""
 
@@ -117,6 +124,13 @@ class Participant(Model):
     @property
     def projected_address(self) -> str | None:
         return self.messaging_binding.projected_address if self.messaging_binding else None
+
+    @property
+    def known_by(self) -> KnownBy | None:
+        """None for a number of the business alone, which is nobody."""
+        if self.identity:
+            return KnownBy("identity", self.identity)
+        return KnownBy("address", self.address) if self.address else None
 
     @property
     def is_in_group(self) -> bool:

@@ -19,6 +19,7 @@ class Prefix(StrEnum):
     CHANGE = "EV"
     CONTENT = "HX"
     CONVERSATION = "CH"
+    FLOW = "FW"
     MEDIA = "ME"
     MESSAGE = "IM"
     MESSAGING_SERVICE = "MG"
@@ -29,6 +30,7 @@ class Prefix(StrEnum):
     SERVICE = "IS"
     SMS = "SM"
     USER = "US"
+    WEBHOOK = "WH"
     WHATSAPP = "WA"
 
 

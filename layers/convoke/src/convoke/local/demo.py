@@ -1,4 +1,7 @@
-"""`convoke demo`: both examples of the ConversationWithParticipants page, with the official SDK, watched to the end."""
+"""`convoke demo`: what the ConversationWithParticipants page promises, and the life of a conversation after it.
+
+With the official SDK, watched to the end.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from queue import Empty, Queue
 from threading import Thread
 from urllib.parse import parse_qsl
 
+from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
@@ -95,7 +99,7 @@ def run(say: Say) -> bool:
             method="POST", post_webhook_url=receiver.url, filters=["onConversationStateUpdated"]
         )
         validator = RequestValidator(ready["auth_token"])
-        return [play(name, client, receiver, validator, say) for name in EXAMPLES] == [True] * len(EXAMPLES)
+        return all(play(name, client, receiver, validator, say) for name in EXAMPLES) and live(client, say)
 
 
 def play(name: str, client: Client, receiver: Receiver, validator: RequestValidator, say: Say) -> bool:
@@ -120,6 +124,47 @@ def play(name: str, client: Client, receiver: Receiver, validator: RequestValida
         and len(members) == len(participants)
         and told(created.sid, receiver, validator, timeline)
     )
+
+
+def live(client: Client, say: Say) -> bool:
+    """The second act: a conversation talks, goes inactive, wakes, closes, and frees what it held."""
+    say("\nThe life of a conversation")
+    timeline, v1 = Timeline(say), client.conversations.v1
+    pair = {"messaging_binding_address": "+15558675313", "messaging_binding_proxy_address": "+15017122663"}
+    conversation = v1.conversations(v1.conversations.create(friendly_name="A life").sid)
+    conversation.participants.create(**pair)
+    conversation.participants.create(identity="alice")
+    timeline.note("created, with a phone and alice as members")
+    first = conversation.messages.create(author="alice", body="Hello")
+    (receipt,) = conversation.messages(first.sid).delivery_receipts.list()
+    timeline.note(f"message {first.index} from alice; the copy for the phone is {receipt.status}")
+    conversation.update(state="inactive")
+    timeline.note("put to sleep: inactive")
+    second = conversation.messages.create(author="+15558675313", body="Are you there?")
+    woken = conversation.fetch().state
+    timeline.note(f"message {second.index} from the phone wakes it: {woken}")
+    conversation.update(state="closed")
+    refused = code_of(lambda: conversation.messages.create(body="Too late"))
+    timeline.note(f"closed for good: another message is refused with {refused}")
+    other = v1.conversations(v1.conversations.create().sid)
+    other.participants.create(**pair)
+    taken = code_of(lambda: v1.conversations(v1.conversations.create().sid).participants.create(**pair))
+    timeline.note(f"its phone and proxy are free for another conversation, and a third is refused with {taken}")
+    read = [message.index for message in conversation.messages.list()]
+    conversation.delete()
+    gone = code_of(conversation.fetch)
+    timeline.note(f"both messages can be read until it is deleted, then it is not found: {gone}")
+    outcome = (receipt.status, woken, refused, taken, read, gone)
+    return outcome == ("sent", "active", 50377, 50416, [0, 1], 20404)
+
+
+def code_of(refused: Callable[[], object]) -> int | None:
+    """The code that a request is refused with; None where it is not."""
+    try:
+        refused()
+    except TwilioRestException as error:
+        return int(error.code)
+    return None
 
 
 def told(conversation_sid: str, receiver: Receiver, validator: RequestValidator, timeline: Timeline) -> bool:

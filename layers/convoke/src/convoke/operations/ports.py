@@ -15,9 +15,11 @@ from convoke.domain.events import Change, Event
 from convoke.domain.idempotency import IdempotencyRecord
 from convoke.domain.messages import Message
 from convoke.domain.pages import Page, PageRequest
-from convoke.domain.participants import Participant
+from convoke.domain.participant_conversations import ParticipantConversation
+from convoke.domain.participants import KnownBy, Participant
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.domain.receipts import Receipt
+from convoke.domain.scoped_webhooks import ScopedWebhook
 from convoke.domain.services import Service, ServiceChange
 from convoke.domain.webhooks import (
     Attempt,
@@ -184,6 +186,13 @@ class ParticipantRepository(Protocol):
     def delete(self, before: Conversation, after: Conversation, participant: Participant, change: Change) -> None: ...
 
 
+class ParticipantConversationRepository(Protocol):
+    def list(
+        self, account_sid: str, chat_service_sid: str, known_by: KnownBy, page: PageRequest
+    ) -> Page[ParticipantConversation]:
+        """What somebody is a member of in a service, by the moment of the member's making."""
+
+
 class MessageRepository(Protocol):
     """Each change is stored whole or not at all, with its events. Raises ChangedMeanwhileError where the conversation
     is not what was read any more.
@@ -207,6 +216,17 @@ class MessageRepository(Protocol):
 
     def delete(self, conversation: Conversation, message: Message, change: Change) -> None:
         """With its receipts."""
+
+
+class ScopedWebhookRepository(Protocol):
+    def every(self, account_sid: str, conversation_sid: str) -> Sequence[ScopedWebhook]:
+        """All those of a conversation, by their SIDs."""
+
+    def replace(self, conversation: Conversation, webhooks: Sequence[ScopedWebhook]) -> None:
+        """Store these in the place of those there were.
+
+        Raises ChangedMeanwhileError where the conversation is not what was read any more, or was not before them.
+        """
 
 
 class ReceiptRepository(Protocol):

@@ -13,6 +13,7 @@ from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversations import Conversation
 from convoke.domain.pages import Page, PageRequest
 from convoke.storage import items, keys
+from convoke.storage.paging import page_between
 from convoke.storage.table import Item, Table, key_of
 
 LOOKED_AT = 250
@@ -40,7 +41,7 @@ def page_of(
     wanted = [entry for entry in entries.found if filters.state in (None, entry.get("state"))]
     shown = wanted[: page.size]
     end = _position(shown[-1]) if len(wanted) > page.size else entries.horizon
-    return _page(_resources(table, shown, filters), [*map(_position, shown)], end, page)
+    return page_between(_resources(table, shown, filters), [*map(_position, shown)], end, page)
 
 
 def _read(
@@ -87,13 +88,3 @@ def _resources(table: Table, shown: list[Item], filters: ConversationFilters) ->
     found = table.get_many([key_of(entry) for entry in shown])
     read = (items.resource(Conversation, found[key]) for entry in shown if (key := key_of(entry)) in found)
     return [each for each in read if not each.date_removed and filters.state in (None, each.state)]
-
-
-def _page(resources: list[Conversation], shown: list[str], end: str | None, page: PageRequest) -> Page[Conversation]:
-    """In the order of the list. Its neighbours begin at positions of entries, whatever became of their items."""
-    first = shown[0] if shown else end
-    last = end or (shown[-1] if shown else None)
-    came_from = page.position is not None and first is not None
-    if page.forward:
-        return Page(resources, has_previous=came_from, has_next=end is not None, before=first, behind=last)
-    return Page(resources[::-1], has_previous=end is not None, has_next=came_from, before=last, behind=first)

@@ -18,7 +18,6 @@ from convoke.storage.changes import recorded
 from convoke.storage.locks import collision, holder, locks_held, locks_of_new
 from convoke.storage.revisions import differences, gained, releases, revise
 from convoke.storage.table import (
-    MOST_WRITES,
     Action,
     Add,
     ConditionFailedError,
@@ -43,8 +42,10 @@ EARLIEST = "0"
 DUE_PAGE = 100
 """Keys of due conversations read at a time."""
 
-ERASED_AT_ONCE = MOST_WRITES
-"""Items of a deleted conversation that are read, and all but its own removed, at a time."""
+ERASED_AT_ONCE = 25
+"""Items of a deleted conversation that are read, and all but its own removed, at a time. DynamoDB limits a transaction
+to 4 MB, and the largest message has some 120 KB.
+"""
 
 TOMBSTONE = ("date_removed", "attempts", "unsettled", keys.DUE.partition, keys.DUE.sort)
 """The attributes that make one of a conversation. All are written, as others may be writing some of them."""

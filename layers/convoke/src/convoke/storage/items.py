@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.model import Model
+from convoke.domain.participants import Participant
 from convoke.storage import keys
 from convoke.storage.table import Action, Item, Key, Remove, Set
 
@@ -24,6 +25,15 @@ def conversation_item(conversation: Conversation) -> Item:
     if not conversation.date_removed:
         account_sid, service_sid = conversation.account_sid, conversation.chat_service_sid
         made |= keys.listed(account_sid, service_sid, conversation.sid, conversation.date_created)
+    return made
+
+
+def participant_item(participant: Participant, chat_service_sid: str) -> Item:
+    """With the attribute that puts it into the index of what somebody is a member of."""
+    account_sid, known_by = participant.account_sid, participant.known_by
+    made = item(keys.participant(account_sid, participant.conversation_sid, participant.sid), participant)
+    if known_by:
+        made[keys.MEMBERSHIPS.partition] = keys.memberships_of(account_sid, chat_service_sid, *known_by)
     return made
 
 

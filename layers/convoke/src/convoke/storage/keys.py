@@ -21,7 +21,13 @@ DUE = Index(name="due", partition="due_shard", sort="due_at")
 LISTED = Index(name="listed", partition="list_shard", sort="listed_at")
 """The conversations of each service, but deleted ones, by their date of creation: projects keys and `state`."""
 
-INDEXES = (DUE, LISTED)
+MEMBERSHIPS = Index(name="memberships", partition="member", sort="sk")
+"""The participants of a service's conversations by who they are and the moment of their making: projects keys only.
+
+None of its attributes ever changes but where a participant is given its identity, so nothing else writes to it.
+"""
+
+INDEXES = (DUE, LISTED, MEMBERSHIPS)
 
 DUE_SHARDS = 8
 """Partitions of the index `due`. Every conversation writes to it twice, so one partition would bound them all."""
@@ -87,6 +93,11 @@ def conversation(account_sid: str, conversation_sid: str) -> Key:
 
 def provisioning(account_sid: str, conversation_sid: str) -> Key:
     return Key(f"{account_sid}#{conversation_sid}", "provisioning")
+
+
+def scoped_webhooks(account_sid: str, conversation_sid: str) -> Key:
+    """Those of one conversation, in one item."""
+    return Key(f"{account_sid}#{conversation_sid}", "webhooks")
 
 
 def participant(account_sid: str, conversation_sid: str, participant_sid: str) -> Key:
@@ -195,8 +206,24 @@ def list_neighbour(account_sid: str, shard: str, position: str) -> Item:
     return {"pk": key.pk, "sk": key.sk, LISTED.partition: shard, LISTED.sort: position}
 
 
+def memberships_of(account_sid: str, chat_service_sid: str, kind: str, value: str) -> str:
+    """The partition of `memberships` that holds all that somebody is a member of. Hashed as identity locks are."""
+    return f"{account_sid}#{chat_service_sid}#{kind}#{hashlib.sha256(value.encode()).hexdigest()}"
+
+
+def membership_position(member: Key) -> str:
+    """From which the key of the participant follows. No two participants have the same."""
+    return f"{sids_of_conversation(member)[1]}#{member.sk.rpartition('#')[2]}"
+
+
+def sids_of_membership(position: str) -> tuple[str, str]:
+    """The conversation and participant SIDs of a position."""
+    conversation_sid, _, participant_sid = position.partition("#")
+    return conversation_sid, participant_sid
+
+
 def sids_of_conversation(key: Key) -> tuple[str, str]:
-    """The account and conversation SIDs of a conversation's key."""
+    """The account and conversation SIDs of the key of a conversation, or of what belongs to it."""
     account_sid, _, conversation_sid = key.pk.partition("#")
     return account_sid, conversation_sid
 

@@ -61,7 +61,7 @@ class ParticipantTable:
         held, wanted = identity_locks(was) | locks_held(before), identity_locks(becomes) | locks_held(after)
         written: list[Write] = [*releases(held, wanted, before.sid)]
         if becomes:
-            written.append(Put(items.item(_key(becomes), becomes)))
+            written.append(Put(items.participant_item(becomes, before.chat_service_sid)))
         elif was:
             written.append(Delete(_key(was)))
         revise(

@@ -52,8 +52,7 @@ class ProvisioningTable:
     def add(self, provisioning: Provisioning, change: Change) -> bool:
         writes: list[Write] = [_ended(provisioning), recorded(change)]
         for participant in provisioning.participants:
-            key = keys.participant(provisioning.account_sid, provisioning.conversation_sid, participant.sid)
-            writes.append(Put(items.item(key, participant)))
+            writes.append(Put(items.participant_item(participant, provisioning.chat_service_sid)))
             locks = identity_locks(participant).values()
             writes.extend(Put(lock.item(provisioning.conversation_sid)) for lock in locks)
         return self._transacted(writes)

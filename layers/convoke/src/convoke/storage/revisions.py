@@ -27,19 +27,20 @@ def revise(
     table: Table,
     before: Conversation,
     actions: Sequence[Action],
-    change: Change,
+    change: Change | None,
     *,
     acquired: Sequence[Lock] = (),
     beside: Iterable[Write] = (),
 ) -> None:
-    """The locks come first, so that a lock that is held is found by its position.
+    """The locks come first, so that a lock that is held is found by its position. Without `change` nobody is told.
 
     Raises ChangedMeanwhileError, or the errors of the locks that are held.
     """
     key = keys.conversation(before.account_sid, before.sid)
     revised = Update(key, (*actions, Add("revision", 1)), Equals("revision", before.revision))
+    told = [recorded(change)] if change else []
     try:
-        table.transact([*(lock.acquire(before.sid) for lock in acquired), revised, recorded(change), *beside])
+        table.transact([*(lock.acquire(before.sid) for lock in acquired), revised, *told, *beside])
     except TransactionCanceledError as canceled:
         if max(canceled.failed) >= len(acquired):
             raise ChangedMeanwhileError from canceled

@@ -50,7 +50,7 @@ from convoke.storage.table import (
 APPLICATION_ID = 0x436F6E76
 """Marks a SQLite file as Convoke's (`Conv` in ASCII); `file` and other tools show it."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Counts up with every change of the tables below or of `keys.INDEXES`, which their columns are made from."""
 
 BUSY_SECONDS = 10

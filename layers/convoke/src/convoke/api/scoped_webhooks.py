@@ -1,0 +1,120 @@
+"""The webhooks of a conversation (reference, a.6)."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from aws_lambda_powertools.event_handler import Response
+
+from convoke.api.contracts import Contract
+from convoke.api.operations import Operations
+from convoke.api.pagination import Pagination
+from convoke.api.parameters import CreateScopedWebhook, UpdateScopedWebhook, parse
+from convoke.api.representations import Representation, RestDate, answer, in_tree, no_content
+from convoke.api.requests import ServiceRequest
+from convoke.domain import errors
+from convoke.domain.scoped_webhooks import MOST_WEBHOOKS, ScopedTarget, ScopedWebhook
+
+
+class ScopedWebhookRepresentation(Representation):
+    sid: str
+    account_sid: str
+    conversation_sid: str
+    target: ScopedTarget
+    url: str
+    configuration: dict[str, str | list[str]]
+    date_created: RestDate
+    date_updated: RestDate
+
+
+class ServiceScopedWebhookRepresentation(ScopedWebhookRepresentation):
+    """In the service tree there is one field more (reference, a.0)."""
+
+    chat_service_sid: str
+
+
+DELETE_REFUSED = (errors.ConversationBeingDeletedError, errors.InvalidWebhookSidError, errors.UnavailableError)
+
+CREATE = Contract(
+    "ScopedWebhook",
+    ScopedWebhookRepresentation,
+    in_service=ServiceScopedWebhookRepresentation,
+    statuses=(201,),
+    form=CreateScopedWebhook,
+    errors=(
+        errors.ConversationBeingDeletedError,
+        errors.ConversationClosedError,
+        errors.TooManyWebhooksError,
+        errors.UnavailableError,
+        errors.WebhookFilterMissingError,
+        errors.WebhookTriggerMissingError,
+    ),
+)
+LIST = Contract(
+    "ScopedWebhooks",
+    ScopedWebhookRepresentation,
+    in_service=ServiceScopedWebhookRepresentation,
+    page="webhooks",
+    largest_page=MOST_WEBHOOKS,
+)
+FETCH = Contract(
+    "ScopedWebhook",
+    ScopedWebhookRepresentation,
+    in_service=ServiceScopedWebhookRepresentation,
+    errors=(errors.InvalidWebhookSidError,),
+)
+UPDATE = Contract(
+    "ScopedWebhook",
+    ScopedWebhookRepresentation,
+    in_service=ServiceScopedWebhookRepresentation,
+    form=UpdateScopedWebhook,
+    errors=(*DELETE_REFUSED, errors.ConversationClosedError),
+)
+DELETE = Contract("ScopedWebhook", None, statuses=(204,), errors=DELETE_REFUSED)
+
+
+def represent(request: ServiceRequest, webhook: ScopedWebhook) -> Representation:
+    common = ScopedWebhookRepresentation(
+        sid=webhook.sid,
+        account_sid=webhook.account_sid,
+        conversation_sid=webhook.conversation_sid,
+        target=webhook.target,
+        url=request.url(f"/Conversations/{webhook.conversation_sid}/Webhooks/{webhook.sid}"),
+        configuration=webhook.configuration,
+        date_created=webhook.date_created,
+        date_updated=webhook.date_updated,
+    )
+    return in_tree(request, common, ServiceScopedWebhookRepresentation)
+
+
+def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
+    requested = parse(CreateScopedWebhook, request.form)
+    created = operations.scoped_webhooks.create(request.service, conversation_sid, requested)
+    return answer(represent(request, created), status=201)
+
+
+def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
+    return answer(represent(request, operations.scoped_webhooks.fetch(request.service, conversation_sid, sid)))
+
+
+def list_(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
+    pagination = Pagination(
+        request,
+        request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Webhooks"),
+        "webhooks",
+        operations.accounts.page_key(request.account.sid),
+        largest=MOST_WEBHOOKS,
+    )
+    page = operations.scoped_webhooks.list(request.service, conversation_sid, pagination.wanted)
+    return answer(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))
+
+
+def update(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
+    requested = parse(UpdateScopedWebhook, request.form)
+    updated = operations.scoped_webhooks.update(request.service, conversation_sid, sid, requested)
+    return answer(represent(request, updated))
+
+
+def delete(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
+    operations.scoped_webhooks.delete(request.service, conversation_sid, sid)
+    return no_content()

@@ -1,0 +1,33 @@
+"""The webhooks of a conversation: one item holds them all, so that whoever splits an event reads them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from convoke.domain.conversations import Conversation
+from convoke.domain.model import Model
+from convoke.domain.scoped_webhooks import ScopedWebhook
+from convoke.storage import items, keys
+from convoke.storage.revisions import revise
+from convoke.storage.table import Delete, Put, Table
+
+
+class _Kept(Model):
+    webhooks: tuple[ScopedWebhook, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScopedWebhookTable:
+    table: Table
+
+    def every(self, account_sid: str, conversation_sid: str) -> Sequence[ScopedWebhook]:
+        stored = self.table.get(keys.scoped_webhooks(account_sid, conversation_sid))
+        return items.resource(_Kept, stored).webhooks if stored else ()
+
+    def replace(self, conversation: Conversation, webhooks: Sequence[ScopedWebhook]) -> None:
+        """The conversation's revision guards them, too: it is what the deletion of the conversation ends."""
+        key = keys.scoped_webhooks(conversation.account_sid, conversation.sid)
+        ordered = sorted(webhooks, key=lambda webhook: webhook.sid)
+        kept = Put(items.item(key, _Kept(webhooks=tuple(ordered)))) if ordered else Delete(key)
+        revise(self.table, conversation, (), None, beside=[kept])

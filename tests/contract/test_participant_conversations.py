@@ -1,0 +1,327 @@
+"""What somebody is a member of, through the official SDK (reference, a.10)."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+import pytest
+
+from convoke.domain.pages import PageRequest
+from convoke.domain.participants import KnownBy
+from convoke.domain.users import user_sid
+from convoke.storage import keys
+from convoke.storage.participant_conversations import ParticipantConversationTable
+from convoke.storage.table import Item
+from tests.support.aws import moto_instance
+from tests.support.examples import GROUP_MMS, chat
+from tests.support.instances import ORIGIN, Answer, Instance, call
+
+LIST = "/v1/ParticipantConversations"
+
+ALICE = '{"identity": "alice"}'
+PHONE, PROXY, OTHER_PROXY = "+15558675310", "+15017122661", "+15017122662"
+
+
+def bound(proxy_address: str = PROXY) -> str:
+    return json.dumps({"messaging_binding": {"address": PHONE, "proxy_address": proxy_address}})
+
+
+@pytest.fixture(params=["the account's tree", "a service's tree"])
+def tree(instance: Instance, request: pytest.FixtureRequest) -> Tree:
+    return Tree(instance, in_service=request.param == "a service's tree")
+
+
+class Tree:
+    """One of the two, and what the SDK has there under the same names."""
+
+    def __init__(self, instance: Instance, *, in_service: bool) -> None:
+        v1 = instance.client().conversations.v1
+        self.instance = instance
+        self.service_sid: str = instance.account.default_chat_service_sid
+        self.path, self.client = "/v1", v1
+        if in_service:
+            self.service_sid = v1.services.create(friendly_name="Support").sid
+            self.path, self.client = f"/v1/Services/{self.service_sid}", v1.services(self.service_sid)
+
+    def make(self, *participants: str, **parameters: Any) -> str:
+        """A conversation with these, all in; answers its SID."""
+        sid: str = self.client.conversation_with_participants.create(participant=[*participants], **parameters).sid
+        self.instance.work()
+        return sid
+
+    def conversations_of(self, **arguments: Any) -> list[str]:
+        return [each.conversation_sid for each in self.client.participant_conversations.list(**arguments)]
+
+    def ask(self, query: str) -> Answer:
+        return self.instance.call("GET", f"{self.path}/ParticipantConversations{query}")
+
+    def shown(self, query: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.ask(query).body["conversations"]
+        return found
+
+
+def test_a_chat_member_is_shown_with_the_conversation_and_links_into_the_tree(tree: Tree) -> None:
+    sid = tree.make(ALICE, friendly_name="Visit", unique_name="visit", attributes='{"a": 1}', timers_inactive="P1D")
+    path = f"{tree.path}/Conversations/{sid}"
+    conversation = tree.instance.call("GET", path).body
+    (member,) = tree.instance.call("GET", f"{path}/Participants").body["participants"]
+    assert tree.shown("?Identity=alice") == [
+        {
+            "account_sid": tree.instance.account.sid,
+            "chat_service_sid": tree.service_sid,
+            "participant_sid": member["sid"],
+            "participant_user_sid": user_sid(tree.service_sid, "alice"),
+            "participant_identity": "alice",
+            "participant_messaging_binding": None,
+            "conversation_sid": sid,
+            "conversation_unique_name": "visit",
+            "conversation_friendly_name": "Visit",
+            "conversation_attributes": '{"a": 1}',
+            "conversation_date_created": conversation["date_created"],
+            "conversation_date_updated": conversation["date_updated"],
+            "conversation_created_by": "system",
+            "conversation_state": "active",
+            "conversation_timers": conversation["timers"],
+            "links": {"participant": f"{ORIGIN}{path}/Participants/{member['sid']}", "conversation": ORIGIN + path},
+        }
+    ]
+    assert list(conversation["timers"]) == ["date_inactive"]
+
+
+def test_a_phone_is_shown_with_all_keys_of_its_binding(tree: Tree) -> None:
+    sid = tree.make(bound())
+    (shown,) = tree.shown(f"?Address={quote(PHONE)}")
+    assert shown["participant_messaging_binding"] == {
+        "type": "sms",
+        "address": PHONE,
+        "proxy_address": PROXY,
+        "projected_address": None,
+        "name": None,
+        "level": None,
+    }
+    assert (shown["participant_identity"], shown["participant_user_sid"]) == (None, None)
+    assert tree.conversations_of(address=PHONE) == [sid]
+
+
+def test_members_are_found_by_who_they_are_and_no_other_way(tree: Tree) -> None:
+    mail = '{"messaging_binding": {"address": "alice@example.com", "type": "email"}}'
+    masked = json.dumps({"identity": "bob", "messaging_binding": {"projected_address": OTHER_PROXY}})
+    group = tree.make(*GROUP_MMS, masked)
+    mailed = tree.make(mail)
+    chatting = tree.make('{"identity": "alice@example.com"}')
+    assert tree.conversations_of(identity="bob") == tree.conversations_of(address=PHONE) == [group]
+    assert tree.conversations_of(address="alice@example.com") == [mailed]
+    assert tree.conversations_of(identity="alice@example.com") == [chatting]
+    for number in (PROXY, OTHER_PROXY, "bob"):
+        assert tree.conversations_of(address=number) == []
+    for identity in (PHONE, "Bob", "bob ", "nobody", "b" * 1000):
+        assert tree.conversations_of(identity=identity) == []
+
+
+def test_a_phone_that_is_in_a_conversation_twice_is_shown_twice(tree: Tree) -> None:
+    sid = tree.make(bound(), bound(OTHER_PROXY))
+    shown = tree.client.participant_conversations.list(address=PHONE, page_size=1)
+    assert [each.conversation_sid for each in shown] == [sid, sid]
+    assert [each.participant_messaging_binding["proxy_address"] for each in shown] == [PROXY, OTHER_PROXY]
+
+
+def test_the_list_is_in_the_order_of_joining_and_goes_over_pages(tree: Tree) -> None:
+    late = tree.client.conversations.create().sid
+    made = [tree.make(ALICE, *chat(1)) for _ in range(5)]
+    tree.client.conversations(late).participants.create(identity="alice")
+    assert tree.conversations_of(identity="alice") == [*made, late]
+    assert tree.conversations_of(identity="alice", page_size=2) == [*made, late]
+    assert tree.conversations_of(identity="alice", limit=5, page_size=2) == made
+    assert tree.conversations_of(identity="alice", limit=500) == [*made, late]
+
+
+def test_the_pages_lead_forth_and_back_with_the_filter_first_in_their_urls(tree: Tree) -> None:
+    made = [tree.make(ALICE) for _ in range(5)]
+    url = f"{ORIGIN}{tree.path}/ParticipantConversations?Identity=alice&PageSize=2"
+    first = tree.ask("?PageSize=2&Identity=alice").body
+    meta = first["meta"]
+    assert meta["first_page_url"] == meta["url"] == f"{url}&Page=0"
+    assert meta["next_page_url"].startswith(f"{url}&Page=1&PageToken=")
+    assert (meta["previous_page_url"], meta["key"], meta["page_size"]) == (None, "conversations", 2)
+    assert tree.ask("?Identity=alice&PageSize=500").body["meta"]["page_size"] == 50
+    assert tree.ask("?Identity=alice").body["meta"]["page_size"] == 50
+
+    pages = [first]
+    for direction in ("next_page_url", "next_page_url", "previous_page_url", "previous_page_url"):
+        pages.append(tree.instance.call("GET", pages[-1]["meta"][direction].removeprefix(ORIGIN)).body)
+    found = [[each["conversation_sid"] for each in page["conversations"]] for page in pages]
+    assert found == [made[:2], made[2:4], made[4:], made[2:4], made[:2]]
+    assert pages[2]["meta"]["next_page_url"] is pages[4]["meta"]["previous_page_url"] is None
+
+
+def test_a_page_token_is_good_for_its_own_filter_and_tree_only(tree: Tree) -> None:
+    for _ in range(2):
+        tree.make(ALICE, '{"identity": "bob"}')
+    next_page_url = tree.ask("?Identity=alice&PageSize=1").body["meta"]["next_page_url"]
+    token = parse_qs(urlsplit(next_page_url).query)["PageToken"][0]
+    other = f"/v1/Services/{tree.instance.account.default_chat_service_sid}{LIST.removeprefix('/v1')}"
+    for wrong in (f"{tree.path}/ParticipantConversations?Identity=bob", f"{other}?Identity=alice"):
+        assert tree.instance.call("GET", f"{wrong}&PageToken={token}").body["code"] == 20001
+
+
+def test_an_identity_is_taken_literally_whatever_it_consists_of(tree: Tree) -> None:
+    longest = "\U0001f600" * 256
+    for identity in ("a b", " ", "a|b", "a&b=c", "a@b", "a:b", "a/b", "a#b?c", "a+b", "%41", "null", "é\n中", longest):
+        sid = tree.make(json.dumps({"identity": identity}))
+        assert tree.conversations_of(identity=identity, page_size=1) == [sid], identity
+        (shown,) = tree.shown(f"?{urlencode({'Identity': identity})}")
+        assert shown["participant_identity"] == identity
+
+
+def test_both_are_refused_and_neither_too(tree: Tree) -> None:
+    refused = tree.ask(f"?Identity=alice&Address={quote(PHONE)}")
+    assert (refused.status, refused.body["code"], refused.body["details"]["parameter"]) == (400, 50451, "Address")
+    for nothing in ("", "?Identity=", "?Identity=&Address=", "?identity=alice"):
+        refused = tree.ask(nothing)
+        assert (refused.status, refused.body["code"]) == (400, 20001)
+        assert refused.body["details"]["parameter"] == "Identity"
+        assert "Identity" in refused.body["message"]
+        assert "Address" in refused.body["message"]
+    assert tree.ask("?Identity=alice&Address=").body["conversations"] == []
+
+
+def test_of_nobody_there_is_an_empty_list(tree: Tree) -> None:
+    url = f"{ORIGIN}{tree.path}/ParticipantConversations?Identity=nobody&PageSize=50&Page=0"
+    assert tree.ask("?Identity=nobody").body == {
+        "meta": {
+            "page": 0,
+            "page_size": 50,
+            "first_page_url": url,
+            "previous_page_url": None,
+            "url": url,
+            "next_page_url": None,
+            "key": "conversations",
+        },
+        "conversations": [],
+    }
+
+
+def test_members_show_once_the_conversation_has_left_initializing(tree: Tree) -> None:
+    sid = tree.client.conversation_with_participants.create(participant=[ALICE]).sid
+    assert tree.conversations_of(identity="alice") == []
+    tree.instance.work()
+    assert tree.conversations_of(identity="alice") == [sid]
+
+
+def test_members_who_are_in_before_their_conversation_is_ready_do_not_show() -> None:
+    with moto_instance() as instance:
+        v1 = instance.client().conversations.v1
+        sid = v1.conversation_with_participants.create(participant=[ALICE]).sid
+        instance._add_participants()
+        assert len(v1.conversations(sid).participants.list()) == 1
+        assert v1.conversations(sid).fetch().state == "initializing"
+        assert v1.participant_conversations.list(identity="alice") == []
+
+
+def test_a_member_who_is_removed_is_gone_at_once(tree: Tree) -> None:
+    sid, *others = tree.make(ALICE, bound()), tree.make(ALICE), tree.make(ALICE)
+    tree.client.conversations(sid).participants("alice").delete()
+    assert tree.conversations_of(identity="alice") == others
+    assert tree.conversations_of(address=PHONE) == [sid]
+    again = tree.client.conversations(sid).participants.create(identity="alice").sid
+    *_, last = tree.client.participant_conversations.list(identity="alice")
+    assert (last.conversation_sid, last.participant_sid) == (sid, again)
+
+
+def test_a_conversation_that_is_deleted_is_gone_at_once_and_pages_go_on_behind_it(tree: Tree) -> None:
+    made = [tree.make(ALICE) for _ in range(6)]
+    for sid in made[:3]:
+        tree.client.conversations(sid).delete()
+    assert len(tree.instance.items("participant")) == 6
+    assert tree.conversations_of(identity="alice") == made[3:]
+    assert tree.conversations_of(identity="alice", page_size=1) == made[3:]
+    empty = tree.ask("?Identity=alice&PageSize=2").body
+    assert empty["conversations"] == []
+    following = tree.instance.call("GET", empty["meta"]["next_page_url"].removeprefix(ORIGIN)).body
+    assert [each["conversation_sid"] for each in following["conversations"]] == [made[3]]
+    back = tree.instance.call("GET", following["meta"]["previous_page_url"].removeprefix(ORIGIN)).body
+    assert back["conversations"] == []
+    tree.instance.sweep(timedelta(minutes=1))
+    assert len(tree.instance.items("participant")) == 3
+    assert tree.conversations_of(identity="alice", page_size=1) == made[3:]
+
+
+def test_what_the_index_still_has_and_is_gone_does_not_show(instance: Instance) -> None:
+    tree = Tree(instance, in_service=False)
+    made = [tree.make(ALICE) for _ in range(4)]
+    late = LateIndex(instance, keys.memberships_of(instance.account.sid, tree.service_sid, "identity", "alice"))
+    tree.client.conversations(made[0]).delete()
+    instance.sweep(timedelta(minutes=1))
+    tree.client.conversations(made[1]).delete()
+    tree.client.conversations(made[2]).participants("alice").delete()
+    tree.client.conversations(made[3]).update(friendly_name="Other")
+    known: Any = ParticipantConversationTable(late)  # type: ignore[arg-type]
+    page = known.list(instance.account.sid, tree.service_sid, KnownBy("identity", "alice"), PageRequest(50))
+    assert [(each.conversation.sid, each.conversation.friendly_name) for each in page.resources] == [(made[3], "Other")]
+
+
+class LateIndex:
+    """A table whose index `memberships` knows nothing of what comes after its making."""
+
+    def __init__(self, instance: Instance, partition: str) -> None:
+        self._known = instance.table.query(partition, index=keys.MEMBERSHIPS, limit=100)
+        self.get_many = instance.table.get_many
+
+    def query(self, _: str, **__: Any) -> list[Item]:
+        return self._known
+
+
+def test_conversations_are_listed_in_whatever_state_they_are(tree: Tree) -> None:
+    made = [tree.make(ALICE, state="inactive"), tree.make(ALICE), tree.make(ALICE, timers_closed="PT10M")]
+    for sid in made[1:]:
+        tree.client.conversations(sid).update(state="closed")
+    listed = tree.client.participant_conversations.list(identity="alice")
+    assert [(each.conversation_sid, each.conversation_state) for each in listed] == [
+        (made[0], "inactive"),
+        (made[1], "closed"),
+        (made[2], "closed"),
+    ]
+    assert listed[2].conversation_timers == {}
+
+
+def test_whoever_a_business_number_is_given_to_is_found_from_then_on(tree: Tree) -> None:
+    sid = tree.make(*GROUP_MMS)
+    members = tree.client.conversations(sid).participants
+    (number,) = (each for each in members.list() if "projected_address" in each.messaging_binding)
+    number.update(identity="alice")
+    (shown,) = tree.shown("?Identity=alice")
+    assert (shown["participant_sid"], shown["conversation_sid"]) == (number.sid, sid)
+    assert shown["participant_messaging_binding"]["projected_address"] == PROXY
+    assert shown["participant_user_sid"] == user_sid(tree.service_sid, "alice")
+
+
+def test_what_is_shown_is_as_it_is_now(tree: Tree) -> None:
+    sid = tree.make(bound())
+    conversation = tree.client.conversations(sid)
+    (member,) = conversation.participants.list()
+    member.update(messaging_binding_proxy_address=OTHER_PROXY)
+    conversation.update(unique_name="visit", attributes='{"b": 2}')
+    (shown,) = tree.shown(f"?Address={quote(PHONE)}")
+    assert shown["participant_messaging_binding"]["proxy_address"] == OTHER_PROXY
+    assert (shown["conversation_unique_name"], shown["conversation_attributes"]) == ("visit", '{"b": 2}')
+
+
+def test_each_service_and_each_account_lists_its_own(instance: Instance) -> None:
+    ours, theirs = Tree(instance, in_service=False), Tree(instance, in_service=True)
+    made = {tree.service_sid: tree.make(ALICE, *phones) for tree, phones in ((ours, [bound()]), (theirs, []))}
+    for tree in (ours, theirs):
+        assert tree.conversations_of(identity="alice") == [made[tree.service_sid]]
+    assert theirs.conversations_of(address=PHONE) == []
+    assert (
+        len({shown["participant_user_sid"] for tree in (ours, theirs) for shown in tree.shown("?Identity=alice")}) == 2
+    )
+    in_both = instance.call("GET", f"/v1/Services/{ours.service_sid}/ParticipantConversations?Identity=alice").body
+    assert [each["conversation_sid"] for each in in_both["conversations"]] == [made[ours.service_sid]]
+    other = instance.accounts.create()
+    credentials = (other.sid, instance.accounts.token(other.sid))
+    for path, status in ((LIST, 200), (f"{theirs.path}/ParticipantConversations", 404)):
+        answered = call(instance.api, "GET", f"{ORIGIN}{path}?Identity=alice", auth=credentials)
+        assert (answered.status, answered.body.get("conversations", [])) == (status, [])

@@ -1,0 +1,294 @@
+"""Any sequence of operations through the SDK agrees with a model in memory, and so do the lists and their order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from twilio.base.exceptions import TwilioRestException
+
+from tests.support.instances import EmbeddedInstance, held_instance
+
+NAMES = st.sampled_from(["first", "second", "ünïque name"])
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+IDENTITIES = st.sampled_from(["alice", "Alice", "bob | sales", "carol@example.com"])
+PAIRS = st.tuples(st.sampled_from(["+15558675310", "+15558675311"]), st.just("+15017122661"))
+ATTRIBUTES = st.builds(json.dumps, st.dictionaries(TEXTS, st.integers(), max_size=2))
+STATES = st.sampled_from(["active", "inactive", "closed"])
+SIZES = st.integers(min_value=1, max_value=4)
+
+OPEN = frozenset({"active", "inactive"})
+
+
+@dataclass
+class Message:
+    index: int
+    body: str
+    author: str
+    attributes: str
+
+
+@dataclass
+class Member:
+    identity: str | None
+    pair: tuple[str, str] | None
+    attributes: str
+
+
+@dataclass
+class Held:
+    """A conversation as the model knows it. What belongs to it by its SIDs, in the order of making."""
+
+    name: str | None
+    friendly_name: str | None
+    attributes: str
+    state: str
+    members: dict[str, Member] = field(default_factory=dict)
+    messages: dict[str, Message] = field(default_factory=dict)
+    webhooks: dict[str, str] = field(default_factory=dict)
+    """Their keywords."""
+    next_index: int = 0
+
+
+@dataclass
+class Outcome:
+    """What the server made of it: a code where it refused."""
+
+    code: int | None = None
+
+
+@contextmanager
+def outcome() -> Iterator[Outcome]:
+    told = Outcome()
+    try:
+        yield told
+    except TwilioRestException as refused:
+        told.code = refused.code
+
+
+class Resources(RuleBasedStateMachine):
+    conversations = Bundle("conversations")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held = held_instance()
+        self.instance: EmbeddedInstance = self._held.__enter__()
+        self.v1: Any = self.instance.client().conversations.v1
+        self.model: dict[str, Held] = {}
+
+    def teardown(self) -> None:
+        self._held.__exit__(None, None, None)
+
+    def taken(self, sid: str | None, name: str | None) -> bool:
+        return name is not None and any(held.name == name for other, held in self.model.items() if other != sid)
+
+    def refused_in(self, sid: str) -> int | None:
+        return 50377 if self.model[sid].state == "closed" else None
+
+    @rule(target=conversations, name=st.none() | NAMES, friendly_name=st.none() | TEXTS, attributes=ATTRIBUTES)
+    def create(self, name: str | None, friendly_name: str | None, attributes: str) -> object:
+        given = {"unique_name": name, "friendly_name": friendly_name, "attributes": attributes}
+        with outcome() as told:
+            created = self.v1.conversations.create(**{key: value for key, value in given.items() if value is not None})
+        if self.taken(None, name):
+            assert told.code == 50353
+            return multiple()
+        assert told.code is None
+        self.model[created.sid] = Held(name, friendly_name, attributes, "active")
+        return created.sid
+
+    @rule(sid=conversations, friendly_name=TEXTS, attributes=ATTRIBUTES, name=NAMES)
+    def update(self, sid: str, friendly_name: str, attributes: str, name: str) -> None:
+        held = self.model[sid]
+        with outcome() as told:
+            self.v1.conversations(sid).update(friendly_name=friendly_name, attributes=attributes, unique_name=name)
+        expected = self.refused_in(sid) or (50353 if self.taken(sid, name) else None)
+        assert told.code == expected
+        if expected is None:
+            held.friendly_name, held.attributes, held.name = friendly_name, attributes, name
+
+    @rule(sid=conversations, state=STATES)
+    def change_state(self, sid: str, state: str) -> None:
+        with outcome() as told:
+            self.v1.conversations(sid).update(state=state)
+        assert told.code == self.refused_in(sid)
+        if told.code is None:
+            self.model[sid].state = state
+
+    @rule(sid=consumes(conversations))
+    def delete(self, sid: str) -> None:
+        assert self.v1.conversations(sid).delete()
+        del self.model[sid]
+        with outcome() as told:
+            self.v1.conversations(sid).fetch()
+        assert told.code == 20404
+
+    @rule(sid=conversations, identity=IDENTITIES, attributes=ATTRIBUTES)
+    def add_chat_member(self, sid: str, identity: str, attributes: str) -> None:
+        present = any(member.identity == identity for member in self.model[sid].members.values())
+        self.add(
+            sid,
+            Member(identity, None, attributes),
+            50433 if present else None,
+            identity=identity,
+            attributes=attributes,
+        )
+
+    @rule(sid=conversations, pair=PAIRS)
+    def add_phone(self, sid: str, pair: tuple[str, str]) -> None:
+        holders = (held for held in self.model.values() if held.state in OPEN)
+        busy = any(member.pair == pair for held in holders for member in held.members.values())
+        address, proxy = pair
+        self.add(
+            sid,
+            Member(None, pair, "{}"),
+            50416 if busy else None,
+            messaging_binding_address=address,
+            messaging_binding_proxy_address=proxy,
+        )
+
+    def add(self, sid: str, member: Member, collision: int | None, **given: str) -> None:
+        with outcome() as told:
+            created = self.v1.conversations(sid).participants.create(**given)
+        assert told.code == (self.refused_in(sid) or collision)
+        if told.code is None:
+            self.model[sid].members[created.sid] = member
+
+    @rule(sid=conversations, data=st.data(), attributes=ATTRIBUTES)
+    def change_member(self, sid: str, data: st.DataObject, attributes: str) -> None:
+        if members := self.model[sid].members:
+            member_sid = data.draw(st.sampled_from(sorted(members)))
+            named = data.draw(st.sampled_from([member_sid, members[member_sid].identity or member_sid]))
+            with outcome() as told:
+                self.v1.conversations(sid).participants(named).update(attributes=attributes)
+            assert told.code == self.refused_in(sid)
+            if told.code is None:
+                members[member_sid].attributes = attributes
+
+    @rule(sid=conversations, data=st.data())
+    def remove_member(self, sid: str, data: st.DataObject) -> None:
+        if members := self.model[sid].members:
+            member_sid = data.draw(st.sampled_from(sorted(members)))
+            with outcome() as told:
+                self.v1.conversations(sid).participants(member_sid).delete()
+            assert told.code == self.refused_in(sid)
+            if told.code is None:
+                del members[member_sid]
+
+    @rule(sid=conversations, body=TEXTS.filter(bool), author=st.none() | IDENTITIES, attributes=ATTRIBUTES)
+    def say(self, sid: str, body: str, author: str | None, attributes: str) -> None:
+        held = self.model[sid]
+        given = {"author": author} if author else {}
+        with outcome() as told:
+            said = self.v1.conversations(sid).messages.create(body=body, attributes=attributes, **given)
+        assert told.code == self.refused_in(sid)
+        if told.code is None:
+            held.messages[said.sid] = Message(held.next_index, body, author or "system", attributes)
+            held.next_index, held.state = held.next_index + 1, "active"
+
+    @rule(sid=conversations, data=st.data(), body=TEXTS.filter(bool))
+    def edit(self, sid: str, data: st.DataObject, body: str) -> None:
+        if messages := self.model[sid].messages:
+            message_sid = data.draw(st.sampled_from(sorted(messages)))
+            with outcome() as told:
+                self.v1.conversations(sid).messages(message_sid).update(body=body)
+            assert told.code == self.refused_in(sid)
+            if told.code is None:
+                messages[message_sid].body = body
+
+    @rule(sid=conversations, data=st.data())
+    def unsay(self, sid: str, data: st.DataObject) -> None:
+        if messages := self.model[sid].messages:
+            message_sid = data.draw(st.sampled_from(sorted(messages)))
+            with outcome() as told:
+                self.v1.conversations(sid).messages(message_sid).delete()
+            assert told.code == self.refused_in(sid)
+            if told.code is None:
+                del messages[message_sid]
+
+    @rule(size=SIZES, state=st.none() | STATES)
+    def list_conversations(self, size: int, state: str | None) -> None:
+        listed = self.v1.conversations.list(page_size=size, **({"state": state} if state else {}))
+        expected = [(sid, held) for sid, held in self.model.items() if state in (None, held.state)]
+        assert [
+            (each.sid, Held(each.unique_name, each.friendly_name, each.attributes, each.state)) for each in listed
+        ] == [(sid, Held(held.name, held.friendly_name, held.attributes, held.state)) for sid, held in expected]
+
+    @rule(sid=conversations, size=SIZES)
+    def list_members(self, sid: str, size: int) -> None:
+        listed = self.v1.conversations(sid).participants.list(page_size=size)
+        assert {each.sid: self.shown(each) for each in listed} == self.model[sid].members
+        assert [each.sid for each in listed] == [*self.model[sid].members]
+
+    @rule(sid=conversations, size=SIZES, descending=st.booleans(), limit=st.none() | SIZES)
+    def list_messages(self, sid: str, size: int, descending: bool, limit: int | None) -> None:
+        order = "desc" if descending else "asc"
+        listed = self.v1.conversations(sid).messages.list(order=order, page_size=size, limit=limit)
+        expected = [*self.model[sid].messages.items()]
+        assert [
+            (each.sid, Message(each.index, each.body, each.author, each.attributes)) for each in listed
+        ] == expected[:: -1 if descending else 1][:limit]
+
+    @rule(identity=IDENTITIES, size=SIZES)
+    def list_conversations_of(self, identity: str, size: int) -> None:
+        """By the moment of joining, which SIDs sort by."""
+        listed = self.v1.participant_conversations.list(identity=identity, page_size=size)
+        expected = [
+            (member_sid, sid, held.state)
+            for sid, held in self.model.items()
+            for member_sid, member in held.members.items()
+            if member.identity == identity
+        ]
+        assert [(each.participant_sid, each.conversation_sid, each.conversation_state) for each in listed] == sorted(
+            expected
+        )
+
+    @rule(sid=conversations, keyword=TEXTS.filter(bool))
+    def add_webhook(self, sid: str, keyword: str) -> None:
+        with outcome() as told:
+            created = self.v1.conversations(sid).webhooks.create(
+                target="trigger", configuration_url="https://hooks.example.com/", configuration_triggers=[keyword]
+            )
+        webhooks = self.model[sid].webhooks
+        assert told.code == (self.refused_in(sid) or (50361 if len(webhooks) == 5 else None))
+        if told.code is None:
+            webhooks[created.sid] = keyword
+
+    @rule(sid=conversations, data=st.data())
+    def remove_webhook(self, sid: str, data: st.DataObject) -> None:
+        """In a closed conversation, too."""
+        if webhooks := self.model[sid].webhooks:
+            webhook_sid = data.draw(st.sampled_from(sorted(webhooks)))
+            assert self.v1.conversations(sid).webhooks(webhook_sid).delete()
+            del webhooks[webhook_sid]
+
+    @rule(sid=conversations, size=SIZES)
+    def list_webhooks(self, sid: str, size: int) -> None:
+        listed = self.v1.conversations(sid).webhooks.list(page_size=size)
+        shown = [(each.sid, *each.configuration["triggers"]) for each in listed]
+        assert shown == [*self.model[sid].webhooks.items()]
+
+    @invariant()
+    def names_lead_to_what_has_them(self) -> None:
+        for sid, held in self.model.items():
+            if held.name:
+                fetched = self.v1.conversations(held.name).fetch()
+                assert (fetched.sid, fetched.state) == (sid, held.state)
+
+    @staticmethod
+    def shown(participant: Any) -> Member:
+        binding = participant.messaging_binding
+        pair = (binding["address"], binding["proxy_address"]) if binding else None
+        return Member(participant.identity, pair, participant.attributes)
+
+
+TestResources = Resources.TestCase
+TestResources.settings = settings(
+    deadline=None, max_examples=40, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]
+)

@@ -1,0 +1,124 @@
+"""The README's table of the operations of Conversations v1, and which of them are served.
+
+`python -m tests.support.operations_table` writes it anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from convoke.api.openapi import ROUTES
+from convoke.api.requests import VERSION
+from tests.support.readme import README, with_part
+
+IN_SERVICE = "/Services/{ISxx}"
+"""What paths of a service's tree begin with."""
+
+CONVERSATION = "/Conversations/{sid or unique name}"
+
+IN_BOTH_TREES = {
+    "/ConversationWithParticipants": ("POST", "all parameters of the page, 0 to 10 participants"),
+    "/Conversations": ("GET POST", "paged; `StartDate`, `EndDate`, `State`; all parameters"),
+    CONVERSATION: ("GET POST DELETE", "all parameters; `State=closed` closes for good"),
+    f"{CONVERSATION}/Participants": (
+        "GET POST",
+        "paged; all parameters, and `MessagingBinding.Type`, `Name` and `Level`",
+    ),
+    f"{CONVERSATION}/Participants/{{sid or identity}}": (
+        "GET POST DELETE",
+        "all parameters; the word `null` removes a proxy or projected address, and what was read last",
+    ),
+    f"{CONVERSATION}/Messages": ("GET POST", "paged, `Order`; all parameters"),
+    f"{CONVERSATION}/Messages/{{sid}}": ("GET POST DELETE", "all parameters"),
+    f"{CONVERSATION}/Messages/{{sid}}/Receipts": ("GET", "paged"),
+    f"{CONVERSATION}/Messages/{{sid}}/Receipts/{{sid}}": ("GET", ""),
+    f"{CONVERSATION}/Webhooks": ("GET POST", "paged; all parameters; kept and shown, and not called yet"),
+    f"{CONVERSATION}/Webhooks/{{sid}}": ("GET POST DELETE", "all parameters"),
+    "/ParticipantConversations": ("GET", "paged; `Identity` or `Address`, exactly one"),
+    "/Users": ("GET POST", ""),
+    "/Users/{sid or identity}": ("GET POST DELETE", ""),
+    "/Users/{sid or identity}/Conversations": ("GET", ""),
+    "/Users/{sid or identity}/Conversations/{sid or unique name}": ("GET POST DELETE", ""),
+    "/Roles": ("GET POST", ""),
+    "/Roles/{sid}": ("GET POST DELETE", ""),
+}
+"""The verbs of each path, and what is to be known of those that are served."""
+
+IN_ONE_TREE = {
+    "/Configuration": ("GET POST", "default service, Messaging Service and timers"),
+    "/Configuration/Webhooks": ("GET POST", "all parameters"),
+    "/Configuration/Addresses": ("GET POST", ""),
+    "/Configuration/Addresses/{sid or address}": ("GET POST DELETE", ""),
+    "/Credentials": ("GET POST", ""),
+    "/Credentials/{sid}": ("GET POST DELETE", ""),
+    "/Services": ("GET POST", "paged"),
+    "/Services/{ISxx}": ("GET DELETE", ""),
+    f"{IN_SERVICE}/Configuration": ("GET POST", "default roles, reachability"),
+    f"{IN_SERVICE}/Configuration/Webhooks": ("GET POST", "kept and shown, and not called"),
+    f"{IN_SERVICE}/Configuration/Notifications": ("GET POST", ""),
+    f"{IN_SERVICE}/Bindings": ("GET", ""),
+    f"{IN_SERVICE}/Bindings/{{sid}}": ("GET DELETE", ""),
+}
+"""The same of what the account or its services have alone."""
+
+Operation = tuple[str, str]
+"""Verb and path, with `{}` for each value in it."""
+
+
+def known() -> list[Operation]:
+    """Every operation of Conversations v1."""
+    both = [(path, verbs) for path, (verbs, _) in IN_BOTH_TREES.items()]
+    paths = [*both, *((IN_SERVICE + path, verbs) for path, verbs in both)]
+    paths += [(path, verbs) for path, (verbs, _) in IN_ONE_TREE.items()]
+    return [(verb, _bare(path)) for path, verbs in paths for verb in verbs.split()]
+
+
+def served() -> set[Operation]:
+    """The operations of Conversations v1 that have a route."""
+    rules = ((route.method, rule) for route in ROUTES for rule in route.rules)
+    return {(method, _bare(rule.removeprefix(VERSION))) for method, rule in rules if rule.startswith(f"{VERSION}/")}
+
+
+def _bare(path: str) -> str:
+    return re.sub(r"[{<][^/]+[}>]", "{}", path)
+
+
+def _tables() -> str:
+    return "\n".join(
+        [
+            f"{len(served())} of the {len(known())} operations of Conversations v1 are served.",
+            "",
+            f"For the account's default service, and under `{VERSION}{IN_SERVICE}` for any other:",
+            "",
+            *_table(IN_BOTH_TREES),
+            "",
+            "For the account, or for a service alone:",
+            "",
+            *_table(IN_ONE_TREE),
+            "",
+        ]
+    )
+
+
+def _table(paths: dict[str, tuple[str, str]]) -> Iterator[str]:
+    yield "| path | served | not yet | |"
+    yield "|---|---|---|---|"
+    answered = served()
+    for path, (verbs, note) in paths.items():
+        there = [verb for verb in verbs.split() if (verb, _bare(path)) in answered]
+        missing = [verb for verb in verbs.split() if verb not in there]
+        yield f"| `{VERSION}{path}` | {_listed(there)} | {_listed(missing)} | {note if there else ''} |"
+
+
+def _listed(verbs: list[str]) -> str:
+    return ", ".join(f"`{verb}`" for verb in verbs)
+
+
+def with_table(readme: str) -> str:
+    return with_part(readme, "operations", _tables())
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(README.read_text()))
+    print(f"{len(served())} of {len(known())} operations")
