@@ -21,6 +21,7 @@ def test_an_account_starts_without_a_list(instance: Instance) -> None:
     assert instance.call("GET", PATH).body == {
         "account_sid": instance.account.sid,
         "owned_addresses": [],
+        "error_log_url": None,
         "url": f"{ORIGIN}{PATH}",
     }
 

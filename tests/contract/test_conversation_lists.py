@@ -13,7 +13,8 @@ from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversations import State
 from convoke.domain.pages import PageRequest
 from convoke.storage import keys
-from convoke.storage.conversation_lists import LOOKED_AT, page_of
+from convoke.storage.conversations import ConversationTable
+from convoke.storage.lists import LOOKED_AT
 from convoke.storage.table import Item, Table
 from tests.support.examples import chat
 from tests.support.instances import ORIGIN, EmbeddedInstance, Instance
@@ -142,7 +143,7 @@ def test_what_the_index_still_has_and_is_gone_or_in_another_state_does_not_show(
     conversations(made[2]).update(state="inactive", friendly_name="Other")
 
     def shown(**filters: Any) -> list[tuple[str, str | None]]:
-        page = page_of(late, account_sid, service_sid, ConversationFilters(**filters), PageRequest(50))
+        page = ConversationTable(late).list(account_sid, service_sid, ConversationFilters(**filters), PageRequest(50))
         return [(each.sid, each.friendly_name) for each in page.resources]
 
     assert shown() == [(made[2], "Other"), (made[3], None)]

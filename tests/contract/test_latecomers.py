@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 
-from convoke.domain.alerts import Alert
+from convoke.domain.alerts import provisioning_failed
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import Change, conversation_removed, initializing_ended, participants_added
 from convoke.domain.instants import now
@@ -104,15 +105,7 @@ class Latecomer:
     def close(self) -> bool:
         closed = self.conversation.finished(State.CLOSED, self.now)
         failed = self.provisioning.failed([Cause(code=50109, message="a role")], self.now)
-        alert = Alert(
-            sid=failed.alert_sid,
-            account_sid=failed.account_sid,
-            resource_sid=closed.sid,
-            code=50427,
-            text="failed",
-            causes=failed.causes,
-            date_created=self.now,
-        )
+        alert = provisioning_failed(closed, failed, self.now)
         return self.provisionings.close(closed, failed, self._ended(closed), alert)
 
     def settle(self) -> bool:
@@ -208,16 +201,42 @@ def finalizer_on(instance: Instance, provisionings: ProvisioningTable) -> Conver
     return ConversationFinalizer(ConversationTable(table), provisionings, ChangeTable(table), now, NoMetrics())
 
 
-@pytest.mark.parametrize("write", ["settle", "claim"])
-def test_what_becomes_of_an_old_due_moment_leaves_the_tombstone_due(instance: Instance, write: str) -> None:
-    """Whoever reads it as unsettled may write after it was settled, and the other way round."""
+def test_what_was_read_before_it_was_settled_is_read_again(instance: Instance) -> None:
+    """When it is due follows from its timers since."""
     sid = conversation_in(instance, "initializing")
     after_the_adder(instance)
-    latecomer = Latecomer(instance, sid)
-    assert latecomer.finalize()
+    assert Latecomer(instance, sid).finalize()
+    unsettled = Latecomer(instance, sid)
+    unsettled.settle()
+    before = instance.items("")
+    assert not unsettled.update()
+    assert not unsettled.delete()
+    assert instance.items("") == before
+
+
+@pytest.mark.parametrize("timer", ["PT0S", "PT1M"])
+def test_what_is_changed_before_it_is_settled_stays_due_for_that(instance: Instance, timer: str) -> None:
+    sid = conversation_in(instance, "initializing")
+    after_the_adder(instance)
+    assert Latecomer(instance, sid).finalize()
+    instance.lose_messages()
+    before = Latecomer(instance, sid).conversation
+    instance.client().conversations.v1.conversations(sid).update(timers_inactive=timer)
+    assert Latecomer(instance, sid).conversation.due_at == before.due_at
+    assert instance.sweep(timedelta(seconds=11)) == 1
+    instance.work()
+    after = Latecomer(instance, sid).conversation
+    assert (after.unsettled, after.due_at) == (False, after.date_inactive)
+
+
+@pytest.mark.parametrize("write", ["settle", "claim"])
+def test_what_becomes_of_an_old_due_moment_leaves_the_tombstone_due(instance: Instance, write: str) -> None:
+    sid = conversation_in(instance, "initializing")
+    after_the_adder(instance)
+    assert Latecomer(instance, sid).finalize()
     unsettled = Latecomer(instance, sid)
     getattr(unsettled, write)()
-    assert unsettled.delete()
+    assert Latecomer(instance, sid).delete()
     getattr(unsettled, write)()
     assert instance.sweep(AT_ONCE) == 1
     assert set(left_of(instance, sid)) <= {"change"}

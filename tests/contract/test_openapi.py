@@ -33,6 +33,7 @@ EXAMPLES: dict[str, str | list[str]] = {
     "Configuration.ReplayAfter": "7",
     "Configuration.Triggers": ["help", "stop"],
     "Configuration.Url": "https://hooks.example.com/",
+    "ErrorLogUrl": "https://hooks.example.com/errors",
     "ContentSid": "HX" + "0" * 32,
     "ContentVariables": '{"1": "Alice"}',
     "DefaultClosedTimer": "PT10M",
@@ -99,6 +100,9 @@ class Peopled:
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
+        configured = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationStateUpdated"}
+        instance.call("POST", "/v1/Configuration/Webhooks", configured)
+        instance.receivers.statuses = [404]
         conversation = instance.call("POST", "/v1/ConversationWithParticipants", {"Participant": CHAT_AND_SMS}).body
         instance.work()
         path = f"/v1/Conversations/{conversation['sid']}"
@@ -114,6 +118,8 @@ class Peopled:
             "Messages": message,
             "Receipts": instance.call("GET", f"{path}/Messages/{message}/Receipts").body["delivery_receipts"][0]["sid"],
             "Webhooks": instance.call("POST", f"{path}/Webhooks", STUDIO).body["sid"],
+            "Events": instance.call("GET", "/convoke/v1/Events").body["events"][0]["id"],
+            "Alerts": instance.call("GET", "/v1/Alerts").body["alerts"][0]["sid"],
         }
 
     def ask(

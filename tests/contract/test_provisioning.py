@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from convoke.domain.alerts import Alert
+from convoke.domain.alerts import provisioning_failed
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import initializing_ended, participants_added
 from convoke.domain.provisioning import Attempts, Cause, Provisioning
@@ -52,15 +52,7 @@ class Actors:
         closed = self.conversation.finished(State.CLOSED, self.now)
         change = initializing_ended(self.provisioning.state_change_sid, closed, at=self.now)
         failed = self.provisioning.failed([Cause(code=50109, message="a role")], self.now)
-        alert = Alert(
-            sid=failed.alert_sid,
-            account_sid=failed.account_sid,
-            resource_sid=self.sid,
-            code=50427,
-            text="failed",
-            causes=failed.causes,
-            date_created=self.now,
-        )
+        alert = provisioning_failed(closed, failed, self.now)
         return self.provisionings.close(closed, failed, change, alert)
 
     def settle(self) -> None:

@@ -16,8 +16,9 @@ import pytest
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
+from tests.contract.test_webhook_client import receiver as receiver_in_http
 from tests.support.examples import CHAT_AND_SMS
-from tests.support.processes import PATIENCE, UP, up
+from tests.support.processes import PATIENCE, UP, receiver, up
 
 
 def convoke(*arguments: str, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -56,6 +57,32 @@ def test_what_is_deleted_is_removed_from_the_data_by_itself(tmp_path: Path) -> N
         while kept(data, f"%#{sid}"):
             assert time.monotonic() < until
         assert instance.stop() == 0
+
+
+def test_with_a_test_clock_nobody_waits_for_a_timer() -> None:
+    with receiver() as (url, received), up("--data", ":memory:", "--test-clock") as instance:
+        client = instance.client
+        v1, clock = client.conversations.v1, f"{instance.ready['url']}/convoke/v1/Clock"
+        v1.configuration.webhooks().update(post_webhook_url=url, filters=["onConversationStateUpdated"])
+        conversation = v1.conversations.create(timers_inactive="PT1M", timers_closed="PT10M")
+        headers = {"Content-Type": "application/json"}
+        answered = client.request("POST", clock, data={"advance": "PT1H"}, headers=headers, auth=client.auth)
+        assert answered.status_code == 200, answered.text
+        assert v1.conversations(conversation.sid).fetch().state == "closed"
+        told = [received.get(timeout=PATIENCE)[0] for _ in range(2)]
+        assert {(each["StateTo"], each["Reason"]) for each in told} == {("inactive", "TIMER"), ("closed", "TIMER")}
+        assert instance.stop() == 0
+
+
+def test_without_it_nobody_moves_the_clock() -> None:
+    with up("--data", ":memory:") as instance:
+        clock = f"{instance.ready['url']}/convoke/v1/Clock"
+        assert instance.client.request("GET", clock, auth=instance.client.auth).status_code == 404
+
+
+def test_time_on_aws_is_not_moved() -> None:
+    line = one_line_of_refusal(convoke("up", "--engine", "aws", "--test-clock"))
+    assert line == "Error: --test-clock is for the embedded engine only"
 
 
 def kept(data: Path, key: str) -> int:
@@ -174,6 +201,22 @@ def test_a_running_instance_takes_up_a_new_key_at_once_and_its_end_within_5_seco
         assert (refused.value.status, refused.value.code) == (401, 20003)
         (kept,) = instance.client.conversations.v1.services.list()
         assert kept.sid == service.sid
+
+
+def test_what_is_replayed_beside_a_running_instance_is_delivered_by_it(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path / "convoke.db"))
+    with up(*data) as instance, receiver_in_http() as (url, requests):
+        v1 = instance.client.conversations.v1
+        v1.configuration.webhooks().update(post_webhook_url=url, filters=["onConversationAdded"])
+        v1.conversations.create(x_twilio_webhook_enabled="true")
+        (event,) = (json.loads(line) for line in convoke("events", "list", *data).stdout.splitlines())
+        replayed = json.loads(convoke("events", "replay", event["id"], *data).stdout)
+        until = time.monotonic() + PATIENCE
+        while len(requests) < 2:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        shown = json.loads(convoke("events", "show", event["id"], *data).stdout)
+        assert {attempt["replay_sid"] for attempt in shown["attempts"]} == {"", replayed["sid"]}
 
 
 def test_the_demonstration_ends_well() -> None:

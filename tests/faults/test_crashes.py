@@ -13,7 +13,18 @@ import pytest
 from convoke.domain.errors import InvalidRoleSidError
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
-from tests.support.crashes import PARTICIPANTS, PROXY, DiedError, Fuse, crash_points, fused, recover, told_kinds
+from convoke.operations.webhook_delivery import MOST_ATTEMPTS
+from tests.support.crashes import (
+    PARTICIPANTS,
+    PROXY,
+    DiedError,
+    Fuse,
+    comes_alive,
+    crash_points,
+    fused,
+    recover,
+    told_kinds,
+)
 from tests.support.instances import Answer, Instance, held_instance
 
 
@@ -86,6 +97,23 @@ def check(heir: Instance, ending: str) -> None:
     else:
         assert record["status"] == "failed"
         assert members == []
-        assert kinds == ["onConversationAdded", "onConversationStateUpdated"]
+        assert kinds == ["com.twilio.error-logs.error.logged", "onConversationAdded", "onConversationStateUpdated"]
         assert heir.items("lock") == heir.items(PROXY) == []
         assert [alert["code"] for alert in heir.items("alert")] == [50427]
+
+
+def test_whenever_it_dies_a_webhook_that_is_given_up_is_logged_once_and_told(tmp_path: Path) -> None:
+    def refused(instance: Instance) -> None:
+        comes_alive(instance)
+        for _ in range(MOST_ATTEMPTS):
+            instance.forget_pauses()
+            instance.work()
+
+    logged = 0
+    for heir in crash_points(tmp_path, lives=refused, answers=[403]):
+        alerts = heir.items("alert")
+        logged += len(alerts)
+        assert [alert["code"] for alert in alerts] in ([], [50057])
+        assert told_kinds(heir).count("com.twilio.error-logs.error.logged") == len(alerts)
+        assert heir.waiting_messages("delivery") == 0
+    assert logged > 20

@@ -85,12 +85,17 @@ def live(instance: MotoInstance) -> None:
     )
     create = v1.conversation_with_participants.create
     create(unique_name="visit", participant=CHAT_AND_SMS)
+    instance.call("POST", "/convoke/v1/Configuration", {"ErrorLogUrl": "https://errors.example.com/"})
     instance.receivers.statuses = [500, 403]
     for _ in range(2):
         instance.work()
         instance.forget_pauses()
     assert len(v1.conversations("visit").participants.list()) == 2
     assert len(v1.conversations.list()) == len(v1.participant_conversations.list(identity="alice")) == 1
+    (event, *_) = instance.call("GET", "/convoke/v1/Events").body["events"]
+    assert instance.call("GET", f"/convoke/v1/Events/{event['id']}/Attempts").status == 200
+    assert instance.call("POST", f"/convoke/v1/Events/{event['id']}/Replay").status == 202
+    assert len(instance.call("GET", "/v1/Alerts").body["alerts"]) == 1
     v1.conversations("visit").update(unique_name="other", state="closed", x_twilio_webhook_enabled="true")
     v1.conversations("other").delete()
     instance.execute({**execution(instance, create(participant=CHAT_AND_SMS).sid), "causes": [CAUSE]})
@@ -99,6 +104,13 @@ def live(instance: MotoInstance) -> None:
     instance.lose_messages()
     instance.sweep(timedelta(minutes=1))
     instance.work()
+
+    create(unique_name="timed", participant=CHAT_AND_SMS, timers_inactive="PT1M", timers_closed="PT10M")
+    instance.work()
+    v1.conversations("timed").messages.create(body="Hello")
+    for minutes in (1, 2, 11):
+        instance.sweep(timedelta(minutes=minutes))
+    assert v1.conversations("timed").fetch().state == "closed"
 
     sid = create(participant=chat(3)).sid
     instance._add_participants()

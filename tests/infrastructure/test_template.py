@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from convoke.local.deployment import FIRST_ACCOUNT, OUTPUTS
+from convoke.local.deployment import FIRST_ACCOUNT, OUTPUTS, QUEUES
 from convoke.operations.webhook_delivery import MOST_ATTEMPTS
 from convoke.storage import keys
 from convoke.storage.table import EXPIRES_AT
@@ -68,6 +68,7 @@ def test_functions_have_the_variables_that_the_settings_read_and_no_others() -> 
 def test_the_command_line_reads_outputs_that_say_what_the_api_is_told() -> None:
     outputs = {name: output["Value"] for name, output in template()["Outputs"].items()}
     variables = functions()["api"]["Environment"]["Variables"]
+    assert {output for queue in QUEUES.values() for output in queue} <= set(outputs)
     assert {name: outputs[output] for name, output in OUTPUTS.items()} == {name: variables[name] for name in OUTPUTS}
 
 

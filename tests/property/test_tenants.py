@@ -141,6 +141,9 @@ class Tenants(RuleBasedStateMachine):
             f"/v1/Services/{sid}/Configuration/Webhooks",
             f"/v1/Services/{sid}/Conversations",
             f"/v1/Services/{sid}/ParticipantConversations?Identity=alice",
+            f"/v1/Alerts/{sid}",
+            f"/convoke/v1/Events/{sid}-0",
+            f"/convoke/v1/Events/{sid}-0/Attempts",
         ):
             answered = self.ask(who, "GET", path)
             foreign = sid not in self.tenants[who].known
@@ -157,6 +160,10 @@ class Tenants(RuleBasedStateMachine):
     @rule(who=WHO, query=st.sampled_from(["Identity=alice", "Identity=member 0", "Address=%2B15558675310"]))
     def list_memberships(self, who: int, query: str) -> None:
         self.ask(who, "GET", f"/v1/ParticipantConversations?{query}&PageSize=1")
+
+    @rule(who=WHO, path=st.sampled_from(["/convoke/v1/Events?PageSize=1", "/v1/Alerts?PageSize=1"]))
+    def list_what_happened(self, who: int, path: str) -> None:
+        self.ask(who, "GET", path)
 
     @rule(who=WHO, whose=WHO, data=st.data())
     def follow_a_page(self, who: int, whose: int, data: st.DataObject) -> None:

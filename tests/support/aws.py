@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import boto3
@@ -128,6 +129,7 @@ class AwsInstance(Instance):
 
     @cached_property
     def _api(self) -> Handler:
+        self.edges("api").webhook_client = self.receivers  # type: ignore[assignment]
         return self.handler("api")
 
     @cached_property
@@ -294,13 +296,13 @@ def _fits(pattern: Any, value: Any) -> bool:
 
 @contextmanager
 def moto_instance(**edges: Any) -> Iterator[MotoInstance]:
-    """`edges` take the place of those of the API's function of the same name."""
+    """`edges` take the place of those of every function of the same name."""
     with pytest.MonkeyPatch.context() as environ, mock_aws():
         for name, value in CREDENTIALS.items():
             environ.setenv(name, value)
         deployment = Deployment()
         deployment.deploy()
         instance = MotoInstance(deployment, Receivers())
-        for name, edge in edges.items():
-            setattr(instance.edges("api"), name, edge)
+        for function, (name, edge) in product(functions(), edges.items()):
+            setattr(instance.edges(function), name, edge)
         yield instance

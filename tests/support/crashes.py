@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -104,28 +104,35 @@ def crash_points(
     lives: Life = comes_alive,
     before: Life = lambda instance: None,
     takes_over: Life = lambda instance: None,
+    answers: Sequence[int] = (),
     **edges: Any,
 ) -> Iterator[EmbeddedInstance]:
-    """For every call to the outside in a life, before and after it: what another process makes of it."""
+    """For every call to the outside in a life, before and after it: what another process makes of it.
+
+    `answers` are what receivers answer first.
+    """
     for after in (False, True):
         for point in count(1):
             path = str(data / f"{point}-{after}.db")
-            with held_instance(path) as prepared:
+            with held_instance(path, **edges) as prepared:
                 prepared.client().conversations.v1.configuration.webhooks().update(
                     post_webhook_url="https://hooks.example.com/",
                     filters=TOLD,
                 )
+                prepared.call("POST", "/convoke/v1/Configuration", {"ErrorLogUrl": "https://hooks.example.com/log"})
                 before(prepared)
             fuse = Fuse(point, after=after)
             with held_instance(path, partial(fused, fuse), **edges) as doomed:
                 for part in (doomed.engine._steps, doomed.engine._queue):
                     object.__setattr__(part, "table", Fused(part.table, fuse))
+                doomed.receivers.statuses = [*answers]
                 fuse.armed = True
                 with suppress(DiedError):
                     lives(doomed)
             if fuse.calls < point:
                 break
             with held_instance(path, **edges) as heir:
+                heir.receivers.statuses = [*doomed.receivers.statuses]
                 takes_over(heir)
                 recover(heir)
                 heir.receivers.posted[:0] = [*prepared.receivers.posted, *doomed.receivers.posted]
@@ -134,5 +141,5 @@ def crash_points(
 
 def told_kinds(heir: Instance) -> list[str]:
     """The types of all that webhooks were told; what they were told twice has the same id."""
-    told = {delivery.event.id: delivery.event.payload["EventType"] for delivery in heir.receivers.posted}
+    told = {delivery.event.id: str(delivery.event.type) for delivery in heir.receivers.posted}
     return sorted(told.values())

@@ -20,10 +20,11 @@ from twilio.rest import Client
 
 from convoke.domain.provisioning import Provisioning
 from convoke.domain.webhooks import Delivery
+from convoke.local.clock import MovableClock
 from convoke.local.engine import EmbeddedEngine, Rewire
 from convoke.local.gateway import RequestContext, gateway_event
 from convoke.operations.accounts import AccountOperations
-from convoke.operations.ports import WebhookUnreachableError
+from convoke.operations.ports import WebhookAnswer, WebhookUnreachableError
 from convoke.storage.table import Table
 from convoke.webhooks.signature import sign
 from tests.support.described import check_described
@@ -101,23 +102,32 @@ class InProcessHttpClient(HttpClient):  # type: ignore[misc]
 
 @dataclass
 class Receivers:
-    """Stands for the receivers of webhooks: what was posted, and the statuses they are to answer, one a call."""
+    """Stands for the receivers of webhooks: what was posted, and what they are to answer, one a call.
+
+    That is a status, nothing where nobody is there, or the error that comes of it.
+    """
 
     posted: list[Delivery] = field(default_factory=list)
     signatures: list[str] = field(default_factory=list)
     retry_counts: list[int] = field(default_factory=list)
-    statuses: list[int | None] = field(default_factory=list)
+    statuses: list[int | WebhookUnreachableError | None] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    body: bytes = b""
+    """Of whoever is not in `bodies`."""
     on_call: Callable[[], None] = lambda: None
 
-    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str) -> int:
+    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, longest_answer: int) -> WebhookAnswer:
         self.on_call()
         self.posted.append(delivery)
         self.retry_counts.append(retry_count)
         self.signatures.append(sign(delivery.url, delivery.event.payload, auth_token))
         status = self.statuses.pop(0) if self.statuses else 200
-        if status is None:
-            raise WebhookUnreachableError("no connection")
-        return status
+        match status:
+            case None:
+                raise WebhookUnreachableError("no connection")
+            case WebhookUnreachableError():
+                raise status
+        return WebhookAnswer(status, (self.bodies.pop(0) if self.bodies else self.body)[:longest_answer])
 
 
 class Instance(ABC):
@@ -216,11 +226,16 @@ class EmbeddedInstance(Instance):
 
 @contextmanager
 def held_instance(
-    data: str = ":memory:", rewire: Rewire = lambda edges: edges, **edges: Any
+    data: str = ":memory:",
+    rewire: Rewire = lambda edges: edges,
+    movable_clock: MovableClock | None = None,
+    **edges: Any,
 ) -> Iterator[EmbeddedInstance]:
     """On the embedded engine. `edges` take the place of those of the same name; receivers are always stood in for."""
     receivers = Receivers()
-    engine = EmbeddedEngine(data, lambda original: rewire(replace(original, webhook_client=receivers, **edges)))
+    engine = EmbeddedEngine(
+        data, lambda original: rewire(replace(original, webhook_client=receivers, **edges)), movable_clock
+    )
     try:
         yield EmbeddedInstance(engine, receivers)
     finally:

@@ -25,8 +25,8 @@ from tests.support.template import STACK_NAME, environment, resources
 
 REGION = "eu-central-1"
 
-VALUES = {"Table": TABLE_NAME, "ParticipantQueue": "queue", "Id": "0123456789abcdef" * 2}
-"""What names of the template stand for; `Id` is the digits of the stack's id."""
+VALUES = {"Table": TABLE_NAME, "Id": "0123456789abcdef" * 2}
+"""What names of the template stand for, but for queues; `Id` is the digits of the stack's id."""
 
 FIRST = f"AC{VALUES['Id']}"
 UNKNOWN = "AC" + "0" * 32
@@ -85,6 +85,8 @@ class Deployed(Place):
     cloudformation: CloudFormation
     token: str
     """Of the first account, as the deployment makes it."""
+    queues: Mapping[str, str]
+    """The URL of each by its name in the template."""
 
     def client(self, service: Any) -> Any:
         return boto3.client(service, region_name=REGION)
@@ -100,12 +102,14 @@ class Deployed(Place):
 def on_stack() -> Iterator[Deployed]:
     @contextmanager
     def api() -> Iterator[Resolve]:
-        yield program.api(AwsEdges({**environment("api", VALUES), "AWS_REGION": REGION})).resolve
+        yield program.api(AwsEdges({**environment("api", {**VALUES, **queues}), "AWS_REGION": REGION})).resolve
 
     with mock_aws(), cloudformation() as served:
-        served.stacks[STACK_NAME] = outputs(VALUES)
+        sqs = boto3.client("sqs", region_name=REGION)
+        queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in resources("AWS::SQS::Queue")}
+        served.stacks[STACK_NAME] = outputs({**VALUES, **queues})
         environ = {**NOWHERE, "AWS_REGION": REGION, "AWS_ENDPOINT_URL_CLOUDFORMATION": served.url}
-        place = Deployed(("--stack", STACK_NAME), api, environ, served, new_token())
+        place = Deployed(("--stack", STACK_NAME), api, environ, served, new_token(), queues)
         place.client("dynamodb").create_table(TableName=TABLE_NAME, **table_properties())
         place.client("secretsmanager").create_secret(Name=place.secret, SecretString=place.token)
         yield place

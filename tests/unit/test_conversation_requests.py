@@ -40,6 +40,7 @@ def conversation(**fields: Any) -> Conversation:
         "date_updated": NOON,
         "email": EmailBinding(projected_address="a@example.com", name="A"),
         "timers": Timers(inactive=MINUTE, closed=TEN_MINUTES),
+        "due_at": NOON + MINUTE,
     }
     return Conversation(**{**standing, **fields})
 
@@ -71,7 +72,7 @@ def changed(standing: Conversation, **parameters: str) -> dict[str, Any]:
         ("DateCreated", "2020-01-01T00:00:00Z", {"date_created": datetime(2020, 1, 1, tzinfo=UTC)}),
         ("MessagingServiceSid", "MG" + "0" * 32, {"messaging_service_sid": "MG" + "0" * 32}),
         ("State", "Inactive", {"state": State.INACTIVE}),
-        ("State", "closed", {"state": State.CLOSED}),
+        ("State", "closed", {"state": State.CLOSED, "due_at": None}),
         ("Timers_Inactive", "PT5M", {"timers": {"inactive": timedelta(minutes=5), "closed": TEN_MINUTES}}),
         ("Timers_Inactive", "PT0S", {"timers": {"inactive": timedelta(0), "closed": TEN_MINUTES}}),
         ("Timers_Closed", "P1D", {"timers": {"inactive": MINUTE, "closed": timedelta(days=1)}}),

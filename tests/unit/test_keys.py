@@ -46,10 +46,10 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "number group": lambda account: keys.number_group_lock(account, ["+15558675310", "+15017122661"]),
     "idempotency record": lambda account: keys.idempotency_record(account, "key"),
     "change": lambda account: keys.change(account, CHANGE),
-    "attempt": lambda account: keys.attempt(account, f"{CHANGE}-0", "account", 1),
-    "second attempt": lambda account: keys.attempt(account, f"{CHANGE}-0", "account", 2),
-    "attempt at another event": lambda account: keys.attempt(account, f"{CHANGE}-1", "account", 1),
-    "attempt at another target": lambda account: keys.attempt(account, f"{CHANGE}-0", "WH" + DIGITS, 1),
+    "attempt": lambda account: keys.attempt(account, f"{CHANGE}-0", "#account#01"),
+    "second attempt": lambda account: keys.attempt(account, f"{CHANGE}-0", "#account#02"),
+    "attempt at another event": lambda account: keys.attempt(account, f"{CHANGE}-1", "#account#01"),
+    "attempt at another target": lambda account: keys.attempt(account, f"{CHANGE}-0", f"#WH{DIGITS}#01"),
     "alert": lambda account: keys.alert(account, ALERT),
 }
 
@@ -190,13 +190,13 @@ def test_participants_sort_by_the_moment_of_their_making() -> None:
     assert made == sorted(made)
 
 
-def test_attempts_sort_by_their_number() -> None:
-    made = [keys.attempt(OURS, f"{CHANGE}-0", "account", number).sk for number in range(1, 100)]
-    assert made == sorted(made)
-
-
-def test_attempts_lie_beside_the_change_they_belong_to() -> None:
-    assert keys.attempt(OURS, f"{CHANGE}-3", "account", 1).pk == keys.change(OURS, CHANGE).pk
+def test_attempts_lie_beside_the_change_they_belong_to_and_those_of_an_event_beside_each_other() -> None:
+    key = keys.attempt(OURS, f"{CHANGE}-1", "#account#01")
+    partition, (lower, upper) = keys.attempts(OURS, f"{CHANGE}-1")
+    assert key.pk == keys.change(OURS, CHANGE).pk == partition
+    assert lower < key.sk < upper
+    for other in ("0", "10", "12"):
+        assert not lower < keys.attempt(OURS, f"{CHANGE}-{other}", "#account#01").sk < upper
 
 
 def test_the_sids_of_a_conversation_are_read_from_its_key() -> None:

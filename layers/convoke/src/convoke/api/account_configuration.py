@@ -9,23 +9,31 @@ from convoke.api.operations import Operations
 from convoke.api.parameters import UpdateAccount, parse
 from convoke.api.representations import Representation, answer
 from convoke.api.requests import OURS, Request
+from convoke.domain import errors
 from convoke.domain.accounts import Account
 
 
 class AccountConfigurationRepresentation(Representation):
     account_sid: str
     owned_addresses: list[str]
+    error_log_url: str | None
     url: str
 
 
 FETCH = Contract("AccountConfiguration", AccountConfigurationRepresentation)
-UPDATE = Contract("AccountConfiguration", AccountConfigurationRepresentation, form=UpdateAccount)
+UPDATE = Contract(
+    "AccountConfiguration",
+    AccountConfigurationRepresentation,
+    form=UpdateAccount,
+    errors=(errors.InvalidWebhookSettingsError,),
+)
 
 
 def represent(request: Request, account: Account) -> AccountConfigurationRepresentation:
     return AccountConfigurationRepresentation(
         account_sid=account.sid,
         owned_addresses=sorted(account.owned_addresses),
+        error_log_url=account.error_log_url,
         url=request.url("/Configuration", OURS),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -36,7 +36,8 @@ Handler = Callable[..., Response[str]]
 class Api:
     """Answers gateway events. Any number of threads may call `resolve` at once."""
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, routes_beside: Sequence[AccountRoute] = ()) -> None:
+        """`routes_beside` are those of one engine only, which `/openapi.json` does not tell of."""
         self._operations = operations
         self._resolver = ConcurrentResolver()
         self._resolver.use([_authenticated_by(operations)])
@@ -46,7 +47,7 @@ class Api:
         self._resolver.exception_handler(Exception)(self._unforeseen)
         for public_route in PUBLIC_ROUTES:
             self._register(public_route, self._public_handler(public_route))
-        for account_route in ACCOUNT_ROUTES:
+        for account_route in (*ACCOUNT_ROUTES, *routes_beside):
             self._register(account_route, self._account_handler(account_route))
         for service_route in SERVICE_ROUTES:
             self._register(service_route, self._service_handler(service_route))

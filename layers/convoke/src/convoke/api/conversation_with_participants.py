@@ -49,7 +49,7 @@ CREATE = Contract(
 
 def create(operations: Operations, request: ServiceRequest) -> Response[str]:
     """202 with participants, as they are still to be added; 201 without (reference, h 1)."""
-    webhooks, idempotent_request = request.webhooks, idempotent(request)
+    webhooks, idempotent_request = operations.webhooks(request), idempotent(request)
     requested, problems = read(CreateConversation, request.form)
     participants, participant_problems = read_participants(request.form.values(PARTICIPANT))
     if requested is None or participant_problems:

@@ -82,7 +82,7 @@ def represent(
 
 def create(operations: Operations, request: ServiceRequest) -> Response[str]:
     """What ConversationWithParticipants makes without participants."""
-    webhooks, idempotent_request = request.webhooks, idempotent(request)
+    webhooks, idempotent_request = operations.webhooks(request), idempotent(request)
     created = operations.conversation_with_participants.create(
         request.account,
         request.service,
@@ -110,13 +110,13 @@ def list_(operations: Operations, request: ServiceRequest) -> Response[str]:
 
 
 def update(operations: Operations, request: ServiceRequest, sid: str) -> Response[str]:
-    webhooks, requested = request.webhooks, parse(UpdateConversation, request.form)
+    webhooks, requested = operations.webhooks(request), parse(UpdateConversation, request.form)
     updated = operations.conversations.update(request.service, sid, requested, webhooks=webhooks)
     return answer(represent(request, updated, LINKS))
 
 
 def delete(operations: Operations, request: ServiceRequest, sid: str) -> Response[str]:
-    operations.conversations.delete(request.service, sid, webhooks=request.webhooks)
+    operations.conversations.delete(request.service, sid, webhooks=operations.webhooks(request))
     return no_content()
 
 

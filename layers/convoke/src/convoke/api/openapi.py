@@ -36,6 +36,8 @@ PATH_VALUES = {
     "Messages": sid(Prefix.MESSAGE),
     "Receipts": sid(Prefix.RECEIPT),
     "Webhooks": sid(Prefix.WEBHOOK),
+    "Events": {"type": "string", "pattern": f"^{Prefix.CHANGE}[0-9a-fA-F]{{32}}-[0-9]+$"},
+    "Alerts": sid(Prefix.ALERT),
 }
 """What a value in a path is, by the part that stands before it."""
 
@@ -175,6 +177,8 @@ def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
     possible.add(errors.NotAuthenticatedError)
     if "<" in rule:
         possible.add(errors.NotFoundError)
+    if WEBHOOK_ENABLED in contract.headers:
+        possible.add(errors.WebhookRejectedError)
     if contract.form or contract.page or contract.headers:
         possible.add(errors.InvalidParameterError)
     return possible

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convoke.api.requests import Request
 from convoke.operations.accounts import AccountOperations
+from convoke.operations.alerts import AlertOperations
 from convoke.operations.configuration_webhooks import (
     ServiceWebhookConfigurationOperations,
     WebhookConfigurationOperations,
 )
 from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
 from convoke.operations.conversations import ConversationOperations
+from convoke.operations.events import EventOperations
 from convoke.operations.messages import MessageOperations
 from convoke.operations.participant_conversations import ParticipantConversationOperations
 from convoke.operations.participants import ParticipantOperations
+from convoke.operations.pre_events import PreEvents, RequestWebhooks
 from convoke.operations.provisioning import ProvisioningOperations
 from convoke.operations.receipts import ReceiptOperations
 from convoke.operations.scoped_webhooks import ScopedWebhookOperations
@@ -35,4 +39,11 @@ class Operations:
     conversation_with_participants: ConversationWithParticipantsOperations
     webhook_configurations: WebhookConfigurationOperations
     service_webhooks: ServiceWebhookConfigurationOperations
+    pre_events: PreEvents
+    events: EventOperations
+    alerts: AlertOperations
     waiting: Waiting
+
+    def webhooks(self, request: Request) -> RequestWebhooks:
+        """What the request has to do with webhooks, by its header (reference, d.2)."""
+        return self.pre_events.of_request(enabled=request.webhooks)

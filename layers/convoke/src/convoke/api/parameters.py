@@ -14,8 +14,9 @@ from pydantic.alias_generators import to_pascal
 
 from convoke.api.errors import problems_of
 from convoke.api.form import Form
-from convoke.domain.accounts import DefaultsChange, OwnedAddressesChange
+from convoke.domain.accounts import DefaultsChange, OwnConfigurationChange
 from convoke.domain.addresses import Channel
+from convoke.domain.alerts import AlertFilters
 from convoke.domain.attributes import refuse_constant
 from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversation_requests import ConversationChange, NewConversation
@@ -25,6 +26,7 @@ from convoke.domain.errors import (
     TooManyParticipantsInRequestError,
     refusal,
 )
+from convoke.domain.events import EventFilters
 from convoke.domain.instants import Instant
 from convoke.domain.messages import MessageChange, MessageFilters, NewMessage
 from convoke.domain.model import Model
@@ -33,7 +35,7 @@ from convoke.domain.participant_requests import ParticipantChange
 from convoke.domain.participants import NewParticipant
 from convoke.domain.scoped_webhooks import NewScopedWebhook, ScopedWebhookChange, configuration_name
 from convoke.domain.services import NewService, ServiceChange
-from convoke.domain.webhooks import WebhookConfigurationChange, WebhookSettingsChange
+from convoke.domain.webhooks import NewReplay, WebhookConfigurationChange, WebhookSettingsChange
 
 MOST_PARTICIPANTS = 10
 """Values of `Participant` in one request (reference, b.2)."""
@@ -79,6 +81,18 @@ class ListMessages(MessageFilters):
 
 
 class ListParticipantConversations(ParticipantConversationFilters):
+    model_config = FORM_NAMES
+
+
+class ListEvents(EventFilters):
+    model_config = FORM_NAMES
+
+
+class ListAlerts(AlertFilters):
+    model_config = FORM_NAMES
+
+
+class CreateEventReplay(NewReplay):
     model_config = FORM_NAMES
 
 
@@ -128,7 +142,7 @@ class UpdateWebhookConfiguration(WebhookConfigurationChange):
     model_config = FORM_NAMES
 
 
-class UpdateAccount(OwnedAddressesChange):
+class UpdateAccount(OwnConfigurationChange):
     model_config = FORM_NAMES
 
 

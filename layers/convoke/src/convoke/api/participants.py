@@ -140,7 +140,7 @@ def represent(request: ServiceRequest, participant: Participant) -> Representati
 
 
 def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
-    webhooks, requested = request.webhooks, parse_participant(CreateParticipant, request.form)
+    webhooks, requested = operations.webhooks(request), parse_participant(CreateParticipant, request.form)
     created = operations.participants.create(
         request.account, request.service, conversation_sid, requested, webhooks=webhooks
     )
@@ -152,7 +152,7 @@ def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str
 
 
 def update(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
-    webhooks, requested = request.webhooks, parse(UpdateParticipant, request.form)
+    webhooks, requested = operations.webhooks(request), parse(UpdateParticipant, request.form)
     updated = operations.participants.update(
         request.account, request.service, conversation_sid, sid, requested, webhooks=webhooks
     )
@@ -160,7 +160,7 @@ def update(operations: Operations, request: ServiceRequest, conversation_sid: st
 
 
 def delete(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
-    operations.participants.delete(request.service, conversation_sid, sid, webhooks=request.webhooks)
+    operations.participants.delete(request.service, conversation_sid, sid, webhooks=operations.webhooks(request))
     return no_content()
 
 

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, PlainSerializer, WithJsonSchema
 
 from convoke.api.errors import JSON
 from convoke.api.requests import ServiceRequest
-from convoke.domain.instants import to_seconds
+from convoke.domain.instants import to_milliseconds, to_seconds
 
 RestDate = Annotated[
     AwareDatetime,
@@ -19,6 +19,13 @@ RestDate = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]
 """A moment in a REST body."""
+
+StreamDate = Annotated[
+    AwareDatetime,
+    PlainSerializer(to_milliseconds, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
+]
+"""A moment as webhooks and streams have it: of what is ours, and no SDK reads."""
 
 CORS = {
     "Access-Control-Allow-Origin": "*",

@@ -9,11 +9,15 @@ from aws_lambda_powertools.event_handler import Response
 
 from convoke.api import (
     account_configuration,
+    alerts,
     configuration,
     configuration_webhooks,
     conversation_with_participants,
     conversations,
     description,
+    event_attempts,
+    event_replays,
+    events,
     messages,
     participant_conversations,
     participants,
@@ -87,6 +91,12 @@ ACCOUNT_ROUTES = (
     AccountRoute("POST", "/Configuration/Webhooks", configuration_webhooks.update, configuration_webhooks.UPDATE),
     AccountRoute("GET", "/Configuration", account_configuration.fetch, account_configuration.FETCH, OURS),
     AccountRoute("POST", "/Configuration", account_configuration.update, account_configuration.UPDATE, OURS),
+    AccountRoute("GET", "/Events", events.list_, events.LIST, OURS),
+    AccountRoute("GET", "/Events/<event_id>", events.fetch, events.FETCH, OURS),
+    AccountRoute("GET", "/Events/<event_id>/Attempts", event_attempts.list_, event_attempts.LIST, OURS),
+    AccountRoute("POST", "/Events/<event_id>/Replay", event_replays.create, event_replays.CREATE, OURS),
+    AccountRoute("GET", "/Alerts", alerts.list_, alerts.LIST),
+    AccountRoute("GET", "/Alerts/<sid>", alerts.fetch, alerts.FETCH),
 )
 
 MESSAGES = "/Conversations/<conversation_sid>/Messages"

@@ -16,6 +16,7 @@ from convoke.api.pagination import Meta
 from convoke.api.parameters import MOST_PARTICIPANTS, PARTICIPANT
 from convoke.domain.accounts import MOST_ADDRESSES
 from convoke.domain.addresses import LONGEST_ADDRESS
+from convoke.domain.alerts import LogLevel
 from convoke.domain.content import LONGEST_VARIABLES
 from convoke.domain.conversations import LONGEST_ATTRIBUTES, LONGEST_NAME, State
 from convoke.domain.messages import LONGEST_ATTRIBUTES as LONGEST_MESSAGE_ATTRIBUTES
@@ -72,6 +73,10 @@ RULES: Mapping[str, Schema] = {
         "enum": [*STARTING_STATES, State.CLOSED.value],
         "description": "In either case. Once closed it stays closed.",
     },
+    "ConversationSid": sid(Prefix.CONVERSATION),
+    "LogLevel": {"type": "string", "enum": [*LogLevel], "description": "In either case."},
+    "CreateEventReplay.Target": {"type": "string", "description": "One of those that attempts name; else all."},
+    "ErrorLogUrl": URL | {"description": f"Where alerts are posted to. {URL['description']}"},
     "ListConversations.State": {"type": "string", "enum": [*State], "description": "In either case."},
     "Order": {"type": "string", "enum": [*Order], "default": Order.ASCENDING, "description": "In either case."},
     "StartDate": date("At or after it; a day begins at its first moment."),

@@ -20,9 +20,10 @@ from convoke.domain.sids import NewSid, SidFactory
 if TYPE_CHECKING:
     import boto3
     from aws_lambda_powertools import Logger
+    from mypy_boto3_sqs import SQSClient
 
     from convoke.event_bus.event_bridge import EventBridgeBus
-    from convoke.messaging.delivery_queue import SqsDeliveryQueue
+    from convoke.messaging.delivery_queue import SqsDeadLetterQueue, SqsDeliveryQueue
     from convoke.messaging.participant_queue import SqsParticipantQueue
     from convoke.observability import EmfMetrics
     from convoke.operations.participant_adder import Admit
@@ -74,16 +75,19 @@ class AwsEdges:
     def participant_queue(self) -> SqsParticipantQueue:
         from convoke.messaging.participant_queue import SqsParticipantQueue
 
-        return SqsParticipantQueue(self._client("sqs"), self.settings.participant_queue_url)
+        return SqsParticipantQueue(self._sqs, self.settings.participant_queue_url)
 
     @cached_property
     def delivery_queue(self) -> SqsDeliveryQueue:
         from convoke.messaging.delivery_queue import SqsDeliveryQueue
 
-        settings = self.settings
-        return SqsDeliveryQueue(
-            self._client("sqs"), settings.delivery_queue_url, settings.delivery_dead_letter_queue_url
-        )
+        return SqsDeliveryQueue(self._sqs, self.settings.delivery_queue_url)
+
+    @cached_property
+    def delivery_dead_letter_queue(self) -> SqsDeadLetterQueue:
+        from convoke.messaging.delivery_queue import SqsDeadLetterQueue
+
+        return SqsDeadLetterQueue(self._sqs, self.settings.delivery_dead_letter_queue_url)
 
     @cached_property
     def workflow(self) -> StepFunctionsWorkflow:
@@ -109,6 +113,10 @@ class AwsEdges:
 
         # Lambda and the command line set it; boto3 knows AWS_DEFAULT_REGION only.
         return boto3.Session(region_name=self.settings.environ.get("AWS_REGION"))
+
+    @cached_property
+    def _sqs(self) -> SQSClient:
+        return self._client("sqs")  # type: ignore[no-any-return]
 
     def _client(self, service: Any) -> Any:
         """A client of one shared session; its type is the edge's to say."""

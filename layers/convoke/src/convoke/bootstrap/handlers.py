@@ -59,7 +59,11 @@ def webhook_delivery(edges: AwsEdges) -> Handler:
     from convoke.event_bus.event_bridge import BusEvent
     from convoke.operations.webhook_delivery import DeliveryFailedError, RetryLaterError
 
-    delivery, queue = program.webhook_delivery(edges), edges.delivery_queue
+    delivery, queue, dead_letters = (
+        program.webhook_delivery(edges),
+        edges.delivery_queue,
+        edges.delivery_dead_letter_queue,
+    )
     config = ConfigDict(hide_input_in_errors=True)
     message_type: TypeAdapter[Delivery | BusEvent] = TypeAdapter(Delivery | BusEvent, config=config)
 
@@ -76,7 +80,7 @@ def webhook_delivery(edges: AwsEdges) -> Handler:
                     queue.postpone(record.receipt_handle, error.seconds)
                     raise
                 except DeliveryFailedError:
-                    queue.bury(record.body)
+                    dead_letters.bury(record.body)
 
     return _of_records(edges, "SQS", deliver, expected=RetryLaterError)
 

@@ -6,6 +6,7 @@ when it is made, so that the cold start of one function does not pay for another
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from convoke.domain.instants import Clock, Sleep
@@ -17,9 +18,11 @@ from convoke.storage.table import Table
 
 if TYPE_CHECKING:
     from convoke.api.app import Api
+    from convoke.api.routes import AccountRoute
     from convoke.operations.accounts import AccountOperations
     from convoke.operations.conversation_finalizer import ConversationFinalizer
     from convoke.operations.event_publisher import EventPublisher
+    from convoke.operations.events import EventOperations
     from convoke.operations.participant_adder import Admit, ParticipantAdder
     from convoke.operations.sweeper import Sweeper
     from convoke.operations.webhook_delivery import WebhookDelivery
@@ -69,9 +72,10 @@ def accounts(edges: Edges) -> AccountOperations:
     return AccountOperations(repository, tokens, api_keys, edges.now, edges.new_sid)
 
 
-def api(edges: Edges) -> Api:
+def api(edges: Edges, routes_beside: Sequence[AccountRoute] = ()) -> Api:
     from convoke.api.app import Api
     from convoke.api.operations import Operations
+    from convoke.operations.alerts import AlertOperations
     from convoke.operations.configuration_webhooks import (
         ServiceWebhookConfigurationOperations,
         WebhookConfigurationOperations,
@@ -82,14 +86,20 @@ def api(edges: Edges) -> Api:
     from convoke.operations.outbox import Outbox
     from convoke.operations.participant_conversations import ParticipantConversationOperations
     from convoke.operations.participants import ParticipantOperations
+    from convoke.operations.pre_events import PreEvents
     from convoke.operations.provisioning import ProvisioningOperations
     from convoke.operations.receipts import ReceiptOperations
     from convoke.operations.scoped_webhooks import ScopedWebhookOperations
     from convoke.operations.services import ServiceOperations
     from convoke.operations.waiting import Waiting
-    from convoke.storage.accounts import AccountTable
+    from convoke.storage.accounts import AccountTable, CachedAuthTokens
+    from convoke.storage.alerts import AlertTable
     from convoke.storage.changes import ChangeTable
-    from convoke.storage.configuration_webhooks import ServiceWebhookConfigurationTable, WebhookConfigurationTable
+    from convoke.storage.configuration_webhooks import (
+        ServiceWebhookConfigurationTable,
+        WebhookConfigurationTable,
+        WebhookLevelsTable,
+    )
     from convoke.storage.conversations import ConversationTable
     from convoke.storage.messages import MessageTable
     from convoke.storage.participant_conversations import ParticipantConversationTable
@@ -129,10 +139,26 @@ def api(edges: Edges) -> Api:
             conversations, edges.participant_queue, edges.attempts, edges.now, edges.new_sid, edges.metrics
         ),
         webhook_configurations=WebhookConfigurationOperations(WebhookConfigurationTable(edges.table)),
+        events=events(edges),
+        alerts=AlertOperations(AlertTable(edges.table)),
         service_webhooks=ServiceWebhookConfigurationOperations(ServiceWebhookConfigurationTable(edges.table)),
+        pre_events=PreEvents(
+            WebhookLevelsTable(edges.table),
+            CachedAuthTokens(edges.auth_tokens),
+            edges.webhook_client,
+            edges.now,
+            edges.new_sid,
+        ),
         waiting=Waiting(conversations, edges.now, edges.sleep),
     )
-    return Api(operations)
+    return Api(operations, routes_beside)
+
+
+def events(edges: Edges) -> EventOperations:
+    from convoke.operations.events import EventOperations
+    from convoke.storage.changes import AttemptTable, ChangeTable
+
+    return EventOperations(ChangeTable(edges.table), AttemptTable(edges.table), webhook_delivery(edges), edges.new_sid)
 
 
 def participant_adder(edges: Edges) -> ParticipantAdder:
@@ -164,13 +190,16 @@ def event_publisher(edges: Edges) -> EventPublisher:
 
 def webhook_delivery(edges: Edges) -> WebhookDelivery:
     from convoke.operations.webhook_delivery import WebhookDelivery
-    from convoke.storage.accounts import CachedAuthTokens
+    from convoke.storage.accounts import AccountTable, CachedAuthTokens
+    from convoke.storage.alerts import AlertTable
     from convoke.storage.changes import AttemptTable
-    from convoke.storage.configuration_webhooks import WebhookConfigurationTable
+    from convoke.storage.configuration_webhooks import WebhookLevelsTable
 
     return WebhookDelivery(
-        WebhookConfigurationTable(edges.table),
+        WebhookLevelsTable(edges.table),
+        AccountTable(edges.table),
         AttemptTable(edges.table),
+        AlertTable(edges.table),
         CachedAuthTokens(edges.auth_tokens),
         edges.delivery_queue,
         edges.webhook_client,
@@ -185,4 +214,4 @@ def sweeper(edges: Edges, adder: ParticipantAdder) -> Sweeper:
     from convoke.storage.provisioning import ProvisioningTable
 
     conversations, provisionings = ConversationTable(edges.table), ProvisioningTable(edges.table)
-    return Sweeper(conversations, provisionings, adder, edges.workflow, edges.attempts, edges.now)
+    return Sweeper(conversations, provisionings, adder, edges.workflow, edges.attempts, edges.now, edges.new_sid)

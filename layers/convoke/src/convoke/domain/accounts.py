@@ -27,6 +27,7 @@ from convoke.domain.errors import (
 from convoke.domain.instants import Instant
 from convoke.domain.model import Model
 from convoke.domain.sids import Prefix, parse_sid
+from convoke.domain.webhooks import check_url
 
 MOST_ADDRESSES = 1000
 
@@ -45,6 +46,8 @@ class Account(Model):
     default_closed_timer: timedelta = timedelta(0)
     owned_addresses: frozenset[str] = frozenset()
     """The proxy and projected addresses that it may use; if there are none, every well-formed one (reference, b.2)."""
+    error_log_url: str | None = None
+    """Where alerts are posted to (reference, h 13)."""
 
     @property
     def default_timers(self) -> Timers:
@@ -77,7 +80,7 @@ class AccountChange(Model):
     """What an update asks for; a field that was not given stays as it is (look at `model_fields_set`)."""
 
 
-class OwnedAddressesChange(AccountChange):
+class OwnConfigurationChange(AccountChange):
     """Of what no API of Twilio's holds."""
 
     owned_addresses: Annotated[
@@ -85,6 +88,7 @@ class OwnedAddressesChange(AccountChange):
         BeforeValidator(parse_addresses),
         AfterValidator(check_addresses),
     ] = ()
+    error_log_url: Annotated[str, AfterValidator(check_url)] | None = None
 
 
 def check_service_sid(text: str) -> str:

@@ -84,7 +84,7 @@ class Conversation(Model):
     attempts: int = 0
     """How often the sweeper has tried to finish it."""
     due_at: Instant | None = None
-    """The next moment it needs attention (promise 5)."""
+    """The next moment it needs attention (promise 5): a little early where a timer was restarted, and never late."""
     unsettled: bool = False
     """Whether the event of its leaving `initializing` may still have to be published."""
     members: int = 0
@@ -97,6 +97,11 @@ class Conversation(Model):
     """That of the next message. It is given once, as a message is a change too."""
     date_removed: Instant | None = None
     """When it was deleted: from then on it is there for nobody but the sweeper, who removes what is left of it."""
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it is due for its members, its event or its removal. While it is, timers wait."""
+        return self.state is State.INITIALIZING or self.unsettled or self.date_removed is not None
 
     @property
     def is_formed_group(self) -> bool:
@@ -142,19 +147,42 @@ class Conversation(Model):
         """With both timers started at `moment`, not stacked on each other; without any once it is closed (e.3)."""
         timers = Timers() if self.state is State.CLOSED else self.timers
         ends = {"date_inactive": _end(moment, timers.inactive), "date_closed": _end(moment, timers.closed)}
-        return self.model_copy(update=ends)
+        return self.model_copy(update=ends).due_in_time()
+
+    def with_timers_run_out(self, moment: datetime) -> Self:
+        """As it is where timers are over by `moment`: closed at once where both are. Neither starts anew (e.3)."""
+        if self.date_closed and self.date_closed <= moment:
+            return self._turned(State.CLOSED, moment).with_timers_from(moment)
+        if self.state is State.ACTIVE and self.date_inactive and self.date_inactive <= moment:
+            return self._turned(State.INACTIVE, moment).due_for_timers()
+        return self.due_for_timers()
+
+    def due_for_timers(self) -> Self:
+        """Due when its next timer is over; not at all where none runs."""
+        running = (self.date_closed, self.date_inactive if self.state is State.ACTIVE else None)
+        return self.model_copy(update={"due_at": min((end for end in running if end), default=None)})
+
+    def due_in_time(self) -> Self:
+        """Due no later than its next timer. Earlier is left as it is, so that restarting timers writes no index: who
+        comes too early puts it off.
+        """
+        if self.is_unfinished:
+            return self
+        due = self.due_for_timers()
+        return self if due.due_at and self.due_at and self.due_at <= due.due_at else due
+
+    def _turned(self, state: State, moment: datetime) -> Self:
+        return self.model_copy(update={"state": state, "date_updated": max(moment, self.date_updated)})
 
     def finished(self, state: State, moment: datetime) -> Self:
         """As it leaves `initializing` for `state`: timers start unless it is closed, its event is to be published."""
-        update = {"state": state, "date_updated": max(moment, self.date_updated), "unsettled": True}
-        return self.model_copy(update=update).with_timers_from(moment)
+        turned = self._turned(state, moment)
+        return turned.model_copy(update={"unsettled": True}).with_timers_from(moment)
 
     def with_message(self, moment: datetime) -> Self:
         """As it is once a message has come: active, with both timers restarted (reference, e.1 and e.3)."""
-        update: dict[str, object] = {"next_index": self.next_index + 1}
-        if self.state is State.INACTIVE:
-            update |= {"state": State.ACTIVE, "date_updated": max(moment, self.date_updated)}
-        return self.model_copy(update=update).with_timers_from(moment)
+        active = self._turned(State.ACTIVE, moment) if self.state is State.INACTIVE else self
+        return active.model_copy(update={"next_index": self.next_index + 1}).with_timers_from(moment)
 
     def removed(self, moment: datetime) -> Self:
         """As a tombstone: due at once, with all attempts before it, and nothing of it left to publish."""

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
+
+from pydantic import AfterValidator
 
 from convoke.domain.conversations import Conversation, State
+from convoke.domain.errors import ConversationsError, InvalidSidError
 from convoke.domain.instants import Instant, to_milliseconds
 from convoke.domain.messages import Message
 from convoke.domain.model import Model
 from convoke.domain.participants import Participant
+from convoke.domain.periods import Period
+from convoke.domain.sids import Prefix, parse_sid
+
+LEDGER_LIFETIME = timedelta(days=30)
+"""How long events, the attempts to deliver them, and alerts are kept."""
 
 
 class EventType(StrEnum):
@@ -43,6 +51,12 @@ class EventType(StrEnum):
     USER_UPDATED = "onUserUpdated"
 
 
+class ErrorLogType(StrEnum):
+    """The event of the error log. No webhook can ask for it: it has a URL of its own."""
+
+    ERROR_LOGGED = "com.twilio.error-logs.error.logged"
+
+
 class Reason(StrEnum):
     """Why a state changed."""
 
@@ -55,7 +69,7 @@ class Event(Model):
     """One event, with Twilio's parameters as its payload. The bus is always told, webhooks only where it says so."""
 
     id: str
-    type: EventType
+    type: EventType | ErrorLogType
     account_sid: str
     conversation_sid: str
     occurred_at: Instant
@@ -75,6 +89,34 @@ class Change(Model):
     published_by_maker: bool = False
     """Whether the finalizer publishes it itself, so that the stream leaves it out."""
 
+    @property
+    def own_events(self) -> tuple[Event, ...]:
+        """Those that began with it: a deletion tells some of another change once more."""
+        return tuple(event for event in self.events if event.id.startswith(f"{self.sid}-"))
+
+    @property
+    def date_told(self) -> datetime | None:
+        return self.events[-1].occurred_at if self.events else None
+
+
+def check_conversation_sid(text: str) -> str:
+    sid = parse_sid(text, Prefix.CONVERSATION)
+    if sid is None:
+        raise InvalidSidError
+    return sid
+
+
+class EventFilters(Period):
+    order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (*Period.order_of_checks, InvalidSidError)
+
+    conversation_sid: Annotated[str, AfterValidator(check_conversation_sid)] | None = None
+
+
+def change_of_event(event_id: str) -> str | None:
+    """The SID of the change that an event began with; None where that is no id of an event."""
+    sid, _, position = event_id.partition("-")
+    return parse_sid(sid, Prefix.CHANGE) if position.isdecimal() else None
+
 
 class Subject(NamedTuple):
     """What a change is about."""
@@ -85,7 +127,7 @@ class Subject(NamedTuple):
 
 
 def conversation_added(sid: str, conversation: Conversation, *, at: datetime, webhooks: bool) -> Change:
-    told = [(EventType.CONVERSATION_ADDED, _conversation_payload(conversation))]
+    told = [(EventType.CONVERSATION_ADDED, conversation_payload(conversation))]
     return _change(sid, subject_of(conversation), told, at=at, webhooks=webhooks)
 
 
@@ -93,18 +135,24 @@ def conversation_updated(
     sid: str, before: Conversation, after: Conversation, *, state_alone: bool, at: datetime, webhooks: bool
 ) -> Change:
     """What a client has changed: its state has an event of its own, which is the only one where it is `state_alone`."""
-    told: list[Told] = [] if state_alone else [(EventType.CONVERSATION_UPDATED, _conversation_payload(after))]
+    told: list[Told] = [] if state_alone else [(EventType.CONVERSATION_UPDATED, conversation_payload(after))]
     if after.state is not before.state:
         payload = _state_payload(after, before.state, Reason.API, at)
         told.append((EventType.CONVERSATION_STATE_UPDATED, payload))
     return _change(sid, subject_of(after), told, at=at, webhooks=webhooks)
 
 
+def timer_ran_out(sid: str, before: Conversation, after: Conversation, *, at: datetime) -> Change:
+    """Webhooks are always told, as no client's request causes it (reference, d.2)."""
+    told = [(EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.TIMER, at))]
+    return _change(sid, subject_of(after), told, at=at, webhooks=True)
+
+
 def conversation_removed(
     sid: str, conversation: Conversation, untold: Sequence[Event], *, at: datetime, webhooks: bool
 ) -> Change:
     """Its end, and with it the `untold` events of the conversation, which nobody will look for any more."""
-    payload = _conversation_payload(conversation) | {"DateRemoved": to_milliseconds(at)}
+    payload = conversation_payload(conversation) | {"DateRemoved": to_milliseconds(at)}
     told = [(EventType.CONVERSATION_REMOVED, payload)]
     change = _change(sid, subject_of(conversation), told, at=at, webhooks=webhooks)
     events = (*untold, *change.events)
@@ -114,7 +162,7 @@ def conversation_removed(
 def participants_added(
     sid: str, subject: Subject, participants: Sequence[Participant], *, at: datetime, webhooks: bool
 ) -> Change:
-    told = [(EventType.PARTICIPANT_ADDED, _participant_payload(participant)) for participant in participants]
+    told = [(EventType.PARTICIPANT_ADDED, participant_payload(participant)) for participant in participants]
     return _change(sid, subject, told, at=at, webhooks=webhooks)
 
 
@@ -122,7 +170,7 @@ def message_added(
     sid: str, before: Conversation, after: Conversation, message: Message, *, at: datetime, webhooks: bool
 ) -> Change:
     """A message, and that the conversation became active with it: of that, webhooks are always told (d.2)."""
-    told: list[Told] = [(EventType.MESSAGE_ADDED, _message_payload(after, message))]
+    told: list[Told] = [(EventType.MESSAGE_ADDED, message_payload(after, message))]
     if after.state is before.state:
         return _change(sid, subject_of(after), told, at=at, webhooks=webhooks)
     told.append((EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.EVENT, at)))
@@ -132,13 +180,13 @@ def message_added(
 
 
 def message_updated(sid: str, conversation: Conversation, message: Message, *, at: datetime, webhooks: bool) -> Change:
-    payload = _edited_payload(conversation, message)
+    payload = edited_payload(conversation, message)
     told = [(EventType.MESSAGE_UPDATED, payload)]
     return _change(sid, subject_of(conversation), told, at=at, webhooks=webhooks)
 
 
 def message_removed(sid: str, conversation: Conversation, message: Message, *, at: datetime, webhooks: bool) -> Change:
-    payload = _edited_payload(conversation, message) | {"DateRemoved": to_milliseconds(at)}
+    payload = edited_payload(conversation, message) | {"DateRemoved": to_milliseconds(at)}
     told = [(EventType.MESSAGE_REMOVED, payload)]
     return _change(sid, subject_of(conversation), told, at=at, webhooks=webhooks)
 
@@ -148,7 +196,7 @@ def participant_updated(
 ) -> Change:
     index = participant.last_read_message_index
     read = {"LastReadMessageIndex": None if index is None else str(index)}
-    payload = {**_participant_payload(participant), **_date_updated(participant), **read}
+    payload = {**participant_payload(participant), **date_updated(participant), **read}
     return _change(sid, subject, [(EventType.PARTICIPANT_UPDATED, payload)], at=at, webhooks=webhooks)
 
 
@@ -156,19 +204,34 @@ def participant_removed(
     sid: str, subject: Subject, participant: Participant, *, at: datetime, webhooks: bool
 ) -> Change:
     removed = {"DateRemoved": to_milliseconds(at)}
-    payload = {**_participant_payload(participant), **_date_updated(participant), **removed}
+    payload = {**participant_payload(participant), **date_updated(participant), **removed}
     return _change(sid, subject, [(EventType.PARTICIPANT_REMOVED, payload)], at=at, webhooks=webhooks)
 
 
-def initializing_ended(sid: str, conversation: Conversation, *, at: datetime) -> Change:
+class Failure(NamedTuple):
+    """Why a conversation is closed that nobody closed, and the alert that says more."""
+
+    code: int
+    message: str
+    alert_sid: str
+
+
+def initializing_ended(sid: str, conversation: Conversation, failure: Failure | None = None, *, at: datetime) -> Change:
     """The event of a conversation that has left `initializing` for its present state.
 
     Webhooks are always told, as no client's request causes it (reference, h 10); the finalizer publishes it itself.
     """
     payload = _state_payload(conversation, State.INITIALIZING, Reason.EVENT, at)
+    if failure:
+        payload |= {"ErrorCode": str(failure.code), "ErrorMessage": failure.message, "AlertSid": failure.alert_sid}
     told = [(EventType.CONVERSATION_STATE_UPDATED, payload)]
     change = _change(sid, subject_of(conversation), told, at=at, webhooks=True)
     return change.model_copy(update={"published_by_maker": True})
+
+
+def pre_event(sid: str, subject: Subject, told: Told, *, at: datetime) -> Event:
+    """What is to happen, for who may change or refuse it."""
+    return _change(sid, subject, [told], at=at, webhooks=True).events[0]
 
 
 Payload = Mapping[str, str | None]
@@ -212,7 +275,7 @@ def _without_absent(payload: Payload) -> dict[str, str]:
     return {name: value for name, value in payload.items() if value is not None}
 
 
-def _state_payload(conversation: Conversation, before: State, reason: Reason, at: datetime) -> Payload:
+def _state_payload(conversation: Conversation, before: State, reason: Reason, at: datetime) -> dict[str, str | None]:
     return {
         "ConversationSid": conversation.sid,
         "MessagingServiceSid": conversation.messaging_service_sid,
@@ -223,7 +286,7 @@ def _state_payload(conversation: Conversation, before: State, reason: Reason, at
     }
 
 
-def _conversation_payload(conversation: Conversation) -> dict[str, str | None]:
+def conversation_payload(conversation: Conversation) -> dict[str, str | None]:
     return {
         "ConversationSid": conversation.sid,
         "FriendlyName": conversation.friendly_name,
@@ -236,11 +299,11 @@ def _conversation_payload(conversation: Conversation) -> dict[str, str | None]:
     }
 
 
-def _date_updated(participant: Participant) -> Payload:
+def date_updated(participant: Participant) -> Payload:
     return {"DateUpdated": to_milliseconds(participant.date_updated)}
 
 
-def _participant_payload(participant: Participant) -> Payload:
+def participant_payload(participant: Participant) -> Payload:
     binding = participant.messaging_binding
     payload = {
         "ConversationSid": participant.conversation_sid,
@@ -263,7 +326,7 @@ def _participant_payload(participant: Participant) -> Payload:
     }
 
 
-def _message_payload(conversation: Conversation, message: Message) -> dict[str, str | None]:
+def message_payload(conversation: Conversation, message: Message) -> dict[str, str | None]:
     return {
         "ConversationSid": message.conversation_sid,
         "MessageSid": message.sid,
@@ -278,5 +341,5 @@ def _message_payload(conversation: Conversation, message: Message) -> dict[str, 
     }
 
 
-def _edited_payload(conversation: Conversation, message: Message) -> dict[str, str | None]:
-    return _message_payload(conversation, message) | {"DateUpdated": to_milliseconds(message.date_updated)}
+def edited_payload(conversation: Conversation, message: Message) -> dict[str, str | None]:
+    return message_payload(conversation, message) | {"DateUpdated": to_milliseconds(message.date_updated)}

@@ -17,7 +17,11 @@ Sleep = Callable[[float], None]
 
 def now() -> datetime:
     """The present moment of this machine."""
-    moment = datetime.now(UTC)
+    return in_milliseconds(datetime.now(UTC))
+
+
+def in_milliseconds(moment: datetime) -> datetime:
+    """What is kept of a moment."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 

@@ -111,6 +111,10 @@ def check_body(body: str) -> str | None:
     return body or None
 
 
+def check_message_attributes(attributes: str) -> str:
+    return check_attributes(attributes, LONGEST_ATTRIBUTES)
+
+
 def check_media_sid(sid: str) -> str:
     if not sid:
         raise MediaSidMissingError
@@ -151,7 +155,7 @@ class MessageParameters(Model):
     body: Annotated[str, AfterValidator(check_body)] | None = None
     date_created: Annotated[Instant, BeforeValidator(date_validator(InvalidDateCreatedError))] | None = None
     date_updated: Annotated[Instant, BeforeValidator(date_validator(InvalidDateUpdatedError))] | None = None
-    attributes: Annotated[str, AfterValidator(lambda value: check_attributes(value, LONGEST_ATTRIBUTES))] = "{}"
+    attributes: Annotated[str, AfterValidator(check_message_attributes)] = "{}"
     subject: Annotated[str, AfterValidator(check_subject)] | None = None
 
 
@@ -186,10 +190,12 @@ class NewMessage(MessageParameters):
             raise ContentSidMissingError(parameter="ContentVariables")
         return self
 
-    def refuse_empty(self) -> None:
+    def check_among(self, participants: Sequence[Participant]) -> None:
         """Asked once it is known that there is a conversation: that there is none comes before it."""
         if not (self.body or self.media_sid or self.content_sid):
             raise MessageEmptyError(parameter="Body")
+        check_author_among(participants, self.author)
+        check_body_among(participants, self.shown_body)
 
     @property
     def shown_body(self) -> str | None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Prefix(StrEnum):
-    """What a SID names. `EV`, the SID of a change, is ours: Twilio's events carry none."""
+    """What a SID names. `EV`, of a change, and `RP`, of a replay, are ours: Twilio's events carry none."""
 
     ACCOUNT = "AC"
     ALERT = "NO"
@@ -26,6 +26,7 @@ class Prefix(StrEnum):
     MMS = "MM"
     PARTICIPANT = "MB"
     RECEIPT = "DY"
+    REPLAY = "RP"
     ROLE = "RL"
     SERVICE = "IS"
     SMS = "SM"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 
 from convoke.domain.errors import InvalidParameterError, InvalidWebhookMethodError, InvalidWebhookSettingsError
-from convoke.domain.events import Event, EventType
+from convoke.domain.events import LEDGER_LIFETIME, ErrorLogType, Event, EventType
 from convoke.domain.instants import Instant
 from convoke.domain.model import Model
 
@@ -24,6 +25,10 @@ class Target(StrEnum):
     FLEX = "flex"
 
 
+ERROR_LOG = "error-log"
+"""The target of alerts. What fails there makes no alert of its own, or one would follow from the other for ever."""
+
+
 class WebhookConfiguration(Model):
     """The webhooks of an account. An event that `filters` does not list is not sent."""
 
@@ -33,9 +38,6 @@ class WebhookConfiguration(Model):
     pre_webhook_url: str | None = None
     post_webhook_url: str | None = None
     target: Target = Target.WEBHOOK
-
-    def wants(self, event: Event) -> bool:
-        return bool(event.webhooks and self.post_webhook_url and self.filters and event.type in self.filters)
 
 
 class ServiceWebhookConfiguration(Model):
@@ -49,25 +51,97 @@ class ServiceWebhookConfiguration(Model):
     post_webhook_url: str | None = None
 
 
+class Hook(NamedTuple):
+    """Where events go to."""
+
+    target: str
+    """`account`, `service`, or the SID of a conversation's webhook."""
+    url: str
+    method: Method
+
+
+class WebhookLevels(NamedTuple):
+    """What the account and a service of it have configured. A service with a URL silences the account (d.1)."""
+
+    account: WebhookConfiguration
+    service: ServiceWebhookConfiguration
+
+    def pre_hook(self, event_type: EventType | ErrorLogType) -> Hook | None:
+        """Who is asked before a change."""
+        return self._hook(event_type, self._level.pre_webhook_url)
+
+    def post_hook(self, event_type: EventType | ErrorLogType) -> Hook | None:
+        """Who is told after it."""
+        return self._hook(event_type, self._level.post_webhook_url)
+
+    @property
+    def _level(self) -> WebhookConfiguration | ServiceWebhookConfiguration:
+        is_configured = self.service.pre_webhook_url or self.service.post_webhook_url
+        return self.service if is_configured else self.account
+
+    def _hook(self, event_type: EventType | ErrorLogType, url: str | None) -> Hook | None:
+        level = self._level
+        if not url or event_type not in (level.filters or ()):
+            return None
+        return Hook("service" if level is self.service else "account", url, level.method or Method.POST)
+
+
 class Delivery(Model):
     """An event on its way to one target: the message of one attempt."""
 
     event: Event
     target: str
-    """`account`, or the SID of a conversation's webhook."""
+    """As of a hook."""
     url: str
     method: Method
+    replay_sid: str = ""
+    """Of the replay that it belongs to; empty the first time."""
+
+    @classmethod
+    def to(cls, hook: Hook, event: Event) -> Self:
+        return cls(event=event, target=hook.target, url=hook.url, method=hook.method)
+
+
+class NewReplay(Model):
+    """What a client asks for: to tell everybody who is configured to be told, or one target of them."""
+
+    target: str | None = None
 
 
 class Attempt(Model):
     """One attempt at a delivery, recorded before the call and completed after it."""
 
+    event_id: str
+    replay_sid: str
+    target: str
     number: int
+    method: Method
     url: str
     started_at: Instant
     status: int | None = None
     error: str | None = None
     milliseconds: int | None = None
+    answer: str | None = None
+    """How what the receiver answered begins."""
+
+    @property
+    def position(self) -> str:
+        """What tells it from the other attempts at the event: they are in the order of replays, targets, numbers."""
+        return f"{self.replay_sid}#{self.target}#{self.number:02}"
+
+    @property
+    def date_expires(self) -> datetime:
+        return self.started_at + LEDGER_LIFETIME
+
+    def completed(self, status: int | None, error: str | None, answer: bytes, at: datetime) -> Self:
+        milliseconds = int((at - self.started_at).total_seconds() * 1000)
+        text = answer[:LONGEST_ANSWER].decode(errors="replace") or None
+        update = {"status": status, "error": error, "milliseconds": milliseconds, "answer": text}
+        return self.model_copy(update=update)
+
+
+LONGEST_ANSWER = 500
+"""Bytes of an answer that are kept."""
 
 
 def parse_method(value: object) -> Method:

@@ -1,4 +1,4 @@
-"""The command line: `convoke up` and `convoke demo`; `account` and `key` are in account_cli.py."""
+"""The command line: `convoke up` and `convoke demo`; what else there is stands in modules of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import click
 
-from convoke.local import account_cli
+from convoke.local import account_cli, event_cli, webhook_cli
 from convoke.local.data_file import alone_on, data_option, engine_on
 from convoke.storage.sqlite import MEMORY
 
@@ -47,13 +47,16 @@ def main() -> None:
     help="aws deploys template.yaml into an AWS on this machine; it keeps nothing, and wants a checkout.",
 )
 @click.option("--trust-forwarded", is_flag=True, help="Believe X-Forwarded-Proto and -Host, behind a proxy of yours.")
-def up(host: str, port: int, data: str, engine: str, *, as_json: bool, trust_forwarded: bool) -> None:
+@click.option("--test-clock", is_flag=True, help="Serve /convoke/v1/Clock, by which time is made to pass.")
+def up(host: str, port: int, data: str, engine: str, *, as_json: bool, trust_forwarded: bool, test_clock: bool) -> None:
     """Start the API and everything behind it, until Ctrl-C."""
     configure_logging()
-    if engine == "aws":
-        up_on_aws(port, as_json=as_json)
+    if engine == "embedded":
+        up_embedded(host, port, data, as_json=as_json, trust_forwarded=trust_forwarded, test_clock=test_clock)
+    elif test_clock:
+        raise click.ClickException("--test-clock is for the embedded engine only")
     else:
-        up_embedded(host, port, data, as_json=as_json, trust_forwarded=trust_forwarded)
+        up_on_aws(port, as_json=as_json)
 
 
 def up_on_aws(port: int, *, as_json: bool) -> None:
@@ -71,13 +74,15 @@ def up_on_aws(port: int, *, as_json: bool) -> None:
         raise click.ClickException(str(error)) from error
 
 
-def up_embedded(host: str, port: int, data: str, *, as_json: bool, trust_forwarded: bool) -> None:
+def up_embedded(host: str, port: int, data: str, *, as_json: bool, trust_forwarded: bool, test_clock: bool) -> None:
+    from convoke.local.clock import MovableClock
     from convoke.local.credentials import first_account
     from convoke.local.gateway import Gateway
     from convoke.local.server import Server, listening_socket
 
     sys.setswitchinterval(SWITCH_INTERVAL)
-    with refusing_clearly(), alone_on(data), engine_on(data) as engine, listening_socket(host, port) as listener:
+    clock = MovableClock() if test_clock else None
+    with refusing_clearly(), alone_on(data), engine_on(data, clock) as engine, listening_socket(host, port) as listener:
         account, token = first_account(engine.accounts, os.environ)
         address = listener.getsockname()
         ready: dict[str, str | int] = {
@@ -116,6 +121,9 @@ def demo() -> None:
 
 main.add_command(account_cli.account)
 main.add_command(account_cli.key)
+main.add_command(event_cli.events)
+main.add_command(event_cli.dlq)
+main.add_command(webhook_cli.webhooks)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from convoke.storage.sqlite import MEMORY, DataFileError
 
 if TYPE_CHECKING:
+    from convoke.local.clock import MovableClock
     from convoke.local.engine import EmbeddedEngine
 
 
@@ -71,14 +72,14 @@ def alone_on(data: str) -> Iterator[None]:
 
 
 @contextmanager
-def engine_on(data: str) -> Iterator[EmbeddedEngine]:
+def engine_on(data: str, movable_clock: MovableClock | None = None) -> Iterator[EmbeddedEngine]:
     """An engine that answers; it works off what is waiting only once it is started."""
     from convoke.local.engine import EmbeddedEngine
 
     if data != MEMORY:
         make_folder(data)
     try:
-        engine = EmbeddedEngine(data)
+        engine = EmbeddedEngine(data, movable_clock=movable_clock)
     except DataFileError as error:
         raise click.ClickException(str(error)) from error
     try:

@@ -12,14 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from queue import Empty, Queue
-from threading import Thread
-from urllib.parse import parse_qsl
 
 from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
+
+from convoke.local.receiver import Receiver
 
 Say = Callable[[str], None]
 
@@ -37,45 +35,6 @@ EXAMPLES = {
         {"messaging_binding": {"projected_address": "+15017122662"}},
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ReceivedWebhook:
-    parameters: dict[str, str]
-    signature: str
-
-
-@dataclass(slots=True)
-class Receiver:
-    """Takes webhooks."""
-
-    received: Queue[ReceivedWebhook] = field(default_factory=Queue)
-    url: str = ""
-
-    @contextmanager
-    def listening(self) -> Iterator[Receiver]:
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                webhook = ReceivedWebhook(
-                    dict(parse_qsl(body, keep_blank_values=True)), self.headers["X-Twilio-Signature"]
-                )
-                self.send_response(204)
-                self.end_headers()
-                receiver.received.put(webhook)
-
-            def log_message(self, *_: object) -> None:
-                """The timeline says what came."""
-
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            self.url = f"http://127.0.0.1:{server.server_port}/webhooks"
-            Thread(target=server.serve_forever, daemon=True).start()
-            try:
-                yield self
-            finally:
-                server.shutdown()
 
 
 @dataclass(slots=True)
@@ -169,16 +128,15 @@ def code_of(refused: Callable[[], object]) -> int | None:
 
 def told(conversation_sid: str, receiver: Receiver, validator: RequestValidator, timeline: Timeline) -> bool:
     """Whether the webhook came that tells of the state, with a signature that the SDK's own validator accepts."""
-    try:
-        webhook = receiver.received.get(timeout=PATIENCE)
-    except Empty:
+    webhook = receiver.wait_for(lambda came: came.parameters.get("ConversationSid") == conversation_sid, PATIENCE)
+    if webhook is None:
         timeline.note("no webhook came")
         return False
     parameters = webhook.parameters
-    fits = validator.validate(receiver.url, parameters, webhook.signature)
+    fits = validator.validate(receiver.url, parameters, webhook.headers["X-Twilio-Signature"])
     change = f"{parameters['StateFrom']} -> {parameters['StateTo']}"
     timeline.note(f"webhook {parameters['EventType']} {change}, signature {'valid' if fits else 'NOT VALID'}")
-    return bool(fits and parameters["ConversationSid"] == conversation_sid and parameters["StateTo"] == "active")
+    return bool(fits and parameters["StateTo"] == "active")
 
 
 def wait_for_end(state: Callable[[], str]) -> str:

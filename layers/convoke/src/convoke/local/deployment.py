@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import boto3
@@ -13,10 +15,21 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from convoke.bootstrap import program
 from convoke.bootstrap.aws import AwsEdges
+from convoke.local.dead_letters import SqsDeadLetters
 from convoke.operations.accounts import AccountOperations
 
-OUTPUTS = {"CONVOKE_TABLE_NAME": "TableName", "CONVOKE_AUTH_TOKEN_PREFIX": "AuthTokenPrefix"}
+OUTPUTS = {
+    "CONVOKE_TABLE_NAME": "TableName",
+    "CONVOKE_AUTH_TOKEN_PREFIX": "AuthTokenPrefix",
+    "CONVOKE_DELIVERY_QUEUE_URL": "DeliveryQueueUrl",
+}
 """The outputs of the template that say what its functions find in these variables."""
+
+QUEUES = {
+    "participant": ("ParticipantQueueUrl", "ParticipantDeadLetterQueueUrl"),
+    "delivery": ("DeliveryQueueUrl", "DeliveryDeadLetterQueueUrl"),
+}
+"""The outputs that name each queue and its dead letters."""
 
 FIRST_ACCOUNT = "AccountSid"
 """The output that names the account that a deployment starts with."""
@@ -26,16 +39,32 @@ class DeploymentError(Exception):
     """There is no such deployment, or AWS refuses. The message is one line for whoever named it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    edges: AwsEdges
+    accounts: AccountOperations
+    outputs: Mapping[str, str]
+    region: str
+
+    def dead_letters(self) -> list[SqsDeadLetters]:
+        client = boto3.Session(region_name=self.region).client("sqs")
+        return [
+            SqsDeadLetters(client, name, self.outputs[queue], self.outputs[dead_letters])
+            for name, (queue, dead_letters) in QUEUES.items()
+        ]
+
+
 @contextmanager
-def accounts_of(stack: str) -> Iterator[AccountOperations]:
-    """The accounts of a deployment. Raises DeploymentError, also where AWS refuses what is done with them."""
+def deployment_of(stack: str) -> Iterator[Deployment]:
+    """Raises DeploymentError, also where AWS refuses what is done with it."""
     try:
         cloudformation = _cloudformation()
-        outputs = _outputs(cloudformation, stack)
+        outputs, region = _outputs(cloudformation, stack), cloudformation.meta.region_name
         environ = {variable: outputs[output] for variable, output in OUTPUTS.items()}
-        accounts = program.accounts(AwsEdges({**environ, "AWS_REGION": cloudformation.meta.region_name}))
+        edges = AwsEdges({**environ, "CONVOKE_STACK_NAME": stack, "AWS_REGION": region})
+        accounts = program.accounts(edges)
         _make_first(accounts, outputs[FIRST_ACCOUNT])
-        yield accounts
+        yield Deployment(edges, accounts, outputs, region)
     except (BotoCoreError, ClientError, GetParameterError) as error:
         raise DeploymentError(f"AWS: {' '.join(str(error).split())}") from error
 
@@ -60,7 +89,8 @@ def _outputs(cloudformation: Any, stack: str) -> Mapping[str, str]:
             raise
         raise DeploymentError(f"there is no stack {stack} in {cloudformation.meta.region_name}") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", ())}
-    if missing := sorted({*OUTPUTS.values(), FIRST_ACCOUNT} - outputs.keys()):
+    wanted = {*OUTPUTS.values(), *chain.from_iterable(QUEUES.values()), FIRST_ACCOUNT}
+    if missing := sorted(wanted - outputs.keys()):
         status = described["StackStatus"]
         raise DeploymentError(
             f"the stack {stack} is no Convoke of this version: {status}, without {', '.join(missing)}"

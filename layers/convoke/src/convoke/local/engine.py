@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from threading import Lock
 
 from convoke.bootstrap import program
 from convoke.domain import instants
 from convoke.domain.instants import Clock, Sleep
 from convoke.domain.provisioning import Attempts
 from convoke.domain.sids import NewSid, SidFactory
+from convoke.domain.webhooks import Delivery
+from convoke.local.clock import Advance, Advanced, MovableClock
+from convoke.local.clock_api import clock_routes
 from convoke.local.handover import DeliveryMessages, TargetedEventBus, WaitingExecutions, WaitingParticipants
-from convoke.local.queue import SCHEMA, DurableQueue
+from convoke.local.queue import SCHEMA, DeadLetterQueue, DurableQueue
 from convoke.local.turnstile import Turnstile
 from convoke.local.worker import ConcurrentDeliveries, Deliveries, Loop, StateMachine, Steps
 from convoke.observability import Metrics, NoMetrics
 from convoke.operations.participant_adder import Admit
-from convoke.operations.ports import AuthTokens, DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
+from convoke.operations.ports import (
+    AuthTokens,
+    DeliveryQueue,
+    EventBus,
+    ParticipantQueue,
+    WebhookAnswer,
+    WebhookClient,
+    Workflow,
+)
 from convoke.storage.accounts import AuthTokenTable
+from convoke.storage.conversations import ConversationTable
 from convoke.storage.keys import is_streamed_to_webhooks
 from convoke.storage.sqlite import SqliteTable
 from convoke.storage.table import Table
@@ -28,6 +41,9 @@ from convoke.webhooks.client import WebhookHttpClient
 SWEEP_INTERVAL = 1.0
 GRACE = 5.0
 """Seconds that what was handed over may take when the process is to end."""
+
+SETTLE_INTERVAL = 0.005
+"""Seconds between two looks at whether there is still something to do."""
 
 RETRY_INTERVAL = 0.25
 """Seconds between two looks at what was put off, of the sweeper and in the delivery queue."""
@@ -52,6 +68,20 @@ class LocalEdges:
     metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
 
 
+@dataclass(frozen=True, slots=True)
+class CallsOutside:
+    """A WebhookClient for requests: while its receiver takes its time, others have their turn."""
+
+    client: WebhookClient
+    turnstile: Turnstile
+
+    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, longest_answer: int) -> WebhookAnswer:
+        with self.turnstile.outside():
+            return self.client.call(
+                delivery, retry_count=retry_count, auth_token=auth_token, longest_answer=longest_answer
+            )
+
+
 Rewire = Callable[[LocalEdges], LocalEdges]
 """Puts something else in the place of an edge before the program is put together."""
 
@@ -59,11 +89,17 @@ Rewire = Callable[[LocalEdges], LocalEdges]
 class EmbeddedEngine:
     """`api` answers requests; what follows from them is done by `work`, or by threads between `start` and `stop`."""
 
-    def __init__(self, data: str, rewire: Rewire = lambda edges: edges) -> None:
-        """`data` is the path of the data file, or `:memory:`. Raises DataFileError."""
+    def __init__(
+        self, data: str, rewire: Rewire = lambda edges: edges, movable_clock: MovableClock | None = None
+    ) -> None:
+        """`data` is the path of the data file, or `:memory:`. Raises DataFileError.
+
+        With a `movable_clock` the API has paths to move it by.
+        """
         self.table = SqliteTable(data, streamed=is_streamed_to_webhooks, on_stream=self._wake_steps, schema=SCHEMA)
         self.turnstile = Turnstile()
         self._queue = DurableQueue(self.table, "delivery")
+        self.dead_letters = DeadLetterQueue(self.table, "delivery")
         participants, executions = WaitingParticipants(self._wake_steps), WaitingExecutions(self._wake_steps)
         bus = TargetedEventBus()
         self.edges = rewire(
@@ -75,13 +111,15 @@ class EmbeddedEngine:
                 event_bus=bus,
                 delivery_queue=DeliveryMessages(self._queue, self._wake_deliveries),
                 webhook_client=WebhookHttpClient(),
-                now=instants.now,
+                now=movable_clock or instants.now,
                 sleep=self.turnstile.sleep,
                 new_sid=SidFactory(),
                 attempts=Attempts(),
             )
         )
-        self.api = program.api(self.edges)
+        receivers = CallsOutside(self.edges.webhook_client, self.turnstile)
+        routes = clock_routes(movable_clock, self.advance) if movable_clock else ()
+        self.api = program.api(replace(self.edges, webhook_client=receivers), routes)
         self.accounts = program.accounts(self.edges)
         adder = program.participant_adder(self.edges)
         self.sweeper = program.sweeper(self.edges, adder)
@@ -94,10 +132,12 @@ class EmbeddedEngine:
         bus.targets.append(delivery.split)
         self._deliveries = Deliveries(self._queue, delivery)
         self._concurrent_deliveries = ConcurrentDeliveries(self._deliveries, self._wake_deliveries)
-        self._steps_loop = Loop("steps", lambda: self._steps.run(lambda: not self._stopping), SWEEP_INTERVAL)
+        self._steps_loop = Loop("steps", self._finish, SWEEP_INTERVAL)
         self._deliveries_loop = Loop("deliveries", self._concurrent_deliveries.run, RETRY_INTERVAL)
         self._sweeper_loop = Loop("sweeper", self._sweep, SWEEP_INTERVAL)
         self._sweep_until: datetime | None = None
+        self._movable_clock = movable_clock
+        self._finishing, self._sweeping = Lock(), Lock()
         self._started = self._stopping = False
 
     def start(self) -> None:
@@ -126,18 +166,56 @@ class EmbeddedEngine:
         for loop in (self._sweeper_loop, self._steps_loop, self._deliveries_loop):
             loop.stop()
         until = time.monotonic() + GRACE
-        self._steps.run(lambda: time.monotonic() < until)
+        with self._finishing:
+            self._steps.run(lambda: time.monotonic() < until)
 
     def work(self) -> None:
         """Do in this thread everything that is waiting; what fails and is put off stays so."""
         self._steps.run()
         self._deliveries.run()
 
+    def settle(self, timeout: float) -> bool:
+        """Whether within so many seconds nothing is left to do: no step, and no webhook to be called, or again."""
+        until = time.monotonic() + timeout
+        self._finish()
+        while not self._queue.is_empty():
+            if time.monotonic() > until:
+                return False
+            time.sleep(SETTLE_INTERVAL)
+        return True
+
+    def advance(self, by: timedelta) -> Advanced:
+        """Let time pass on the movable clock, and do what comes due in it; webhooks are called in real time.
+
+        Nobody else sweeps meanwhile, and a request from which this is called keeps no other from its turn. Raises
+        OverflowError.
+        """
+        if self._movable_clock is None:
+            raise ValueError("the clock of this engine cannot be moved")
+        next_due = ConversationTable(self.edges.table).next_due
+        advance = Advance(self._movable_clock, next_due, self._attend, self._finish, self._goes_on)
+        with self.turnstile.outside(), self._sweeping:
+            advanced = advance(by)
+            self.table.remove_expired(advanced.now)
+        return advanced
+
+    def _goes_on(self) -> bool:
+        return not self._stopping
+
+    def _finish(self) -> None:
+        """The steps that are waiting."""
+        with self._finishing:
+            self._steps.run(self._goes_on)
+
     def _sweep(self) -> None:
         """What is due; the first time also what an earlier process would have tried again later."""
-        self.sweeper.sweep(self._sweep_until, go_on=lambda: not self._stopping)
-        self._sweep_until = None
-        self.table.remove_expired(self.edges.now())
+        with self._sweeping:
+            self._attend(self._sweep_until)
+            self._sweep_until = None
+            self.table.remove_expired(self.edges.now())
+
+    def _attend(self, until: datetime | None = None) -> int:
+        return self.sweeper.sweep(until, go_on=self._goes_on)
 
     def _wake_steps(self) -> None:
         self._steps_loop.wake()

@@ -7,8 +7,9 @@ repeats a delivery and loses none (promise 7).
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from convoke.storage.sqlite import SqliteTable
@@ -65,6 +66,12 @@ class DurableQueue:
             ).fetchone()
         return ReceivedMessage(*row) if row else None
 
+    def is_empty(self) -> bool:
+        """Also of what is under way, or put off."""
+        with self.table.transaction() as connection:
+            statement = "SELECT 1 FROM messages WHERE queue = ? LIMIT 1"
+            return connection.execute(statement, (self.name,)).fetchone() is None
+
     def give_back(self, message: ReceivedMessage, seconds: float) -> None:
         """As if the message had not been received, but not to be received again before `seconds` are over."""
         self._change(
@@ -82,7 +89,7 @@ class DurableQueue:
 
     def bury(self, message: ReceivedMessage) -> None:
         """Move the message to the dead-letter queue."""
-        self._change("UPDATE messages SET queue = ? WHERE id = ?", f"{self.name}-dlq", message.id)
+        self._change("UPDATE messages SET queue = ? WHERE id = ?", _dead_letters_of(self.name), message.id)
 
     def release(self) -> None:
         """Make every message visible now: nobody can be handling one, as the process has just begun."""
@@ -91,3 +98,33 @@ class DurableQueue:
     def _change(self, statement: str, *parameters: str | float) -> None:
         with self.table.transaction() as connection:
             connection.execute(statement, parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterQueue:
+    """What was buried of the queue `name`."""
+
+    table: SqliteTable
+    name: str
+
+    def bodies(self) -> list[str]:
+        with self.table.transaction() as connection:
+            return [body for _, body in self._messages(connection)]
+
+    def redrive(self, again: Callable[[str], str]) -> int:
+        """Send each back, as `again` makes it of its body and as if it had never been received; how many those were."""
+        with self.table.transaction() as connection:
+            messages = self._messages(connection)
+            connection.executemany(
+                "UPDATE messages SET queue = ?, body = ?, visible_at = ?, receive_count = 0 WHERE id = ?",
+                [(self.name, again(body), time.time(), id_) for id_, body in messages],
+            )
+        return len(messages)
+
+    def _messages(self, connection: sqlite3.Connection) -> list[tuple[int, str]]:
+        statement = "SELECT id, body FROM messages WHERE queue = ? ORDER BY id"
+        return connection.execute(statement, (_dead_letters_of(self.name),)).fetchall()
+
+
+def _dead_letters_of(queue: str) -> str:
+    return f"{queue}-dlq"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -63,7 +64,13 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """The base class raises the signal again when it is done, so that the process would not exit with 0."""
+        """The base class raises the signal again when it is done, so that the process would not exit with 0.
+
+        On another thread than the main one Python knows no signals.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         previous = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield

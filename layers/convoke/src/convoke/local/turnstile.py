@@ -57,16 +57,23 @@ class Turnstile:
             self._leave(turn)
 
     def sleep(self, seconds: float) -> None:
-        """Sleep outside of the turn of this thread's request, if it answers one, and line up again for the rest of it.
+        with self.outside():
+            self._woken.wait(seconds)
 
-        Left inside its turn, each request that sleeps would take the longest turn from the others.
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Outside of the turn of this thread's request, if it answers one; it lines up again for the rest of it.
+
+        Left inside its turn, each request that waits would take the longest turn from the others.
         """
         turn: _Turn | None = getattr(self._mine, "turn", None)
         if turn:
             self._leave(turn)
-        self._woken.wait(seconds)
-        if turn:
-            self._mine.turn = self._enter(self._requests)
+        try:
+            yield
+        finally:
+            if turn:
+                self._mine.turn = self._enter(self._requests)
 
     def wake(self) -> None:
         """End all sleep, present and future."""

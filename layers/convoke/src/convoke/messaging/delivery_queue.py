@@ -26,7 +26,6 @@ class MessagesNotSentError(Exception):
 class SqsDeliveryQueue:
     client: SQSClient
     queue_url: str
-    dead_letter_queue_url: str
 
     def send(self, deliveries: Sequence[Delivery]) -> None:
         """Raises MessagesNotSentError."""
@@ -49,6 +48,12 @@ class SqsDeliveryQueue:
             QueueUrl=self.queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=pause
         )
 
+
+@dataclass(frozen=True, slots=True)
+class SqsDeadLetterQueue:
+    client: SQSClient
+    queue_url: str
+
     def bury(self, body: str) -> None:
-        """Copy a message to the dead-letter queue; its reader then lets go of the original."""
-        self.client.send_message(QueueUrl=self.dead_letter_queue_url, MessageBody=body)
+        """Copy a message here; its reader then lets go of the original."""
+        self.client.send_message(QueueUrl=self.queue_url, MessageBody=body)

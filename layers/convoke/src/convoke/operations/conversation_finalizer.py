@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from convoke.domain.alerts import Alert
+from convoke.domain.alerts import Alert, provisioning_failed
 from convoke.domain.conversations import Conversation, State
-from convoke.domain.errors import ProvisioningFailedError
-from convoke.domain.events import Event, initializing_ended
+from convoke.domain.events import Event, Failure, initializing_ended
 from convoke.domain.instants import Clock
 from convoke.domain.provisioning import Cause, Provisioning, ProvisioningStatus
 from convoke.observability import Measure, Metrics
@@ -71,16 +70,9 @@ class ConversationFinalizer:
         now = self.now()
         closed = conversation.finished(State.CLOSED, now)
         failed = provisioning.failed(causes, now)
-        change = initializing_ended(provisioning.state_change_sid, closed, at=now)
-        alert = Alert(
-            sid=provisioning.alert_sid,
-            account_sid=account_sid,
-            resource_sid=conversation_sid,
-            code=ProvisioningFailedError.code,
-            text=ProvisioningFailedError.text,
-            causes=failed.causes,
-            date_created=now,
-        )
+        alert = provisioning_failed(closed, failed, now)
+        failure = Failure(alert.code, alert.text, alert.sid)
+        change = initializing_ended(provisioning.state_change_sid, closed, failure, at=now)
         if self.provisionings.close(closed, failed, change, alert):
             self._closed(alert)
             return change.events[0]

@@ -20,12 +20,14 @@ from convoke.domain.groups import relation_problems
 from convoke.domain.idempotency import IdempotencyRecord, IdempotentRequest
 from convoke.domain.instants import Clock
 from convoke.domain.participants import NewParticipant
+from convoke.domain.pre_events import conversation_add, renamed
 from convoke.domain.provisioning import Attempts, Provisioning
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix
 from convoke.observability import Measure, Metrics
 from convoke.operations.participants import has_role, new_participant, unowned
 from convoke.operations.ports import ConversationRepository, ParticipantQueue
+from convoke.operations.pre_events import RequestWebhooks
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ class ConversationWithParticipantsOperations:
         requested: NewConversation,
         participants: tuple[NewParticipant, ...],
         *,
-        webhooks: bool,
+        webhooks: RequestWebhooks,
         idempotent: IdempotentRequest | None = None,
     ) -> Created:
         """Store the conversation with every lock it needs, hand its members over, and answer it.
@@ -65,8 +67,10 @@ class ConversationWithParticipantsOperations:
         if problems := self.problems(account, service, requested, participants):
             raise refusal(problems)
         conversation = self._new(account, service, requested, initializing=bool(participants))
-        change = conversation_added(self.new_sid(Prefix.CHANGE), conversation, at=self.now(), webhooks=webhooks)
-        provisioning = self._provisioning(conversation, service, participants, webhooks=webhooks)
+        conversation = renamed(conversation, webhooks.ask(lambda: conversation_add(conversation)))
+        told = webhooks.enabled
+        change = conversation_added(self.new_sid(Prefix.CHANGE), conversation, at=self.now(), webhooks=told)
+        provisioning = self._provisioning(conversation, service, participants, webhooks=told)
         if provisioning:
             conversation = conversation.joined(*provisioning.participants)
         record = self._record(conversation, idempotent) if idempotent else None

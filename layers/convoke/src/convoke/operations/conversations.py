@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
-from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversation_requests import ConversationChange
@@ -14,6 +17,7 @@ from convoke.domain.errors import NotFoundError, UnavailableError
 from convoke.domain.events import Event, conversation_removed, conversation_updated
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
+from convoke.domain.pre_events import conversation_remove, conversation_update, renamed
 from convoke.domain.provisioning import Provisioning
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
@@ -23,6 +27,7 @@ from convoke.operations.ports import (
     ConversationRepository,
     ProvisioningRepository,
 )
+from convoke.operations.pre_events import RequestWebhooks
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +39,28 @@ def _give_up(_: RetryCallState) -> None:
     raise UnavailableError
 
 
-on_what_is_there = retry(
+_contending = Retrying(
     retry=retry_if_exception_type(ChangedMeanwhileError),
     wait=wait_random_exponential(multiplier=0.01, max=1),
     stop=stop_after_delay(LONGEST_CONTENTION),
     retry_error_callback=_give_up,
 )
-"""Done again from reading on where another request was faster, so that neither loses what the other has written."""
+
+Given = ParamSpec("Given")
+Answered = TypeVar("Answered")
+
+
+def on_what_is_there(operation: Callable[Given, Answered]) -> Callable[Given, Answered]:
+    """Done again from reading on where another request was faster, so that neither loses what the other has written.
+
+    Tenacity's own decorator keeps one account of its attempts for all threads, and fails where two do something again.
+    """
+
+    @wraps(operation)
+    def until_nobody_was_faster(*arguments: Given.args, **options: Given.kwargs) -> Answered:
+        return _contending.copy()(operation, *arguments, **options)
+
+    return until_nobody_was_faster
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +83,9 @@ class ConversationOperations:
         return self.conversations.list(service.account_sid, service.sid, filters, page)
 
     @on_what_is_there
-    def update(self, service: Service, sid: str, requested: ConversationChange, *, webhooks: bool) -> Conversation:
+    def update(
+        self, service: Service, sid: str, requested: ConversationChange, *, webhooks: RequestWebhooks
+    ) -> Conversation:
         """Change what was given and leave the rest; where that is nothing, nothing changes (reference, a.1 and e).
 
         Raises NotFoundError, UniqueNameTakenError, and why a conversation in its state takes no changes.
@@ -73,19 +95,21 @@ class ConversationOperations:
             return conversation
         now = self.now()
         updated = requested.applied_to(conversation, now)
+        if not requested.is_about_state_alone:
+            updated = renamed(updated, webhooks.ask(lambda: conversation_update(updated)))
         change = conversation_updated(
             self.new_sid(Prefix.CHANGE),
             conversation,
             updated,
             state_alone=requested.is_about_state_alone,
             at=now,
-            webhooks=webhooks,
+            webhooks=webhooks.enabled,
         )
         self.conversations.update(conversation, updated, change)
         return updated
 
     @on_what_is_there
-    def delete(self, service: Service, sid: str, *, webhooks: bool) -> None:
+    def delete(self, service: Service, sid: str, *, webhooks: RequestWebhooks) -> None:
         """In any state. From now on it is not found, and its locks are free; the sweeper removes what is left of it.
 
         Raises NotFoundError, also where it is deleted already.
@@ -93,9 +117,10 @@ class ConversationOperations:
         conversation, provisioning = self.fetch_with_provisioning(service, sid)
         if conversation.date_removed:
             raise NotFoundError
-        now = self.now()
+        webhooks.ask(lambda: conversation_remove(conversation))
+        now, told = self.now(), webhooks.enabled
         untold = self._untold(conversation, provisioning)
-        change = conversation_removed(self.new_sid(Prefix.CHANGE), conversation, untold, at=now, webhooks=webhooks)
+        change = conversation_removed(self.new_sid(Prefix.CHANGE), conversation, untold, at=now, webhooks=told)
         self.conversations.delete(conversation, conversation.removed(now), change, provisioning)
         logger.info("conversation deleted", extra={"conversation_sid": conversation.sid})
 

@@ -15,17 +15,17 @@ from convoke.domain.messages import (
     MessageChange,
     NewMessage,
     author_among,
-    check_author_among,
-    check_body_among,
     numbered_sid,
 )
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participants import Participant
+from convoke.domain.pre_events import PreEvent, message_add, message_remove, message_update, reworded
 from convoke.domain.receipts import DeliverySummary, Receipt
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.operations.conversations import ConversationOperations, on_what_is_there
 from convoke.operations.ports import ChannelSender, MessageRepository, ParticipantRepository
+from convoke.operations.pre_events import RequestWebhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +40,23 @@ class MessageOperations:
     new_sid: NewSid
 
     @on_what_is_there
-    def create(self, service: Service, conversation_sid: str, requested: NewMessage, *, webhooks: bool) -> Message:
+    def create(
+        self, service: Service, conversation_sid: str, requested: NewMessage, *, webhooks: RequestWebhooks
+    ) -> Message:
         """Send a message under the next index, and re-activate an inactive conversation (reference, e.1).
 
         Raises NotFoundError, why the conversation takes no message, or why not this one.
         """
         before = self.conversations.fetch_to_change(service, conversation_sid)
-        requested.refuse_empty()
         participants = self.participants.every(before.account_sid, before.sid)
-        check_author_among(participants, requested.author)
-        check_body_among(participants, requested.shown_body)
+        requested.check_among(participants)
+        if reply := webhooks.ask(lambda: self._pending(before, requested, participants)):
+            requested = reworded(requested, reply)
+            requested.check_among(participants)
         now = self.now()
         message, receipts = self._sent(before, requested, participants, now)
-        after = before.with_message(now)
-        change = message_added(self.new_sid(Prefix.CHANGE), before, after, message, at=now, webhooks=webhooks)
+        after, told = before.with_message(now), webhooks.enabled
+        change = message_added(self.new_sid(Prefix.CHANGE), before, after, message, at=now, webhooks=told)
         self.messages.create(before, after, message, receipts, change)
         return message
 
@@ -67,7 +70,7 @@ class MessageOperations:
 
     @on_what_is_there
     def update(
-        self, service: Service, conversation_sid: str, sid: str, requested: MessageChange, *, webhooks: bool
+        self, service: Service, conversation_sid: str, sid: str, requested: MessageChange, *, webhooks: RequestWebhooks
     ) -> Message:
         """Change what was given and leave the rest; where that is nothing, nothing changes."""
         conversation = self.conversations.fetch_to_change(service, conversation_sid)
@@ -77,16 +80,21 @@ class MessageOperations:
         now = self.now()
         participants = self.participants.every(conversation.account_sid, conversation.sid)
         edited = requested.applied_to(message, participants, now)
-        change = message_updated(self.new_sid(Prefix.CHANGE), conversation, edited, at=now, webhooks=webhooks)
+        if reply := webhooks.ask(lambda: message_update(conversation, edited)):
+            edited = reworded(requested, reply).applied_to(message, participants, now)
+        told = webhooks.enabled
+        change = message_updated(self.new_sid(Prefix.CHANGE), conversation, edited, at=now, webhooks=told)
         self.messages.update(conversation, edited, change)
         return edited
 
     @on_what_is_there
-    def delete(self, service: Service, conversation_sid: str, sid: str, *, webhooks: bool) -> None:
+    def delete(self, service: Service, conversation_sid: str, sid: str, *, webhooks: RequestWebhooks) -> None:
         """With its receipts. Its index is not given again."""
         conversation = self.conversations.fetch_to_change(service, conversation_sid)
         message = self._known(conversation, sid)
-        change = message_removed(self.new_sid(Prefix.CHANGE), conversation, message, at=self.now(), webhooks=webhooks)
+        webhooks.ask(lambda: message_remove(conversation, message))
+        sid, told = self.new_sid(Prefix.CHANGE), webhooks.enabled
+        change = message_removed(sid, conversation, message, at=self.now(), webhooks=told)
         self.messages.delete(conversation, message, change)
 
     def _known(self, conversation: Conversation, sid: str) -> Message:
@@ -96,12 +104,16 @@ class MessageOperations:
             raise NotFoundError
         return message
 
-    def _sent(
+    def _pending(
+        self, conversation: Conversation, requested: NewMessage, participants: Sequence[Participant]
+    ) -> PreEvent:
+        return message_add(conversation, self._message(conversation, requested, participants, self.now()))
+
+    def _message(
         self, conversation: Conversation, requested: NewMessage, participants: Sequence[Participant], now: datetime
-    ) -> tuple[Message, Sequence[Receipt]]:
-        """A message, and the receipts of its copies: one for each member outside chat but its author."""
+    ) -> Message:
         author = author_among(participants, requested.author)
-        message = requested.message(
+        return requested.message(
             now,
             account_sid=conversation.account_sid,
             conversation_sid=conversation.sid,
@@ -109,6 +121,12 @@ class MessageOperations:
             index=conversation.next_index,
             participant_sid=author.sid if author else None,
         )
-        recipients = [member for member in participants if member.address and member is not author]
+
+    def _sent(
+        self, conversation: Conversation, requested: NewMessage, participants: Sequence[Participant], now: datetime
+    ) -> tuple[Message, Sequence[Receipt]]:
+        """A message, and the receipts of its copies: one for each member outside chat but its author."""
+        message = self._message(conversation, requested, participants, now)
+        recipients = [member for member in participants if member.address and member.sid != message.participant_sid]
         receipts = self.channels.send(message, recipients, now)
         return message.model_copy(update={"delivery": DeliverySummary.of(receipts)}), receipts

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from convoke.domain.accounts import Account, AccountChange
-from convoke.domain.alerts import Alert
+from convoke.domain.alerts import Alert, AlertFilters
 from convoke.domain.api_keys import ApiKey, ApiKeyOwner
 from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversations import Conversation
-from convoke.domain.events import Change, Event
+from convoke.domain.events import Change, Event, EventFilters
 from convoke.domain.idempotency import IdempotencyRecord
 from convoke.domain.messages import Message
 from convoke.domain.pages import Page, PageRequest
@@ -27,6 +27,7 @@ from convoke.domain.webhooks import (
     ServiceWebhookConfiguration,
     WebhookConfiguration,
     WebhookConfigurationChange,
+    WebhookLevels,
     WebhookSettingsChange,
 )
 
@@ -97,6 +98,11 @@ class ServiceWebhookConfigurationRepository(Protocol):
         """The same as of an account. Raises NotFoundError where the service is not there any more."""
 
 
+class WebhookLevelsRepository(Protocol):
+    def fetch(self, account_sid: str, chat_service_sid: str) -> WebhookLevels:
+        """Both levels in one read."""
+
+
 class ConversationRepository(Protocol):
     def create(
         self,
@@ -143,7 +149,10 @@ class ConversationRepository(Protocol):
         """Count an attempt and put off the next one to `due_at`; False where somebody else did so first."""
 
     def settle(self, account_sid: str, conversation_sid: str) -> None:
-        """Nothing is left to publish. May be said again."""
+        """Nothing is left to publish; from now on it is due for its timers, if any run. May be said again."""
+
+    def put_off(self, before: Conversation, after: Conversation) -> None:
+        """Store when it is due. Raises ChangedMeanwhileError where it is not what was read any more."""
 
     def due(self, until: datetime) -> Iterator[tuple[str, str]]:
         """Account and conversation SIDs of what is due by `until`, read page by page as the iteration goes on."""
@@ -160,7 +169,7 @@ class ProvisioningRepository(Protocol):
         """Store the state of a conversation that leaves `initializing`; False where it has left already."""
 
     def close(self, conversation: Conversation, provisioning: Provisioning, change: Change, alert: Alert) -> bool:
-        """The same for one that failed, with every lock released; False where it has left already."""
+        """The same for one that failed, with every lock released and the alert logged; False where it has left."""
 
 
 class ParticipantRepository(Protocol):
@@ -245,10 +254,25 @@ class ChannelSender(Protocol):
 class ChangeRepository(Protocol):
     def fetch(self, account_sid: str, change_sid: str) -> Change | None: ...
 
+    def list(self, account_sid: str, filters: EventFilters, page: PageRequest) -> Page[Event]:
+        """The events of an account by their dates, those of a change beside each other."""
+
 
 class AttemptRepository(Protocol):
     def put(self, delivery: Delivery, attempt: Attempt) -> None:
         """Record an attempt, in the place of the record with the same number."""
+
+    def list(self, event: Event, page: PageRequest) -> Page[Attempt]: ...
+
+
+class AlertRepository(Protocol):
+    def create(self, alert: Alert) -> None:
+        """With the event that announces it. May be said again: only the first time counts."""
+
+    def fetch(self, account_sid: str, alert_sid: str) -> Alert | None: ...
+
+    def list(self, account_sid: str, filters: AlertFilters, page: PageRequest) -> Page[Alert]:
+        """By their dates."""
 
 
 class ParticipantQueue(Protocol):
@@ -271,9 +295,15 @@ class DeliveryQueue(Protocol):
     def send(self, deliveries: Sequence[Delivery]) -> None: ...
 
 
+class WebhookAnswer(NamedTuple):
+    status: int
+    body: bytes
+    """No more than was asked for."""
+
+
 class WebhookClient(Protocol):
-    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str) -> int:
-        """Make one signed request and answer the HTTP status. Raises WebhookUnreachableError."""
+    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, longest_answer: int) -> WebhookAnswer:
+        """Make one signed request; of the answer's body, read so many bytes. Raises WebhookUnreachableError."""
 
 
 class ChangedMeanwhileError(Exception):
@@ -282,3 +312,7 @@ class ChangedMeanwhileError(Exception):
 
 class WebhookUnreachableError(Exception):
     """No answer came: no connection, or not within the time limit. The text says which, and no more."""
+
+
+class WebhookLateError(WebhookUnreachableError):
+    """It did not come within the time limit."""

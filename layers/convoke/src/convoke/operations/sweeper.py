@@ -1,18 +1,21 @@
-"""Finishes what was interrupted, and removes what is deleted: every conversation that is due (promise 5)."""
+"""Attends to every conversation that is due (promise 5): interrupted, deleted, or with a timer that is over."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import InternalError
+from convoke.domain.events import timer_ran_out
 from convoke.domain.instants import Clock
 from convoke.domain.provisioning import Attempts, Cause, Provisioning, ProvisioningStatus
+from convoke.domain.sids import NewSid, Prefix
 from convoke.operations.participant_adder import ParticipantAdder
-from convoke.operations.ports import ConversationRepository, ProvisioningRepository, Workflow
+from convoke.operations.ports import ChangedMeanwhileError, ConversationRepository, ProvisioningRepository, Workflow
 
 logger = logging.getLogger(__name__)
 
@@ -25,12 +28,13 @@ class Sweeper:
     workflow: Workflow
     attempts: Attempts
     now: Clock
+    new_sid: NewSid
 
     def sweep(self, until: datetime | None = None, *, go_on: Callable[[], bool] = lambda: True) -> int:
         """Attend once to every conversation due by `until` (the present moment); answers how many that were.
 
-        One that fails again is logged and stays due, later each time, until its attempts are used up. Where `go_on`
-        says no, the rest is left to the next sweep.
+        One that fails again is logged and stays due, what is to be finished later each time until its attempts are
+        used up. Where `go_on` says no, the rest is left to the next sweep.
         """
         seen: set[str] = set()
         for account_sid, conversation_sid in self.conversations.due(until or self.now()):
@@ -45,16 +49,36 @@ class Sweeper:
         return len(seen)
 
     def _attend(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> None:
-        """Claim the conversation, so that the next attempt is put off whatever comes of this one, and finish it."""
         found = self.provisionings.fetch(account_sid, conversation_sid)
         if found is None:
             return
         conversation, provisioning = found
+        if conversation.is_unfinished:
+            self._attempt(conversation, provisioning, go_on)
+        else:
+            self._run_timers(conversation)
+
+    def _run_timers(self, conversation: Conversation) -> None:
+        """Nobody claims it, as of several only one can change what was read. Whoever was faster left it due."""
+        now = self.now()
+        after = conversation.with_timers_run_out(now)
+        with suppress(ChangedMeanwhileError):
+            if after.state is not conversation.state:
+                change = timer_ran_out(self.new_sid(Prefix.CHANGE), conversation, after, at=now)
+                self.conversations.update(conversation, after, change)
+                logger.info("timer ran out", extra={"conversation_sid": conversation.sid, "state": after.state})
+            elif after.due_at != conversation.due_at:
+                self.conversations.put_off(conversation, after)
+
+    def _attempt(
+        self, conversation: Conversation, provisioning: Provisioning | None, go_on: Callable[[], bool]
+    ) -> None:
+        """Claim the conversation, so that the next attempt is put off whatever comes of this one, and finish it."""
         next_attempt = self.attempts.next_after(self.now(), conversation.attempts + 1)
         if not self.conversations.claim(conversation, next_attempt):
             return
         if conversation.date_removed:
-            self.conversations.erase(account_sid, conversation_sid, go_on)
+            self.conversations.erase(conversation.account_sid, conversation.sid, go_on)
         elif provisioning is not None:
             self._finish(conversation, provisioning)
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import logging
 import random
 from dataclasses import dataclass
-from datetime import datetime
 from typing import NamedTuple
 
-from convoke.domain.events import Event
+from convoke.domain.alerts import webhook_given_up
+from convoke.domain.errors import LogEntry, WebhookFailedError, WebhookTimeoutError
+from convoke.domain.events import ErrorLogType, Event
 from convoke.domain.instants import Clock
-from convoke.domain.webhooks import Attempt, Delivery
+from convoke.domain.webhooks import ERROR_LOG, Attempt, Delivery, Method
 from convoke.observability import Measure, Metrics
 from convoke.operations.ports import (
+    AccountRepository,
+    AlertRepository,
     AttemptRepository,
     AuthTokens,
     DeliveryQueue,
     WebhookClient,
-    WebhookConfigurationRepository,
+    WebhookLateError,
+    WebhookLevelsRepository,
     WebhookUnreachableError,
 )
 
@@ -25,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 4
 """One and three retries (reference, d.5)."""
+
+LONGEST_READ = 4096
+"""Bytes of an answer that are read."""
 
 RETRIED_STATUSES = frozenset({429, *range(500, 600)})
 
@@ -46,12 +53,25 @@ class Outcome(NamedTuple):
 
     status: int | None
     error: str | None = None
+    answer: bytes = b""
+    entry: type[LogEntry] = WebhookFailedError
+    """What the error log calls it, should it be the last."""
+
+    @property
+    def is_taken(self) -> bool:
+        return self.status is not None and self.status < 300
+
+    @property
+    def may_be_retried(self) -> bool:
+        return self.status is None or self.status in RETRIED_STATUSES
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookDelivery:
-    configurations: WebhookConfigurationRepository
+    levels: WebhookLevelsRepository
+    accounts: AccountRepository
     attempts: AttemptRepository
+    alerts: AlertRepository
     auth_tokens: AuthTokens
     queue: DeliveryQueue
     client: WebhookClient
@@ -60,38 +80,65 @@ class WebhookDelivery:
 
     def split(self, event: Event) -> None:
         """Send one message for each target that wants the event."""
-        configuration = self.configurations.fetch(event.account_sid)
-        url = configuration.post_webhook_url
-        if url is not None and configuration.wants(event):
-            self.queue.send([Delivery(event=event, target="account", url=url, method=configuration.method)])
+        if deliveries := self._deliveries(event):
+            self.queue.send(deliveries)
+
+    def replay(self, event: Event, replay_sid: str, target: str | None) -> list[str]:
+        """Send the same messages again, or that for one target; answers the targets."""
+        wanted = [each for each in self._deliveries(event) if target in (None, each.target)]
+        if wanted:
+            self.queue.send([each.model_copy(update={"replay_sid": replay_sid}) for each in wanted])
+        return [each.target for each in wanted]
 
     def deliver(self, delivery: Delivery, number: int) -> None:
         """Make attempt `number`, counted from 1, and record it before and after.
 
-        Raises RetryLaterError or DeliveryFailedError; returns where the receiver took the event, or refused it.
+        Raises RetryLaterError or DeliveryFailedError; returns where the receiver took the event.
         """
         token = self.auth_tokens.fetch(delivery.event.account_sid)
         if token is None:
             raise self._failed("the account has no Auth Token to sign with")
-        started = self.now()
-        attempt = Attempt(number=number, url=delivery.url, started_at=started)
+        attempt = Attempt(
+            event_id=delivery.event.id,
+            replay_sid=delivery.replay_sid,
+            target=delivery.target,
+            number=number,
+            method=delivery.method,
+            url=delivery.url,
+            started_at=self.now(),
+        )
         self.attempts.put(delivery, attempt)
         outcome = self._call(delivery, number, token)
-        completed = {"status": outcome.status, "error": outcome.error, "milliseconds": self._since(started)}
-        self.attempts.put(delivery, attempt.model_copy(update=completed))
-        self._conclude(delivery, number, outcome)
+        completed = attempt.completed(outcome.status, outcome.error, outcome.answer, self.now())
+        self.attempts.put(delivery, completed)
+        self._conclude(delivery, completed, outcome)
 
-    def _conclude(self, delivery: Delivery, number: int, outcome: Outcome) -> None:
+    def _deliveries(self, event: Event) -> list[Delivery]:
+        if event.type is ErrorLogType.ERROR_LOGGED:
+            return self._to_error_log(event)
+        hook = self.levels.fetch(event.account_sid, event.payload["ChatServiceSid"]).post_hook(event.type)
+        return [Delivery.to(hook, event)] if hook and event.webhooks else []
+
+    def _to_error_log(self, event: Event) -> list[Delivery]:
+        account = self.accounts.fetch(event.account_sid)
+        if account is None or account.error_log_url is None:
+            return []
+        return [Delivery(event=event, target=ERROR_LOG, url=account.error_log_url, method=Method.POST)]
+
+    def _conclude(self, delivery: Delivery, attempt: Attempt, outcome: Outcome) -> None:
         """Return where the receiver took the event; raise what becomes of the message where it did not."""
-        status, error = outcome
-        if status is not None and status < 300:
+        if outcome.is_taken:
             self.metrics.add(Measure.DELIVERED)
             return
-        about = {"event_id": delivery.event.id, "target": delivery.target, "attempt": number, "status": status}
-        logger.warning("a webhook did not take an event", extra=about | {"error": error})
-        if number < MOST_ATTEMPTS and (status is None or status in RETRIED_STATUSES):
-            raise RetryLaterError(pause_after(number))
-        raise self._failed(error or f"the receiver answered {status}")
+        about = {"event_id": attempt.event_id, "target": attempt.target, "attempt": attempt.number}
+        logger.warning(
+            "a webhook did not take an event", extra={**about, "status": outcome.status, "error": outcome.error}
+        )
+        if attempt.number < MOST_ATTEMPTS and outcome.may_be_retried:
+            raise RetryLaterError(pause_after(attempt.number))
+        if delivery.target != ERROR_LOG:
+            self.alerts.create(webhook_given_up(delivery, attempt, outcome.entry, self.now()))
+        raise self._failed(outcome.error or f"the receiver answered {outcome.status}")
 
     def _failed(self, reason: str) -> DeliveryFailedError:
         self.metrics.add(Measure.DELIVERY_FAILED)
@@ -99,12 +146,12 @@ class WebhookDelivery:
 
     def _call(self, delivery: Delivery, number: int, token: str) -> Outcome:
         try:
-            return Outcome(self.client.call(delivery, retry_count=number - 1, auth_token=token))
+            answer = self.client.call(delivery, retry_count=number - 1, auth_token=token, longest_answer=LONGEST_READ)
+        except WebhookLateError as error:
+            return Outcome(None, str(error), entry=WebhookTimeoutError)
         except WebhookUnreachableError as error:
             return Outcome(None, str(error))
-
-    def _since(self, started: datetime) -> int:
-        return int((self.now() - started).total_seconds() * 1000)
+        return Outcome(answer.status, answer=answer.body)
 
 
 def pause_after(number: int) -> float:

@@ -10,7 +10,7 @@ from convoke.operations.ports import AccountRepository, AuthTokens
 from convoke.storage import items, keys
 from convoke.storage.cached import Cached
 from convoke.storage.services import still_there
-from convoke.storage.table import Exists, NotExists, Put, Set, Table, TransactionCanceledError, Update
+from convoke.storage.table import Exists, NotExists, Put, Table, TransactionCanceledError, Update
 
 MOST_ACCOUNTS = 1000
 """Listed at the most: more than one machine or one deployment has."""
@@ -37,9 +37,8 @@ class AccountTable:
         return items.resource(Account, stored) if stored else None
 
     def update(self, account_sid: str, change: AccountChange) -> Account:
-        """The operator's list shows the defaults and not the addresses, so its entry changes with the former."""
-        given = change.model_dump(mode="json", exclude_unset=True)
-        actions = tuple(Set(name, value) for name, value in given.items())
+        """The operator's list shows the defaults and nothing else, so its entry changes with the former."""
+        actions = tuple(items.given(change))
         own = Update(keys.account(account_sid), actions, Exists("pk"))
         if not isinstance(change, DefaultsChange):
             return items.resource(Account, self.table.update(own))

@@ -9,11 +9,12 @@ from convoke.domain.webhooks import (
     ServiceWebhookConfiguration,
     WebhookConfiguration,
     WebhookConfigurationChange,
+    WebhookLevels,
     WebhookSettingsChange,
 )
 from convoke.storage import items, keys
 from convoke.storage.services import still_there
-from convoke.storage.table import Action, Remove, Set, Table, TransactionCanceledError, Update
+from convoke.storage.table import Item, Set, Table, TransactionCanceledError, Update
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +22,10 @@ class WebhookConfigurationTable:
     table: Table
 
     def fetch(self, account_sid: str) -> WebhookConfiguration:
-        stored = self.table.get(keys.webhook_configuration(account_sid))
-        return items.resource(WebhookConfiguration, stored or {"account_sid": account_sid})
+        return _account_level(account_sid, self.table.get(keys.webhook_configuration(account_sid)))
 
     def update(self, account_sid: str, change: WebhookConfigurationChange) -> WebhookConfiguration:
-        actions = (*_given(change), Set("account_sid", account_sid))
+        actions = (*items.given(change), Set("account_sid", account_sid))
         updated = self.table.update(Update(keys.webhook_configuration(account_sid), actions))
         return items.resource(WebhookConfiguration, updated)
 
@@ -36,15 +36,14 @@ class ServiceWebhookConfigurationTable:
 
     def fetch(self, account_sid: str, chat_service_sid: str) -> ServiceWebhookConfiguration:
         stored = self.table.get(keys.service_webhook_configuration(account_sid, chat_service_sid))
-        known = {"account_sid": account_sid, "chat_service_sid": chat_service_sid}
-        return items.resource(ServiceWebhookConfiguration, {**(stored or {}), **known})
+        return _service_level(account_sid, chat_service_sid, stored)
 
     def update(
         self, account_sid: str, chat_service_sid: str, change: WebhookSettingsChange
     ) -> ServiceWebhookConfiguration:
         """Together with a look at the service, so that nothing is left of one that is deleted meanwhile."""
         key = keys.service_webhook_configuration(account_sid, chat_service_sid)
-        actions = (*_given(change), Set("account_sid", account_sid))
+        actions = (*items.given(change), Set("account_sid", account_sid))
         try:
             self.table.transact([still_there(account_sid, chat_service_sid), Update(key, actions)])
         except TransactionCanceledError as canceled:
@@ -52,7 +51,24 @@ class ServiceWebhookConfigurationTable:
         return self.fetch(account_sid, chat_service_sid)
 
 
-def _given(change: WebhookSettingsChange) -> list[Action]:
-    """Only what was given is written, so that of two changes at once none is lost."""
-    given = change.model_dump(mode="json", exclude_unset=True)
-    return [Remove(name) if value is None else Set(name, value) for name, value in given.items()]
+@dataclass(frozen=True, slots=True)
+class WebhookLevelsTable:
+    table: Table
+
+    def fetch(self, account_sid: str, chat_service_sid: str) -> WebhookLevels:
+        of_account = keys.webhook_configuration(account_sid)
+        of_service = keys.service_webhook_configuration(account_sid, chat_service_sid)
+        found = self.table.get_many([of_account, of_service])
+        return WebhookLevels(
+            _account_level(account_sid, found.get(of_account)),
+            _service_level(account_sid, chat_service_sid, found.get(of_service)),
+        )
+
+
+def _account_level(account_sid: str, stored: Item | None) -> WebhookConfiguration:
+    return items.resource(WebhookConfiguration, stored or {"account_sid": account_sid})
+
+
+def _service_level(account_sid: str, chat_service_sid: str, stored: Item | None) -> ServiceWebhookConfiguration:
+    known = {"account_sid": account_sid, "chat_service_sid": chat_service_sid}
+    return items.resource(ServiceWebhookConfiguration, {**(stored or {}), **known})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversations import Conversation
@@ -13,13 +13,16 @@ from convoke.domain.idempotency import IdempotencyRecord
 from convoke.domain.instants import to_milliseconds
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
-from convoke.storage import conversation_lists, idempotency, items, keys
+from convoke.operations.ports import ChangedMeanwhileError
+from convoke.storage import idempotency, items, keys, lists
 from convoke.storage.changes import recorded
 from convoke.storage.locks import collision, holder, locks_held, locks_of_new
 from convoke.storage.revisions import differences, gained, releases, revise
 from convoke.storage.table import (
     Action,
     Add,
+    And,
+    Condition,
     ConditionFailedError,
     Delete,
     Equals,
@@ -36,8 +39,11 @@ from convoke.storage.table import (
     key_of,
 )
 
-EARLIEST = "0"
-"""Sorts before every moment; DynamoDB takes no empty text for a key."""
+EARLIEST, LATEST = "0", ":"
+"""Sort before and behind every moment; DynamoDB takes no empty text for a key."""
+
+INSTANT = timedelta(milliseconds=1)
+"""The shortest time between two moments."""
 
 DUE_PAGE = 100
 """Keys of due conversations read at a time."""
@@ -91,7 +97,18 @@ class ConversationTable:
     def list(
         self, account_sid: str, chat_service_sid: str, filters: ConversationFilters, page: PageRequest
     ) -> Page[Conversation]:
-        return conversation_lists.page_of(self.table, account_sid, chat_service_sid, filters, page)
+        listing = lists.Listing(
+            account_sid,
+            chat_service_sid,
+            keys.list_range(filters.start_date, filters.end_date),
+            after=page.position,
+            only=("state", filters.state) if filters.state else None,
+        )
+
+        def is_shown(each: Conversation) -> bool:
+            return not each.date_removed and filters.state in (None, each.state)
+
+        return lists.page_of(Conversation, self.table, listing, page, is_shown)
 
     def sid_of(self, account_sid: str, chat_service_sid: str, unique_name: str) -> str | None:
         lock = self.table.get(keys.unique_name_lock(account_sid, chat_service_sid, unique_name))
@@ -141,17 +158,42 @@ class ConversationTable:
         return _applied(self.table, moved)
 
     def settle(self, account_sid: str, conversation_sid: str) -> None:
-        settled = Update(
-            keys.conversation(account_sid, conversation_sid),
-            (Remove(keys.DUE.partition), Remove(keys.DUE.sort), Set("unsettled", value=False)),
-            Equals("unsettled", value=True),
-        )
-        _applied(self.table, settled)
+        """One write where no timer runs; where one does, it tells what has to be known to do it again."""
+        key = keys.conversation(account_sid, conversation_sid)
+        no_timers = And((NotExists("date_inactive"), NotExists("date_closed")))
+        actions: list[Action] = [Remove(keys.DUE.partition), Remove(keys.DUE.sort), Set("unsettled", value=False)]
+        standing = self._settled(key, actions, no_timers)
+        while standing and standing.get("unsettled"):
+            before = items.resource(Conversation, standing)
+            after = before.model_copy(update={"unsettled": False}).due_for_timers()
+            standing = self._settled(key, differences(before, after), Equals("revision", before.revision))
+
+    def _settled(self, key: Key, actions: Sequence[Action], condition: Condition) -> Item | None:
+        """What stands there in its place where `condition` does not hold, or it is settled already."""
+        unsettled = Equals("unsettled", value=True)
+        try:
+            self.table.update(Update(key, (*actions, Add("revision", 1)), And((unsettled, condition))))
+        except ConditionFailedError as failed:
+            return failed.item
+        return None
+
+    def put_off(self, before: Conversation, after: Conversation) -> None:
+        key, actions = keys.conversation(before.account_sid, before.sid), differences(before, after)
+        moved = Update(key, (*actions, Add("revision", 1)), Equals("revision", before.revision))
+        if not _applied(self.table, moved):
+            raise ChangedMeanwhileError
 
     def due(self, until: datetime) -> Iterator[tuple[str, str]]:
         for shard in keys.due_shards():
             for stored in self._due_in(shard, until):
                 yield keys.sids_of_conversation(key_of(stored))
+
+    def next_due(self, after: datetime) -> datetime | None:
+        """When something is due first, later than at that moment."""
+        between = (to_milliseconds(after + INSTANT), LATEST)
+        first = [self.table.query(shard, index=keys.DUE, between=between, limit=1) for shard in keys.due_shards()]
+        moments = [datetime.fromisoformat(str(item[keys.DUE.sort])) for found in first for item in found]
+        return min(moments, default=None)
 
     def _due_in(self, shard: str, until: datetime) -> Iterator[Item]:
         between, after = (EARLIEST, to_milliseconds(until)), None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TypeVar
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.model import Model
 from convoke.domain.participants import Participant
 from convoke.storage import keys
-from convoke.storage.table import Action, Item, Key, Remove, Set
+from convoke.storage.table import EXPIRES_AT, Action, Item, Key, Remove, Set
 
 AnyModel = TypeVar("AnyModel", bound=Model)
 
@@ -35,6 +36,21 @@ def participant_item(participant: Participant, chat_service_sid: str) -> Item:
     if known_by:
         made[keys.MEMBERSHIPS.partition] = keys.memberships_of(account_sid, chat_service_sid, *known_by)
     return made
+
+
+def expiring(made: Item, at: datetime) -> Item:
+    """With the attribute for which it is removed some time after that moment."""
+    return {**made, EXPIRES_AT: seconds(at)}
+
+
+def seconds(moment: datetime) -> int:
+    return int(moment.timestamp())
+
+
+def given(change: Model) -> list[Action]:
+    """Only what was given is written, so that of two changes at once none is lost."""
+    values = change.model_dump(mode="json", exclude_unset=True)
+    return [Remove(name) if value is None else Set(name, value) for name, value in values.items()]
 
 
 def differences(before: Item, after: Item) -> list[Action]:

@@ -13,13 +13,21 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from convoke.domain.instants import to_milliseconds
+from convoke.domain.sids import Prefix
 from convoke.storage.table import Index, Item, Key
 
 DUE = Index(name="due", partition="due_shard", sort="due_at")
 """What needs attention, and when: projects keys only. One item a conversation at the most."""
 
 LISTED = Index(name="listed", partition="list_shard", sort="listed_at")
-"""The conversations of each service, but deleted ones, by their date of creation: projects keys and `state`."""
+"""The conversations of each service, but deleted ones, the changes and the alerts of each account, by their dates.
+
+Projects keys and what lists are filtered by: `state`, `conversation_sid` and `log_level`.
+"""
+
+EVENTS = "events"
+ALERTS = "alerts"
+"""The names of an account's lists; that of conversations is the SID of their service."""
 
 MEMBERSHIPS = Index(name="memberships", partition="member", sort="sk")
 """The participants of a service's conversations by who they are and the moment of their making: projects keys only.
@@ -33,7 +41,7 @@ DUE_SHARDS = 8
 """Partitions of the index `due`. Every conversation writes to it twice, so one partition would bound them all."""
 
 LIST_SHARDS = 4
-"""Partitions of the index `listed` for each service. A page asks each of them, a creation writes to one."""
+"""Partitions of the index `listed` for each list. A page asks each of them, an item is written to one."""
 
 LAST = "\U0010ffff"
 """Sorts behind every other character, by UTF-8 bytes."""
@@ -156,10 +164,16 @@ def change(account_sid: str, change_sid: str) -> Key:
     return Key(f"{account_sid}#{change_sid}", "change")
 
 
-def attempt(account_sid: str, event_id: str, target: str, number: int) -> Key:
-    """One attempt to deliver an event to one target; `number` counts from 1."""
-    change_sid, _, position = event_id.partition("-")
-    return Key(f"{account_sid}#{change_sid}", f"attempt#{position}#{target}#{number:02}")
+def attempt(account_sid: str, event_id: str, position: str) -> Key:
+    """One attempt to deliver an event."""
+    partition, (first, _) = attempts(account_sid, event_id)
+    return Key(partition, first + position)
+
+
+def attempts(account_sid: str, event_id: str) -> tuple[str, tuple[str, str]]:
+    """The partition and the sort keys of the attempts to deliver an event."""
+    change_sid, _, place = event_id.partition("-")
+    return f"{account_sid}#{change_sid}", _prefixed(f"attempt#{place}#")
 
 
 def alert(account_sid: str, alert_sid: str) -> Key:
@@ -176,22 +190,19 @@ def due_shards() -> list[str]:
     return [f"due#{shard}" for shard in range(DUE_SHARDS)]
 
 
-def listed(account_sid: str, chat_service_sid: str, conversation_sid: str, created: datetime) -> Item:
-    """The attributes that put a conversation into the index `listed`."""
-    shard = zlib.crc32(conversation_sid.encode()) % LIST_SHARDS
-    return {
-        LISTED.partition: list_shards(account_sid, chat_service_sid)[shard],
-        LISTED.sort: list_position(created, conversation_sid),
-    }
+def listed(account_sid: str, name: str, sid: str, at: datetime) -> Item:
+    """The attributes that put an item into a list of the index `listed`."""
+    shard = zlib.crc32(sid.encode()) % LIST_SHARDS
+    return {LISTED.partition: list_shards(account_sid, name)[shard], LISTED.sort: list_position(at, sid)}
 
 
-def list_shards(account_sid: str, chat_service_sid: str) -> list[str]:
-    return [f"{account_sid}#{chat_service_sid}#{shard}" for shard in range(LIST_SHARDS)]
+def list_shards(account_sid: str, name: str) -> list[str]:
+    return [f"{account_sid}#{name}#{shard}" for shard in range(LIST_SHARDS)]
 
 
-def list_position(created: datetime, conversation_sid: str) -> str:
-    """Sorts by date; of one date, by the moment of making. No two conversations have the same."""
-    return f"{to_milliseconds(created)}#{conversation_sid}"
+def list_position(at: datetime, sid: str) -> str:
+    """Sorts by date; of one date, by the moment of making. No two items have the same."""
+    return f"{to_milliseconds(at)}#{sid}"
 
 
 def list_range(earliest: datetime | None, latest: datetime | None) -> tuple[str, str]:
@@ -200,9 +211,9 @@ def list_range(earliest: datetime | None, latest: datetime | None) -> tuple[str,
 
 
 def list_neighbour(account_sid: str, shard: str, position: str) -> Item:
-    """The attributes, as far as a query looks at them, of the conversation at `position`, if it were in `shard`."""
-    conversation_sid = position.rpartition("#")[2]
-    key = conversation(account_sid, conversation_sid)
+    """The attributes, as far as a query looks at them, of what is at `position`, if it were in `shard`."""
+    sid = position.rpartition("#")[2]
+    key = alert(account_sid, sid) if sid.startswith(Prefix.ALERT) else conversation(account_sid, sid)
     return {"pk": key.pk, "sk": key.sk, LISTED.partition: shard, LISTED.sort: position}
 
 

@@ -9,6 +9,7 @@ from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import Change
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
 from convoke.storage import items, keys
+from convoke.storage.alerts import logged
 from convoke.storage.changes import recorded
 from convoke.storage.locks import identity_locks, locks_of_new
 from convoke.storage.table import (
@@ -62,8 +63,8 @@ class ProvisioningTable:
 
     def close(self, conversation: Conversation, provisioning: Provisioning, change: Change, alert: Alert) -> bool:
         released = [lock.release(conversation.sid) for lock in locks_of_new(conversation, provisioning)]
-        logged = Put(items.item(keys.alert(alert.account_sid, alert.sid), alert))
-        return self._transacted([_left(conversation), _ended(provisioning), recorded(change), logged, *released])
+        left: list[Write] = [_left(conversation), _ended(provisioning), recorded(change)]
+        return self._transacted([*left, *logged(alert), *released])
 
     def _transacted(self, writes: list[Write]) -> bool:
         try:

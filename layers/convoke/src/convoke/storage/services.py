@@ -35,11 +35,9 @@ class ServiceTable:
         return items.resource(Service, stored) if stored else None
 
     def update(self, account_sid: str, chat_service_sid: str, change: ServiceChange) -> Service | None:
-        """Only what was given is written, so that of two changes at once none is lost."""
-        given = change.model_dump(mode="json", exclude_unset=True)
-        actions = tuple(Set(name, value) for name, value in given.items())
+        key, actions = keys.service(account_sid, chat_service_sid), tuple(items.given(change))
         try:
-            updated = self.table.update(Update(keys.service(account_sid, chat_service_sid), actions, Exists("pk")))
+            updated = self.table.update(Update(key, actions, Exists("pk")))
         except ConditionFailedError:
             return None
         return items.resource(Service, updated)

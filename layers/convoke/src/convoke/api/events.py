@@ -1,0 +1,59 @@
+"""The ledger of events: ours, hence under `/convoke`."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools.event_handler import Response
+
+from convoke.api.contracts import Contract
+from convoke.api.operations import Operations
+from convoke.api.pagination import Pagination
+from convoke.api.parameters import ListEvents, parse_query
+from convoke.api.representations import Representation, StreamDate, answer
+from convoke.api.requests import OURS, Request
+from convoke.domain.events import ErrorLogType, Event, EventType
+
+LARGEST_PAGE = 50
+"""Events of a page: each may be the only one of its change, and 100 items are read at once."""
+
+
+class EventRepresentation(Representation):
+    id: str
+    account_sid: str
+    conversation_sid: str
+    event_type: EventType | ErrorLogType
+    occurred_at: StreamDate
+    webhooks: bool
+    payload: dict[str, str]
+    url: str
+    links: dict[str, str]
+
+
+FETCH = Contract("Event", EventRepresentation)
+LIST = Contract("Events", EventRepresentation, page="events", largest_page=LARGEST_PAGE, query=ListEvents)
+
+
+def represent(request: Request, event: Event) -> EventRepresentation:
+    url = event_url(request, event.id)
+    return EventRepresentation(
+        **event.model_dump(exclude={"type"}),
+        event_type=event.type,
+        url=url,
+        links={"attempts": f"{url}/Attempts", "replay": f"{url}/Replay"},
+    )
+
+
+def event_url(request: Request, event_id: str) -> str:
+    return request.url(f"/Events/{event_id}", OURS)
+
+
+def fetch(operations: Operations, request: Request, event_id: str) -> Response[str]:
+    return answer(represent(request, operations.events.fetch(request.account.sid, event_id)))
+
+
+def list_(operations: Operations, request: Request) -> Response[str]:
+    filters, sent = parse_query(ListEvents, request.query)
+    key = operations.accounts.page_key(request.account.sid)
+    url = request.url("/Events", OURS)
+    pagination = Pagination(request, url, "events", key, LARGEST_PAGE, filters=sent, descending=True)
+    page = operations.events.list(request.account.sid, filters, pagination.wanted)
+    return answer(pagination.body(page, lambda each: represent(request, each), lambda each: each.id))

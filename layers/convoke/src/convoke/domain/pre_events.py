@@ -1,0 +1,109 @@
+"""What is asked before a change, and what may be said to it (reference, d.3 and d.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeVar
+
+from convoke.domain.conversations import Conversation, check_friendly_name
+from convoke.domain.errors import ConversationsError, InvalidParameterError
+from convoke.domain.events import (
+    EventType,
+    Payload,
+    Subject,
+    Told,
+    conversation_payload,
+    date_updated,
+    edited_payload,
+    message_payload,
+    participant_payload,
+    subject_of,
+)
+from convoke.domain.messages import Message, MessageParameters, check_author, check_body, check_message_attributes
+from convoke.domain.participants import Participant
+
+Reply = Mapping[str, object]
+"""What the receiver answered: fields that are to replace those of the pending change."""
+
+Check = Callable[[str], object]
+
+Requested = TypeVar("Requested", bound=MessageParameters)
+
+
+class PreEvent(NamedTuple):
+    subject: Subject
+    told: Told
+
+
+def conversation_add(conversation: Conversation) -> PreEvent:
+    payload = _without(conversation_payload(conversation), "ConversationSid", "DateCreated", "DateUpdated")
+    return PreEvent(subject_of(conversation), (EventType.CONVERSATION_ADD, payload))
+
+
+def conversation_update(conversation: Conversation) -> PreEvent:
+    return PreEvent(subject_of(conversation), (EventType.CONVERSATION_UPDATE, conversation_payload(conversation)))
+
+
+def conversation_remove(conversation: Conversation) -> PreEvent:
+    return PreEvent(subject_of(conversation), (EventType.CONVERSATION_REMOVE, conversation_payload(conversation)))
+
+
+def participant_add(conversation: Conversation, participant: Participant) -> PreEvent:
+    payload = _without(participant_payload(participant), "ParticipantSid", "DateCreated")
+    return PreEvent(subject_of(conversation), (EventType.PARTICIPANT_ADD, payload))
+
+
+def participant_update(conversation: Conversation, participant: Participant) -> PreEvent:
+    payload = {**participant_payload(participant), **date_updated(participant)}
+    return PreEvent(subject_of(conversation), (EventType.PARTICIPANT_UPDATE, payload))
+
+
+def participant_remove(conversation: Conversation, participant: Participant) -> PreEvent:
+    payload = {**participant_payload(participant), **date_updated(participant)}
+    return PreEvent(subject_of(conversation), (EventType.PARTICIPANT_REMOVE, payload))
+
+
+def message_add(conversation: Conversation, message: Message) -> PreEvent:
+    later = ("MessageSid", "MessagingServiceSid", "Index", "DateCreated")
+    payload = _without(message_payload(conversation, message), *later)
+    return PreEvent(subject_of(conversation), (EventType.MESSAGE_ADD, payload))
+
+
+def message_update(conversation: Conversation, message: Message) -> PreEvent:
+    return PreEvent(subject_of(conversation), (EventType.MESSAGE_UPDATE, edited_payload(conversation, message)))
+
+
+def message_remove(conversation: Conversation, message: Message) -> PreEvent:
+    return PreEvent(subject_of(conversation), (EventType.MESSAGE_REMOVE, edited_payload(conversation, message)))
+
+
+def renamed(conversation: Conversation, reply: Reply) -> Conversation:
+    """Raises why it cannot have the name that was answered."""
+    return conversation.model_copy(update=_checked(reply, {"friendly_name": check_friendly_name}))
+
+
+def reworded(requested: Requested, reply: Reply) -> Requested:
+    """Raises why a message cannot be what was answered."""
+    checks: dict[str, Check] = {"author": check_author, "body": check_body, "attributes": check_message_attributes}
+    return requested.model_copy(update=_checked(reply, checks))
+
+
+def _checked(reply: Reply, checks: Mapping[str, Check]) -> dict[str, object]:
+    """The fields that count, where they hold what a request may; null counts as not answered."""
+    return {
+        name: _check(name, value, check) for name, check in checks.items() if (value := reply.get(name)) is not None
+    }
+
+
+def _check(name: str, value: object, check: Check) -> object:
+    try:
+        if isinstance(value, str):
+            return check(value)
+        raise InvalidParameterError(wanted="a text")
+    except ConversationsError as error:
+        raise error.at(f"PreWebhook.{name}") from error
+
+
+def _without(payload: Payload, *names: str) -> Payload:
+    """What the resource has only when it is there is left out."""
+    return {name: value for name, value in payload.items() if name not in names}

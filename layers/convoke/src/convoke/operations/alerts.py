@@ -1,0 +1,27 @@
+"""The error log: fetch and list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convoke.domain.alerts import Alert, AlertFilters
+from convoke.domain.errors import NotFoundError
+from convoke.domain.pages import Page, PageRequest
+from convoke.domain.sids import Prefix, parse_sid
+from convoke.operations.ports import AlertRepository
+
+
+@dataclass(frozen=True, slots=True)
+class AlertOperations:
+    alerts: AlertRepository
+
+    def fetch(self, account_sid: str, sid: str) -> Alert:
+        """Raises NotFoundError, also for another account's alert."""
+        known = parse_sid(sid, Prefix.ALERT)
+        alert = known and self.alerts.fetch(account_sid, known)
+        if not alert:
+            raise NotFoundError
+        return alert
+
+    def list(self, account_sid: str, filters: AlertFilters, page: PageRequest) -> Page[Alert]:
+        return self.alerts.list(account_sid, filters, page)

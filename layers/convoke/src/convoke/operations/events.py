@@ -1,0 +1,51 @@
+"""The ledger: what happened, the attempts to tell webhooks of it, and telling them again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from convoke.domain.errors import NotFoundError
+from convoke.domain.events import Event, EventFilters, change_of_event
+from convoke.domain.pages import Page, PageRequest
+from convoke.domain.sids import NewSid, Prefix
+from convoke.domain.webhooks import Attempt, NewReplay
+from convoke.operations.ports import AttemptRepository, ChangeRepository
+from convoke.operations.webhook_delivery import WebhookDelivery
+
+
+class Replay(NamedTuple):
+    sid: str
+    event: Event
+    targets: list[str]
+    """Those that the event is on its way to."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventOperations:
+    changes: ChangeRepository
+    attempts: AttemptRepository
+    delivery: WebhookDelivery
+    new_sid: NewSid
+
+    def list(self, account_sid: str, filters: EventFilters, page: PageRequest) -> Page[Event]:
+        return self.changes.list(account_sid, filters, page)
+
+    def fetch(self, account_sid: str, event_id: str) -> Event:
+        """Raises NotFoundError, also for another account's event."""
+        change_sid = change_of_event(event_id)
+        change = self.changes.fetch(account_sid, change_sid) if change_sid else None
+        named = f"{change_sid}{event_id[len(change_sid or '') :]}"
+        found = next((event for event in change.own_events if event.id == named), None) if change else None
+        if found is None:
+            raise NotFoundError
+        return found
+
+    def list_attempts(self, account_sid: str, event_id: str, page: PageRequest) -> Page[Attempt]:
+        """Raises NotFoundError."""
+        return self.attempts.list(self.fetch(account_sid, event_id), page)
+
+    def replay(self, account_sid: str, event_id: str, replay: NewReplay) -> Replay:
+        """Tell those again who are configured to be told by now. Raises NotFoundError."""
+        event, sid = self.fetch(account_sid, event_id), self.new_sid(Prefix.REPLAY)
+        return Replay(sid, event, self.delivery.replay(event, sid, replay.target))

@@ -1,0 +1,320 @@
+"""Pre-events: asked before a change, of which the receiver can change or refuse it (reference, d.4)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from convoke.domain.events import EventType
+from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
+from tests.support.instances import Instance, held_instance, refusal
+
+URL = "https://hooks.example.com/pre"
+
+PRE = [event.value for event in EventType if event.endswith(("Add", "Update", "Remove"))]
+
+WITH = {"x_twilio_webhook_enabled": "true"}
+
+HEADER = {"X-Twilio-Webhook-Enabled": "true"}
+
+
+@pytest.fixture
+def asked(instance: Instance) -> Instance:
+    """An instance whose account has a receiver of every pre-event, and of no other event."""
+    instance.client().conversations.v1.configuration.webhooks().update(pre_webhook_url=URL, filters=PRE)
+    return instance
+
+
+def questions(instance: Instance) -> list[dict[str, str]]:
+    """The parameters of what was asked since the last look."""
+    posted = [dict(delivery.event.payload) for delivery in instance.receivers.posted]
+    instance.receivers.posted.clear()
+    return posted
+
+
+def answer(instance: Instance, body: object, status: int = 200) -> None:
+    """What the receiver is to say to the next question."""
+    instance.receivers.statuses = [status]
+    instance.receivers.bodies = [body if isinstance(body, bytes) else json.dumps(body).encode()]
+
+
+@dataclass
+class Change:
+    """One that can be made again and again."""
+
+    event_type: str
+    make: Callable[[Any], Any]
+    """Of a conversation, its participant and its message by SIDs."""
+
+
+def changes() -> Iterator[Change]:
+    yield Change("onConversationAdd", lambda it: it.post("/v1/Conversations", FriendlyName="x"))
+    yield Change("onConversationAdd", lambda it: it.post("/v1/ConversationWithParticipants", Participant=chat(2)))
+    yield Change("onConversationUpdate", lambda it: it.post(it.path, FriendlyName="x"))
+    yield Change("onConversationRemove", lambda it: it.delete(it.path))
+    yield Change("onParticipantAdd", lambda it: it.post(f"{it.path}/Participants", Identity="dora"))
+    yield Change("onParticipantUpdate", lambda it: it.post(it.participant, Attributes="{}"))
+    yield Change("onParticipantRemove", lambda it: it.delete(it.participant))
+    yield Change("onMessageAdd", lambda it: it.post(f"{it.path}/Messages", Body="x"))
+    yield Change("onMessageUpdate", lambda it: it.post(it.message, Body="x"))
+    yield Change("onMessageRemove", lambda it: it.delete(it.message))
+
+
+EVERY_CHANGE = pytest.mark.parametrize(
+    "change", [pytest.param(each, id=f"{number}-{each.event_type}") for number, each in enumerate(changes())]
+)
+
+
+class Populated:
+    """A conversation with a chat member and a message, and requests about them."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self.headers = HEADER
+        v1 = instance.client().conversations.v1
+        sid = v1.conversation_with_participants.create(friendly_name="before", participant=CHAT_AND_SMS).sid
+        instance.work()
+        self.path = f"/v1/Conversations/{sid}"
+        (alice,) = [each for each in v1.conversations(sid).participants.list() if each.identity]
+        self.participant = f"{self.path}/Participants/{alice.sid}"
+        self.message = f"{self.path}/Messages/{v1.conversations(sid).messages.create(body='before').sid}"
+        questions(instance)
+
+    def post(self, path: str, **data: object) -> Any:
+        return self._instance.call("POST", path, data, self.headers)
+
+    def delete(self, path: str) -> Any:
+        return self._instance.call("DELETE", path, headers=self.headers)
+
+
+@EVERY_CHANGE
+def test_every_change_is_asked_about_once(asked: Instance, change: Change) -> None:
+    assert change.make(Populated(asked)).status in (200, 201, 202, 204)
+    (question,) = questions(asked)
+    assert question["EventType"] == change.event_type
+
+
+@EVERY_CHANGE
+def test_nothing_is_asked_where_the_request_wants_no_webhooks(asked: Instance, change: Change) -> None:
+    it = Populated(asked)
+    it.headers = {}
+    assert change.make(it).status in (200, 201, 202, 204)
+    assert questions(asked) == []
+
+
+@EVERY_CHANGE
+@pytest.mark.parametrize("status", [302, 400, 403, 500, 503])
+def test_a_refusal_of_the_receiver_is_one_of_the_request_and_nothing_changes(
+    asked: Instance, change: Change, status: int
+) -> None:
+    it = Populated(asked)
+    before = asked.items("")
+    answer(asked, {}, status)
+    refused = change.make(it)
+    assert (refused.status, refused.body["code"]) == (400, 50056)
+    assert asked.items("") == before
+
+
+@EVERY_CHANGE
+def test_where_nobody_answers_the_change_goes_on(asked: Instance, change: Change) -> None:
+    it = Populated(asked)
+    asked.receivers.statuses = [None]
+    assert change.make(it).status in (200, 201, 202, 204)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b""),
+        (200, {}),
+        (200, []),
+        (200, "x"),
+        (200, {"friendly_name": None, "body": None, "unknown": 1}),
+        (200, b"{"),
+        (200, b"[" * 200_000),
+        (201, {"friendly_name": "other", "body": "other"}),
+        (204, {"friendly_name": "other", "body": "other"}),
+    ],
+)
+def test_what_says_nothing_leaves_the_change_as_it_was(asked: Instance, status: int, body: object) -> None:
+    it = Populated(asked)
+    answer(asked, body, status)
+    assert it.post(it.path, FriendlyName="mine").body["friendly_name"] == "mine"
+    answer(asked, body, status)
+    assert it.post(f"{it.path}/Messages", Body="mine").body["body"] == "mine"
+
+
+def test_an_answer_renames_a_conversation(asked: Instance) -> None:
+    it = Populated(asked)
+    for path in ("/v1/Conversations", "/v1/ConversationWithParticipants", it.path):
+        answer(asked, {"friendly_name": "theirs", "attributes": '{"theirs": 1}'})
+        body = it.post(path, FriendlyName="mine", Attributes='{"mine": 1}').body
+        assert (body["friendly_name"], body["attributes"]) == ("theirs", '{"mine": 1}')
+        fetched = asked.call("GET", f"/v1/Conversations/{body['sid']}").body
+        assert fetched["friendly_name"] == "theirs"
+
+
+def test_an_answer_rewords_a_message(asked: Instance) -> None:
+    it = Populated(asked)
+    theirs = {"body": "theirs", "author": "alice", "attributes": '{"theirs": 1}'}
+    for path in (f"{it.path}/Messages", it.message):
+        answer(asked, theirs)
+        body = it.post(path, Body="mine", Attributes='{"mine": 1}').body
+        assert {name: body[name] for name in theirs} == theirs
+        assert body["participant_sid"] == it.participant.rpartition("/")[2]
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        ({"body": "x" * 1601}, 50504),
+        ({"author": "x" * 257}, 50310),
+        ({"attributes": "{"}, 50304),
+        ({"body": 7}, 20001),
+        ({"body": ""}, 50503),
+    ],
+)
+def test_an_answer_that_no_message_can_have_fails_the_request(asked: Instance, reply: object, code: int) -> None:
+    it = Populated(asked)
+    before = asked.items("")
+    for path in (f"{it.path}/Messages", it.message):
+        answer(asked, reply)
+        refused = it.post(path, Body="mine")
+        assert (refused.status, refused.body["code"]) == (400, code)
+    assert asked.items("") == before
+    answer(asked, {"friendly_name": "x" * 257})
+    refused = it.post(it.path, FriendlyName="mine")
+    assert (refused.body["code"], refused.body["details"]["parameter"]) == (50003, "PreWebhook.friendly_name")
+
+
+def test_an_answer_cannot_make_a_stranger_the_author_in_a_group(asked: Instance) -> None:
+    v1 = asked.client().conversations.v1
+    sid = v1.conversation_with_participants.create(participant=GROUP_MMS).sid
+    asked.work()
+    answer(asked, {"author": "stranger"})
+    messages = v1.conversations(sid).messages
+    assert refusal(lambda: messages.create(author="+15017122661", body="x", **WITH)).code == 50513
+    assert messages.list() == []
+
+
+def test_what_is_asked_is_what_there_is_before_the_change(asked: Instance) -> None:
+    """Field by field (reference, d.3)."""
+    service = {
+        "AccountSid": asked.account.sid,
+        "ChatServiceSid": asked.account.default_chat_service_sid,
+        "Source": "API",
+    }
+    messaging = {"MessagingServiceSid": str(asked.account.default_messaging_service_sid)}
+    v1 = asked.client().conversations.v1
+    sid = v1.conversations.create(friendly_name="Visit", unique_name="visit", **WITH).sid
+    named = {"FriendlyName": "Visit", "UniqueName": "visit", "Attributes": "{}", "State": "active"}
+    assert questions(asked) == [{"EventType": "onConversationAdd", **service, **messaging, **named}]
+    v1.conversations(sid).update(friendly_name="Other", **WITH)
+    (question,) = questions(asked)
+    dates = {name: question.pop(name) for name in ("DateCreated", "DateUpdated")}
+    assert all(date.endswith("Z") and "." in date for date in dates.values())
+    expected = {**service, **messaging, **named, "FriendlyName": "Other", "ConversationSid": sid}
+    assert question == {"EventType": "onConversationUpdate", **expected}
+    member = v1.conversations(sid).participants.create(identity="alice", attributes='{"a": 1}', **WITH)
+    chat_member = {
+        "ConversationSid": sid,
+        "Identity": "alice",
+        "RoleSid": member.role_sid,
+        "Attributes": '{"a": 1}',
+        "MessagingBinding.Type": "CHAT",
+    }
+    assert questions(asked) == [{"EventType": "onParticipantAdd", **service, **chat_member}]
+    v1.conversations(sid).participants(member.sid).update(attributes="{}", **WITH)
+    (question,) = questions(asked)
+    assert {"DateCreated", "DateUpdated"} < set(question)
+    of_member = chat_member | {"Attributes": "{}", "ParticipantSid": member.sid}
+    assert question.items() >= {"EventType": "onParticipantUpdate", **service, **of_member}.items()
+    message = v1.conversations(sid).messages.create(author="alice", body="Hello", **WITH)
+    worded = {
+        "ConversationSid": sid,
+        "Body": "Hello",
+        "Author": "alice",
+        "ParticipantSid": member.sid,
+        "Attributes": "{}",
+    }
+    assert questions(asked) == [{"EventType": "onMessageAdd", **service, **worded}]
+    v1.conversations(sid).messages(message.sid).update(body="Bye", **WITH)
+    (question,) = questions(asked)
+    numbered = {"MessageSid": message.sid, "Index": "0", "Body": "Bye"}
+    assert question.items() >= {"EventType": "onMessageUpdate", **service, **worded, **numbered}.items()
+    assert {"DateCreated", "DateUpdated"} < set(question)
+
+
+def test_a_state_alone_is_not_asked_about(asked: Instance) -> None:
+    it = Populated(asked)
+    assert it.post(it.path, State="inactive").status == 200
+    assert questions(asked) == []
+
+
+def test_only_what_the_filters_name_is_asked(asked: Instance) -> None:
+    asked.client().conversations.v1.configuration.webhooks().update(filters=["onMessageAdd"])
+    it = Populated(asked)
+    it.post(it.path, FriendlyName="x")
+    it.post(f"{it.path}/Messages", Body="x")
+    assert [question["EventType"] for question in questions(asked)] == ["onMessageAdd"]
+
+
+def test_a_service_with_webhooks_of_its_own_silences_those_of_the_account(asked: Instance) -> None:
+    v1 = asked.client().conversations.v1
+    service = v1.services(v1.services.create(friendly_name="Support").sid)
+    service.conversations.create(**WITH)
+    assert [delivery.url for delivery in asked.receivers.posted] == [URL]
+    service.configuration.webhooks().update(pre_webhook_url=f"{URL}/service", filters=PRE, method="GET")
+    service.conversations.create(**WITH)
+    delivery = asked.receivers.posted[-1]
+    assert (delivery.url, delivery.method, delivery.target) == (f"{URL}/service", "GET", "service")
+    service.configuration.webhooks().update(pre_webhook_url="", post_webhook_url=f"{URL}/post")
+    service.conversations.create(**WITH)
+    assert len(asked.receivers.posted) == 2
+
+
+def test_an_invalid_request_is_refused_before_anybody_is_asked(asked: Instance) -> None:
+    it = Populated(asked)
+    for path, data in (
+        (it.path, {"FriendlyName": "x" * 257}),
+        (f"{it.path}/Participants", {"Identity": "x" * 257}),
+        (f"{it.path}/Messages", {"Body": "x" * 1601}),
+        (it.message, {"Body": ""}),
+        ("/v1/ConversationWithParticipants", {"Participant": "{"}),
+    ):
+        assert it.post(path, **data).status == 400
+    assert questions(asked) == []
+
+
+def test_who_has_to_try_again_does_not_ask_again(asked: Instance) -> None:
+    """Another request changes the conversation while the receiver thinks."""
+    it = Populated(asked)
+    v1 = asked.client().conversations.v1
+    sid = it.path.rpartition("/")[2]
+    asked.receivers.on_call = lambda: v1.conversations(sid).update(attributes='{"other": 1}')
+    answer(asked, {"friendly_name": "theirs"})
+    assert it.post(it.path, FriendlyName="mine").status == 200
+    fetched = v1.conversations(sid).fetch()
+    assert (fetched.friendly_name, fetched.attributes) == ("theirs", '{"other": 1}')
+    assert len(questions(asked)) == 1
+
+
+def test_others_have_their_turn_while_a_receiver_thinks() -> None:
+    """On the embedded engine, where requests take turns."""
+    with held_instance() as instance:
+        instance.engine.turnstile._longest_turn = 60
+        instance.client().conversations.v1.configuration.webhooks().update(pre_webhook_url=URL, filters=PRE)
+
+        def another() -> None:
+            with instance.engine.turnstile.request():
+                instance.client().conversations.v1.conversations.list()
+
+        with ThreadPoolExecutor(1) as pool:
+            instance.receivers.on_call = lambda: pool.submit(another).result(10)
+            with instance.engine.turnstile.request():
+                instance.client().conversations.v1.conversations.create(**WITH)

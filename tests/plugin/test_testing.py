@@ -1,0 +1,97 @@
+"""The instance behind the fixture, where the example does not go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+
+from convoke.domain import instants
+from convoke.domain.errors import CATALOGUE
+from convoke.local.testing import TOLD, RunningInstance, _error, running
+from tests.support.examples import CHAT_AND_SMS, chat
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[RunningInstance]:
+    with running() as made:
+        yield made
+
+
+@pytest.fixture
+def instance(session: RunningInstance) -> Iterator[RunningInstance]:
+    yield session
+    session.reset()
+
+
+def test_whom_it_is_told_to_fails_and_why_is_told(instance: RunningInstance) -> None:
+    instance.fail_participant(0, 50407)
+    instance.fail_participant(2, 50425)
+    client = instance.client()
+    failed = client.conversations.v1.conversation_with_participants.create(participant=chat(3)).sid
+    instance.settle()
+    response = client.request("GET", f"{instance.url}/convoke/v1/Conversations/{failed}/Provisioning", auth=client.auth)
+    outcome = json.loads(response.text)
+    assert [member.get("code") for member in outcome["participants"]] == [50407, None, 50425]
+    assert outcome["status"] == "failed"
+
+
+def test_only_the_next_conversation_is_concerned_and_none_that_was_there(instance: RunningInstance) -> None:
+    v1 = instance.client().conversations.v1
+    create = v1.conversation_with_participants.create
+    with instance._engine._finishing:  # The first is still waiting when the second is to fail.
+        first = create(participant=chat(1)).sid
+        instance.fail_participant(0, 50407)
+        second, third = create(participant=chat(1)).sid, create(participant=chat(1)).sid
+    instance.settle()
+    assert [v1.conversations(sid).fetch().state for sid in (first, second, third)] == ["active", "closed", "active"]
+
+
+def test_a_code_that_there_is_not_is_refused_at_once(instance: RunningInstance) -> None:
+    with pytest.raises(ValueError, match="99999"):
+        instance.fail_participant(0, 99999)
+
+
+@pytest.mark.parametrize("code", sorted(CATALOGUE))
+def test_any_error_of_the_catalogue_can_be_made_to_happen(code: int) -> None:
+    assert _error(CATALOGUE[code]).code == code
+
+
+def test_waiting_for_what_does_not_come_tells_what_came(instance: RunningInstance) -> None:
+    v1 = instance.client().conversations.v1
+    v1.conversation_with_participants.create(participant=CHAT_AND_SMS)
+    instance.settle()
+    with pytest.raises(AssertionError, match=r"onMessageAdded.*onConversationStateUpdated"):
+        instance.wait_for_webhook("onMessageAdded", timeout=0.01)
+    with pytest.raises(AssertionError, match="closed"):
+        instance.wait_for_webhook("onConversationStateUpdated", timeout=0.01, StateTo="closed")
+
+
+def test_every_event_that_has_happened_is_told(instance: RunningInstance) -> None:
+    assert {"onConversationAdded", "onConversationStateUpdated", "onDeliveryUpdated"} < set(TOLD)
+    assert "onConversationAdd" not in TOLD
+    configured = instance.client().conversations.v1.configuration.webhooks().fetch()
+    assert configured.filters == [*TOLD]
+
+
+def test_settling_says_when_it_does_not_come_to_an_end(instance: RunningInstance) -> None:
+    v1 = instance.client().conversations.v1
+    v1.configuration.webhooks().update(post_webhook_url="http://127.0.0.1:9/")
+    v1.conversations.create(x_twilio_webhook_enabled="true")
+    with pytest.raises(TimeoutError):
+        instance.settle(timeout=0.1)
+
+
+def test_time_is_moved_over_http_too_and_a_reset_takes_it_back(instance: RunningInstance) -> None:
+    def present() -> datetime:
+        client = instance.client()
+        response = client.request("GET", f"{instance.url}/convoke/v1/Clock", auth=client.auth)
+        return datetime.fromisoformat(json.loads(response.text)["now"])
+
+    client = instance.client()
+    client.request("POST", f"{instance.url}/convoke/v1/Clock", data={"Advance": "PT1H"}, auth=client.auth)
+    assert (present() - instants.now()).total_seconds() > 3000
+    instance.reset()
+    assert abs((present() - instants.now()).total_seconds()) < 600

@@ -1,0 +1,36 @@
+"""What is done again because another request was faster (operations/conversations.py)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from convoke.operations.conversations import on_what_is_there
+from convoke.operations.ports import ChangedMeanwhileError
+
+
+@pytest.fixture
+def restless_threads() -> Iterator[None]:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("restless_threads")
+def test_requests_that_are_done_again_at_once_do_not_meet() -> None:
+    """The library's decorator keeps one account of its attempts for all threads, in which it missed entries."""
+
+    @on_what_is_there
+    def succeed_at(attempt: list[int]) -> int:
+        attempt[0] -= 1
+        if attempt[0]:
+            raise ChangedMeanwhileError
+        return 1
+
+    with ThreadPoolExecutor(16) as pool:
+        done = pool.map(lambda number: succeed_at([1 + number % 2]), range(2000))
+        assert sum(done) == 2000

@@ -1,0 +1,99 @@
+"""`convoke webhooks verify`: what explains a signature that does not fit (reference, d.6)."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+import pytest
+from click.testing import CliRunner, Result
+from twilio.request_validator import RequestValidator
+
+from convoke.local.cli import main
+
+TOKEN = "12345678901234567890123456789012"
+URL = "https://hooks.example.com/x?b=2&a=one%20two"
+FORM = {"EventType": "onMessageAdded", "Body": "one + one\n= two", "Address": "+15551112222", "Empty": ""}
+
+
+def signature(url: str = URL, form: dict[str, str] = FORM, token: str = TOKEN) -> str:
+    return str(RequestValidator(token).compute_signature(url, form))
+
+
+def verify(url: str, body: str, signed: str, token: str = TOKEN, *, by: str = "--token") -> Result:
+    given = ["--token", token] if by == "--token" else []
+    environ = {} if given else {by: token}
+    arguments = ["webhooks", "verify", "--url", url, "--signature", signed, *given]
+    return CliRunner().invoke(main, arguments, input=body, env=environ)
+
+
+@pytest.mark.parametrize("by", ["--token", "CONVOKE_AUTH_TOKEN"])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_what_fits_is_said_to_fit(by: str, end: str) -> None:
+    result = verify(URL, urlencode(FORM) + end, signature(), by=by)
+    assert (result.exit_code, result.output) == (0, "The signature fits.\n")
+
+
+def test_a_get_has_no_body() -> None:
+    assert verify(URL, "", signature(form={})).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        (URL.replace("https", "http"), "begins with https://"),
+        (URL.replace(".com", ".com:443"), "names no port, not 443"),
+        (URL.replace("/x?", "/x/?"), "has no slash at its end"),
+        (URL.replace("b=2&a=one%20two", "a=one%20two&b=2"), "in another order"),
+        (URL.replace("%20", "+"), "encoded in another way"),
+        (URL + "#rc=2", "fragment"),
+        (URL.replace("https://", "https://me:secret@"), "credentials"),
+    ],
+)
+def test_a_url_that_was_changed_on_its_way_is_found_out(seen: str, told: str) -> None:
+    result = verify(seen, urlencode(FORM), signature())
+    assert result.exit_code == 1
+    first, mistake = result.output.splitlines()
+    assert first == "The signature does not fit."
+    assert told in mistake
+
+
+@pytest.mark.parametrize(
+    ("signed", "told"),
+    [
+        ("https://hooks.example.com:443/x", "names its port, 443"),
+        ("http://hooks.example.com/x", "begins with http://"),
+        ("https://hooks.example.com/x/", "has a slash at its end"),
+    ],
+)
+def test_so_is_what_was_signed_and_is_not_seen(signed: str, told: str) -> None:
+    result = verify("https://hooks.example.com/x", urlencode(FORM), signature(signed))
+    assert result.exit_code == 1
+    assert told in result.output
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (urlencode(FORM).replace("+", "%20").replace("%2B", "+"), "a + in it is a plus"),
+        (urlencode({name: urlencode({"": value})[1:] for name, value in FORM.items()}), "encoded twice"),
+        (urlencode({name: value.replace("\n", "\r\n") for name, value in FORM.items()}), "Line ends"),
+    ],
+)
+def test_a_body_that_was_changed_on_its_way_is_found_out(body: str, told: str) -> None:
+    result = verify(URL, body, signature())
+    assert result.exit_code == 1
+    assert told in result.output
+
+
+def test_several_mistakes_are_told_together() -> None:
+    seen = URL.replace("https://hooks.example.com/x?", "http://hooks.example.com:80/x/?")
+    result = verify(seen, urlencode(FORM), signature())
+    assert result.exit_code == 1
+    assert len(result.output.splitlines()) == 4
+
+
+def test_what_nothing_explains_is_a_wrong_token() -> None:
+    result = verify(URL, urlencode(FORM), signature(token="0" * 32))
+    assert result.exit_code == 1
+    assert "Auth Token of this account" in result.output
+    assert TOKEN not in result.output
