@@ -42,7 +42,7 @@ def present(instance: EmbeddedInstance) -> datetime:
 
 def states(instance: Instance) -> list[tuple[str, str, str]]:
     """The changes of state by timers: when, of which conversation, to what."""
-    events = [event for change in instance.items("change") for event in change["events"]]
+    events = [event for change in instance.changes() for event in change["events"]]
     told = [event["payload"] for event in events if event["payload"].get("Reason") == "TIMER"]
     return sorted((payload["StateUpdated"], payload["ConversationSid"], payload["StateTo"]) for payload in told)
 
@@ -66,7 +66,7 @@ def test_many_are_done_in_the_order_of_time_each_at_its_own_moment(movable: Embe
     assert advance(movable, "PT1H")["conversations"] == 4
     due = sorted((ends[sid], sid, "inactive") for sid, minutes in lengths.items() if minutes < 60)
     assert states(movable) == due
-    published = [change["events"][0]["occurred_at"] for change in movable.items("change")]
+    published = [change["events"][0]["occurred_at"] for change in movable.changes()]
     assert published == sorted(published)
 
 

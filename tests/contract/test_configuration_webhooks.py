@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twilio.request_validator import RequestValidator
 
-from convoke.operations.webhook_delivery import MOST_ATTEMPTS
+from convoke.domain.connections import RETRIES
 from tests.support.examples import chat
 from tests.support.instances import ORIGIN, Instance
 
@@ -32,11 +32,11 @@ def test_an_account_starts_without_webhooks(instance: Instance) -> None:
 def test_an_update_changes_what_it_names_and_leaves_the_rest(instance: Instance) -> None:
     webhooks = instance.client().conversations.v1.configuration.webhooks()
     webhooks.update(method="get", post_webhook_url=URL, filters=["onMessageAdded", "onUserAdded"])
-    webhooks.update(pre_webhook_url="http://localhost:3000/pre", target="Flex")
+    webhooks.update(pre_webhook_url="https://hooks.example.com/pre", target="Flex")
     fetched = webhooks.fetch()
     assert (fetched.method, fetched.target) == ("GET", "flex")
     assert fetched.filters == ["onMessageAdded", "onUserAdded"]
-    assert (fetched.pre_webhook_url, fetched.post_webhook_url) == ("http://localhost:3000/pre", URL)
+    assert (fetched.pre_webhook_url, fetched.post_webhook_url) == ("https://hooks.example.com/pre", URL)
     assert instance.call("POST", "/v1/Configuration/Webhooks", {"PostWebhookUrl": ""}).body["post_webhook_url"] is None
 
 
@@ -109,7 +109,7 @@ def test_a_failed_delivery_comes_again_and_counts_its_retries(instance: Instance
     configure(instance, "onConversationStateUpdated")
     instance.receivers.statuses = [500, None, 429, 200]
     instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1))
-    for _ in range(MOST_ATTEMPTS + 1):
+    for _ in range(RETRIES + 2):
         instance.work()
         instance.forget_pauses()
     assert instance.receivers.retry_counts == [0, 1, 2, 3]
@@ -132,10 +132,10 @@ def test_a_delivery_that_nobody_takes_ends_in_the_dead_letter_queue(instance: In
     configure(instance, "onConversationStateUpdated")
     instance.receivers.statuses = [503] * 10
     instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1))
-    for _ in range(MOST_ATTEMPTS + 1):
+    for _ in range(RETRIES + 2):
         instance.work()
         instance.forget_pauses()
-    assert len(instance.receivers.posted) == MOST_ATTEMPTS
+    assert len(instance.receivers.posted) == 1 + RETRIES
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 1)
 
 

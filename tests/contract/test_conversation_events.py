@@ -87,13 +87,13 @@ def test_a_new_state_beside_another_change_makes_two_events_of_one_change(instan
     v1 = instance.client().conversations.v1
     listen(v1)
     sid = v1.conversations.create().sid
-    before = len(instance.items("change"))
+    before = len(instance.changes())
     v1.conversations(sid).update(state="inactive", friendly_name="x", x_twilio_webhook_enabled="true")
     assert sorted(event["EventType"] for event in told(instance)) == [
         "onConversationStateUpdated",
         "onConversationUpdated",
     ]
-    assert len(instance.items("change")) == before + 1
+    assert len(instance.changes()) == before + 1
 
 
 def test_without_the_header_webhooks_are_told_nothing_and_the_change_is_recorded(instance: Instance) -> None:
@@ -103,7 +103,7 @@ def test_without_the_header_webhooks_are_told_nothing_and_the_change_is_recorded
     v1.conversations(sid).update(friendly_name="x", state="inactive")
     v1.conversations(sid).delete()
     assert told(instance) == []
-    kinds = [event["type"] for change in instance.items("change") for event in change["events"]]
+    kinds = [event["type"] for change in instance.changes() for event in change["events"]]
     assert sorted(kinds) == [
         "onConversationAdded",
         "onConversationRemoved",

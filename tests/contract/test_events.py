@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from twilio.request_validator import RequestValidator
 
+from convoke.domain.connections import RETRIES
 from convoke.domain.events import LEDGER_LIFETIME
-from convoke.operations.webhook_delivery import MOST_ATTEMPTS
 from convoke.storage.lists import LOOKED_AT
 from tests.support.examples import chat
 from tests.support.hand_clock import HandClock
@@ -151,7 +151,7 @@ def test_a_deletion_that_tells_an_older_event_lists_it_once() -> None:
         instance.engine._steps._finish_conversations(lambda: True)
         assert conversations(sid).fetch().state == "active"
         conversations(sid).delete()
-        removal = instance.items("change")[-1]
+        removal = instance.changes()[-1]
         assert [event["type"] for event in removal["events"]] == [STATE, "onConversationRemoved"]
         listed = page(instance, PATH)["events"]
         assert types(listed) == ["onConversationRemoved", STATE, "onParticipantAdded", "onConversationAdded"]
@@ -163,7 +163,7 @@ def test_each_attempt_is_on_the_ledger_with_how_its_answer_begins(instance: Inst
     instance.receivers.statuses = [500, None, 403]
     instance.receivers.body = "größer".encode() * 100 + b"\xff"
     make(instance)
-    for _ in range(MOST_ATTEMPTS):
+    for _ in range(RETRIES + 1):
         instance.forget_pauses()
         instance.work()
     first, second, third = attempts(instance, state_event(instance))
@@ -234,7 +234,7 @@ def test_what_happened_is_forgotten_after_thirty_days(clock: HandClock) -> None:
         instance.engine.table.remove_expired(clock.now() + LEDGER_LIFETIME - timedelta(seconds=2))
         assert page(instance, event["url"]) == event
         instance.engine.table.remove_expired(clock.now() + LEDGER_LIFETIME + timedelta(seconds=2))
-        assert instance.items("change") == instance.items("attempt#") == []
+        assert instance.changes() == instance.items("attempt#") == []
         assert page(instance, PATH)["events"] == []
         assert instance.call("GET", event["url"].removeprefix(ORIGIN)).status == 404
 

@@ -69,7 +69,7 @@ def test_without_the_header_webhooks_are_told_nothing_and_the_change_is_recorded
     conversation.messages(sid).update()
     conversation.messages(sid).delete()
     assert told(instance) == []
-    kinds = [event["type"] for change in instance.items("change") for event in change["events"]]
+    kinds = [event["type"] for change in instance.changes() for event in change["events"]]
     assert [kinds.count(each) for each in EVENTS[:3]] == [1, 1, 1]
 
 
@@ -77,9 +77,9 @@ def test_that_a_conversation_became_active_is_told_whoever_asked(instance: Insta
     conversation = heard_conversation(instance)
     for headers in ({}, TOLD):
         conversation.update(state="inactive")
-        before = len(instance.items("change"))
+        before = len(instance.changes())
         conversation.messages.create(body="Hello", **headers)
-        assert len(instance.items("change")) == before + 1
+        assert len(instance.changes()) == before + 1
         events = {payload["EventType"]: payload for payload in told(instance)}
         assert set(events) == {"onConversationStateUpdated"} | ({"onMessageAdded"} if headers else set())
         state = events["onConversationStateUpdated"]

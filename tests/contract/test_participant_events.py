@@ -65,7 +65,7 @@ def test_without_the_header_webhooks_are_told_nothing_and_the_events_are_there(i
     instance.call("POST", f"{path}/alice")
     instance.call("DELETE", f"{path}/alice")
     assert told(instance) == []
-    events = [event["type"] for change in instance.items("change") for event in change["events"]]
+    events = [event["type"] for change in instance.changes() for event in change["events"]]
     assert sorted(events) == ["onConversationAdded", *sorted(FILTERS)]
 
 

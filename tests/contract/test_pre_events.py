@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from convoke.domain.events import EventType
+from convoke.operations.ports import WebhookLateError, WebhookUnreachableError
+from convoke.storage.alerts import AlertTable
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
-from tests.support.instances import Instance, held_instance, refusal
+from tests.support.instances import EmbeddedInstance, Instance, held_instance, refusal
 
 URL = "https://hooks.example.com/pre"
 
@@ -26,6 +28,16 @@ HEADER = {"X-Twilio-Webhook-Enabled": "true"}
 @pytest.fixture
 def asked(instance: Instance) -> Instance:
     """An instance whose account has a receiver of every pre-event, and of no other event."""
+    return asking(instance)
+
+
+@pytest.fixture
+def asked_here(embedded: EmbeddedInstance) -> Instance:
+    """On one engine only, for what does not depend on it."""
+    return asking(embedded)
+
+
+def asking(instance: Instance) -> Instance:
     instance.client().conversations.v1.configuration.webhooks().update(pre_webhook_url=URL, filters=PRE)
     return instance
 
@@ -100,31 +112,62 @@ def test_every_change_is_asked_about_once(asked: Instance, change: Change) -> No
 
 
 @EVERY_CHANGE
-def test_nothing_is_asked_where_the_request_wants_no_webhooks(asked: Instance, change: Change) -> None:
-    it = Populated(asked)
+def test_nothing_is_asked_where_the_request_wants_no_webhooks(asked_here: Instance, change: Change) -> None:
+    it = Populated(asked_here)
     it.headers = {}
     assert change.make(it).status in (200, 201, 202, 204)
-    assert questions(asked) == []
+    assert questions(asked_here) == []
 
 
 @EVERY_CHANGE
-@pytest.mark.parametrize("status", [302, 400, 403, 500, 503])
 def test_a_refusal_of_the_receiver_is_one_of_the_request_and_nothing_changes(
-    asked: Instance, change: Change, status: int
+    asked_here: Instance, change: Change
 ) -> None:
-    it = Populated(asked)
-    before = asked.items("")
-    answer(asked, {}, status)
+    it = Populated(asked_here)
+    before = asked_here.items("")
+    answer(asked_here, {}, 403)
     refused = change.make(it)
     assert (refused.status, refused.body["code"]) == (400, 50056)
-    assert asked.items("") == before
+    assert asked_here.items("") == before
+
+
+@pytest.mark.parametrize("status", [302, 400, 500, 503])
+def test_every_answer_but_2xx_is_a_refusal(asked_here: Instance, status: int) -> None:
+    it = Populated(asked_here)
+    answer(asked_here, {}, status)
+    assert it.post(it.path, FriendlyName="x").body["code"] == 50056
 
 
 @EVERY_CHANGE
-def test_where_nobody_answers_the_change_goes_on(asked: Instance, change: Change) -> None:
-    it = Populated(asked)
-    asked.receivers.statuses = [None]
+def test_where_nobody_answers_the_change_goes_on(asked_here: Instance, change: Change) -> None:
+    it = Populated(asked_here)
+    asked_here.receivers.statuses = [None]
     assert change.make(it).status in (200, 201, 202, 204)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(WebhookLateError("no answer within 5 s"), "50076"), (WebhookUnreachableError("x"), "50057")]
+)
+def test_that_nobody_answered_is_in_the_error_log(
+    asked_here: Instance, error: WebhookUnreachableError, code: str
+) -> None:
+    it = Populated(asked_here)
+    asked_here.receivers.statuses = [error]
+    assert it.post(it.path, FriendlyName="x").status == 200
+    (alert,) = asked_here.call("GET", "/v1/Alerts").body["alerts"]
+    assert (alert["error_code"], alert["request_url"]) == (code, URL)
+
+
+def test_an_error_log_that_cannot_be_written_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(AlertTable, "create", broken)
+    with held_instance() as instance:
+        instance.client().conversations.v1.configuration.webhooks().update(pre_webhook_url=URL, filters=PRE)
+        it = Populated(instance)
+        instance.receivers.statuses = [None]
+        assert it.post(it.path, FriendlyName="x").status == 200
 
 
 @pytest.mark.parametrize(
@@ -141,11 +184,11 @@ def test_where_nobody_answers_the_change_goes_on(asked: Instance, change: Change
         (204, {"friendly_name": "other", "body": "other"}),
     ],
 )
-def test_what_says_nothing_leaves_the_change_as_it_was(asked: Instance, status: int, body: object) -> None:
-    it = Populated(asked)
-    answer(asked, body, status)
+def test_what_says_nothing_leaves_the_change_as_it_was(asked_here: Instance, status: int, body: object) -> None:
+    it = Populated(asked_here)
+    answer(asked_here, body, status)
     assert it.post(it.path, FriendlyName="mine").body["friendly_name"] == "mine"
-    answer(asked, body, status)
+    answer(asked_here, body, status)
     assert it.post(f"{it.path}/Messages", Body="mine").body["body"] == "mine"
 
 
@@ -179,15 +222,15 @@ def test_an_answer_rewords_a_message(asked: Instance) -> None:
         ({"body": ""}, 50503),
     ],
 )
-def test_an_answer_that_no_message_can_have_fails_the_request(asked: Instance, reply: object, code: int) -> None:
-    it = Populated(asked)
-    before = asked.items("")
+def test_an_answer_that_no_message_can_have_fails_the_request(asked_here: Instance, reply: object, code: int) -> None:
+    it = Populated(asked_here)
+    before = asked_here.items("")
     for path in (f"{it.path}/Messages", it.message):
-        answer(asked, reply)
+        answer(asked_here, reply)
         refused = it.post(path, Body="mine")
         assert (refused.status, refused.body["code"]) == (400, code)
-    assert asked.items("") == before
-    answer(asked, {"friendly_name": "x" * 257})
+    assert asked_here.items("") == before
+    answer(asked_here, {"friendly_name": "x" * 257})
     refused = it.post(it.path, FriendlyName="mine")
     assert (refused.body["code"], refused.body["details"]["parameter"]) == (50003, "PreWebhook.friendly_name")
 

@@ -6,11 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from convoke.bootstrap.aws import AwsEdges
 from convoke.domain.alerts import provisioning_failed
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import initializing_ended, participants_added
 from convoke.domain.provisioning import Attempts, Cause, Provisioning
+from convoke.local.engine import EmbeddedEngine
 from convoke.storage.conversations import ConversationTable
 from convoke.storage.provisioning import ProvisioningTable
 from tests.support.examples import CHAT_AND_SMS
@@ -141,3 +144,24 @@ def test_a_thousand_attempts_later_there_is_still_a_next_one() -> None:
     assert pauses[:3] == [timedelta(seconds=10), timedelta(seconds=20), timedelta(seconds=40)]
     assert pauses == sorted(pauses)
     assert pauses[-1] == timedelta(minutes=10)
+
+
+SETTINGS = {
+    "CONVOKE_PROVISIONING_ATTEMPTS": "2",
+    "CONVOKE_PROVISIONING_FIRST_PAUSE": "PT3S",
+    "CONVOKE_PROVISIONING_LONGEST_PAUSE": "PT1M",
+}
+
+
+def test_attempts_are_those_of_the_environment() -> None:
+    wanted = Attempts(most=2, first_after=timedelta(seconds=3), longest_pause=timedelta(minutes=1))
+    for environ, attempts in ((SETTINGS, wanted), ({}, Attempts())):
+        engine = EmbeddedEngine(":memory:", environ=environ)
+        engine.stop()
+        assert engine.edges.attempts == AwsEdges(environ).attempts == attempts
+
+
+@pytest.mark.parametrize("wrong", [{"ATTEMPTS": "0"}, {"FIRST_PAUSE": "soon"}, {"LONGEST_PAUSE": "PT0S"}])
+def test_attempts_that_cannot_be_are_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        AwsEdges({f"CONVOKE_PROVISIONING_{name}": value for name, value in wrong.items()})

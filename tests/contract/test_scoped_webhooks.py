@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from convoke.operations.ports import ChangedMeanwhileError
-from convoke.storage.conversations import ConversationTable
+from convoke.storage.conversations import WEBHOOKS_KEPT, ConversationTable
 from convoke.storage.provisioning import ProvisioningTable
 from convoke.storage.scoped_webhooks import ScopedWebhookTable
 from tests.support.deletions import AT_ONCE, conversation_in, left_of
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.hand_clock import HandClock
-from tests.support.instances import ORIGIN, Instance, refusal
+from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, refusal
 
 URL = "https://hooks.example.com/scoped?tenant=7"
 
@@ -102,10 +103,10 @@ def test_messages_that_are_to_be_replayed_are_kept_and_not_shown(instance: Insta
 @pytest.mark.parametrize(
     ("target", "field", "before", "after"),
     [
-        ("webhook", "url", URL, "http://localhost:3000/hooks"),
+        ("webhook", "url", URL, "http://hooks.example.com/other"),
         ("webhook", "method", "GET", "post"),
         ("webhook", "filters", ["onMessageAdded"], ["onParticipantAdded", "onDeliveryUpdated"]),
-        ("trigger", "url", URL, "http://localhost:3000/hooks"),
+        ("trigger", "url", URL, "http://hooks.example.com/other"),
         ("trigger", "method", "get", "POST"),
         ("trigger", "triggers", ["help", "stop"], ["x" * 248]),
         ("studio", "flow_sid", FLOW, "FW" + "f" * 32),
@@ -304,13 +305,13 @@ def test_the_sixth_is_refused_until_one_is_deleted(instance: Instance) -> None:
 
 def test_nobody_is_told_of_a_webhook_and_the_header_is_not_read(instance: Instance) -> None:
     conversation = visit(instance)
-    before = instance.items("change")
+    before = instance.changes()
     header = {"X-Twilio-Webhook-Enabled": "nonsense"}
     sid = instance.call("POST", PATH, WEBHOOK, header).body["sid"]
     assert instance.call("POST", f"{PATH}/{sid}", {"Configuration.Method": "GET"}, header).status == 200
     assert instance.call("DELETE", f"{PATH}/{sid}", headers=header).status == 204
     assert conversation.webhooks.list() == []
-    assert instance.items("change") == before
+    assert instance.changes() == before
 
 
 # The life of the conversation
@@ -364,9 +365,24 @@ def test_they_are_deleted_with_the_conversation(instance: Instance, state: str) 
     for change in (lambda: hook(conversation), webhook.update, webhook.delete):
         assert (refusal(change).status, refusal(change).code) == (409, 50334)
     instance.sweep(AT_ONCE)
-    assert set(left_of(instance, sid)) == {"change"}
-    assert known not in str(instance.items(""))
+    assert set(left_of(instance, sid)) == {"change", "webhooks"}
     assert refusal(lambda: hook(conversation)).code == 20404
+    (outlasting,) = instance.items("webhooks")
+    assert [each["sid"] for each in outlasting["webhooks"]] == [known]
+    days = (float(outlasting["expires_at"]) - time.time()) / 86400
+    assert days == pytest.approx(WEBHOOKS_KEPT.days, abs=0.01)
+
+
+def test_of_a_deleted_conversation_they_are_removed_some_time_later(embedded: EmbeddedInstance) -> None:
+    conversation = visit(embedded)
+    hook(conversation)
+    conversation.delete()
+    embedded.sweep(AT_ONCE)
+    now = embedded.engine.edges.now()
+    embedded.engine.table.remove_expired(now + WEBHOOKS_KEPT - timedelta(hours=1))
+    assert len(embedded.items("webhooks")) == 1
+    embedded.engine.table.remove_expired(now + WEBHOOKS_KEPT + timedelta(hours=1))
+    assert embedded.items("webhooks") == []
 
 
 def test_whoever_comes_too_late_with_a_webhook_leaves_nothing(instance: Instance) -> None:
@@ -385,4 +401,4 @@ def test_whoever_comes_too_late_with_a_webhook_leaves_nothing(instance: Instance
         with pytest.raises(ChangedMeanwhileError):
             webhooks.replace(found[0], standing)
         assert instance.items("") == before
-    assert set(left_of(instance, sid)) == {"change"}
+    assert set(left_of(instance, sid)) == {"change", "webhooks"}

@@ -168,11 +168,11 @@ def test_putting_off_tells_nobody_and_changes_nothing_that_is_shown(clocked: Ins
     conversation = create(clocked)
     clock.move(30 * SECOND)
     conversation.messages.create(body="Hello")
-    shown, changes = clocked.call("GET", f"/v1/Conversations/{conversation.sid}").text, clocked.items("change")
+    shown, changes = clocked.call("GET", f"/v1/Conversations/{conversation.sid}").text, clocked.changes()
     clock.move(30 * SECOND)
     assert clocked.sweep(NOW) == 1
     assert clocked.call("GET", f"/v1/Conversations/{conversation.sid}").text == shown
-    assert clocked.items("change") == changes
+    assert clocked.changes() == changes
 
 
 @pytest.mark.parametrize("by", ["message", "update"])
@@ -387,7 +387,7 @@ def test_a_thousand_that_are_due_in_one_minute_are_handled_by_one_sweep_page_by_
     sweeper = replace(embedded.engine.sweeper, conversations=ConversationTable(pages))
     assert sweeper.sweep() == 1000
     assert {conversation["state"] for conversation in embedded.items("conversation")} == {"inactive"}
-    changes = [change["events"] for change in embedded.items("change")]
+    changes = [change["events"] for change in embedded.changes()]
     slept = [event["conversation_sid"] for events in changes for event in events if event["payload"].get("Reason")]
     assert len(slept) == len(set(slept)) == 1000
     assert max(pages.sizes) <= conversations.DUE_PAGE < sum(pages.sizes) == 1000

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import socket
+import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -17,17 +18,21 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 from convoke.domain.events import Event, EventType
+from convoke.domain.receivers import ReceiverRules
 from convoke.domain.webhooks import Delivery, Method
 from convoke.operations.ports import WebhookAnswer, WebhookUnreachableError
-from convoke.webhooks import client
-from convoke.webhooks.client import WebhookHttpClient
+from convoke.webhooks import client as client_module
+from convoke.webhooks.client import Address, WebhookHttpClient
 
 LONGEST = 1000
 
 TOKEN = "12345678901234567890123456789012"
 
 
-def delivery(url: str, method: Method = Method.POST) -> Delivery:
+ANYWHERE = ReceiverRules()
+
+
+def delivery(url: str, method: Method = Method.POST, target: str = "account") -> Delivery:
     event = Event(
         id="EV-0",
         type=EventType.CONVERSATION_STATE_UPDATED,
@@ -37,18 +42,21 @@ def delivery(url: str, method: Method = Method.POST) -> Delivery:
         payload={"EventType": "onConversationStateUpdated", "FriendlyName": "größe & =", "Empty": ""},
         webhooks=True,
     )
-    return Delivery(event=event, target="account", url=url, method=method)
+    return Delivery(event=event, target=target, url=url, method=method)
 
 
 def called(to_deliver: Delivery, client: WebhookHttpClient | None = None, retry_count: int = 0) -> WebhookAnswer:
-    return (client or WebhookHttpClient()).call(
+    return (client or WebhookHttpClient(ANYWHERE)).call(
         to_deliver, retry_count=retry_count, auth_token=TOKEN, longest_answer=LONGEST
     )
 
 
 @contextmanager
-def receiver(status: int = 200, body: bytes = b"") -> Iterator[tuple[str, list[Any]]]:
-    """Its origin, and the requests it got, each as method, path, headers and body."""
+def receiver(status: int | Sequence[int] = 200, body: bytes = b"") -> Iterator[tuple[str, list[Any]]]:
+    """Answers with one status, or with several, one a request.
+
+    Its origin, and the requests it got, each as method, path, headers (with one for the port it came from) and body.
+    """
     requests: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -56,12 +64,14 @@ def receiver(status: int = 200, body: bytes = b"") -> Iterator[tuple[str, list[A
 
         def handle_any(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
+            self.headers.add_header("Port", str(self.client_address[1]))
             requests.append((self.command, self.path, self.headers, self.rfile.read(length).decode()))
-            self.send_response(status)
+            self.send_response(status if isinstance(status, int) else status[len(requests) - 1])
             self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            with suppress(ConnectionError):
+                self.wfile.write(body)
 
         do_POST = do_GET = handle_any  # noqa: N815 - the base class's names
 
@@ -112,7 +122,7 @@ def test_the_status_is_answered_and_redirects_are_not_followed(status: int) -> N
 
 def test_a_long_answer_is_not_read_to_its_end() -> None:
     with receiver(200, b"x" * 10_000_000) as (origin, requests):
-        calls = WebhookHttpClient()
+        calls = WebhookHttpClient(ANYWHERE)
         for _ in range(2):
             assert called(delivery(origin), calls).status == 200
     assert len(requests) == 2
@@ -131,6 +141,12 @@ def drip(connection: socket.socket) -> None:
         time.sleep(0.05)
 
 
+def drip_a_header(connection: socket.socket) -> None:
+    """After the status."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Short: x\r\n")
+    drip(connection)
+
+
 def drip_the_body(connection: socket.socket) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
     for _ in range(1000):
@@ -138,7 +154,24 @@ def drip_the_body(connection: socket.socket) -> None:
         time.sleep(0.05)
 
 
+def drip_an_old_body(connection: socket.socket) -> None:
+    """One that ends with its connection."""
+    connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+    for _ in range(1000):
+        connection.sendall(b"x")
+        time.sleep(0.05)
+
+
+def drip_a_handshake(connection: socket.socket) -> None:
+    """The first record of TLS, byte by byte."""
+    connection.sendall(b"\x16\x03\x03\x40\x00\x02")
+    for _ in range(1000):
+        connection.sendall(b"\x00")
+        time.sleep(0.05)
+
+
 def reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
 
@@ -164,11 +197,11 @@ def misbehaving(behave: Callable[[socket.socket], None]) -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
 
 
-def test_a_body_that_does_not_end_in_time_counts_as_far_as_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "TIME_LIMIT", 0.5)
-    with misbehaving(drip_the_body) as url:
+@pytest.mark.parametrize("behave", [drip_the_body, drip_an_old_body])
+def test_a_body_that_does_not_end_in_time_counts_as_far_as_it_came(behave: Callable[[socket.socket], None]) -> None:
+    with misbehaving(behave) as url:
         begun = time.monotonic()
-        status, body = called(delivery(url))
+        status, body = called(delivery(f"{url}#tt=500"))
         assert time.monotonic() - begun < 2
     assert status == 200
     assert body == b"x" * len(body)
@@ -176,17 +209,153 @@ def test_a_body_that_does_not_end_in_time_counts_as_far_as_it_came(monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    ("behave", "error"), [(drip, "no answer within"), (hang, "no answer within"), (reset, "no connection")]
+    ("behave", "fragment", "error"),
+    [
+        (drip, "tt=500", "no answer within 0.5 s"),
+        (drip_a_header, "tt=500", "no answer within 0.5 s"),
+        (hang, "tt=500", "no answer within 0.5 s"),
+        (hang, "rt=400", "no answer within 0.4 s"),
+        (drip_a_handshake, "tt=500", "no answer within 0.5 s"),
+        (reset, "", "no connection"),
+    ],
 )
 def test_a_receiver_that_does_not_answer_in_time_is_left(
-    behave: Callable[[socket.socket], None], error: str, monkeypatch: pytest.MonkeyPatch
+    behave: Callable[[socket.socket], None], fragment: str, error: str
 ) -> None:
-    monkeypatch.setattr(client, "TIME_LIMIT", 0.5)
     with misbehaving(behave) as url:
         begun = time.monotonic()
+        if behave is drip_a_handshake:
+            url = url.replace("http:", "https:")
         with pytest.raises(WebhookUnreachableError, match=error):
-            called(delivery(url))
+            called(delivery(f"{url}#{fragment}"))
         assert time.monotonic() - begun < 2
+
+
+def test_where_the_url_says_nothing_a_receiver_has_five_seconds() -> None:
+    with misbehaving(lambda _: time.sleep(7)) as url:
+        begun = time.monotonic()
+        with pytest.raises(WebhookUnreachableError, match="no answer within 5 s"):
+            called(delivery(url))
+        assert 4.5 < time.monotonic() - begun < 6.5
+
+
+def test_a_name_that_is_not_resolved_in_time_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved, left = socket.getaddrinfo, threading.Event()
+
+    def hang(*arguments: Any, **options: Any) -> Any:
+        if not options["flags"]:
+            left.wait(10)
+        return resolved(*arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    begun = time.monotonic()
+    for fragment in ("tt=300", "ct=300"):
+        with pytest.raises(WebhookUnreachableError, match=r"no answer within 0\.3 s"):
+            called(delivery(f"http://hooks.example.com/#{fragment}"))
+    assert time.monotonic() - begun < 2
+    left.set()
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "x" * 64 + ".example.com", "a..b"])
+def test_a_name_that_means_nothing_is_told_as_such(host: str) -> None:
+    with pytest.raises(WebhookUnreachableError, match="no connection"):
+        called(delivery(f"http://{host}/"))
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, b"{}"), (200, b""), (204, b""), (500, b"x" * LONGEST)])
+def test_a_connection_is_kept_for_the_next_call_unless_it_was_idle_for_long(
+    status: int, body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = WebhookHttpClient(ANYWHERE)
+    with receiver(status, body) as (origin, requests):
+        for _ in range(3):
+            called(delivery(origin), calls)
+        monkeypatch.setattr(client_module, "LONGEST_IDLE", 0)
+        called(delivery(origin), calls)
+    first, second, third, fourth = [headers["Port"] for _, _, headers, _ in requests]
+    assert first == second == third != fourth
+
+
+def answer_once_then_drip(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    connection.recv(10_000)
+    drip(connection)
+
+
+def test_a_call_on_a_connection_that_was_kept_is_bounded_too() -> None:
+    calls = WebhookHttpClient(ANYWHERE)
+    with misbehaving(answer_once_then_drip) as url:
+        assert called(delivery(url, Method.GET), calls).status == 200
+        begun = time.monotonic()
+        with pytest.raises(WebhookUnreachableError, match="no answer within"):
+            called(delivery(f"{url}#tt=500", Method.GET), calls)
+        assert time.monotonic() - begun < 2
+
+
+def test_the_webhook_of_a_conversation_is_told_its_sid() -> None:
+    sid = "WH" + "0" * 32
+    with receiver() as (origin, requests):
+        called(delivery(origin, target=sid))
+        called(delivery(origin))
+    told = [dict(parse_qsl(body)) for _, _, _, body in requests]
+    assert [each.get("WebhookSid") for each in told] == [sid, None]
+    (_, seen, headers, body), _ = requests
+    parameters = dict(parse_qsl(body, keep_blank_values=True))
+    assert RequestValidator(TOKEN).validate(origin + seen, parameters, headers["X-Twilio-Signature"])
+
+
+# Where a deployment calls
+
+
+class Resolver:
+    """Answers one address after the other, the last one for ever."""
+
+    def __init__(self, *addresses: str) -> None:
+        self._addresses = list(addresses)
+        self.asked: list[str] = []
+
+    def __call__(self, host: str, port: int, seconds: float) -> list[Address]:
+        self.asked.append(host)
+        address = self._addresses.pop(0) if len(self._addresses) > 1 else self._addresses[0]
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return [Address(family, (address, port))]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "0.0.0.0"])
+def test_a_name_of_what_is_not_public_is_not_called(address: str) -> None:
+    rules = ReceiverRules.of_deployment([], https_only=False)
+    with receiver() as (origin, requests):
+        url = origin.replace("127.0.0.1", "hooks.example.com")
+        assert rules.accepts(url)
+        with pytest.raises(WebhookUnreachableError, match="address is not allowed"):
+            called(delivery(url), WebhookHttpClient(rules, Resolver(address)))
+    assert requests == []
+
+
+def test_a_name_that_resolves_to_another_address_once_it_was_looked_at_is_not_called_there() -> None:
+    """What is connected to is what was looked at; each new connection is looked at anew."""
+    rules = ReceiverRules.of_deployment(["127.0.0.1/32"], https_only=False)
+    resolver = Resolver("127.0.0.1", "127.0.0.2")
+    with receiver() as (origin, requests):
+        calls, url = WebhookHttpClient(rules, resolver), origin.replace("127.0.0.1", "hooks.example.com")
+        assert called(delivery(url), calls).status == 200
+        assert resolver.asked == ["hooks.example.com"]
+        with pytest.raises(WebhookUnreachableError, match="address is not allowed"):
+            called(delivery(url), WebhookHttpClient(rules, resolver))
+    assert len(requests) == 1
+
+
+def test_a_url_that_the_rules_have_come_to_forbid_is_not_called() -> None:
+    with receiver() as (origin, requests):
+        for rules in (
+            ReceiverRules.of_deployment([], https_only=False),
+            ReceiverRules.of_deployment(["127.0.0.0/8"], https_only=True),
+        ):
+            with pytest.raises(WebhookUnreachableError, match="URL is not allowed"):
+                called(delivery(origin), WebhookHttpClient(rules))
+        rules = ReceiverRules.of_deployment(["127.0.0.0/8"], https_only=False)
+        assert called(delivery(origin), WebhookHttpClient(rules)).status == 200
+    assert len(requests) == 1
 
 
 def test_nobody_there_is_told_as_such() -> None:

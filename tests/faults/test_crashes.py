@@ -10,21 +10,21 @@ from typing import Any
 
 import pytest
 
+from convoke.domain.connections import RETRIES
 from convoke.domain.errors import InvalidRoleSidError
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
-from convoke.operations.webhook_delivery import MOST_ATTEMPTS
 from tests.support.crashes import (
     PARTICIPANTS,
     PROXY,
     DiedError,
     Fuse,
-    comes_alive,
     crash_points,
     fused,
     recover,
     told_kinds,
 )
+from tests.support.examples import chat
 from tests.support.instances import Answer, Instance, held_instance
 
 
@@ -33,16 +33,12 @@ def refuse(provisioning: Provisioning, participant: Participant) -> None:
 
 
 @pytest.mark.parametrize("ending", ["active", "closed"])
-def test_whenever_it_dies_the_conversation_ends_once_and_everything_is_told(
-    tmp_path: Path, ending: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_whenever_it_dies_the_conversation_ends_once_and_everything_is_told(tmp_path: Path, ending: str) -> None:
     points = 0
     edges: dict[str, Any] = {"admit": refuse} if ending == "closed" else {}
     for heir in crash_points(tmp_path, **edges):
         points += 1
         check(heir, ending)
-    with capsys.disabled():
-        print(f"\n{points} crash points with the end {ending!r}")
     assert points > 20
 
 
@@ -104,8 +100,10 @@ def check(heir: Instance, ending: str) -> None:
 
 def test_whenever_it_dies_a_webhook_that_is_given_up_is_logged_once_and_told(tmp_path: Path) -> None:
     def refused(instance: Instance) -> None:
-        comes_alive(instance)
-        for _ in range(MOST_ATTEMPTS):
+        create = instance.client().conversations.v1.conversation_with_participants.create
+        create(participant=chat(1), x_twilio_webhook_enabled="true")
+        instance.work()
+        for _ in range(RETRIES + 1):
             instance.forget_pauses()
             instance.work()
 

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from convoke.operations.message_replay import MESSAGES_AT_ONCE
 from convoke.storage import conversations
 from tests.support.crashes import PARTICIPANTS, PROXY, Life, comes_alive, crash_points, creates, recover, told_kinds
 from tests.support.instances import Instance
+
+OWN = "https://hooks.example.com/own"
 
 
 def is_changed(instance: Instance) -> None:
@@ -51,6 +54,59 @@ def test_whenever_a_message_dies_all_of_it_is_there_and_told_or_nothing(tmp_path
         assert told_kinds(heir) == sorted([*created, *["onConversationStateUpdated", "onMessageAdded"] * written])
         assert heir.client().conversations.v1.conversations("visit").messages.create(body="Bye").index == written
         outcomes.add(written)
+    assert outcomes == {0, 1}
+
+
+def is_heard(instance: Instance) -> None:
+    """By a webhook of its own, beside that of the account."""
+    comes_alive(instance)
+    filters = ["onMessageAdded", "onConversationRemoved"]
+    webhook = {"Target": "webhook", "Configuration.Url": OWN, "Configuration.Filters": filters}
+    assert instance.call("POST", "/v1/Conversations/visit/Webhooks", webhook).status == 201
+
+
+def speaks_last_words(instance: Instance) -> None:
+    """What is told of them is split when nothing is left of the conversation."""
+    headers = {"X-Twilio-Webhook-Enabled": "true"}
+    instance.call("POST", "/v1/Conversations/visit/Messages", {"Body": "Bye"}, headers)
+    instance.call("DELETE", "/v1/Conversations/visit", headers=headers)
+    instance.sweep(timedelta(seconds=1))
+    instance.work()
+
+
+def test_whenever_a_deletion_dies_the_conversation_s_own_webhook_is_told_what_the_account_s_is(tmp_path: Path) -> None:
+    outcomes = set()
+    for heir in crash_points(tmp_path, speaks_last_words, is_heard):
+        kinds = ("onMessageAdded", "onConversationRemoved")
+        told = {(delivery.url == OWN, delivery.event.id, delivery.event.type) for delivery in heir.receivers.posted}
+        own, accounts = ({each[1:] for each in told if each[0] is side and each[2] in kinds} for side in (True, False))
+        assert own == accounts
+        outcomes.add(len(own))
+    assert outcomes == {0, 1, 2}
+
+
+def has_talked(instance: Instance) -> None:
+    comes_alive(instance)
+    for number in range(MESSAGES_AT_ONCE + 3):
+        instance.call("POST", "/v1/Conversations/visit/Messages", {"Body": str(number)})
+
+
+def gets_a_late_listener(instance: Instance) -> None:
+    """It is told what was said before, in two pages."""
+    webhook = {"Target": "webhook", "Configuration.Url": OWN, "Configuration.Filters": "onMessageAdded"}
+    instance.call("POST", "/v1/Conversations/visit/Webhooks", webhook | {"Configuration.ReplayAfter": "0"})
+    instance.work()
+
+
+def test_whenever_a_replay_dies_its_webhook_is_told_every_message_or_is_not_there(tmp_path: Path) -> None:
+    outcomes = set()
+    for heir in crash_points(tmp_path, gets_a_late_listener, has_talked):
+        created = len(heir.items("webhooks"))
+        told = {(each.event.id, each.parameters["Index"]) for each in heir.receivers.posted if each.url == OWN}
+        indexes = sorted(int(index) for _, index in told)
+        assert indexes == [*range(1, MESSAGES_AT_ONCE + 3)] * created
+        assert heir.waiting_messages("delivery") == 0
+        outcomes.add(created)
     assert outcomes == {0, 1}
 
 
@@ -144,4 +200,4 @@ def test_it_may_be_deleted_at_any_moment_of_its_life_whoever_died_before(tmp_pat
 
 def ended(heir: Instance) -> list[dict[str, Any]]:
     """The changes that a finalizer has recorded: each is to be told, by it or with the deletion."""
-    return [change for change in heir.items("change") if change["published_by_maker"]]
+    return [change for change in heir.changes() if change["published_by_maker"]]

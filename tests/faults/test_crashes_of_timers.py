@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.crashes import PROXY, Life, crash_points, recover, told_kinds
-from tests.support.examples import CHAT_AND_SMS
+from tests.support.crashes import PARTICIPANTS, PROXY, Life, crash_points, recover, told_kinds
 from tests.support.hand_clock import HandClock
 from tests.support.instances import Instance
 
@@ -18,7 +17,7 @@ NOW, LONG_AFTER = timedelta(0), timedelta(days=1)
 def creates(instance: Instance) -> None:
     create = instance.client().conversations.v1.conversation_with_participants.create
     timers = {"timers_inactive": "PT1M", "timers_closed": "PT10M"}
-    create(unique_name="visit", participant=CHAT_AND_SMS, **timers)
+    create(unique_name="visit", participant=PARTICIPANTS, **timers)
 
 
 def comes_alive(instance: Instance) -> None:
@@ -71,7 +70,7 @@ def test_whenever_it_dies_it_closes_once_and_whoever_is_told_of_a_state_was_told
             assert "due_at" not in conversation
             assert "due_shard" not in conversation
             assert (len(heir.items("lock")), len(heir.items(PROXY))) == (1, 0)
-            states = [event["payload"]["StateTo"] for change in heir.items("change") for event in state_events(change)]
+            states = [event["payload"]["StateTo"] for change in heir.changes() for event in state_events(change)]
             assert sorted(states) in (["active", "closed"], ["active", "closed", "inactive"])
             assert told_kinds(heir).count("onConversationStateUpdated") == len(states)
             told.add(len(states))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.template import ROOT, functions
+from tests.support.template import ROOT, functions, template
 
 pytestmark = pytest.mark.built
 
@@ -20,10 +21,17 @@ def python() -> Path:
     return Path(found.stdout.strip()) / "python3.13"
 
 
+def value_of(variable: Any) -> str:
+    """The default of a parameter; what stands for a resource matters to nobody here."""
+    parameter = template()["Parameters"].get(variable.get("Ref")) if isinstance(variable, dict) else None
+    return str(parameter["Default"]) if parameter else "-"
+
+
 def run(code: str) -> str:
     """What a program prints that sees the layer and nothing of the project."""
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(LAYER), "AWS_DEFAULT_REGION": "us-east-1"}
-    variables = {name: "-" for settings in functions().values() for name in settings["Environment"]["Variables"]}
+    set_ = [settings["Environment"]["Variables"] for settings in functions().values()]
+    variables = {name: value_of(value) for variables in set_ for name, value in variables.items()}
     result = subprocess.run(
         [python(), "-c", code], env={**environ, **variables}, cwd="/", capture_output=True, text=True, check=False
     )

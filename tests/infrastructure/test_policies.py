@@ -108,6 +108,15 @@ def live(instance: MotoInstance) -> None:
     create(unique_name="timed", participant=CHAT_AND_SMS, timers_inactive="PT1M", timers_closed="PT10M")
     instance.work()
     v1.conversations("timed").messages.create(body="Hello")
+    v1.conversations("timed").messages.create(body="Hello again")
+    v1.conversations("timed").webhooks.create(
+        target="webhook",
+        configuration_url="https://hooks.example.com/own",
+        configuration_filters=["onMessageAdded"],
+        configuration_replay_after=0,
+    )
+    instance.work()
+    assert instance.receivers.posted[-1].url == "https://hooks.example.com/own"
     for minutes in (1, 2, 11):
         instance.sweep(timedelta(minutes=minutes))
     assert v1.conversations("timed").fetch().state == "closed"

@@ -140,6 +140,28 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     assert.equal(twilio.validateRequest(convoke.auth_token, signature, postWebhookUrl, forged), false);
   });
 
+  test("tells a webhook of a conversation by GET, whose signature the SDK accepts", async () => {
+    const conversation = api.conversations((await api.conversations.create()).sid);
+    const { sid } = await conversation.webhooks.create({
+      target: "trigger",
+      "configuration.url": `${receiver.url}/own?tenant=7#rc=1&tt=3000`,
+      "configuration.method": "GET",
+      "configuration.triggers": ["help"],
+    });
+    await conversation.messages.create({ body: "Help! größe & =", xTwilioWebhookEnabled: "true" });
+    const { method, path, signature } = await until("the webhook", () =>
+      receiver.calls.find((call) => call.path.startsWith("/own?")),
+    );
+    const told = new URL(path, receiver.url).searchParams;
+    assert.equal(method, "GET");
+    assert.deepEqual(
+      ["tenant", "EventType", "Body", "WebhookSid", "RetryCount"].map((name) => told.get(name)),
+      ["7", "onMessageAdded", "Help! größe & =", sid, "0"],
+    );
+    assert.equal(twilio.validateRequest(convoke.auth_token, signature, receiver.url + path, {}), true);
+    assert.equal(twilio.validateRequest(convoke.auth_token, signature, `${receiver.url}${path}&x=1`, {}), false);
+  });
+
   test("refuses with the status and code that Twilio documents", async () => {
     const stranger = connect({ ...convoke, auth_token: "wrong" });
     await refused(stranger.conversationWithParticipants.create(), 401, 20003);

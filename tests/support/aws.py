@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 from typing import Any
 
@@ -54,14 +54,23 @@ class FunctionContext(RequestContext):
         return 60_000
 
 
+@cache
+def shared_session() -> boto3.Session:
+    """One for all tests: reading the models of the services takes longer than most of them."""
+    return boto3.Session(region_name=REGION)
+
+
 @dataclass
 class Deployment:
     """The resources of the template, as far as imitations have them; `values` is what each `!Ref` stands for."""
 
     values: dict[str, str] = field(default_factory=dict)
+    _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: Any) -> Any:
-        return boto3.client(service, region_name=REGION)
+        if service not in self._clients:
+            self._clients[service] = shared_session().client(service)
+        return self._clients[service]
 
     def deploy(self) -> None:
         self.client("dynamodb").create_table(TableName=TABLE_NAME, **table_properties())
@@ -93,6 +102,8 @@ class Deployment:
 
 
 class AwsInstance(Instance):
+    is_deployed = True
+
     def __init__(self, deployment: Deployment, receivers: Receivers) -> None:
         self.deployment = deployment
         self._executed: set[str] = set()
@@ -102,7 +113,8 @@ class AwsInstance(Instance):
     def edges(self, function: str) -> AwsEdges:
         """Those of one function, with the environment that the template gives it."""
         if function not in self._edges:
-            self._edges[function] = AwsEdges(self.deployment.environment(function))
+            made = self._edges[function] = AwsEdges(self.deployment.environment(function))
+            vars(made)["_session"] = shared_session()
         return self._edges[function]
 
     def _resolve(self, event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:

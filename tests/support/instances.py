@@ -25,6 +25,7 @@ from convoke.local.engine import EmbeddedEngine, Rewire
 from convoke.local.gateway import RequestContext, gateway_event
 from convoke.operations.accounts import AccountOperations
 from convoke.operations.ports import WebhookAnswer, WebhookUnreachableError
+from convoke.storage.changes import change_of
 from convoke.storage.table import Table
 from convoke.webhooks.signature import sign
 from tests.support.described import check_described
@@ -120,7 +121,7 @@ class Receivers:
         self.on_call()
         self.posted.append(delivery)
         self.retry_counts.append(retry_count)
-        self.signatures.append(sign(delivery.url, delivery.event.payload, auth_token))
+        self.signatures.append(sign(delivery.url, delivery.parameters, auth_token))
         status = self.statuses.pop(0) if self.statuses else 200
         match status:
             case None:
@@ -132,6 +133,9 @@ class Receivers:
 
 class Instance(ABC):
     """A running Convoke, on either engine, whose asynchronous half is held until `work` is called."""
+
+    is_deployed = False
+    """Whether it is on AWS, where not every webhook may be called."""
 
     def __init__(self, api: Resolve, accounts: AccountOperations, table: Table, receivers: Receivers) -> None:
         self.api = api
@@ -173,6 +177,10 @@ class Instance(ABC):
     @abstractmethod
     def items(self, sort_key_prefix: str) -> list[dict[str, Any]]:
         """Every item of that kind, by its keys."""
+
+    def changes(self) -> list[dict[str, Any]]:
+        """What the ledger has, as JSON."""
+        return [change_of(item).model_dump(mode="json") for item in self.items("change")]
 
     @abstractmethod
     def waiting_messages(self, queue: str) -> int:

@@ -34,7 +34,7 @@ IN_BOTH_TREES = {
     f"{CONVERSATION}/Messages/{{sid}}": ("GET POST DELETE", "all parameters"),
     f"{CONVERSATION}/Messages/{{sid}}/Receipts": ("GET", "paged"),
     f"{CONVERSATION}/Messages/{{sid}}/Receipts/{{sid}}": ("GET", ""),
-    f"{CONVERSATION}/Webhooks": ("GET POST", "paged; all parameters; kept and shown, and not called yet"),
+    f"{CONVERSATION}/Webhooks": ("GET POST", "paged; all parameters; Studio without effect"),
     f"{CONVERSATION}/Webhooks/{{sid}}": ("GET POST DELETE", "all parameters"),
     "/ParticipantConversations": ("GET", "paged; `Identity` or `Address`, exactly one"),
     "/Users": ("GET POST", ""),

@@ -71,7 +71,8 @@ def environment(function: str, values: Mapping[str, str]) -> dict[str, str]:
 
 
 def resolved(value: Any, values: Mapping[str, str]) -> str:
-    known = {"AWS::StackName": STACK_NAME, **values}
+    defaults = {name: str(parameter["Default"]) for name, parameter in template()["Parameters"].items()}
+    known: dict[str, str] = {"AWS::StackName": STACK_NAME, **defaults, **values}
     match value:
         case {"Ref": name}:
             return known[name]

@@ -49,6 +49,26 @@ class Settings:
         """What the name of an account's secret begins with; its SID follows."""
         return self._of("CONVOKE_AUTH_TOKEN_PREFIX")
 
+    @property
+    def allowed_webhook_networks(self) -> tuple[str, ...]:
+        """Networks in the form of CIDR that webhooks may be in although they are not public."""
+        networks = self.environ.get("CONVOKE_ALLOWED_WEBHOOK_NETWORKS", "").split(",")
+        return tuple(network.strip() for network in networks if network.strip())
+
+    @property
+    def require_https_webhooks(self) -> bool:
+        return self.environ.get("CONVOKE_REQUIRE_HTTPS_WEBHOOKS") == "true"
+
+    @property
+    def provisioning(self) -> Mapping[str, str]:
+        """What is set of how often, and after what ISO 8601 durations, members are tried to be added again."""
+        names = {
+            "most": "CONVOKE_PROVISIONING_ATTEMPTS",
+            "first_after": "CONVOKE_PROVISIONING_FIRST_PAUSE",
+            "longest_pause": "CONVOKE_PROVISIONING_LONGEST_PAUSE",
+        }
+        return {name: value for name, variable in names.items() if (value := self.environ.get(variable))}
+
     def _of(self, name: str) -> str:
         value = self.environ.get(name)
         if not value:

@@ -10,7 +10,7 @@ from convoke.api.pagination import Pagination
 from convoke.api.parameters import ListEvents, parse_query
 from convoke.api.representations import Representation, StreamDate, answer
 from convoke.api.requests import OURS, Request
-from convoke.domain.events import ErrorLogType, Event, EventType
+from convoke.domain.events import AnyEventType, Event
 
 LARGEST_PAGE = 50
 """Events of a page: each may be the only one of its change, and 100 items are read at once."""
@@ -20,7 +20,7 @@ class EventRepresentation(Representation):
     id: str
     account_sid: str
     conversation_sid: str
-    event_type: EventType | ErrorLogType
+    event_type: AnyEventType
     occurred_at: StreamDate
     webhooks: bool
     payload: dict[str, str]

@@ -15,6 +15,7 @@ from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.instants import Clock, Sleep
 from convoke.domain.provisioning import Attempts
+from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, SidFactory
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class AwsEdges:
         self.now: Clock = instants.now
         self.sleep: Sleep = time.sleep
         self.new_sid: NewSid = SidFactory()
-        self.attempts = Attempts()
+        self.attempts = Attempts.model_validate(self.settings.provisioning)
         self.admit: Admit | None = None
 
     @cached_property
@@ -105,7 +106,14 @@ class AwsEdges:
     def webhook_client(self) -> WebhookHttpClient:
         from convoke.webhooks.client import WebhookHttpClient
 
-        return WebhookHttpClient()
+        return WebhookHttpClient(self.receiver_rules)
+
+    @cached_property
+    def receiver_rules(self) -> ReceiverRules:
+        settings = self.settings
+        return ReceiverRules.of_deployment(
+            settings.allowed_webhook_networks, https_only=settings.require_https_webhooks
+        )
 
     @cached_property
     def _session(self) -> boto3.Session:

@@ -55,6 +55,7 @@ def participant_adder(edges: AwsEdges) -> Handler:
 def webhook_delivery(edges: AwsEdges) -> Handler:
     from pydantic import ConfigDict, TypeAdapter
 
+    from convoke.domain.events import Event
     from convoke.domain.webhooks import Delivery
     from convoke.event_bus.event_bridge import BusEvent
     from convoke.operations.webhook_delivery import DeliveryFailedError, RetryLaterError
@@ -65,11 +66,11 @@ def webhook_delivery(edges: AwsEdges) -> Handler:
         edges.delivery_dead_letter_queue,
     )
     config = ConfigDict(hide_input_in_errors=True)
-    message_type: TypeAdapter[Delivery | BusEvent] = TypeAdapter(Delivery | BusEvent, config=config)
+    message_type: TypeAdapter[Delivery | Event | BusEvent] = TypeAdapter(Delivery | Event | BusEvent, config=config)
 
     def deliver(record: SQSRecord) -> None:
         match message_type.validate_json(record.body):
-            case BusEvent(detail=event):
+            case BusEvent(detail=event) | (Event() as event):
                 edges.logger.set_correlation_id(event.id)
                 delivery.split(event)
             case Delivery() as to_deliver:

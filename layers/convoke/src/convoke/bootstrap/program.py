@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from convoke.domain.instants import Clock, Sleep
 from convoke.domain.provisioning import Attempts
+from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid
 from convoke.observability import Metrics
 from convoke.operations.ports import AuthTokens, DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
@@ -46,6 +47,8 @@ class Edges(Protocol):
     @property
     def webhook_client(self) -> WebhookClient: ...
     @property
+    def receiver_rules(self) -> ReceiverRules: ...
+    @property
     def now(self) -> Clock: ...
     @property
     def sleep(self) -> Sleep: ...
@@ -69,7 +72,7 @@ def accounts(edges: Edges) -> AccountOperations:
 
     repository, tokens = CachedAccounts(AccountTable(edges.table)), CachedAuthTokens(edges.auth_tokens)
     api_keys = ApiKeyOperations(CachedApiKeys(ApiKeyTable(edges.table)), edges.now, edges.new_sid)
-    return AccountOperations(repository, tokens, api_keys, edges.now, edges.new_sid)
+    return AccountOperations(repository, tokens, api_keys, edges.receiver_rules, edges.now, edges.new_sid)
 
 
 def api(edges: Edges, routes_beside: Sequence[AccountRoute] = ()) -> Api:
@@ -132,18 +135,23 @@ def api(edges: Edges, routes_beside: Sequence[AccountRoute] = ()) -> Api:
         messages=message_operations,
         receipts=ReceiptOperations(message_operations, ReceiptTable(edges.table)),
         scoped_webhooks=ScopedWebhookOperations(
-            conversation_operations, ScopedWebhookTable(edges.table), edges.now, edges.new_sid
+            conversation_operations, ScopedWebhookTable(edges.table), edges.receiver_rules, edges.now, edges.new_sid
         ),
         provisionings=ProvisioningOperations(conversation_operations),
         conversation_with_participants=ConversationWithParticipantsOperations(
             conversations, edges.participant_queue, edges.attempts, edges.now, edges.new_sid, edges.metrics
         ),
-        webhook_configurations=WebhookConfigurationOperations(WebhookConfigurationTable(edges.table)),
+        webhook_configurations=WebhookConfigurationOperations(
+            WebhookConfigurationTable(edges.table), edges.receiver_rules
+        ),
+        service_webhooks=ServiceWebhookConfigurationOperations(
+            ServiceWebhookConfigurationTable(edges.table), edges.receiver_rules
+        ),
         events=events(edges),
         alerts=AlertOperations(AlertTable(edges.table)),
-        service_webhooks=ServiceWebhookConfigurationOperations(ServiceWebhookConfigurationTable(edges.table)),
         pre_events=PreEvents(
             WebhookLevelsTable(edges.table),
+            AlertTable(edges.table),
             CachedAuthTokens(edges.auth_tokens),
             edges.webhook_client,
             edges.now,
@@ -189,18 +197,26 @@ def event_publisher(edges: Edges) -> EventPublisher:
 
 
 def webhook_delivery(edges: Edges) -> WebhookDelivery:
+    from convoke.operations.message_replay import MessageReplay
     from convoke.operations.webhook_delivery import WebhookDelivery
     from convoke.storage.accounts import AccountTable, CachedAuthTokens
     from convoke.storage.alerts import AlertTable
     from convoke.storage.changes import AttemptTable
     from convoke.storage.configuration_webhooks import WebhookLevelsTable
+    from convoke.storage.conversations import ConversationTable
+    from convoke.storage.messages import MessageTable
+    from convoke.storage.scoped_webhooks import ScopedWebhookTable
 
+    message_replay = MessageReplay(
+        ConversationTable(edges.table), ScopedWebhookTable(edges.table), MessageTable(edges.table), edges.delivery_queue
+    )
     return WebhookDelivery(
         WebhookLevelsTable(edges.table),
         AccountTable(edges.table),
         AttemptTable(edges.table),
         AlertTable(edges.table),
         CachedAuthTokens(edges.auth_tokens),
+        message_replay,
         edges.delivery_queue,
         edges.webhook_client,
         edges.now,

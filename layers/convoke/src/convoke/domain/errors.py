@@ -225,7 +225,11 @@ class InvalidWebhookSettingsError(
     code=50054,
     text="The webhook settings are malformed: a URL is absolute, with http or https, a filter is the name of an event",
 ):
-    """The webhooks of an account or a service."""
+    """The webhooks of an account or a service, and the URL of any; `wanted` says what else the deployment demands."""
+
+    @property
+    def message(self) -> str:
+        return ": ".join(str(part) for part in (self, self.details.get("wanted")) if part)
 
 
 class InvalidWebhookMethodError(ConversationsError, code=50055, text="The method of a webhook is GET or POST"):

@@ -17,6 +17,7 @@ from convoke.domain.messages import Message
 from convoke.domain.model import Model
 from convoke.domain.participants import Participant
 from convoke.domain.periods import Period
+from convoke.domain.receipts import Receipt
 from convoke.domain.sids import Prefix, parse_sid
 
 LEDGER_LIFETIME = timedelta(days=30)
@@ -57,6 +58,15 @@ class ErrorLogType(StrEnum):
     ERROR_LOGGED = "com.twilio.error-logs.error.logged"
 
 
+class ReplayType(StrEnum):
+    """Of a new webhook that is to be told what was there before it. Webhooks are told the messages, never this."""
+
+    MESSAGES = "com.convoke.webhook.replay"
+
+
+AnyEventType = EventType | ErrorLogType | ReplayType
+
+
 class Reason(StrEnum):
     """Why a state changed."""
 
@@ -69,7 +79,7 @@ class Event(Model):
     """One event, with Twilio's parameters as its payload. The bus is always told, webhooks only where it says so."""
 
     id: str
-    type: EventType | ErrorLogType
+    type: AnyEventType
     account_sid: str
     conversation_sid: str
     occurred_at: Instant
@@ -167,16 +177,38 @@ def participants_added(
 
 
 def message_added(
-    sid: str, before: Conversation, after: Conversation, message: Message, *, at: datetime, webhooks: bool
+    sid: str,
+    before: Conversation,
+    after: Conversation,
+    message: Message,
+    receipts: Sequence[Receipt],
+    *,
+    at: datetime,
+    webhooks: bool,
 ) -> Change:
-    """A message, and that the conversation became active with it: of that, webhooks are always told (d.2)."""
+    """A message, and what it brought about, of which webhooks are always told: a new state, and a receipt a copy (d.2).
+
+    50 receipts, the most there can be, make an item of some 50 KB.
+    """
     told: list[Told] = [(EventType.MESSAGE_ADDED, message_payload(after, message))]
-    if after.state is before.state:
-        return _change(sid, subject_of(after), told, at=at, webhooks=webhooks)
-    told.append((EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.EVENT, at)))
+    if after.state is not before.state:
+        told.append((EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.EVENT, at)))
+    told += [(EventType.DELIVERY_UPDATED, _receipt_payload(receipt)) for receipt in receipts]
     change = _change(sid, subject_of(after), told, at=at, webhooks=True)
-    added, reactivated = change.events
-    return change.model_copy(update={"events": (added.model_copy(update={"webhooks": webhooks}), reactivated)})
+    added, *caused = change.events
+    events = (added.model_copy(update={"webhooks": webhooks}), *caused)
+    return change.model_copy(update={"events": events, "webhooks": any(event.webhooks for event in events)})
+
+
+def messages_replayed(sid: str, conversation: Conversation, webhook_sid: str, after: int, *, at: datetime) -> Change:
+    """That a new webhook is to be told the messages behind the index `after`: of those that are there now, all."""
+    payload = {
+        "ConversationSid": conversation.sid,
+        "WebhookSid": webhook_sid,
+        "After": str(after),
+        "Until": str(conversation.next_index - 1),
+    }
+    return _change(sid, subject_of(conversation), [(ReplayType.MESSAGES, payload)], at=at, webhooks=True)
 
 
 def message_updated(sid: str, conversation: Conversation, message: Message, *, at: datetime, webhooks: bool) -> Change:
@@ -237,7 +269,7 @@ def pre_event(sid: str, subject: Subject, told: Told, *, at: datetime) -> Event:
 Payload = Mapping[str, str | None]
 """Twilio's parameters; one without a value is left out (reference, d.3)."""
 
-Told = tuple[EventType, Payload]
+Told = tuple[EventType | ReplayType, Payload]
 
 
 def subject_of(conversation: Conversation) -> Subject:
@@ -338,6 +370,22 @@ def message_payload(conversation: Conversation, message: Message) -> dict[str, s
         "Attributes": message.attributes,
         "Media": json.dumps([{"Sid": message.media_sid}]) if message.media_sid else None,
         "DateCreated": to_milliseconds(message.date_created),
+    }
+
+
+def _receipt_payload(receipt: Receipt) -> Payload:
+    """It is the only event without a `Source` (reference, d.3)."""
+    return {
+        "Source": None,
+        "ConversationSid": receipt.conversation_sid,
+        "MessageSid": receipt.message_sid,
+        "DeliveryReceiptSid": receipt.sid,
+        "ChannelMessageSid": receipt.channel_message_sid,
+        "ParticipantSid": receipt.participant_sid,
+        "Status": receipt.status,
+        "ErrorCode": str(receipt.error_code) if receipt.error_code else None,
+        "DateCreated": to_milliseconds(receipt.date_created),
+        "DateUpdated": to_milliseconds(receipt.date_updated) if receipt.date_updated else None,
     }
 
 

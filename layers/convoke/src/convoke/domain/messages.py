@@ -92,6 +92,11 @@ def numbered_sid(sid: str, index: int) -> str:
     return f"{Prefix.MESSAGE}{index:0{INDEX_DIGITS}x}{sid[start + INDEX_DIGITS :]}"
 
 
+def last_sid_at(index: int) -> str:
+    """The greatest SID that a message with this index can have: behind it are those with greater ones."""
+    return numbered_sid(Prefix.MESSAGE + "f" * 32, index)
+
+
 def is_index(text: str) -> bool:
     """Whether `text` could be the index of a message."""
     return re.fullmatch(f"[0-9]{{1,{LONGEST_INDEX}}}", text) is not None

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import chain
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import Field
 
 from convoke.domain.events import Subject
 from convoke.domain.instants import Instant
@@ -77,9 +79,9 @@ MOST_DOUBLINGS = 16
 class Attempts(Model):
     """How the sweeper finishes what was interrupted: when, and how often before it gives up (promises 4 and 5)."""
 
-    first_after: timedelta = timedelta(seconds=10)
-    longest_pause: timedelta = timedelta(minutes=10)
-    most: int = 8
+    first_after: Annotated[timedelta, Field(ge=timedelta(seconds=1))] = timedelta(seconds=10)
+    longest_pause: Annotated[timedelta, Field(ge=timedelta(seconds=1))] = timedelta(minutes=10)
+    most: Annotated[int, Field(ge=1)] = 8
 
     def next_after(self, moment: datetime, attempts: int) -> datetime:
         """When to try again after `attempts` attempts have been made: twice as long each time, up to the longest."""

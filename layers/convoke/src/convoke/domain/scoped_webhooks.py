@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.alias_generators import to_pascal
 
+from convoke.domain.conversations import State
 from convoke.domain.errors import (
     ConversationsError,
     InvalidFlowSidError,
@@ -28,12 +29,12 @@ from convoke.domain.errors import (
     WebhookUrlTooLongError,
     refusal,
 )
-from convoke.domain.events import EventType
+from convoke.domain.events import Event, EventType
 from convoke.domain.instants import Instant
 from convoke.domain.messages import is_index
 from convoke.domain.model import Model
 from convoke.domain.sids import Prefix, is_sid
-from convoke.domain.webhooks import Method, check_url, parse_method
+from convoke.domain.webhooks import Hook, Method, check_url, parse_method
 
 MOST_WEBHOOKS = 5
 """Of one conversation (reference, f.1)."""
@@ -92,6 +93,37 @@ class ScopedWebhook(Model):
     @property
     def configuration(self) -> dict[str, str | list[str]]:
         return self.model_dump(mode="json", include=set(CONFIGURATION[self.target]))
+
+    @property
+    def may_hear_messages(self) -> bool:
+        return EventType.MESSAGE_ADDED in (self.filters or ()) or bool(self.triggers)
+
+    def hook(self, event: Event) -> Hook | None:
+        """None where it does not want the event; Studio is not there to be called."""
+        if self.url is None or not self._wants(event):
+            return None
+        return Hook(self.sid, self.url, parse_method(self.method))
+
+    def _wants(self, event: Event) -> bool:
+        match self.target:
+            case ScopedTarget.WEBHOOK:
+                return event.type in (self.filters or ())
+            case ScopedTarget.TRIGGER:
+                return event.type is EventType.MESSAGE_ADDED and self._is_triggered_by(event.payload.get("Body", ""))
+            case ScopedTarget.STUDIO:
+                return False
+
+    def _is_triggered_by(self, body: str) -> bool:
+        """Upper and lower case alike, inside of words too."""
+        folded = body.casefold()
+        return any(keyword.casefold() in folded for keyword in self.triggers or ())
+
+
+def scoped_hooks(webhooks: Iterable[ScopedWebhook], event: Event) -> list[Hook]:
+    """Those of a conversation that want an event. Of what comes after its closing they hear nothing (d.7)."""
+    if event.type is EventType.CONVERSATION_REMOVED and event.payload.get("State") == State.CLOSED:
+        return []
+    return [hook for webhook in webhooks if (hook := webhook.hook(event))]
 
 
 def configuration_name(field: str) -> str:

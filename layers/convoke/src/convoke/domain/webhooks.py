@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 
+from convoke.domain.connections import ConnectionSettings, connection_settings
 from convoke.domain.errors import InvalidParameterError, InvalidWebhookMethodError, InvalidWebhookSettingsError
-from convoke.domain.events import LEDGER_LIFETIME, ErrorLogType, Event, EventType
+from convoke.domain.events import LEDGER_LIFETIME, AnyEventType, Event, EventType
 from convoke.domain.instants import Instant
 from convoke.domain.model import Model
+from convoke.domain.sids import Prefix, is_sid
 
 
 class Method(StrEnum):
@@ -66,11 +68,11 @@ class WebhookLevels(NamedTuple):
     account: WebhookConfiguration
     service: ServiceWebhookConfiguration
 
-    def pre_hook(self, event_type: EventType | ErrorLogType) -> Hook | None:
+    def pre_hook(self, event_type: AnyEventType) -> Hook | None:
         """Who is asked before a change."""
         return self._hook(event_type, self._level.pre_webhook_url)
 
-    def post_hook(self, event_type: EventType | ErrorLogType) -> Hook | None:
+    def post_hook(self, event_type: AnyEventType) -> Hook | None:
         """Who is told after it."""
         return self._hook(event_type, self._level.post_webhook_url)
 
@@ -79,7 +81,7 @@ class WebhookLevels(NamedTuple):
         is_configured = self.service.pre_webhook_url or self.service.post_webhook_url
         return self.service if is_configured else self.account
 
-    def _hook(self, event_type: EventType | ErrorLogType, url: str | None) -> Hook | None:
+    def _hook(self, event_type: AnyEventType, url: str | None) -> Hook | None:
         level = self._level
         if not url or event_type not in (level.filters or ()):
             return None
@@ -100,6 +102,20 @@ class Delivery(Model):
     @classmethod
     def to(cls, hook: Hook, event: Event) -> Self:
         return cls(event=event, target=hook.target, url=hook.url, method=hook.method)
+
+    @property
+    def account_sid(self) -> str:
+        return self.event.account_sid
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What the target is sent: a webhook of a conversation is told which one it is (reference, d.3)."""
+        own = {"WebhookSid": self.target} if is_sid(self.target, Prefix.WEBHOOK) else {}
+        return {**self.event.payload, **own}
+
+    @property
+    def connection(self) -> ConnectionSettings:
+        return connection_settings(self.url)
 
 
 class NewReplay(Model):
@@ -123,6 +139,18 @@ class Attempt(Model):
     milliseconds: int | None = None
     answer: str | None = None
     """How what the receiver answered begins."""
+
+    @classmethod
+    def begun(cls, delivery: Delivery, number: int, at: datetime) -> Self:
+        return cls(
+            event_id=delivery.event.id,
+            replay_sid=delivery.replay_sid,
+            target=delivery.target,
+            number=number,
+            method=delivery.method,
+            url=delivery.url,
+            started_at=at,
+        )
 
     @property
     def position(self) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from convoke.domain.batches import batches
 from convoke.domain.events import Event
 from convoke.domain.model import Model
 
@@ -58,7 +59,7 @@ class EventBridgeBus:
 
     def publish(self, events: Sequence[Event]) -> None:
         """Entries that the bus refuses, as under throttling, are put again. Raises EventsNotPublishedError."""
-        for batch in batches(events):
+        for batch in batches(events, _size, most=MOST_ENTRIES, largest=LARGEST_CALL):
             self._publish(batch)
 
     def _publish(self, events: Sequence[Event]) -> None:
@@ -87,16 +88,5 @@ class EventBridgeBus:
             raise EventsNotPublishedError([event for event, _ in failed], failed[0][1]["ErrorCode"])
 
 
-def batches(events: Sequence[Event]) -> Iterator[list[Event]]:
-    """`events` in their order, in as few calls as the limits allow."""
-    batch: list[Event] = []
-    size = 0
-    for event in events:
-        bytes_ = len(event.model_dump_json().encode()) + OVERHEAD
-        if batch and (len(batch) == MOST_ENTRIES or size + bytes_ > LARGEST_CALL):
-            yield batch
-            batch, size = [], 0
-        batch.append(event)
-        size += bytes_
-    if batch:
-        yield batch
+def _size(event: Event) -> int:
+    return len(event.model_dump_json().encode()) + OVERHEAD

@@ -40,6 +40,9 @@ STACK_NAME = "convoke"
 REGION = "us-east-1"
 BUCKET = "artifacts"
 
+PARAMETERS = {"AllowedWebhookNetworks": "0.0.0.0/0,::/0"}
+"""Of the template, where its own values are not for one machine: receivers are where developers have them."""
+
 MOST_AT_ONCE = 64
 """Invocations, each in a process that stays; MiniStack's own bound is up to 1,000. One more is refused, not queued: the
 API answers 429, and an execution fails by a name that its Retry does not know."""
@@ -162,7 +165,10 @@ def _deploy(url: str, bootstrap: str) -> None:
         raise StackError("template.yaml names no Python runtime")
     cloudformation = _client("cloudformation", url)
     capabilities = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
-    cloudformation.create_stack(StackName=STACK_NAME, TemplateBody=template, Capabilities=capabilities)
+    parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in PARAMETERS.items()]
+    cloudformation.create_stack(
+        StackName=STACK_NAME, TemplateBody=template, Parameters=parameters, Capabilities=capabilities
+    )
     until = time.monotonic() + PATIENCE
     while (status := _describe(cloudformation)["StackStatus"]) == "CREATE_IN_PROGRESS" and time.monotonic() < until:
         time.sleep(0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -74,14 +75,19 @@ def alone_on(data: str) -> Iterator[None]:
 @contextmanager
 def engine_on(data: str, movable_clock: MovableClock | None = None) -> Iterator[EmbeddedEngine]:
     """An engine that answers; it works off what is waiting only once it is started."""
+    from pydantic import ValidationError
+
     from convoke.local.engine import EmbeddedEngine
 
     if data != MEMORY:
         make_folder(data)
     try:
-        engine = EmbeddedEngine(data, movable_clock=movable_clock)
+        engine = EmbeddedEngine(data, movable_clock=movable_clock, environ=os.environ)
     except DataFileError as error:
         raise click.ClickException(str(error)) from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise click.ClickException(f"CONVOKE_PROVISIONING_* in the environment: {problems}") from error
     try:
         yield engine
     finally:

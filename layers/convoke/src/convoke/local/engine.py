@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Lock
+from types import MappingProxyType
 
 from convoke.bootstrap import program
+from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.instants import Clock, Sleep
 from convoke.domain.provisioning import Attempts
+from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, SidFactory
 from convoke.domain.webhooks import Delivery
 from convoke.local.clock import Advance, Advanced, MovableClock
@@ -45,6 +48,9 @@ GRACE = 5.0
 SETTLE_INTERVAL = 0.005
 """Seconds between two looks at whether there is still something to do."""
 
+ANYWHERE = ReceiverRules()
+"""On one machine receivers are where developers have them."""
+
 RETRY_INTERVAL = 0.25
 """Seconds between two looks at what was put off, of the sweeper and in the delivery queue."""
 
@@ -64,6 +70,7 @@ class LocalEdges:
     sleep: Sleep
     new_sid: NewSid
     attempts: Attempts
+    receiver_rules: ReceiverRules = ANYWHERE
     admit: Admit | None = None
     metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
 
@@ -90,11 +97,16 @@ class EmbeddedEngine:
     """`api` answers requests; what follows from them is done by `work`, or by threads between `start` and `stop`."""
 
     def __init__(
-        self, data: str, rewire: Rewire = lambda edges: edges, movable_clock: MovableClock | None = None
+        self,
+        data: str,
+        rewire: Rewire = lambda edges: edges,
+        movable_clock: MovableClock | None = None,
+        environ: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """`data` is the path of the data file, or `:memory:`. Raises DataFileError.
 
-        With a `movable_clock` the API has paths to move it by.
+        With a `movable_clock` the API has paths to move it by. Of `environ` counts only how members are tried to be
+        added again; raises ValidationError.
         """
         self.table = SqliteTable(data, streamed=is_streamed_to_webhooks, on_stream=self._wake_steps, schema=SCHEMA)
         self.turnstile = Turnstile()
@@ -110,11 +122,11 @@ class EmbeddedEngine:
                 workflow=executions,
                 event_bus=bus,
                 delivery_queue=DeliveryMessages(self._queue, self._wake_deliveries),
-                webhook_client=WebhookHttpClient(),
+                webhook_client=WebhookHttpClient(ANYWHERE),
                 now=movable_clock or instants.now,
                 sleep=self.turnstile.sleep,
                 new_sid=SidFactory(),
-                attempts=Attempts(),
+                attempts=Attempts.model_validate(Settings(environ).provisioning),
             )
         )
         receivers = CallsOutside(self.edges.webhook_client, self.turnstile)

@@ -150,7 +150,7 @@ def _again(place: Place) -> Callable[[str], str]:
 
 
 def _about(body: str) -> dict[str, Any]:
-    """Nothing that people wrote. A message is a delivery, an event as the bus hands it over, or members to add."""
+    """Nothing that people wrote. A message is a delivery, an event, or members to add."""
     try:
         message = json.loads(body)
         subject = message.get("event") or message.get("detail") or message

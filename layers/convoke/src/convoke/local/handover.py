@@ -73,6 +73,6 @@ class DeliveryMessages:
     queue: DurableQueue
     wake: Wake
 
-    def send(self, deliveries: Sequence[Delivery]) -> None:
-        self.queue.send([(delivery.event.account_sid, delivery.model_dump_json()) for delivery in deliveries])
+    def send(self, messages: Sequence[Delivery | Event]) -> None:
+        self.queue.send([(message.account_sid, message.model_dump_json()) for message in messages])
         self.wake()

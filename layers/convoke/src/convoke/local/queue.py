@@ -27,7 +27,7 @@ SCHEMA = (
 )
 
 VISIBILITY_TIMEOUT = 30.0
-"""Seconds that a received message stays invisible: six times the time limit of a webhook."""
+"""Seconds that a received message stays invisible: twice the longest time limit of a webhook."""
 
 
 @dataclass(frozen=True, slots=True)

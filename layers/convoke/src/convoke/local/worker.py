@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from convoke.domain.events import Change, Event
 from convoke.domain.provisioning import Cause, Provisioning
@@ -42,6 +42,9 @@ DELIVERIES_OF_AN_ACCOUNT = 8
 
 OWN_PAUSE = 5.0
 """Seconds until a delivery is tried again that failed on this side."""
+
+MESSAGE: TypeAdapter[Delivery | Event] = TypeAdapter(Delivery | Event, config=ConfigDict(hide_input_in_errors=True))
+"""Of the delivery queue."""
 
 Work = TypeVar("Work")
 
@@ -138,7 +141,11 @@ class Deliveries:
     def handle(self, message: ReceivedMessage) -> None:
         """A failure of ours spends no attempt of the receiver's; a message that cannot be read is put aside."""
         try:
-            self.delivery.deliver(Delivery.model_validate_json(message.body), message.receive_count)
+            match MESSAGE.validate_json(message.body):
+                case Event() as event:
+                    self.delivery.split(event)
+                case Delivery() as delivery:
+                    self.delivery.deliver(delivery, message.receive_count)
         except RetryLaterError as error:
             self.queue.postpone(message, error.seconds)
         except (DeliveryFailedError, ValidationError) as error:

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convoke.domain.batches import batches
+from convoke.domain.events import Event
 from convoke.domain.webhooks import Delivery
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 MOST_ENTRIES = 10
-"""Messages in one call (SQS's limit)."""
+LARGEST_CALL = 256 * 1024
+"""Messages, and bytes of all of them together, in one call (SQS's limits)."""
 
 LONGEST_PAUSE = 43_200
 """Seconds that a message can stay invisible (SQS's limit)."""
@@ -27,16 +30,13 @@ class SqsDeliveryQueue:
     client: SQSClient
     queue_url: str
 
-    def send(self, deliveries: Sequence[Delivery]) -> None:
+    def send(self, messages: Sequence[Delivery | Event]) -> None:
         """Raises MessagesNotSentError."""
-        for first in range(0, len(deliveries), MOST_ENTRIES):
-            batch = deliveries[first : first + MOST_ENTRIES]
+        bodies = (message.model_dump_json() for message in messages)
+        for batch in batches(bodies, _size, most=MOST_ENTRIES, largest=LARGEST_CALL):
             answer = self.client.send_message_batch(
                 QueueUrl=self.queue_url,
-                Entries=[
-                    {"Id": str(number), "MessageBody": delivery.model_dump_json()}
-                    for number, delivery in enumerate(batch)
-                ],
+                Entries=[{"Id": str(number), "MessageBody": body} for number, body in enumerate(batch)],
             )
             if failed := answer.get("Failed"):
                 raise MessagesNotSentError(f"{len(failed)} of {len(batch)}: {failed[0]['Code']}")
@@ -57,3 +57,7 @@ class SqsDeadLetterQueue:
     def bury(self, body: str) -> None:
         """Copy a message here; its reader then lets go of the original."""
         self.client.send_message(QueueUrl=self.queue_url, MessageBody=body)
+
+
+def _size(body: str) -> int:
+    return len(body.encode())

@@ -6,9 +6,10 @@ import hmac
 import secrets
 from dataclasses import dataclass
 
-from convoke.domain.accounts import Account, AccountChange
+from convoke.domain.accounts import Account, AccountChange, OwnConfigurationChange
 from convoke.domain.errors import NotAuthenticatedError
 from convoke.domain.instants import Clock
+from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.operations.api_keys import ApiKeyOperations
 from convoke.operations.ports import AccountRepository, AuthTokens
@@ -22,6 +23,7 @@ class AccountOperations:
     accounts: AccountRepository
     auth_tokens: AuthTokens
     api_keys: ApiKeyOperations
+    rules: ReceiverRules
     now: Clock
     new_sid: NewSid
 
@@ -81,7 +83,12 @@ class AccountOperations:
         return known
 
     def update(self, account: Account, change: AccountChange) -> Account:
-        """Change what was given. Other processes know it as soon as they have forgotten what they remember."""
+        """Change what was given. Other processes know it as soon as they have forgotten what they remember.
+
+        Raises InvalidWebhookSettingsError.
+        """
+        if isinstance(change, OwnConfigurationChange):
+            self.rules.refuse({"ErrorLogUrl": change.error_log_url})
         return self.accounts.update(account.sid, change) if change.model_fields_set else account
 
     def rotate_token(self, account_sid: str) -> str | None:

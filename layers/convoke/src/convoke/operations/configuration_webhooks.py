@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pydantic.alias_generators import to_pascal
+
+from convoke.domain.receivers import ReceiverRules
 from convoke.domain.webhooks import (
     ServiceWebhookConfiguration,
     WebhookConfiguration,
@@ -16,12 +19,14 @@ from convoke.operations.ports import ServiceWebhookConfigurationRepository, Webh
 @dataclass(frozen=True, slots=True)
 class WebhookConfigurationOperations:
     configurations: WebhookConfigurationRepository
+    rules: ReceiverRules
 
     def fetch(self, account_sid: str) -> WebhookConfiguration:
         return self.configurations.fetch(account_sid)
 
     def update(self, account_sid: str, change: WebhookConfigurationChange) -> WebhookConfiguration:
-        """Change what was given and leave the rest."""
+        """Change what was given and leave the rest. Raises InvalidWebhookSettingsError."""
+        self.rules.refuse(_urls(change))
         return self.configurations.update(account_sid, change)
 
 
@@ -30,6 +35,7 @@ class ServiceWebhookConfigurationOperations:
     """Of a service that is there."""
 
     configurations: ServiceWebhookConfigurationRepository
+    rules: ReceiverRules
 
     def fetch(self, account_sid: str, chat_service_sid: str) -> ServiceWebhookConfiguration:
         return self.configurations.fetch(account_sid, chat_service_sid)
@@ -37,7 +43,13 @@ class ServiceWebhookConfigurationOperations:
     def update(
         self, account_sid: str, chat_service_sid: str, change: WebhookSettingsChange
     ) -> ServiceWebhookConfiguration:
-        """Change what was given and leave the rest. Raises NotFoundError."""
+        """Change what was given and leave the rest. Raises InvalidWebhookSettingsError, NotFoundError."""
+        self.rules.refuse(_urls(change))
         if not change.model_fields_set:
             return self.fetch(account_sid, chat_service_sid)
         return self.configurations.update(account_sid, chat_service_sid, change)
+
+
+def _urls(change: WebhookSettingsChange) -> dict[str, str | None]:
+    """By the names of their parameters."""
+    return {to_pascal(name): getattr(change, name) for name in ("pre_webhook_url", "post_webhook_url")}

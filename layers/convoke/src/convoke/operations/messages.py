@@ -56,7 +56,7 @@ class MessageOperations:
         now = self.now()
         message, receipts = self._sent(before, requested, participants, now)
         after, told = before.with_message(now), webhooks.enabled
-        change = message_added(self.new_sid(Prefix.CHANGE), before, after, message, at=now, webhooks=told)
+        change = message_added(self.new_sid(Prefix.CHANGE), before, after, message, receipts, at=now, webhooks=told)
         self.messages.create(before, after, message, receipts, change)
         return message
 

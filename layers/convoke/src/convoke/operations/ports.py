@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from convoke.domain.accounts import Account, AccountChange
 from convoke.domain.alerts import Alert, AlertFilters
 from convoke.domain.api_keys import ApiKey, ApiKeyOwner
 from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversations import Conversation
+from convoke.domain.errors import LogEntry, WebhookFailedError, WebhookTimeoutError
 from convoke.domain.events import Change, Event, EventFilters
 from convoke.domain.idempotency import IdempotencyRecord
 from convoke.domain.messages import Message
@@ -101,6 +102,11 @@ class ServiceWebhookConfigurationRepository(Protocol):
 class WebhookLevelsRepository(Protocol):
     def fetch(self, account_sid: str, chat_service_sid: str) -> WebhookLevels:
         """Both levels in one read."""
+
+    def fetch_with_scoped(
+        self, account_sid: str, chat_service_sid: str, conversation_sid: str
+    ) -> tuple[WebhookLevels, Sequence[ScopedWebhook]]:
+        """The webhooks of a conversation with them, also of one that was deleted not long ago."""
 
 
 class ConversationRepository(Protocol):
@@ -231,7 +237,9 @@ class ScopedWebhookRepository(Protocol):
     def every(self, account_sid: str, conversation_sid: str) -> Sequence[ScopedWebhook]:
         """All those of a conversation, by their SIDs."""
 
-    def replace(self, conversation: Conversation, webhooks: Sequence[ScopedWebhook]) -> None:
+    def replace(
+        self, conversation: Conversation, webhooks: Sequence[ScopedWebhook], change: Change | None = None
+    ) -> None:
         """Store these in the place of those there were.
 
         Raises ChangedMeanwhileError where the conversation is not what was read any more, or was not before them.
@@ -292,7 +300,8 @@ class EventBus(Protocol):
 
 
 class DeliveryQueue(Protocol):
-    def send(self, deliveries: Sequence[Delivery]) -> None: ...
+    def send(self, messages: Sequence[Delivery | Event]) -> None:
+        """Each is one message: a delivery to be attempted, an event to be split."""
 
 
 class WebhookAnswer(NamedTuple):
@@ -313,6 +322,11 @@ class ChangedMeanwhileError(Exception):
 class WebhookUnreachableError(Exception):
     """No answer came: no connection, or not within the time limit. The text says which, and no more."""
 
+    entry: ClassVar[type[LogEntry]] = WebhookFailedError
+    """What the error log calls it."""
+
 
 class WebhookLateError(WebhookUnreachableError):
     """It did not come within the time limit."""
+
+    entry = WebhookTimeoutError

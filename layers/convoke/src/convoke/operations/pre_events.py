@@ -7,13 +7,20 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from convoke.domain.alerts import webhook_given_up
 from convoke.domain.errors import WebhookRejectedError
 from convoke.domain.events import pre_event
 from convoke.domain.instants import Clock
 from convoke.domain.pre_events import PreEvent, Reply
 from convoke.domain.sids import NewSid, Prefix
-from convoke.domain.webhooks import Delivery
-from convoke.operations.ports import AuthTokens, WebhookClient, WebhookLevelsRepository, WebhookUnreachableError
+from convoke.domain.webhooks import Attempt, Delivery
+from convoke.operations.ports import (
+    AlertRepository,
+    AuthTokens,
+    WebhookClient,
+    WebhookLevelsRepository,
+    WebhookUnreachableError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +51,7 @@ class RequestWebhooks:
 @dataclass(frozen=True, slots=True)
 class PreEvents:
     levels: WebhookLevelsRepository
+    alerts: AlertRepository
     auth_tokens: AuthTokens
     client: WebhookClient
     now: Clock
@@ -64,15 +72,26 @@ class PreEvents:
 
     def _call(self, delivery: Delivery, token: str) -> Reply:
         about = {"event_id": delivery.event.id, "event_type": delivery.event.type, "target": delivery.target}
+        attempt = Attempt.begun(delivery, 1, self.now())
         try:
             answer = self.client.call(delivery, retry_count=0, auth_token=token, longest_answer=LONGEST_REPLY)
         except WebhookUnreachableError as error:
             logger.warning("a pre-event was not answered; the change goes on", extra=about | {"error": str(error)})
+            self._log(delivery, attempt, error)
             return {}
         if not 200 <= answer.status < 300:
             logger.info("a pre-event was refused", extra=about | {"status": answer.status})
             raise WebhookRejectedError
         return _fields(answer.body) if answer.status == 200 else {}
+
+    def _log(self, delivery: Delivery, attempt: Attempt, error: WebhookUnreachableError) -> None:
+        """What the error log cannot take does not hold up the change either."""
+        now = self.now()
+        try:
+            unanswered = attempt.completed(None, str(error), b"", now)
+            self.alerts.create(webhook_given_up(delivery, unanswered, error.entry, now))
+        except Exception:
+            logger.exception("an alert was not logged", extra={"event_id": delivery.event.id})
 
 
 def _fields(body: bytes) -> Reply:

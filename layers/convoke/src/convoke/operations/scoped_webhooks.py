@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import InvalidWebhookSidError, NotFoundError, TooManyWebhooksError
 from convoke.domain.instants import Clock
+from convoke.domain.message_replays import replay_asked_for
 from convoke.domain.pages import Page, PageRequest, page_among
-from convoke.domain.scoped_webhooks import MOST_WEBHOOKS, NewScopedWebhook, ScopedWebhook, ScopedWebhookChange
+from convoke.domain.receivers import ReceiverRules
+from convoke.domain.scoped_webhooks import (
+    MOST_WEBHOOKS,
+    NewScopedWebhook,
+    ScopedWebhook,
+    ScopedWebhookChange,
+    configuration_name,
+)
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.operations.conversations import ConversationOperations, on_what_is_there
@@ -25,15 +33,19 @@ class ScopedWebhookOperations:
 
     conversations: ConversationOperations
     webhooks: ScopedWebhookRepository
+    rules: ReceiverRules
     now: Clock
     new_sid: NewSid
 
     @on_what_is_there
     def create(self, service: Service, conversation_sid: str, requested: NewScopedWebhook) -> ScopedWebhook:
-        """Raises NotFoundError, TooManyWebhooksError, what is missing, and why the conversation takes no webhook."""
+        """Raises NotFoundError, TooManyWebhooksError, what is missing, and why the conversation takes no webhook, or
+        not with this URL.
+        """
         conversation = self._there(service, conversation_sid)
         conversation.refuse_webhooks()
         requested.refuse_incomplete()
+        self.rules.refuse({configuration_name("url"): requested.url})
         standing = self._every(conversation)
         if len(standing) >= MOST_WEBHOOKS:
             raise TooManyWebhooksError
@@ -43,7 +55,8 @@ class ScopedWebhookOperations:
             conversation_sid=conversation.sid,
             sid=self.new_sid(Prefix.WEBHOOK),
         )
-        self.webhooks.replace(conversation, [*standing, webhook])
+        replay = replay_asked_for(self.new_sid(Prefix.CHANGE), conversation, webhook)
+        self.webhooks.replace(conversation, [*standing, webhook], replay)
         return webhook
 
     def fetch(self, service: Service, conversation_sid: str, sid: str) -> ScopedWebhook:
@@ -63,6 +76,7 @@ class ScopedWebhookOperations:
         conversation.refuse_webhooks()
         standing = self._every(conversation)
         webhook = _among(standing, sid)
+        self.rules.refuse({configuration_name("url"): requested.url})
         updated = requested.applied_to(webhook, self.now())
         if updated is not webhook:
             self.webhooks.replace(conversation, [*_without(standing, webhook), updated])

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from convoke.domain.alerts import webhook_given_up
-from convoke.domain.errors import LogEntry, WebhookFailedError, WebhookTimeoutError
-from convoke.domain.events import ErrorLogType, Event
+from convoke.domain.errors import LogEntry, WebhookFailedError
+from convoke.domain.events import ErrorLogType, Event, ReplayType
 from convoke.domain.instants import Clock
+from convoke.domain.scoped_webhooks import scoped_hooks
 from convoke.domain.webhooks import ERROR_LOG, Attempt, Delivery, Method
 from convoke.observability import Measure, Metrics
+from convoke.operations.message_replay import MessageReplay
 from convoke.operations.ports import (
     AccountRepository,
     AlertRepository,
@@ -20,15 +22,11 @@ from convoke.operations.ports import (
     AuthTokens,
     DeliveryQueue,
     WebhookClient,
-    WebhookLateError,
     WebhookLevelsRepository,
     WebhookUnreachableError,
 )
 
 logger = logging.getLogger(__name__)
-
-MOST_ATTEMPTS = 4
-"""One and three retries (reference, d.5)."""
 
 LONGEST_READ = 4096
 """Bytes of an answer that are read."""
@@ -73,14 +71,17 @@ class WebhookDelivery:
     attempts: AttemptRepository
     alerts: AlertRepository
     auth_tokens: AuthTokens
+    message_replay: MessageReplay
     queue: DeliveryQueue
     client: WebhookClient
     now: Clock
     metrics: Metrics
 
     def split(self, event: Event) -> None:
-        """Send one message for each target that wants the event."""
-        if deliveries := self._deliveries(event):
+        """Send one message for each target that wants the event, or those that a replay is made of."""
+        if event.type is ReplayType.MESSAGES:
+            self.message_replay.split(event)
+        elif deliveries := self._deliveries(event):
             self.queue.send(deliveries)
 
     def replay(self, event: Event, replay_sid: str, target: str | None) -> list[str]:
@@ -98,15 +99,7 @@ class WebhookDelivery:
         token = self.auth_tokens.fetch(delivery.event.account_sid)
         if token is None:
             raise self._failed("the account has no Auth Token to sign with")
-        attempt = Attempt(
-            event_id=delivery.event.id,
-            replay_sid=delivery.replay_sid,
-            target=delivery.target,
-            number=number,
-            method=delivery.method,
-            url=delivery.url,
-            started_at=self.now(),
-        )
+        attempt = Attempt.begun(delivery, number, self.now())
         self.attempts.put(delivery, attempt)
         outcome = self._call(delivery, number, token)
         completed = attempt.completed(outcome.status, outcome.error, outcome.answer, self.now())
@@ -116,8 +109,12 @@ class WebhookDelivery:
     def _deliveries(self, event: Event) -> list[Delivery]:
         if event.type is ErrorLogType.ERROR_LOGGED:
             return self._to_error_log(event)
-        hook = self.levels.fetch(event.account_sid, event.payload["ChatServiceSid"]).post_hook(event.type)
-        return [Delivery.to(hook, event)] if hook and event.webhooks else []
+        if not event.webhooks:
+            return []
+        account_sid, service_sid = event.account_sid, event.payload["ChatServiceSid"]
+        levels, scoped = self.levels.fetch_with_scoped(account_sid, service_sid, event.conversation_sid)
+        hooks = (levels.post_hook(event.type), *scoped_hooks(scoped, event))
+        return [Delivery.to(hook, event) for hook in hooks if hook]
 
     def _to_error_log(self, event: Event) -> list[Delivery]:
         account = self.accounts.fetch(event.account_sid)
@@ -134,7 +131,7 @@ class WebhookDelivery:
         logger.warning(
             "a webhook did not take an event", extra={**about, "status": outcome.status, "error": outcome.error}
         )
-        if attempt.number < MOST_ATTEMPTS and outcome.may_be_retried:
+        if attempt.number <= delivery.connection.retries and outcome.may_be_retried:
             raise RetryLaterError(pause_after(attempt.number))
         if delivery.target != ERROR_LOG:
             self.alerts.create(webhook_given_up(delivery, attempt, outcome.entry, self.now()))
@@ -147,13 +144,11 @@ class WebhookDelivery:
     def _call(self, delivery: Delivery, number: int, token: str) -> Outcome:
         try:
             answer = self.client.call(delivery, retry_count=number - 1, auth_token=token, longest_answer=LONGEST_READ)
-        except WebhookLateError as error:
-            return Outcome(None, str(error), entry=WebhookTimeoutError)
         except WebhookUnreachableError as error:
-            return Outcome(None, str(error))
+            return Outcome(None, str(error), entry=error.entry)
         return Outcome(answer.status, answer=answer.body)
 
 
 def pause_after(number: int) -> float:
-    """Seconds to wait after attempt `number`: 2, 4, 8, half of it by chance so that receivers are not hit in step."""
+    """Seconds to wait after attempt `number`: 2, 4, 8, ..., half of it by chance, so that none is hit in step."""
     return (1 << number) * random.uniform(0.5, 1)  # noqa: S311  (jitter, no secret)

@@ -9,7 +9,8 @@ from convoke.domain.events import LEDGER_LIFETIME, Change, Event, EventFilters
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.webhooks import Attempt, Delivery
 from convoke.storage import items, keys, lists, paging
-from convoke.storage.table import Item, Put, Table
+from convoke.storage.packing import packed, unpacked
+from convoke.storage.table import Item, Put, Set, Table, Update
 
 LAST_PLACE = "999"
 """Behind that of every event in its change."""
@@ -17,12 +18,13 @@ LAST_PLACE = "999"
 
 def change_of(stored: Item) -> Change:
     """The change in a record of the table's stream."""
-    return items.resource(Change, stored)
+    return unpacked(stored)
 
 
 def recorded(change: Change) -> Put:
     """To be written with what changes (promise 6). One that tells nothing is in no list."""
-    made = items.item(keys.change(change.account_sid, change.sid), change)
+    key = keys.change(change.account_sid, change.sid)
+    made = {"pk": key.pk, "sk": key.sk, **packed(change)}
     if change.date_told:
         made = items.expiring(made, change.date_told + LEDGER_LIFETIME)
         made |= keys.listed(change.account_sid, keys.EVENTS, change.sid, change.date_told)
@@ -92,8 +94,10 @@ class AttemptTable:
     table: Table
 
     def put(self, delivery: Delivery, attempt: Attempt) -> None:
+        """By an update, which costs half of what a transaction does."""
         key = keys.attempt(delivery.event.account_sid, attempt.event_id, attempt.position)
-        self.table.transact([Put(items.expiring(items.item(key, attempt), attempt.date_expires))])
+        attributes = items.expiring(attempt.model_dump(mode="json", exclude_none=True), attempt.date_expires)
+        self.table.update(Update(key, tuple(Set(name, value) for name, value in attributes.items())))
 
     def list(self, event: Event, page: PageRequest) -> Page[Attempt]:
         position = keys.attempt(event.account_sid, event.id, page.position) if page.position else None

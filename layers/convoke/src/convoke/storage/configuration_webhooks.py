@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from convoke.domain.errors import NotFoundError
+from convoke.domain.scoped_webhooks import ScopedWebhook
 from convoke.domain.webhooks import (
     ServiceWebhookConfiguration,
     WebhookConfiguration,
@@ -13,8 +15,9 @@ from convoke.domain.webhooks import (
     WebhookSettingsChange,
 )
 from convoke.storage import items, keys
+from convoke.storage.scoped_webhooks import webhooks_in
 from convoke.storage.services import still_there
-from convoke.storage.table import Item, Set, Table, TransactionCanceledError, Update
+from convoke.storage.table import Item, Key, Set, Table, TransactionCanceledError, Update
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +59,24 @@ class WebhookLevelsTable:
     table: Table
 
     def fetch(self, account_sid: str, chat_service_sid: str) -> WebhookLevels:
+        return self._read(account_sid, chat_service_sid)[0]
+
+    def fetch_with_scoped(
+        self, account_sid: str, chat_service_sid: str, conversation_sid: str
+    ) -> tuple[WebhookLevels, Sequence[ScopedWebhook]]:
+        of_conversation = keys.scoped_webhooks(account_sid, conversation_sid)
+        levels, found = self._read(account_sid, chat_service_sid, of_conversation)
+        return levels, webhooks_in(found.get(of_conversation))
+
+    def _read(self, account_sid: str, chat_service_sid: str, *beside: Key) -> tuple[WebhookLevels, dict[Key, Item]]:
         of_account = keys.webhook_configuration(account_sid)
         of_service = keys.service_webhook_configuration(account_sid, chat_service_sid)
-        found = self.table.get_many([of_account, of_service])
-        return WebhookLevels(
+        found = self.table.get_many([of_account, of_service, *beside])
+        levels = WebhookLevels(
             _account_level(account_sid, found.get(of_account)),
             _service_level(account_sid, chat_service_sid, found.get(of_service)),
         )
+        return levels, found
 
 
 def _account_level(account_sid: str, stored: Item | None) -> WebhookConfiguration:

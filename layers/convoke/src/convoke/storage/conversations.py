@@ -19,6 +19,7 @@ from convoke.storage.changes import recorded
 from convoke.storage.locks import collision, holder, locks_held, locks_of_new
 from convoke.storage.revisions import differences, gained, releases, revise
 from convoke.storage.table import (
+    EXPIRES_AT,
     Action,
     Add,
     And,
@@ -26,6 +27,7 @@ from convoke.storage.table import (
     ConditionFailedError,
     Delete,
     Equals,
+    Exists,
     Item,
     Key,
     NotExists,
@@ -51,6 +53,11 @@ DUE_PAGE = 100
 ERASED_AT_ONCE = 25
 """Items of a deleted conversation that are read, and all but its own removed, at a time. DynamoDB limits a transaction
 to 4 MB, and the largest message has some 120 KB.
+"""
+
+WEBHOOKS_KEPT = timedelta(days=14)
+"""How long the webhooks of a deleted conversation stay, so that whoever splits its last events knows whom to tell: as
+long as SQS keeps a dead letter.
 """
 
 TOMBSTONE = ("date_removed", "attempts", "unsettled", keys.DUE.partition, keys.DUE.sort)
@@ -139,10 +146,12 @@ class ConversationTable:
 
     def erase(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> None:
         own = keys.conversation(account_sid, conversation_sid)
+        webhooks = keys.scoped_webhooks(account_sid, conversation_sid)
         while go_on():
-            page = self.table.query(own.pk, limit=ERASED_AT_ONCE, consistent=True)
-            others = [key for key in map(key_of, page) if key != own]
-            self.table.transact([Delete(key) for key in others or [own]])
+            page = {key_of(item): item for item in self.table.query(own.pk, limit=ERASED_AT_ONCE, consistent=True)}
+            others = [key for key in page if key not in (own, webhooks)]
+            outlasting = [_outlasting(webhooks, page[own])] if {own, webhooks} <= page.keys() else []
+            self.table.transact([*(Delete(key) for key in others or [own]), *outlasting])
             if not others:
                 break
 
@@ -200,6 +209,12 @@ class ConversationTable:
         while page := self.table.query(shard, index=keys.DUE, between=between, after=after, limit=DUE_PAGE):
             yield from page
             after = page[-1]
+
+
+def _outlasting(webhooks: Key, tombstone: Item) -> Update:
+    """They go by themselves, some time after the conversation."""
+    removed = datetime.fromisoformat(str(tombstone["date_removed"]))
+    return Update(webhooks, (Set(EXPIRES_AT, items.seconds(removed + WEBHOOKS_KEPT)),), Exists("pk"))
 
 
 def _provisioning_key(provisioning: Provisioning) -> Key:

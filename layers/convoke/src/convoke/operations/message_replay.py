@@ -1,0 +1,54 @@
+"""Tells a new webhook of a conversation the messages that were there before it (reference, d.7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convoke.domain.events import Event
+from convoke.domain.message_replays import continued, message_replayed, span_of
+from convoke.domain.messages import last_sid_at
+from convoke.domain.pages import PageRequest
+from convoke.domain.scoped_webhooks import ScopedWebhook
+from convoke.domain.webhooks import Delivery
+from convoke.operations.ports import (
+    ConversationRepository,
+    DeliveryQueue,
+    MessageRepository,
+    ScopedWebhookRepository,
+)
+
+MESSAGES_AT_ONCE = 9
+"""With the event for those behind them, as many as one call to the queue takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReplay:
+    conversations: ConversationRepository
+    webhooks: ScopedWebhookRepository
+    messages: MessageRepository
+    queue: DeliveryQueue
+
+    def split(self, replay: Event) -> None:
+        """Send the next messages to the webhook, and the event again for those behind them.
+
+        Nothing where the webhook is gone, or the conversation.
+        """
+        conversation = self.conversations.fetch(replay.account_sid, replay.conversation_sid)
+        webhook = self._webhook(replay)
+        if conversation is None or webhook is None:
+            return
+        span = span_of(replay)
+        request = PageRequest(MESSAGES_AT_ONCE, last_sid_at(span.after))
+        page = self.messages.list(replay.account_sid, replay.conversation_sid, request)
+        told = [
+            message_replayed(replay, conversation, message) for message in page.resources if message.index <= span.until
+        ]
+        sent: list[Delivery | Event] = [Delivery.to(hook, event) for event in told if (hook := webhook.hook(event))]
+        if page.has_next and page.resources[-1].index < span.until:
+            sent.append(continued(replay, page.resources[-1].index))
+        if sent:
+            self.queue.send(sent)
+
+    def _webhook(self, replay: Event) -> ScopedWebhook | None:
+        standing = self.webhooks.every(replay.account_sid, replay.conversation_sid)
+        return next((webhook for webhook in standing if webhook.sid == replay.payload["WebhookSid"]), None)

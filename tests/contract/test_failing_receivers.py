@@ -1,0 +1,101 @@
+"""A receiver that fails hurts only itself (promise 7): the embedded engine with its threads, on real sockets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from twilio.request_validator import RequestValidator
+
+from convoke.domain.receivers import ReceiverRules
+from convoke.webhooks.client import WebhookHttpClient
+from tests.contract.test_webhook_client import drip, drip_the_body, hang, misbehaving, receiver, reset
+from tests.support.instances import EmbeddedInstance, held_instance
+
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def running() -> Iterator[EmbeddedInstance]:
+    calls = WebhookHttpClient(ReceiverRules())
+    with held_instance(rewire=lambda edges: replace(edges, webhook_client=calls)) as instance:
+        instance.engine.start()
+        yield instance
+
+
+def until(look: Callable[[], Any]) -> Any:
+    end = time.monotonic() + PATIENCE
+    while not (found := look()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return found
+
+
+def attempts(instance: EmbeddedInstance) -> dict[str, list[Any]]:
+    """The statuses of the attempts that have come to an end, by the URL."""
+    found: dict[str, list[Any]] = {}
+    for item in instance.items("attempt#"):
+        if "milliseconds" in item:
+            found.setdefault(item["url"], []).append(item.get("status"))
+    return found
+
+
+def test_who_hangs_resets_drips_redirects_or_answers_too_much_delays_nobody_else(running: EmbeddedInstance) -> None:
+    v1 = running.client().conversations.v1
+    conversation = v1.conversations(v1.conversations.create().sid)
+    with ExitStack() as stack:
+        failing = [stack.enter_context(misbehaving(behave)) + "#rc=0&tt=2500" for behave in (hang, reset, drip)]
+        huge, _ = stack.enter_context(receiver(200, b"x" * 10_000_000))
+        redirecting, redirected = stack.enter_context(receiver(302))
+        healthy, taken = stack.enter_context(receiver())
+        v1.configuration.webhooks().update(post_webhook_url=healthy, filters=["onMessageAdded"])
+        for url in (*failing, huge, redirecting):
+            conversation.webhooks.create(
+                target="webhook", configuration_url=url, configuration_filters=["onMessageAdded"]
+            )
+        begun = time.monotonic()
+        conversation.messages.create(body="Hello", x_twilio_webhook_enabled="true")
+        until(lambda: taken)
+        assert time.monotonic() - begun < 1.5
+        ended = until(lambda: len(found := attempts(running)) == 6 and found)
+        assert time.monotonic() - begun < 5
+    assert {url: ended[url] for url in failing} == {url: [None] for url in failing}
+    assert (ended[healthy], ended[huge], ended[redirecting]) == ([200], [200], [302])
+    assert len(redirected) == 1
+    until(lambda: running.waiting_messages("delivery-dlq") == 4)
+    ((_, path, headers, body),) = taken
+    parameters = dict(parse_qsl(body, keep_blank_values=True))
+    assert RequestValidator(running.token).validate(healthy + path, parameters, headers["X-Twilio-Signature"])
+
+
+def test_who_answers_500_is_told_again_and_who_drips_its_answer_has_taken_the_event(running: EmbeddedInstance) -> None:
+    v1 = running.client().conversations.v1
+    conversation = v1.conversations(v1.conversations.create().sid)
+    with ExitStack() as stack:
+        recovering, taken = stack.enter_context(receiver([500, 200]))
+        dripping = stack.enter_context(misbehaving(drip_the_body)) + "#tt=500"
+        for url in (recovering, dripping):
+            conversation.webhooks.create(
+                target="webhook", configuration_url=url, configuration_filters=["onMessageAdded"]
+            )
+        conversation.messages.create(body="Hello", x_twilio_webhook_enabled="true")
+        until(lambda: len(taken) == 2)
+        counts = [dict(parse_qsl(body))["RetryCount"] for _, _, _, body in taken]
+        assert counts == ["0", "1"]
+        until(lambda: attempts(running) == {recovering: [500, 200], dripping: [200]})
+    assert running.waiting_messages("delivery-dlq") == 0
+
+
+def test_a_pre_event_has_the_time_that_its_url_gives_it(running: EmbeddedInstance) -> None:
+    v1 = running.client().conversations.v1
+    with misbehaving(hang) as url:
+        v1.configuration.webhooks().update(pre_webhook_url=f"{url}#tt=300&rc=5", filters=["onConversationAdd"])
+        begun = time.monotonic()
+        created = v1.conversations.create(friendly_name="mine", x_twilio_webhook_enabled="true")
+        assert 0.3 < time.monotonic() - begun < 1.5
+    assert created.friendly_name == "mine"

@@ -1,0 +1,114 @@
+"""Every hand-over comes three times, late and in any order; sweepers run beside each other. The outcome is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from convoke.local.engine import LocalEdges
+from tests.support.crashes import PARTICIPANTS, TOLD, told_kinds
+from tests.support.hand_clock import HandClock
+from tests.support.instances import EmbeddedInstance, held_instance
+
+HANDED_OVER = {"participant_queue": "send", "workflow": "start", "event_bus": "publish", "delivery_queue": "send"}
+"""The edges that hand something to the next step, and by what verb."""
+
+TIMES = 3
+
+
+class Postman:
+    """Keeps every hand-over three times, and hands over one of them at a time, whichever chance picks."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)
+        self._kept: list[Callable[[], object]] = []
+        self.delivered = 0
+
+    def keeps(self, edges: LocalEdges) -> LocalEdges:
+        kept = {name: Kept(getattr(edges, name), verb, self) for name, verb in HANDED_OVER.items()}
+        return replace(edges, **kept)  # type: ignore[arg-type]
+
+    def keep(self, hand_over: Callable[[], object]) -> None:
+        self._kept += [hand_over] * TIMES
+
+    def deliver_all(self, instance: EmbeddedInstance) -> None:
+        instance.work()
+        while self._kept:
+            self._kept.pop(self._random.randrange(len(self._kept)))()
+            self.delivered += 1
+            instance.work()
+
+
+class Kept:
+    """An edge of which the postman has one verb."""
+
+    def __init__(self, edge: object, verb: str, postman: Postman) -> None:
+        self._edge = edge
+        self._verb = verb
+        self._postman = postman
+
+    def __getattr__(self, name: str) -> Any:
+        verb = getattr(self._edge, name)
+        return self._keep(verb) if name == self._verb else verb
+
+    def _keep(self, verb: Callable[..., Any]) -> Callable[..., None]:
+        return lambda *arguments: self._postman.keep(partial(verb, *arguments))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_comes_three_times_in_any_order_happens_once(seed: int) -> None:
+    postman = Postman(seed)
+    with held_instance(":memory:", postman.keeps) as instance:
+        v1 = instance.client().conversations.v1
+        v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=TOLD)
+        create = v1.conversation_with_participants.create
+        sid = create(unique_name="visit", participant=PARTICIPANTS, x_twilio_webhook_enabled="true").sid
+        postman.deliver_all(instance)
+        conversation = v1.conversations(sid)
+        assert conversation.fetch().state == "active"
+        conversation.messages.create(body="Hello", x_twilio_webhook_enabled="true")
+        conversation.update(state="closed", x_twilio_webhook_enabled="true")
+        postman.deliver_all(instance)
+        assert len(conversation.participants.list()) == len(PARTICIPANTS)
+        added, state = ["onParticipantAdded"] * 10, "onConversationStateUpdated"
+        assert told_kinds(instance) == sorted(["onConversationAdded", "onMessageAdded", state, state, *added])
+        (stored,) = instance.items("conversation")
+        assert "due_at" not in stored
+        assert instance.waiting_messages("delivery") == instance.waiting_messages("delivery-dlq") == 0
+        assert postman.delivered > 2 * len(HANDED_OVER) * TIMES
+
+
+def test_sweepers_beside_each_other_do_everything_once(tmp_path: Path) -> None:
+    """As two processes on one file, after all messages were lost: members, a timer and a deletion are due."""
+    data, clock = str(tmp_path / "convoke.db"), HandClock()
+    with held_instance(data, now=clock.now) as one, held_instance(data, now=clock.now) as other:
+        v1 = one.client().conversations.v1
+        create = v1.conversation_with_participants.create
+        sids = [create(participant=[each]).sid for each in PARTICIPANTS[:5]]
+        asleep = v1.conversations.create(timers_inactive="PT1M").sid
+        v1.conversations(v1.conversations.create().sid).delete()
+        one.lose_messages()
+        clock.move(timedelta(minutes=1))
+
+        def recover(instance: EmbeddedInstance) -> None:
+            for _ in range(3):
+                instance.sweep(timedelta(0))
+                instance.work()
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(recover, (one, other)))
+        assert {v1.conversations(sid).fetch().state for sid in sids} == {"active"}
+        assert [len(v1.conversations(sid).participants.list()) for sid in sids] == [1] * 5
+        assert v1.conversations(asleep).fetch().state == "inactive"
+        ends = [event["conversation_sid"] for change in one.changes() for event in change["events"]
+                if event["type"] == "onConversationStateUpdated"]  # fmt: skip
+        assert sorted(ends) == sorted([*sids, asleep])
+        assert [item for item in one.items("conversation") if "due_at" in item] == []
