@@ -16,11 +16,11 @@ import os
 import time
 from argparse import ArgumentParser
 from collections import Counter, defaultdict
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import StringIO
-from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,7 +31,7 @@ from convoke.bootstrap.aws import AwsEdges
 from convoke.bootstrap.handlers import Handler
 from convoke.local.aws_stack import ministack
 from convoke.storage.cached import LIFETIME
-from tests.support.aws import CREDENTIALS, AwsInstance, Deployment
+from tests.support.aws import CREDENTIALS, REGION, AwsInstance, Deployment
 from tests.support.examples import chat, group_mms, sms
 from tests.support.instances import Receivers
 from tests.support.tables import TABLE_NAME
@@ -53,7 +53,7 @@ REQUESTS = {
 }
 
 READ_UNIT = 4096
-"""Bytes of an item that a consistent read gets for one unit; Convoke reads no other way."""
+"""Bytes of an item that a consistent read gets for one unit; Convoke reads no other way. What is not there is one."""
 
 
 @dataclass
@@ -70,24 +70,32 @@ class Cost:
     def __add__(self, other: Cost) -> Cost:
         return Cost(**{name: value + vars(other)[name] for name, value in vars(self).items()})
 
+    def ask(self, *, model: Any, params: Any, **_: Any) -> None:
+        """What is read, whether it is there or not. MiniStack does not say what a batch consumes."""
+        match model.name:
+            case "GetItem":
+                self.read_units += 1
+            case "BatchGetItem":
+                self.read_units += len(params["RequestItems"][TABLE_NAME]["Keys"])
+
     def count(self, *, model: Any, parsed: Any, **_: Any) -> None:
         """A call that was answered. What botocore did to get there, such as retries, does not show."""
         self.calls[f"{model.service_model.service_name}:{model.name}"] += 1
         match model.name:
             case "GetItem":
-                self._count_reads([parsed.get("Item", {})])
+                self._count_reads([parsed["Item"]] if "Item" in parsed else [])
             case "BatchGetItem":
                 self._count_reads(parsed["Responses"][TABLE_NAME])
             case "TransactWriteItems":
                 self._count_writes(*parsed["ConsumedCapacity"])
-            case "UpdateItem":
+            case "UpdateItem" | "PutItem":
                 self._count_writes(parsed["ConsumedCapacity"])
             case "PutEvents":
                 self.bus_events += len(parsed["Entries"])
 
     def _count_reads(self, items: list[Any]) -> None:
-        """MiniStack does not say what a batch consumes, and takes every item for a small one."""
-        self.read_units += sum(max(1, -(-size({"M": item}) // READ_UNIT)) for item in items)
+        """What large items cost beyond the unit that each does; MiniStack takes every item for a small one."""
+        self.read_units += sum((size({"M": item}) - 1) // READ_UNIT for item in items)
 
     def _count_writes(self, consumed: Any) -> None:
         indexes = sum(index["CapacityUnits"] for index in consumed.get("GlobalSecondaryIndexes", {}).values())
@@ -120,11 +128,18 @@ class CountedInstance(AwsInstance):
         self.costs: defaultdict[str, Cost] = defaultdict(Cost)
         super().__init__(deployment, Receivers())
 
+    def session(self) -> boto3.Session:
+        """One a function, as its calls are counted by it."""
+        return boto3.Session(region_name=REGION)
+
     def edges(self, function: str) -> AwsEdges:
         edges = super().edges(function)
         events = edges._session.events
         # Asked for again, edges are the same and not counted twice.
         events.register("before-parameter-build.dynamodb", ask_for_capacity, "ask-for-capacity")
+        events.register(
+            "before-parameter-build.dynamodb", lambda **call: self.costs[STEPS[function]].ask(**call), "ask"
+        )
         events.register("after-call", lambda **call: self.costs[STEPS[function]].count(**call), "count")
         return edges
 
@@ -166,9 +181,10 @@ def ask_for_capacity(params: dict[str, Any], model: Any, **_: Any) -> None:
         params["ReturnConsumedCapacity"] = "INDEXES"
 
 
-def measure(participants: list[str], *, webhook: bool) -> dict[str, Cost]:
-    """What each step costs to call these together, in an AWS account that is empty."""
-    deployment = Deployment()
+def measure(participants: list[str], *, webhook: bool, account: int) -> dict[str, Cost]:
+    """What each step costs to call these together. MiniStack takes a key of twelve digits for an account of its own."""
+    os.environ["AWS_ACCESS_KEY_ID"] = f"{account:012}"
+    deployment = Deployment(session=boto3.Session(region_name=REGION))
     deployment.deploy()
     instance = CountedInstance(deployment)
     begun = time.monotonic()
@@ -189,22 +205,27 @@ def measure(participants: list[str], *, webhook: bool) -> dict[str, Cost]:
 
 
 def measure_all() -> dict[str, dict[str, Cost]]:
-    """By what is asked for. MiniStack takes an access key of twelve digits for an account of its own."""
-    measured: dict[str, dict[str, Cost]] = {}
-    for (name, participants), webhook in product(REQUESTS.items(), (False, True)):
-        os.environ["AWS_ACCESS_KEY_ID"] = f"{len(measured) + 1:012}"
-        boto3.setup_default_session()
-        measured[f"{name}, {'one webhook' if webhook else 'no webhook'}"] = measure(participants, webhook=webhook)
-    return measured
+    """By what is asked for."""
+    asked = [(name, participants, webhook) for name, participants in REQUESTS.items() for webhook in (False, True)]
+    return {
+        f"{name}, {'one webhook' if webhook else 'no webhook'}": measure(participants, webhook=webhook, account=account)
+        for account, (name, participants, webhook) in enumerate(asked, 1)
+    }
+
+
+@contextmanager
+def on_ministack() -> Iterator[None]:
+    """Nothing is printed meanwhile: the functions log to stdout."""
+    with TemporaryDirectory() as folder, ministack(Path(folder)) as url, redirect_stdout(StringIO()):
+        os.environ.update({**CREDENTIALS, "AWS_ENDPOINT_URL": url})
+        yield
 
 
 def main() -> None:
     arguments = ArgumentParser()
     arguments.add_argument("--json", type=Path, metavar="PATH", help="write the counts to this file, too")
     path: Path | None = arguments.parse_args().json
-    # The functions log to stdout.
-    with TemporaryDirectory() as folder, ministack(Path(folder)) as url, redirect_stdout(StringIO()):
-        os.environ.update({**CREDENTIALS, "AWS_ENDPOINT_URL": url})
+    with on_ministack():
         measured = measure_all()
     print("Reads, writes and index (writes to it) are DynamoDB's request units, events are entries on the bus.")
     for name, costs in measured.items():

@@ -21,6 +21,7 @@ from convoke.operations.conversation_finalizer import ConversationFinalizer, Not
 from convoke.operations.ports import ChangedMeanwhileError
 from convoke.storage.changes import ChangeTable
 from convoke.storage.conversations import ConversationTable
+from convoke.storage.packing import unpacked_members
 from convoke.storage.provisioning import ProvisioningTable
 from tests.support.deletions import AT_ONCE, LONG_AFTER, conversation_in, left_of
 from tests.support.examples import CHAT_AND_SMS
@@ -34,7 +35,7 @@ def before_the_adder(instance: Instance) -> None:
 def after_the_adder(instance: Instance) -> None:
     """The members are in, and the finalizer is to start."""
     (record,) = instance.items("provisioning")
-    provisioning = Provisioning.model_validate(record)
+    provisioning = unpacked_members(record)
     added = provisioning.added(provisioning.date_created)
     assert ProvisioningTable(instance.table).add(added, members_added(added))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from convoke.storage.packing import unpacked_members
 from tests.support.aws import FunctionContext, MotoInstance, moto_instance
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.template import ROOT
@@ -79,7 +80,7 @@ def test_of_a_batch_with_a_poison_message_the_rest_is_done(moto: MotoInstance, f
     sid, record = created(moto)
     event = sample(EVENTS / "participant_adder" / "batch.json", moto)
     good, poison = event["Records"]
-    good["body"] = json.dumps(record, default=list)
+    good["body"] = unpacked_members(record).model_dump_json()
     answered = function("participant_adder", event)
     assert answered == {"batchItemFailures": [{"itemIdentifier": poison["messageId"]}]}
     moto._execute()

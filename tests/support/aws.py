@@ -27,8 +27,8 @@ from moto.sqs.models import sqs_backends
 from convoke.bootstrap import handlers, program
 from convoke.bootstrap.aws import AwsEdges
 from convoke.bootstrap.handlers import Handler
-from convoke.domain.provisioning import Provisioning
 from convoke.local.gateway import RequestContext
+from convoke.storage.packing import unpacked_members
 from tests.support.instances import Instance, Receivers
 from tests.support.tables import TABLE_NAME, table_properties
 from tests.support.template import STACK_NAME, environment, functions, resources, state_machine
@@ -65,11 +65,12 @@ class Deployment:
     """The resources of the template, as far as imitations have them; `values` is what each `!Ref` stands for."""
 
     values: dict[str, str] = field(default_factory=dict)
+    session: boto3.Session = field(default_factory=shared_session)
     _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: Any) -> Any:
         if service not in self._clients:
-            self._clients[service] = shared_session().client(service)
+            self._clients[service] = self.session.client(service)
         return self._clients[service]
 
     def deploy(self) -> None:
@@ -114,8 +115,12 @@ class AwsInstance(Instance):
         """Those of one function, with the environment that the template gives it."""
         if function not in self._edges:
             made = self._edges[function] = AwsEdges(self.deployment.environment(function))
-            vars(made)["_session"] = shared_session()
+            vars(made)["_session"] = self.session()
         return self._edges[function]
+
+    def session(self) -> boto3.Session:
+        """What the clients of a function are made of."""
+        return self.deployment.session
 
     def _resolve(self, event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
         answered: dict[str, Any] = self._api(event, FunctionContext())
@@ -255,7 +260,7 @@ class AwsInstance(Instance):
         return sum(int(attributes[name]) for name in names)
 
     def repeat(self, record: dict[str, Any]) -> None:
-        self.edges("api").participant_queue.send(Provisioning.model_validate(record))
+        self.edges("api").participant_queue.send(unpacked_members(record))
 
     def lose_messages(self) -> None:
         self.deployment.client("sqs").purge_queue(QueueUrl=self.deployment.values["ParticipantQueue"])

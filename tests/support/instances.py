@@ -18,7 +18,6 @@ from twilio.http import HttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from convoke.domain.provisioning import Provisioning
 from convoke.domain.webhooks import Delivery
 from convoke.local.clock import MovableClock
 from convoke.local.engine import EmbeddedEngine, Rewire
@@ -26,6 +25,7 @@ from convoke.local.gateway import RequestContext, gateway_event
 from convoke.operations.accounts import AccountOperations
 from convoke.operations.ports import WebhookAnswer, WebhookUnreachableError
 from convoke.storage.changes import change_of
+from convoke.storage.packing import unpacked_members
 from convoke.storage.table import Table
 from convoke.webhooks.signature import sign
 from tests.support.described import check_described
@@ -222,7 +222,7 @@ class EmbeddedInstance(Instance):
         return int(row[0])
 
     def repeat(self, record: dict[str, Any]) -> None:
-        self.engine.edges.participant_queue.send(Provisioning.model_validate(record))
+        self.engine.edges.participant_queue.send(unpacked_members(record))
 
     def lose_messages(self) -> None:
         self.engine._steps.participants.clear()

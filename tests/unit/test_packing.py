@@ -1,4 +1,4 @@
-"""What events of a change have in common is stored once, and comes back."""
+"""What events of a change, and members of a request, have in common is stored once, and comes back."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from convoke.domain.events import Change, Event, EventType, Subject, participants_added
 from convoke.domain.participants import Participant
+from convoke.domain.provisioning import Provisioning
 from convoke.storage.changes import recorded
-from convoke.storage.packing import packed, unpacked
+from convoke.storage.items import provisioning_item
+from convoke.storage.packing import packed, packed_members, unpacked, unpacked_members
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -34,8 +36,57 @@ def test_whatever_is_packed_comes_back(events: list[Event]) -> None:
     assert unpacked(packed(change)) == change
 
 
+MEMBERS = st.builds(
+    Participant,
+    account_sid=WORDS,
+    conversation_sid=WORDS,
+    sid=WORDS,
+    identity=st.none() | WORDS,
+    attributes=WORDS,
+    date_created=st.just(MOMENT),
+    date_updated=st.sampled_from([MOMENT, MOMENT.replace(year=2027)]),
+)
+
+
+@given(st.lists(MEMBERS, max_size=4))
+def test_whatever_members_are_packed_come_back(members: list[Participant]) -> None:
+    provisioning = request_of(members)
+    assert unpacked_members(packed_members(provisioning)) == provisioning
+
+
+def test_members_that_were_stored_before_there_was_packing_are_read() -> None:
+    provisioning = request_of(ten_members())
+    assert unpacked_members(provisioning.model_dump(mode="json", exclude_none=True)) == provisioning
+
+
 def test_ten_members_cost_less_than_two_kilobytes() -> None:
-    members = [
+    subject = Subject("AC" + "0" * 32, "IS" + "0" * 32, "CH" + "0" * 32)
+    change = participants_added("EV" + "0" * 32, subject, ten_members(), at=MOMENT, webhooks=False)
+    assert len(str(recorded(change).item)) < 2500
+    assert len(str(change.model_dump(mode="json"))) > 6000
+
+
+def test_ten_members_to_add_cost_less_than_two_kilobytes() -> None:
+    provisioning = request_of(ten_members())
+    assert len(str(provisioning_item(provisioning))) < 2000
+    assert len(str(provisioning.model_dump(mode="json"))) > 4000
+
+
+def request_of(members: list[Participant]) -> Provisioning:
+    return Provisioning(
+        account_sid="AC" + "0" * 32,
+        chat_service_sid="IS" + "0" * 32,
+        conversation_sid="CH" + "0" * 32,
+        participants=tuple(members),
+        added_change_sid="EV" + "0" * 32,
+        state_change_sid="EV" + "1" * 32,
+        alert_sid="NO" + "0" * 32,
+        date_created=MOMENT,
+    )
+
+
+def ten_members() -> list[Participant]:
+    return [
         Participant(
             account_sid="AC" + "0" * 32,
             conversation_sid="CH" + "0" * 32,
@@ -47,7 +98,3 @@ def test_ten_members_cost_less_than_two_kilobytes() -> None:
         )
         for number in range(10)
     ]
-    subject = Subject("AC" + "0" * 32, "IS" + "0" * 32, "CH" + "0" * 32)
-    change = participants_added("EV" + "0" * 32, subject, members, at=MOMENT, webhooks=False)
-    assert len(str(recorded(change).item)) < 2500
-    assert len(str(change.model_dump(mode="json"))) > 6000

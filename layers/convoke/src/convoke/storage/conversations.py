@@ -88,7 +88,7 @@ class ConversationTable:
         writes.append(Put(items.conversation_item(conversation), NotExists("pk")))
         writes.append(recorded(change))
         if provisioning is not None:
-            writes.append(Put(items.item(_provisioning_key(provisioning), provisioning)))
+            writes.append(Put(items.provisioning_item(provisioning)))
         try:
             self.table.transact(writes)
         except TransactionCanceledError as canceled:

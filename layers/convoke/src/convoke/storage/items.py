@@ -8,7 +8,9 @@ from typing import TypeVar
 from convoke.domain.conversations import Conversation
 from convoke.domain.model import Model
 from convoke.domain.participants import Participant
+from convoke.domain.provisioning import Provisioning
 from convoke.storage import keys
+from convoke.storage.packing import packed_members
 from convoke.storage.table import EXPIRES_AT, Action, Item, Key, Remove, Set
 
 AnyModel = TypeVar("AnyModel", bound=Model)
@@ -27,6 +29,11 @@ def conversation_item(conversation: Conversation) -> Item:
         account_sid, service_sid = conversation.account_sid, conversation.chat_service_sid
         made |= keys.listed(account_sid, service_sid, conversation.sid, conversation.date_created)
     return made
+
+
+def provisioning_item(provisioning: Provisioning) -> Item:
+    key = keys.provisioning(provisioning.account_sid, provisioning.conversation_sid)
+    return {"pk": key.pk, "sk": key.sk, **packed_members(provisioning)}
 
 
 def participant_item(participant: Participant, chat_service_sid: str) -> Item:

@@ -12,6 +12,7 @@ from convoke.storage import items, keys
 from convoke.storage.alerts import logged
 from convoke.storage.changes import recorded
 from convoke.storage.locks import identity_locks, locks_of_new
+from convoke.storage.packing import unpacked_members
 from convoke.storage.table import (
     Action,
     Add,
@@ -47,7 +48,7 @@ class ProvisioningTable:
             return None
         return (
             items.resource(Conversation, conversation),
-            items.resource(Provisioning, provisioning) if provisioning else None,
+            unpacked_members(provisioning) if provisioning else None,
         )
 
     def add(self, provisioning: Provisioning, change: Change) -> bool:

@@ -1,0 +1,75 @@
+"""What a conversation asks of AWS does not grow: units and calls as MiniStack counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
+
+import boto3
+import pytest
+
+from tests.benchmarks.aws_calls import Cost, measure
+from tests.benchmarks.cost import as_deployed, dollars
+from tests.benchmarks.partitions import CHANGES, CONVERSATION_UNITS
+from tests.support.aws import CREDENTIALS
+from tests.support.examples import chat, sms
+
+pytestmark = pytest.mark.xdist_group("ministack")
+
+Counted = dict[str, dict[str, Cost]]
+
+
+@pytest.fixture(scope="module")
+def counted(ministack_url: str) -> Iterator[Counted]:
+    """Step by step, of conversations each of which is in an account of its own."""
+    with pytest.MonkeyPatch.context() as patched, redirect_stdout(StringIO()):
+        for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": ministack_url}.items():
+            patched.setenv(name, value)
+        patched.setattr(boto3, "DEFAULT_SESSION", None)
+        yield {
+            "1 chat": measure(chat(1), webhook=False, account=1),
+            "10 chat": measure(chat(10), webhook=False, account=2),
+            "10 chat, webhook": measure(chat(10), webhook=True, account=3),
+            "10 sms": measure(sms(10), webhook=False, account=4),
+        }
+
+
+def units(cost: Cost) -> float:
+    return cost.write_units + cost.index_write_units
+
+
+@pytest.mark.parametrize(("asked", "create", "settled"), [("10 chat", 11, 80), ("10 sms", 33, 85)])
+def test_write_units_do_not_grow(counted: Counted, asked: str, create: int, settled: int) -> None:
+    assert units(counted[asked]["create"]) <= create
+    assert units(counted[asked]["all"]) <= settled
+
+
+def test_creating_is_two_calls_and_no_read(counted: Counted) -> None:
+    for steps in counted.values():
+        assert steps["create"].calls == {"dynamodb:TransactWriteItems": 1, "sqs:SendMessage": 1}
+        assert steps["create"].read_units == 0
+
+
+def test_six_calls_at_the_most_lead_from_the_answer_to_active_however_many_members(counted: Counted) -> None:
+    """Two that add, two that finalize, two that publish what came before; the state is published later."""
+    for asked in ("1 chat", "10 chat", "10 sms"):
+        steps = counted[asked]
+        assert steps["add"].calls.total() + steps["publish"].calls.total() <= 4
+        assert steps["finalize"].calls == {
+            "dynamodb:BatchGetItem": 1,
+            "dynamodb:TransactWriteItems": 1,
+            "events:PutEvents": 1,
+            "dynamodb:UpdateItem": 1,
+        }
+
+
+def test_a_million_conversations_with_a_webhook_cost_80_dollars_at_the_most(counted: Counted) -> None:
+    steps = {step: cost for step, cost in counted["10 chat, webhook"].items() if step != "all"}
+    assert sum(dollars(as_deployed(steps)).values()) <= 80
+
+
+def test_the_plan_of_partitions_is_made_with_what_is_counted(counted: Counted) -> None:
+    total = counted["10 chat"]["all"]
+    assert total.write_units <= CONVERSATION_UNITS
+    assert total.index_write_units == 2 + 2 + CHANGES + 10

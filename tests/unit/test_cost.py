@@ -1,0 +1,46 @@
+"""The arithmetic of the benchmarks, on cases worked out by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.benchmarks import partitions
+from tests.benchmarks.aws_calls import Cost
+from tests.benchmarks.cost import as_deployed, as_straightforward, dollars
+
+
+def test_a_million_conversations_cost_what_was_worked_out_by_hand() -> None:
+    calls = Counter({"dynamodb:TransactWriteItems": 1, "sqs:SendMessage": 1})
+    steps = {
+        "create": Cost(invocations=1, write_units=10, index_write_units=3, calls=calls),
+        "add": Cost(invocations=1, write_units=20, calls=Counter({"stepfunctions:StartExecution": 1})),
+        "finalize": Cost(invocations=2, read_units=2),
+        "publish": Cost(invocations=1, bus_events=12),
+        "deliver": Cost(invocations=2, read_units=2),
+    }
+    used = as_deployed(steps)
+    # Eight invocations of 14 ms, calls of 20, 10 and 20, a receiver of 100; one execution of 78 ms counts as 100.
+    assert used["Lambda GB-seconds"] == pytest.approx(0.262)
+    assert used["Express GB-seconds"] == pytest.approx(0.1 / 16)
+    assert used["SQS requests"] == 9
+    costs = dollars(used)
+    assert costs["DynamoDB write units"] == pytest.approx(33 * 0.625)
+    assert costs["DynamoDB read units"] == pytest.approx(0.5)
+    assert costs["bus events"] == pytest.approx(12)
+    assert costs["Lambda requests"] == pytest.approx(1.6)
+    assert costs["SQS requests"] == pytest.approx(3.6)
+    others = 1 + 1 + 0.262 * 16.6667 + 0.00625 * 16.67 + 3.9 * 0.5 + 2 * 0.09
+    assert sum(costs.values()) == pytest.approx(33 * 0.625 + 0.5 + 12 + 1.6 + 3.6 + others)
+
+
+def test_a_standard_workflow_pays_for_each_member() -> None:
+    steps = {"create": Cost(invocations=1), "add": Cost(invocations=10), "finalize": Cost(invocations=1)}
+    assert dollars(as_straightforward(steps))["Standard transitions"] == pytest.approx(13 * 25)
+
+
+def test_no_key_is_too_busy_at_the_planned_rate() -> None:
+    busiest = partitions.hottest(partitions.PLANNED_RATE)
+    assert busiest.keys() == partitions.LIMITS.keys()
+    assert {name: units for name, units in busiest.items() if units > partitions.LIMITS[name]} == {}
