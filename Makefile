@@ -1,6 +1,6 @@
 # The verbs of Convoke. `make` alone lists them. A machine needs git, make and Python >= 3.11; the rest comes by itself.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fast e2e-aws check contract-node build verify-build setup format
+.PHONY: help up demo test fast e2e-aws e2e-lambda sam-local check contract-node build verify-build bench setup format
 SHELL := /bin/bash
 
 UV_VERSION := 0.13.9
@@ -30,6 +30,12 @@ fast: check ## The inner loop: checks and unit tests
 e2e-aws: setup ## Deploy into an AWS on this machine and use it with the SDK
 	$(RUN) pytest tests/e2e/test_aws_stack.py
 
+e2e-lambda: build ## Call every function that is built, under AWS's own runtime, with the samples of events/
+	$(RUN) pytest -m built tests/e2e/test_lambda.py
+
+sam-local: build ## The same with `sam local invoke`, in Lambda's own image (needs Docker or podman)
+	$(RUN) python -m tests.support.sam_local
+
 check: setup ## Format, lint, types, and who may import whom
 	$(RUN) ruff format --check --quiet .
 	$(RUN) ruff check --quiet .
@@ -46,12 +52,17 @@ build: setup .tools/bin/sam ## Build what is deployed to AWS (needs Python 3.13)
 verify-build: setup .tools/bin/sam
 	@$(SAM) validate --lint --region us-east-1
 	@if ./.ci/python313 > /dev/null; then \
-		$(MAKE) --no-print-directory build && $(RUN) pytest --quiet -m built tests/infrastructure; \
+		$(MAKE) --no-print-directory build && $(RUN) pytest --quiet -m built tests/infrastructure tests/e2e; \
 	elif [ "$$CI" = true ] && [ -n "$$(find / -xdev -name python3.13 -type f -perm -u+x -print -quit 2> /dev/null)" ]; then \
 		echo "a Python 3.13 is installed and was not found"; exit 1; \
 	else \
 		echo "no Python 3.13 here: the build for AWS was not verified"; \
 	fi
+
+bench: $(filter .tools/bin/uv,$(UV)) ## Measure for ten minutes, and write the README's table and plot anew
+	@$(UV) sync --locked --quiet --group bench
+	@if ./.ci/python313 > /dev/null; then $(MAKE) --no-print-directory build; fi
+	$(RUN) python -m tests.benchmarks.bench
 
 format: setup ## Put the code into its form
 	$(RUN) ruff format .

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any
-
-from aws_lambda_powertools.utilities.typing import LambdaContext
+from typing import TYPE_CHECKING, Any
 
 from convoke.bootstrap import handlers
-from convoke.bootstrap.aws import AwsEdges
+from convoke.bootstrap.cold_start import started
 
-resolve = handlers.api(AwsEdges(os.environ))
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+resolve = started(handlers.api, os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:

@@ -25,13 +25,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import boto3
+from botocore.session import Session
 
 from convoke.bootstrap.aws import AwsEdges
 from convoke.bootstrap.handlers import Handler
 from convoke.local.aws_stack import ministack
 from convoke.storage.cached import LIFETIME
-from tests.support.aws import CREDENTIALS, REGION, AwsInstance, Deployment
+from tests.support.aws import CREDENTIALS, AwsInstance, Deployment, new_session
 from tests.support.examples import chat, group_mms, sms
 from tests.support.instances import Receivers
 from tests.support.tables import TABLE_NAME
@@ -51,6 +51,9 @@ REQUESTS = {
     "10 SMS members": sms(10),
     "group MMS of 10": group_mms(10),
 }
+
+EXISTING = (10, 100)
+"""Conversations that are there already, where what is looked at is whether counts grow with them."""
 
 READ_UNIT = 4096
 """Bytes of an item that a consistent read gets for one unit; Convoke reads no other way. What is not there is one."""
@@ -128,13 +131,13 @@ class CountedInstance(AwsInstance):
         self.costs: defaultdict[str, Cost] = defaultdict(Cost)
         super().__init__(deployment, Receivers())
 
-    def session(self) -> boto3.Session:
+    def session(self) -> Session:
         """One a function, as its calls are counted by it."""
-        return boto3.Session(region_name=REGION)
+        return new_session()
 
     def edges(self, function: str) -> AwsEdges:
         edges = super().edges(function)
-        events = edges._session.events
+        events = edges._session.get_component("event_emitter")
         # Asked for again, edges are the same and not counted twice.
         events.register("before-parameter-build.dynamodb", ask_for_capacity, "ask-for-capacity")
         events.register(
@@ -181,14 +184,17 @@ def ask_for_capacity(params: dict[str, Any], model: Any, **_: Any) -> None:
         params["ReturnConsumedCapacity"] = "INDEXES"
 
 
-def measure(participants: list[str], *, webhook: bool, account: int) -> dict[str, Cost]:
+def measure(participants: list[str], *, webhook: bool, account: int, existing: int = 0) -> dict[str, Cost]:
     """What each step costs to call these together. MiniStack takes a key of twelve digits for an account of its own."""
     os.environ["AWS_ACCESS_KEY_ID"] = f"{account:012}"
-    deployment = Deployment(session=boto3.Session(region_name=REGION))
+    deployment = Deployment(session=new_session())
     deployment.deploy()
     instance = CountedInstance(deployment)
-    begun = time.monotonic()
     v1 = instance.client().conversations.v1
+    for _ in range(existing):
+        v1.conversation_with_participants.create(participant=participants)
+    instance.work()
+    begun = time.monotonic()
     if webhook:
         filters = ["onConversationStateUpdated"]
         v1.configuration.webhooks().update(post_webhook_url="https://receiver.example/", filters=filters)
@@ -207,10 +213,14 @@ def measure(participants: list[str], *, webhook: bool, account: int) -> dict[str
 def measure_all() -> dict[str, dict[str, Cost]]:
     """By what is asked for."""
     asked = [(name, participants, webhook) for name, participants in REQUESTS.items() for webhook in (False, True)]
-    return {
+    measured = {
         f"{name}, {'one webhook' if webhook else 'no webhook'}": measure(participants, webhook=webhook, account=account)
         for account, (name, participants, webhook) in enumerate(asked, 1)
     }
+    for account, existing in enumerate(EXISTING, len(asked) + 1):
+        counted = measure(chat(10), webhook=False, account=account, existing=existing)
+        measured[f"10 chat members, {existing:,} existing"] = counted
+    return measured
 
 
 @contextmanager

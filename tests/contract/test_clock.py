@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import pytest
 
 from convoke.domain import instants
-from convoke.domain.participants import Participant
-from convoke.domain.provisioning import Provisioning
 from convoke.local.clock import MovableClock
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call, held_instance
@@ -194,27 +193,29 @@ def test_one_that_cannot_be_attended_to_does_not_keep_time_from_passing(
     assert "an attempt failed" in caplog.text
 
 
+class HeldClock(MovableClock):
+    """Stands still until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held, self.may_go_on = Event(), Event()
+
+    def stand_at(self, moment: datetime) -> None:
+        self.held.set()
+        self.may_go_on.wait(5)
+        super().stand_at(moment)
+
+
 def test_while_time_is_moved_other_requests_are_answered() -> None:
-    held, go_on = Event(), Event()
+    clock = HeldClock()
 
-    def wait(provisioning: Provisioning, participant: Participant) -> None:
-        held.set()
-        go_on.wait(5)
+    async def scenario(instance: EmbeddedInstance) -> None:
+        moved = asyncio.create_task(instance.asked("POST", CLOCK, {"Advance": "PT1M"}))
+        assert await asyncio.to_thread(clock.held.wait, 5)
+        assert (await instance.asked("GET", "/v1/Services")).status == 200
+        assert not moved.done()
+        clock.may_go_on.set()
+        assert (await moved).status == 200
 
-    with held_instance(movable_clock=MovableClock(), admit=wait) as instance:
-        instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1))
-        turnstile = instance.engine.turnstile
-        turnstile._longest_turn = 60
-
-        def move() -> None:
-            with turnstile.request():
-                advance(instance, "PT1M")
-
-        mover = Thread(target=move)
-        mover.start()
-        assert held.wait(5)
-        with turnstile.request():
-            assert instance.call("GET", "/v1/Services").status == 200
-        assert mover.is_alive()
-        go_on.set()
-        mover.join()
+    with held_instance(movable_clock=clock) as instance:
+        asyncio.run(scenario(instance))

@@ -23,7 +23,7 @@ from convoke.local.engine import EmbeddedEngine, LocalEdges
 from convoke.storage.accounts import AuthTokenTable
 from convoke.storage.table import Table
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
-from tests.support.instances import ORIGIN, Receivers, Resolve, call, held_instance
+from tests.support.instances import ORIGIN, EmbeddedInstance, Receivers, Resolve, call, held_instance
 from tests.support.tables import ministack_table
 
 REQUESTS = 100
@@ -151,3 +151,15 @@ def test_threads_on_dynamodb_that_make_the_same_request_under_one_key(ministack_
         answers = [each.result() for each in asked]
         assert {(answer.status, answer.text) for answer in answers} == {(202, answers[0].text)}
         assert sum("Idempotent-Replayed" not in answer.headers for answer in answers) == 1
+
+
+def test_what_follows_from_several_requests_is_one_commit(embedded: EmbeddedInstance) -> None:
+    v1, statements = embedded.client().conversations.v1, list[str]()
+    created = [v1.conversation_with_participants.create(participant=chat(2)).sid for _ in range(3)]
+    with embedded.engine.table.transaction() as connection:
+        connection.set_trace_callback(statements.append)
+    statements.clear()
+    assert embedded.engine._steps.turn()
+    connection.set_trace_callback(None)
+    assert {v1.conversations(sid).fetch().state for sid in created} == {"active"}
+    assert [each for each in statements if each.startswith(("BEGIN", "COMMIT"))] == ["BEGIN IMMEDIATE", "COMMIT"]

@@ -226,7 +226,7 @@ def test_the_state_that_nobody_was_told_of_is_told_with_the_deletion() -> None:
         assert isinstance(bus, Bus)
         listen(v1)
         sid = v1.conversation_with_participants.create(participant=chat(2)).sid
-        instance.engine._steps._finish_conversations(lambda: True)
+        instance.engine._steps._finish_conversations()
         assert v1.conversations(sid).fetch().state == "active"
         v1.conversations(sid).delete()
         bus.broken = False

@@ -148,7 +148,7 @@ def test_a_deletion_that_tells_an_older_event_lists_it_once() -> None:
     with held_instance(event_bus=BrokenBus()) as instance:
         conversations = instance.client().conversations.v1.conversations
         sid = instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1)).sid
-        instance.engine._steps._finish_conversations(lambda: True)
+        instance.engine._steps._finish_conversations()
         assert conversations(sid).fetch().state == "active"
         conversations(sid).delete()
         removal = instance.changes()[-1]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -349,15 +349,18 @@ def test_who_has_to_try_again_does_not_ask_again(asked: Instance) -> None:
 
 def test_others_have_their_turn_while_a_receiver_thinks() -> None:
     """On the embedded engine, where requests take turns."""
+
+    async def scenario(instance: EmbeddedInstance) -> None:
+        event_loop = asyncio.get_running_loop()
+
+        def ask_another() -> None:
+            another = asyncio.run_coroutine_threadsafe(instance.asked("GET", "/v1/Conversations"), event_loop)
+            assert another.result(10).status == 200
+
+        instance.receivers.on_call = ask_another
+        assert (await instance.asked("POST", "/v1/Conversations", **HEADER)).status == 201
+        assert len(questions(instance)) == 1
+
     with held_instance() as instance:
-        instance.engine.turnstile._longest_turn = 60
-        instance.client().conversations.v1.configuration.webhooks().update(pre_webhook_url=URL, filters=PRE)
-
-        def another() -> None:
-            with instance.engine.turnstile.request():
-                instance.client().conversations.v1.conversations.list()
-
-        with ThreadPoolExecutor(1) as pool:
-            instance.receivers.on_call = lambda: pool.submit(another).result(10)
-            with instance.engine.turnstile.request():
-                instance.client().conversations.v1.conversations.create(**WITH)
+        asking(instance)
+        asyncio.run(scenario(instance))

@@ -160,7 +160,7 @@ def test_a_file_says_whose_it_is(tmp_path: Path) -> None:
 
 
 def test_other_indexes_ask_for_another_schema_version() -> None:
-    assert (SCHEMA_VERSION, keys.INDEXES) == (3, (DUE, LISTED, MEMBERSHIPS))
+    assert (SCHEMA_VERSION, keys.INDEXES) == (4, (DUE, LISTED, MEMBERSHIPS))
 
 
 def a_file_of_another_version(path: Path) -> None:
@@ -186,7 +186,7 @@ def no_database(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (a_file_of_another_version, r"was written by another version of Convoke \(data format 4, .*run that version"),
+        (a_file_of_another_version, r"was written by another version of Convoke \(data format 5, .*run that version"),
         (a_database_of_another_program, "is not a data file of Convoke: name another path"),
         (a_marked_database_of_another_program, "is not a data file of Convoke: name another path"),
         (no_database, "is not a data file of Convoke: name another path"),
@@ -258,17 +258,47 @@ def test_items_and_their_stream_records_are_one_transaction() -> None:
     assert bounds == ["BEGIN IMMEDIATE", "COMMIT"]
 
 
-def test_a_transaction_is_rolled_back_by_an_exception() -> None:
-    def enqueue_and_fail() -> None:
-        with table.transaction() as connection:
-            connection.execute("INSERT INTO queue VALUES ('message')")
-            raise KeyError
+def enqueue_and_fail(table: SqliteTable) -> None:
+    with table.transaction() as connection:
+        connection.execute("INSERT INTO queue VALUES ('message')")
+        raise KeyError
 
+
+def test_a_transaction_is_rolled_back_by_an_exception() -> None:
     with closing(SqliteTable(":memory:", schema=["CREATE TABLE queue (body TEXT)"])) as table:
         with pytest.raises(KeyError):
-            enqueue_and_fail()
+            enqueue_and_fail(table)
         with table.transaction() as connection:
             assert connection.execute("SELECT count(*) FROM queue").fetchone() == (0,)
+
+
+def test_what_fails_inside_a_transaction_is_undone_and_nothing_else() -> None:
+    with closing(SqliteTable(":memory:", schema=["CREATE TABLE queue (body TEXT)"])) as table:
+        with table.transaction() as connection:
+            table.transact([Put({"pk": "a", "sk": "before"})])
+            with pytest.raises(TransactionCanceledError):
+                table.transact([Put({"pk": "a", "sk": "never"}), Put({"pk": "a", "sk": "before"}, NotExists("pk"))])
+            with pytest.raises(KeyError):
+                enqueue_and_fail(table)
+            table.transact([Put({"pk": "a", "sk": "behind"})])
+        assert [item["sk"] for item in table.query("a", limit=9)] == ["before", "behind"]
+        with table.transaction() as connection:
+            assert connection.execute("SELECT count(*) FROM queue").fetchone() == (0,)
+
+
+def put_and_fail(table: SqliteTable) -> None:
+    with table.transaction():
+        table.transact([Put({"pk": "a", "sk": "b"})])
+        raise KeyError
+
+
+def test_what_is_inside_a_transaction_that_fails_is_undone_with_it() -> None:
+    with closing(SqliteTable(":memory:")) as table:
+        with pytest.raises(KeyError):
+            put_and_fail(table)
+        assert table.query("a", limit=9) == []
+        table.transact([Put({"pk": "a", "sk": "c"})])
+        assert [item["sk"] for item in table.query("a", limit=9)] == ["c"]
 
 
 def test_statements_find_what_they_look_for_by_an_index() -> None:

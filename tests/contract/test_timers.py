@@ -361,7 +361,7 @@ class Interrupted:
 def test_what_is_changed_while_it_is_settled_is_due_for_the_timers_it_has_then(embedded: EmbeddedInstance) -> None:
     v1 = embedded.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=CHAT_AND_SMS, timers_inactive="P1D").sid
-    embedded.engine._steps._finish_conversations(lambda: True)
+    embedded.engine._steps._finish_conversations()
     settled = v1.conversations(sid)
     (stored,) = embedded.items("conversation")
     assert stored["unsettled"] is False

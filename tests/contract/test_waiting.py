@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 
 from convoke.domain.errors import InvalidRoleSidError
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
-from convoke.local.gateway import MOST_WAITING, REQUESTS_AT_ONCE, Gateway, RequestContext
-from convoke.local.turnstile import LONGEST_TURN
+from convoke.local.gateway import RequestContext
 from convoke.storage.table import Item, Key
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.hand_clock import HandClock
@@ -27,6 +21,9 @@ from tests.support.instances import Answer, EmbeddedInstance, Instance, held_ins
 from tests.support.processes import PATIENCE
 
 PATH = "/v1/ConversationWithParticipants"
+
+WAITING = 300
+"""Requests at once: more than there are threads."""
 
 
 def create(instance: Instance, prefer: str, **headers: str) -> Answer:
@@ -159,74 +156,36 @@ def test_it_never_takes_longer_than_the_api_may(clock: HandClock, seconds_left: 
         assert (answered.status, answered.headers.get("Preference-Applied")) == (202, applied)
 
 
-async def ask(gateway: Gateway, instance: Instance, method: str, path: str, **headers: str) -> tuple[int, Any, Any]:
-    """One request through the server's gateway: status, headers and body of its answer."""
-    basic = base64.b64encode(f"{instance.account.sid}:{instance.token}".encode()).decode()
-    sent = {"host": "convoke.test", "authorization": f"Basic {basic}", **headers}
-    scope = {
-        "method": method,
-        "path": path,
-        "query_string": b"",
-        "http_version": "1.1",
-        "scheme": "http",
-        "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
-    }
-    body = urlencode({"Participant": chat(1)}, doseq=True).encode() if method == "POST" else b""
-    told: list[Any] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body}
-
-    async def send(message: Any) -> None:
-        told.append(message)
-
-    await gateway(scope, receive, send)
-    start, content = told
-    return start["status"], dict(start["headers"]), json.loads(content["body"])
-
-
 def test_who_waits_keeps_nobody_else_waiting() -> None:
-    doors = threading.Event()
+    """However many they are."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
-        gateway, begun = Gateway(instance.engine.api, instance.engine.turnstile), time.monotonic()
-        waiting = [asyncio.create_task(ask(gateway, instance, "POST", PATH, prefer="wait=20")) for _ in range(40)]
+        waiting = [
+            asyncio.create_task(instance.asked("POST", PATH, {"Participant": chat(1)}, Prefer="wait=20"))
+            for _ in range(WAITING)
+        ]
         while len(instance.items("conversation")) < len(waiting):
             await asyncio.sleep(0.01)
         for _ in range(20):
-            status, _, _ = await ask(gateway, instance, "GET", "/v1/Services")
-            assert status == 200
-        assert time.monotonic() - begun < len(waiting) * LONGEST_TURN
+            assert (await instance.asked("GET", "/v1/Services")).status == 200
         assert not any(task.done() for task in waiting)
-        doors.set()
-        for status, headers, body in await asyncio.gather(*waiting):
-            assert (status, headers[b"preference-applied"], body["state"]) == (202, b"wait=20", "active")
+        instance.engine.start(asyncio.get_running_loop())
+        for answered in await asyncio.gather(*waiting):
+            assert (answered.status, answered.body["state"]) == (202, "active")
+            assert answered.headers["Preference-Applied"] == "wait=20"
 
-    with held_instance(admit=lambda *_: doors.wait(PATIENCE)) as instance:
-        instance.engine.start()
+    with held_instance() as instance:
         asyncio.run(scenario(instance))
 
 
-def test_not_so_many_wait_that_none_is_left_to_answer() -> None:
-    doors = threading.Event()
-
+def test_who_waits_when_the_server_is_to_end_is_answered_at_once() -> None:
     async def scenario(instance: EmbeddedInstance) -> None:
-        gateway = Gateway(instance.engine.api, instance.engine.turnstile)
-        preferring = [
-            asyncio.create_task(ask(gateway, instance, "POST", PATH, prefer="wait=20"))
-            for _ in range(REQUESTS_AT_ONCE + 10)
-        ]
-        answered, waiting = await asyncio.wait(preferring, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
-        while len(answered) < len(preferring) - MOST_WAITING:
-            more, waiting = await asyncio.wait(waiting, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
-            assert more
-            answered |= more
-        for _, headers, body in (task.result() for task in answered):
-            assert (b"preference-applied" in headers, body["state"]) == (False, "initializing")
-        gateway.stop_waiting()
-        for _, headers, body in await asyncio.gather(*waiting):
-            assert (headers[b"preference-applied"], body["state"]) == (b"wait=20", "initializing")
-        doors.set()
+        waiting = asyncio.create_task(instance.asked("POST", PATH, {"Participant": chat(1)}, Prefer="wait=20"))
+        while not instance.items("conversation"):
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(instance.engine.turns.wake)
+        answered = await asyncio.wait_for(waiting, PATIENCE)
+        assert (answered.headers["Preference-Applied"], answered.body["state"]) == ("wait=20", "initializing")
 
-    with held_instance(admit=lambda *_: doors.wait(PATIENCE)) as instance:
+    with held_instance() as instance:
         asyncio.run(scenario(instance))

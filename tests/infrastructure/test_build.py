@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import os
+import ssl
 import subprocess
-from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.support import lambda_runtime
+from tests.support.lambda_runtime import LAYER, python
 from tests.support.template import ROOT, functions, template
 
 pytestmark = pytest.mark.built
 
-LAYER = ROOT / ".aws-sam/build/ConvokeLayer/python"
-
-
-def python() -> Path:
-    found = subprocess.run([ROOT / ".ci/python313"], capture_output=True, text=True, check=True, cwd=ROOT)
-    return Path(found.stdout.strip()) / "python3.13"
-
-
-def value_of(variable: Any) -> str:
-    """The default of a parameter; what stands for a resource matters to nobody here."""
-    parameter = template()["Parameters"].get(variable.get("Ref")) if isinstance(variable, dict) else None
-    return str(parameter["Default"]) if parameter else "-"
-
 
 def run(code: str) -> str:
     """What a program prints that sees the layer and nothing of the project."""
-    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(LAYER), "AWS_DEFAULT_REGION": "us-east-1"}
-    set_ = [settings["Environment"]["Variables"] for settings in functions().values()]
-    variables = {name: value_of(value) for variables in set_ for name, value in variables.items()}
-    result = subprocess.run(
-        [python(), "-c", code], env={**environ, **variables}, cwd="/", capture_output=True, text=True, check=False
-    )
+    environ = lambda_runtime.environment(LAYER)
+    result = subprocess.run([python(), "-c", code], env=environ, cwd="/", capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
 
@@ -83,8 +66,34 @@ def test_the_api_describes_itself_on_the_layer_alone() -> None:
 
 def test_the_layer_is_small() -> None:
     """Unzipped, as Lambda counts it against its limit, and as a cold start loads it."""
-    assert sum(path.stat().st_size for path in LAYER.rglob("*") if path.is_file()) <= 25 * 1024 * 1024
+    assert sum(path.stat().st_size for path in LAYER.rglob("*") if path.is_file()) <= 25_000_000
 
 
 def test_the_language_level_of_the_layer_is_lambda_s() -> None:
     assert run("import sys; print(*sys.version_info[:2])") == "3 13"
+
+
+def test_calls_of_aws_trust_its_own_roots_or_all_there_are() -> None:
+    """By default the former; whatever may be chosen is in the layer, where Lambda unpacks it below /opt."""
+    chosen = template()["Parameters"]["AwsAuthorities"]
+    bundles = [LAYER.parent / value.removeprefix("/opt/") for value in chosen["AllowedValues"]]
+    small, whole = (ssl.create_default_context(cafile=bundle).get_ca_certs() for bundle in bundles)
+    assert chosen["Default"] == chosen["AllowedValues"][0]
+    assert len(small) == 5 < 100 < len(whole)
+    program = """
+import os
+from convoke.bootstrap.aws import AwsEdges
+print(AwsEdges(os.environ).table._client._endpoint.http_session._verify)
+"""
+    assert run(program) == chosen["Default"]
+
+
+def test_webhooks_trust_what_the_machine_does() -> None:
+    """They go to the whole internet."""
+    program = """
+import os
+from convoke.bootstrap.aws import AwsEdges
+options = AwsEdges(os.environ).webhook_client._pool.connection_pool_kw
+print([name for name in options if name.startswith(("ca_", "cert", "ssl"))])
+"""
+    assert run(program) == "[]"

@@ -7,6 +7,8 @@ import re
 
 from convoke.storage import keys
 from convoke.storage.table import Key
+from tests.benchmarks import figures
+from tests.benchmarks.results import PLOT
 from tests.support import operations_table
 from tests.support.error_table import raised, with_table
 from tests.support.readme import README
@@ -79,6 +81,14 @@ def test_the_operations_of_conversations_are_told_whether_they_are_served_or_not
     assert operations_table.with_table(readme) == readme
     known = operations_table.known()
     assert (len(known), len(set(known)), len({path for _, path in known})) == (103, 103, 49)
+
+
+def test_the_figures_are_those_of_the_last_run() -> None:
+    """`make bench` writes them anew, or `python -m tests.benchmarks.figures` from what it found."""
+    readme = README.read_text()
+    assert figures.with_table(readme) == readme
+    assert f"]({PLOT.relative_to(ROOT)})" in readme
+    assert PLOT.exists()
 
 
 def test_nothing_is_served_where_twilio_has_its_operations_but_these() -> None:

@@ -27,11 +27,16 @@ def test_whatever_changes_in_the_layer_changes_what_is_published(tmp_path: Path)
     assert set(first) == {"app.py", "layer.sha256"}
     assert built(tmp_path) == first
     seen = {first["layer.sha256"]}
-    for changed in ("uv.lock", "layers/convoke/Makefile", "layers/convoke/src/convoke/domain/sids.py"):
+    for changed in (
+        "uv.lock",
+        "layers/convoke/Makefile",
+        "layers/convoke/prune.py",
+        "layers/convoke/src/convoke/domain/sids.py",
+    ):
         with (tmp_path / changed).open("a") as file:
             file.write("# changed\n")
         seen.add(built(tmp_path)["layer.sha256"])
-    assert len(seen) == 4
+    assert len(seen) == 5
 
 
 def test_a_change_of_any_property_publishes_a_version_and_the_old_one_goes() -> None:

@@ -41,7 +41,7 @@ def test_whom_it_is_told_to_fails_and_why_is_told(instance: RunningInstance) -> 
 def test_only_the_next_conversation_is_concerned_and_none_that_was_there(instance: RunningInstance) -> None:
     v1 = instance.client().conversations.v1
     create = v1.conversation_with_participants.create
-    with instance._engine._finishing:  # The first is still waiting when the second is to fail.
+    with instance._engine._steps.taking:  # The first is still waiting when the second is to fail.
         first = create(participant=chat(1)).sid
         instance.fail_participant(0, 50407)
         second, third = create(participant=chat(1)).sid, create(participant=chat(1)).sid

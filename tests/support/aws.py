@@ -16,10 +16,10 @@ from functools import cache, cached_property
 from itertools import product
 from typing import Any
 
-import boto3
 import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from boto3.dynamodb.types import TypeDeserializer
+from botocore.session import Session, get_session
 from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
 from moto.sqs.models import sqs_backends
@@ -54,10 +54,16 @@ class FunctionContext(RequestContext):
         return 60_000
 
 
+def new_session() -> Session:
+    session = get_session()
+    session.set_config_variable("region", REGION)
+    return session
+
+
 @cache
-def shared_session() -> boto3.Session:
+def shared_session() -> Session:
     """One for all tests: reading the models of the services takes longer than most of them."""
-    return boto3.Session(region_name=REGION)
+    return new_session()
 
 
 @dataclass
@@ -65,12 +71,12 @@ class Deployment:
     """The resources of the template, as far as imitations have them; `values` is what each `!Ref` stands for."""
 
     values: dict[str, str] = field(default_factory=dict)
-    session: boto3.Session = field(default_factory=shared_session)
+    session: Session = field(default_factory=shared_session)
     _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: Any) -> Any:
         if service not in self._clients:
-            self._clients[service] = self.session.client(service)
+            self._clients[service] = self.session.create_client(service)
         return self._clients[service]
 
     def deploy(self) -> None:
@@ -118,7 +124,7 @@ class AwsInstance(Instance):
             vars(made)["_session"] = self.session()
         return self._edges[function]
 
-    def session(self) -> boto3.Session:
+    def session(self) -> Session:
         """What the clients of a function are made of."""
         return self.deployment.session
 

@@ -1,17 +1,16 @@
-"""`convoke up`, but whoever is to be added to a conversation is kept waiting for ever.
+"""`convoke up`, but whoever is to be added to a conversation is left to the sweeper.
 
 Run as `python -m tests.support.held_up PATH`, it prints the ready line. It is for being killed.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
-import time
 from dataclasses import replace
 
-from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
 from convoke.local.credentials import first_account
 from convoke.local.engine import EmbeddedEngine
@@ -19,12 +18,13 @@ from convoke.local.gateway import Gateway
 from convoke.local.server import Server, listening_socket
 
 
-def wait(provisioning: Provisioning, participant: Participant) -> None:
-    time.sleep(3600)
+class Forgetful:
+    def send(self, provisioning: Provisioning) -> None:
+        """Nowhere."""
 
 
 def main(data: str) -> None:
-    engine = EmbeddedEngine(data, lambda edges: replace(edges, admit=wait))
+    engine = EmbeddedEngine(data, lambda edges: replace(edges, participant_queue=Forgetful()))
     account, token = first_account(engine.accounts, {})
     listener = listening_socket("127.0.0.1", 0)
     ready = {
@@ -33,8 +33,12 @@ def main(data: str) -> None:
         "auth_token": token,
         "pid": os.getpid(),
     }
-    engine.start()
-    Server(Gateway(engine.api, engine.turnstile), lambda: print(json.dumps(ready), flush=True)).run(sockets=[listener])
+
+    def begin() -> None:
+        engine.start(asyncio.get_running_loop())
+        print(json.dumps(ready), flush=True)
+
+    Server(Gateway(engine.api, engine.turns), begin).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
@@ -203,6 +204,12 @@ class EmbeddedInstance(Instance):
     def __init__(self, engine: EmbeddedEngine, receivers: Receivers) -> None:
         self.engine = engine
         super().__init__(engine.api.resolve, engine.accounts, engine.table, receivers)
+
+    async def asked(
+        self, method: str, path: str, data: Mapping[str, object] | str | None = None, **headers: str
+    ) -> Answer:
+        """One request as the server has it answered, in turn with others on the event loop."""
+        return await self.engine.turns.of_request(partial(self.call, method, path, data, headers))
 
     def work(self) -> None:
         self.engine.work()

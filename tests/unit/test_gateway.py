@@ -10,7 +10,7 @@ import pytest
 
 from convoke.api.form import LONGEST_BODY
 from convoke.local.gateway import Gateway, gateway_event
-from convoke.local.turnstile import Turnstile
+from convoke.local.turns import Turns
 
 
 def scope(**changed: Any) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def answered(*messages: dict[str, Any], method: str = "POST") -> tuple[Recorder,
     async def send(message: Any) -> None:
         told.append(message)
 
-    asyncio.run(Gateway(api, Turnstile())(scope(method=method), receive, send))  # type: ignore[arg-type]
+    asyncio.run(Gateway(api, Turns())(scope(method=method), receive, send))  # type: ignore[arg-type]
     return api, told
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import urlencode
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from convoke.api.requests import Request
 from convoke.domain.errors import InvalidParameterError
@@ -24,6 +24,8 @@ LARGEST_SIZE = 100
 
 
 class Meta(BaseModel):
+    model_config = ConfigDict(defer_build=True)
+
     page: int
     page_size: int
     first_page_url: str

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TypeVar, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -45,7 +46,7 @@ PARTICIPANT = "Participant"
 BINDING = "messaging_binding_"
 """How the fields of a flat binding begin."""
 
-PARTICIPANTS = TypeAdapter(tuple[NewParticipant, ...], config=ConfigDict(hide_input_in_errors=True))
+PARTICIPANTS = TypeAdapter(tuple[NewParticipant, ...], config=ConfigDict(hide_input_in_errors=True, defer_build=True))
 
 GROUPS = ("Timers", "Bindings.Email", "MessagingBinding")
 """Names that are followed by a dot."""
@@ -178,15 +179,20 @@ def parse_query(model: type[Parameters], query: Mapping[str, str]) -> tuple[Para
 
 def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[ConversationsError]]:
     """The parameters in a form, or else every rule that does not hold, in the order of the checks."""
-    names = {name: field.alias or name for name, field in model.model_fields.items()}
-    lists = {names[name]: _is_list(field.annotation) for name, field in model.model_fields.items()}
     try:
-        return model.model_validate(form.select(lists)), []
+        return model.model_validate(form.select(_lists(model))), []
     except ValidationError as error:
+        names = {name: field.alias or name for name, field in model.model_fields.items()}
         ranks = {each: rank for rank, each in enumerate(model.order_of_checks)}
         # Of a default, pydantic knows only the field; of what concerns several fields, none.
         found = problems_of(error, lambda *parts: (*(names.get(str(part), part) for part in parts[:1]), *parts[1:]))
         return None, sorted(found, key=lambda problem: ranks.get(type(problem), len(ranks)))
+
+
+@cache
+def _lists(model: type[Model]) -> dict[str, bool]:
+    """The form parameters of a model, and whether each takes every value of a repeated key."""
+    return {field.alias or name: _is_list(field.annotation) for name, field in model.model_fields.items()}
 
 
 def parse_participant(model: type[CreateParticipant], form: Form) -> NewParticipant:
@@ -241,5 +247,4 @@ def parse_json_object(value: str) -> object:
 
 
 def _is_list(annotation: object) -> bool:
-    """Whether a field takes every value of a repeated key."""
     return get_origin(annotation) is tuple or any(map(_is_list, getattr(annotation, "__args__", ())))

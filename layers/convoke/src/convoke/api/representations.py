@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
-from pydantic import AwareDatetime, BaseModel, PlainSerializer, WithJsonSchema
+from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
 from convoke.api.errors import JSON
 from convoke.api.requests import ServiceRequest
@@ -40,6 +40,8 @@ CORS = {
 
 class Representation(BaseModel):
     """The body of an answer, its fields in Twilio's order."""
+
+    model_config = ConfigDict(defer_build=True)
 
 
 def in_tree(request: ServiceRequest, common: Representation, in_service: type[Representation]) -> Representation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import AwareDatetime, PlainSerializer
@@ -25,8 +26,12 @@ def in_milliseconds(moment: datetime) -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
+@lru_cache(maxsize=16)
 def to_milliseconds(moment: datetime) -> str:
-    """`2026-01-02T03:04:05.678Z`: webhooks, streams and stored items. Sorts by time (reference, f.4)."""
+    """`2026-01-02T03:04:05.678Z`: webhooks, streams and stored items. Sorts by time (reference, f.4).
+
+    Of the dozens of moments that a request writes most are the same.
+    """
     return _utc(moment).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
@@ -36,7 +41,7 @@ def to_seconds(moment: datetime) -> str:
 
 
 def _utc(moment: datetime) -> datetime:
-    """Nearly every moment is in UTC already, and a request writes dozens."""
+    """Nearly every moment is in UTC already."""
     return moment.astimezone(UTC) if moment.utcoffset() else moment
 
 

@@ -84,7 +84,7 @@ def fetch() -> None:
     """Have uv download what `deployed` needs, so that it can start without a network."""
     with TemporaryDirectory() as folder:
         _bootstrap(Path(folder))
-        command = [_uv(), "tool", "run", "--quiet", "--python", sys.executable, "--from", MINISTACK, "python", "-V"]
+        command = [uv(), "tool", "run", "--quiet", "--python", sys.executable, "--from", MINISTACK, "python", "-V"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
 
 
@@ -122,7 +122,7 @@ def ministack(folder: Path, port: int = 0) -> Iterator[str]:
         # Handed on to the functions: MiniStack does not tell a custom runtime where its AWS is.
         "AWS_ENDPOINT_URL": url,
     }
-    command = [_uv(), "tool", "run", "--quiet", "--python", sys.executable, "--from", MINISTACK, "ministack"]
+    command = [uv(), "tool", "run", "--quiet", "--python", sys.executable, "--from", MINISTACK, "ministack"]
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own command
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environ, start_new_session=True
@@ -213,7 +213,7 @@ def _describe(cloudformation: Any) -> Any:
 
 def _bootstrap(folder: Path) -> str:
     """The program of a custom runtime: AWS's own client in this environment, where `convoke` is the checkout."""
-    command = [_uv(), "pip", "install", "--quiet", "--python", sys.executable, "--target", str(folder), RUNTIME_CLIENT]
+    command = [uv(), "pip", "install", "--quiet", "--python", sys.executable, "--target", str(folder), RUNTIME_CLIENT]
     installed = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
     if installed.returncode:
         raise StackError(f"{RUNTIME_CLIENT} could not be installed: {installed.stderr}")
@@ -249,7 +249,7 @@ def _client(service: Any, url: str) -> Any:
     )
 
 
-def _uv() -> str:
+def uv() -> str:
     """`uv run` says which it is; the Makefile installs one where a machine has none."""
     found = os.environ.get("UV") or shutil.which("uv") or shutil.which("uv", path=ROOT / ".tools/bin")
     if found is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -10,12 +11,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
 from convoke.local import account_cli, event_cli, webhook_cli
 from convoke.local.data_file import alone_on, data_option, engine_on
 from convoke.storage.sqlite import MEMORY
+
+if TYPE_CHECKING:
+    from convoke.local.engine import EmbeddedEngine
 
 SWITCH_INTERVAL = 0.0005
 """Seconds a thread computes before it yields to one that waits; sqlite3 has to ask for its turn at every step."""
@@ -93,11 +98,15 @@ def up_embedded(host: str, port: int, data: str, *, as_json: bool, trust_forward
             "data": data,
         }
         server = Server(
-            Gateway(engine.api, engine.turnstile, trust_forwarded=trust_forwarded),
-            lambda: announce(ready, as_json=as_json),
+            Gateway(engine.api, engine.turns, trust_forwarded=trust_forwarded),
+            lambda: begin(engine, ready, as_json=as_json),
         )
-        engine.start()
         server.run(sockets=[listener])
+
+
+def begin(engine: EmbeddedEngine, ready: dict[str, str | int], *, as_json: bool) -> None:
+    engine.start(asyncio.get_running_loop())
+    announce(ready, as_json=as_json)
 
 
 def announce(ready: dict[str, str | int], *, as_json: bool) -> None:

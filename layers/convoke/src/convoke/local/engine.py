@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from threading import Lock
 from types import MappingProxyType
 
@@ -21,8 +23,8 @@ from convoke.local.clock import Advance, Advanced, MovableClock
 from convoke.local.clock_api import clock_routes
 from convoke.local.handover import DeliveryMessages, TargetedEventBus, WaitingExecutions, WaitingParticipants
 from convoke.local.queue import SCHEMA, DeadLetterQueue, DurableQueue
-from convoke.local.turnstile import Turnstile
-from convoke.local.worker import ConcurrentDeliveries, Deliveries, Loop, StateMachine, Steps
+from convoke.local.turns import Turns
+from convoke.local.worker import ConcurrentDeliveries, Deliveries, Loop, StateMachine, Steps, Turned
 from convoke.observability import Metrics, NoMetrics
 from convoke.operations.participant_adder import Admit
 from convoke.operations.ports import (
@@ -80,13 +82,13 @@ class CallsOutside:
     """A WebhookClient for requests: while its receiver takes its time, others have their turn."""
 
     client: WebhookClient
-    turnstile: Turnstile
+    turns: Turns
 
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, longest_answer: int) -> WebhookAnswer:
-        with self.turnstile.outside():
-            return self.client.call(
-                delivery, retry_count=retry_count, auth_token=auth_token, longest_answer=longest_answer
-            )
+        call = partial(
+            self.client.call, delivery, retry_count=retry_count, auth_token=auth_token, longest_answer=longest_answer
+        )
+        return self.turns.outside(call)
 
 
 Rewire = Callable[[LocalEdges], LocalEdges]
@@ -109,7 +111,7 @@ class EmbeddedEngine:
         added again; raises ValidationError.
         """
         self.table = SqliteTable(data, streamed=is_streamed_to_webhooks, on_stream=self._wake_steps, schema=SCHEMA)
-        self.turnstile = Turnstile()
+        self.turns = Turns()
         self._queue = DurableQueue(self.table, "delivery")
         self.dead_letters = DeadLetterQueue(self.table, "delivery")
         participants, executions = WaitingParticipants(self._wake_steps), WaitingExecutions(self._wake_steps)
@@ -124,12 +126,12 @@ class EmbeddedEngine:
                 delivery_queue=DeliveryMessages(self._queue, self._wake_deliveries),
                 webhook_client=WebhookHttpClient(ANYWHERE),
                 now=movable_clock or instants.now,
-                sleep=self.turnstile.sleep,
+                sleep=self.turns.sleep,
                 new_sid=SidFactory(),
                 attempts=Attempts.model_validate(Settings(environ).provisioning),
             )
         )
-        receivers = CallsOutside(self.edges.webhook_client, self.turnstile)
+        receivers = CallsOutside(self.edges.webhook_client, self.turns)
         routes = clock_routes(movable_clock, self.advance) if movable_clock else ()
         self.api = program.api(replace(self.edges, webhook_client=receivers), routes)
         self.accounts = program.accounts(self.edges)
@@ -137,24 +139,27 @@ class EmbeddedEngine:
         self.sweeper = program.sweeper(self.edges, adder)
         state_machine = StateMachine(program.conversation_finalizer(self.edges), self.edges.event_bus)
         publisher = program.event_publisher(self.edges)
-        self._steps = Steps(
-            participants.waiting, executions.waiting, self.table, adder, state_machine, publisher, self.turnstile
-        )
+        self._steps = Steps(participants.waiting, executions.waiting, self.table, adder, state_machine, publisher)
         delivery = program.webhook_delivery(self.edges)
         bus.targets.append(delivery.split)
         self._deliveries = Deliveries(self._queue, delivery)
         self._concurrent_deliveries = ConcurrentDeliveries(self._deliveries, self._wake_deliveries)
-        self._steps_loop = Loop("steps", self._finish, SWEEP_INTERVAL)
+        self._steps_loop: Loop | Turned = Loop("steps", self._finish, SWEEP_INTERVAL)
         self._deliveries_loop = Loop("deliveries", self._concurrent_deliveries.run, RETRY_INTERVAL)
         self._sweeper_loop = Loop("sweeper", self._sweep, SWEEP_INTERVAL)
         self._sweep_until: datetime | None = None
         self._movable_clock = movable_clock
-        self._finishing, self._sweeping = Lock(), Lock()
+        self._sweeping = Lock()
         self._started = self._stopping = False
 
-    def start(self) -> None:
-        """Start the threads, which begin with what an earlier process left unfinished (promise 5)."""
+    def start(self, event_loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Start what does the work, beginning with what an earlier process left unfinished (promise 5).
+
+        Where `event_loop` answers requests the steps behind them take turns with them there; else they have a thread.
+        """
         self._started = True
+        if event_loop:
+            self._steps_loop = Turned(event_loop, self._steps.turn)
         self._queue.release()
         self._sweep_until = self.edges.now() + self.edges.attempts.longest_pause
         for loop in (self._steps_loop, self._deliveries_loop, self._sweeper_loop):
@@ -178,8 +183,7 @@ class EmbeddedEngine:
         for loop in (self._sweeper_loop, self._steps_loop, self._deliveries_loop):
             loop.stop()
         until = time.monotonic() + GRACE
-        with self._finishing:
-            self._steps.run(lambda: time.monotonic() < until)
+        self._steps.run(lambda: time.monotonic() < until)
 
     def work(self) -> None:
         """Do in this thread everything that is waiting; what fails and is put off stays so."""
@@ -206,7 +210,10 @@ class EmbeddedEngine:
             raise ValueError("the clock of this engine cannot be moved")
         next_due = ConversationTable(self.edges.table).next_due
         advance = Advance(self._movable_clock, next_due, self._attend, self._finish, self._goes_on)
-        with self.turnstile.outside(), self._sweeping:
+        return self.turns.outside(partial(self._advance, advance, by))
+
+    def _advance(self, advance: Advance, by: timedelta) -> Advanced:
+        with self._sweeping:
             advanced = advance(by)
             self.table.remove_expired(advanced.now)
         return advanced
@@ -216,8 +223,7 @@ class EmbeddedEngine:
 
     def _finish(self) -> None:
         """The steps that are waiting."""
-        with self._finishing:
-            self._steps.run(self._goes_on)
+        self._steps.run(self._goes_on)
 
     def _sweep(self) -> None:
         """What is due; the first time also what an earlier process would have tried again later."""
@@ -225,6 +231,7 @@ class EmbeddedEngine:
             self._attend(self._sweep_until)
             self._sweep_until = None
             self.table.remove_expired(self.edges.now())
+        self._wake_steps()
 
     def _attend(self, until: datetime | None = None) -> int:
         return self.sweeper.sweep(until, go_on=self._goes_on)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,17 +14,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from convoke.api.app import Api
 from convoke.api.form import LONGEST_BODY
-from convoke.local.turnstile import Turnstile
+from convoke.local.turns import Turns
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-
-REQUESTS_AT_ONCE = 128
-"""Threads that answer requests; one that waits for something slow keeps no other from its turn."""
-
-MOST_WAITING = REQUESTS_AT_ONCE // 2
-"""Requests under way of which each may wait as long as its client likes: the other threads are for those that come."""
 
 AT_LEISURE = 60_000
 """Milliseconds. Nobody ends a request here."""
@@ -46,19 +39,17 @@ class RequestContext(LambdaContext):
 class Gateway:
     """An ASGI application. Forwarded headers of clients are dropped unless `trust_forwarded` says a proxy sets them."""
 
-    def __init__(self, api: Api, turnstile: Turnstile, *, trust_forwarded: bool = False) -> None:
+    def __init__(self, api: Api, turns: Turns, *, trust_forwarded: bool = False) -> None:
         self._api = api
-        self._turnstile = turnstile
+        self._turns = turns
         self._trust_forwarded = trust_forwarded
-        self._under_way = 0
-        self._pool = ThreadPoolExecutor(REQUESTS_AT_ONCE, thread_name_prefix="request")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         body = await _body(receive)
         if body is None:
             return
         event = gateway_event(scope, body, trust_forwarded=self._trust_forwarded)
-        answered = await self._answered(event)
+        answered = await self._turns.of_request(partial(self._api.resolve, event, RequestContext()))
         content = (answered["body"] or "").encode()
         headers = [(name.lower().encode(), value.encode()) for name, value in answered["headers"].items()]
         if answered["statusCode"] != HTTPStatus.NO_CONTENT:  # It must not say how long nothing is (RFC 9110, 8.6).
@@ -68,19 +59,7 @@ class Gateway:
 
     def stop_waiting(self) -> None:
         """Answer the requests that wait now."""
-        self._turnstile.wake()
-
-    async def _answered(self, event: dict[str, Any]) -> dict[str, Any]:
-        self._under_way += 1
-        context = RequestContext(AT_LEISURE if self._under_way <= MOST_WAITING else 0)
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._resolve, event, context)
-        finally:
-            self._under_way -= 1
-
-    def _resolve(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        with self._turnstile.request():
-            return self._api.resolve(event, context)
+        self._turns.wake()
 
 
 def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False) -> dict[str, Any]:

@@ -48,6 +48,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 log_config=None,
                 server_header=False,
+                proxy_headers=False,  # They are the gateway's.
                 timeout_graceful_shutdown=GRACE,
             )
         )

@@ -44,7 +44,7 @@ class SwitchingGateway(Gateway):
     """A gateway that goes on with another engine."""
 
     def switch_to(self, engine: EmbeddedEngine) -> None:
-        self._api, self._turnstile = engine.api, engine.turnstile
+        self._api, self._turns = engine.api, engine.turns
 
 
 class FailingParticipants:
@@ -87,7 +87,7 @@ class RunningInstance:
         self.auth_token = new_token()
         self._receiver = receiver
         self._begin()
-        self.gateway = SwitchingGateway(self._engine.api, self._engine.turnstile)
+        self.gateway = SwitchingGateway(self._engine.api, self._engine.turns)
 
     def client(self) -> Client:
         """The official SDK, pointed at this instance."""

@@ -6,12 +6,14 @@ stream or in the delivery queue.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -21,7 +23,6 @@ from convoke.domain.provisioning import Cause, Provisioning
 from convoke.domain.webhooks import Delivery
 from convoke.local.handover import Execution
 from convoke.local.queue import DurableQueue, ReceivedMessage
-from convoke.local.turnstile import Turnstile
 from convoke.operations.conversation_finalizer import CannotFinalizeError, ConversationFinalizer, NothingLeftError
 from convoke.operations.event_publisher import EventPublisher
 from convoke.operations.participant_adder import ParticipantAdder
@@ -33,8 +34,14 @@ from convoke.storage.table import Item
 
 logger = logging.getLogger(__name__)
 
+TOGETHER = 32
+"""Conversations whose steps are one commit."""
+
 STREAM_BATCH = 50
-"""Changes published at a time, and conversations finished before the next are."""
+"""Changes published at a time."""
+
+SOON, LATEST = 0.003, 0.02
+"""Seconds that steps wait for more of them, and in all: meanwhile requests go first."""
 
 DELIVERIES_AT_ONCE = 32
 DELIVERIES_OF_AN_ACCOUNT = 8
@@ -73,7 +80,7 @@ class StateMachine:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Adds participants, executes state machines and publishes the stream, a turn a conversation."""
+    """Adds participants, executes state machines and publishes the stream."""
 
     participants: deque[Provisioning]
     executions: deque[Execution]
@@ -81,30 +88,34 @@ class Steps:
     adder: ParticipantAdder
     state_machine: StateMachine
     publisher: EventPublisher
-    turnstile: Turnstile
+    taking: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, go_on: Callable[[], bool] = lambda: True) -> None:
         """Go on until nothing is waiting, or `go_on` says no: what is left is found in the table."""
-        while any((self._finish_conversations(go_on), self._publish())) and go_on():
+        while self.turn() and go_on():
             pass
 
-    def _finish_conversations(self, go_on: Callable[[], bool]) -> bool:
-        """Whether there were any; after some, others get to hear of them first."""
-        turns = 0
-        while (self.participants or self.executions) and turns < STREAM_BATCH and go_on():
-            with self.turnstile.step():
+    def turn(self) -> bool:
+        """Do some of what is waiting; whether there was anything."""
+        with self.taking:
+            return any((self._finish_conversations(), self._publish()))
+
+    def _finish_conversations(self) -> bool:
+        """Whether there were any. What a crash undoes is as if it had not been begun."""
+        if not (self.participants or self.executions):
+            return False
+        with self.table.transaction():
+            for _ in range(TOGETHER):
                 _attempt_next(self.participants, self.adder.add)
                 _attempt_next(self.executions, self.state_machine.execute)
-            turns += 1
-        return turns > 0
+        return True
 
     def _publish(self) -> bool:
         """Whether there was anything. Records are forgotten only when they are on the bus."""
-        with self.turnstile.step():
-            records = self.table.stream_records(STREAM_BATCH)
-            if records:
-                self.publisher.publish([change for _, item in records if (change := _readable(item))])
-                self.table.forget_stream_records(records[-1][0])
+        records = self.table.stream_records(STREAM_BATCH)
+        if records:
+            self.publisher.publish([change for _, item in records if (change := _readable(item))])
+            self.table.forget_stream_records(records[-1][0])
         return bool(records)
 
 
@@ -229,3 +240,46 @@ class Loop:
                 self._work()
             except Exception:
                 logger.exception("a loop failed; it goes on in %s s", self._interval)
+
+
+class Turned:
+    """Does its work on an event loop, a turn at a time, when it is woken and nobody wakes it again for a moment.
+
+    So who asks for many things in a row is answered first, and what follows from them is done together.
+    """
+
+    def __init__(self, event_loop: asyncio.AbstractEventLoop, turn: Callable[[], bool]) -> None:
+        self._event_loop = event_loop
+        self._turn = turn
+        self._timer: asyncio.Handle | None = None
+        self._latest = 0.0
+
+    def start(self) -> None:
+        """The event loop is there already."""
+
+    def wake(self) -> None:
+        # A closed one is not told: what is left is found in the table.
+        with suppress(RuntimeError):
+            self._event_loop.call_soon_threadsafe(self._put_off)
+
+    def stop(self) -> None:
+        """To be called when the event loop has ended."""
+
+    def _put_off(self) -> None:
+        now = self._event_loop.time()
+        if self._timer is None:
+            self._latest = now + LATEST
+        elif now < self._latest:
+            self._timer.cancel()
+        else:
+            return
+        self._timer = self._event_loop.call_at(min(now + SOON, self._latest), self._work)
+
+    def _work(self) -> None:
+        self._timer = None
+        try:
+            if self._turn():
+                # More may have come, but requests that came meanwhile are before it.
+                self._timer = self._event_loop.call_soon(self._work)
+        except Exception:
+            logger.exception("a turn failed; the sweeper will find what is left")

@@ -17,11 +17,11 @@ MOST = 10_000
 
 
 class Cached(Generic[Found]):
-    """Remembers what `fetch` found under each key for `LIFETIME`. That nothing was found is not remembered."""
+    """Remembers for some seconds what `fetch` found under each key. That nothing was found is not remembered."""
 
-    def __init__(self, fetch: Callable[..., Found | None]) -> None:
+    def __init__(self, fetch: Callable[..., Found | None], lifetime: float = LIFETIME) -> None:
         self._fetch = fetch
-        self._found: TTLCache[tuple[str, ...], Found] = TTLCache(maxsize=MOST, ttl=LIFETIME)
+        self._found: TTLCache[tuple[str, ...], Found] = TTLCache(maxsize=MOST, ttl=lifetime)
         self._lock = Lock()
 
     def __call__(self, *key: str) -> Found | None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
@@ -316,15 +314,41 @@ def _render_actions(actions: Iterable[Action], expression: _Expression) -> str:
 # Attribute values.
 
 
-class _Deserializer(TypeDeserializer):
-    """Numbers are whole numbers in Convoke; boto3 answers decimals."""
+def _serialize(value: Value | frozenset[str]) -> dict[str, Any]:
+    match value:
+        case str():
+            return {"S": value}
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+        case dict():
+            return {"M": _to_attributes(value)}
+        case list():
+            return {"L": [_serialize(element) for element in value]}
+        case set() | frozenset():
+            return {"SS": list(value)}
 
-    def _deserialize_n(self, value: str) -> int:
-        return int(Decimal(value))
 
-
-_serialize = TypeSerializer().serialize
-_deserialize = _Deserializer().deserialize
+def _deserialize(attribute: Mapping[str, Any]) -> Value:
+    ((kind, value),) = attribute.items()
+    match kind:
+        case "S" | "BOOL":
+            return value  # type: ignore[no-any-return]
+        case "N":
+            return int(value)
+        case "NULL":
+            return None
+        case "M":
+            return _to_item(value)
+        case "L":
+            return [_deserialize(element) for element in value]
+        case "SS":
+            return set(value)
+        case unknown:
+            raise ValueError(f"no attribute of ours has the type {unknown}")
 
 
 def _to_attributes(item: Mapping[str, Value]) -> dict[str, Any]:

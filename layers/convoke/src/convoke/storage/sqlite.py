@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from itertools import chain, repeat
-from json import JSONDecoder, JSONEncoder
 from typing import Any, NamedTuple
+
+import orjson
 
 from convoke.storage.keys import INDEXES
 from convoke.storage.table import (
@@ -50,7 +51,7 @@ from convoke.storage.table import (
 APPLICATION_ID = 0x436F6E76
 """Marks a SQLite file as Convoke's (`Conv` in ASCII); `file` and other tools show it."""
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Counts up with every change of the tables below or of `keys.INDEXES`, which their columns are made from."""
 
 BUSY_SECONDS = 10
@@ -61,7 +62,8 @@ MOST_KEYS = 100
 MOST_EXPIRED = 1000
 """Items removed at a time, as nobody else can write meanwhile."""
 
-_EXPIRES_AT = f"json_extract(body, '$.{EXPIRES_AT}')"
+_OUTER = ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
+_INNER = ("SAVEPOINT inner_", "RELEASE inner_", ("ROLLBACK TO inner_", "RELEASE inner_"))
 
 MEMORY = ":memory:"
 """The path of a table that ends with its object."""
@@ -73,7 +75,7 @@ class DataFileError(Exception):
 
 class _Row(NamedTuple):
     item: Item
-    columns: tuple[str | None, ...]
+    columns: tuple[Value, ...]
     body: str
 
 
@@ -109,15 +111,19 @@ class SqliteTable:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """The connection inside one write transaction: committed at the end, rolled back by an exception.
 
-        Whatever else the block reads through this table is part of the transaction; it cannot be nested.
+        Whatever else the block reads and writes through this table is part of the transaction. What fails inside
+        another one undoes its own writes only.
         """
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
+            begin, commit, undo = _INNER if self._connection.in_transaction else _OUTER
+            self._connection.execute(begin)
             try:
                 yield self._connection
-                self._connection.execute("COMMIT")
+                self._connection.execute(commit)
             except BaseException:
-                self._connection.rollback()
+                # After some errors, as of a full disk, SQLite has undone everything already.
+                for statement in undo if self._connection.in_transaction else ():
+                    self._connection.execute(statement)
                 raise
 
     def get(self, key: Key) -> Item | None:
@@ -177,7 +183,7 @@ class SqliteTable:
 
     def remove_expired(self, now: datetime) -> None:
         """Remove items whose `expires_at` has passed, as DynamoDB does of itself. To be called every now and then."""
-        expired = f"SELECT pk, sk FROM items WHERE {_EXPIRES_AT} < ? LIMIT ?"  # noqa: S608 - only our names
+        expired = f"SELECT pk, sk FROM items WHERE {EXPIRES_AT} < ? LIMIT ?"  # noqa: S608 - only our names
         with self.transaction() as connection:
             connection.execute(f"DELETE FROM items WHERE (pk, sk) IN ({expired})", (int(now.timestamp()), MOST_EXPIRED))  # noqa: S608
 
@@ -244,6 +250,8 @@ def _prepare(connection: sqlite3.Connection, path: str, schema: Sequence[str]) -
     if _is_new(connection, path):
         _switch_to_wal(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
+    # What a statement that fails half-way is undone by; on disk it would be a file a statement.
+    connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("BEGIN IMMEDIATE")
     # Looked at again: another process may have been first.
     if _is_new(connection, path):
@@ -252,10 +260,6 @@ def _prepare(connection: sqlite3.Connection, path: str, schema: Sequence[str]) -
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     # Written every time: a file that cannot be written shows it now, and not at the first request.
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    # Of no table's form, so it is made in files of before, too. Some microseconds a write.
-    connection.execute(
-        f"CREATE INDEX IF NOT EXISTS items_expires_at ON items ({_EXPIRES_AT}) WHERE {_EXPIRES_AT} IS NOT NULL"
-    )
     for statement in schema:
         connection.execute(statement)
     connection.execute("COMMIT")
@@ -299,12 +303,14 @@ def _tables() -> list[str]:
     columns = ["pk TEXT NOT NULL", "sk TEXT NOT NULL"]
     for index in INDEXES:
         columns += [f"{name} TEXT" for name in _index_columns(index)]
+    columns.append(f"{EXPIRES_AT} INTEGER")
     statements = [f"CREATE TABLE items ({', '.join(columns)}, body TEXT NOT NULL, PRIMARY KEY (pk, sk)) WITHOUT ROWID"]
     for index in INDEXES:
         partition, sort = _index_columns(index)
         statements.append(
             f"CREATE INDEX items_{index.name} ON items ({partition}, {sort}, pk, sk) WHERE {partition} IS NOT NULL"
         )
+    statements.append(f"CREATE INDEX items_{EXPIRES_AT} ON items ({EXPIRES_AT}) WHERE {EXPIRES_AT} IS NOT NULL")
     # AUTOINCREMENT never gives a sequence number twice: forgetting a number twice takes nothing that came later.
     statements.append("CREATE TABLE stream (sequence INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL)")
     return statements
@@ -349,7 +355,7 @@ def _select(count: int) -> str:
 
 @cache
 def _upsert(count: int) -> str:
-    columns = [*chain.from_iterable(map(_index_columns, INDEXES)), "body"]
+    columns = [*chain.from_iterable(map(_index_columns, INDEXES)), EXPIRES_AT, "body"]
     row = f"({', '.join(repeat('?', 2 + len(columns)))})"
     return (
         f"INSERT INTO items (pk, sk, {', '.join(columns)}) VALUES {', '.join(repeat(row, count))}"  # noqa: S608
@@ -394,18 +400,24 @@ def _bounds(
 
 
 def _row(item: Item) -> _Row:
-    columns: list[str | None] = [str(item["pk"]), str(item["sk"])]
+    columns: list[Value] = [item["pk"], item["sk"]]
     for index in INDEXES:
         columns += _index_values(item, index)
-    return _Row(item, tuple(columns), _encode(item))
+    return _Row(item, (*columns, item.get(EXPIRES_AT)), _encode(item))
 
 
 def _index_values(item: Item, index: Index) -> Sequence[str | None]:
-    values = [item[name] for name in (index.partition, index.sort) if name in item]
-    texts = [value for value in values if isinstance(value, str)]
-    if len(texts) < len(values):
-        raise ValueError(f"the attributes {index.partition} and {index.sort} of an index hold strings only")
-    return texts if len(texts) == 2 else (None, None)
+    partition, sort = item.get(index.partition, ""), item.get(index.sort, "")
+    if not (isinstance(partition, str) and isinstance(sort, str)):
+        raise ValueError(  # noqa: TRY004 - as every mistake of the caller
+            f"the attributes {index.partition} and {index.sort} of an index hold strings only"
+        )
+    return (partition, sort) if partition and sort else (None, None)
+
+
+def _encode(item: Item) -> str:
+    """Raises TypeError for what no attribute can hold."""
+    return orjson.dumps(item, default=_set_to_json, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
 
 
 def _set_to_json(value: object) -> dict[str, list[float | str]]:
@@ -414,22 +426,21 @@ def _set_to_json(value: object) -> dict[str, list[float | str]]:
     return {"$set": [0.0, *sorted(value)]}
 
 
-def _set_from_json(value: dict[str, Any]) -> dict[str, Any] | set[str]:
-    elements = value.get("$set")
-    if isinstance(elements, list) and elements and isinstance(elements[0], float):
-        return set(elements[1:])
-    return value
-
-
-_encode = JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"), default=_set_to_json).encode
-_plain_decode = JSONDecoder().decode
-_set_decode = JSONDecoder(object_hook=_set_from_json).decode
-
-
 def _decode(body: str) -> Item:
-    # The hook is slow and most items hold no set.
-    item: Item = _set_decode(body) if '"$set"' in body else _plain_decode(body)
-    return item
+    item: Item = orjson.loads(body)
+    return _with_sets(item) if '"$set"' in body else item
+
+
+def _with_sets(value: Any) -> Any:
+    match value:
+        case {"$set": [float(), *elements]}:
+            return set(elements)
+        case dict():
+            return {name: _with_sets(part) for name, part in value.items()}
+        case list():
+            return [_with_sets(part) for part in value]
+        case _:
+            return value
 
 
 # Conditions.

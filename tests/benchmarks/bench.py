@@ -1,0 +1,76 @@
+"""All benchmarks, one after the other: `make bench`, or `python -m tests.benchmarks.bench [PART ...]`.
+
+Each part is a module of this package that can be run by itself. What they found is written to `results/latest.json`;
+where parts are named, the others stay as they were in it, which is for trying things out. The table of the README and
+the plot are made of that.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tests.benchmarks import plot
+from tests.benchmarks.figures import print_table, with_table
+from tests.benchmarks.results import LATEST, NOT_MEASURED, Results, cpu_times, keep, last, this_machine, today
+from tests.support.readme import README
+
+PARTS = ("embedded", "peer", "sweep", "growth", "aws_calls", "cost", "partitions", "cold_start", "warm")
+
+LONGEST = 900
+"""Seconds a part may take."""
+
+
+def measured(part: str) -> Any:
+    """What the part wrote down, or why there is nothing."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "found.json"
+        command = [sys.executable, "-m", f"tests.benchmarks.{part}", "--json", str(path)]
+        try:
+            subprocess.run(command, check=True, capture_output=True, text=True, timeout=LONGEST)
+        except subprocess.TimeoutExpired:
+            return {NOT_MEASURED: f"it took over {LONGEST} s"}
+        except subprocess.CalledProcessError as error:
+            print(error.stderr, file=sys.stderr)
+            return {NOT_MEASURED: (error.stderr.strip() or "it failed").splitlines()[-1].replace("|", " ")}
+        return json.loads(path.read_text())
+
+
+def run(parts: Sequence[str]) -> Results:
+    machine, (all_before, stolen_before) = this_machine(), cpu_times()
+    print(f"{machine.summary}; load {machine.load_at_start:.2f}")
+    found = dict(last().parts) if LATEST.exists() and parts != PARTS else {}
+    for part in parts:
+        begun = time.monotonic()
+        found[part] = measured(part)
+        print(f"{part}: {time.monotonic() - begun:.0f} s", flush=True)
+    all_after, stolen_after = cpu_times()
+    stolen = round((stolen_after - stolen_before) / (all_after - all_before), 4)
+    command = (
+        "make bench"
+        if parts == PARTS
+        else f"make bench` and, later, `python -m tests.benchmarks.bench {' '.join(parts)}"
+    )
+    return Results(command=command, date=today(), machine=machine, stolen=stolen, parts=found)
+
+
+def main() -> None:
+    arguments = ArgumentParser(description=__doc__)
+    arguments.add_argument("parts", nargs="*", choices=[[], *PARTS], metavar="PART", help=", ".join(PARTS))
+    results = run(tuple(arguments.parse_args().parts) or PARTS)
+    keep(results)
+    README.write_text(with_table(README.read_text()))
+    if NOT_MEASURED not in results.parts.get("sweep", {NOT_MEASURED: ""}):
+        plot.draw(results)
+    print_table(results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,291 @@
+"""The figures that are told, what each is compared with in the same run, and what it is meant to be.
+
+`python -m tests.benchmarks.figures` prints them as of the last run, and writes the table of the README anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.benchmarks.partitions import PLANNED_RATE
+from tests.benchmarks.results import NOT_MEASURED, Results, last
+from tests.support.readme import README, with_part
+
+Found = Any
+"""What a benchmark wrote down."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A bound of the figure, or of its ratio to what it is compared with."""
+
+    text: str
+    holds: Callable[[float, float | None], bool]
+
+
+def least(bound: float) -> Target:
+    return Target(f"≥ {bound:g}", lambda figure, _: figure >= bound)
+
+
+def most(bound: float) -> Target:
+    return Target(f"≤ {bound:g}", lambda figure, _: figure <= bound)
+
+
+READY_AND_AHEAD = Target("≥ 350, ratio > 1", lambda figure, ratio: figure >= 350 and ratio is not None and ratio > 1)
+SAME = Target("ratio 1", lambda _, ratio: ratio == 1)
+A_FRACTION = Target("ratio ≤ 0.3", lambda _, ratio: ratio is not None and ratio <= 0.3)
+NO_SLOWER = Target("ratio ≥ 0.9", lambda _, ratio: ratio is not None and ratio >= 0.9)
+NO_LONGER = Target("ratio ≤ 1.1", lambda _, ratio: ratio is not None and ratio <= 1.1)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Of one part of a run; `unit` stands behind it in the table."""
+
+    what: str
+    part: str
+    of: Callable[[Found], float]
+    unit: str = ""
+    beside: str = ""
+    other: Callable[[Found], float] | None = None
+    target: Target | None = None
+
+    def row(self, results: Results) -> list[str]:
+        found = results.parts.get(self.part, {NOT_MEASURED: "it was no part of that run"})
+        if NOT_MEASURED in found:
+            target = self.target.text if self.target else ""
+            return [self.what, f"not measured: {found[NOT_MEASURED]}", self.beside, "", target, ""]
+        figure = self.of(found)
+        other = self.other(found) if self.other else None
+        ratio = figure / other if other else None
+        return [
+            self.what,
+            self._told(figure),
+            f"{self.beside}: {self._told(other)}" if other is not None else self.beside,
+            f"{ratio:.2f}" if ratio is not None else "",
+            self.target.text if self.target else "",
+            ("yes" if self.target.holds(figure, ratio) else "**no**") if self.target else "",
+        ]
+
+    def _told(self, figure: float) -> str:
+        number = f"{figure:,.0f}" if figure >= 100 or figure == int(figure) else f"{figure:.2f}"
+        return f"{number} {self.unit}".rstrip()
+
+
+def of(*path: str) -> Callable[[Found], float]:
+    """What stands there."""
+
+    def found_in(found: Found) -> float:
+        for name in path:
+            found = found[name]
+        return float(found)
+
+    return found_in
+
+
+def _usd(design: str) -> Callable[[Found], float]:
+    return lambda found: sum(found[design]["usd"].values())
+
+
+def _units(name: str, step: str) -> Callable[[Found], float]:
+    return lambda found: found[name][step]["write_units"] + found[name][step]["index_write_units"]
+
+
+def _calls(name: str, step: str) -> Callable[[Found], float]:
+    return lambda found: sum(found[name][step]["calls"].values())
+
+
+def _instructions(function: str) -> Callable[[Found], float]:
+    """Thousand millions of them."""
+    return lambda found: float(found["instructions"][function]) / 1e9
+
+
+def _binding(found: Found) -> float:
+    return float(min(bound for bound in found["binds_at"].values() if bound))
+
+
+CREATE = "create, 10 members, 202"
+READY = "ready: POST, then GET until active"
+EXISTING = ("3000", "100000")
+FEW, MANY = "10 chat members, 10 existing", "10 chat members, 100 existing"
+
+
+def _growth() -> Iterator[Figure]:
+    few, many = EXISTING
+    for name, what, unit in (
+        ("create_per_second", "create at 16 clients", "/s"),
+        ("ready_per_second", "ready at 16 clients", "/s"),
+        ("create_p50_ms", "create at 1 client, p50", "ms"),
+        ("fetch_p50_ms", "GET of a conversation, p50", "ms"),
+        ("list_p50_ms", "the first page of conversations, p50", "ms"),
+        ("start_seconds", "start to first answer", "s"),
+        ("memory_mb", "memory idle", "MB"),
+    ):
+        target = NO_SLOWER if unit == "/s" else NO_LONGER
+        title = f"{what}, 100,000 conversations there"
+        yield Figure(title, "growth", of(many, name), unit, "3,000 there", of(few, name), target)
+
+
+FIGURES = (
+    Figure(
+        f"{CREATE}, at 16 clients",
+        "embedded",
+        of("create", "convoke", "per_second"),
+        "/s",
+        "yardstick",
+        of("create", "yardstick", "per_second"),
+        least(500),
+    ),
+    Figure("its backlog is worked off after", "embedded", of("create", "convoke", "backlog_s"), "s", target=most(1)),
+    Figure(
+        f"{CREATE}, at 1 client, p50",
+        "embedded",
+        of("one_client", "convoke", "p50_ms"),
+        "ms",
+        "yardstick",
+        of("one_client", "yardstick", "p50_ms"),
+        most(3),
+    ),
+    Figure(
+        "active after a kill -9 in the midst of it",
+        "embedded",
+        of("kill", "active_afterwards"),
+        beside="answered with 202 before",
+        other=of("kill", "answered"),
+        target=SAME,
+    ),
+    Figure(
+        f"{READY}, at 16 clients",
+        "peer",
+        of("ready", "convoke", "per_second"),
+        "/s",
+        "emulate, in memory",
+        of("ready", "emulate", "per_second"),
+        READY_AND_AHEAD,
+    ),
+    Figure(
+        f"{READY}, at 1 client, p50",
+        "peer",
+        of("one_client", "convoke", "p50_ms"),
+        "ms",
+        "emulate, in memory",
+        of("one_client", "emulate", "p50_ms"),
+    ),
+    Figure(
+        "start to first answer",
+        "peer",
+        of("start", "convoke", "seconds"),
+        "s",
+        "emulate",
+        of("start", "emulate", "seconds"),
+        most(1),
+    ),
+    Figure(
+        "memory idle",
+        "peer",
+        of("start", "convoke", "memory_mb"),
+        "MB",
+        "emulate",
+        of("start", "emulate", "memory_mb"),
+        most(120),
+    ),
+    *_growth(),
+    Figure(
+        "AWS: calls of a create",
+        "aws_calls",
+        _calls(MANY, "create"),
+        beside="with 10 there, not 100",
+        other=_calls(FEW, "create"),
+        target=SAME,
+    ),
+    Figure(
+        "AWS: calls from the POST to settled",
+        "aws_calls",
+        _calls(MANY, "all"),
+        beside="with 10 there, not 100",
+        other=_calls(FEW, "all"),
+        target=SAME,
+    ),
+    Figure(
+        "AWS: write units from the POST to settled",
+        "aws_calls",
+        _units(MANY, "all"),
+        beside="with 10 there, not 100",
+        other=_units(FEW, "all"),
+        target=SAME,
+    ),
+    *(
+        Figure(
+            f"AWS: write units, {members}, {until}",
+            "aws_calls",
+            _units(f"{members}, no webhook", step),
+            target=most(bound),
+        )
+        for members, until, step, bound in (
+            ("10 chat members", "create", "create", 30),
+            ("10 chat members", "to settled", "all", 90),
+            ("10 SMS members", "create", "create", 55),
+            ("10 SMS members", "to settled", "all", 115),
+        )
+    ),
+    Figure(
+        "AWS: a million conversations with a webhook",
+        "cost",
+        _usd("deployed"),
+        "USD",
+        "straightforward design",
+        _usd("straightforward"),
+        most(80),
+    ),
+    Figure(
+        "AWS: conversations a second at which a key binds",
+        "partitions",
+        _binding,
+        "/s",
+        "planned",
+        lambda _: PLANNED_RATE,
+        least(PLANNED_RATE),
+    ),
+    Figure(
+        "Lambda: start of the API function",
+        "cold_start",
+        _instructions("the API function"),
+        "thousand million instructions",
+        "a typical function",
+        _instructions("a typical function"),
+        A_FRACTION,
+    ),
+    Figure("Lambda: processor time of a warm create, 10 members", "warm", of("milliseconds"), "ms", target=most(4)),
+    Figure("Lambda: the layer, unzipped", "warm", of("layer_mb"), "MB", target=most(25)),
+)
+
+HEAD = ["", "figure", "compared with", "ratio", "target", "met"]
+
+
+def rows(results: Results) -> list[list[str]]:
+    return [figure.row(results) for figure in FIGURES]
+
+
+def table(results: Results) -> str:
+    lines = [HEAD, ["---"] * len(HEAD), *rows(results)]
+    busy = f"load {results.machine.load_at_start:.2f} before, {results.stolen:.1%} of its time stolen meanwhile"
+    told = f"`{results.command}` on {results.date}, {results.machine.summary}; {busy}."
+    return "\n".join([told, "", *(f"| {' | '.join(line)} |" for line in lines), ""])
+
+
+def with_table(readme: str) -> str:
+    return with_part(readme, "figures", table(last()))
+
+
+def print_table(results: Results) -> None:
+    lines = [HEAD, *rows(results)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(README.read_text()))
+    print_table(last())

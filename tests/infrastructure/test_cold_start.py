@@ -1,0 +1,105 @@
+"""What a start on the built layer costs, and what SnapStart does with it, under AWS's own runtime client."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import botocore.session
+import pytest
+
+from tests.support import lambda_runtime
+from tests.support.lambda_runtime import LAYER, PATIENCE
+from tests.support.template import ROOT
+
+pytestmark = pytest.mark.built
+
+STEPS = 7_800_000
+"""Of Python's bytecode, in a start of the API function. They are the same to 0.01 % on every machine, unlike times, and
+need no tools, unlike the instructions that `tests.benchmarks.cold_start` counts. Write down less when it is."""
+
+COUNTING = """
+import sys
+steps = 0
+def count(code, offset):
+    global steps
+    steps += 1
+monitoring = sys.monitoring
+monitoring.use_tool_id(monitoring.PROFILER_ID, "steps")
+monitoring.register_callback(monitoring.PROFILER_ID, monitoring.events.INSTRUCTION, count)
+monitoring.set_events(monitoring.PROFILER_ID, monitoring.events.INSTRUCTION)
+import app
+monitoring.set_events(monitoring.PROFILER_ID, 0)
+print(steps)
+"""
+
+SNAPPED = """
+import gc, random, runpy, sys
+runpy.run_path({app!r})
+# Every environment that wakes up from the snapshot has this in its memory.
+random.seed(7)
+
+def unbuilt(model):
+    for below in model.__subclasses__():
+        if below.__module__.startswith("convoke.") and not below.__pydantic_complete__:
+            yield below.__name__
+        yield from unbuilt(below)
+
+def lambda_handler(event, context):
+    from pydantic import BaseModel
+    return {{"drawn": random.random(), "unbuilt": [*unbuilt(BaseModel)], "collecting": gc.isenabled(),
+            "numbers": "phonenumbers" in sys.modules}}
+"""
+
+
+def run(code: str, *path: Path) -> str:
+    command = [str(lambda_runtime.python()), "-c", code]
+    environ = lambda_runtime.environment(*path)
+    return subprocess.run(command, env=environ, cwd="/", capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_start_takes_no_more_steps_than_it_did() -> None:
+    assert int(run(COUNTING, LAYER, ROOT / "functions/api")) <= STEPS * 1.03
+
+
+@pytest.mark.parametrize("region", ["eu-central-1", "cn-north-1", "us-gov-west-1", "ap-southeast-5"])
+def test_what_was_pruned_of_botocore_changes_no_endpoint(region: str) -> None:
+    """The clients of the layer, and those that botocore makes of all of its data."""
+    services = [path.name for path in (LAYER / "botocore/data").iterdir() if path.is_dir()]
+    of_session = f"""
+session = get_session()
+for service in {services!r}:
+    print(session.create_client(service, region_name={region!r}).meta.endpoint_url)
+"""
+    session = botocore.session.get_session()
+    made = [
+        session.create_client(
+            service,
+            region_name=region,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        ).meta.endpoint_url
+        for service in services
+    ]
+    assert run(f"from botocore.session import get_session{of_session}", LAYER).split() == made
+
+
+def test_what_wakes_up_from_a_snapshot_is_ready_and_draws_other_random_numbers(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(SNAPPED.format(app=str(ROOT / "functions/api/app.py")))
+    client = lambda_runtime.install_client(tmp_path / "client")
+    environ = lambda_runtime.environment(LAYER, client) | {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
+    drawn = set()
+    for _ in range(2):
+        with (
+            lambda_runtime.runtime_api(invocations=1) as (address, asked),
+            lambda_runtime.started(tmp_path, environ, address),
+        ):
+            assert asked.get(timeout=PATIENCE).endswith("/runtime/restore/next")
+            assert asked.get(timeout=PATIENCE).endswith("/runtime/invocation/next")
+            path, _, body = asked.get(timeout=PATIENCE).partition(" ")
+        assert path.endswith("/response"), body
+        answered = json.loads(body)
+        assert (answered["unbuilt"], answered["collecting"], answered["numbers"]) == ([], True, True)
+        drawn.add(answered["drawn"])
+    assert len(drawn) == 2

@@ -1,0 +1,36 @@
+"""What the table of figures says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.benchmarks.figures import READY_AND_AHEAD, Figure, least, of
+from tests.benchmarks.results import NOT_MEASURED, Machine, Results
+
+MACHINE = Machine(cores=2, cpu="CPU", memory_gb=8, system="Linux", python="3.11", load_at_start=0.1)
+
+RATE = Figure("creates", "embedded", of("ours"), "/s", "theirs", of("theirs"), least(500))
+
+
+def row(figure: Figure, parts: dict[str, Any]) -> list[str]:
+    return figure.row(Results(command="make bench", date="2026-11-22", machine=MACHINE, stolen=0, parts=parts))
+
+
+def test_a_figure_stands_beside_what_it_is_compared_with_and_its_target() -> None:
+    measured = {"embedded": {"ours": 600, "theirs": 1200}}
+    assert row(RATE, measured) == ["creates", "600 /s", "theirs: 1,200 /s", "0.50", "≥ 500", "yes"]
+
+
+def test_a_target_that_is_missed_is_told() -> None:
+    assert row(RATE, {"embedded": {"ours": 499.9, "theirs": 1000}})[-1] == "**no**"
+
+
+def test_to_be_fast_is_not_enough_where_the_peer_is_faster() -> None:
+    assert READY_AND_AHEAD.holds(400, 1.1)
+    assert not READY_AND_AHEAD.holds(400, 0.9)
+    assert not READY_AND_AHEAD.holds(300, 1.1)
+
+
+def test_what_was_not_measured_says_why_and_meets_nothing() -> None:
+    told = row(RATE, {"embedded": {NOT_MEASURED: "there is no Node"}})
+    assert told == ["creates", "not measured: there is no Node", "theirs", "", "≥ 500", ""]
