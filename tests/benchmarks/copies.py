@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from convoke.domain.sids import Prefix, SidFactory
 from convoke.storage import keys
@@ -25,7 +26,7 @@ LIST = re.compile(r'"list_shard":"(?P<account>\w+)#(?P<name>\w+)#\d+","listed_at
 AT_ONCE = 1000
 """Conversations in a transaction."""
 
-Row = list[str | None]
+Row = list[Any]
 
 
 def copy(data: Path, conversation_sid: str, count: int) -> list[str]:
@@ -72,4 +73,4 @@ def _listed(row: Row) -> Row:
     before = found[0].split('"')[3]
     listed = keys.listed(found["account"], found["name"], found["sid"], datetime.fromisoformat(found["at"]))
     after = str(listed[keys.LISTED.partition])
-    return [value and value.replace(before, after) for value in row]
+    return [value.replace(before, after) if isinstance(value, str) else value for value in row]

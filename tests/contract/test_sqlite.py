@@ -301,6 +301,11 @@ def test_what_is_inside_a_transaction_that_fails_is_undone_with_it() -> None:
         assert [item["sk"] for item in table.query("a", limit=9)] == ["c"]
 
 
+def test_a_number_that_could_not_be_read_again_is_refused() -> None:
+    with closing(SqliteTable(":memory:")) as table, pytest.raises(TypeError):
+        table.transact([Put({"pk": "a", "sk": "b", "number": 2**64})])
+
+
 def test_statements_find_what_they_look_for_by_an_index() -> None:
     with closing(SqliteTable(":memory:")) as table, table.transaction() as connection:
         statements: list[str] = []

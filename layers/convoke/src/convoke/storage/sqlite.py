@@ -416,7 +416,7 @@ def _index_values(item: Item, index: Index) -> Sequence[str | None]:
 
 
 def _encode(item: Item) -> str:
-    """Raises TypeError for what no attribute can hold."""
+    """Raises TypeError for what no attribute can hold, as a number of more than 64 bits."""
     return orjson.dumps(item, default=_set_to_json, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
 
 

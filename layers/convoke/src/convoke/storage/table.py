@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 Value = str | int | bool | None | list["Value"] | dict[str, "Value"] | set[str]
-"""What an attribute holds. A set holds strings and is never empty; there are no floats and no bytes."""
+"""What an attribute holds. A number is whole and has 64 bits at the most; a set holds strings and is never empty."""
 
 Item = dict[str, Value]
 
