@@ -60,8 +60,8 @@ verify-build: setup .tools/bin/sam
 	fi
 
 bench: $(filter .tools/bin/uv,$(UV)) ## Measure for ten minutes, and write the README's table and plot anew
-	@$(UV) sync --locked --quiet --group bench
 	@if ./.ci/python313 > /dev/null; then $(MAKE) --no-print-directory build; fi
+	@$(UV) sync --locked --quiet --group bench
 	$(RUN) python -m tests.benchmarks.bench
 
 format: setup ## Put the code into its form
