@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -17,9 +19,11 @@ import pytest
 
 from convoke.bootstrap import program
 from convoke.domain import instants
+from convoke.domain.events import Event, EventType
 from convoke.domain.provisioning import Attempts, Provisioning
 from convoke.domain.sids import SidFactory
 from convoke.local.engine import EmbeddedEngine, LocalEdges
+from convoke.operations.ports import EventBus
 from convoke.storage.accounts import AuthTokenTable
 from convoke.storage.table import Table
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
@@ -29,6 +33,8 @@ from tests.support.tables import ministack_table
 REQUESTS = 100
 
 PATH = "/v1/ConversationWithParticipants"
+
+STATE = EventType.CONVERSATION_STATE_UPDATED
 
 CLAIMS: dict[str, tuple[dict[str, Any], int]] = {
     "unique name": ({"UniqueName": "taken", "Participant": chat(2)}, 50353),
@@ -163,3 +169,35 @@ def test_what_follows_from_several_requests_is_one_commit(embedded: EmbeddedInst
     connection.set_trace_callback(None)
     assert {v1.conversations(sid).fetch().state for sid in created} == {"active"}
     assert [each for each in statements if each.startswith(("BEGIN", "COMMIT"))] == ["BEGIN IMMEDIATE", "COMMIT"]
+
+
+class DyingBus:
+    """The process dies as it publishes for the second time."""
+
+    def __init__(self, bus: EventBus) -> None:
+        self._bus = bus
+        self.calls = 0
+
+    def publish(self, events: Sequence[Event]) -> None:
+        self.calls += 1
+        if self.calls == 2:
+            raise KeyboardInterrupt
+        self._bus.publish(events)
+
+
+def test_a_turn_that_dies_is_undone_whole_and_all_of_it_is_done_and_told_once_by_the_sweeper() -> None:
+    with held_instance(rewire=lambda edges: replace(edges, event_bus=DyingBus(edges.event_bus))) as instance:
+        v1 = instance.client().conversations.v1
+        v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=[STATE])
+        created = {v1.conversation_with_participants.create(participant=chat(2)).sid for _ in range(2)}
+        with pytest.raises(KeyboardInterrupt):
+            instance.engine._steps.turn()
+        assert {v1.conversations(sid).fetch().state for sid in created} == {"initializing"}
+        assert instance.items("participant#") == []
+        assert instance.waiting_messages("delivery") == 0
+        instance.sweep(timedelta(hours=1))
+        instance.work()
+        assert {v1.conversations(sid).fetch().state for sid in created} == {"active"}
+        assert [len(v1.conversations(sid).participants.list()) for sid in created] == [2, 2]
+        told = [delivery.event.conversation_sid for delivery in instance.receivers.posted]
+        assert sorted(told) == sorted(created)
