@@ -188,7 +188,7 @@ def message_added(
 ) -> Change:
     """A message, and what it brought about, of which webhooks are always told: a new state, and a receipt a copy (d.2).
 
-    50 receipts, the most there can be, make an item of some 50 KB.
+    50 receipts, the most there can be, make an item of some 20 KB.
     """
     told: list[Told] = [(EventType.MESSAGE_ADDED, message_payload(after, message))]
     if after.state is not before.state:
