@@ -144,7 +144,8 @@ class EmbeddedEngine:
         bus.targets.append(delivery.split)
         self._deliveries = Deliveries(self._queue, delivery)
         self._concurrent_deliveries = ConcurrentDeliveries(self._deliveries, self._wake_deliveries)
-        self._steps_loop: Loop | Turned = Loop("steps", self._finish, SWEEP_INTERVAL)
+        self._steps_loop = Loop("steps", self._finish, SWEEP_INTERVAL)
+        self._rouse_steps = self._steps_loop.wake
         self._deliveries_loop = Loop("deliveries", self._concurrent_deliveries.run, RETRY_INTERVAL)
         self._sweeper_loop = Loop("sweeper", self._sweep, SWEEP_INTERVAL)
         self._sweep_until: datetime | None = None
@@ -158,11 +159,14 @@ class EmbeddedEngine:
         Where `event_loop` answers requests the steps behind them take turns with them there; else they have a thread.
         """
         self._started = True
-        if event_loop:
-            self._steps_loop = Turned(event_loop, self._steps.turn)
         self._queue.release()
         self._sweep_until = self.edges.now() + self.edges.attempts.longest_pause
-        for loop in (self._steps_loop, self._deliveries_loop, self._sweeper_loop):
+        if event_loop:
+            self._rouse_steps = Turned(event_loop, self._steps.turn).wake
+        else:
+            self._steps_loop.start()
+        self._wake_steps()
+        for loop in (self._deliveries_loop, self._sweeper_loop):
             loop.start()
             loop.wake()
 
@@ -237,7 +241,7 @@ class EmbeddedEngine:
         return self.sweeper.sweep(until, go_on=self._goes_on)
 
     def _wake_steps(self) -> None:
-        self._steps_loop.wake()
+        self._rouse_steps()
 
     def _wake_deliveries(self) -> None:
         self._deliveries_loop.wake()

@@ -254,16 +254,10 @@ class Turned:
         self._timer: asyncio.Handle | None = None
         self._latest = 0.0
 
-    def start(self) -> None:
-        """The event loop is there already."""
-
     def wake(self) -> None:
         # A closed one is not told: what is left is found in the table.
         with suppress(RuntimeError):
             self._event_loop.call_soon_threadsafe(self._put_off)
-
-    def stop(self) -> None:
-        """To be called when the event loop has ended."""
 
     def _put_off(self) -> None:
         now = self._event_loop.time()
