@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tests.benchmarks import cold_start, warm
 from tests.benchmarks.partitions import PLANNED_RATE
 from tests.benchmarks.results import NOT_MEASURED, Results, last
 from tests.support.readme import README, with_part
@@ -35,7 +36,7 @@ def most(bound: float) -> Target:
 
 READY_AND_AHEAD = Target("≥ 350, ratio > 1", lambda figure, ratio: figure >= 350 and ratio is not None and ratio > 1)
 SAME = Target("ratio 1", lambda _, ratio: ratio == 1)
-A_FRACTION = Target("ratio ≤ 0.3", lambda _, ratio: ratio is not None and ratio <= 0.3)
+A_FRACTION = Target(f"ratio ≤ {cold_start.MOST:g}", lambda _, ratio: ratio is not None and ratio <= cold_start.MOST)
 NO_SLOWER = Target("ratio ≥ 0.9", lambda _, ratio: ratio is not None and ratio >= 0.9)
 NO_LONGER = Target("ratio ≤ 1.1", lambda _, ratio: ratio is not None and ratio <= 1.1)
 
@@ -192,29 +193,20 @@ FIGURES = (
         most(120),
     ),
     *_growth(),
-    Figure(
-        "AWS: calls of a create",
-        "aws_calls",
-        _calls(MANY, "create"),
-        beside="with 10 there, not 100",
-        other=_calls(FEW, "create"),
-        target=SAME,
-    ),
-    Figure(
-        "AWS: calls from the POST to settled",
-        "aws_calls",
-        _calls(MANY, "all"),
-        beside="with 10 there, not 100",
-        other=_calls(FEW, "all"),
-        target=SAME,
-    ),
-    Figure(
-        "AWS: write units from the POST to settled",
-        "aws_calls",
-        _units(MANY, "all"),
-        beside="with 10 there, not 100",
-        other=_units(FEW, "all"),
-        target=SAME,
+    *(
+        Figure(
+            f"AWS: {what}",
+            "aws_calls",
+            counted(MANY, step),
+            beside="with 10 there, not 100",
+            other=counted(FEW, step),
+            target=SAME,
+        )
+        for what, counted, step in (
+            ("calls of a create", _calls, "create"),
+            ("calls from the POST to settled", _calls, "all"),
+            ("write units from the POST to settled", _units, "all"),
+        )
     ),
     *(
         Figure(
@@ -257,7 +249,9 @@ FIGURES = (
         _instructions("a typical function"),
         A_FRACTION,
     ),
-    Figure("Lambda: processor time of a warm create, 10 members", "warm", of("milliseconds"), "ms", target=most(4)),
+    Figure(
+        "Lambda: processor time of a warm create, 10 members", "warm", of("milliseconds"), "ms", target=most(warm.MOST)
+    ),
     Figure("Lambda: the layer, unzipped", "warm", of("layer_mb"), "MB", target=most(25)),
 )
 

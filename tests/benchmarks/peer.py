@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sysconfig
 import time
@@ -21,9 +20,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from convoke.local.aws_stack import free_port
 from tests.benchmarks.load import Connection, once
 from tests.benchmarks.runs import alternately, measured, medians, run
 from tests.benchmarks.server import Convoke, Server, convoke, get, post
+from tests.support.processes import wait_for
 
 FOLDER = Path(__file__).parent / "peer"
 EMULATE = FOLDER / "node_modules/emulate/dist/index.js"
@@ -44,8 +45,6 @@ CLIENTS, SECONDS = 16, 8.0
 ONE_SECONDS = 3.0
 TURNS = 3
 STARTS = 5
-
-PATIENCE = 20.0
 
 
 class Emulate(Server):
@@ -100,24 +99,6 @@ def emulate(folder: Path) -> Iterator[Emulate]:
             yield Emulate({"url": f"http://127.0.0.1:{port}", "pid": process.pid})
         finally:
             process.kill()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def wait_for(port: int) -> None:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            time.sleep(0.005)
-        else:
-            return
-    raise RuntimeError("emulate did not start")
 
 
 def started(starting: Callable[[], AbstractContextManager[Convoke | Emulate]]) -> dict[str, float]:

@@ -55,7 +55,7 @@ def main() -> None:
     if not LAYER.exists():
         sys.exit("nothing is built: make build")
     milliseconds = measure()
-    megabytes = sum(file.stat().st_size for file in LAYER.parent.rglob("*") if file.is_file()) / 1e6
+    megabytes = sum(file.stat().st_size for file in LAYER.rglob("*") if file.is_file()) / 1e6
     print(f"{milliseconds:.2f} ms of processor time a create of {MEMBERS} chat members ({MOST:g} at the most)")
     print(f"{megabytes:.2f} MB of layer")
     if path:

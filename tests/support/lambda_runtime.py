@@ -6,10 +6,8 @@ import base64
 import json
 import os
 import platform
-import socket
 import subprocess
 import threading
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +18,8 @@ from pathlib import Path
 from queue import Queue
 from typing import Any
 
-from convoke.local.aws_stack import RUNTIME_CLIENT, Stack, uv
+from convoke.local.aws_stack import RUNTIME_CLIENT, Stack, free_port, uv
+from tests.support.processes import wait_for
 from tests.support.template import ROOT, functions, resources, template
 
 BUILD = ROOT / ".aws-sam/build"
@@ -213,33 +212,15 @@ def emulated(folder: str, stack: Stack, client: Path) -> Iterator[Emulated]:
         "AWS_ENDPOINT_URL": stack.endpoint_url,
         "AWS_LAMBDA_FUNCTION_TIMEOUT": str(functions()[folder]["Timeout"]),
     }
-    address, api = (f"127.0.0.1:{_free_port()}" for _ in range(2))
+    port = free_port()
+    address, api = (f"127.0.0.1:{each}" for each in (port, free_port()))
     listening = ["--runtime-interface-emulator-address", address, "--runtime-api-address", api, "--log-level", "error"]
     command = [str(emulator()), *listening, str(python()), "-m", "awslambdaric", "app.lambda_handler"]
     with subprocess.Popen(
         command, cwd=BUILD / function.logical_id, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            _wait_for(address)
+            wait_for(port, PATIENCE)
             yield Emulated(f"http://{address}/2015-03-31/functions/function/invocations")
         finally:
             process.terminate()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
-
-
-def _wait_for(address: str) -> None:
-    host, _, port = address.partition(":")
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            socket.create_connection((host, int(port)), timeout=PATIENCE).close()
-        except ConnectionRefusedError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.02)
-        else:
-            return

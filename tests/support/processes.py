@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +41,20 @@ class Up:
         """The exit code."""
         os.kill(self.ready["pid"], by)
         return self.process.wait(PATIENCE)
+
+
+def wait_for(port: int, patience: float = PATIENCE) -> None:
+    """Until somebody listens there on this machine. Raises ConnectionRefusedError where nobody does in time."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=patience).close()
+        except ConnectionRefusedError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 @contextmanager

@@ -105,7 +105,7 @@ def ministack(folder: Path, port: int = 0) -> Iterator[str]:
 
     Raises StackError.
     """
-    port = port or _free_port()
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     log = folder / "ministack.log"
     environ = {
@@ -257,6 +257,6 @@ def uv() -> str:
     return found
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return int(taken.getsockname()[1])
