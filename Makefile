@@ -19,7 +19,7 @@ demo: setup ## Call two groups together with the official SDK, live through a co
 	@$(RUN) convoke demo
 
 test: check ## Install what is missing and pass every check and test
-	@$(RUN) python -c 'from convoke.local.aws_stack import fetch; fetch()'
+	@$(RUN) python -c 'from convoke.cli.ministack import fetch; fetch()'
 	$(RUN) pytest --numprocesses 2 --dist loadgroup tests
 	@$(MAKE) --no-print-directory verify-build
 	$(if $(shell command -v npm 2>/dev/null),$(MAKE) --no-print-directory contract-node,@echo "no npm here: the Node SDK was not tested")

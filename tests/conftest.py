@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from convoke.cli.ministack import ministack
 from tests.support.crashes import TRIED
 
 KEY = "crash points"
+
+
+@pytest.fixture(scope="module")
+def ministack_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with ministack(tmp_path_factory.mktemp("ministack")) as url:
+        yield url
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from convoke.bootstrap import handlers
-from convoke.bootstrap.cold_start import started
+from convoke.aws import handlers
+from convoke.aws.cold_start import started
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -27,9 +27,9 @@ from typing import Any
 
 from botocore.session import Session
 
-from convoke.bootstrap.aws import AwsEdges
-from convoke.bootstrap.handlers import Handler
-from convoke.local.aws_stack import ministack
+from convoke.aws.edges import AwsEdges
+from convoke.aws.handlers import Handler
+from convoke.cli.ministack import ministack
 from convoke.storage.cached import LIFETIME
 from tests.support.aws import CREDENTIALS, AwsInstance, Deployment, new_session
 from tests.support.examples import chat, group_mms, sms

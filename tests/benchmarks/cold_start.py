@@ -20,7 +20,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from convoke.local.aws_stack import uv
+from convoke.cli.ministack import uv
 from tests.support import lambda_runtime
 from tests.support.lambda_runtime import BUILD, LAYER
 from tests.support.template import ROOT

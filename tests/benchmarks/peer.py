@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from convoke.local.aws_stack import free_port
+from convoke.cli.ministack import free_port
 from tests.benchmarks.load import Connection, once
 from tests.benchmarks.runs import alternately, measured, medians, run
 from tests.benchmarks.server import Convoke, Server, convoke, get, post

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 
 import uvicorn
 
-from convoke.local.server import listening_socket
+from convoke.embedded.server import listening_socket
 
 COMMAND = (sys.executable, "-m", "tests.benchmarks.yardstick")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from convoke.local.queue import SCHEMA, DurableQueue, ReceivedMessage
-from convoke.storage.sqlite import SqliteTable
+from convoke.embedded.queue import SCHEMA, DurableQueue, ReceivedMessage
+from convoke.embedded.sqlite import SqliteTable
 
 
 @pytest.fixture

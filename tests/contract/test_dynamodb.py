@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 from tenacity import wait_none
 
-from convoke.storage.dynamodb import DynamoDbTable, UnprocessedKeysError
+from convoke.aws.dynamodb import DynamoDbTable, UnprocessedKeysError
 from convoke.storage.keys import DUE
 from convoke.storage.table import (
     ConditionFailedError,

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from convoke.aws import event_bus as event_bridge
+from convoke.aws.event_bus import LARGEST_CALL, MOST_ENTRIES, EventBridgeBus, EventsNotPublishedError
 from convoke.domain.events import Event, EventType
-from convoke.event_bus import event_bridge
-from convoke.event_bus.event_bridge import LARGEST_CALL, MOST_ENTRIES, EventBridgeBus, EventsNotPublishedError
 
 
 def event(number: int, size: int = 0) -> Event:

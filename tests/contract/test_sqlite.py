@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from convoke.embedded.sqlite import APPLICATION_ID, MOST_EXPIRED, SCHEMA_VERSION, DataFileError, SqliteTable
 from convoke.storage import keys
 from convoke.storage.keys import DUE, LISTED, MEMBERSHIPS, is_streamed
-from convoke.storage.sqlite import APPLICATION_ID, MOST_EXPIRED, SCHEMA_VERSION, DataFileError, SqliteTable
 from convoke.storage.table import (
     Add,
     ConditionFailedError,
@@ -410,7 +410,7 @@ def test_of_many_claims_of_one_key_one_wins(tmp_path: Path) -> None:
         assert [number for number in range(32) if one.get(Key(f"AC1#IM{100 + number}", "change"))] == [winner]
 
 
-OPEN = "import sys; from convoke.storage.sqlite import SqliteTable; SqliteTable(sys.argv[1]).close()"
+OPEN = "import sys; from convoke.embedded.sqlite import SqliteTable; SqliteTable(sys.argv[1]).close()"
 
 
 def test_many_processes_may_open_a_new_file_at_once(tmp_path: Path) -> None:
@@ -423,7 +423,7 @@ WRITE_FOREVER = """
 import sys
 import tempfile
 from itertools import count
-from convoke.storage.sqlite import SqliteTable
+from convoke.embedded.sqlite import SqliteTable
 from convoke.storage.table import Key, Put, Set, Update
 
 table = SqliteTable(sys.argv[1], streamed=lambda item: item["sk"] == "0")

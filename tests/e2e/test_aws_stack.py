@@ -16,7 +16,7 @@ from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 from twilio.rest.conversations.v1 import V1
 
-from convoke.local.aws_stack import Stack, deployed
+from convoke.cli.ministack import Stack, deployed
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.processes import Received, receiver, up
 

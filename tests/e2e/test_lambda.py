@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from convoke.local.aws_stack import Stack, deployed
+from convoke.cli.ministack import Stack, deployed
 from tests.support import lambda_runtime
 from tests.support.lambda_runtime import EVENTS
 from tests.support.template import functions

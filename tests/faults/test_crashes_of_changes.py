@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from convoke.operations.message_replay import MESSAGES_AT_ONCE
+from convoke.operations.message_replays import MESSAGES_AT_ONCE
 from convoke.storage import conversations
 from tests.support.crashes import PARTICIPANTS, PROXY, Life, comes_alive, crash_points, creates, recover, told_kinds
 from tests.support.instances import Instance

@@ -13,8 +13,8 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 from twilio.rest.conversations.v1.conversation import ConversationContext
 
-from convoke.local import engine
-from convoke.local.server import GRACE
+from convoke.embedded import engine
+from convoke.embedded.server import GRACE
 from tests.support.examples import chat
 from tests.support.instances import held_instance
 from tests.support.processes import PATIENCE, receiver, up

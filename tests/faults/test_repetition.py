@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from convoke.local.engine import LocalEdges
+from convoke.embedded.engine import LocalEdges
 from tests.support.crashes import PARTICIPANTS, TOLD, told_kinds
 from tests.support.hand_clock import HandClock
 from tests.support.instances import EmbeddedInstance, held_instance

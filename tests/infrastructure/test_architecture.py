@@ -34,10 +34,10 @@ def copied(tmp_path: Path) -> Path:
     ("module", "planted"),
     [
         ("domain/events.py", "from convoke.operations import ports"),
-        ("operations/services.py", "from convoke.storage import keys"),
-        ("api/services.py", "from convoke.storage import keys"),
+        ("storage/keys.py", "from convoke.operations import ports"),
+        ("aws/edges.py", "from convoke.embedded import engine"),
         ("storage/keys.py", "import boto3"),
-        ("bootstrap/program.py", "from convoke.local import engine"),
+        ("program.py", "from convoke.embedded import engine"),
     ],
 )
 def test_a_planted_violation_is_found(copied: Path, module: str, planted: str) -> None:

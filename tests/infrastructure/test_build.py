@@ -24,9 +24,9 @@ def run(code: str) -> str:
 
 def test_the_layer_has_nothing_that_only_one_machine_needs() -> None:
     package = LAYER / "convoke"
-    assert (package / "bootstrap" / "handlers.py").exists()
-    assert not (package / "local").exists()
-    assert not (package / "storage" / "sqlite.py").exists()
+    assert (package / "aws" / "handlers.py").exists()
+    for left_out in ("cli", "embedded", "testing", "__main__.py"):
+        assert not (package / left_out).exists(), left_out
     for library in ("uvicorn", "twilio", "click", "moto"):
         assert not (LAYER / library).exists(), library
 
@@ -49,7 +49,7 @@ def test_every_function_starts_on_the_layer_alone(function: str) -> None:
 def test_the_layer_has_the_clients_that_the_functions_use_and_no_others() -> None:
     program = """
 import os
-from convoke.bootstrap.aws import AwsEdges
+from convoke.aws.edges import AwsEdges
 edges = AwsEdges(os.environ)
 for port in (edges.auth_tokens, edges.participant_queue, edges.delivery_queue, edges.workflow, edges.event_bus):
     print(port.client.meta.service_model.service_name)
@@ -82,7 +82,7 @@ def test_calls_of_aws_trust_its_own_roots_or_all_there_are() -> None:
     assert len(small) == 5 < 100 < len(whole)
     program = """
 import os
-from convoke.bootstrap.aws import AwsEdges
+from convoke.aws.edges import AwsEdges
 print(AwsEdges(os.environ).table._client._endpoint.http_session._verify)
 """
     assert run(program) == chosen["Default"]
@@ -92,7 +92,7 @@ def test_webhooks_trust_what_the_machine_does() -> None:
     """They go to the whole internet."""
     program = """
 import os
-from convoke.bootstrap.aws import AwsEdges
+from convoke.aws.edges import AwsEdges
 options = AwsEdges(os.environ).webhook_client._pool.connection_pool_kw
 print([name for name in options if name.startswith(("ca_", "cert", "ssl"))])
 """

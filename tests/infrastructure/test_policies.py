@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from convoke.bootstrap.aws import AwsEdges
+from convoke.aws.edges import AwsEdges
 from tests.support.aws import FunctionContext, MotoInstance, moto_instance
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.template import functions

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from convoke.cli.deployment import FIRST_ACCOUNT, OUTPUTS, QUEUES
 from convoke.domain.connections import LONGEST_TIME_LIMIT, MOST_RETRIES
-from convoke.local.deployment import FIRST_ACCOUNT, OUTPUTS, QUEUES
 from convoke.storage import keys
 from convoke.storage.conversations import WEBHOOKS_KEPT
 from convoke.storage.table import EXPIRES_AT

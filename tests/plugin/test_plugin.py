@@ -75,7 +75,7 @@ def test_whoever_does_not_want_the_fixture_pays_nothing(example: Path, environ: 
         "import sys\n\n"
         "def test_nothing():\n"
         "    loaded = [name for name in sys.modules if name.startswith('convoke')]\n"
-        "    assert sorted(loaded) == ['convoke', 'convoke.local', 'convoke.local.pytest_plugin']\n"
+        "    assert sorted(loaded) == ['convoke', 'convoke.testing', 'convoke.testing.pytest_plugin']\n"
     )
     result = run(example, environ)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -97,7 +97,7 @@ def test_what_an_instance_imports_is_installed_for_one_machine() -> None:
     """The development environment has what AWS needs besides, so nothing here would show the lack."""
     program = """
 import sys
-from convoke.local.testing import running
+from convoke.testing.instance import running
 with running():
     print(*(module.__file__ for name, module in sys.modules.items() if name.startswith("convoke.")))
 """

@@ -10,7 +10,7 @@ import pytest
 
 from convoke.domain import instants
 from convoke.domain.errors import CATALOGUE
-from convoke.local.testing import TOLD, RunningInstance, _error, running
+from convoke.testing.instance import TOLD, RunningInstance, _error, running
 from tests.support.examples import CHAT_AND_SMS, chat
 
 

@@ -24,10 +24,11 @@ from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
 from moto.sqs.models import sqs_backends
 
-from convoke.bootstrap import handlers, program
-from convoke.bootstrap.aws import AwsEdges
-from convoke.bootstrap.handlers import Handler
-from convoke.local.gateway import RequestContext
+from convoke import program
+from convoke.aws import handlers
+from convoke.aws.edges import AwsEdges
+from convoke.aws.handlers import Handler
+from convoke.embedded.gateway import RequestContext
 from convoke.storage.packing import unpacked_members
 from tests.support.instances import Instance, Receivers
 from tests.support.tables import TABLE_NAME, table_properties

@@ -15,7 +15,7 @@ from shutil import copy
 from typing import Any
 
 from convoke.domain.webhooks import Delivery
-from convoke.local.engine import LocalEdges
+from convoke.embedded.engine import LocalEdges
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
 

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from convoke.api.openapi import document
 from convoke.api.requests import OURS
 from convoke.domain.errors import MethodNotAllowedError, NotAuthenticatedError, NotFoundError
-from convoke.local import clock_api
+from convoke.embedded import clock_api
 
 Schema = dict[str, Any]
 

@@ -11,11 +11,11 @@ import os
 import sys
 from dataclasses import replace
 
+from convoke.cli.credentials import first_account
 from convoke.domain.provisioning import Provisioning
-from convoke.local.credentials import first_account
-from convoke.local.engine import EmbeddedEngine
-from convoke.local.gateway import Gateway
-from convoke.local.server import Server, listening_socket
+from convoke.embedded.engine import EmbeddedEngine
+from convoke.embedded.gateway import Gateway
+from convoke.embedded.server import Server, listening_socket
 
 
 class Forgetful:

@@ -20,12 +20,12 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from convoke.domain.webhooks import Delivery
-from convoke.local.clock import MovableClock
-from convoke.local.engine import EmbeddedEngine, Rewire
-from convoke.local.gateway import RequestContext, gateway_event
+from convoke.embedded.clock import MovableClock
+from convoke.embedded.engine import EmbeddedEngine, Rewire
+from convoke.embedded.gateway import RequestContext, gateway_event
 from convoke.operations.accounts import AccountOperations
 from convoke.operations.ports import WebhookAnswer, WebhookUnreachableError
-from convoke.storage.changes import change_of
+from convoke.storage.events import change_of
 from convoke.storage.packing import unpacked_members
 from convoke.storage.table import Table
 from convoke.webhooks.signature import sign

@@ -18,7 +18,7 @@ from pathlib import Path
 from queue import Queue
 from typing import Any
 
-from convoke.local.aws_stack import RUNTIME_CLIENT, Stack, free_port, uv
+from convoke.cli.ministack import RUNTIME_CLIENT, Stack, free_port, uv
 from tests.support.processes import wait_for
 from tests.support.template import ROOT, functions, resources, template
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from convoke.api import alerts
 from convoke.api.openapi import ROUTES
 from convoke.api.requests import VERSION
+from convoke.api.resources import alerts
 from tests.support.readme import README, with_part
 
 IN_SERVICE = "/Services/{ISxx}"

@@ -14,9 +14,9 @@ import boto3
 from click.testing import CliRunner, Result
 from moto import mock_aws
 
-from convoke.bootstrap import program
-from convoke.bootstrap.aws import AwsEdges
-from convoke.local.cli import main
+from convoke import program
+from convoke.aws.edges import AwsEdges
+from convoke.cli.main import main
 from convoke.operations.accounts import new_token
 from tests.support.cloudformation import CloudFormation, cloudformation, output_value, outputs
 from tests.support.instances import ORIGIN, Resolve, call, held_instance

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from convoke.local.aws_stack import Stack, deployed
+from convoke.cli.ministack import Stack, deployed
 from tests.support.lambda_runtime import EVENTS, filled_in, function_of
 from tests.support.template import ROOT
 

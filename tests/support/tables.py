@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from moto import mock_aws
 
-from convoke.storage.dynamodb import DynamoDbTable
-from convoke.storage.sqlite import SqliteTable
+from convoke.aws.dynamodb import DynamoDbTable
+from convoke.embedded.sqlite import SqliteTable
 from tests.support.template import resources
 
 if TYPE_CHECKING:

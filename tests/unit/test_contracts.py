@@ -96,7 +96,7 @@ def test_the_ids_of_operations_are_their_own() -> None:
 
 def test_every_process_tells_the_same() -> None:
     """So that whoever has it from one Lambda instance does not get it again from another."""
-    made = "from convoke.api.description import fetch; print(fetch({}).headers['ETag'])"
+    made = "from convoke.api.resources.description import fetch; print(fetch({}).headers['ETag'])"
     printed = {
         subprocess.run(
             [sys.executable, "-c", made], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
@@ -109,6 +109,6 @@ def test_every_process_tells_the_same() -> None:
 def test_no_cold_start_pays_for_the_description() -> None:
     loaded = "import sys, convoke.api.app; print([name for name in sys.modules if name.startswith('convoke.api')])"
     printed = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout
-    assert "convoke.api.description" in printed
+    assert "convoke.api.resources.description" in printed
     assert "convoke.api.openapi" not in printed
     assert "convoke.api.schemas" not in printed

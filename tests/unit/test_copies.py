@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from convoke.domain.sids import Prefix, SidFactory
-from convoke.local.engine import EmbeddedEngine
+from convoke.embedded.engine import EmbeddedEngine
 from tests.benchmarks.copies import copy
 from tests.support.examples import chat
 from tests.support.instances import call

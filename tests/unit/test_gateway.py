@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from convoke.api.form import LONGEST_BODY
-from convoke.local.gateway import Gateway, gateway_event
-from convoke.local.turns import Turns
+from convoke.embedded.gateway import Gateway, gateway_event
+from convoke.embedded.turns import Turns
 
 
 def scope(**changed: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from convoke.domain.events import Change, Event, EventType, Subject, participants_added
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
-from convoke.storage.changes import recorded
+from convoke.storage.events import recorded
 from convoke.storage.items import provisioning_item
 from convoke.storage.packing import packed, packed_members, unpacked, unpacked_members
 

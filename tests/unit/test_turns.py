@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from convoke.local.turns import CALLS_AT_ONCE, Turns
+from convoke.embedded.turns import CALLS_AT_ONCE, Turns
 
 PATIENCE = 10.0
 

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 from twilio.request_validator import RequestValidator
 
-from convoke.local.cli import main
+from convoke.cli.main import main
 
 TOKEN = "12345678901234567890123456789012"
 URL = "https://hooks.example.com/x?b=2&a=one%20two"

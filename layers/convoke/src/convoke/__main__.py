@@ -1,5 +1,5 @@
 """`python -m convoke`: the command line."""
 
-from convoke.local.cli import main
+from convoke.cli.main import main
 
 main()

@@ -7,7 +7,10 @@ from typing import Any, Concatenate, NamedTuple
 
 from aws_lambda_powertools.event_handler import Response
 
-from convoke.api import (
+from convoke.api.contracts import Contract
+from convoke.api.operations import Operations
+from convoke.api.requests import OURS, VERSION, Request, ServiceRequest
+from convoke.api.resources import (
     account_configuration,
     alerts,
     configuration,
@@ -25,12 +28,9 @@ from convoke.api import (
     receipts,
     scoped_webhooks,
     service_configuration,
-    service_webhooks,
     services,
 )
-from convoke.api.contracts import Contract
-from convoke.api.operations import Operations
-from convoke.api.requests import OURS, VERSION, Request, ServiceRequest
+from convoke.api.resources import service_configuration_webhooks as service_webhooks
 
 OF_SERVICE = "/Services/<chat_service_sid>"
 """What the rules of a service's tree begin with."""

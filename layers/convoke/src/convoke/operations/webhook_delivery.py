@@ -14,7 +14,7 @@ from convoke.domain.instants import Clock
 from convoke.domain.scoped_webhooks import scoped_hooks
 from convoke.domain.webhooks import ERROR_LOG, Attempt, Delivery, Method
 from convoke.observability import Measure, Metrics
-from convoke.operations.message_replay import MessageReplay
+from convoke.operations.message_replays import MessageReplay
 from convoke.operations.ports import (
     AccountRepository,
     AlertRepository,

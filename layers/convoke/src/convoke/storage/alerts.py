@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from convoke.domain.alerts import Alert, AlertFilters, alert_logged
 from convoke.domain.pages import Page, PageRequest
 from convoke.storage import items, keys, lists
-from convoke.storage.changes import recorded
+from convoke.storage.events import recorded
 from convoke.storage.table import NotExists, Put, Table, TransactionCanceledError
 
 

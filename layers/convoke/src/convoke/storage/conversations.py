@@ -15,7 +15,7 @@ from convoke.domain.pages import Page, PageRequest
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
 from convoke.operations.ports import ChangedMeanwhileError
 from convoke.storage import idempotency, items, keys, lists
-from convoke.storage.changes import recorded
+from convoke.storage.events import recorded
 from convoke.storage.locks import collision, holder, locks_held, locks_of_new
 from convoke.storage.revisions import differences, gained, releases, revise
 from convoke.storage.table import (

@@ -10,7 +10,7 @@ from convoke.domain.events import Change
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
 from convoke.storage import items, keys
 from convoke.storage.alerts import logged
-from convoke.storage.changes import recorded
+from convoke.storage.events import recorded
 from convoke.storage.locks import identity_locks, locks_of_new
 from convoke.storage.packing import unpacked_members
 from convoke.storage.table import (

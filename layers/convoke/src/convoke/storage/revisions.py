@@ -8,7 +8,7 @@ from convoke.domain.conversations import Conversation
 from convoke.domain.events import Change
 from convoke.operations.ports import ChangedMeanwhileError
 from convoke.storage import items, keys
-from convoke.storage.changes import recorded
+from convoke.storage.events import recorded
 from convoke.storage.locks import Lock, collision
 from convoke.storage.table import (
     Action,

@@ -1,0 +1,54 @@
+"""The attempts to tell webhooks of an event: ours, hence under `/convoke`."""
+
+from __future__ import annotations
+
+from aws_lambda_powertools.event_handler import Response
+
+from convoke.api.contracts import Contract
+from convoke.api.operations import Operations
+from convoke.api.pagination import Pagination
+from convoke.api.representations import Representation, StreamDate, answer
+from convoke.api.requests import Request
+from convoke.api.resources.events import event_url
+from convoke.domain.webhooks import Attempt, Method
+
+
+class AttemptRepresentation(Representation):
+    event_id: str
+    replay_sid: str | None
+    target: str
+    number: int
+    method: Method
+    url: str
+    started_at: StreamDate
+    status: int | None
+    milliseconds: int | None
+    error: str | None
+    answer: str | None
+
+
+LIST = Contract("EventAttempts", AttemptRepresentation, page="attempts")
+
+
+def represent(attempt: Attempt) -> AttemptRepresentation:
+    """`url` is the receiver's, as it was configured: what is listed has none of its own."""
+    return AttemptRepresentation(
+        event_id=attempt.event_id,
+        replay_sid=attempt.replay_sid or None,
+        target=attempt.target,
+        number=attempt.number,
+        method=attempt.method,
+        url=attempt.url,
+        started_at=attempt.started_at,
+        status=attempt.status,
+        milliseconds=attempt.milliseconds,
+        error=attempt.error,
+        answer=attempt.answer,
+    )
+
+
+def list_(operations: Operations, request: Request, event_id: str) -> Response[str]:
+    key = operations.accounts.page_key(request.account.sid)
+    pagination = Pagination(request, f"{event_url(request, event_id)}/Attempts", "attempts", key)
+    page = operations.events.list_attempts(request.account.sid, event_id, pagination.wanted)
+    return answer(pagination.body(page, represent, lambda each: each.position))

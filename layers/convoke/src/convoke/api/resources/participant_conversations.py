@@ -1,0 +1,89 @@
+"""What somebody is a member of (reference, a.10)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from aws_lambda_powertools.event_handler import Response
+
+from convoke.api.contracts import Contract
+from convoke.api.operations import Operations
+from convoke.api.pagination import Pagination
+from convoke.api.parameters import ListParticipantConversations, parse_query
+from convoke.api.representations import Representation, RestDate, answer
+from convoke.api.requests import ServiceRequest
+from convoke.api.resources.conversations import timers
+from convoke.domain.conversations import State
+from convoke.domain.participant_conversations import ParticipantConversation
+from convoke.domain.participants import MessagingBinding
+
+LARGEST_PAGE = 50
+
+CREATED_BY = "system"
+"""Who creates conversations is not kept: every request is one of the account (reference, a.10)."""
+
+
+class ParticipantConversationRepresentation(Representation):
+    account_sid: str
+    chat_service_sid: str
+    participant_sid: str
+    participant_user_sid: str | None
+    participant_identity: str | None
+    participant_messaging_binding: MessagingBinding | None
+    """Unlike that of a participant, with all keys."""
+    conversation_sid: str
+    conversation_unique_name: str | None
+    conversation_friendly_name: str | None
+    conversation_attributes: str
+    conversation_date_created: RestDate
+    conversation_date_updated: RestDate
+    conversation_created_by: str
+    conversation_state: Literal[State.ACTIVE, State.INACTIVE, State.CLOSED]
+    conversation_timers: dict[str, str]
+    links: dict[str, str]
+
+
+LIST = Contract(
+    "ParticipantConversations",
+    ParticipantConversationRepresentation,
+    page="conversations",
+    largest_page=LARGEST_PAGE,
+    query=ListParticipantConversations,
+)
+
+
+def represent(request: ServiceRequest, each: ParticipantConversation) -> Representation:
+    participant, conversation = each.participant, each.conversation
+    url = request.url(f"/Conversations/{conversation.sid}")
+    return ParticipantConversationRepresentation(
+        account_sid=conversation.account_sid,
+        chat_service_sid=conversation.chat_service_sid,
+        participant_sid=participant.sid,
+        participant_user_sid=each.user_sid,
+        participant_identity=participant.identity,
+        participant_messaging_binding=participant.messaging_binding,
+        conversation_sid=conversation.sid,
+        conversation_unique_name=conversation.unique_name,
+        conversation_friendly_name=conversation.friendly_name,
+        conversation_attributes=conversation.attributes,
+        conversation_date_created=conversation.date_created,
+        conversation_date_updated=conversation.date_updated,
+        conversation_created_by=CREATED_BY,
+        conversation_state=conversation.state,
+        conversation_timers=timers(conversation),
+        links={"participant": f"{url}/Participants/{participant.sid}", "conversation": url},
+    )
+
+
+def list_(operations: Operations, request: ServiceRequest) -> Response[str]:
+    filters, sent = parse_query(ListParticipantConversations, request.query)
+    pagination = Pagination(
+        request,
+        request.url("/ParticipantConversations"),
+        "conversations",
+        operations.accounts.page_key(request.account.sid),
+        largest=LARGEST_PAGE,
+        filters=sent,
+    )
+    page = operations.participant_conversations.list(request.service, filters, pagination.wanted)
+    return answer(pagination.body(page, lambda each: represent(request, each), lambda each: each.participant.sid))

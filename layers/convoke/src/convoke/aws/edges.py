@@ -1,0 +1,134 @@
+"""The edges of the AWS engine.
+
+An edge, its client and what it imports are made when it is first asked for, so that a cold start pays only for what
+its function uses.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from convoke.config import Settings
+from convoke.domain import instants
+from convoke.domain.instants import Clock, Sleep
+from convoke.domain.provisioning import Attempts
+from convoke.domain.receivers import ReceiverRules
+from convoke.domain.sids import NewSid, SidFactory
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+    from botocore.session import Session
+    from mypy_boto3_sqs import SQSClient
+
+    from convoke.aws.delivery_queue import SqsDeadLetterQueue, SqsDeliveryQueue
+    from convoke.aws.dynamodb import DynamoDbTable
+    from convoke.aws.event_bus import EventBridgeBus
+    from convoke.aws.participant_queue import SqsParticipantQueue
+    from convoke.aws.secrets import SecretAuthTokens
+    from convoke.aws.workflow import StepFunctionsWorkflow
+    from convoke.observability import EmfMetrics
+    from convoke.operations.participant_adder import Admit
+    from convoke.webhooks.client import WebhookHttpClient
+
+
+class AwsEdges:
+    """The `Edges` of a deployment, from the environment variables that its template sets."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.settings = Settings(environ)
+        self.now: Clock = instants.now
+        self.sleep: Sleep = time.sleep
+        self.new_sid: NewSid = SidFactory()
+        self.attempts = Attempts.model_validate(self.settings.provisioning)
+        self.admit: Admit | None = None
+
+    @cached_property
+    def logger(self) -> Logger:
+        from convoke.observability import json_logger
+
+        return json_logger(self.settings.stack_name)
+
+    @cached_property
+    def metrics(self) -> EmfMetrics:
+        from convoke.observability import EmfMetrics
+
+        return EmfMetrics(self.settings.stack_name)
+
+    @cached_property
+    def table(self) -> DynamoDbTable:
+        from convoke.aws.dynamodb import DynamoDbTable
+
+        return DynamoDbTable(self._client("dynamodb"), self.settings.table_name)
+
+    @cached_property
+    def auth_tokens(self) -> SecretAuthTokens:
+        from convoke.aws.secrets import SecretAuthTokens
+
+        return SecretAuthTokens(self._client("secretsmanager"), self.settings.auth_token_prefix)
+
+    @cached_property
+    def participant_queue(self) -> SqsParticipantQueue:
+        from convoke.aws.participant_queue import SqsParticipantQueue
+
+        return SqsParticipantQueue(self._sqs, self.settings.participant_queue_url)
+
+    @cached_property
+    def delivery_queue(self) -> SqsDeliveryQueue:
+        from convoke.aws.delivery_queue import SqsDeliveryQueue
+
+        return SqsDeliveryQueue(self._sqs, self.settings.delivery_queue_url)
+
+    @cached_property
+    def delivery_dead_letter_queue(self) -> SqsDeadLetterQueue:
+        from convoke.aws.delivery_queue import SqsDeadLetterQueue
+
+        return SqsDeadLetterQueue(self._sqs, self.settings.delivery_dead_letter_queue_url)
+
+    @cached_property
+    def workflow(self) -> StepFunctionsWorkflow:
+        from convoke.aws.workflow import StepFunctionsWorkflow
+
+        return StepFunctionsWorkflow(self._client("stepfunctions"), self.settings.state_machine_arn)
+
+    @cached_property
+    def event_bus(self) -> EventBridgeBus:
+        from convoke.aws.event_bus import EventBridgeBus
+
+        return EventBridgeBus(self._client("events"), self.settings.event_bus_name)
+
+    @cached_property
+    def webhook_client(self) -> WebhookHttpClient:
+        from convoke.webhooks.client import WebhookHttpClient
+
+        return WebhookHttpClient(self.receiver_rules)
+
+    @cached_property
+    def receiver_rules(self) -> ReceiverRules:
+        settings = self.settings
+        return ReceiverRules.of_deployment(
+            settings.allowed_webhook_networks, https_only=settings.require_https_webhooks
+        )
+
+    @cached_property
+    def _session(self) -> Session:
+        """botocore's: boto3 would bring resources and uploads to S3, a fourth of a cold start."""
+        from botocore.config import Config
+        from botocore.session import get_session
+
+        session = get_session()
+        # Types and AWS check what is sent: to do it here, too, and to tell of this machine is two fifths of a create.
+        session.set_default_client_config(Config(parameter_validation=False, user_agent="convoke"))
+        # Lambda and the command line set it; botocore knows AWS_DEFAULT_REGION only.
+        session.set_config_variable("region", self.settings.environ.get("AWS_REGION"))
+        return session
+
+    @cached_property
+    def _sqs(self) -> SQSClient:
+        return self._client("sqs")  # type: ignore[no-any-return]
+
+    def _client(self, service: Any) -> Any:
+        """A client of one shared session; its type is the edge's to say."""
+        return self._session.create_client(service)

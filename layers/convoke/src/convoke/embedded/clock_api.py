@@ -1,0 +1,81 @@
+"""The paths of a clock that can be moved. AWS has none of them, nor has an instance without such a clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+from aws_lambda_powertools.event_handler import Response
+
+from convoke.api.contracts import Contract
+from convoke.api.errors import JSON
+from convoke.api.operations import Operations
+from convoke.api.representations import Representation, answer
+from convoke.api.requests import OURS, Request
+from convoke.api.routes import AccountRoute
+from convoke.domain.durations import format_duration, parse_duration
+from convoke.domain.errors import InvalidParameterError
+from convoke.domain.instants import Clock, Instant
+from convoke.embedded.clock import Advanced
+
+PATH = "/Clock"
+
+
+class ClockRepresentation(Representation):
+    now: Instant
+    url: str
+
+
+class AdvancedRepresentation(ClockRepresentation):
+    advanced: str
+    sweeps: int
+    conversations: int
+
+
+FETCH = Contract("Clock", ClockRepresentation)
+UPDATE = Contract("Clock", AdvancedRepresentation, errors=(InvalidParameterError,))
+
+
+def clock_routes(now: Clock, advance: Callable[[timedelta], Advanced]) -> tuple[AccountRoute, ...]:
+    def fetch(_: Operations, request: Request) -> Response[str]:
+        return answer(ClockRepresentation(now=now(), url=request.url(PATH, OURS)))
+
+    def update(_: Operations, request: Request) -> Response[str]:
+        by = length_asked_for(request)
+        try:
+            advanced = advance(by)
+        except OverflowError as error:
+            raise InvalidParameterError(parameter="advance", wanted="an end before the year 10000") from error
+        representation = AdvancedRepresentation(
+            now=advanced.now,
+            url=request.url(PATH, OURS),
+            advanced=format_duration(by),
+            sweeps=advanced.sweeps,
+            conversations=advanced.conversations,
+        )
+        return answer(representation)
+
+    return AccountRoute("GET", PATH, fetch, FETCH, OURS), AccountRoute("POST", PATH, update, UPDATE, OURS)
+
+
+def length_asked_for(request: Request) -> timedelta:
+    """Of a JSON object with the key `advance`, or a form with the field `Advance`. Raises InvalidParameterError."""
+    text = _in_json(request.body) if _is_json(request) else next(iter(request.form.values("Advance")), None)
+    try:
+        return parse_duration(text if isinstance(text, str) else "")
+    except ValueError as error:
+        wanted = "an ISO 8601 duration such as PT10M or P1D"
+        raise InvalidParameterError(parameter="advance", wanted=wanted) from error
+
+
+def _is_json(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON
+
+
+def _in_json(body: bytes) -> object:
+    try:
+        given = json.loads(body)
+    except ValueError as error:
+        raise InvalidParameterError(parameter="body", wanted='JSON such as {"advance": "PT10M"}') from error
+    return given.get("advance") if isinstance(given, dict) else None

@@ -1,0 +1,80 @@
+"""The HTTP server around the gateway."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import uvicorn
+
+from convoke.embedded.gateway import Gateway
+
+GRACE = 10
+"""Seconds that requests under way may take to finish after a signal to stop."""
+
+BACKLOG = 2048
+
+
+class CannotListenError(Exception):
+    """The address cannot be listened on. The message is one line for whoever chose it."""
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens, so that clients may connect before the server is up. Raises CannotListenError."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with ExitStack() as undone:
+            listener = undone.enter_context(socket.socket(family, kind, protocol))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(BACKLOG)
+            undone.pop_all()
+    except OSError as error:
+        raise CannotListenError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return listener
+
+
+class Server(uvicorn.Server):
+    """Serves until SIGINT or SIGTERM, then finishes what is under way and returns."""
+
+    def __init__(self, gateway: Gateway, on_ready: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                gateway,
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                proxy_headers=False,  # They are the gateway's.
+                timeout_graceful_shutdown=GRACE,
+            )
+        )
+        self._gateway = gateway
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._gateway.stop_waiting()
+        await super().shutdown(sockets=sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The base class raises the signal again when it is done, so that the process would not exit with 0.
+
+        On another thread than the main one Python knows no signals.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        previous = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for each, handler in previous.items():
+                signal.signal(each, handler)

@@ -1,0 +1,221 @@
+"""What holds for every request (reference, a.0, c.1 and g.1)."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from convoke.embedded.engine import EmbeddedEngine
+from convoke.storage.table import Item, Key, Table
+from tests.support.examples import chat
+from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, call, held_instance, refusal
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "Basic", "Basic !", "Bearer token", "Basic " + base64.b64encode(b"no colon").decode()],
+)
+def test_without_credentials_nothing_is_told(instance: Instance, authorization: str | None) -> None:
+    headers = {"authorization": authorization} if authorization else {}
+    for path in ("/v1/Conversations/CH" + "0" * 32, "/v1/Nothing", "/"):
+        refused = call(instance.api, "GET", ORIGIN + path, headers=headers)
+        assert refused.status == 401
+        assert refused.body == {
+            "code": 20003,
+            "message": "Authenticate",
+            "more_info": "https://www.twilio.com/docs/errors/20003",
+            "status": 401,
+            "detail": "Your AccountSid or AuthToken was incorrect.",
+        }
+        assert refused.headers["WWW-Authenticate"] == 'Basic realm="Twilio API"'
+
+
+@pytest.mark.parametrize("user", ["", "x" * 3000, "ACme", "SKme"])
+def test_a_user_that_is_no_account_is_refused_before_anything_is_looked_up(instance: Instance, user: str) -> None:
+    answered = call(instance.api, "GET", f"{ORIGIN}/v1/Services", auth=(user, "x"))
+    assert (answered.status, answered.body["code"]) == (401, 20003)
+
+
+def test_sids_may_be_spelled_in_capitals(instance: Instance) -> None:
+    v1 = instance.client(account_sid="AC" + instance.account.sid[2:].upper()).conversations.v1
+    created = v1.conversation_with_participants.create(participant=chat(1))
+    instance.work()
+    member = v1.conversations(created.sid).participants.list()[0]
+
+    def capitals(sid: str) -> str:
+        return sid[:2] + sid[2:].upper()
+
+    in_service = v1.services(capitals(created.chat_service_sid)).conversations(capitals(created.sid))
+    assert in_service.participants(capitals(member.sid)).fetch().sid == member.sid
+
+
+@pytest.mark.parametrize("name", ["x" * 257, "x" * 3000])
+def test_a_name_longer_than_any_is_not_found(instance: Instance, name: str) -> None:
+    for path in (f"/v1/Conversations/{name}", f"/v1/Services/{name}", f"/v1/Conversations/{name}/Participants/{name}"):
+        assert instance.call("GET", path).body["code"] == 20404
+
+
+def test_a_body_that_is_no_form_is_told_what_is_wanted(instance: Instance) -> None:
+    headers = {"Content-Type": "application/json"}
+    refused = instance.call("POST", "/v1/Services", '{"FriendlyName": "x"}', headers)
+    assert (refused.status, refused.body["code"]) == (400, 20001)
+    assert refused.body["message"].endswith("Content-Type: application/x-www-form-urlencoded")
+
+
+def test_a_body_over_a_megabyte_is_refused(instance: Instance) -> None:
+    refused = instance.call("POST", "/v1/Services", "FriendlyName=" + "x" * (1024 * 1024))
+    assert (refused.status, refused.body["code"]) == (400, 20001)
+    assert refused.body["message"].endswith("body: at most 1048576 bytes")
+
+
+def test_a_wrong_token_and_an_unknown_account_are_refused_alike(instance: Instance) -> None:
+    for client in (instance.client(token="wrong"), instance.client(account_sid="AC" + "0" * 32)):
+        error = refusal(client.conversations.v1.conversations("CH" + "0" * 32).fetch)
+        assert (error.status, error.code) == (401, 20003)
+
+
+def test_another_account_s_conversation_does_not_exist(instance: Instance) -> None:
+    created = instance.client().conversations.v1.conversation_with_participants.create(
+        unique_name="visit", participant=chat(1)
+    )
+    other = instance.accounts.create()
+    v1 = instance.client(other.sid, instance.accounts.token(other.sid)).conversations.v1
+    for name in (created.sid, "visit"):
+        assert refusal(v1.conversations(name).fetch).code == 20404
+    assert v1.conversation_with_participants.create(unique_name="visit").sid != created.sid
+
+
+def test_the_404_names_the_path_without_its_version(instance: Instance) -> None:
+    answered = instance.call("GET", "/v1/Conversations/CH" + "0" * 32)
+    assert answered.body == {
+        "code": 20404,
+        "message": f"The requested resource /Conversations/CH{'0' * 32} was not found",
+        "more_info": "https://www.twilio.com/docs/errors/20404",
+        "status": 404,
+    }
+    assert instance.call("GET", "/v1/Nothing").body["message"] == "The requested resource /Nothing was not found"
+    path = f"/Services/{instance.account.default_chat_service_sid}/Conversations/nobody"
+    assert instance.call("GET", f"/v1{path}").body["message"] == f"The requested resource {path} was not found"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/ConversationWithParticipants"),
+        ("DELETE", "/v1/ConversationWithParticipants"),
+        ("PUT", "/v1/Services"),
+        ("PATCH", "/v1/Configuration/Webhooks"),
+    ],
+)
+def test_a_wrong_verb_on_a_known_path_is_405(instance: Instance, method: str, path: str) -> None:
+    answered = instance.call(method, path)
+    assert (answered.status, answered.body["code"]) == (405, 20004)
+    assert "POST" in answered.headers["Allow"]
+
+
+class BrokenQueue:
+    def send(self, _: object) -> None:
+        raise OSError("the queue is gone")
+
+
+class BrokenSids:
+    def __call__(self, _: object) -> str:
+        raise OSError("the disk is gone")
+
+
+def test_a_crash_inside_is_a_500_with_a_request_id_and_no_trace(caplog: pytest.LogCaptureFixture) -> None:
+    with held_instance() as instance:
+        broken = EmbeddedEngine(":memory:", lambda edges: replace(instance.engine.edges, new_sid=BrokenSids()))
+        auth = (instance.account.sid, instance.token)
+        path = f"{ORIGIN}/v1/ConversationWithParticipants"
+        answered = call(broken.api.resolve, "POST", path, auth=auth, data={"FriendlyName": "a secret"})
+        broken.stop()
+    assert answered.status == 500
+    assert answered.body["code"] == 20500
+    request_id = answered.body["details"]["request_id"]
+    assert answered.headers["Twilio-Request-Id"] == request_id
+    assert "Traceback" not in answered.text
+    assert "the disk" not in answered.text
+    assert [getattr(record, "request_id", None) for record in caplog.records] == [request_id]
+    assert "a secret" not in caplog.text
+
+
+def test_what_fails_after_the_commit_does_not_turn_the_answer_into_an_error() -> None:
+    with held_instance(participant_queue=BrokenQueue()) as instance:
+        v1 = instance.client().conversations.v1
+        created = v1.conversation_with_participants.create(participant=chat(2))
+        assert created.state == "initializing"
+        instance.work()
+        assert v1.conversations(created.sid).fetch().state == "initializing"
+        instance.sweep(timedelta(seconds=11))
+        instance.work()
+        assert v1.conversations(created.sid).fetch().state == "active"
+
+
+def test_every_answer_has_a_request_id_and_resources_have_cors_headers(instance: Instance) -> None:
+    answered = instance.call("GET", "/v1/Services")
+    assert answered.headers["Access-Control-Allow-Origin"] == "*"
+    assert answered.headers["Content-Type"] == "application/json"
+    assert answered.headers["Twilio-Request-Id"].startswith("RQ")
+    assert instance.call("GET", "/v1/Nothing").headers["Twilio-Request-Id"].startswith("RQ")
+
+
+def test_thirty_two_threads_never_see_another_s_answer(embedded: EmbeddedInstance) -> None:
+    """The stock resolver keeps the request on its class, where overlapping requests overwrite it."""
+    instance = embedded
+    v1 = instance.client().conversations.v1
+    names = [v1.conversation_with_participants.create(unique_name=f"name {n}").unique_name for n in range(32)]
+
+    def ask(turn: int) -> bool:
+        name = names[turn % 32]
+        match turn % 3:
+            case 0:
+                return bool(instance.call("GET", f"/v1/Conversations/{name}").body["unique_name"] == name)
+            case 1:
+                return str(turn) in str(instance.call("GET", f"/v1/Conversations/missing-{turn}").body["message"])
+            case _:
+                made: Any = instance.call("POST", "/v1/ConversationWithParticipants", {"FriendlyName": f"f{turn}"})
+                return bool(made.body["friendly_name"] == f"f{turn}")
+
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(ask, range(2_000)))
+    assert answers.count(False) == 0
+
+
+class SlowTable:
+    """Holds whoever reads a key that is `slow`."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.held, self.go = threading.Event(), threading.Event()
+
+    def __getattr__(self, verb: str) -> Any:
+        return getattr(self._table, verb)
+
+    def get(self, key: Key) -> Item | None:
+        if "slow" in key.pk:
+            self.held.set()
+            assert self.go.wait(10)
+        return self._table.get(key)
+
+
+def test_a_request_that_is_held_does_not_hold_another(embedded: EmbeddedInstance) -> None:
+    instance = embedded
+    table = SlowTable(instance.engine.table)
+    slow = EmbeddedEngine(":memory:", lambda _: replace(instance.engine.edges, table=table))
+    auth = (instance.account.sid, instance.token)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(call, slow.api.resolve, "GET", f"{ORIGIN}/v1/Conversations/slow", auth=auth)
+        assert table.held.wait(10)
+        quick = call(slow.api.resolve, "GET", f"{ORIGIN}/v1/Conversations/quick", auth=auth)
+        assert not waiting.done()
+        table.go.set()
+        assert "/Conversations/slow" in waiting.result().body["message"]
+    assert "/Conversations/quick" in quick.body["message"]
+    slow.stop()

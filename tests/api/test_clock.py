@@ -1,0 +1,221 @@
+"""A clock that people move (`convoke up --test-clock`): what comes due is done at its own moment."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+from threading import Event
+from typing import Any
+
+import pytest
+
+from convoke.domain import instants
+from convoke.embedded.clock import MovableClock
+from tests.support.examples import CHAT_AND_SMS, chat
+from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call, held_instance
+
+CLOCK = "/convoke/v1/Clock"
+MINUTE = timedelta(minutes=1)
+A_MOMENT = timedelta(seconds=30)
+"""What a test may take."""
+
+
+@pytest.fixture
+def movable() -> Iterator[EmbeddedInstance]:
+    with held_instance(movable_clock=MovableClock()) as made:
+        yield made
+
+
+def advance(instance: EmbeddedInstance, by: str) -> Any:
+    answered = instance.call("POST", CLOCK, json.dumps({"advance": by}), {"Content-Type": "application/json"})
+    assert answered.status == 200, answered.text
+    return answered.body
+
+
+def present(instance: EmbeddedInstance) -> datetime:
+    return datetime.fromisoformat(instance.call("GET", CLOCK).body["now"])
+
+
+def states(instance: Instance) -> list[tuple[str, str, str]]:
+    """The changes of state by timers: when, of which conversation, to what."""
+    events = [event for change in instance.changes() for event in change["events"]]
+    told = [event["payload"] for event in events if event["payload"].get("Reason") == "TIMER"]
+    return sorted((payload["StateUpdated"], payload["ConversationSid"], payload["StateTo"]) for payload in told)
+
+
+def stored(instance: Instance) -> dict[str, dict[str, Any]]:
+    return {conversation["sid"]: conversation for conversation in instance.items("conversation")}
+
+
+def test_the_example_holds_to_the_millisecond_however_far_time_is_moved_at_once(movable: EmbeddedInstance) -> None:
+    sid = movable.client().conversations.v1.conversations.create(timers_inactive="PT1M", timers_closed="PT10M").sid
+    ends = stored(movable)[sid]
+    assert advance(movable, "P1D")["conversations"] == 2
+    assert states(movable) == [(ends["date_inactive"], sid, "inactive"), (ends["date_closed"], sid, "closed")]
+    assert stored(movable)[sid]["date_updated"] == ends["date_closed"]
+
+
+def test_many_are_done_in_the_order_of_time_each_at_its_own_moment(movable: EmbeddedInstance) -> None:
+    create = movable.client().conversations.v1.conversations.create
+    lengths = {create(timers_inactive=f"PT{minutes}M").sid: minutes for minutes in (5, 1, 30, 2, 61)}
+    ends = {sid: conversation["date_inactive"] for sid, conversation in stored(movable).items()}
+    assert advance(movable, "PT1H")["conversations"] == 4
+    due = sorted((ends[sid], sid, "inactive") for sid, minutes in lengths.items() if minutes < 60)
+    assert states(movable) == due
+    published = [change["events"][0]["occurred_at"] for change in movable.changes()]
+    assert published == sorted(published)
+
+
+def test_it_tells_the_present_moment_and_what_was_done(movable: EmbeddedInstance) -> None:
+    assert abs(present(movable) - instants.now()) < A_MOMENT
+    movable.client().conversations.v1.conversations.create(timers_closed="PT10M")
+    done = advance(movable, "PT15M")
+    assert done == {
+        "now": done["now"],
+        "url": f"{ORIGIN}{CLOCK}",
+        "advanced": "PT15M",
+        "sweeps": 2,
+        "conversations": 1,
+    }
+    assert timedelta(0) <= present(movable) - datetime.fromisoformat(done["now"]) < A_MOMENT
+    assert abs(present(movable) - instants.now() - 15 * MINUTE) < A_MOMENT
+    again = datetime.fromisoformat(advance(movable, "PT0.0019S")["now"])
+    assert again.microsecond % 1000 == 0
+    created = movable.client().conversations.v1.conversations.create().date_created
+    assert timedelta(0) <= created - instants.now() - 14 * MINUTE < 2 * MINUTE
+
+
+def test_a_form_does_as_well(movable: EmbeddedInstance) -> None:
+    answered = movable.call("POST", CLOCK, {"Advance": "PT10M"})
+    assert (answered.status, answered.body["advanced"]) == (200, "PT10M")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ("", None),
+        ("Advance=10", None),
+        ("Advance=-PT10M", None),
+        ("Advance=P1M", None),
+        ("advance=PT10M", None),
+        ("{", "application/json"),
+        ("[]", "application/json"),
+        ("{}", "application/json"),
+        ('{"advance": 600}', "application/json"),
+        ('{"advance": "ten minutes"}', "application/json; charset=utf-8"),
+        ('{"advance": "PT10M"}', "text/plain"),
+    ],
+)
+def test_anything_else_is_refused_and_no_time_passes(
+    movable: EmbeddedInstance, body: str, content_type: str | None
+) -> None:
+    refused = movable.call("POST", CLOCK, body, {"Content-Type": content_type} if content_type else None)
+    assert (refused.status, refused.body["code"]) == (400, 20001)
+    assert abs(present(movable) - instants.now()) < A_MOMENT
+
+
+def test_there_is_an_end_of_time(movable: EmbeddedInstance) -> None:
+    def century() -> Answer:
+        return movable.call("POST", CLOCK, {"Advance": "P36500D"})
+
+    for _ in range(79):
+        assert century().status == 200
+    before = present(movable)
+    assert (century().status, century().body["code"]) == (400, 20001)
+    assert present(movable) - before < A_MOMENT
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_nothing_else_than_an_instance_with_such_a_clock_knows_the_path(instance: Instance, method: str) -> None:
+    refused = instance.call(method, CLOCK, {"Advance": "PT10M"} if method == "POST" else None)
+    assert (refused.status, refused.body["code"]) == (404, 20404)
+
+
+def test_it_wants_credentials_as_every_path_does(movable: EmbeddedInstance) -> None:
+    assert call(movable.api, "POST", ORIGIN + CLOCK, data={"Advance": "PT10M"}).status == 401
+    assert movable.call("DELETE", CLOCK).headers["Allow"] == "GET, POST"
+
+
+def test_members_who_wait_get_in_before_time_passes(movable: EmbeddedInstance) -> None:
+    v1 = movable.client().conversations.v1
+    sid = v1.conversation_with_participants.create(participant=CHAT_AND_SMS, timers_inactive="PT1M").sid
+    advance(movable, "PT2M")
+    conversation = stored(movable)[sid]
+    assert conversation["state"] == "inactive"
+    assert states(movable) == [(conversation["date_inactive"], sid, "inactive")]
+
+
+def test_attempts_have_their_pauses_within_the_time_that_passes() -> None:
+    moments: list[datetime] = []
+
+    def fail(*_: object) -> None:
+        moments.append(clock())
+        raise OSError("no connection")
+
+    clock = MovableClock()
+    with held_instance(movable_clock=clock, admit=fail) as instance:
+        sid = instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1)).sid
+        advance(instance, "P1D")
+        assert stored(instance)[sid]["state"] == "closed"
+        assert [alert["code"] for alert in instance.items("alert")] == [50427]
+    pauses = [round((later - earlier).total_seconds()) for earlier, later in pairwise(moments)]
+    assert pauses == [10, 20, 40, 80, 160, 320, 600, 600]
+
+
+def test_what_expires_expires_with_it(movable: EmbeddedInstance) -> None:
+    def created() -> tuple[bool, str]:
+        answered = movable.call("POST", "/v1/Conversations", headers={"Idempotency-Key": "1"})
+        return "Idempotent-Replayed" in answered.headers, answered.body["sid"]
+
+    _, first = created()
+    advance(movable, "PT23H59M")
+    assert created() == (True, first)
+    assert len(movable.items("idempotency-record")) == 1
+    advance(movable, "PT2M")
+    assert movable.items("idempotency-record") == []
+    again, second = created()
+    assert (again, second != first) == (False, True)
+
+
+def test_one_that_cannot_be_attended_to_does_not_keep_time_from_passing(
+    movable: EmbeddedInstance, caplog: pytest.LogCaptureFixture
+) -> None:
+    create = movable.client().conversations.v1.conversations.create
+    spoilt, other = create(timers_inactive="PT1M").sid, create(timers_inactive="PT2M").sid
+    with movable.engine.table.transaction() as connection:
+        spoil = "UPDATE items SET body = json_set(body, '$.state', 'x') WHERE pk LIKE ? AND sk = 'conversation'"
+        connection.execute(spoil, (f"%{spoilt}",))
+    advance(movable, "PT5M")
+    assert [sid for _, sid, _ in states(movable)] == [other]
+    assert "an attempt failed" in caplog.text
+
+
+class HeldClock(MovableClock):
+    """Stands still until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held, self.may_go_on = Event(), Event()
+
+    def stand_at(self, moment: datetime) -> None:
+        self.held.set()
+        self.may_go_on.wait(5)
+        super().stand_at(moment)
+
+
+def test_while_time_is_moved_other_requests_are_answered() -> None:
+    clock = HeldClock()
+
+    async def scenario(instance: EmbeddedInstance) -> None:
+        moved = asyncio.create_task(instance.asked("POST", CLOCK, {"Advance": "PT1M"}))
+        assert await asyncio.to_thread(clock.held.wait, 5)
+        assert (await instance.asked("GET", "/v1/Services")).status == 200
+        assert not moved.done()
+        clock.may_go_on.set()
+        assert (await moved).status == 200
+
+    with held_instance(movable_clock=clock) as instance:
+        asyncio.run(scenario(instance))

@@ -1,0 +1,203 @@
+"""Of a hundred requests that claim the same at the same moment, exactly one gets it (promise 2)."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from threading import Barrier as ThreadBarrier
+from typing import Any
+
+import pytest
+
+from convoke import program
+from convoke.domain import instants
+from convoke.domain.events import Event, EventType
+from convoke.domain.provisioning import Attempts, Provisioning
+from convoke.domain.sids import SidFactory
+from convoke.embedded.engine import EmbeddedEngine, LocalEdges
+from convoke.operations.ports import EventBus
+from convoke.storage.accounts import AuthTokenTable
+from convoke.storage.table import Table
+from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
+from tests.support.instances import ORIGIN, EmbeddedInstance, Receivers, Resolve, call, held_instance
+from tests.support.tables import ministack_table
+
+REQUESTS = 100
+
+PATH = "/v1/ConversationWithParticipants"
+
+STATE = EventType.CONVERSATION_STATE_UPDATED
+
+CLAIMS: dict[str, tuple[dict[str, Any], int]] = {
+    "unique name": ({"UniqueName": "taken", "Participant": chat(2)}, 50353),
+    "pair": ({"Participant": CHAT_AND_SMS}, 50425),
+    "group": ({"Participant": GROUP_MMS}, 50438),
+}
+"""What is claimed, and the code for whoever comes second."""
+
+Credentials = tuple[str, str]
+
+
+def ask(api: Resolve, credentials: Credentials, data: dict[str, Any]) -> tuple[int, int | None]:
+    """Status and code."""
+    answered = call(api, "POST", ORIGIN + PATH, auth=credentials, data=data)
+    return answered.status, answered.body.get("code")
+
+
+def by_threads(api: Resolve, credentials: Credentials, data: dict[str, Any]) -> Counter[tuple[int, int | None]]:
+    together = ThreadBarrier(REQUESTS)
+
+    def work(_: int) -> tuple[int, int | None]:
+        together.wait()
+        return ask(api, credentials, data)
+
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        return Counter(pool.map(work, range(REQUESTS)))
+
+
+def expected(code: int) -> Counter[tuple[int, int | None]]:
+    return Counter({(202, None): 1, (409, code): REQUESTS - 1})
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_threads_of_one_process(claim: str) -> None:
+    data, code = CLAIMS[claim]
+    with held_instance() as instance:
+        credentials = instance.account.sid, instance.token
+        assert by_threads(instance.api, credentials, data) == expected(code)
+        assert len(instance.items("provisioning")) == 1
+
+
+_together: Barrier
+
+
+def _join(barrier: Barrier) -> None:
+    global _together
+    _together = barrier
+
+
+def _ask_on_file(file: str, credentials: Credentials, data: dict[str, Any]) -> list[tuple[int, int | None]]:
+    engine = EmbeddedEngine(file)
+    try:
+        _together.wait()
+        return [ask(engine.api.resolve, credentials, data) for _ in range(REQUESTS // PROCESSES)]
+    finally:
+        engine.stop()
+
+
+PROCESSES = 4
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_processes_on_one_data_file(claim: str, tmp_path: Path) -> None:
+    data, code = CLAIMS[claim]
+    file = str(tmp_path / "convoke.db")
+    with held_instance(file) as instance:
+        credentials = instance.account.sid, instance.token
+        spawn = get_context("spawn")
+        with ProcessPoolExecutor(PROCESSES, spawn, _join, (spawn.Barrier(PROCESSES),)) as pool:
+            asked = [pool.submit(_ask_on_file, file, credentials, data) for _ in range(PROCESSES)]
+            assert sum((Counter(each.result()) for each in asked), Counter()) == expected(code)
+        assert len(instance.items("provisioning")) == 1
+
+
+class Nowhere:
+    """A queue that loses what it is given."""
+
+    def send(self, provisioning: Provisioning) -> None: ...
+
+
+@contextmanager
+def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
+    edges = LocalEdges(
+        table=table,
+        auth_tokens=AuthTokenTable(table),
+        participant_queue=Nowhere(),
+        workflow=NotImplemented,
+        event_bus=NotImplemented,
+        delivery_queue=NotImplemented,
+        webhook_client=Receivers(),
+        now=instants.now,
+        sleep=time.sleep,
+        new_sid=SidFactory(),
+        attempts=Attempts(),
+    )
+    accounts = program.accounts(edges)
+    account = accounts.create()
+    yield program.api(edges).resolve, (account.sid, accounts.token(account.sid))
+
+
+@pytest.mark.xdist_group("ministack")
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_threads_on_dynamodb(claim: str, ministack_url: str) -> None:
+    """MiniStack's, over HTTP: a connection a thread."""
+    data, code = CLAIMS[claim]
+    with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
+        assert by_threads(api, credentials, data) == expected(code)
+
+
+@pytest.mark.xdist_group("ministack")
+def test_threads_on_dynamodb_that_make_the_same_request_under_one_key(ministack_url: str) -> None:
+    data, _ = CLAIMS["unique name"]
+    headers = {"Idempotency-Key": "1"}
+    with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
+        with ThreadPoolExecutor(REQUESTS) as pool:
+            asked = [
+                pool.submit(call, api, "POST", ORIGIN + PATH, auth=credentials, data=data, headers=headers)
+                for _ in range(REQUESTS)
+            ]
+        answers = [each.result() for each in asked]
+        assert {(answer.status, answer.text) for answer in answers} == {(202, answers[0].text)}
+        assert sum("Idempotent-Replayed" not in answer.headers for answer in answers) == 1
+
+
+def test_what_follows_from_several_requests_is_one_commit(embedded: EmbeddedInstance) -> None:
+    v1, statements = embedded.client().conversations.v1, list[str]()
+    created = [v1.conversation_with_participants.create(participant=chat(2)).sid for _ in range(3)]
+    with embedded.engine.table.transaction() as connection:
+        connection.set_trace_callback(statements.append)
+    statements.clear()
+    assert embedded.engine._steps.turn()
+    connection.set_trace_callback(None)
+    assert {v1.conversations(sid).fetch().state for sid in created} == {"active"}
+    assert [each for each in statements if each.startswith(("BEGIN", "COMMIT"))] == ["BEGIN IMMEDIATE", "COMMIT"]
+
+
+class DyingBus:
+    """The process dies as it publishes for the second time."""
+
+    def __init__(self, bus: EventBus) -> None:
+        self._bus = bus
+        self.calls = 0
+
+    def publish(self, events: Sequence[Event]) -> None:
+        self.calls += 1
+        if self.calls == 2:
+            raise KeyboardInterrupt
+        self._bus.publish(events)
+
+
+def test_a_turn_that_dies_is_undone_whole_and_all_of_it_is_done_and_told_once_by_the_sweeper() -> None:
+    with held_instance(rewire=lambda edges: replace(edges, event_bus=DyingBus(edges.event_bus))) as instance:
+        v1 = instance.client().conversations.v1
+        v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=[STATE])
+        created = {v1.conversation_with_participants.create(participant=chat(2)).sid for _ in range(2)}
+        with pytest.raises(KeyboardInterrupt):
+            instance.engine._steps.turn()
+        assert {v1.conversations(sid).fetch().state for sid in created} == {"initializing"}
+        assert instance.items("participant#") == []
+        assert instance.waiting_messages("delivery") == 0
+        instance.sweep(timedelta(hours=1))
+        instance.work()
+        assert {v1.conversations(sid).fetch().state for sid in created} == {"active"}
+        assert [len(v1.conversations(sid).participants.list()) for sid in created] == [2, 2]
+        told = [delivery.event.conversation_sid for delivery in instance.receivers.posted]
+        assert sorted(told) == sorted(created)

@@ -1,0 +1,169 @@
+"""`convoke events` and `convoke dlq` on a data file and on a deployment: the same commands, the same answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from convoke.domain.sids import is_sid
+from convoke.domain.webhooks import Delivery
+from convoke.embedded.queue import DurableQueue
+from tests.support.instances import ORIGIN, call, held_instance
+from tests.support.places import Deployed, Place, on_data, refusal
+
+URL = "https://hooks.example.com/"
+
+
+def account(place: Place) -> dict[str, Any]:
+    """One that has configured its webhook; a deployment has an older one."""
+    (created,) = place.printed("account", "create")
+    ask(place, created, "/v1/Configuration/Webhooks", {"PostWebhookUrl": URL, "Filters": "onConversationAdded"})
+    return created
+
+
+def ask(place: Place, who: dict[str, Any], path: str, form: dict[str, str]) -> Any:
+    with place.api() as api:
+        answered = call(
+            api,
+            "POST",
+            f"{ORIGIN}{path}",
+            auth=(who["sid"], who["auth_token"]),
+            data=form,
+            headers={"X-Twilio-Webhook-Enabled": "true"},
+        )
+    assert answered.status < 300
+    return answered.body
+
+
+def converse(place: Place, who: dict[str, Any]) -> str:
+    sid: str = ask(place, who, "/v1/Conversations", {"FriendlyName": "Visit"})["sid"]
+    return sid
+
+
+def waiting(place: Place) -> list[Delivery]:
+    """The messages of the delivery queue, which holds them no longer."""
+    if isinstance(place, Deployed):
+        sqs, url = place.client("sqs"), place.queues["DeliveryQueue"]
+        received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        return [Delivery.model_validate_json(message["Body"]) for message in received]
+    with held_instance(place.options[1]) as instance:
+        found = []
+        while message := instance.engine._queue.receive():
+            assert message.receive_count == 1
+            instance.engine._queue.remove(message)
+            found.append(Delivery.model_validate_json(message.body))
+        return found
+
+
+def bury(place: Place, who: dict[str, Any], bodies: Sequence[str]) -> None:
+    if isinstance(place, Deployed):
+        for body in bodies:
+            place.client("sqs").send_message(QueueUrl=place.queues["DeliveryDeadLetterQueue"], MessageBody=body)
+        return
+    with held_instance(place.options[1]) as instance:
+        queue = DurableQueue(instance.engine.table, "delivery")
+        queue.send([(who["sid"], body) for body in bodies])
+        while message := queue.receive():
+            queue.bury(message)
+
+
+def show(place: Place, who: dict[str, Any], event_id: str) -> dict[str, Any]:
+    (shown,) = place.printed("events", "show", event_id, "--account", who["sid"])
+    return shown
+
+
+def delivery(place: Place, who: dict[str, Any]) -> Delivery:
+    """One that is taken from the queue before anybody makes it."""
+    converse(place, who)
+    (listed,) = place.printed("events", "list", "--account", who["sid"])
+    place.printed("events", "replay", listed["id"], "--account", who["sid"])
+    (found,) = waiting(place)
+    return found
+
+
+def test_events_are_listed_and_shown(place: Place) -> None:
+    who = account(place)
+    first, second = converse(place, who), converse(place, who)
+    listed = place.printed("events", "list", "--account", who["sid"])
+    assert [event["conversation_sid"] for event in listed] == [second, first]
+    assert "payload" not in listed[0]
+    assert place.printed("events", "list", "--account", who["sid"], "--conversation", first) == [listed[1]]
+    assert place.printed("events", "list", "--account", who["sid"], "--limit", "1") == [listed[0]]
+    shown = show(place, who, listed[1]["id"])
+    assert (shown["payload"]["FriendlyName"], shown["attempts"]) == ("Visit", [])
+
+
+def test_long_lists_are_printed_whole(tmp_path: Path) -> None:
+    with on_data(tmp_path / "convoke.db") as place:
+        who = account(place)
+        made = [converse(place, who) for _ in range(52)]
+        listed = place.printed("events", "list", "--account", who["sid"], "--limit", "60")
+        assert [event["conversation_sid"] for event in listed] == made[::-1]
+
+
+def test_an_event_is_told_again(place: Place) -> None:
+    who = account(place)
+    converse(place, who)
+    (listed,) = place.printed("events", "list", "--account", who["sid"])
+    (replayed,) = place.printed("events", "replay", listed["id"], "--account", who["sid"])
+    assert (replayed["event_id"], replayed["targets"]) == (listed["id"], ["account"])
+    assert is_sid(replayed["sid"], "RP")  # type: ignore[arg-type]
+    (sent,) = waiting(place)
+    assert (sent.event.id, sent.url, sent.replay_sid) == (listed["id"], URL, replayed["sid"])
+    nobody = place.printed("events", "replay", listed["id"], "--account", who["sid"], "--target", "error-log")
+    assert nobody[0]["targets"] == []
+    assert waiting(place) == []
+
+
+def test_an_event_that_is_not_there_is_one_clear_line(place: Place) -> None:
+    who = account(place)
+    missing = f"EV{'0' * 32}-0"
+    for command in ("show", "replay"):
+        line = refusal(place.run("events", command, missing, "--account", who["sid"]))
+        assert line == f"Error: there is no event {missing} in {place.told}"
+    other = "AC" + "0" * 32
+    assert refusal(place.run("events", "list", "--account", other)).startswith(f"Error: there is no account {other}")
+
+
+def test_dead_letters_are_listed_without_what_people_wrote_and_stay(place: Place) -> None:
+    who = account(place)
+    dead = delivery(place, who)
+    bury(place, who, [dead.model_dump_json(), "nonsense"])
+    for _ in range(2):
+        listed = place.printed("dlq", "list")
+        assert sorted(listed, key=len) == [
+            {"queue": "delivery", "unreadable": True},
+            {
+                "queue": "delivery",
+                "account_sid": who["sid"],
+                "conversation_sid": dead.event.conversation_sid,
+                "event_id": dead.event.id,
+                "event_type": "onConversationAdded",
+                "target": "account",
+            },
+        ]
+        assert "Visit" not in json.dumps(listed)
+
+
+def test_dead_letters_go_back_to_be_handled_from_the_start(place: Place) -> None:
+    who = account(place)
+    dead = delivery(place, who)
+    bury(place, who, [dead.model_dump_json()] * 3)
+    redriven = {line["queue"]: line["redriven"] for line in place.printed("dlq", "redrive")}
+    assert redriven["delivery"] == 3
+    assert sum(redriven.values()) == 3
+    assert place.printed("dlq", "list") == []
+    sent = waiting(place)
+    assert [each.event for each in sent] == [dead.event] * 3
+    assert len({dead.replay_sid, *(each.replay_sid for each in sent)}) == 4
+
+
+def test_what_is_no_delivery_goes_back_as_it_is(deployed: Deployed) -> None:
+    sqs, queues = deployed.client("sqs"), deployed.queues
+    sqs.send_message(QueueUrl=queues["ParticipantDeadLetterQueue"], MessageBody='{"conversation_sid": "CH1"}')
+    assert deployed.printed("dlq", "list") == [{"queue": "participant", "conversation_sid": "CH1"}]
+    deployed.printed("dlq", "redrive")
+    (message,) = sqs.receive_message(QueueUrl=queues["ParticipantQueue"])["Messages"]
+    assert message["Body"] == '{"conversation_sid": "CH1"}'

@@ -1,0 +1,86 @@
+"""What webhooks are told of messages (reference, d.2 and d.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twilio.rest.conversations.v1 import V1
+
+from tests.api.test_conversation_events import told
+from tests.api.test_messages import MEDIA
+from tests.support.examples import CHAT_AND_SMS
+from tests.support.instances import Instance
+
+EVENTS = ["onMessageAdded", "onMessageUpdated", "onMessageRemoved", "onConversationStateUpdated"]
+
+TOLD = {"x_twilio_webhook_enabled": "true"}
+
+
+def heard_conversation(instance: Instance) -> Any:
+    v1: V1 = instance.client().conversations.v1
+    sid = v1.conversation_with_participants.create(participant=CHAT_AND_SMS).sid
+    instance.work()
+    v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=EVENTS)
+    return v1.conversations(sid)
+
+
+def test_a_message_is_told_when_it_comes_is_edited_and_goes(instance: Instance) -> None:
+    conversation = heard_conversation(instance)
+    created = conversation.messages.create(author="alice", body="Hello", media_sid=MEDIA, **TOLD)
+    (stored,) = instance.items("message#")
+    (added,) = told(instance)
+    expected = {
+        "AccountSid": instance.account.sid,
+        "ChatServiceSid": instance.account.default_chat_service_sid,
+        "MessagingServiceSid": instance.account.default_messaging_service_sid,
+        "ConversationSid": created.conversation_sid,
+        "MessageSid": created.sid,
+        "ParticipantSid": created.participant_sid,
+        "Source": "API",
+        "Index": "0",
+        "Author": "alice",
+        "Body": "Hello",
+        "Media": f'[{{"Sid": "{MEDIA}"}}]',
+        "Attributes": "{}",
+        "DateCreated": stored["date_created"],
+    }
+    assert added == {"EventType": "onMessageAdded", **expected}
+    conversation.messages(created.sid).update(attributes='{"a": 1}', **TOLD)
+    (stored,) = instance.items("message#")
+    expected |= {"Attributes": '{"a": 1}', "DateUpdated": stored["date_updated"]}
+    assert told(instance) == [{"EventType": "onMessageUpdated", **expected}]
+    path = f"/v1/Conversations/{created.conversation_sid}/Messages/{created.sid}"
+    instance.call("DELETE", path, headers={"X-Twilio-Webhook-Enabled": "true"})  # The Python SDK drops the header.
+    (removed,) = told(instance)
+    assert removed.pop("DateRemoved").endswith("Z")
+    assert removed == {"EventType": "onMessageRemoved", **expected}
+
+
+def test_what_a_message_lacks_is_left_out(instance: Instance) -> None:
+    heard_conversation(instance).messages.create(content_sid="HX" + "0" * 32, **TOLD)
+    (added,) = told(instance)
+    assert {"Body", "Media", "ParticipantSid"} & set(added) == set()
+
+
+def test_without_the_header_webhooks_are_told_nothing_and_the_change_is_recorded(instance: Instance) -> None:
+    conversation = heard_conversation(instance)
+    sid = conversation.messages.create(body="Hello").sid
+    conversation.messages(sid).update(body="Bye")
+    conversation.messages(sid).update()
+    conversation.messages(sid).delete()
+    assert told(instance) == []
+    kinds = [event["type"] for change in instance.changes() for event in change["events"]]
+    assert [kinds.count(each) for each in EVENTS[:3]] == [1, 1, 1]
+
+
+def test_that_a_conversation_became_active_is_told_whoever_asked(instance: Instance) -> None:
+    conversation = heard_conversation(instance)
+    for headers in ({}, TOLD):
+        conversation.update(state="inactive")
+        before = len(instance.changes())
+        conversation.messages.create(body="Hello", **headers)
+        assert len(instance.changes()) == before + 1
+        events = {payload["EventType"]: payload for payload in told(instance)}
+        assert set(events) == {"onConversationStateUpdated"} | ({"onMessageAdded"} if headers else set())
+        state = events["onConversationStateUpdated"]
+        assert (state["StateFrom"], state["StateTo"], state["Reason"]) == ("inactive", "active", "EVENT")

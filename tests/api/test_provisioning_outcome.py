@@ -1,0 +1,149 @@
+"""What is told of each participant that a conversation was made with (reference, b.8)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+from convoke.domain.participants import Participant
+from convoke.domain.provisioning import Attempts, Provisioning
+from convoke.embedded.engine import EmbeddedEngine
+from convoke.storage import keys
+from convoke.storage.table import Set, Table, Update
+from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
+from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, call, held_instance
+
+GONE = {"code": 50109, "message": "The role SID is not that of a role of conversation scope in this service"}
+
+
+def create(instance: Instance, participants: list[str], **parameters: str) -> str:
+    answered = instance.call("POST", "/v1/ConversationWithParticipants", {**parameters, "Participant": participants})
+    sid: str = answered.body["sid"]
+    return sid
+
+
+def outcome(instance: Instance, name: str) -> dict[str, Any]:
+    answered = instance.call("GET", f"/convoke/v1/Conversations/{name}/Provisioning")
+    assert answered.status == 200
+    body: dict[str, Any] = answered.body
+    return body
+
+
+def take_roles_away(instance: Instance) -> None:
+    """Whoever has the default role of a member can't be added from now on."""
+    service = keys.service(instance.account.sid, instance.account.default_chat_service_sid)
+    instance.table.update(Update(service, (Set("conversation_user_role_sid", "RL" + "0" * 32),)))
+
+
+def test_members_are_pending_until_all_of_them_are_added(instance: Instance) -> None:
+    sid = create(instance, CHAT_AND_SMS)
+    url = f"{ORIGIN}/v1/Conversations/{sid}"
+    pending = outcome(instance, sid)
+    members = pending.pop("participants")
+    assert pending == {
+        "account_sid": instance.account.sid,
+        "conversation_sid": sid,
+        "state": "initializing",
+        "status": "pending",
+        "attempts": 0,
+        "date_created": pending["date_created"],
+        "date_updated": pending["date_created"],
+        "alert_sid": None,
+        "causes": [],
+        "url": f"{ORIGIN}/convoke/v1/Conversations/{sid}/Provisioning",
+        "links": {"conversation": url, "participants": f"{url}/Participants"},
+    }
+    instance.work()
+    added = outcome(instance, sid)
+    listed = instance.call("GET", f"/v1/Conversations/{sid}/Participants").body["participants"]
+    assert (added["state"], added["status"], added["alert_sid"]) == ("active", "added", None)
+    assert added["date_updated"] >= added["date_created"]
+    nothing = {"code": None, "message": None}
+    assert added["participants"] == [
+        {"sid": member["sid"], "status": "added", **nothing, "url": member["url"]} for member in listed
+    ]
+    assert members == [{**member, "status": "pending"} for member in added["participants"]]
+
+
+def test_a_unique_name_stands_for_the_sid_and_the_service_may_be_named(instance: Instance) -> None:
+    sid = create(instance, chat(1), UniqueName="visit 🙂")
+    in_service = f"/Services/{instance.account.default_chat_service_sid}/Conversations"
+    name = quote("visit 🙂")
+    assert outcome(instance, name) == outcome(instance, sid)
+    long = instance.call("GET", f"/convoke/v1{in_service}/{name}/Provisioning").body
+    assert long["url"] == f"{ORIGIN}/convoke/v1{in_service}/{sid}/Provisioning"
+    assert long["links"]["conversation"] == f"{ORIGIN}/v1{in_service}/{sid}"
+    assert long["participants"][0]["url"].startswith(f"{ORIGIN}/v1{in_service}/{sid}/Participants/MB")
+
+
+def test_a_member_that_could_not_be_added_has_the_reason(instance: Instance) -> None:
+    """The phones of a group have no role, so that nothing is wrong with them, but nobody is added."""
+    person = '{"identity": "alice", "messaging_binding": {"projected_address": "+15017122662"}}'
+    sid = create(instance, [*GROUP_MMS[:2], person])
+    take_roles_away(instance)
+    instance.work()
+    failed = outcome(instance, sid)
+    (alert,) = instance.items("alert")
+    assert (failed["state"], failed["status"], failed["alert_sid"]) == ("closed", "failed", alert["sid"])
+    told = [(member["status"], member["code"], member["message"]) for member in failed["participants"]]
+    assert told == [("failed", None, None), ("failed", None, None), ("failed", GONE["code"], GONE["message"])]
+    assert failed["causes"] == []
+
+
+def broken(provisioning: Provisioning, participant: Participant) -> None:
+    raise OSError("the disk is gone")
+
+
+def test_a_reason_that_concerns_all_members_is_told_of_the_group_and_of_each() -> None:
+    with held_instance(admit=broken, attempts=Attempts(most=2)) as instance:
+        sid = create(instance, chat(2))
+        instance.lose_messages()
+        counted = []
+        for hour in range(1, 4):
+            assert instance.sweep(timedelta(hours=hour)) == 1
+            counted.append((outcome(instance, sid)["status"], outcome(instance, sid)["attempts"]))
+        instance.work()
+        assert counted == [("pending", 1), ("pending", 2), ("pending", 3)]
+        failed = outcome(instance, sid)
+    cause = {"code": 20500, "message": "An unexpected error: given up after 2 attempts"}
+    assert (failed["status"], failed["causes"]) == ("failed", [cause])
+    assert [member["status"] for member in failed["participants"]] == ["failed", "failed"]
+    assert all(cause.items() <= member.items() for member in failed["participants"])
+
+
+class CountedTable:
+    """Writes down what it is asked."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.verbs: list[str] = []
+
+    def __getattr__(self, verb: str) -> Any:
+        self.verbs.append(verb)
+        return getattr(self._table, verb)
+
+
+def test_conversation_and_outcome_are_read_at_once(embedded: EmbeddedInstance) -> None:
+    sid = create(embedded, chat(1), UniqueName="visit")
+    table = CountedTable(embedded.engine.table)
+    counted = EmbeddedEngine(":memory:", lambda _: replace(embedded.engine.edges, table=table))
+    auth = (embedded.account.sid, embedded.token)
+    call(counted.api.resolve, "GET", f"{ORIGIN}/v1/Conversations/{sid}", auth=auth)
+    for name, verbs in ((sid, ["get_many"]), ("visit", ["get", "get_many"])):
+        table.verbs.clear()
+        call(counted.api.resolve, "GET", f"{ORIGIN}/convoke/v1/Conversations/{name}/Provisioning", auth=auth)
+        assert table.verbs == verbs
+    counted.stop()
+
+
+def test_nothing_is_told_of_what_was_made_without_participants_or_is_not_there(instance: Instance) -> None:
+    plain = instance.call("POST", "/v1/Conversations").body["sid"]
+    deleted = create(instance, chat(1))
+    assert instance.call("DELETE", f"/v1/Conversations/{deleted}").status == 204
+    for name in (plain, deleted, "CH" + "0" * 32, "nobody", "x" * 300):
+        path = f"/convoke/v1/Conversations/{name}/Provisioning"
+        refused = instance.call("GET", path)
+        assert (refused.status, refused.body["code"]) == (404, 20404)
+        assert refused.body["message"] == f"The requested resource {path} was not found"

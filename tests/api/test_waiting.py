@@ -1,0 +1,191 @@
+"""Prefer: wait=N, so that a client need not poll (RFC 7240)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from convoke.domain.errors import InvalidRoleSidError
+from convoke.domain.participants import Participant
+from convoke.domain.provisioning import Provisioning
+from convoke.embedded.gateway import RequestContext
+from convoke.storage.table import Item, Key
+from tests.support.examples import CHAT_AND_SMS, chat
+from tests.support.hand_clock import HandClock
+from tests.support.instances import Answer, EmbeddedInstance, Instance, held_instance
+from tests.support.processes import PATIENCE
+
+PATH = "/v1/ConversationWithParticipants"
+
+WAITING = 300
+"""Requests at once: more than there are threads."""
+
+
+def create(instance: Instance, prefer: str, **headers: str) -> Answer:
+    return instance.call("POST", PATH, {"Participant": CHAT_AND_SMS}, {"Prefer": prefer, **headers})
+
+
+def after(pauses: int, then: Callable[[], object], clock: HandClock) -> None:
+    """Do it once so many pauses have passed."""
+
+    def on_sleep() -> None:
+        if len(clock.pauses) == pauses:
+            then()
+
+    clock.on_sleep = on_sleep
+
+
+def test_without_a_preference_it_is_answered_at_once(clocked: Instance, clock: HandClock) -> None:
+    answered = clocked.call("POST", PATH, {"Participant": CHAT_AND_SMS})
+    assert (answered.status, answered.body["state"]) == (202, "initializing")
+    assert "Preference-Applied" not in answered.headers
+    assert clock.pauses == []
+
+
+def test_it_is_answered_as_soon_as_the_members_are_in(clocked: Instance, clock: HandClock) -> None:
+    after(3, clocked.work, clock)
+    answered = create(clocked, "wait=10")
+    assert (answered.status, answered.body["state"]) == (202, "active")
+    assert answered.headers["Preference-Applied"] == "wait=10"
+    assert clock.pauses == [0.02, 0.04, 0.08]
+    fetched = clocked.call("GET", f"/v1/Conversations/{answered.body['sid']}").body
+    assert {**fetched, "links": answered.body["links"]} == answered.body
+
+
+def test_one_that_is_deleted_meanwhile_is_not_waited_for(clocked: Instance, clock: HandClock) -> None:
+    def delete() -> None:
+        (stored,) = clocked.items("conversation")
+        assert clocked.call("DELETE", f"/v1/Conversations/{stored['sid']}").status == 204
+
+    after(2, delete, clock)
+    answered = create(clocked, "wait=10")
+    assert (answered.status, answered.body["state"]) == (202, "initializing")
+    assert len(clock.pauses) == 2
+
+
+def test_when_the_time_is_over_it_is_answered_as_it_is(clocked: Instance, clock: HandClock) -> None:
+    begun = clock.present
+    answered = create(clocked, "respond-async, wait=3")
+    assert (answered.status, answered.body["state"]) == (202, "initializing")
+    assert answered.headers["Preference-Applied"] == "wait=3"
+    assert clock.present - begun == timedelta(seconds=3)
+
+
+def test_20_seconds_are_the_most_and_take_some_16_reads(clocked: Instance, clock: HandClock) -> None:
+    begun = clock.present
+    assert create(clocked, "wait=3600").headers["Preference-Applied"] == "wait=20"
+    assert clock.present - begun == timedelta(seconds=20)
+    assert len(clock.pauses) == 16
+    assert max(clock.pauses) == 2
+
+
+@pytest.mark.parametrize("prefer", ["", "wait", "wait=soon", "wait=-1", "wait=1.5", "handling=lenient"])
+def test_what_is_malformed_or_unknown_is_ignored(clocked: Instance, clock: HandClock, prefer: str) -> None:
+    answered = create(clocked, prefer)
+    assert (answered.status, answered.headers.get("Preference-Applied")) == (202, None)
+    assert clock.pauses == []
+
+
+def test_a_conversation_whose_members_cannot_be_added_is_told_closed(clock: HandClock) -> None:
+    def refuse(provisioning: Provisioning, participant: Participant) -> None:
+        raise InvalidRoleSidError
+
+    with held_instance(now=clock.now, sleep=clock.sleep, admit=refuse) as instance:
+        after(1, instance.work, clock)
+        answered = create(instance, "wait=10")
+        assert (answered.status, answered.body["state"]) == (202, "closed")
+
+
+def test_without_participants_there_is_nothing_to_wait_for(clocked: Instance, clock: HandClock) -> None:
+    answered = clocked.call("POST", PATH, {}, {"Prefer": "wait=10"})
+    assert (answered.status, answered.headers.get("Preference-Applied")) == (201, None)
+    assert clock.pauses == []
+
+
+def test_a_replay_does_not_wait(clocked: Instance, clock: HandClock) -> None:
+    key = {"Idempotency-Key": "1"}
+    after(1, clocked.work, clock)
+    assert create(clocked, "wait=10", **key).body["state"] == "active"
+    again = create(clocked, "wait=10", **key)
+    assert (again.status, again.body["state"]) == (202, "initializing")
+    assert (again.headers.get("Preference-Applied"), again.headers["Idempotent-Replayed"]) == (None, "true")
+    assert clock.pauses == [0.02]
+
+
+class Unreadable:
+    """A table of which no conversation can be read."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+    def get(self, key: Key) -> Item | None:
+        if key.sk == "conversation":
+            raise OSError("the disk is gone")
+        item: Item | None = self._table.get(key)
+        return item
+
+
+def test_what_cannot_be_read_is_answered_as_it_was_created(clock: HandClock) -> None:
+    with held_instance(
+        rewire=lambda edges: replace(edges, table=Unreadable(edges.table)), now=clock.now, sleep=clock.sleep
+    ) as instance:
+        answered = create(instance, "wait=10")
+        assert (answered.status, answered.body["state"]) == (202, "initializing")
+        assert len(instance.items("conversation")) == 1
+        assert len(clock.pauses) == 1
+
+
+@pytest.mark.parametrize(("seconds_left", "applied"), [(26, "wait=20"), (12, "wait=7"), (5.5, None), (0, None)])
+def test_it_never_takes_longer_than_the_api_may(clock: HandClock, seconds_left: float, applied: str | None) -> None:
+    with held_instance(now=clock.now, sleep=clock.sleep) as instance:
+        limited = instance.api
+
+        def api(event: dict[str, Any], _: object) -> dict[str, Any]:
+            return limited(event, RequestContext(int(seconds_left * 1000)))
+
+        instance.api = api
+        answered = create(instance, "wait=20")
+        assert (answered.status, answered.headers.get("Preference-Applied")) == (202, applied)
+
+
+def test_who_waits_keeps_nobody_else_waiting() -> None:
+    """However many they are."""
+
+    async def scenario(instance: EmbeddedInstance) -> None:
+        waiting = [
+            asyncio.create_task(instance.asked("POST", PATH, {"Participant": chat(1)}, Prefer="wait=20"))
+            for _ in range(WAITING)
+        ]
+        while len(instance.items("conversation")) < len(waiting):
+            await asyncio.sleep(0.01)
+        for _ in range(20):
+            assert (await instance.asked("GET", "/v1/Services")).status == 200
+        assert not any(task.done() for task in waiting)
+        instance.engine.start(asyncio.get_running_loop())
+        for answered in await asyncio.gather(*waiting):
+            assert (answered.status, answered.body["state"]) == (202, "active")
+            assert answered.headers["Preference-Applied"] == "wait=20"
+
+    with held_instance() as instance:
+        asyncio.run(scenario(instance))
+
+
+def test_who_waits_when_the_server_is_to_end_is_answered_at_once() -> None:
+    async def scenario(instance: EmbeddedInstance) -> None:
+        waiting = asyncio.create_task(instance.asked("POST", PATH, {"Participant": chat(1)}, Prefer="wait=20"))
+        while not instance.items("conversation"):
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(instance.engine.turns.wake)
+        answered = await asyncio.wait_for(waiting, PATIENCE)
+        assert (answered.headers["Preference-Applied"], answered.body["state"]) == ("wait=20", "initializing")
+
+    with held_instance() as instance:
+        asyncio.run(scenario(instance))

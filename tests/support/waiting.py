@@ -1,0 +1,15 @@
+"""Waiting for a condition that another thread makes true."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+TIMEOUT_SECONDS = 5.0
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    until = time.monotonic() + TIMEOUT_SECONDS
+    while not holds() and time.monotonic() < until:
+        time.sleep(0.005)
+    return holds()
