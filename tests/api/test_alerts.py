@@ -14,7 +14,7 @@ from convoke.domain.connections import RETRIES
 from convoke.domain.errors import InvalidRoleSidError
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
-from convoke.operations.ports import WebhookLateError, WebhookUnreachableError
+from convoke.webhooks.answers import WebhookLateError, WebhookUnreachableError
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import ORIGIN, Instance, held_instance
 

@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from convoke import program
 from convoke.domain import instants
 from convoke.domain.events import Event, EventType
 from convoke.domain.provisioning import Attempts, Provisioning
 from convoke.domain.sids import SidFactory
 from convoke.embedded.engine import EmbeddedEngine, LocalEdges
 from convoke.operations.ports import EventBus
-from convoke.storage.accounts import AuthTokenTable
+from convoke.program import Program
+from convoke.storage.auth_tokens import AuthTokenTable
 from convoke.storage.table import Table
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.instances import ORIGIN, EmbeddedInstance, Receivers, Resolve, call, held_instance
@@ -130,9 +130,9 @@ def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
         new_sid=SidFactory(),
         attempts=Attempts(),
     )
-    accounts = program.accounts(edges)
-    account = accounts.create()
-    yield program.api(edges).resolve, (account.sid, accounts.token(account.sid))
+    program = Program(edges)
+    account = program.accounts.create()
+    yield program.api.resolve, (account.sid, program.accounts.token(account.sid))
 
 
 @pytest.mark.xdist_group("ministack")

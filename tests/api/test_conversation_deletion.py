@@ -18,7 +18,7 @@ from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
 from convoke.operations.ports import EventBus
 from convoke.storage import conversations
-from convoke.storage.conversations import ConversationTable
+from convoke.storage.conversations import ConversationRepository
 from tests.support.deletions import AT_ONCE, LONG_AFTER, conversation_in, left_of
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.instances import EmbeddedInstance, Instance, held_instance, refusal
@@ -130,7 +130,7 @@ def test_what_is_left_of_it_can_be_removed_twice(instance: Instance) -> None:
     sid = conversation_in(instance, "active")
     instance.client().conversations.v1.conversations(sid).delete()
     for _ in range(2):
-        ConversationTable(instance.table).erase(instance.account.sid, sid, lambda: True)
+        ConversationRepository(instance.table).erase(instance.account.sid, sid, lambda: True)
         assert set(left_of(instance, sid)) == {"change"}
 
 

@@ -13,7 +13,7 @@ from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversations import State
 from convoke.domain.pages import PageRequest
 from convoke.storage import keys
-from convoke.storage.conversations import ConversationTable
+from convoke.storage.conversations import ConversationRepository
 from convoke.storage.lists import LOOKED_AT
 from convoke.storage.table import Item, Table
 from tests.support.examples import chat
@@ -143,7 +143,9 @@ def test_what_the_index_still_has_and_is_gone_or_in_another_state_does_not_show(
     conversations(made[2]).update(state="inactive", friendly_name="Other")
 
     def shown(**filters: Any) -> list[tuple[str, str | None]]:
-        page = ConversationTable(late).list(account_sid, service_sid, ConversationFilters(**filters), PageRequest(50))
+        page = ConversationRepository(late).list(
+            account_sid, service_sid, ConversationFilters(**filters), PageRequest(50)
+        )
         return [(each.sid, each.friendly_name) for each in page.resources]
 
     assert shown() == [(made[2], "Other"), (made[3], None)]

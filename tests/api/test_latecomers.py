@@ -18,11 +18,11 @@ from convoke.domain.instants import now
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.observability import NoMetrics
 from convoke.operations.conversation_finalizer import ConversationFinalizer, NothingLeftError, NotInYetError
-from convoke.operations.ports import ChangedMeanwhileError
-from convoke.storage.conversations import ConversationTable
-from convoke.storage.events import ChangeTable
+from convoke.storage.conversations import ConversationRepository
+from convoke.storage.events import EventRepository
 from convoke.storage.packing import unpacked_members
-from convoke.storage.provisioning import ProvisioningTable
+from convoke.storage.provisioning import ProvisioningRepository
+from convoke.storage.revisions import ChangedMeanwhileError
 from tests.support.deletions import AT_ONCE, LONG_AFTER, conversation_in, left_of
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.instances import Instance
@@ -37,7 +37,7 @@ def after_the_adder(instance: Instance) -> None:
     (record,) = instance.items("provisioning")
     provisioning = unpacked_members(record)
     added = provisioning.added(provisioning.date_created)
-    assert ProvisioningTable(instance.table).add(added, members_added(added))
+    assert ProvisioningRepository(instance.table).add(added, members_added(added))
 
 
 def after_the_finalizer(instance: Instance) -> None:
@@ -88,8 +88,8 @@ class Latecomer:
     """Whoever has read a conversation before it was deleted, and writes after that."""
 
     def __init__(self, instance: Instance, sid: str) -> None:
-        self.conversations = ConversationTable(instance.table)
-        self.provisionings = ProvisioningTable(instance.table)
+        self.conversations = ConversationRepository(instance.table)
+        self.provisionings = ProvisioningRepository(instance.table)
         conversation, provisioning = self.provisionings.fetch(instance.account.sid, sid) or (None, None)
         assert conversation is not None
         assert provisioning is not None
@@ -166,7 +166,7 @@ def test_what_has_left_initializing_since_it_was_read_is_read_again(instance: In
 
 
 @dataclass(frozen=True)
-class Overtaken(ProvisioningTable):
+class Overtaken(ProvisioningRepository):
     """Something happens between each reading and what follows from it."""
 
     meanwhile: Callable[[], object]
@@ -197,9 +197,9 @@ def test_a_finalizer_that_is_overtaken_by_another_leaves_the_rest_to_it(instance
         finalizer.finalize(instance.account.sid, sid, [])
 
 
-def finalizer_on(instance: Instance, provisionings: ProvisioningTable) -> ConversationFinalizer:
+def finalizer_on(instance: Instance, provisionings: ProvisioningRepository) -> ConversationFinalizer:
     table = instance.table
-    return ConversationFinalizer(ConversationTable(table), provisionings, ChangeTable(table), now, NoMetrics())
+    return ConversationFinalizer(ConversationRepository(table), provisionings, EventRepository(table), now, NoMetrics())
 
 
 def test_what_was_read_before_it_was_settled_is_read_again(instance: Instance) -> None:

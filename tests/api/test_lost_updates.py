@@ -15,9 +15,9 @@ import pytest
 from twilio.base.exceptions import TwilioRestException
 
 from convoke.domain.events import conversation_added
-from convoke.operations.ports import ChangedMeanwhileError
-from convoke.storage.conversations import ConversationTable
-from convoke.storage.provisioning import ProvisioningTable
+from convoke.storage.conversations import ConversationRepository
+from convoke.storage.provisioning import ProvisioningRepository
+from convoke.storage.revisions import ChangedMeanwhileError
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
 
@@ -101,7 +101,7 @@ def test_two_clients_that_give_a_conversation_the_same_name_both_get_it(tmp_path
 def test_what_has_a_name_by_now_is_read_again_and_not_refused(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = v1.conversations.create().sid
-    found = ProvisioningTable(instance.table).fetch(instance.account.sid, sid)
+    found = ProvisioningRepository(instance.table).fetch(instance.account.sid, sid)
     assert found is not None
     before, _ = found
     v1.conversations(sid).update(unique_name="visit")
@@ -109,7 +109,7 @@ def test_what_has_a_name_by_now_is_read_again_and_not_refused(instance: Instance
     after = before.model_copy(update={"unique_name": "visit"})
     change = conversation_added("EV" + "0" * 32, after, at=before.date_created, webhooks=False)
     with pytest.raises(ChangedMeanwhileError):
-        ConversationTable(instance.table).update(before, after, change)
+        ConversationRepository(instance.table).update(before, after, change)
     assert instance.items("") == stored
 
 

@@ -13,7 +13,7 @@ from convoke.domain.pages import PageRequest
 from convoke.domain.participants import KnownBy
 from convoke.domain.users import user_sid
 from convoke.storage import keys
-from convoke.storage.participant_conversations import ParticipantConversationTable
+from convoke.storage.participant_conversations import ParticipantConversationRepository
 from convoke.storage.table import Item
 from tests.support.aws import moto_instance
 from tests.support.examples import GROUP_MMS, chat
@@ -258,7 +258,7 @@ def test_what_the_index_still_has_and_is_gone_does_not_show(instance: Instance) 
     tree.client.conversations(made[1]).delete()
     tree.client.conversations(made[2]).participants("alice").delete()
     tree.client.conversations(made[3]).update(friendly_name="Other")
-    known: Any = ParticipantConversationTable(late)  # type: ignore[arg-type]
+    known: Any = ParticipantConversationRepository(late)  # type: ignore[arg-type]
     page = known.list(instance.account.sid, tree.service_sid, KnownBy("identity", "alice"), PageRequest(50))
     assert [(each.conversation.sid, each.conversation.friendly_name) for each in page.resources] == [(made[3], "Other")]
 

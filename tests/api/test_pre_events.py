@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from convoke.domain.events import EventType
-from convoke.operations.ports import WebhookLateError, WebhookUnreachableError
-from convoke.storage.alerts import AlertTable
+from convoke.storage.alerts import AlertRepository
+from convoke.webhooks.answers import WebhookLateError, WebhookUnreachableError
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.instances import EmbeddedInstance, Instance, held_instance, refusal
 
@@ -162,7 +162,7 @@ def test_an_error_log_that_cannot_be_written_holds_nothing_up(monkeypatch: pytes
     def broken(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(AlertTable, "create", broken)
+    monkeypatch.setattr(AlertRepository, "create", broken)
     with held_instance() as instance:
         instance.client().conversations.v1.configuration.webhooks().update(pre_webhook_url=URL, filters=PRE)
         it = Populated(instance)

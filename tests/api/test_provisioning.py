@@ -14,8 +14,8 @@ from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import initializing_ended, participants_added
 from convoke.domain.provisioning import Attempts, Cause, Provisioning
 from convoke.embedded.engine import EmbeddedEngine
-from convoke.storage.conversations import ConversationTable
-from convoke.storage.provisioning import ProvisioningTable
+from convoke.storage.conversations import ConversationRepository
+from convoke.storage.provisioning import ProvisioningRepository
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.instances import Instance
 
@@ -25,8 +25,8 @@ class Actors:
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
-        self.conversations = ConversationTable(instance.table)
-        self.provisionings = ProvisioningTable(instance.table)
+        self.conversations = ConversationRepository(instance.table)
+        self.provisionings = ProvisioningRepository(instance.table)
         create = instance.client().conversations.v1.conversation_with_participants.create
         self.sid = create(unique_name="visit", participant=CHAT_AND_SMS).sid
         self.conversation, self.provisioning = self.fetch()

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from convoke.operations.ports import ChangedMeanwhileError
-from convoke.storage.conversations import WEBHOOKS_KEPT, ConversationTable
-from convoke.storage.provisioning import ProvisioningTable
-from convoke.storage.scoped_webhooks import ScopedWebhookTable
+from convoke.storage.conversations import WEBHOOKS_KEPT, ConversationRepository
+from convoke.storage.provisioning import ProvisioningRepository
+from convoke.storage.revisions import ChangedMeanwhileError
+from convoke.storage.scoped_webhooks import ScopedWebhookRepository
 from tests.support.deletions import AT_ONCE, conversation_in, left_of
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.hand_clock import HandClock
@@ -388,15 +388,15 @@ def test_of_a_deleted_conversation_they_are_removed_some_time_later(embedded: Em
 def test_whoever_comes_too_late_with_a_webhook_leaves_nothing(instance: Instance) -> None:
     conversation = visit(instance)
     webhook, sid = hook(conversation), conversation.fetch().sid
-    found = ProvisioningTable(instance.table).fetch(instance.account.sid, sid)
-    webhooks = ScopedWebhookTable(instance.table)
+    found = ProvisioningRepository(instance.table).fetch(instance.account.sid, sid)
+    webhooks = ScopedWebhookRepository(instance.table)
     standing = webhooks.every(instance.account.sid, sid)
     assert found is not None
     assert [each.sid for each in standing] == [webhook.fetch().sid]
     conversation.delete()
     for erase in (False, True):
         if erase:
-            ConversationTable(instance.table).erase(instance.account.sid, sid, lambda: True)
+            ConversationRepository(instance.table).erase(instance.account.sid, sid, lambda: True)
         before = instance.items("")
         with pytest.raises(ChangedMeanwhileError):
             webhooks.replace(found[0], standing)

@@ -8,8 +8,8 @@ import pytest
 
 from convoke.domain.errors import NotFoundError
 from convoke.domain.webhooks import Method, WebhookSettingsChange
-from convoke.storage.configuration_webhooks import ServiceWebhookConfigurationTable
-from convoke.storage.services import ServiceTable
+from convoke.storage.configuration_webhooks import ServiceWebhookConfigurationRepository
+from convoke.storage.services import ServiceRepository
 from tests.support.instances import ORIGIN, Instance, refusal
 
 
@@ -117,7 +117,7 @@ def test_a_service_that_becomes_the_default_meanwhile_is_not_deleted(instance: I
     sid = v1.services.create(friendly_name="Support").sid
     v1.configuration().update(default_chat_service_sid=sid)
     before = instance.items("")
-    assert not ServiceTable(instance.table).delete(account_sid, sid, old)
+    assert not ServiceRepository(instance.table).delete(account_sid, sid, old)
     assert instance.items("") == before
 
 
@@ -126,7 +126,7 @@ def test_nothing_is_left_of_webhooks_that_come_after_the_deletion(instance: Inst
     sid = v1.services.create(friendly_name="Support").sid
     v1.services(sid).delete()
     before = instance.items("")
-    webhooks = ServiceWebhookConfigurationTable(instance.table)
+    webhooks = ServiceWebhookConfigurationRepository(instance.table)
     with pytest.raises(NotFoundError):
         webhooks.update(instance.account.sid, sid, WebhookSettingsChange(method=Method.GET))
     assert instance.items("") == before

@@ -14,8 +14,8 @@ from convoke.domain.conversations import Conversation
 from convoke.domain.errors import InvalidRoleSidError
 from convoke.domain.provisioning import Provisioning
 from convoke.storage import conversations
-from convoke.storage.conversations import ConversationTable
-from convoke.storage.provisioning import ProvisioningTable
+from convoke.storage.conversations import ConversationRepository
+from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.table import ConditionFailedError, Item, Put, Update
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS
 from tests.support.hand_clock import HandClock
@@ -285,7 +285,7 @@ def test_a_sweep_that_looks_ahead_runs_no_timer_early(embedded: EmbeddedInstance
 
 
 @dataclass(frozen=True)
-class Overtaken(ProvisioningTable):
+class Overtaken(ProvisioningRepository):
     """Something happens between the reading and what follows from it."""
 
     meanwhile: Meanwhile
@@ -368,7 +368,7 @@ def test_what_is_changed_while_it_is_settled_is_due_for_the_timers_it_has_then(e
     unsettled = {name: value for name, value in stored.items() if name not in {"due_shard", "due_at"}}
     embedded.table.transact([Put({**unsettled, "unsettled": True})])
     interrupted = Interrupted(embedded.table, [lambda: settled.update(timers_inactive="PT1M")])
-    ConversationTable(interrupted).settle(embedded.account.sid, sid)
+    ConversationRepository(interrupted).settle(embedded.account.sid, sid)
     (after,) = embedded.items("conversation")
     assert (after["unsettled"], after["due_at"]) == (False, after["date_inactive"])
 
@@ -384,7 +384,7 @@ def test_a_thousand_that_are_due_in_one_minute_are_handled_by_one_sweep_page_by_
         clock.move(timedelta(milliseconds=50))
     clock.move(MINUTE)
     pages = Pages(embedded.table)
-    sweeper = replace(embedded.engine.sweeper, conversations=ConversationTable(pages))
+    sweeper = replace(embedded.engine.sweeper, conversations=ConversationRepository(pages))
     assert sweeper.sweep() == 1000
     assert {conversation["state"] for conversation in embedded.items("conversation")} == {"inactive"}
     changes = [change["events"] for change in embedded.changes()]

@@ -20,8 +20,8 @@ from twilio.request_validator import RequestValidator
 from convoke.domain.events import Event, EventType
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.webhooks import Delivery, Method
-from convoke.operations.ports import WebhookAnswer, WebhookUnreachableError
 from convoke.webhooks import client as client_module
+from convoke.webhooks.answers import WebhookAnswer, WebhookUnreachableError
 from convoke.webhooks.client import Address, WebhookHttpClient
 
 LONGEST = 1000

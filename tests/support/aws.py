@@ -24,11 +24,11 @@ from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
 from moto.sqs.models import sqs_backends
 
-from convoke import program
 from convoke.aws import handlers
 from convoke.aws.edges import AwsEdges
 from convoke.aws.handlers import Handler
 from convoke.embedded.gateway import RequestContext
+from convoke.program import Program
 from convoke.storage.packing import unpacked_members
 from tests.support.instances import Instance, Receivers
 from tests.support.tables import TABLE_NAME, table_properties
@@ -139,7 +139,7 @@ class AwsInstance(Instance):
 
     def _operator(self) -> Any:
         """Whoever makes accounts: nobody's environment, but all that it takes."""
-        return program.accounts(self.edges("api"))
+        return Program(self.edges("api")).accounts
 
     def work(self) -> None:
         while any((self._add_participants(), self._execute(), self._publish(), self._deliver())):

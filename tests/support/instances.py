@@ -24,10 +24,10 @@ from convoke.embedded.clock import MovableClock
 from convoke.embedded.engine import EmbeddedEngine, Rewire
 from convoke.embedded.gateway import RequestContext, gateway_event
 from convoke.operations.accounts import AccountOperations
-from convoke.operations.ports import WebhookAnswer, WebhookUnreachableError
 from convoke.storage.events import change_of
 from convoke.storage.packing import unpacked_members
 from convoke.storage.table import Table
+from convoke.webhooks.answers import WebhookAnswer, WebhookUnreachableError
 from convoke.webhooks.signature import sign
 from tests.support.described import check_described
 

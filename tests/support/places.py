@@ -14,10 +14,10 @@ import boto3
 from click.testing import CliRunner, Result
 from moto import mock_aws
 
-from convoke import program
 from convoke.aws.edges import AwsEdges
 from convoke.cli.main import main
 from convoke.operations.accounts import new_token
+from convoke.program import Program
 from tests.support.cloudformation import CloudFormation, cloudformation, output_value, outputs
 from tests.support.instances import ORIGIN, Resolve, call, held_instance
 from tests.support.tables import TABLE_NAME, table_properties
@@ -102,7 +102,7 @@ class Deployed(Place):
 def on_stack() -> Iterator[Deployed]:
     @contextmanager
     def api() -> Iterator[Resolve]:
-        yield program.api(AwsEdges({**environment("api", {**VALUES, **queues}), "AWS_REGION": REGION})).resolve
+        yield Program(AwsEdges({**environment("api", {**VALUES, **queues}), "AWS_REGION": REGION})).api.resolve
 
     with mock_aws(), cloudformation() as served:
         sqs = boto3.client("sqs", region_name=REGION)

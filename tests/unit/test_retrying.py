@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from convoke.operations.conversations import on_what_is_there
-from convoke.operations.ports import ChangedMeanwhileError
+from convoke.storage.revisions import ChangedMeanwhileError
 
 
 @pytest.fixture

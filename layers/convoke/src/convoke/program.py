@@ -1,12 +1,13 @@
-"""The composition root: what the edges provide goes in, the pieces of the program come out.
+"""The composition root: an engine's edges go in, the pieces of the program come out.
 
-Both engines are put together here; they differ only in the `Edges` they bring. Each piece imports what it consists of
-when it is made, so that the cold start of one function does not pay for another.
+Both engines build one `Program` per process, so every piece shares the same caches. Each property imports the modules
+of its piece when it is first read: on AWS a cold start of one function must not pay for the modules of another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from convoke.domain.instants import Clock, Sleep
@@ -14,7 +15,8 @@ from convoke.domain.provisioning import Attempts
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid
 from convoke.observability import Metrics
-from convoke.operations.ports import AuthTokens, DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
+from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
+from convoke.storage.auth_tokens import AuthTokens, CachedAuthTokens
 from convoke.storage.table import Table
 
 if TYPE_CHECKING:
@@ -22,11 +24,12 @@ if TYPE_CHECKING:
     from convoke.api.routes import AccountRoute
     from convoke.operations.accounts import AccountOperations
     from convoke.operations.conversation_finalizer import ConversationFinalizer
-    from convoke.operations.event_publisher import EventPublisher
     from convoke.operations.events import EventOperations
     from convoke.operations.participant_adder import Admit, ParticipantAdder
     from convoke.operations.sweeper import Sweeper
     from convoke.operations.webhook_delivery import WebhookDelivery
+    from convoke.storage.accounts import CachedAccounts
+    from convoke.storage.services import CachedServices
 
 
 class Edges(Protocol):
@@ -58,176 +61,213 @@ class Edges(Protocol):
     def attempts(self) -> Attempts: ...
     @property
     def admit(self) -> Admit | None:
-        """Who may be added to a conversation; None leaves it to the conversation's service."""
+        """Decides who may be added to a conversation. With None the conversation's service decides."""
 
     @property
     def metrics(self) -> Metrics: ...
 
 
-def accounts(edges: Edges) -> AccountOperations:
-    from convoke.operations.accounts import AccountOperations
-    from convoke.operations.api_keys import ApiKeyOperations
-    from convoke.storage.accounts import AccountTable, CachedAccounts, CachedAuthTokens
-    from convoke.storage.api_keys import ApiKeyTable, CachedApiKeys
+class Program:
+    """The program of one process. Reading a property builds its piece once.
 
-    repository, tokens = CachedAccounts(AccountTable(edges.table)), CachedAuthTokens(edges.auth_tokens)
-    api_keys = ApiKeyOperations(CachedApiKeys(ApiKeyTable(edges.table)), edges.now, edges.new_sid)
-    return AccountOperations(repository, tokens, api_keys, edges.receiver_rules, edges.now, edges.new_sid)
+    Caches (accounts, Auth Tokens, API keys, services) go only to readers that may see data some seconds old:
+    authentication, the service of a URL, and the token that signs a webhook. Everything else reads the table.
+    """
 
+    def __init__(self, edges: Edges, extra_routes: Sequence[AccountRoute] = ()) -> None:
+        """`extra_routes` are routes that only one engine has, such as those of a test clock."""
+        self.edges = edges
+        self._extra_routes = extra_routes
 
-def api(edges: Edges, routes_beside: Sequence[AccountRoute] = ()) -> Api:
-    from convoke.api.app import Api
-    from convoke.api.operations import Operations
-    from convoke.operations.alerts import AlertOperations
-    from convoke.operations.configuration_webhooks import (
-        ServiceWebhookConfigurationOperations,
-        WebhookConfigurationOperations,
-    )
-    from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
-    from convoke.operations.conversations import ConversationOperations
-    from convoke.operations.messages import MessageOperations
-    from convoke.operations.outbox import Outbox
-    from convoke.operations.participant_conversations import ParticipantConversationOperations
-    from convoke.operations.participants import ParticipantOperations
-    from convoke.operations.pre_events import PreEvents
-    from convoke.operations.provisioning import ProvisioningOperations
-    from convoke.operations.receipts import ReceiptOperations
-    from convoke.operations.scoped_webhooks import ScopedWebhookOperations
-    from convoke.operations.services import ServiceOperations
-    from convoke.operations.waiting import Waiting
-    from convoke.storage.accounts import AccountTable, CachedAuthTokens
-    from convoke.storage.alerts import AlertTable
-    from convoke.storage.configuration_webhooks import (
-        ServiceWebhookConfigurationTable,
-        WebhookConfigurationTable,
-        WebhookLevelsTable,
-    )
-    from convoke.storage.conversations import ConversationTable
-    from convoke.storage.events import ChangeTable
-    from convoke.storage.messages import MessageTable
-    from convoke.storage.participant_conversations import ParticipantConversationTable
-    from convoke.storage.participants import ParticipantTable
-    from convoke.storage.provisioning import ProvisioningTable
-    from convoke.storage.receipts import ReceiptTable
-    from convoke.storage.scoped_webhooks import ScopedWebhookTable
-    from convoke.storage.services import CachedServices, ServiceTable
+    @cached_property
+    def auth_tokens(self) -> CachedAuthTokens:
+        return CachedAuthTokens(self.edges.auth_tokens)
 
-    conversations = ConversationTable(edges.table)
-    conversation_operations = ConversationOperations(
-        conversations, ProvisioningTable(edges.table), ChangeTable(edges.table), edges.now, edges.new_sid
-    )
-    participants = ParticipantTable(edges.table)
-    message_operations = MessageOperations(
-        conversation_operations,
-        participants,
-        MessageTable(edges.table),
-        Outbox(edges.new_sid),
-        edges.now,
-        edges.new_sid,
-    )
-    services = CachedServices(ServiceTable(edges.table))
-    operations = Operations(
-        accounts=accounts(edges),
-        services=ServiceOperations(services, AccountTable(edges.table), conversations, edges.now, edges.new_sid),
-        conversations=conversation_operations,
-        participants=ParticipantOperations(conversation_operations, participants, edges.now, edges.new_sid),
-        participant_conversations=ParticipantConversationOperations(ParticipantConversationTable(edges.table)),
-        messages=message_operations,
-        receipts=ReceiptOperations(message_operations, ReceiptTable(edges.table)),
-        scoped_webhooks=ScopedWebhookOperations(
-            conversation_operations, ScopedWebhookTable(edges.table), edges.receiver_rules, edges.now, edges.new_sid
-        ),
-        provisionings=ProvisioningOperations(conversation_operations),
-        conversation_with_participants=ConversationWithParticipantsOperations(
-            conversations, edges.participant_queue, edges.attempts, edges.now, edges.new_sid, edges.metrics
-        ),
-        webhook_configurations=WebhookConfigurationOperations(
-            WebhookConfigurationTable(edges.table), edges.receiver_rules
-        ),
-        service_webhooks=ServiceWebhookConfigurationOperations(
-            ServiceWebhookConfigurationTable(edges.table), edges.receiver_rules
-        ),
-        events=events(edges),
-        alerts=AlertOperations(AlertTable(edges.table)),
-        pre_events=PreEvents(
-            WebhookLevelsTable(edges.table),
-            AlertTable(edges.table),
-            CachedAuthTokens(edges.auth_tokens),
+    @cached_property
+    def known_accounts(self) -> CachedAccounts:
+        from convoke.storage.accounts import AccountRepository, CachedAccounts
+
+        return CachedAccounts(AccountRepository(self.edges.table))
+
+    @cached_property
+    def known_services(self) -> CachedServices:
+        from convoke.storage.services import CachedServices, ServiceRepository
+
+        return CachedServices(ServiceRepository(self.edges.table))
+
+    @cached_property
+    def accounts(self) -> AccountOperations:
+        from convoke.operations.accounts import AccountOperations
+        from convoke.operations.api_keys import ApiKeyOperations
+        from convoke.storage.api_keys import ApiKeyRepository, CachedApiKeys
+
+        edges = self.edges
+        api_keys = ApiKeyOperations(CachedApiKeys(ApiKeyRepository(edges.table)), edges.now, edges.new_sid)
+        return AccountOperations(
+            self.known_accounts, self.auth_tokens, api_keys, edges.receiver_rules, edges.now, edges.new_sid
+        )
+
+    @cached_property
+    def api(self) -> Api:
+        from convoke.api.app import Api
+        from convoke.api.operations import Operations
+        from convoke.operations.alerts import AlertOperations
+        from convoke.operations.configuration_webhooks import (
+            ServiceWebhookConfigurationOperations,
+            WebhookConfigurationOperations,
+        )
+        from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
+        from convoke.operations.conversations import ConversationOperations
+        from convoke.operations.messages import MessageOperations
+        from convoke.operations.outbox import Outbox
+        from convoke.operations.participant_conversations import ParticipantConversationOperations
+        from convoke.operations.participants import ParticipantOperations
+        from convoke.operations.pre_events import PreEvents
+        from convoke.operations.provisioning import ProvisioningOperations
+        from convoke.operations.receipts import ReceiptOperations
+        from convoke.operations.scoped_webhooks import ScopedWebhookOperations
+        from convoke.operations.services import ServiceOperations
+        from convoke.operations.waiting import Waiting
+        from convoke.storage.accounts import AccountRepository
+        from convoke.storage.alerts import AlertRepository
+        from convoke.storage.configuration_webhooks import (
+            ServiceWebhookConfigurationRepository,
+            WebhookConfigurationRepository,
+            WebhookLevelsRepository,
+        )
+        from convoke.storage.conversations import ConversationRepository
+        from convoke.storage.events import EventRepository
+        from convoke.storage.messages import MessageRepository
+        from convoke.storage.participant_conversations import ParticipantConversationRepository
+        from convoke.storage.participants import ParticipantRepository
+        from convoke.storage.provisioning import ProvisioningRepository
+        from convoke.storage.receipts import ReceiptRepository
+        from convoke.storage.scoped_webhooks import ScopedWebhookRepository
+
+        edges, table, now, new_sid = self.edges, self.edges.table, self.edges.now, self.edges.new_sid
+        conversations = ConversationRepository(table)
+        conversation_operations = ConversationOperations(
+            conversations, ProvisioningRepository(table), EventRepository(table), now, new_sid
+        )
+        participants = ParticipantRepository(table)
+        message_operations = MessageOperations(
+            conversation_operations, participants, MessageRepository(table), Outbox(new_sid), now, new_sid
+        )
+        operations = Operations(
+            accounts=self.accounts,
+            services=ServiceOperations(self.known_services, AccountRepository(table), conversations, now, new_sid),
+            conversations=conversation_operations,
+            participants=ParticipantOperations(conversation_operations, participants, now, new_sid),
+            participant_conversations=ParticipantConversationOperations(ParticipantConversationRepository(table)),
+            messages=message_operations,
+            receipts=ReceiptOperations(message_operations, ReceiptRepository(table)),
+            scoped_webhooks=ScopedWebhookOperations(
+                conversation_operations, ScopedWebhookRepository(table), edges.receiver_rules, now, new_sid
+            ),
+            provisionings=ProvisioningOperations(conversation_operations),
+            conversation_with_participants=ConversationWithParticipantsOperations(
+                conversations, edges.participant_queue, edges.attempts, now, new_sid, edges.metrics
+            ),
+            webhook_configurations=WebhookConfigurationOperations(
+                WebhookConfigurationRepository(table), edges.receiver_rules
+            ),
+            service_webhooks=ServiceWebhookConfigurationOperations(
+                ServiceWebhookConfigurationRepository(table), edges.receiver_rules
+            ),
+            events=self.events,
+            alerts=AlertOperations(AlertRepository(table)),
+            pre_events=PreEvents(
+                WebhookLevelsRepository(table),
+                AlertRepository(table),
+                self.auth_tokens,
+                edges.webhook_client,
+                now,
+                new_sid,
+            ),
+            waiting=Waiting(conversations, now, edges.sleep),
+        )
+        return Api(operations, self._extra_routes)
+
+    @cached_property
+    def events(self) -> EventOperations:
+        from convoke.operations.events import EventOperations
+        from convoke.storage.events import EventAttemptRepository, EventRepository
+
+        table = self.edges.table
+        return EventOperations(
+            EventRepository(table), EventAttemptRepository(table), self.webhook_delivery, self.edges.new_sid
+        )
+
+    @cached_property
+    def participant_adder(self) -> ParticipantAdder:
+        from convoke.operations.participant_adder import ParticipantAdder, ServiceAdmits
+        from convoke.storage.provisioning import ProvisioningRepository
+
+        edges = self.edges
+        admit = edges.admit or ServiceAdmits(self.known_services.fetch)
+        return ParticipantAdder(ProvisioningRepository(edges.table), edges.workflow, admit, edges.now)
+
+    @cached_property
+    def conversation_finalizer(self) -> ConversationFinalizer:
+        from convoke.operations.conversation_finalizer import ConversationFinalizer
+        from convoke.storage.conversations import ConversationRepository
+        from convoke.storage.events import EventRepository
+        from convoke.storage.provisioning import ProvisioningRepository
+
+        edges, table = self.edges, self.edges.table
+        return ConversationFinalizer(
+            ConversationRepository(table),
+            ProvisioningRepository(table),
+            EventRepository(table),
+            edges.now,
+            edges.metrics,
+        )
+
+    @cached_property
+    def webhook_delivery(self) -> WebhookDelivery:
+        from convoke.operations.message_replays import MessageReplay
+        from convoke.operations.webhook_delivery import WebhookDelivery
+        from convoke.storage.accounts import AccountRepository
+        from convoke.storage.alerts import AlertRepository
+        from convoke.storage.configuration_webhooks import WebhookLevelsRepository
+        from convoke.storage.conversations import ConversationRepository
+        from convoke.storage.events import EventAttemptRepository
+        from convoke.storage.messages import MessageRepository
+        from convoke.storage.scoped_webhooks import ScopedWebhookRepository
+
+        edges, table = self.edges, self.edges.table
+        message_replay = MessageReplay(
+            ConversationRepository(table),
+            ScopedWebhookRepository(table),
+            MessageRepository(table),
+            edges.delivery_queue,
+        )
+        return WebhookDelivery(
+            WebhookLevelsRepository(table),
+            AccountRepository(table),
+            EventAttemptRepository(table),
+            AlertRepository(table),
+            self.auth_tokens,
+            message_replay,
+            edges.delivery_queue,
             edges.webhook_client,
             edges.now,
+            edges.metrics,
+        )
+
+    @cached_property
+    def sweeper(self) -> Sweeper:
+        from convoke.operations.sweeper import Sweeper
+        from convoke.storage.conversations import ConversationRepository
+        from convoke.storage.provisioning import ProvisioningRepository
+
+        edges, table = self.edges, self.edges.table
+        return Sweeper(
+            ConversationRepository(table),
+            ProvisioningRepository(table),
+            self.participant_adder,
+            edges.workflow,
+            edges.attempts,
+            edges.now,
             edges.new_sid,
-        ),
-        waiting=Waiting(conversations, edges.now, edges.sleep),
-    )
-    return Api(operations, routes_beside)
-
-
-def events(edges: Edges) -> EventOperations:
-    from convoke.operations.events import EventOperations
-    from convoke.storage.events import AttemptTable, ChangeTable
-
-    return EventOperations(ChangeTable(edges.table), AttemptTable(edges.table), webhook_delivery(edges), edges.new_sid)
-
-
-def participant_adder(edges: Edges) -> ParticipantAdder:
-    from convoke.operations.participant_adder import ParticipantAdder, ServiceAdmits
-    from convoke.storage.provisioning import ProvisioningTable
-    from convoke.storage.services import CachedServices, ServiceTable
-
-    admit = edges.admit or ServiceAdmits(CachedServices(ServiceTable(edges.table)))
-    return ParticipantAdder(ProvisioningTable(edges.table), edges.workflow, admit, edges.now)
-
-
-def conversation_finalizer(edges: Edges) -> ConversationFinalizer:
-    from convoke.operations.conversation_finalizer import ConversationFinalizer
-    from convoke.storage.conversations import ConversationTable
-    from convoke.storage.events import ChangeTable
-    from convoke.storage.provisioning import ProvisioningTable
-
-    table = edges.table
-    return ConversationFinalizer(
-        ConversationTable(table), ProvisioningTable(table), ChangeTable(table), edges.now, edges.metrics
-    )
-
-
-def event_publisher(edges: Edges) -> EventPublisher:
-    from convoke.operations.event_publisher import EventPublisher
-
-    return EventPublisher(edges.event_bus)
-
-
-def webhook_delivery(edges: Edges) -> WebhookDelivery:
-    from convoke.operations.message_replays import MessageReplay
-    from convoke.operations.webhook_delivery import WebhookDelivery
-    from convoke.storage.accounts import AccountTable, CachedAuthTokens
-    from convoke.storage.alerts import AlertTable
-    from convoke.storage.configuration_webhooks import WebhookLevelsTable
-    from convoke.storage.conversations import ConversationTable
-    from convoke.storage.events import AttemptTable
-    from convoke.storage.messages import MessageTable
-    from convoke.storage.scoped_webhooks import ScopedWebhookTable
-
-    message_replay = MessageReplay(
-        ConversationTable(edges.table), ScopedWebhookTable(edges.table), MessageTable(edges.table), edges.delivery_queue
-    )
-    return WebhookDelivery(
-        WebhookLevelsTable(edges.table),
-        AccountTable(edges.table),
-        AttemptTable(edges.table),
-        AlertTable(edges.table),
-        CachedAuthTokens(edges.auth_tokens),
-        message_replay,
-        edges.delivery_queue,
-        edges.webhook_client,
-        edges.now,
-        edges.metrics,
-    )
-
-
-def sweeper(edges: Edges, adder: ParticipantAdder) -> Sweeper:
-    from convoke.operations.sweeper import Sweeper
-    from convoke.storage.conversations import ConversationTable
-    from convoke.storage.provisioning import ProvisioningTable
-
-    conversations, provisionings = ConversationTable(edges.table), ProvisioningTable(edges.table)
-    return Sweeper(conversations, provisionings, adder, edges.workflow, edges.attempts, edges.now, edges.new_sid)
+        )

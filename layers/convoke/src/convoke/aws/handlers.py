@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from convoke import program
+from convoke.program import Program
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.base import FailureResponse
@@ -30,7 +30,7 @@ def api(edges: AwsEdges) -> Handler:
     """Its logs are found by the Twilio-Request-Id of the answer."""
     from convoke.api.app import request_id
 
-    answering = program.api(edges)
+    answering = Program(edges).api
 
     def handler(event: AwsEvent, context: LambdaContext) -> Any:
         edges.logger.set_correlation_id(request_id(context))
@@ -42,7 +42,7 @@ def api(edges: AwsEdges) -> Handler:
 def participant_adder(edges: AwsEdges) -> Handler:
     from convoke.domain.provisioning import Provisioning
 
-    adder = program.participant_adder(edges)
+    adder = Program(edges).participant_adder
 
     def add(record: SQSRecord) -> None:
         provisioning = Provisioning.model_validate_json(record.body)
@@ -61,7 +61,7 @@ def webhook_delivery(edges: AwsEdges) -> Handler:
     from convoke.operations.webhook_delivery import DeliveryFailedError, RetryLaterError
 
     delivery, queue, dead_letters = (
-        program.webhook_delivery(edges),
+        Program(edges).webhook_delivery,
         edges.delivery_queue,
         edges.delivery_dead_letter_queue,
     )
@@ -90,14 +90,15 @@ def event_publisher(edges: AwsEdges) -> Handler:
     """Of a batch of the stream that cannot be published, the records from the first failure on come again."""
     from convoke.storage.events import change_of
 
-    publisher = program.event_publisher(edges)
+    bus = edges.event_bus
 
     def publish(record: DynamoDBRecord) -> None:
         image = record.dynamodb.new_image if record.dynamodb else None
         if image:
             change = change_of(dict(image))
             edges.logger.set_correlation_id(change.sid)
-            publisher.publish([change])
+            if change.events:
+                bus.publish(change.events)
 
     return _of_records(edges, "DynamoDBStreams", publish)
 
@@ -109,7 +110,7 @@ def conversation_finalizer(edges: AwsEdges) -> Handler:
     from convoke.aws.event_bus import entry
     from convoke.domain.provisioning import Cause
 
-    finalizer, bus_name = program.conversation_finalizer(edges), edges.settings.event_bus_name
+    finalizer, bus_name = Program(edges).conversation_finalizer, edges.settings.event_bus_name
     causes_type = TypeAdapter(list[Cause], config=ConfigDict(hide_input_in_errors=True))
 
     def handler(event: AwsEvent, _: LambdaContext) -> Any:
@@ -130,7 +131,7 @@ def conversation_finalizer(edges: AwsEdges) -> Handler:
 
 
 def sweeper(edges: AwsEdges) -> Handler:
-    sweeps = program.sweeper(edges, program.participant_adder(edges))
+    sweeps = Program(edges).sweeper
 
     def handler(_: AwsEvent, context: LambdaContext) -> int:
         return sweeps.sweep(go_on=lambda: context.get_remaining_time_in_millis() > LEAVE_OVER)

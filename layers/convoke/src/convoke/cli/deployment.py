@@ -13,10 +13,10 @@ import boto3
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import BotoCoreError, ClientError
 
-from convoke import program
 from convoke.aws.edges import AwsEdges
 from convoke.cli.dead_letters import SqsDeadLetters
 from convoke.operations.accounts import AccountOperations
+from convoke.program import Program
 
 OUTPUTS = {
     "CONVOKE_TABLE_NAME": "TableName",
@@ -41,8 +41,7 @@ class DeploymentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    edges: AwsEdges
-    accounts: AccountOperations
+    program: Program
     outputs: Mapping[str, str]
     region: str
 
@@ -61,10 +60,9 @@ def deployment_of(stack: str) -> Iterator[Deployment]:
         cloudformation = _cloudformation()
         outputs, region = _outputs(cloudformation, stack), cloudformation.meta.region_name
         environ = {variable: outputs[output] for variable, output in OUTPUTS.items()}
-        edges = AwsEdges({**environ, "CONVOKE_STACK_NAME": stack, "AWS_REGION": region})
-        accounts = program.accounts(edges)
-        _make_first(accounts, outputs[FIRST_ACCOUNT])
-        yield Deployment(edges, accounts, outputs, region)
+        program = Program(AwsEdges({**environ, "CONVOKE_STACK_NAME": stack, "AWS_REGION": region}))
+        _make_first(program.accounts, outputs[FIRST_ACCOUNT])
+        yield Deployment(program, outputs, region)
     except (BotoCoreError, ClientError, GetParameterError) as error:
         raise DeploymentError(f"AWS: {' '.join(str(error).split())}") from error
 

@@ -144,7 +144,7 @@ def _again(place: Place) -> Callable[[str], str]:
             delivery = Delivery.model_validate_json(body)
         except ValidationError:
             return body
-        return delivery.model_copy(update={"replay_sid": place.edges.new_sid(Prefix.REPLAY)}).model_dump_json()
+        return delivery.model_copy(update={"replay_sid": place.program.edges.new_sid(Prefix.REPLAY)}).model_dump_json()
 
     return again
 

@@ -14,7 +14,7 @@ from convoke.cli.data_file import engine_on
 if TYPE_CHECKING:
     from convoke.operations.accounts import AccountOperations
     from convoke.operations.events import EventOperations
-    from convoke.program import Edges
+    from convoke.program import Program
 
 stack_option = click.option(
     "--stack",
@@ -41,15 +41,16 @@ class DeadLetters(Protocol):
 class Place:
     told: str
     """What messages call it."""
-    edges: Edges
-    accounts: AccountOperations
+    program: Program
     dead_letters: Callable[[], Sequence[DeadLetters]]
 
     @property
-    def events(self) -> EventOperations:
-        from convoke import program
+    def accounts(self) -> AccountOperations:
+        return self.program.accounts
 
-        return program.events(self.edges)
+    @property
+    def events(self) -> EventOperations:
+        return self.program.events
 
     def account_sid(self, named: str | None) -> str:
         """The SID that is given, or that of the oldest account. Raises ClickException where there is none."""
@@ -70,12 +71,12 @@ def place_of(data: str, stack: str | None) -> Iterator[Place]:
     """A deployment where a stack is named, else a data file."""
     if stack is None:
         with engine_on(data) as engine:
-            yield Place(data, engine.edges, engine.accounts, lambda: [engine.dead_letters])
+            yield Place(data, engine.program, lambda: [engine.dead_letters])
         return
     from convoke.cli.deployment import DeploymentError, deployment_of
 
     try:
         with deployment_of(stack) as deployment:
-            yield Place(f"the stack {stack}", deployment.edges, deployment.accounts, deployment.dead_letters)
+            yield Place(f"the stack {stack}", deployment.program, deployment.dead_letters)
     except DeploymentError as error:
         raise click.ClickException(str(error)) from error

@@ -11,7 +11,6 @@ from functools import partial
 from threading import Lock
 from types import MappingProxyType
 
-from convoke import program
 from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.instants import Clock, Sleep
@@ -30,19 +29,13 @@ from convoke.embedded.steps import StateMachine, Steps
 from convoke.embedded.turns import Turns
 from convoke.observability import Metrics, NoMetrics
 from convoke.operations.participant_adder import Admit
-from convoke.operations.ports import (
-    AuthTokens,
-    DeliveryQueue,
-    EventBus,
-    ParticipantQueue,
-    WebhookAnswer,
-    WebhookClient,
-    Workflow,
-)
-from convoke.storage.accounts import AuthTokenTable
-from convoke.storage.conversations import ConversationTable
+from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
+from convoke.program import Program
+from convoke.storage.auth_tokens import AuthTokens, AuthTokenTable
+from convoke.storage.conversations import ConversationRepository
 from convoke.storage.keys import is_streamed_to_webhooks
 from convoke.storage.table import Table
+from convoke.webhooks.answers import WebhookAnswer
 from convoke.webhooks.client import WebhookHttpClient
 
 SWEEP_INTERVAL = 1.0
@@ -118,7 +111,7 @@ class EmbeddedEngine:
         self.dead_letters = DeadLetterQueue(self.table, "delivery")
         participants, executions = WaitingParticipants(self._wake_steps), WaitingExecutions(self._wake_steps)
         bus = TargetedEventBus()
-        self.edges = rewire(
+        edges = rewire(
             LocalEdges(
                 table=self.table,
                 auth_tokens=AuthTokenTable(self.table),
@@ -133,18 +126,20 @@ class EmbeddedEngine:
                 attempts=Attempts.model_validate(Settings(environ).provisioning),
             )
         )
-        receivers = CallsOutside(self.edges.webhook_client, self.turns)
+        self.edges = replace(edges, webhook_client=CallsOutside(edges.webhook_client, self.turns))
         routes = clock_routes(movable_clock, self.advance) if movable_clock else ()
-        self.api = program.api(replace(self.edges, webhook_client=receivers), routes)
-        self.accounts = program.accounts(self.edges)
-        adder = program.participant_adder(self.edges)
-        self.sweeper = program.sweeper(self.edges, adder)
-        state_machine = StateMachine(program.conversation_finalizer(self.edges), self.edges.event_bus)
-        publisher = program.event_publisher(self.edges)
-        self._steps = Steps(participants.waiting, executions.waiting, self.table, adder, state_machine, publisher)
-        delivery = program.webhook_delivery(self.edges)
-        bus.targets.append(delivery.split)
-        self._deliveries = Deliveries(self._queue, delivery)
+        self.program = Program(self.edges, routes)
+        self.api, self.accounts, self.sweeper = self.program.api, self.program.accounts, self.program.sweeper
+        self._steps = Steps(
+            participants.waiting,
+            executions.waiting,
+            self.table,
+            self.program.participant_adder,
+            StateMachine(self.program.conversation_finalizer, self.edges.event_bus),
+            self.edges.event_bus,
+        )
+        bus.targets.append(self.program.webhook_delivery.split)
+        self._deliveries = Deliveries(self._queue, self.program.webhook_delivery)
         self._concurrent_deliveries = ConcurrentDeliveries(self._deliveries, self._wake_deliveries)
         self._steps_loop = Loop("steps", self._finish, SWEEP_INTERVAL)
         self._rouse_steps = self._steps_loop.wake
@@ -214,7 +209,7 @@ class EmbeddedEngine:
         """
         if self._movable_clock is None:
             raise ValueError("the clock of this engine cannot be moved")
-        next_due = ConversationTable(self.edges.table).next_due
+        next_due = ConversationRepository(self.edges.table).next_due
         advance = Advance(self._movable_clock, next_due, self._attend, self._finish, self._goes_on)
         return self.turns.outside(partial(self._advance, advance, by))
 

@@ -19,7 +19,6 @@ from convoke.domain.provisioning import Cause, Provisioning
 from convoke.embedded.handover import Execution
 from convoke.embedded.sqlite import SqliteTable
 from convoke.operations.conversation_finalizer import CannotFinalizeError, ConversationFinalizer, NothingLeftError
-from convoke.operations.event_publisher import EventPublisher
 from convoke.operations.participant_adder import ParticipantAdder
 from convoke.operations.ports import EventBus
 from convoke.storage.events import change_of
@@ -67,7 +66,7 @@ class Steps:
     table: SqliteTable
     adder: ParticipantAdder
     state_machine: StateMachine
-    publisher: EventPublisher
+    bus: EventBus
     taking: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, go_on: Callable[[], bool] = lambda: True) -> None:
@@ -94,7 +93,9 @@ class Steps:
         """Whether there was anything. Records are forgotten only when they are on the bus."""
         records = self.table.stream_records(STREAM_BATCH)
         if records:
-            self.publisher.publish([change for _, item in records if (change := _readable(item))])
+            changes = [change for _, item in records if (change := _readable(item))]
+            if events := [event for change in changes for event in change.events]:
+                self.bus.publish(events)
             self.table.forget_stream_records(records[-1][0])
         return bool(records)
 

@@ -12,15 +12,16 @@ from convoke.domain.instants import Clock
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.operations.api_keys import ApiKeyOperations
-from convoke.operations.ports import AccountRepository, AuthTokens
 from convoke.operations.services import new_service
+from convoke.storage.accounts import CachedAccounts
+from convoke.storage.auth_tokens import AuthTokens
 
 DEFAULT_SERVICE_NAME = "Default Conversations Service"
 
 
 @dataclass(frozen=True, slots=True)
 class AccountOperations:
-    accounts: AccountRepository
+    accounts: CachedAccounts
     auth_tokens: AuthTokens
     api_keys: ApiKeyOperations
     rules: ReceiverRules

@@ -8,7 +8,7 @@ from convoke.domain.alerts import Alert, AlertFilters
 from convoke.domain.errors import NotFoundError
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.sids import Prefix, parse_sid
-from convoke.operations.ports import AlertRepository
+from convoke.storage.alerts import AlertRepository
 
 
 @dataclass(frozen=True, slots=True)

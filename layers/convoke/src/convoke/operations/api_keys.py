@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from convoke.domain.api_keys import ApiKey, ApiKeyOwner, check_key_name
 from convoke.domain.instants import Clock
 from convoke.domain.sids import NewSid, Prefix, parse_sid
-from convoke.operations.ports import ApiKeyRepository
+from convoke.storage.api_keys import CachedApiKeys
 
 ALPHABET = string.ascii_letters + string.digits
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyOperations:
-    api_keys: ApiKeyRepository
+    api_keys: CachedApiKeys
     now: Clock
     new_sid: NewSid
 

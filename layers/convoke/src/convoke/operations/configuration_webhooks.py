@@ -13,7 +13,7 @@ from convoke.domain.webhooks import (
     WebhookConfigurationChange,
     WebhookSettingsChange,
 )
-from convoke.operations.ports import ServiceWebhookConfigurationRepository, WebhookConfigurationRepository
+from convoke.storage.configuration_webhooks import ServiceWebhookConfigurationRepository, WebhookConfigurationRepository
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,9 @@ from convoke.domain.events import Event, Failure, initializing_ended
 from convoke.domain.instants import Clock
 from convoke.domain.provisioning import Cause, Provisioning, ProvisioningStatus
 from convoke.observability import Measure, Metrics
-from convoke.operations.ports import ChangeRepository, ConversationRepository, ProvisioningRepository
+from convoke.storage.conversations import ConversationRepository
+from convoke.storage.events import EventRepository
+from convoke.storage.provisioning import ProvisioningRepository
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ class ConversationFinalizer:
 
     conversations: ConversationRepository
     provisionings: ProvisioningRepository
-    changes: ChangeRepository
+    changes: EventRepository
     now: Clock
     metrics: Metrics
 

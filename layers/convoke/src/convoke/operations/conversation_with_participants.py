@@ -26,8 +26,9 @@ from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix
 from convoke.observability import Measure, Metrics
 from convoke.operations.participants import has_role, new_participant, unowned
-from convoke.operations.ports import ConversationRepository, ParticipantQueue
+from convoke.operations.ports import ParticipantQueue
 from convoke.operations.pre_events import RequestWebhooks
+from convoke.storage.conversations import ConversationRepository
 
 logger = logging.getLogger(__name__)
 

@@ -21,13 +21,11 @@ from convoke.domain.pre_events import conversation_remove, conversation_update, 
 from convoke.domain.provisioning import Provisioning
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
-from convoke.operations.ports import (
-    ChangedMeanwhileError,
-    ChangeRepository,
-    ConversationRepository,
-    ProvisioningRepository,
-)
 from convoke.operations.pre_events import RequestWebhooks
+from convoke.storage.conversations import ConversationRepository
+from convoke.storage.events import EventRepository
+from convoke.storage.provisioning import ProvisioningRepository
+from convoke.storage.revisions import ChangedMeanwhileError
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +65,7 @@ def on_what_is_there(operation: Callable[Given, Answered]) -> Callable[Given, An
 class ConversationOperations:
     conversations: ConversationRepository
     provisionings: ProvisioningRepository
-    changes: ChangeRepository
+    changes: EventRepository
     now: Clock
     new_sid: NewSid
 

@@ -10,8 +10,8 @@ from convoke.domain.events import Event, EventFilters, change_of_event
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.sids import NewSid, Prefix
 from convoke.domain.webhooks import Attempt, NewReplay
-from convoke.operations.ports import AttemptRepository, ChangeRepository
 from convoke.operations.webhook_delivery import WebhookDelivery
+from convoke.storage.events import EventAttemptRepository, EventRepository
 
 
 class Replay(NamedTuple):
@@ -23,8 +23,8 @@ class Replay(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EventOperations:
-    changes: ChangeRepository
-    attempts: AttemptRepository
+    changes: EventRepository
+    attempts: EventAttemptRepository
     delivery: WebhookDelivery
     new_sid: NewSid
 

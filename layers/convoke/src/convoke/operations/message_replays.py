@@ -10,12 +10,10 @@ from convoke.domain.messages import last_sid_at
 from convoke.domain.pages import PageRequest
 from convoke.domain.scoped_webhooks import ScopedWebhook
 from convoke.domain.webhooks import Delivery
-from convoke.operations.ports import (
-    ConversationRepository,
-    DeliveryQueue,
-    MessageRepository,
-    ScopedWebhookRepository,
-)
+from convoke.operations.ports import DeliveryQueue
+from convoke.storage.conversations import ConversationRepository
+from convoke.storage.messages import MessageRepository
+from convoke.storage.scoped_webhooks import ScopedWebhookRepository
 
 MESSAGES_AT_ONCE = 9
 """With the event for those behind them, as many as one call to the queue takes."""

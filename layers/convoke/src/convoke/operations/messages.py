@@ -24,8 +24,10 @@ from convoke.domain.receipts import DeliverySummary, Receipt
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.operations.conversations import ConversationOperations, on_what_is_there
-from convoke.operations.ports import ChannelSender, MessageRepository, ParticipantRepository
+from convoke.operations.ports import ChannelSender
 from convoke.operations.pre_events import RequestWebhooks
+from convoke.storage.messages import MessageRepository
+from convoke.storage.participants import ParticipantRepository
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from convoke.domain.events import participants_added
 from convoke.domain.instants import Clock
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Cause, Provisioning
-from convoke.operations.ports import ProvisioningRepository, ServiceRepository, Workflow
+from convoke.domain.services import Service
+from convoke.operations.ports import Workflow
+from convoke.storage.provisioning import ProvisioningRepository
 
 Admit = Callable[[Provisioning, Participant], None]
 """Raises the ConversationsError for which a member can't be added any more, though its request was accepted."""
@@ -20,10 +22,10 @@ Admit = Callable[[Provisioning, Participant], None]
 class ServiceAdmits:
     """Admits whom the service, as it is by now, still has a role for."""
 
-    services: ServiceRepository
+    fetch_service: Callable[[str, str], Service | None]
 
     def __call__(self, provisioning: Provisioning, participant: Participant) -> None:
-        service = self.services.fetch(provisioning.account_sid, provisioning.chat_service_sid)
+        service = self.fetch_service(provisioning.account_sid, provisioning.chat_service_sid)
         if service is None:
             raise NotFoundError
         if participant.role_sid is not None and participant.role_sid not in service.conversation_role_sids:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participant_conversations import ParticipantConversation, ParticipantConversationFilters
 from convoke.domain.services import Service
-from convoke.operations.ports import ParticipantConversationRepository
+from convoke.storage.participant_conversations import ParticipantConversationRepository
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,8 @@ from convoke.domain.pre_events import participant_add, participant_remove, parti
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.operations.conversations import ConversationOperations, on_what_is_there
-from convoke.operations.ports import ParticipantRepository
 from convoke.operations.pre_events import RequestWebhooks
+from convoke.storage.participants import ParticipantRepository
 
 logger = logging.getLogger(__name__)
 

@@ -14,13 +14,11 @@ from convoke.domain.instants import Clock
 from convoke.domain.pre_events import PreEvent, Reply
 from convoke.domain.sids import NewSid, Prefix
 from convoke.domain.webhooks import Attempt, Delivery
-from convoke.operations.ports import (
-    AlertRepository,
-    AuthTokens,
-    WebhookClient,
-    WebhookLevelsRepository,
-    WebhookUnreachableError,
-)
+from convoke.operations.ports import WebhookClient
+from convoke.storage.alerts import AlertRepository
+from convoke.storage.auth_tokens import AuthTokens
+from convoke.storage.configuration_webhooks import WebhookLevelsRepository
+from convoke.webhooks.answers import WebhookUnreachableError
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from convoke.domain.receipts import Receipt
 from convoke.domain.services import Service
 from convoke.domain.sids import Prefix, parse_sid
 from convoke.operations.messages import MessageOperations
-from convoke.operations.ports import ReceiptRepository
+from convoke.storage.receipts import ReceiptRepository
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from convoke.domain.scoped_webhooks import (
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.operations.conversations import ConversationOperations, on_what_is_there
-from convoke.operations.ports import ScopedWebhookRepository
+from convoke.storage.scoped_webhooks import ScopedWebhookRepository
 
 
 @dataclass(frozen=True, slots=True)

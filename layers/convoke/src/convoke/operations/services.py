@@ -11,12 +11,14 @@ from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.services import Service, ServiceChange
 from convoke.domain.sids import NewSid, Prefix, parse_sid
-from convoke.operations.ports import AccountRepository, ConversationRepository, ServiceRepository
+from convoke.storage.accounts import AccountRepository
+from convoke.storage.conversations import ConversationRepository
+from convoke.storage.services import CachedServices
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceOperations:
-    services: ServiceRepository
+    services: CachedServices
     accounts: AccountRepository
     conversations: ConversationRepository
     now: Clock
@@ -55,9 +57,10 @@ class ServiceOperations:
 
         A process that remembers the service may for some seconds go on creating conversations in it.
         """
-        service = self.fetch(account_sid, chat_service_sid)
+        known = parse_sid(chat_service_sid, Prefix.SERVICE)
+        service = known and self.services.stored.fetch(account_sid, known)
         account = self.accounts.fetch(account_sid)
-        if account is None:
+        if not service or account is None:
             raise NotFoundError
         if account.default_chat_service_sid == service.sid:
             raise ConflictError(reason="default_service")

@@ -15,7 +15,10 @@ from convoke.domain.instants import Clock
 from convoke.domain.provisioning import Attempts, Cause, Provisioning, ProvisioningStatus
 from convoke.domain.sids import NewSid, Prefix
 from convoke.operations.participant_adder import ParticipantAdder
-from convoke.operations.ports import ChangedMeanwhileError, ConversationRepository, ProvisioningRepository, Workflow
+from convoke.operations.ports import Workflow
+from convoke.storage.conversations import ConversationRepository
+from convoke.storage.provisioning import ProvisioningRepository
+from convoke.storage.revisions import ChangedMeanwhileError
 
 logger = logging.getLogger(__name__)
 

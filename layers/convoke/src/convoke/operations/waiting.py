@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.instants import Clock, Sleep
-from convoke.operations.ports import ConversationRepository
+from convoke.storage.conversations import ConversationRepository
 
 logger = logging.getLogger(__name__)
 

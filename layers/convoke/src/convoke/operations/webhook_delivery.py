@@ -15,16 +15,13 @@ from convoke.domain.scoped_webhooks import scoped_hooks
 from convoke.domain.webhooks import ERROR_LOG, Attempt, Delivery, Method
 from convoke.observability import Measure, Metrics
 from convoke.operations.message_replays import MessageReplay
-from convoke.operations.ports import (
-    AccountRepository,
-    AlertRepository,
-    AttemptRepository,
-    AuthTokens,
-    DeliveryQueue,
-    WebhookClient,
-    WebhookLevelsRepository,
-    WebhookUnreachableError,
-)
+from convoke.operations.ports import DeliveryQueue, WebhookClient
+from convoke.storage.accounts import AccountRepository
+from convoke.storage.alerts import AlertRepository
+from convoke.storage.auth_tokens import AuthTokens
+from convoke.storage.configuration_webhooks import WebhookLevelsRepository
+from convoke.storage.events import EventAttemptRepository
+from convoke.webhooks.answers import WebhookUnreachableError
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +65,7 @@ class Outcome(NamedTuple):
 class WebhookDelivery:
     levels: WebhookLevelsRepository
     accounts: AccountRepository
-    attempts: AttemptRepository
+    attempts: EventAttemptRepository
     alerts: AlertRepository
     auth_tokens: AuthTokens
     message_replay: MessageReplay

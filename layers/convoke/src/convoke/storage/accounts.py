@@ -1,4 +1,4 @@
-"""Accounts and, on the embedded engine, their Auth Tokens."""
+"""Accounts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from convoke.domain.accounts import Account, AccountChange, DefaultsChange, unknown_default_service
 from convoke.domain.services import Service
-from convoke.operations.ports import AccountRepository, AuthTokens
 from convoke.storage import items, keys
 from convoke.storage.cached import Cached
 from convoke.storage.services import still_there
@@ -17,10 +16,11 @@ MOST_ACCOUNTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class AccountTable:
+class AccountRepository:
     table: Table
 
     def create(self, account: Account, service: Service) -> bool:
+        """Store a new account with its default service; False where its SID is taken."""
         writes = [
             Put(items.item(keys.account(account.sid), account), NotExists("pk")),
             Put(items.item(keys.account_entry(account.sid), account)),
@@ -37,7 +37,12 @@ class AccountTable:
         return items.resource(Account, stored) if stored else None
 
     def update(self, account_sid: str, change: AccountChange) -> Account:
-        """The operator's list shows the defaults and nothing else, so its entry changes with the former."""
+        """Change what was given of an account that exists, and leave the rest, whatever else is changed meanwhile.
+
+        Raises InvalidParameterError for a default service that is not there.
+
+        The operator's list shows the defaults and nothing else, so its entry changes with the former.
+        """
         actions = tuple(items.given(change))
         own = Update(keys.account(account_sid), actions, Exists("pk"))
         if not isinstance(change, DefaultsChange):
@@ -57,23 +62,9 @@ class AccountTable:
             raise
 
     def list(self) -> list[Account]:
+        """Every account of the deployment, oldest first."""
         stored = self.table.query(keys.accounts(), limit=MOST_ACCOUNTS, consistent=True)
         return sorted((items.resource(Account, item) for item in stored), key=lambda account: account.date_created)
-
-
-@dataclass(frozen=True, slots=True)
-class AuthTokenTable:
-    """Tokens in the table itself: for one machine, where whoever reads the data file is its owner."""
-
-    table: Table
-
-    def fetch(self, account_sid: str) -> str | None:
-        stored = self.table.get(keys.auth_token(account_sid))
-        return str(stored["auth_token"]) if stored else None
-
-    def put(self, account_sid: str, token: str) -> None:
-        key = keys.auth_token(account_sid)
-        self.table.transact([Put({"pk": key.pk, "sk": key.sk, "auth_token": token})])
 
 
 class CachedAccounts:
@@ -89,15 +80,3 @@ class CachedAccounts:
         updated = self._accounts.update(account_sid, change)
         self.fetch.forget(account_sid)
         return updated
-
-
-class CachedAuthTokens:
-    """AuthTokens that are remembered for a while; one that is put here is known here at once."""
-
-    def __init__(self, auth_tokens: AuthTokens) -> None:
-        self._auth_tokens = auth_tokens
-        self.fetch = Cached(auth_tokens.fetch)
-
-    def put(self, account_sid: str, token: str) -> None:
-        self._auth_tokens.put(account_sid, token)
-        self.fetch.forget(account_sid)

@@ -19,10 +19,11 @@ def logged(alert: Alert) -> list[Put]:
 
 
 @dataclass(frozen=True, slots=True)
-class AlertTable:
+class AlertRepository:
     table: Table
 
     def create(self, alert: Alert) -> None:
+        """With the event that announces it. May be said again: only the first time counts."""
         try:
             self.table.transact(logged(alert))
         except TransactionCanceledError:
@@ -33,6 +34,7 @@ class AlertTable:
         return items.resource(Alert, stored) if stored else None
 
     def list(self, account_sid: str, filters: AlertFilters, page: PageRequest) -> Page[Alert]:
+        """By their dates."""
         listing = lists.Listing(
             account_sid,
             keys.ALERTS,

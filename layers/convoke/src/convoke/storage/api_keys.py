@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from convoke.domain.api_keys import ApiKey, ApiKeyOwner
-from convoke.operations.ports import ApiKeyRepository
 from convoke.storage import items, keys
 from convoke.storage.cached import Cached
 from convoke.storage.table import Delete, Put, Table
@@ -15,7 +14,7 @@ PAGE_SIZE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class ApiKeyTable:
+class ApiKeyRepository:
     table: Table
 
     def create(self, key: ApiKey, owner: ApiKeyOwner) -> None:
@@ -27,12 +26,14 @@ class ApiKeyTable:
         return items.resource(ApiKeyOwner, stored) if stored else None
 
     def list(self, account_sid: str) -> Iterator[ApiKey]:
+        """Every key of the account, oldest first, read page by page as the iteration goes on."""
         between, after = keys.api_keys(), None
         while page := self.table.query(account_sid, between=between, after=after, limit=PAGE_SIZE, consistent=True):
             yield from (items.resource(ApiKey, stored) for stored in page)
             after = page[-1]
 
     def delete(self, account_sid: str, key_sid: str) -> None:
+        """May be said again."""
         self.table.transact([Delete(keys.api_key(account_sid, key_sid)), Delete(keys.api_key_owner(key_sid))])
 
 

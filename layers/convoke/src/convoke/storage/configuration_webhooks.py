@@ -21,20 +21,21 @@ from convoke.storage.table import Item, Key, Set, Table, TransactionCanceledErro
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookConfigurationTable:
+class WebhookConfigurationRepository:
     table: Table
 
     def fetch(self, account_sid: str) -> WebhookConfiguration:
         return _account_level(account_sid, self.table.get(keys.webhook_configuration(account_sid)))
 
     def update(self, account_sid: str, change: WebhookConfigurationChange) -> WebhookConfiguration:
+        """Change what was given and leave the rest, whatever else is changed meanwhile."""
         actions = (*items.given(change), Set("account_sid", account_sid))
         updated = self.table.update(Update(keys.webhook_configuration(account_sid), actions))
         return items.resource(WebhookConfiguration, updated)
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceWebhookConfigurationTable:
+class ServiceWebhookConfigurationRepository:
     table: Table
 
     def fetch(self, account_sid: str, chat_service_sid: str) -> ServiceWebhookConfiguration:
@@ -44,7 +45,10 @@ class ServiceWebhookConfigurationTable:
     def update(
         self, account_sid: str, chat_service_sid: str, change: WebhookSettingsChange
     ) -> ServiceWebhookConfiguration:
-        """Together with a look at the service, so that nothing is left of one that is deleted meanwhile."""
+        """The same as of an account. Raises NotFoundError where the service is not there any more.
+
+        Together with a look at the service, so that nothing is left of one that is deleted meanwhile.
+        """
         key = keys.service_webhook_configuration(account_sid, chat_service_sid)
         actions = (*items.given(change), Set("account_sid", account_sid))
         try:
@@ -55,15 +59,17 @@ class ServiceWebhookConfigurationTable:
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookLevelsTable:
+class WebhookLevelsRepository:
     table: Table
 
     def fetch(self, account_sid: str, chat_service_sid: str) -> WebhookLevels:
+        """Both levels in one read."""
         return self._read(account_sid, chat_service_sid)[0]
 
     def fetch_with_scoped(
         self, account_sid: str, chat_service_sid: str, conversation_sid: str
     ) -> tuple[WebhookLevels, Sequence[ScopedWebhook]]:
+        """The webhooks of a conversation with them, also of one that was deleted not long ago."""
         of_conversation = keys.scoped_webhooks(account_sid, conversation_sid)
         levels, found = self._read(account_sid, chat_service_sid, of_conversation)
         return levels, webhooks_in(found.get(of_conversation))

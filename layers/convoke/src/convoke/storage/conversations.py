@@ -13,11 +13,10 @@ from convoke.domain.idempotency import IdempotencyRecord
 from convoke.domain.instants import to_milliseconds
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
-from convoke.operations.ports import ChangedMeanwhileError
 from convoke.storage import idempotency, items, keys, lists
 from convoke.storage.events import recorded
 from convoke.storage.locks import collision, holder, locks_held, locks_of_new
-from convoke.storage.revisions import differences, gained, releases, revise
+from convoke.storage.revisions import ChangedMeanwhileError, differences, gained, releases, revise
 from convoke.storage.table import (
     EXPIRES_AT,
     Action,
@@ -68,7 +67,7 @@ UNLISTED = (keys.LISTED.partition, keys.LISTED.sort)
 
 
 @dataclass(frozen=True, slots=True)
-class ConversationTable:
+class ConversationRepository:
     table: Table
 
     def create(
@@ -78,7 +77,13 @@ class ConversationTable:
         provisioning: Provisioning | None,
         record: IdempotencyRecord | None = None,
     ) -> Conversation:
-        """One transaction (promise 2). Record and locks come first, so that a failed write is found by its position.
+        """Store all of it with every lock, or nothing. Answers what was created.
+
+        Where `record` stands already, that is what the same request created before, as it was then; another one
+        raises IdempotencyKeyReusedError. Raises UniqueNameTakenError, BindingsTakenError or GroupExistsError for the
+        lock that another conversation holds.
+
+        One transaction (promise 2). Record and locks come first, so that a failed write is found by its position.
 
         A request that was there before finds its record, and the locks held by what it has created itself.
         """
@@ -98,12 +103,14 @@ class ConversationTable:
         return conversation
 
     def fetch(self, account_sid: str, conversation_sid: str) -> Conversation | None:
+        """None too where it is deleted."""
         stored = self.table.get(keys.conversation(account_sid, conversation_sid))
         return items.resource(Conversation, stored) if stored and "date_removed" not in stored else None
 
     def list(
         self, account_sid: str, chat_service_sid: str, filters: ConversationFilters, page: PageRequest
     ) -> Page[Conversation]:
+        """Those of a service by their date of creation, deleted ones left out."""
         listing = lists.Listing(
             account_sid,
             chat_service_sid,
@@ -122,6 +129,10 @@ class ConversationTable:
         return holder(lock) if lock else None
 
     def update(self, before: Conversation, after: Conversation, change: Change) -> None:
+        """Store what has changed of it, and take and release the locks that follow from it, or nothing of all that.
+
+        Raises ChangedMeanwhileError where it is not what was read any more, or UniqueNameTakenError.
+        """
         held, wanted = locks_held(before), locks_held(after)
         revise(
             self.table,
@@ -135,7 +146,12 @@ class ConversationTable:
     def delete(
         self, before: Conversation, removed: Conversation, change: Change, provisioning: Provisioning | None
     ) -> None:
-        """The provisioning goes at once: without it, whoever comes late to add members finds nothing to do."""
+        """Make a tombstone of it, and release every lock. Raises ChangedMeanwhileError.
+
+        `provisioning` goes with it, and says whether its locks were released before.
+
+        The provisioning goes at once: without it, whoever comes late to add members finds nothing to do.
+        """
         tombstone = items.conversation_item(removed)
         failed = provisioning is not None and provisioning.status is ProvisioningStatus.FAILED
         gone: list[Write] = [*releases({} if failed else locks_held(before), {}, before.sid)]
@@ -145,6 +161,7 @@ class ConversationTable:
         revise(self.table, before, actions, change, beside=gone)
 
     def erase(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> None:
+        """Remove what is left of one that is deleted, page by page while `go_on` says so, and itself last."""
         own = keys.conversation(account_sid, conversation_sid)
         webhooks = keys.scoped_webhooks(account_sid, conversation_sid)
         while go_on():
@@ -156,6 +173,7 @@ class ConversationTable:
                 break
 
     def claim(self, conversation: Conversation, due_at: datetime) -> bool:
+        """Count an attempt and put off the next one to `due_at`; False where somebody else did so first."""
         seen = conversation.due_at
         if seen is None:
             return False
@@ -167,7 +185,10 @@ class ConversationTable:
         return _applied(self.table, moved)
 
     def settle(self, account_sid: str, conversation_sid: str) -> None:
-        """One write where no timer runs; where one does, it tells what has to be known to do it again."""
+        """Nothing is left to publish; from now on it is due for its timers, if any run. May be said again.
+
+        One write where no timer runs; where one does, it tells what has to be known to do it again.
+        """
         key = keys.conversation(account_sid, conversation_sid)
         no_timers = And((NotExists("date_inactive"), NotExists("date_closed")))
         actions: list[Action] = [Remove(keys.DUE.partition), Remove(keys.DUE.sort), Set("unsettled", value=False)]
@@ -187,12 +208,14 @@ class ConversationTable:
         return None
 
     def put_off(self, before: Conversation, after: Conversation) -> None:
+        """Store when it is due. Raises ChangedMeanwhileError where it is not what was read any more."""
         key, actions = keys.conversation(before.account_sid, before.sid), differences(before, after)
         moved = Update(key, (*actions, Add("revision", 1)), Equals("revision", before.revision))
         if not _applied(self.table, moved):
             raise ChangedMeanwhileError
 
     def due(self, until: datetime) -> Iterator[tuple[str, str]]:
+        """Account and conversation SIDs of what is due by `until`, read page by page as the iteration goes on."""
         for shard in keys.due_shards():
             for stored in self._due_in(shard, until):
                 yield keys.sids_of_conversation(key_of(stored))

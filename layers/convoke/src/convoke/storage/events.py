@@ -32,7 +32,7 @@ def recorded(change: Change) -> Put:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeTable:
+class EventRepository:
     table: Table
 
     def fetch(self, account_sid: str, change_sid: str) -> Change | None:
@@ -40,7 +40,10 @@ class ChangeTable:
         return change_of(stored) if stored else None
 
     def list(self, account_sid: str, filters: EventFilters, page: PageRequest) -> Page[Event]:
-        """Of the change at the position some events may be left, or none, so it and one change more are looked up."""
+        """The events of an account by their dates, those of a change beside each other.
+
+        Of the change at the position some events may be left, or none, so it and one change more are looked up.
+        """
         forward = page.forward is not page.descending
         listing = lists.Listing(
             account_sid,
@@ -90,11 +93,14 @@ def _from_change_at(position: str | None, between: tuple[str, str], *, forward: 
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptTable:
+class EventAttemptRepository:
     table: Table
 
     def put(self, delivery: Delivery, attempt: Attempt) -> None:
-        """By an update, which costs half of what a transaction does."""
+        """Record an attempt, in the place of the record with the same number.
+
+        By an update, which costs half of what a transaction does.
+        """
         key = keys.attempt(delivery.event.account_sid, attempt.event_id, attempt.position)
         attributes = items.expiring(attempt.model_dump(mode="json", exclude_none=True), attempt.date_expires)
         self.table.update(Update(key, tuple(Set(name, value) for name, value in attributes.items())))

@@ -17,7 +17,11 @@ from convoke.storage.table import MOST_WRITES, Delete, Put, Table, key_of
 
 
 @dataclass(frozen=True, slots=True)
-class MessageTable:
+class MessageRepository:
+    """Each change is stored whole or not at all, with its events. Raises ChangedMeanwhileError where the conversation
+    is not what was read any more.
+    """
+
     table: Table
 
     def create(
@@ -36,6 +40,7 @@ class MessageTable:
         return items.resource(Message, stored) if stored else None
 
     def list(self, account_sid: str, conversation_sid: str, page: PageRequest) -> Page[Message]:
+        """By index."""
         partition = keys.conversation(account_sid, conversation_sid).pk
         position = keys.message(account_sid, conversation_sid, page.position) if page.position else None
         return page_of(Message, self.table, partition, keys.messages(), page, position)
@@ -44,6 +49,7 @@ class MessageTable:
         revise(self.table, conversation, (), change, beside=[_put(edited)])
 
     def delete(self, conversation: Conversation, message: Message, change: Change) -> None:
+        """With its receipts."""
         own, between = keys.message(*_of(message)), keys.receipts(message.sid)
         receipts = self.table.query(own.pk, between=between, limit=MOST_WRITES, consistent=True)
         gone = [Delete(own), *(Delete(key_of(receipt)) for receipt in receipts)]

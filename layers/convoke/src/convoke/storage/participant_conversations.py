@@ -19,13 +19,16 @@ from convoke.storage.table import Item, Key, Table, key_of
 
 
 @dataclass(frozen=True, slots=True)
-class ParticipantConversationTable:
+class ParticipantConversationRepository:
     table: Table
 
     def list(
         self, account_sid: str, chat_service_sid: str, known_by: KnownBy, page: PageRequest
     ) -> Page[ParticipantConversation]:
-        """A page is short where what the index still has is gone; the list goes on behind it."""
+        """What somebody is a member of in a service, by the moment of the member's making.
+
+        A page is short where what the index still has is gone; the list goes on behind it.
+        """
         partition = keys.memberships_of(account_sid, chat_service_sid, *known_by)
         found = self.table.query(
             partition,

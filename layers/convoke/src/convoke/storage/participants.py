@@ -18,7 +18,7 @@ from convoke.storage.table import Delete, Key, Put, Table, Write
 
 
 @dataclass(frozen=True, slots=True)
-class ParticipantTable:
+class ParticipantRepository:
     table: Table
 
     def fetch(self, account_sid: str, conversation_sid: str, participant_sid: str) -> Participant | None:
@@ -35,6 +35,7 @@ class ParticipantTable:
         return page_of(Participant, self.table, partition, keys.participants(), page, position)
 
     def every(self, account_sid: str, conversation_sid: str) -> Sequence[Participant]:
+        """All members, the oldest first."""
         partition, between = keys.conversation(account_sid, conversation_sid).pk, keys.participants()
         found = self.table.query(partition, between=between, limit=MOST_MEMBERS, consistent=True)
         return [items.resource(Participant, stored) for stored in found]

@@ -36,10 +36,11 @@ ENDING = frozenset({"status", "causes", "date_updated"})
 
 
 @dataclass(frozen=True, slots=True)
-class ProvisioningTable:
+class ProvisioningRepository:
     table: Table
 
     def fetch(self, account_sid: str, conversation_sid: str) -> tuple[Conversation, Provisioning | None] | None:
+        """A conversation, deleted or not, and the record of the participants it was made with, read together."""
         conversation_key = keys.conversation(account_sid, conversation_sid)
         provisioning_key = keys.provisioning(account_sid, conversation_sid)
         found = self.table.get_many([conversation_key, provisioning_key])
@@ -52,6 +53,7 @@ class ProvisioningTable:
         )
 
     def add(self, provisioning: Provisioning, change: Change) -> bool:
+        """Store every member at once; False where that has been done before, or the conversation has failed."""
         writes: list[Write] = [_ended(provisioning), recorded(change)]
         for participant in provisioning.participants:
             writes.append(Put(items.participant_item(participant, provisioning.chat_service_sid)))
@@ -60,9 +62,11 @@ class ProvisioningTable:
         return self._transacted(writes)
 
     def finalize(self, conversation: Conversation, change: Change) -> bool:
+        """Store the state of a conversation that leaves `initializing`; False where it has left already."""
         return self._transacted([_left(conversation), recorded(change)])
 
     def close(self, conversation: Conversation, provisioning: Provisioning, change: Change, alert: Alert) -> bool:
+        """The same for one that failed, with every lock released and the alert logged; False where it has left."""
         released = [lock.release(conversation.sid) for lock in locks_of_new(conversation, provisioning)]
         left: list[Write] = [_left(conversation), _ended(provisioning), recorded(change)]
         return self._transacted([*left, *logged(alert), *released])

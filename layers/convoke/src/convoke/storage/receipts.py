@@ -13,7 +13,7 @@ from convoke.storage.table import Key, Table
 
 
 @dataclass(frozen=True, slots=True)
-class ReceiptTable:
+class ReceiptRepository:
     table: Table
 
     def fetch(self, message: Message, receipt_sid: str) -> Receipt | None:

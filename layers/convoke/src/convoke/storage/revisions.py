@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.events import Change
-from convoke.operations.ports import ChangedMeanwhileError
 from convoke.storage import items, keys
 from convoke.storage.events import recorded
 from convoke.storage.locks import Lock, collision
@@ -21,6 +20,10 @@ from convoke.storage.table import (
     Update,
     Write,
 )
+
+
+class ChangedMeanwhileError(Exception):
+    """Optimistic locking failed: another request changed the conversation after this one read it."""
 
 
 def revise(

@@ -23,16 +23,22 @@ def webhooks_in(stored: Item | None) -> Sequence[ScopedWebhook]:
 
 
 @dataclass(frozen=True, slots=True)
-class ScopedWebhookTable:
+class ScopedWebhookRepository:
     table: Table
 
     def every(self, account_sid: str, conversation_sid: str) -> Sequence[ScopedWebhook]:
+        """All those of a conversation, by their SIDs."""
         return webhooks_in(self.table.get(keys.scoped_webhooks(account_sid, conversation_sid)))
 
     def replace(
         self, conversation: Conversation, webhooks: Sequence[ScopedWebhook], change: Change | None = None
     ) -> None:
-        """The conversation's revision guards them, too: it is what the deletion of the conversation ends."""
+        """Store these in the place of those there were.
+
+        Raises ChangedMeanwhileError where the conversation is not what was read any more, or was not before them.
+
+        The conversation's revision guards them, too: it is what the deletion of the conversation ends.
+        """
         key = keys.scoped_webhooks(conversation.account_sid, conversation.sid)
         ordered = sorted(webhooks, key=lambda webhook: webhook.sid)
         kept = Put(items.item(key, _Kept(webhooks=tuple(ordered)))) if ordered else Delete(key)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.services import Service, ServiceChange
-from convoke.operations.ports import ServiceRepository
 from convoke.storage import items, keys
 from convoke.storage.cached import Cached
 from convoke.storage.paging import page_of
@@ -24,7 +23,7 @@ from convoke.storage.table import (
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceTable:
+class ServiceRepository:
     table: Table
 
     def create(self, service: Service) -> None:
@@ -35,6 +34,7 @@ class ServiceTable:
         return items.resource(Service, stored) if stored else None
 
     def update(self, account_sid: str, chat_service_sid: str, change: ServiceChange) -> Service | None:
+        """Change what was given, at the least one thing; None where the service is not there any more."""
         key, actions = keys.service(account_sid, chat_service_sid), tuple(items.given(change))
         try:
             updated = self.table.update(Update(key, actions, Exists("pk")))
@@ -43,7 +43,10 @@ class ServiceTable:
         return items.resource(Service, updated)
 
     def delete(self, account_sid: str, chat_service_sid: str, default_service_sid: str) -> bool:
-        """With its webhooks. The account is written only to see that it has the default service it is thought to."""
+        """Remove it with its webhooks; False where it is gone, or the account's default service is another one.
+
+        With its webhooks. The account is written only to see that it has the default service it is thought to.
+        """
         default = "default_chat_service_sid"
         unchanged = Update(
             keys.account(account_sid), (Set(default, default_service_sid),), Equals(default, default_service_sid)
@@ -62,21 +65,22 @@ class ServiceTable:
 
 
 class CachedServices:
-    """A ServiceRepository that remembers for a while what it fetched; what is changed here is known here at once."""
+    """A ServiceRepository whose `fetch` is cached. Changes made through this object are visible in it at once."""
 
     def __init__(self, services: ServiceRepository) -> None:
-        self._services = services
+        self.stored = services
+        """Without the cache, for readers that must not see old data."""
         self.create = services.create
         self.list = services.list
         self.fetch = Cached(services.fetch)
 
     def update(self, account_sid: str, chat_service_sid: str, change: ServiceChange) -> Service | None:
-        updated = self._services.update(account_sid, chat_service_sid, change)
+        updated = self.stored.update(account_sid, chat_service_sid, change)
         self.fetch.forget(account_sid, chat_service_sid)
         return updated
 
     def delete(self, account_sid: str, chat_service_sid: str, default_service_sid: str) -> bool:
-        deleted = self._services.delete(account_sid, chat_service_sid, default_service_sid)
+        deleted = self.stored.delete(account_sid, chat_service_sid, default_service_sid)
         self.fetch.forget(account_sid, chat_service_sid)
         return deleted
 

@@ -24,8 +24,8 @@ from convoke.embedded.server import Server, listening_socket
 from convoke.embedded.sqlite import MEMORY
 from convoke.operations.accounts import new_token
 from convoke.operations.participant_adder import Admit, ServiceAdmits
-from convoke.storage.configuration_webhooks import WebhookConfigurationTable
-from convoke.storage.services import CachedServices, ServiceTable
+from convoke.storage.configuration_webhooks import WebhookConfigurationRepository
+from convoke.storage.services import ServiceRepository
 from convoke.testing.receiver import ReceivedWebhook, Receiver
 
 if TYPE_CHECKING:
@@ -157,11 +157,11 @@ class RunningInstance:
         self._engine = EmbeddedEngine(MEMORY, self._rewired, MovableClock())
         self._engine.accounts.create(self.account_sid, self.auth_token)
         told = WebhookConfigurationChange(post_webhook_url=self._receiver.url, filters=TOLD)
-        WebhookConfigurationTable(self._engine.table).update(self.account_sid, told)
+        WebhookConfigurationRepository(self._engine.table).update(self.account_sid, told)
         self._engine.start()
 
     def _rewired(self, edges: LocalEdges) -> LocalEdges:
-        self._failing = FailingParticipants(ServiceAdmits(CachedServices(ServiceTable(edges.table))), edges.new_sid)
+        self._failing = FailingParticipants(ServiceAdmits(ServiceRepository(edges.table).fetch), edges.new_sid)
         return replace(edges, admit=self._failing)
 
 

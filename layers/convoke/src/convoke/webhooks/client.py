@@ -21,7 +21,7 @@ from urllib3.util import Url, parse_url
 from convoke.domain.connections import ConnectionSettings
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.webhooks import Delivery, Method
-from convoke.operations.ports import WebhookAnswer, WebhookLateError, WebhookUnreachableError
+from convoke.webhooks.answers import WebhookAnswer, WebhookLateError, WebhookUnreachableError
 from convoke.webhooks.signature import sign
 
 USER_AGENT = "Convoke/1.0"
