@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convoke.domain.accounts import LONGEST_LIST
+from convoke.domain.accounts import MAX_OWNED_ADDRESSES_BYTES
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.instances import ORIGIN, Answer, Instance
 
@@ -72,6 +72,6 @@ def test_a_list_is_never_more_than_its_item_can_hold(instance: Instance) -> None
     """Of the longest addresses there are, in characters of four bytes each, fewer fit."""
     addresses = [f"messenger:{number:03}{'🙂' * 243}" for number in range(1000)]
     size = len(addresses[0].encode())
-    assert configure(instance, *addresses[: LONGEST_LIST // size]).status == 200
-    refused = configure(instance, *addresses[: LONGEST_LIST // size + 1])
+    assert configure(instance, *addresses[: MAX_OWNED_ADDRESSES_BYTES // size]).status == 200
+    refused = configure(instance, *addresses[: MAX_OWNED_ADDRESSES_BYTES // size + 1])
     assert (refused.body["code"], refused.body["details"]["parameter"]) == (20001, "OwnedAddresses")

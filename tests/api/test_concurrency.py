@@ -19,9 +19,9 @@ import pytest
 
 from convoke.domain import instants
 from convoke.domain.events import Event, EventType
-from convoke.domain.provisioning import Attempts, Provisioning
+from convoke.domain.provisioning import Provisioning, ProvisioningRetries
 from convoke.domain.sids import SidFactory
-from convoke.embedded.engine import EmbeddedEngine, LocalEdges
+from convoke.embedded.engine import EmbeddedEdges, EmbeddedEngine
 from convoke.operations.ports import EventBus
 from convoke.program import Program
 from convoke.storage.auth_tokens import AuthTokenTable
@@ -117,7 +117,7 @@ class Nowhere:
 
 @contextmanager
 def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
-    edges = LocalEdges(
+    edges = EmbeddedEdges(
         table=table,
         auth_tokens=AuthTokenTable(table),
         participant_queue=Nowhere(),
@@ -128,7 +128,7 @@ def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
         now=instants.now,
         sleep=time.sleep,
         new_sid=SidFactory(),
-        attempts=Attempts(),
+        attempts=ProvisioningRetries(),
     )
     program = Program(edges)
     account = program.accounts.create()

@@ -109,7 +109,9 @@ def test_the_largest_messages_can_be_removed_in_one_transaction(instance: Instan
         content_variables=json.dumps({str(number): text for number in range(100)}, ensure_ascii=False),
     )
     (message,) = instance.items("message#")
-    assert len(json.dumps(message, ensure_ascii=False, default=str).encode()) * conversations.ERASED_AT_ONCE < 4_000_000
+    assert (
+        len(json.dumps(message, ensure_ascii=False, default=str).encode()) * conversations.ERASE_BATCH_SIZE < 4_000_000
+    )
 
 
 def test_a_sweeper_that_runs_out_of_time_goes_on_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from convoke.domain.conversations import State
 from convoke.domain.pages import PageRequest
 from convoke.storage import keys
 from convoke.storage.conversations import ConversationRepository
-from convoke.storage.lists import LOOKED_AT
+from convoke.storage.lists import MIN_ENTRIES_WITH_FILTER
 from convoke.storage.table import Item, Table
 from tests.support.examples import chat
 from tests.support.instances import ORIGIN, EmbeddedInstance, Instance
@@ -212,7 +212,7 @@ def test_a_state_lists_those_that_are_in_it(instance: Instance) -> None:
 
 def test_what_a_page_looks_at_is_bounded_and_the_list_is_whole_all_the_same(embedded: EmbeddedInstance) -> None:
     first = make(embedded, 1, state="inactive")
-    make(embedded, LOOKED_AT * 6)
+    make(embedded, MIN_ENTRIES_WITH_FILTER * 6)
     last = make(embedded, 1, state="inactive")
     conversations = embedded.client().conversations.v1.conversations
     found = pages(embedded, "?State=inactive&PageSize=1")

@@ -11,7 +11,7 @@ from twilio.request_validator import RequestValidator
 
 from convoke.domain.connections import RETRIES
 from convoke.domain.events import LEDGER_LIFETIME
-from convoke.storage.lists import LOOKED_AT
+from convoke.storage.lists import MIN_ENTRIES_WITH_FILTER
 from tests.support.examples import chat
 from tests.support.hand_clock import HandClock
 from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, held_instance
@@ -85,7 +85,7 @@ def test_an_event_is_fetched_as_it_is_listed(instance: Instance) -> None:
         "webhooks": True,
         "payload": event["payload"],
         "url": url,
-        "links": {"attempts": f"{url}/Attempts", "replay": f"{url}/Replay"},
+        "links": {"attempts": f"{url}/ProvisioningRetries", "replay": f"{url}/Replay"},
     }
 
 
@@ -123,7 +123,7 @@ def test_events_are_listed_by_conversation_and_date(instance: Instance) -> None:
 def test_what_a_page_looks_at_is_bounded_and_the_list_is_whole_all_the_same(embedded: EmbeddedInstance) -> None:
     conversations = embedded.client().conversations.v1.conversations
     first = conversations.create().sid
-    for _ in range(LOOKED_AT * 5):
+    for _ in range(MIN_ENTRIES_WITH_FILTER * 5):
         conversations.create()
     found = pages(embedded, f"{PATH}?ConversationSid={first}&PageSize=1")
     assert types([event for part in found for event in part]) == ["onConversationAdded"]
@@ -134,7 +134,7 @@ def test_what_a_page_looks_at_is_bounded_and_the_list_is_whole_all_the_same(embe
 def test_an_event_that_is_not_there_is_not_found(instance: Instance, event_id: str) -> None:
     make(instance)
     place = state_event(instance)["id"].partition("-")[0]
-    for path in (event_id, f"{event_id}/Attempts", f"{place}-7", f"{place}-00"):
+    for path in (event_id, f"{event_id}/ProvisioningRetries", f"{place}-7", f"{place}-00"):
         assert instance.call("GET", f"{PATH}/{path}").body["code"] == 20404
     assert instance.call("POST", f"{PATH}/{event_id}/Replay").body["code"] == 20404
 

@@ -80,7 +80,7 @@ def members_added(provisioning: Provisioning) -> Change:
         provisioning.subject,
         provisioning.participants,
         at=provisioning.date_created,
-        webhooks=False,
+        notify_webhooks=False,
     )
 
 
@@ -124,7 +124,7 @@ class Latecomer:
         return self._done(lambda: self.conversations.delete(*self._between(self.conversation.removed(self.now))))
 
     def _between(self, after: Conversation) -> tuple[Conversation, Conversation, Change, Provisioning]:
-        change = conversation_removed("EV" + "0" * 32, self.conversation, (), at=self.now, webhooks=False)
+        change = conversation_removed("EV" + "0" * 32, self.conversation, (), at=self.now, notify_webhooks=False)
         return self.conversation, after, change, self.provisioning
 
     def _ended(self, after: Conversation) -> Change:

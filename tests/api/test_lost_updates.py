@@ -107,7 +107,7 @@ def test_what_has_a_name_by_now_is_read_again_and_not_refused(instance: Instance
     v1.conversations(sid).update(unique_name="visit")
     stored = instance.items("")
     after = before.model_copy(update={"unique_name": "visit"})
-    change = conversation_added("EV" + "0" * 32, after, at=before.date_created, webhooks=False)
+    change = conversation_added("EV" + "0" * 32, after, at=before.date_created, notify_webhooks=False)
     with pytest.raises(ChangedMeanwhileError):
         ConversationRepository(instance.table).update(before, after, change)
     assert instance.items("") == stored

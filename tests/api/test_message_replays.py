@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from convoke.domain.events import Event
-from convoke.operations.message_replays import MESSAGES_AT_ONCE
+from convoke.operations.message_replays import MESSAGES_PER_BATCH
 from tests.api.test_alerts import delivery_queue
 from tests.support.instances import Instance, refusal
 
@@ -99,7 +99,7 @@ def test_what_comes_after_the_webhook_is_told_once_and_as_ever(instance: Instanc
 @pytest.mark.parametrize("pages", [1, 2, 3])
 def test_all_of_them_are_told_page_by_page(instance: Instance, conversation: Any, pages: int, later: int) -> None:
     """Also where pages are full, and messages came while they were read."""
-    number = pages * MESSAGES_AT_ONCE + 1
+    number = pages * MESSAGES_PER_BATCH + 1
     messages(conversation, number)
     hook(conversation, 0)
     messages(conversation, later)
@@ -111,21 +111,21 @@ def test_all_of_them_are_told_page_by_page(instance: Instance, conversation: Any
 
 
 def test_one_page_more_than_full_is_told_to_its_end(instance: Instance, conversation: Any) -> None:
-    messages(conversation, MESSAGES_AT_ONCE + 2)
+    messages(conversation, MESSAGES_PER_BATCH + 2)
     hook(conversation, 0)
-    assert len(told(instance)) == MESSAGES_AT_ONCE + 1
+    assert len(told(instance)) == MESSAGES_PER_BATCH + 1
 
 
 def test_what_is_deleted_is_left_out_though_it_ends_a_page_or_all_of_them(
     instance: Instance, conversation: Any
 ) -> None:
-    made = messages(conversation, MESSAGES_AT_ONCE + 4)
+    made = messages(conversation, MESSAGES_PER_BATCH + 4)
     hook(conversation, 0)
-    gone = {1, MESSAGES_AT_ONCE, MESSAGES_AT_ONCE + 1, MESSAGES_AT_ONCE + 3}
+    gone = {1, MESSAGES_PER_BATCH, MESSAGES_PER_BATCH + 1, MESSAGES_PER_BATCH + 3}
     for index in gone:
         conversation.messages(made[index].sid).delete()
     conversation.messages.create(body="later")
-    expected = [index for index in range(1, MESSAGES_AT_ONCE + 4) if index not in gone]
+    expected = [index for index in range(1, MESSAGES_PER_BATCH + 4) if index not in gone]
     assert told(instance) == [(f"{OWN}/0", index) for index in expected]
 
 
@@ -148,10 +148,10 @@ def test_a_trigger_is_told_of_those_with_a_keyword(instance: Instance, conversat
 
 
 def test_pages_without_a_keyword_are_gone_past(instance: Instance, conversation: Any) -> None:
-    messages(conversation, 2 * MESSAGES_AT_ONCE + 1)
+    messages(conversation, 2 * MESSAGES_PER_BATCH + 1)
     conversation.messages.create(body="help")
     hook(conversation, 0, target="trigger", configuration_triggers=["help"])
-    assert told(instance) == [(f"{OWN}/0", 2 * MESSAGES_AT_ONCE + 1)]
+    assert told(instance) == [(f"{OWN}/0", 2 * MESSAGES_PER_BATCH + 1)]
 
 
 def test_what_is_changed_meanwhile_counts(instance: Instance, conversation: Any) -> None:
@@ -190,14 +190,14 @@ def test_in_a_service_it_is_told_and_names_the_service(instance: Instance) -> No
 
 
 def test_what_comes_twice_is_told_under_the_same_ids(instance: Instance, conversation: Any) -> None:
-    messages(conversation, MESSAGES_AT_ONCE + 3)
+    messages(conversation, MESSAGES_PER_BATCH + 3)
     hook(conversation, 0)
     instance.work()
     (replay,) = replays(instance)
     delivery_queue(instance).send([Event.model_validate(replay)])
     instance.work()
     ids = [delivery.event.id for delivery in instance.receivers.posted]
-    indexes = range(1, MESSAGES_AT_ONCE + 3)
+    indexes = range(1, MESSAGES_PER_BATCH + 3)
     sid = replay["id"].partition("-")[0]
     assert sorted(ids) == sorted([f"{sid}-{1 + index}" for index in indexes] * 2)
     assert len(instance.items("attempt#")) == len(indexes)
@@ -239,7 +239,7 @@ def test_the_ledger_lists_the_replay_which_itself_is_told_to_nobody(instance: In
         "Until": "2",
     }
     path = f"/convoke/v1/Events/{listed['id']}"
-    assert instance.call("GET", f"{path}/Attempts").body["attempts"] == []
+    assert instance.call("GET", f"{path}/ProvisioningRetries").body["attempts"] == []
     assert instance.call("POST", f"{path}/Replay").body["targets"] == []
     assert told(instance) == []
 

@@ -12,7 +12,7 @@ from convoke.aws.edges import AwsEdges
 from convoke.domain.alerts import provisioning_failed
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import initializing_ended, participants_added
-from convoke.domain.provisioning import Attempts, Cause, Provisioning
+from convoke.domain.provisioning import Cause, Provisioning, ProvisioningRetries
 from convoke.embedded.engine import EmbeddedEngine
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.provisioning import ProvisioningRepository
@@ -42,7 +42,7 @@ class Actors:
     def add(self) -> bool:
         record = self.provisioning
         change = participants_added(
-            record.added_change_sid, record.subject, record.participants, at=self.now, webhooks=False
+            record.added_change_sid, record.subject, record.participants, at=self.now, notify_webhooks=False
         )
         return self.provisionings.add(record.added(self.now), change)
 
@@ -140,7 +140,7 @@ def test_losing_every_participant_message_loses_nothing(instance: Instance) -> N
 
 def test_a_thousand_attempts_later_there_is_still_a_next_one() -> None:
     moment = datetime.fromisoformat("2026-01-02T03:04:05+00:00")
-    pauses = [Attempts().next_after(moment, attempts) - moment for attempts in range(1000)]
+    pauses = [ProvisioningRetries().next_after(moment, attempts) - moment for attempts in range(1000)]
     assert pauses[:3] == [timedelta(seconds=10), timedelta(seconds=20), timedelta(seconds=40)]
     assert pauses == sorted(pauses)
     assert pauses[-1] == timedelta(minutes=10)
@@ -154,8 +154,8 @@ SETTINGS = {
 
 
 def test_attempts_are_those_of_the_environment() -> None:
-    wanted = Attempts(most=2, first_after=timedelta(seconds=3), longest_pause=timedelta(minutes=1))
-    for environ, attempts in ((SETTINGS, wanted), ({}, Attempts())):
+    wanted = ProvisioningRetries(most=2, first_after=timedelta(seconds=3), longest_pause=timedelta(minutes=1))
+    for environ, attempts in ((SETTINGS, wanted), ({}, ProvisioningRetries())):
         engine = EmbeddedEngine(":memory:", environ=environ)
         engine.stop()
         assert engine.edges.attempts == AwsEdges(environ).attempts == attempts

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from convoke.storage.conversations import WEBHOOKS_KEPT, ConversationRepository
+from convoke.storage.conversations import WEBHOOKS_RETENTION, ConversationRepository
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.revisions import ChangedMeanwhileError
 from convoke.storage.scoped_webhooks import ScopedWebhookRepository
@@ -370,7 +370,7 @@ def test_they_are_deleted_with_the_conversation(instance: Instance, state: str) 
     (outlasting,) = instance.items("webhooks")
     assert [each["sid"] for each in outlasting["webhooks"]] == [known]
     days = (float(outlasting["expires_at"]) - time.time()) / 86400
-    assert days == pytest.approx(WEBHOOKS_KEPT.days, abs=0.01)
+    assert days == pytest.approx(WEBHOOKS_RETENTION.days, abs=0.01)
 
 
 def test_of_a_deleted_conversation_they_are_removed_some_time_later(embedded: EmbeddedInstance) -> None:
@@ -379,9 +379,9 @@ def test_of_a_deleted_conversation_they_are_removed_some_time_later(embedded: Em
     conversation.delete()
     embedded.sweep(AT_ONCE)
     now = embedded.engine.edges.now()
-    embedded.engine.table.remove_expired(now + WEBHOOKS_KEPT - timedelta(hours=1))
+    embedded.engine.table.remove_expired(now + WEBHOOKS_RETENTION - timedelta(hours=1))
     assert len(embedded.items("webhooks")) == 1
-    embedded.engine.table.remove_expired(now + WEBHOOKS_KEPT + timedelta(hours=1))
+    embedded.engine.table.remove_expired(now + WEBHOOKS_RETENTION + timedelta(hours=1))
     assert embedded.items("webhooks") == []
 
 

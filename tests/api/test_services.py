@@ -8,7 +8,7 @@ import pytest
 
 from convoke.domain.errors import NotFoundError
 from convoke.domain.webhooks import Method, WebhookSettingsChange
-from convoke.storage.configuration_webhooks import ServiceWebhookConfigurationRepository
+from convoke.storage.configuration_webhooks import ServiceConfigurationWebhooksRepository
 from convoke.storage.services import ServiceRepository
 from tests.support.instances import ORIGIN, Instance, refusal
 
@@ -126,7 +126,7 @@ def test_nothing_is_left_of_webhooks_that_come_after_the_deletion(instance: Inst
     sid = v1.services.create(friendly_name="Support").sid
     v1.services(sid).delete()
     before = instance.items("")
-    webhooks = ServiceWebhookConfigurationRepository(instance.table)
+    webhooks = ServiceConfigurationWebhooksRepository(instance.table)
     with pytest.raises(NotFoundError):
         webhooks.update(instance.account.sid, sid, WebhookSettingsChange(method=Method.GET))
     assert instance.items("") == before

@@ -390,7 +390,7 @@ def test_a_thousand_that_are_due_in_one_minute_are_handled_by_one_sweep_page_by_
     changes = [change["events"] for change in embedded.changes()]
     slept = [event["conversation_sid"] for events in changes for event in events if event["payload"].get("Reason")]
     assert len(slept) == len(set(slept)) == 1000
-    assert max(pages.sizes) <= conversations.DUE_PAGE < sum(pages.sizes) == 1000
+    assert max(pages.sizes) <= conversations.DUE_PAGE_SIZE < sum(pages.sizes) == 1000
     assert sweeper.sweep() == 0
 
 

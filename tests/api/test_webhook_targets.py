@@ -195,7 +195,7 @@ def test_messages_too_long_for_one_call_to_the_queue_are_sent_in_several(instanc
     for number in range(5):
         hook(conversation, number)
     body = "\x01" * (32 * 1024)
-    assert 5 * 6 * len(body) > delivery_queue.LARGEST_CALL > 6 * len(body)
+    assert 5 * 6 * len(body) > delivery_queue.MAX_BATCH_BYTES > 6 * len(body)
     conversation.messages.create(body=body, **WITH)
     assert len(told(instance)) == 6
 

@@ -30,7 +30,7 @@ from botocore.session import Session
 from convoke.aws.edges import AwsEdges
 from convoke.aws.handlers import Handler
 from convoke.cli.ministack import ministack
-from convoke.storage.cached import LIFETIME
+from convoke.storage.cached import CACHE_LIFETIME_SECONDS
 from tests.support.aws import CREDENTIALS, AwsInstance, Deployment, new_session
 from tests.support.examples import chat, group_mms, sms
 from tests.support.instances import Receivers
@@ -203,7 +203,9 @@ def measure(participants: list[str], *, webhook: bool, account: int, existing: i
     instance.costs.clear()
     sid = v1.conversation_with_participants.create(participant=participants).sid
     instance.work()
-    assert time.monotonic() - begun < LIFETIME, "this machine is too slow: what was warm is asked for again"
+    assert time.monotonic() - begun < CACHE_LIFETIME_SECONDS, (
+        "this machine is too slow: what was warm is asked for again"
+    )
     costs, instance.costs = instance.costs, defaultdict(Cost)
     assert v1.conversations(sid).fetch().state == "active"
     assert len(instance.receivers.posted) == (2 if webhook else 0)

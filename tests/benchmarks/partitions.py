@@ -66,7 +66,7 @@ def loads(rate: int, random: Random) -> Iterator[Load]:
     for _ in range(rate):
         sid = _sid("CH", random)
         yield Load("table: a conversation", keys.conversation(account, sid).pk, CONVERSATION_UNITS)
-        yield Load("table: an account, read", keys.webhook_configuration(account).pk, 2 * EVENTS_TOLD)
+        yield Load("table: an account, read", keys.configuration_webhooks(account).pk, 2 * EVENTS_TOLD)
         yield Load("due", str(keys.due(sid, NOW)[keys.DUE.partition]), 2)
         yield Load("listed: a service's conversations", _list(account, service, sid), 2)
         for _ in range(CHANGES):

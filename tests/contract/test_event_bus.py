@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from convoke.aws import event_bus as event_bridge
-from convoke.aws.event_bus import LARGEST_CALL, MOST_ENTRIES, EventBridgeBus, EventsNotPublishedError
+from convoke.aws.event_bus import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, EventBridgeBus, EventsNotPublishedError
 from convoke.domain.events import Event, EventType
 
 
@@ -21,7 +21,7 @@ def event(number: int, size: int = 0) -> Event:
         conversation_sid="CH",
         occurred_at=datetime.now(UTC),
         payload={"Attributes": "x" * size},
-        webhooks=True,
+        notify_webhooks=True,
     )
 
 
@@ -75,6 +75,6 @@ def test_a_call_holds_no_more_than_the_bus_takes() -> None:
     large = [event(number, size=100_000) for number in range(25, 30)]
     bus(client).publish([*many, *large])
     assert [each for call in client.calls for each in call] == [each.id for each in (*many, *large)]
-    assert max(map(len, client.calls)) == MOST_ENTRIES
-    assert max(client.bytes) < LARGEST_CALL
+    assert max(map(len, client.calls)) == MAX_BATCH_ENTRIES
+    assert max(client.bytes) < MAX_BATCH_BYTES
     assert [len(call) for call in client.calls] == [10, 10, 7, 2, 1]

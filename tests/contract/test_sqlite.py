@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from convoke.embedded.sqlite import APPLICATION_ID, MOST_EXPIRED, SCHEMA_VERSION, DataFileError, SqliteTable
+from convoke.embedded.sqlite import APPLICATION_ID, MAX_EXPIRED_PER_PASS, SCHEMA_VERSION, DataFileError, SqliteTable
 from convoke.storage import keys
 from convoke.storage.keys import DUE, LISTED, MEMBERSHIPS, is_streamed
 from convoke.storage.table import (
@@ -342,7 +342,7 @@ def test_what_has_expired_is_removed_and_nothing_else() -> None:
 
 def test_what_has_expired_is_found_by_an_index_and_removed_bit_by_bit() -> None:
     with closing(SqliteTable(":memory:")) as table:
-        for first in range(0, MOST_EXPIRED + 100, 100):
+        for first in range(0, MAX_EXPIRED_PER_PASS + 100, 100):
             table.transact([expiring(number, expires_at=1) for number in range(first, first + 100)])
         with table.transaction() as connection:
             statements: list[str] = []

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from convoke.storage.keys import DUE, INDEXES, LAST, MEMBERSHIPS
 from convoke.storage.table import (
-    MOST_WRITES,
+    MAX_WRITES,
     Action,
     Add,
     And,
@@ -154,8 +154,8 @@ def expect_gaps(request: pytest.FixtureRequest, engine: str, case: str) -> None:
 
 
 def put(table: Table, *items: Item) -> None:
-    for start in range(0, len(items), MOST_WRITES):
-        table.transact([Put(item) for item in items[start : start + MOST_WRITES]])
+    for start in range(0, len(items), MAX_WRITES):
+        table.transact([Put(item) for item in items[start : start + MAX_WRITES]])
 
 
 def item_of(key: Key, **attributes: Value) -> Item:
@@ -496,9 +496,9 @@ def test_a_transaction_with_a_failed_condition_changes_nothing_and_says_which_fa
 
 
 def test_the_largest_transaction_is_applied(table: Table) -> None:
-    table.transact([Put(item_of(Key("AC1", f"{number:03}")), NotExists("pk")) for number in range(MOST_WRITES)])
-    assert len(table.query("AC1", limit=MOST_WRITES + 1)) == MOST_WRITES
-    table.transact([Delete(Key("AC1", f"{number:03}"), Exists("pk")) for number in range(MOST_WRITES)])
+    table.transact([Put(item_of(Key("AC1", f"{number:03}")), NotExists("pk")) for number in range(MAX_WRITES)])
+    assert len(table.query("AC1", limit=MAX_WRITES + 1)) == MAX_WRITES
+    table.transact([Delete(Key("AC1", f"{number:03}"), Exists("pk")) for number in range(MAX_WRITES)])
     assert table.query("AC1", limit=1) == []
 
 
@@ -506,7 +506,7 @@ def test_the_largest_transaction_is_applied(table: Table) -> None:
     "writes",
     [
         [],
-        [Put(item_of(Key("AC1", str(number)))) for number in range(MOST_WRITES + 1)],
+        [Put(item_of(Key("AC1", str(number)))) for number in range(MAX_WRITES + 1)],
         [Put(item_of(KEY)), Delete(KEY)],
         [Update(KEY, (Set("a", 1),)), Put(item_of(OTHER)), Update(KEY, (Set("b", 1),))],
         [Put({"pk": "AC1"})],

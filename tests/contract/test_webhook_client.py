@@ -40,7 +40,7 @@ def delivery(url: str, method: Method = Method.POST, target: str = "account") ->
         conversation_sid="CH" + "0" * 32,
         occurred_at=datetime.now(UTC),
         payload={"EventType": "onConversationStateUpdated", "FriendlyName": "größe & =", "Empty": ""},
-        webhooks=True,
+        notify_webhooks=True,
     )
     return Delivery(event=event, target=target, url=url, method=method)
 

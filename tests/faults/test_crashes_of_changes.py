@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from convoke.operations.message_replays import MESSAGES_AT_ONCE
+from convoke.operations.message_replays import MESSAGES_PER_BATCH
 from convoke.storage import conversations
 from tests.support.crashes import PARTICIPANTS, PROXY, Life, comes_alive, crash_points, creates, recover, told_kinds
 from tests.support.instances import Instance
@@ -87,7 +87,7 @@ def test_whenever_a_deletion_dies_the_conversation_s_own_webhook_is_told_what_th
 
 def has_talked(instance: Instance) -> None:
     comes_alive(instance)
-    for number in range(MESSAGES_AT_ONCE + 3):
+    for number in range(MESSAGES_PER_BATCH + 3):
         instance.call("POST", "/v1/Conversations/visit/Messages", {"Body": str(number)})
 
 
@@ -104,7 +104,7 @@ def test_whenever_a_replay_dies_its_webhook_is_told_every_message_or_is_not_ther
         created = len(heir.items("webhooks"))
         told = {(each.event.id, each.parameters["Index"]) for each in heir.receivers.posted if each.url == OWN}
         indexes = sorted(int(index) for _, index in told)
-        assert indexes == [*range(1, MESSAGES_AT_ONCE + 3)] * created
+        assert indexes == [*range(1, MESSAGES_PER_BATCH + 3)] * created
         assert heir.waiting_messages("delivery") == 0
         outcomes.add(created)
     assert outcomes == {0, 1}

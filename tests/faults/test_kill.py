@@ -14,7 +14,7 @@ from twilio.request_validator import RequestValidator
 from twilio.rest.conversations.v1.conversation import ConversationContext
 
 from convoke.embedded import engine
-from convoke.embedded.server import GRACE
+from convoke.embedded.server import SHUTDOWN_GRACE_SECONDS
 from tests.support.examples import chat
 from tests.support.instances import held_instance
 from tests.support.processes import PATIENCE, receiver, up
@@ -91,7 +91,7 @@ def test_told_to_stop_it_answers_at_once_who_waits_for_the_end_of_initializing(t
         begun = time.monotonic()
         assert stopped.stop() == 0
         assert waiting.result().state == "initializing"
-        assert time.monotonic() - begun < GRACE
+        assert time.monotonic() - begun < SHUTDOWN_GRACE_SECONDS
 
 
 def exists(conversation: ConversationContext) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from convoke.embedded.engine import LocalEdges
+from convoke.embedded.engine import EmbeddedEdges
 from tests.support.crashes import PARTICIPANTS, TOLD, told_kinds
 from tests.support.hand_clock import HandClock
 from tests.support.instances import EmbeddedInstance, held_instance
@@ -32,7 +32,7 @@ class Postman:
         self._kept: list[Callable[[], object]] = []
         self.delivered = 0
 
-    def keeps(self, edges: LocalEdges) -> LocalEdges:
+    def keeps(self, edges: EmbeddedEdges) -> EmbeddedEdges:
         kept = {name: Kept(getattr(edges, name), verb, self) for name, verb in HANDED_OVER.items()}
         return replace(edges, **kept)  # type: ignore[arg-type]
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from convoke.cli.deployment import FIRST_ACCOUNT, OUTPUTS, QUEUES
-from convoke.domain.connections import LONGEST_TIME_LIMIT, MOST_RETRIES
+from convoke.domain.connections import MAX_RETRIES, MAX_TIMEOUT_SECONDS
 from convoke.storage import keys
-from convoke.storage.conversations import WEBHOOKS_KEPT
+from convoke.storage.conversations import WEBHOOKS_RETENTION
 from convoke.storage.table import EXPIRES_AT
 from tests.support.template import ROOT, functions, resources, state_machine, template
 
@@ -99,7 +99,7 @@ def test_a_message_is_invisible_for_six_times_as_long_as_its_function_may_take(f
 
 @pytest.mark.parametrize("function", ["api", "webhook_delivery"])
 def test_who_calls_webhooks_has_twice_the_longest_time_that_a_url_can_ask_for(function: str) -> None:
-    assert functions()[function]["Timeout"] >= 2 * LONGEST_TIME_LIMIT
+    assert functions()[function]["Timeout"] >= 2 * MAX_TIMEOUT_SECONDS
 
 
 def test_a_delivery_is_one_invocation_so_that_no_receiver_waits_for_another() -> None:
@@ -109,12 +109,12 @@ def test_a_delivery_is_one_invocation_so_that_no_receiver_waits_for_another() ->
 
 def test_webhooks_of_a_deleted_conversation_are_known_as_long_as_a_dead_letter_is_kept() -> None:
     dead_letters = resources("AWS::SQS::Queue")["DeliveryDeadLetterQueue"]
-    assert dead_letters["MessageRetentionPeriod"] == WEBHOOKS_KEPT.total_seconds()
+    assert dead_letters["MessageRetentionPeriod"] == WEBHOOKS_RETENTION.total_seconds()
 
 
 def test_queues_redrive_only_after_the_program_has_given_up() -> None:
     queues = resources("AWS::SQS::Queue")
-    assert queues["DeliveryQueue"]["RedrivePolicy"]["maxReceiveCount"] > 1 + MOST_RETRIES
+    assert queues["DeliveryQueue"]["RedrivePolicy"]["maxReceiveCount"] > 1 + MAX_RETRIES
     redriven = {
         queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
         for queue in queues.values()

@@ -10,7 +10,7 @@ import pytest
 
 from convoke.domain import instants
 from convoke.domain.errors import CATALOGUE
-from convoke.testing.instance import TOLD, RunningInstance, _error, running
+from convoke.testing.instance import POST_EVENTS, RunningInstance, _error, running
 from tests.support.examples import CHAT_AND_SMS, chat
 
 
@@ -70,10 +70,10 @@ def test_waiting_for_what_does_not_come_tells_what_came(instance: RunningInstanc
 
 
 def test_every_event_that_has_happened_is_told(instance: RunningInstance) -> None:
-    assert {"onConversationAdded", "onConversationStateUpdated", "onDeliveryUpdated"} < set(TOLD)
-    assert "onConversationAdd" not in TOLD
+    assert {"onConversationAdded", "onConversationStateUpdated", "onDeliveryUpdated"} < set(POST_EVENTS)
+    assert "onConversationAdd" not in POST_EVENTS
     configured = instance.client().conversations.v1.configuration.webhooks().fetch()
-    assert configured.filters == [*TOLD]
+    assert configured.filters == [*POST_EVENTS]
 
 
 def test_settling_says_when_it_does_not_come_to_an_end(instance: RunningInstance) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from convoke.api.form import Form
 from convoke.api.parameters import CreateConversation, form_name, parse, read_participants
-from convoke.domain.conversations import LONGEST_NAME
+from convoke.domain.conversations import MAX_NAME_CHARACTERS
 from convoke.domain.errors import CATALOGUE
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS
 from tests.support.instances import Answer, EmbeddedInstance, held_instance
@@ -168,7 +168,7 @@ DATES = st.datetimes(timezones=st.just(UTC)).map(lambda moment: moment.isoformat
 
 ATTRIBUTES = JSON.map(json.dumps).filter(lambda text: "NaN" not in text and "Infinity" not in text)
 
-NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=LONGEST_NAME)
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=MAX_NAME_CHARACTERS)
 
 
 def durations(shortest: int) -> st.SearchStrategy[str]:

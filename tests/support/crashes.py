@@ -15,7 +15,7 @@ from shutil import copy
 from typing import Any
 
 from convoke.domain.webhooks import Delivery
-from convoke.embedded.engine import LocalEdges
+from convoke.embedded.engine import EmbeddedEdges
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
 
@@ -82,7 +82,7 @@ class Fused:
         return self._fuse.guard(getattr(self._edge, name))
 
 
-def fused(fuse: Fuse, edges: LocalEdges) -> LocalEdges:
+def fused(fuse: Fuse, edges: EmbeddedEdges) -> EmbeddedEdges:
     guarded = {name: Fused(getattr(edges, name), fuse) for name in OUTSIDE}
     return replace(edges, **guarded)  # type: ignore[arg-type]
 

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 from jsonschema import Draft202012Validator, FormatChecker
 
 from convoke.api.openapi import document
-from convoke.api.requests import OURS
+from convoke.api.requests import CONVOKE_PREFIX
 from convoke.domain.errors import MethodNotAllowedError, NotAuthenticatedError, NotFoundError
 from convoke.embedded import clock_api
 
 Schema = dict[str, Any]
 
-CLOCK = OURS + clock_api.PATH
+CLOCK = CONVOKE_PREFIX + clock_api.PATH
 """Served by instances with a clock that can be moved, and not described by any."""
 
 ANYWHERE = {NotAuthenticatedError.code, NotFoundError.code, MethodNotAllowedError.code}

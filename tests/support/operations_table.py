@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from convoke.api.openapi import ROUTES
-from convoke.api.requests import VERSION
+from convoke.api.requests import TWILIO_PREFIX
 from convoke.api.resources import alerts
 from tests.support.readme import README, with_part
 
@@ -80,7 +80,11 @@ def known() -> list[Operation]:
 def served() -> set[Operation]:
     """The operations of Conversations v1 that have a route; the error log is Monitor's."""
     rules = ((route.method, rule) for route in ROUTES for rule in route.rules if route.contract not in ERROR_LOG)
-    return {(method, _bare(rule.removeprefix(VERSION))) for method, rule in rules if rule.startswith(f"{VERSION}/")}
+    return {
+        (method, _bare(rule.removeprefix(TWILIO_PREFIX)))
+        for method, rule in rules
+        if rule.startswith(f"{TWILIO_PREFIX}/")
+    }
 
 
 def _bare(path: str) -> str:
@@ -92,7 +96,7 @@ def _tables() -> str:
         [
             f"{len(served())} of the {len(known())} operations of Conversations v1 are served.",
             "",
-            f"For the account's default service, and under `{VERSION}{IN_SERVICE}` for any other:",
+            f"For the account's default service, and under `{TWILIO_PREFIX}{IN_SERVICE}` for any other:",
             "",
             *_table(IN_BOTH_TREES),
             "",
@@ -111,7 +115,7 @@ def _table(paths: dict[str, tuple[str, str]]) -> Iterator[str]:
     for path, (verbs, note) in paths.items():
         there = [verb for verb in verbs.split() if (verb, _bare(path)) in answered]
         missing = [verb for verb in verbs.split() if verb not in there]
-        yield f"| `{VERSION}{path}` | {_listed(there)} | {_listed(missing)} | {note if there else ''} |"
+        yield f"| `{TWILIO_PREFIX}{path}` | {_listed(there)} | {_listed(missing)} | {note if there else ''} |"
 
 
 def _listed(verbs: list[str]) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from convoke.domain.addresses import LONGEST_ADDRESS, Channel, channel_of, is_phone_number
+from convoke.domain.addresses import MAX_ADDRESS_CHARACTERS, Channel, channel_of, is_phone_number
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_number_has_7_to_15_digits_whatever_the_numbering_plan_of_its_country(
 )
 def test_an_address_has_256_characters_at_the_most(start: str, fill: str, end: str, channel: Channel) -> None:
     longest = start + fill * (256 - len(start) - len(end)) + end
-    assert len(longest) == LONGEST_ADDRESS
+    assert len(longest) == MAX_ADDRESS_CHARACTERS
     assert channel_of(longest) is channel
     assert channel_of(start + fill + longest.removeprefix(start)) is None
 
@@ -135,7 +135,7 @@ def test_the_channels_are_spelled_as_the_type_of_a_binding() -> None:
 @example("whatsapp:+\u0967")
 def test_no_text_raises_anything(text: str) -> None:
     channel = channel_of(text)
-    assert channel is None or len(text) <= LONGEST_ADDRESS
+    assert channel is None or len(text) <= MAX_ADDRESS_CHARACTERS
     assert is_phone_number(text) is (channel is Channel.SMS)
 
 

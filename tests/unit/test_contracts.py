@@ -30,7 +30,7 @@ FORMS = {
 }
 """The names of all forms."""
 
-READERS = {WEBHOOK_ENABLED: "webhooks", IDEMPOTENCY_KEY: "idempotent", PREFER: "preferred_wait"}
+READERS = {WEBHOOK_ENABLED: "request_webhooks", IDEMPOTENCY_KEY: "idempotent", PREFER: "preferred_wait"}
 """By what name of the code a header is read."""
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from convoke.embedded.deliveries import DELIVERIES_AT_ONCE, DELIVERIES_OF_AN_ACCOUNT, ConcurrentDeliveries
+from convoke.embedded.deliveries import (
+    MAX_CONCURRENT_DELIVERIES,
+    MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT,
+    ConcurrentDeliveries,
+)
 from convoke.embedded.queue import ReceivedMessage
 from tests.support.waiting import eventually
 
@@ -48,7 +52,7 @@ def test_an_account_whose_receivers_hang_leaves_room_for_others() -> None:
     concurrent = ConcurrentDeliveries(deliveries, lambda: None)  # type: ignore[arg-type]
     concurrent.run()
     assert eventually(lambda: deliveries.handled == ["quick"] * 3)
-    assert len(deliveries.queue.waiting) == 100 - DELIVERIES_OF_AN_ACCOUNT
+    assert len(deliveries.queue.waiting) == 100 - MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT
     deliveries.go.set()
     while deliveries.queue.waiting:
         concurrent.run()
@@ -57,7 +61,7 @@ def test_an_account_whose_receivers_hang_leaves_room_for_others() -> None:
 
 
 def test_failures_to_receive_use_no_place_up() -> None:
-    deliveries = FakeDeliveries(FakeQueue(messages("one", 2), failures=2 * DELIVERIES_AT_ONCE))
+    deliveries = FakeDeliveries(FakeQueue(messages("one", 2), failures=2 * MAX_CONCURRENT_DELIVERIES))
     concurrent = ConcurrentDeliveries(deliveries, lambda: None)  # type: ignore[arg-type]
     failures = 0
     while not deliveries.handled:
@@ -66,5 +70,5 @@ def test_failures_to_receive_use_no_place_up() -> None:
         except OSError:
             failures += 1
     concurrent.close()
-    assert failures == 2 * DELIVERIES_AT_ONCE
+    assert failures == 2 * MAX_CONCURRENT_DELIVERIES
     assert deliveries.handled == ["one", "one"]

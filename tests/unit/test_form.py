@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from convoke.api.form import FORM, MOST_FIELDS, Form, parse_form
+from convoke.api.form import FORM, MAX_FORM_FIELDS, Form, parse_form
 from convoke.domain.errors import InvalidParameterError
 
 ALL = {"A": True, "B": True, "Timers.Inactive": True, "": True}
@@ -143,7 +143,7 @@ def test_bytes_that_are_no_text_are_refused(body: bytes) -> None:
 
 
 def test_a_form_has_1000_fields_at_the_most() -> None:
-    at_limit = "&".join(["A=1"] * MOST_FIELDS)
+    at_limit = "&".join(["A=1"] * MAX_FORM_FIELDS)
     assert values(parse_form(plain(at_limit))) == {"A": ["1"] * 1000}
     assert refused(plain(at_limit + "&A=1")) == "body"
     assert refused(encoded((at_limit + "&B=1").encode())) == "body"

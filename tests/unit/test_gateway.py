@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from convoke.api.form import LONGEST_BODY
+from convoke.api.form import MAX_REQUEST_BODY_CHARACTERS
 from convoke.embedded.gateway import Gateway, gateway_event
-from convoke.embedded.turns import Turns
+from convoke.embedded.greenlets import RequestGreenlets
 
 
 def scope(**changed: Any) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def answered(*messages: dict[str, Any], method: str = "POST") -> tuple[Recorder,
     async def send(message: Any) -> None:
         told.append(message)
 
-    asyncio.run(Gateway(api, Turns())(scope(method=method), receive, send))  # type: ignore[arg-type]
+    asyncio.run(Gateway(api, RequestGreenlets())(scope(method=method), receive, send))  # type: ignore[arg-type]
     return api, told
 
 
@@ -102,7 +102,7 @@ def test_an_answer_without_content_does_not_say_how_long_it_is() -> None:
 def test_of_a_body_that_is_too_long_no_more_is_kept_than_shows_it() -> None:
     megabyte = b"x" * 1_000_000
     api, _ = answered(*[part(megabyte, more=True) for _ in range(20)], part(b"", more=False))
-    assert LONGEST_BODY < len(api.asked[0]["body"]) <= LONGEST_BODY + 1_000_000
+    assert MAX_REQUEST_BODY_CHARACTERS < len(api.asked[0]["body"]) <= MAX_REQUEST_BODY_CHARACTERS + 1_000_000
 
 
 def test_a_request_whose_client_went_away_is_not_executed() -> None:

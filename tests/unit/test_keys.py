@@ -27,8 +27,8 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "account": keys.account,
     "auth token": keys.auth_token,
     "API key": lambda account: keys.api_key(account, API_KEY),
-    "webhook configuration": keys.webhook_configuration,
-    "webhook configuration of a service": lambda account: keys.service_webhook_configuration(account, SERVICE),
+    "webhook configuration": keys.configuration_webhooks,
+    "webhook configuration of a service": lambda account: keys.service_configuration_webhooks(account, SERVICE),
     "service": lambda account: keys.service(account, SERVICE),
     "conversation": lambda account: keys.conversation(account, CONVERSATION),
     "provisioning": lambda account: keys.provisioning(account, CONVERSATION),
@@ -63,8 +63,16 @@ def test_every_key_that_is_made_is_looked_at_here() -> None:
         name for name, function in vars(keys).items() if getattr(function, "__annotations__", {}).get("return") == "Key"
     }
     covered = {
-        *("api_key", "api_key_owner", "idempotency_record", "service_webhook_configuration"),
-        *("account_entry", "account", "auth_token", "webhook_configuration", "service", "conversation", "provisioning"),
+        *("api_key", "api_key_owner", "idempotency_record", "service_configuration_webhooks"),
+        *(
+            "account_entry",
+            "account",
+            "auth_token",
+            "configuration_webhooks",
+            "service",
+            "conversation",
+            "provisioning",
+        ),
         *("participant", "message", "receipt", "identity_lock", "unique_name_lock", "pair_lock", "number_group_lock"),
         *("scoped_webhooks", "change", "attempt", "alert"),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from convoke.domain.errors import NotFoundError
-from convoke.embedded.loops import Loop, Turned
+from convoke.embedded.loops import Debounced, Loop
 from tests.support.waiting import eventually
 
 
@@ -36,7 +36,7 @@ def test_what_is_woken_for_in_a_row_is_done_together_and_again_until_nothing_is_
 
     async def scenario() -> None:
         nonlocal waiting
-        turned = Turned(asyncio.get_running_loop(), turn)
+        turned = Debounced(asyncio.get_running_loop(), turn)
         for _ in range(4):
             waiting += 1
             turned.wake()
@@ -59,7 +59,7 @@ def test_who_wakes_it_again_and_again_does_not_keep_it_from_its_work() -> None:
             done.set()
             return False
 
-        turned = Turned(asyncio.get_running_loop(), turn)
+        turned = Debounced(asyncio.get_running_loop(), turn)
         while not done.is_set():
             turned.wake()
             await asyncio.sleep(0)
@@ -75,7 +75,7 @@ def test_a_turn_that_fails_is_not_the_last() -> None:
         raise NotFoundError
 
     async def scenario() -> None:
-        turned = Turned(asyncio.get_running_loop(), turn)
+        turned = Debounced(asyncio.get_running_loop(), turn)
         for expected in (1, 2):
             turned.wake()
             while len(turns) < expected:

@@ -32,7 +32,7 @@ EVENTS = st.builds(
 
 @given(st.lists(EVENTS, max_size=4))
 def test_whatever_is_packed_comes_back(events: list[Event]) -> None:
-    change = Change(sid="EV", account_sid="AC", conversation_sid="CH", events=tuple(events), webhooks=True)
+    change = Change(sid="EV", account_sid="AC", conversation_sid="CH", events=tuple(events), notify_webhooks=True)
     assert unpacked(packed(change)) == change
 
 
@@ -61,7 +61,7 @@ def test_members_that_were_stored_before_there_was_packing_are_read() -> None:
 
 def test_ten_members_cost_less_than_two_kilobytes() -> None:
     subject = Subject("AC" + "0" * 32, "IS" + "0" * 32, "CH" + "0" * 32)
-    change = participants_added("EV" + "0" * 32, subject, ten_members(), at=MOMENT, webhooks=False)
+    change = participants_added("EV" + "0" * 32, subject, ten_members(), at=MOMENT, notify_webhooks=False)
     assert len(str(recorded(change).item)) < 2500
     assert len(str(change.model_dump(mode="json"))) > 6000
 

@@ -302,11 +302,11 @@ def test_urls_begin_with_the_origin_that_the_client_spelled(headers: dict[str, s
 )
 def test_the_webhook_header_is_compared_without_regard_to_case(value: str | None, expected: bool) -> None:
     headers = {} if value is None else {"x-twilio-webhook-enabled": value}
-    assert Request({"headers": headers}, ACCOUNT).webhooks is expected
+    assert Request({"headers": headers}, ACCOUNT).notify_webhooks is expected
 
 
 @pytest.mark.parametrize("value", ["", "yes", "1", " true", "true,true"])
 def test_a_webhook_header_that_is_neither_true_nor_false_is_refused(value: str) -> None:
     with pytest.raises(InvalidParameterError) as caught:
-        _ = Request({"headers": {"x-twilio-webhook-enabled": value}}, ACCOUNT).webhooks
+        _ = Request({"headers": {"x-twilio-webhook-enabled": value}}, ACCOUNT).notify_webhooks
     assert (caught.value.code, caught.value.parameter) == (20001, "X-Twilio-Webhook-Enabled")

@@ -14,7 +14,7 @@ from convoke.api.form import Form
 from convoke.api.parameters import (
     CreateConversation,
     CreateService,
-    UpdateWebhookConfiguration,
+    UpdateConfigurationWebhooks,
     form_name,
     parse,
     read_participants,
@@ -72,7 +72,7 @@ def test_each_field_is_sent_by_the_name_that_clients_know(field: str, name: str)
     [
         (CreateConversation, NAMES),
         (CreateService, {"friendly_name": "FriendlyName"}),
-        (UpdateWebhookConfiguration, WEBHOOK_NAMES),
+        (UpdateConfigurationWebhooks, WEBHOOK_NAMES),
     ],
 )
 def test_a_request_takes_the_parameters_of_the_reference_and_no_others(
@@ -150,7 +150,7 @@ def test_a_place_is_written_as_the_client_would_point_at_it(location: tuple[str 
 def test_an_update_of_the_webhooks_holds_what_was_given(
     fields: list[tuple[str, str]], expected: dict[str, object]
 ) -> None:
-    assert parse(UpdateWebhookConfiguration, Form(fields)).model_dump(exclude_unset=True) == expected
+    assert parse(UpdateConfigurationWebhooks, Form(fields)).model_dump(exclude_unset=True) == expected
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_an_update_of_the_webhooks_holds_what_was_given(
 def test_settings_of_webhooks_that_cannot_be_used_are_refused(
     fields: list[tuple[str, str]], code: int, parameter: str
 ) -> None:
-    assert refused(UpdateWebhookConfiguration, *fields) == (code, 400, parameter)
+    assert refused(UpdateConfigurationWebhooks, *fields) == (code, 400, parameter)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ KNOWN = [*NAMES.values(), *WEBHOOK_NAMES.values(), "Participant"]
 FORMS = st.lists(st.tuples(st.one_of(st.sampled_from(KNOWN), PRINTABLE), st.one_of(PRINTABLE, PIECES)), max_size=15)
 
 MODELS: list[type[Model]] = [
-    *(CreateConversation, CreateService, UpdateWebhookConfiguration),
+    *(CreateConversation, CreateService, UpdateConfigurationWebhooks),
 ]
 
 

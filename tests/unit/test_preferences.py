@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convoke.api.preferences import LONGEST_WAIT, preferred_wait
+from convoke.api.preferences import MAX_WAIT_SECONDS, preferred_wait
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_the_longest_header_is_read_at_once(piece: str) -> None:
 
 @given(st.text(alphabet='wait=07 ,;"\\'))
 def test_any_text_is_read_without_failing(prefer: str) -> None:
-    assert preferred_wait({"prefer": prefer}) in (None, *range(LONGEST_WAIT + 1))
+    assert preferred_wait({"prefer": prefer}) in (None, *range(MAX_WAIT_SECONDS + 1))

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from convoke.operations.conversations import on_what_is_there
+from convoke.operations.conversations import retry_on_conflict
 from convoke.storage.revisions import ChangedMeanwhileError
 
 
@@ -24,7 +24,7 @@ def restless_threads() -> Iterator[None]:
 def test_requests_that_are_done_again_at_once_do_not_meet() -> None:
     """The library's decorator keeps one account of its attempts for all threads, in which it missed entries."""
 
-    @on_what_is_there
+    @retry_on_conflict
     def succeed_at(attempt: list[int]) -> int:
         attempt[0] -= 1
         if attempt[0]:

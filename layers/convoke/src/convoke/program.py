@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from convoke.domain.instants import Clock, Sleep
-from convoke.domain.provisioning import Attempts
+from convoke.domain.provisioning import ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid
 from convoke.observability import Metrics
@@ -58,7 +58,7 @@ class Edges(Protocol):
     @property
     def new_sid(self) -> NewSid: ...
     @property
-    def attempts(self) -> Attempts: ...
+    def attempts(self) -> ProvisioningRetries: ...
     @property
     def admit(self) -> Admit | None:
         """Decides who may be added to a conversation. With None the conversation's service decides."""
@@ -113,8 +113,8 @@ class Program:
         from convoke.api.operations import Operations
         from convoke.operations.alerts import AlertOperations
         from convoke.operations.configuration_webhooks import (
-            ServiceWebhookConfigurationOperations,
-            WebhookConfigurationOperations,
+            ConfigurationWebhooksOperations,
+            ServiceConfigurationWebhooksOperations,
         )
         from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
         from convoke.operations.conversations import ConversationOperations
@@ -131,8 +131,8 @@ class Program:
         from convoke.storage.accounts import AccountRepository
         from convoke.storage.alerts import AlertRepository
         from convoke.storage.configuration_webhooks import (
-            ServiceWebhookConfigurationRepository,
-            WebhookConfigurationRepository,
+            ConfigurationWebhooksRepository,
+            ServiceConfigurationWebhooksRepository,
             WebhookLevelsRepository,
         )
         from convoke.storage.conversations import ConversationRepository
@@ -168,11 +168,11 @@ class Program:
             conversation_with_participants=ConversationWithParticipantsOperations(
                 conversations, edges.participant_queue, edges.attempts, now, new_sid, edges.metrics
             ),
-            webhook_configurations=WebhookConfigurationOperations(
-                WebhookConfigurationRepository(table), edges.receiver_rules
+            configuration_webhooks=ConfigurationWebhooksOperations(
+                ConfigurationWebhooksRepository(table), edges.receiver_rules
             ),
-            service_webhooks=ServiceWebhookConfigurationOperations(
-                ServiceWebhookConfigurationRepository(table), edges.receiver_rules
+            service_configuration_webhooks=ServiceConfigurationWebhooksOperations(
+                ServiceConfigurationWebhooksRepository(table), edges.receiver_rules
             ),
             events=self.events,
             alerts=AlertOperations(AlertRepository(table)),

@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from convoke.api.auth import credentials
 from convoke.api.errors import render
 from convoke.api.operations import Operations
-from convoke.api.requests import VERSION, Request, ServiceRequest
+from convoke.api.requests import TWILIO_PREFIX, Request, ServiceRequest
 from convoke.api.resolver import ConcurrentResolver
 from convoke.api.routes import (
     ACCOUNT_ROUTES,
@@ -36,8 +36,8 @@ Handler = Callable[..., Response[str]]
 class Api:
     """Answers gateway events. Any number of threads may call `resolve` at once."""
 
-    def __init__(self, operations: Operations, routes_beside: Sequence[AccountRoute] = ()) -> None:
-        """`routes_beside` are those of one engine only, which `/openapi.json` does not tell of."""
+    def __init__(self, operations: Operations, extra_routes: Sequence[AccountRoute] = ()) -> None:
+        """`extra_routes` are those of one engine only, which `/openapi.json` does not tell of."""
         self._operations = operations
         self._resolver = ConcurrentResolver()
         self._resolver.use([_authenticated_by(operations)])
@@ -47,7 +47,7 @@ class Api:
         self._resolver.exception_handler(Exception)(self._unforeseen)
         for public_route in PUBLIC_ROUTES:
             self._register(public_route, self._public_handler(public_route))
-        for account_route in (*ACCOUNT_ROUTES, *routes_beside):
+        for account_route in (*ACCOUNT_ROUTES, *extra_routes):
             self._register(account_route, self._account_handler(account_route))
         for service_route in SERVICE_ROUTES:
             self._register(service_route, self._service_handler(service_route))
@@ -73,7 +73,7 @@ class Api:
 
     def _not_found(self, error: NotFoundError) -> Response[str]:
         """Names the path as the client spelled it, without Twilio's version (reference, c.1 and h 15)."""
-        path = self._resolver.current_event.raw_path.removeprefix(VERSION) or "/"
+        path = self._resolver.current_event.raw_path.removeprefix(TWILIO_PREFIX) or "/"
         return render(error, f"The requested resource {path} was not found")
 
     def _unforeseen(self, error: Exception) -> Response[str]:

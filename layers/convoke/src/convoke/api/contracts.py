@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convoke.api.pagination import LARGEST_SIZE
+from convoke.api.pagination import MAX_PAGE_SIZE
 from convoke.api.representations import Representation
 from convoke.domain import errors as catalogue
 from convoke.domain.errors import ConversationsError
@@ -35,7 +35,7 @@ class Contract:
     """Of one resource in the service tree, where it is another one there."""
     page: str | None = None
     """The key of the resources in a page of them; None where the answer is one resource."""
-    largest_page: int = LARGEST_SIZE
+    max_page_size: int = MAX_PAGE_SIZE
     query: type[Model] | None = None
     """The filters of a list."""
     form: type[Model] | None = None

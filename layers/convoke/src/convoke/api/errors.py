@@ -18,10 +18,10 @@ from convoke.domain.errors import (
 
 JSON = "application/json"
 
-SOON = "1"
+RETRY_AFTER_SECONDS = "1"
 """Seconds after which most conversations are no longer initializing."""
 
-SAID_IN_TEXT = frozenset({"wanted", "where"})
+DETAILS_IN_TEXT = frozenset({"wanted", "where"})
 """Details that the message spells out already."""
 
 
@@ -52,10 +52,10 @@ def _details(error: ConversationsError) -> dict[str, object]:
 
 def _pointers(error: ConversationsError) -> dict[str, object]:
     if error.parameter is None:
-        return {key: value for key, value in error.details.items() if key not in SAID_IN_TEXT}
+        return {key: value for key, value in error.details.items() if key not in DETAILS_IN_TEXT}
     index = re.match(r"[\w.]+\[(\d+)\]", error.parameter)
     pointers = {"parameter": error.parameter, "index": int(index[1]) if index else None, "rule": error.rule}
-    details = {key: value for key, value in error.details.items() if key not in SAID_IN_TEXT}
+    details = {key: value for key, value in error.details.items() if key not in DETAILS_IN_TEXT}
     return {key: value for key, value in {**pointers, **details}.items() if value is not None}
 
 
@@ -90,5 +90,5 @@ def _headers(error: ConversationsError) -> dict[str, str | list[str]]:
     if isinstance(error, NotAuthenticatedError):
         return {"WWW-Authenticate": 'Basic realm="Twilio API"'}
     if isinstance(error, ConversationInitializingError):
-        return {"Retry-After": SOON}
+        return {"Retry-After": RETRY_AFTER_SECONDS}
     return {}

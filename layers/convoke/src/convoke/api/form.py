@@ -11,9 +11,9 @@ from convoke.domain.errors import InvalidParameterError
 
 FORM = "application/x-www-form-urlencoded"
 
-MOST_FIELDS = 1000
+MAX_FORM_FIELDS = 1000
 
-LONGEST_BODY = 1024 * 1024
+MAX_REQUEST_BODY_CHARACTERS = 1024 * 1024
 """Characters as they are handed over; the parameters of no request need nearly as many."""
 
 
@@ -47,17 +47,17 @@ def parse_form(event: Mapping[str, Any]) -> Form:
     if content_type.partition(";")[0].strip().lower() != FORM:
         raise InvalidParameterError(parameter="Content-Type", wanted=FORM)
     try:
-        return Form(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS))
+        return Form(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS))
     except ValueError as error:
-        wanted = f"a form in UTF-8 with at most {MOST_FIELDS} fields"
+        wanted = f"a form in UTF-8 with at most {MAX_FORM_FIELDS} fields"
         raise InvalidParameterError(parameter="body", wanted=wanted) from error
 
 
 def body_of(event: Mapping[str, Any]) -> bytes:
     """The body of a gateway event, as the client sent it. Raises InvalidParameterError for one that is too long."""
     body = event.get("body") or ""
-    if len(body) > LONGEST_BODY:
-        raise InvalidParameterError(parameter="body", wanted=f"at most {LONGEST_BODY} bytes")
+    if len(body) > MAX_REQUEST_BODY_CHARACTERS:
+        raise InvalidParameterError(parameter="body", wanted=f"at most {MAX_REQUEST_BODY_CHARACTERS} bytes")
     try:
         return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
     except ValueError as error:

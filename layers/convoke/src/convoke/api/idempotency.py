@@ -7,7 +7,7 @@ import hashlib
 from convoke.api.requests import Request
 from convoke.domain.idempotency import IDEMPOTENCY_KEY, IdempotentRequest, check_idempotency_key
 
-REPLAYED = "Idempotent-Replayed"
+IDEMPOTENT_REPLAYED = "Idempotent-Replayed"
 """On an answer that a request got before."""
 
 

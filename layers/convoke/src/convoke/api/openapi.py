@@ -12,9 +12,9 @@ from http import HTTPStatus
 from convoke.api.contracts import Contract
 from convoke.api.errors import JSON
 from convoke.api.form import FORM
-from convoke.api.idempotency import REPLAYED
-from convoke.api.pagination import DEFAULT_SIZE
-from convoke.api.preferences import APPLIED, LONGEST_WAIT, PREFER
+from convoke.api.idempotency import IDEMPOTENT_REPLAYED
+from convoke.api.pagination import DEFAULT_PAGE_SIZE
+from convoke.api.preferences import MAX_WAIT_SECONDS, PREFER, PREFERENCE_APPLIED
 from convoke.api.requests import WEBHOOK_ENABLED
 from convoke.api.routes import ACCOUNT_ROUTES, PUBLIC_ROUTES, SERVICE_ROUTES, AccountRoute, PublicRoute, ServiceRoute
 from convoke.api.schemas import Schema, components, form_component, query_parameters, reference, sid
@@ -51,15 +51,15 @@ HEADERS = {
     PREFER: {
         "type": "string",
         "examples": ["wait=10"],
-        "description": f"Waits that many seconds, {LONGEST_WAIT} at the most, for the end of `initializing`.",
+        "description": f"Waits that many seconds, {MAX_WAIT_SECONDS} at the most, for the end of `initializing`.",
     },
     "If-None-Match": {"type": "string"},
 }
 
 ANSWERED_HEADERS = {
     "Twilio-Request-Id": {"type": "string", "description": "What the request is logged under."},
-    REPLAYED: {"type": "string", "const": "true"},
-    APPLIED: {"type": "string", "examples": ["wait=10"]},
+    IDEMPOTENT_REPLAYED: {"type": "string", "const": "true"},
+    PREFERENCE_APPLIED: {"type": "string", "examples": ["wait=10"]},
     "ETag": {"type": "string"},
 }
 
@@ -127,8 +127,8 @@ def _query_parameters(contract: Contract) -> Iterable[Schema]:
 
 
 def _page_size(contract: Contract) -> Schema:
-    description = f"From 1 to {contract.largest_page}; what is beyond is taken for the nearest of them."
-    default = min(DEFAULT_SIZE, contract.largest_page)
+    description = f"From 1 to {contract.max_page_size}; what is beyond is taken for the nearest of them."
+    default = min(DEFAULT_PAGE_SIZE, contract.max_page_size)
     return {"type": "integer", "default": default, "description": description}
 
 

@@ -8,8 +8,8 @@ from convoke.api.requests import Request
 from convoke.operations.accounts import AccountOperations
 from convoke.operations.alerts import AlertOperations
 from convoke.operations.configuration_webhooks import (
-    ServiceWebhookConfigurationOperations,
-    WebhookConfigurationOperations,
+    ConfigurationWebhooksOperations,
+    ServiceConfigurationWebhooksOperations,
 )
 from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
 from convoke.operations.conversations import ConversationOperations
@@ -37,13 +37,13 @@ class Operations:
     scoped_webhooks: ScopedWebhookOperations
     provisionings: ProvisioningOperations
     conversation_with_participants: ConversationWithParticipantsOperations
-    webhook_configurations: WebhookConfigurationOperations
-    service_webhooks: ServiceWebhookConfigurationOperations
+    configuration_webhooks: ConfigurationWebhooksOperations
+    service_configuration_webhooks: ServiceConfigurationWebhooksOperations
     pre_events: PreEvents
     events: EventOperations
     alerts: AlertOperations
     waiting: Waiting
 
-    def webhooks(self, request: Request) -> RequestWebhooks:
+    def request_webhooks(self, request: Request) -> RequestWebhooks:
         """What the request has to do with webhooks, by its header (reference, d.2)."""
-        return self.pre_events.of_request(enabled=request.webhooks)
+        return self.pre_events.of_request(enabled=request.notify_webhooks)

@@ -19,8 +19,8 @@ from convoke.domain.pages import Page, PageRequest
 
 Resource = TypeVar("Resource")
 
-DEFAULT_SIZE = 50
-LARGEST_SIZE = 100
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 100
 
 
 class Meta(BaseModel):
@@ -47,7 +47,7 @@ class Pagination:
     url: str
     key: str
     signing_key: bytes
-    largest: int = LARGEST_SIZE
+    largest: int = MAX_PAGE_SIZE
     filters: Mapping[str, str] = field(default_factory=dict)
     """As the client sent them; they stand in every URL before the rest."""
     descending: bool = False
@@ -55,7 +55,7 @@ class Pagination:
     @property
     def size(self) -> int:
         """A size out of bounds is moved into them, as SDKs send their `limit` without a cap."""
-        return min(max(self._integer("PageSize", DEFAULT_SIZE), 1), self.largest)
+        return min(max(self._integer("PageSize", DEFAULT_PAGE_SIZE), 1), self.largest)
 
     @property
     def number(self) -> int:

@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_pascal
 
 from convoke.api.errors import problems_of
 from convoke.api.form import Form
-from convoke.domain.accounts import DefaultsChange, OwnConfigurationChange
+from convoke.domain.accounts import AccountConfigurationChange, ConfigurationChange
 from convoke.domain.addresses import Channel
 from convoke.domain.alerts import AlertFilters
 from convoke.domain.attributes import refuse_constant
@@ -35,10 +35,10 @@ from convoke.domain.participant_conversations import ParticipantConversationFilt
 from convoke.domain.participant_requests import ParticipantChange
 from convoke.domain.participants import NewParticipant
 from convoke.domain.scoped_webhooks import NewScopedWebhook, ScopedWebhookChange, configuration_name
-from convoke.domain.services import NewService, ServiceChange
-from convoke.domain.webhooks import NewReplay, WebhookConfigurationChange, WebhookSettingsChange
+from convoke.domain.services import NewService, ServiceConfigurationChange
+from convoke.domain.webhooks import ConfigurationWebhooksChange, NewEventReplay, WebhookSettingsChange
 
-MOST_PARTICIPANTS = 10
+MAX_PARTICIPANTS_PER_REQUEST = 10
 """Values of `Participant` in one request (reference, b.2)."""
 
 PARTICIPANT = "Participant"
@@ -93,7 +93,7 @@ class ListAlerts(AlertFilters):
     model_config = FORM_NAMES
 
 
-class CreateEventReplay(NewReplay):
+class CreateEventReplay(NewEventReplay):
     model_config = FORM_NAMES
 
 
@@ -139,23 +139,23 @@ class CreateService(NewService):
     model_config = FORM_NAMES
 
 
-class UpdateWebhookConfiguration(WebhookConfigurationChange):
+class UpdateConfigurationWebhooks(ConfigurationWebhooksChange):
     model_config = FORM_NAMES
 
 
-class UpdateAccount(OwnConfigurationChange):
+class UpdateAccountConfiguration(AccountConfigurationChange):
     model_config = FORM_NAMES
 
 
-class UpdateConfiguration(DefaultsChange):
+class UpdateConfiguration(ConfigurationChange):
     model_config = FORM_NAMES
 
 
-class UpdateServiceConfiguration(ServiceChange):
+class UpdateServiceConfiguration(ServiceConfigurationChange):
     model_config = FORM_NAMES
 
 
-class UpdateServiceWebhookConfiguration(WebhookSettingsChange):
+class UpdateServiceConfigurationWebhooks(WebhookSettingsChange):
     model_config = FORM_NAMES
 
 
@@ -216,7 +216,7 @@ def read_participants(values: Sequence[str]) -> tuple[tuple[NewParticipant, ...]
 
     Counts and form come first, whatever stands in the values (reference, b.7 steps 4 and 5).
     """
-    if len(values) > MOST_PARTICIPANTS:
+    if len(values) > MAX_PARTICIPANTS_PER_REQUEST:
         return (), [TooManyParticipantsInRequestError(parameter=PARTICIPANT)]
     problems: list[ConversationsError] = []
     objects: dict[int, object] = {}

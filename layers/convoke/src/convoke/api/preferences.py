@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-PREFER, APPLIED = "Prefer", "Preference-Applied"
+PREFER, PREFERENCE_APPLIED = "Prefer", "Preference-Applied"
 
-LONGEST_WAIT = 20
+MAX_WAIT_SECONDS = 20
 """Seconds. More is applied as this: an HTTP API of AWS ends a request after 30."""
 
 _PREFERENCE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.?)*(?:"|$))+', re.DOTALL)
@@ -22,7 +22,7 @@ def preferred_wait(headers: Mapping[str, str]) -> int | None:
     waits = [preference for preference in preferences if _name(preference) == "wait"]
     found = _WAIT.fullmatch(waits[0]) if waits else None
     # A float, as Python converts no more than 4,300 digits to a whole number.
-    return int(min(float(found[1] or found[2]), LONGEST_WAIT)) if found else None
+    return int(min(float(found[1] or found[2]), MAX_WAIT_SECONDS)) if found else None
 
 
 def _name(preference: str) -> str:

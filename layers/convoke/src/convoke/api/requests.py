@@ -13,9 +13,9 @@ from convoke.domain.accounts import Account
 from convoke.domain.errors import InvalidParameterError
 from convoke.domain.services import Service
 
-VERSION = "/v1"
+TWILIO_PREFIX = "/v1"
 
-OURS = "/convoke/v1"
+CONVOKE_PREFIX = "/convoke/v1"
 """Where what no API of Twilio's has stands."""
 
 WEBHOOK_ENABLED = "X-Twilio-Webhook-Enabled"
@@ -56,7 +56,7 @@ class Request:
         return f"{self.headers.get('x-forwarded-proto', 'https')}://{self.headers.get('host', 'localhost')}"
 
     @property
-    def webhooks(self) -> bool:
+    def notify_webhooks(self) -> bool:
         """Whether the request asks for webhooks (reference, d.2)."""
         match self.headers.get(WEBHOOK_ENABLED.lower(), "false").lower():
             case "true":
@@ -66,7 +66,7 @@ class Request:
             case _:
                 raise InvalidParameterError(parameter=WEBHOOK_ENABLED)
 
-    def url(self, path: str, version: str = VERSION) -> str:
+    def url(self, path: str, version: str = TWILIO_PREFIX) -> str:
         """The absolute URL of an account-level path."""
         return f"{self.origin}{version}{path}"
 
@@ -78,6 +78,6 @@ class ServiceRequest(Request):
     service: Service
     short: bool
 
-    def url(self, path: str, version: str = VERSION) -> str:
+    def url(self, path: str, version: str = TWILIO_PREFIX) -> str:
         """The absolute URL of a path in the tree that the request came in by."""
         return super().url(path if self.short else f"/Services/{self.service.sid}{path}", version)

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.requests import OURS, VERSION, Request, ServiceRequest
+from convoke.api.requests import CONVOKE_PREFIX, TWILIO_PREFIX, Request, ServiceRequest
 from convoke.api.resources import (
     account_configuration,
     alerts,
@@ -30,9 +30,9 @@ from convoke.api.resources import (
     service_configuration,
     services,
 )
-from convoke.api.resources import service_configuration_webhooks as service_webhooks
+from convoke.api.resources import service_configuration_webhooks as service_configuration_webhooks
 
-OF_SERVICE = "/Services/<chat_service_sid>"
+SERVICE_PREFIX = "/Services/<chat_service_sid>"
 """What the rules of a service's tree begin with."""
 
 
@@ -54,7 +54,7 @@ class AccountRoute(NamedTuple):
     rule: str
     handler: Callable[Concatenate[Operations, Request, ...], Response[str]]
     contract: Contract
-    version: str = VERSION
+    version: str = TWILIO_PREFIX
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -66,12 +66,12 @@ class ServiceRoute(NamedTuple):
     rule: str
     handler: Callable[Concatenate[Operations, ServiceRequest, ...], Response[str]]
     contract: Contract
-    version: str = VERSION
+    version: str = TWILIO_PREFIX
 
     @property
     def rules(self) -> tuple[str, ...]:
         """That of the account's default service, and that of the tree of any service."""
-        return self.version + self.rule, f"{self.version}{OF_SERVICE}{self.rule}"
+        return self.version + self.rule, f"{self.version}{SERVICE_PREFIX}{self.rule}"
 
 
 PUBLIC_ROUTES = (PublicRoute("GET", "/openapi.json", description.fetch, description.FETCH),)
@@ -81,20 +81,32 @@ ACCOUNT_ROUTES = (
     AccountRoute("POST", "/Services", services.create, services.CREATE),
     AccountRoute("GET", "/Services/<sid>", services.fetch, services.FETCH),
     AccountRoute("DELETE", "/Services/<sid>", services.delete, services.DELETE),
-    AccountRoute("GET", f"{OF_SERVICE}/Configuration", service_configuration.fetch, service_configuration.FETCH),
-    AccountRoute("POST", f"{OF_SERVICE}/Configuration", service_configuration.update, service_configuration.UPDATE),
-    AccountRoute("GET", f"{OF_SERVICE}/Configuration/Webhooks", service_webhooks.fetch, service_webhooks.FETCH),
-    AccountRoute("POST", f"{OF_SERVICE}/Configuration/Webhooks", service_webhooks.update, service_webhooks.UPDATE),
+    AccountRoute("GET", f"{SERVICE_PREFIX}/Configuration", service_configuration.fetch, service_configuration.FETCH),
+    AccountRoute("POST", f"{SERVICE_PREFIX}/Configuration", service_configuration.update, service_configuration.UPDATE),
+    AccountRoute(
+        "GET",
+        f"{SERVICE_PREFIX}/Configuration/Webhooks",
+        service_configuration_webhooks.fetch,
+        service_configuration_webhooks.FETCH,
+    ),
+    AccountRoute(
+        "POST",
+        f"{SERVICE_PREFIX}/Configuration/Webhooks",
+        service_configuration_webhooks.update,
+        service_configuration_webhooks.UPDATE,
+    ),
     AccountRoute("GET", "/Configuration", configuration.fetch, configuration.FETCH),
     AccountRoute("POST", "/Configuration", configuration.update, configuration.UPDATE),
     AccountRoute("GET", "/Configuration/Webhooks", configuration_webhooks.fetch, configuration_webhooks.FETCH),
     AccountRoute("POST", "/Configuration/Webhooks", configuration_webhooks.update, configuration_webhooks.UPDATE),
-    AccountRoute("GET", "/Configuration", account_configuration.fetch, account_configuration.FETCH, OURS),
-    AccountRoute("POST", "/Configuration", account_configuration.update, account_configuration.UPDATE, OURS),
-    AccountRoute("GET", "/Events", events.list_, events.LIST, OURS),
-    AccountRoute("GET", "/Events/<event_id>", events.fetch, events.FETCH, OURS),
-    AccountRoute("GET", "/Events/<event_id>/Attempts", event_attempts.list_, event_attempts.LIST, OURS),
-    AccountRoute("POST", "/Events/<event_id>/Replay", event_replays.create, event_replays.CREATE, OURS),
+    AccountRoute("GET", "/Configuration", account_configuration.fetch, account_configuration.FETCH, CONVOKE_PREFIX),
+    AccountRoute("POST", "/Configuration", account_configuration.update, account_configuration.UPDATE, CONVOKE_PREFIX),
+    AccountRoute("GET", "/Events", events.list_, events.LIST, CONVOKE_PREFIX),
+    AccountRoute("GET", "/Events/<event_id>", events.fetch, events.FETCH, CONVOKE_PREFIX),
+    AccountRoute(
+        "GET", "/Events/<event_id>/ProvisioningRetries", event_attempts.list_, event_attempts.LIST, CONVOKE_PREFIX
+    ),
+    AccountRoute("POST", "/Events/<event_id>/Replay", event_replays.create, event_replays.CREATE, CONVOKE_PREFIX),
     AccountRoute("GET", "/Alerts", alerts.list_, alerts.LIST),
     AccountRoute("GET", "/Alerts/<sid>", alerts.fetch, alerts.FETCH),
 )
@@ -137,5 +149,7 @@ SERVICE_ROUTES = (
     ServiceRoute("GET", f"{WEBHOOKS}/<sid>", scoped_webhooks.fetch, scoped_webhooks.FETCH),
     ServiceRoute("POST", f"{WEBHOOKS}/<sid>", scoped_webhooks.update, scoped_webhooks.UPDATE),
     ServiceRoute("DELETE", f"{WEBHOOKS}/<sid>", scoped_webhooks.delete, scoped_webhooks.DELETE),
-    ServiceRoute("GET", "/Conversations/<conversation_sid>/Provisioning", provisioning.fetch, provisioning.FETCH, OURS),
+    ServiceRoute(
+        "GET", "/Conversations/<conversation_sid>/Provisioning", provisioning.fetch, provisioning.FETCH, CONVOKE_PREFIX
+    ),
 )

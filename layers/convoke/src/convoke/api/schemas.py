@@ -13,19 +13,29 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json
 
 from convoke.api.contracts import Contract
 from convoke.api.pagination import Meta
-from convoke.api.parameters import MOST_PARTICIPANTS, PARTICIPANT
-from convoke.domain.accounts import MOST_ADDRESSES
-from convoke.domain.addresses import LONGEST_ADDRESS
+from convoke.api.parameters import MAX_PARTICIPANTS_PER_REQUEST, PARTICIPANT
+from convoke.domain.accounts import MAX_OWNED_ADDRESSES
+from convoke.domain.addresses import MAX_ADDRESS_CHARACTERS
 from convoke.domain.alerts import LogLevel
-from convoke.domain.content import LONGEST_VARIABLES
-from convoke.domain.conversations import LONGEST_ATTRIBUTES, LONGEST_NAME, State
-from convoke.domain.messages import LONGEST_ATTRIBUTES as LONGEST_MESSAGE_ATTRIBUTES
-from convoke.domain.messages import LONGEST_AUTHOR, LONGEST_BODY, LONGEST_INDEX, LONGEST_SUBJECT
+from convoke.domain.content import MAX_CONTENT_VARIABLES_CHARACTERS
+from convoke.domain.conversations import MAX_CONVERSATION_ATTRIBUTES_BYTES, MAX_NAME_CHARACTERS, State
+from convoke.domain.messages import (
+    MAX_AUTHOR_CHARACTERS,
+    MAX_BODY_BYTES,
+    MAX_INDEX_DIGITS,
+    MAX_MESSAGE_ATTRIBUTES_BYTES,
+    MAX_SUBJECT_CHARACTERS,
+)
 from convoke.domain.model import Model
 from convoke.domain.pages import Order
-from convoke.domain.participants import EMAIL_LEVELS, LONGEST_IDENTITY, NewBinding, NewParticipant
-from convoke.domain.participants import LONGEST_ATTRIBUTES as LONGEST_MEMBER_ATTRIBUTES
-from convoke.domain.scoped_webhooks import LONGEST_TRIGGER, LONGEST_URL, MOST_TRIGGERS, POST_EVENTS
+from convoke.domain.participants import (
+    EMAIL_LEVELS,
+    MAX_IDENTITY_CHARACTERS,
+    MAX_PARTICIPANT_ATTRIBUTES_BYTES,
+    NewBinding,
+    NewParticipant,
+)
+from convoke.domain.scoped_webhooks import MAX_SCOPED_URL_CHARACTERS, MAX_TRIGGER_CHARACTERS, MAX_TRIGGERS, POST_EVENTS
 from convoke.domain.sids import Prefix
 from convoke.domain.webhooks import Method
 
@@ -56,17 +66,17 @@ ATTRIBUTES: Schema = {"contentMediaType": "application/json", "description": "An
 
 URL: Schema = {"type": "string", "description": "Absolute, with http or https; the empty text removes it."}
 
-EMAIL: Schema = text(LONGEST_NAME)
+EMAIL: Schema = text(MAX_NAME_CHARACTERS)
 
-REMOVABLE_ADDRESS: Schema = text(LONGEST_ADDRESS) | {"minLength": 1, "description": "The word null removes it."}
+REMOVABLE_ADDRESS: Schema = text(MAX_ADDRESS_CHARACTERS) | {"minLength": 1, "description": "The word null removes it."}
 
 EITHER: Schema = {"type": "string", "minLength": 1, "description": "Exactly one of Identity and Address is given."}
 
 RULES: Mapping[str, Schema] = {
-    "FriendlyName": text(LONGEST_NAME),
-    "CreateService.FriendlyName": text(LONGEST_NAME) | {"minLength": 1},
-    "UniqueName": text(LONGEST_NAME) | {"description": "Not of the form of a SID; empty for none."},
-    "Attributes": text(LONGEST_ATTRIBUTES) | ATTRIBUTES,
+    "FriendlyName": text(MAX_NAME_CHARACTERS),
+    "CreateService.FriendlyName": text(MAX_NAME_CHARACTERS) | {"minLength": 1},
+    "UniqueName": text(MAX_NAME_CHARACTERS) | {"description": "Not of the form of a SID; empty for none."},
+    "Attributes": text(MAX_CONVERSATION_ATTRIBUTES_BYTES) | ATTRIBUTES,
     "CreateConversation.State": {"type": "string", "enum": STARTING_STATES, "description": "In either case."},
     "UpdateConversation.State": {
         "type": "string",
@@ -84,8 +94,8 @@ RULES: Mapping[str, Schema] = {
     "Timers.Inactive": timer("PT1M"),
     "Timers.Closed": timer("PT10M"),
     "MessagingServiceSid": sid(Prefix.MESSAGING_SERVICE),
-    "Bindings.Email.Address": text(LONGEST_NAME),
-    "Bindings.Email.Name": text(LONGEST_NAME),
+    "Bindings.Email.Address": text(MAX_NAME_CHARACTERS),
+    "Bindings.Email.Name": text(MAX_NAME_CHARACTERS),
     "DefaultChatServiceSid": sid(Prefix.SERVICE),
     "DefaultMessagingServiceSid": sid(Prefix.MESSAGING_SERVICE),
     "DefaultInactiveTimer": timer("PT1M"),
@@ -97,57 +107,58 @@ RULES: Mapping[str, Schema] = {
     "PreWebhookUrl": URL,
     "PostWebhookUrl": URL,
     "OwnedAddresses": {
-        "maxItems": MOST_ADDRESSES,
-        "items": text(LONGEST_ADDRESS),
+        "maxItems": MAX_OWNED_ADDRESSES,
+        "items": text(MAX_ADDRESS_CHARACTERS),
         "description": "The proxy and projected addresses that the account may use; one empty value for all.",
     },
-    "Author": text(LONGEST_AUTHOR),
-    "Body": text(LONGEST_BODY) | {"description": "1,600 characters are the most where a member is outside chat."},
-    "Subject": text(LONGEST_SUBJECT),
+    "Author": text(MAX_AUTHOR_CHARACTERS),
+    "Body": text(MAX_BODY_BYTES) | {"description": "1,600 characters are the most where a member is outside chat."},
+    "Subject": text(MAX_SUBJECT_CHARACTERS),
     "MediaSid": sid(Prefix.MEDIA),
     "ContentSid": sid(Prefix.CONTENT) | {"description": "Body and MediaSid are ignored beside it."},
-    "ContentVariables": text(LONGEST_VARIABLES)
+    "ContentVariables": text(MAX_CONTENT_VARIABLES_CHARACTERS)
     | {"contentMediaType": "application/json", "description": "An object of texts."},
-    "CreateMessage.Attributes": text(LONGEST_MESSAGE_ATTRIBUTES) | ATTRIBUTES,
-    "UpdateMessage.Attributes": text(LONGEST_MESSAGE_ATTRIBUTES) | ATTRIBUTES,
-    "Identity": text(LONGEST_IDENTITY) | {"minLength": 1},
+    "CreateMessage.Attributes": text(MAX_MESSAGE_ATTRIBUTES_BYTES) | ATTRIBUTES,
+    "UpdateMessage.Attributes": text(MAX_MESSAGE_ATTRIBUTES_BYTES) | ATTRIBUTES,
+    "Identity": text(MAX_IDENTITY_CHARACTERS) | {"minLength": 1},
     "ListParticipantConversations.Identity": EITHER,
     "ListParticipantConversations.Address": EITHER,
     "RoleSid": sid(Prefix.ROLE),
-    "MessagingBinding.Address": text(LONGEST_ADDRESS) | {"minLength": 1},
-    "MessagingBinding.ProxyAddress": text(LONGEST_ADDRESS) | {"minLength": 1},
-    "MessagingBinding.ProjectedAddress": text(LONGEST_ADDRESS) | {"minLength": 1},
+    "MessagingBinding.Address": text(MAX_ADDRESS_CHARACTERS) | {"minLength": 1},
+    "MessagingBinding.ProxyAddress": text(MAX_ADDRESS_CHARACTERS) | {"minLength": 1},
+    "MessagingBinding.ProjectedAddress": text(MAX_ADDRESS_CHARACTERS) | {"minLength": 1},
     "UpdateParticipant.MessagingBinding.ProxyAddress": REMOVABLE_ADDRESS,
     "UpdateParticipant.MessagingBinding.ProjectedAddress": REMOVABLE_ADDRESS,
-    "MessagingBinding.Name": text(LONGEST_ADDRESS),
+    "MessagingBinding.Name": text(MAX_ADDRESS_CHARACTERS),
     "MessagingBinding.Level": {"type": "string", "enum": list(EMAIL_LEVELS)},
-    "CreateParticipant.Attributes": text(LONGEST_MEMBER_ATTRIBUTES) | ATTRIBUTES,
-    "UpdateParticipant.Attributes": text(LONGEST_MEMBER_ATTRIBUTES) | ATTRIBUTES,
+    "CreateParticipant.Attributes": text(MAX_PARTICIPANT_ATTRIBUTES_BYTES) | ATTRIBUTES,
+    "UpdateParticipant.Attributes": text(MAX_PARTICIPANT_ATTRIBUTES_BYTES) | ATTRIBUTES,
     "LastReadMessageIndex": {
         "type": "string",
-        "pattern": f"^([0-9]{{1,{LONGEST_INDEX}}}|null)$",
+        "pattern": f"^([0-9]{{1,{MAX_INDEX_DIGITS}}}|null)$",
         "description": "A whole number; the word null removes it.",
     },
     "LastReadTimestamp": {"type": "string", "format": "date-time"},
-    "Configuration.Url": text(LONGEST_URL) | {"minLength": 1, "description": "Absolute, with http or https."},
+    "Configuration.Url": text(MAX_SCOPED_URL_CHARACTERS)
+    | {"minLength": 1, "description": "Absolute, with http or https."},
     "Configuration.Method": {"type": "string", "enum": [*Method], "description": "In either case."},
     "Configuration.Filters": {"items": {"type": "string", "enum": list(POST_EVENTS)}},
-    "Configuration.Triggers": {"maxItems": MOST_TRIGGERS, "items": text(LONGEST_TRIGGER) | {"minLength": 1}},
+    "Configuration.Triggers": {"maxItems": MAX_TRIGGERS, "items": text(MAX_TRIGGER_CHARACTERS) | {"minLength": 1}},
     "Configuration.FlowSid": sid(Prefix.FLOW),
     "Configuration.ReplayAfter": {
         "type": "string",
-        "pattern": f"^[0-9]{{1,{LONGEST_INDEX}}}$",
+        "pattern": f"^[0-9]{{1,{MAX_INDEX_DIGITS}}}$",
         "description": "The index of a message.",
     },
-    "NewParticipant.identity": text(LONGEST_IDENTITY) | {"minLength": 1},
+    "NewParticipant.identity": text(MAX_IDENTITY_CHARACTERS) | {"minLength": 1},
     "NewParticipant.attributes": {
-        "anyOf": [text(LONGEST_MEMBER_ATTRIBUTES) | ATTRIBUTES, {"type": "object"}],
+        "anyOf": [text(MAX_PARTICIPANT_ATTRIBUTES_BYTES) | ATTRIBUTES, {"type": "object"}],
     },
     "NewParticipant.role_sid": sid(Prefix.ROLE),
-    "NewBinding.address": text(LONGEST_ADDRESS) | {"minLength": 1},
-    "NewBinding.proxy_address": text(LONGEST_ADDRESS) | {"minLength": 1},
-    "NewBinding.projected_address": text(LONGEST_ADDRESS) | {"minLength": 1},
-    "NewBinding.name": text(LONGEST_ADDRESS),
+    "NewBinding.address": text(MAX_ADDRESS_CHARACTERS) | {"minLength": 1},
+    "NewBinding.proxy_address": text(MAX_ADDRESS_CHARACTERS) | {"minLength": 1},
+    "NewBinding.projected_address": text(MAX_ADDRESS_CHARACTERS) | {"minLength": 1},
+    "NewBinding.name": text(MAX_ADDRESS_CHARACTERS),
     "NewBinding.level": {"type": "string", "enum": list(EMAIL_LEVELS)},
 }
 """By parameter, or by model and parameter. Takes the place of what pydantic knows of it."""
@@ -206,7 +217,7 @@ REFERENCE = "#/components/schemas/{model}"
 
 PARTICIPANTS: Schema = {
     "type": "array",
-    "maxItems": MOST_PARTICIPANTS,
+    "maxItems": MAX_PARTICIPANTS_PER_REQUEST,
     "items": {
         "type": "string",
         "contentMediaType": "application/json",

@@ -13,11 +13,11 @@ from convoke.domain.webhooks import Delivery
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-MOST_ENTRIES = 10
-LARGEST_CALL = 256 * 1024
+MAX_BATCH_ENTRIES = 10
+MAX_BATCH_BYTES = 256 * 1024
 """Messages, and bytes of all of them together, in one call (SQS's limits)."""
 
-LONGEST_PAUSE = 43_200
+MAX_VISIBILITY_SECONDS = 43_200
 """Seconds that a message can stay invisible (SQS's limit)."""
 
 
@@ -33,7 +33,7 @@ class SqsDeliveryQueue:
     def send(self, messages: Sequence[Delivery | Event]) -> None:
         """Raises MessagesNotSentError."""
         bodies = (message.model_dump_json() for message in messages)
-        for batch in batches(bodies, _size, most=MOST_ENTRIES, largest=LARGEST_CALL):
+        for batch in batches(bodies, _size, most=MAX_BATCH_ENTRIES, largest=MAX_BATCH_BYTES):
             answer = self.client.send_message_batch(
                 QueueUrl=self.queue_url,
                 Entries=[{"Id": str(number), "MessageBody": body} for number, body in enumerate(batch)],
@@ -43,7 +43,7 @@ class SqsDeliveryQueue:
 
     def postpone(self, receipt_handle: str, seconds: float) -> None:
         """Let a received message come again after `seconds`, rounded up, as its reader fails it."""
-        pause = min(-int(-seconds // 1), LONGEST_PAUSE)
+        pause = min(-int(-seconds // 1), MAX_VISIBILITY_SECONDS)
         self.client.change_message_visibility(
             QueueUrl=self.queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=pause
         )

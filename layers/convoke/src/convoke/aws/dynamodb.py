@@ -45,7 +45,7 @@ BACK_OFF = wait_random_exponential(multiplier=0.025, max=1)
 ATTEMPTS = 10
 """With BACK_OFF some 2.5 s on average, on top of the client's own retries of throttled calls."""
 
-MOST_KEYS = 100
+MAX_KEYS = 100
 """Keys in one BatchGetItem."""
 
 _TRANSIENT_ERRORS = {
@@ -82,8 +82,8 @@ class DynamoDbTable:
         return _to_item(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
-        if len(keys) > MOST_KEYS:
-            raise ValueError(f"at most {MOST_KEYS} items can be read at once, not {len(keys)}")
+        if len(keys) > MAX_KEYS:
+            raise ValueError(f"at most {MAX_KEYS} items can be read at once, not {len(keys)}")
         unread: Sequence[Any] = [_to_attributes(key._asdict()) for key in dict.fromkeys(keys)]
         found: dict[Key, Item] = {}
 

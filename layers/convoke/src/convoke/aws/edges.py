@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.instants import Clock, Sleep
-from convoke.domain.provisioning import Attempts
+from convoke.domain.provisioning import ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, SidFactory
 
@@ -42,7 +42,7 @@ class AwsEdges:
         self.now: Clock = instants.now
         self.sleep: Sleep = time.sleep
         self.new_sid: NewSid = SidFactory()
-        self.attempts = Attempts.model_validate(self.settings.provisioning)
+        self.attempts = ProvisioningRetries.model_validate(self.settings.provisioning)
         self.admit: Admit | None = None
 
     @cached_property

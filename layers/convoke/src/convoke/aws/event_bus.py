@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 SOURCE = "convoke"
 """The `source` of every event: what a rule on the bus matches first."""
 
-MOST_ENTRIES = 10
-LARGEST_CALL = 256 * 1024
+MAX_BATCH_ENTRIES = 10
+MAX_BATCH_BYTES = 256 * 1024
 """Entries, and bytes of all of them together, in one call (EventBridge's limits; architecture, promise 6)."""
 
 OVERHEAD = 256
@@ -59,7 +59,7 @@ class EventBridgeBus:
 
     def publish(self, events: Sequence[Event]) -> None:
         """Entries that the bus refuses, as under throttling, are put again. Raises EventsNotPublishedError."""
-        for batch in batches(events, _size, most=MOST_ENTRIES, largest=LARGEST_CALL):
+        for batch in batches(events, _size, most=MAX_BATCH_ENTRIES, largest=MAX_BATCH_BYTES):
             self._publish(batch)
 
     def _publish(self, events: Sequence[Event]) -> None:

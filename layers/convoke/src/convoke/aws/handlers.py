@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 AwsEvent = dict[str, Any]
 Handler = Callable[[AwsEvent, "LambdaContext"], Any]
 
-LEAVE_OVER = 15_000
+SWEEP_MARGIN_MILLISECONDS = 15_000
 """Milliseconds before its time limit at which the sweeper leaves the rest to the next sweep."""
 
 
@@ -134,7 +134,7 @@ def sweeper(edges: AwsEdges) -> Handler:
     sweeps = Program(edges).sweeper
 
     def handler(_: AwsEvent, context: LambdaContext) -> int:
-        return sweeps.sweep(go_on=lambda: context.get_remaining_time_in_millis() > LEAVE_OVER)
+        return sweeps.sweep(go_on=lambda: context.get_remaining_time_in_millis() > SWEEP_MARGIN_MILLISECONDS)
 
     return _observed(edges, handler)
 

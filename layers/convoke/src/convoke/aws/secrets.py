@@ -9,7 +9,7 @@ from convoke.storage.cached import Cached
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-LIFETIME = 60
+TOKEN_CACHE_SECONDS = 60
 """Seconds that a token is remembered: a rotated one is taken up within them."""
 
 
@@ -17,7 +17,7 @@ class SecretAuthTokens:
     def __init__(self, client: SecretsManagerClient, prefix: str) -> None:
         self.client = client
         self._prefix = prefix
-        self.fetch = Cached(self._fetch, LIFETIME)
+        self.fetch = Cached(self._fetch, TOKEN_CACHE_SECONDS)
 
     def put(self, account_sid: str, token: str) -> None:
         name = f"{self._prefix}{account_sid}"

@@ -7,7 +7,7 @@ import json
 import click
 
 from convoke.cli.data_file import data_option, existing_data_option
-from convoke.cli.place import place_of, stack_option
+from convoke.cli.installation import open_installation, stack_option
 
 CONFIGURED = {"owned_addresses", "default_inactive_timer", "default_closed_timer", "error_log_url"}
 """What the commands do not show of an account: its configuration is asked for over the API."""
@@ -25,7 +25,7 @@ def account_create(data: str, stack: str | None) -> None:
     """Make an account, with its default service and Messaging Service."""
     from convoke.operations.accounts import new_token
 
-    with place_of(data, stack) as place:
+    with open_installation(data, stack) as place:
         token = new_token()
         created = place.accounts.create(token=token)
         click.echo(json.dumps({**created.model_dump(mode="json", exclude=CONFIGURED), "auth_token": token}))
@@ -36,7 +36,7 @@ def account_create(data: str, stack: str | None) -> None:
 @stack_option
 def account_list(data: str, stack: str | None) -> None:
     """Print every account, one line of JSON each, without its token."""
-    with place_of(data, stack) as place:
+    with open_installation(data, stack) as place:
         for listed in place.accounts.accounts.list():
             click.echo(listed.model_dump_json(exclude=CONFIGURED))
 
@@ -50,7 +50,7 @@ def account_rotate_token(account_sid: str, data: str, stack: str | None) -> None
 
     A running instance takes it up within some seconds, a deployment on AWS within about a minute.
     """
-    with place_of(data, stack) as place:
+    with open_installation(data, stack) as place:
         token = place.accounts.rotate_token(account_sid)
         if token is None:
             raise place.missing(f"account {account_sid}")
@@ -74,7 +74,7 @@ def key_create(account_sid: str | None, name: str, data: str, stack: str | None)
     """
     from convoke.domain.errors import FriendlyNameTooLongError
 
-    with place_of(data, stack) as place:
+    with open_installation(data, stack) as place:
         owner = place.account_sid(account_sid)
         try:
             created, secret = place.accounts.api_keys.create(owner, name)
@@ -89,7 +89,7 @@ def key_create(account_sid: str | None, name: str, data: str, stack: str | None)
 @stack_option
 def key_list(account_sid: str | None, data: str, stack: str | None) -> None:
     """Print every API key of an account, of the oldest where none is named, one line of JSON each."""
-    with place_of(data, stack) as place:
+    with open_installation(data, stack) as place:
         for listed in place.accounts.api_keys.list(place.account_sid(account_sid)):
             click.echo(listed.model_dump_json())
 
@@ -100,7 +100,7 @@ def key_list(account_sid: str | None, data: str, stack: str | None) -> None:
 @stack_option
 def key_revoke(key_sid: str, data: str, stack: str | None) -> None:
     """End an API key, for good. It stops working within 5 seconds."""
-    with place_of(data, stack) as place:
+    with open_installation(data, stack) as place:
         if not place.accounts.api_keys.delete(key_sid):
             raise place.missing(f"API key {key_sid}")
         click.echo(json.dumps({"sid": key_sid}))

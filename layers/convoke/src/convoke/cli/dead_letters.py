@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-MOST_RECEIVED = 10
+MAX_RECEIVED_MESSAGES = 10
 """Messages in one call (SQS's limit)."""
 
-HIDDEN = 60
+VISIBILITY_TIMEOUT_SECONDS = 60
 """Seconds that a message is invisible to others while it is looked at."""
 
 
@@ -49,8 +49,8 @@ class SqsDeadLetters:
             # Waiting asks all of SQS's servers, of which each has some of the messages.
             received = self.client.receive_message(
                 QueueUrl=self.dead_letter_queue_url,
-                MaxNumberOfMessages=min(left, MOST_RECEIVED),
-                VisibilityTimeout=HIDDEN,
+                MaxNumberOfMessages=min(left, MAX_RECEIVED_MESSAGES),
+                VisibilityTimeout=VISIBILITY_TIMEOUT_SECONDS,
                 WaitTimeSeconds=1,
             ).get("Messages", [])
             yield from received

@@ -21,7 +21,7 @@ from convoke.testing.receiver import Receiver
 
 Say = Callable[[str], None]
 
-PATIENCE = 10.0
+TIMEOUT_SECONDS = 10.0
 """Seconds to wait for what should take a few milliseconds."""
 
 EXAMPLES = {
@@ -128,7 +128,9 @@ def code_of(refused: Callable[[], object]) -> int | None:
 
 def told(conversation_sid: str, receiver: Receiver, validator: RequestValidator, timeline: Timeline) -> bool:
     """Whether the webhook came that tells of the state, with a signature that the SDK's own validator accepts."""
-    webhook = receiver.wait_for(lambda came: came.parameters.get("ConversationSid") == conversation_sid, PATIENCE)
+    webhook = receiver.wait_for(
+        lambda came: came.parameters.get("ConversationSid") == conversation_sid, TIMEOUT_SECONDS
+    )
     if webhook is None:
         timeline.note("no webhook came")
         return False
@@ -141,7 +143,7 @@ def told(conversation_sid: str, receiver: Receiver, validator: RequestValidator,
 
 def wait_for_end(state: Callable[[], str]) -> str:
     """The state once it is no longer `initializing`, or `initializing` where patience ends."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + TIMEOUT_SECONDS
     while (present := state()) == "initializing" and time.monotonic() < until:
         time.sleep(0.01)
     return present

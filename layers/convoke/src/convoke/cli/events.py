@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convoke.cli.data_file import existing_data_option
-from convoke.cli.place import Place, place_of, stack_option
+from convoke.cli.installation import Place, open_installation, stack_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from convoke.domain.events import Event
     from convoke.domain.pages import Page, PageRequest
 
-PAGE = 50
+PAGE_SIZE = 50
 
 account_option = click.option("--account", metavar="SID", help="Whose; without it, the oldest account's.")
 
@@ -30,7 +30,7 @@ def events() -> None:
 @events.command("list")
 @account_option
 @click.option("--conversation", metavar="SID", help="Only those of one conversation.")
-@click.option("--limit", default=PAGE, show_default=True, type=click.IntRange(1), help="How many at the most.")
+@click.option("--limit", default=PAGE_SIZE, show_default=True, type=click.IntRange(1), help="How many at the most.")
 @existing_data_option
 @stack_option
 def events_list(account: str | None, conversation: str | None, limit: int, data: str, stack: str | None) -> None:
@@ -40,7 +40,7 @@ def events_list(account: str | None, conversation: str | None, limit: int, data:
 
     if conversation is not None and not is_sid(conversation, Prefix.CONVERSATION):
         raise click.BadParameter("a conversation is named by its SID", param_hint="--conversation")
-    with place_of(data, stack) as place:
+    with open_installation(data, stack) as place:
         account_sid, ledger = place.account_sid(account), place.events
         filters = EventFilters(conversation_sid=conversation)
         every = _every(lambda request: ledger.list(account_sid, filters, request), lambda _: "", newest_first=True)
@@ -55,7 +55,7 @@ def events_list(account: str | None, conversation: str | None, limit: int, data:
 @stack_option
 def events_show(event_id: str, account: str | None, data: str, stack: str | None) -> None:
     """Print an event with its payload and every attempt to tell webhooks of it, as one line of JSON."""
-    with place_of(data, stack) as place:
+    with open_installation(data, stack) as place:
         ledger, event = place.events, _event(place, account, event_id)
         attempts = _every(
             lambda request: ledger.list_attempts(event.account_sid, event.id, request), lambda each: each.position
@@ -72,11 +72,11 @@ def events_show(event_id: str, account: str | None, data: str, stack: str | None
 @stack_option
 def events_replay(event_id: str, target: str | None, account: str | None, data: str, stack: str | None) -> None:
     """Tell webhooks of an event once more: those that are configured to be told by now."""
-    from convoke.domain.webhooks import NewReplay
+    from convoke.domain.webhooks import NewEventReplay
 
-    with place_of(data, stack) as place:
+    with open_installation(data, stack) as place:
         event = _event(place, account, event_id)
-        replay = place.events.replay(event.account_sid, event.id, NewReplay(target=target))
+        replay = place.events.replay(event.account_sid, event.id, NewEventReplay(target=target))
         click.echo(json.dumps({"sid": replay.sid, "event_id": event.id, "targets": replay.targets}))
 
 
@@ -90,7 +90,7 @@ def dlq() -> None:
 @stack_option
 def dlq_list(data: str, stack: str | None) -> None:
     """Print what each is about, one line of JSON each."""
-    with place_of(data, stack) as place:
+    with open_installation(data, stack) as place:
         for letters in place.dead_letters():
             for body in letters.bodies():
                 click.echo(json.dumps({"queue": letters.name, **_about(body)}))
@@ -104,7 +104,7 @@ def dlq_redrive(data: str, stack: str | None) -> None:
 
     The attempts at a delivery count anew, beside those that stand on the ledger.
     """
-    with place_of(data, stack) as place:
+    with open_installation(data, stack) as place:
         for letters in place.dead_letters():
             click.echo(json.dumps({"queue": letters.name, "redriven": letters.redrive(_again(place))}))
 
@@ -124,11 +124,11 @@ def _every(
     """Page by page, as the iteration goes on."""
     from convoke.domain.pages import PageRequest
 
-    page = list_(PageRequest(PAGE, descending=newest_first))
+    page = list_(PageRequest(PAGE_SIZE, descending=newest_first))
     yield from page.resources
     while page.has_next:
         behind = page.behind or position(page.resources[-1])
-        page = list_(PageRequest(PAGE, behind, descending=newest_first))
+        page = list_(PageRequest(PAGE_SIZE, behind, descending=newest_first))
         yield from page.resources
 
 

@@ -24,7 +24,7 @@ from convoke.embedded.sqlite import MEMORY
 if TYPE_CHECKING:
     from convoke.embedded.engine import EmbeddedEngine
 
-SWITCH_INTERVAL = 0.0005
+SWITCH_INTERVAL_SECONDS = 0.0005
 """Seconds a thread computes before it yields to one that waits; sqlite3 has to ask for its turn at every step."""
 
 SNIPPET = """\
@@ -87,7 +87,7 @@ def up_embedded(host: str, port: int, data: str, *, as_json: bool, trust_forward
     from convoke.embedded.gateway import Gateway
     from convoke.embedded.server import Server, listening_socket
 
-    sys.setswitchinterval(SWITCH_INTERVAL)
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     clock = MovableClock() if test_clock else None
     with refusing_clearly(), alone_on(data), engine_on(data, clock) as engine, listening_socket(host, port) as listener:
         account, token = first_account(engine.accounts, os.environ)

@@ -43,11 +43,11 @@ BUCKET = "artifacts"
 PARAMETERS = {"AllowedWebhookNetworks": "0.0.0.0/0,::/0"}
 """Of the template, where its own values are not for one machine: receivers are where developers have them."""
 
-MOST_AT_ONCE = 64
+MAX_CONCURRENT_REQUESTS = 64
 """Invocations, each in a process that stays; MiniStack's own bound is up to 1,000. One more is refused, not queued: the
 API answers 429, and an execution fails by a name that its Retry does not know."""
 
-PATIENCE = 60.0
+START_TIMEOUT_SECONDS = 60.0
 """Seconds; the first start on a machine is not counted."""
 
 STARTED_WITHIN = 300.0
@@ -116,7 +116,7 @@ def ministack(folder: Path, port: int = 0) -> Iterator[str]:
         "MINISTACK_REGION": REGION,
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",
-        "LAMBDA_ACCOUNT_CONCURRENCY": str(MOST_AT_ONCE),
+        "LAMBDA_ACCOUNT_CONCURRENCY": str(MAX_CONCURRENT_REQUESTS),
         "STATE_DIR": str(folder / "state"),
         "TMPDIR": str(folder),
         # Handed on to the functions: MiniStack does not tell a custom runtime where its AWS is.
@@ -169,7 +169,7 @@ def _deploy(url: str, bootstrap: str) -> None:
     cloudformation.create_stack(
         StackName=STACK_NAME, TemplateBody=template, Parameters=parameters, Capabilities=capabilities
     )
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + START_TIMEOUT_SECONDS
     while (status := _describe(cloudformation)["StackStatus"]) == "CREATE_IN_PROGRESS" and time.monotonic() < until:
         time.sleep(0.05)
     if status != "CREATE_COMPLETE":

@@ -12,7 +12,7 @@ from convoke.webhooks.signature import sign
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
-MOST_PERMUTED = 5
+MAX_PERMUTED_PARAMETERS = 5
 """Parameters of a query that are tried in every order."""
 
 Value = TypeVar("Value")
@@ -92,7 +92,9 @@ def _other_queries(query: str) -> Iterator[tuple[str, str]]:
     yield encoded, urlencode(pairs)
     yield encoded, urlencode(pairs, quote_via=quote)
     parts = query.split("&")
-    orders: Iterable[tuple[str, ...]] = permutations(parts) if len(parts) <= MOST_PERMUTED else [tuple(sorted(parts))]
+    orders: Iterable[tuple[str, ...]] = (
+        permutations(parts) if len(parts) <= MAX_PERMUTED_PARAMETERS else [tuple(sorted(parts))]
+    )
     yield from (("The parameters of the query were in another order when it was signed.", "&".join(o)) for o in orders)
     yield "The query is not part of what was signed.", ""
 

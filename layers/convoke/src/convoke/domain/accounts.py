@@ -29,9 +29,9 @@ from convoke.domain.model import Model
 from convoke.domain.sids import Prefix, parse_sid
 from convoke.domain.webhooks import check_url
 
-MOST_ADDRESSES = 1000
+MAX_OWNED_ADDRESSES = 1000
 
-LONGEST_LIST = 256 * 1024
+MAX_OWNED_ADDRESSES_BYTES = 256 * 1024
 """Bytes. An account is one item, which DynamoDB takes up to 400 KB of."""
 
 
@@ -71,8 +71,13 @@ def check_owned_address(address: str) -> str:
 
 def check_addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
     """Each once, in their order."""
-    if len(addresses) > MOST_ADDRESSES or sum(len(address.encode()) for address in addresses) > LONGEST_LIST:
-        raise InvalidParameterError(wanted=f"at most {MOST_ADDRESSES} addresses of {LONGEST_LIST} bytes in all")
+    if (
+        len(addresses) > MAX_OWNED_ADDRESSES
+        or sum(len(address.encode()) for address in addresses) > MAX_OWNED_ADDRESSES_BYTES
+    ):
+        raise InvalidParameterError(
+            wanted=f"at most {MAX_OWNED_ADDRESSES} addresses of {MAX_OWNED_ADDRESSES_BYTES} bytes in all"
+        )
     return tuple(sorted(set(addresses)))
 
 
@@ -80,7 +85,7 @@ class AccountChange(Model):
     """What an update asks for; a field that was not given stays as it is (look at `model_fields_set`)."""
 
 
-class OwnConfigurationChange(AccountChange):
+class AccountConfigurationChange(AccountChange):
     """Of what no API of Twilio's holds."""
 
     owned_addresses: Annotated[
@@ -102,7 +107,7 @@ def unknown_default_service() -> ConversationsError:
     return InvalidParameterError(parameter="DefaultChatServiceSid", wanted="the SID of a service of this account")
 
 
-class DefaultsChange(AccountChange):
+class ConfigurationChange(AccountChange):
     """Of what new conversations get, and of the service that the short paths act on (reference, a.7)."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-LONGEST_ADDRESS = 256
+MAX_ADDRESS_CHARACTERS = 256
 """Characters (reference, f.1)."""
 
 NORTH_AMERICA = 1
@@ -30,7 +30,7 @@ def channel_of(address: str) -> Channel | None:
 
     An e-mail address is one by its `@`; whether it may be used is for the binding's `type` to say.
     """
-    if len(address) > LONGEST_ADDRESS:
+    if len(address) > MAX_ADDRESS_CHARACTERS:
         return None
     for prefix, channel in _PREFIXES.items():
         if address.startswith(prefix):

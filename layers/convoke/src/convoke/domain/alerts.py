@@ -19,7 +19,7 @@ from convoke.domain.model import Model
 from convoke.domain.periods import Period
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.domain.sids import Prefix
-from convoke.domain.webhooks import Attempt, Delivery, Method
+from convoke.domain.webhooks import Delivery, EventAttempt, Method
 
 
 class LogLevel(StrEnum):
@@ -86,7 +86,7 @@ def _told(failed: Provisioning) -> Sequence[str]:
     return [f"{places.get(cause.participant_sid or '', 'all participants')}: {cause.code}" for cause in failed.causes]
 
 
-def webhook_given_up(delivery: Delivery, attempt: Attempt, entry: type[LogEntry], at: datetime) -> Alert:
+def webhook_given_up(delivery: Delivery, attempt: EventAttempt, entry: type[LogEntry], at: datetime) -> Alert:
     """Of one delivery there is one, as its SID follows from the event, the target and the replay."""
     event = delivery.event
     told = f"the answer was {attempt.status}" if attempt.status else attempt.error
@@ -118,14 +118,14 @@ def alert_logged(alert: Alert) -> Change:
         conversation_sid=alert.conversation_sid,
         occurred_at=alert.date_created,
         payload=_payload(alert),
-        webhooks=True,
+        notify_webhooks=True,
     )
     return Change(
         sid=sid,
         account_sid=alert.account_sid,
         conversation_sid=alert.conversation_sid,
         events=(event,),
-        webhooks=True,
+        notify_webhooks=True,
     )
 
 

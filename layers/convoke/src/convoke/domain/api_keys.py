@@ -6,7 +6,7 @@ from convoke.domain.errors import FriendlyNameTooLongError
 from convoke.domain.instants import Instant
 from convoke.domain.model import Model
 
-LONGEST_NAME = 64
+MAX_KEY_NAME_CHARACTERS = 64
 
 
 class ApiKey(Model):
@@ -26,6 +26,6 @@ class ApiKeyOwner(Model):
 
 
 def check_key_name(name: str) -> str:
-    if len(name) > LONGEST_NAME:
+    if len(name) > MAX_KEY_NAME_CHARACTERS:
         raise FriendlyNameTooLongError
     return name

@@ -9,13 +9,13 @@ from urllib.parse import parse_qsl, urlsplit
 TIME_LIMIT = 5.0
 """Seconds that a call may take where its URL says nothing else."""
 
-LONGEST_TIME_LIMIT = 15.0
+MAX_TIMEOUT_SECONDS = 15.0
 
 RETRIES = 3
-MOST_RETRIES = 5
+MAX_RETRIES = 5
 
 BOUNDS = {
-    "rc": range(MOST_RETRIES + 1),
+    "rc": range(MAX_RETRIES + 1),
     "ct": range(100, 10_001),
     "rt": range(100, 15_001),
     "tt": range(100, 15_001),
@@ -39,7 +39,7 @@ def connection_settings(url: str) -> ConnectionSettings:
     """
     given = _given(urlsplit(url).fragment)
     connect, read, total = (given.get(key, 0) / 1000 for key in ("ct", "rt", "tt"))
-    total = total or min(max(TIME_LIMIT, connect + read), LONGEST_TIME_LIMIT)
+    total = total or min(max(TIME_LIMIT, connect + read), MAX_TIMEOUT_SECONDS)
     return ConnectionSettings(
         retries=given.get("rc", RETRIES),
         connect=min(connect or TIME_LIMIT, total),

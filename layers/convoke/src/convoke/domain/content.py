@@ -15,12 +15,12 @@ from convoke.domain.errors import (
 )
 from convoke.domain.sids import Prefix, is_sid
 
-LONGEST_VARIABLES = 27_801
+MAX_CONTENT_VARIABLES_CHARACTERS = 27_801
 """Characters of the JSON: what the most variables of the longest keys and values come to without blanks."""
 
-MOST_VARIABLES = 100
-LONGEST_KEY = 16
-LONGEST_VALUE = 256
+MAX_CONTENT_VARIABLES = 100
+MAX_VARIABLE_KEY_CHARACTERS = 16
+MAX_VARIABLE_VALUE_CHARACTERS = 256
 
 
 def check_content_sid(sid: str) -> str:
@@ -30,14 +30,14 @@ def check_content_sid(sid: str) -> str:
 
 
 def check_content_variables(text: str) -> str:
-    if len(text) > LONGEST_VARIABLES:
+    if len(text) > MAX_CONTENT_VARIABLES_CHARACTERS:
         raise ContentVariablesTooLongError
     variables = _parsed(text)
-    if len(variables) > MOST_VARIABLES:
+    if len(variables) > MAX_CONTENT_VARIABLES:
         raise TooManyContentVariablesError
-    if any(len(key) > LONGEST_KEY for key in variables):
+    if any(len(key) > MAX_VARIABLE_KEY_CHARACTERS for key in variables):
         raise ContentVariableKeyTooLongError
-    if any(len(value) > LONGEST_VALUE for value in variables.values()):
+    if any(len(value) > MAX_VARIABLE_VALUE_CHARACTERS for value in variables.values()):
         raise ContentVariableTooLongError
     return text
 

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from convoke.domain.attributes import check_attributes
 from convoke.domain.conversations import (
-    LONGEST_ATTRIBUTES,
+    MAX_CONVERSATION_ATTRIBUTES_BYTES,
     Conversation,
     EmailBinding,
     State,
@@ -69,7 +69,9 @@ class ConversationParameters(Model):
 
     friendly_name: Annotated[str, AfterValidator(check_friendly_name)] | None = None
     unique_name: Annotated[str, AfterValidator(check_unique_name)] | None = None
-    attributes: Annotated[str, AfterValidator(lambda value: check_attributes(value, LONGEST_ATTRIBUTES))] = "{}"
+    attributes: Annotated[
+        str, AfterValidator(lambda value: check_attributes(value, MAX_CONVERSATION_ATTRIBUTES_BYTES))
+    ] = "{}"
     date_created: Annotated[Instant, BeforeValidator(date_validator(InvalidDateCreatedError))] | None = None
     date_updated: Annotated[Instant, BeforeValidator(date_validator(InvalidDateUpdatedError))] | None = None
     timers_inactive: Annotated[timedelta, BeforeValidator(parse_inactive_timer)] = timedelta(0)

@@ -25,20 +25,20 @@ from convoke.domain.errors import (
     UniqueNameLooksLikeSidError,
     UniqueNameTooLongError,
 )
-from convoke.domain.groups import SMALLEST_GROUP, is_group, number_group
+from convoke.domain.groups import MIN_GROUP_PARTICIPANTS, is_group, number_group
 from convoke.domain.instants import Instant
 from convoke.domain.model import Model
 from convoke.domain.participants import BoundMember, Participant
 from convoke.domain.sids import Prefix, is_sid
 
-LONGEST_NAME = 256
+MAX_NAME_CHARACTERS = 256
 """Characters of a friendly or unique name (reference, f.1 and h 21)."""
 
-LONGEST_ATTRIBUTES = 16 * 1024
+MAX_CONVERSATION_ATTRIBUTES_BYTES = 16 * 1024
 """Bytes (reference, f.1)."""
 
-SHORTEST_INACTIVE_TIMER = timedelta(minutes=1)
-SHORTEST_CLOSED_TIMER = timedelta(minutes=10)
+MIN_INACTIVE_TIMER = timedelta(minutes=1)
+MIN_CLOSED_TIMER = timedelta(minutes=10)
 
 
 class State(StrEnum):
@@ -106,7 +106,7 @@ class Conversation(Model):
     @property
     def is_formed_group(self) -> bool:
         """A group MMS that is built step by step is none before its third member (reference, b.4)."""
-        return is_group(self.bound) and len(self.bound) >= SMALLEST_GROUP
+        return is_group(self.bound) and len(self.bound) >= MIN_GROUP_PARTICIPANTS
 
     @property
     def number_group(self) -> frozenset[str]:
@@ -196,14 +196,14 @@ def _end(moment: datetime, length: timedelta) -> datetime | None:
 
 
 def check_friendly_name(name: str) -> str:
-    if len(name) > LONGEST_NAME:
+    if len(name) > MAX_NAME_CHARACTERS:
         raise FriendlyNameTooLongError
     return name
 
 
 def check_unique_name(name: str) -> str | None:
     """An empty name is none: it could not be put into a path."""
-    if len(name) > LONGEST_NAME:
+    if len(name) > MAX_NAME_CHARACTERS:
         raise UniqueNameTooLongError
     if is_sid(name, Prefix.CONVERSATION):
         raise UniqueNameLooksLikeSidError
@@ -218,8 +218,8 @@ def check_messaging_service_sid(sid: str) -> str:
 
 def check_email_field(text: str) -> str | None:
     """An empty text is none."""
-    if len(text) > LONGEST_NAME:
-        raise InvalidParameterError(wanted=f"at most {LONGEST_NAME} characters")
+    if len(text) > MAX_NAME_CHARACTERS:
+        raise InvalidParameterError(wanted=f"at most {MAX_NAME_CHARACTERS} characters")
     return text or None
 
 
@@ -242,11 +242,11 @@ def parse_initial_state(value: str) -> State:
 
 
 def parse_inactive_timer(text: str) -> timedelta:
-    return _parse_timer(text, SHORTEST_INACTIVE_TIMER, InvalidInactiveTimerError, InactiveTimerTooShortError)
+    return _parse_timer(text, MIN_INACTIVE_TIMER, InvalidInactiveTimerError, InactiveTimerTooShortError)
 
 
 def parse_closed_timer(text: str) -> timedelta:
-    return _parse_timer(text, SHORTEST_CLOSED_TIMER, InvalidClosedTimerError, ClosedTimerTooShortError)
+    return _parse_timer(text, MIN_CLOSED_TIMER, InvalidClosedTimerError, ClosedTimerTooShortError)
 
 
 def _parse_timer(

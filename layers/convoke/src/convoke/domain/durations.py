@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import isodate
 
-LONGEST_DURATION = timedelta(days=36_500)
+MAX_DURATION = timedelta(days=36_500)
 """A century. Beyond it the moment a timer ends at may not be a date any more."""
 
 
@@ -28,7 +28,7 @@ def parse_duration(text: str) -> timedelta:
         duration = isodate.parse_duration(text)
     except (OverflowError, ArithmeticError) as error:
         raise ValueError("a duration out of range") from error
-    if not isinstance(duration, timedelta) or duration > LONGEST_DURATION:
+    if not isinstance(duration, timedelta) or duration > MAX_DURATION:
         raise ValueError("a duration out of range")
     return duration
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, NamedTuple
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, ConfigDict, Field
 
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.errors import ConversationsError, InvalidSidError
@@ -78,24 +78,29 @@ class Reason(StrEnum):
 class Event(Model):
     """One event, with Twilio's parameters as its payload. The bus is always told, webhooks only where it says so."""
 
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
     id: str
     type: AnyEventType
     account_sid: str
     conversation_sid: str
     occurred_at: Instant
     payload: dict[str, str]
-    webhooks: bool
+    notify_webhooks: bool = Field(alias="webhooks")
+    """Whether webhooks may be sent this event. Stored and published as `webhooks`."""
 
 
 class Change(Model):
     """The events of one change: stored with it, published after it (promise 6)."""
 
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
     sid: str
     account_sid: str
     conversation_sid: str
     events: tuple[Event, ...]
-    webhooks: bool
-    """Whether webhooks may be told of them."""
+    notify_webhooks: bool = Field(alias="webhooks")
+    """Whether webhooks may be sent any of the events. Stored as `webhooks`."""
     published_by_maker: bool = False
     """Whether the finalizer publishes it itself, so that the stream leaves it out."""
 
@@ -136,44 +141,46 @@ class Subject(NamedTuple):
     conversation_sid: str
 
 
-def conversation_added(sid: str, conversation: Conversation, *, at: datetime, webhooks: bool) -> Change:
+def conversation_added(sid: str, conversation: Conversation, *, at: datetime, notify_webhooks: bool) -> Change:
     told = [(EventType.CONVERSATION_ADDED, conversation_payload(conversation))]
-    return _change(sid, subject_of(conversation), told, at=at, webhooks=webhooks)
+    return _change(sid, subject_of(conversation), told, at=at, notify_webhooks=notify_webhooks)
 
 
 def conversation_updated(
-    sid: str, before: Conversation, after: Conversation, *, state_alone: bool, at: datetime, webhooks: bool
+    sid: str, before: Conversation, after: Conversation, *, state_alone: bool, at: datetime, notify_webhooks: bool
 ) -> Change:
     """What a client has changed: its state has an event of its own, which is the only one where it is `state_alone`."""
     told: list[Told] = [] if state_alone else [(EventType.CONVERSATION_UPDATED, conversation_payload(after))]
     if after.state is not before.state:
         payload = _state_payload(after, before.state, Reason.API, at)
         told.append((EventType.CONVERSATION_STATE_UPDATED, payload))
-    return _change(sid, subject_of(after), told, at=at, webhooks=webhooks)
+    return _change(sid, subject_of(after), told, at=at, notify_webhooks=notify_webhooks)
 
 
 def timer_ran_out(sid: str, before: Conversation, after: Conversation, *, at: datetime) -> Change:
     """Webhooks are always told, as no client's request causes it (reference, d.2)."""
     told = [(EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.TIMER, at))]
-    return _change(sid, subject_of(after), told, at=at, webhooks=True)
+    return _change(sid, subject_of(after), told, at=at, notify_webhooks=True)
 
 
 def conversation_removed(
-    sid: str, conversation: Conversation, untold: Sequence[Event], *, at: datetime, webhooks: bool
+    sid: str, conversation: Conversation, untold: Sequence[Event], *, at: datetime, notify_webhooks: bool
 ) -> Change:
     """Its end, and with it the `untold` events of the conversation, which nobody will look for any more."""
     payload = conversation_payload(conversation) | {"DateRemoved": to_milliseconds(at)}
     told = [(EventType.CONVERSATION_REMOVED, payload)]
-    change = _change(sid, subject_of(conversation), told, at=at, webhooks=webhooks)
+    change = _change(sid, subject_of(conversation), told, at=at, notify_webhooks=notify_webhooks)
     events = (*untold, *change.events)
-    return change.model_copy(update={"events": events, "webhooks": any(event.webhooks for event in events)})
+    return change.model_copy(
+        update={"events": events, "notify_webhooks": any(event.notify_webhooks for event in events)}
+    )
 
 
 def participants_added(
-    sid: str, subject: Subject, participants: Sequence[Participant], *, at: datetime, webhooks: bool
+    sid: str, subject: Subject, participants: Sequence[Participant], *, at: datetime, notify_webhooks: bool
 ) -> Change:
     told = [(EventType.PARTICIPANT_ADDED, participant_payload(participant)) for participant in participants]
-    return _change(sid, subject, told, at=at, webhooks=webhooks)
+    return _change(sid, subject, told, at=at, notify_webhooks=notify_webhooks)
 
 
 def message_added(
@@ -184,7 +191,7 @@ def message_added(
     receipts: Sequence[Receipt],
     *,
     at: datetime,
-    webhooks: bool,
+    notify_webhooks: bool,
 ) -> Change:
     """A message, and what it brought about, of which webhooks are always told: a new state, and a receipt a copy (d.2).
 
@@ -194,10 +201,12 @@ def message_added(
     if after.state is not before.state:
         told.append((EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.EVENT, at)))
     told += [(EventType.DELIVERY_UPDATED, _receipt_payload(receipt)) for receipt in receipts]
-    change = _change(sid, subject_of(after), told, at=at, webhooks=True)
+    change = _change(sid, subject_of(after), told, at=at, notify_webhooks=True)
     added, *caused = change.events
-    events = (added.model_copy(update={"webhooks": webhooks}), *caused)
-    return change.model_copy(update={"events": events, "webhooks": any(event.webhooks for event in events)})
+    events = (added.model_copy(update={"notify_webhooks": notify_webhooks}), *caused)
+    return change.model_copy(
+        update={"events": events, "notify_webhooks": any(event.notify_webhooks for event in events)}
+    )
 
 
 def messages_replayed(sid: str, conversation: Conversation, webhook_sid: str, after: int, *, at: datetime) -> Change:
@@ -208,36 +217,40 @@ def messages_replayed(sid: str, conversation: Conversation, webhook_sid: str, af
         "After": str(after),
         "Until": str(conversation.next_index - 1),
     }
-    return _change(sid, subject_of(conversation), [(ReplayType.MESSAGES, payload)], at=at, webhooks=True)
+    return _change(sid, subject_of(conversation), [(ReplayType.MESSAGES, payload)], at=at, notify_webhooks=True)
 
 
-def message_updated(sid: str, conversation: Conversation, message: Message, *, at: datetime, webhooks: bool) -> Change:
+def message_updated(
+    sid: str, conversation: Conversation, message: Message, *, at: datetime, notify_webhooks: bool
+) -> Change:
     payload = edited_payload(conversation, message)
     told = [(EventType.MESSAGE_UPDATED, payload)]
-    return _change(sid, subject_of(conversation), told, at=at, webhooks=webhooks)
+    return _change(sid, subject_of(conversation), told, at=at, notify_webhooks=notify_webhooks)
 
 
-def message_removed(sid: str, conversation: Conversation, message: Message, *, at: datetime, webhooks: bool) -> Change:
+def message_removed(
+    sid: str, conversation: Conversation, message: Message, *, at: datetime, notify_webhooks: bool
+) -> Change:
     payload = edited_payload(conversation, message) | {"DateRemoved": to_milliseconds(at)}
     told = [(EventType.MESSAGE_REMOVED, payload)]
-    return _change(sid, subject_of(conversation), told, at=at, webhooks=webhooks)
+    return _change(sid, subject_of(conversation), told, at=at, notify_webhooks=notify_webhooks)
 
 
 def participant_updated(
-    sid: str, subject: Subject, participant: Participant, *, at: datetime, webhooks: bool
+    sid: str, subject: Subject, participant: Participant, *, at: datetime, notify_webhooks: bool
 ) -> Change:
     index = participant.last_read_message_index
     read = {"LastReadMessageIndex": None if index is None else str(index)}
     payload = {**participant_payload(participant), **date_updated(participant), **read}
-    return _change(sid, subject, [(EventType.PARTICIPANT_UPDATED, payload)], at=at, webhooks=webhooks)
+    return _change(sid, subject, [(EventType.PARTICIPANT_UPDATED, payload)], at=at, notify_webhooks=notify_webhooks)
 
 
 def participant_removed(
-    sid: str, subject: Subject, participant: Participant, *, at: datetime, webhooks: bool
+    sid: str, subject: Subject, participant: Participant, *, at: datetime, notify_webhooks: bool
 ) -> Change:
     removed = {"DateRemoved": to_milliseconds(at)}
     payload = {**participant_payload(participant), **date_updated(participant), **removed}
-    return _change(sid, subject, [(EventType.PARTICIPANT_REMOVED, payload)], at=at, webhooks=webhooks)
+    return _change(sid, subject, [(EventType.PARTICIPANT_REMOVED, payload)], at=at, notify_webhooks=notify_webhooks)
 
 
 class Failure(NamedTuple):
@@ -257,13 +270,13 @@ def initializing_ended(sid: str, conversation: Conversation, failure: Failure | 
     if failure:
         payload |= {"ErrorCode": str(failure.code), "ErrorMessage": failure.message, "AlertSid": failure.alert_sid}
     told = [(EventType.CONVERSATION_STATE_UPDATED, payload)]
-    change = _change(sid, subject_of(conversation), told, at=at, webhooks=True)
+    change = _change(sid, subject_of(conversation), told, at=at, notify_webhooks=True)
     return change.model_copy(update={"published_by_maker": True})
 
 
 def pre_event(sid: str, subject: Subject, told: Told, *, at: datetime) -> Event:
     """What is to happen, for who may change or refuse it."""
-    return _change(sid, subject, [told], at=at, webhooks=True).events[0]
+    return _change(sid, subject, [told], at=at, notify_webhooks=True).events[0]
 
 
 Payload = Mapping[str, str | None]
@@ -276,7 +289,7 @@ def subject_of(conversation: Conversation) -> Subject:
     return Subject(conversation.account_sid, conversation.chat_service_sid, conversation.sid)
 
 
-def _change(sid: str, subject: Subject, told: Sequence[Told], *, at: datetime, webhooks: bool) -> Change:
+def _change(sid: str, subject: Subject, told: Sequence[Told], *, at: datetime, notify_webhooks: bool) -> Change:
     common: Payload = {
         "AccountSid": subject.account_sid,
         "ChatServiceSid": subject.chat_service_sid,
@@ -290,7 +303,7 @@ def _change(sid: str, subject: Subject, told: Sequence[Told], *, at: datetime, w
             conversation_sid=subject.conversation_sid,
             occurred_at=at,
             payload=_without_absent({"EventType": event_type, **common, **payload}),
-            webhooks=webhooks,
+            notify_webhooks=notify_webhooks,
         )
         for position, (event_type, payload) in enumerate(told)
     )
@@ -299,7 +312,7 @@ def _change(sid: str, subject: Subject, told: Sequence[Told], *, at: datetime, w
         account_sid=subject.account_sid,
         conversation_sid=subject.conversation_sid,
         events=tuple(events),
-        webhooks=webhooks,
+        notify_webhooks=notify_webhooks,
     )
 
 

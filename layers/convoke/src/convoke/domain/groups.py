@@ -15,10 +15,10 @@ from convoke.domain.errors import (
 )
 from convoke.domain.participants import NewParticipant
 
-SMALLEST_GROUP = 3
+MIN_GROUP_PARTICIPANTS = 3
 """Members with a messaging binding (reference, error 50435)."""
 
-LARGEST_GROUP = 10
+MAX_GROUP_PARTICIPANTS = 10
 """Members of all kinds (reference, b.4)."""
 
 
@@ -79,7 +79,7 @@ def group_problems(participants: Sequence[NewParticipant]) -> Iterator[Conversat
         if member.identity and not member.projected_address:
             yield ProjectedAddressMissingError(parameter=f"Participant[{position}].messaging_binding.projected_address")
     bound = sum(member.binding() is not None for member in participants)
-    if bound < SMALLEST_GROUP or not has_both_sides(participants):
+    if bound < MIN_GROUP_PARTICIPANTS or not has_both_sides(participants):
         yield GroupNotActivatableError(parameter="Participant")
 
 

@@ -12,7 +12,7 @@ from convoke.domain.model import Model
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
-LIFETIME = timedelta(hours=24)
+RECORD_LIFETIME = timedelta(hours=24)
 
 _KEY = re.compile("[ -~]{1,255}")
 
@@ -34,7 +34,7 @@ class IdempotencyRecord(IdempotentRequest):
 
     @property
     def date_expires(self) -> datetime:
-        return self.date_created + LIFETIME
+        return self.date_created + RECORD_LIFETIME
 
     def conversation_of(self, again: IdempotentRequest) -> Conversation:
         """What the same request is answered. Raises IdempotencyKeyReusedError for another one."""

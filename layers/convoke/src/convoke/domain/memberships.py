@@ -16,14 +16,14 @@ from convoke.domain.errors import (
     TooManyNonChatParticipantsError,
     TooManyParticipantsError,
 )
-from convoke.domain.groups import LARGEST_GROUP, has_both_sides, is_group
+from convoke.domain.groups import MAX_GROUP_PARTICIPANTS, has_both_sides, is_group
 from convoke.domain.participant_requests import PROJECTED_ADDRESS
 from convoke.domain.participants import BoundMember, Participant
 
-MOST_MEMBERS = 1000
+MAX_PARTICIPANTS = 1000
 """Of all kinds (reference, f.1)."""
 
-MOST_BOUND_MEMBERS = 50
+MAX_NON_CHAT_PARTICIPANTS = 50
 """With a messaging binding (reference, f.1)."""
 
 BINDING = "MessagingBinding"
@@ -45,9 +45,9 @@ def membership_problems(
 
 
 def limit_problems(conversation: Conversation, participant: Participant) -> Iterator[ConversationsError]:
-    if conversation.members > MOST_MEMBERS:
+    if conversation.members > MAX_PARTICIPANTS:
         yield TooManyParticipantsError(parameter=_named(participant))
-    if participant.bound and len(conversation.bound) > MOST_BOUND_MEMBERS:
+    if participant.bound and len(conversation.bound) > MAX_NON_CHAT_PARTICIPANTS:
         yield TooManyNonChatParticipantsError(parameter=BINDING)
 
 
@@ -69,7 +69,7 @@ def group_problems(conversation: Conversation, participant: Participant) -> Iter
         yield ProjectedAddressMissingError(parameter=PROJECTED_ADDRESS)
     if not has_both_sides(bound) or (without_mask and participant.bound):
         yield GroupNotActivatableError(parameter=BINDING)
-    if conversation.members > LARGEST_GROUP:
+    if conversation.members > MAX_GROUP_PARTICIPANTS:
         yield GroupTooLargeError(parameter=_named(participant))
 
 

@@ -42,5 +42,5 @@ def message_replayed(replay: Event, conversation: Conversation, message: Message
     It is for the one webhook, so whoever splits it tells nobody.
     """
     sid, _, _ = replay.id.partition("-")
-    change = message_added(sid, conversation, conversation, message, (), at=replay.occurred_at, webhooks=False)
+    change = message_added(sid, conversation, conversation, message, (), at=replay.occurred_at, notify_webhooks=False)
     return change.events[0].model_copy(update={"id": f"{sid}-{1 + message.index}"})

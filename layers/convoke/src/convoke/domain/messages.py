@@ -44,18 +44,18 @@ from convoke.domain.sids import Prefix, is_sid
 SYSTEM = "system"
 """The author of a message that names none."""
 
-LONGEST_AUTHOR = 256
-LONGEST_SUBJECT = 256
+MAX_AUTHOR_CHARACTERS = 256
+MAX_SUBJECT_CHARACTERS = 256
 """Characters (reference, f.1)."""
 
-LONGEST_ATTRIBUTES = 4 * 1024
-LONGEST_BODY = 32 * 1024
+MAX_MESSAGE_ATTRIBUTES_BYTES = 4 * 1024
+MAX_BODY_BYTES = 32 * 1024
 """Bytes (reference, f.1)."""
 
-LONGEST_BODY_OUTSIDE_CHAT = 1600
+MAX_BODY_OUTSIDE_CHAT_CHARACTERS = 1600
 """Characters, where any member is outside chat (reference, f.1)."""
 
-LONGEST_INDEX = 18
+MAX_INDEX_DIGITS = 18
 """Decimal digits that a client may send of one: every number that both engines keep exactly."""
 
 INDEX_DIGITS = 12
@@ -99,25 +99,25 @@ def last_sid_at(index: int) -> str:
 
 def is_index(text: str) -> bool:
     """Whether `text` could be the index of a message."""
-    return re.fullmatch(f"[0-9]{{1,{LONGEST_INDEX}}}", text) is not None
+    return re.fullmatch(f"[0-9]{{1,{MAX_INDEX_DIGITS}}}", text) is not None
 
 
 def check_author(author: str) -> str:
     """The empty one counts as none given."""
-    if len(author) > LONGEST_AUTHOR:
+    if len(author) > MAX_AUTHOR_CHARACTERS:
         raise AuthorTooLongError
     return author or SYSTEM
 
 
 def check_body(body: str) -> str | None:
     """The empty one counts as none given. The lower limit depends on the members: see `check_body_among`."""
-    if len(body.encode()) > LONGEST_BODY:
+    if len(body.encode()) > MAX_BODY_BYTES:
         raise MessageTooLongError
     return body or None
 
 
 def check_message_attributes(attributes: str) -> str:
-    return check_attributes(attributes, LONGEST_ATTRIBUTES)
+    return check_attributes(attributes, MAX_MESSAGE_ATTRIBUTES_BYTES)
 
 
 def check_media_sid(sid: str) -> str:
@@ -130,8 +130,8 @@ def check_media_sid(sid: str) -> str:
 
 def check_subject(subject: str) -> str | None:
     """The empty one is none."""
-    if len(subject) > LONGEST_SUBJECT:
-        raise InvalidParameterError(wanted=f"at most {LONGEST_SUBJECT} characters")
+    if len(subject) > MAX_SUBJECT_CHARACTERS:
+        raise InvalidParameterError(wanted=f"at most {MAX_SUBJECT_CHARACTERS} characters")
     return subject or None
 
 
@@ -148,7 +148,7 @@ def check_author_among(participants: Sequence[Participant], author: str) -> None
 
 
 def check_body_among(participants: Sequence[Participant], body: str | None) -> None:
-    too_long_outside_chat = body is not None and len(body) > LONGEST_BODY_OUTSIDE_CHAT
+    too_long_outside_chat = body is not None and len(body) > MAX_BODY_OUTSIDE_CHAT_CHARACTERS
     if too_long_outside_chat and any(member.address for member in participants):
         raise MessageTooLongError(parameter="Body")
 

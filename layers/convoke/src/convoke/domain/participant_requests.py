@@ -32,7 +32,7 @@ from convoke.domain.instants import Instant
 from convoke.domain.messages import is_index
 from convoke.domain.model import Model
 from convoke.domain.participants import (
-    LONGEST_ATTRIBUTES,
+    MAX_PARTICIPANT_ATTRIBUTES_BYTES,
     MessagingBinding,
     Participant,
     check_identity,
@@ -82,7 +82,9 @@ class ParticipantChange(Model):
     messaging_binding_projected_address: Annotated[str | None, BeforeValidator(removable(check_projected_address))] = (
         None
     )
-    attributes: Annotated[str, AfterValidator(lambda value: check_attributes(value, LONGEST_ATTRIBUTES))] = "{}"
+    attributes: Annotated[
+        str, AfterValidator(lambda value: check_attributes(value, MAX_PARTICIPANT_ATTRIBUTES_BYTES))
+    ] = "{}"
     role_sid: Annotated[str, AfterValidator(check_role_sid)] | None = None
     last_read_message_index: Annotated[int | None, BeforeValidator(parse_index)] = None
     last_read_timestamp: Annotated[Instant | None, BeforeValidator(parse_timestamp)] = None

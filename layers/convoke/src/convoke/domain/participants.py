@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
-from convoke.domain.addresses import LONGEST_ADDRESS, Channel, channel_of, is_group_number
+from convoke.domain.addresses import MAX_ADDRESS_CHARACTERS, Channel, channel_of, is_group_number
 from convoke.domain.attributes import check_attributes
 from convoke.domain.dates import date_validator
 from convoke.domain.errors import (
@@ -33,10 +33,10 @@ from convoke.domain.instants import Instant
 from convoke.domain.model import Model
 from convoke.domain.sids import Prefix, is_sid
 
-LONGEST_IDENTITY = 256
+MAX_IDENTITY_CHARACTERS = 256
 """Characters (reference, f.1)."""
 
-LONGEST_ATTRIBUTES = 4 * 1024
+MAX_PARTICIPANT_ATTRIBUTES_BYTES = 4 * 1024
 """Bytes (reference, f.1)."""
 
 EMAIL_LEVELS = ("to", "cc", "from")
@@ -151,7 +151,7 @@ def check_identity(identity: str) -> str:
     """Taken literally, blanks included; the empty one counts as none given."""
     if not identity:
         raise IdentityMissingError
-    if len(identity) > LONGEST_IDENTITY:
+    if len(identity) > MAX_IDENTITY_CHARACTERS:
         raise IdentityTooLongError
     if is_sid(identity, Prefix.USER):
         raise IdentityLooksLikeUserSidError
@@ -182,8 +182,8 @@ def check_projected_address(address: str) -> str:
 
 
 def check_name(name: str) -> str:
-    if len(name) > LONGEST_ADDRESS:
-        raise InvalidParameterError(wanted=f"at most {LONGEST_ADDRESS} characters")
+    if len(name) > MAX_ADDRESS_CHARACTERS:
+        raise InvalidParameterError(wanted=f"at most {MAX_ADDRESS_CHARACTERS} characters")
     return name
 
 
@@ -271,7 +271,7 @@ class NewParticipant(Model):
     attributes: Annotated[
         str,
         BeforeValidator(parse_attributes),
-        AfterValidator(lambda value: check_attributes(value, LONGEST_ATTRIBUTES)),
+        AfterValidator(lambda value: check_attributes(value, MAX_PARTICIPANT_ATTRIBUTES_BYTES)),
     ] = "{}"
     role_sid: Annotated[str, AfterValidator(check_role_sid)] | None = None
     date_created: Annotated[Instant, BeforeValidator(date_validator(InvalidDateCreatedError))] | None = None

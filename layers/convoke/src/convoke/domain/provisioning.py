@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import chain
 from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from convoke.domain.events import Subject
 from convoke.domain.instants import Instant
@@ -36,13 +36,15 @@ class Provisioning(Model):
     The SIDs of all that will come of it are made here, so that doing a step again writes the same items.
     """
 
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
     account_sid: str
     chat_service_sid: str
     conversation_sid: str
     participants: tuple[Participant, ...]
     status: ProvisioningStatus = ProvisioningStatus.PENDING
     causes: tuple[Cause, ...] = ()
-    webhooks: bool = False
+    notify_webhooks: bool = Field(default=False, alias="webhooks")
     """Whether the request asked for webhooks (reference, d.2)."""
     added_change_sid: str
     state_change_sid: str
@@ -72,11 +74,11 @@ class Provisioning(Model):
         return self.model_copy(update=update)
 
 
-MOST_DOUBLINGS = 16
-"""Far past any pause. Attempts to publish are not limited, and a duration is."""
+MAX_DOUBLINGS = 16
+"""Far past any pause. ProvisioningRetries to publish are not limited, and a duration is."""
 
 
-class Attempts(Model):
+class ProvisioningRetries(Model):
     """How the sweeper finishes what was interrupted: when, and how often before it gives up (promises 4 and 5)."""
 
     first_after: Annotated[timedelta, Field(ge=timedelta(seconds=1))] = timedelta(seconds=10)
@@ -85,4 +87,4 @@ class Attempts(Model):
 
     def next_after(self, moment: datetime, attempts: int) -> datetime:
         """When to try again after `attempts` attempts have been made: twice as long each time, up to the longest."""
-        return moment + min(self.first_after * (1 << min(attempts, MOST_DOUBLINGS)), self.longest_pause)
+        return moment + min(self.first_after * (1 << min(attempts, MAX_DOUBLINGS)), self.longest_pause)

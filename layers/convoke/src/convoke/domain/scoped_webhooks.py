@@ -36,12 +36,12 @@ from convoke.domain.model import Model
 from convoke.domain.sids import Prefix, is_sid
 from convoke.domain.webhooks import Hook, Method, check_url, parse_method
 
-MOST_WEBHOOKS = 5
+MAX_WEBHOOKS_PER_CONVERSATION = 5
 """Of one conversation (reference, f.1)."""
 
-MOST_TRIGGERS = 5
-LONGEST_TRIGGER = 248
-LONGEST_URL = 512
+MAX_TRIGGERS = 5
+MAX_TRIGGER_CHARACTERS = 248
+MAX_SCOPED_URL_CHARACTERS = 512
 """Characters (reference, f.1)."""
 
 POST_EVENTS = tuple(event for event in EventType if not event.endswith(("Add", "Update", "Remove")))
@@ -63,7 +63,7 @@ CONFIGURATION: Mapping[ScopedTarget, tuple[str, ...]] = MappingProxyType(
 )
 """What a webhook is configured by. What belongs to another target is ignored, once it is known to be well-formed."""
 
-NEEDED: Mapping[ScopedTarget, Mapping[str, type[ConversationsError]]] = MappingProxyType(
+REQUIRED_CONFIGURATION: Mapping[ScopedTarget, Mapping[str, type[ConversationsError]]] = MappingProxyType(
     {
         ScopedTarget.WEBHOOK: {"url": WebhookUrlMissingError, "filters": WebhookFilterMissingError},
         ScopedTarget.TRIGGER: {"url": WebhookUrlMissingError, "triggers": WebhookTriggerMissingError},
@@ -144,7 +144,7 @@ def check_scoped_url(url: str) -> str | None:
     """Unlike that of an account, it cannot be removed."""
     if not url:
         raise WebhookUrlMissingError
-    if len(url) > LONGEST_URL:
+    if len(url) > MAX_SCOPED_URL_CHARACTERS:
         raise WebhookUrlTooLongError
     return check_url(url)
 
@@ -165,13 +165,13 @@ def without_repetition(filters: tuple[EventType, ...]) -> tuple[EventType, ...]:
 
 
 def check_trigger(trigger: str) -> str:
-    if not 1 <= len(trigger) <= LONGEST_TRIGGER:
+    if not 1 <= len(trigger) <= MAX_TRIGGER_CHARACTERS:
         raise InvalidWebhookTriggerError
     return trigger
 
 
 def check_triggers(triggers: tuple[str, ...]) -> tuple[str, ...]:
-    if len(triggers) > MOST_TRIGGERS:
+    if len(triggers) > MAX_TRIGGERS:
         raise TooManyTriggersError
     return triggers
 
@@ -231,7 +231,7 @@ class NewScopedWebhook(ScopedWebhookParameters):
 
     def refuse_incomplete(self) -> None:
         """Asked once it is known that there is a conversation: that there is none comes before it."""
-        needed = NEEDED[self.target].items()
+        needed = REQUIRED_CONFIGURATION[self.target].items()
         missing = [error(parameter=configuration_name(name)) for name, error in needed if getattr(self, name) is None]
         if missing:
             raise refusal(missing)

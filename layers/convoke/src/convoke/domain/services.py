@@ -93,7 +93,7 @@ def parse_boolean(value: object) -> bool:
 RoleSid = Annotated[str, AfterValidator(check_given)]
 
 
-class ServiceChange(Model):
+class ServiceConfigurationChange(Model):
     """What an update of the configuration asks for (reference, a.15); what was not given stays as it is."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (RoleSidMissingError,)

@@ -31,7 +31,7 @@ ERROR_LOG = "error-log"
 """The target of alerts. What fails there makes no alert of its own, or one would follow from the other for ever."""
 
 
-class WebhookConfiguration(Model):
+class ConfigurationWebhooks(Model):
     """The webhooks of an account. An event that `filters` does not list is not sent."""
 
     account_sid: str
@@ -42,7 +42,7 @@ class WebhookConfiguration(Model):
     target: Target = Target.WEBHOOK
 
 
-class ServiceWebhookConfiguration(Model):
+class ServiceConfigurationWebhooks(Model):
     """The webhooks of a service; what was never given is None (reference, a.16)."""
 
     account_sid: str
@@ -65,8 +65,8 @@ class Hook(NamedTuple):
 class WebhookLevels(NamedTuple):
     """What the account and a service of it have configured. A service with a URL silences the account (d.1)."""
 
-    account: WebhookConfiguration
-    service: ServiceWebhookConfiguration
+    account: ConfigurationWebhooks
+    service: ServiceConfigurationWebhooks
 
     def pre_hook(self, event_type: AnyEventType) -> Hook | None:
         """Who is asked before a change."""
@@ -77,7 +77,7 @@ class WebhookLevels(NamedTuple):
         return self._hook(event_type, self._level.post_webhook_url)
 
     @property
-    def _level(self) -> WebhookConfiguration | ServiceWebhookConfiguration:
+    def _level(self) -> ConfigurationWebhooks | ServiceConfigurationWebhooks:
         is_configured = self.service.pre_webhook_url or self.service.post_webhook_url
         return self.service if is_configured else self.account
 
@@ -118,13 +118,13 @@ class Delivery(Model):
         return connection_settings(self.url)
 
 
-class NewReplay(Model):
+class NewEventReplay(Model):
     """What a client asks for: to tell everybody who is configured to be told, or one target of them."""
 
     target: str | None = None
 
 
-class Attempt(Model):
+class EventAttempt(Model):
     """One attempt at a delivery, recorded before the call and completed after it."""
 
     event_id: str
@@ -163,12 +163,12 @@ class Attempt(Model):
 
     def completed(self, status: int | None, error: str | None, answer: bytes, at: datetime) -> Self:
         milliseconds = int((at - self.started_at).total_seconds() * 1000)
-        text = answer[:LONGEST_ANSWER].decode(errors="replace") or None
+        text = answer[:MAX_STORED_ANSWER_BYTES].decode(errors="replace") or None
         update = {"status": status, "error": error, "milliseconds": milliseconds, "answer": text}
         return self.model_copy(update=update)
 
 
-LONGEST_ANSWER = 500
+MAX_STORED_ANSWER_BYTES = 500
 """Bytes of an answer that are kept."""
 
 
@@ -218,7 +218,7 @@ class WebhookSettingsChange(Model):
     post_webhook_url: Annotated[str, AfterValidator(check_url)] | None = None
 
 
-class WebhookConfigurationChange(WebhookSettingsChange):
+class ConfigurationWebhooksChange(WebhookSettingsChange):
     """The same for an account."""
 
     target: Annotated[Target, BeforeValidator(parse_target)] | None = None

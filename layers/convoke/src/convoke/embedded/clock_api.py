@@ -12,7 +12,7 @@ from convoke.api.contracts import Contract
 from convoke.api.errors import JSON
 from convoke.api.operations import Operations
 from convoke.api.representations import Representation, answer
-from convoke.api.requests import OURS, Request
+from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.routes import AccountRoute
 from convoke.domain.durations import format_duration, parse_duration
 from convoke.domain.errors import InvalidParameterError
@@ -39,7 +39,7 @@ UPDATE = Contract("Clock", AdvancedRepresentation, errors=(InvalidParameterError
 
 def clock_routes(now: Clock, advance: Callable[[timedelta], Advanced]) -> tuple[AccountRoute, ...]:
     def fetch(_: Operations, request: Request) -> Response[str]:
-        return answer(ClockRepresentation(now=now(), url=request.url(PATH, OURS)))
+        return answer(ClockRepresentation(now=now(), url=request.url(PATH, CONVOKE_PREFIX)))
 
     def update(_: Operations, request: Request) -> Response[str]:
         by = length_asked_for(request)
@@ -49,14 +49,16 @@ def clock_routes(now: Clock, advance: Callable[[timedelta], Advanced]) -> tuple[
             raise InvalidParameterError(parameter="advance", wanted="an end before the year 10000") from error
         representation = AdvancedRepresentation(
             now=advanced.now,
-            url=request.url(PATH, OURS),
+            url=request.url(PATH, CONVOKE_PREFIX),
             advanced=format_duration(by),
             sweeps=advanced.sweeps,
             conversations=advanced.conversations,
         )
         return answer(representation)
 
-    return AccountRoute("GET", PATH, fetch, FETCH, OURS), AccountRoute("POST", PATH, update, UPDATE, OURS)
+    return AccountRoute("GET", PATH, fetch, FETCH, CONVOKE_PREFIX), AccountRoute(
+        "POST", PATH, update, UPDATE, CONVOKE_PREFIX
+    )
 
 
 def length_asked_for(request: Request) -> timedelta:

@@ -18,11 +18,11 @@ from convoke.operations.webhook_delivery import DeliveryFailedError, RetryLaterE
 
 logger = logging.getLogger(__name__)
 
-DELIVERIES_AT_ONCE = 32
-DELIVERIES_OF_AN_ACCOUNT = 8
+MAX_CONCURRENT_DELIVERIES = 32
+MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT = 8
 """Calls under way, of all accounts and of one: receivers of one that hang leave room for those of others."""
 
-OWN_PAUSE = 5.0
+OWN_FAILURE_RETRY_SECONDS = 5.0
 """Seconds until a delivery is tried again that failed on this side."""
 
 MESSAGE: TypeAdapter[Delivery | Event] = TypeAdapter(Delivery | Event, config=ConfigDict(hide_input_in_errors=True))
@@ -56,7 +56,7 @@ class Deliveries:
             self.queue.bury(message)
         except Exception:
             logger.exception("a delivery failed; it comes again")
-            self.queue.give_back(message, OWN_PAUSE)
+            self.queue.give_back(message, OWN_FAILURE_RETRY_SECONDS)
         else:
             self.queue.remove(message)
 
@@ -67,7 +67,7 @@ class ConcurrentDeliveries:
     def __init__(self, deliveries: Deliveries, done: Callable[[], None]) -> None:
         self._deliveries = deliveries
         self._done = done
-        self._pool = ThreadPoolExecutor(DELIVERIES_AT_ONCE, thread_name_prefix="delivery")
+        self._pool = ThreadPoolExecutor(MAX_CONCURRENT_DELIVERIES, thread_name_prefix="delivery")
         self._lock = threading.Lock()
         self._under_way: Counter[str] = Counter()
 
@@ -82,9 +82,11 @@ class ConcurrentDeliveries:
 
     def _next(self) -> ReceivedMessage | None:
         with self._lock:
-            if self._under_way.total() >= DELIVERIES_AT_ONCE:
+            if self._under_way.total() >= MAX_CONCURRENT_DELIVERIES:
                 return None
-            full = [account for account, calls in self._under_way.items() if calls >= DELIVERIES_OF_AN_ACCOUNT]
+            full = [
+                account for account, calls in self._under_way.items() if calls >= MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT
+            ]
             message = self._deliveries.queue.receive(passed_over=full)
             if message:
                 self._under_way[message.account_sid] += 1

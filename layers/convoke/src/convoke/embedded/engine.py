@@ -14,19 +14,19 @@ from types import MappingProxyType
 from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.instants import Clock, Sleep
-from convoke.domain.provisioning import Attempts
+from convoke.domain.provisioning import ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, SidFactory
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.clock import Advance, Advanced, MovableClock
 from convoke.embedded.clock_api import clock_routes
 from convoke.embedded.deliveries import ConcurrentDeliveries, Deliveries
-from convoke.embedded.handover import DeliveryMessages, TargetedEventBus, WaitingExecutions, WaitingParticipants
-from convoke.embedded.loops import Loop, Turned
+from convoke.embedded.greenlets import RequestGreenlets
+from convoke.embedded.handover import InMemoryParticipantQueue, InMemoryWorkflow, InProcessEventBus, SqliteDeliveryQueue
+from convoke.embedded.loops import Debounced, Loop
 from convoke.embedded.queue import SCHEMA, DeadLetterQueue, DurableQueue
 from convoke.embedded.sqlite import SqliteTable
 from convoke.embedded.steps import StateMachine, Steps
-from convoke.embedded.turns import Turns
 from convoke.observability import Metrics, NoMetrics
 from convoke.operations.participant_adder import Admit
 from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
@@ -38,22 +38,22 @@ from convoke.storage.table import Table
 from convoke.webhooks.answers import WebhookAnswer
 from convoke.webhooks.client import WebhookHttpClient
 
-SWEEP_INTERVAL = 1.0
-GRACE = 5.0
+SWEEP_INTERVAL_SECONDS = 1.0
+SHUTDOWN_GRACE_SECONDS = 5.0
 """Seconds that what was handed over may take when the process is to end."""
 
-SETTLE_INTERVAL = 0.005
+SETTLE_POLL_SECONDS = 0.005
 """Seconds between two looks at whether there is still something to do."""
 
-ANYWHERE = ReceiverRules()
+ANY_RECEIVER = ReceiverRules()
 """On one machine receivers are where developers have them."""
 
-RETRY_INTERVAL = 0.25
+RETRY_INTERVAL_SECONDS = 0.25
 """Seconds between two looks at what was put off, of the sweeper and in the delivery queue."""
 
 
 @dataclass(frozen=True, slots=True)
-class LocalEdges:
+class EmbeddedEdges:
     """The `Edges` of one machine."""
 
     table: Table
@@ -66,18 +66,18 @@ class LocalEdges:
     now: Clock
     sleep: Sleep
     new_sid: NewSid
-    attempts: Attempts
-    receiver_rules: ReceiverRules = ANYWHERE
+    attempts: ProvisioningRetries
+    receiver_rules: ReceiverRules = ANY_RECEIVER
     admit: Admit | None = None
     metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
 
 
 @dataclass(frozen=True, slots=True)
-class CallsOutside:
+class OffLoopWebhookClient:
     """A WebhookClient for requests: while its receiver takes its time, others have their turn."""
 
     client: WebhookClient
-    turns: Turns
+    turns: RequestGreenlets
 
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, longest_answer: int) -> WebhookAnswer:
         call = partial(
@@ -86,7 +86,7 @@ class CallsOutside:
         return self.turns.outside(call)
 
 
-Rewire = Callable[[LocalEdges], LocalEdges]
+Rewire = Callable[[EmbeddedEdges], EmbeddedEdges]
 """Puts something else in the place of an edge before the program is put together."""
 
 
@@ -106,27 +106,27 @@ class EmbeddedEngine:
         added again; raises ValidationError.
         """
         self.table = SqliteTable(data, streamed=is_streamed_to_webhooks, on_stream=self._wake_steps, schema=SCHEMA)
-        self.turns = Turns()
+        self.turns = RequestGreenlets()
         self._queue = DurableQueue(self.table, "delivery")
         self.dead_letters = DeadLetterQueue(self.table, "delivery")
-        participants, executions = WaitingParticipants(self._wake_steps), WaitingExecutions(self._wake_steps)
-        bus = TargetedEventBus()
+        participants, executions = InMemoryParticipantQueue(self._wake_steps), InMemoryWorkflow(self._wake_steps)
+        bus = InProcessEventBus()
         edges = rewire(
-            LocalEdges(
+            EmbeddedEdges(
                 table=self.table,
                 auth_tokens=AuthTokenTable(self.table),
                 participant_queue=participants,
                 workflow=executions,
                 event_bus=bus,
-                delivery_queue=DeliveryMessages(self._queue, self._wake_deliveries),
-                webhook_client=WebhookHttpClient(ANYWHERE),
+                delivery_queue=SqliteDeliveryQueue(self._queue, self._wake_deliveries),
+                webhook_client=WebhookHttpClient(ANY_RECEIVER),
                 now=movable_clock or instants.now,
                 sleep=self.turns.sleep,
                 new_sid=SidFactory(),
-                attempts=Attempts.model_validate(Settings(environ).provisioning),
+                attempts=ProvisioningRetries.model_validate(Settings(environ).provisioning),
             )
         )
-        self.edges = replace(edges, webhook_client=CallsOutside(edges.webhook_client, self.turns))
+        self.edges = replace(edges, webhook_client=OffLoopWebhookClient(edges.webhook_client, self.turns))
         routes = clock_routes(movable_clock, self.advance) if movable_clock else ()
         self.program = Program(self.edges, routes)
         self.api, self.accounts, self.sweeper = self.program.api, self.program.accounts, self.program.sweeper
@@ -141,10 +141,10 @@ class EmbeddedEngine:
         bus.targets.append(self.program.webhook_delivery.split)
         self._deliveries = Deliveries(self._queue, self.program.webhook_delivery)
         self._concurrent_deliveries = ConcurrentDeliveries(self._deliveries, self._wake_deliveries)
-        self._steps_loop = Loop("steps", self._finish, SWEEP_INTERVAL)
+        self._steps_loop = Loop("steps", self._finish, SWEEP_INTERVAL_SECONDS)
         self._rouse_steps = self._steps_loop.wake
-        self._deliveries_loop = Loop("deliveries", self._concurrent_deliveries.run, RETRY_INTERVAL)
-        self._sweeper_loop = Loop("sweeper", self._sweep, SWEEP_INTERVAL)
+        self._deliveries_loop = Loop("deliveries", self._concurrent_deliveries.run, RETRY_INTERVAL_SECONDS)
+        self._sweeper_loop = Loop("sweeper", self._sweep, SWEEP_INTERVAL_SECONDS)
         self._sweep_until: datetime | None = None
         self._movable_clock = movable_clock
         self._sweeping = Lock()
@@ -159,7 +159,7 @@ class EmbeddedEngine:
         self._queue.release()
         self._sweep_until = self.edges.now() + self.edges.attempts.longest_pause
         if event_loop:
-            self._rouse_steps = Turned(event_loop, self._steps.turn).wake
+            self._rouse_steps = Debounced(event_loop, self._steps.turn).wake
         else:
             self._steps_loop.start()
         self._wake_steps()
@@ -183,7 +183,7 @@ class EmbeddedEngine:
         self._stopping = True
         for loop in (self._sweeper_loop, self._steps_loop, self._deliveries_loop):
             loop.stop()
-        until = time.monotonic() + GRACE
+        until = time.monotonic() + SHUTDOWN_GRACE_SECONDS
         self._steps.run(lambda: time.monotonic() < until)
 
     def work(self) -> None:
@@ -198,7 +198,7 @@ class EmbeddedEngine:
         while not self._queue.is_empty():
             if time.monotonic() > until:
                 return False
-            time.sleep(SETTLE_INTERVAL)
+            time.sleep(SETTLE_POLL_SECONDS)
         return True
 
     def advance(self, by: timedelta) -> Advanced:

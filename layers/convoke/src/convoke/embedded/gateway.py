@@ -13,8 +13,8 @@ from uuid import uuid4
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from convoke.api.app import Api
-from convoke.api.form import LONGEST_BODY
-from convoke.embedded.turns import Turns
+from convoke.api.form import MAX_REQUEST_BODY_CHARACTERS
+from convoke.embedded.greenlets import RequestGreenlets
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -39,7 +39,7 @@ class RequestContext(LambdaContext):
 class Gateway:
     """An ASGI application. Forwarded headers of clients are dropped unless `trust_forwarded` says a proxy sets them."""
 
-    def __init__(self, api: Api, turns: Turns, *, trust_forwarded: bool = False) -> None:
+    def __init__(self, api: Api, turns: RequestGreenlets, *, trust_forwarded: bool = False) -> None:
         self._api = api
         self._turns = turns
         self._trust_forwarded = trust_forwarded
@@ -94,7 +94,7 @@ async def _body(receive: Receive) -> bytes | None:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
-        if len(body) <= LONGEST_BODY:
+        if len(body) <= MAX_REQUEST_BODY_CHARACTERS:
             body += message.get("body", b"")
         if not message.get("more_body", False):
             return bytes(body)

@@ -28,7 +28,7 @@ class Execution(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingParticipants:
+class InMemoryParticipantQueue:
     """A ParticipantQueue in memory."""
 
     wake: Wake
@@ -40,7 +40,7 @@ class WaitingParticipants:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingExecutions:
+class InMemoryWorkflow:
     """A Workflow in memory."""
 
     wake: Wake
@@ -52,7 +52,7 @@ class WaitingExecutions:
 
 
 @dataclass(frozen=True, slots=True)
-class TargetedEventBus:
+class InProcessEventBus:
     """An EventBus with one rule: events that webhooks may be told of go to every target, in the publisher's thread.
 
     So an event is published when its targets have it, and what is not published is found again.
@@ -62,12 +62,12 @@ class TargetedEventBus:
 
     def publish(self, events: Sequence[Event]) -> None:
         for event in events:
-            for target in self.targets if event.webhooks else ():
+            for target in self.targets if event.notify_webhooks else ():
                 target(event)
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryMessages:
+class SqliteDeliveryQueue:
     """A DeliveryQueue in the data file."""
 
     queue: DurableQueue

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 logger = logging.getLogger(__name__)
 
-SOON, LATEST = 0.003, 0.02
+DEBOUNCE_SECONDS, MAX_DEBOUNCE_SECONDS = 0.003, 0.02
 """Seconds that steps wait for more of them, and in all: meanwhile requests go first."""
 
 
@@ -47,7 +47,7 @@ class Loop:
                 logger.exception("a loop failed; it goes on in %s s", self._interval)
 
 
-class Turned:
+class Debounced:
     """Does its work on an event loop, a turn at a time, when it is woken and nobody wakes it again for a moment.
 
     So who asks for many things in a row is answered first, and what follows from them is done together.
@@ -67,12 +67,12 @@ class Turned:
     def _put_off(self) -> None:
         now = self._event_loop.time()
         if self._timer is None:
-            self._latest = now + LATEST
+            self._latest = now + MAX_DEBOUNCE_SECONDS
         elif now < self._latest:
             self._timer.cancel()
         else:
             return
-        self._timer = self._event_loop.call_at(min(now + SOON, self._latest), self._work)
+        self._timer = self._event_loop.call_at(min(now + DEBOUNCE_SECONDS, self._latest), self._work)
 
     def _work(self) -> None:
         self._timer = None

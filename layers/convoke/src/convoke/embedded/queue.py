@@ -26,7 +26,7 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS messages_visible ON messages (queue, visible_at)",
 )
 
-VISIBILITY_TIMEOUT = 30.0
+VISIBILITY_TIMEOUT_SECONDS = 30.0
 """Seconds that a received message stays invisible: twice the longest time limit of a webhook."""
 
 
@@ -62,7 +62,7 @@ class DurableQueue:
                 " (SELECT id FROM messages WHERE queue = ? AND visible_at <= ?"
                 "  AND account_sid NOT IN (SELECT value FROM json_each(?)) ORDER BY visible_at, id LIMIT 1)"
                 " RETURNING id, account_sid, body, receive_count",
-                (now + VISIBILITY_TIMEOUT, self.name, now, json.dumps(list(passed_over))),
+                (now + VISIBILITY_TIMEOUT_SECONDS, self.name, now, json.dumps(list(passed_over))),
             ).fetchone()
         return ReceivedMessage(*row) if row else None
 

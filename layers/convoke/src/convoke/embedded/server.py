@@ -12,7 +12,7 @@ import uvicorn
 
 from convoke.embedded.gateway import Gateway
 
-GRACE = 10
+SHUTDOWN_GRACE_SECONDS = 10
 """Seconds that requests under way may take to finish after a signal to stop."""
 
 BACKLOG = 2048
@@ -49,7 +49,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 server_header=False,
                 proxy_headers=False,  # They are the gateway's.
-                timeout_graceful_shutdown=GRACE,
+                timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
             )
         )
         self._gateway = gateway

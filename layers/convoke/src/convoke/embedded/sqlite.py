@@ -54,12 +54,12 @@ APPLICATION_ID = 0x436F6E76
 SCHEMA_VERSION = 4
 """Counts up with every change of the tables below or of `keys.INDEXES`, which their columns are made from."""
 
-BUSY_SECONDS = 10
+BUSY_TIMEOUT_SECONDS = 10
 """How long a write waits for those of other processes before it fails."""
 
-MOST_KEYS = 100
+MAX_KEYS = 100
 
-MOST_EXPIRED = 1000
+MAX_EXPIRED_PER_PASS = 1000
 """Items removed at a time, as nobody else can write meanwhile."""
 
 _OUTER = ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
@@ -131,8 +131,8 @@ class SqliteTable:
         return _decode(rows[0][0]) if rows else None
 
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
-        if len(keys) > MOST_KEYS:
-            raise ValueError(f"at most {MOST_KEYS} items can be read at once, not {len(keys)}")
+        if len(keys) > MAX_KEYS:
+            raise ValueError(f"at most {MAX_KEYS} items can be read at once, not {len(keys)}")
         with self._lock:
             return _standing(self._connection, list(dict.fromkeys(keys)))
 
@@ -184,8 +184,9 @@ class SqliteTable:
     def remove_expired(self, now: datetime) -> None:
         """Remove items whose `expires_at` has passed, as DynamoDB does of itself. To be called every now and then."""
         expired = f"SELECT pk, sk FROM items WHERE {EXPIRES_AT} < ? LIMIT ?"  # noqa: S608 - only our names
+        statement = f"DELETE FROM items WHERE (pk, sk) IN ({expired})"  # noqa: S608
         with self.transaction() as connection:
-            connection.execute(f"DELETE FROM items WHERE (pk, sk) IN ({expired})", (int(now.timestamp()), MOST_EXPIRED))  # noqa: S608
+            connection.execute(statement, (int(now.timestamp()), MAX_EXPIRED_PER_PASS))
 
     def _rows(self, statement: str, parameters: Sequence[str | int]) -> list[Any]:
         with self._lock:
@@ -229,7 +230,7 @@ def _open(path: str, schema: Sequence[str]) -> sqlite3.Connection:
             # For its owner only: it holds tokens and what people wrote. SQLite gives its other files the same mode.
             os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
         connection = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512
+            path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512
         )
         _prepare(connection, path, schema)
     except BaseException as error:
@@ -267,7 +268,7 @@ def _prepare(connection: sqlite3.Connection, path: str, schema: Sequence[str]) -
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
     # The one statement that fails at once, timeout or not, while another process opens the same new file.
-    deadline = time.monotonic() + BUSY_SECONDS
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")

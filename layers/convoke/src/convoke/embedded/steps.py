@@ -26,10 +26,10 @@ from convoke.storage.table import Item
 
 logger = logging.getLogger(__name__)
 
-TOGETHER = 32
+MAX_CONVERSATIONS_PER_COMMIT = 32
 """Conversations whose steps are one commit."""
 
-STREAM_BATCH = 50
+STREAM_BATCH_SIZE = 50
 """Changes published at a time."""
 
 Work = TypeVar("Work")
@@ -84,14 +84,14 @@ class Steps:
         if not (self.participants or self.executions):
             return False
         with self.table.transaction():
-            for _ in range(TOGETHER):
+            for _ in range(MAX_CONVERSATIONS_PER_COMMIT):
                 _attempt_next(self.participants, self.adder.add)
                 _attempt_next(self.executions, self.state_machine.execute)
         return True
 
     def _publish(self) -> bool:
         """Whether there was anything. Records are forgotten only when they are on the bus."""
-        records = self.table.stream_records(STREAM_BATCH)
+        records = self.table.stream_records(STREAM_BATCH_SIZE)
         if records:
             changes = [change for _, item in records if (change := _readable(item))]
             if events := [event for change in changes for event in change.events]:

@@ -6,7 +6,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 
-from convoke.domain.accounts import Account, AccountChange, OwnConfigurationChange
+from convoke.domain.accounts import Account, AccountChange, AccountConfigurationChange
 from convoke.domain.errors import NotAuthenticatedError
 from convoke.domain.instants import Clock
 from convoke.domain.receivers import ReceiverRules
@@ -88,7 +88,7 @@ class AccountOperations:
 
         Raises InvalidWebhookSettingsError.
         """
-        if isinstance(change, OwnConfigurationChange):
+        if isinstance(change, AccountConfigurationChange):
             self.rules.refuse({"ErrorLogUrl": change.error_log_url})
         return self.accounts.update(account.sid, change) if change.model_fields_set else account
 

@@ -8,41 +8,44 @@ from pydantic.alias_generators import to_pascal
 
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.webhooks import (
-    ServiceWebhookConfiguration,
-    WebhookConfiguration,
-    WebhookConfigurationChange,
+    ConfigurationWebhooks,
+    ConfigurationWebhooksChange,
+    ServiceConfigurationWebhooks,
     WebhookSettingsChange,
 )
-from convoke.storage.configuration_webhooks import ServiceWebhookConfigurationRepository, WebhookConfigurationRepository
+from convoke.storage.configuration_webhooks import (
+    ConfigurationWebhooksRepository,
+    ServiceConfigurationWebhooksRepository,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookConfigurationOperations:
-    configurations: WebhookConfigurationRepository
+class ConfigurationWebhooksOperations:
+    configurations: ConfigurationWebhooksRepository
     rules: ReceiverRules
 
-    def fetch(self, account_sid: str) -> WebhookConfiguration:
+    def fetch(self, account_sid: str) -> ConfigurationWebhooks:
         return self.configurations.fetch(account_sid)
 
-    def update(self, account_sid: str, change: WebhookConfigurationChange) -> WebhookConfiguration:
+    def update(self, account_sid: str, change: ConfigurationWebhooksChange) -> ConfigurationWebhooks:
         """Change what was given and leave the rest. Raises InvalidWebhookSettingsError."""
         self.rules.refuse(_urls(change))
         return self.configurations.update(account_sid, change)
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceWebhookConfigurationOperations:
+class ServiceConfigurationWebhooksOperations:
     """Of a service that is there."""
 
-    configurations: ServiceWebhookConfigurationRepository
+    configurations: ServiceConfigurationWebhooksRepository
     rules: ReceiverRules
 
-    def fetch(self, account_sid: str, chat_service_sid: str) -> ServiceWebhookConfiguration:
+    def fetch(self, account_sid: str, chat_service_sid: str) -> ServiceConfigurationWebhooks:
         return self.configurations.fetch(account_sid, chat_service_sid)
 
     def update(
         self, account_sid: str, chat_service_sid: str, change: WebhookSettingsChange
-    ) -> ServiceWebhookConfiguration:
+    ) -> ServiceConfigurationWebhooks:
         """Change what was given and leave the rest. Raises InvalidWebhookSettingsError, NotFoundError."""
         self.rules.refuse(_urls(change))
         if not change.model_fields_set:

@@ -21,7 +21,7 @@ from convoke.domain.idempotency import IdempotencyRecord, IdempotentRequest
 from convoke.domain.instants import Clock
 from convoke.domain.participants import NewParticipant
 from convoke.domain.pre_events import conversation_add, renamed
-from convoke.domain.provisioning import Attempts, Provisioning
+from convoke.domain.provisioning import Provisioning, ProvisioningRetries
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix
 from convoke.observability import Measure, Metrics
@@ -44,7 +44,7 @@ class Created:
 class ConversationWithParticipantsOperations:
     conversations: ConversationRepository
     participant_queue: ParticipantQueue
-    attempts: Attempts
+    attempts: ProvisioningRetries
     now: Clock
     new_sid: NewSid
     metrics: Metrics
@@ -56,7 +56,7 @@ class ConversationWithParticipantsOperations:
         requested: NewConversation,
         participants: tuple[NewParticipant, ...],
         *,
-        webhooks: RequestWebhooks,
+        request_webhooks: RequestWebhooks,
         idempotent: IdempotentRequest | None = None,
     ) -> Created:
         """Store the conversation with every lock it needs, hand its members over, and answer it.
@@ -68,10 +68,10 @@ class ConversationWithParticipantsOperations:
         if problems := self.problems(account, service, requested, participants):
             raise refusal(problems)
         conversation = self._new(account, service, requested, initializing=bool(participants))
-        conversation = renamed(conversation, webhooks.ask(lambda: conversation_add(conversation)))
-        told = webhooks.enabled
-        change = conversation_added(self.new_sid(Prefix.CHANGE), conversation, at=self.now(), webhooks=told)
-        provisioning = self._provisioning(conversation, service, participants, webhooks=told)
+        conversation = renamed(conversation, request_webhooks.ask(lambda: conversation_add(conversation)))
+        told = request_webhooks.enabled
+        change = conversation_added(self.new_sid(Prefix.CHANGE), conversation, at=self.now(), notify_webhooks=told)
+        provisioning = self._provisioning(conversation, service, participants, notify_webhooks=told)
         if provisioning:
             conversation = conversation.joined(*provisioning.participants)
         record = self._record(conversation, idempotent) if idempotent else None
@@ -149,7 +149,12 @@ class ConversationWithParticipantsOperations:
         return conversation.with_timers_from(now)
 
     def _provisioning(
-        self, conversation: Conversation, service: Service, requested: tuple[NewParticipant, ...], *, webhooks: bool
+        self,
+        conversation: Conversation,
+        service: Service,
+        requested: tuple[NewParticipant, ...],
+        *,
+        notify_webhooks: bool,
     ) -> Provisioning | None:
         """What is left to do; None without participants."""
         if not requested:
@@ -163,7 +168,7 @@ class ConversationWithParticipantsOperations:
                 new_participant(self.new_sid(Prefix.PARTICIPANT), conversation, service, member, now)
                 for member in requested
             ),
-            webhooks=webhooks,
+            notify_webhooks=notify_webhooks,
             added_change_sid=self.new_sid(Prefix.CHANGE),
             state_change_sid=self.new_sid(Prefix.CHANGE),
             alert_sid=self.new_sid(Prefix.ALERT),

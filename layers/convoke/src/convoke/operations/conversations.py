@@ -12,7 +12,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversation_requests import ConversationChange
-from convoke.domain.conversations import LONGEST_NAME, Conversation
+from convoke.domain.conversations import MAX_NAME_CHARACTERS, Conversation
 from convoke.domain.errors import NotFoundError, UnavailableError
 from convoke.domain.events import Event, conversation_removed, conversation_updated
 from convoke.domain.instants import Clock
@@ -29,7 +29,7 @@ from convoke.storage.revisions import ChangedMeanwhileError
 
 logger = logging.getLogger(__name__)
 
-LONGEST_CONTENTION = 15
+MAX_CONTENTION_SECONDS = 15
 """Seconds. Of several requests that change one conversation at once, each attempt brings at least one through."""
 
 
@@ -40,7 +40,7 @@ def _give_up(_: RetryCallState) -> None:
 _contending = Retrying(
     retry=retry_if_exception_type(ChangedMeanwhileError),
     wait=wait_random_exponential(multiplier=0.01, max=1),
-    stop=stop_after_delay(LONGEST_CONTENTION),
+    stop=stop_after_delay(MAX_CONTENTION_SECONDS),
     retry_error_callback=_give_up,
 )
 
@@ -48,17 +48,17 @@ Given = ParamSpec("Given")
 Answered = TypeVar("Answered")
 
 
-def on_what_is_there(operation: Callable[Given, Answered]) -> Callable[Given, Answered]:
+def retry_on_conflict(operation: Callable[Given, Answered]) -> Callable[Given, Answered]:
     """Done again from reading on where another request was faster, so that neither loses what the other has written.
 
     Tenacity's own decorator keeps one account of its attempts for all threads, and fails where two do something again.
     """
 
     @wraps(operation)
-    def until_nobody_was_faster(*arguments: Given.args, **options: Given.kwargs) -> Answered:
+    def retrying(*arguments: Given.args, **options: Given.kwargs) -> Answered:
         return _contending.copy()(operation, *arguments, **options)
 
-    return until_nobody_was_faster
+    return retrying
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,9 @@ class ConversationOperations:
     def list(self, service: Service, filters: ConversationFilters, page: PageRequest) -> Page[Conversation]:
         return self.conversations.list(service.account_sid, service.sid, filters, page)
 
-    @on_what_is_there
+    @retry_on_conflict
     def update(
-        self, service: Service, sid: str, requested: ConversationChange, *, webhooks: RequestWebhooks
+        self, service: Service, sid: str, requested: ConversationChange, *, request_webhooks: RequestWebhooks
     ) -> Conversation:
         """Change what was given and leave the rest; where that is nothing, nothing changes (reference, a.1 and e).
 
@@ -94,20 +94,20 @@ class ConversationOperations:
         now = self.now()
         updated = requested.applied_to(conversation, now)
         if not requested.is_about_state_alone:
-            updated = renamed(updated, webhooks.ask(lambda: conversation_update(updated)))
+            updated = renamed(updated, request_webhooks.ask(lambda: conversation_update(updated)))
         change = conversation_updated(
             self.new_sid(Prefix.CHANGE),
             conversation,
             updated,
             state_alone=requested.is_about_state_alone,
             at=now,
-            webhooks=webhooks.enabled,
+            notify_webhooks=request_webhooks.enabled,
         )
         self.conversations.update(conversation, updated, change)
         return updated
 
-    @on_what_is_there
-    def delete(self, service: Service, sid: str, *, webhooks: RequestWebhooks) -> None:
+    @retry_on_conflict
+    def delete(self, service: Service, sid: str, *, request_webhooks: RequestWebhooks) -> None:
         """In any state. From now on it is not found, and its locks are free; the sweeper removes what is left of it.
 
         Raises NotFoundError, also where it is deleted already.
@@ -115,10 +115,10 @@ class ConversationOperations:
         conversation, provisioning = self.fetch_with_provisioning(service, sid)
         if conversation.date_removed:
             raise NotFoundError
-        webhooks.ask(lambda: conversation_remove(conversation))
-        now, told = self.now(), webhooks.enabled
+        request_webhooks.ask(lambda: conversation_remove(conversation))
+        now, told = self.now(), request_webhooks.enabled
         untold = self._untold(conversation, provisioning)
-        change = conversation_removed(self.new_sid(Prefix.CHANGE), conversation, untold, at=now, webhooks=told)
+        change = conversation_removed(self.new_sid(Prefix.CHANGE), conversation, untold, at=now, notify_webhooks=told)
         self.conversations.delete(conversation, conversation.removed(now), change, provisioning)
         logger.info("conversation deleted", extra={"conversation_sid": conversation.sid})
 
@@ -139,7 +139,9 @@ class ConversationOperations:
     def _known_sid(self, service: Service, sid: str) -> str | None:
         if known := parse_sid(sid, Prefix.CONVERSATION):
             return known
-        return None if len(sid) > LONGEST_NAME else self.conversations.sid_of(service.account_sid, service.sid, sid)
+        return (
+            None if len(sid) > MAX_NAME_CHARACTERS else self.conversations.sid_of(service.account_sid, service.sid, sid)
+        )
 
     def _untold(self, conversation: Conversation, provisioning: Provisioning | None) -> tuple[Event, ...]:
         """The event of its leaving `initializing`, where the finalizer may not have come to publishing it (promise 6).

@@ -9,12 +9,12 @@ from convoke.domain.errors import NotFoundError
 from convoke.domain.events import Event, EventFilters, change_of_event
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.sids import NewSid, Prefix
-from convoke.domain.webhooks import Attempt, NewReplay
+from convoke.domain.webhooks import EventAttempt, NewEventReplay
 from convoke.operations.webhook_delivery import WebhookDelivery
 from convoke.storage.events import EventAttemptRepository, EventRepository
 
 
-class Replay(NamedTuple):
+class EventReplay(NamedTuple):
     sid: str
     event: Event
     targets: list[str]
@@ -41,11 +41,11 @@ class EventOperations:
             raise NotFoundError
         return found
 
-    def list_attempts(self, account_sid: str, event_id: str, page: PageRequest) -> Page[Attempt]:
+    def list_attempts(self, account_sid: str, event_id: str, page: PageRequest) -> Page[EventAttempt]:
         """Raises NotFoundError."""
         return self.attempts.list(self.fetch(account_sid, event_id), page)
 
-    def replay(self, account_sid: str, event_id: str, replay: NewReplay) -> Replay:
+    def replay(self, account_sid: str, event_id: str, replay: NewEventReplay) -> EventReplay:
         """Tell those again who are configured to be told by now. Raises NotFoundError."""
         event, sid = self.fetch(account_sid, event_id), self.new_sid(Prefix.REPLAY)
-        return Replay(sid, event, self.delivery.replay(event, sid, replay.target))
+        return EventReplay(sid, event, self.delivery.replay(event, sid, replay.target))

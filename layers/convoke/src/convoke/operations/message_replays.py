@@ -15,7 +15,7 @@ from convoke.storage.conversations import ConversationRepository
 from convoke.storage.messages import MessageRepository
 from convoke.storage.scoped_webhooks import ScopedWebhookRepository
 
-MESSAGES_AT_ONCE = 9
+MESSAGES_PER_BATCH = 9
 """With the event for those behind them, as many as one call to the queue takes."""
 
 
@@ -36,7 +36,7 @@ class MessageReplay:
         if conversation is None or webhook is None:
             return
         span = span_of(replay)
-        request = PageRequest(MESSAGES_AT_ONCE, last_sid_at(span.after))
+        request = PageRequest(MESSAGES_PER_BATCH, last_sid_at(span.after))
         page = self.messages.list(replay.account_sid, replay.conversation_sid, request)
         told = [
             message_replayed(replay, conversation, message) for message in page.resources if message.index <= span.until

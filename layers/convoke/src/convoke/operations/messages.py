@@ -23,7 +23,7 @@ from convoke.domain.pre_events import PreEvent, message_add, message_remove, mes
 from convoke.domain.receipts import DeliverySummary, Receipt
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
-from convoke.operations.conversations import ConversationOperations, on_what_is_there
+from convoke.operations.conversations import ConversationOperations, retry_on_conflict
 from convoke.operations.ports import ChannelSender
 from convoke.operations.pre_events import RequestWebhooks
 from convoke.storage.messages import MessageRepository
@@ -41,9 +41,9 @@ class MessageOperations:
     now: Clock
     new_sid: NewSid
 
-    @on_what_is_there
+    @retry_on_conflict
     def create(
-        self, service: Service, conversation_sid: str, requested: NewMessage, *, webhooks: RequestWebhooks
+        self, service: Service, conversation_sid: str, requested: NewMessage, *, request_webhooks: RequestWebhooks
     ) -> Message:
         """Send a message under the next index, and re-activate an inactive conversation (reference, e.1).
 
@@ -52,13 +52,15 @@ class MessageOperations:
         before = self.conversations.fetch_to_change(service, conversation_sid)
         participants = self.participants.every(before.account_sid, before.sid)
         requested.check_among(participants)
-        if reply := webhooks.ask(lambda: self._pending(before, requested, participants)):
+        if reply := request_webhooks.ask(lambda: self._pending(before, requested, participants)):
             requested = reworded(requested, reply)
             requested.check_among(participants)
         now = self.now()
         message, receipts = self._sent(before, requested, participants, now)
-        after, told = before.with_message(now), webhooks.enabled
-        change = message_added(self.new_sid(Prefix.CHANGE), before, after, message, receipts, at=now, webhooks=told)
+        after, told = before.with_message(now), request_webhooks.enabled
+        change = message_added(
+            self.new_sid(Prefix.CHANGE), before, after, message, receipts, at=now, notify_webhooks=told
+        )
         self.messages.create(before, after, message, receipts, change)
         return message
 
@@ -70,9 +72,15 @@ class MessageOperations:
         conversation = self.conversations.fetch(service, conversation_sid)
         return self.messages.list(service.account_sid, conversation.sid, page)
 
-    @on_what_is_there
+    @retry_on_conflict
     def update(
-        self, service: Service, conversation_sid: str, sid: str, requested: MessageChange, *, webhooks: RequestWebhooks
+        self,
+        service: Service,
+        conversation_sid: str,
+        sid: str,
+        requested: MessageChange,
+        *,
+        request_webhooks: RequestWebhooks,
     ) -> Message:
         """Change what was given and leave the rest; where that is nothing, nothing changes."""
         conversation = self.conversations.fetch_to_change(service, conversation_sid)
@@ -82,21 +90,21 @@ class MessageOperations:
         now = self.now()
         participants = self.participants.every(conversation.account_sid, conversation.sid)
         edited = requested.applied_to(message, participants, now)
-        if reply := webhooks.ask(lambda: message_update(conversation, edited)):
+        if reply := request_webhooks.ask(lambda: message_update(conversation, edited)):
             edited = reworded(requested, reply).applied_to(message, participants, now)
-        told = webhooks.enabled
-        change = message_updated(self.new_sid(Prefix.CHANGE), conversation, edited, at=now, webhooks=told)
+        told = request_webhooks.enabled
+        change = message_updated(self.new_sid(Prefix.CHANGE), conversation, edited, at=now, notify_webhooks=told)
         self.messages.update(conversation, edited, change)
         return edited
 
-    @on_what_is_there
-    def delete(self, service: Service, conversation_sid: str, sid: str, *, webhooks: RequestWebhooks) -> None:
+    @retry_on_conflict
+    def delete(self, service: Service, conversation_sid: str, sid: str, *, request_webhooks: RequestWebhooks) -> None:
         """With its receipts. Its index is not given again."""
         conversation = self.conversations.fetch_to_change(service, conversation_sid)
         message = self._known(conversation, sid)
-        webhooks.ask(lambda: message_remove(conversation, message))
-        sid, told = self.new_sid(Prefix.CHANGE), webhooks.enabled
-        change = message_removed(sid, conversation, message, at=self.now(), webhooks=told)
+        request_webhooks.ask(lambda: message_remove(conversation, message))
+        sid, told = self.new_sid(Prefix.CHANGE), request_webhooks.enabled
+        change = message_removed(sid, conversation, message, at=self.now(), notify_webhooks=told)
         self.messages.delete(conversation, message, change)
 
     def _known(self, conversation: Conversation, sid: str) -> Message:

@@ -52,7 +52,7 @@ class ParticipantAdder:
                 provisioning.subject,
                 provisioning.participants,
                 at=now,
-                webhooks=provisioning.webhooks,
+                notify_webhooks=provisioning.notify_webhooks,
             )
             self.provisionings.add(provisioning.added(now), change)
         self.workflow.start(provisioning.account_sid, provisioning.conversation_sid, causes)

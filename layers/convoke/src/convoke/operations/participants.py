@@ -24,11 +24,11 @@ from convoke.domain.instants import Clock
 from convoke.domain.memberships import membership_problems
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participant_requests import PROJECTED_ADDRESS, PROXY_ADDRESS, ParticipantChange
-from convoke.domain.participants import LONGEST_IDENTITY, NewParticipant, Participant
+from convoke.domain.participants import MAX_IDENTITY_CHARACTERS, NewParticipant, Participant
 from convoke.domain.pre_events import participant_add, participant_remove, participant_update
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
-from convoke.operations.conversations import ConversationOperations, on_what_is_there
+from convoke.operations.conversations import ConversationOperations, retry_on_conflict
 from convoke.operations.pre_events import RequestWebhooks
 from convoke.storage.participants import ParticipantRepository
 
@@ -44,7 +44,7 @@ class ParticipantOperations:
     now: Clock
     new_sid: NewSid
 
-    @on_what_is_there
+    @retry_on_conflict
     def create(
         self,
         account: Account,
@@ -52,7 +52,7 @@ class ParticipantOperations:
         conversation_sid: str,
         requested: NewParticipant,
         *,
-        webhooks: RequestWebhooks,
+        request_webhooks: RequestWebhooks,
     ) -> Participant:
         """Store the member with every lock that follows from it.
 
@@ -70,9 +70,9 @@ class ParticipantOperations:
                 *_role_problems(service, requested.role_sid),
             ]
         )
-        webhooks.ask(lambda: participant_add(conversation, participant))
+        request_webhooks.ask(lambda: participant_add(conversation, participant))
         sid, subject = self.new_sid(Prefix.CHANGE), subject_of(conversation)
-        change = participants_added(sid, subject, [participant], at=now, webhooks=webhooks.enabled)
+        change = participants_added(sid, subject, [participant], at=now, notify_webhooks=request_webhooks.enabled)
         self.participants.create(conversation, after, participant, change)
         self._log("participant created", participant)
         return participant
@@ -85,7 +85,7 @@ class ParticipantOperations:
         conversation = self.conversations.fetch(service, conversation_sid)
         return self.participants.list(service.account_sid, conversation.sid, page)
 
-    @on_what_is_there
+    @retry_on_conflict
     def update(
         self,
         account: Account,
@@ -94,7 +94,7 @@ class ParticipantOperations:
         sid: str,
         requested: ParticipantChange,
         *,
-        webhooks: RequestWebhooks,
+        request_webhooks: RequestWebhooks,
     ) -> Participant:
         """Change what was given and leave the rest; where that is nothing, nothing changes. Raises as `create`."""
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
@@ -107,14 +107,14 @@ class ParticipantOperations:
         if updated.bound != participant.bound:
             after = after.with_changed(updated)
             _refuse([*membership_problems(conversation, after, updated)])
-        webhooks.ask(lambda: participant_update(conversation, updated))
+        request_webhooks.ask(lambda: participant_update(conversation, updated))
         change_sid, subject = self.new_sid(Prefix.CHANGE), subject_of(conversation)
-        change = participant_updated(change_sid, subject, updated, at=now, webhooks=webhooks.enabled)
+        change = participant_updated(change_sid, subject, updated, at=now, notify_webhooks=request_webhooks.enabled)
         self.participants.update(conversation, after, participant, updated, change)
         return updated
 
-    @on_what_is_there
-    def delete(self, service: Service, conversation_sid: str, sid: str, *, webhooks: RequestWebhooks) -> None:
+    @retry_on_conflict
+    def delete(self, service: Service, conversation_sid: str, sid: str, *, request_webhooks: RequestWebhooks) -> None:
         """Free its identity and pair; what is left of a group has another set of numbers, or none any more.
 
         Raises NotFoundError, why the conversation in its state takes no changes, and GroupExistsError where the
@@ -123,9 +123,9 @@ class ParticipantOperations:
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
         participant = self._known(conversation, sid)
         after = conversation.left(participant).with_timers_from(now)
-        webhooks.ask(lambda: participant_remove(conversation, participant))
+        request_webhooks.ask(lambda: participant_remove(conversation, participant))
         change_sid, subject = self.new_sid(Prefix.CHANGE), subject_of(conversation)
-        change = participant_removed(change_sid, subject, participant, at=now, webhooks=webhooks.enabled)
+        change = participant_removed(change_sid, subject, participant, at=now, notify_webhooks=request_webhooks.enabled)
         self.participants.delete(conversation, after, participant, change)
         self._log("participant deleted", participant)
 
@@ -138,7 +138,7 @@ class ParticipantOperations:
         return found
 
     def _sid_of(self, conversation: Conversation, identity: str) -> str | None:
-        if len(identity) > LONGEST_IDENTITY:
+        if len(identity) > MAX_IDENTITY_CHARACTERS:
             return None
         return self.participants.sid_of(conversation.account_sid, conversation.sid, identity)
 

@@ -13,7 +13,7 @@ from convoke.domain.events import pre_event
 from convoke.domain.instants import Clock
 from convoke.domain.pre_events import PreEvent, Reply
 from convoke.domain.sids import NewSid, Prefix
-from convoke.domain.webhooks import Attempt, Delivery
+from convoke.domain.webhooks import Delivery, EventAttempt
 from convoke.operations.ports import WebhookClient
 from convoke.storage.alerts import AlertRepository
 from convoke.storage.auth_tokens import AuthTokens
@@ -22,7 +22,7 @@ from convoke.webhooks.answers import WebhookUnreachableError
 
 logger = logging.getLogger(__name__)
 
-LONGEST_REPLY = 256 * 1024
+MAX_REPLY_BYTES = 256 * 1024
 """Bytes: the longest body and attributes fit, however their characters are escaped."""
 
 
@@ -70,9 +70,9 @@ class PreEvents:
 
     def _call(self, delivery: Delivery, token: str) -> Reply:
         about = {"event_id": delivery.event.id, "event_type": delivery.event.type, "target": delivery.target}
-        attempt = Attempt.begun(delivery, 1, self.now())
+        attempt = EventAttempt.begun(delivery, 1, self.now())
         try:
-            answer = self.client.call(delivery, retry_count=0, auth_token=token, longest_answer=LONGEST_REPLY)
+            answer = self.client.call(delivery, retry_count=0, auth_token=token, longest_answer=MAX_REPLY_BYTES)
         except WebhookUnreachableError as error:
             logger.warning("a pre-event was not answered; the change goes on", extra=about | {"error": str(error)})
             self._log(delivery, attempt, error)
@@ -82,7 +82,7 @@ class PreEvents:
             raise WebhookRejectedError
         return _fields(answer.body) if answer.status == 200 else {}
 
-    def _log(self, delivery: Delivery, attempt: Attempt, error: WebhookUnreachableError) -> None:
+    def _log(self, delivery: Delivery, attempt: EventAttempt, error: WebhookUnreachableError) -> None:
         """What the error log cannot take does not hold up the change either."""
         now = self.now()
         try:

@@ -12,7 +12,7 @@ from convoke.domain.message_replays import replay_asked_for
 from convoke.domain.pages import Page, PageRequest, page_among
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.scoped_webhooks import (
-    MOST_WEBHOOKS,
+    MAX_WEBHOOKS_PER_CONVERSATION,
     NewScopedWebhook,
     ScopedWebhook,
     ScopedWebhookChange,
@@ -20,7 +20,7 @@ from convoke.domain.scoped_webhooks import (
 )
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
-from convoke.operations.conversations import ConversationOperations, on_what_is_there
+from convoke.operations.conversations import ConversationOperations, retry_on_conflict
 from convoke.storage.scoped_webhooks import ScopedWebhookRepository
 
 
@@ -37,7 +37,7 @@ class ScopedWebhookOperations:
     now: Clock
     new_sid: NewSid
 
-    @on_what_is_there
+    @retry_on_conflict
     def create(self, service: Service, conversation_sid: str, requested: NewScopedWebhook) -> ScopedWebhook:
         """Raises NotFoundError, TooManyWebhooksError, what is missing, and why the conversation takes no webhook, or
         not with this URL.
@@ -47,7 +47,7 @@ class ScopedWebhookOperations:
         requested.refuse_incomplete()
         self.rules.refuse({configuration_name("url"): requested.url})
         standing = self._every(conversation)
-        if len(standing) >= MOST_WEBHOOKS:
+        if len(standing) >= MAX_WEBHOOKS_PER_CONVERSATION:
             raise TooManyWebhooksError
         webhook = requested.webhook(
             self.now(),
@@ -67,7 +67,7 @@ class ScopedWebhookOperations:
         webhooks = self._every(self.conversations.fetch(service, conversation_sid))
         return page_among(webhooks, [webhook.sid for webhook in webhooks], page)
 
-    @on_what_is_there
+    @retry_on_conflict
     def update(
         self, service: Service, conversation_sid: str, sid: str, requested: ScopedWebhookChange
     ) -> ScopedWebhook:
@@ -82,7 +82,7 @@ class ScopedWebhookOperations:
             self.webhooks.replace(conversation, [*_without(standing, webhook), updated])
         return updated
 
-    @on_what_is_there
+    @retry_on_conflict
     def delete(self, service: Service, conversation_sid: str, sid: str) -> None:
         """In any state of the conversation (reference, e.2)."""
         conversation = self._there(service, conversation_sid)

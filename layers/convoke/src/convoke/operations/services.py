@@ -9,7 +9,7 @@ from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.errors import ConflictError, NotFoundError, UnavailableError, refusal
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
-from convoke.domain.services import Service, ServiceChange
+from convoke.domain.services import Service, ServiceConfigurationChange
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.storage.accounts import AccountRepository
 from convoke.storage.conversations import ConversationRepository
@@ -40,7 +40,7 @@ class ServiceOperations:
     def list(self, account_sid: str, page: PageRequest) -> Page[Service]:
         return self.services.list(account_sid, page)
 
-    def update(self, account_sid: str, chat_service_sid: str, change: ServiceChange) -> Service:
+    def update(self, account_sid: str, chat_service_sid: str, change: ServiceConfigurationChange) -> Service:
         """Change what was given of its configuration. Raises NotFoundError, or for a role that it does not have."""
         service = self.fetch(account_sid, chat_service_sid)
         if problems := change.problems(service):

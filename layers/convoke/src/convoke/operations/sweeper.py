@@ -12,7 +12,7 @@ from convoke.domain.conversations import Conversation
 from convoke.domain.errors import InternalError
 from convoke.domain.events import timer_ran_out
 from convoke.domain.instants import Clock
-from convoke.domain.provisioning import Attempts, Cause, Provisioning, ProvisioningStatus
+from convoke.domain.provisioning import Cause, Provisioning, ProvisioningRetries, ProvisioningStatus
 from convoke.domain.sids import NewSid, Prefix
 from convoke.operations.participant_adder import ParticipantAdder
 from convoke.operations.ports import Workflow
@@ -29,7 +29,7 @@ class Sweeper:
     provisionings: ProvisioningRepository
     participant_adder: ParticipantAdder
     workflow: Workflow
-    attempts: Attempts
+    attempts: ProvisioningRetries
     now: Clock
     new_sid: NewSid
 

@@ -13,8 +13,8 @@ from convoke.storage.conversations import ConversationRepository
 
 logger = logging.getLogger(__name__)
 
-FIRST_PAUSE = 0.02
-LONGEST_PAUSE = 2.0
+FIRST_POLL_SECONDS = 0.02
+MAX_POLL_SECONDS = 2.0
 """Seconds. Together some 16 reads in 20 seconds."""
 
 
@@ -50,8 +50,8 @@ class Waiting:
 
 def pauses(seconds: float) -> Iterator[float]:
     """Each twice as long as the one before, `seconds` in all."""
-    left, pause = seconds, FIRST_PAUSE
+    left, pause = seconds, FIRST_POLL_SECONDS
     while left > 0:
         yield min(pause, left)
         left -= pause
-        pause = min(2 * pause, LONGEST_PAUSE)
+        pause = min(2 * pause, MAX_POLL_SECONDS)

@@ -12,7 +12,7 @@ from convoke.domain.errors import LogEntry, WebhookFailedError
 from convoke.domain.events import ErrorLogType, Event, ReplayType
 from convoke.domain.instants import Clock
 from convoke.domain.scoped_webhooks import scoped_hooks
-from convoke.domain.webhooks import ERROR_LOG, Attempt, Delivery, Method
+from convoke.domain.webhooks import ERROR_LOG, Delivery, EventAttempt, Method
 from convoke.observability import Measure, Metrics
 from convoke.operations.message_replays import MessageReplay
 from convoke.operations.ports import DeliveryQueue, WebhookClient
@@ -25,7 +25,7 @@ from convoke.webhooks.answers import WebhookUnreachableError
 
 logger = logging.getLogger(__name__)
 
-LONGEST_READ = 4096
+MAX_ANSWER_BYTES = 4096
 """Bytes of an answer that are read."""
 
 RETRIED_STATUSES = frozenset({429, *range(500, 600)})
@@ -96,7 +96,7 @@ class WebhookDelivery:
         token = self.auth_tokens.fetch(delivery.event.account_sid)
         if token is None:
             raise self._failed("the account has no Auth Token to sign with")
-        attempt = Attempt.begun(delivery, number, self.now())
+        attempt = EventAttempt.begun(delivery, number, self.now())
         self.attempts.put(delivery, attempt)
         outcome = self._call(delivery, number, token)
         completed = attempt.completed(outcome.status, outcome.error, outcome.answer, self.now())
@@ -106,7 +106,7 @@ class WebhookDelivery:
     def _deliveries(self, event: Event) -> list[Delivery]:
         if event.type is ErrorLogType.ERROR_LOGGED:
             return self._to_error_log(event)
-        if not event.webhooks:
+        if not event.notify_webhooks:
             return []
         account_sid, service_sid = event.account_sid, event.payload["ChatServiceSid"]
         levels, scoped = self.levels.fetch_with_scoped(account_sid, service_sid, event.conversation_sid)
@@ -119,7 +119,7 @@ class WebhookDelivery:
             return []
         return [Delivery(event=event, target=ERROR_LOG, url=account.error_log_url, method=Method.POST)]
 
-    def _conclude(self, delivery: Delivery, attempt: Attempt, outcome: Outcome) -> None:
+    def _conclude(self, delivery: Delivery, attempt: EventAttempt, outcome: Outcome) -> None:
         """Return where the receiver took the event; raise what becomes of the message where it did not."""
         if outcome.is_taken:
             self.metrics.add(Measure.DELIVERED)
@@ -140,7 +140,9 @@ class WebhookDelivery:
 
     def _call(self, delivery: Delivery, number: int, token: str) -> Outcome:
         try:
-            answer = self.client.call(delivery, retry_count=number - 1, auth_token=token, longest_answer=LONGEST_READ)
+            answer = self.client.call(
+                delivery, retry_count=number - 1, auth_token=token, longest_answer=MAX_ANSWER_BYTES
+            )
         except WebhookUnreachableError as error:
             return Outcome(None, str(error), entry=error.entry)
         return Outcome(answer.status, answer=answer.body)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convoke.domain.accounts import Account, AccountChange, DefaultsChange, unknown_default_service
+from convoke.domain.accounts import Account, AccountChange, ConfigurationChange, unknown_default_service
 from convoke.domain.services import Service
 from convoke.storage import items, keys
 from convoke.storage.cached import Cached
-from convoke.storage.services import still_there
+from convoke.storage.services import service_still_exists
 from convoke.storage.table import Exists, NotExists, Put, Table, TransactionCanceledError, Update
 
-MOST_ACCOUNTS = 1000
+MAX_LISTED_ACCOUNTS = 1000
 """Listed at the most: more than one machine or one deployment has."""
 
 
@@ -45,7 +45,7 @@ class AccountRepository:
         """
         actions = tuple(items.given(change))
         own = Update(keys.account(account_sid), actions, Exists("pk"))
-        if not isinstance(change, DefaultsChange):
+        if not isinstance(change, ConfigurationChange):
             return items.resource(Account, self.table.update(own))
         entry = Update(keys.account_entry(account_sid), actions, Exists("pk"))
         self._write_defaults(own, entry, change.default_chat_service_sid)
@@ -53,7 +53,7 @@ class AccountRepository:
 
     def _write_defaults(self, own: Update, entry: Update, chat_service_sid: str | None) -> None:
         """Together with a look at the service, so that it is not deleted meanwhile."""
-        looked_at = [still_there(own.key.pk, chat_service_sid)] if chat_service_sid else []
+        looked_at = [service_still_exists(own.key.pk, chat_service_sid)] if chat_service_sid else []
         try:
             self.table.transact([own, entry, *looked_at])
         except TransactionCanceledError as canceled:
@@ -63,7 +63,7 @@ class AccountRepository:
 
     def list(self) -> list[Account]:
         """Every account of the deployment, oldest first."""
-        stored = self.table.query(keys.accounts(), limit=MOST_ACCOUNTS, consistent=True)
+        stored = self.table.query(keys.accounts(), limit=MAX_LISTED_ACCOUNTS, consistent=True)
         return sorted((items.resource(Account, item) for item in stored), key=lambda account: account.date_created)
 
 

@@ -10,18 +10,18 @@ from cachetools import TTLCache
 
 Found = TypeVar("Found")
 
-LIFETIME = 5.0
+CACHE_LIFETIME_SECONDS = 5.0
 """Seconds that another process's change, such as a revoked API key, may go unnoticed."""
 
-MOST = 10_000
+MAX_CACHE_ENTRIES = 10_000
 
 
 class Cached(Generic[Found]):
     """Remembers for some seconds what `fetch` found under each key. That nothing was found is not remembered."""
 
-    def __init__(self, fetch: Callable[..., Found | None], lifetime: float = LIFETIME) -> None:
+    def __init__(self, fetch: Callable[..., Found | None], lifetime: float = CACHE_LIFETIME_SECONDS) -> None:
         self._fetch = fetch
-        self._found: TTLCache[tuple[str, ...], Found] = TTLCache(maxsize=MOST, ttl=lifetime)
+        self._found: TTLCache[tuple[str, ...], Found] = TTLCache(maxsize=MAX_CACHE_ENTRIES, ttl=lifetime)
         self._lock = Lock()
 
     def __call__(self, *key: str) -> Found | None:

@@ -40,21 +40,21 @@ from convoke.storage.table import (
     key_of,
 )
 
-EARLIEST, LATEST = "0", ":"
+FIRST_INSTANT, LAST_INSTANT = "0", ":"
 """Sort before and behind every moment; DynamoDB takes no empty text for a key."""
 
 INSTANT = timedelta(milliseconds=1)
 """The shortest time between two moments."""
 
-DUE_PAGE = 100
+DUE_PAGE_SIZE = 100
 """Keys of due conversations read at a time."""
 
-ERASED_AT_ONCE = 25
+ERASE_BATCH_SIZE = 25
 """Items of a deleted conversation that are read, and all but its own removed, at a time. DynamoDB limits a transaction
 to 4 MB, and the largest message has some 120 KB.
 """
 
-WEBHOOKS_KEPT = timedelta(days=14)
+WEBHOOKS_RETENTION = timedelta(days=14)
 """How long the webhooks of a deleted conversation stay, so that whoever splits its last events knows whom to tell: as
 long as SQS keeps a dead letter.
 """
@@ -165,7 +165,7 @@ class ConversationRepository:
         own = keys.conversation(account_sid, conversation_sid)
         webhooks = keys.scoped_webhooks(account_sid, conversation_sid)
         while go_on():
-            page = {key_of(item): item for item in self.table.query(own.pk, limit=ERASED_AT_ONCE, consistent=True)}
+            page = {key_of(item): item for item in self.table.query(own.pk, limit=ERASE_BATCH_SIZE, consistent=True)}
             others = [key for key in page if key not in (own, webhooks)]
             outlasting = [_outlasting(webhooks, page[own])] if {own, webhooks} <= page.keys() else []
             self.table.transact([*(Delete(key) for key in others or [own]), *outlasting])
@@ -222,14 +222,14 @@ class ConversationRepository:
 
     def next_due(self, after: datetime) -> datetime | None:
         """When something is due first, later than at that moment."""
-        between = (to_milliseconds(after + INSTANT), LATEST)
+        between = (to_milliseconds(after + INSTANT), LAST_INSTANT)
         first = [self.table.query(shard, index=keys.DUE, between=between, limit=1) for shard in keys.due_shards()]
         moments = [datetime.fromisoformat(str(item[keys.DUE.sort])) for found in first for item in found]
         return min(moments, default=None)
 
     def _due_in(self, shard: str, until: datetime) -> Iterator[Item]:
-        between, after = (EARLIEST, to_milliseconds(until)), None
-        while page := self.table.query(shard, index=keys.DUE, between=between, after=after, limit=DUE_PAGE):
+        between, after = (FIRST_INSTANT, to_milliseconds(until)), None
+        while page := self.table.query(shard, index=keys.DUE, between=between, after=after, limit=DUE_PAGE_SIZE):
             yield from page
             after = page[-1]
 
@@ -237,7 +237,7 @@ class ConversationRepository:
 def _outlasting(webhooks: Key, tombstone: Item) -> Update:
     """They go by themselves, some time after the conversation."""
     removed = datetime.fromisoformat(str(tombstone["date_removed"]))
-    return Update(webhooks, (Set(EXPIRES_AT, items.seconds(removed + WEBHOOKS_KEPT)),), Exists("pk"))
+    return Update(webhooks, (Set(EXPIRES_AT, items.seconds(removed + WEBHOOKS_RETENTION)),), Exists("pk"))
 
 
 def _provisioning_key(provisioning: Provisioning) -> Key:

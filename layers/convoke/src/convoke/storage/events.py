@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from convoke.domain.events import LEDGER_LIFETIME, Change, Event, EventFilters
 from convoke.domain.pages import Page, PageRequest
-from convoke.domain.webhooks import Attempt, Delivery
+from convoke.domain.webhooks import Delivery, EventAttempt
 from convoke.storage import items, keys, lists, paging
 from convoke.storage.packing import packed, unpacked
 from convoke.storage.table import Item, Put, Set, Table, Update
@@ -96,7 +96,7 @@ def _from_change_at(position: str | None, between: tuple[str, str], *, forward: 
 class EventAttemptRepository:
     table: Table
 
-    def put(self, delivery: Delivery, attempt: Attempt) -> None:
+    def put(self, delivery: Delivery, attempt: EventAttempt) -> None:
         """Record an attempt, in the place of the record with the same number.
 
         By an update, which costs half of what a transaction does.
@@ -105,7 +105,7 @@ class EventAttemptRepository:
         attributes = items.expiring(attempt.model_dump(mode="json", exclude_none=True), attempt.date_expires)
         self.table.update(Update(key, tuple(Set(name, value) for name, value in attributes.items())))
 
-    def list(self, event: Event, page: PageRequest) -> Page[Attempt]:
+    def list(self, event: Event, page: PageRequest) -> Page[EventAttempt]:
         position = keys.attempt(event.account_sid, event.id, page.position) if page.position else None
         partition, between = keys.attempts(event.account_sid, event.id)
-        return paging.page_of(Attempt, self.table, partition, between, page, position)
+        return paging.page_of(EventAttempt, self.table, partition, between, page, position)

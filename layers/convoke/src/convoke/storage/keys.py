@@ -78,11 +78,11 @@ def api_key_owner(key_sid: str) -> Key:
     return Key(key_sid, "owner")
 
 
-def webhook_configuration(account_sid: str) -> Key:
+def configuration_webhooks(account_sid: str) -> Key:
     return Key(account_sid, "configuration#webhooks")
 
 
-def service_webhook_configuration(account_sid: str, chat_service_sid: str) -> Key:
+def service_configuration_webhooks(account_sid: str, chat_service_sid: str) -> Key:
     return Key(account_sid, f"configuration#webhooks#{chat_service_sid}")
 
 

@@ -15,7 +15,7 @@ from convoke.storage.items import AnyModel
 from convoke.storage.paging import page_between
 from convoke.storage.table import Item, Table, key_of
 
-LOOKED_AT = 250
+MIN_ENTRIES_WITH_FILTER = 250
 """Entries of a shard that a page looks at, at the least, where only some of them are wanted."""
 
 
@@ -61,7 +61,7 @@ def page_of(
 
 def entries_of(table: Table, listing: Listing, most: int, *, forward: bool) -> Entries:
     """May be few where few are wanted; then the list goes on from where looking ended."""
-    limit = max(most + 1, LOOKED_AT if listing.only else 0)
+    limit = max(most + 1, MIN_ENTRIES_WITH_FILTER if listing.only else 0)
     read = [
         _read(table, listing, shard, forward=forward, limit=limit)
         for shard in keys.list_shards(listing.account_sid, listing.name)

@@ -13,7 +13,7 @@ from convoke.domain.receipts import Receipt
 from convoke.storage import items, keys
 from convoke.storage.paging import page_of
 from convoke.storage.revisions import differences, revise
-from convoke.storage.table import MOST_WRITES, Delete, Put, Table, key_of
+from convoke.storage.table import MAX_WRITES, Delete, Put, Table, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class MessageRepository:
     def delete(self, conversation: Conversation, message: Message, change: Change) -> None:
         """With its receipts."""
         own, between = keys.message(*_of(message)), keys.receipts(message.sid)
-        receipts = self.table.query(own.pk, between=between, limit=MOST_WRITES, consistent=True)
+        receipts = self.table.query(own.pk, between=between, limit=MAX_WRITES, consistent=True)
         gone = [Delete(own), *(Delete(key_of(receipt)) for receipt in receipts)]
         revise(self.table, conversation, (), change, beside=gone)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.events import Change
-from convoke.domain.memberships import MOST_MEMBERS
+from convoke.domain.memberships import MAX_PARTICIPANTS
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participants import Participant
 from convoke.storage import items, keys
@@ -37,7 +37,7 @@ class ParticipantRepository:
     def every(self, account_sid: str, conversation_sid: str) -> Sequence[Participant]:
         """All members, the oldest first."""
         partition, between = keys.conversation(account_sid, conversation_sid).pk, keys.participants()
-        found = self.table.query(partition, between=between, limit=MOST_MEMBERS, consistent=True)
+        found = self.table.query(partition, between=between, limit=MAX_PARTICIPANTS, consistent=True)
         return [items.resource(Participant, stored) for stored in found]
 
     def create(self, before: Conversation, after: Conversation, participant: Participant, change: Change) -> None:

@@ -85,8 +85,8 @@ def _left(conversation: Conversation) -> Update:
         Set(name, value) if value is not None else Remove(name) for name, value in sorted(values.items())
     ]
     key = keys.conversation(conversation.account_sid, conversation.sid)
-    still_there = And((Equals("state", State.INITIALIZING), NotExists("date_removed")))
-    return Update(key, (*actions, Add("revision", 1)), still_there)
+    service_still_exists = And((Equals("state", State.INITIALIZING), NotExists("date_removed")))
+    return Update(key, (*actions, Add("revision", 1)), service_still_exists)
 
 
 def _ended(provisioning: Provisioning) -> Update:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from convoke.domain.pages import Page, PageRequest
-from convoke.domain.services import Service, ServiceChange
+from convoke.domain.services import Service, ServiceConfigurationChange
 from convoke.storage import items, keys
 from convoke.storage.cached import Cached
 from convoke.storage.paging import page_of
@@ -33,7 +33,7 @@ class ServiceRepository:
         stored = self.table.get(keys.service(account_sid, chat_service_sid))
         return items.resource(Service, stored) if stored else None
 
-    def update(self, account_sid: str, chat_service_sid: str, change: ServiceChange) -> Service | None:
+    def update(self, account_sid: str, chat_service_sid: str, change: ServiceConfigurationChange) -> Service | None:
         """Change what was given, at the least one thing; None where the service is not there any more."""
         key, actions = keys.service(account_sid, chat_service_sid), tuple(items.given(change))
         try:
@@ -52,7 +52,7 @@ class ServiceRepository:
             keys.account(account_sid), (Set(default, default_service_sid),), Equals(default, default_service_sid)
         )
         gone = Delete(keys.service(account_sid, chat_service_sid), Exists("pk"))
-        webhooks = Delete(keys.service_webhook_configuration(account_sid, chat_service_sid))
+        webhooks = Delete(keys.service_configuration_webhooks(account_sid, chat_service_sid))
         try:
             self.table.transact([unchanged, gone, webhooks])
         except TransactionCanceledError:
@@ -74,7 +74,7 @@ class CachedServices:
         self.list = services.list
         self.fetch = Cached(services.fetch)
 
-    def update(self, account_sid: str, chat_service_sid: str, change: ServiceChange) -> Service | None:
+    def update(self, account_sid: str, chat_service_sid: str, change: ServiceConfigurationChange) -> Service | None:
         updated = self.stored.update(account_sid, chat_service_sid, change)
         self.fetch.forget(account_sid, chat_service_sid)
         return updated
@@ -85,6 +85,6 @@ class CachedServices:
         return deleted
 
 
-def still_there(account_sid: str, chat_service_sid: str) -> Update:
+def service_still_exists(account_sid: str, chat_service_sid: str) -> Update:
     """A write that changes nothing, and fails a transaction where the service is deleted."""
     return Update(keys.service(account_sid, chat_service_sid), (Set("sid", chat_service_sid),), Exists("pk"))

@@ -154,7 +154,7 @@ class Delete:
 
 Write = Put | Update | Delete
 
-MOST_WRITES = 100
+MAX_WRITES = 100
 """Writes in one transaction (DynamoDB's limit)."""
 
 
@@ -210,7 +210,7 @@ class Table(Protocol):
     def transact(self, writes: Sequence[Write]) -> None:
         """Apply all writes or none. Raises TransactionCanceledError.
 
-        At most `MOST_WRITES`, no two on the same key: anything else is a mistake of the caller (ValueError).
+        At most `MAX_WRITES`, no two on the same key: anything else is a mistake of the caller (ValueError).
         """
 
 
@@ -224,8 +224,8 @@ def key_of(item: Mapping[str, Value]) -> Key:
 
 def checked_writes(writes: Sequence[Write]) -> Sequence[Write]:
     """`writes` as they are. Raises ValueError where no engine could apply them."""
-    if not 1 <= len(writes) <= MOST_WRITES:
-        raise ValueError(f"a transaction takes 1 to {MOST_WRITES} writes, not {len(writes)}")
+    if not 1 <= len(writes) <= MAX_WRITES:
+        raise ValueError(f"a transaction takes 1 to {MAX_WRITES} writes, not {len(writes)}")
     if len({write.key for write in writes}) < len(writes):
         raise ValueError("two writes of one transaction name the same key")
     return writes

@@ -16,15 +16,15 @@ from convoke.domain.events import EventType
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
 from convoke.domain.sids import NewSid, Prefix, SidFactory
-from convoke.domain.webhooks import WebhookConfigurationChange
+from convoke.domain.webhooks import ConfigurationWebhooksChange
 from convoke.embedded.clock import Advanced, MovableClock
-from convoke.embedded.engine import EmbeddedEngine, LocalEdges
+from convoke.embedded.engine import EmbeddedEdges, EmbeddedEngine
 from convoke.embedded.gateway import Gateway
 from convoke.embedded.server import Server, listening_socket
 from convoke.embedded.sqlite import MEMORY
 from convoke.operations.accounts import new_token
 from convoke.operations.participant_adder import Admit, ServiceAdmits
-from convoke.storage.configuration_webhooks import WebhookConfigurationRepository
+from convoke.storage.configuration_webhooks import ConfigurationWebhooksRepository
 from convoke.storage.services import ServiceRepository
 from convoke.testing.receiver import ReceivedWebhook, Receiver
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 
-PATIENCE = 10.0
+TIMEOUT_SECONDS = 10.0
 """Seconds to wait for what should take some milliseconds."""
 
-TOLD = tuple(event for event in EventType if event.endswith("ed"))
+POST_EVENTS = tuple(event for event in EventType if event.endswith("ed"))
 """What is told of after it has happened."""
 
 
@@ -106,7 +106,7 @@ class RunningInstance:
         """
         return self._receiver.received
 
-    def wait_for_webhook(self, event_type: str, timeout: float = PATIENCE, **parameters: str) -> ReceivedWebhook:
+    def wait_for_webhook(self, event_type: str, timeout: float = TIMEOUT_SECONDS, **parameters: str) -> ReceivedWebhook:
         """The first of this type that has these parameters, whether it is there already or still to come.
 
         Raises AssertionError where none comes in time.
@@ -118,7 +118,7 @@ class RunningInstance:
             raise AssertionError(f"no webhook with {wanted} came within {timeout} s; there came {came}")
         return found
 
-    def settle(self, timeout: float = PATIENCE) -> None:
+    def settle(self, timeout: float = TIMEOUT_SECONDS) -> None:
         """Wait until nothing is left to do: members are in, webhooks delivered. Raises TimeoutError."""
         if not self._engine.settle(timeout):
             raise TimeoutError(f"there is still something to do after {timeout} s")
@@ -156,11 +156,11 @@ class RunningInstance:
         self._receiver.forget()
         self._engine = EmbeddedEngine(MEMORY, self._rewired, MovableClock())
         self._engine.accounts.create(self.account_sid, self.auth_token)
-        told = WebhookConfigurationChange(post_webhook_url=self._receiver.url, filters=TOLD)
-        WebhookConfigurationRepository(self._engine.table).update(self.account_sid, told)
+        told = ConfigurationWebhooksChange(post_webhook_url=self._receiver.url, filters=POST_EVENTS)
+        ConfigurationWebhooksRepository(self._engine.table).update(self.account_sid, told)
         self._engine.start()
 
-    def _rewired(self, edges: LocalEdges) -> LocalEdges:
+    def _rewired(self, edges: EmbeddedEdges) -> EmbeddedEdges:
         self._failing = FailingParticipants(ServiceAdmits(ServiceRepository(edges.table).fetch), edges.new_sid)
         return replace(edges, admit=self._failing)
 
@@ -174,7 +174,7 @@ def running() -> Iterator[RunningInstance]:
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="convoke", daemon=True)
         thread.start()
         try:
-            listens.wait(PATIENCE)
+            listens.wait(TIMEOUT_SECONDS)
             yield instance
         finally:
             server.should_exit = True

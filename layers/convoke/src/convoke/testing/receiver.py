@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Condition, Thread
 from urllib.parse import parse_qsl
 
-POLL_INTERVAL = 0.05
+POLL_INTERVAL_SECONDS = 0.05
 """Seconds until it notices that it is to stop."""
 
 
@@ -62,7 +62,7 @@ class Receiver:
 
         with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
             self.url = f"http://127.0.0.1:{server.server_port}/webhooks"
-            Thread(target=server.serve_forever, args=(POLL_INTERVAL,), daemon=True).start()
+            Thread(target=server.serve_forever, args=(POLL_INTERVAL_SECONDS,), daemon=True).start()
             try:
                 yield self
             finally:

@@ -6,9 +6,9 @@ from aws_lambda_powertools.event_handler import Response
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.parameters import UpdateAccount, parse
+from convoke.api.parameters import UpdateAccountConfiguration, parse
 from convoke.api.representations import Representation, answer
-from convoke.api.requests import OURS, Request
+from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.domain import errors
 from convoke.domain.accounts import Account
 
@@ -24,7 +24,7 @@ FETCH = Contract("AccountConfiguration", AccountConfigurationRepresentation)
 UPDATE = Contract(
     "AccountConfiguration",
     AccountConfigurationRepresentation,
-    form=UpdateAccount,
+    form=UpdateAccountConfiguration,
     errors=(errors.InvalidWebhookSettingsError,),
 )
 
@@ -34,7 +34,7 @@ def represent(request: Request, account: Account) -> AccountConfigurationReprese
         account_sid=account.sid,
         owned_addresses=sorted(account.owned_addresses),
         error_log_url=account.error_log_url,
-        url=request.url("/Configuration", OURS),
+        url=request.url("/Configuration", CONVOKE_PREFIX),
     )
 
 
@@ -44,5 +44,5 @@ def fetch(_: Operations, request: Request) -> Response[str]:
 
 
 def update(operations: Operations, request: Request) -> Response[str]:
-    change = parse(UpdateAccount, request.form)
+    change = parse(UpdateAccountConfiguration, request.form)
     return answer(represent(request, operations.accounts.update(request.account, change)))

@@ -6,15 +6,15 @@ from aws_lambda_powertools.event_handler import Response
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.parameters import UpdateWebhookConfiguration, parse
+from convoke.api.parameters import UpdateConfigurationWebhooks, parse
 from convoke.api.representations import Representation, answer
 from convoke.api.requests import Request
 from convoke.domain import errors
 from convoke.domain.events import EventType
-from convoke.domain.webhooks import Method, Target, WebhookConfiguration
+from convoke.domain.webhooks import ConfigurationWebhooks, Method, Target
 
 
-class WebhookConfigurationRepresentation(Representation):
+class ConfigurationWebhooksRepresentation(Representation):
     account_sid: str
     method: Method
     filters: list[EventType] | None
@@ -24,18 +24,18 @@ class WebhookConfigurationRepresentation(Representation):
     url: str
 
 
-FETCH = Contract("ConfigurationWebhooks", WebhookConfigurationRepresentation)
+FETCH = Contract("ConfigurationWebhooks", ConfigurationWebhooksRepresentation)
 UPDATE = Contract(
     "ConfigurationWebhooks",
-    WebhookConfigurationRepresentation,
-    form=UpdateWebhookConfiguration,
+    ConfigurationWebhooksRepresentation,
+    form=UpdateConfigurationWebhooks,
     errors=(errors.InvalidWebhookSettingsError, errors.InvalidWebhookMethodError),
 )
 
 
-def represent(request: Request, configuration: WebhookConfiguration) -> WebhookConfigurationRepresentation:
+def represent(request: Request, configuration: ConfigurationWebhooks) -> ConfigurationWebhooksRepresentation:
     filters = configuration.filters
-    return WebhookConfigurationRepresentation(
+    return ConfigurationWebhooksRepresentation(
         account_sid=configuration.account_sid,
         method=configuration.method,
         filters=None if filters is None else list(filters),
@@ -47,9 +47,9 @@ def represent(request: Request, configuration: WebhookConfiguration) -> WebhookC
 
 
 def fetch(operations: Operations, request: Request) -> Response[str]:
-    return answer(represent(request, operations.webhook_configurations.fetch(request.account.sid)))
+    return answer(represent(request, operations.configuration_webhooks.fetch(request.account.sid)))
 
 
 def update(operations: Operations, request: Request) -> Response[str]:
-    change = parse(UpdateWebhookConfiguration, request.form)
-    return answer(represent(request, operations.webhook_configurations.update(request.account.sid, change)))
+    change = parse(UpdateConfigurationWebhooks, request.form)
+    return answer(represent(request, operations.configuration_webhooks.update(request.account.sid, change)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aws_lambda_powertools.event_handler import Response
 
 from convoke.api.contracts import CHANGE_REFUSED, Contract
-from convoke.api.idempotency import REPLAYED, idempotent
+from convoke.api.idempotency import IDEMPOTENT_REPLAYED, idempotent
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.parameters import CreateConversation, ListConversations, UpdateConversation, parse, parse_query
@@ -42,7 +42,7 @@ CREATE = Contract(
     statuses=(201,),
     form=CreateConversation,
     headers=(WEBHOOK_ENABLED, IDEMPOTENCY_KEY),
-    answered_headers=(REPLAYED,),
+    answered_headers=(IDEMPOTENT_REPLAYED,),
     errors=(errors.UniqueNameTakenError, errors.IdempotencyKeyReusedError),
 )
 LIST = Contract("Conversations", ConversationRepresentation, page="conversations", query=ListConversations)
@@ -82,16 +82,16 @@ def represent(
 
 def create(operations: Operations, request: ServiceRequest) -> Response[str]:
     """What ConversationWithParticipants makes without participants."""
-    webhooks, idempotent_request = operations.webhooks(request), idempotent(request)
+    request_webhooks, idempotent_request = operations.request_webhooks(request), idempotent(request)
     created = operations.conversation_with_participants.create(
         request.account,
         request.service,
         parse(CreateConversation, request.form),
         (),
-        webhooks=webhooks,
+        request_webhooks=request_webhooks,
         idempotent=idempotent_request,
     )
-    headers = {REPLAYED: "true"} if created.replayed else {}
+    headers = {IDEMPOTENT_REPLAYED: "true"} if created.replayed else {}
     return answer(represent(request, created.conversation, LINKS), status=201, headers=headers)
 
 
@@ -110,13 +110,13 @@ def list_(operations: Operations, request: ServiceRequest) -> Response[str]:
 
 
 def update(operations: Operations, request: ServiceRequest, sid: str) -> Response[str]:
-    webhooks, requested = operations.webhooks(request), parse(UpdateConversation, request.form)
-    updated = operations.conversations.update(request.service, sid, requested, webhooks=webhooks)
+    request_webhooks, requested = operations.request_webhooks(request), parse(UpdateConversation, request.form)
+    updated = operations.conversations.update(request.service, sid, requested, request_webhooks=request_webhooks)
     return answer(represent(request, updated, LINKS))
 
 
 def delete(operations: Operations, request: ServiceRequest, sid: str) -> Response[str]:
-    operations.conversations.delete(request.service, sid, webhooks=operations.webhooks(request))
+    operations.conversations.delete(request.service, sid, request_webhooks=operations.request_webhooks(request))
     return no_content()
 
 

@@ -10,10 +10,10 @@ from convoke.api.pagination import Pagination
 from convoke.api.representations import Representation, StreamDate, answer
 from convoke.api.requests import Request
 from convoke.api.resources.events import event_url
-from convoke.domain.webhooks import Attempt, Method
+from convoke.domain.webhooks import EventAttempt, Method
 
 
-class AttemptRepresentation(Representation):
+class EventAttemptRepresentation(Representation):
     event_id: str
     replay_sid: str | None
     target: str
@@ -27,12 +27,12 @@ class AttemptRepresentation(Representation):
     answer: str | None
 
 
-LIST = Contract("EventAttempts", AttemptRepresentation, page="attempts")
+LIST = Contract("EventAttempts", EventAttemptRepresentation, page="attempts")
 
 
-def represent(attempt: Attempt) -> AttemptRepresentation:
+def represent(attempt: EventAttempt) -> EventAttemptRepresentation:
     """`url` is the receiver's, as it was configured: what is listed has none of its own."""
-    return AttemptRepresentation(
+    return EventAttemptRepresentation(
         event_id=attempt.event_id,
         replay_sid=attempt.replay_sid or None,
         target=attempt.target,
@@ -49,6 +49,6 @@ def represent(attempt: Attempt) -> AttemptRepresentation:
 
 def list_(operations: Operations, request: Request, event_id: str) -> Response[str]:
     key = operations.accounts.page_key(request.account.sid)
-    pagination = Pagination(request, f"{event_url(request, event_id)}/Attempts", "attempts", key)
+    pagination = Pagination(request, f"{event_url(request, event_id)}/ProvisioningRetries", "attempts", key)
     page = operations.events.list_attempts(request.account.sid, event_id, pagination.wanted)
     return answer(pagination.body(page, represent, lambda each: each.position))

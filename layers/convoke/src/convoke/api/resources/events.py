@@ -9,10 +9,10 @@ from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.parameters import ListEvents, parse_query
 from convoke.api.representations import Representation, StreamDate, answer
-from convoke.api.requests import OURS, Request
+from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.domain.events import AnyEventType, Event
 
-LARGEST_PAGE = 50
+MAX_PAGE_SIZE = 50
 """Events of a page: each may be the only one of its change, and 100 items are read at once."""
 
 
@@ -29,7 +29,7 @@ class EventRepresentation(Representation):
 
 
 FETCH = Contract("Event", EventRepresentation)
-LIST = Contract("Events", EventRepresentation, page="events", largest_page=LARGEST_PAGE, query=ListEvents)
+LIST = Contract("Events", EventRepresentation, page="events", max_page_size=MAX_PAGE_SIZE, query=ListEvents)
 
 
 def represent(request: Request, event: Event) -> EventRepresentation:
@@ -38,12 +38,12 @@ def represent(request: Request, event: Event) -> EventRepresentation:
         **event.model_dump(exclude={"type"}),
         event_type=event.type,
         url=url,
-        links={"attempts": f"{url}/Attempts", "replay": f"{url}/Replay"},
+        links={"attempts": f"{url}/ProvisioningRetries", "replay": f"{url}/Replay"},
     )
 
 
 def event_url(request: Request, event_id: str) -> str:
-    return request.url(f"/Events/{event_id}", OURS)
+    return request.url(f"/Events/{event_id}", CONVOKE_PREFIX)
 
 
 def fetch(operations: Operations, request: Request, event_id: str) -> Response[str]:
@@ -53,7 +53,7 @@ def fetch(operations: Operations, request: Request, event_id: str) -> Response[s
 def list_(operations: Operations, request: Request) -> Response[str]:
     filters, sent = parse_query(ListEvents, request.query)
     key = operations.accounts.page_key(request.account.sid)
-    url = request.url("/Events", OURS)
-    pagination = Pagination(request, url, "events", key, LARGEST_PAGE, filters=sent, descending=True)
+    url = request.url("/Events", CONVOKE_PREFIX)
+    pagination = Pagination(request, url, "events", key, MAX_PAGE_SIZE, filters=sent, descending=True)
     page = operations.events.list(request.account.sid, filters, pagination.wanted)
     return answer(pagination.body(page, lambda each: represent(request, each), lambda each: each.id))

@@ -103,8 +103,10 @@ def represent(request: ServiceRequest, message: Message) -> Representation:
 
 
 def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
-    webhooks, requested = operations.webhooks(request), parse(CreateMessage, request.form)
-    created = operations.messages.create(request.service, conversation_sid, requested, webhooks=webhooks)
+    request_webhooks, requested = operations.request_webhooks(request), parse(CreateMessage, request.form)
+    created = operations.messages.create(
+        request.service, conversation_sid, requested, request_webhooks=request_webhooks
+    )
     return answer(represent(request, created), status=201)
 
 
@@ -127,11 +129,15 @@ def list_(operations: Operations, request: ServiceRequest, conversation_sid: str
 
 
 def update(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
-    webhooks, requested = operations.webhooks(request), parse(UpdateMessage, request.form)
-    updated = operations.messages.update(request.service, conversation_sid, sid, requested, webhooks=webhooks)
+    request_webhooks, requested = operations.request_webhooks(request), parse(UpdateMessage, request.form)
+    updated = operations.messages.update(
+        request.service, conversation_sid, sid, requested, request_webhooks=request_webhooks
+    )
     return answer(represent(request, updated))
 
 
 def delete(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
-    operations.messages.delete(request.service, conversation_sid, sid, webhooks=operations.webhooks(request))
+    operations.messages.delete(
+        request.service, conversation_sid, sid, request_webhooks=operations.request_webhooks(request)
+    )
     return no_content()

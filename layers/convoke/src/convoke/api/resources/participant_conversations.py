@@ -17,7 +17,7 @@ from convoke.domain.conversations import State
 from convoke.domain.participant_conversations import ParticipantConversation
 from convoke.domain.participants import MessagingBinding
 
-LARGEST_PAGE = 50
+MAX_PAGE_SIZE = 50
 
 CREATED_BY = "system"
 """Who creates conversations is not kept: every request is one of the account (reference, a.10)."""
@@ -47,7 +47,7 @@ LIST = Contract(
     "ParticipantConversations",
     ParticipantConversationRepresentation,
     page="conversations",
-    largest_page=LARGEST_PAGE,
+    max_page_size=MAX_PAGE_SIZE,
     query=ListParticipantConversations,
 )
 
@@ -82,7 +82,7 @@ def list_(operations: Operations, request: ServiceRequest) -> Response[str]:
         request.url("/ParticipantConversations"),
         "conversations",
         operations.accounts.page_key(request.account.sid),
-        largest=LARGEST_PAGE,
+        largest=MAX_PAGE_SIZE,
         filters=sent,
     )
     page = operations.participant_conversations.list(request.service, filters, pagination.wanted)

@@ -140,9 +140,12 @@ def represent(request: ServiceRequest, participant: Participant) -> Representati
 
 
 def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
-    webhooks, requested = operations.webhooks(request), parse_participant(CreateParticipant, request.form)
+    request_webhooks, requested = (
+        operations.request_webhooks(request),
+        parse_participant(CreateParticipant, request.form),
+    )
     created = operations.participants.create(
-        request.account, request.service, conversation_sid, requested, webhooks=webhooks
+        request.account, request.service, conversation_sid, requested, request_webhooks=request_webhooks
     )
     return answer(represent(request, created), status=201)
 
@@ -152,15 +155,17 @@ def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str
 
 
 def update(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
-    webhooks, requested = operations.webhooks(request), parse(UpdateParticipant, request.form)
+    request_webhooks, requested = operations.request_webhooks(request), parse(UpdateParticipant, request.form)
     updated = operations.participants.update(
-        request.account, request.service, conversation_sid, sid, requested, webhooks=webhooks
+        request.account, request.service, conversation_sid, sid, requested, request_webhooks=request_webhooks
     )
     return answer(represent(request, updated))
 
 
 def delete(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
-    operations.participants.delete(request.service, conversation_sid, sid, webhooks=operations.webhooks(request))
+    operations.participants.delete(
+        request.service, conversation_sid, sid, request_webhooks=operations.request_webhooks(request)
+    )
     return no_content()
 
 

@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.representations import Representation, RestDate, answer
-from convoke.api.requests import OURS, ServiceRequest
+from convoke.api.requests import CONVOKE_PREFIX, ServiceRequest
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
@@ -61,7 +61,7 @@ def represent(
         alert_sid=provisioning.alert_sid if failed else None,
         participants=[_member(url, provisioning, member) for member in provisioning.participants],
         causes=[CauseRepresentation(code=cause.code, message=cause.message) for cause in provisioning.causes_of_all],
-        url=request.url(f"{path}/Provisioning", OURS),
+        url=request.url(f"{path}/Provisioning", CONVOKE_PREFIX),
         links={"conversation": url, "participants": f"{url}/Participants"},
     )
 

@@ -13,7 +13,7 @@ from convoke.api.representations import Representation, RestDate, answer, in_tre
 from convoke.api.requests import ServiceRequest
 from convoke.domain.receipts import Receipt, ReceiptStatus
 
-LARGEST_PAGE = 50
+MAX_PAGE_SIZE = 50
 
 
 class ReceiptRepresentation(Representation):
@@ -41,7 +41,7 @@ LIST = Contract(
     ReceiptRepresentation,
     in_service=ServiceReceiptRepresentation,
     page="delivery_receipts",
-    largest_page=LARGEST_PAGE,
+    max_page_size=MAX_PAGE_SIZE,
 )
 FETCH = Contract("Receipt", ReceiptRepresentation, in_service=ServiceReceiptRepresentation)
 
@@ -65,7 +65,7 @@ def list_(operations: Operations, request: ServiceRequest, conversation_sid: str
         request.url(f"/Conversations/{named}/Messages/{message}/Receipts"),
         "delivery_receipts",
         operations.accounts.page_key(request.account.sid),
-        largest=LARGEST_PAGE,
+        largest=MAX_PAGE_SIZE,
     )
     page = operations.receipts.list(request.service, conversation_sid, message_sid, pagination.wanted)
     return answer(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))

@@ -13,7 +13,7 @@ from convoke.api.parameters import CreateScopedWebhook, UpdateScopedWebhook, par
 from convoke.api.representations import Representation, RestDate, answer, in_tree, no_content
 from convoke.api.requests import ServiceRequest
 from convoke.domain import errors
-from convoke.domain.scoped_webhooks import MOST_WEBHOOKS, ScopedTarget, ScopedWebhook
+from convoke.domain.scoped_webhooks import MAX_WEBHOOKS_PER_CONVERSATION, ScopedTarget, ScopedWebhook
 
 
 class ScopedWebhookRepresentation(Representation):
@@ -55,7 +55,7 @@ LIST = Contract(
     ScopedWebhookRepresentation,
     in_service=ServiceScopedWebhookRepresentation,
     page="webhooks",
-    largest_page=MOST_WEBHOOKS,
+    max_page_size=MAX_WEBHOOKS_PER_CONVERSATION,
 )
 FETCH = Contract(
     "ScopedWebhook",
@@ -103,7 +103,7 @@ def list_(operations: Operations, request: ServiceRequest, conversation_sid: str
         request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Webhooks"),
         "webhooks",
         operations.accounts.page_key(request.account.sid),
-        largest=MOST_WEBHOOKS,
+        largest=MAX_WEBHOOKS_PER_CONVERSATION,
     )
     page = operations.scoped_webhooks.list(request.service, conversation_sid, pagination.wanted)
     return answer(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))

@@ -6,15 +6,15 @@ from aws_lambda_powertools.event_handler import Response
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.parameters import UpdateServiceWebhookConfiguration, parse
+from convoke.api.parameters import UpdateServiceConfigurationWebhooks, parse
 from convoke.api.representations import Representation, answer
 from convoke.api.requests import Request
 from convoke.domain import errors
 from convoke.domain.events import EventType
-from convoke.domain.webhooks import Method, ServiceWebhookConfiguration
+from convoke.domain.webhooks import Method, ServiceConfigurationWebhooks
 
 
-class ServiceWebhookConfigurationRepresentation(Representation):
+class ServiceConfigurationWebhooksRepresentation(Representation):
     account_sid: str
     chat_service_sid: str
     pre_webhook_url: str | None
@@ -24,20 +24,20 @@ class ServiceWebhookConfigurationRepresentation(Representation):
     url: str
 
 
-FETCH = Contract("ConfigurationWebhooks", ServiceWebhookConfigurationRepresentation)
+FETCH = Contract("ConfigurationWebhooks", ServiceConfigurationWebhooksRepresentation)
 UPDATE = Contract(
     "ConfigurationWebhooks",
-    ServiceWebhookConfigurationRepresentation,
-    form=UpdateServiceWebhookConfiguration,
+    ServiceConfigurationWebhooksRepresentation,
+    form=UpdateServiceConfigurationWebhooks,
     errors=(errors.InvalidWebhookSettingsError, errors.InvalidWebhookMethodError),
 )
 
 
 def represent(
-    request: Request, configuration: ServiceWebhookConfiguration
-) -> ServiceWebhookConfigurationRepresentation:
+    request: Request, configuration: ServiceConfigurationWebhooks
+) -> ServiceConfigurationWebhooksRepresentation:
     filters = configuration.filters
-    return ServiceWebhookConfigurationRepresentation(
+    return ServiceConfigurationWebhooksRepresentation(
         account_sid=configuration.account_sid,
         chat_service_sid=configuration.chat_service_sid,
         pre_webhook_url=configuration.pre_webhook_url,
@@ -50,11 +50,11 @@ def represent(
 
 def fetch(operations: Operations, request: Request, chat_service_sid: str) -> Response[str]:
     service = operations.services.fetch(request.account.sid, chat_service_sid)
-    return answer(represent(request, operations.service_webhooks.fetch(request.account.sid, service.sid)))
+    return answer(represent(request, operations.service_configuration_webhooks.fetch(request.account.sid, service.sid)))
 
 
 def update(operations: Operations, request: Request, chat_service_sid: str) -> Response[str]:
     service = operations.services.fetch(request.account.sid, chat_service_sid)
-    change = parse(UpdateServiceWebhookConfiguration, request.form)
-    updated = operations.service_webhooks.update(request.account.sid, service.sid, change)
+    change = parse(UpdateServiceConfigurationWebhooks, request.form)
+    updated = operations.service_configuration_webhooks.update(request.account.sid, service.sid, change)
     return answer(represent(request, updated))

@@ -1,4 +1,4 @@
-"""Turns: requests and the steps behind them compute one after the other, on the thread of the event loop.
+"""RequestGreenlets: requests and the steps behind them compute one after the other, on the thread of the event loop.
 
 Python computes on one thread at a time in any case. Threads that compete take the interpreter from each other in the
 midst of a transaction, and each hand-over costs more than a query. So a request computes until it is answered, or
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from greenlet import getcurrent, greenlet
 
-CALLS_AT_ONCE = 128
+MAX_BLOCKING_CALLS = 128
 """Threads for what requests wait for outside of their turn; whoever only sleeps takes none."""
 
 Answer = TypeVar("Answer")
@@ -26,9 +26,9 @@ class _Request(greenlet):
     """The call stack of a request."""
 
 
-class Turns:
+class RequestGreenlets:
     def __init__(self) -> None:
-        self._calls = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="outside")
+        self._calls = ThreadPoolExecutor(MAX_BLOCKING_CALLS, thread_name_prefix="outside")
         self._woken = threading.Event()
         self._sleeping: set[asyncio.Future[None]] = set()
 

@@ -1,4 +1,4 @@
-"""Turns: one request at a time computes, and who waits for something outside holds nobody up."""
+"""RequestGreenlets: one request at a time computes, and who waits for something outside holds nobody up."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from convoke.embedded.turns import CALLS_AT_ONCE, Turns
+from convoke.embedded.greenlets import MAX_BLOCKING_CALLS, RequestGreenlets
 
 PATIENCE = 10.0
 
 
 def test_requests_compute_on_the_thread_of_the_event_loop_one_after_the_other() -> None:
-    turns, told = Turns(), []
+    turns, told = RequestGreenlets(), []
 
     def compute(number: int) -> int:
         told.append(("begun", number, threading.get_ident()))
@@ -32,7 +32,7 @@ def test_requests_compute_on_the_thread_of_the_event_loop_one_after_the_other() 
 
 
 def test_who_is_outside_leaves_the_turn_to_others_and_goes_on_with_what_it_was_told() -> None:
-    turns, may_answer, order = Turns(), threading.Event(), []
+    turns, may_answer, order = RequestGreenlets(), threading.Event(), []
 
     def call() -> str:
         assert may_answer.wait(PATIENCE)
@@ -55,7 +55,7 @@ def test_who_is_outside_leaves_the_turn_to_others_and_goes_on_with_what_it_was_t
 
 
 def test_what_goes_wrong_outside_goes_wrong_in_the_request() -> None:
-    turns = Turns()
+    turns = RequestGreenlets()
 
     def divide() -> None:
         _ = 1 / 0
@@ -73,7 +73,7 @@ def test_what_goes_wrong_outside_goes_wrong_in_the_request() -> None:
 
 
 def test_any_number_may_sleep_until_they_are_woken() -> None:
-    turns, number = Turns(), 2 * CALLS_AT_ONCE
+    turns, number = RequestGreenlets(), 2 * MAX_BLOCKING_CALLS
 
     async def scenario() -> None:
         sleeping = [asyncio.create_task(turns.of_request(lambda: turns.sleep(3600))) for _ in range(number)]
@@ -87,7 +87,7 @@ def test_any_number_may_sleep_until_they_are_woken() -> None:
 
 
 def test_a_request_that_is_cancelled_while_it_waits_ends() -> None:
-    turns, ended = Turns(), []
+    turns, ended = RequestGreenlets(), []
 
     def compute() -> None:
         try:
@@ -107,7 +107,7 @@ def test_a_request_that_is_cancelled_while_it_waits_ends() -> None:
 
 
 def test_without_a_request_outside_is_here_and_sleep_is_only_sleep() -> None:
-    turns, begun = Turns(), time.monotonic()
+    turns, begun = RequestGreenlets(), time.monotonic()
     assert turns.outside(threading.get_ident) == threading.get_ident()
     turns.sleep(0.02)
     assert 0.02 <= time.monotonic() - begun < PATIENCE

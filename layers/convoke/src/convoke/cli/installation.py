@@ -67,7 +67,7 @@ class Place:
 
 
 @contextmanager
-def place_of(data: str, stack: str | None) -> Iterator[Place]:
+def open_installation(data: str, stack: str | None) -> Iterator[Place]:
     """A deployment where a stack is named, else a data file."""
     if stack is None:
         with engine_on(data) as engine:
