@@ -22,7 +22,7 @@ from tests.benchmarks.figures import print_table, with_table
 from tests.benchmarks.results import LATEST, NOT_MEASURED, Results, cpu_times, keep, last, this_machine, today
 from tests.support.readme import README
 
-PARTS = ("embedded", "peer", "sweep", "growth", "aws_calls", "cost", "partitions", "cold_start", "warm")
+PARTS = ("embedded", "peer", "sweep", "growth", "aws_calls", "cost", "partitions", "instructions", "cold_start", "warm")
 
 LONGEST = 900
 """Seconds a part may take."""

@@ -11,8 +11,6 @@ difference is due to that alone is told by a third row, in which it is byte-comp
 from __future__ import annotations
 
 import json
-import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from convoke.cli.ministack import uv
+from tests.benchmarks import callgrind
 from tests.support import lambda_runtime
 from tests.support.lambda_runtime import BUILD, LAYER
 from tests.support.template import ROOT
@@ -50,27 +49,25 @@ def measure(folder: Path) -> dict[str, int]:
 
 def instructions(function: Path, *path: Path) -> int:
     """Of a start, from the first of the process to the last before it asks for an invocation."""
-    callgrind = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
     with (
         lambda_runtime.runtime_api() as (address, asked),
-        lambda_runtime.started(function, lambda_runtime.environment(*path), address, *callgrind) as process,
+        lambda_runtime.started(function, lambda_runtime.environment(*path), address, *callgrind.COMMAND) as process,
     ):
         first = asked.get(timeout=SECONDS)
         # A signal that nobody handles: it ends without tidying up, which Lambda never does either.
         process.send_signal(signal.SIGUSR1)
         _, errors = process.communicate(timeout=SECONDS)
-    counted = re.search(rb"Collected : (\d+)", errors)
-    if not first.endswith("/invocation/next") or counted is None:
+    count = callgrind.collected(errors)
+    if not first.endswith("/invocation/next") or count is None:
         raise RuntimeError(f"{function} did not start: {first}\n{errors.decode()}")
-    return int(counted[1])
+    return count
 
 
 def main() -> None:
     arguments = ArgumentParser()
     arguments.add_argument("--json", type=Path, metavar="PATH", help="write the counts to this file, too")
     path: Path | None = arguments.parse_args().json
-    if shutil.which("valgrind") is None:
-        sys.exit("valgrind is not installed: apt-get install valgrind")
+    callgrind.require()
     if not LAYER.exists():
         sys.exit("nothing is built: make build")
     with TemporaryDirectory() as folder:

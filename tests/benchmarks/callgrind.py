@@ -1,0 +1,22 @@
+"""Machine instructions of a process, counted by valgrind's tool callgrind."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+
+COMMAND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
+"""Goes before the command of the process to count."""
+
+
+def require() -> None:
+    """Exit with a message if valgrind is not installed."""
+    if shutil.which("valgrind") is None:
+        sys.exit("valgrind is not installed: apt-get install valgrind")
+
+
+def collected(errors: bytes) -> int | None:
+    """Return the count that callgrind printed to standard error, or None if the process ended without a count."""
+    counted = re.search(rb"Collected : (\d+)", errors)
+    return int(counted[1]) if counted else None
