@@ -108,6 +108,6 @@ def test_private_members_of_urllib3_are_used_in_one_class() -> None:
 
 
 def test_access_to_private_members_of_other_objects_is_limited_to_the_resolver() -> None:
-    """ruff's SLF001 reports such accesses, so every one of them has a `noqa` comment."""
+    """The linter rule SLF001 reports such accesses, so each of them has a `noqa` comment."""
     sources = (ROOT / "layers/convoke/src").rglob("*.py")
     assert [path.name for path in sources if "SLF001" in path.read_text()] == ["resolver.py"]

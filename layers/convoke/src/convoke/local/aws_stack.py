@@ -207,7 +207,10 @@ def _stack(url: str) -> Stack:
 
 def _template() -> yaml.Node:
     """Return template.yaml as a tree of YAML nodes, which keep CloudFormation's tags (`!Ref`) as they are."""
-    return yaml.compose((ROOT / "template.yaml").read_text(), yaml.SafeLoader)
+    template = yaml.compose((ROOT / "template.yaml").read_text(), yaml.SafeLoader)
+    if template is None:
+        raise StackError("template.yaml is empty")
+    return template
 
 
 def _properties(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:

@@ -209,8 +209,9 @@ class ParticipantConversationRepository(Protocol):
 
 
 class MessageRepository(Protocol):
-    """Each change is stored whole or not at all, with its events. Raises ChangedMeanwhileError where the conversation
-    is not what was read any more.
+    """Stores each change and its events in one transaction.
+
+    Raises ChangedMeanwhileError if the conversation has changed since it was read.
     """
 
     def create(
@@ -254,8 +255,9 @@ class ReceiptRepository(Protocol):
 
 class ChannelSender(Protocol):
     def send(self, message: Message, recipients: Sequence[Participant], at: datetime) -> Sequence[Receipt]:
-        """Take on a copy for each recipient. What it answers is stored with the message, so it may be asked again for
-        a message that was not stored.
+        """Accept a message for delivery, and return one receipt per recipient.
+
+        The caller stores the receipts with the message. If storing fails, it calls this method again.
         """
 
 
