@@ -179,6 +179,7 @@ class _BoundedConnection:
 
     @property
     def is_connected(self) -> bool:
+        """Whether urllib3 may reuse the connection. Otherwise it opens a new one."""
         recently = time.monotonic() - self._last_used < MAX_IDLE_SECONDS
         return recently and super().is_connected  # type: ignore[misc]
 
