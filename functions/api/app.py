@@ -1,4 +1,4 @@
-"""Answers requests that come through API Gateway."""
+"""The API function: it answers the HTTP requests that API Gateway passes on."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ resolve = started(handlers.api, os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Answer one request."""
+    """Answer one HTTP request."""
     return resolve(event, context)

@@ -1,4 +1,4 @@
-"""The tasks of the finalizer's state machine."""
+"""The finalizer function: it performs the tasks of the state machine in this folder."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ perform = started(handlers.conversation_finalizer, os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Perform the task that the input names."""
+    """Perform the task that the event names: finalize, close or settle."""
     return perform(event, context)

@@ -1,4 +1,4 @@
-"""Puts recorded events on the bus."""
+"""The event publisher: it puts events from the table's stream on the event bus."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ publish = started(handlers.event_publisher, os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Publish the changes in a batch of the table's stream."""
+    """Publish the events of one batch of stream records."""
     return publish(event, context)

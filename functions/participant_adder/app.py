@@ -1,4 +1,4 @@
-"""Adds the members of conversations."""
+"""The participant adder: it adds the participants that a request named to their conversation."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ add = started(handlers.participant_adder, os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Add the members in each message of a batch."""
+    """Process one batch of messages from the participant queue. Each message is one conversation."""
     return add(event, context)

@@ -1,4 +1,4 @@
-"""Finishes what was interrupted."""
+"""The sweeper: every minute it resumes interrupted work, fires timers and retries failed steps."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ sweep = started(handlers.sweeper, os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Attend to every conversation that is due."""
+    """Process everything that is due, and return how many resources that were."""
     return sweep(event, context)

@@ -1,4 +1,4 @@
-"""Delivers events to webhooks."""
+"""The webhook delivery function: it sends events to webhooks."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ deliver = started(handlers.webhook_delivery, os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Split events and make one attempt a message."""
+    """Process one message: split an event into one message per target, or make one attempt to deliver to a target."""
     return deliver(event, context)

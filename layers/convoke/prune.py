@@ -1,8 +1,10 @@
-"""Leaves in a layer what functions use of botocore's data: `python prune.py SITE SERVICE...`.
+"""Remove from a built layer the data of botocore that no function uses: `python prune.py SITE SERVICE...`.
 
-The descriptions of some 400 services are 27 MB; those of a few with their documentation, and the endpoints of all,
-still are a tenth of a cold start. Of botocore's authorities, those of AWS are put beside it: to read all of them takes
-long, and each new connection does.
+botocore describes about 400 services in 27 MB. Reading the documentation of the services in use, and the endpoints of
+all services, would take a tenth of a cold start.
+
+The script also writes `amazon-roots.pem`, the CA certificates that AWS endpoints use. botocore's own bundle has many
+more, and every new connection reads its bundle.
 """
 
 from __future__ import annotations
@@ -18,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 ROOTS = {f"Amazon Root CA {number}" for number in (1, 2, 3, 4)} | {"Starfield Services Root Certificate Authority - G2"}
-"""The common names of Amazon Trust Services, which clients of AWS are asked to trust: chains end in one of them."""
+"""The common names of the root CAs that AWS asks its clients to trust: https://www.amazontrust.com/repository/."""
 
 
 def prune(data: Path, services: list[str]) -> None:
+    """Reduce botocore's data folder to the given services."""
     for folder in data.iterdir():
         if folder.is_dir() and folder.name not in services:
             shutil.rmtree(folder)
@@ -34,7 +37,7 @@ def prune(data: Path, services: list[str]) -> None:
 
 
 def _keep_latest(service: Path) -> str:
-    """The service's name in its endpoints. Of its versions the latest stays, without documentation and examples."""
+    """Keep only the latest API version of a service, without documentation. Return the service's endpoint prefix."""
     *older, latest = sorted(service.iterdir())
     for version in older:
         shutil.rmtree(version)
@@ -47,9 +50,10 @@ def _keep_latest(service: Path) -> str:
 
 
 def _without_documentation(described: Any) -> Any:
-    """A shape may have a member of that name, which is an object."""
+    """Return a service description without its documentation texts."""
     match described:
         case dict():
+            # A shape can have a member named "documentation". That one is an object, not a text, and stays.
             return {
                 name: _without_documentation(value)
                 for name, value in described.items()
@@ -62,11 +66,11 @@ def _without_documentation(described: Any) -> Any:
 
 
 def roots_of_amazon(bundle: str) -> str:
-    """Those certificates of a bundle, as they stand there."""
+    """Return the PEM blocks of Amazon's root CAs from a bundle. Raises ValueError if one is missing."""
     certificates = re.findall(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", bundle, re.DOTALL)
     kept = [certificate for certificate in certificates if _common_name(certificate) in ROOTS]
     if len(kept) != len(ROOTS):
-        raise ValueError(f"of the {len(ROOTS)} roots of Amazon the bundle has {len(kept)}")
+        raise ValueError(f"the bundle has {len(kept)} of Amazon's {len(ROOTS)} root certificates")
     return "".join(kept)
 
 
@@ -79,7 +83,7 @@ def _common_name(certificate: str) -> Any:
 
 
 def _write(path: Path, content: Any) -> None:
-    """As a new file: an installer may have linked the old one with its cache, which every environment shares."""
+    """Replace a file instead of changing it: the old file may be a hard link into the installer's shared cache."""
     written = path.with_name(f"{path.name}.new")
     written.write_text(json.dumps(content, separators=(",", ":")))
     os.replace(written, path)

@@ -1,3 +1,5 @@
+"""Fixtures for the behaviour tests."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator

@@ -270,7 +270,7 @@ def test_a_connection_is_kept_for_the_next_call_unless_it_was_idle_for_long(
     with receiver(status, body) as (origin, requests):
         for _ in range(3):
             called(delivery(origin), calls)
-        monkeypatch.setattr(client_module, "LONGEST_IDLE", 0)
+        monkeypatch.setattr(client_module, "MAX_IDLE_SECONDS", 0)
         called(delivery(origin), calls)
     first, second, third, fourth = [headers["Port"] for _, _, headers, _ in requests]
     assert first == second == third != fourth

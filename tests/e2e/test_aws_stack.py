@@ -1,4 +1,4 @@
-"""template.yaml as a whole: deployed into an AWS on this machine, used with the official SDK."""
+"""The whole template: deployed to MiniStack, an AWS emulator, and used with the official SDK."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.processes import Received, receiver, up
 
 pytestmark = pytest.mark.xdist_group("aws-stack")
-"""One worker runs all of it, so that it is deployed once."""
+"""One pytest-xdist worker runs all tests of this group, so the stack is deployed once."""
 
 PATIENCE = 60.0
-"""Seconds. A function's first invocation takes one, each hand-over some tenths; the sweeper's turn comes after ten."""
+"""How many seconds to wait for a result. A cold start takes about a second, and the sweeper runs after ten."""
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +42,14 @@ def v1(stack: Stack) -> V1:
 
 @contextmanager
 def webhooks(v1: V1) -> Iterator[tuple[str, Received]]:
-    """The URL of a receiver that is told of every new state, and what it took."""
+    """Run a webhook receiver that gets every change of a state. Yields its URL and the requests it received."""
     with receiver() as (url, received):
         v1.configuration.webhooks().update(method="POST", post_webhook_url=url, filters=["onConversationStateUpdated"])
         yield url, received
 
 
 def told_of(sid: str, received: Received) -> tuple[dict[str, str], str]:
-    """The webhook about this conversation; those about earlier ones may still be coming."""
+    """Wait for the webhook about a conversation, and skip those about the conversations of earlier tests."""
     while True:
         parameters, signature = received.get(timeout=PATIENCE)
         if parameters["ConversationSid"] == sid:
@@ -58,7 +58,7 @@ def told_of(sid: str, received: Received) -> tuple[dict[str, str], str]:
 
 @contextmanager
 def stopped(stack: Stack, function: str) -> Iterator[None]:
-    """A function that reads a queue: meanwhile the messages wait there."""
+    """Disable the event source of a function, so that messages wait in its queue until the block ends."""
     functions = stack.client("lambda")
     name = stack.resource(function)
     (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
@@ -71,7 +71,7 @@ def stopped(stack: Stack, function: str) -> Iterator[None]:
 
 @contextmanager
 def quick_redrive(stack: Stack, queue: str) -> Iterator[None]:
-    """What its reader fails comes again after two seconds, for which the template has three minutes."""
+    """Set a queue's visibility timeout to two seconds (three minutes in the template), so that retries are quick."""
     sqs, url = stack.client("sqs"), stack.resource(queue)
     timeout = {"VisibilityTimeout": "2"}
     before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(timeout))["Attributes"]
@@ -83,7 +83,10 @@ def quick_redrive(stack: Stack, queue: str) -> Iterator[None]:
 
 
 def poison(stack: Stack, queue: str, body: str) -> None:
-    """Send a message to a queue that is not being read, and read it until its redrive policy allows one more reader."""
+    """Send a message to a queue, and receive it until one more receive makes it a dead letter.
+
+    Nothing else may read from the queue meanwhile.
+    """
     sqs, url = stack.client("sqs"), stack.resource(queue)
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
     sqs.send_message(QueueUrl=url, MessageBody=body)
@@ -92,7 +95,7 @@ def poison(stack: Stack, queue: str, body: str) -> None:
 
 
 def dead_letters(stack: Stack, queue: str, awaited: str) -> list[str]:
-    """The bodies of the messages that come to a dead-letter queue until the awaited one does; they are taken out."""
+    """Receive and delete the messages of a dead-letter queue up to the awaited one, and return their bodies."""
     sqs, url = stack.client("sqs"), stack.resource(queue)
     until, found = time.monotonic() + PATIENCE, list[str]()
     while awaited not in found:
@@ -104,7 +107,7 @@ def dead_letters(stack: Stack, queue: str, awaited: str) -> list[str]:
 
 
 def wait_for_end(v1: V1, sid: str, meanwhile: Callable[[], object] = lambda: None) -> str:
-    """The state once it is no longer `initializing`."""
+    """Wait until a conversation is no longer `initializing`, and return its state."""
     until = time.monotonic() + PATIENCE
     while (state := str(v1.conversations(sid).fetch().state)) == "initializing":
         assert time.monotonic() < until
@@ -114,7 +117,7 @@ def wait_for_end(v1: V1, sid: str, meanwhile: Callable[[], object] = lambda: Non
 
 
 @pytest.mark.parametrize("example", [CHAT_AND_SMS, GROUP_MMS], ids=["chat and SMS", "group MMS"])
-def test_one_request_calls_a_group_together_and_a_signed_webhook_tells_of_it(
+def test_conversation_with_participants_becomes_active_and_sends_a_signed_webhook(
     stack: Stack, v1: V1, example: list[str]
 ) -> None:
     with webhooks(v1) as (url, received):
@@ -127,7 +130,7 @@ def test_one_request_calls_a_group_together_and_a_signed_webhook_tells_of_it(
     assert RequestValidator(stack.auth_token).validate(url, parameters, signature)
 
 
-def test_what_is_not_twilio_s_comes_through_the_gateway_too(stack: Stack, v1: V1) -> None:
+def test_gateway_serves_routes_that_twilio_does_not_have(stack: Stack, v1: V1) -> None:
     client = Client(stack.account_sid, stack.auth_token)
     assert client.request("GET", f"{stack.url}/openapi.json", auth=("", "")).status_code == 200
     sid = v1.conversation_with_participants.create(participant=chat(2)).sid
@@ -140,7 +143,7 @@ def test_what_is_not_twilio_s_comes_through_the_gateway_too(stack: Stack, v1: V1
         assert json.loads(answered.text)["owned_addresses"] == addresses
 
 
-def test_the_command_line_deploys_it_and_ends_with_0() -> None:
+def test_up_with_aws_engine_deploys_the_template_and_exits_with_0() -> None:
     with up("--engine", "aws") as instance:
         assert set(instance.ready) == {"url", "account_sid", "auth_token", "pid", "data"}
         created = instance.client.conversations.v1.conversation_with_participants.create(participant=chat(2))
@@ -148,7 +151,7 @@ def test_the_command_line_deploys_it_and_ends_with_0() -> None:
         assert instance.stop() == 0
 
 
-def test_a_lost_message_is_made_good_by_the_sweeper(stack: Stack, v1: V1) -> None:
+def test_sweeper_recovers_a_lost_participant_message(stack: Stack, v1: V1) -> None:
     sqs, queue = stack.client("sqs"), stack.outputs["ParticipantQueueUrl"]
 
     def waiting() -> int:
@@ -164,7 +167,7 @@ def test_a_lost_message_is_made_good_by_the_sweeper(stack: Stack, v1: V1) -> Non
     assert len(v1.conversations(created.sid).participants.list()) == 2
 
 
-def test_what_is_deleted_is_removed_by_the_sweeper_and_comes_back_with_no_message(stack: Stack, v1: V1) -> None:
+def test_sweeper_removes_deleted_conversations_and_late_messages_do_not_restore_them(stack: Stack, v1: V1) -> None:
     create = v1.conversation_with_participants.create
     closed = create(unique_name="visit", participant=chat(2)).sid
     assert wait_for_end(v1, closed) == "active"
@@ -188,7 +191,7 @@ def sweep(stack: Stack) -> None:
 
 
 def left_of(stack: Stack, sid: str) -> int:
-    """How many items of a conversation there are."""
+    """Return how many items of a conversation the table has."""
     found = stack.client("dynamodb").query(
         TableName=stack.outputs["TableName"],
         KeyConditionExpression="pk = :pk",
@@ -198,7 +201,7 @@ def left_of(stack: Stack, sid: str) -> int:
     return int(found["Count"])
 
 
-def test_what_cannot_be_finalized_is_closed_by_the_state_machine_and_its_name_is_free(stack: Stack, v1: V1) -> None:
+def test_state_machine_closes_a_failed_conversation_and_frees_its_unique_name(stack: Stack, v1: V1) -> None:
     cause = {"code": 50433, "message": "refused"}
     with stopped(stack, "ParticipantAdderFunction"), webhooks(v1) as (_, received):
         created = v1.conversation_with_participants.create(participant=chat(2), unique_name="taken")
@@ -214,7 +217,7 @@ def test_what_cannot_be_finalized_is_closed_by_the_state_machine_and_its_name_is
 
 
 @pytest.mark.parametrize(("kind", "reader"), [("Participant", "ParticipantAdder"), ("Delivery", "WebhookDelivery")])
-def test_a_message_that_cannot_be_read_becomes_a_dead_letter_and_nothing_else_suffers(
+def test_unreadable_message_becomes_a_dead_letter_and_blocks_no_other(
     stack: Stack, v1: V1, kind: str, reader: str
 ) -> None:
     queue = f"{kind}Queue"
@@ -224,12 +227,12 @@ def test_a_message_that_cannot_be_read_becomes_a_dead_letter_and_nothing_else_su
             created = v1.conversation_with_participants.create(participant=chat(2))
         assert wait_for_end(v1, created.sid) == "active"
         told_of(created.sid, received)
-        # What earlier tests left may end there too, as their receivers are gone.
+        # Deliveries of earlier tests can become dead letters too, because their receivers have stopped.
         buried = dead_letters(stack, f"{kind}DeadLetterQueue", "garbage")
         assert not [body for body in buried if created.sid in body]
 
 
-def test_an_account_made_for_the_stack_and_its_key_can_call_its_api(stack: Stack) -> None:
+def test_account_and_api_key_created_on_the_command_line_can_call_the_api(stack: Stack) -> None:
     environ = {
         "AWS_ENDPOINT_URL": stack.endpoint_url,
         "AWS_REGION": "us-east-1",

@@ -1,6 +1,6 @@
-"""Every function as it is built, under AWS's own runtime, called with every sample of events/ (`make e2e-lambda`).
+"""Every built function under AWS's runtime, invoked with every sample of events/ (`make e2e-lambda`).
 
-The emulator is the one that `sam local invoke` runs in its containers, here without a container. Its AWS is MiniStack.
+The tests use the emulator that `sam local invoke` runs in containers, but without a container. MiniStack is its AWS.
 """
 
 from __future__ import annotations
@@ -32,22 +32,23 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def answers(function: str, stack: Stack, client: Path, conversation_sid: str = "-") -> dict[str, Any]:
-    """What one environment of a function answers to each of its samples, by the name of the file."""
+    """Invoke a function with each of its samples in one environment, and return the answers by file name."""
     samples = sorted((EVENTS / function).glob("*.json"))
     with lambda_runtime.emulated(function, stack, client) as emulated:
         return {path.stem: emulated.invoke(lambda_runtime.filled_in(path, stack, conversation_sid)) for path in samples}
 
 
 def failed(*message_ids: str) -> dict[str, Any]:
+    """Return a partial batch response with these messages as failures."""
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in message_ids]}
 
 
-def test_there_are_samples_for_every_function() -> None:
+def test_every_function_has_sample_events() -> None:
     assert {path.parent.name for path in EVENTS.glob("*/*.json")} == set(functions())
 
 
-def test_the_api_takes_a_request_and_the_finalizer_performs_each_of_its_tasks(stack: Stack, client: Path) -> None:
-    """The other sample of the API is the same request in another form: its address and proxy are taken then."""
+def test_api_creates_a_conversation_and_finalizer_performs_every_task(stack: Stack, client: Path) -> None:
+    """Both samples of the API create the same conversation, so the second one gets a 409 for its pair of addresses."""
     created = answers("api", stack, client)
     statuses = {name: answer["statusCode"] for name, answer in created.items()}
     assert statuses == {"create_base64": 202, "create_plain": 409}
@@ -57,20 +58,20 @@ def test_the_api_takes_a_request_and_the_finalizer_performs_each_of_its_tasks(st
     assert performed["settle"] is None
 
 
-def test_of_a_batch_the_message_that_cannot_be_read_comes_again(stack: Stack, client: Path) -> None:
+def test_participant_adder_reports_the_unreadable_message_as_batch_item_failure(stack: Stack, client: Path) -> None:
     poison = "00000000-0000-0000-0000-000000000002"
     assert answers("participant_adder", stack, client) == {"batch": failed(poison)}
 
 
-def test_a_change_is_published(stack: Stack, client: Path) -> None:
+def test_event_publisher_publishes_a_change(stack: Stack, client: Path) -> None:
     assert answers("event_publisher", stack, client) == {"change": failed()}
 
 
-def test_an_event_is_split_and_a_delivery_to_nobody_comes_again(stack: Stack, client: Path) -> None:
+def test_webhook_delivery_splits_an_event_and_retries_a_failed_delivery(stack: Stack, client: Path) -> None:
     answered = answers("webhook_delivery", stack, client)
     assert answered["event"] == failed()
     assert len(answered["delivery"]["batchItemFailures"]) == 1
 
 
-def test_a_sweep_attends_to_what_is_due(stack: Stack, client: Path) -> None:
+def test_sweeper_returns_a_number(stack: Stack, client: Path) -> None:
     assert isinstance(answers("sweeper", stack, client)["every_minute"], int)

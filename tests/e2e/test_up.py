@@ -1,4 +1,4 @@
-"""The command line, as its user runs it."""
+"""The command line, run as a separate process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def convoke(*arguments: str, environ: dict[str, str] | None = None) -> subproces
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
-def test_it_serves_until_it_is_told_to_stop_and_exits_with_0(by: signal.Signals) -> None:
+def test_up_serves_until_a_signal_and_exits_with_0(by: signal.Signals) -> None:
     with up("--data", ":memory:") as instance:
         assert set(instance.ready) == {"url", "account_sid", "auth_token", "pid", "data"}
         assert instance.ready["data"] == ":memory:"
@@ -46,7 +46,7 @@ def test_it_serves_until_it_is_told_to_stop_and_exits_with_0(by: signal.Signals)
         assert instance.process.stdout.read() == ""
 
 
-def test_what_is_deleted_is_removed_from_the_data_by_itself(tmp_path: Path) -> None:
+def test_up_removes_the_items_of_deleted_conversations(tmp_path: Path) -> None:
     data = tmp_path / "convoke.db"
     with up("--data", str(data)) as instance:
         v1 = instance.client.conversations.v1
@@ -59,7 +59,7 @@ def test_what_is_deleted_is_removed_from_the_data_by_itself(tmp_path: Path) -> N
         assert instance.stop() == 0
 
 
-def test_with_a_test_clock_nobody_waits_for_a_timer() -> None:
+def test_advancing_the_test_clock_fires_timers() -> None:
     with receiver() as (url, received), up("--data", ":memory:", "--test-clock") as instance:
         client = instance.client
         v1, clock = client.conversations.v1, f"{instance.ready['url']}/convoke/v1/Clock"
@@ -74,25 +74,25 @@ def test_with_a_test_clock_nobody_waits_for_a_timer() -> None:
         assert instance.stop() == 0
 
 
-def test_without_it_nobody_moves_the_clock() -> None:
+def test_clock_resource_is_404_without_test_clock_option() -> None:
     with up("--data", ":memory:") as instance:
         clock = f"{instance.ready['url']}/convoke/v1/Clock"
         assert instance.client.request("GET", clock, auth=instance.client.auth).status_code == 404
 
 
-def test_time_on_aws_is_not_moved() -> None:
+def test_test_clock_option_is_refused_with_aws_engine() -> None:
     line = one_line_of_refusal(convoke("up", "--engine", "aws", "--test-clock"))
     assert line == "Error: --test-clock is for the embedded engine only"
 
 
 def kept(data: Path, key: str) -> int:
-    """How many items have a partition key like this."""
+    """Return how many items have a partition key that matches an SQL LIKE pattern."""
     with sqlite3.connect(data) as connection:
         row = connection.execute("SELECT count(*) FROM items WHERE pk LIKE ?", (key,)).fetchone()
     return int(row[0])
 
 
-def test_the_account_and_its_token_are_kept_with_the_data(tmp_path: Path) -> None:
+def test_account_and_auth_token_are_stored_in_the_data_file(tmp_path: Path) -> None:
     data = str(tmp_path / "new folder" / "convoke.db")
     with up("--data", data) as instance:
         first = instance.ready
@@ -103,7 +103,7 @@ def test_the_account_and_its_token_are_kept_with_the_data(tmp_path: Path) -> Non
         ]
 
 
-def test_the_environment_sets_the_credentials(tmp_path: Path) -> None:
+def test_environment_variables_set_the_credentials(tmp_path: Path) -> None:
     environ = {"CONVOKE_ACCOUNT_SID": "AC" + "1" * 32, "CONVOKE_AUTH_TOKEN": "secret"}
     data = str(tmp_path / "convoke.db")
     for token in ("secret", "another"):
@@ -112,7 +112,7 @@ def test_the_environment_sets_the_credentials(tmp_path: Path) -> None:
             assert instance.client.conversations.v1.services.list()
 
 
-def test_people_get_a_snippet_to_paste() -> None:
+def test_up_without_json_prints_credentials_and_a_code_snippet() -> None:
     command = (sys.executable, "-u", "-m", "convoke", "up", "--port", "0", "--data", ":memory:")
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -128,19 +128,20 @@ def test_people_get_a_snippet_to_paste() -> None:
 
 
 def one_line_of_refusal(result: subprocess.CompletedProcess[str]) -> str:
+    """Return the error message of a failed command. It must be one line on stderr, with exit status 1."""
     assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
     return line
 
 
-def test_a_busy_port_is_one_clear_line() -> None:
+def test_busy_port_is_a_one_line_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         line = one_line_of_refusal(convoke("up", "--port", port, "--data", ":memory:"))
     assert line == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use"
 
 
-def test_a_data_file_that_cannot_be_used_is_one_clear_line(tmp_path: Path) -> None:
+def test_unusable_data_file_is_a_one_line_error(tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     with sqlite3.connect(other) as connection:
         connection.execute("CREATE TABLE notes (text TEXT)")
@@ -159,12 +160,12 @@ def test_a_data_file_that_cannot_be_used_is_one_clear_line(tmp_path: Path) -> No
         assert path.removesuffix("/below.db") in line
 
 
-def test_wrong_credentials_in_the_environment_are_one_clear_line() -> None:
+def test_invalid_account_sid_in_environment_is_a_one_line_error() -> None:
     result = convoke("up", "--port", "0", "--data", ":memory:", environ={"CONVOKE_ACCOUNT_SID": "me"})
     assert one_line_of_refusal(result).startswith("Error: CONVOKE_ACCOUNT_SID is no Account SID")
 
 
-def test_accounts_are_made_listed_and_given_new_tokens(tmp_path: Path) -> None:
+def test_account_create_list_and_rotate_token(tmp_path: Path) -> None:
     data = ("--data", str(tmp_path / "convoke.db"))
     created = json.loads(convoke("account", "create", *data).stdout)
     assert created["sid"].startswith("AC")
@@ -181,7 +182,7 @@ def test_accounts_are_made_listed_and_given_new_tokens(tmp_path: Path) -> None:
     assert one_line_of_refusal(unknown).startswith("Error: there is no account")
 
 
-def test_a_running_instance_takes_up_a_new_key_at_once_and_its_end_within_5_seconds(tmp_path: Path) -> None:
+def test_running_instance_accepts_a_new_key_at_once_and_refuses_a_revoked_one_within_5_seconds(tmp_path: Path) -> None:
     data = ("--data", str(tmp_path / "convoke.db"))
     with up(*data) as instance:
         created = json.loads(convoke("key", "create", *data).stdout)
@@ -190,20 +191,20 @@ def test_a_running_instance_takes_up_a_new_key_at_once_and_its_end_within_5_seco
         (service,) = client.conversations.v1.services.list()
         assert convoke("key", "revoke", created["sid"], *data).returncode == 0
 
-        def go_on() -> None:
+        def fetch_repeatedly() -> None:
             until = time.monotonic() + 5 + 1
             while time.monotonic() < until:
                 service.fetch()
                 time.sleep(0.05)
 
         with pytest.raises(TwilioRestException) as refused:
-            go_on()
+            fetch_repeatedly()
         assert (refused.value.status, refused.value.code) == (401, 20003)
         (kept,) = instance.client.conversations.v1.services.list()
         assert kept.sid == service.sid
 
 
-def test_what_is_replayed_beside_a_running_instance_is_delivered_by_it(tmp_path: Path) -> None:
+def test_running_instance_delivers_an_event_replayed_on_the_command_line(tmp_path: Path) -> None:
     data = ("--data", str(tmp_path / "convoke.db"))
     with up(*data) as instance, receiver_in_http() as (url, requests):
         v1 = instance.client.conversations.v1
@@ -219,7 +220,7 @@ def test_what_is_replayed_beside_a_running_instance_is_delivered_by_it(tmp_path:
         assert {attempt["replay_sid"] for attempt in shown["attempts"]} == {"", replayed["sid"]}
 
 
-def test_the_demonstration_ends_well() -> None:
+def test_demo_succeeds() -> None:
     result = convoke("demo")
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("signature valid") == 2
@@ -227,14 +228,14 @@ def test_the_demonstration_ends_well() -> None:
     assert "wakes it: active" in result.stdout
 
 
-def test_the_json_option_prints_one_line_only() -> None:
+def test_json_option_prints_one_line_only() -> None:
     with up("--data", ":memory:", command=UP) as instance:
         assert instance.stop() == 0
         assert instance.process.stdout is not None
         assert instance.process.stdout.read() == ""
 
 
-def test_the_data_file_is_for_its_owner_only(tmp_path: Path) -> None:
+def test_data_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     data = tmp_path / "new folder" / "convoke.db"
     with up("--data", str(data)) as instance:
         assert instance.client.conversations.v1.services.list()
@@ -245,7 +246,7 @@ def test_the_data_file_is_for_its_owner_only(tmp_path: Path) -> None:
         assert data.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_second_instance_on_the_same_data_is_one_clear_line_and_accounts_can_still_be_made(tmp_path: Path) -> None:
+def test_second_instance_on_the_same_data_is_a_one_line_error_but_accounts_can_be_created(tmp_path: Path) -> None:
     data = str(tmp_path / "convoke.db")
     with up("--data", data):
         line = one_line_of_refusal(convoke("up", "--port", "0", "--data", data))
@@ -253,18 +254,18 @@ def test_a_second_instance_on_the_same_data_is_one_clear_line_and_accounts_can_s
         assert json.loads(convoke("account", "create", "--data", data).stdout)["sid"].startswith("AC")
 
 
-def test_a_host_that_does_not_exist_is_one_clear_line() -> None:
+def test_unknown_host_is_a_one_line_error() -> None:
     line = one_line_of_refusal(convoke("up", "--host", "nowhere.invalid", "--data", ":memory:"))
     assert line.startswith("Error: cannot listen on nowhere.invalid:8000: ")
 
 
-def test_commands_that_only_look_do_not_make_a_data_file(tmp_path: Path) -> None:
+def test_read_only_commands_do_not_create_a_data_file(tmp_path: Path) -> None:
     missing = tmp_path / "typo.db"
     line = one_line_of_refusal(convoke("account", "list", "--data", str(missing)))
     assert line == f"Error: there is no data file {missing}"
     assert not missing.exists()
 
 
-def test_paths_are_told_in_full(tmp_path: Path) -> None:
+def test_data_path_is_printed_absolute(tmp_path: Path) -> None:
     with up("--data", "~/convoke.db", environ={"HOME": str(tmp_path)}) as instance:
         assert instance.ready["data"] == str(tmp_path / "convoke.db")

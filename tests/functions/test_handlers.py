@@ -1,4 +1,4 @@
-"""The deployed functions as Lambda starts them: their own file, the template's environment, a sample event."""
+"""The functions as Lambda runs them: their app.py, the environment of the template, a sample event."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def moto() -> Iterator[MotoInstance]:
 
 @pytest.fixture
 def function(moto: MotoInstance, monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Starts a function cold and hands it an event."""
+    """Cold-start a function, invoke it with an event and return the answer."""
 
     def call(name: str, event: dict[str, Any]) -> Any:
         for variable, value in moto.deployment.environment(name).items():
@@ -45,7 +45,7 @@ def function(moto: MotoInstance, monkeypatch: pytest.MonkeyPatch) -> Call:
 
 
 def sample(path: Path, moto: MotoInstance, conversation_sid: str = "") -> dict[str, Any]:
-    """A sample invocation, with what only a deployment knows filled in."""
+    """Return a sample event with the SIDs and credentials of the instance filled in."""
     text = path.read_text().replace("{ACCOUNT_SID}", moto.account.sid).replace("{CONVERSATION_SID}", conversation_sid)
     event: dict[str, Any] = json.loads(text)
     if "headers" in event:
@@ -54,29 +54,31 @@ def sample(path: Path, moto: MotoInstance, conversation_sid: str = "") -> dict[s
 
 
 def basic(moto: MotoInstance) -> str:
+    """Return the Authorization header for the account of the instance."""
     return "Basic " + base64.b64encode(f"{moto.account.sid}:{moto.token}".encode()).decode()
 
 
 @pytest.mark.parametrize("form", ["plain", "base64"])
-def test_the_api_takes_both_forms_of_a_body(moto: MotoInstance, function: Call, form: str) -> None:
+def test_api_accepts_plain_and_base64_bodies(moto: MotoInstance, function: Call, form: str) -> None:
     answered = function("api", sample(EVENTS / "api" / f"create_{form}.json", moto))
     assert answered["statusCode"] == 202
     assert json.loads(answered["body"])["state"] == "initializing"
 
 
-def test_the_api_refuses_without_credentials(moto: MotoInstance, function: Call) -> None:
+def test_api_answers_401_without_credentials(moto: MotoInstance, function: Call) -> None:
     event = sample(EVENTS / "api" / "create_plain.json", moto)
     del event["headers"]["authorization"]
     assert function("api", event)["statusCode"] == 401
 
 
 def created(moto: MotoInstance) -> tuple[str, dict[str, Any]]:
+    """Create a conversation, and return its SID and its provisioning record."""
     sid = moto.client().conversations.v1.conversation_with_participants.create(participant=CHAT_AND_SMS).sid
     (record,) = moto.items("provisioning")
     return sid, record
 
 
-def test_of_a_batch_with_a_poison_message_the_rest_is_done(moto: MotoInstance, function: Call) -> None:
+def test_poison_message_does_not_block_the_rest_of_the_batch(moto: MotoInstance, function: Call) -> None:
     sid, record = created(moto)
     event = sample(EVENTS / "participant_adder" / "batch.json", moto)
     good, poison = event["Records"]
@@ -87,7 +89,7 @@ def test_of_a_batch_with_a_poison_message_the_rest_is_done(moto: MotoInstance, f
     assert moto.client().conversations.v1.conversations(sid).fetch().state == "active"
 
 
-def test_each_task_of_the_state_machine_can_be_invoked(moto: MotoInstance, function: Call) -> None:
+def test_finalizer_performs_finalize_twice_and_settle(moto: MotoInstance, function: Call) -> None:
     sid, _ = created(moto)
     moto._add_participants()
     folder = EVENTS / "conversation_finalizer"
@@ -98,7 +100,7 @@ def test_each_task_of_the_state_machine_can_be_invoked(moto: MotoInstance, funct
     assert function("conversation_finalizer", sample(folder / "settle.json", moto, sid)) is None
 
 
-def test_the_task_that_closes_tells_so(moto: MotoInstance, function: Call) -> None:
+def test_close_task_returns_an_event_and_stores_an_alert(moto: MotoInstance, function: Call) -> None:
     sid, _ = created(moto)
     event = sample(EVENTS / "conversation_finalizer" / "close.json", moto, sid)
     entry = function("conversation_finalizer", event)
@@ -107,7 +109,7 @@ def test_the_task_that_closes_tells_so(moto: MotoInstance, function: Call) -> No
     assert [cause["code"] for cause in alert["causes"]] == [50109]
 
 
-def test_an_execution_with_causes_goes_by_way_of_close(moto: MotoInstance) -> None:
+def test_execution_with_causes_closes_the_conversation(moto: MotoInstance) -> None:
     sid, _ = created(moto)
     execution = {"account_sid": moto.account.sid, "conversation_sid": sid, "causes": []}
     cause = {"code": 50109, "message": "The role is gone"}
@@ -115,13 +117,13 @@ def test_an_execution_with_causes_goes_by_way_of_close(moto: MotoInstance) -> No
     assert moto.execute(execution) == ["Finalize", "Done"]
 
 
-def test_the_publisher_puts_a_record_of_the_stream_on_the_bus(moto: MotoInstance, function: Call) -> None:
+def test_event_publisher_puts_a_stream_record_on_the_bus(moto: MotoInstance, function: Call) -> None:
     answered = function("event_publisher", sample(EVENTS / "event_publisher" / "change.json", moto))
     assert answered == {"batchItemFailures": []}
     assert moto.waiting_messages("delivery") == 1
 
 
-def test_an_event_of_the_bus_becomes_one_message_a_target(moto: MotoInstance, function: Call) -> None:
+def test_webhook_delivery_sends_one_message_per_target(moto: MotoInstance, function: Call) -> None:
     moto.client().conversations.v1.configuration.webhooks().update(
         post_webhook_url="https://hooks.example.com/", filters=["onConversationStateUpdated"]
     )
@@ -130,8 +132,8 @@ def test_an_event_of_the_bus_becomes_one_message_a_target(moto: MotoInstance, fu
     assert moto.waiting_messages("delivery") == 1
 
 
-def test_a_delivery_that_cannot_be_made_comes_again(moto: MotoInstance, function: Call) -> None:
-    """Its receiver is nobody; the message is received first, as its visibility is changed."""
+def test_failed_delivery_is_a_batch_item_failure(moto: MotoInstance, function: Call) -> None:
+    """No server listens at the target. The message is received first, because the function changes its visibility."""
     sqs, url = moto.deployment.client("sqs"), moto.deployment.values["DeliveryQueue"]
     event = sample(EVENTS / "webhook_delivery" / "delivery.json", moto)
     (record,) = event["Records"]
@@ -143,5 +145,5 @@ def test_a_delivery_that_cannot_be_made_comes_again(moto: MotoInstance, function
     assert attempt["error"].startswith("no connection")
 
 
-def test_the_sweeper_answers_how_many_it_attended_to(moto: MotoInstance, function: Call) -> None:
+def test_sweeper_returns_the_number_of_processed_resources(moto: MotoInstance, function: Call) -> None:
     assert function("sweeper", sample(EVENTS / "sweeper" / "every_minute.json", moto)) == 0

@@ -1,5 +1,4 @@
-"""What the deployed functions log and count: JSON that leads from an answer to what came of it, and says nothing of
-the people in it."""
+"""The logs and metrics of the deployed functions: JSON lines with a correlation ID and without personal data."""
 
 from __future__ import annotations
 
@@ -28,7 +27,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 
 def forget_logger() -> None:
-    """Powertools sets a logger up once in a process, for the standard output of that moment."""
+    """Remove the handlers of the logger, so that Powertools sets it up again for the test's standard output."""
     logger = logging.getLogger("convoke")
     logger.handlers.clear()
     logger.setLevel(logging.NOTSET)
@@ -38,7 +37,7 @@ def forget_logger() -> None:
 
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
-    """Takes what was logged since."""
+    """Return a function that returns the lines logged since its last call."""
     forget_logger()
     yield lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     forget_logger()
@@ -51,11 +50,12 @@ def moto(lines: Lines) -> Iterator[MotoInstance]:
 
 
 def logged(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the log lines without the metrics."""
     return [line for line in lines if "_aws" not in line]
 
 
 def counted(lines: list[dict[str, Any]]) -> dict[str, list[float]]:
-    """The values of each metric, where all of them belong to this stack."""
+    """Return the values of each metric, and check that each belongs to this stack."""
     found = {}
     for line in lines:
         if "_aws" in line:
@@ -66,7 +66,7 @@ def counted(lines: list[dict[str, Any]]) -> dict[str, list[float]]:
     return found
 
 
-def test_a_creation_is_logged_under_the_id_of_its_answer_and_counted(moto: MotoInstance, lines: Lines) -> None:
+def test_creation_is_logged_with_the_request_id_and_counted(moto: MotoInstance, lines: Lines) -> None:
     answered = moto.call("POST", "/v1/ConversationWithParticipants", CREATE)
     written = lines()
     (line,) = logged(written)
@@ -76,12 +76,14 @@ def test_a_creation_is_logged_under_the_id_of_its_answer_and_counted(moto: MotoI
     assert counted(written) == {"ConversationsCreated": [1.0]}
 
 
-def test_a_refused_request_counts_nothing(moto: MotoInstance, lines: Lines) -> None:
+def test_refused_request_logs_and_counts_nothing(moto: MotoInstance, lines: Lines) -> None:
     assert moto.call("POST", "/v1/ConversationWithParticipants", {"Participant": "nonsense"}).status == 400
     assert lines() == []
 
 
-def test_what_follows_is_logged_under_the_conversation_and_counted_once(moto: MotoInstance, lines: Lines) -> None:
+def test_asynchronous_work_is_logged_with_the_conversation_sid_and_counted_once(
+    moto: MotoInstance, lines: Lines
+) -> None:
     sid = moto.call("POST", "/v1/ConversationWithParticipants", CREATE).body["sid"]
     lines()
     (record,) = moto.items("provisioning")
@@ -95,7 +97,7 @@ def test_what_follows_is_logged_under_the_conversation_and_counted_once(moto: Mo
     assert 0 <= figures["TimeToActive"][0] < 60_000
 
 
-def test_a_failure_is_logged_with_its_causes_and_counted(moto: MotoInstance, lines: Lines) -> None:
+def test_failed_conversation_is_logged_with_its_causes_and_counted(moto: MotoInstance, lines: Lines) -> None:
     sid = moto.call("POST", "/v1/ConversationWithParticipants", CREATE).body["sid"]
     lines()
     cause = {"code": 50433, "message": "refused"}
@@ -108,7 +110,7 @@ def test_a_failure_is_logged_with_its_causes_and_counted(moto: MotoInstance, lin
 
 
 @pytest.mark.parametrize(("status", "measure"), [(204, "WebhooksDelivered"), (404, "WebhooksFailed")])
-def test_what_became_of_a_webhook_is_counted(moto: MotoInstance, lines: Lines, status: int, measure: str) -> None:
+def test_webhook_outcome_is_counted(moto: MotoInstance, lines: Lines, status: int, measure: str) -> None:
     moto.receivers.statuses = [status]
     webhook = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationStateUpdated"}
     moto.call("POST", "/v1/Configuration/Webhooks", webhook)
@@ -119,7 +121,7 @@ def test_what_became_of_a_webhook_is_counted(moto: MotoInstance, lines: Lines, s
     assert len({"WebhooksDelivered", "WebhooksFailed"} & set(figures)) == 1
 
 
-def test_a_record_that_fails_is_logged_under_no_other_record(moto: MotoInstance, lines: Lines) -> None:
+def test_failed_record_is_logged_without_the_correlation_id_of_another(moto: MotoInstance, lines: Lines) -> None:
     moto.call("POST", "/v1/ConversationWithParticipants", CREATE)
     queue = moto.deployment.values["ParticipantQueue"]
     moto.deployment.client("sqs").send_message(QueueUrl=queue, MessageBody="poison")
@@ -131,7 +133,7 @@ def test_a_record_that_fails_is_logged_under_no_other_record(moto: MotoInstance,
     assert line["record_id"]
 
 
-def test_a_webhook_that_is_tried_again_is_a_warning(moto: MotoInstance, lines: Lines) -> None:
+def test_webhook_retry_is_logged_as_warning(moto: MotoInstance, lines: Lines) -> None:
     moto.receivers.statuses = [503]
     webhook = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationStateUpdated"}
     moto.call("POST", "/v1/Configuration/Webhooks", webhook)
@@ -143,8 +145,10 @@ def test_a_webhook_that_is_tried_again_is_a_warning(moto: MotoInstance, lines: L
     assert set(counted(written)) == {"ConversationsActivated", "TimeToActive"}
 
 
-def test_no_log_tells_of_people_or_tokens(moto: MotoInstance, lines: Lines, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever happens: success, a webhook refused, a message that cannot be read, a crash inside."""
+def test_logs_contain_no_personal_data_or_tokens(
+    moto: MotoInstance, lines: Lines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Covers success, a refused webhook, an unreadable message and an internal error."""
     moto.receivers.statuses = [404]
     webhook = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationStateUpdated"}
     moto.call("POST", "/v1/Configuration/Webhooks", webhook)
@@ -165,7 +169,7 @@ def test_no_log_tells_of_people_or_tokens(moto: MotoInstance, lines: Lines, caps
         assert told not in out + err
 
 
-def test_the_logger_is_the_one_of_every_module() -> None:
+def test_json_logger_is_the_root_logger_of_the_package() -> None:
     forget_logger()
     assert json_logger(STACK_NAME)._logger is logging.getLogger("convoke")
     forget_logger()

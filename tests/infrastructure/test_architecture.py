@@ -1,4 +1,4 @@
-"""What holds the architecture: import-linter, and that it would notice."""
+"""import-linter checks the import rules, and finds violations that these tests plant."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOURCE = ROOT / "layers/convoke/src/convoke"
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
-    """import-linter, with our contracts, on the package in `folder`."""
+    """Run import-linter with the contracts of pyproject.toml on the package in `folder`."""
     shutil.copy(ROOT / "pyproject.toml", folder)
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache", "--no-logo"]
     environ = {**os.environ, "PYTHONPATH": str(folder)}
@@ -26,7 +26,7 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """A copy of the package that a test may spoil."""
+    """A copy of the package that a test may change."""
     return shutil.copytree(SOURCE, tmp_path / "convoke", ignore=shutil.ignore_patterns("__pycache__"))
 
 
@@ -40,7 +40,7 @@ def copied(tmp_path: Path) -> Path:
         ("program.py", "from convoke.embedded import engine"),
     ],
 )
-def test_a_planted_violation_is_found(copied: Path, module: str, planted: str) -> None:
+def test_forbidden_import_breaks_a_contract(copied: Path, module: str, planted: str) -> None:
     path = copied / module
     path.write_text(f"{path.read_text()}\n{planted}\n")
     result = lint(copied.parent)
@@ -48,25 +48,25 @@ def test_a_planted_violation_is_found(copied: Path, module: str, planted: str) -
     assert "broken" in result.stdout
 
 
-def test_a_package_outside_the_layers_is_found(copied: Path) -> None:
+def test_module_outside_the_layers_breaks_the_contract(copied: Path) -> None:
     (copied / "utils.py").write_text("")
     result = lint(copied.parent)
     assert result.returncode != 0
     assert "utils" in result.stdout + result.stderr
 
 
-def test_the_package_as_it_is_keeps_the_contracts(copied: Path) -> None:
+def test_package_keeps_all_import_contracts(copied: Path) -> None:
     result = lint(copied.parent)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_hooks_are_local_and_run_the_tools_of_the_lock_file() -> None:
+def test_pre_commit_hooks_run_the_locked_tools() -> None:
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
     assert [repository["repo"] for repository in hooks["repos"]] == ["local"]
     assert all(hook["entry"].startswith("uv run ") for hook in hooks["repos"][0]["hooks"])
 
 
-def test_the_language_level_is_the_same_everywhere() -> None:
+def test_python_version_is_the_same_in_every_setting() -> None:
     root = tomllib.loads((ROOT / "pyproject.toml").read_text())
     layer = tomllib.loads((ROOT / "layers/convoke/pyproject.toml").read_text())
     level = root["project"]["requires-python"].removeprefix(">=")
@@ -75,6 +75,6 @@ def test_the_language_level_is_the_same_everywhere() -> None:
     assert root["tool"]["ruff"]["target-version"] == "py" + level.replace(".", "")
 
 
-def test_ci_runs_the_readme_s_test_command() -> None:
+def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert "exec make test" in (ROOT / ".ci/run").read_text()
     assert "$ make test" in (ROOT / "README.md").read_text()

@@ -1,4 +1,4 @@
-"""What `make build` makes: the layer that is deployed, opened and started by the Python that Lambda runs."""
+"""The layer that `make build` builds: what is in it, and that every function starts on it with Lambda's Python."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ pytestmark = pytest.mark.built
 
 
 def run(code: str) -> str:
-    """What a program prints that sees the layer and nothing of the project."""
+    """Run a program that can import the layer but not the project, and return its output."""
     environ = lambda_runtime.environment(LAYER)
     result = subprocess.run([python(), "-c", code], env=environ, cwd="/", capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
 
 
-def test_the_layer_has_nothing_that_only_one_machine_needs() -> None:
+def test_layer_leaves_out_the_embedded_engine_and_the_command_line() -> None:
     package = LAYER / "convoke"
     assert (package / "aws" / "handlers.py").exists()
     for left_out in ("cli", "embedded", "testing", "__main__.py"):
@@ -31,7 +31,7 @@ def test_the_layer_has_nothing_that_only_one_machine_needs() -> None:
         assert not (LAYER / library).exists(), library
 
 
-def test_every_module_of_the_layer_is_byte_compiled() -> None:
+def test_every_module_of_the_layer_is_byte_compiled_with_unchecked_hash() -> None:
     for source in LAYER.rglob("*.py"):
         compiled = source.parent / "__pycache__" / f"{source.stem}.cpython-313.pyc"
         assert compiled.exists(), source
@@ -46,7 +46,7 @@ def test_every_function_starts_on_the_layer_alone(function: str) -> None:
     assert started.endswith(f"{function}/app.py")
 
 
-def test_the_layer_has_the_clients_that_the_functions_use_and_no_others() -> None:
+def test_layer_describes_only_the_aws_services_in_use() -> None:
     program = """
 import os
 from convoke.aws.edges import AwsEdges
@@ -59,22 +59,22 @@ print(edges.table._client.meta.service_model.service_name)
     assert set(made.split()) == {path.name for path in (LAYER / "botocore/data").iterdir() if path.is_dir()}
 
 
-def test_the_api_describes_itself_on_the_layer_alone() -> None:
-    """What makes the description is imported when it is asked for, so that starting shows nothing of it."""
+def test_openapi_document_can_be_built_on_the_layer_alone() -> None:
+    """The document's modules are imported on first use, so the test that starts the functions does not cover them."""
     assert run("from convoke.api.openapi import document; print(document()['openapi'])") == "3.1.0"
 
 
-def test_the_layer_is_small() -> None:
-    """Unzipped, as Lambda counts it against its limit, and as a cold start loads it."""
+def test_layer_size_is_at_most_25_mb() -> None:
+    """The size is unzipped, as in Lambda's own limit."""
     assert sum(path.stat().st_size for path in LAYER.rglob("*") if path.is_file()) <= 25_000_000
 
 
-def test_the_language_level_of_the_layer_is_lambda_s() -> None:
+def test_layer_is_tested_with_the_python_version_of_lambda() -> None:
     assert run("import sys; print(*sys.version_info[:2])") == "3 13"
 
 
-def test_calls_of_aws_trust_its_own_roots_or_all_there_are() -> None:
-    """By default the former; whatever may be chosen is in the layer, where Lambda unpacks it below /opt."""
+def test_aws_clients_trust_the_selected_ca_bundle() -> None:
+    """The template offers Amazon's root CAs (the default) and botocore's bundle. Lambda unpacks the layer to /opt."""
     chosen = template()["Parameters"]["AwsAuthorities"]
     bundles = [LAYER.parent / value.removeprefix("/opt/") for value in chosen["AllowedValues"]]
     small, whole = (ssl.create_default_context(cafile=bundle).get_ca_certs() for bundle in bundles)
@@ -88,8 +88,8 @@ print(AwsEdges(os.environ).table._client._endpoint.http_session._verify)
     assert run(program) == chosen["Default"]
 
 
-def test_webhooks_trust_what_the_machine_does() -> None:
-    """They go to the whole internet."""
+def test_webhook_client_trusts_the_cas_of_the_system() -> None:
+    """Webhook receivers can use any public CA."""
     program = """
 import os
 from convoke.aws.edges import AwsEdges

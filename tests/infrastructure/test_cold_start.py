@@ -1,4 +1,4 @@
-"""What a start on the built layer costs, and what SnapStart does with it, under AWS's own runtime client."""
+"""The cost of a cold start on the built layer, and what SnapStart keeps of it, under AWS's runtime client."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from tests.support.template import ROOT
 
 pytestmark = pytest.mark.built
 
-STEPS = 7_800_000
-"""Of Python's bytecode, in a start of the API function. They are the same to 0.01 % on every machine, unlike times, and
-need no tools, unlike the instructions that `tests.benchmarks.cold_start` counts. Write down less when it is."""
+MAX_BYTECODE_INSTRUCTIONS = 7_800_000
+"""How many bytecode instructions Python runs in a cold start of the API function.
+
+Unlike a time, the number is the same on every machine, to 0.01 %. Unlike the CPU instructions that
+`tests.benchmarks.cold_start` counts, it needs no tools. Lower the constant when a change makes the start cheaper.
+"""
 
 COUNTING = """
 import sys
@@ -37,7 +40,7 @@ print(steps)
 SNAPPED = """
 import gc, random, runpy, sys
 runpy.run_path({app!r})
-# Every environment that wakes up from the snapshot has this in its memory.
+# This state is part of the snapshot, so every restored environment starts with it.
 random.seed(7)
 
 def unbuilt(model):
@@ -59,13 +62,13 @@ def run(code: str, *path: Path) -> str:
     return subprocess.run(command, env=environ, cwd="/", capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_a_start_takes_no_more_steps_than_it_did() -> None:
-    assert int(run(COUNTING, LAYER, ROOT / "functions/api")) <= STEPS * 1.03
+def test_cold_start_runs_no_more_bytecode_than_before() -> None:
+    assert int(run(COUNTING, LAYER, ROOT / "functions/api")) <= MAX_BYTECODE_INSTRUCTIONS * 1.03
 
 
 @pytest.mark.parametrize("region", ["eu-central-1", "cn-north-1", "us-gov-west-1", "ap-southeast-5"])
-def test_what_was_pruned_of_botocore_changes_no_endpoint(region: str) -> None:
-    """The clients of the layer, and those that botocore makes of all of its data."""
+def test_pruning_botocore_changes_no_endpoint(region: str) -> None:
+    """Compares the clients on the layer with clients on the complete data of botocore."""
     services = [path.name for path in (LAYER / "botocore/data").iterdir() if path.is_dir()]
     of_session = f"""
 session = get_session()
@@ -85,7 +88,7 @@ for service in {services!r}:
     assert run(f"from botocore.session import get_session{of_session}", LAYER).split() == made
 
 
-def test_what_wakes_up_from_a_snapshot_is_ready_and_draws_other_random_numbers(tmp_path: Path) -> None:
+def test_restored_snapshot_is_warm_and_reseeds_random_numbers(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(SNAPPED.format(app=str(ROOT / "functions/api/app.py")))
     client = lambda_runtime.install_client(tmp_path / "client")
     environ = lambda_runtime.environment(LAYER, client) | {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}

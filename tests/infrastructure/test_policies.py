@@ -1,4 +1,7 @@
-"""Each function may do what it does, and no more: a whole life is held against the policies of the template."""
+"""Least privilege: the IAM policies of each function allow the AWS calls that it makes, and nothing else on the table.
+
+The test runs a scenario that uses every feature, records the AWS calls and compares them with the policies.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,18 @@ from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.template import functions
 
 Action = tuple[str, str]
-"""An action of IAM, and on what: `table`, one of its indexes by name, or nothing where the service has one resource."""
+"""An IAM action and its resource: `table`, the name of an index, or an empty text for any other resource."""
 
 Calls = dict[str, set[Action]]
-"""By function."""
+"""The actions of each function, by the function's name."""
 
 
 @contextmanager
 def recorded(monkeypatch: pytest.MonkeyPatch, calls: Calls) -> Iterator[MotoInstance]:
-    """An instance whose functions are heard; who has no name is a sweeper, as each sweep is a cold start."""
+    """Run an instance and record the AWS calls of its functions in `calls`.
+
+    Each sweep is a cold start with new edges, so calls through unknown edges belong to the sweeper.
+    """
     names: dict[int, str] = {}
     client_of = AwsEdges._client
 
@@ -39,11 +45,12 @@ def recorded(monkeypatch: pytest.MonkeyPatch, calls: Calls) -> Iterator[MotoInst
     monkeypatch.setattr(AwsEdges, "_client", recording)
     with moto_instance() as instance:
         names.update({id(instance.edges(function)): function for function in functions()})
-        calls.clear()  # Until here it was the operator.
+        calls.clear()  # The setup's own calls do not count.
         yield instance
 
 
 def needed(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[Action]:
+    """Yield the IAM actions that an AWS call needs."""
     match service, operation:
         case "dynamodb", "TransactWriteItems":
             yield from ((f"dynamodb:{kind}Item", "table") for write in params["TransactItems"] for kind in write)
@@ -58,6 +65,7 @@ def needed(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[
 
 
 def allowed(function: str) -> Iterator[Action]:
+    """Yield the IAM actions that the template allows a function."""
     for policy in functions()[function]["Policies"]:
         for statement in policy["Statement"]:
             for action in listed(statement["Action"]):
@@ -78,7 +86,7 @@ def part_of_table(resource: Any) -> str:
 
 
 def live(instance: MotoInstance) -> None:
-    """Everything that clients, receivers and time can bring about."""
+    """Use every feature: requests, webhooks that fail, replays, lost messages, timers and deletion."""
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(
         post_webhook_url="https://hooks.example.com/", filters=["onConversationStateUpdated", "onConversationUpdated"]
@@ -137,11 +145,11 @@ def execution(instance: MotoInstance, sid: str) -> dict[str, Any]:
     return {"account_sid": instance.account.sid, "conversation_sid": sid, "causes": []}
 
 
-def test_each_function_may_do_what_it_does_and_nothing_else_to_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_policies_allow_the_calls_of_functions_and_nothing_more_on_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: Calls = defaultdict(set)
     with recorded(monkeypatch, calls) as instance:
         live(instance)
-    calls["conversation_finalizer"].discard(("events:PutEvents", ""))  # The state machine does that itself.
+    calls["conversation_finalizer"].discard(("events:PutEvents", ""))  # The state machine makes this call itself.
     for function in functions():
         may = set(allowed(function))
         assert calls[function] <= may, function

@@ -1,4 +1,4 @@
-"""What the README says of keys, errors and operations is what the code does."""
+"""The tables of the README on keys, indexes, errors, operations and benchmarks agree with the code."""
 
 from __future__ import annotations
 
@@ -33,15 +33,17 @@ GIVEN: dict[str, object] = {
     "proxy_address": "PROXY",
     "numbers": ["+1"],
 }
-"""What the chart writes for each part of a key."""
+"""The placeholder that the chart shows for each parameter of a key function."""
 
 
 def chart() -> set[tuple[str, str]]:
+    """Return the partition key and sort key of each row in the README's chart."""
     section = (ROOT / "README.md").read_text().partition("### The table")[2].partition("\n## ")[0]
     return set(re.findall(r"^\| [^|`]+ \| `([^`]+)` \| `([^`]+)` \|$", section, re.MULTILINE))
 
 
 def made() -> set[tuple[str, str]]:
+    """Return the keys that the functions of `storage.keys` make from the placeholders."""
     found = set()
     for _, function in inspect.getmembers(keys, inspect.isfunction):
         signature = inspect.signature(function)
@@ -56,11 +58,11 @@ def _readable(key: str) -> str:
     return re.sub(r"[0-9a-f]{64}", "SHA-256", key)
 
 
-def test_the_entity_chart_shows_every_key() -> None:
+def test_key_chart_lists_every_key() -> None:
     assert chart() == made()
 
 
-def test_the_indexes_are_in_the_chart_the_keys_and_the_template() -> None:
+def test_indexes_are_declared_in_readme_keys_and_template() -> None:
     readme = (ROOT / "README.md").read_text()
     declared = resources("AWS::DynamoDB::Table")["Table"]["GlobalSecondaryIndexes"]
     assert {index.name for index in keys.INDEXES} == {index["IndexName"] for index in declared}
@@ -68,28 +70,28 @@ def test_the_indexes_are_in_the_chart_the_keys_and_the_template() -> None:
         assert all(f"`{name}`" in readme for name in (index.name, index.partition, index.sort))
 
 
-def test_the_error_table_shows_what_a_request_can_be_answered_with() -> None:
-    """`python -m tests.support.error_table` writes it anew."""
+def test_error_table_lists_every_error_that_a_request_can_raise() -> None:
+    """`python -m tests.support.error_table` updates the table."""
     readme = README.read_text()
     assert with_table(readme) == readme
     assert all(f"| {code} | {error.status} |" in readme for code, error in raised().items())
 
 
-def test_the_operations_of_conversations_are_told_whether_they_are_served_or_not() -> None:
-    """`python -m tests.support.operations_table` writes it anew."""
+def test_operations_table_lists_all_103_operations_of_twilio() -> None:
+    """`python -m tests.support.operations_table` updates the table."""
     readme = README.read_text()
     assert operations_table.with_table(readme) == readme
     known = operations_table.known()
     assert (len(known), len(set(known)), len({path for _, path in known})) == (103, 103, 49)
 
 
-def test_the_figures_are_those_of_the_last_run() -> None:
-    """`make bench` writes them anew, or `python -m tests.benchmarks.figures` from what it found."""
+def test_benchmark_table_shows_the_last_run() -> None:
+    """`make bench` updates the table. `python -m tests.benchmarks.figures` does so from the stored results."""
     readme = README.read_text()
     assert figures.with_table(readme) == readme
     assert f"]({PLOT.relative_to(ROOT)})" in readme
     assert PLOT.exists()
 
 
-def test_nothing_is_served_where_twilio_has_its_operations_but_these() -> None:
+def test_every_served_twilio_path_is_a_known_twilio_operation() -> None:
     assert operations_table.served() <= set(operations_table.known())

@@ -1,4 +1,4 @@
-"""template.yaml holds what the code takes for granted."""
+"""template.yaml agrees with the code: names, limits, time limits and policies."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ WITHOUT_RESOURCE = {
     "logs:DescribeResourcePolicies",
     "logs:DescribeLogGroups",
 }
-"""Actions that IAM knows no resource for."""
+"""Actions for which IAM supports no resource-level permissions."""
 
 
 def statements() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every statement of a policy, with the resource that has it."""
+    """Yield every policy statement with the logical ID of its function or state machine."""
     for type_ in ("AWS::Serverless::Function", "AWS::Serverless::StateMachine"):
         for name, properties in resources(type_).items():
             for policy in properties["Policies"]:
@@ -43,16 +43,16 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def test_every_function_folder_is_deployed_and_every_function_has_one() -> None:
+def test_every_function_folder_is_deployed() -> None:
     assert set(functions()) == FUNCTIONS == {path.parent.name for path in (ROOT / "functions").glob("*/app.py")}
 
 
-def test_a_function_is_a_cold_start_and_a_handler() -> None:
+def test_function_modules_are_at_most_25_lines() -> None:
     for path in (ROOT / "functions").glob("*/app.py"):
         assert len(path.read_text().splitlines()) <= 25, path
 
 
-def test_no_policy_allows_more_than_it_names() -> None:
+def test_policies_have_no_wildcards() -> None:
     for name, statement in statements():
         actions = listed(statement["Action"])
         assert all("*" not in action for action in actions), name
@@ -60,28 +60,28 @@ def test_no_policy_allows_more_than_it_names() -> None:
             assert set(actions) <= WITHOUT_RESOURCE, name
 
 
-def test_functions_have_the_variables_that_the_settings_read_and_no_others() -> None:
+def test_environment_variables_are_those_that_the_settings_read() -> None:
     known = set(re.findall(r'"(CONVOKE_\w+)"', (ROOT / "layers/convoke/src/convoke/config.py").read_text()))
     given = {name for properties in functions().values() for name in properties["Environment"]["Variables"]}
-    # botocore reads it: what its calls trust.
+    # botocore itself reads AWS_CA_BUNDLE.
     assert given == known | {"AWS_CA_BUNDLE"}
 
 
-def test_the_command_line_reads_outputs_that_say_what_the_api_is_told() -> None:
+def test_outputs_for_the_command_line_equal_the_variables_of_the_api() -> None:
     outputs = {name: output["Value"] for name, output in template()["Outputs"].items()}
     variables = functions()["api"]["Environment"]["Variables"]
     assert {output for queue in QUEUES.values() for output in queue} <= set(outputs)
     assert {name: outputs[output] for name, output in OUTPUTS.items()} == {name: variables[name] for name in OUTPUTS}
 
 
-def test_the_first_token_s_secret_is_named_as_the_command_line_and_the_api_look_for_it() -> None:
+def test_first_auth_token_secret_has_the_expected_name() -> None:
     outputs = {name: output["Value"] for name, output in template()["Outputs"].items()}
     (secret,) = resources("AWS::SecretsManager::Secret").values()
     prefix, (account_sid, digits) = outputs["AuthTokenPrefix"]["Fn::Sub"], outputs[FIRST_ACCOUNT]["Fn::Sub"]
     assert secret["Name"]["Fn::Sub"] == [prefix + account_sid, digits]
 
 
-def test_snapstart_is_on_for_a_runtime_that_has_it() -> None:
+def test_snapstart_is_on_and_the_runtime_supports_it() -> None:
     api = functions()["api"]
     assert api["SnapStart"] == {"ApplyOn": "PublishedVersions"}
     assert api["AutoPublishAlias"]
@@ -89,7 +89,7 @@ def test_snapstart_is_on_for_a_runtime_that_has_it() -> None:
 
 
 @pytest.mark.parametrize("function", ["participant_adder", "webhook_delivery"])
-def test_a_message_is_invisible_for_six_times_as_long_as_its_function_may_take(function: str) -> None:
+def test_visibility_timeout_is_at_least_six_function_timeouts(function: str) -> None:
     properties = functions()[function]
     (event,) = properties["Events"].values()
     queue, _, _ = event["Properties"]["Queue"]["Fn::GetAtt"].partition(".")
@@ -98,21 +98,22 @@ def test_a_message_is_invisible_for_six_times_as_long_as_its_function_may_take(f
 
 
 @pytest.mark.parametrize("function", ["api", "webhook_delivery"])
-def test_who_calls_webhooks_has_twice_the_longest_time_that_a_url_can_ask_for(function: str) -> None:
+def test_function_timeout_is_at_least_twice_the_longest_webhook_timeout(function: str) -> None:
     assert functions()[function]["Timeout"] >= 2 * MAX_TIMEOUT_SECONDS
 
 
-def test_a_delivery_is_one_invocation_so_that_no_receiver_waits_for_another() -> None:
+def test_webhook_delivery_batch_size_is_one() -> None:
+    # In a larger batch a slow receiver would delay the deliveries to other receivers.
     (event,) = functions()["webhook_delivery"]["Events"].values()
     assert event["Properties"]["BatchSize"] == 1
 
 
-def test_webhooks_of_a_deleted_conversation_are_known_as_long_as_a_dead_letter_is_kept() -> None:
+def test_webhooks_of_deleted_conversations_are_kept_as_long_as_dead_letters() -> None:
     dead_letters = resources("AWS::SQS::Queue")["DeliveryDeadLetterQueue"]
     assert dead_letters["MessageRetentionPeriod"] == WEBHOOKS_RETENTION.total_seconds()
 
 
-def test_queues_redrive_only_after_the_program_has_given_up() -> None:
+def test_max_receive_count_exceeds_the_retries_of_the_program() -> None:
     queues = resources("AWS::SQS::Queue")
     assert queues["DeliveryQueue"]["RedrivePolicy"]["maxReceiveCount"] > 1 + MAX_RETRIES
     redriven = {
@@ -123,7 +124,7 @@ def test_queues_redrive_only_after_the_program_has_given_up() -> None:
     assert redriven == {"ParticipantDeadLetterQueue.Arn", "DeliveryDeadLetterQueue.Arn"}
 
 
-def test_the_stream_s_filter_and_the_code_mean_the_same() -> None:
+def test_stream_filter_agrees_with_is_streamed() -> None:
     mapping = functions()["event_publisher"]["Events"]["Changes"]["Properties"]
     (wanted,) = mapping["FilterCriteria"]["Filters"]
     pattern = json.loads(wanted["Pattern"])
@@ -135,7 +136,7 @@ def test_the_stream_s_filter_and_the_code_mean_the_same() -> None:
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-def test_the_table_can_be_restored_and_is_not_lost_with_the_stack() -> None:
+def test_table_has_recovery_encryption_and_is_retained() -> None:
     table = template()["Resources"]["Table"]
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["Properties"]["TimeToLiveSpecification"] == {"AttributeName": EXPIRES_AT, "Enabled": True}
@@ -143,7 +144,7 @@ def test_the_table_can_be_restored_and_is_not_lost_with_the_stack() -> None:
     assert table["UpdateReplacePolicy"] == "Retain"
 
 
-def test_only_finalizing_and_closing_are_caught() -> None:
+def test_only_finalize_and_close_catch_errors() -> None:
     states = state_machine()["States"]
     assert states["Finalize"]["Catch"][0]["ErrorEquals"] == ["CannotFinalizeError"]
     assert states["Finalize"]["Catch"][0]["Next"] == "Close"
@@ -153,7 +154,7 @@ def test_only_finalizing_and_closing_are_caught() -> None:
     assert machine["Type"] == "EXPRESS"
 
 
-def test_every_function_writes_to_a_log_group_of_its_own_that_forgets() -> None:
+def test_every_function_has_its_own_log_group_with_retention() -> None:
     groups = resources("AWS::Logs::LogGroup")
     used = [properties["LoggingConfig"]["LogGroup"]["Ref"] for properties in functions().values()]
     assert len(set(used)) == len(FUNCTIONS)

@@ -1,4 +1,4 @@
-"""A new layer reaches the version of the API function that is served."""
+"""A changed layer or property publishes a new version of the API function, which its alias then serves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.template import ROOT, functions
 
 
 def built(checkout: Path) -> dict[str, str]:
-    """What the Makefile of the API function leaves to be deployed, by file."""
+    """Run the Makefile of the API function, and return the text of each built file by its name."""
     artifacts = checkout / "artifacts"
     shutil.rmtree(artifacts, ignore_errors=True)
     artifacts.mkdir()
@@ -19,7 +19,7 @@ def built(checkout: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in artifacts.iterdir()}
 
 
-def test_whatever_changes_in_the_layer_changes_what_is_published(tmp_path: Path) -> None:
+def test_changed_layer_changes_the_built_api_function(tmp_path: Path) -> None:
     for folder in ("functions/api", "layers/convoke"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "uv.lock", tmp_path)
@@ -39,7 +39,7 @@ def test_whatever_changes_in_the_layer_changes_what_is_published(tmp_path: Path)
     assert len(seen) == 5
 
 
-def test_a_change_of_any_property_publishes_a_version_and_the_old_one_goes() -> None:
+def test_changed_property_publishes_a_version_and_deletes_the_old_one() -> None:
     api = functions()["api"]
     assert api["AutoPublishAliasAllProperties"] is True
     assert api["VersionDeletionPolicy"] == "Delete"

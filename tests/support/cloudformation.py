@@ -1,4 +1,7 @@
-"""CloudFormation, as far as the command line asks it: on a real socket, as moto's wants a dozen packages more."""
+"""A fake CloudFormation server that answers DescribeStacks, the only call that the command line makes.
+
+moto's CloudFormation would need a dozen more packages.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,20 @@ from tests.support.template import resolved, template
 NAMESPACE = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
 
 Refusal = tuple[int, str, str]
-"""Status, code and message."""
+"""The HTTP status, error code and message of a refused request."""
 
 
 def outputs(values: Mapping[str, str]) -> dict[str, str]:
-    """Those of the template. `values` holds what names stand for; a resource of another name stands for itself."""
+    """Return the outputs of the template.
+
+    `values` maps logical IDs to physical ones. A resource that is not in `values` keeps its logical ID.
+    """
     known = {**{name: name for name in template()["Resources"]}, **values}
     return {name: output_value(output["Value"], known) for name, output in template()["Outputs"].items()}
 
 
 def output_value(value: Any, values: Mapping[str, str]) -> str:
+    """Return a stand-in for the value of an output."""
     match value:
         case {"Fn::GetAtt": str(attribute)}:
             return attribute
@@ -36,13 +43,14 @@ def output_value(value: Any, values: Mapping[str, str]) -> str:
 
 @dataclass
 class CloudFormation:
-    """Knows the outputs of stacks by their names. A refusal is the answer to everything."""
+    """The state of the server. If `refusal` is set, every request gets it as its answer."""
 
     url: str = ""
     stacks: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """The outputs of each stack, by the stack's name."""
     refusal: Refusal | None = None
     regions: list[str] = field(default_factory=list)
-    """Those that requests were signed for."""
+    """The region of each request's signature, in order."""
 
     def describe(self, name: str) -> tuple[int, str]:
         missing = (400, "ValidationError", f"Stack with id {name} does not exist")
@@ -61,13 +69,14 @@ class CloudFormation:
 
 @contextmanager
 def cloudformation() -> Iterator[CloudFormation]:
+    """Run the server until the block ends."""
     served = CloudFormation()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
             assert asked["Action"] == ["DescribeStacks"]
-            # Its scope is the key, the date, the region and the service.
+            # The credential scope is key/date/region/service.
             served.regions.append(self.headers["Authorization"].split("/")[2])
             status, body = served.describe(asked["StackName"][0])
             self.send_response(status)
@@ -76,7 +85,7 @@ def cloudformation() -> Iterator[CloudFormation]:
             self.wfile.write(body.encode())
 
         def log_message(self, *_: object) -> None:
-            """Tests print nothing."""
+            """Print no access log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()

@@ -1,4 +1,4 @@
-"""Functions under `awslambdaric`, AWS's own runtime client, on a Python 3.13 that sees nothing but the built layer."""
+"""Run functions under `awslambdaric`, AWS's runtime client, on a Python 3.13 that sees only the built layer."""
 
 from __future__ import annotations
 
@@ -33,20 +33,21 @@ INVOCATION = {
     "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:123456789012:function:function",
     "Lambda-Runtime-Trace-Id": "Root=1-00000000-000000000000000000000000",
 }
-"""The headers of an invocation. The runtime client is in C, and lacking some it crashes."""
+"""The headers of an invocation. The runtime client is written in C and crashes if one of them is missing."""
 
 PATIENCE = 60.0
-"""Seconds, on a machine that is busy with other tests."""
+"""How many seconds to wait for the runtime. The machine may be busy with other tests."""
 
 
 @cache
 def python() -> Path:
+    """Return the path of a Python 3.13."""
     found = subprocess.run([ROOT / ".ci/python313"], capture_output=True, text=True, check=True, cwd=ROOT)
     return Path(found.stdout.strip()) / "python3.13"
 
 
 def install(folder: Path, *requirements: str) -> Path:
-    """As `sam build` does it for Lambda's Python: nothing is byte-compiled, although our settings of uv say so."""
+    """Install packages into a folder, as `sam build` does: not byte-compiled, whatever uv's settings here say."""
     options = ["--quiet", "--no-compile-bytecode", "--link-mode", "copy", "--target", str(folder)]
     subprocess.run([uv(), "pip", "install", "--python", str(python()), *options, *requirements], check=True, cwd=ROOT)
     return folder
@@ -58,13 +59,16 @@ def byte_compile(folder: Path) -> None:
 
 
 def install_client(folder: Path) -> Path:
-    """As part of the runtime it is compiled."""
+    """Install the runtime client, byte-compiled as it is in Lambda's image."""
     byte_compile(install(folder, RUNTIME_CLIENT))
     return folder
 
 
 def environment(*path: Path) -> dict[str, str]:
-    """Of a function, as the template's defaults make it; hashes are the same each time."""
+    """Return environment variables for a function, with the template's defaults and a fixed hash seed.
+
+    `path` becomes PYTHONPATH.
+    """
     variables = [settings["Environment"]["Variables"] for settings in functions().values()]
     return {
         **{name: _value_of(value) for each in variables for name, value in each.items()},
@@ -80,14 +84,17 @@ def environment(*path: Path) -> dict[str, str]:
 
 
 def _value_of(variable: Any) -> str:
-    """The default of a parameter; what stands for a resource matters to nobody here."""
+    """Return the default of a parameter. A reference to a resource becomes `-`, because no resource is called here."""
     parameter = template()["Parameters"].get(variable.get("Ref")) if isinstance(variable, dict) else None
     return str(parameter["Default"]) if parameter else "-"
 
 
 @contextmanager
 def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
-    """The address of a Lambda with so many invocations, and what it was asked and told: path and body."""
+    """Run a fake Lambda Runtime API that hands out a number of empty events.
+
+    Yields its address and a queue of the requests to it: the path, and for a POST also the body.
+    """
     asked: Queue[str] = Queue()
     over = threading.Event()
     left = iter(range(invocations))
@@ -112,10 +119,10 @@ def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Whoever looks at what was asked says so."""
+            """Print no access log. The tests read the queue."""
 
         def handle(self) -> None:
-            # The process that asks is ended while it waits.
+            # The test kills the runtime client while its request is waiting.
             try:
                 super().handle()
             except (BrokenPipeError, ConnectionResetError):
@@ -132,7 +139,7 @@ def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
 
 @contextmanager
 def started(function: Path, environ: Mapping[str, str], address: str, *under: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The runtime client with the function in a folder; `under` is a program that runs it."""
+    """Run the function of a folder under the runtime client. `under` is a command line in front, such as a profiler."""
     command = [*under, str(python()), "-m", "awslambdaric", "app.lambda_handler"]
     variables = {**environ, "AWS_LAMBDA_RUNTIME_API": address}
     with subprocess.Popen(command, cwd=function, env=variables, stderr=subprocess.PIPE) as process:
@@ -143,11 +150,11 @@ def started(function: Path, environ: Mapping[str, str], address: str, *under: st
 
 
 class NoEmulatorError(Exception):
-    """The SAM CLI is not installed, or brings no emulator for this machine."""
+    """The SAM CLI is not installed, or has no emulator for this processor architecture."""
 
 
 def emulator() -> Path:
-    """AWS's Runtime Interface Emulator, which `sam local invoke` puts into its containers. Raises NoEmulatorError."""
+    """Return the path of AWS's Runtime Interface Emulator, a part of the SAM CLI. Raises NoEmulatorError."""
     machine = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
     found = [
         *(ROOT / ".tools/environments/aws-sam-cli").glob(f"lib/*/site-packages/samcli/local/rapid/*-rie-{machine}")
@@ -159,12 +166,12 @@ def emulator() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Emulated:
-    """A function that is built, in the emulator. It takes one invocation at a time."""
+    """A built function that runs in the emulator. The emulator takes one invocation at a time."""
 
     url: str
 
     def invoke(self, event: Mapping[str, Any]) -> Any:
-        """The answer, or the error as Lambda tells it: an object with `errorType`."""
+        """Return the answer. A failed invocation returns an object with `errorType`."""
         request = urllib.request.Request(self.url, json.dumps(event).encode())
         with urllib.request.urlopen(request, timeout=PATIENCE) as response:
             return json.load(response)
@@ -177,7 +184,7 @@ class DeployedFunction:
 
 
 def function_of(folder: str, stack: Stack) -> DeployedFunction:
-    """The function of a folder, with the variables that the stack gives it."""
+    """Return the deployed function of a folder, with its environment variables in the stack."""
     (logical_id,) = (
         name
         for name, properties in resources("AWS::Serverless::Function").items()
@@ -188,7 +195,7 @@ def function_of(folder: str, stack: Stack) -> DeployedFunction:
 
 
 def filled_in(sample: Path, stack: Stack, conversation_sid: str = "-") -> dict[str, Any]:
-    """A sample of events/, with what only a deployment knows."""
+    """Return a sample event of events/ with the SIDs and credentials of a stack filled in."""
     credentials = base64.b64encode(f"{stack.account_sid}:{stack.auth_token}".encode()).decode()
     filling = {
         "{ACCOUNT_SID}": stack.account_sid,
@@ -204,7 +211,7 @@ def filled_in(sample: Path, stack: Stack, conversation_sid: str = "-") -> dict[s
 
 @contextmanager
 def emulated(folder: str, stack: Stack, client: Path) -> Iterator[Emulated]:
-    """What `make build` made of a function, with the variables that the stack gives it, under the runtime client."""
+    """Run a function that `make build` built, with its environment variables in the stack."""
     function = function_of(folder, stack)
     environ = {
         **environment(LAYER, client),

@@ -1,7 +1,9 @@
-"""`make sam-local`: every sample of events/ by `sam local invoke`, in Lambda's own image.
+"""`make sam-local`: invoke every sample of events/ with `sam local invoke`, in Lambda's image.
 
-It wants Docker or podman, says so and fails where neither answers; `make e2e-lambda` needs neither. The AWS of the
-functions is MiniStack, which listens on this machine only: so the containers are on its network (Linux).
+This needs Docker or podman. `make e2e-lambda` runs the same samples without containers.
+
+The functions call MiniStack as their AWS. MiniStack listens on localhost only, so the containers use the host's
+network, which works on Linux.
 """
 
 from __future__ import annotations
@@ -21,13 +23,13 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AW
 
 
 def engine_answers() -> bool:
-    """Whether a container can be run: `sam` speaks to either."""
+    """Return whether Docker or podman runs. `sam` can use either."""
     found = (path for engine in ("docker", "podman") if (path := shutil.which(engine)))
     return any(subprocess.run([path, "info"], capture_output=True, check=False).returncode == 0 for path in found)
 
 
 def invoke(function: str, sample: Path, stack: Stack, folder: Path) -> str:
-    """What sam prints of the answer. Raises CalledProcessError where it could not be had."""
+    """Invoke a function with a sample, and return the answer as `sam` prints it. Raises CalledProcessError."""
     deployed_function = function_of(function, stack)
     variables = {**deployed_function.variables, **CREDENTIALS, "AWS_ENDPOINT_URL": stack.endpoint_url}
     environ, event = folder / "environ.json", folder / "event.json"
@@ -41,7 +43,9 @@ def invoke(function: str, sample: Path, stack: Stack, folder: Path) -> str:
 
 def main() -> None:
     if not engine_answers():
-        sys.exit("neither Docker nor podman answers here, which `sam local invoke` needs: make e2e-lambda does without")
+        sys.exit(
+            "`sam local invoke` needs Docker or podman, and neither is running. `make e2e-lambda` needs no containers."
+        )
     failed = []
     with deployed() as stack, TemporaryDirectory() as folder:
         for sample in sorted(EVENTS.glob("*/*.json")):

@@ -1,4 +1,4 @@
-"""template.yaml, as the tests read it: the only wiring there is."""
+"""Read template.yaml, with its CloudFormation tags, so that tests take the wiring from it and repeat none of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STACK_NAME = "convoke"
 
 
 class _TemplateLoader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms as their long ones: `!Ref Table` as `{"Ref": "Table"}`."""
+    """A YAML loader that turns CloudFormation's short form into the long form: `!Ref Table` into `{"Ref": "Table"}`."""
 
 
 def _construct(loader: _TemplateLoader, tag: str, node: yaml.Node) -> Any:
@@ -37,12 +37,13 @@ _TemplateLoader.add_multi_constructor("!", _construct)
 
 @cache
 def template() -> dict[str, Any]:
+    """Return template.yaml. It is read once, so do not change the result."""
     read: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), _TemplateLoader)
     return read
 
 
 def resources(type_: str) -> dict[str, Any]:
-    """The properties of every resource of a type, by its logical id."""
+    """Return the properties of every resource of a type, by logical ID."""
     return {
         name: resource.get("Properties", {})
         for name, resource in template()["Resources"].items()
@@ -51,7 +52,7 @@ def resources(type_: str) -> dict[str, Any]:
 
 
 def functions() -> dict[str, Any]:
-    """The properties of every function with what all of them share, by the folder of its code."""
+    """Return the properties of every function, merged with the global ones, by the name of its folder."""
     shared = template()["Globals"]["Function"]
     variables = shared["Environment"]["Variables"]
     return {
@@ -65,12 +66,13 @@ def functions() -> dict[str, Any]:
 
 
 def environment(function: str, values: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables of a function, where `values` holds what each `!Ref` stands for."""
+    """Return the environment variables of a function. `values` maps logical IDs to the values of their `!Ref`."""
     variables = functions()[function]["Environment"]["Variables"]
     return {name: resolved(value, values) for name, value in variables.items()}
 
 
 def resolved(value: Any, values: Mapping[str, str]) -> str:
+    """Evaluate a text, a `!Ref` or a `!Sub`. Parameters have their defaults unless `values` overrides them."""
     defaults = {name: str(parameter["Default"]) for name, parameter in template()["Parameters"].items()}
     known: dict[str, str] = {"AWS::StackName": STACK_NAME, **defaults, **values}
     match value:
@@ -84,5 +86,6 @@ def resolved(value: Any, values: Mapping[str, str]) -> str:
 
 
 def state_machine() -> dict[str, Any]:
+    """Return the definition of the conversation finalizer."""
     read: dict[str, Any] = json.loads((ROOT / "functions/conversation_finalizer/state_machine.asl.json").read_text())
     return read

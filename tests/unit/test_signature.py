@@ -1,4 +1,4 @@
-"""`X-Twilio-Signature` against vectors of the official validator (reference, d.6)."""
+"""`X-Twilio-Signature`, checked against vectors from the official SDK's validator and against the validator itself."""
 
 from __future__ import annotations
 
@@ -51,25 +51,23 @@ VECTORS = [
 
 
 @pytest.mark.parametrize(("url", "parameters", "signature"), VECTORS)
-def test_the_signature_is_the_one_of_the_official_validator(
+def test_signature_equals_the_vector_and_passes_the_official_validator(
     url: str, parameters: dict[str, str], signature: str
 ) -> None:
     assert sign(url, parameters, TOKEN) == signature
     assert RequestValidator(TOKEN).validate(url, parameters, signature)
 
 
-def test_the_url_of_the_json_vector_ends_in_the_hash_of_its_body() -> None:
+def test_json_vector_url_carries_the_body_hash() -> None:
     assert JSON_URL.endswith("?bodySHA256=" + hashlib.sha256(b'{"a":1}').hexdigest())
 
 
 @pytest.mark.parametrize(("url", "parameters", "signature"), VECTORS)
-def test_the_order_in_which_parameters_are_given_does_not_matter(
-    url: str, parameters: dict[str, str], signature: str
-) -> None:
+def test_parameter_order_does_not_change_the_signature(url: str, parameters: dict[str, str], signature: str) -> None:
     assert sign(url, dict(reversed(list(parameters.items()))), TOKEN) == signature
 
 
-def test_names_sort_by_code_points_capital_letters_first() -> None:
+def test_parameter_names_sort_by_code_point() -> None:
     url = "https://hooks.example.com/x"
     assert sign(url, {"b": "1", "B": "2", "a": "3"}, TOKEN) == sign(url + "B2a3b1", {}, TOKEN)
 
@@ -88,7 +86,7 @@ def test_names_sort_by_code_points_capital_letters_first() -> None:
         ("https://hooks.example.com/x", {"A": "1"}, ""),
     ],
 )
-def test_another_url_parameter_or_token_gives_another_signature(
+def test_different_url_parameter_or_token_changes_the_signature(
     url: str, parameters: dict[str, str], token: str
 ) -> None:
     assert sign(url, parameters, token) != sign("https://hooks.example.com/x", {"A": "1"}, TOKEN)
@@ -99,6 +97,6 @@ TEXT = st.text(st.characters(codec="utf-8"))
 
 @settings(deadline=None)
 @given(st.dictionaries(TEXT.filter(bool), TEXT, max_size=5), TEXT.filter(bool))
-def test_the_official_validator_accepts_every_signature(parameters: dict[str, str], token: str) -> None:
+def test_official_validator_accepts_any_parameters_and_token(parameters: dict[str, str], token: str) -> None:
     url = "https://hooks.example.com/x?tenant=7"
     assert RequestValidator(token).validate(url, parameters, sign(url, parameters, token))

@@ -79,7 +79,7 @@ def problems_of(
 
 
 def parameter_name(location: Sequence[str | int]) -> str:
-    """`Participant[3].messaging_binding.address`"""
+    """Return the parameter name of an error's location, such as `Participant[3].messaging_binding.address`."""
     name = ""
     for part in location:
         name += f"[{part}]" if isinstance(part, int) else f".{part}" if name and part[0] != "[" else part

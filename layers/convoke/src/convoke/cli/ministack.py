@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -28,6 +27,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import boto3
+import yaml
 
 ROOT = Path(__file__).parents[5]
 
@@ -151,23 +151,24 @@ def _deploy(url: str, bootstrap: str) -> None:
     s3 = _client("s3", url)
     s3.create_bucket(Bucket=BUCKET)
 
-    def upload(found: re.Match[str]) -> str:
-        name, path = found.groups()
-        key = path.replace("/", "-")
-        s3.put_object(Bucket=BUCKET, Key=key, Body=_artifact(name, ROOT / path, bootstrap))
-        return f"{name}: s3://{BUCKET}/{key}"
-
-    template = re.sub(r"\b(CodeUri|ContentUri|DefinitionUri): (\S+)", upload, _template())
+    template = _template()
+    for name, value in _properties(template):
+        if name in ("CodeUri", "ContentUri", "DefinitionUri"):
+            path, key = ROOT / value.value, value.value.replace("/", "-")
+            s3.put_object(Bucket=BUCKET, Key=key, Body=_artifact(name, path, bootstrap))
+            value.value = f"s3://{BUCKET}/{key}"
     # MiniStack's own Python runtime calls every exception Runtime.HandlerError, and the state machine catches by name.
     # It would also run the functions in MiniStack's environment.
-    template, replaced = re.subn(r"\bRuntime: python\S+", "Runtime: provided.al2023", template)
-    if not replaced:
+    runtimes = [value for name, value in _properties(template) if name == "Runtime"]
+    if not runtimes:
         raise StackError("template.yaml names no Python runtime")
+    for runtime in runtimes:
+        runtime.value = "provided.al2023"
     cloudformation = _client("cloudformation", url)
     capabilities = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
     parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in PARAMETERS.items()]
     cloudformation.create_stack(
-        StackName=STACK_NAME, TemplateBody=template, Parameters=parameters, Capabilities=capabilities
+        StackName=STACK_NAME, TemplateBody=yaml.serialize(template), Parameters=parameters, Capabilities=capabilities
     )
     until = time.monotonic() + START_TIMEOUT_SECONDS
     while (status := _describe(cloudformation)["StackStatus"]) == "CREATE_IN_PROGRESS" and time.monotonic() < until:
@@ -183,11 +184,12 @@ def _stack(url: str) -> Stack:
     described = _describe(_client("cloudformation", url))
     outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
     # It ignores TimeToLiveSpecification.
-    attribute = re.search(r"TimeToLiveSpecification: { AttributeName: (\w+)", _template())
-    if attribute is None:
+    specification = dict(_properties(_template())).get("TimeToLiveSpecification")
+    if specification is None:
         raise StackError("template.yaml names no TimeToLiveSpecification")
+    attribute = dict(_properties(specification))["AttributeName"].value
     _client("dynamodb", url).update_time_to_live(
-        TableName=outputs["TableName"], TimeToLiveSpecification={"Enabled": True, "AttributeName": attribute[1]}
+        TableName=outputs["TableName"], TimeToLiveSpecification={"Enabled": True, "AttributeName": attribute}
     )
     # Of GenerateSecretString it ignores which kinds of characters to exclude: its token is full of punctuation.
     token = token_hex(16)
@@ -203,8 +205,24 @@ def _stack(url: str) -> Stack:
     )
 
 
-def _template() -> str:
-    return (ROOT / "template.yaml").read_text()
+def _template() -> yaml.Node:
+    """Return template.yaml as a tree of YAML nodes, which keep CloudFormation's tags (`!Ref`) as they are."""
+    template = yaml.compose((ROOT / "template.yaml").read_text(), yaml.SafeLoader)
+    if template is None:
+        raise StackError("template.yaml is empty")
+    return template
+
+
+def _properties(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
+    """Yield every name in the mappings of a tree, at any depth, with the node of its value."""
+    match node:
+        case yaml.MappingNode():
+            for name, value in node.value:
+                yield name.value, value
+                yield from _properties(value)
+        case yaml.SequenceNode():
+            for item in node.value:
+                yield from _properties(item)
 
 
 def _describe(cloudformation: Any) -> Any:

@@ -163,8 +163,10 @@ class Conversation(Model):
         return self.model_copy(update={"due_at": min((end for end in running if end), default=None)})
 
     def due_in_time(self) -> Self:
-        """Due no later than its next timer. Earlier is left as it is, so that restarting timers writes no index: who
-        comes too early puts it off.
+        """Return the conversation, due no later than its next timer.
+
+        An earlier due time stays, so that restarting a timer does not write the index `due`. A sweeper that comes too
+        early puts the conversation off.
         """
         if self.is_unfinished:
             return self

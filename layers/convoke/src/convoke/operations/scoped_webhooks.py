@@ -39,8 +39,10 @@ class ScopedWebhookOperations:
 
     @retry_on_conflict
     def create(self, service: Service, conversation_sid: str, requested: NewScopedWebhook) -> ScopedWebhook:
-        """Raises NotFoundError, TooManyWebhooksError, what is missing, and why the conversation takes no webhook, or
-        not with this URL.
+        """Create a webhook of a conversation.
+
+        Raises NotFoundError, TooManyWebhooksError, and the error of a missing parameter, of a refused URL or of a
+        conversation that takes no webhooks.
         """
         conversation = self._there(service, conversation_sid)
         conversation.refuse_webhooks()

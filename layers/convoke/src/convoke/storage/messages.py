@@ -18,8 +18,9 @@ from convoke.storage.table import MAX_WRITES, Delete, Put, Table, key_of
 
 @dataclass(frozen=True, slots=True)
 class MessageRepository:
-    """Each change is stored whole or not at all, with its events. Raises ChangedMeanwhileError where the conversation
-    is not what was read any more.
+    """Stores each change and its events in one transaction.
+
+    Writes raise ChangedMeanwhileError if another request changed the conversation after it was read.
     """
 
     table: Table

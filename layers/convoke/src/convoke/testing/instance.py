@@ -101,8 +101,9 @@ class RunningInstance:
 
     @property
     def received_webhooks(self) -> list[ReceivedWebhook]:
-        """Those that came so far, in the order in which they came. What requests cause is told only where they have
-        `X-Twilio-Webhook-Enabled: true`, as Twilio has it.
+        """The webhooks received so far, in the order of their arrival.
+
+        As at Twilio, a request causes webhooks only if it has the header `X-Twilio-Webhook-Enabled: true`.
         """
         return self._receiver.received
 

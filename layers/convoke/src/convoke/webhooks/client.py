@@ -1,4 +1,9 @@
-"""Calls webhooks: one signed request, one answer."""
+"""The HTTP client for webhooks: it sends one signed request and returns the answer.
+
+urllib3 has no hook for two limits that a webhook needs: a total time for the whole call, and a connection to an IP
+address that the rules have accepted. `_BoundedConnection` adds both. It is the only class that uses private members of
+urllib3, so pyproject.toml bounds urllib3's version.
+"""
 
 from __future__ import annotations
 
@@ -26,34 +31,42 @@ from convoke.webhooks.signature import sign
 
 USER_AGENT = "Convoke/1.0"
 
-CONNECTIONS = 32
-"""Kept open, over all receivers."""
+MAX_CONNECTIONS = 32
+"""How many receivers have a pool, and how many idle connections one pool keeps."""
 
-LONGEST_IDLE = 4.0
-"""Seconds within which a connection that was kept is used again: receivers commonly end theirs after five."""
+MAX_IDLE_SECONDS = 4.0
+"""How long an idle connection may be reused. Many servers close an idle connection after five seconds."""
 
 
 class Address(NamedTuple):
-    """One of those that a name resolves to."""
+    """One address of a host name."""
 
     family: int
     sockaddr: Any
-    """As sockets of the family take it; the IP address comes first."""
+    """The argument of `socket.connect` for this family. Its first part is the IP address."""
 
 
 Resolve = Callable[[str, int, float], list[Address]]
-"""The addresses of a host and port, in so many seconds. Raises OSError, or UnicodeError for what is no name."""
+"""Return the addresses of a host and port within a number of seconds.
+
+Raises OSError, or UnicodeError if the host is not a valid name.
+"""
 
 
 def resolve(host: str, port: int, seconds: float) -> list[Address]:
-    """Nothing can stop a resolver that hangs: it is left behind in its thread, which its own limits end."""
+    """Look up a host name on a separate thread, and wait at most `seconds`.
+
+    `getaddrinfo` takes no timeout and cannot be cancelled. After the timeout its thread runs on until the system's
+    resolver gives up.
+    """
+    # An IP address needs no lookup and no thread.
     with suppress(socket.gaierror):
-        return _looked_up(host, port, socket.AI_NUMERICHOST)
+        return _get_addresses(host, port, socket.AI_NUMERICHOST)
     found: Future[list[Address]] = Future()
 
     def look_up() -> None:
         try:
-            found.set_result(_looked_up(host, port))
+            found.set_result(_get_addresses(host, port))
         except (OSError, UnicodeError) as error:
             found.set_exception(error)
 
@@ -61,68 +74,69 @@ def resolve(host: str, port: int, seconds: float) -> list[Address]:
     return found.result(seconds)
 
 
-def _looked_up(host: str, port: int, flags: int = 0) -> list[Address]:
+def _get_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
     return [Address(family, sockaddr) for family, _, _, _, sockaddr in found]
 
 
 class _Call:
-    """One call, which ends in time whatever its receiver does.
+    """The deadline and the connection of one webhook call.
 
-    Sockets bound each read for itself, so a receiver that sends byte by byte could hold a call for ever. When the time
-    is over, the connection is cut from outside: by a duplicate, as TLS takes the socket away from whoever made it.
+    A socket timeout limits each read, not the whole answer: a receiver that sends one byte at a time could hold a call
+    forever. So a timer shuts the connection down at the deadline. The timer uses a duplicate of the socket, because TLS
+    detaches the original one.
     """
 
     def __init__(self, settings: ConnectionSettings, rules: ReceiverRules, resolve: Resolve) -> None:
         self.settings = settings
         self._rules = rules
         self._resolve = resolve
-        self._until = time.monotonic() + settings.total
-        self._held: socket.socket | None = None
+        self._deadline = time.monotonic() + settings.total
+        self._socket: socket.socket | None = None
         self._lock = threading.Lock()
-        self._cut_off = threading.Timer(settings.total, self._cut)
-        self._cut_off.daemon = True
+        self._timer = threading.Timer(settings.total, self._shut_down)
+        self._timer.daemon = True
 
     def __enter__(self) -> Self:
-        self._cut_off.start()
+        self._timer.start()
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self._cut_off.cancel()
+        self._timer.cancel()
         with self._lock:
-            if self._held:
-                self._held.close()
+            if self._socket:
+                self._socket.close()
 
     @property
     def is_over(self) -> bool:
-        return time.monotonic() >= self._until
+        return time.monotonic() >= self._deadline
 
     def connect(self, host: str, port: int) -> socket.socket:
-        """A connection to an address that was looked at: nothing resolves the name a second time.
+        """Connect to an address of the host that the rules allow. Raises WebhookUnreachableError.
 
-        Raises WebhookUnreachableError.
+        The name is resolved once. A second lookup could return an address that the rules refuse (DNS rebinding).
         """
-        until = min(self._until, time.monotonic() + self.settings.connect)
+        until = min(self._deadline, time.monotonic() + self.settings.connect)
         try:
             addresses = self._resolve(host, port, until - time.monotonic())
             allowed = [address for address in addresses if self._rules.allows(address.sockaddr[0])]
             if allowed:
-                return self._first_of(allowed, until)
+                return self._connect_to_any(allowed, until)
         except TimeoutError as error:
             raise WebhookLateError(f"no answer within {self.settings.connect:g} s") from error
         except (OSError, UnicodeError) as error:
             raise WebhookUnreachableError(f"no connection ({type(error).__name__})") from error
         raise WebhookUnreachableError("no connection (the address is not allowed)")
 
-    def _first_of(self, addresses: list[Address], until: float) -> socket.socket:
-        """Each has its share of the time that is left."""
+    def _connect_to_any(self, addresses: list[Address], until: float) -> socket.socket:
+        """Try the addresses in order. Each attempt gets an equal share of the remaining time."""
         *others, last = addresses
         for position, address in enumerate(others):
             with suppress(OSError):
-                return self._connected(address, (until - time.monotonic()) / (len(addresses) - position))
-        return self._connected(last, until - time.monotonic())
+                return self._connect_to(address, (until - time.monotonic()) / (len(addresses) - position))
+        return self._connect_to(last, until - time.monotonic())
 
-    def _connected(self, address: Address, seconds: float) -> socket.socket:
+    def _connect_to(self, address: Address, seconds: float) -> socket.socket:
         sock = socket.socket(address.family, socket.SOCK_STREAM)
         try:
             sock.settimeout(max(seconds, 0.001))
@@ -131,28 +145,32 @@ class _Call:
         except OSError:
             sock.close()
             raise
-        sock.settimeout(max(self._until - time.monotonic(), 0.001))
-        self.hold(sock)
+        sock.settimeout(max(self._deadline - time.monotonic(), 0.001))
+        self.use(sock)
         return sock
 
-    def hold(self, sock: socket.socket) -> None:
-        """The connection that this call is made on."""
+    def use(self, sock: socket.socket) -> None:
+        """Remember the connection of this call, so that the timer can shut it down."""
         with self._lock:
-            if self._held is None:
-                self._held = socket.socket(fileno=os.dup(sock.fileno()))
+            if self._socket is None:
+                self._socket = socket.socket(fileno=os.dup(sock.fileno()))
 
-    def _cut(self) -> None:
+    def _shut_down(self) -> None:
         with self._lock, suppress(OSError):
-            if self._held:
-                self._held.shutdown(socket.SHUT_RDWR)
+            if self._socket:
+                self._socket.shutdown(socket.SHUT_RDWR)
 
 
 _CALL: ContextVar[_Call] = ContextVar("call")
-"""What a connection is being used for: urllib3 hands it nothing but the request."""
+"""The call in progress. urllib3 passes no argument of ours on to a connection."""
 
 
-class _Bounded:
-    """A connection that its call makes, and can cut."""
+class _BoundedConnection:
+    """A connection with the limits of the current call. A mixin for the connections of urllib3.
+
+    It overrides urllib3's private `_new_conn` and reads its private `_dns_host`. No other class uses private members of
+    urllib3; tests/infrastructure/test_dependencies.py checks that.
+    """
 
     sock: Any
     port: Any
@@ -161,7 +179,8 @@ class _Bounded:
 
     @property
     def is_connected(self) -> bool:
-        recently = time.monotonic() - self._last_used < LONGEST_IDLE
+        """Whether urllib3 may reuse the connection. Otherwise it opens a new one."""
+        recently = time.monotonic() - self._last_used < MAX_IDLE_SECONDS
         return recently and super().is_connected  # type: ignore[misc]
 
     def _new_conn(self) -> socket.socket:
@@ -169,11 +188,14 @@ class _Bounded:
 
     def request(self, *arguments: Any, **options: Any) -> None:
         if self.sock is not None:
-            _CALL.get().hold(self.sock)
+            _CALL.get().use(self.sock)
         super().request(*arguments, **options)  # type: ignore[misc]
 
     def getresponse(self) -> Any:
-        """Where the connection is cut among the headers, those that came would count as all of them."""
+        """Return the answer, or raise TimeoutError if the deadline has passed.
+
+        `http.client` takes headers that break off for complete ones, so the deadline is checked here.
+        """
         response = super().getresponse()  # type: ignore[misc]
         if _CALL.get().is_over:
             response.close()
@@ -182,11 +204,11 @@ class _Bounded:
         return response
 
 
-class _HttpConnection(_Bounded, connection.HTTPConnection):
+class _HttpConnection(_BoundedConnection, connection.HTTPConnection):
     pass
 
 
-class _HttpsConnection(_Bounded, connection.HTTPSConnection):
+class _HttpsConnection(_BoundedConnection, connection.HTTPSConnection):
     pass
 
 
@@ -199,16 +221,20 @@ class _HttpsPool(connectionpool.HTTPSConnectionPool):
 
 
 class WebhookHttpClient:
-    """A WebhookClient on a pool of connections. Redirects are not followed."""
+    """A WebhookClient that keeps connections open. It does not follow redirects."""
 
     def __init__(self, rules: ReceiverRules, resolve: Resolve = resolve) -> None:
         self._rules = rules
         self._resolve = resolve
-        self._pool = urllib3.PoolManager(num_pools=CONNECTIONS, maxsize=CONNECTIONS, retries=False)
+        self._pool = urllib3.PoolManager(num_pools=MAX_CONNECTIONS, maxsize=MAX_CONNECTIONS, retries=False)
         self._pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, longest_answer: int) -> WebhookAnswer:
-        """Raises WebhookUnreachableError where none came. A connection whose answer is longer is not used again."""
+        """Send one delivery and return the answer, with at most `longest_answer` bytes of its body.
+
+        Raises WebhookUnreachableError if no answer came, and WebhookLateError if it did not come in time. The
+        connection of a longer answer is closed.
+        """
         if not self._rules.accepts(delivery.url):
             raise WebhookUnreachableError("no connection (the URL is not allowed)")
         parameters = {**delivery.parameters, "RetryCount": str(retry_count)}
@@ -216,7 +242,7 @@ class WebhookHttpClient:
         with _Call(settings, self._rules, self._resolve) as call:
             token = _CALL.set(call)
             try:
-                return self._sent(delivery, parameters, auth_token, settings, longest_answer)
+                return self._send(delivery, parameters, auth_token, settings, longest_answer)
             except exceptions.HTTPError as error:
                 if call.is_over:
                     raise WebhookLateError(f"no answer within {settings.total:g} s") from error
@@ -226,7 +252,7 @@ class WebhookHttpClient:
             finally:
                 _CALL.reset(token)
 
-    def _sent(
+    def _send(
         self,
         delivery: Delivery,
         parameters: dict[str, str],
@@ -235,14 +261,14 @@ class WebhookHttpClient:
         longest: int,
     ) -> WebhookAnswer:
         parsed = parse_url(delivery.url)
-        url = as_sent(parsed)
+        url = url_to_send(parsed)
         if delivery.method is Method.GET:
             url = f"{url}{'&' if '?' in url else '?'}{urlencode(parameters)}"
-            return self._answer("GET", url, None, signed(url, {}, auth_token, parsed), settings, longest)
-        form, headers = urlencode(parameters), signed(url, parameters, auth_token, parsed)
-        return self._answer("POST", url, form, headers, settings, longest)
+            return self._request("GET", url, None, headers_for(url, {}, auth_token, parsed), settings, longest)
+        form, headers = urlencode(parameters), headers_for(url, parameters, auth_token, parsed)
+        return self._request("POST", url, form, headers, settings, longest)
 
-    def _answer(
+    def _request(
         self,
         method: str,
         url: str,
@@ -251,7 +277,7 @@ class WebhookHttpClient:
         settings: ConnectionSettings,
         longest: int,
     ) -> WebhookAnswer:
-        """A body that does not end in time counts as far as it came: the status is there."""
+        """Send a request and return the answer. A body that breaks off is returned as far as it was read."""
         sent = {"User-Agent": USER_AGENT, **headers}
         timeout = urllib3.Timeout(connect=settings.connect, read=settings.read, total=settings.total)
         response = self._pool.request(
@@ -265,13 +291,13 @@ class WebhookHttpClient:
         return WebhookAnswer(response.status, content)
 
 
-def as_sent(url: Url) -> str:
-    """The URL as the receiver sees it and as it is signed: escaped, with a path, without credentials or fragment."""
+def url_to_send(url: Url) -> str:
+    """Return the URL that is sent and signed: escaped, with a path, without credentials and fragment."""
     return url._replace(auth=None, fragment=None, path=url.path or "/").url
 
 
-def signed(url: str, parameters: dict[str, str], auth_token: str, configured: Url) -> dict[str, str]:
-    """The headers of a request. Credentials in the configured URL become HTTP Basic."""
+def headers_for(url: str, parameters: dict[str, str], auth_token: str, configured: Url) -> dict[str, str]:
+    """Return the headers of a request. Credentials in the configured URL become HTTP Basic authentication."""
     headers = {"X-Twilio-Signature": sign(url, parameters, auth_token)}
     if parameters:
         headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8"

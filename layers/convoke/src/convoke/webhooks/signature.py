@@ -1,4 +1,4 @@
-"""`X-Twilio-Signature` (reference, d.6)."""
+"""The `X-Twilio-Signature` header: https://www.twilio.com/docs/usage/security#validating-requests."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Mapping
 
 
 def sign(url: str, parameters: Mapping[str, str], auth_token: str) -> str:
-    """The signature of a request: HMAC-SHA1 over the URL and the sorted form parameters, not encoded, in Base64.
+    """Return the signature of a request: the Base64 form of an HMAC-SHA1 over the URL and the form parameters.
 
-    `url` is the full one, with its query and without a fragment. A GET has its parameters in the query and none here.
+    `url` is the full URL, with its query and without a fragment. `parameters` are the decoded form fields of a POST
+    request. Pass none for a GET request, whose parameters are in the query.
     """
     text = url + "".join(name + parameters[name] for name in sorted(parameters))
     return base64.b64encode(hmac.digest(auth_token.encode(), text.encode(), "sha1")).decode()

@@ -22,7 +22,7 @@ class EventRepresentation(Representation):
     conversation_sid: str
     event_type: AnyEventType
     occurred_at: StreamDate
-    webhooks: bool
+    notify_webhooks: bool
     payload: dict[str, str]
     url: str
     links: dict[str, str]

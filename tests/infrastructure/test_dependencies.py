@@ -1,0 +1,113 @@
+"""Dependencies whose private members Convoke uses have an upper version bound.
+
+A private member can change in any release. So the bound admits only the minor version that uv.lock pins, and raising it
+is a change that the tests see.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from types import CodeType
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+import convoke
+from tests.support.template import ROOT
+
+DISTRIBUTIONS = {"aws_lambda_powertools": "aws-lambda-powertools"}
+"""The distributions of packages that have another name."""
+
+
+def private_names(class_: type) -> set[str]:
+    """Return the private names that the body of a class defines, reads or writes."""
+    names = set(vars(class_))
+    for member in list(vars(class_).values()):
+        for code in code_of(member):
+            names.update(code.co_names)
+    return {name for name in names if re.match(r"_[^_]", name)} - {"_abc_impl"}  # abc.ABCMeta sets it on every class.
+
+
+def code_of(member: object) -> Iterator[CodeType]:
+    """Yield the code of a function, method or property, and of the functions inside."""
+    functions = [member, *(getattr(member, name, None) for name in ("__func__", "fget", "fset", "fdel"))]
+    # A decorated function is judged by its own code, not by that of the decorator.
+    originals = [inspect.unwrap(each) for each in functions if callable(each)]
+    found = [code for each in originals if isinstance(code := getattr(each, "__code__", None), CodeType)]
+    while found:
+        code = found.pop()
+        yield code
+        found.extend(constant for constant in code.co_consts if isinstance(constant, CodeType))
+
+
+def classes() -> Iterator[type]:
+    """Yield every class that a module of Convoke defines."""
+    for module in pkgutil.walk_packages(convoke.__path__, "convoke."):
+        if module.name != "convoke.__main__":
+            imported = importlib.import_module(module.name)
+            yield from (
+                class_
+                for _, class_ in inspect.getmembers(imported, inspect.isclass)
+                if class_.__module__ == module.name
+            )
+
+
+@cache
+def used_private_members() -> dict[str, dict[str, set[type]]]:
+    """Return the private members of base classes that Convoke's classes use: by package and name, the users."""
+    used: dict[str, dict[str, set[type]]] = defaultdict(lambda: defaultdict(set))
+    for class_ in classes():
+        ours = [base for base in class_.__mro__ if base.__module__.partition(".")[0] == "convoke"]
+        for base in class_.__mro__:
+            package = base.__module__.partition(".")[0]
+            if package == "convoke" or package in sys.stdlib_module_names:
+                continue
+            theirs = private_names(base)
+            for user in ours:
+                for name in theirs & private_names(user):
+                    used[package][name].add(user)
+    return used
+
+
+def requirements() -> dict[str, Requirement]:
+    project = tomllib.loads((ROOT / "layers/convoke/pyproject.toml").read_text())["project"]
+    optional = [each for group in project["optional-dependencies"].values() for each in group]
+    return {requirement.name: requirement for requirement in map(Requirement, [*project["dependencies"], *optional])}
+
+
+def locked_versions() -> dict[str, Version]:
+    locked = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    return {package["name"]: Version(package["version"]) for package in locked}
+
+
+def test_only_known_dependencies_have_private_members_in_use() -> None:
+    assert set(used_private_members()) == {"aws_lambda_powertools", "urllib3"}
+
+
+@pytest.mark.parametrize("package", sorted(used_private_members()))
+def test_dependency_with_private_members_in_use_has_upper_version_bound(package: str) -> None:
+    name = DISTRIBUTIONS.get(package, package)
+    allowed, locked = requirements()[name].specifier, locked_versions()[name]
+    assert allowed.contains(locked)
+    assert not allowed.contains(Version(f"{locked.major}.{locked.minor + 1}")), f"{name}: no upper version bound"
+
+
+def test_private_members_of_urllib3_are_used_in_one_class() -> None:
+    used = used_private_members()["urllib3"]
+    assert set(used) == {"_new_conn", "_dns_host"}
+    assert {user.__name__ for users in used.values() for user in users} == {"_BoundedConnection"}
+
+
+def test_access_to_private_members_of_other_objects_is_limited_to_the_resolver() -> None:
+    """The linter rule SLF001 reports such accesses, so each of them has a `noqa` comment."""
+    sources = (ROOT / "layers/convoke/src").rglob("*.py")
+    assert [path.name for path in sources if "SLF001" in path.read_text()] == ["resolver.py"]
