@@ -1,6 +1,6 @@
 # The verbs of Convoke. `make` alone lists them. A machine needs git, make and Python >= 3.11; the rest comes by itself.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fast e2e-aws e2e-lambda sam-local check contract-node build verify-build bench setup format
+.PHONY: help up demo test fast e2e-aws e2e-lambda sam-local check contract-node build verify-build bench docs docs-tables setup format
 SHELL := /bin/bash
 
 UV_VERSION := 0.13.9
@@ -36,11 +36,12 @@ e2e-lambda: build ## Call every function that is built, under AWS's own runtime,
 sam-local: build ## The same with `sam local invoke`, in Lambda's own image (needs Docker or podman)
 	$(RUN) python -m tests.support.sam_local
 
-check: setup ## Format, lint, types, and who may import whom
+check: setup ## Format, lint, types, who may import whom, and the links of the docs
 	$(RUN) ruff format --check --quiet .
 	$(RUN) ruff check --quiet .
 	$(RUN) mypy
 	$(RUN) lint-imports --no-logo
+	@$(MAKE) --no-print-directory docs
 
 contract-node: setup ## The contract with the official Node SDK (needs npm)
 	cd tests/node && npm ci --silent --no-audit --no-fund && CONVOKE="$(CURDIR)/.venv/bin/convoke" node --test
@@ -59,10 +60,18 @@ verify-build: setup .tools/bin/sam
 		echo "no Python 3.13 here: the build for AWS was not verified"; \
 	fi
 
-bench: $(filter .tools/bin/uv,$(UV)) ## Measure for ten minutes, and write the README's table and plot anew
+bench: $(filter .tools/bin/uv,$(UV)) ## Measure for ten minutes, and write the table and plot of docs/benchmarks.md anew
 	@if ./.ci/python313 > /dev/null; then $(MAKE) --no-print-directory build; fi
 	@$(UV) sync --locked --quiet --group bench
 	$(RUN) python -m tests.benchmarks.bench
+
+docs: setup ## Build the documentation into site/; a dead link or anchor fails
+	$(RUN) mkdocs build --strict --quiet
+
+docs-tables: setup ## Write the generated parts of the docs anew: API coverage, errors, benchmarks
+	$(RUN) python -m tests.support.operations_table
+	$(RUN) python -m tests.support.error_table
+	$(RUN) python -m tests.benchmarks.figures > /dev/null
 
 format: setup ## Put the code into its form
 	$(RUN) ruff format .

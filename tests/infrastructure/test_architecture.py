@@ -77,4 +77,4 @@ def test_the_language_level_is_the_same_everywhere() -> None:
 
 def test_ci_runs_the_readme_s_test_command() -> None:
     assert "exec make test" in (ROOT / ".ci/run").read_text()
-    assert "$ make test" in (ROOT / "README.md").read_text()
+    assert "\nmake test\n" in (ROOT / "README.md").read_text()
