@@ -66,7 +66,7 @@ bench: $(filter .tools/bin/uv,$(UV)) ## Measure for ten minutes, and write the t
 	$(RUN) python -m tests.benchmarks.bench
 
 docs: setup ## Build the documentation into site/; a dead link or anchor fails
-	$(RUN) mkdocs build --strict --quiet
+	$(RUN) zensical build --clean --strict
 
 docs-tables: setup ## Write the generated parts of the docs anew: API coverage, errors, benchmarks
 	$(RUN) python -m tests.support.operations_table

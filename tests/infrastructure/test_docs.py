@@ -1,18 +1,26 @@
-"""What the README says of keys, errors and operations is what the code does."""
+"""The documentation says what the code does, its generated parts are up to date, and what cites it finds it."""
 
 from __future__ import annotations
 
 import inspect
 import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import click
+import pytest
+
+from convoke.domain.errors import CATALOGUE, LOG_ENTRIES
+from convoke.local.cli import main
 from convoke.storage import keys
 from convoke.storage.table import Key
 from tests.benchmarks import figures
 from tests.benchmarks.results import PLOT
-from tests.support import operations_table
-from tests.support.error_table import raised, with_table
-from tests.support.readme import README
-from tests.support.template import ROOT, resources
+from tests.support import error_table, operations_table
+from tests.support.docs import API_COVERAGE, BENCHMARKS, DATA_MODEL, DOCS, ERRORS, README, anchors
+from tests.support.template import ROOT, resources, template
 
 GIVEN: dict[str, object] = {
     "account_sid": "AC",
@@ -37,7 +45,7 @@ GIVEN: dict[str, object] = {
 
 
 def chart() -> set[tuple[str, str]]:
-    section = (ROOT / "README.md").read_text().partition("### The table")[2].partition("\n## ")[0]
+    section = DATA_MODEL.read_text().partition("## Items")[2].partition("\n## ")[0]
     return set(re.findall(r"^\| [^|`]+ \| `([^`]+)` \| `([^`]+)` \|$", section, re.MULTILINE))
 
 
@@ -56,40 +64,162 @@ def _readable(key: str) -> str:
     return re.sub(r"[0-9a-f]{64}", "SHA-256", key)
 
 
-def test_the_entity_chart_shows_every_key() -> None:
+def test_entity_chart_shows_every_key() -> None:
     assert chart() == made()
 
 
-def test_the_indexes_are_in_the_chart_the_keys_and_the_template() -> None:
-    readme = (ROOT / "README.md").read_text()
+def test_indexes_are_the_same_in_docs_keys_and_template() -> None:
+    page = DATA_MODEL.read_text()
     declared = resources("AWS::DynamoDB::Table")["Table"]["GlobalSecondaryIndexes"]
     assert {index.name for index in keys.INDEXES} == {index["IndexName"] for index in declared}
     for index in keys.INDEXES:
-        assert all(f"`{name}`" in readme for name in (index.name, index.partition, index.sort))
+        assert all(f"`{name}`" in page for name in (index.name, index.partition, index.sort))
 
 
-def test_the_error_table_shows_what_a_request_can_be_answered_with() -> None:
-    """`python -m tests.support.error_table` writes it anew."""
-    readme = README.read_text()
-    assert with_table(readme) == readme
-    assert all(f"| {code} | {error.status} |" in readme for code, error in raised().items())
+def test_generated_errors_are_up_to_date() -> None:
+    page = ERRORS.read_text()
+    assert error_table.with_table(page) == page, "run `make docs-tables`"
 
 
-def test_the_operations_of_conversations_are_told_whether_they_are_served_or_not() -> None:
-    """`python -m tests.support.operations_table` writes it anew."""
-    readme = README.read_text()
-    assert operations_table.with_table(readme) == readme
+def test_every_error_code_has_an_anchor() -> None:
+    codes = {str(code) for code in (*error_table.raised(), *LOG_ENTRIES)}
+    assert codes - anchors(ERRORS) == set()
+
+
+def test_every_error_code_of_the_catalogue_is_mentioned() -> None:
+    page = ERRORS.read_text()
+    assert [code for code in (*CATALOGUE, *LOG_ENTRIES) if str(code) not in page] == []
+
+
+def test_generated_api_coverage_is_up_to_date() -> None:
+    page = API_COVERAGE.read_text()
+    assert operations_table.with_table(page) == page, "run `make docs-tables`"
     known = operations_table.known()
     assert (len(known), len(set(known)), len({path for _, path in known})) == (103, 103, 49)
 
 
-def test_the_figures_are_those_of_the_last_run() -> None:
-    """`make bench` writes them anew, or `python -m tests.benchmarks.figures` from what it found."""
-    readme = README.read_text()
-    assert figures.with_table(readme) == readme
-    assert f"]({PLOT.relative_to(ROOT)})" in readme
+def test_generated_benchmarks_are_up_to_date() -> None:
+    """`make bench` measures anew; `make docs-tables` writes the table of the last run."""
+    page = BENCHMARKS.read_text()
+    assert figures.with_table(page) == page, "run `make docs-tables`"
+    assert f"]({PLOT.relative_to(DOCS)})" in page
     assert PLOT.exists()
 
 
 def test_nothing_is_served_where_twilio_has_its_operations_but_these() -> None:
     assert operations_table.served() <= set(operations_table.known())
+
+
+def test_number_of_served_operations_is_the_same_in_prose() -> None:
+    told = f"{len(operations_table.served())} of the {len(operations_table.known())} operations"
+    assert told in README.read_text()
+    assert told in (DOCS / "index.md").read_text()
+
+
+def test_readme_has_at_most_200_lines() -> None:
+    assert len(README.read_text().splitlines()) <= 200
+
+
+CITING = (
+    *(ROOT / "layers").rglob("*"),
+    *(ROOT / "functions").rglob("*"),
+    *(ROOT / "events").rglob("*"),
+    *(ROOT / "tests").rglob("*"),
+    *ROOT.glob("*.toml"),
+    *ROOT.glob("*.md"),
+    *(ROOT / ".ci").glob("*"),
+    ROOT / "template.yaml",
+    ROOT / "Makefile",
+)
+"""Every file that may cite a page of the documentation."""
+
+NOT_OURS = {"node_modules", ".aws-sam", "__pycache__"}
+
+CITATION = re.compile(r"\bdocs/([\w./-]+\.md)(?:#([\w-]+))?")
+RELATIVE_LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)(?:#([^)\s]+))?\)")
+PRIVATE_NOTES = re.compile(r"\b[Rr]eference, [a-j]\b")
+
+
+def sources() -> Iterator[tuple[Path, str]]:
+    for path in sorted(CITING):
+        if path.is_file() and not NOT_OURS & set(path.parts) and path != Path(__file__):
+            try:
+                yield path, path.read_text()
+            except UnicodeDecodeError:
+                continue
+
+
+def dead(page: Path, anchor: str | None) -> bool:
+    if anchor is None or page.suffix != ".md":
+        return not page.exists()
+    return not page.is_file() or anchor not in anchors(page)
+
+
+def test_every_cited_page_and_anchor_exists() -> None:
+    cited = [(path, *found) for path, text in sources() for found in CITATION.findall(text)]
+    missing = [
+        f"{path.relative_to(ROOT)} cites docs/{page}{f'#{anchor}' if anchor else ''}"
+        for path, page, anchor in cited
+        if dead(DOCS / page, anchor or None)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
+def test_links_of_pages_outside_docs_lead_somewhere(page: Path) -> None:
+    """The links between the pages in docs/ are checked by `make docs`."""
+    links = RELATIVE_LINK.findall(page.read_text())
+    assert [(link, anchor) for link, anchor in links if dead(ROOT / link, anchor or None)] == []
+
+
+def test_no_source_cites_private_notes() -> None:
+    citing = [(path, PRIVATE_NOTES.findall(text)) for path, text in sources()]
+    assert {str(path.relative_to(ROOT)): found for path, found in citing if found} == {}
+
+
+def in_nav(entries: list[dict[str, Any]]) -> Iterator[str]:
+    for entry in entries:
+        for page in entry.values():
+            yield from in_nav(page) if isinstance(page, list) else [page]
+
+
+def test_navigation_has_every_page_but_single_decisions() -> None:
+    listed = list(in_nav(tomllib.loads((ROOT / "zensical.toml").read_text())["project"]["nav"]))
+    pages = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+    decisions = {page for page in pages if re.fullmatch(r"decisions/\d+.*", page)}
+    assert sorted(listed) == sorted(pages - decisions)
+
+
+def test_every_environment_variable_is_documented() -> None:
+    of_product = [text for path, text in sources() if not path.is_relative_to(ROOT / "tests") and path.suffix != ".md"]
+    read = {name for text in of_product for name in re.findall(r"\bCONVOKE_[A-Z_]*[A-Z]\b", text)}
+    documented = set(re.findall(r"`(CONVOKE_[A-Z_]+)`", (DOCS / "command-line.md").read_text()))
+    assert read - documented == set()
+    assert documented - read == set()
+
+
+def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
+    for each in group.commands.values():
+        if isinstance(each, click.Group):
+            yield from commands(each, f"{name} {each.name}")
+        else:
+            yield f"{name} {each.name}", each
+
+
+def test_every_command_and_option_is_documented() -> None:
+    page = (DOCS / "command-line.md").read_text()
+    for name, command in commands(main, "convoke"):
+        assert f"`{name}" in page, name
+        options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+        missing = [flag for option in options for flag in option.opts if not re.search(rf"`{flag}\b", page)]
+        assert (name, missing) == (name, [])
+
+
+def test_every_parameter_of_the_template_is_documented() -> None:
+    page = (DOCS / "deploy-to-aws.md").read_text()
+    assert [name for name in template()["Parameters"] if f"`{name}`" not in page] == []
+
+
+def test_every_alarm_is_documented() -> None:
+    page = (DOCS / "operate.md").read_text()
+    assert [name for name in resources("AWS::CloudWatch::Alarm") if f"`{name}`" not in page] == []
