@@ -1,4 +1,4 @@
-# The verbs of Convoke. `make` alone lists them. A machine needs git, make and Python >= 3.11; the rest comes by itself.
+# The commands of Convoke. `make` lists them. You need git, make and Python >= 3.11; make installs everything else.
 .DEFAULT_GOAL := help
 .PHONY: help up demo test fast e2e-aws e2e-lambda sam-local check contract-node build verify-build bench docs docs-tables setup format
 SHELL := /bin/bash
@@ -9,71 +9,71 @@ SAM := SAM_CLI_TELEMETRY=0 .tools/bin/sam
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 RUN := $(UV) run --no-sync
 
-help: ## List the verbs
+help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: setup ## Install what is missing and start the API on this machine
+up: setup ## Start the API on this machine
 	@$(RUN) convoke up
 
-demo: setup ## Call two groups together with the official SDK, live through a conversation, and watch
+demo: setup ## Run the demo: create conversations with the official SDK and print every step
 	@$(RUN) convoke demo
 
-test: check ## Install what is missing and pass every check and test
+test: check ## Run all checks and all tests
 	@$(RUN) python -c 'from convoke.local.aws_stack import fetch; fetch()'
 	$(RUN) pytest --numprocesses 2 --dist loadgroup tests
 	@$(MAKE) --no-print-directory verify-build
-	$(if $(shell command -v npm 2>/dev/null),$(MAKE) --no-print-directory contract-node,@echo "no npm here: the Node SDK was not tested")
+	$(if $(shell command -v npm 2>/dev/null),$(MAKE) --no-print-directory contract-node,@echo "npm not found: skipped the tests with the Node SDK")
 
-fast: check ## The inner loop: checks and unit tests
+fast: check ## Run the checks and the unit tests only
 	$(RUN) pytest --quiet tests/unit
 
-e2e-aws: setup ## Deploy into an AWS on this machine and use it with the SDK
+e2e-aws: setup ## Deploy the template to MiniStack, an AWS emulator, and test it with the SDK
 	$(RUN) pytest tests/e2e/test_aws_stack.py
 
-e2e-lambda: build ## Call every function that is built, under AWS's own runtime, with the samples of events/
+e2e-lambda: build ## Invoke every built function in Lambda's runtime with the samples of events/
 	$(RUN) pytest -m built tests/e2e/test_lambda.py
 
-sam-local: build ## The same with `sam local invoke`, in Lambda's own image (needs Docker or podman)
+sam-local: build ## The same with `sam local invoke`, in Lambda's image (needs Docker or podman)
 	$(RUN) python -m tests.support.sam_local
 
-check: setup ## Format, lint, types, who may import whom, and the links of the docs
+check: setup ## Check format, lint rules, types, import rules and the links of the docs
 	$(RUN) ruff format --check --quiet .
 	$(RUN) ruff check --quiet .
 	$(RUN) mypy
 	$(RUN) lint-imports --no-logo
 	@$(MAKE) --no-print-directory docs
 
-contract-node: setup ## The contract with the official Node SDK (needs npm)
+contract-node: setup ## Test with the official Node SDK (needs npm)
 	cd tests/node && npm ci --silent --no-audit --no-fund && CONVOKE="$(CURDIR)/.venv/bin/convoke" node --test
 
-build: setup .tools/bin/sam ## Build what is deployed to AWS (needs Python 3.13)
+build: setup .tools/bin/sam ## Build the functions and the layer for AWS (needs Python 3.13)
 	@folder="$$(./.ci/python313)" && PATH="$$folder:$$PATH" $(SAM) build > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
 
-# Without a Python 3.13 nothing can be built. In CI that must not hide that one is there and was not found.
+# Without Python 3.13 the build is skipped. In CI that is an error if the machine has a Python 3.13 that was not found.
 verify-build: setup .tools/bin/sam
 	@$(SAM) validate --lint --region us-east-1
 	@if ./.ci/python313 > /dev/null; then \
 		$(MAKE) --no-print-directory build && $(RUN) pytest --quiet -m built tests/infrastructure tests/e2e; \
 	elif [ "$$CI" = true ] && [ -n "$$(find / -xdev -name python3.13 -type f -perm -u+x -print -quit 2> /dev/null)" ]; then \
-		echo "a Python 3.13 is installed and was not found"; exit 1; \
+		echo "Python 3.13 is installed, but .ci/python313 did not find it"; exit 1; \
 	else \
-		echo "no Python 3.13 here: the build for AWS was not verified"; \
+		echo "Python 3.13 not found: skipped the build for AWS and its tests"; \
 	fi
 
-bench: $(filter .tools/bin/uv,$(UV)) ## Measure for ten minutes, and write the table and plot of docs/benchmarks.md anew
+bench: $(filter .tools/bin/uv,$(UV)) ## Run the benchmarks (ten minutes) and update docs/benchmarks.md
 	@if ./.ci/python313 > /dev/null; then $(MAKE) --no-print-directory build; fi
 	@$(UV) sync --locked --quiet --group bench
 	$(RUN) python -m tests.benchmarks.bench
 
-docs: setup ## Build the documentation into site/; a dead link or anchor fails
+docs: setup ## Build the documentation into site/; a dead link or anchor is an error
 	$(RUN) zensical build --clean --strict
 
-docs-tables: setup ## Write the generated parts of the docs anew: API coverage, errors, benchmarks
+docs-tables: setup ## Update the generated parts of the docs: API coverage, errors, benchmarks
 	$(RUN) python -m tests.support.operations_table
 	$(RUN) python -m tests.support.error_table
 	$(RUN) python -m tests.benchmarks.figures > /dev/null
 
-format: setup ## Put the code into its form
+format: setup ## Format the code and apply automatic fixes
 	$(RUN) ruff format .
 	$(RUN) ruff check --fix .
 
@@ -85,5 +85,5 @@ setup: $(filter .tools/bin/uv,$(UV))
 
 .tools/bin/uv:
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Convoke needs Python >= 3.11 as python3"; exit 1; }
-	@python3 -m venv .tools || { echo "python3 cannot make environments: on Debian, apt-get install python3-venv"; exit 1; }
+	@python3 -m venv .tools || { echo "python3 cannot create virtual environments: on Debian, run apt-get install python3-venv"; exit 1; }
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
