@@ -1,6 +1,6 @@
 # The commands of Convoke. `make` lists them. You need git, make and Python >= 3.11; make installs everything else.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fast e2e-aws e2e-lambda sam-local check contract-node build verify-build bench setup format
+.PHONY: help up demo test fast e2e-aws e2e-lambda sam-local check contract-node build verify-build bench docs docs-tables setup format
 SHELL := /bin/bash
 
 UV_VERSION := 0.13.9
@@ -36,11 +36,12 @@ e2e-lambda: build ## Invoke every built function in Lambda's runtime with the sa
 sam-local: build ## The same with `sam local invoke`, in Lambda's image (needs Docker or podman)
 	$(RUN) python -m tests.support.sam_local
 
-check: setup ## Check format, lint rules, types and import rules
+check: setup ## Check format, lint rules, types, import rules and the links of the docs
 	$(RUN) ruff format --check --quiet .
 	$(RUN) ruff check --quiet .
 	$(RUN) mypy
 	$(RUN) lint-imports --no-logo
+	@$(MAKE) --no-print-directory docs
 
 contract-node: setup ## Test with the official Node SDK (needs npm)
 	cd tests/node && npm ci --silent --no-audit --no-fund && CONVOKE="$(CURDIR)/.venv/bin/convoke" node --test
@@ -59,10 +60,18 @@ verify-build: setup .tools/bin/sam
 		echo "Python 3.13 not found: skipped the build for AWS and its tests"; \
 	fi
 
-bench: $(filter .tools/bin/uv,$(UV)) ## Run the benchmarks (ten minutes) and update the README's table and plot
+bench: $(filter .tools/bin/uv,$(UV)) ## Run the benchmarks (ten minutes) and update docs/benchmarks.md
 	@if ./.ci/python313 > /dev/null; then $(MAKE) --no-print-directory build; fi
 	@$(UV) sync --locked --quiet --group bench
 	$(RUN) python -m tests.benchmarks.bench
+
+docs: setup ## Build the documentation into site/; a dead link or anchor is an error
+	$(RUN) zensical build --clean --strict
+
+docs-tables: setup ## Update the generated parts of the docs: API coverage, errors, benchmarks
+	$(RUN) python -m tests.support.operations_table
+	$(RUN) python -m tests.support.error_table
+	$(RUN) python -m tests.benchmarks.figures > /dev/null
 
 format: setup ## Format the code and apply automatic fixes
 	$(RUN) ruff format .

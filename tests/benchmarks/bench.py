@@ -1,8 +1,8 @@
 """All benchmarks, one after the other: `make bench`, or `python -m tests.benchmarks.bench [PART ...]`.
 
 Each part is a module of this package that can be run by itself. What they found is written to `results/latest.json`;
-where parts are named, the others stay as they were in it, which is for trying things out. The table of the README and
-the plot are made of that.
+where parts are named, the others stay as they were in it, which is for trying things out. The table and the
+plot of docs/benchmarks.md are made of that.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from tests.benchmarks import plot
 from tests.benchmarks.figures import print_table, with_table
 from tests.benchmarks.results import LATEST, NOT_MEASURED, Results, cpu_times, keep, last, this_machine, today
-from tests.support.readme import README
+from tests.support.docs import BENCHMARKS
 
 PARTS = ("embedded", "peer", "sweep", "growth", "aws_calls", "cost", "partitions", "instructions", "cold_start", "warm")
 
@@ -66,7 +66,7 @@ def main() -> None:
     arguments.add_argument("parts", nargs="*", choices=[[], *PARTS], metavar="PART", help=", ".join(PARTS))
     results = run(tuple(arguments.parse_args().parts) or PARTS)
     keep(results)
-    README.write_text(with_table(README.read_text()))
+    BENCHMARKS.write_text(with_table(BENCHMARKS.read_text()))
     if NOT_MEASURED not in results.parts.get("sweep", {NOT_MEASURED: ""}):
         plot.draw(results)
     print_table(results)

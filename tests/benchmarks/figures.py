@@ -1,6 +1,6 @@
 """The figures that are told, what each is compared with in the same run, and what it is meant to be.
 
-`python -m tests.benchmarks.figures` prints them as of the last run, and writes the table of the README anew.
+`python -m tests.benchmarks.figures` prints them as of the last run, and writes the table of docs/benchmarks.md anew.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from tests.benchmarks import cold_start, warm
 from tests.benchmarks.partitions import PLANNED_RATE
 from tests.benchmarks.results import NOT_MEASURED, Results, last
-from tests.support.readme import README, with_part
+from tests.support.docs import BENCHMARKS, with_part
 
 Found = Any
 """What a benchmark wrote down."""
@@ -269,8 +269,8 @@ def table(results: Results) -> str:
     return "\n".join([told, "", *(f"| {' | '.join(line)} |" for line in lines), ""])
 
 
-def with_table(readme: str) -> str:
-    return with_part(readme, "figures", table(last()))
+def with_table(page: str) -> str:
+    return with_part(page, "figures", table(last()))
 
 
 def print_table(results: Results) -> None:
@@ -281,5 +281,5 @@ def print_table(results: Results) -> None:
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text()))
+    BENCHMARKS.write_text(with_table(BENCHMARKS.read_text()))
     print_table(last())

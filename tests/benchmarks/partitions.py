@@ -19,7 +19,7 @@ from typing import NamedTuple
 from convoke.storage import keys
 
 PLANNED_RATE = 1_000
-"""Conversations a second in one deployment. Beyond, there are several (README)."""
+"""Conversations a second in one deployment. Beyond, there are several (docs/operate.md#capacity)."""
 
 RATES = (1, 100, PLANNED_RATE, 10_000)
 

@@ -39,6 +39,6 @@ PRICES = {
     "bytes to the internet": Price(0.09, 1e9, "data transfer out"),
 }
 """Left out are reads of the stream, which are free for Lambda; DynamoDB's storage (0.25 USD a GB and month, 0.20 more
-for point-in-time recovery); what the stack costs idle (README); starts of a cold function; and the secret of an
-account, which a process reads once in 5 seconds at the most.
+for point-in-time recovery); what the stack costs idle (docs/operate.md#cost); starts of a cold function; and
+the secret of an account, which a process reads once in 5 seconds at the most.
 """

@@ -10,9 +10,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from tests.support.template import ROOT
+
 FOLDER = Path(__file__).parent / "results"
 LATEST = FOLDER / "latest.json"
-PLOT = FOLDER / "clients.svg"
+PLOT = ROOT / "docs/assets/benchmarks.svg"
 
 NOT_MEASURED = "not_measured"
 """In the place of the figures of a part that could not be measured: why."""

@@ -77,4 +77,4 @@ def test_python_version_is_the_same_in_every_setting() -> None:
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert "exec make test" in (ROOT / ".ci/run").read_text()
-    assert "$ make test" in (ROOT / "README.md").read_text()
+    assert "\nmake test\n" in (ROOT / "README.md").read_text()

@@ -50,11 +50,13 @@ def test_a_project_uses_the_fixture_without_importing_anything(example: Path, en
     assert re.search(r"\b6 passed in", result.stdout)
 
 
-def test_the_test_that_the_readme_shows_passes(example: Path, environ: dict[str, str]) -> None:
-    shown = re.findall(r"```python\n(def test_.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_examples_of_the_docs_pass(example: Path, environ: dict[str, str]) -> None:
+    pages = (ROOT / "README.md").read_text() + (ROOT / "docs/testing.md").read_text()
+    shown = re.findall(r"```python\n(def test_.*?)```", pages, re.DOTALL)
     (example / "test_visits.py").write_text("\n\n".join(shown))
     result = run(example, environ)
-    assert re.search(r"\b1 passed in", result.stdout), result.stdout + result.stderr
+    assert re.search(rf"\b{len(shown)} passed in", result.stdout), result.stdout + result.stderr
+    assert len(shown) >= 2
 
 
 def test_a_test_of_its_own_costs_little(example: Path, environ: dict[str, str]) -> None:

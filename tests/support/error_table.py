@@ -1,19 +1,21 @@
-"""The README's table of errors, made of the catalogue: `python -m tests.support.error_table` writes it anew."""
+"""The generated part of docs/errors.md, made of the error catalogue: `make docs-tables` writes it anew."""
 
 from __future__ import annotations
 
 import ast
 import string
 from collections.abc import Iterator
+from functools import cache
 
 from convoke.domain import errors
-from convoke.domain.errors import CATALOGUE, ConversationsError
-from tests.support.readme import README, with_part
+from convoke.domain.errors import CATALOGUE, LOG_ENTRIES, ConversationsError, LogEntry
+from tests.support.docs import ERRORS, with_part
 from tests.support.template import ROOT
 
 SOURCES = ROOT / "layers/convoke/src/convoke"
 
 
+@cache
 def raised() -> dict[int, type[ConversationsError]]:
     """The errors that some module besides the catalogue names, by code: what a request can be answered with."""
     named = {
@@ -29,21 +31,48 @@ def _names(source: str) -> Iterator[str]:
     return (node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name))
 
 
-def table() -> str:
-    rows = [f"| {code} | {error.status} | `{error.rule}` | {_text(error)} |" for code, error in raised().items()]
-    return "\n".join(["| code | status | rule | message |", "|---|---|---|---|", *rows, ""])
+def sections() -> str:
+    return "\n".join([*_answered(), *_logged(), *_reserved()])
 
 
-def _text(error: type[ConversationsError]) -> str:
-    """With what is filled in as `…`."""
+def _answered() -> Iterator[str]:
+    yield from ("## Every error code", "", "An ellipsis (…) stands for a value that the message fills in.", "")
+    for code, error in raised().items():
+        yield from (f"### {code}", "", f"HTTP {error.status}, rule `{error.rule}`", "", f"> {_text(error)}", "")
+
+
+def _logged() -> Iterator[str]:
+    """The codes of alerts."""
+    yield from ("## Codes of the error log", "", "Only alerts have these codes. No request is answered with them.", "")
+    for code, entry in sorted(LOG_ENTRIES.items()):
+        yield from (f"### {code}", "", f"> {_text(entry)}", "")
+
+
+def _reserved() -> Iterator[str]:
+    unused = dict(sorted(CATALOGUE.items() - raised().items()))
+    if unused:
+        yield from (
+            "## Reserved codes",
+            "",
+            "The catalogue has these codes for operations that are not served yet.",
+            "",
+        )
+        yield from ("| code | status | rule | message |", "|---|---|---|---|")
+        for code, error in unused.items():
+            yield f"| {code} | {error.status} | `{error.rule}` | {_text(error)} |"
+        yield ""
+
+
+def _text(error: type[ConversationsError] | type[LogEntry]) -> str:
+    """The message, with an ellipsis for each value that is filled in."""
     fields = {name: "…" for _, name, _, _ in string.Formatter().parse(error.text) if name}
     return error.text.format_map(fields)
 
 
-def with_table(readme: str) -> str:
-    return with_part(readme, "errors", table())
+def with_table(page: str) -> str:
+    return with_part(page, "errors", sections())
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text()))
+    ERRORS.write_text(with_table(ERRORS.read_text()))
     print(f"{len(raised())} of the {len(errors.CATALOGUE)} codes of the catalogue")

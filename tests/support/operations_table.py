@@ -1,6 +1,6 @@
-"""The README's table of the operations of Conversations v1, and which of them are served.
+"""The table of docs/api-coverage.md: every operation of Conversations v1, and whether Convoke serves it.
 
-`python -m tests.support.operations_table` writes it anew.
+`make docs-tables` writes the table anew.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from convoke.api.openapi import ROUTES
 from convoke.api.requests import TWILIO_PREFIX
 from convoke.api.resources import alerts
-from tests.support.readme import README, with_part
+from tests.support.docs import API_COVERAGE, with_part
 
 IN_SERVICE = "/Services/{ISxx}"
 """What paths of a service's tree begin with."""
@@ -19,24 +19,24 @@ IN_SERVICE = "/Services/{ISxx}"
 CONVERSATION = "/Conversations/{sid or unique name}"
 
 IN_BOTH_TREES = {
-    "/ConversationWithParticipants": ("POST", "all parameters of the page, 0 to 10 participants"),
+    "/ConversationWithParticipants": ("POST", "all parameters; 0 to 10 participants"),
     "/Conversations": ("GET POST", "paged; `StartDate`, `EndDate`, `State`; all parameters"),
-    CONVERSATION: ("GET POST DELETE", "all parameters; `State=closed` closes for good"),
+    CONVERSATION: ("GET POST DELETE", "all parameters; `State=closed` is final"),
     f"{CONVERSATION}/Participants": (
         "GET POST",
         "paged; all parameters, and `MessagingBinding.Type`, `Name` and `Level`",
     ),
     f"{CONVERSATION}/Participants/{{sid or identity}}": (
         "GET POST DELETE",
-        "all parameters; the word `null` removes a proxy or projected address, and what was read last",
+        "all parameters; the value `null` removes a proxy address, a projected address or the read position",
     ),
     f"{CONVERSATION}/Messages": ("GET POST", "paged, `Order`; all parameters"),
     f"{CONVERSATION}/Messages/{{sid}}": ("GET POST DELETE", "all parameters"),
     f"{CONVERSATION}/Messages/{{sid}}/Receipts": ("GET", "paged"),
     f"{CONVERSATION}/Messages/{{sid}}/Receipts/{{sid}}": ("GET", ""),
-    f"{CONVERSATION}/Webhooks": ("GET POST", "paged; all parameters; Studio without effect"),
+    f"{CONVERSATION}/Webhooks": ("GET POST", "paged; all parameters; the target `studio` is stored and never called"),
     f"{CONVERSATION}/Webhooks/{{sid}}": ("GET POST DELETE", "all parameters"),
-    "/ParticipantConversations": ("GET", "paged; `Identity` or `Address`, exactly one"),
+    "/ParticipantConversations": ("GET", "paged; exactly one of `Identity` and `Address`"),
     "/Users": ("GET POST", ""),
     "/Users/{sid or identity}": ("GET POST DELETE", ""),
     "/Users/{sid or identity}/Conversations": ("GET", ""),
@@ -47,7 +47,7 @@ IN_BOTH_TREES = {
 """The verbs of each path, and what is to be known of those that are served."""
 
 IN_ONE_TREE = {
-    "/Configuration": ("GET POST", "default service, Messaging Service and timers"),
+    "/Configuration": ("GET POST", "default service, default Messaging Service, default timers"),
     "/Configuration/Webhooks": ("GET POST", "all parameters"),
     "/Configuration/Addresses": ("GET POST", ""),
     "/Configuration/Addresses/{sid or address}": ("GET POST DELETE", ""),
@@ -55,7 +55,7 @@ IN_ONE_TREE = {
     "/Credentials/{sid}": ("GET POST DELETE", ""),
     "/Services": ("GET POST", "paged"),
     "/Services/{ISxx}": ("GET DELETE", ""),
-    f"{IN_SERVICE}/Configuration": ("GET POST", "default roles, reachability"),
+    f"{IN_SERVICE}/Configuration": ("GET POST", "default roles and reachability"),
     f"{IN_SERVICE}/Configuration/Webhooks": ("GET POST", "all parameters"),
     f"{IN_SERVICE}/Configuration/Notifications": ("GET POST", ""),
     f"{IN_SERVICE}/Bindings": ("GET", ""),
@@ -96,11 +96,14 @@ def _tables() -> str:
         [
             f"{len(served())} of the {len(known())} operations of Conversations v1 are served.",
             "",
-            f"For the account's default service, and under `{TWILIO_PREFIX}{IN_SERVICE}` for any other:",
+            (
+                "These paths act on the account's default service. "
+                f"Under `{TWILIO_PREFIX}{IN_SERVICE}` they act on any service:"
+            ),
             "",
             *_table(IN_BOTH_TREES),
             "",
-            "For the account, or for a service alone:",
+            "These paths exist once, for the account or for one service:",
             "",
             *_table(IN_ONE_TREE),
             "",
@@ -109,7 +112,7 @@ def _tables() -> str:
 
 
 def _table(paths: dict[str, tuple[str, str]]) -> Iterator[str]:
-    yield "| path | served | not yet | |"
+    yield "| path | served | not yet | notes |"
     yield "|---|---|---|---|"
     answered = served()
     for path, (verbs, note) in paths.items():
@@ -122,10 +125,10 @@ def _listed(verbs: list[str]) -> str:
     return ", ".join(f"`{verb}`" for verb in verbs)
 
 
-def with_table(readme: str) -> str:
-    return with_part(readme, "operations", _tables())
+def with_table(page: str) -> str:
+    return with_part(page, "operations", _tables())
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text()))
+    API_COVERAGE.write_text(with_table(API_COVERAGE.read_text()))
     print(f"{len(served())} of {len(known())} operations")

@@ -1,0 +1,246 @@
+"""The documentation says what the code does, its generated parts are up to date, and what cites it finds it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from convoke.domain.errors import CATALOGUE, LOG_ENTRIES
+from convoke.storage import keys
+from convoke.storage.table import Key
+from tests.benchmarks import figures
+from tests.benchmarks.results import PLOT
+from tests.support import error_table, operations_table
+from tests.support.docs import API_COVERAGE, BENCHMARKS, DATA_MODEL, DOCS, ERRORS, README, anchors
+from tests.support.template import ROOT, resources, template
+
+GIVEN: dict[str, object] = {
+    "account_sid": "AC",
+    "conversation_sid": "CH",
+    "chat_service_sid": "IS",
+    "participant_sid": "MB",
+    "message_sid": "IM",
+    "receipt_sid": "DY",
+    "change_sid": "EV",
+    "alert_sid": "NO",
+    "key_sid": "SK",
+    "event_id": "EV-PLACE",
+    "position": "RP#TARGET#NUMBER",
+    "unique_name": "NAME",
+    "identity": "IDENTITY",
+    "idempotency_key": "KEY",
+    "address": "ADDRESS",
+    "proxy_address": "PROXY",
+    "numbers": ["+1"],
+}
+"""The placeholder that the chart shows for each parameter of a key function."""
+
+
+def chart() -> set[tuple[str, str]]:
+    """Return the partition key and sort key of each row of the chart."""
+    section = DATA_MODEL.read_text().partition("## Items")[2].partition("\n## ")[0]
+    return set(re.findall(r"^\| [^|`]+ \| `([^`]+)` \| `([^`]+)` \|$", section, re.MULTILINE))
+
+
+def made() -> set[tuple[str, str]]:
+    """Return the keys that the functions of `storage.keys` make from the placeholders."""
+    found = set()
+    for _, function in inspect.getmembers(keys, inspect.isfunction):
+        signature = inspect.signature(function)
+        if function.__module__ == keys.__name__ and signature.return_annotation == "Key":
+            key = function(**{name: GIVEN[name] for name in signature.parameters})
+            assert isinstance(key, Key)
+            found.add((_readable(key.pk), _readable(key.sk)))
+    return found
+
+
+def _readable(key: str) -> str:
+    return re.sub(r"[0-9a-f]{64}", "SHA-256", key)
+
+
+def test_key_chart_lists_every_key() -> None:
+    assert chart() == made()
+
+
+def test_indexes_are_declared_in_docs_keys_and_template() -> None:
+    page = DATA_MODEL.read_text()
+    declared = resources("AWS::DynamoDB::Table")["Table"]["GlobalSecondaryIndexes"]
+    assert {index.name for index in keys.INDEXES} == {index["IndexName"] for index in declared}
+    for index in keys.INDEXES:
+        assert all(f"`{name}`" in page for name in (index.name, index.partition, index.sort))
+
+
+def test_errors_page_lists_every_error_that_a_request_can_raise() -> None:
+    page = ERRORS.read_text()
+    assert error_table.with_table(page) == page, "run `make docs-tables`"
+
+
+def test_every_error_code_has_an_anchor() -> None:
+    codes = {str(code) for code in (*error_table.raised(), *LOG_ENTRIES)}
+    assert codes - anchors(ERRORS) == set()
+
+
+def test_every_error_code_of_the_catalogue_is_mentioned() -> None:
+    page = ERRORS.read_text()
+    assert [code for code in (*CATALOGUE, *LOG_ENTRIES) if str(code) not in page] == []
+
+
+def test_api_coverage_lists_all_103_operations_of_twilio() -> None:
+    page = API_COVERAGE.read_text()
+    assert operations_table.with_table(page) == page, "run `make docs-tables`"
+    known = operations_table.known()
+    assert (len(known), len(set(known)), len({path for _, path in known})) == (103, 103, 49)
+
+
+def test_benchmark_table_shows_the_last_run() -> None:
+    """`make bench` updates the table. `make docs-tables` does so from the stored results."""
+    page = BENCHMARKS.read_text()
+    assert figures.with_table(page) == page, "run `make docs-tables`"
+    assert f"]({PLOT.relative_to(DOCS)})" in page
+    assert PLOT.exists()
+
+
+def test_every_served_twilio_path_is_a_known_twilio_operation() -> None:
+    assert operations_table.served() <= set(operations_table.known())
+
+
+def test_number_of_served_operations_is_the_same_in_prose() -> None:
+    told = f"{len(operations_table.served())} of the {len(operations_table.known())} operations"
+    for page in (README, DOCS / "index.md"):
+        assert told in " ".join(page.read_text().replace("[", "").split()), page
+
+
+def test_readme_has_at_most_200_lines() -> None:
+    assert len(README.read_text().splitlines()) <= 200
+
+
+CITING = (
+    *(ROOT / "layers").rglob("*"),
+    *(ROOT / "functions").rglob("*"),
+    *(ROOT / "events").rglob("*"),
+    *(ROOT / "tests").rglob("*"),
+    *ROOT.glob("*.toml"),
+    *ROOT.glob("*.md"),
+    *(ROOT / ".ci").glob("*"),
+    ROOT / "template.yaml",
+    ROOT / "Makefile",
+)
+"""Every file that may cite a page of the documentation."""
+
+NOT_OURS = {"node_modules", ".aws-sam", "__pycache__"}
+
+CITATION = re.compile(r"\bdocs/([\w./-]+\.md)(?:#([\w-]+))?")
+RELATIVE_LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)(?:#([^)\s]+))?\)")
+PRIVATE_NOTES = re.compile(r"\b[Rr]eference, [a-j]\b")
+
+
+def sources() -> Iterator[tuple[Path, str]]:
+    """Return every file that may cite a page, with its text."""
+    for path in sorted(CITING):
+        if path.is_file() and not NOT_OURS & set(path.parts) and path != Path(__file__):
+            try:
+                yield path, path.read_text()
+            except UnicodeDecodeError:
+                continue
+
+
+def dead(page: Path, anchor: str | None) -> bool:
+    """Return whether a page, or the anchor in it, does not exist."""
+    if anchor is None or page.suffix != ".md":
+        return not page.exists()
+    return not page.is_file() or anchor not in anchors(page)
+
+
+def test_every_cited_page_and_anchor_exists() -> None:
+    cited = [(path, *found) for path, text in sources() for found in CITATION.findall(text)]
+    missing = [
+        f"{path.relative_to(ROOT)} cites docs/{page}{f'#{anchor}' if anchor else ''}"
+        for path, page, anchor in cited
+        if dead(DOCS / page, anchor or None)
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
+def test_links_of_pages_outside_docs_lead_somewhere(page: Path) -> None:
+    """The links between the pages in docs/ are checked by `make docs`."""
+    links = RELATIVE_LINK.findall(page.read_text())
+    assert [(link, anchor) for link, anchor in links if dead(ROOT / link, anchor or None)] == []
+
+
+def test_no_source_cites_private_notes() -> None:
+    citing = [(path, PRIVATE_NOTES.findall(text)) for path, text in sources()]
+    assert {str(path.relative_to(ROOT)): found for path, found in citing if found} == {}
+
+
+def in_nav(entries: list[dict[str, Any]]) -> Iterator[str]:
+    """Return every page of the navigation, in its order."""
+    for entry in entries:
+        for page in entry.values():
+            yield from in_nav(page) if isinstance(page, list) else [page]
+
+
+def test_navigation_has_every_page_but_single_decisions() -> None:
+    listed = list(in_nav(tomllib.loads((ROOT / "zensical.toml").read_text())["project"]["nav"]))
+    pages = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+    decisions = {page for page in pages if re.fullmatch(r"decisions/\d+.*", page)}
+    assert sorted(listed) == sorted(pages - decisions)
+
+
+VARIABLE = {True: re.compile(r'"(CONVOKE_[A-Z_]*[A-Z])"'), False: re.compile(r"\bCONVOKE_[A-Z_]*[A-Z]\b")}
+"""The name of an environment variable: in Python a whole string, elsewhere a word."""
+
+
+def test_every_environment_variable_is_documented() -> None:
+    product = [
+        (path, text) for path, text in sources() if not path.is_relative_to(ROOT / "tests") and path.suffix != ".md"
+    ]
+    read = {name for path, text in product for name in VARIABLE[path.suffix == ".py"].findall(text)}
+    documented = set(re.findall(r"`(CONVOKE_[A-Z_]+)`", (DOCS / "command-line.md").read_text()))
+    assert read - documented == set()
+    assert documented - read == set()
+
+
+def command_line() -> click.Group:
+    """Return the group behind the `convoke` program."""
+    project = tomllib.loads((ROOT / "layers/convoke/pyproject.toml").read_text())["project"]
+    module, _, name = project["scripts"]["convoke"].partition(":")
+    group = getattr(importlib.import_module(module), name)
+    assert isinstance(group, click.Group)
+    return group
+
+
+def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
+    """Return every command with its full name."""
+    for each in group.commands.values():
+        if isinstance(each, click.Group):
+            yield from commands(each, f"{name} {each.name}")
+        else:
+            yield f"{name} {each.name}", each
+
+
+def test_every_command_and_option_is_documented() -> None:
+    page = (DOCS / "command-line.md").read_text()
+    for name, command in commands(command_line(), "convoke"):
+        assert f"`{name}" in page, name
+        options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+        missing = [flag for option in options for flag in option.opts if not re.search(rf"`{flag}\b", page)]
+        assert (name, missing) == (name, [])
+
+
+def test_every_parameter_of_the_template_is_documented() -> None:
+    page = (DOCS / "deploy-to-aws.md").read_text()
+    assert [name for name in template()["Parameters"] if f"`{name}`" not in page] == []
+
+
+def test_every_alarm_is_documented() -> None:
+    page = (DOCS / "operate.md").read_text()
+    assert [name for name in resources("AWS::CloudWatch::Alarm") if f"`{name}`" not in page] == []

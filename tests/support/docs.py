@@ -1,0 +1,40 @@
+"""The documentation: its pages, the anchors in them, and the parts that are generated from code.
+
+A generated part stands between two comments, `<!-- NAME: begin -->` and `<!-- NAME: end -->`.
+`make docs-tables` writes every generated part anew.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+from markdown import Markdown
+
+from tests.support.template import ROOT
+
+DOCS = ROOT / "docs"
+README = ROOT / "README.md"
+API_COVERAGE = DOCS / "api-coverage.md"
+BENCHMARKS = DOCS / "benchmarks.md"
+DATA_MODEL = DOCS / "data-model.md"
+ERRORS = DOCS / "errors.md"
+TESTING = DOCS / "testing.md"
+
+
+def with_part(page: str, name: str, part: str) -> str:
+    """Return the page with the generated part `name` replaced."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
+    before, found, rest = page.partition(begin)
+    if not found or end not in rest:
+        raise ValueError(f"the page has no generated part {name}")
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}{part}{end}{after}"
+
+
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    """Return every anchor of a page, as MkDocs makes them: one per heading, and each explicit `id`."""
+    html = Markdown(extensions=["attr_list", "fenced_code", "tables", "toc"]).convert(page.read_text())
+    return frozenset(re.findall(r'\sid="([^"]+)"', html))
