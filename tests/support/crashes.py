@@ -44,6 +44,10 @@ OUTSIDE = ("table", "participant_queue", "workflow", "event_bus", "delivery_queu
 """The edges whose every call is a place to die at."""
 
 
+INSIDE_A_COMMIT = ("_write_pending", "_store", "_announce")
+"""The parts of the table's commit: the process may die before and after each."""
+
+
 class DiedError(BaseException):
     """The end of the process: nothing catches it."""
 
@@ -127,8 +131,10 @@ def crash_points(
             copy(prepared, path)
             fuse = Fuse(point, after=after)
             with held_instance(path, partial(fused, fuse), **edges) as doomed:
-                for part in (doomed.engine._steps, doomed.engine._queue):
+                for part in (doomed.engine.steps, doomed.engine.queue):
                     object.__setattr__(part, "table", Fused(part.table, fuse))
+                for name in INSIDE_A_COMMIT:
+                    setattr(doomed.engine.table, name, fuse.guard(getattr(doomed.engine.table, name)))
                 doomed.receivers.statuses = [*answers]
                 fuse.armed = True
                 with suppress(DiedError):

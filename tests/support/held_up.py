@@ -5,7 +5,6 @@ Run as `python -m tests.support.held_up PATH`, it prints the ready line. It is f
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
@@ -14,7 +13,6 @@ from dataclasses import replace
 from convoke.cli.credentials import first_account
 from convoke.domain.provisioning import Provisioning
 from convoke.embedded.engine import EmbeddedEngine
-from convoke.embedded.gateway import Gateway
 from convoke.embedded.server import Server, listening_socket
 
 
@@ -35,10 +33,10 @@ def main(data: str) -> None:
     }
 
     def begin() -> None:
-        engine.start(asyncio.get_running_loop())
+        engine.start()
         print(json.dumps(ready), flush=True)
 
-    Server(Gateway(engine.api, engine.turns), begin).run(sockets=[listener])
+    Server(engine.gateway(), begin, engine.stop).run(sockets=[listener])
 
 
 if __name__ == "__main__":

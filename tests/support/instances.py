@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
@@ -22,7 +21,7 @@ from twilio.rest import Client
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.clock import MovableClock
 from convoke.embedded.engine import EmbeddedEngine, Rewire
-from convoke.embedded.gateway import RequestContext, gateway_event
+from convoke.embedded.gateway import Gateway, RequestContext, gateway_event
 from convoke.operations.accounts import AccountOperations
 from convoke.storage.events import change_of
 from convoke.storage.packing import unpacked_members
@@ -49,16 +48,15 @@ class Answer:
         return json.loads(self.text)
 
 
-def call(
-    api: Resolve,
+def event_of(
     method: str,
     url: str,
     *,
     auth: tuple[str, str] | None = None,
     data: Mapping[str, object] | str | None = None,
     headers: Mapping[str, str] | None = None,
-) -> Answer:
-    """One request through the gateway's event, as the ASGI server would hand it over."""
+) -> dict[str, Any]:
+    """The gateway's event of a request, as the ASGI server would hand it over."""
     parts = urlsplit(url)
     sent = {"host": parts.netloc, **{name.lower(): value for name, value in (headers or {}).items()}}
     if auth:
@@ -74,8 +72,14 @@ def call(
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items()],
     }
     body = data if isinstance(data, str) else urlencode(data or {}, doseq=True)
-    answered = api(gateway_event(scope, body.encode()), RequestContext())
-    check_described(method, unquote(parts.path), answered["statusCode"], answered["body"])
+    return gateway_event(scope, body.encode())
+
+
+def call(api: Resolve, method: str, url: str, **given: Any) -> Answer:
+    """One request through the gateway's event."""
+    event = event_of(method, url, **given)
+    answered = api(event, RequestContext())
+    check_described(method, event["rawPath"], answered["statusCode"], answered["body"])
     return Answer(answered["statusCode"], answered["headers"], answered["body"])
 
 
@@ -203,13 +207,22 @@ class Instance(ABC):
 class EmbeddedInstance(Instance):
     def __init__(self, engine: EmbeddedEngine, receivers: Receivers) -> None:
         self.engine = engine
+        self._gateway: Gateway | None = None
         super().__init__(engine.api.resolve, engine.accounts, engine.table, receivers)
 
     async def asked(
         self, method: str, path: str, data: Mapping[str, object] | str | None = None, **headers: str
     ) -> Answer:
-        """One request as the server has it answered, in turn with others on the event loop."""
-        return await self.engine.turns.of_request(partial(self.call, method, path, data, headers))
+        """One request as the server has it answered, on the event loop with others."""
+        if self._gateway is None:
+            self.engine.start()
+            self._gateway = self.engine.gateway()
+        auth = (self.account.sid, self.token)
+        event = event_of(method, ORIGIN + path, auth=auth, data=data, headers=headers)
+        response = await self._gateway.answer(event)
+        check_described(method, event["rawPath"], response.status_code, response.body or "")
+        answered = {name: str(value) for name, value in response.headers.items()}
+        return Answer(response.status_code, answered, response.body or "")
 
     def work(self) -> None:
         self.engine.work()
@@ -218,25 +231,21 @@ class EmbeddedInstance(Instance):
         return self.engine.sweeper.sweep(self.engine.edges.now() + later)
 
     def items(self, sort_key_prefix: str) -> list[dict[str, Any]]:
-        with self.engine.table.transaction() as connection:
-            statement = "SELECT body FROM items WHERE substr(sk, 1, ?) = ? ORDER BY pk, sk"
-            rows = connection.execute(statement, (len(sort_key_prefix), sort_key_prefix)).fetchall()
+        statement = "SELECT body FROM items WHERE substr(sk, 1, ?) = ? ORDER BY pk, sk"
+        rows = self.engine.table.rows(statement, (len(sort_key_prefix), sort_key_prefix))
         return [json.loads(body) for (body,) in rows]
 
     def waiting_messages(self, queue: str) -> int:
-        with self.engine.table.transaction() as connection:
-            row = connection.execute("SELECT count(*) FROM messages WHERE queue = ?", (queue,)).fetchone()
-        return int(row[0])
+        return int(self.engine.table.rows("SELECT count(*) FROM messages WHERE queue = ?", (queue,))[0][0])
 
     def repeat(self, record: dict[str, Any]) -> None:
         self.engine.edges.participant_queue.send(unpacked_members(record))
 
     def lose_messages(self) -> None:
-        self.engine._steps.participants.clear()
+        self.engine.steps.participants.entries.clear()
 
     def forget_pauses(self) -> None:
-        with self.engine.table.transaction() as connection:
-            connection.execute("UPDATE messages SET visible_at = 0")
+        self.engine.table.write("UPDATE messages SET visible_at = 0", ())
 
 
 @contextmanager
@@ -254,7 +263,7 @@ def held_instance(
     try:
         yield EmbeddedInstance(engine, receivers)
     finally:
-        engine.stop()
+        engine.close()
 
 
 def refusal(request: Callable[[], object]) -> TwilioRestException:

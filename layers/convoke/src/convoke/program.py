@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from convoke.operations.sweeper import Sweeper
     from convoke.operations.webhook_delivery import WebhookDelivery
     from convoke.storage.accounts import CachedAccounts
+    from convoke.storage.api_keys import CachedApiKeys
     from convoke.storage.services import CachedServices
 
 
@@ -96,13 +97,28 @@ class Program:
         return CachedServices(ServiceRepository(self.edges.table))
 
     @cached_property
+    def known_api_keys(self) -> CachedApiKeys:
+        from convoke.storage.api_keys import ApiKeyRepository, CachedApiKeys
+
+        return CachedApiKeys(ApiKeyRepository(self.edges.table))
+
+    def clear_caches(self) -> None:
+        """Forget everything cached: an engine calls this after it has dropped writes that a cache may hold."""
+        for fetch in (
+            self.auth_tokens.fetch,
+            self.known_accounts.fetch,
+            self.known_services.fetch,
+            self.known_api_keys.fetch_owner,
+        ):
+            fetch.clear()
+
+    @cached_property
     def accounts(self) -> AccountOperations:
         from convoke.operations.accounts import AccountOperations
         from convoke.operations.api_keys import ApiKeyOperations
-        from convoke.storage.api_keys import ApiKeyRepository, CachedApiKeys
 
         edges = self.edges
-        api_keys = ApiKeyOperations(CachedApiKeys(ApiKeyRepository(edges.table)), edges.now, edges.new_sid)
+        api_keys = ApiKeyOperations(self.known_api_keys, edges.now, edges.new_sid)
         return AccountOperations(
             self.known_accounts, self.auth_tokens, api_keys, edges.receiver_rules, edges.now, edges.new_sid
         )

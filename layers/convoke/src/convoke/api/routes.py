@@ -8,6 +8,7 @@ from typing import Any, Concatenate, NamedTuple
 from aws_lambda_powertools.event_handler import Response
 
 from convoke.api.contracts import Contract
+from convoke.api.deferred import Deferred
 from convoke.api.operations import Operations
 from convoke.api.requests import CONVOKE_PREFIX, TWILIO_PREFIX, Request, ServiceRequest
 from convoke.api.resources import (
@@ -64,7 +65,7 @@ class AccountRoute(NamedTuple):
 class ServiceRoute(NamedTuple):
     method: str
     rule: str
-    handler: Callable[Concatenate[Operations, ServiceRequest, ...], Response[str]]
+    handler: Callable[Concatenate[Operations, ServiceRequest, ...], Response[str] | Deferred]
     contract: Contract
     version: str = TWILIO_PREFIX
 

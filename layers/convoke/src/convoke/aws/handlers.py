@@ -28,13 +28,14 @@ SWEEP_MARGIN_MILLISECONDS = 15_000
 
 def api(edges: AwsEdges) -> Handler:
     """Its logs are found by the Twilio-Request-Id of the answer."""
-    from convoke.api.app import request_id
+    from convoke.api.dispatch import request_id
+    from convoke.api.resolver import resolver_of
 
-    answering = Program(edges).api
+    resolver = resolver_of(Program(edges).api)
 
     def handler(event: AwsEvent, context: LambdaContext) -> Any:
         edges.logger.set_correlation_id(request_id(context))
-        return answering.resolve(event, context)
+        return resolver.resolve(event, context)
 
     return _observed(edges, handler)
 

@@ -13,7 +13,7 @@ import click
 import platformdirs
 from click.core import ParameterSource
 
-from convoke.embedded.sqlite import MEMORY, DataFileError
+from convoke.embedded.data_format import MEMORY, DataFileError
 
 if TYPE_CHECKING:
     from convoke.embedded.clock import MovableClock
@@ -91,7 +91,7 @@ def engine_on(data: str, movable_clock: MovableClock | None = None) -> Iterator[
     try:
         yield engine
     finally:
-        engine.stop()
+        engine.close()
 
 
 def make_folder(data: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
@@ -19,7 +18,7 @@ from convoke.cli import accounts as account_cli
 from convoke.cli import events as event_cli
 from convoke.cli import webhooks as webhook_cli
 from convoke.cli.data_file import alone_on, data_option, engine_on
-from convoke.embedded.sqlite import MEMORY
+from convoke.embedded.data_format import MEMORY
 
 if TYPE_CHECKING:
     from convoke.embedded.engine import EmbeddedEngine
@@ -84,7 +83,6 @@ def up_on_aws(port: int, *, as_json: bool) -> None:
 def up_embedded(host: str, port: int, data: str, *, as_json: bool, trust_forwarded: bool, test_clock: bool) -> None:
     from convoke.cli.credentials import first_account
     from convoke.embedded.clock import MovableClock
-    from convoke.embedded.gateway import Gateway
     from convoke.embedded.server import Server, listening_socket
 
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
@@ -100,14 +98,15 @@ def up_embedded(host: str, port: int, data: str, *, as_json: bool, trust_forward
             "data": data,
         }
         server = Server(
-            Gateway(engine.api, engine.turns, trust_forwarded=trust_forwarded),
+            engine.gateway(trust_forwarded=trust_forwarded),
             lambda: begin(engine, ready, as_json=as_json),
+            engine.stop,
         )
         server.run(sockets=[listener])
 
 
 def begin(engine: EmbeddedEngine, ready: dict[str, str | int], *, as_json: bool) -> None:
-    engine.start(asyncio.get_running_loop())
+    engine.start()
     announce(ready, as_json=as_json)
 
 

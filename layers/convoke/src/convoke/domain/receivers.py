@@ -53,6 +53,13 @@ LOOPBACK = "127.0.0.1"
 LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
 
 
+def receiver_of(url: str) -> str:
+    """Return scheme, host and port of an accepted URL: the receiver that limits and circuit breakers apply to."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"{parts.scheme}://{parts.hostname}:{port}"
+
+
 @dataclass(frozen=True, slots=True)
 class ReceiverRules:
     """Without any, as on one machine, webhooks may be called wherever they are."""

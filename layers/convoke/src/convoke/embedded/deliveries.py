@@ -1,103 +1,269 @@
-"""Works off the delivery queue: one message at a time, or on a pool of threads."""
+"""Work off the delivery queue: table and queue on the event loop's thread, calls to receivers on a pool of threads.
+
+Receivers take turns. A receiver that hangs holds a limited number of threads, and after several failures in a row its
+circuit breaker pauses it. See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import threading
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from convoke.domain.circuit_breakers import CLOSED, CircuitBreaker
 from convoke.domain.events import Event
+from convoke.domain.instants import Clock
 from convoke.domain.webhooks import Delivery
-from convoke.embedded.queue import DurableQueue, ReceivedMessage
-from convoke.operations.webhook_delivery import DeliveryFailedError, RetryLaterError, WebhookDelivery
+from convoke.embedded.queue import NO_RECEIVER, DurableQueue, ReceivedMessage
+from convoke.embedded.suspension import RunAgainError
+from convoke.operations.webhook_delivery import (
+    BegunDelivery,
+    DeliveryFailedError,
+    Outcome,
+    RetryLaterError,
+    WebhookDelivery,
+)
 
 logger = logging.getLogger(__name__)
 
 MAX_CONCURRENT_DELIVERIES = 32
-MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT = 8
-"""Calls under way, of all accounts and of one: receivers of one that hang leave room for those of others."""
+MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT = 16
+MAX_CONCURRENT_DELIVERIES_PER_RECEIVER = 4
+
+EVENTS_PER_TICK = 8
+"""Events split in one tick of the event loop. They never wait for deliveries."""
 
 OWN_FAILURE_RETRY_SECONDS = 5.0
-"""Seconds until a delivery is tried again that failed on this side."""
+"""Pause before a delivery that failed in Convoke itself is tried again."""
+
+LOCKED_RETRY_SECONDS = 0.01
+"""Pause before an outcome is stored again while another process holds the write lock."""
 
 MESSAGE: TypeAdapter[Delivery | Event] = TypeAdapter(Delivery | Event, config=ConfigDict(hide_input_in_errors=True))
-"""Of the delivery queue."""
+"""The messages of the delivery queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """Handles the messages of the delivery queue."""
+    """Handles messages of the delivery queue in the calling thread."""
 
     queue: DurableQueue
     delivery: WebhookDelivery
 
     def run(self) -> None:
-        """Handle what is visible, one after the other, until nothing is."""
-        while message := self.queue.receive():
-            self.handle(message)
+        """Handle every visible message, one after the other."""
+        while message := self._next():
+            with self.queue.table.unit():
+                begun = self.begin(message)
+            if begun:
+                outcome = self.delivery.call(begun)
+                with self.queue.table.unit():
+                    self.finish(message, begun, outcome)
 
-    def handle(self, message: ReceivedMessage) -> None:
-        """A failure of ours spends no attempt of the receiver's; a message that cannot be read is put aside."""
+    def begin(self, message: ReceivedMessage) -> BegunDelivery | None:
+        """Split an event, or record that an attempt starts; return the attempt whose receiver is to be called."""
+        return self._settled(message, partial(self._begin, message))
+
+    def finish(self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome) -> None:
+        """Record the outcome and decide what becomes of the message."""
+        self._settled(message, partial(self._finish, message, begun, outcome))
+
+    def _next(self) -> ReceivedMessage | None:
+        for receiver in (NO_RECEIVER, *self.queue.receivers()):
+            if message := self.queue.receive(receiver):
+                return message
+        return None
+
+    def _begin(self, message: ReceivedMessage) -> BegunDelivery | None:
+        match MESSAGE.validate_json(message.body):
+            case Event() as event:
+                self.delivery.split(event)
+                self.queue.remove(message)
+                return None
+            case Delivery() as delivery:
+                return self.delivery.begin(delivery, message.receive_count)
+
+    def _finish(self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome) -> None:
+        self.delivery.finish(begun, outcome)
+        self.queue.remove(message)
+
+    def _settled(self, message: ReceivedMessage, handle: Callable[[], BegunDelivery | None]) -> BegunDelivery | None:
+        """A failure of Convoke itself uses up no attempt; a message that cannot be read is a dead letter."""
         try:
-            match MESSAGE.validate_json(message.body):
-                case Event() as event:
-                    self.delivery.split(event)
-                case Delivery() as delivery:
-                    self.delivery.deliver(delivery, message.receive_count)
+            return handle()
         except RetryLaterError as error:
-            self.queue.postpone(message, error.seconds)
+            self.queue.change_visibility(message, error.seconds)
         except (DeliveryFailedError, ValidationError) as error:
-            logger.error("a webhook was given up: %s", error)  # noqa: TRY400 - what happened is in the text
-            self.queue.bury(message)
+            logger.error("a webhook delivery was given up: %s", error)  # noqa: TRY400 - the text says what happened
+            self.queue.move_to_dead_letters(message)
         except Exception:
-            logger.exception("a delivery failed; it comes again")
-            self.queue.give_back(message, OWN_FAILURE_RETRY_SECONDS)
-        else:
-            self.queue.remove(message)
+            logger.exception("a webhook delivery failed in Convoke and will be tried again")
+            self.queue.return_unattempted(message, OWN_FAILURE_RETRY_SECONDS)
+        return None
 
 
 class ConcurrentDeliveries:
-    """Handles deliveries on a pool of threads, so that a receiver that hangs delays nobody else's (promise 7)."""
+    """Schedules deliveries on an event loop; only the calls to receivers leave its thread."""
 
-    def __init__(self, deliveries: Deliveries, done: Callable[[], None]) -> None:
+    def __init__(self, deliveries: Deliveries, loop: asyncio.AbstractEventLoop, now: Clock) -> None:
         self._deliveries = deliveries
-        self._done = done
+        self._queue = deliveries.queue
+        self._table = deliveries.queue.table
+        self._loop = loop
+        self._now = now
         self._pool = ThreadPoolExecutor(MAX_CONCURRENT_DELIVERIES, thread_name_prefix="delivery")
-        self._lock = threading.Lock()
-        self._under_way: Counter[str] = Counter()
+        self._accounts: Counter[str] = Counter()
+        self._receivers: Counter[str] = Counter()
+        self._breakers: dict[str, CircuitBreaker] = {}
+        self._last_receiver = ""
+        self._woken = False
+        self._stopping = False
+        self._idle = asyncio.Event()
+        self._idle.set()
 
-    def run(self) -> None:
-        """Hand visible messages to free threads; those that find none, or whose account has enough, stay there."""
-        while message := self._next():
-            self._pool.submit(self._handle, message)
+    def wake(self) -> None:
+        """Look at the queue in the next tick. To be called on the event loop's thread."""
+        if not self._woken and not self._stopping:
+            self._woken = True
+            self._loop.call_soon(self._schedule)
 
-    def close(self) -> None:
-        """Wait for the calls under way, which the time limit bounds."""
-        self._pool.shutdown()
-
-    def _next(self) -> ReceivedMessage | None:
-        with self._lock:
-            if self._under_way.total() >= MAX_CONCURRENT_DELIVERIES:
-                return None
-            full = [
-                account for account, calls in self._under_way.items() if calls >= MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT
-            ]
-            message = self._deliveries.queue.receive(passed_over=full)
-            if message:
-                self._under_way[message.account_sid] += 1
-            return message
-
-    def _handle(self, message: ReceivedMessage) -> None:
+    async def stop(self, grace_seconds: float, cut: Callable[[], None]) -> None:
+        """Start no more calls. Wait for those under way; after `grace_seconds` call `cut`, which must end them."""
+        self._stopping = True
         try:
-            self._deliveries.handle(message)
-        except Exception:
-            logger.exception("a delivery is not settled; it comes again")
+            await asyncio.wait_for(self._idle.wait(), grace_seconds)
+        except TimeoutError:
+            cut()
+            await self._idle.wait()
         finally:
-            with self._lock:
-                self._under_way[message.account_sid] -= 1
-            self._done()
+            self._pool.shutdown(wait=False)
+
+    def _schedule(self) -> None:
+        self._woken = False
+        try:
+            if not self._queue.has_visible():
+                return
+            self._table.begin()
+            more = self._split_events()
+            while not self._stopping and (receiver := self._next_receiver()):
+                if (message := self._queue.receive(receiver)) is None:
+                    break
+                self._start(message)
+        except RunAgainError:
+            self._loop.call_later(LOCKED_RETRY_SECONDS, self.wake)
+        except Exception:
+            logger.exception("the delivery queue cannot be read; it is tried again")
+            self._loop.call_later(OWN_FAILURE_RETRY_SECONDS, self.wake)
+        else:
+            if more:
+                self.wake()
+
+    def _split_events(self) -> bool:
+        """Split some events and return whether there may be more."""
+        for _ in range(EVENTS_PER_TICK):
+            if (message := self._queue.receive(NO_RECEIVER)) is None:
+                return False
+            self._deliveries.begin(message)
+        return True
+
+    def _next_receiver(self) -> str | None:
+        """Return the next receiver in turn that has a visible message and may be called."""
+        if self._receivers.total() >= MAX_CONCURRENT_DELIVERIES:
+            return None
+        receivers = self._queue.receivers()
+        first = bisect_right(receivers, self._last_receiver)
+        now = self._now()
+        for receiver in (*receivers[first:], *receivers[:first]):
+            under_way = self._receivers[receiver]
+            if (
+                under_way < MAX_CONCURRENT_DELIVERIES_PER_RECEIVER
+                and self._accounts[_account_of(receiver)] < MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT
+                and self._breakers.get(receiver, CLOSED).allows(now, under_way=under_way)
+            ):
+                self._last_receiver = receiver
+                return receiver
+        return None
+
+    def _start(self, message: ReceivedMessage) -> None:
+        begun = self._deliveries.begin(message)
+        if begun is None:
+            return
+        self._count(message, 1)
+        # The attempt must be on record before the receiver is called.
+        self._table.after_commit(partial(self._call, message, begun))
+        self._table.on_failure(partial(self._dropped, message))
+
+    def _call(self, message: ReceivedMessage, begun: BegunDelivery) -> None:
+        self._pool.submit(self._call_receiver, message, begun)
+
+    def _call_receiver(self, message: ReceivedMessage, begun: BegunDelivery) -> None:
+        try:
+            outcome: Outcome | None = self._deliveries.delivery.call(begun)
+        except Exception:
+            logger.exception("a webhook delivery failed in Convoke and will be tried again")
+            outcome = None
+        self._loop.call_soon_threadsafe(self._finish, message, begun, outcome)
+
+    def _finish(self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome | None) -> None:
+        try:
+            self._table.begin()
+        except RunAgainError:
+            self._loop.call_later(LOCKED_RETRY_SECONDS, self._finish, message, begun, outcome)
+            return
+        except Exception:
+            # The message becomes visible again after its visibility timeout.
+            logger.exception("the outcome of a webhook delivery is lost; it will be repeated")
+            self._dropped(message)
+            return
+        if outcome is None:
+            self._queue.return_unattempted(message, OWN_FAILURE_RETRY_SECONDS)
+        elif self._stopping and outcome.status is None:
+            # Cut by the shutdown: the receiver is not to blame.
+            self._queue.return_unattempted(message, 0)
+        else:
+            self._record(message.receiver, outcome)
+            self._deliveries.finish(message, begun, outcome)
+        self._table.after_commit(partial(self._done, message))
+        self._table.on_failure(partial(self._dropped, message))
+
+    def _record(self, receiver: str, outcome: Outcome) -> None:
+        """Count failures that are the receiver's, in a row; a success closes the breaker."""
+        if not outcome.may_be_retried:
+            self._breakers.pop(receiver, None)
+            return
+        breaker = self._breakers[receiver] = self._breakers.get(receiver, CLOSED).failed(self._now())
+        if breaker.open_until:
+            logger.warning(
+                "deliveries to a receiver pause",
+                extra={"account_sid": _account_of(receiver), "failures": breaker.failures},
+            )
+
+    def _count(self, message: ReceivedMessage, step: int) -> None:
+        for counter, key in ((self._accounts, message.account_sid), (self._receivers, message.receiver)):
+            counter[key] += step
+            if not counter[key]:
+                del counter[key]
+        if self._receivers:
+            self._idle.clear()
+        else:
+            self._idle.set()
+
+    def _done(self, message: ReceivedMessage) -> None:
+        self._count(message, -1)
+        self.wake()
+
+    def _dropped(self, message: ReceivedMessage) -> None:
+        """The unit with this message was not stored, and the next one may not be either: pause."""
+        self._count(message, -1)
+        self._loop.call_later(OWN_FAILURE_RETRY_SECONDS, self.wake)
+
+
+def _account_of(receiver: str) -> str:
+    return receiver.partition(" ")[0]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,19 +16,27 @@ from types import MappingProxyType
 from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.instants import Clock, Sleep
-from convoke.domain.provisioning import ProvisioningRetries
+from convoke.domain.provisioning import Provisioning, ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, SidFactory
 from convoke.domain.webhooks import Delivery
+from convoke.embedded.admission import Admission
 from convoke.embedded.clock import Advance, Advanced, MovableClock
 from convoke.embedded.clock_api import clock_routes
 from convoke.embedded.deliveries import ConcurrentDeliveries, Deliveries
-from convoke.embedded.greenlets import RequestGreenlets
-from convoke.embedded.handover import InMemoryParticipantQueue, InMemoryWorkflow, InProcessEventBus, SqliteDeliveryQueue
-from convoke.embedded.loops import Debounced, Loop
-from convoke.embedded.queue import SCHEMA, DeadLetterQueue, DurableQueue
+from convoke.embedded.gateway import ConversationWaiters, Gateway
+from convoke.embedded.handover import (
+    Execution,
+    InMemoryParticipantQueue,
+    InMemoryWorkflow,
+    InProcessEventBus,
+    SqliteDeliveryQueue,
+)
+from convoke.embedded.loops import Loop, StepScheduler
+from convoke.embedded.queue import DeadLetterQueue, DurableQueue
 from convoke.embedded.sqlite import SqliteTable
-from convoke.embedded.steps import StateMachine, Steps
+from convoke.embedded.steps import StateMachine, Steps, Waiting
+from convoke.embedded.suspension import NeedsThreadError
 from convoke.observability import Metrics, NoMetrics
 from convoke.operations.participant_adder import Admit
 from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
@@ -34,22 +44,28 @@ from convoke.program import Program
 from convoke.storage.auth_tokens import AuthTokens, AuthTokenTable
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.keys import is_streamed_to_webhooks
-from convoke.storage.table import Table
+from convoke.storage.table import Item, Table
 from convoke.webhooks.answers import WebhookAnswer
 from convoke.webhooks.client import WebhookHttpClient
 
 SWEEP_INTERVAL_SECONDS = 1.0
-SHUTDOWN_GRACE_SECONDS = 5.0
-"""Seconds that what was handed over may take when the process is to end."""
+
+SHUTDOWN_GRACE_SECONDS = 3.0
+"""How long steps and webhook calls under way may take when the process is to end."""
 
 SETTLE_POLL_SECONDS = 0.005
-"""Seconds between two looks at whether there is still something to do."""
 
 ANY_RECEIVER = ReceiverRules()
-"""On one machine receivers are where developers have them."""
+"""On one machine receivers may be anywhere."""
 
-RETRY_INTERVAL_SECONDS = 0.25
-"""Seconds between two looks at what was put off, of the sweeper and in the delivery queue."""
+DELIVERY_POLL_SECONDS = 0.25
+"""How often the delivery queue is checked for messages that have become visible."""
+
+STEP_SLICE_SECONDS = 0.005
+"""How long steps keep the event loop's thread when another thread asks for them."""
+
+CLOCK_STEP_SECONDS = 2.0
+"""A wall clock that falls behind the monotonic clock by more than this was set back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,24 +90,23 @@ class EmbeddedEdges:
 
 @dataclass(frozen=True, slots=True)
 class OffLoopWebhookClient:
-    """A WebhookClient for requests: while its receiver takes its time, others have their turn."""
+    """A WebhookClient for the whole process: on the event loop's thread it asks for a thread instead of waiting."""
 
     client: WebhookClient
-    turns: RequestGreenlets
+    is_on_loop: Callable[[], bool]
 
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, longest_answer: int) -> WebhookAnswer:
-        call = partial(
-            self.client.call, delivery, retry_count=retry_count, auth_token=auth_token, longest_answer=longest_answer
-        )
-        return self.turns.outside(call)
+        if self.is_on_loop():
+            raise NeedsThreadError
+        return self.client.call(delivery, retry_count=retry_count, auth_token=auth_token, longest_answer=longest_answer)
 
 
 Rewire = Callable[[EmbeddedEdges], EmbeddedEdges]
-"""Puts something else in the place of an edge before the program is put together."""
+"""Replaces edges before the program is built."""
 
 
 class EmbeddedEngine:
-    """`api` answers requests; what follows from them is done by `work`, or by threads between `start` and `stop`."""
+    """`api` answers requests. Without an event loop `work` does what follows from them; with one, `start` does."""
 
     def __init__(
         self,
@@ -102,143 +117,225 @@ class EmbeddedEngine:
     ) -> None:
         """`data` is the path of the data file, or `:memory:`. Raises DataFileError.
 
-        With a `movable_clock` the API has paths to move it by. Of `environ` counts only how members are tried to be
-        added again; raises ValidationError.
+        With a `movable_clock` the API has paths to move it. `environ` is read only for the retries of provisioning;
+        raises ValidationError.
         """
-        self.table = SqliteTable(data, streamed=is_streamed_to_webhooks, on_stream=self._wake_steps, schema=SCHEMA)
-        self.turns = RequestGreenlets()
-        self._queue = DurableQueue(self.table, "delivery")
-        self.dead_letters = DeadLetterQueue(self.table, "delivery")
-        participants, executions = InMemoryParticipantQueue(self._wake_steps), InMemoryWorkflow(self._wake_steps)
+        now: Clock = movable_clock or instants.now
+        self.table = SqliteTable(
+            data,
+            streamed=is_streamed_to_webhooks,
+            on_stream=self._stream_grew,
+            on_changes=self._changed,
+            on_failure=self._forget,
+        )
+        self.queue = DurableQueue(self.table, "delivery", now)
+        self.dead_letters = DeadLetterQueue(self.table, "delivery", now)
+        self._participants: Waiting[Provisioning] = Waiting()
+        self._executions: Waiting[Execution] = Waiting()
+        self._http_client = WebhookHttpClient(ANY_RECEIVER)
         bus = InProcessEventBus()
         edges = rewire(
             EmbeddedEdges(
                 table=self.table,
                 auth_tokens=AuthTokenTable(self.table),
-                participant_queue=participants,
-                workflow=executions,
+                participant_queue=InMemoryParticipantQueue(self.table, self._take_participants),
+                workflow=InMemoryWorkflow(self.table, self._take_execution),
                 event_bus=bus,
-                delivery_queue=SqliteDeliveryQueue(self._queue, self._wake_deliveries),
-                webhook_client=WebhookHttpClient(ANY_RECEIVER),
-                now=movable_clock or instants.now,
-                sleep=self.turns.sleep,
+                delivery_queue=SqliteDeliveryQueue(self.queue, self._wake_deliveries),
+                webhook_client=self._http_client,
+                now=now,
+                sleep=time.sleep,
                 new_sid=SidFactory(),
                 attempts=ProvisioningRetries.model_validate(Settings(environ).provisioning),
             )
         )
-        self.edges = replace(edges, webhook_client=OffLoopWebhookClient(edges.webhook_client, self.turns))
+        self.edges = replace(edges, webhook_client=OffLoopWebhookClient(edges.webhook_client, self._is_on_loop))
         routes = clock_routes(movable_clock, self.advance) if movable_clock else ()
         self.program = Program(self.edges, routes)
         self.api, self.accounts, self.sweeper = self.program.api, self.program.accounts, self.program.sweeper
-        self._steps = Steps(
-            participants.waiting,
-            executions.waiting,
+        self.steps = Steps(
+            self._participants,
+            self._executions,
             self.table,
             self.program.participant_adder,
             StateMachine(self.program.conversation_finalizer, self.edges.event_bus),
             self.edges.event_bus,
         )
         bus.targets.append(self.program.webhook_delivery.split)
-        self._deliveries = Deliveries(self._queue, self.program.webhook_delivery)
-        self._concurrent_deliveries = ConcurrentDeliveries(self._deliveries, self._wake_deliveries)
-        self._steps_loop = Loop("steps", self._finish, SWEEP_INTERVAL_SECONDS)
-        self._rouse_steps = self._steps_loop.wake
-        self._deliveries_loop = Loop("deliveries", self._concurrent_deliveries.run, RETRY_INTERVAL_SECONDS)
+        self._deliveries = Deliveries(self.queue, self.program.webhook_delivery)
+        self._waiters = ConversationWaiters()
+        self._admission = Admission(self.steps.age)
         self._sweeper_loop = Loop("sweeper", self._sweep, SWEEP_INTERVAL_SECONDS)
         self._sweep_until: datetime | None = None
         self._movable_clock = movable_clock
         self._sweeping = Lock()
-        self._started = self._stopping = False
+        self._stopping = False
+        self._event_loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread = 0
+        self._scheduler: StepScheduler | None = None
+        self._concurrent_deliveries: ConcurrentDeliveries | None = None
+        self._clock_difference = 0.0
 
-    def start(self, event_loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Start what does the work, beginning with what an earlier process left unfinished (promise 5).
+    def gateway(self, *, trust_forwarded: bool = False) -> Gateway:
+        """Return the ASGI application that serves this engine."""
+        return Gateway(self.api, self.table, self._admission, self._waiters, trust_forwarded=trust_forwarded)
 
-        Where `event_loop` answers requests the steps behind them take turns with them there; else they have a thread.
+    def start(self) -> None:
+        """Start the work behind the requests on the running event loop, beginning with what a crash has left.
+
+        To be called on the event loop's thread, which alone uses the data file from now on.
         """
-        self._started = True
-        self._queue.release()
+        loop = self._event_loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
+        self.table.attach(loop)
+        scheduler = self._scheduler = StepScheduler(loop, self.steps)
+        self._admission.took = scheduler.took
+        self._concurrent_deliveries = ConcurrentDeliveries(self._deliveries, loop, self.edges.now)
+        self._clock_difference = _clock_difference()
+        with suppress(Exception):
+            # If the write lock is held, the visibility timeout ends for what the last process was delivering.
+            self.queue.release()
         self._sweep_until = self.edges.now() + self.edges.attempts.longest_pause
-        if event_loop:
-            self._rouse_steps = Debounced(event_loop, self._steps.turn).wake
-        else:
-            self._steps_loop.start()
-        self._wake_steps()
-        for loop in (self._deliveries_loop, self._sweeper_loop):
-            loop.start()
-            loop.wake()
+        scheduler.wake()
+        self._poll_deliveries()
+        self._sweeper_loop.start()
+        self._sweeper_loop.wake()
 
-    def stop(self) -> None:
-        """Finish the calls under way and, for some seconds, what was handed over; close the data file.
+    async def stop(self) -> None:
+        """Finish what is under way within some seconds, end all threads and close the data file, whatever fails.
 
-        What is left is in the file, and the next process begins with it.
+        The data file holds what is left; the next process begins with it.
         """
-        try:
-            if self._started:
-                self._stop()
-            self._concurrent_deliveries.close()
-        finally:
-            self.table.close()
-
-    def _stop(self) -> None:
-        self._stopping = True
-        for loop in (self._sweeper_loop, self._steps_loop, self._deliveries_loop):
-            loop.stop()
         until = time.monotonic() + SHUTDOWN_GRACE_SECONDS
-        self._steps.run(lambda: time.monotonic() < until)
+        self._stopping = True
+        self._waiters.end()
+        try:
+            if self._scheduler:
+                self._scheduler.stop()
+            if self._concurrent_deliveries:
+                await self._concurrent_deliveries.stop(SHUTDOWN_GRACE_SECONDS, self._http_client.cut)
+            # The sweeper's thread may wait for this event loop, so the loop must go on meanwhile.
+            await asyncio.to_thread(self._sweeper_loop.stop)
+            self.table.detach()
+            self.steps.run_all(lambda: time.monotonic() < until)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the data file."""
+        self.table.close()
 
     def work(self) -> None:
-        """Do in this thread everything that is waiting; what fails and is put off stays so."""
-        self._steps.run()
+        """Without an event loop: do everything that is waiting in this thread. What is postponed stays so."""
+        self.steps.run_all()
         self._deliveries.run()
 
     def settle(self, timeout: float) -> bool:
-        """Whether within so many seconds nothing is left to do: no step, and no webhook to be called, or again."""
+        """Return whether, within `timeout` seconds, nothing is left to do: no step and no webhook delivery."""
         until = time.monotonic() + timeout
         self._finish()
-        while not self._queue.is_empty():
+        while not self.queue.is_empty():
             if time.monotonic() > until:
                 return False
             time.sleep(SETTLE_POLL_SECONDS)
         return True
 
     def advance(self, by: timedelta) -> Advanced:
-        """Let time pass on the movable clock, and do what comes due in it; webhooks are called in real time.
+        """Let time pass on the movable clock and do what becomes due; webhooks are called in real time.
 
-        Nobody else sweeps meanwhile, and a request from which this is called keeps no other from its turn. Raises
-        OverflowError.
+        Nothing else sweeps meanwhile. Raises OverflowError.
         """
         if self._movable_clock is None:
             raise ValueError("the clock of this engine cannot be moved")
-        next_due = ConversationRepository(self.edges.table).next_due
-        advance = Advance(self._movable_clock, next_due, self._attend, self._finish, self._goes_on)
-        return self.turns.outside(partial(self._advance, advance, by))
-
-    def _advance(self, advance: Advance, by: timedelta) -> Advanced:
+        if self._is_on_loop():
+            raise NeedsThreadError
+        advance = Advance(self._movable_clock, self._next_due, self._attend, self._finish, self._goes_on)
         with self._sweeping:
             advanced = advance(by)
             self.table.remove_expired(advanced.now)
+        self._wake_deliveries_from_thread()
         return advanced
+
+    def _next_due(self, after: datetime) -> datetime | None:
+        moments = (
+            ConversationRepository(self.edges.table).next_due(after),
+            self.queue.next_visible(after),
+        )
+        return min((moment for moment in moments if moment), default=None)
+
+    def _is_on_loop(self) -> bool:
+        return self._loop_thread == threading.get_ident()
 
     def _goes_on(self) -> bool:
         return not self._stopping
 
     def _finish(self) -> None:
-        """The steps that are waiting."""
-        self._steps.run(self._goes_on)
+        """Run the steps that are waiting, in slices."""
+        while self.steps.are_waiting and self._goes_on():
+            self.table.run(partial(self._run_slice))
+
+    def _run_slice(self) -> None:
+        self.steps.run(until=time.monotonic() + STEP_SLICE_SECONDS)
 
     def _sweep(self) -> None:
-        """What is due; the first time also what an earlier process would have tried again later."""
+        """Attend to what is due; the first time also to what an earlier process would have tried again later."""
+        self._watch_clock()
         with self._sweeping:
-            self._attend(self._sweep_until)
-            self._sweep_until = None
+            until, self._sweep_until = self._sweep_until, None
+            self._attend(until)
             self.table.remove_expired(self.edges.now())
-        self._wake_steps()
+
+    def _watch_clock(self) -> None:
+        """After the wall clock was set back, do what a start does: otherwise everything would wait for it."""
+        difference = _clock_difference()
+        if self._clock_difference - difference > CLOCK_STEP_SECONDS:
+            self.queue.release()
+            self._sweep_until = self.edges.now() + self.edges.attempts.longest_pause
+        self._clock_difference = difference
 
     def _attend(self, until: datetime | None = None) -> int:
         return self.sweeper.sweep(until, go_on=self._goes_on)
 
+    # What happens after a commit, on the thread that owns the table.
+
+    def _take_participants(self, provisioning: Provisioning) -> None:
+        self._participants.append(provisioning)
+        self._wake_steps()
+
+    def _take_execution(self, execution: Execution) -> Callable[[], None]:
+        take_back = self._executions.append(execution)
+        self._wake_steps()
+        return take_back
+
+    def _stream_grew(self) -> None:
+        self.steps.stream_grew = True
+        self._wake_steps()
+
+    def _changed(self, changes: Sequence[Item]) -> None:
+        self._waiters.changed(changes)
+
+    def _forget(self) -> None:
+        self.program.clear_caches()
+
     def _wake_steps(self) -> None:
-        self._rouse_steps()
+        if self._scheduler:
+            self._scheduler.wake()
 
     def _wake_deliveries(self) -> None:
-        self._deliveries_loop.wake()
+        if self._concurrent_deliveries:
+            self._concurrent_deliveries.wake()
+
+    def _wake_deliveries_from_thread(self) -> None:
+        if self._event_loop and not self._is_on_loop():
+            with suppress(RuntimeError):
+                self._event_loop.call_soon_threadsafe(self._wake_deliveries)
+
+    def _poll_deliveries(self) -> None:
+        if self._event_loop and not self._stopping:
+            self._wake_deliveries()
+            self._event_loop.call_later(DELIVERY_POLL_SECONDS, self._poll_deliveries)
+
+
+def _clock_difference() -> float:
+    """Return by how many seconds the wall clock is ahead of the monotonic clock."""
+    return time.time() - time.monotonic()

@@ -1,69 +1,215 @@
-"""The local stand-in for API Gateway: an ASGI request in, a gateway event to the API, its answer out."""
+"""The local stand-in for API Gateway: an ASGI request in, a gateway event to the API, its answer out.
+
+A request is computed on the event loop's thread. If it must wait before its first write, it is run again: after a
+pause, or on a thread of its own (see `suspension.py`). Its answer waits for the commit of the unit that it saw.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import base64
-from collections.abc import Awaitable, Callable, MutableMapping
-from functools import partial
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
+from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from convoke.api.app import Api
+from convoke.api.deferred import Deferred
+from convoke.api.errors import render
 from convoke.api.form import MAX_REQUEST_BODY_CHARACTERS
-from convoke.embedded.greenlets import RequestGreenlets
+from convoke.domain.conversations import Conversation
+from convoke.domain.errors import UnavailableError
+from convoke.embedded.admission import Admission
+from convoke.embedded.sqlite import SqliteTable
+from convoke.embedded.suspension import NeedsThreadError, RunAgainError
+from convoke.operations.conversations import sleep_before_retry
+from convoke.operations.waiting import pauses
+from convoke.storage.table import Item
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Answer = Response[str] | Deferred
 
-AT_LEISURE = 60_000
-"""Milliseconds. Nobody ends a request here."""
+NO_TIME_LIMIT_MILLISECONDS = 60_000
+"""The remaining time that the API sees: nothing ends a request here."""
+
+MAX_REQUESTS_ON_THREADS = 128
+"""Requests that wait for a receiver at once."""
+
+RUN_AGAIN_SECONDS = 5.0
+"""How long a request is run again while another process holds the write lock; then it is refused with 503."""
+
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.001, 0.05
+"""Between two runs of a request."""
 
 
 class RequestContext(LambdaContext):
-    """The context that Lambda would hand over with a request: of it the API needs the id, and the time there is."""
+    """The part of Lambda's context that the API uses: the id of the request and the remaining time."""
 
-    def __init__(self, remaining: int = AT_LEISURE) -> None:
+    def __init__(self, remaining: int = NO_TIME_LIMIT_MILLISECONDS) -> None:
         self._aws_request_id = str(uuid4())
         self._remaining = remaining
 
     def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]
-        """Without a clock, as it is asked for once."""
+        """Return a constant, because it is read once for each request."""
         return self._remaining
+
+
+class ConversationWaiters:
+    """Requests that wait for a change of a conversation."""
+
+    def __init__(self) -> None:
+        self._waiting: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
+        self._is_over = False
+
+    async def change(self, conversation_sid: str, seconds: float) -> None:
+        """Return at the next change of the conversation, and after `seconds` at the latest."""
+        if self._is_over:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[conversation_sid].add(future)
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(future, seconds)
+        finally:
+            self._waiting[conversation_sid].discard(future)
+            if not self._waiting[conversation_sid]:
+                del self._waiting[conversation_sid]
+
+    @property
+    def are_over(self) -> bool:
+        return self._is_over
+
+    def changed(self, changes: Sequence[Item]) -> None:
+        """Wake the requests that wait for a change of these conversations."""
+        if self._waiting:
+            for change in changes:
+                _wake(self._waiting.get(str(change.get("conversation_sid")), ()))
+
+    def end(self) -> None:
+        """Wake all, now and in future: the server stops."""
+        self._is_over = True
+        for futures in [*self._waiting.values()]:
+            _wake(futures)
+
+
+def _wake(futures: Any) -> None:
+    for future in [*futures]:
+        if not future.done():
+            future.set_result(None)
 
 
 class Gateway:
     """An ASGI application. Forwarded headers of clients are dropped unless `trust_forwarded` says a proxy sets them."""
 
-    def __init__(self, api: Api, turns: RequestGreenlets, *, trust_forwarded: bool = False) -> None:
+    def __init__(
+        self,
+        api: Api,
+        table: SqliteTable,
+        admission: Admission,
+        waiters: ConversationWaiters,
+        *,
+        trust_forwarded: bool = False,
+    ) -> None:
         self._api = api
-        self._turns = turns
+        self._table = table
+        self._admission = admission
+        self._waiters = waiters
         self._trust_forwarded = trust_forwarded
+        self._threads = ThreadPoolExecutor(MAX_REQUESTS_ON_THREADS, thread_name_prefix="request")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         body = await _body(receive)
         if body is None:
             return
-        event = gateway_event(scope, body, trust_forwarded=self._trust_forwarded)
-        answered = await self._turns.of_request(partial(self._api.resolve, event, RequestContext()))
-        content = (answered["body"] or "").encode()
-        headers = [(name.lower().encode(), value.encode()) for name, value in answered["headers"].items()]
-        if answered["statusCode"] != HTTPStatus.NO_CONTENT:  # It must not say how long nothing is (RFC 9110, 8.6).
+        response = await self.answer(gateway_event(scope, body, trust_forwarded=self._trust_forwarded))
+        content = (response.body or "").encode()
+        headers = [(name.lower().encode(), str(value).encode()) for name, value in response.headers.items()]
+        if response.status_code != HTTPStatus.NO_CONTENT:  # RFC 9110, 8.6: no content has no length.
             headers.append((b"content-length", str(len(content)).encode()))
-        await send({"type": "http.response.start", "status": answered["statusCode"], "headers": headers})
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
+    async def answer(self, event: dict[str, Any]) -> Response[str]:
+        """Return the answer to a gateway event, after the commit of everything that it may tell of."""
+        context = RequestContext()
+        if self._admission.applies_to(event) and not await self._admission.admitted():
+            return _unavailable(retry_after=True)
+        answered = await self._computed(event, context)
+        if isinstance(answered, Deferred):
+            return self._api.rendered(answered, await self._waited_for(answered), context)
+        return answered
+
     def stop_waiting(self) -> None:
-        """Answer the requests that wait now."""
-        self._turns.wake()
+        """Answer the requests that wait, as the server is about to stop."""
+        self._waiters.end()
+
+    def close(self) -> None:
+        """End the threads; requests on them have finished or fail with the table."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _computed(self, event: dict[str, Any], context: RequestContext) -> Answer:
+        loop = asyncio.get_running_loop()
+        until, pause = loop.time() + RUN_AGAIN_SECONDS, FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return await self._computed_here(event, context)
+            except NeedsThreadError:
+                return await loop.run_in_executor(self._threads, self._api.answer, event, context)
+            except RunAgainError:
+                if loop.time() >= until:
+                    return _unavailable()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, MAX_PAUSE_SECONDS)
+
+    async def _computed_here(self, event: dict[str, Any], context: RequestContext) -> Answer:
+        sleep_before_retry.set(_run_again)
+        begun = time.perf_counter()
+        answered = self._api.answer(event, context)
+        committed = self._table.committed()
+        self._admission.took(time.perf_counter() - begun)
+        if committed is not None:
+            try:
+                await committed
+            except UnavailableError:
+                return _unavailable()
+        return answered
+
+    async def _waited_for(self, deferred: Deferred) -> Conversation:
+        """The conversation when it has left `initializing`, or as it is after the time that the client gave."""
+        seen = deferred.created
+        for pause in pauses(deferred.seconds):
+            await self._waiters.change(seen.sid, pause)
+            found = self._api.waiting.seen(seen)
+            seen = found.conversation
+            if found.is_final or self._waiters.are_over:
+                break
+        return seen
+
+
+def _run_again(_: float) -> NoReturn:
+    """The event loop's thread must not sleep: the whole request is run again after a pause."""
+    raise RunAgainError
+
+
+def _unavailable(*, retry_after: bool = False) -> Response[str]:
+    response = render(UnavailableError())
+    if retry_after:
+        response.headers["Retry-After"] = "1"
+    return response
 
 
 def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False) -> dict[str, Any]:
-    """The event of an HTTP API in payload format 2.0: the path decoded, header names in lower case."""
+    """Return the event of an HTTP API in payload format 2.0: the path decoded, header names in lower case."""
     headers = _headers(scope, trust_forwarded=trust_forwarded)
     query = scope["query_string"].decode("latin-1")
     text, is_base64 = _text(body)
@@ -73,7 +219,7 @@ def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False)
         "rawPath": scope["path"],
         "rawQueryString": query,
         "headers": headers,
-        "queryStringParameters": _query(query),
+        "queryStringParameters": _query(query) if query else {},
         "requestContext": {
             "stage": "$default",
             "domainName": headers.get("host", ""),
@@ -85,23 +231,26 @@ def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False)
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """The whole body; None where the client went away before its end, as half a request means nothing.
+    """Return the whole body, or None if the client disconnected before its end.
 
-    Of one that is too long for the API no more is kept than it takes to see that.
+    Of a body that is too long for the API only as much is kept as shows that.
     """
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        return bytes(message.get("body", b""))
     body = bytearray()
     while True:
-        message = await receive()
         if message["type"] == "http.disconnect":
             return None
         if len(body) <= MAX_REQUEST_BODY_CHARACTERS:
             body += message.get("body", b"")
         if not message.get("more_body", False):
             return bytes(body)
+        message = await receive()
 
 
 def _headers(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
-    """As API Gateway does, the scheme that the client used is told in `x-forwarded-proto`."""
+    """As API Gateway does, tell the scheme that the client used in `x-forwarded-proto`."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
@@ -115,12 +264,12 @@ def _headers(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
 
 
 def _first(values: str) -> str:
-    """What the outermost of several proxies said."""
+    """Return what the outermost of several proxies said."""
     return values.partition(",")[0].strip()
 
 
 def _query(query: str) -> dict[str, str]:
-    """Values of a repeated name are joined by commas, as the gateway does."""
+    """Join the values of a repeated name by commas, as the gateway does."""
     values: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         values[name] = f"{values[name]},{value}" if name in values else value
@@ -128,7 +277,7 @@ def _query(query: str) -> dict[str, str]:
 
 
 def _text(body: bytes) -> tuple[str, bool]:
-    """The body as text, in Base64 where it is not plain ASCII."""
+    """Return the body as text, in Base64 if it is not plain ASCII."""
     try:
         return body.decode("ascii"), False
     except UnicodeDecodeError:

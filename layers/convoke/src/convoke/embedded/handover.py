@@ -1,27 +1,23 @@
-"""The hand-over between the steps inside one process.
-
-What is waiting here is lost with the process; the sweeper finds it in the table (architecture: promises 2 and 5).
-"""
+"""What the steps hand over to each other in memory. A crash loses it; the table holds what the sweeper needs."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from convoke.domain.events import Event
 from convoke.domain.provisioning import Cause, Provisioning
+from convoke.domain.receivers import receiver_of
 from convoke.domain.webhooks import Delivery
-from convoke.embedded.queue import DurableQueue
+from convoke.embedded.queue import NO_RECEIVER, DurableQueue, QueuedMessage
+from convoke.embedded.sqlite import SqliteTable
 
 Wake = Callable[[], None]
-"""Tells whoever does the next step that there is something to do."""
 
 
 class Execution(NamedTuple):
-    """The input of the finalizer's state machine."""
-
     account_sid: str
     conversation_sid: str
     causes: Sequence[Cause]
@@ -29,33 +25,35 @@ class Execution(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InMemoryParticipantQueue:
-    """A ParticipantQueue in memory."""
+    """A ParticipantQueue. The participants are handed over after the commit of their conversation."""
 
-    wake: Wake
-    waiting: deque[Provisioning] = field(default_factory=deque)
+    table: SqliteTable
+    hand_over: Callable[[Provisioning], None]
 
     def send(self, provisioning: Provisioning) -> None:
-        self.waiting.append(provisioning)
-        self.wake()
+        self.table.run(partial(self.table.after_commit, partial(self.hand_over, provisioning)))
 
 
 @dataclass(frozen=True, slots=True)
 class InMemoryWorkflow:
-    """A Workflow in memory."""
+    """A Workflow. An execution may run in the unit that starts it: then one commit stores both, or neither."""
 
-    wake: Wake
-    waiting: deque[Execution] = field(default_factory=deque)
+    table: SqliteTable
+    hand_over: Callable[[Execution], Callable[[], None]]
+    """Takes the execution and returns what takes it back."""
 
     def start(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> None:
-        self.waiting.append(Execution(account_sid, conversation_sid, causes))
-        self.wake()
+        self.table.run(partial(self._start, Execution(account_sid, conversation_sid, causes)))
+
+    def _start(self, execution: Execution) -> None:
+        self.table.on_failure(self.hand_over(execution))
 
 
 @dataclass(frozen=True, slots=True)
 class InProcessEventBus:
-    """An EventBus with one rule: events that webhooks may be told of go to every target, in the publisher's thread.
+    """An EventBus with one rule: an event that webhooks may be sent goes to every target.
 
-    So an event is published when its targets have it, and what is not published is found again.
+    The publisher's thread calls the targets: an event is published when its targets have stored their part of it.
     """
 
     targets: list[Callable[[Event], None]] = field(default_factory=list)
@@ -74,5 +72,11 @@ class SqliteDeliveryQueue:
     wake: Wake
 
     def send(self, messages: Sequence[Delivery | Event]) -> None:
-        self.queue.send([(message.account_sid, message.model_dump_json()) for message in messages])
-        self.wake()
+        self.queue.send([_queued(message) for message in messages])
+        self.queue.table.after_commit(self.wake)
+
+
+def _queued(message: Delivery | Event) -> QueuedMessage:
+    # The account is part of the receiver: two tenants that use one host do not share limits or circuit breakers.
+    receiver = f"{message.account_sid} {receiver_of(message.url)}" if isinstance(message, Delivery) else NO_RECEIVER
+    return QueuedMessage(message.account_sid, receiver, message.model_dump_json())

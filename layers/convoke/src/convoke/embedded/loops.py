@@ -1,21 +1,31 @@
-"""What runs repeatedly: a thread with an interval, and a debounced callback on the event loop."""
+"""What runs repeatedly: a thread with an interval, and the steps on the event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from convoke.embedded.steps import Steps
+from convoke.embedded.suspension import RunAgainError
+
 logger = logging.getLogger(__name__)
 
-DEBOUNCE_SECONDS, MAX_DEBOUNCE_SECONDS = 0.003, 0.02
-"""Seconds that steps wait for more of them, and in all: meanwhile requests go first."""
+DEBOUNCE_SECONDS, MAX_DEBOUNCE_SECONDS = 0.003, 0.015
+"""Steps start this long after the last wake-up, and at most so long after the first: requests go first meanwhile."""
+
+MIN_SLICE_SECONDS, MAX_SLICE_SECONDS = 0.002, 0.02
+"""Bounds of the time that steps take in one tick of the event loop."""
+
+LOCKED_RETRY_SECONDS = 0.005
+FAILURE_RETRY_SECONDS = 1.0
 
 
 class Loop:
-    """A thread that does its work when it is woken, and every `interval` seconds in any case."""
+    """A thread that does its work when it is woken, and every `interval` seconds."""
 
     def __init__(self, name: str, work: Callable[[], object], interval: float) -> None:
         self._work = work
@@ -31,7 +41,7 @@ class Loop:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the work under way come to its end."""
+        """Let the work under way finish, and end the thread."""
         self._stopping = True
         self.wake()
         if self._thread.is_alive():
@@ -41,44 +51,71 @@ class Loop:
         while not self._stopping:
             self._woken.wait(self._interval)
             self._woken.clear()
+            if self._stopping:
+                return
             try:
                 self._work()
             except Exception:
-                logger.exception("a loop failed; it goes on in %s s", self._interval)
+                logger.exception("a loop failed; it continues in %s s", self._interval)
 
 
-class Debounced:
-    """Does its work on an event loop, a turn at a time, when it is woken and nobody wakes it again for a moment.
+class StepScheduler:
+    """Runs steps on an event loop in slices, so that requests and steps share its thread fairly.
 
-    So who asks for many things in a row is answered first, and what follows from them is done together.
+    A slice takes as long as the requests took since the slice before, within bounds.
     """
 
-    def __init__(self, event_loop: asyncio.AbstractEventLoop, turn: Callable[[], bool]) -> None:
-        self._event_loop = event_loop
-        self._turn = turn
+    def __init__(self, loop: asyncio.AbstractEventLoop, steps: Steps) -> None:
+        self._loop = loop
+        self._steps = steps
         self._timer: asyncio.Handle | None = None
         self._latest = 0.0
+        self._is_running = False
+        self._request_seconds = 0.0
 
     def wake(self) -> None:
-        # A closed one is not told: what is left is found in the table.
-        with suppress(RuntimeError):
-            self._event_loop.call_soon_threadsafe(self._put_off)
-
-    def _put_off(self) -> None:
-        now = self._event_loop.time()
+        """Debounce: to be called on the event loop's thread after every hand-over."""
+        if self._is_running:
+            return
+        now = self._loop.time()
         if self._timer is None:
             self._latest = now + MAX_DEBOUNCE_SECONDS
-        elif now < self._latest:
-            self._timer.cancel()
-        else:
+        elif now >= self._latest:
             return
-        self._timer = self._event_loop.call_at(min(now + DEBOUNCE_SECONDS, self._latest), self._work)
+        else:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(min(now + DEBOUNCE_SECONDS, self._latest), self._run)
 
-    def _work(self) -> None:
-        self._timer = None
+    def wake_from_thread(self) -> None:
+        # The loop may be closed already: then the table keeps what is left.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self.wake)
+
+    def took(self, seconds: float) -> None:
+        """Add the time that a request took since the last slice."""
+        self._request_seconds += seconds
+
+    def stop(self) -> None:
+        """Start no more slices."""
+        if self._timer:
+            self._timer.cancel()
+        self._is_running = True
+
+    def _run(self) -> None:
+        self._timer, self._is_running = None, False
+        slice_seconds = min(max(self._request_seconds, MIN_SLICE_SECONDS), MAX_SLICE_SECONDS)
+        self._request_seconds = 0.0
         try:
-            if self._turn():
-                # More may have come, but requests that came meanwhile are before it.
-                self._timer = self._event_loop.call_soon(self._work)
+            self._steps.run(until=time.monotonic() + slice_seconds)
+        except RunAgainError:
+            self._again(LOCKED_RETRY_SECONDS)
         except Exception:
-            logger.exception("a turn failed; the sweeper will find what is left")
+            logger.exception("steps failed; the sweeper will try again")
+            self._again(FAILURE_RETRY_SECONDS)
+        else:
+            if self._steps.are_waiting:
+                self._again(0)
+
+    def _again(self, seconds: float) -> None:
+        self._is_running = True
+        self._timer = self._loop.call_later(seconds, self._run) if seconds else self._loop.call_soon(self._run)

@@ -1,129 +1,169 @@
-"""A queue in the data file, with the semantics of SQS that deliveries rest on.
+"""The delivery queue in the data file, with the semantics of SQS that deliveries rely on.
 
-A message that was received is invisible for a while; whoever handles it removes it, or it comes again. So a crash
-repeats a delivery and loses none (promise 7).
+A received message is invisible for a while. Its consumer removes it, or it becomes visible again; so a crash repeats a
+delivery and loses none. See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 """
 
 from __future__ import annotations
 
-import json
-import sqlite3
-import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
 
+from convoke.domain.instants import Clock
 from convoke.embedded.sqlite import SqliteTable
 
-SCHEMA = (
-    """CREATE TABLE IF NOT EXISTS messages (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        queue TEXT NOT NULL,
-        account_sid TEXT NOT NULL,
-        body TEXT NOT NULL,
-        visible_at REAL NOT NULL,
-        receive_count INTEGER NOT NULL DEFAULT 0
-    )""",
-    "CREATE INDEX IF NOT EXISTS messages_visible ON messages (queue, visible_at)",
-)
-
 VISIBILITY_TIMEOUT_SECONDS = 30.0
-"""Seconds that a received message stays invisible: twice the longest time limit of a webhook."""
+"""How long a received message stays invisible: twice the longest time limit of a webhook."""
+
+MAX_PAUSE_SECONDS = 3600.0
+"""A message that is invisible for longer than any pause counts as visible: the clock was set back."""
+
+REDRIVE_PAGE_SIZE = 500
+
+NO_RECEIVER = ""
+"""The receiver of an event that is not split into deliveries yet."""
+
+
+class QueuedMessage(NamedTuple):
+    account_sid: str
+    receiver: str
+    """Account and receiver, such as `AC... https://example.com:443`; `NO_RECEIVER` for an event."""
+    body: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMessage:
     id: int
     account_sid: str
+    receiver: str
     body: str
     receive_count: int
 
 
 @dataclass(frozen=True, slots=True)
 class DurableQueue:
-    """Two queues by one name: the messages, and those that nobody could handle (`-dlq`)."""
+    """A queue with its dead-letter queue (`NAME-dlq`). `now` tells when messages become visible."""
 
     table: SqliteTable
     name: str
+    now: Clock
 
-    def send(self, messages: Iterable[tuple[str, str]]) -> None:
-        """Each with the SID of the account it is for, and its body."""
-        rows = [(self.name, account_sid, body, time.time()) for account_sid, body in messages]
-        with self.table.transaction() as connection:
-            connection.executemany(
-                "INSERT INTO messages (queue, account_sid, body, visible_at) VALUES (?, ?, ?, ?)", rows
-            )
+    def send(self, messages: Iterable[QueuedMessage]) -> None:
+        visible_at = self._seconds()
+        self.table.write(
+            "INSERT INTO messages (queue, account_sid, receiver, body, visible_at) VALUES (?, ?, ?, ?, ?)",
+            *((self.name, *message, visible_at) for message in messages),
+        )
 
-    def receive(self, passed_over: Collection[str] = ()) -> ReceivedMessage | None:
-        """The message that has been visible longest, counted as received once more; not one of these accounts."""
-        now = time.time()
-        with self.table.transaction() as connection:
-            row = connection.execute(
-                "UPDATE messages SET visible_at = ?, receive_count = receive_count + 1 WHERE id ="
-                " (SELECT id FROM messages WHERE queue = ? AND visible_at <= ?"
-                "  AND account_sid NOT IN (SELECT value FROM json_each(?)) ORDER BY visible_at, id LIMIT 1)"
-                " RETURNING id, account_sid, body, receive_count",
-                (now + VISIBILITY_TIMEOUT_SECONDS, self.name, now, json.dumps(list(passed_over))),
-            ).fetchone()
-        return ReceivedMessage(*row) if row else None
+    def receivers(self) -> list[str]:
+        """Return the receivers that have a visible message, in the order of their names."""
+        # SQLite seeks from one receiver to the next in the index: the time does not grow with the messages.
+        return [receiver for (receiver,) in self.table.rows(_RECEIVERS, (self.name, self._seconds()))]
+
+    def receive(self, receiver: str) -> ReceivedMessage | None:
+        """Return the message to `receiver` that has been visible longest, counted as received once more."""
+        now = self._seconds()
+        found = self.table.rows(_OLDEST, (self.name, now, receiver))
+        if not found:
+            return None
+        id_, account_sid, receiver, body, receive_count = found[0]
+        self.table.write(
+            "UPDATE messages SET visible_at = ?, receive_count = receive_count + 1 WHERE id = ?",
+            (now + VISIBILITY_TIMEOUT_SECONDS, id_),
+        )
+        return ReceivedMessage(id_, account_sid, receiver, body, receive_count + 1)
+
+    def has_visible(self) -> bool:
+        return bool(self.table.rows(_ANY, (self.name, self._seconds())))
 
     def is_empty(self) -> bool:
-        """Also of what is under way, or put off."""
-        with self.table.transaction() as connection:
-            statement = "SELECT 1 FROM messages WHERE queue = ? LIMIT 1"
-            return connection.execute(statement, (self.name,)).fetchone() is None
+        """Whether there is no message at all, not even an invisible one."""
+        return not self.table.rows("SELECT 1 FROM messages WHERE queue = ? LIMIT 1", (self.name,))
 
-    def give_back(self, message: ReceivedMessage, seconds: float) -> None:
-        """As if the message had not been received, but not to be received again before `seconds` are over."""
-        self._change(
+    def next_visible(self, after: datetime) -> datetime | None:
+        """Return when the next message becomes visible after that moment."""
+        rows = self.table.rows(
+            "SELECT min(visible_at) FROM messages WHERE queue = ? AND visible_at > ?", (self.name, after.timestamp())
+        )
+        return datetime.fromtimestamp(rows[0][0], UTC) if rows[0][0] is not None else None
+
+    def return_unattempted(self, message: ReceivedMessage, seconds: float) -> None:
+        """Make the message visible after `seconds` and do not count this receipt."""
+        self.table.write(
             "UPDATE messages SET visible_at = ?, receive_count = receive_count - 1 WHERE id = ?",
-            time.time() + seconds,
-            message.id,
+            (self._seconds() + seconds, message.id),
         )
 
     def remove(self, message: ReceivedMessage) -> None:
-        self._change("DELETE FROM messages WHERE id = ?", message.id)
+        self.table.write("DELETE FROM messages WHERE id = ?", (message.id,))
 
-    def postpone(self, message: ReceivedMessage, seconds: float) -> None:
-        """Make the message visible again after `seconds`."""
-        self._change("UPDATE messages SET visible_at = ? WHERE id = ?", time.time() + seconds, message.id)
+    def change_visibility(self, message: ReceivedMessage, seconds: float) -> None:
+        """Make the message visible after `seconds`."""
+        self.table.write("UPDATE messages SET visible_at = ? WHERE id = ?", (self._seconds() + seconds, message.id))
 
-    def bury(self, message: ReceivedMessage) -> None:
-        """Move the message to the dead-letter queue."""
-        self._change("UPDATE messages SET queue = ? WHERE id = ?", _dead_letters_of(self.name), message.id)
+    def move_to_dead_letters(self, message: ReceivedMessage) -> None:
+        self.table.write("UPDATE messages SET queue = ? WHERE id = ?", (_dead_letters_of(self.name), message.id))
 
     def release(self) -> None:
-        """Make every message visible now: nobody can be handling one, as the process has just begun."""
-        self._change("UPDATE messages SET visible_at = 0 WHERE queue = ? AND receive_count > 0", self.name)
+        """Make every message visible: this process has just started, so nothing is being delivered."""
+        if self.table.rows("SELECT 1 FROM messages WHERE queue = ? AND visible_at > 0 LIMIT 1", (self.name,)):
+            self.table.write("UPDATE messages SET visible_at = 0 WHERE queue = ? AND visible_at > 0", (self.name,))
 
-    def _change(self, statement: str, *parameters: str | float) -> None:
-        with self.table.transaction() as connection:
-            connection.execute(statement, parameters)
+    def _seconds(self) -> float:
+        return self.now().timestamp()
+
+
+_VISIBLE = f"(visible_at <= ?2 OR visible_at > ?2 + {MAX_PAUSE_SECONDS})"
+
+_ANY = f"SELECT 1 FROM messages WHERE queue = ?1 AND {_VISIBLE} LIMIT 1"  # noqa: S608 - only our names
+
+_OLDEST = (
+    "SELECT id, account_sid, receiver, body, receive_count FROM messages"  # noqa: S608
+    f" WHERE queue = ?1 AND receiver = ?3 AND {_VISIBLE} ORDER BY visible_at, id LIMIT 1"
+)
+
+_RECEIVERS = (
+    "WITH RECURSIVE found (receiver) AS ("  # noqa: S608
+    " SELECT min(receiver) FROM messages WHERE queue = ?1 AND receiver > ''"
+    " UNION ALL"
+    " SELECT (SELECT min(receiver) FROM messages WHERE queue = ?1 AND receiver > found.receiver)"
+    " FROM found WHERE found.receiver IS NOT NULL)"
+    " SELECT receiver FROM found WHERE receiver IS NOT NULL"
+    f" AND EXISTS (SELECT 1 FROM messages WHERE queue = ?1 AND messages.receiver = found.receiver AND {_VISIBLE})"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterQueue:
-    """What was buried of the queue `name`."""
+    """The dead letters of the queue `name`."""
 
     table: SqliteTable
     name: str
+    now: Clock
 
     def bodies(self) -> list[str]:
-        with self.table.transaction() as connection:
-            return [body for _, body in self._messages(connection)]
+        statement = "SELECT body FROM messages WHERE queue = ? ORDER BY id"
+        return [body for (body,) in self.table.rows(statement, (_dead_letters_of(self.name),))]
 
     def redrive(self, again: Callable[[str], str]) -> int:
-        """Send each back, as `again` makes it of its body and as if it had never been received; how many those were."""
-        with self.table.transaction() as connection:
-            messages = self._messages(connection)
-            connection.executemany(
-                "UPDATE messages SET queue = ?, body = ?, visible_at = ?, receive_count = 0 WHERE id = ?",
-                [(self.name, again(body), time.time(), id_) for id_, body in messages],
-            )
-        return len(messages)
+        """Send each message back to its queue as if it had never been received; return how many.
 
-    def _messages(self, connection: sqlite3.Connection) -> list[tuple[int, str]]:
-        statement = "SELECT id, body FROM messages WHERE queue = ? ORDER BY id"
-        return connection.execute(statement, (_dead_letters_of(self.name),)).fetchall()
+        `again` returns the new body for the old one. The messages are sent in pages, each in one commit.
+        """
+        redriven, last = 0, 0
+        while page := self.table.rows(
+            "SELECT id, body FROM messages WHERE queue = ? AND id > ? ORDER BY id LIMIT ?",
+            (_dead_letters_of(self.name), last, REDRIVE_PAGE_SIZE),
+        ):
+            visible_at = self.now().timestamp()
+            self.table.write(
+                "UPDATE messages SET queue = ?, body = ?, visible_at = ?, receive_count = 0 WHERE id = ?",
+                *((self.name, again(body), visible_at, id_) for id_, body in page),
+            )
+            redriven, last = redriven + len(page), page[-1][0]
+        return redriven
 
 
 def _dead_letters_of(queue: str) -> str:

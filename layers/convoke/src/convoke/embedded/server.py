@@ -5,14 +5,15 @@ from __future__ import annotations
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Protocol
 
 import uvicorn
 
-from convoke.embedded.gateway import Gateway
+from convoke.embedded.gateway import Message, Receive, Send
 
-SHUTDOWN_GRACE_SECONDS = 10
+SHUTDOWN_GRACE_SECONDS = 3
 """Seconds that requests under way may take to finish after a signal to stop."""
 
 BACKLOG = 2048
@@ -37,10 +38,22 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
+class ServedApp(Protocol):
+    """The ASGI application of a server, and how it ends."""
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None: ...
+
+    def stop_waiting(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Server(uvicorn.Server):
     """Serves until SIGINT or SIGTERM, then finishes what is under way and returns."""
 
-    def __init__(self, gateway: Gateway, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, gateway: ServedApp, on_ready: Callable[[], None], on_stopped: Callable[[], Awaitable[None]]
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 gateway,
@@ -54,6 +67,7 @@ class Server(uvicorn.Server):
         )
         self._gateway = gateway
         self._on_ready = on_ready
+        self._on_stopped = on_stopped
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
@@ -61,7 +75,11 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._gateway.stop_waiting()
-        await super().shutdown(sockets=sockets)
+        try:
+            await super().shutdown(sockets=sockets)
+        finally:
+            self._gateway.close()
+            await self._on_stopped()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

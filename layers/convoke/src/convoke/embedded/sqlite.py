@@ -1,93 +1,77 @@
-"""The Table port on one SQLite file, or in memory: the embedded engine.
+"""The Table port on one SQLite file, or in memory, with one unit of work for each tick of the event loop.
 
-One connection serves every thread of the process, behind one lock; other processes may open the same file. Each verb
-is a handful of SQL statements, however many items it touches: `sqlite3` gives the interpreter lock up for each row it
-steps over and, while other threads compute, waits a switch interval (5 ms) to get it back.
+The first write of a tick takes SQLite's write lock (`BEGIN IMMEDIATE`) and opens a unit. Conditions are evaluated on
+what is read after that, so other processes that write to the file are never overwritten. The unit collects rows in
+memory and writes and commits all of them when the tick ends. See docs/decisions/0068-one-unit-of-work-a-tick.md.
+
+Without an event loop the calling thread commits at once, or at the end of `unit()`.
 """
 
 from __future__ import annotations
 
-import os
+import asyncio
+import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from itertools import chain, repeat
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
-import orjson
-
-from convoke.storage.keys import INDEXES
+from convoke.domain.errors import UnavailableError
+from convoke.embedded.checkpoints import Checkpoints
+from convoke.embedded.data_format import MEMORY, open_data_file
+from convoke.embedded.evaluation import check_updates, holds, updated
+from convoke.embedded.rows import COLUMNS, Row, decode, index_columns, row_of
+from convoke.embedded.suspension import RunAgainError
+from convoke.embedded.unit import MAX_ROWS, Unit
 from convoke.storage.table import (
     EXPIRES_AT,
-    Add,
-    And,
-    Condition,
     ConditionFailedError,
-    Contains,
     Delete,
-    DeleteFromSet,
-    Equals,
-    Exists,
     Index,
     Item,
     Key,
-    LessThan,
-    NotExists,
-    Or,
     Put,
-    Remove,
-    Set,
     TransactionCanceledError,
     Update,
-    Value,
     Write,
     checked_writes,
 )
 
-APPLICATION_ID = 0x436F6E76
-"""Marks a SQLite file as Convoke's (`Conv` in ASCII); `file` and other tools show it."""
-
-SCHEMA_VERSION = 4
-"""Counts up with every change of the tables below or of `keys.INDEXES`, which their columns are made from."""
-
-BUSY_TIMEOUT_SECONDS = 10
-"""How long a write waits for those of other processes before it fails."""
+logger = logging.getLogger(__name__)
 
 MAX_KEYS = 100
+"""Items in one `get_many` (a limit of DynamoDB's BatchGetItem)."""
 
 MAX_EXPIRED_PER_PASS = 1000
-"""Items removed at a time, as nobody else can write meanwhile."""
+"""Items removed in one pass, because nothing else can write meanwhile."""
 
-_OUTER = ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
-_INNER = ("SAVEPOINT inner_", "RELEASE inner_", ("ROLLBACK TO inner_", "RELEASE inner_"))
+ROWS_PER_STATEMENT = 25
+"""Rows in one INSERT. Fewer statements mean fewer switches between Python and SQLite."""
 
-MEMORY = ":memory:"
-"""The path of a table that ends with its object."""
+LOCK_TIMEOUT_SECONDS = 5.0
+"""How long a thread waits for the write lock of another process."""
 
+LOCK_POLL_SECONDS = 0.005
 
-class DataFileError(Exception):
-    """The file cannot hold Convoke's data. The message is one line for whoever named the path."""
+FAILURE_LOG_INTERVAL_SECONDS = 60.0
 
-
-class _Row(NamedTuple):
-    item: Item
-    columns: tuple[Value, ...]
-    body: str
+Result = TypeVar("Result")
 
 
 class SqliteTable:
     """Implements `Table`. `path` may be `:memory:`, which ends with the object.
 
-    In the transaction that first stores an item for which `streamed` holds, the item is appended to the stream as
-    well; `on_stream` is called after such a commit, outside the lock, by the thread that wrote. `schema` creates the
-    tables that another module keeps in the same file (CREATE ... IF NOT EXISTS).
+    The first write of an item for which `streamed` holds also appends the item to the stream, in the same commit.
+    After the commit `on_stream` is called if the stream grew, and `on_changes` with every new change record.
 
-    A commit survives the end of the process at any moment. After a loss of power the file is whole, but may lack the
-    last commits (`synchronous=NORMAL`: one fsync a checkpoint in place of one a commit).
+    A commit survives the end of the process at any moment. After a loss of power the file is intact, but it may lack
+    the last commits: `synchronous=NORMAL` calls fsync once for each checkpoint and not for each commit.
     """
 
     def __init__(
@@ -96,45 +80,55 @@ class SqliteTable:
         *,
         streamed: Callable[[Item], bool] = lambda item: False,  # noqa: ARG005
         on_stream: Callable[[], None] = lambda: None,
-        schema: Sequence[str] = (),
+        on_changes: Callable[[Sequence[Item]], None] = lambda items: None,  # noqa: ARG005
+        on_failure: Callable[[], None] = lambda: None,
     ) -> None:
         self._streamed = streamed
         self._on_stream = on_stream
+        self._on_changes = on_changes
+        self._on_failure = on_failure
         self._lock = threading.RLock()
-        self._connection = _open(path, schema)
+        """Guards the connection as long as no event loop owns it."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._owner = 0
+        """The thread of the event loop, or 0."""
+        self._unit: Unit | None = None
+        self._held = 0
+        """How many `unit()` blocks are open."""
+        self._connection = open_data_file(path)
+        self._checkpoints = Checkpoints(path) if path != MEMORY else None
+        self._last_failure_logged = float("-inf")
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Make the calling thread, which runs `loop`, the only one that uses the connection."""
+        self._owner, self._loop = threading.get_ident(), loop
+        if self._checkpoints:
+            self._connection.execute("PRAGMA wal_autocheckpoint = 0")
+            self._checkpoints.start()
+
+    def detach(self) -> None:
+        """Give the connection back to whichever thread calls. To be called when the loop has ended or is about to."""
+        if self._unit is not None and not self._held:
+            self._commit()
+        self._owner, self._loop = 0, None
 
     def close(self) -> None:
+        if self._checkpoints:
+            self._checkpoints.stop()
         with self._lock:
+            if self._unit is not None:
+                self._abandon(UnavailableError())
             self._connection.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """The connection inside one write transaction: committed at the end, rolled back by an exception.
-
-        Whatever else the block reads and writes through this table is part of the transaction. What fails inside
-        another one undoes its own writes only.
-        """
-        with self._lock:
-            begin, commit, undo = _INNER if self._connection.in_transaction else _OUTER
-            self._connection.execute(begin)
-            try:
-                yield self._connection
-                self._connection.execute(commit)
-            except BaseException:
-                # After some errors, as of a full disk, SQLite has undone everything already.
-                for statement in undo if self._connection.in_transaction else ():
-                    self._connection.execute(statement)
-                raise
+    # The Table port.
 
     def get(self, key: Key) -> Item | None:
-        rows = self._rows("SELECT body FROM items WHERE pk = ? AND sk = ?", key)
-        return _decode(rows[0][0]) if rows else None
+        return self._run(partial(self._get, key))
 
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
         if len(keys) > MAX_KEYS:
             raise ValueError(f"at most {MAX_KEYS} items can be read at once, not {len(keys)}")
-        with self._lock:
-            return _standing(self._connection, list(dict.fromkeys(keys)))
+        return self._run(partial(self._get_many, keys))
 
     def query(
         self,
@@ -153,200 +147,366 @@ class SqliteTable:
         position = tuple(str(after[name]) for name in names) if after else None
         clauses, parameters = _bounds(order, between, position, forward=forward)
         direction = "ASC" if forward else "DESC"
-        rows = self._rows(
-            f"SELECT body FROM items WHERE {' AND '.join([f'{column} = ?', *clauses])}"  # noqa: S608 - only our names
-            f" ORDER BY {', '.join(f'{name} {direction}' for name in order)} LIMIT ?",
-            (partition, *parameters, limit),
+        statement = (
+            f"SELECT {_selected(index)} FROM items WHERE {' AND '.join([f'{column} = ?', *clauses])}"  # noqa: S608
+            f" ORDER BY {', '.join(f'{name} {direction}' for name in order)} LIMIT ?"
         )
-        return [_decode(body) for (body,) in rows]
+        rows = self.rows(statement, (partition, *parameters, limit))
+        if index is None:
+            return [decode(body) for (body,) in rows]
+        attributes = ("pk", "sk", index.partition, index.sort, *index.projected)
+        return [{name: value for name, value in zip(attributes, row, strict=True) if value is not None} for row in rows]
 
     def update(self, update: Update) -> Item:
         try:
-            rows = self._write((update,))
+            bodies = self._run(partial(self._apply, (update,)))
         except TransactionCanceledError as error:
             raise ConditionFailedError(error.failed[0]) from None
-        # What a reader gets: it shares no list with the actions.
-        return _decode(rows[update.key].body)
+        # Decoded, so that it shares no list with the actions.
+        return decode(bodies[update.key].body)
 
     def transact(self, writes: Sequence[Write]) -> None:
-        self._write(checked_writes(writes))
+        self._run(partial(self._apply, checked_writes(writes)))
+
+    # Units.
+
+    @contextmanager
+    def unit(self) -> Iterator[None]:
+        """Commit everything that the block writes at once. With an event loop that is the tick's unit.
+
+        An exception drops the unit unless an event loop owns the table. To be used on the owner's thread only.
+        """
+        if self._owner:
+            yield
+            return
+        with self._lock:
+            self._held += 1
+            try:
+                yield
+            except BaseException:
+                self._held -= 1
+                if not self._held and self._unit:
+                    self._abandon(UnavailableError())
+                raise
+            self._held -= 1
+            if not self._held and self._unit:
+                self._commit()
+
+    def run(self, function: Callable[[], Result]) -> Result:
+        """Return what `function` returns, computed on the owner's thread, after the commit of everything it saw.
+
+        For threads that are not the event loop's. Waits for a write lock that another process holds; raises
+        UnavailableError if that takes too long.
+        """
+        return self._run(function)
+
+    def after_commit(self, function: Callable[[], None]) -> None:
+        """Call `function` after the commit of the open unit, never if that fails; at once if no unit is open."""
+        if self._unit is None:
+            function()
+        else:
+            self._unit.on_commit.append(function)
+
+    def on_failure(self, function: Callable[[], None]) -> None:
+        """Call `function` if the commit of the open unit fails; never if no unit is open."""
+        if self._unit is not None:
+            self._unit.on_failure.append(lambda _: function())
+
+    def committed(self) -> asyncio.Future[None] | None:
+        """Return a future that ends with the commit of the open unit; None if no unit is open.
+
+        The future raises UnavailableError if the commit fails. Every answer that was computed while a unit was open
+        waits for it, because it may tell of what the unit holds.
+        """
+        if self._unit is None or self._loop is None:
+            return None
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._unit.on_commit.append(partial(_succeed, future))
+        self._unit.on_failure.append(partial(_fail, future))
+        return future
+
+    def begin(self) -> None:
+        """Open a unit unless one is open. Raises RunAgainError while another process holds the write lock."""
+        if self._unit is not None:
+            return
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname.startswith("SQLITE_BUSY"):
+                raise RunAgainError from error
+            raise self._unavailable(error) from error
+        self._unit = Unit()
+        if self._loop is not None:
+            self._loop.call_soon(self._end_tick)
+
+    def write(self, statement: str, *parameters: Sequence[Any]) -> list[Any]:
+        """Run one statement, once for each of `parameters`, as part of the unit. Return the rows of a single one."""
+        return self._run(partial(self._write, statement, parameters))
+
+    def rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Return the rows of a SELECT, which sees what the open unit holds."""
+        return self._run(partial(self._rows, statement, parameters))
+
+    # The stream, and what expires.
 
     def stream_records(self, limit: int) -> list[tuple[int, Item]]:
-        """The oldest records of the stream. They stay until they are forgotten, so a crash repeats them."""
-        rows = self._rows("SELECT sequence, body FROM stream ORDER BY sequence LIMIT ?", (limit,))
-        return [(sequence, _decode(body)) for sequence, body in rows]
+        """Return the oldest records of the stream. They stay until they are removed, so a crash repeats them."""
+        records = self.rows("SELECT sequence, body FROM stream ORDER BY sequence LIMIT ?", (limit,))
+        return [(sequence, decode(body)) for sequence, body in records]
 
-    def forget_stream_records(self, up_to: int) -> None:
-        """Remove the records up to this sequence number, which must all have been published."""
-        with self.transaction() as connection:
-            connection.execute("DELETE FROM stream WHERE sequence <= ?", (up_to,))
+    def remove_stream_records(self, sequences: Sequence[int]) -> None:
+        """Remove published records."""
+        self.write("DELETE FROM stream WHERE sequence = ?", *((sequence,) for sequence in sequences))
 
     def remove_expired(self, now: datetime) -> None:
-        """Remove items whose `expires_at` has passed, as DynamoDB does of itself. To be called every now and then."""
+        """Remove some of the items whose `expires_at` has passed, as DynamoDB does by itself. Call it regularly."""
         expired = f"SELECT pk, sk FROM items WHERE {EXPIRES_AT} < ? LIMIT ?"  # noqa: S608 - only our names
-        statement = f"DELETE FROM items WHERE (pk, sk) IN ({expired})"  # noqa: S608
-        with self.transaction() as connection:
-            connection.execute(statement, (int(now.timestamp()), MAX_EXPIRED_PER_PASS))
+        seconds = int(now.timestamp())
+        if self.rows(expired, (seconds, 1)):
+            statement = f"DELETE FROM items WHERE (pk, sk) IN ({expired})"  # noqa: S608
+            self.write(statement, (seconds, MAX_EXPIRED_PER_PASS))
 
-    def _rows(self, statement: str, parameters: Sequence[str | int]) -> list[Any]:
+    # Threads.
+
+    def _run(self, function: Callable[[], Result]) -> Result:
+        owner = self._owner
+        if not owner:
+            return self._run_here(function)
+        if owner == threading.get_ident():
+            return function()
+        return self._run_on_loop(function)
+
+    def _run_here(self, function: Callable[[], Result]) -> Result:
+        """Without an event loop the calling thread does it, and commits unless it is inside `unit()`."""
         with self._lock:
-            return self._connection.execute(statement, parameters).fetchall()
+            result = self._when_unlocked(function)
+            if self._unit is not None and not self._held:
+                self._commit()
+            return result
 
-    def _write(self, writes: Sequence[Write]) -> dict[Key, _Row]:
-        """Apply all writes or none, and answer the rows written."""
-        _check_updates(writes)
+    def _run_on_loop(self, function: Callable[[], Result]) -> Result:
+        def hand_over() -> Result:
+            future: Future[Result] = Future()
+            loop = self._loop
+            if loop is None:
+                raise UnavailableError
+            loop.call_soon_threadsafe(self._answer, function, future)
+            return future.result()
+
+        return self._when_unlocked(hand_over)
+
+    def _answer(self, function: Callable[[], Result], future: Future[Result]) -> None:
+        """Compute on the event loop's thread; the waiting thread gets the result, or the error, after the commit."""
+        try:
+            result = function()
+        except BaseException as error:
+            conclude = partial(future.set_exception, error)
+        else:
+            conclude = partial(future.set_result, result)
+        self.after_commit(conclude)
+        if self._unit is not None:
+            self._unit.on_failure.append(future.set_exception)
+
+    def _when_unlocked(self, function: Callable[[], Result]) -> Result:
+        """Run `function` again while another process holds the write lock. Raises UnavailableError after some time."""
+        deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
+        while True:
+            try:
+                return function()
+            except RunAgainError as error:
+                if time.monotonic() > deadline:
+                    raise UnavailableError from error
+                time.sleep(LOCK_POLL_SECONDS)
+
+    # Reading.
+
+    def _get(self, key: Key) -> Item | None:
+        unit = self._unit
+        if unit is not None and key in unit.known:
+            body = unit.known[key]
+        else:
+            found = self._select("SELECT body FROM items WHERE pk = ? AND sk = ?", key)
+            body = found[0][0] if found else None
+            if unit is not None:
+                unit.known[key] = body
+        return decode(body) if body is not None else None
+
+    def _get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+        bodies = self._bodies(list(dict.fromkeys(keys)))
+        return {key: decode(body) for key in keys if (body := bodies[key]) is not None}
+
+    def _bodies(self, keys: Sequence[Key]) -> Mapping[Key, str | None]:
+        unit = self._unit
+        known = unit.known if unit is not None else {}
+        missing = [key for key in keys if key not in known]
+        if missing:
+            known.update(dict.fromkeys(missing))
+            found = self._select(_select(len(missing)), list(chain.from_iterable(missing)))
+            known.update((Key(pk, sk), body) for pk, sk, body in found)
+        return known
+
+    def _rows(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
+        if self._unit is not None and self._unit.pending:
+            self._guarded(partial(self._write_pending, self._unit))
+        return self._select(statement, parameters)
+
+    def _select(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
+        try:
+            return self._connection.execute(statement, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise self._unavailable(error) from error
+
+    # Writing.
+
+    def _apply(self, writes: Sequence[Write]) -> dict[Key, Row]:
+        """Add all writes to the unit, or none, and return the rows written."""
+        check_updates(writes)
         by_key = {write.key: write for write in writes}
-        looked_at = [key for key, write in by_key.items() if self._looks_at_standing(write)]
-        deleted = [key for key, write in by_key.items() if isinstance(write, Delete)]
-        # Encoded before the transaction begins: nobody else can write while it lasts.
-        rows = {key: _row(write.item) for key, write in by_key.items() if isinstance(write, Put)}
-        with self.transaction() as connection:
-            standing = _standing(connection, looked_at)
-            _check_conditions(by_key, standing)
-            for key, write in by_key.items():
-                if isinstance(write, Update):
-                    rows[key] = _row(_updated(standing.get(key), write))
-            stream = [row.body for key, row in rows.items() if key not in standing and self._streamed(row.item)]
-            _store(connection, rows.values(), stream)
-            _remove(connection, deleted)
-        if stream:
-            self._on_stream()
+        # Encoded before the write lock is taken: other processes wait for it.
+        rows = {key: row_of(write.item) for key, write in by_key.items() if isinstance(write, Put)}
+        self.begin()
+        unit = self._unit
+        assert unit is not None
+        looked_at = [key for key, write in by_key.items() if self._depends_on_item(write)]
+        bodies = self._bodies(looked_at) if looked_at else {}
+        standing = {key: decode(body) for key in looked_at if (body := bodies[key]) is not None}
+        _check_conditions(by_key, standing)
+        for key, write in by_key.items():
+            if isinstance(write, Update):
+                rows[key] = row_of(updated(standing.get(key), write))
+        # From here on nothing fails: a refused transaction has left the unit as it was.
+        for key, write in by_key.items():
+            row = rows.get(key)
+            unit.write(key, row)
+            if row is not None and key not in standing and not isinstance(write, Delete):
+                self._add_to_stream(unit, row)
+        if unit.rows >= MAX_ROWS and not self._held:
+            self._commit()
         return rows
 
-    def _looks_at_standing(self, write: Write) -> bool:
-        """Whether what stands under the key matters: for a condition, an update, or to tell whether an item is new."""
+    def _add_to_stream(self, unit: Unit, row: Row) -> None:
+        if row.item["sk"] == "change":
+            unit.changes.append(row.item)
+        if self._streamed(row.item):
+            unit.stream.append(row.body)
+
+    def _depends_on_item(self, write: Write) -> bool:
+        """Whether the standing item matters: for a condition, for an update, or to see that a change is new."""
         if write.condition is not None or isinstance(write, Update):
             return True
         return isinstance(write, Put) and self._streamed(write.item)
 
+    def _write(self, statement: str, parameters: Sequence[Sequence[Any]]) -> list[Any]:
+        self.begin()
+        if len(parameters) == 1:
+            return self._guarded(lambda: self._connection.execute(statement, parameters[0]).fetchall())
+        self._guarded(lambda: self._connection.executemany(statement, parameters))
+        return []
 
-# The file.
-
-
-def _open(path: str, schema: Sequence[str]) -> sqlite3.Connection:
-    connection: sqlite3.Connection | None = None
-    try:
-        if path != MEMORY:
-            # For its owner only: it holds tokens and what people wrote. SQLite gives its other files the same mode.
-            os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
-        connection = sqlite3.connect(
-            path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512
-        )
-        _prepare(connection, path, schema)
-    except BaseException as error:
-        if connection:
-            connection.close()
-        if not isinstance(error, sqlite3.Error | OSError):
-            raise
-        if isinstance(error, sqlite3.Error) and error.sqlite_errorname == "SQLITE_NOTADB":
-            raise _not_ours(path) from error
-        raise DataFileError(
-            f"{path} cannot be opened ({error}): see that its folder exists and that the file may be written to."
-        ) from error
-    return connection
-
-
-def _prepare(connection: sqlite3.Connection, path: str, schema: Sequence[str]) -> None:
-    # Looked at before anything is written: somebody else's file stays as it is.
-    if _is_new(connection, path):
-        _switch_to_wal(connection)
-    connection.execute("PRAGMA synchronous = NORMAL")
-    # What a statement that fails half-way is undone by; on disk it would be a file a statement.
-    connection.execute("PRAGMA temp_store = MEMORY")
-    connection.execute("BEGIN IMMEDIATE")
-    # Looked at again: another process may have been first.
-    if _is_new(connection, path):
-        for statement in _tables():
-            connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    # Written every time: a file that cannot be written shows it now, and not at the first request.
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    for statement in schema:
-        connection.execute(statement)
-    connection.execute("COMMIT")
-
-
-def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    # The one statement that fails at once, timeout or not, while another process opens the same new file.
-    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
-    while True:
+    def _guarded(self, function: Callable[[], Result]) -> Result:
+        """A statement that fails in the middle of a unit may have written half of its rows: drop the whole unit."""
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
+            return function()
+        except sqlite3.Error as error:
+            unavailable = self._unavailable(error)
+            self._abandon(unavailable)
+            raise unavailable from error
+
+    # The end of a unit.
+
+    def _end_tick(self) -> None:
+        if self._unit is not None:
+            self._commit()
+
+    def _commit(self) -> None:
+        unit = self._unit
+        assert unit is not None
+        try:
+            self._store(unit)
+        except sqlite3.Error as error:
+            unavailable = self._unavailable(error)
+            self._abandon(unavailable)
+            if self._loop is None:
+                raise unavailable from error
             return
+        self._unit = None
+        self._announce(unit)
+
+    def _store(self, unit: Unit) -> None:
+        self._write_pending(unit)
+        if unit.stream:
+            self._connection.executemany("INSERT INTO stream (body) VALUES (?)", [(body,) for body in unit.stream])
+        self._connection.execute("COMMIT")
+
+    def _announce(self, unit: Unit) -> None:
+        if self._checkpoints:
+            self._checkpoints.wake()
+        for function in unit.on_commit:
+            function()
+        if unit.changes:
+            self._on_changes(unit.changes)
+        if unit.stream:
+            self._on_stream()
+
+    def _write_pending(self, unit: Unit) -> None:
+        """Give the collected rows to SQLite's open transaction, in the order of their keys."""
+        pending, unit.pending = unit.pending, {}
+        rows = [row for _, row in sorted(pending.items(), key=_key_of) if row is not None]
+        for first in range(0, len(rows), ROWS_PER_STATEMENT):
+            some = rows[first : first + ROWS_PER_STATEMENT]
+            values = list(chain.from_iterable((*row.columns, row.body) for row in some))
+            self._connection.execute(_upsert(len(some)), values)
+        if removed := [key for key, row in pending.items() if row is None]:
+            self._connection.executemany("DELETE FROM items WHERE pk = ? AND sk = ?", removed)
+
+    def _abandon(self, error: Exception) -> None:
+        """Drop the unit: nothing of it is stored, and whoever waits for its commit gets `error`."""
+        unit, self._unit = self._unit, None
+        # After some errors, such as a full disk, SQLite has rolled back by itself.
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        for function in unit.on_failure if unit else ():
+            function(error)
+        self._on_failure()
+
+    def _unavailable(self, error: sqlite3.Error) -> UnavailableError:
+        now = time.monotonic()
+        if now - self._last_failure_logged >= FAILURE_LOG_INTERVAL_SECONDS:
+            self._last_failure_logged = now
+            logger.error("the data file cannot be used: %s", error)
+        return UnavailableError()
 
 
-def _is_new(connection: sqlite3.Connection, path: str) -> bool:
-    """Whether the file is empty. Raises DataFileError where it is neither empty nor of this version of Convoke."""
-    application_id, version, in_use = connection.execute(
-        "SELECT application_id, user_version, EXISTS (SELECT 1 FROM sqlite_master)"
-        " FROM pragma_application_id, pragma_user_version"
-    ).fetchone()
-    if application_id == APPLICATION_ID and version != SCHEMA_VERSION:
-        raise DataFileError(
-            f"{path} was written by another version of Convoke (data format {version}, this one uses {SCHEMA_VERSION}):"
-            " run that version, or name another path to start afresh."
-        )
-    if application_id != APPLICATION_ID and (application_id or version or in_use):
-        raise _not_ours(path)
-    return not in_use
+def _succeed(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
-def _not_ours(path: str) -> DataFileError:
-    return DataFileError(f"{path} is not a data file of Convoke: name another path, or move that file away.")
+def _fail(future: asyncio.Future[None], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
 
 
-def _tables() -> list[str]:
-    columns = ["pk TEXT NOT NULL", "sk TEXT NOT NULL"]
-    for index in INDEXES:
-        columns += [f"{name} TEXT" for name in _index_columns(index)]
-    columns.append(f"{EXPIRES_AT} INTEGER")
-    statements = [f"CREATE TABLE items ({', '.join(columns)}, body TEXT NOT NULL, PRIMARY KEY (pk, sk)) WITHOUT ROWID"]
-    for index in INDEXES:
-        partition, sort = _index_columns(index)
-        statements.append(
-            f"CREATE INDEX items_{index.name} ON items ({partition}, {sort}, pk, sk) WHERE {partition} IS NOT NULL"
-        )
-    statements.append(f"CREATE INDEX items_{EXPIRES_AT} ON items ({EXPIRES_AT}) WHERE {EXPIRES_AT} IS NOT NULL")
-    # AUTOINCREMENT never gives a sequence number twice: forgetting a number twice takes nothing that came later.
-    statements.append("CREATE TABLE stream (sequence INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL)")
-    return statements
+def _key_of(entry: tuple[Key, Row | None]) -> Key:
+    return entry[0]
 
 
-def _index_columns(index: Index) -> tuple[str, str]:
-    return f"{index.name}_partition", f"{index.name}_sort"
+def _check_conditions(writes: Mapping[Key, Write], standing: Mapping[Key, Item]) -> None:
+    failed = {
+        position: standing.get(key)
+        for position, (key, write) in enumerate(writes.items())
+        if write.condition is not None and not holds(write.condition, standing.get(key, {}))
+    }
+    if failed:
+        raise TransactionCanceledError(failed)
 
 
 # Statements.
 
 
-def _standing(connection: sqlite3.Connection, keys: Sequence[Key]) -> dict[Key, Item]:
-    if not keys:
-        return {}
-    rows = connection.execute(_select(len(keys)), list(chain.from_iterable(keys))).fetchall()
-    return {Key(pk, sk): _decode(body) for pk, sk, body in rows}
-
-
-def _store(connection: sqlite3.Connection, rows: Collection[_Row], stream: Sequence[str]) -> None:
-    if rows:
-        values = list(chain.from_iterable((*row.columns, row.body) for row in rows))
-        connection.execute(_upsert(len(rows)), values)
-    if stream:
-        connection.executemany("INSERT INTO stream (body) VALUES (?)", [(body,) for body in stream])
-
-
-def _remove(connection: sqlite3.Connection, keys: Sequence[Key]) -> None:
-    if keys:
-        connection.execute(_delete(len(keys)), list(chain.from_iterable(keys)))
-
-
 @cache
 def _select(count: int) -> str:
-    # A join, as `(pk, sk) IN (VALUES ...)` walks the whole table.
+    # A join, because `(pk, sk) IN (VALUES ...)` makes SQLite scan the whole table.
     values = ", ".join(repeat("(?, ?)", count))
     return (
         f"WITH wanted (wanted_pk, wanted_sk) AS (VALUES {values})"  # noqa: S608 - only our names
@@ -356,31 +516,36 @@ def _select(count: int) -> str:
 
 @cache
 def _upsert(count: int) -> str:
-    columns = [*chain.from_iterable(map(_index_columns, INDEXES)), EXPIRES_AT, "body"]
-    row = f"({', '.join(repeat('?', 2 + len(columns)))})"
+    row = f"({', '.join(repeat('?', len(COLUMNS) + 1))})"
+    updates = ", ".join(f"{name} = excluded.{name}" for name in (*COLUMNS[2:], "body"))
     return (
-        f"INSERT INTO items (pk, sk, {', '.join(columns)}) VALUES {', '.join(repeat(row, count))}"  # noqa: S608
-        f" ON CONFLICT (pk, sk) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in columns)}"
+        f"INSERT INTO items ({', '.join(COLUMNS)}, body) VALUES {', '.join(repeat(row, count))}"  # noqa: S608
+        f" ON CONFLICT (pk, sk) DO UPDATE SET {updates}"
     )
 
 
 @cache
-def _delete(count: int) -> str:
-    return f"DELETE FROM items WHERE {' OR '.join(repeat('pk = ? AND sk = ?', count))}"  # noqa: S608
+def _selected(index: Index | None) -> str:
+    """Return the columns of a query. One on an index returns what DynamoDB's index holds, and decodes no item."""
+    if index is None:
+        return "body"
+    projected = [f"json_extract(body, '$.{name}')" for name in index.projected]
+    return ", ".join(("pk", "sk", *index_columns(index), *projected))
 
 
+@cache
 def _layout(index: Index | None) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """The partition's column, the columns that order it, and the attributes these are made from."""
+    """Return the partition's column, the columns that order it, and the attributes that these columns hold."""
     if index is None:
         return "pk", ("sk",), ("sk",)
-    partition, sort = _index_columns(index)
+    partition, sort = index_columns(index)
     return partition, (sort, "pk", "sk"), (index.sort, "pk", "sk")
 
 
 def _bounds(
     order: Sequence[str], between: tuple[str, str] | None, after: tuple[str, ...] | None, *, forward: bool
 ) -> tuple[list[str], list[str]]:
-    """SQL for both ends of a range. One term at each end: SQLite seeks by one, and walks over what others exclude."""
+    """Return SQL for both ends of a range: one term for each end, because SQLite seeks by one and filters by others."""
     onwards, back = (">", "<") if forward else ("<", ">")
     near, far = (between if forward else between[::-1]) if between else (None, None)
     clauses: list[str] = []
@@ -395,149 +560,3 @@ def _bounds(
         clauses.append(f"{order[0]} {back}= ?")
         parameters.append(far)
     return clauses, parameters
-
-
-# Rows. A set is written as {"$set": [0.0, ...]}: as no attribute holds a float, no dictionary can look like one.
-
-
-def _row(item: Item) -> _Row:
-    columns: list[Value] = [item["pk"], item["sk"]]
-    for index in INDEXES:
-        columns += _index_values(item, index)
-    return _Row(item, (*columns, item.get(EXPIRES_AT)), _encode(item))
-
-
-def _index_values(item: Item, index: Index) -> Sequence[str | None]:
-    partition, sort = item.get(index.partition, ""), item.get(index.sort, "")
-    if not (isinstance(partition, str) and isinstance(sort, str)):
-        raise ValueError(  # noqa: TRY004 - as every mistake of the caller
-            f"the attributes {index.partition} and {index.sort} of an index hold strings only"
-        )
-    return (partition, sort) if partition and sort else (None, None)
-
-
-def _encode(item: Item) -> str:
-    """Raises TypeError for what no attribute can hold, as a number of more than 64 bits."""
-    return orjson.dumps(item, default=_set_to_json, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
-
-
-def _set_to_json(value: object) -> dict[str, list[float | str]]:
-    if not isinstance(value, (set, frozenset)) or not value:
-        raise ValueError(f"no attribute can hold {value!r}")
-    return {"$set": [0.0, *sorted(value)]}
-
-
-def _decode(body: str) -> Item:
-    item: Item = orjson.loads(body)
-    return _with_sets(item) if '"$set"' in body else item
-
-
-def _with_sets(value: Any) -> Any:
-    match value:
-        case {"$set": [float(), *elements]}:
-            return set(elements)
-        case dict():
-            return {name: _with_sets(part) for name, part in value.items()}
-        case list():
-            return [_with_sets(part) for part in value]
-        case _:
-            return value
-
-
-# Conditions.
-
-
-def _check_conditions(writes: Mapping[Key, Write], standing: Mapping[Key, Item]) -> None:
-    failed = {
-        position: standing.get(key)
-        for position, (key, write) in enumerate(writes.items())
-        if write.condition is not None and not _holds(write.condition, standing.get(key, {}))
-    }
-    if failed:
-        raise TransactionCanceledError(failed)
-
-
-def _holds(condition: Condition, item: Item) -> bool:
-    match condition:
-        case Exists(name):
-            return name in item
-        case NotExists(name):
-            return name not in item
-        case Equals(name, value):
-            return name in item and _same(item[name], value)
-        case LessThan(name, value):
-            return _less(item.get(name), value)
-        case Contains(name, value):
-            standing = item.get(name)
-            return isinstance(standing, set) and value in standing
-        case And(conditions):
-            return all(_holds(part, item) for part in conditions)
-        case Or(conditions):
-            return any(_holds(part, item) for part in conditions)
-
-
-def _same(one: Value, other: Value) -> bool:
-    """Equality that tells 1 from true, at any depth."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
-    return one == other
-
-
-def _less(standing: Value, value: str | int) -> bool:
-    # Python compares strings by code points, which is the order of their UTF-8 bytes.
-    if isinstance(value, str):
-        return isinstance(standing, str) and standing < value
-    return isinstance(standing, int) and not isinstance(standing, bool) and standing < value
-
-
-# Actions.
-
-
-def _check_updates(writes: Iterable[Write]) -> None:
-    """Raises ValueError for what DynamoDB refuses."""
-    for update in writes:
-        if not isinstance(update, Update):
-            continue
-        names = {action.name for action in update.actions}
-        if not names or len(names) < len(update.actions):
-            raise ValueError("an update has at least one action, and one an attribute")
-        if names & {"pk", "sk"}:
-            raise ValueError("an update cannot change the key of an item")
-
-
-def _updated(standing: Item | None, update: Update) -> Item:
-    item: Item = {"pk": update.key.pk, "sk": update.key.sk} if standing is None else dict(standing)
-    for action in update.actions:
-        match action:
-            case Set(name, value):
-                item[name] = value
-            case Remove(name):
-                item.pop(name, None)
-            case Add(name, value):
-                item[name] = _sum(item.get(name), value, name)
-            case DeleteFromSet(name, values):
-                _delete_from_set(item, name, values)
-    return item
-
-
-def _sum(standing: Value, value: int | frozenset[str], name: str) -> Value:
-    if isinstance(value, frozenset) and (standing is None or isinstance(standing, set)):
-        return (standing or set()) | value
-    if isinstance(value, int) and (standing is None or (isinstance(standing, int) and not isinstance(standing, bool))):
-        return value + (standing or 0)
-    raise ValueError(f"{value!r} cannot be added to the attribute {name}")
-
-
-def _delete_from_set(item: Item, name: str, values: frozenset[str]) -> None:
-    standing = item.get(name, set())
-    if not isinstance(standing, set):
-        raise ValueError(f"the attribute {name} is not a set")  # noqa: TRY004 - as every mistake of the caller
-    rest = standing - values
-    if rest:
-        item[name] = rest
-    else:
-        item.pop(name, None)

@@ -1,16 +1,17 @@
-"""Runs the asynchronous steps of a conversation in one process: adding participants, finalizing, publishing the stream.
+"""Run the asynchronous steps of conversations: add participants, finalize, publish the stream.
 
-A failed step is logged. The sweeper or the stream finds its work again.
+A failed step is logged. The sweeper finds its conversation in the table, and an unpublished record stays in the stream.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -26,18 +27,42 @@ from convoke.storage.table import Item
 
 logger = logging.getLogger(__name__)
 
-MAX_CONVERSATIONS_PER_COMMIT = 32
-"""Conversations whose steps are one commit."""
-
-STREAM_BATCH_SIZE = 50
-"""Changes published at a time."""
+STREAM_BATCH_SIZE = 20
+"""Changes published in one batch."""
 
 Work = TypeVar("Work")
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting(Generic[Work]):
+    """A queue in memory that knows how long its head has been waiting, in seconds of the monotonic clock."""
+
+    entries: deque[tuple[float, Work]] = field(default_factory=deque)
+
+    def append(self, work: Work) -> Callable[[], None]:
+        """Return a function that removes the work again unless it has been taken."""
+        entry = (time.monotonic(), work)
+        self.entries.append(entry)
+
+        def take_back() -> None:
+            with suppress(ValueError):
+                self.entries.remove(entry)
+
+        return take_back
+
+    def pop(self) -> Work:
+        return self.entries.popleft()[1]
+
+    def age(self) -> float:
+        return time.monotonic() - self.entries[0][0] if self.entries else 0.0
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+
+@dataclass(frozen=True, slots=True)
 class StateMachine:
-    """The finalizer's: Finalize, Publish, Settle; Close where finalizing has failed for good."""
+    """The finalizer's state machine: Finalize, Publish, Settle; Close if finalizing fails permanently."""
 
     finalizer: ConversationFinalizer
     bus: EventBus
@@ -57,51 +82,64 @@ class StateMachine:
             return self.finalizer.close(account_sid, conversation_sid, causes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Steps:
-    """Adds participants, executes state machines and publishes the stream."""
+    """The steps that are ready to run, and the stream."""
 
-    participants: deque[Provisioning]
-    executions: deque[Execution]
+    participants: Waiting[Provisioning]
+    executions: Waiting[Execution]
     table: SqliteTable
     adder: ParticipantAdder
     state_machine: StateMachine
     bus: EventBus
-    taking: threading.Lock = field(default_factory=threading.Lock)
+    stream_grew: bool = True
+    """Whether the stream may hold records; true at the start, because a crash may have left some."""
 
-    def run(self, go_on: Callable[[], bool] = lambda: True) -> None:
-        """Go on until nothing is waiting, or `go_on` says no: what is left is found in the table."""
-        while self.turn() and go_on():
-            pass
+    def age(self) -> float:
+        """Return how many seconds the step at the head of a queue has been ready to run."""
+        return max(self.participants.age(), self.executions.age())
 
-    def turn(self) -> bool:
-        """Do some of what is waiting; whether there was anything."""
-        with self.taking:
-            return any((self._finish_conversations(), self._publish()))
+    @property
+    def are_waiting(self) -> bool:
+        return bool(len(self.participants) or len(self.executions) or self.stream_grew)
 
-    def _finish_conversations(self) -> bool:
-        """Whether there were any. What a crash undoes is as if it had not been begun."""
-        if not (self.participants or self.executions):
-            return False
-        with self.table.transaction():
-            for _ in range(MAX_CONVERSATIONS_PER_COMMIT):
-                _attempt_next(self.participants, self.adder.add)
-                _attempt_next(self.executions, self.state_machine.execute)
-        return True
+    def run_all(self, go_on: Callable[[], bool] = lambda: True) -> None:
+        """Run until nothing is waiting or `go_on` returns False; the table keeps what is left."""
+        while self.are_waiting and go_on():
+            with self.table.unit():
+                self.run(until=float("inf"))
 
-    def _publish(self) -> bool:
-        """Whether there was anything. Records are forgotten only when they are on the bus."""
+    def run(self, until: float) -> None:
+        """Run steps until `until`, a moment of the monotonic clock, at least one; then publish a batch of the stream.
+
+        Raises RunAgainError, before anything is taken from a queue, while another process holds the write lock.
+        """
+        self.table.begin()
+        while len(self.participants) or len(self.executions):
+            # Executions first: they finish what has been begun.
+            if len(self.executions):
+                _attempt(self.state_machine.execute, self.executions.pop())
+            else:
+                _attempt(self.adder.add, self.participants.pop())
+            if time.monotonic() >= until:
+                break
+        self._publish()
+
+    def _publish(self) -> None:
+        """Publish and remove in one commit, so that a crash repeats an event only outside this process."""
+        if not self.stream_grew:
+            return
         records = self.table.stream_records(STREAM_BATCH_SIZE)
+        self.stream_grew = len(records) == STREAM_BATCH_SIZE
+        changes = [change for _, item in records if (change := _readable(item))]
+        if events := [event for change in changes for event in change.events]:
+            self.bus.publish(events)
         if records:
-            changes = [change for _, item in records if (change := _readable(item))]
-            if events := [event for change in changes for event in change.events]:
-                self.bus.publish(events)
-            self.table.forget_stream_records(records[-1][0])
-        return bool(records)
+            self.table.remove_stream_records([sequence for sequence, _ in records])
 
 
 def _readable(item: Item) -> Change | None:
-    """The change in a record. One that cannot be read any more, ever, must not hold up those behind it."""
+    """Return the change in a record, or None for one that can never be read: it must not block those behind it."""
     try:
         return change_of(item)
     except ValidationError:
@@ -109,10 +147,8 @@ def _readable(item: Item) -> Change | None:
         return None
 
 
-def _attempt_next(waiting: deque[Work], handle: Callable[[Work], None]) -> None:
-    if not waiting:
-        return
+def _attempt(handle: Callable[[Work], None], work: Work) -> None:
     try:
-        handle(waiting.popleft())
+        handle(work)
     except Exception:
         logger.exception("a step failed; the sweeper will try again")

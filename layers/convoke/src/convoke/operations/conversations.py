@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -15,7 +17,7 @@ from convoke.domain.conversation_requests import ConversationChange
 from convoke.domain.conversations import MAX_NAME_CHARACTERS, Conversation
 from convoke.domain.errors import NotFoundError, UnavailableError
 from convoke.domain.events import Event, conversation_removed, conversation_updated
-from convoke.domain.instants import Clock
+from convoke.domain.instants import Clock, Sleep
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.pre_events import conversation_remove, conversation_update, renamed
 from convoke.domain.provisioning import Provisioning
@@ -37,7 +39,16 @@ def _give_up(_: RetryCallState) -> None:
     raise UnavailableError
 
 
+sleep_before_retry: ContextVar[Sleep] = ContextVar("sleep_before_retry", default=time.sleep)
+"""How a request waits before it repeats a lost update. An engine that must not sleep raises instead."""
+
+
+def _sleep(seconds: float) -> None:
+    sleep_before_retry.get()(seconds)
+
+
 _contending = Retrying(
+    sleep=_sleep,
     retry=retry_if_exception_type(ChangedMeanwhileError),
     wait=wait_random_exponential(multiplier=0.01, max=1),
     stop=stop_after_delay(MAX_CONTENTION_SECONDS),

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.instants import Clock, Sleep
@@ -16,6 +17,12 @@ logger = logging.getLogger(__name__)
 FIRST_POLL_SECONDS = 0.02
 MAX_POLL_SECONDS = 2.0
 """Seconds. Together some 16 reads in 20 seconds."""
+
+
+class Seen(NamedTuple):
+    conversation: Conversation
+    is_final: bool
+    """Whether waiting longer would change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +42,25 @@ class Waiting:
             logger.exception("not waited for", extra={"conversation_sid": created.sid})
             return created
 
+    def seen(self, last: Conversation) -> Seen:
+        """Read the conversation. After an error, the conversation as it was seen last is final."""
+        try:
+            found = self.conversations.fetch(last.account_sid, last.sid)
+        except Exception:
+            logger.exception("waiting failed", extra={"conversation_sid": last.sid})
+            return Seen(last, is_final=True)
+        if found is None:
+            return Seen(last, is_final=True)  # Deleted meanwhile.
+        return Seen(found, is_final=found.state is not State.INITIALIZING)
+
     def _look_until_left(self, created: Conversation, seconds: float) -> Conversation:
         seen, until = created, self.now() + timedelta(seconds=seconds)
         for pause in pauses(seconds):
             self.sleep(pause)
-            if (found := self.conversations.fetch(created.account_sid, created.sid)) is None:
-                break  # Deleted meanwhile.
-            seen = found
+            found = self.seen(seen)
+            seen = found.conversation
             # The pauses alone add up to `seconds`; reading takes time too.
-            if seen.state is not State.INITIALIZING or self.now() >= until:
+            if found.is_final or self.now() >= until:
                 break
         return seen
 

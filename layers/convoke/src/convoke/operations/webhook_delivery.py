@@ -61,6 +61,14 @@ class Outcome(NamedTuple):
         return self.status is None or self.status in RETRIED_STATUSES
 
 
+class BegunDelivery(NamedTuple):
+    """An attempt that is recorded and whose receiver can be called."""
+
+    delivery: Delivery
+    attempt: EventAttempt
+    token: str
+
+
 @dataclass(frozen=True, slots=True)
 class WebhookDelivery:
     levels: WebhookLevelsRepository
@@ -89,19 +97,38 @@ class WebhookDelivery:
         return [each.target for each in wanted]
 
     def deliver(self, delivery: Delivery, number: int) -> None:
-        """Make attempt `number`, counted from 1, and record it before and after.
+        """Make attempt `number`, counted from 1, and record it before and after the call.
 
-        Raises RetryLaterError or DeliveryFailedError; returns where the receiver took the event.
+        Returns if the receiver accepted the event. Raises RetryLaterError or DeliveryFailedError.
         """
+        begun = self.begin(delivery, number)
+        self.finish(begun, self.call(begun))
+
+    def begin(self, delivery: Delivery, number: int) -> BegunDelivery:
+        """Record that attempt `number` starts. Raises DeliveryFailedError if the account has no Auth Token."""
         token = self.auth_tokens.fetch(delivery.event.account_sid)
         if token is None:
             raise self._failed("the account has no Auth Token to sign with")
         attempt = EventAttempt.begun(delivery, number, self.now())
         self.attempts.put(delivery, attempt)
-        outcome = self._call(delivery, number, token)
-        completed = attempt.completed(outcome.status, outcome.error, outcome.answer, self.now())
-        self.attempts.put(delivery, completed)
-        self._conclude(delivery, completed, outcome)
+        return BegunDelivery(delivery, attempt, token)
+
+    def call(self, begun: BegunDelivery) -> Outcome:
+        """Call the receiver. This is the part that waits; it touches neither the table nor the queue."""
+        delivery, attempt, token = begun
+        try:
+            answer = self.client.call(
+                delivery, retry_count=attempt.number - 1, auth_token=token, longest_answer=MAX_ANSWER_BYTES
+            )
+        except WebhookUnreachableError as error:
+            return Outcome(None, str(error), entry=error.entry)
+        return Outcome(answer.status, answer=answer.body)
+
+    def finish(self, begun: BegunDelivery, outcome: Outcome) -> None:
+        """Record the outcome. Raises RetryLaterError or DeliveryFailedError unless the receiver accepted the event."""
+        completed = begun.attempt.completed(outcome.status, outcome.error, outcome.answer, self.now())
+        self.attempts.put(begun.delivery, completed)
+        self._conclude(begun.delivery, completed, outcome)
 
     def _deliveries(self, event: Event) -> list[Delivery]:
         if event.type is ErrorLogType.ERROR_LOGGED:
@@ -137,15 +164,6 @@ class WebhookDelivery:
     def _failed(self, reason: str) -> DeliveryFailedError:
         self.metrics.add(Measure.DELIVERY_FAILED)
         return DeliveryFailedError(reason)
-
-    def _call(self, delivery: Delivery, number: int, token: str) -> Outcome:
-        try:
-            answer = self.client.call(
-                delivery, retry_count=number - 1, auth_token=token, longest_answer=MAX_ANSWER_BYTES
-            )
-        except WebhookUnreachableError as error:
-            return Outcome(None, str(error), entry=error.entry)
-        return Outcome(answer.status, answer=answer.body)
 
 
 def pause_after(number: int) -> float:

@@ -35,3 +35,8 @@ class Cached(Generic[Found]):
     def forget(self, *key: str) -> None:
         with self._lock:
             self._found.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget everything: some of it may come from writes that were dropped."""
+        with self._lock:
+            self._found.clear()

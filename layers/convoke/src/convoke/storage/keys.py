@@ -19,7 +19,12 @@ from convoke.storage.table import Index, Item, Key
 DUE = Index(name="due", partition="due_shard", sort="due_at")
 """What needs attention, and when: projects keys only. One item a conversation at the most."""
 
-LISTED = Index(name="listed", partition="list_shard", sort="listed_at")
+LISTED = Index(
+    name="listed",
+    partition="list_shard",
+    sort="listed_at",
+    projected=("state", "conversation_sid", "log_level"),
+)
 """The conversations of each service, but deleted ones, the changes and the alerts of each account, by their dates.
 
 Projects keys and what lists are filtered by: `state`, `conversation_sid` and `log_level`.

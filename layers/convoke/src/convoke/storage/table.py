@@ -37,6 +37,8 @@ class Index:
     name: str
     partition: str
     sort: str
+    projected: tuple[str, ...] = ()
+    """Attributes that a query returns beside the keys of the item and of the index. Nothing else is returned."""
 
 
 # Conditions. One on an attribute that is absent, or of another type than the value, does not hold (except NotExists).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,10 +19,10 @@ from convoke.domain.provisioning import Provisioning
 from convoke.domain.sids import NewSid, Prefix, SidFactory
 from convoke.domain.webhooks import ConfigurationWebhooksChange
 from convoke.embedded.clock import Advanced, MovableClock
+from convoke.embedded.data_format import MEMORY
 from convoke.embedded.engine import EmbeddedEdges, EmbeddedEngine
-from convoke.embedded.gateway import Gateway
+from convoke.embedded.gateway import Gateway, Message, Receive, Send
 from convoke.embedded.server import Server, listening_socket
-from convoke.embedded.sqlite import MEMORY
 from convoke.operations.accounts import new_token
 from convoke.operations.participant_adder import Admit, ServiceAdmits
 from convoke.storage.configuration_webhooks import ConfigurationWebhooksRepository
@@ -40,11 +41,23 @@ POST_EVENTS = tuple(event for event in EventType if event.endswith("ed"))
 """What is told of after it has happened."""
 
 
-class SwitchingGateway(Gateway):
-    """A gateway that goes on with another engine."""
+class SwitchingApp:
+    """An ASGI application that passes requests to the gateway of the current engine."""
 
-    def switch_to(self, engine: EmbeddedEngine) -> None:
-        self._api, self._turns = engine.api, engine.turns
+    def __init__(self) -> None:
+        self.gateway: Gateway | None = None
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        assert self.gateway is not None
+        await self.gateway(scope, receive, send)
+
+    def stop_waiting(self) -> None:
+        if self.gateway:
+            self.gateway.stop_waiting()
+
+    def close(self) -> None:
+        if self.gateway:
+            self.gateway.close()
 
 
 class FailingParticipants:
@@ -81,13 +94,14 @@ class FailingParticipants:
 class RunningInstance:
     """One account, whose events all come to `received_webhooks`. Its clock can be moved, at `/convoke/v1/Clock` too."""
 
-    def __init__(self, url: str, receiver: Receiver) -> None:
+    def __init__(self, url: str, receiver: Receiver, app: SwitchingApp, loop: asyncio.AbstractEventLoop) -> None:
         self.url = url
+        self._app = app
+        self._loop = loop
         self.account_sid = SidFactory()(Prefix.ACCOUNT)
         self.auth_token = new_token()
         self._receiver = receiver
         self._begin()
-        self.gateway = SwitchingGateway(self._engine.api, self._engine.turns)
 
     def client(self) -> Client:
         """The official SDK, pointed at this instance."""
@@ -144,14 +158,13 @@ class RunningInstance:
 
     def reset(self) -> None:
         """Back to empty and to the present time. URL and credentials stay."""
-        self.gateway.stop_waiting()
         self.close()
         self._begin()
-        self.gateway.switch_to(self._engine)
 
     def close(self) -> None:
         """Webhooks under way come to their end first."""
-        self._engine.stop()
+        self._app.close()
+        asyncio.run_coroutine_threadsafe(self._engine.stop(), self._loop).result()
 
     def _begin(self) -> None:
         self._receiver.forget()
@@ -159,7 +172,11 @@ class RunningInstance:
         self._engine.accounts.create(self.account_sid, self.auth_token)
         told = ConfigurationWebhooksChange(post_webhook_url=self._receiver.url, filters=POST_EVENTS)
         ConfigurationWebhooksRepository(self._engine.table).update(self.account_sid, told)
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+
+    async def _start(self) -> None:
         self._engine.start()
+        self._app.gateway = self._engine.gateway()
 
     def _rewired(self, edges: EmbeddedEdges) -> EmbeddedEdges:
         self._failing = FailingParticipants(ServiceAdmits(ServiceRepository(edges.table).fetch), edges.new_sid)
@@ -168,19 +185,29 @@ class RunningInstance:
 
 @contextmanager
 def running() -> Iterator[RunningInstance]:
-    """An instance that listens, until the end of the block."""
+    """Yield an instance that listens until the end of the block."""
     with Receiver().listening() as receiver, listening_socket(HOST, 0) as listener:
-        instance, listens = RunningInstance(f"http://{HOST}:{listener.getsockname()[1]}", receiver), Event()
-        server = Server(instance.gateway, listens.set)
+        app, ready, loops = SwitchingApp(), Event(), []
+
+        def on_ready() -> None:
+            loops.append(asyncio.get_running_loop())
+            ready.set()
+
+        server = Server(app, on_ready, _nothing)
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="convoke", daemon=True)
         thread.start()
+        ready.wait(TIMEOUT_SECONDS)
+        instance = RunningInstance(f"http://{HOST}:{listener.getsockname()[1]}", receiver, app, loops[0])
         try:
-            listens.wait(TIMEOUT_SECONDS)
             yield instance
         finally:
+            instance.close()
             server.should_exit = True
             thread.join()
-            instance.close()
+
+
+async def _nothing() -> None:
+    """The instance has stopped its engine already."""
 
 
 def _error(kind: type[ConversationsError]) -> ConversationsError:

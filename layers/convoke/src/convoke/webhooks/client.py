@@ -155,6 +155,11 @@ class _Call:
             if self._socket is None:
                 self._socket = socket.socket(fileno=os.dup(sock.fileno()))
 
+    def cut(self) -> None:
+        """End the call now."""
+        self._deadline = time.monotonic()
+        self._shut_down()
+
     def _shut_down(self) -> None:
         with self._lock, suppress(OSError):
             if self._socket:
@@ -226,6 +231,7 @@ class WebhookHttpClient:
     def __init__(self, rules: ReceiverRules, resolve: Resolve = resolve) -> None:
         self._rules = rules
         self._resolve = resolve
+        self._calls: set[_Call] = set()
         self._pool = urllib3.PoolManager(num_pools=MAX_CONNECTIONS, maxsize=MAX_CONNECTIONS, retries=False)
         self._pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
@@ -240,6 +246,7 @@ class WebhookHttpClient:
         parameters = {**delivery.parameters, "RetryCount": str(retry_count)}
         settings = delivery.connection
         with _Call(settings, self._rules, self._resolve) as call:
+            self._calls.add(call)
             token = _CALL.set(call)
             try:
                 return self._send(delivery, parameters, auth_token, settings, longest_answer)
@@ -251,6 +258,12 @@ class WebhookHttpClient:
                 raise WebhookUnreachableError(f"no connection ({type(error).__name__})") from error
             finally:
                 _CALL.reset(token)
+                self._calls.discard(call)
+
+    def cut(self) -> None:
+        """Shut down the connections of all calls under way: they fail as if their time were over."""
+        for call in [*self._calls]:
+            call.cut()
 
     def _send(
         self,

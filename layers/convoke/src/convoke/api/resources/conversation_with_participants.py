@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aws_lambda_powertools.event_handler import Response
 
 from convoke.api.contracts import Contract
+from convoke.api.deferred import Deferred
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED, idempotent
 from convoke.api.operations import Operations
 from convoke.api.parameters import PARTICIPANT, CreateConversation, read, read_participants
@@ -17,7 +20,6 @@ from convoke.domain import errors
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.errors import refusal
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
-from convoke.operations.conversation_with_participants import Created
 
 WAIT_MARGIN_SECONDS = 5
 """Seconds of the time for an answer that are not waited: the last look may take some, where AWS is throttling."""
@@ -47,7 +49,7 @@ CREATE = Contract(
 )
 
 
-def create(operations: Operations, request: ServiceRequest) -> Response[str]:
+def create(operations: Operations, request: ServiceRequest) -> Response[str] | Deferred:
     """202 with participants, as they are still to be added; 201 without (reference, h 1)."""
     request_webhooks, idempotent_request = operations.request_webhooks(request), idempotent(request)
     requested, problems = read(CreateConversation, request.form)
@@ -65,22 +67,19 @@ def create(operations: Operations, request: ServiceRequest) -> Response[str]:
         request_webhooks=request_webhooks,
         idempotent=idempotent_request,
     )
-    conversation, headers = _waited_for(operations, request, created)
-    representation = represent(request, conversation, ("Participants", "Messages", "Webhooks"))
-    return answer(representation, status=202 if participants else 201, headers=headers)
 
+    def rendered(conversation: Conversation, headers: Mapping[str, str]) -> Response[str]:
+        representation = represent(request, conversation, ("Participants", "Messages", "Webhooks"))
+        return answer(representation, status=202 if participants else 201, headers=headers)
 
-def _waited_for(
-    operations: Operations, request: ServiceRequest, created: Created
-) -> tuple[Conversation, dict[str, str]]:
-    """The conversation after the wait that the client prefers, if any, and the headers that say how it came about."""
+    conversation = created.conversation
     if created.replayed:
-        return created.conversation, {IDEMPOTENT_REPLAYED: "true"}
-    seconds = _wait(request) if created.conversation.state is State.INITIALIZING else None
+        return rendered(conversation, {IDEMPOTENT_REPLAYED: "true"})
+    seconds = _wait(request) if conversation.state is State.INITIALIZING else None
     if seconds is None:
-        return created.conversation, {}
-    conversation = operations.waiting.until_left(created.conversation, seconds)
-    return conversation, {PREFERENCE_APPLIED: f"wait={seconds}"}
+        return rendered(conversation, {})
+    applied = {PREFERENCE_APPLIED: f"wait={seconds}"}
+    return Deferred(conversation, seconds, lambda waited_for: rendered(waited_for, applied))
 
 
 def _wait(request: ServiceRequest) -> int | None:

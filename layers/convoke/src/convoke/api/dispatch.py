@@ -1,0 +1,158 @@
+"""Find the route of a request, authenticate the caller and call the handler. Both engines answer through this module.
+
+The order of checks is documented in docs/behaviour/requests-and-answers.md#order-of-checks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from convoke.api.auth import credentials
+from convoke.api.deferred import Deferred
+from convoke.api.errors import render
+from convoke.api.operations import Operations
+from convoke.api.requests import TWILIO_PREFIX, Request, ServiceRequest
+from convoke.api.routes import (
+    ACCOUNT_ROUTES,
+    PUBLIC_ROUTES,
+    SERVICE_ROUTES,
+    AccountRoute,
+    PublicRoute,
+    ServiceRoute,
+)
+from convoke.domain.errors import ConversationsError, InternalError, MethodNotAllowedError, NotFoundError
+
+logger = logging.getLogger(__name__)
+
+Event = Mapping[str, Any]
+
+Handler = Callable[[Event, LambdaContext, Any, dict[str, str]], Response[str] | Deferred]
+"""Gets the event, the context, the account (None for a public route) and the values of the path."""
+
+
+@dataclass(slots=True)
+class _Node:
+    """What may follow one segment of a path."""
+
+    literals: dict[str, _Node] = field(default_factory=dict)
+    value: _Node | None = None
+    methods: dict[str, tuple[Handler, tuple[str, ...]]] = field(default_factory=dict)
+    """The handler of each method, and the names of the path's values."""
+
+
+class Dispatcher:
+    """Answers gateway events. It holds no state of a request, so any number of requests may overlap."""
+
+    def __init__(self, operations: Operations, extra_routes: Sequence[AccountRoute] = ()) -> None:
+        """`extra_routes` are routes that only one engine has; `/openapi.json` does not list them."""
+        self._operations = operations
+        self._root = _Node()
+        self._public = frozenset(route.rule for route in PUBLIC_ROUTES)
+        for public_route in PUBLIC_ROUTES:
+            self._add(public_route, self._public_handler(public_route))
+        for account_route in (*ACCOUNT_ROUTES, *extra_routes):
+            self._add(account_route, self._account_handler(account_route))
+        for service_route in SERVICE_ROUTES:
+            self._add(service_route, self._service_handler(service_route))
+
+    def answer(self, event: Event, context: LambdaContext) -> Response[str] | Deferred:
+        """Answer one request. Every Exception becomes an answer; a BaseException, such as a signal, is not caught."""
+        path: str = event["rawPath"]
+        try:
+            return self._answered(path, event, context)
+        except NotFoundError as error:
+            # The path as the client spelled it, without Twilio's version.
+            named = path.removeprefix(TWILIO_PREFIX) or "/"
+            return render(error, f"The requested resource {named} was not found")
+        except ConversationsError as error:
+            return render(error)
+        except Exception:
+            # The client gets the id under which the failure is logged, and nothing else.
+            identified = request_id(context)
+            logger.exception("a request failed", extra={"request_id": identified})
+            return render(InternalError(request_id=identified))
+
+    def _answered(self, path: str, event: Event, context: LambdaContext) -> Response[str] | Deferred:
+        account = None
+        if path not in self._public:
+            # Before the route is looked up: a stranger does not learn which paths exist.
+            account = self._operations.accounts.authenticate(*credentials(event.get("headers") or {}))
+        values: list[str] = []
+        node = _find(self._root, path.split("/")[1:], values)
+        if node is None:
+            raise NotFoundError
+        found = node.methods.get(event["requestContext"]["http"]["method"])
+        if found is None:
+            refused = render(MethodNotAllowedError())
+            refused.headers["Allow"] = ", ".join(sorted(node.methods))
+            return refused
+        handler, names = found
+        return handler(event, context, account, dict(zip(names, values, strict=True)))
+
+    def _add(self, route: PublicRoute | AccountRoute | ServiceRoute, handler: Handler) -> None:
+        for rule in route.rules:
+            node, names = self._root, []
+            for segment in rule.split("/")[1:]:
+                if segment.startswith("<"):
+                    names.append(segment[1:-1])
+                    node.value = node = node.value or _Node()
+                else:
+                    node = node.literals.setdefault(segment, _Node())
+            node.methods[route.method] = handler, tuple(names)
+
+    def _public_handler(self, route: PublicRoute) -> Handler:
+        def handler(event: Event, _: LambdaContext, __: Any, ___: dict[str, str]) -> Response[str]:
+            return route.handler(event)
+
+        return handler
+
+    def _account_handler(self, route: AccountRoute) -> Handler:
+        def handler(event: Event, _: LambdaContext, account: Any, values: dict[str, str]) -> Response[str]:
+            return route.handler(self._operations, Request(event, account), **values)
+
+        return handler
+
+    def _service_handler(self, route: ServiceRoute) -> Handler:
+        operations = self._operations
+
+        def handler(
+            event: Event, context: LambdaContext, account: Any, values: dict[str, str]
+        ) -> Response[str] | Deferred:
+            named = values.pop("chat_service_sid", None)
+            service = operations.services.fetch(account.sid, named or account.default_chat_service_sid)
+
+            def seconds_left() -> float:
+                return context.get_remaining_time_in_millis() / 1000
+
+            request = ServiceRequest(event, account, service, short=named is None, seconds_left=seconds_left)
+            return route.handler(operations, request, **values)
+
+        return handler
+
+
+def _find(node: _Node, segments: list[str], values: list[str]) -> _Node | None:
+    """Walk down the tree; literal segments win over values. A value is never empty."""
+    if not segments:
+        return node if node.methods else None
+    first, rest = segments[0], segments[1:]
+    literal = node.literals.get(first)
+    if literal is not None and (found := _find(literal, rest, values)) is not None:
+        return found
+    if node.value is None or not first:
+        return None
+    values.append(first)
+    found = _find(node.value, rest, values)
+    if found is None:
+        values.pop()
+    return found
+
+
+def request_id(context: LambdaContext) -> str:
+    """Return Lambda's id of the request in Twilio's form, so that an answer leads to its logs."""
+    return "RQ" + context.aws_request_id.replace("-", "")

@@ -1,0 +1,189 @@
+"""Create, open and migrate the data file. Its `user_version` is the data format; `application_id` marks it as ours.
+
+The pragmas are explained at https://www.sqlite.org/pragma.html.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+from convoke.domain.receivers import receiver_of
+from convoke.embedded.rows import index_columns
+from convoke.storage.keys import INDEXES
+from convoke.storage.table import EXPIRES_AT
+
+APPLICATION_ID = 0x436F6E76
+"""`Conv` in ASCII. `file` and other tools show it."""
+
+DATA_FORMAT = 5
+"""Counts up with every change of the tables below or of `keys.INDEXES`, which their columns are made from."""
+
+OLDEST_DATA_FORMAT = 4
+"""The oldest format that this version migrates."""
+
+OPEN_TIMEOUT_SECONDS = 10
+"""How long opening a file waits while another process creates or migrates it."""
+
+MEMORY = ":memory:"
+"""The path of a database that ends with its connection."""
+
+MESSAGES = (
+    """CREATE TABLE messages (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        queue TEXT NOT NULL,
+        account_sid TEXT NOT NULL,
+        receiver TEXT NOT NULL DEFAULT '',
+        body TEXT NOT NULL,
+        visible_at REAL NOT NULL,
+        receive_count INTEGER NOT NULL DEFAULT 0
+    )""",
+    "CREATE INDEX messages_by_receiver ON messages (queue, receiver, visible_at)",
+)
+
+
+class DataFileError(Exception):
+    """The file cannot hold Convoke's data. The message is one line for the person who named the path."""
+
+
+def open_data_file(path: str) -> sqlite3.Connection:
+    """Open the file for writing; create it, or migrate it, if necessary. Raises DataFileError."""
+    connection: sqlite3.Connection | None = None
+    try:
+        if path != MEMORY:
+            # Only the owner may read it: it holds tokens and messages. SQLite gives its other files the same mode.
+            os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
+        connection = connect(path)
+        _prepare(connection, path)
+    except BaseException as error:
+        if connection:
+            connection.close()
+        if not isinstance(error, sqlite3.Error | OSError):
+            raise
+        if isinstance(error, sqlite3.Error) and error.sqlite_errorname == "SQLITE_NOTADB":
+            raise _not_ours(path) from error
+        raise DataFileError(
+            f"{path} cannot be opened ({error}): check that its folder exists and that you may write to the file."
+        ) from error
+    return connection
+
+
+def connect(path: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        path, timeout=OPEN_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512
+    )
+
+
+def _prepare(connection: sqlite3.Connection, path: str) -> None:
+    # Read before anything is written: a file of another program stays as it is.
+    if _format_of(connection, path) == 0:
+        _switch_to_wal(connection)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    # SQLite keeps the undo journal of a statement here. On disk it would be one file for each statement.
+    connection.execute("PRAGMA temp_store = MEMORY")
+    if OLDEST_DATA_FORMAT <= _format_of(connection, path) < DATA_FORMAT:
+        _back_up(connection, path)
+    connection.execute("BEGIN IMMEDIATE")
+    # Read again: another process may have created or migrated the file in the meantime.
+    found = _format_of(connection, path)
+    if found == 0:
+        for statement in _tables():
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    elif found < DATA_FORMAT:
+        _migrate(connection, found)
+    # Written every time: a file that cannot be written fails here and not at the first request.
+    connection.execute(f"PRAGMA user_version = {DATA_FORMAT}")
+    connection.execute("COMMIT")
+    # From here on the caller decides how to wait for the write lock.
+    connection.execute("PRAGMA busy_timeout = 0")
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    # This statement ignores the timeout and fails at once while another process opens the same new file.
+    deadline = time.monotonic() + OPEN_TIMEOUT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _format_of(connection: sqlite3.Connection, path: str) -> int:
+    """Return the data format, 0 for an empty file. Raises DataFileError for a file that this version cannot use."""
+    application_id, version, in_use = connection.execute(
+        "SELECT application_id, user_version, EXISTS (SELECT 1 FROM sqlite_master)"
+        " FROM pragma_application_id, pragma_user_version"
+    ).fetchone()
+    if application_id == APPLICATION_ID and not OLDEST_DATA_FORMAT <= version <= DATA_FORMAT:
+        raise DataFileError(
+            f"{path} was written by another version of Convoke (data format {version}, this version uses"
+            f" {DATA_FORMAT}): run that version, or name another path to start with an empty file."
+        )
+    if application_id != APPLICATION_ID and (application_id or version or in_use):
+        raise _not_ours(path)
+    return int(version) if in_use else 0
+
+
+def _not_ours(path: str) -> DataFileError:
+    return DataFileError(f"{path} is not a data file of Convoke: name another path, or move that file away.")
+
+
+def _back_up(connection: sqlite3.Connection, path: str) -> None:
+    """Copy the file to `PATH.format-N` before its migration. A copy that exists already stays."""
+    version = _format_of(connection, path)
+    backup = Path(f"{path}.format-{version}")
+    if backup.exists():
+        return
+    unfinished = Path(f"{backup}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o600))
+    with closing(sqlite3.connect(unfinished)) as copy:
+        connection.backup(copy)
+    unfinished.rename(backup)
+
+
+def _migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Change the tables from `version` to the current format inside the caller's transaction."""
+    if version == 4:
+        connection.execute("ALTER TABLE messages RENAME TO messages_4")
+        connection.execute("DROP INDEX IF EXISTS messages_visible")
+        for statement in MESSAGES:
+            connection.execute(statement)
+        # A message is a delivery, which has a URL, or an event, which belongs to no receiver yet.
+        connection.create_function("receiver_of", 1, _receiver_of, deterministic=True)
+        connection.execute(
+            "INSERT INTO messages (id, queue, account_sid, receiver, body, visible_at, receive_count)"
+            " SELECT id, queue, account_sid,"
+            " coalesce(account_sid || ' ' || receiver_of(json_extract(body, '$.url')), ''),"
+            " body, visible_at, receive_count FROM messages_4"
+        )
+        connection.execute("DROP TABLE messages_4")
+
+
+def _receiver_of(url: str | None) -> str | None:
+    return receiver_of(url) if url else None
+
+
+def _tables() -> list[str]:
+    columns = ["pk TEXT NOT NULL", "sk TEXT NOT NULL"]
+    for index in INDEXES:
+        columns += [f"{name} TEXT" for name in index_columns(index)]
+    columns.append(f"{EXPIRES_AT} INTEGER")
+    statements = [f"CREATE TABLE items ({', '.join(columns)}, body TEXT NOT NULL, PRIMARY KEY (pk, sk)) WITHOUT ROWID"]
+    for index in INDEXES:
+        partition, sort = index_columns(index)
+        statements.append(
+            f"CREATE INDEX items_{index.name} ON items ({partition}, {sort}, pk, sk) WHERE {partition} IS NOT NULL"
+        )
+    statements.append(f"CREATE INDEX items_{EXPIRES_AT} ON items ({EXPIRES_AT}) WHERE {EXPIRES_AT} IS NOT NULL")
+    # AUTOINCREMENT never reuses a sequence number: removing a published record twice cannot remove a later one.
+    statements.append("CREATE TABLE stream (sequence INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL)")
+    return [*statements, *MESSAGES]

@@ -1,0 +1,75 @@
+"""How an item is stored: one row with its keys, the columns of each index, its expiry, and its JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+import orjson
+
+from convoke.storage.keys import INDEXES
+from convoke.storage.table import EXPIRES_AT, Index, Item, Value
+
+
+class Row(NamedTuple):
+    item: Item
+    columns: tuple[Value, ...]
+    """In the order of `COLUMNS`."""
+    body: str
+
+
+def index_columns(index: Index) -> tuple[str, str]:
+    """Return the names of the partition column and the sort column of an index."""
+    return f"{index.name}_partition", f"{index.name}_sort"
+
+
+COLUMNS = ("pk", "sk", *chain.from_iterable(map(index_columns, INDEXES)), EXPIRES_AT)
+"""Every column of the table `items` before `body`."""
+
+
+def row_of(item: Item) -> Row:
+    """Raises TypeError or ValueError for a value that no attribute can hold."""
+    columns: list[Value] = [item["pk"], item["sk"]]
+    for index in INDEXES:
+        columns += _index_values(item, index)
+    columns.append(item.get(EXPIRES_AT))
+    return Row(item, tuple(columns), encode(item))
+
+
+def encode(item: Item) -> str:
+    """Raises TypeError for a value that no attribute can hold, such as a number of more than 64 bits."""
+    return orjson.dumps(item, default=_set_to_json, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
+
+
+def decode(body: str) -> Item:
+    item: Item = orjson.loads(body)
+    return _with_sets(item) if '"$set"' in body else item
+
+
+def _index_values(item: Item, index: Index) -> Sequence[str | None]:
+    partition, sort = item.get(index.partition, ""), item.get(index.sort, "")
+    if not (isinstance(partition, str) and isinstance(sort, str)):
+        raise ValueError(  # noqa: TRY004 - a mistake of the caller, as elsewhere in the Table port
+            f"the attributes {index.partition} and {index.sort} of an index hold strings only"
+        )
+    return (partition, sort) if partition and sort else (None, None)
+
+
+def _set_to_json(value: object) -> dict[str, list[float | str]]:
+    # No attribute holds a float, so the leading 0.0 tells a set from any map that a client can store.
+    if not isinstance(value, (set, frozenset)) or not value:
+        raise ValueError(f"no attribute can hold {value!r}")
+    return {"$set": [0.0, *sorted(value)]}
+
+
+def _with_sets(value: Any) -> Any:
+    match value:
+        case {"$set": [float(), *elements]}:
+            return set(elements)
+        case dict():
+            return {name: _with_sets(part) for name, part in value.items()}
+        case list():
+            return [_with_sets(part) for part in value]
+        case _:
+            return value
