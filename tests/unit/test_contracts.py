@@ -11,9 +11,10 @@ from types import FunctionType
 import pytest
 
 from convoke.api import parameters
-from convoke.api.openapi import HEADERS, ROUTES, Route, document
+from convoke.api.openapi import REQUEST_HEADERS, document
 from convoke.api.preferences import PREFER
 from convoke.api.requests import WEBHOOK_ENABLED
+from convoke.api.routes import ROUTES, Route
 from convoke.api.schemas import RULES, query_parameters
 from convoke.domain.errors import MethodNotAllowedError
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
@@ -30,7 +31,7 @@ FORMS = {
 }
 """The names of all forms."""
 
-READERS = {WEBHOOK_ENABLED: "request_webhooks", IDEMPOTENCY_KEY: "idempotent", PREFER: "preferred_wait"}
+READERS = {WEBHOOK_ENABLED: "request_webhooks", IDEMPOTENCY_KEY: "parse_idempotency_key", PREFER: "preferred_wait"}
 """By what name of the code a header is read."""
 
 
@@ -59,7 +60,7 @@ def test_a_contract_names_the_form_that_is_read(route: Route) -> None:
 @EVERY_ROUTE
 def test_a_contract_names_the_headers_that_are_read(route: Route) -> None:
     read = {header for header, name in READERS.items() if name in used_by(route)}
-    assert read == set(route.contract.headers) & set(READERS)
+    assert read == set(route.contract.request_headers) & set(READERS)
 
 
 @EVERY_ROUTE
@@ -68,7 +69,7 @@ def test_a_contract_of_a_list_names_its_key(route: Route) -> None:
 
 
 def test_every_header_that_the_api_takes_is_looked_for_here() -> None:
-    assert set(READERS) == set(HEADERS) - {"If-None-Match"}
+    assert set(READERS) == set(REQUEST_HEADERS) - {"If-None-Match"}
 
 
 def test_every_form_is_one_of_some_route() -> None:
@@ -96,7 +97,10 @@ def test_the_ids_of_operations_are_their_own() -> None:
 
 def test_every_process_tells_the_same() -> None:
     """So that whoever has it from one Lambda instance does not get it again from another."""
-    made = "from convoke.api.resources.description import fetch; print(fetch({}).headers['ETag'])"
+    made = (
+        "from convoke.api.app import openapi_document; from convoke.api.resources.description import fetch;"
+        "print(fetch({}, openapi_document).headers['ETag'])"
+    )
     printed = {
         subprocess.run(
             [sys.executable, "-c", made], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True

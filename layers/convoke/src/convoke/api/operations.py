@@ -1,4 +1,4 @@
-"""Everything that a request can ask for."""
+"""The operations that handlers call."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ from convoke.operations.services import ServiceOperations
 from convoke.operations.waiting import Waiting
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operations:
+    """One object with the operations of each resource. `program.py` builds it."""
+
     accounts: AccountOperations
     services: ServiceOperations
     conversations: ConversationOperations
@@ -45,5 +47,8 @@ class Operations:
     waiting: Waiting
 
     def request_webhooks(self, request: Request) -> RequestWebhooks:
-        """What the request has to do with webhooks, by its header (reference, d.2)."""
+        """Return the object that calls the pre-event webhook of this request, if its header asks for webhooks.
+
+        See docs/behaviour/webhook-delivery.md#what-triggers-webhooks.
+        """
         return self.pre_events.of_request(enabled=request.notify_webhooks)

@@ -1,8 +1,8 @@
-"""Powertools' resolver, made safe for requests that overlap.
+"""Powertools' resolver, made safe for concurrent requests.
 
-The stock resolver keeps the request on the class, as one Lambda instance answers one request at a time; the embedded
-engine answers many at once. Here the request lives in a context variable, and a path value may hold any character but
-a slash.
+The original keeps the current request on the class, because a Lambda instance serves one request at a time. The
+embedded engine serves many at the same time, so this resolver keeps the request in a context variable. In addition, a
+path value may contain any character except a slash.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
 @dataclass(slots=True)
-class _Held:
-    """What the resolver knows of the request it is answering."""
+class _CurrentRequest:
+    """The attributes of the resolver that belong to one request."""
 
     current_event: APIGatewayProxyEventV2
     lambda_context: LambdaContext
     context: dict[str, Any] = field(default_factory=dict)
 
 
-_held: ContextVar[_Held] = ContextVar("held")
+_current_request: ContextVar[_CurrentRequest] = ContextVar("current_request")
 
 
 class _PerRequest:
-    """An attribute of the resolver that belongs to the request of the moment."""
+    """A descriptor that reads an attribute of the current request."""
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __get__(self, resolver: object, owner: type) -> Any:
-        return getattr(_held.get(), self._name)
+        return getattr(_current_request.get(), self._name)
 
     def __set__(self, resolver: object, value: object) -> None:
-        """The base class sets its context as it is made; there is no request yet to keep it for."""
+        """Ignore the value: the base class sets its context in `__init__`, where there is no request yet."""
 
 
 class ConcurrentResolver(APIGatewayHttpResolver):
@@ -51,29 +51,32 @@ class ConcurrentResolver(APIGatewayHttpResolver):
     context: Any = _PerRequest("context")
 
     def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
-        token = _held.set(_Held(APIGatewayProxyEventV2(dict(event)), context))
+        token = _current_request.set(_CurrentRequest(APIGatewayProxyEventV2(dict(event)), context))
         try:
             return self._build_response(self._resolve())
         finally:
-            _held.reset(token)
+            _current_request.reset(token)
 
-    def methods_of(self, path: str) -> set[str]:
-        """The methods that some route answers on `path`."""
+    def allowed_methods(self, path: str) -> set[str]:
+        """Return the methods of all routes that match `path`."""
         routes = [*self._static_routes, *self._dynamic_routes]
         return {route.method for route in routes if route.rule.match(path)}
 
     def build_middleware_stacks(self) -> None:
-        """To be called once all routes are there: the base class does it at the first request, whichever that is."""
+        """Build the middleware stack of every route. Call this after the last route is registered.
+
+        The base class does it at the first request. Concurrent first requests would all build the stacks.
+        """
         for route in [*self._static_routes, *self._dynamic_routes]:
             route._build_middleware_stack(self._router_middlewares, self)  # noqa: SLF001
 
     @staticmethod
     def _compile_regex(rule: str, base_regex: str = r"^{}$") -> re.Pattern[str]:
-        """A path value is whatever stands between two slashes: unique names hold emoji, `#`, `?` and quotes."""
+        """Match any text between two slashes as a path value: unique names may contain emoji, `#`, `?` and quotes."""
         return re.compile(base_regex.format(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", rule)), re.DOTALL)
 
     def _push_processed_stack_frame(self, frame: str) -> None:
-        """Kept by the base class for its debug mode, in one list for all requests."""
+        """Do nothing: the base class keeps one list for all requests, for its debug mode."""
 
     def _reset_processed_stack(self) -> None:
-        """See `_push_processed_stack_frame`."""
+        """Do nothing. See `_push_processed_stack_frame`."""

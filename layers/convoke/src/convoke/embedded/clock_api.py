@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler import Response
 from convoke.api.contracts import Contract
 from convoke.api.errors import JSON
 from convoke.api.operations import Operations
-from convoke.api.representations import Representation, answer
+from convoke.api.representations import Representation, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.routes import AccountRoute
 from convoke.domain.durations import format_duration, parse_duration
@@ -39,7 +39,7 @@ UPDATE = Contract("Clock", AdvancedRepresentation, errors=(InvalidParameterError
 
 def clock_routes(now: Clock, advance: Callable[[timedelta], Advanced]) -> tuple[AccountRoute, ...]:
     def fetch(_: Operations, request: Request) -> Response[str]:
-        return answer(ClockRepresentation(now=now(), url=request.url(PATH, CONVOKE_PREFIX)))
+        return json_response(ClockRepresentation(now=now(), url=request.url(PATH, CONVOKE_PREFIX)))
 
     def update(_: Operations, request: Request) -> Response[str]:
         by = length_asked_for(request)
@@ -54,7 +54,7 @@ def clock_routes(now: Clock, advance: Callable[[timedelta], Advanced]) -> tuple[
             sweeps=advanced.sweeps,
             conversations=advanced.conversations,
         )
-        return answer(representation)
+        return json_response(representation)
 
     return AccountRoute("GET", PATH, fetch, FETCH, CONVOKE_PREFIX), AccountRoute(
         "POST", PATH, update, UPDATE, CONVOKE_PREFIX

@@ -1,15 +1,18 @@
-"""ConversationWithParticipants (reference, a.2 and b)."""
+"""`/ConversationWithParticipants`: creates a conversation with up to ten participants in one request.
+
+See docs/behaviour/conversation-with-participants.md.
+"""
 
 from __future__ import annotations
 
 from aws_lambda_powertools.event_handler import Response
 
 from convoke.api.contracts import Contract
-from convoke.api.idempotency import IDEMPOTENT_REPLAYED, idempotent
+from convoke.api.idempotency import IDEMPOTENT_REPLAYED, parse_idempotency_key
 from convoke.api.operations import Operations
 from convoke.api.parameters import PARTICIPANT, CreateConversation, read, read_participants
 from convoke.api.preferences import PREFER, PREFERENCE_APPLIED, preferred_wait
-from convoke.api.representations import answer
+from convoke.api.representations import json_response
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
 from convoke.api.resources.conversations import ConversationRepresentation, represent
 from convoke.api.resources.participants import MEMBER_ERRORS
@@ -20,7 +23,7 @@ from convoke.domain.idempotency import IDEMPOTENCY_KEY
 from convoke.operations.conversation_with_participants import Created
 
 WAIT_MARGIN_SECONDS = 5
-"""Seconds of the time for an answer that are not waited: the last look may take some, where AWS is throttling."""
+"""How long before the invocation's timeout a wait ends: the last read can take seconds if AWS throttles it."""
 
 RELATION_ERRORS = (
     errors.BindingsTakenError,
@@ -33,7 +36,7 @@ RELATION_ERRORS = (
     errors.ProjectedAddressMissingError,
     errors.TooManyParticipantsInRequestError,
 )
-"""What is wrong with participants as they are to each other, or to those of other conversations."""
+"""Errors of participants in relation to each other, or to participants of other conversations."""
 
 CREATE = Contract(
     "ConversationWithParticipants",
@@ -41,15 +44,19 @@ CREATE = Contract(
     statuses=(201, 202),
     form=CreateConversation,
     participants=True,
-    headers=(WEBHOOK_ENABLED, IDEMPOTENCY_KEY, PREFER),
-    answered_headers=(IDEMPOTENT_REPLAYED, PREFERENCE_APPLIED),
+    request_headers=(WEBHOOK_ENABLED, IDEMPOTENCY_KEY, PREFER),
+    response_headers=(IDEMPOTENT_REPLAYED, PREFERENCE_APPLIED),
     errors=(errors.UniqueNameTakenError, errors.IdempotencyKeyReusedError, *MEMBER_ERRORS, *RELATION_ERRORS),
 )
 
 
 def create(operations: Operations, request: ServiceRequest) -> Response[str]:
-    """202 with participants, as they are still to be added; 201 without (reference, h 1)."""
-    request_webhooks, idempotent_request = operations.request_webhooks(request), idempotent(request)
+    """Create the conversation. The status is 202 if participants are still to be added, else 201.
+
+    See docs/behaviour/conversation-with-participants.md#status-codes.
+    """
+    request_webhooks, idempotent_request = operations.request_webhooks(request), parse_idempotency_key(request)
+    # An invalid request gets all its problems in one response, so the checks go on after the first one.
     requested, problems = read(CreateConversation, request.form)
     participants, participant_problems = read_participants(request.form.values(PARTICIPANT))
     if requested is None or participant_problems:
@@ -65,27 +72,27 @@ def create(operations: Operations, request: ServiceRequest) -> Response[str]:
         request_webhooks=request_webhooks,
         idempotent=idempotent_request,
     )
-    conversation, headers = _waited_for(operations, request, created)
+    conversation, headers = _wait_if_preferred(operations, request, created)
     representation = represent(request, conversation, ("Participants", "Messages", "Webhooks"))
-    return answer(representation, status=202 if participants else 201, headers=headers)
+    return json_response(representation, status=202 if participants else 201, headers=headers)
 
 
-def _waited_for(
+def _wait_if_preferred(
     operations: Operations, request: ServiceRequest, created: Created
 ) -> tuple[Conversation, dict[str, str]]:
-    """The conversation after the wait that the client prefers, if any, and the headers that say how it came about."""
+    """Wait as long as the client prefers. Returns the conversation and the response headers."""
     if created.replayed:
         return created.conversation, {IDEMPOTENT_REPLAYED: "true"}
-    seconds = _wait(request) if created.conversation.state is State.INITIALIZING else None
+    seconds = _seconds_to_wait(request) if created.conversation.state is State.INITIALIZING else None
     if seconds is None:
         return created.conversation, {}
     conversation = operations.waiting.until_left(created.conversation, seconds)
     return conversation, {PREFERENCE_APPLIED: f"wait={seconds}"}
 
 
-def _wait(request: ServiceRequest) -> int | None:
-    """Whole seconds, never more than there is time for; None without a preference or without time."""
-    preferred, possible = preferred_wait(request.headers), request.seconds_left() - WAIT_MARGIN_SECONDS
-    if preferred is None or possible < 1:
+def _seconds_to_wait(request: ServiceRequest) -> int | None:
+    """Return the preferred wait, capped by the time left. Returns None without a preference or if there is no time."""
+    preferred, available = preferred_wait(request.headers), request.seconds_left() - WAIT_MARGIN_SECONDS
+    if preferred is None or available < 1:
         return None
-    return int(min(preferred, possible))
+    return int(min(preferred, available))
