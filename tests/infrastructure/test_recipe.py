@@ -15,6 +15,7 @@ from convoke.api.contracts import Contract
 from convoke.api.openapi import path_value
 from convoke.api.operations import Operations
 from convoke.api.routes import ROUTES
+from convoke.storage import keys
 from tests.support.template import ROOT
 
 PACKAGE = ROOT / "layers/convoke/src/convoke"
@@ -41,11 +42,21 @@ def unrouted(module: str, contracts: Mapping[str, Contract], routed: Iterable[Co
             yield f"api/routes.py has no route with the contract {module}.{name}: add one"
 
 
+def attributes_of(variable: str, source: str) -> set[str]:
+    """Return every attribute of `variable` that the source reads."""
+    attributes = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute))
+    return {node.attr for node in attributes if isinstance(node.value, ast.Name) and node.value.id == variable}
+
+
+def keyless(module: str, source: str) -> Iterator[str]:
+    """Return a message for each name that a repository reads from `keys` and that storage/keys.py does not define."""
+    for name in sorted(attributes_of("keys", source) - set(vars(keys))):
+        yield f"storage/keys.py does not define `{name}`, which storage/{module}.py reads: add it"
+
+
 def undeclared(module: str, source: str, declared: Iterable[str]) -> Iterator[str]:
     """Return a message for each attribute of `operations` that a resource module reads and Operations does not have."""
-    attributes = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute))
-    read = {node.attr for node in attributes if isinstance(node.value, ast.Name) and node.value.id == "operations"}
-    for name in sorted(read - set(declared)):
+    for name in sorted(attributes_of("operations", source) - set(declared)):
         yield f"Operations in api/operations.py has no field `{name}`, which api/resources/{module}.py reads: add it"
 
 
@@ -74,6 +85,11 @@ def fields() -> set[str]:
 @pytest.mark.parametrize("module", MODULES)
 def test_every_contract_has_a_route(module: str) -> None:
     assert [*unrouted(module, contracts(module), [route.contract for route in ROUTES])] == []
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "storage").glob("*.py")), ids=lambda path: path.stem)
+def test_every_key_that_repositories_use_is_defined(path: Path) -> None:
+    assert [*keyless(path.stem, path.read_text())] == []
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -107,22 +123,25 @@ class Forgotten:
     named: tuple[str, ...]
 
 
-USERS = '''"""`/Users`: the users of a service."""
+PARCELS = '''"""`/Parcels`: a resource that does not exist."""
 
 def fetch(operations, request, sid):
-    return operations.users.fetch(request.service, sid)
+    return operations.parcels.fetch(request.service, sid)
 '''
 
 NO_PAGE = "/".join(("docs", "behaviour", "no-page.md"))
 """A page that does not exist, spelled so that test_docs.py does not take it for a citation."""
 
 FORGOTTEN = {
-    "contract": Forgotten(unrouted("users", {}, []), ("api/resources/users.py", "Contract")),
-    "route": Forgotten(unrouted("users", {"FETCH": Contract("User", None)}, []), ("api/routes.py", "users.FETCH")),
-    "field of Operations": Forgotten(undeclared("users", USERS, fields()), ("api/operations.py", "`users`")),
-    "program": Forgotten(unbuilt("Operations(messages=1)", ["messages", "users"]), ("program.py", "`users`")),
-    "citation": Forgotten(undocumented("users", "Users.", ROOT), ("docs/behaviour", "api/resources/users.py")),
-    "page": Forgotten(undocumented("users", NO_PAGE, ROOT), (NO_PAGE,)),
+    "key": Forgotten(keyless("parcels", "keys.parcel(sid)"), ("storage/keys.py", "`parcel`", "storage/parcels.py")),
+    "contract": Forgotten(unrouted("parcels", {}, []), ("api/resources/parcels.py", "Contract")),
+    "route": Forgotten(
+        unrouted("parcels", {"FETCH": Contract("Parcel", None)}, []), ("api/routes.py", "parcels.FETCH")
+    ),
+    "field of Operations": Forgotten(undeclared("parcels", PARCELS, fields()), ("api/operations.py", "`parcels`")),
+    "program": Forgotten(unbuilt("Operations(messages=1)", ["messages", "parcels"]), ("program.py", "`parcels`")),
+    "citation": Forgotten(undocumented("parcels", "Parcels.", ROOT), ("docs/behaviour", "api/resources/parcels.py")),
+    "page": Forgotten(undocumented("parcels", NO_PAGE, ROOT), (NO_PAGE,)),
 }
 
 
