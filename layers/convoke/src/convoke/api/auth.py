@@ -21,6 +21,6 @@ def basic_credentials(headers: Mapping[str, str]) -> tuple[str, str]:
         user, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (ValueError, binascii.Error) as error:
         raise NotAuthenticatedError from error
-    if not colon:
+    if not colon:  # The decoded text is not `user:password`.
         raise NotAuthenticatedError
     return user, password

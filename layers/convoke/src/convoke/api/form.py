@@ -53,6 +53,7 @@ def parse_form(event: Mapping[str, Any]) -> Form:
     if content_type.partition(";")[0].strip().lower() != FORM:
         raise InvalidParameterError(parameter="Content-Type", wanted=FORM)
     try:
+        # Blank values count: an empty value removes a field in an update.
         return Form(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS))
     except ValueError as error:
         wanted = f"a form in UTF-8 with at most {MAX_FORM_FIELDS} fields"

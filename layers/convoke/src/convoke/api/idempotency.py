@@ -25,5 +25,6 @@ def parse_idempotency_key(request: Request) -> IdempotentRequest | None:
 def _fingerprint(request: Request) -> str:
     """Return a hash of method, path and body, which tells a repeated request from a different one with the same key."""
     http = request.event["requestContext"]["http"]
+    # The path includes the service, so the same key and body in another service is a different request.
     request_line = f"{http['method']} {request.event['rawPath']}\n"
     return hashlib.sha256(request_line.encode() + request.body).hexdigest()

@@ -171,10 +171,11 @@ def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
     if isinstance(route, PublicRoute):
         return possible
     possible.add(errors.NotAuthenticatedError)
-    if "<" in rule:
+    if "<" in rule:  # A value in the path can name something that does not exist.
         possible.add(errors.NotFoundError)
     if WEBHOOK_ENABLED in contract.request_headers:
         possible.add(errors.WebhookRejectedError)
+    # PageSize and PageToken are parameters of every list.
     if contract.form or contract.page or contract.request_headers:
         possible.add(errors.InvalidParameterError)
     return possible

@@ -45,7 +45,6 @@ class Representation(BaseModel):
     """The body of a response, with its fields in Twilio's order."""
 
     # Built at the first use: building all models at import would slow every cold start.
-
     model_config = ConfigDict(defer_build=True)
 
 

@@ -81,6 +81,7 @@ def _wait_if_preferred(
     operations: Operations, request: ServiceRequest, created: Created
 ) -> tuple[Conversation, dict[str, str]]:
     """Wait as long as the client prefers. Returns the conversation and the response headers."""
+    # A repeated request returns the stored response at once, whatever it prefers.
     if created.replayed:
         return created.conversation, {IDEMPOTENT_REPLAYED: "true"}
     seconds = _seconds_to_wait(request) if created.conversation.state is State.INITIALIZING else None

@@ -115,6 +115,7 @@ def list_(operations: Operations, request: ServiceRequest) -> Response[str]:
 
 
 def update(operations: Operations, request: ServiceRequest, sid: str) -> Response[str]:
+    # The header is checked before the form. See docs/behaviour/requests-and-answers.md#order-of-checks.
     request_webhooks, requested = operations.request_webhooks(request), parse(UpdateConversation, request.form)
     updated = operations.conversations.update(request.service, sid, requested, request_webhooks=request_webhooks)
     return json_response(represent(request, updated, LINKS))

@@ -37,6 +37,7 @@ FETCH = Contract(
 def fetch(event: Mapping[str, Any], document: Callable[[], dict[str, Any]]) -> Response[str]:
     """Return what `document` returns, or 304 if the client has it already."""
     text, tag = _text_and_tag(document)
+    # The header can list several tags, and a proxy can mark them as weak (`W/"..."`).
     is_known = tag in (event.get("headers") or {}).get("if-none-match", "")
     return json_response("" if is_known else text, 304 if is_known else 200, {"ETag": tag})
 

@@ -128,6 +128,7 @@ def list_(operations: Operations, request: ServiceRequest, conversation_sid: str
         request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Messages"),
         "messages",
         operations.accounts.page_key(request.account.sid),
+        # The parsed order, not the text the client sent: a token for `DESC` must be valid for `desc`.
         filters=dict.fromkeys(sent, filters.order),
         descending=filters.order is Order.DESCENDING,
     )

@@ -150,10 +150,9 @@ def represent(request: ServiceRequest, participant: Participant) -> Representati
 
 
 def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
-    request_webhooks, requested = (
-        operations.request_webhooks(request),
-        parse_participant(CreateParticipant, request.form),
-    )
+    # The header is checked before the form.
+    request_webhooks = operations.request_webhooks(request)
+    requested = parse_participant(CreateParticipant, request.form)
     created = operations.participants.create(
         request.account, request.service, conversation_sid, requested, request_webhooks=request_webhooks
     )

@@ -64,6 +64,7 @@ def fetch(
 
 
 def list_(operations: Operations, request: ServiceRequest, conversation_sid: str, message_sid: str) -> Response[str]:
+    # The path values are decoded: a unique name in a URL of the meta block has to be encoded again.
     conversation, message = quote(conversation_sid, safe=""), quote(message_sid, safe="")
     pagination = Pagination(
         request,

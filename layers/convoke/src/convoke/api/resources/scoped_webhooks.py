@@ -106,6 +106,7 @@ def list_(operations: Operations, request: ServiceRequest, conversation_sid: str
         request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Webhooks"),
         "webhooks",
         operations.accounts.page_key(request.account.sid),
+        # All webhooks of a conversation are in one item, so one page can hold them all.
         max_page_size=MAX_WEBHOOKS_PER_CONVERSATION,
     )
     page = operations.scoped_webhooks.list(request.service, conversation_sid, pagination.page_request)
