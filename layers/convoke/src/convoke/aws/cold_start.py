@@ -27,7 +27,8 @@ def started(function: str, environ: Mapping[str, str]) -> Handler:
     module, and imports nothing of this package but this module.
     """
     gc.disable()
-    from convoke.aws.edges import AwsEdges
+    # Imported here because the garbage collector is off only now.
+    from convoke.aws.edges import AwsEdges  # noqa: PLC0415
 
     handler: Handler = import_module(f"convoke.aws.handlers.{function}").make_handler(AwsEdges(environ))
     # Later collections skip everything that exists now.
@@ -40,9 +41,10 @@ def started(function: str, environ: Mapping[str, str]) -> Handler:
 
 def _before_snapshot() -> None:
     """Import and build everything that the first requests need, so that the snapshot contains it."""
-    from pydantic import BaseModel
+    # A start without a snapshot does not need these names, and imports them with the garbage collector off.
+    from pydantic import BaseModel  # noqa: PLC0415
 
-    from convoke.domain.addresses import is_group_number
+    from convoke.domain.addresses import is_group_number  # noqa: PLC0415
 
     _build_subclasses(BaseModel)
     # The first check of a number imports phonenumbers, which a start without a snapshot leaves for later.
