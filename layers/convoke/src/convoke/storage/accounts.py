@@ -52,7 +52,7 @@ class AccountRepository:
         return items.to_resource(Account, self.table.get(account.key) or {})
 
     def _update_with_entry(self, account: Update, entry: Update, chat_service_sid: str | None) -> None:
-        # The condition on the new default service keeps another request from deleting the service meanwhile.
+        # The condition on the new default service keeps another request from deleting the service at the same time.
         service = [service_still_exists(account.key.pk, chat_service_sid)] if chat_service_sid else []
         try:
             self.table.transact([account, entry, *service])

@@ -49,7 +49,7 @@ class Lock:
         return Put(self.item(conversation_sid), NotExists("pk"))
 
     def release(self, conversation_sid: str) -> Delete:
-        """Return the write that deletes the lock if this conversation holds it, or nobody does.
+        """Return the write that deletes the lock if this conversation holds it, or if it is not held.
 
         The condition fails if another conversation took the lock after this conversation released it.
         """

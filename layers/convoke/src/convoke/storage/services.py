@@ -50,8 +50,8 @@ class ServiceRepository:
 
         Returns False if the service does not exist, or if the account's default service is not `default_service_sid`.
         """
-        # This update writes the value that the attribute has. Its purpose is the condition: no other request makes this
-        # service the default meanwhile. The Table port has no check without a write.
+        # This update writes the value that the attribute has. Its purpose is the condition: no other request can make
+        # this service the default at the same time. The Table port has no check without a write.
         attribute = "default_chat_service_sid"
         same_default = Update(
             keys.account(account_sid), (Set(attribute, default_service_sid),), Equals(attribute, default_service_sid)
