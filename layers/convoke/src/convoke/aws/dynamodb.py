@@ -312,6 +312,7 @@ def _render_condition(condition: Condition, expression: _Expression) -> str:
             return f"{expression.name(name)} < {expression.value(value)}"
         case Contains(name, value):
             # Without the type, contains() would look for a part of a string or for an element of a list as well.
+            # `contains` alone would also hold for a string with this substring.
             is_set = f"attribute_type({expression.name(name)}, {expression.value('SS')})"
             return f"({is_set} AND contains({expression.name(name)}, {expression.value(value)}))"
         case And(conditions):
