@@ -20,7 +20,7 @@ from convoke.observability import NoMetrics
 from convoke.operations.conversation_finalizer import ConversationFinalizer, NothingLeftError, NotInYetError
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.events import EventRepository
-from convoke.storage.packing import unpacked_members
+from convoke.storage.packing import unpack_provisioning
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.revisions import ChangedMeanwhileError
 from tests.support.deletions import AT_ONCE, LONG_AFTER, conversation_in, left_of
@@ -35,7 +35,7 @@ def before_the_adder(instance: Instance) -> None:
 def after_the_adder(instance: Instance) -> None:
     """The members are in, and the finalizer is to start."""
     (record,) = instance.items("provisioning")
-    provisioning = unpacked_members(record)
+    provisioning = unpack_provisioning(record)
     added = provisioning.added(provisioning.date_created)
     assert ProvisioningRepository(instance.table).add(added, members_added(added))
 

@@ -310,7 +310,7 @@ def test_statements_find_what_they_look_for_by_an_index() -> None:
     with closing(SqliteTable(":memory:")) as table, table.transaction() as connection:
         statements: list[str] = []
         connection.set_trace_callback(statements.append)
-        item: Item = {**KEY._asdict(), **keys.due("CH1", datetime(2026, 1, 2, tzinfo=UTC))}
+        item: Item = {**KEY._asdict(), **keys.due_attributes("CH1", datetime(2026, 1, 2, tzinfo=UTC))}
         for forward in (True, False):
             table.query("P", limit=1, between=("a", "b"), after=item, forward=forward)
             table.query("P", limit=1, index=DUE, between=("a", "b"), after=item, forward=forward)

@@ -25,7 +25,7 @@ from convoke.embedded.engine import EmbeddedEngine, Rewire
 from convoke.embedded.gateway import RequestContext, gateway_event
 from convoke.operations.accounts import AccountOperations
 from convoke.storage.events import change_of
-from convoke.storage.packing import unpacked_members
+from convoke.storage.packing import unpack_provisioning
 from convoke.storage.table import Table
 from convoke.webhooks.answers import WebhookAnswer, WebhookUnreachableError
 from convoke.webhooks.signature import sign
@@ -229,7 +229,7 @@ class EmbeddedInstance(Instance):
         return int(row[0])
 
     def repeat(self, record: dict[str, Any]) -> None:
-        self.engine.edges.participant_queue.send(unpacked_members(record))
+        self.engine.edges.participant_queue.send(unpack_provisioning(record))
 
     def lose_messages(self) -> None:
         self.engine._steps.participants.clear()

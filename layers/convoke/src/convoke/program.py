@@ -130,11 +130,7 @@ class Program:
         from convoke.operations.waiting import Waiting
         from convoke.storage.accounts import AccountRepository
         from convoke.storage.alerts import AlertRepository
-        from convoke.storage.configuration_webhooks import (
-            ConfigurationWebhooksRepository,
-            ServiceConfigurationWebhooksRepository,
-            WebhookLevelsRepository,
-        )
+        from convoke.storage.configuration_webhooks import ConfigurationWebhooksRepository
         from convoke.storage.conversations import ConversationRepository
         from convoke.storage.events import EventRepository
         from convoke.storage.messages import MessageRepository
@@ -143,6 +139,8 @@ class Program:
         from convoke.storage.provisioning import ProvisioningRepository
         from convoke.storage.receipts import ReceiptRepository
         from convoke.storage.scoped_webhooks import ScopedWebhookRepository
+        from convoke.storage.service_configuration_webhooks import ServiceConfigurationWebhooksRepository
+        from convoke.storage.webhook_levels import WebhookLevelsRepository
 
         edges, table, now, new_sid = self.edges, self.edges.table, self.edges.now, self.edges.new_sid
         conversations = ConversationRepository(table)
@@ -191,7 +189,8 @@ class Program:
     @cached_property
     def events(self) -> EventOperations:
         from convoke.operations.events import EventOperations
-        from convoke.storage.events import EventAttemptRepository, EventRepository
+        from convoke.storage.event_attempts import EventAttemptRepository
+        from convoke.storage.events import EventRepository
 
         table = self.edges.table
         return EventOperations(
@@ -229,11 +228,11 @@ class Program:
         from convoke.operations.webhook_delivery import WebhookDelivery
         from convoke.storage.accounts import AccountRepository
         from convoke.storage.alerts import AlertRepository
-        from convoke.storage.configuration_webhooks import WebhookLevelsRepository
         from convoke.storage.conversations import ConversationRepository
-        from convoke.storage.events import EventAttemptRepository
+        from convoke.storage.event_attempts import EventAttemptRepository
         from convoke.storage.messages import MessageRepository
         from convoke.storage.scoped_webhooks import ScopedWebhookRepository
+        from convoke.storage.webhook_levels import WebhookLevelsRepository
 
         edges, table = self.edges, self.edges.table
         message_replay = MessageReplay(

@@ -13,10 +13,8 @@ from convoke.domain.webhooks import (
     ServiceConfigurationWebhooks,
     WebhookSettingsChange,
 )
-from convoke.storage.configuration_webhooks import (
-    ConfigurationWebhooksRepository,
-    ServiceConfigurationWebhooksRepository,
-)
+from convoke.storage.configuration_webhooks import ConfigurationWebhooksRepository
+from convoke.storage.service_configuration_webhooks import ServiceConfigurationWebhooksRepository
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from convoke.domain.pages import Page, PageRequest
 from convoke.domain.sids import NewSid, Prefix
 from convoke.domain.webhooks import EventAttempt, NewEventReplay
 from convoke.operations.webhook_delivery import WebhookDelivery
-from convoke.storage.events import EventAttemptRepository, EventRepository
+from convoke.storage.event_attempts import EventAttemptRepository
+from convoke.storage.events import EventRepository
 
 
 class EventReplay(NamedTuple):

@@ -17,7 +17,7 @@ from convoke.domain.webhooks import Delivery, EventAttempt
 from convoke.operations.ports import WebhookClient
 from convoke.storage.alerts import AlertRepository
 from convoke.storage.auth_tokens import AuthTokens
-from convoke.storage.configuration_webhooks import WebhookLevelsRepository
+from convoke.storage.webhook_levels import WebhookLevelsRepository
 from convoke.webhooks.answers import WebhookUnreachableError
 
 logger = logging.getLogger(__name__)

@@ -19,8 +19,8 @@ from convoke.operations.ports import DeliveryQueue, WebhookClient
 from convoke.storage.accounts import AccountRepository
 from convoke.storage.alerts import AlertRepository
 from convoke.storage.auth_tokens import AuthTokens
-from convoke.storage.configuration_webhooks import WebhookLevelsRepository
-from convoke.storage.events import EventAttemptRepository
+from convoke.storage.event_attempts import EventAttemptRepository
+from convoke.storage.webhook_levels import WebhookLevelsRepository
 from convoke.webhooks.answers import WebhookUnreachableError
 
 logger = logging.getLogger(__name__)
