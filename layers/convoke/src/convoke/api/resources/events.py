@@ -38,7 +38,7 @@ def represent(request: Request, event: Event) -> EventRepresentation:
         **event.model_dump(exclude={"type"}),
         event_type=event.type,
         url=url,
-        links={"attempts": f"{url}/ProvisioningRetries", "replay": f"{url}/Replay"},
+        links={"attempts": f"{url}/Attempts", "replay": f"{url}/Replay"},
     )
 
 
