@@ -15,7 +15,7 @@ from convoke.storage.table import Set, Table, Update
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, call, held_instance
 
-GONE = {"code": 50109, "message": "The role SID is not that of a role of conversation scope in this service"}
+GONE = {"code": 50109, "message": "The role SID must be the SID of a role of this service with the type conversation"}
 
 
 def create(instance: Instance, participants: list[str], **parameters: str) -> str:

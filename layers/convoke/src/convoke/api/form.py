@@ -61,4 +61,6 @@ def body_of(event: Mapping[str, Any]) -> bytes:
     try:
         return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
     except ValueError as error:
-        raise InvalidParameterError(parameter="body", wanted="text, or what is encoded in Base64") from error
+        raise InvalidParameterError(
+            parameter="body", wanted="text, or valid Base64 if the event says that it is encoded"
+        ) from error

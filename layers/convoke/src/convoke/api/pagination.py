@@ -22,6 +22,8 @@ Resource = TypeVar("Resource")
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 100
 
+WANTED_PAGE = "a token from a page of this list"
+
 
 class Meta(BaseModel):
     model_config = ConfigDict(defer_build=True)
@@ -98,7 +100,7 @@ class Pagination:
     def _integer(self, name: str, default: int) -> int:
         text = self.request.query.get(name, str(default))
         if not re.fullmatch("-?[0-9]{1,18}", text):
-            raise InvalidParameterError(parameter=name, wanted="a number")
+            raise InvalidParameterError(parameter=name, wanted="an integer")
         return int(text)
 
     def _token(self, direction: str, position: str) -> str:
@@ -111,9 +113,9 @@ class Pagination:
             opened = base64.urlsafe_b64decode(token.encode())
             content = opened[16:].decode()
         except ValueError as error:
-            raise InvalidParameterError(parameter="PageToken") from error
+            raise InvalidParameterError(parameter="PageToken", wanted=WANTED_PAGE) from error
         if not hmac.compare_digest(opened[:16], self._signature(content)):
-            raise InvalidParameterError(parameter="PageToken")
+            raise InvalidParameterError(parameter="PageToken", wanted=WANTED_PAGE)
         return content[:2], content[2:]
 
     def _signature(self, content: str) -> bytes:

@@ -64,7 +64,7 @@ class Request:
             case "false":
                 return False
             case _:
-                raise InvalidParameterError(parameter=WEBHOOK_ENABLED)
+                raise InvalidParameterError(parameter=WEBHOOK_ENABLED, wanted="true or false")
 
     def url(self, path: str, version: str = TWILIO_PREFIX) -> str:
         """The absolute URL of an account-level path."""
