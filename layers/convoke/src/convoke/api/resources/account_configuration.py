@@ -45,4 +45,4 @@ def fetch(_: Operations, request: Request) -> Response[str]:
 
 def update(operations: Operations, request: Request) -> Response[str]:
     change = parse(UpdateAccountConfiguration, request.form)
-    return answer(represent(request, operations.accounts.update(request.account, change)))
+    return answer(represent(request, operations.account_configuration.update(request.account, change)))

@@ -74,12 +74,12 @@ def _waited_for(
     operations: Operations, request: ServiceRequest, created: Created
 ) -> tuple[Conversation, dict[str, str]]:
     """The conversation after the wait that the client prefers, if any, and the headers that say how it came about."""
-    if created.replayed:
+    if created.repeated:
         return created.conversation, {IDEMPOTENT_REPLAYED: "true"}
     seconds = _wait(request) if created.conversation.state is State.INITIALIZING else None
     if seconds is None:
         return created.conversation, {}
-    conversation = operations.waiting.until_left(created.conversation, seconds)
+    conversation = operations.conversation_waiter.wait_until_initialized(created.conversation, seconds)
     return conversation, {PREFERENCE_APPLIED: f"wait={seconds}"}
 
 

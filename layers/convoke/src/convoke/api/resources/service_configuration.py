@@ -46,10 +46,10 @@ def represent(request: Request, service: Service) -> ServiceConfigurationReprese
 
 
 def fetch(operations: Operations, request: Request, chat_service_sid: str) -> Response[str]:
-    return answer(represent(request, operations.services.fetch(request.account.sid, chat_service_sid)))
+    return answer(represent(request, operations.service_configuration.fetch(request.account.sid, chat_service_sid)))
 
 
 def update(operations: Operations, request: Request, chat_service_sid: str) -> Response[str]:
-    service = operations.services.fetch(request.account.sid, chat_service_sid)
+    service = operations.service_configuration.fetch(request.account.sid, chat_service_sid)
     change = parse(UpdateServiceConfiguration, request.form)
-    return answer(represent(request, operations.services.update(request.account.sid, service.sid, change)))
+    return answer(represent(request, operations.service_configuration.update(request.account.sid, service.sid, change)))
