@@ -190,7 +190,7 @@ def test_one_that_cannot_be_attended_to_does_not_keep_time_from_passing(
         connection.execute(spoil, (f"%{spoilt}",))
     advance(movable, "PT5M")
     assert [sid for _, sid, _ in states(movable)] == [other]
-    assert "an attempt failed" in caplog.text
+    assert "attending to a due conversation failed" in caplog.text
 
 
 class HeldClock(MovableClock):

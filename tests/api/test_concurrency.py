@@ -128,7 +128,7 @@ def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
         now=instants.now,
         sleep=time.sleep,
         new_sid=SidFactory(),
-        attempts=ProvisioningRetries(),
+        provisioning_retries=ProvisioningRetries(),
     )
     program = Program(edges)
     account = program.accounts.create()

@@ -17,7 +17,7 @@ from convoke.domain.events import Change, conversation_removed, initializing_end
 from convoke.domain.instants import now
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.observability import NoMetrics
-from convoke.operations.conversation_finalizer import ConversationFinalizer, NothingLeftError, NotInYetError
+from convoke.operations.conversation_finalizer import ConversationFinalizer, NothingToFinalizeError, NotReadyError
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.events import EventRepository
 from convoke.storage.packing import unpack_provisioning
@@ -184,7 +184,7 @@ def test_a_finalizer_that_is_overtaken_by_the_deletion_finds_nothing_left(instan
         after_the_adder(instance)
     meanwhile = partial(instance.call, "DELETE", f"/v1/Conversations/{sid}")
     finalizer = finalizer_on(instance, Overtaken(instance.table, meanwhile))
-    with pytest.raises(NothingLeftError):
+    with pytest.raises(NothingToFinalizeError):
         getattr(finalizer, task)(instance.account.sid, sid, [])
     assert instance.items("alert") == []
 
@@ -193,7 +193,7 @@ def test_a_finalizer_that_is_overtaken_by_another_leaves_the_rest_to_it(instance
     sid = conversation_in(instance, "initializing")
     after_the_adder(instance)
     finalizer = finalizer_on(instance, Overtaken(instance.table, Latecomer(instance, sid).finalize))
-    with pytest.raises(NotInYetError):
+    with pytest.raises(NotReadyError):
         finalizer.finalize(instance.account.sid, sid, [])
 
 

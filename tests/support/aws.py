@@ -140,6 +140,9 @@ class AwsInstance(Instance):
         """Whoever makes accounts: nobody's environment, but all that it takes."""
         return Program(self.edges("api")).accounts
 
+    def clear_caches(self) -> None:
+        """Each function is a process of its own, and the ones that read such data here have not read it yet."""
+
     def work(self) -> None:
         while any((self._add_participants(), self._execute(), self._publish(), self._deliver())):
             pass

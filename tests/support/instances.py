@@ -118,7 +118,7 @@ class Receivers:
     """Of whoever is not in `bodies`."""
     on_call: Callable[[], None] = lambda: None
 
-    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, longest_answer: int) -> WebhookAnswer:
+    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
         self.on_call()
         self.posted.append(delivery)
         self.retry_counts.append(retry_count)
@@ -129,7 +129,7 @@ class Receivers:
                 raise WebhookUnreachableError("no connection")
             case WebhookUnreachableError():
                 raise status
-        return WebhookAnswer(status, (self.bodies.pop(0) if self.bodies else self.body)[:longest_answer])
+        return WebhookAnswer(status, (self.bodies.pop(0) if self.bodies else self.body)[:max_answer_bytes])
 
 
 class Instance(ABC):
@@ -192,6 +192,10 @@ class Instance(ABC):
         """Send the participant message of a stored provisioning once more."""
 
     @abstractmethod
+    def clear_caches(self) -> None:
+        """Forget cached reads, as if their lifetime had passed."""
+
+    @abstractmethod
     def lose_messages(self) -> None:
         """Lose every participant message that is waiting."""
 
@@ -230,6 +234,9 @@ class EmbeddedInstance(Instance):
 
     def repeat(self, record: dict[str, Any]) -> None:
         self.engine.edges.participant_queue.send(unpack_provisioning(record))
+
+    def clear_caches(self) -> None:
+        self.engine.program.clear_caches()
 
     def lose_messages(self) -> None:
         self.engine._steps.participants.clear()

@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from convoke.operations.sweeper import Sweeper
     from convoke.operations.webhook_delivery import WebhookDelivery
     from convoke.storage.accounts import CachedAccounts
+    from convoke.storage.api_keys import CachedApiKeys
     from convoke.storage.services import CachedServices
 
 
 class Edges(Protocol):
-    """Everything outside the program: what an engine provides."""
+    """Everything that an engine provides to the program."""
 
     @property
     def table(self) -> Table: ...
@@ -58,10 +59,10 @@ class Edges(Protocol):
     @property
     def new_sid(self) -> NewSid: ...
     @property
-    def attempts(self) -> ProvisioningRetries: ...
+    def provisioning_retries(self) -> ProvisioningRetries: ...
     @property
     def admit(self) -> Admit | None:
-        """Decides who may be added to a conversation. With None the conversation's service decides."""
+        """Return the rule that decides who may be added to a conversation, or None for the default rule."""
 
     @property
     def metrics(self) -> Metrics: ...
@@ -71,7 +72,8 @@ class Program:
     """The program of one process. Reading a property builds its piece once.
 
     Caches (accounts, Auth Tokens, API keys, services) go only to readers that may see data some seconds old:
-    authentication, the service of a URL, and the token that signs a webhook. Everything else reads the table.
+    authentication, the service of a URL or of participants to add, and the token that signs a webhook. Everything else
+    reads the table.
     """
 
     def __init__(self, edges: Edges, extra_routes: Sequence[AccountRoute] = ()) -> None:
@@ -96,26 +98,38 @@ class Program:
         return CachedServices(ServiceRepository(self.edges.table))
 
     @cached_property
+    def known_api_keys(self) -> CachedApiKeys:
+        from convoke.storage.api_keys import ApiKeyRepository, CachedApiKeys
+
+        return CachedApiKeys(ApiKeyRepository(self.edges.table))
+
+    def clear_caches(self) -> None:
+        """Forget every cached read."""
+        for fetch in (
+            self.auth_tokens.fetch,
+            self.known_accounts.fetch,
+            self.known_services.fetch,
+            self.known_api_keys.fetch_owner,
+        ):
+            fetch.clear()
+
+    @cached_property
     def accounts(self) -> AccountOperations:
         from convoke.operations.accounts import AccountOperations
         from convoke.operations.api_keys import ApiKeyOperations
-        from convoke.storage.api_keys import ApiKeyRepository, CachedApiKeys
 
         edges = self.edges
-        api_keys = ApiKeyOperations(CachedApiKeys(ApiKeyRepository(edges.table)), edges.now, edges.new_sid)
-        return AccountOperations(
-            self.known_accounts, self.auth_tokens, api_keys, edges.receiver_rules, edges.now, edges.new_sid
-        )
+        api_keys = ApiKeyOperations(self.known_api_keys, edges.now, edges.new_sid)
+        return AccountOperations(self.known_accounts, self.auth_tokens, api_keys, edges.now, edges.new_sid)
 
     @cached_property
     def api(self) -> Api:
         from convoke.api.app import Api
         from convoke.api.operations import Operations
+        from convoke.operations.account_configuration import AccountConfigurationOperations
         from convoke.operations.alerts import AlertOperations
-        from convoke.operations.configuration_webhooks import (
-            ConfigurationWebhooksOperations,
-            ServiceConfigurationWebhooksOperations,
-        )
+        from convoke.operations.configuration import ConfigurationOperations
+        from convoke.operations.configuration_webhooks import ConfigurationWebhooksOperations
         from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
         from convoke.operations.conversations import ConversationOperations
         from convoke.operations.messages import MessageOperations
@@ -126,8 +140,10 @@ class Program:
         from convoke.operations.provisioning import ProvisioningOperations
         from convoke.operations.receipts import ReceiptOperations
         from convoke.operations.scoped_webhooks import ScopedWebhookOperations
+        from convoke.operations.service_configuration import ServiceConfigurationOperations
+        from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
         from convoke.operations.services import ServiceOperations
-        from convoke.operations.waiting import Waiting
+        from convoke.operations.waiting import ConversationWaiter
         from convoke.storage.accounts import AccountRepository
         from convoke.storage.alerts import AlertRepository
         from convoke.storage.configuration_webhooks import ConfigurationWebhooksRepository
@@ -151,9 +167,13 @@ class Program:
         message_operations = MessageOperations(
             conversation_operations, participants, MessageRepository(table), Outbox(new_sid), now, new_sid
         )
+        services = ServiceOperations(self.known_services, AccountRepository(table), conversations, now, new_sid)
         operations = Operations(
             accounts=self.accounts,
-            services=ServiceOperations(self.known_services, AccountRepository(table), conversations, now, new_sid),
+            configuration=ConfigurationOperations(self.known_accounts),
+            account_configuration=AccountConfigurationOperations(self.known_accounts, edges.receiver_rules),
+            services=services,
+            service_configuration=ServiceConfigurationOperations(services, self.known_services),
             conversations=conversation_operations,
             participants=ParticipantOperations(conversation_operations, participants, now, new_sid),
             participant_conversations=ParticipantConversationOperations(ParticipantConversationRepository(table)),
@@ -164,7 +184,7 @@ class Program:
             ),
             provisionings=ProvisioningOperations(conversation_operations),
             conversation_with_participants=ConversationWithParticipantsOperations(
-                conversations, edges.participant_queue, edges.attempts, now, new_sid, edges.metrics
+                conversations, edges.participant_queue, edges.provisioning_retries, now, new_sid, edges.metrics
             ),
             configuration_webhooks=ConfigurationWebhooksOperations(
                 ConfigurationWebhooksRepository(table), edges.receiver_rules
@@ -182,7 +202,7 @@ class Program:
                 now,
                 new_sid,
             ),
-            waiting=Waiting(conversations, now, edges.sleep),
+            conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
         )
         return Api(operations, self._extra_routes)
 
@@ -199,11 +219,11 @@ class Program:
 
     @cached_property
     def participant_adder(self) -> ParticipantAdder:
-        from convoke.operations.participant_adder import ParticipantAdder, ServiceAdmits
+        from convoke.operations.participant_adder import AdmitByService, ParticipantAdder
         from convoke.storage.provisioning import ProvisioningRepository
 
         edges = self.edges
-        admit = edges.admit or ServiceAdmits(self.known_services.fetch)
+        admit = edges.admit or AdmitByService(self.known_services.fetch)
         return ParticipantAdder(ProvisioningRepository(edges.table), edges.workflow, admit, edges.now)
 
     @cached_property
@@ -266,7 +286,7 @@ class Program:
             ProvisioningRepository(table),
             self.participant_adder,
             edges.workflow,
-            edges.attempts,
+            edges.provisioning_retries,
             edges.now,
             edges.new_sid,
         )

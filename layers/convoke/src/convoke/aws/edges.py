@@ -43,7 +43,7 @@ class AwsEdges:
         self.now: Clock = instants.now
         self.sleep: Sleep = time.sleep
         self.new_sid: NewSid = SidFactory()
-        self.attempts = ProvisioningRetries.model_validate(self.settings.provisioning)
+        self.provisioning_retries = ProvisioningRetries.model_validate(self.settings.provisioning_retries)
         self.admit: Admit | None = None
 
     @cached_property

@@ -46,7 +46,9 @@ def clock_routes(now: Clock, advance: Callable[[timedelta], Advanced]) -> tuple[
         try:
             advanced = advance(by)
         except OverflowError as error:
-            raise InvalidParameterError(parameter="advance", wanted="an end before the year 10000") from error
+            raise InvalidParameterError(
+                parameter="advance", wanted="short enough for the clock to stay before the year 10000"
+            ) from error
         representation = AdvancedRepresentation(
             now=advanced.now,
             url=request.url(PATH, CONVOKE_PREFIX),
@@ -79,5 +81,5 @@ def _in_json(body: bytes) -> object:
     try:
         given = json.loads(body)
     except ValueError as error:
-        raise InvalidParameterError(parameter="body", wanted='JSON such as {"advance": "PT10M"}') from error
+        raise InvalidParameterError(parameter="body", wanted='a JSON object such as {"advance": "PT10M"}') from error
     return given.get("advance") if isinstance(given, dict) else None

@@ -66,7 +66,7 @@ class EmbeddedEdges:
     now: Clock
     sleep: Sleep
     new_sid: NewSid
-    attempts: ProvisioningRetries
+    provisioning_retries: ProvisioningRetries
     receiver_rules: ReceiverRules = ANY_RECEIVER
     admit: Admit | None = None
     metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
@@ -79,9 +79,13 @@ class OffLoopWebhookClient:
     client: WebhookClient
     turns: RequestGreenlets
 
-    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, longest_answer: int) -> WebhookAnswer:
+    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
         call = partial(
-            self.client.call, delivery, retry_count=retry_count, auth_token=auth_token, longest_answer=longest_answer
+            self.client.call,
+            delivery,
+            retry_count=retry_count,
+            auth_token=auth_token,
+            max_answer_bytes=max_answer_bytes,
         )
         return self.turns.outside(call)
 
@@ -123,7 +127,7 @@ class EmbeddedEngine:
                 now=movable_clock or instants.now,
                 sleep=self.turns.sleep,
                 new_sid=SidFactory(),
-                attempts=ProvisioningRetries.model_validate(Settings(environ).provisioning),
+                provisioning_retries=ProvisioningRetries.model_validate(Settings(environ).provisioning_retries),
             )
         )
         self.edges = replace(edges, webhook_client=OffLoopWebhookClient(edges.webhook_client, self.turns))
@@ -157,7 +161,7 @@ class EmbeddedEngine:
         """
         self._started = True
         self._queue.release()
-        self._sweep_until = self.edges.now() + self.edges.attempts.longest_pause
+        self._sweep_until = self.edges.now() + self.edges.provisioning_retries.max_pause
         if event_loop:
             self._rouse_steps = Debounced(event_loop, self._steps.turn).wake
         else:

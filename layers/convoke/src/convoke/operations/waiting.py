@@ -1,4 +1,7 @@
-"""Waiting for the end of `initializing`, so that a client need not poll (reference, h 2)."""
+"""Waiting on the server until a conversation leaves `initializing`, so that a client need not poll.
+
+See docs/behaviour/conversation-with-participants.md#waiting.
+"""
 
 from __future__ import annotations
 
@@ -13,45 +16,46 @@ from convoke.storage.conversations import ConversationRepository
 
 logger = logging.getLogger(__name__)
 
-FIRST_POLL_SECONDS = 0.02
-MAX_POLL_SECONDS = 2.0
-"""Seconds. Together some 16 reads in 20 seconds."""
+FIRST_PAUSE_SECONDS = 0.02
+MAX_PAUSE_SECONDS = 2.0
+"""With these pauses a wait of 20 seconds costs about 16 reads."""
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class ConversationWaiter:
     conversations: ConversationRepository
     now: Clock
     sleep: Sleep
 
-    def until_left(self, created: Conversation, seconds: float) -> Conversation:
-        """The conversation as soon as it has left `initializing`, or as it is when `seconds` are over.
+    def wait_until_initialized(self, created: Conversation, seconds: float) -> Conversation:
+        """Return the conversation when it has left `initializing`, or its current state after `seconds`.
 
-        Comes after the commit, so it fails with nothing: what cannot be read is as it was created (promise 2).
+        Never raises. The conversation is already stored, so a failed read must not turn the answer into an error: then
+        the conversation is returned as it was created.
         """
         try:
-            return self._look_until_left(created, seconds)
+            return self._poll(created, seconds)
         except Exception:
-            logger.exception("not waited for", extra={"conversation_sid": created.sid})
+            logger.exception("waiting for a conversation failed", extra={"conversation_sid": created.sid})
             return created
 
-    def _look_until_left(self, created: Conversation, seconds: float) -> Conversation:
-        seen, until = created, self.now() + timedelta(seconds=seconds)
+    def _poll(self, created: Conversation, seconds: float) -> Conversation:
+        latest, until = created, self.now() + timedelta(seconds=seconds)
         for pause in pauses(seconds):
             self.sleep(pause)
             if (found := self.conversations.fetch(created.account_sid, created.sid)) is None:
-                break  # Deleted meanwhile.
-            seen = found
-            # The pauses alone add up to `seconds`; reading takes time too.
-            if seen.state is not State.INITIALIZING or self.now() >= until:
+                break  # Another request has deleted the conversation.
+            latest = found
+            # The pauses alone add up to `seconds`, and the reads take time too, so the clock decides.
+            if latest.state is not State.INITIALIZING or self.now() >= until:
                 break
-        return seen
+        return latest
 
 
 def pauses(seconds: float) -> Iterator[float]:
-    """Each twice as long as the one before, `seconds` in all."""
-    left, pause = seconds, FIRST_POLL_SECONDS
+    """Yield pauses in seconds that add up to `seconds`. Each pause is twice as long as the one before."""
+    left, pause = seconds, FIRST_PAUSE_SECONDS
     while left > 0:
         yield min(pause, left)
         left -= pause
-        pause = min(2 * pause, MAX_POLL_SECONDS)
+        pause = min(2 * pause, MAX_PAUSE_SECONDS)

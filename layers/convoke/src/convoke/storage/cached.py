@@ -43,3 +43,7 @@ class Cached(Generic[Found]):
     def forget(self, *key: str) -> None:
         with self._lock:
             self._found.pop(key, None)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._found.clear()

@@ -23,7 +23,7 @@ from convoke.embedded.gateway import Gateway
 from convoke.embedded.server import Server, listening_socket
 from convoke.embedded.sqlite import MEMORY
 from convoke.operations.accounts import new_token
-from convoke.operations.participant_adder import Admit, ServiceAdmits
+from convoke.operations.participant_adder import Admit, AdmitByService
 from convoke.storage.configuration_webhooks import ConfigurationWebhooksRepository
 from convoke.storage.services import ServiceRepository
 from convoke.testing.receiver import ReceivedWebhook, Receiver
@@ -162,7 +162,7 @@ class RunningInstance:
         self._engine.start()
 
     def _rewired(self, edges: EmbeddedEdges) -> EmbeddedEdges:
-        self._failing = FailingParticipants(ServiceAdmits(ServiceRepository(edges.table).fetch), edges.new_sid)
+        self._failing = FailingParticipants(AdmitByService(ServiceRepository(edges.table).fetch), edges.new_sid)
         return replace(edges, admit=self._failing)
 
 

@@ -48,4 +48,4 @@ def fetch(_: Operations, request: Request) -> Response[str]:
 
 def update(operations: Operations, request: Request) -> Response[str]:
     change = parse(UpdateAccountConfiguration, request.form)
-    return json_response(represent(request, operations.accounts.update(request.account, change)))
+    return json_response(represent(request, operations.account_configuration.update(request.account, change)))

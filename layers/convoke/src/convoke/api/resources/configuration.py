@@ -55,7 +55,7 @@ def fetch(_: Operations, request: Request) -> Response[str]:
 
 def update(operations: Operations, request: Request) -> Response[str]:
     change = parse(UpdateConfiguration, request.form)
-    return json_response(represent(request, operations.accounts.update(request.account, change)))
+    return json_response(represent(request, operations.configuration.update(request.account, change)))
 
 
 def _timer(length: timedelta) -> str | None:

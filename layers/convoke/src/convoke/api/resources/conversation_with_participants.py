@@ -82,12 +82,12 @@ def _wait_if_preferred(
 ) -> tuple[Conversation, dict[str, str]]:
     """Wait as long as the client prefers. Returns the conversation and the response headers."""
     # A repeated request returns the stored response at once, whatever it prefers.
-    if created.replayed:
+    if created.repeated:
         return created.conversation, {IDEMPOTENT_REPLAYED: "true"}
     seconds = _seconds_to_wait(request) if created.conversation.state is State.INITIALIZING else None
     if seconds is None:
         return created.conversation, {}
-    conversation = operations.waiting.until_left(created.conversation, seconds)
+    conversation = operations.conversation_waiter.wait_until_initialized(created.conversation, seconds)
     return conversation, {PREFERENCE_APPLIED: f"wait={seconds}"}
 
 

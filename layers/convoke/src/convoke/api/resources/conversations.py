@@ -96,7 +96,7 @@ def create(operations: Operations, request: ServiceRequest) -> Response[str]:
         request_webhooks=request_webhooks,
         idempotent=idempotent_request,
     )
-    headers = {IDEMPOTENT_REPLAYED: "true"} if created.replayed else {}
+    headers = {IDEMPOTENT_REPLAYED: "true"} if created.repeated else {}
     return json_response(represent(request, created.conversation, LINKS), status=201, headers=headers)
 
 

@@ -49,10 +49,14 @@ def represent(request: Request, service: Service) -> ServiceConfigurationReprese
 
 
 def fetch(operations: Operations, request: Request, chat_service_sid: str) -> Response[str]:
-    return json_response(represent(request, operations.services.fetch(request.account.sid, chat_service_sid)))
+    return json_response(
+        represent(request, operations.service_configuration.fetch(request.account.sid, chat_service_sid))
+    )
 
 
 def update(operations: Operations, request: Request, chat_service_sid: str) -> Response[str]:
-    service = operations.services.fetch(request.account.sid, chat_service_sid)
+    service = operations.service_configuration.fetch(request.account.sid, chat_service_sid)
     change = parse(UpdateServiceConfiguration, request.form)
-    return json_response(represent(request, operations.services.update(request.account.sid, service.sid, change)))
+    return json_response(
+        represent(request, operations.service_configuration.update(request.account.sid, service.sid, change))
+    )
