@@ -23,9 +23,10 @@ def account() -> None:
 @data_option
 @stack_option
 def account_create(data: str, stack: str | None) -> None:
-    """Create an account with its default service and Messaging Service.
+    """Create an account with its default services.
 
-    Prints the account with its Auth Token as one line of JSON. Creates the data file if it does not exist.
+    These are the default Conversations service and the default Messaging Service. Prints the account with its Auth
+    Token as one line of JSON. Creates the data file if it does not exist.
     """
     with open_installation(data, stack) as installation:
         token = new_token()
@@ -38,7 +39,10 @@ def account_create(data: str, stack: str | None) -> None:
 @existing_data_option
 @stack_option
 def account_list(data: str, stack: str | None) -> None:
-    """Print every account without its Auth Token, as one line of JSON each."""
+    """Print all accounts without their Auth Tokens.
+
+    Each account is one line of JSON.
+    """
     with open_installation(data, stack) as installation:
         for each in installation.accounts.accounts.list():
             click.echo(each.model_dump_json(exclude=CONFIGURATION_FIELDS))
@@ -49,9 +53,9 @@ def account_list(data: str, stack: str | None) -> None:
 @existing_data_option
 @stack_option
 def account_rotate_token(account_sid: str, data: str, stack: str | None) -> None:
-    """Replace the Auth Token of an account and print the new token.
+    """Replace the Auth Token of an account.
 
-    A running `convoke up` accepts the new token within 5 seconds, an AWS deployment within about a minute.
+    Prints the new token as one line of JSON. A running `convoke up` accepts the new token within 5 seconds, an AWS deployment within about a minute.
     """
     with open_installation(data, stack) as installation:
         token = installation.accounts.rotate_token(account_sid)

@@ -43,9 +43,9 @@ def key_create(account_sid: str | None, name: str, data: str, stack: str | None)
 @existing_data_option
 @stack_option
 def key_list(account_sid: str | None, data: str, stack: str | None) -> None:
-    """Print every API key of an account, as one line of JSON each.
+    """Print all API keys of an account.
 
-    ACCOUNT_SID defaults to the oldest account.
+    Each key is one line of JSON, without its secret. ACCOUNT_SID defaults to the oldest account.
     """
     with open_installation(data, stack) as installation:
         for each in installation.accounts.api_keys.list(installation.account_sid(account_sid)):

@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 import platformdirs
 from click.core import ParameterSource
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from convoke.embedded.clock import MovableClock
@@ -55,24 +54,6 @@ data_option = _option(callback=resolve_data)
 
 existing_data_option = _option(callback=resolve_existing_data)
 """For commands that read or change existing data. They do not create a data file."""
-
-
-@contextmanager
-def lock_data_file(data: str) -> Iterator[None]:
-    """Hold the lock of a data file. Raises ClickException if another process holds the lock.
-
-    Two instances on one file would each process its queues and call every webhook twice. See
-    docs/decisions/0013-one-instance-per-data-file.md.
-    """
-    if data == MEMORY:
-        yield
-        return
-    create_folder(data)
-    try:
-        with FileLock(f"{data}.lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise click.ClickException(f"another `convoke up` is running on {data}") from error
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from convoke.domain.webhooks import Delivery
 def dlq() -> None:
     """List and redrive the messages in dead-letter queues.
 
-    Convoke moves a message to a dead-letter queue after every attempt to process it has failed.
+    A message that cannot be processed, or whose last attempt failed, moves to a dead-letter queue.
     """
 
 
@@ -28,9 +28,9 @@ def dlq() -> None:
 @existing_data_option
 @stack_option
 def dlq_list(data: str, stack: str | None) -> None:
-    """Print the SIDs, event type and target of every message, as one line of JSON each.
+    """Print a summary of every message.
 
-    The messages stay in their queues.
+    Each summary is one line of JSON with the SIDs, the event type and the target. The messages stay in their queues.
     """
     with open_installation(data, stack) as installation:
         for letters in installation.dead_letters():
@@ -42,9 +42,9 @@ def dlq_list(data: str, stack: str | None) -> None:
 @existing_data_option
 @stack_option
 def dlq_redrive(data: str, stack: str | None) -> None:
-    """Move every message back to its queue, to be processed again from the start.
+    """Move every message back to its queue.
 
-    A webhook delivery gets its full number of attempts again. Earlier attempts stay on record.
+    Convoke then processes the messages again from the start. A webhook delivery gets its full number of attempts again. Earlier attempts stay on record.
     """
     with open_installation(data, stack) as installation:
         rewrite = partial(_with_new_replay, lambda: installation.program.edges.new_sid(Prefix.REPLAY))

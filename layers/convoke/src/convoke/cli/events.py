@@ -39,9 +39,9 @@ def events() -> None:
 @existing_data_option
 @stack_option
 def events_list(account: str | None, conversation: str | None, limit: int, data: str, stack: str | None) -> None:
-    """Print the newest events without their payloads, as one line of JSON each.
+    """Print the newest events without their payloads.
 
-    The newest event comes first.
+    Each event is one line of JSON. The newest event comes first.
     """
     if conversation is not None and not is_sid(conversation, Prefix.CONVERSATION):
         raise click.BadParameter("must be a Conversation SID", param_hint="--conversation")
@@ -62,7 +62,10 @@ def events_list(account: str | None, conversation: str | None, limit: int, data:
 @existing_data_option
 @stack_option
 def events_show(event_id: str, account: str | None, data: str, stack: str | None) -> None:
-    """Print an event with its payload and its delivery attempts, as one line of JSON."""
+    """Print an event and its delivery attempts.
+
+    The output is one line of JSON, which includes the payload of the event.
+    """
     with open_installation(data, stack) as installation:
         operations, event = installation.events, _fetch_event(installation, account, event_id)
         attempts = _all_resources(
@@ -81,7 +84,11 @@ def events_show(event_id: str, account: str | None, data: str, stack: str | None
 @existing_data_option
 @stack_option
 def events_replay(event_id: str, target: str | None, account: str | None, data: str, stack: str | None) -> None:
-    """Send an event again to the webhooks that are configured for it now."""
+    """Send an event to its webhooks again.
+
+    Convoke sends the event to the webhooks that are configured for it now. Webhooks that were configured when the event
+    happened may have changed since.
+    """
     with open_installation(data, stack) as installation:
         event = _fetch_event(installation, account, event_id)
         replay = installation.events.replay(event.account_sid, event.id, NewEventReplay(target=target))

@@ -9,12 +9,15 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import click
+from filelock import FileLock, Timeout
 
 from convoke.cli.credentials import CredentialsError, first_account
-from convoke.cli.data_file import data_option, lock_data_file, open_engine
+from convoke.cli.data_file import create_folder, data_option, open_engine
 from convoke.embedded.clock import MovableClock
 from convoke.embedded.engine import EmbeddedEngine
 from convoke.embedded.gateway import Gateway
@@ -85,8 +88,7 @@ def up(host: str, port: int, data: str, engine: str, *, as_json: bool, trust_for
 
 def up_on_aws(port: int, *, as_json: bool) -> None:
     """Deploy the template to MiniStack and wait for SIGINT or SIGTERM."""
-    # boto3 is an optional dependency, and the embedded engine must start without it.
-    from convoke.cli.ministack import StackError, deployed  # noqa: PLC0415 - boto3 is optional
+    from convoke.cli.ministack import StackError, deployed  # noqa: PLC0415 - boto3 is an optional dependency
 
     stopped = threading.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
@@ -120,6 +122,24 @@ def up_embedded(host: str, port: int, data: str, *, as_json: bool, trust_forward
             server.run(sockets=[listener])
     except (CannotListenError, CredentialsError) as error:
         raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def lock_data_file(data: str) -> Iterator[None]:
+    """Hold the lock of a data file. Raises ClickException if another process holds the lock.
+
+    Two instances on one file would each process its queues and call every webhook twice. See
+    docs/decisions/0013-one-instance-per-data-file.md.
+    """
+    if data == MEMORY:
+        yield
+        return
+    create_folder(data)
+    try:
+        with FileLock(f"{data}.lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise click.ClickException(f"another `convoke up` is running on {data}") from error
 
 
 def start_engine(engine: EmbeddedEngine, ready: dict[str, str | int], *, as_json: bool) -> None:
