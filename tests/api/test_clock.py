@@ -200,10 +200,10 @@ class HeldClock(MovableClock):
         super().__init__()
         self.held, self.may_go_on = Event(), Event()
 
-    def stand_at(self, moment: datetime) -> None:
+    def freeze_at(self, moment: datetime) -> None:
         self.held.set()
         self.may_go_on.wait(5)
-        super().stand_at(moment)
+        super().freeze_at(moment)
 
 
 def test_while_time_is_moved_other_requests_are_answered() -> None:

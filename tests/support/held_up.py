@@ -38,7 +38,7 @@ def main(data: str) -> None:
         engine.start(asyncio.get_running_loop())
         print(json.dumps(ready), flush=True)
 
-    Server(Gateway(engine.api, engine.turns), begin).run(sockets=[listener])
+    Server(Gateway(engine.api, engine.greenlets), begin).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -213,7 +213,7 @@ class EmbeddedInstance(Instance):
         self, method: str, path: str, data: Mapping[str, object] | str | None = None, **headers: str
     ) -> Answer:
         """One request as the server has it answered, in turn with others on the event loop."""
-        return await self.engine.turns.of_request(partial(self.call, method, path, data, headers))
+        return await self.engine.greenlets.run(partial(self.call, method, path, data, headers))
 
     def work(self) -> None:
         self.engine.work()

@@ -1,4 +1,4 @@
-"""RequestGreenlets: one request at a time computes, and who waits for something outside holds nobody up."""
+"""Requests as greenlets on the event loop (embedded/greenlets.py)."""
 
 from __future__ import annotations
 
@@ -12,91 +12,91 @@ import pytest
 
 from convoke.embedded.greenlets import MAX_BLOCKING_CALLS, RequestGreenlets
 
-PATIENCE = 10.0
+TIMEOUT_SECONDS = 10.0
 
 
-def test_requests_compute_on_the_thread_of_the_event_loop_one_after_the_other() -> None:
-    turns, told = RequestGreenlets(), []
+def test_requests_run_one_after_the_other_on_the_event_loop_thread() -> None:
+    greenlets, log = RequestGreenlets(), []
 
-    def compute(number: int) -> int:
-        told.append(("begun", number, threading.get_ident()))
-        told.append(("ended", number, threading.get_ident()))
+    def handle(number: int) -> int:
+        log.append(("begun", number, threading.get_ident()))
+        log.append(("ended", number, threading.get_ident()))
         return number
 
     async def scenario() -> list[int]:
-        return await asyncio.gather(*(turns.of_request(partial(compute, number)) for number in range(3)))
+        return await asyncio.gather(*(greenlets.run(partial(handle, number)) for number in range(3)))
 
     assert asyncio.run(scenario()) == [0, 1, 2]
-    here = threading.get_ident()
-    assert told == [(what, number, here) for number in range(3) for what in ("begun", "ended")]
+    loop_thread = threading.get_ident()
+    assert log == [(step, number, loop_thread) for number in range(3) for step in ("begun", "ended")]
 
 
-def test_who_is_outside_leaves_the_turn_to_others_and_goes_on_with_what_it_was_told() -> None:
-    turns, may_answer, order = RequestGreenlets(), threading.Event(), []
+def test_blocking_call_releases_event_loop_and_returns_its_result() -> None:
+    greenlets, may_return, order = RequestGreenlets(), threading.Event(), []
 
     def call() -> str:
-        assert may_answer.wait(PATIENCE)
-        return "answer"
+        assert may_return.wait(TIMEOUT_SECONDS)
+        return "result"
 
     def first() -> str:
-        answered = turns.outside(call)
+        result = greenlets.off_loop(call)
         order.append("first")
-        return f"{answered} of {threading.get_ident()}"
+        return f"{result} on {threading.get_ident()}"
 
     def second() -> None:
         order.append("second")
-        may_answer.set()
+        may_return.set()
 
     async def scenario() -> list[Any]:
-        return [*await asyncio.gather(turns.of_request(first), turns.of_request(second))]
+        return [*await asyncio.gather(greenlets.run(first), greenlets.run(second))]
 
-    assert asyncio.run(scenario()) == [f"answer of {threading.get_ident()}", None]
+    assert asyncio.run(scenario()) == [f"result on {threading.get_ident()}", None]
     assert order == ["second", "first"]
 
 
-def test_what_goes_wrong_outside_goes_wrong_in_the_request() -> None:
-    turns = RequestGreenlets()
+def test_exception_of_blocking_call_is_raised_in_the_request() -> None:
+    greenlets = RequestGreenlets()
 
     def divide() -> None:
         _ = 1 / 0
 
     def handle() -> str:
         with pytest.raises(ZeroDivisionError):
-            turns.outside(divide)
+            greenlets.off_loop(divide)
         return "handled"
 
-    assert asyncio.run(turns.of_request(handle)) == "handled"
+    assert asyncio.run(greenlets.run(handle)) == "handled"
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(turns.of_request(lambda: turns.outside(divide)))
+        asyncio.run(greenlets.run(lambda: greenlets.off_loop(divide)))
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(turns.of_request(divide))
+        asyncio.run(greenlets.run(divide))
 
 
-def test_any_number_may_sleep_until_they_are_woken() -> None:
-    turns, number = RequestGreenlets(), 2 * MAX_BLOCKING_CALLS
+def test_more_requests_than_threads_can_sleep_until_wake() -> None:
+    greenlets, number = RequestGreenlets(), 2 * MAX_BLOCKING_CALLS
 
     async def scenario() -> None:
-        sleeping = [asyncio.create_task(turns.of_request(lambda: turns.sleep(3600))) for _ in range(number)]
-        await turns.of_request(lambda: turns.sleep(0.01))
+        sleeping = [asyncio.create_task(greenlets.run(lambda: greenlets.sleep(3600))) for _ in range(number)]
+        await greenlets.run(lambda: greenlets.sleep(0.01))
         assert not any(task.done() for task in sleeping)
-        await asyncio.to_thread(turns.wake)
-        await asyncio.wait_for(asyncio.gather(*sleeping), PATIENCE)
-        await asyncio.wait_for(turns.of_request(lambda: turns.sleep(3600)), PATIENCE)
+        await asyncio.to_thread(greenlets.wake)
+        await asyncio.wait_for(asyncio.gather(*sleeping), TIMEOUT_SECONDS)
+        await asyncio.wait_for(greenlets.run(lambda: greenlets.sleep(3600)), TIMEOUT_SECONDS)
 
     asyncio.run(scenario())
 
 
-def test_a_request_that_is_cancelled_while_it_waits_ends() -> None:
-    turns, ended = RequestGreenlets(), []
+def test_cancelled_request_runs_its_finally_blocks() -> None:
+    greenlets, ended = RequestGreenlets(), []
 
-    def compute() -> None:
+    def handle() -> None:
         try:
-            turns.sleep(3600)
+            greenlets.sleep(3600)
         finally:
             ended.append(True)
 
     async def scenario() -> None:
-        task = asyncio.create_task(turns.of_request(compute))
+        task = asyncio.create_task(greenlets.run(handle))
         await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -106,10 +106,10 @@ def test_a_request_that_is_cancelled_while_it_waits_ends() -> None:
     assert ended == [True]
 
 
-def test_without_a_request_outside_is_here_and_sleep_is_only_sleep() -> None:
-    turns, begun = RequestGreenlets(), time.monotonic()
-    assert turns.outside(threading.get_ident) == threading.get_ident()
-    turns.sleep(0.02)
-    assert 0.02 <= time.monotonic() - begun < PATIENCE
-    turns.wake()
-    turns.sleep(3600)
+def test_outside_a_request_calls_and_sleep_block_the_current_thread() -> None:
+    greenlets, begun = RequestGreenlets(), time.monotonic()
+    assert greenlets.off_loop(threading.get_ident) == threading.get_ident()
+    greenlets.sleep(0.02)
+    assert 0.02 <= time.monotonic() - begun < TIMEOUT_SECONDS
+    greenlets.wake()
+    greenlets.sleep(3600)

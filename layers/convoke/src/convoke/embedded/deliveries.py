@@ -1,4 +1,4 @@
-"""Works off the delivery queue: one message at a time, or on a pool of threads."""
+"""Consumers of the delivery queue: one message after the other, or many at once on a pool of threads."""
 
 from __future__ import annotations
 
@@ -20,29 +20,32 @@ logger = logging.getLogger(__name__)
 
 MAX_CONCURRENT_DELIVERIES = 32
 MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT = 8
-"""Calls under way, of all accounts and of one: receivers of one that hang leave room for those of others."""
+"""Webhook calls at a time, of all accounts and of one account.
+
+The limit per account leaves room for other accounts when the receivers of one account do not answer.
+"""
 
 OWN_FAILURE_RETRY_SECONDS = 5.0
-"""Seconds until a delivery is tried again that failed on this side."""
+"""When to retry a delivery that failed because of an error in Convoke."""
 
 MESSAGE: TypeAdapter[Delivery | Event] = TypeAdapter(Delivery | Event, config=ConfigDict(hide_input_in_errors=True))
-"""Of the delivery queue."""
+"""Parses a message of the delivery queue. Errors do not contain the input, so logs contain no message texts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """Handles the messages of the delivery queue."""
+    """Processes the messages of the delivery queue."""
 
     queue: DurableQueue
     delivery: WebhookDelivery
 
     def run(self) -> None:
-        """Handle what is visible, one after the other, until nothing is."""
+        """Process messages one after the other until none is visible."""
         while message := self.queue.receive():
             self.handle(message)
 
     def handle(self, message: ReceivedMessage) -> None:
-        """A failure of ours spends no attempt of the receiver's; a message that cannot be read is put aside."""
+        """Process a message and delete it, make it visible again later, or dead-letter it."""
         try:
             match MESSAGE.validate_json(message.body):
                 case Event() as event:
@@ -50,54 +53,60 @@ class Deliveries:
                 case Delivery() as delivery:
                     self.delivery.deliver(delivery, message.receive_count)
         except RetryLaterError as error:
-            self.queue.postpone(message, error.seconds)
+            self.queue.change_visibility(message, error.seconds)
         except (DeliveryFailedError, ValidationError) as error:
-            logger.error("a webhook was given up: %s", error)  # noqa: TRY400 - what happened is in the text
-            self.queue.bury(message)
+            logger.error("A webhook delivery moved to the dead-letter queue: %s", error)  # noqa: TRY400 - one line suffices
+            self.queue.dead_letter(message)
         except Exception:
-            logger.exception("a delivery failed; it comes again")
-            self.queue.give_back(message, OWN_FAILURE_RETRY_SECONDS)
+            logger.exception("A webhook delivery failed because of an error in Convoke. Convoke will retry it.")
+            # The receive count is the number of the attempt, and the receiver must not lose an attempt.
+            self.queue.return_uncounted(message, OWN_FAILURE_RETRY_SECONDS)
         else:
-            self.queue.remove(message)
+            self.queue.delete(message)
 
 
 class ConcurrentDeliveries:
-    """Handles deliveries on a pool of threads, so that a receiver that hangs delays nobody else's (promise 7)."""
+    """Processes deliveries on a pool of threads, so that a slow receiver does not delay other accounts."""
 
-    def __init__(self, deliveries: Deliveries, done: Callable[[], None]) -> None:
+    def __init__(self, deliveries: Deliveries, on_finished: Callable[[], None]) -> None:
+        """Create the pool. `on_finished` is called after each delivery, when a thread is free again."""
         self._deliveries = deliveries
-        self._done = done
+        self._on_finished = on_finished
         self._pool = ThreadPoolExecutor(MAX_CONCURRENT_DELIVERIES, thread_name_prefix="delivery")
         self._lock = threading.Lock()
-        self._under_way: Counter[str] = Counter()
+        self._calls_by_account: Counter[str] = Counter()
 
     def run(self) -> None:
-        """Hand visible messages to free threads; those that find none, or whose account has enough, stay there."""
-        while message := self._next():
+        """Start a delivery for each visible message until a limit is reached. Other messages stay in the queue."""
+        while message := self._receive():
             self._pool.submit(self._handle, message)
 
     def close(self) -> None:
-        """Wait for the calls under way, which the time limit bounds."""
+        """Wait for the calls in progress. The time limit of a webhook call bounds the wait."""
         self._pool.shutdown()
 
-    def _next(self) -> ReceivedMessage | None:
+    def _receive(self) -> ReceivedMessage | None:
         with self._lock:
-            if self._under_way.total() >= MAX_CONCURRENT_DELIVERIES:
+            if self._calls_by_account.total() >= MAX_CONCURRENT_DELIVERIES:
                 return None
-            full = [
-                account for account, calls in self._under_way.items() if calls >= MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT
+            at_limit = [
+                account
+                for account, calls in self._calls_by_account.items()
+                if calls >= MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT
             ]
-            message = self._deliveries.queue.receive(passed_over=full)
+            message = self._deliveries.queue.receive(excluded_accounts=at_limit)
+            # Count inside the lock and only after `receive` has returned, so an error of `receive` uses no place.
             if message:
-                self._under_way[message.account_sid] += 1
+                self._calls_by_account[message.account_sid] += 1
             return message
 
     def _handle(self, message: ReceivedMessage) -> None:
         try:
             self._deliveries.handle(message)
         except Exception:
-            logger.exception("a delivery is not settled; it comes again")
+            # The queue could not be updated. The message becomes visible again after the visibility timeout.
+            logger.exception("The result of a webhook delivery could not be stored. Convoke will retry the delivery.")
         finally:
             with self._lock:
-                self._under_way[message.account_sid] -= 1
-            self._done()
+                self._calls_by_account[message.account_sid] -= 1
+            self._on_finished()

@@ -1,4 +1,8 @@
-"""The embedded engine: the whole program on one SQLite file, in one process."""
+"""The embedded engine: the whole program in one process, on one SQLite file.
+
+Requests and asynchronous steps share the event loop. Webhook deliveries and the sweeper have threads of their own. See
+docs/decisions/0010-requests-share-the-event-loop.md.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +22,12 @@ from convoke.domain.provisioning import ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, SidFactory
 from convoke.domain.webhooks import Delivery
-from convoke.embedded.clock import Advance, Advanced, MovableClock
+from convoke.embedded.clock import Advance, AdvanceResult, MovableClock
 from convoke.embedded.clock_api import clock_routes
 from convoke.embedded.deliveries import ConcurrentDeliveries, Deliveries
 from convoke.embedded.greenlets import RequestGreenlets
 from convoke.embedded.handover import InMemoryParticipantQueue, InMemoryWorkflow, InProcessEventBus, SqliteDeliveryQueue
-from convoke.embedded.loops import Debounced, Loop
+from convoke.embedded.loops import Debouncer, PeriodicThread
 from convoke.embedded.queue import SCHEMA, DeadLetterQueue, DurableQueue
 from convoke.embedded.sqlite import SqliteTable
 from convoke.embedded.steps import StateMachine, Steps
@@ -39,22 +43,23 @@ from convoke.webhooks.answers import WebhookAnswer
 from convoke.webhooks.client import WebhookHttpClient
 
 SWEEP_INTERVAL_SECONDS = 1.0
+
+DELIVERY_POLL_SECONDS = 0.25
+"""How often to look for deliveries whose visibility timeout or pause has ended."""
+
 SHUTDOWN_GRACE_SECONDS = 5.0
-"""Seconds that what was handed over may take when the process is to end."""
+"""How long waiting steps may take to finish when the process stops."""
 
 SETTLE_POLL_SECONDS = 0.005
-"""Seconds between two looks at whether there is still something to do."""
+"""How often `settle` checks whether work is left."""
 
 ANY_RECEIVER = ReceiverRules()
-"""On one machine receivers are where developers have them."""
-
-RETRY_INTERVAL_SECONDS = 0.25
-"""Seconds between two looks at what was put off, of the sweeper and in the delivery queue."""
+"""No restrictions: on one machine, webhooks may call any address, such as localhost."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedEdges:
-    """The `Edges` of one machine."""
+    """Implements `Edges` for the embedded engine."""
 
     table: Table
     auth_tokens: AuthTokens
@@ -69,15 +74,15 @@ class EmbeddedEdges:
     provisioning_retries: ProvisioningRetries
     receiver_rules: ReceiverRules = ANY_RECEIVER
     admit: Admit | None = None
-    metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
+    metrics: Metrics = NoMetrics()  # noqa: RUF009 - it has no state to share
 
 
 @dataclass(frozen=True, slots=True)
 class OffLoopWebhookClient:
-    """A WebhookClient for requests: while its receiver takes its time, others have their turn."""
+    """A `WebhookClient` for requests, which ask receivers about pre-events. Other requests run during a call."""
 
     client: WebhookClient
-    turns: RequestGreenlets
+    greenlets: RequestGreenlets
 
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
         call = partial(
@@ -87,15 +92,19 @@ class OffLoopWebhookClient:
             auth_token=auth_token,
             max_answer_bytes=max_answer_bytes,
         )
-        return self.turns.outside(call)
+        return self.greenlets.off_loop(call)
 
 
 Rewire = Callable[[EmbeddedEdges], EmbeddedEdges]
-"""Puts something else in the place of an edge before the program is put together."""
+"""Replaces some of the edges before the program is built, for tests."""
 
 
 class EmbeddedEngine:
-    """`api` answers requests; what follows from them is done by `work`, or by threads between `start` and `stop`."""
+    """The program with its queues, its sweeper and its data file.
+
+    `api` answers requests as soon as the engine is created. The asynchronous work that follows from them is done either
+    by `work`, on the caller's thread, or in the background between `start` and `stop`.
+    """
 
     def __init__(
         self,
@@ -104,39 +113,41 @@ class EmbeddedEngine:
         movable_clock: MovableClock | None = None,
         environ: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """`data` is the path of the data file, or `:memory:`. Raises DataFileError.
+        """Open the data file and build the program.
 
-        With a `movable_clock` the API has paths to move it by. Of `environ` counts only how members are tried to be
-        added again; raises ValidationError.
+        `data` is the path of the data file, or `:memory:`. With a `movable_clock`, the API serves the clock's paths.
+        The engine reads the variables CONVOKE_PROVISIONING_* of `environ`, and no others. Raises DataFileError, and
+        pydantic's ValidationError if a variable is invalid.
         """
         self.table = SqliteTable(data, streamed=is_streamed_to_webhooks, on_stream=self._wake_steps, schema=SCHEMA)
-        self.turns = RequestGreenlets()
+        self.greenlets = RequestGreenlets()
         self._queue = DurableQueue(self.table, "delivery")
         self.dead_letters = DeadLetterQueue(self.table, "delivery")
-        participants, executions = InMemoryParticipantQueue(self._wake_steps), InMemoryWorkflow(self._wake_steps)
+        participant_queue, workflow = InMemoryParticipantQueue(self._wake_steps), InMemoryWorkflow(self._wake_steps)
         bus = InProcessEventBus()
         edges = rewire(
             EmbeddedEdges(
                 table=self.table,
                 auth_tokens=AuthTokenTable(self.table),
-                participant_queue=participants,
-                workflow=executions,
+                participant_queue=participant_queue,
+                workflow=workflow,
                 event_bus=bus,
                 delivery_queue=SqliteDeliveryQueue(self._queue, self._wake_deliveries),
                 webhook_client=WebhookHttpClient(ANY_RECEIVER),
                 now=movable_clock or instants.now,
-                sleep=self.turns.sleep,
+                sleep=self.greenlets.sleep,
                 new_sid=SidFactory(),
                 provisioning_retries=ProvisioningRetries.model_validate(Settings(environ).provisioning_retries),
             )
         )
-        self.edges = replace(edges, webhook_client=OffLoopWebhookClient(edges.webhook_client, self.turns))
+        # After `rewire`, so that the client of a test is called off the event loop too.
+        self.edges = replace(edges, webhook_client=OffLoopWebhookClient(edges.webhook_client, self.greenlets))
         routes = clock_routes(movable_clock, self.advance) if movable_clock else ()
         self.program = Program(self.edges, routes)
         self.api, self.accounts, self.sweeper = self.program.api, self.program.accounts, self.program.sweeper
         self._steps = Steps(
-            participants.waiting,
-            executions.waiting,
+            participant_queue.messages,
+            workflow.executions,
             self.table,
             self.program.participant_adder,
             StateMachine(self.program.conversation_finalizer, self.edges.event_bus),
@@ -145,104 +156,110 @@ class EmbeddedEngine:
         bus.targets.append(self.program.webhook_delivery.split)
         self._deliveries = Deliveries(self._queue, self.program.webhook_delivery)
         self._concurrent_deliveries = ConcurrentDeliveries(self._deliveries, self._wake_deliveries)
-        self._steps_loop = Loop("steps", self._finish, SWEEP_INTERVAL_SECONDS)
-        self._rouse_steps = self._steps_loop.wake
-        self._deliveries_loop = Loop("deliveries", self._concurrent_deliveries.run, RETRY_INTERVAL_SECONDS)
-        self._sweeper_loop = Loop("sweeper", self._sweep, SWEEP_INTERVAL_SECONDS)
+        self._steps_thread = PeriodicThread("steps", self._run_steps, SWEEP_INTERVAL_SECONDS)
+        # `start` replaces this with the wake-up of the debouncer if the steps run on the event loop.
+        self._wake_steps_runner = self._steps_thread.wake
+        self._deliveries_thread = PeriodicThread("deliveries", self._concurrent_deliveries.run, DELIVERY_POLL_SECONDS)
+        self._sweeper_thread = PeriodicThread("sweeper", self._sweep, SWEEP_INTERVAL_SECONDS)
         self._sweep_until: datetime | None = None
         self._movable_clock = movable_clock
-        self._sweeping = Lock()
+        self._sweep_lock = Lock()
         self._started = self._stopping = False
 
     def start(self, event_loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Start what does the work, beginning with what an earlier process left unfinished (promise 5).
+        """Start the background work, beginning with the work that an earlier process left unfinished.
 
-        Where `event_loop` answers requests the steps behind them take turns with them there; else they have a thread.
+        If `event_loop` is given, the steps run on it, between the requests. Otherwise they run on a thread.
         """
         self._started = True
-        self._queue.release()
+        self._queue.make_received_visible()
+        # The earlier process put off its retries by at most the longest pause. The first sweep retries them all now.
         self._sweep_until = self.edges.now() + self.edges.provisioning_retries.max_pause
         if event_loop:
-            self._rouse_steps = Debounced(event_loop, self._steps.turn).wake
+            self._wake_steps_runner = Debouncer(event_loop, self._steps.run_batch).wake
         else:
-            self._steps_loop.start()
+            self._steps_thread.start()
         self._wake_steps()
-        for loop in (self._deliveries_loop, self._sweeper_loop):
-            loop.start()
-            loop.wake()
+        for thread in (self._deliveries_thread, self._sweeper_thread):
+            thread.start()
+            thread.wake()
 
     def stop(self) -> None:
-        """Finish the calls under way and, for some seconds, what was handed over; close the data file.
+        """Stop the background work and close the data file.
 
-        What is left is in the file, and the next process begins with it.
+        Waits for the webhook calls in progress, and up to 5 seconds for the steps. Unfinished work stays in the data
+        file, and the next process begins with it.
         """
         try:
             if self._started:
-                self._stop()
+                self._stop_background_work()
             self._concurrent_deliveries.close()
         finally:
             self.table.close()
 
-    def _stop(self) -> None:
+    def _stop_background_work(self) -> None:
         self._stopping = True
-        for loop in (self._sweeper_loop, self._steps_loop, self._deliveries_loop):
-            loop.stop()
-        until = time.monotonic() + SHUTDOWN_GRACE_SECONDS
-        self._steps.run(lambda: time.monotonic() < until)
+        for thread in (self._sweeper_thread, self._steps_thread, self._deliveries_thread):
+            thread.stop()
+        deadline = time.monotonic() + SHUTDOWN_GRACE_SECONDS
+        self._steps.run(lambda: time.monotonic() < deadline)
 
     def work(self) -> None:
-        """Do in this thread everything that is waiting; what fails and is put off stays so."""
+        """Run all waiting steps and deliveries on this thread. Retries that are not due yet keep waiting."""
         self._steps.run()
         self._deliveries.run()
 
     def settle(self, timeout: float) -> bool:
-        """Whether within so many seconds nothing is left to do: no step, and no webhook to be called, or again."""
-        until = time.monotonic() + timeout
-        self._finish()
+        """Wait until no steps and no deliveries are left, and return whether that happened within `timeout` seconds.
+
+        A delivery that waits for its retry counts as left.
+        """
+        deadline = time.monotonic() + timeout
+        self._run_steps()
         while not self._queue.is_empty():
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 return False
             time.sleep(SETTLE_POLL_SECONDS)
         return True
 
-    def advance(self, by: timedelta) -> Advanced:
-        """Let time pass on the movable clock, and do what comes due in it; webhooks are called in real time.
+    def advance(self, by: timedelta) -> AdvanceResult:
+        """Move the movable clock forward, and run what becomes due. Webhooks are called in real time.
 
-        Nobody else sweeps meanwhile, and a request from which this is called keeps no other from its turn. Raises
-        OverflowError.
+        The engine's own sweeper waits meanwhile. Raises ValueError if the engine has no movable clock, and
+        OverflowError if the new time is after the year 9999.
         """
         if self._movable_clock is None:
             raise ValueError("the clock of this engine cannot be moved")
         next_due = ConversationRepository(self.edges.table).next_due
-        advance = Advance(self._movable_clock, next_due, self._attend, self._finish, self._goes_on)
-        return self.turns.outside(partial(self._advance, advance, by))
+        advance = Advance(self._movable_clock, next_due, self._sweep_due, self._run_steps, self._is_running)
+        # Moving the clock can take seconds, so a request that does it must leave the event loop to other requests.
+        return self.greenlets.off_loop(partial(self._advance, advance, by))
 
-    def _advance(self, advance: Advance, by: timedelta) -> Advanced:
-        with self._sweeping:
-            advanced = advance(by)
-            self.table.remove_expired(advanced.now)
-        return advanced
+    def _advance(self, advance: Advance, by: timedelta) -> AdvanceResult:
+        with self._sweep_lock:
+            result = advance(by)
+            self.table.remove_expired(result.now)
+        return result
 
-    def _goes_on(self) -> bool:
+    def _is_running(self) -> bool:
         return not self._stopping
 
-    def _finish(self) -> None:
-        """The steps that are waiting."""
-        self._steps.run(self._goes_on)
+    def _run_steps(self) -> None:
+        self._steps.run(self._is_running)
 
     def _sweep(self) -> None:
-        """What is due; the first time also what an earlier process would have tried again later."""
-        with self._sweeping:
-            self._attend(self._sweep_until)
+        """Process what is due. The first sweep also retries what an earlier process had put off."""
+        with self._sweep_lock:
+            self._sweep_due(self._sweep_until)
             self._sweep_until = None
             self.table.remove_expired(self.edges.now())
         self._wake_steps()
 
-    def _attend(self, until: datetime | None = None) -> int:
-        return self.sweeper.sweep(until, go_on=self._goes_on)
+    def _sweep_due(self, until: datetime | None = None) -> int:
+        return self.sweeper.sweep(until, go_on=self._is_running)
 
     def _wake_steps(self) -> None:
-        self._rouse_steps()
+        self._wake_steps_runner()
 
     def _wake_deliveries(self) -> None:
-        self._deliveries_loop.wake()
+        self._deliveries_thread.wake()

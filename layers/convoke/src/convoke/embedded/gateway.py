@@ -1,4 +1,8 @@
-"""The local stand-in for API Gateway: an ASGI request in, a gateway event to the API, its answer out."""
+"""The embedded engine's API Gateway: an ASGI application that calls the API with API Gateway events.
+
+The API sees the same events as in Lambda, so it needs no code of its own for the embedded engine. See
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html.
+"""
 
 from __future__ import annotations
 
@@ -20,28 +24,33 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-AT_LEISURE = 60_000
-"""Milliseconds. Nobody ends a request here."""
+REMAINING_MILLISECONDS = 60_000
+"""The time that the API may use for a request, such as the wait of `Prefer: wait`. No timeout ends a request here."""
 
 
 class RequestContext(LambdaContext):
-    """The context that Lambda would hand over with a request: of it the API needs the id, and the time there is."""
+    """A Lambda context with a request id and the remaining time, which is all that the API reads."""
 
-    def __init__(self, remaining: int = AT_LEISURE) -> None:
+    def __init__(self, remaining: int = REMAINING_MILLISECONDS) -> None:
         self._aws_request_id = str(uuid4())
         self._remaining = remaining
 
     def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]
-        """Without a clock, as it is asked for once."""
+        """Return a constant. It does not count down, because the API reads it only once per request."""
         return self._remaining
 
 
 class Gateway:
-    """An ASGI application. Forwarded headers of clients are dropped unless `trust_forwarded` says a proxy sets them."""
+    """An ASGI application that answers each request with the API."""
 
-    def __init__(self, api: Api, turns: RequestGreenlets, *, trust_forwarded: bool = False) -> None:
+    def __init__(self, api: Api, greenlets: RequestGreenlets, *, trust_forwarded: bool = False) -> None:
+        """Create the gateway.
+
+        `trust_forwarded` says that a proxy sets X-Forwarded-Proto and X-Forwarded-Host. Otherwise clients could set
+        them, and would choose the URLs in responses, so the gateway ignores both.
+        """
         self._api = api
-        self._turns = turns
+        self._greenlets = greenlets
         self._trust_forwarded = trust_forwarded
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -49,21 +58,25 @@ class Gateway:
         if body is None:
             return
         event = gateway_event(scope, body, trust_forwarded=self._trust_forwarded)
-        answered = await self._turns.of_request(partial(self._api.resolve, event, RequestContext()))
-        content = (answered["body"] or "").encode()
-        headers = [(name.lower().encode(), value.encode()) for name, value in answered["headers"].items()]
-        if answered["statusCode"] != HTTPStatus.NO_CONTENT:  # It must not say how long nothing is (RFC 9110, 8.6).
+        response = await self._greenlets.run(partial(self._api.resolve, event, RequestContext()))
+        content = (response["body"] or "").encode()
+        headers = [(name.lower().encode(), value.encode()) for name, value in response["headers"].items()]
+        # A 204 response must not have a Content-Length (RFC 9110, section 8.6).
+        if response["statusCode"] != HTTPStatus.NO_CONTENT:
             headers.append((b"content-length", str(len(content)).encode()))
-        await send({"type": "http.response.start", "status": answered["statusCode"], "headers": headers})
+        await send({"type": "http.response.start", "status": response["statusCode"], "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    def stop_waiting(self) -> None:
-        """Answer the requests that wait now."""
-        self._turns.wake()
+    def wake_sleeping_requests(self) -> None:
+        """End the sleep of every request, such as that of `Prefer: wait`, so that it is answered now."""
+        self._greenlets.wake()
 
 
 def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False) -> dict[str, Any]:
-    """The event of an HTTP API in payload format 2.0: the path decoded, header names in lower case."""
+    """Return the event of an HTTP API, in payload format 2.0.
+
+    As in API Gateway, the path is decoded and header names are in lower case.
+    """
     headers = _headers(scope, trust_forwarded=trust_forwarded)
     query = scope["query_string"].decode("latin-1")
     text, is_base64 = _text(body)
@@ -85,15 +98,13 @@ def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False)
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """The whole body; None where the client went away before its end, as half a request means nothing.
-
-    Of one that is too long for the API no more is kept than it takes to see that.
-    """
+    """Return the body, or None if the client disconnected before the end of its request."""
     body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
+        # Beyond the limit the API refuses the request. One part more is enough for that, and keeps memory bounded.
         if len(body) <= MAX_REQUEST_BODY_CHARACTERS:
             body += message.get("body", b"")
         if not message.get("more_body", False):
@@ -101,7 +112,7 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 def _headers(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
-    """As API Gateway does, the scheme that the client used is told in `x-forwarded-proto`."""
+    """Return the headers by lower-case name. As in API Gateway, x-forwarded-proto is the scheme the client used."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
@@ -115,12 +126,12 @@ def _headers(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
 
 
 def _first(values: str) -> str:
-    """What the outermost of several proxies said."""
+    """Return the first of several values, which the proxy closest to the client has set."""
     return values.partition(",")[0].strip()
 
 
 def _query(query: str) -> dict[str, str]:
-    """Values of a repeated name are joined by commas, as the gateway does."""
+    """Return the query parameters. As in API Gateway, commas join the values of a repeated name."""
     values: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         values[name] = f"{values[name]},{value}" if name in values else value
@@ -128,7 +139,7 @@ def _query(query: str) -> dict[str, str]:
 
 
 def _text(body: bytes) -> tuple[str, bool]:
-    """The body as text, in Base64 where it is not plain ASCII."""
+    """Return the body as text, and whether the text is Base64. Bodies that are not ASCII are encoded."""
     try:
         return body.decode("ascii"), False
     except UnicodeDecodeError:

@@ -1,8 +1,11 @@
-"""RequestGreenlets: requests and the steps behind them compute one after the other, on the thread of the event loop.
+"""Runs each request as a greenlet on the thread of the event loop.
 
-Python computes on one thread at a time in any case. Threads that compete take the interpreter from each other in the
-midst of a transaction, and each hand-over costs more than a query. So a request computes until it is answered, or
-until it waits for something outside: then it leaves the thread to others, as a greenlet can from the midst of calls.
+Python runs one thread at a time in any case. Threads that compete take the interpreter from each other in the middle of
+transactions, and each switch costs more than a query. So a request runs until it has its answer, or until it must wait
+for something outside the process. Then its greenlet switches back to the event loop, and other requests run. A greenlet
+can switch from any depth of ordinary calls, so the operations need no `async`, and the same code runs in Lambda.
+
+See docs/decisions/0010-requests-share-the-event-loop.md and https://greenlet.readthedocs.io/.
 """
 
 from __future__ import annotations
@@ -17,72 +20,86 @@ from typing import Any, TypeVar
 from greenlet import getcurrent, greenlet
 
 MAX_BLOCKING_CALLS = 128
-"""Threads for what requests wait for outside of their turn; whoever only sleeps takes none."""
+"""Worker threads for blocking calls of requests. A request that sleeps uses a timer of the event loop, not a thread."""
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-class _Request(greenlet):
-    """The call stack of a request."""
+class _RequestGreenlet(greenlet):
+    """The call stack of a request. The class tells code whether it runs inside a request."""
 
 
 class RequestGreenlets:
+    """Runs requests on one event loop, and lets them wait without blocking the loop."""
+
     def __init__(self) -> None:
-        self._calls = ThreadPoolExecutor(MAX_BLOCKING_CALLS, thread_name_prefix="outside")
-        self._woken = threading.Event()
+        self._executor = ThreadPoolExecutor(MAX_BLOCKING_CALLS, thread_name_prefix="off-loop")
+        self._stop_sleeping = threading.Event()
         self._sleeping: set[asyncio.Future[None]] = set()
 
-    async def of_request(self, compute: Callable[[], Answer]) -> Answer:
-        """What `compute` answers. While it is `outside`, others have their turn. To be awaited on one event loop."""
-        request = _Request(compute)
-        result: Any = request.switch()
+    async def run(self, handle: Callable[[], Result]) -> Result:
+        """Run `handle` in a greenlet and return its result. Other requests run while `handle` waits.
+
+        Must always be awaited on the same event loop.
+        """
+        request = _RequestGreenlet(handle)
+        # `switch` returns when the greenlet ends, with the result, or when it waits, with the awaitable to wait for.
+        returned: Any = request.switch()
         while not request.dead:
             try:
-                waited_for = await result
+                value = await returned
             except BaseException as error:
-                result = request.throw(error)
+                # Also asyncio.CancelledError: the request must run its `finally` blocks.
+                returned = request.throw(error)
             else:
-                result = request.switch(waited_for)
-        answer: Answer = result
-        return answer
+                returned = request.switch(value)
+        result: Result = returned
+        return result
 
-    def outside(self, call: Callable[[], Answer]) -> Answer:
-        """What `call` answers, which others need not wait for: a request of them keeps no thread of theirs."""
-        if not isinstance(getcurrent(), _Request):
+    def off_loop(self, call: Callable[[], Result]) -> Result:
+        """Run `call` on a worker thread and return its result. Other requests run meanwhile.
+
+        Outside of a request, run `call` on the current thread.
+        """
+        if not isinstance(getcurrent(), _RequestGreenlet):
             return call()
-        return _awaited(asyncio.get_running_loop().run_in_executor(self._calls, call))
+        return _await_on_loop(asyncio.get_running_loop().run_in_executor(self._executor, call))
 
     def sleep(self, seconds: float) -> None:
-        if isinstance(getcurrent(), _Request):
-            _awaited(self._asleep(seconds))
+        """Sleep until the time is over or `wake` is called. Other requests run meanwhile."""
+        if isinstance(getcurrent(), _RequestGreenlet):
+            _await_on_loop(self._sleep_on_loop(seconds))
         else:
-            self._woken.wait(seconds)
+            self._stop_sleeping.wait(seconds)
 
     def wake(self) -> None:
-        """End all sleep, present and future."""
-        self._woken.set()
+        """End every `sleep` now, and make every later `sleep` return at once. Any thread may call this method."""
+        self._stop_sleeping.set()
         for sleeper in [*self._sleeping]:
-            sleeper.get_loop().call_soon_threadsafe(_end, sleeper)
+            # asyncio futures are not thread-safe, so the event loop must complete them.
+            sleeper.get_loop().call_soon_threadsafe(_complete, sleeper)
 
-    async def _asleep(self, seconds: float) -> None:
+    async def _sleep_on_loop(self, seconds: float) -> None:
         sleeper = asyncio.get_running_loop().create_future()
+        # Register first, then check: `wake` may run on another thread between the two statements.
         self._sleeping.add(sleeper)
         try:
-            if not self._woken.is_set():
+            if not self._stop_sleeping.is_set():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(sleeper, seconds)
         finally:
             self._sleeping.discard(sleeper)
 
 
-def _awaited(awaitable: Awaitable[Answer]) -> Answer:
-    """To the event loop with it, and back with its result."""
+def _await_on_loop(awaitable: Awaitable[Result]) -> Result:
+    """Switch to the event loop, let it await, and return the result to the request."""
     event_loop = getcurrent().parent
     assert event_loop is not None
-    answer: Answer = event_loop.switch(awaitable)
-    return answer
+    result: Result = event_loop.switch(awaitable)
+    return result
 
 
-def _end(sleeper: asyncio.Future[None]) -> None:
+def _complete(sleeper: asyncio.Future[None]) -> None:
+    # The timeout may have ended the sleep already.
     if not sleeper.done():
         sleeper.set_result(None)

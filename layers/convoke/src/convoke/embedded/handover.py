@@ -1,6 +1,8 @@
-"""The hand-over between the steps inside one process.
+"""The embedded engine's versions of SQS, Step Functions and EventBridge.
 
-What is waiting here is lost with the process; the sweeper finds it in the table (architecture: promises 2 and 5).
+They implement the ports of operations/ports.py. The queue of participants and the workflow are in memory. If the
+process ends, their content is lost, and the sweeper finds the unfinished conversations in the table. See
+docs/decisions/0011-only-deliveries-are-queued-durably.md.
 """
 
 from __future__ import annotations
@@ -16,11 +18,11 @@ from convoke.domain.webhooks import Delivery
 from convoke.embedded.queue import DurableQueue
 
 Wake = Callable[[], None]
-"""Tells whoever does the next step that there is something to do."""
+"""Schedules the code that processes a queue."""
 
 
 class Execution(NamedTuple):
-    """The input of the finalizer's state machine."""
+    """The input of one execution of the conversation finalizer's state machine."""
 
     account_sid: str
     conversation_sid: str
@@ -29,33 +31,34 @@ class Execution(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InMemoryParticipantQueue:
-    """A ParticipantQueue in memory."""
+    """Implements `ParticipantQueue` in memory."""
 
     wake: Wake
-    waiting: deque[Provisioning] = field(default_factory=deque)
+    messages: deque[Provisioning] = field(default_factory=deque)
 
     def send(self, provisioning: Provisioning) -> None:
-        self.waiting.append(provisioning)
+        self.messages.append(provisioning)
         self.wake()
 
 
 @dataclass(frozen=True, slots=True)
 class InMemoryWorkflow:
-    """A Workflow in memory."""
+    """Implements `Workflow` in memory."""
 
     wake: Wake
-    waiting: deque[Execution] = field(default_factory=deque)
+    executions: deque[Execution] = field(default_factory=deque)
 
     def start(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> None:
-        self.waiting.append(Execution(account_sid, conversation_sid, causes))
+        self.executions.append(Execution(account_sid, conversation_sid, causes))
         self.wake()
 
 
 @dataclass(frozen=True, slots=True)
 class InProcessEventBus:
-    """An EventBus with one rule: events that webhooks may be told of go to every target, in the publisher's thread.
+    """Implements `EventBus` with a single rule: an event that may go to webhooks is passed to every target.
 
-    So an event is published when its targets have it, and what is not published is found again.
+    `publish` calls the targets on the caller's thread. An error of a target is an error of `publish`, so the event
+    stays unpublished and is published again.
     """
 
     targets: list[Callable[[Event], None]] = field(default_factory=list)
@@ -68,7 +71,7 @@ class InProcessEventBus:
 
 @dataclass(frozen=True, slots=True)
 class SqliteDeliveryQueue:
-    """A DeliveryQueue in the data file."""
+    """Implements `DeliveryQueue` in the data file."""
 
     queue: DurableQueue
     wake: Wake

@@ -1,6 +1,6 @@
-"""Runs the asynchronous steps of a conversation in one process: adding participants, finalizing, publishing the stream.
+"""The asynchronous steps after a request: add participants, finalize the conversation, publish the stream.
 
-A failed step is logged. The sweeper or the stream finds its work again.
+A failed step is logged and not retried here. The sweeper or the stream finds its work again.
 """
 
 from __future__ import annotations
@@ -27,30 +27,34 @@ from convoke.storage.table import Item
 logger = logging.getLogger(__name__)
 
 MAX_CONVERSATIONS_PER_COMMIT = 32
-"""Conversations whose steps are one commit."""
+"""Conversations whose steps share one commit, because commits cost more than the steps."""
 
 STREAM_BATCH_SIZE = 50
-"""Changes published at a time."""
+"""Changes that are published at a time."""
 
 Work = TypeVar("Work")
 
 
 @dataclass(frozen=True, slots=True)
 class StateMachine:
-    """The finalizer's: Finalize, Publish, Settle; Close where finalizing has failed for good."""
+    """The conversation finalizer's state machine, as template.yaml declares it for Step Functions.
+
+    Its states are Finalize, Publish and Settle. If Finalize fails permanently, Close replaces it.
+    """
 
     finalizer: ConversationFinalizer
     bus: EventBus
 
     def execute(self, execution: Execution) -> None:
+        """Run one execution. An execution that arrives twice does nothing the second time."""
         try:
-            event = self._ended(*execution)
+            event = self._finalize_or_close(*execution)
         except NothingToFinalizeError:
             return
         self.bus.publish([event])
         self.finalizer.settle(execution.account_sid, execution.conversation_sid)
 
-    def _ended(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> Event:
+    def _finalize_or_close(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> Event:
         try:
             return self.finalizer.finalize(account_sid, conversation_sid, causes)
         except MustCloseError:
@@ -59,7 +63,7 @@ class StateMachine:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Adds participants, executes state machines and publishes the stream."""
+    """Runs the steps that wait in memory and in the stream."""
 
     participants: deque[Provisioning]
     executions: deque[Execution]
@@ -67,52 +71,61 @@ class Steps:
     adder: ParticipantAdder
     state_machine: StateMachine
     bus: EventBus
-    taking: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held during a batch, so that two threads never publish the same part of the stream."""
 
-    def run(self, go_on: Callable[[], bool] = lambda: True) -> None:
-        """Go on until nothing is waiting, or `go_on` says no: what is left is found in the table."""
-        while self.turn() and go_on():
+    def run(self, should_continue: Callable[[], bool] = lambda: True) -> None:
+        """Run batches until no work is left or `should_continue` returns False."""
+        while self.run_batch() and should_continue():
             pass
 
-    def turn(self) -> bool:
-        """Do some of what is waiting; whether there was anything."""
-        with self.taking:
-            return any((self._finish_conversations(), self._publish()))
+    def run_batch(self) -> bool:
+        """Run the steps of up to 32 conversations, publish up to 50 changes, and return whether there was work."""
+        with self.lock:
+            # A tuple, not a generator: `any` must not skip the second call if the first returns True.
+            return any((self._finish_conversations(), self._publish_stream()))
 
     def _finish_conversations(self) -> bool:
-        """Whether there were any. What a crash undoes is as if it had not been begun."""
+        """Run the steps of some conversations in one transaction, and return whether there were any.
+
+        A crash rolls the whole transaction back. The sweeper then finds the conversations again.
+        """
         if not (self.participants or self.executions):
             return False
         with self.table.transaction():
             for _ in range(MAX_CONVERSATIONS_PER_COMMIT):
-                _attempt_next(self.participants, self.adder.add)
-                _attempt_next(self.executions, self.state_machine.execute)
+                _handle_next(self.participants, self.adder.add)
+                _handle_next(self.executions, self.state_machine.execute)
         return True
 
-    def _publish(self) -> bool:
-        """Whether there was anything. Records are forgotten only when they are on the bus."""
+    def _publish_stream(self) -> bool:
+        """Publish some records of the stream and return whether there were any."""
         records = self.table.stream_records(STREAM_BATCH_SIZE)
         if records:
-            changes = [change for _, item in records if (change := _readable(item))]
+            changes = [change for _, item in records if (change := _parse_change(item))]
             if events := [event for change in changes for event in change.events]:
                 self.bus.publish(events)
-            self.table.forget_stream_records(records[-1][0])
+            # Publish first, then delete: a crash between the two repeats events, but never loses them.
+            self.table.delete_stream_records(records[-1][0])
         return bool(records)
 
 
-def _readable(item: Item) -> Change | None:
-    """The change in a record. One that cannot be read any more, ever, must not hold up those behind it."""
+def _parse_change(item: Item) -> Change | None:
+    """Return the change in a stream record, or None if the record is invalid.
+
+    An invalid record stays invalid, so it must not block the records after it.
+    """
     try:
         return change_of(item)
     except ValidationError:
-        logger.exception("a change cannot be published", extra={"change_sid": item.get("sid")})
+        logger.exception("A change is invalid and cannot be published.", extra={"change_sid": item.get("sid")})
         return None
 
 
-def _attempt_next(waiting: deque[Work], handle: Callable[[Work], None]) -> None:
-    if not waiting:
+def _handle_next(queue: deque[Work], handle: Callable[[Work], None]) -> None:
+    if not queue:
         return
     try:
-        handle(waiting.popleft())
+        handle(queue.popleft())
     except Exception:
-        logger.exception("a step failed; the sweeper will try again")
+        logger.exception("A step failed. The sweeper will retry it.")
