@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from convoke.aws import handlers
 from convoke.aws.cold_start import started
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-perform = started(handlers.conversation_finalizer, os.environ)
+perform = started("conversation_finalizer", os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:

@@ -100,8 +100,8 @@ def test_a_stack_without_a_name_is_one_clear_line(deployed: Deployed) -> None:
 def test_another_stack_is_one_clear_line(deployed: Deployed) -> None:
     deployed.cloudformation.stacks[STACK_NAME] = {"TableName": "of something else"}
     line = refusal(deployed.run("account", "create"))
-    assert line.startswith(f"Error: the stack {STACK_NAME} is no Convoke of this version")
-    assert "CREATE_COMPLETE, without AccountSid, AuthTokenPrefix, " in line
+    assert line.startswith(f"Error: the stack {STACK_NAME} is not a deployment of this version of Convoke")
+    assert "its status is CREATE_COMPLETE, and it lacks the outputs AccountSid, AuthTokenPrefix, " in line
 
 
 MISCONFIGURED: dict[str, tuple[dict[str, str | None], str]] = {

@@ -65,13 +65,13 @@ def test_a_body_that_is_no_form_is_told_what_is_wanted(instance: Instance) -> No
     headers = {"Content-Type": "application/json"}
     refused = instance.call("POST", "/v1/Services", '{"FriendlyName": "x"}', headers)
     assert (refused.status, refused.body["code"]) == (400, 20001)
-    assert refused.body["message"].endswith("Content-Type: application/x-www-form-urlencoded")
+    assert refused.body["message"].endswith("Content-Type must be application/x-www-form-urlencoded")
 
 
 def test_a_body_over_a_megabyte_is_refused(instance: Instance) -> None:
     refused = instance.call("POST", "/v1/Services", "FriendlyName=" + "x" * (1024 * 1024))
     assert (refused.status, refused.body["code"]) == (400, 20001)
-    assert refused.body["message"].endswith("body: at most 1048576 bytes")
+    assert refused.body["message"].endswith("body must be at most 1048576 bytes")
 
 
 def test_a_wrong_token_and_an_unknown_account_are_refused_alike(instance: Instance) -> None:

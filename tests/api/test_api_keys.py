@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from convoke.operations.api_keys import hash_of
+from convoke.operations.api_keys import hash_secret
 from convoke.storage.table import Table
 from convoke.webhooks.signature import sign
 from tests.support import places
@@ -81,7 +81,7 @@ def wrong(instance: Instance) -> dict[str, Credentials]:
         "no secret": (sid, ""),
         "another key's secret": (sid, other_secret),
         "the secret in capitals": (sid, secret.swapcase()),
-        "the hash that is stored": (sid, hash_of(secret)),
+        "the hash that is stored": (sid, hash_secret(secret)),
         "the account's token": (sid, instance.token),
         "an account with the key's secret": (instance.account.sid, secret),
         "a prefix in small letters": (sid.lower(), secret),
@@ -152,7 +152,7 @@ def test_nothing_in_the_table_holds_a_secret_and_one_item_its_hash(instance: Ins
     kept = [str(item) for item in instance.items("")]
     assert len([item for item in kept if sid in item]) == 2
     assert not any(secret in item for item in kept)
-    (holding,) = (item for item in instance.items("") if hash_of(secret) in str(item))
+    (holding,) = (item for item in instance.items("") if hash_secret(secret) in str(item))
     assert (holding["pk"], holding["sk"]) == (sid, "owner")
 
 
@@ -191,7 +191,7 @@ def test_keys_are_listed_oldest_first_without_secret_or_hash(place: Place, accou
     secrets = [key.pop("secret") for key in created]
     listed = place.printed("key", "list", account)
     assert listed == created
-    assert not any(hidden in json.dumps(listed) for secret in secrets for hidden in (secret, hash_of(secret)))
+    assert not any(hidden in json.dumps(listed) for secret in secrets for hidden in (secret, hash_secret(secret)))
 
 
 def test_an_account_s_keys_are_listed_and_no_other_s(place: Place, account: str) -> None:

@@ -190,7 +190,7 @@ def test_one_that_cannot_be_attended_to_does_not_keep_time_from_passing(
         connection.execute(spoil, (f"%{spoilt}",))
     advance(movable, "PT5M")
     assert [sid for _, sid, _ in states(movable)] == [other]
-    assert "an attempt failed" in caplog.text
+    assert "attending to a due conversation failed" in caplog.text
 
 
 class HeldClock(MovableClock):
@@ -200,10 +200,10 @@ class HeldClock(MovableClock):
         super().__init__()
         self.held, self.may_go_on = Event(), Event()
 
-    def stand_at(self, moment: datetime) -> None:
+    def freeze_at(self, moment: datetime) -> None:
         self.held.set()
         self.may_go_on.wait(5)
-        super().stand_at(moment)
+        super().freeze_at(moment)
 
 
 def test_while_time_is_moved_other_requests_are_answered() -> None:

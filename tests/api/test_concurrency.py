@@ -128,7 +128,7 @@ def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
         now=instants.now,
         sleep=time.sleep,
         new_sid=SidFactory(),
-        attempts=ProvisioningRetries(),
+        provisioning_retries=ProvisioningRetries(),
     )
     program = Program(edges)
     account = program.accounts.create()
@@ -165,7 +165,7 @@ def test_what_follows_from_several_requests_is_one_commit(embedded: EmbeddedInst
     with embedded.engine.table.transaction() as connection:
         connection.set_trace_callback(statements.append)
     statements.clear()
-    assert embedded.engine._steps.turn()
+    assert embedded.engine._steps.run_batch()
     connection.set_trace_callback(None)
     assert {v1.conversations(sid).fetch().state for sid in created} == {"active"}
     assert [each for each in statements if each.startswith(("BEGIN", "COMMIT"))] == ["BEGIN IMMEDIATE", "COMMIT"]
@@ -191,7 +191,7 @@ def test_a_turn_that_dies_is_undone_whole_and_all_of_it_is_done_and_told_once_by
         v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=[STATE])
         created = {v1.conversation_with_participants.create(participant=chat(2)).sid for _ in range(2)}
         with pytest.raises(KeyboardInterrupt):
-            instance.engine._steps.turn()
+            instance.engine._steps.run_batch()
         assert {v1.conversations(sid).fetch().state for sid in created} == {"initializing"}
         assert instance.items("participant#") == []
         assert instance.waiting_messages("delivery") == 0

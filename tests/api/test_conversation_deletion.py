@@ -90,7 +90,7 @@ def test_a_plain_conversation_leaves_nothing_either(instance: Instance) -> None:
 def test_a_conversation_with_many_items_is_removed_page_by_page(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversations, "ERASED_AT_ONCE", 3)
+    monkeypatch.setattr(conversations, "ERASE_BATCH_SIZE", 3)
     sid = conversation_in(instance, "active", chat(10))
     instance.client().conversations.v1.conversations(sid).delete()
     instance.sweep(AT_ONCE)
@@ -115,7 +115,7 @@ def test_the_largest_messages_can_be_removed_in_one_transaction(instance: Instan
 
 
 def test_a_sweeper_that_runs_out_of_time_goes_on_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversations, "ERASED_AT_ONCE", 3)
+    monkeypatch.setattr(conversations, "ERASE_BATCH_SIZE", 3)
     with held_instance() as instance:
         sid = conversation_in(instance, "active", chat(10))
         instance.client().conversations.v1.conversations(sid).delete()

@@ -52,7 +52,7 @@ def waiting(place: Place) -> list[Delivery]:
         found = []
         while message := instance.engine._queue.receive():
             assert message.receive_count == 1
-            instance.engine._queue.remove(message)
+            instance.engine._queue.delete(message)
             found.append(Delivery.model_validate_json(message.body))
         return found
 
@@ -66,7 +66,7 @@ def bury(place: Place, who: dict[str, Any], bodies: Sequence[str]) -> None:
         queue = DurableQueue(instance.engine.table, "delivery")
         queue.send([(who["sid"], body) for body in bodies])
         while message := queue.receive():
-            queue.bury(message)
+            queue.dead_letter(message)
 
 
 def show(place: Place, who: dict[str, Any], event_id: str) -> dict[str, Any]:

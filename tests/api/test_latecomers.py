@@ -17,10 +17,10 @@ from convoke.domain.events import Change, conversation_removed, initializing_end
 from convoke.domain.instants import now
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.observability import NoMetrics
-from convoke.operations.conversation_finalizer import ConversationFinalizer, NothingLeftError, NotInYetError
+from convoke.operations.conversation_finalizer import ConversationFinalizer, NothingToFinalizeError, NotReadyError
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.events import EventRepository
-from convoke.storage.packing import unpacked_members
+from convoke.storage.packing import unpack_provisioning
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.revisions import ChangedMeanwhileError
 from tests.support.deletions import AT_ONCE, LONG_AFTER, conversation_in, left_of
@@ -35,7 +35,7 @@ def before_the_adder(instance: Instance) -> None:
 def after_the_adder(instance: Instance) -> None:
     """The members are in, and the finalizer is to start."""
     (record,) = instance.items("provisioning")
-    provisioning = unpacked_members(record)
+    provisioning = unpack_provisioning(record)
     added = provisioning.added(provisioning.date_created)
     assert ProvisioningRepository(instance.table).add(added, members_added(added))
 
@@ -184,7 +184,7 @@ def test_a_finalizer_that_is_overtaken_by_the_deletion_finds_nothing_left(instan
         after_the_adder(instance)
     meanwhile = partial(instance.call, "DELETE", f"/v1/Conversations/{sid}")
     finalizer = finalizer_on(instance, Overtaken(instance.table, meanwhile))
-    with pytest.raises(NothingLeftError):
+    with pytest.raises(NothingToFinalizeError):
         getattr(finalizer, task)(instance.account.sid, sid, [])
     assert instance.items("alert") == []
 
@@ -193,7 +193,7 @@ def test_a_finalizer_that_is_overtaken_by_another_leaves_the_rest_to_it(instance
     sid = conversation_in(instance, "initializing")
     after_the_adder(instance)
     finalizer = finalizer_on(instance, Overtaken(instance.table, Latecomer(instance, sid).finalize))
-    with pytest.raises(NotInYetError):
+    with pytest.raises(NotReadyError):
         finalizer.finalize(instance.account.sid, sid, [])
 
 

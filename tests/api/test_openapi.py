@@ -95,6 +95,15 @@ TEXT = st.text(st.characters(codec="utf-8"))
 EVERY_OPERATION = pytest.mark.parametrize("operation", operations().values(), ids=lambda operation: operation.id)
 
 
+class Examples(dict[str, Any]):
+    """Examples by name. A missing one raises an error that says where to add it."""
+
+    def __missing__(self, name: str) -> Any:
+        raise LookupError(
+            f"tests/api/test_openapi.py has no example for {name!r}: add it to EXAMPLES or Peopled.values"
+        )
+
+
 class Peopled:
     """An instance with something behind every path."""
 
@@ -109,7 +118,7 @@ class Peopled:
         message = instance.call("POST", f"{path}/Messages", {"Body": "Hello"}).body["sid"]
         configuration = instance.call("GET", f"/v1/Services/{conversation['chat_service_sid']}/Configuration").body
         roles = {name: configuration[to_snake(name)] for name in SIDS[1:]}
-        self.examples = EXAMPLES | roles | {SIDS[0]: conversation["chat_service_sid"]}
+        self.examples = Examples(EXAMPLES | roles | {SIDS[0]: conversation["chat_service_sid"]})
         self.spare_service = instance.call("POST", "/v1/Services", {"FriendlyName": "Spare"}).body["sid"]
         self.values = {
             "Services": conversation["chat_service_sid"],
@@ -125,7 +134,7 @@ class Peopled:
     def ask(
         self, operation: Operation, form: dict[str, Any] | None = None, headers: dict[str, str] | None = None
     ) -> Answer:
-        values = self.values | ({"Services": self.spare_service} if operation.id == "deleteService" else {})
+        values = Examples(self.values | ({"Services": self.spare_service} if operation.id == "deleteService" else {}))
         path = re.sub(r"(\w+)/{\w+}", lambda found: f"{found[1]}/{values[found[1]]}", operation.path)
         return self.instance.call(operation.method, path + QUERIES.get(path.rpartition("/")[2], ""), form, headers)
 

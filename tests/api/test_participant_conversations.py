@@ -252,7 +252,7 @@ def test_a_conversation_that_is_deleted_is_gone_at_once_and_pages_go_on_behind_i
 def test_what_the_index_still_has_and_is_gone_does_not_show(instance: Instance) -> None:
     tree = Tree(instance, in_service=False)
     made = [tree.make(ALICE) for _ in range(4)]
-    late = LateIndex(instance, keys.memberships_of(instance.account.sid, tree.service_sid, "identity", "alice"))
+    late = LateIndex(instance, keys.membership_partition(instance.account.sid, tree.service_sid, "identity", "alice"))
     tree.client.conversations(made[0]).delete()
     instance.sweep(timedelta(minutes=1))
     tree.client.conversations(made[1]).delete()

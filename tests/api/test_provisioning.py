@@ -154,11 +154,11 @@ SETTINGS = {
 
 
 def test_attempts_are_those_of_the_environment() -> None:
-    wanted = ProvisioningRetries(most=2, first_after=timedelta(seconds=3), longest_pause=timedelta(minutes=1))
+    wanted = ProvisioningRetries(max_attempts=2, first_pause=timedelta(seconds=3), max_pause=timedelta(minutes=1))
     for environ, attempts in ((SETTINGS, wanted), ({}, ProvisioningRetries())):
         engine = EmbeddedEngine(":memory:", environ=environ)
         engine.stop()
-        assert engine.edges.attempts == AwsEdges(environ).attempts == attempts
+        assert engine.edges.provisioning_retries == AwsEdges(environ).provisioning_retries == attempts
 
 
 @pytest.mark.parametrize("wrong", [{"ATTEMPTS": "0"}, {"FIRST_PAUSE": "soon"}, {"LONGEST_PAUSE": "PT0S"}])

@@ -15,7 +15,7 @@ from convoke.storage.table import Set, Table, Update
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, call, held_instance
 
-GONE = {"code": 50109, "message": "The role SID is not that of a role of conversation scope in this service"}
+GONE = {"code": 50109, "message": "The role SID must be the SID of a role of this service with the type conversation"}
 
 
 def create(instance: Instance, participants: list[str], **parameters: str) -> str:
@@ -35,6 +35,7 @@ def take_roles_away(instance: Instance) -> None:
     """Whoever has the default role of a member can't be added from now on."""
     service = keys.service(instance.account.sid, instance.account.default_chat_service_sid)
     instance.table.update(Update(service, (Set("conversation_user_role_sid", "RL" + "0" * 32),)))
+    instance.clear_caches()
 
 
 def test_members_are_pending_until_all_of_them_are_added(instance: Instance) -> None:
@@ -97,7 +98,7 @@ def broken(provisioning: Provisioning, participant: Participant) -> None:
 
 
 def test_a_reason_that_concerns_all_members_is_told_of_the_group_and_of_each() -> None:
-    with held_instance(admit=broken, attempts=ProvisioningRetries(most=2)) as instance:
+    with held_instance(admit=broken, provisioning_retries=ProvisioningRetries(max_attempts=2)) as instance:
         sid = create(instance, chat(2))
         instance.lose_messages()
         counted = []

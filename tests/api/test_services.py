@@ -8,7 +8,7 @@ import pytest
 
 from convoke.domain.errors import NotFoundError
 from convoke.domain.webhooks import Method, WebhookSettingsChange
-from convoke.storage.configuration_webhooks import ServiceConfigurationWebhooksRepository
+from convoke.storage.service_configuration_webhooks import ServiceConfigurationWebhooksRepository
 from convoke.storage.services import ServiceRepository
 from tests.support.instances import ORIGIN, Instance, refusal
 

@@ -183,7 +183,7 @@ def test_who_waits_when_the_server_is_to_end_is_answered_at_once() -> None:
         waiting = asyncio.create_task(instance.asked("POST", PATH, {"Participant": chat(1)}, Prefer="wait=20"))
         while not instance.items("conversation"):
             await asyncio.sleep(0.01)
-        await asyncio.to_thread(instance.engine.turns.wake)
+        await asyncio.to_thread(instance.engine.greenlets.wake)
         answered = await asyncio.wait_for(waiting, PATIENCE)
         assert (answered.headers["Preference-Applied"], answered.body["state"]) == ("wait=20", "initializing")
 

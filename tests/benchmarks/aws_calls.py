@@ -28,7 +28,7 @@ from typing import Any
 from botocore.session import Session
 
 from convoke.aws.edges import AwsEdges
-from convoke.aws.handlers import Handler
+from convoke.aws.handlers.invocations import Handler
 from convoke.cli.ministack import ministack
 from convoke.storage.cached import CACHE_LIFETIME_SECONDS
 from tests.support.aws import CREDENTIALS, AwsInstance, Deployment, new_session

@@ -71,6 +71,6 @@ def _listed(row: Row) -> Row:
     found = LIST.search(str(row[-1]))
     assert found
     before = found[0].split('"')[3]
-    listed = keys.listed(found["account"], found["name"], found["sid"], datetime.fromisoformat(found["at"]))
+    listed = keys.list_attributes(found["account"], found["name"], found["sid"], datetime.fromisoformat(found["at"]))
     after = str(listed[keys.LISTED.partition])
     return [value.replace(before, after) if isinstance(value, str) else value for value in row]

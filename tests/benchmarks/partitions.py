@@ -67,7 +67,7 @@ def loads(rate: int, random: Random) -> Iterator[Load]:
         sid = _sid("CH", random)
         yield Load("table: a conversation", keys.conversation(account, sid).pk, CONVERSATION_UNITS)
         yield Load("table: an account, read", keys.configuration_webhooks(account).pk, 2 * EVENTS_TOLD)
-        yield Load("due", str(keys.due(sid, NOW)[keys.DUE.partition]), 2)
+        yield Load("due", str(keys.due_attributes(sid, NOW)[keys.DUE.partition]), 2)
         yield Load("listed: a service's conversations", _list(account, service, sid), 2)
         for _ in range(CHANGES):
             yield Load("listed: an account's events", _list(account, keys.EVENTS, _sid("EV", random)), 1)
@@ -99,11 +99,11 @@ def _sid(prefix: str, random: Random) -> str:
 
 
 def _list(account: str, name: str, sid: str) -> str:
-    return str(keys.listed(account, name, sid, NOW)[keys.LISTED.partition])
+    return str(keys.list_attributes(account, name, sid, NOW)[keys.LISTED.partition])
 
 
 def _member(account: str, service: str, identity: str) -> str:
-    return keys.memberships_of(account, service, "identity", identity)
+    return keys.membership_partition(account, service, "identity", identity)
 
 
 def print_table(found: Mapping[int, Mapping[str, int]], bounds: Mapping[str, float | None]) -> None:

@@ -43,48 +43,48 @@ def test_messages_come_in_the_order_they_were_sent_and_are_invisible_then(queue:
 def test_a_message_is_there_until_it_is_removed_and_counts_how_often_it_came(queue: DurableQueue) -> None:
     send(queue, "a")
     first = received(queue)
-    queue.postpone(first, 0)
+    queue.change_visibility(first, 0)
     again = received(queue)
     assert (first.receive_count, again.receive_count) == (1, 2)
-    queue.remove(again)
-    queue.release()
+    queue.delete(again)
+    queue.make_received_visible()
     assert bodies(queue) == []
 
 
 def test_a_message_that_was_given_back_counts_as_if_it_had_not_come(queue: DurableQueue) -> None:
     send(queue, "a")
-    queue.give_back(received(queue), 0)
+    queue.return_uncounted(received(queue), 0)
     assert received(queue).receive_count == 1
 
 
 def test_a_message_that_was_put_off_stays_away(queue: DurableQueue) -> None:
     send(queue, "a", "b")
-    queue.postpone(received(queue), 60)
-    queue.give_back(received(queue), 60)
+    queue.change_visibility(received(queue), 60)
+    queue.return_uncounted(received(queue), 60)
     assert bodies(queue) == []
 
 
 def test_accounts_can_be_passed_over(queue: DurableQueue) -> None:
     queue.send([("AC1", "a"), ("AC2", "b"), ("AC1", "c")])
-    message = queue.receive(passed_over=["AC1"])
+    message = queue.receive(excluded_accounts=["AC1"])
     assert message is not None
     assert (message.account_sid, message.body) == ("AC2", "b")
-    assert queue.receive(passed_over=["AC1"]) is None
+    assert queue.receive(excluded_accounts=["AC1"]) is None
     assert bodies(queue) == ["a", "c"]
 
 
 def test_what_a_dead_process_had_received_comes_again(queue: DurableQueue) -> None:
     send(queue, "a")
     received(queue)
-    queue.release()
+    queue.make_received_visible()
     assert bodies(queue) == ["a"]
 
 
 def test_a_buried_message_is_in_the_dead_letter_queue_only(queue: DurableQueue) -> None:
     send(queue, "a")
-    queue.bury(received(queue))
-    queue.release()
+    queue.dead_letter(received(queue))
+    queue.make_received_visible()
     assert bodies(queue) == []
     dead = DurableQueue(queue.table, "delivery-dlq")
-    dead.release()
+    dead.make_received_visible()
     assert bodies(dead) == ["a"]

@@ -65,7 +65,7 @@ def test_what_is_refused_to_the_end_is_told() -> None:
     client = Refusing({"EV-1": 100})
     with pytest.raises(EventsNotPublishedError, match="1 events: ThrottlingException") as raised:
         bus(client).publish([event(number) for number in range(3)])
-    assert [each.id for each in raised.value.left] == ["EV-1"]
+    assert [each.id for each in raised.value.rejected] == ["EV-1"]
     assert client.calls == [["EV-0", "EV-1", "EV-2"], *[["EV-1"]] * 3]
 
 

@@ -121,13 +121,13 @@ def test_stream_records_stay_until_they_are_forgotten(tmp_path: Path) -> None:
         table.transact([Put(change(number)) for number in range(5)])
         numbers = [number for number, _ in table.stream_records(10)]
         assert numbers == sorted(numbers)
-        table.forget_stream_records(numbers[2])
+        table.delete_stream_records(numbers[2])
     with closing(SqliteTable(path, streamed=is_streamed)) as table:
         assert [item for _, item in table.stream_records(10)] == [change(3), change(4)]
-        table.forget_stream_records(numbers[-1])
+        table.delete_stream_records(numbers[-1])
         # A number forgotten twice must not take what came later.
         table.transact([Put(change(9))])
-        table.forget_stream_records(numbers[-1])
+        table.delete_stream_records(numbers[-1])
         assert [item for _, item in table.stream_records(10)] == [change(9)]
 
 
@@ -187,10 +187,10 @@ def no_database(path: Path) -> None:
     ("make", "message"),
     [
         (a_file_of_another_version, r"was written by another version of Convoke \(data format 5, .*run that version"),
-        (a_database_of_another_program, "is not a data file of Convoke: name another path"),
-        (a_marked_database_of_another_program, "is not a data file of Convoke: name another path"),
-        (no_database, "is not a data file of Convoke: name another path"),
-        (Path.mkdir, "cannot be opened .*: see that its folder exists"),
+        (a_database_of_another_program, "is not a Convoke data file: choose another path"),
+        (a_marked_database_of_another_program, "is not a Convoke data file: choose another path"),
+        (no_database, "is not a Convoke data file: choose another path"),
+        (Path.mkdir, "cannot be opened .*: check that its folder exists"),
     ],
 )
 def test_a_file_that_is_not_ours_is_refused_and_left_alone(
@@ -207,7 +207,7 @@ def test_a_file_that_is_not_ours_is_refused_and_left_alone(
 
 
 def test_a_file_in_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataFileError, match=r"missing/convoke.db cannot be opened .*: see that its folder exists"):
+    with pytest.raises(DataFileError, match=r"missing/convoke.db cannot be opened .*: check that its folder exists"):
         SqliteTable(str(tmp_path / "missing" / "convoke.db"))
 
 
@@ -232,7 +232,7 @@ def test_a_file_that_cannot_be_written_is_refused() -> None:
         SqliteTable(str(path)).close()
         Path(folder).chmod(0o777)
         path.chmod(0o444)
-        with unprivileged(), pytest.raises(DataFileError, match="may be written to"):
+        with unprivileged(), pytest.raises(DataFileError, match="is writable"):
             SqliteTable(str(path))
 
 
@@ -310,7 +310,7 @@ def test_statements_find_what_they_look_for_by_an_index() -> None:
     with closing(SqliteTable(":memory:")) as table, table.transaction() as connection:
         statements: list[str] = []
         connection.set_trace_callback(statements.append)
-        item: Item = {**KEY._asdict(), **keys.due("CH1", datetime(2026, 1, 2, tzinfo=UTC))}
+        item: Item = {**KEY._asdict(), **keys.due_attributes("CH1", datetime(2026, 1, 2, tzinfo=UTC))}
         for forward in (True, False):
             table.query("P", limit=1, between=("a", "b"), after=item, forward=forward)
             table.query("P", limit=1, index=DUE, between=("a", "b"), after=item, forward=forward)

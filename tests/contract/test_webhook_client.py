@@ -47,7 +47,7 @@ def delivery(url: str, method: Method = Method.POST, target: str = "account") ->
 
 def called(to_deliver: Delivery, client: WebhookHttpClient | None = None, retry_count: int = 0) -> WebhookAnswer:
     return (client or WebhookHttpClient(ANYWHERE)).call(
-        to_deliver, retry_count=retry_count, auth_token=TOKEN, longest_answer=LONGEST
+        to_deliver, retry_count=retry_count, auth_token=TOKEN, max_answer_bytes=LONGEST
     )
 
 

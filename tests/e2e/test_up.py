@@ -82,7 +82,7 @@ def test_clock_resource_is_404_without_test_clock_option() -> None:
 
 def test_test_clock_option_is_refused_with_aws_engine() -> None:
     line = one_line_of_refusal(convoke("up", "--engine", "aws", "--test-clock"))
-    assert line == "Error: --test-clock is for the embedded engine only"
+    assert line == "Error: --test-clock requires --engine embedded"
 
 
 def kept(data: Path, key: str) -> int:
@@ -162,7 +162,7 @@ def test_unusable_data_file_is_a_one_line_error(tmp_path: Path) -> None:
 
 def test_invalid_account_sid_in_environment_is_a_one_line_error() -> None:
     result = convoke("up", "--port", "0", "--data", ":memory:", environ={"CONVOKE_ACCOUNT_SID": "me"})
-    assert one_line_of_refusal(result).startswith("Error: CONVOKE_ACCOUNT_SID is no Account SID")
+    assert one_line_of_refusal(result).startswith("Error: CONVOKE_ACCOUNT_SID must be an Account SID")
 
 
 def test_account_create_list_and_rotate_token(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_demo_succeeds() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("signature valid") == 2
     assert result.stdout.count("is initializing") == 2
-    assert "wakes it: active" in result.stdout
+    assert "the conversation is active again" in result.stdout
 
 
 def test_json_option_prints_one_line_only() -> None:
@@ -250,7 +250,7 @@ def test_second_instance_on_the_same_data_is_a_one_line_error_but_accounts_can_b
     data = str(tmp_path / "convoke.db")
     with up("--data", data):
         line = one_line_of_refusal(convoke("up", "--port", "0", "--data", data))
-        assert line == f"Error: another convoke up runs on {data}"
+        assert line == f"Error: another `convoke up` is running on {data}"
         assert json.loads(convoke("account", "create", "--data", data).stdout)["sid"].startswith("AC")
 
 

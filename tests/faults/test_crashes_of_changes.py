@@ -161,7 +161,7 @@ def test_whenever_an_update_dies_it_is_done_and_told_or_not_done_at_all(tmp_path
 def test_whenever_a_deletion_dies_nothing_stays_that_is_stuck(
     tmp_path: Path, moment: Life, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversations, "ERASED_AT_ONCE", 4)
+    monkeypatch.setattr(conversations, "ERASE_BATCH_SIZE", 4)
     deleted = []
     for heir in crash_points(tmp_path, is_deleted, moment):
         kept = heir.items("conversation")

@@ -103,7 +103,7 @@ def exists(conversation: ConversationContext) -> bool:
 
 
 def test_what_is_handed_over_is_done_at_once_and_not_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    for interval in ("SWEEP_INTERVAL", "RETRY_INTERVAL"):
+    for interval in ("SWEEP_INTERVAL_SECONDS", "DELIVERY_POLL_SECONDS"):
         monkeypatch.setattr(engine, interval, 3600)
     with held_instance() as instance:
         v1 = instance.client().conversations.v1

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from convoke.storage.packing import unpacked_members
+from convoke.storage.packing import unpack_provisioning
 from tests.support.aws import FunctionContext, MotoInstance, moto_instance
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.template import ROOT
@@ -82,7 +82,7 @@ def test_poison_message_does_not_block_the_rest_of_the_batch(moto: MotoInstance,
     sid, record = created(moto)
     event = sample(EVENTS / "participant_adder" / "batch.json", moto)
     good, poison = event["Records"]
-    good["body"] = unpacked_members(record).model_dump_json()
+    good["body"] = unpack_provisioning(record).model_dump_json()
     answered = function("participant_adder", event)
     assert answered == {"batchItemFailures": [{"itemIdentifier": poison["messageId"]}]}
     moto._execute()

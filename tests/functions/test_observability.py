@@ -164,7 +164,7 @@ def test_logs_contain_no_personal_data_or_tokens(
     out, err = capsys.readouterr()
     messages = [line["message"] for line in map(json.loads, out.splitlines()) if "message" in line]
     assert messages.count("a record failed and comes again") == 2
-    assert {"conversation created", "a webhook did not take an event", "a request failed"} <= set(messages)
+    assert {"conversation created", "a webhook did not accept an event", "a request failed"} <= set(messages)
     for told in [*PEOPLE, moto.token]:
         assert told not in out + err
 

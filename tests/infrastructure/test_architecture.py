@@ -38,6 +38,7 @@ def copied(tmp_path: Path) -> Path:
         ("aws/edges.py", "from convoke.embedded import engine"),
         ("storage/keys.py", "import boto3"),
         ("program.py", "from convoke.embedded import engine"),
+        ("api/resources/description.py", "from convoke.api import openapi"),
     ],
 )
 def test_forbidden_import_breaks_a_contract(copied: Path, module: str, planted: str) -> None:

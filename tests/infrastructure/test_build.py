@@ -24,7 +24,7 @@ def run(code: str) -> str:
 
 def test_layer_leaves_out_the_embedded_engine_and_the_command_line() -> None:
     package = LAYER / "convoke"
-    assert (package / "aws" / "handlers.py").exists()
+    assert (package / "aws" / "handlers" / "api.py").exists()
     for left_out in ("cli", "embedded", "testing", "__main__.py"):
         assert not (package / left_out).exists(), left_out
     for library in ("uvicorn", "twilio", "click", "moto"):

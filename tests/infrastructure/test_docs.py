@@ -56,6 +56,8 @@ def made() -> set[tuple[str, str]]:
     for _, function in inspect.getmembers(keys, inspect.isfunction):
         signature = inspect.signature(function)
         if function.__module__ == keys.__name__ and signature.return_annotation == "Key":
+            missing = set(signature.parameters) - set(GIVEN)
+            assert not missing, f"GIVEN in {__file__} has no placeholder for {missing} of keys.{function.__name__}"
             key = function(**{name: GIVEN[name] for name in signature.parameters})
             assert isinstance(key, Key)
             found.add((_readable(key.pk), _readable(key.sk)))
@@ -67,7 +69,7 @@ def _readable(key: str) -> str:
 
 
 def test_key_chart_lists_every_key() -> None:
-    assert chart() == made()
+    assert chart() == made(), f"{DATA_MODEL} must list every key of storage/keys.py, and no other"
 
 
 def test_indexes_are_declared_in_docs_keys_and_template() -> None:

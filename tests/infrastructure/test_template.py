@@ -146,7 +146,7 @@ def test_table_has_recovery_encryption_and_is_retained() -> None:
 
 def test_only_finalize_and_close_catch_errors() -> None:
     states = state_machine()["States"]
-    assert states["Finalize"]["Catch"][0]["ErrorEquals"] == ["CannotFinalizeError"]
+    assert states["Finalize"]["Catch"][0]["ErrorEquals"] == ["MustCloseError"]
     assert states["Finalize"]["Catch"][0]["Next"] == "Close"
     assert "Catch" not in states["Publish"]
     assert "Catch" not in states["Settle"]

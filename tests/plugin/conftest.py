@@ -1,4 +1,4 @@
-"""The example is a project of somebody else's: test_plugin.py runs it as they would."""
+"""Leaves the example project to test_plugin.py, which runs it in a pytest process of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pytest plugin, in a project that knows nothing of this one."""
+"""The pytest plugin, in a separate project that only has Convoke installed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def example(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """With Convoke installed as its pyproject.toml has it now, whatever it had when this environment was made."""
+    """Return an environment with the entry points that pyproject.toml declares now.
+
+    The entry points of the installed package may be older.
+    """
     declared = tomllib.loads((ROOT / "layers/convoke/pyproject.toml").read_text())["project"]["entry-points"]
     points = "\n".join(f"{name} = {module}" for name, module in declared["pytest11"].items())
     info = tmp_path / "installed" / "convoke_as_it_is-0.dist-info"
@@ -44,7 +47,7 @@ def run(example: Path, environ: dict[str, str], *options: str) -> subprocess.Com
     return subprocess.run(command, cwd=example, env=environ, capture_output=True, text=True, check=False, timeout=120)
 
 
-def test_a_project_uses_the_fixture_without_importing_anything(example: Path, environ: dict[str, str]) -> None:
+def test_fixture_works_without_any_import_or_setting(example: Path, environ: dict[str, str]) -> None:
     result = run(example, environ, "-W", "error", "--durations=0")
     assert result.returncode == 0, result.stdout + result.stderr
     assert re.search(r"\b6 passed in", result.stdout)
@@ -59,7 +62,7 @@ def test_examples_of_the_docs_pass(example: Path, environ: dict[str, str]) -> No
     assert len(shown) >= 2
 
 
-def test_a_test_of_its_own_costs_little(example: Path, environ: dict[str, str]) -> None:
+def test_each_test_takes_at_most_half_a_second(example: Path, environ: dict[str, str]) -> None:
     times = 30
     (example / "test_visits.py").write_text(
         "import pytest\n\n"
@@ -72,7 +75,7 @@ def test_a_test_of_its_own_costs_little(example: Path, environ: dict[str, str]) 
     assert float(found[1]) < 15
 
 
-def test_whoever_does_not_want_the_fixture_pays_nothing(example: Path, environ: dict[str, str]) -> None:
+def test_test_run_without_the_fixture_imports_only_the_plugin(example: Path, environ: dict[str, str]) -> None:
     (example / "test_visits.py").write_text(
         "import sys\n\n"
         "def test_nothing():\n"
@@ -83,7 +86,7 @@ def test_whoever_does_not_want_the_fixture_pays_nothing(example: Path, environ: 
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_without_the_sdk_it_says_what_is_missing(example: Path, environ: dict[str, str]) -> None:
+def test_client_without_twilio_package_says_how_to_install_it(example: Path, environ: dict[str, str]) -> None:
     (example / "test_visits.py").write_text(
         "import sys\n\nimport pytest\n\n"
         "def test_client(convoke, monkeypatch):\n"
@@ -95,8 +98,8 @@ def test_without_the_sdk_it_says_what_is_missing(example: Path, environ: dict[st
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_what_an_instance_imports_is_installed_for_one_machine() -> None:
-    """The development environment has what AWS needs besides, so nothing here would show the lack."""
+def test_local_extra_contains_every_package_that_an_instance_imports() -> None:
+    """The development environment has the packages of every extra, so no other test would notice a missing one."""
     program = """
 import sys
 from convoke.testing.instance import running
@@ -114,7 +117,7 @@ with running():
 
 
 def imports_of(source: Path) -> Iterator[str]:
-    """The packages that a module imports when it is imported."""
+    """Yield the packages that a module imports at its top level."""
     for statement in ast.parse(source.read_text()).body:
         match statement:
             case ast.Import(names):
@@ -123,7 +126,7 @@ def imports_of(source: Path) -> Iterator[str]:
                 yield module.partition(".")[0]
 
 
-def test_nothing_else_imports_the_plugin_or_pytest() -> None:
+def test_no_other_module_imports_the_plugin_or_pytest() -> None:
     modules = {path.stem: path.read_text() for path in SOURCE.rglob("*.py")}
     importing = re.compile(rf"^\s*(?:import|from)\s.*\b(?:pytest|{PLUGIN})\b", re.MULTILINE)
     assert [name for name, text in modules.items() if importing.search(text)] == [PLUGIN]

@@ -1,4 +1,4 @@
-"""The instance behind the fixture, where the example does not go."""
+"""The methods of RunningInstance that the example project does not use (testing/instance.py)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.support.examples import CHAT_AND_SMS, chat
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[RunningInstance]:
-    with running() as made:
-        yield made
+    with running() as instance:
+        yield instance
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def instance(session: RunningInstance) -> Iterator[RunningInstance]:
     session.reset()
 
 
-def test_whom_it_is_told_to_fails_and_why_is_told(instance: RunningInstance) -> None:
+def test_fail_participant_closes_the_conversation_and_records_the_codes(instance: RunningInstance) -> None:
     instance.fail_participant(0, 50407)
     instance.fail_participant(2, 50425)
     client = instance.client()
@@ -38,10 +38,12 @@ def test_whom_it_is_told_to_fails_and_why_is_told(instance: RunningInstance) -> 
     assert outcome["status"] == "failed"
 
 
-def test_only_the_next_conversation_is_concerned_and_none_that_was_there(instance: RunningInstance) -> None:
+def test_fail_participant_affects_only_the_next_conversation(instance: RunningInstance) -> None:
     v1 = instance.client().conversations.v1
     create = v1.conversation_with_participants.create
-    with instance._engine._steps.taking:  # The first is still waiting when the second is to fail.
+    with (
+        instance._engine._steps.lock
+    ):  # The steps of the first conversation wait for this lock, so they run after fail_participant.
         first = create(participant=chat(1)).sid
         instance.fail_participant(0, 50407)
         second, third = create(participant=chat(1)).sid, create(participant=chat(1)).sid
@@ -49,17 +51,17 @@ def test_only_the_next_conversation_is_concerned_and_none_that_was_there(instanc
     assert [v1.conversations(sid).fetch().state for sid in (first, second, third)] == ["active", "closed", "active"]
 
 
-def test_a_code_that_there_is_not_is_refused_at_once(instance: RunningInstance) -> None:
+def test_fail_participant_with_unknown_code_raises_value_error(instance: RunningInstance) -> None:
     with pytest.raises(ValueError, match="99999"):
         instance.fail_participant(0, 99999)
 
 
 @pytest.mark.parametrize("code", sorted(CATALOGUE))
-def test_any_error_of_the_catalogue_can_be_made_to_happen(code: int) -> None:
+def test_every_error_of_the_catalogue_can_be_created(code: int) -> None:
     assert _error(CATALOGUE[code]).code == code
 
 
-def test_waiting_for_what_does_not_come_tells_what_came(instance: RunningInstance) -> None:
+def test_wait_for_webhook_names_the_received_webhooks_when_it_fails(instance: RunningInstance) -> None:
     v1 = instance.client().conversations.v1
     v1.conversation_with_participants.create(participant=CHAT_AND_SMS)
     instance.settle()
@@ -69,14 +71,14 @@ def test_waiting_for_what_does_not_come_tells_what_came(instance: RunningInstanc
         instance.wait_for_webhook("onConversationStateUpdated", timeout=0.01, StateTo="closed")
 
 
-def test_every_event_that_has_happened_is_told(instance: RunningInstance) -> None:
+def test_instance_receives_every_post_event(instance: RunningInstance) -> None:
     assert {"onConversationAdded", "onConversationStateUpdated", "onDeliveryUpdated"} < set(POST_EVENTS)
     assert "onConversationAdd" not in POST_EVENTS
     configured = instance.client().conversations.v1.configuration.webhooks().fetch()
     assert configured.filters == [*POST_EVENTS]
 
 
-def test_settling_says_when_it_does_not_come_to_an_end(instance: RunningInstance) -> None:
+def test_settle_raises_timeout_error_while_work_is_left(instance: RunningInstance) -> None:
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(post_webhook_url="http://127.0.0.1:9/")
     v1.conversations.create(x_twilio_webhook_enabled="true")
@@ -84,7 +86,7 @@ def test_settling_says_when_it_does_not_come_to_an_end(instance: RunningInstance
         instance.settle(timeout=0.1)
 
 
-def test_time_is_moved_over_http_too_and_a_reset_takes_it_back(instance: RunningInstance) -> None:
+def test_clock_moves_over_http_and_reset_sets_it_back(instance: RunningInstance) -> None:
     def present() -> datetime:
         client = instance.client()
         response = client.request("GET", f"{instance.url}/convoke/v1/Clock", auth=client.auth)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, cached_property
+from importlib import import_module
 from itertools import product
 from typing import Any
 
@@ -24,12 +25,11 @@ from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
 from moto.sqs.models import sqs_backends
 
-from convoke.aws import handlers
 from convoke.aws.edges import AwsEdges
-from convoke.aws.handlers import Handler
+from convoke.aws.handlers.invocations import Handler
 from convoke.embedded.gateway import RequestContext
 from convoke.program import Program
-from convoke.storage.packing import unpacked_members
+from convoke.storage.packing import unpack_provisioning
 from tests.support.instances import Instance, Receivers
 from tests.support.tables import TABLE_NAME, table_properties
 from tests.support.template import STACK_NAME, environment, functions, resources, state_machine
@@ -134,12 +134,14 @@ class AwsInstance(Instance):
         return answered
 
     def handler(self, function: str) -> Handler:
-        made: Handler = getattr(handlers, function)(self.edges(function))
-        return made
+        return make_handler(function, self.edges(function))
 
     def _operator(self) -> Any:
         """Whoever makes accounts: nobody's environment, but all that it takes."""
         return Program(self.edges("api")).accounts
+
+    def clear_caches(self) -> None:
+        """Each function is a process of its own, and the ones that read such data here have not read it yet."""
 
     def work(self) -> None:
         while any((self._add_participants(), self._execute(), self._publish(), self._deliver())):
@@ -148,7 +150,7 @@ class AwsInstance(Instance):
     def sweep(self, later: timedelta) -> int:
         edges = AwsEdges(self.deployment.environment("sweeper"))
         edges.now = lambda: self.edges("api").now() + later
-        attended: int = handlers.sweeper(edges)({}, FunctionContext())
+        attended: int = make_handler("sweeper", edges)({}, FunctionContext())
         return attended
 
     @cached_property
@@ -267,7 +269,7 @@ class AwsInstance(Instance):
         return sum(int(attributes[name]) for name in names)
 
     def repeat(self, record: dict[str, Any]) -> None:
-        self.edges("api").participant_queue.send(unpacked_members(record))
+        self.edges("api").participant_queue.send(unpack_provisioning(record))
 
     def lose_messages(self) -> None:
         self.deployment.client("sqs").purge_queue(QueueUrl=self.deployment.values["ParticipantQueue"])
@@ -288,6 +290,13 @@ class MotoInstance(AwsInstance):
     def forget_pauses(self) -> None:
         for message in sqs_backends["123456789012"][REGION].queues["DeliveryQueue"]._messages:
             message.visible_at = 0
+
+
+def make_handler(function: str, edges: AwsEdges) -> Handler:
+    """Return the handler of a function, as its cold start does."""
+    module = import_module(f"convoke.aws.handlers.{function}")
+    made: Handler = module.make_handler(edges)
+    return made
 
 
 def sqs_record(message: dict[str, Any]) -> dict[str, Any]:

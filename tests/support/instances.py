@@ -24,7 +24,7 @@ from convoke.embedded.engine import EmbeddedEngine, Rewire
 from convoke.embedded.gateway import Gateway, RequestContext, gateway_event
 from convoke.operations.accounts import AccountOperations
 from convoke.storage.events import change_of
-from convoke.storage.packing import unpacked_members
+from convoke.storage.packing import unpack_provisioning
 from convoke.storage.table import Table
 from convoke.webhooks.answers import WebhookAnswer, WebhookUnreachableError
 from convoke.webhooks.signature import sign
@@ -56,7 +56,7 @@ def event_of(
     data: Mapping[str, object] | str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The gateway's event of a request, as the ASGI server would hand it over."""
+    """Return the gateway's event of a request, as the ASGI server would hand it over."""
     parts = urlsplit(url)
     sent = {"host": parts.netloc, **{name.lower(): value for name, value in (headers or {}).items()}}
     if auth:
@@ -76,7 +76,7 @@ def event_of(
 
 
 def call(api: Resolve, method: str, url: str, **given: Any) -> Answer:
-    """One request through the gateway's event."""
+    """Send one request through the gateway's event."""
     event = event_of(method, url, **given)
     answered = api(event, RequestContext())
     check_described(method, event["rawPath"], answered["statusCode"], answered["body"])
@@ -122,7 +122,7 @@ class Receivers:
     """Of whoever is not in `bodies`."""
     on_call: Callable[[], None] = lambda: None
 
-    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, longest_answer: int) -> WebhookAnswer:
+    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
         self.on_call()
         self.posted.append(delivery)
         self.retry_counts.append(retry_count)
@@ -133,7 +133,7 @@ class Receivers:
                 raise WebhookUnreachableError("no connection")
             case WebhookUnreachableError():
                 raise status
-        return WebhookAnswer(status, (self.bodies.pop(0) if self.bodies else self.body)[:longest_answer])
+        return WebhookAnswer(status, (self.bodies.pop(0) if self.bodies else self.body)[:max_answer_bytes])
 
 
 class Instance(ABC):
@@ -196,6 +196,10 @@ class Instance(ABC):
         """Send the participant message of a stored provisioning once more."""
 
     @abstractmethod
+    def clear_caches(self) -> None:
+        """Forget cached reads, as if their lifetime had passed."""
+
+    @abstractmethod
     def lose_messages(self) -> None:
         """Lose every participant message that is waiting."""
 
@@ -239,7 +243,10 @@ class EmbeddedInstance(Instance):
         return int(self.engine.table.rows("SELECT count(*) FROM messages WHERE queue = ?", (queue,))[0][0])
 
     def repeat(self, record: dict[str, Any]) -> None:
-        self.engine.edges.participant_queue.send(unpacked_members(record))
+        self.engine.edges.participant_queue.send(unpack_provisioning(record))
+
+    def clear_caches(self) -> None:
+        self.engine.program.clear_caches()
 
     def lose_messages(self) -> None:
         self.engine.steps.participants.entries.clear()

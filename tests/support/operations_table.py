@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from convoke.api.openapi import ROUTES
 from convoke.api.requests import TWILIO_PREFIX
 from convoke.api.resources import alerts
+from convoke.api.routes import ROUTES
 from tests.support.docs import API_COVERAGE, with_part
 
 IN_SERVICE = "/Services/{ISxx}"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convoke.api.auth import credentials
+from convoke.api.auth import basic_credentials
 from convoke.domain.errors import NotAuthenticatedError
 
 SID = "AC" + "0" * 32
@@ -21,7 +21,7 @@ def basic(user_and_password: bytes, scheme: str = "Basic") -> dict[str, str]:
 
 @pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC"])
 def test_user_and_password_are_read_whatever_the_case_of_the_scheme(scheme: str) -> None:
-    assert credentials(basic(f"{SID}:{TOKEN}".encode(), scheme)) == (SID, TOKEN)
+    assert basic_credentials(basic(f"{SID}:{TOKEN}".encode(), scheme)) == (SID, TOKEN)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_user_and_password_are_read_whatever_the_case_of_the_scheme(scheme: str)
     ],
 )
 def test_the_first_colon_divides_user_and_password(sent: bytes, user: str, password: str) -> None:
-    assert credentials(basic(sent)) == (user, password)
+    assert basic_credentials(basic(sent)) == (user, password)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_the_first_colon_divides_user_and_password(sent: bytes, user: str, passw
 )
 def test_whoever_gives_no_credentials_is_not_authenticated(headers: dict[str, str]) -> None:
     with pytest.raises(NotAuthenticatedError) as caught:
-        credentials(headers)
+        basic_credentials(headers)
     assert (caught.value.code, caught.value.status) == (20003, 401)
     assert (caught.value.parameter, caught.value.details) == (None, {})
 
@@ -76,14 +76,14 @@ def test_whoever_gives_no_credentials_is_not_authenticated(headers: dict[str, st
 @settings(deadline=None)
 @given(st.text(st.characters(exclude_characters=":", codec="utf-8")), st.text(st.characters(codec="utf-8")))
 def test_any_user_and_password_are_read_as_they_were_sent(user: str, password: str) -> None:
-    assert credentials(basic(f"{user}:{password}".encode())) == (user, password)
+    assert basic_credentials(basic(f"{user}:{password}".encode())) == (user, password)
 
 
 @settings(deadline=None)
 @given(st.one_of(st.text(), st.text().map(lambda text: "Basic " + text)))
 def test_any_header_gives_credentials_or_the_one_error(header: str) -> None:
     try:
-        user, password = credentials({"authorization": header})
+        user, password = basic_credentials({"authorization": header})
     except NotAuthenticatedError:
         return
     assert ":" not in user

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,9 +12,10 @@ from types import FunctionType
 import pytest
 
 from convoke.api import parameters
-from convoke.api.openapi import HEADERS, ROUTES, Route, document
+from convoke.api.openapi import REQUEST_HEADERS, document
 from convoke.api.preferences import PREFER
 from convoke.api.requests import WEBHOOK_ENABLED
+from convoke.api.routes import ROUTES, Route
 from convoke.api.schemas import RULES, query_parameters
 from convoke.domain.errors import MethodNotAllowedError
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
@@ -25,12 +27,13 @@ EVERY_ROUTE = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{rout
 
 FORMS = {
     name
-    for name, model in vars(parameters).items()
+    for module in (parameters, *(importlib.import_module(route.handler.__module__) for route in ROUTES))
+    for name, model in vars(module).items()
     if isinstance(model, type) and issubclass(model, Model) and model.model_config.get("alias_generator")
 }
 """The names of all forms."""
 
-READERS = {WEBHOOK_ENABLED: "request_webhooks", IDEMPOTENCY_KEY: "idempotent", PREFER: "preferred_wait"}
+READERS = {WEBHOOK_ENABLED: "request_webhooks", IDEMPOTENCY_KEY: "parse_idempotency_key", PREFER: "preferred_wait"}
 """By what name of the code a header is read."""
 
 
@@ -49,31 +52,40 @@ def used_by(route: Route) -> set[str]:
     return set(names_used(route.handler))
 
 
+def contract_of(route: Route) -> str:
+    """Return which contract a failed assertion is about, and the file it is in."""
+    return f"the contract of {route.handler.__name__} in {route.handler.__module__}"
+
+
 @EVERY_ROUTE
 def test_a_contract_names_the_form_that_is_read(route: Route) -> None:
     named = {model.__name__ for model in (route.contract.form, route.contract.query) if model}
-    assert used_by(route) & FORMS == named
-    assert ("read_participants" in used_by(route)) == route.contract.participants
+    assert used_by(route) & FORMS == named, f"{contract_of(route)}: `form` or `query` must be what the handler parses"
+    read = "read_participants" in used_by(route)
+    assert read == route.contract.participants, f"{contract_of(route)}: `participants` must be {read}"
 
 
 @EVERY_ROUTE
 def test_a_contract_names_the_headers_that_are_read(route: Route) -> None:
     read = {header for header, name in READERS.items() if name in used_by(route)}
-    assert read == set(route.contract.headers) & set(READERS)
+    named = set(route.contract.request_headers) & set(READERS)
+    assert read == named, f"{contract_of(route)}: `request_headers` must name {sorted(read)}"
 
 
 @EVERY_ROUTE
 def test_a_contract_of_a_list_names_its_key(route: Route) -> None:
-    assert ("Pagination" in used_by(route)) == (route.contract.page is not None)
+    paged = "Pagination" in used_by(route)
+    assert paged == (route.contract.page is not None), f"{contract_of(route)}: `page` must be set: {paged}"
 
 
 def test_every_header_that_the_api_takes_is_looked_for_here() -> None:
-    assert set(READERS) == set(HEADERS) - {"If-None-Match"}
+    assert set(READERS) == set(REQUEST_HEADERS) - {"If-None-Match"}
 
 
 def test_every_form_is_one_of_some_route() -> None:
     told = [model for route in ROUTES for model in (route.contract.form, route.contract.query) if model]
-    assert {model.__name__ for model in told} == FORMS
+    unused = FORMS - {model.__name__ for model in told}
+    assert unused == set(), "no contract names these forms as `form` or `query`"
 
 
 def test_every_error_is_one_of_some_operation_and_every_operation_s_is_raised() -> None:
@@ -96,7 +108,10 @@ def test_the_ids_of_operations_are_their_own() -> None:
 
 def test_every_process_tells_the_same() -> None:
     """So that whoever has it from one Lambda instance does not get it again from another."""
-    made = "from convoke.api.resources.description import fetch; print(fetch({}).headers['ETag'])"
+    made = (
+        "from convoke.api.app import openapi_document; from convoke.api.resources.description import fetch;"
+        "print(fetch({}, openapi_document).headers['ETag'])"
+    )
     printed = {
         subprocess.run(
             [sys.executable, "-c", made], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True

@@ -1,7 +1,11 @@
-"""The error catalogue against the codes, literals and statuses that clients know (reference, section c)."""
+"""The error catalogue against the codes, literals and statuses that clients know."""
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from string import Formatter
 from typing import Annotated
 
@@ -20,56 +24,49 @@ from convoke.domain.errors import (
     UniqueNameTakenError,
 )
 
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "layers/convoke/src/convoke"
+
+NEVER_RAISING = {"domain/errors.py", "api/openapi.py"}
+"""The catalogue itself, and the description, which only lists errors."""
+
 SID = "CH" + "0" * 32
 
 CODES = {
-    *(20001, 20002, 20003, 20004, 20005, 20006, 20007, 20008, 20404, 20409, 20410, 20422, 20423, 20426, 20429),
-    *(20500, 20503),
-    *(50000, 50002, 50003, 50004, 50006, 50054, 50055, 50056, 50058, 50059, 50063, 50065, 50074),
-    *(50101, 50102, 50103, 50104, 50105, 50106, 50107, 50109),
-    *(50201, 50202, 50203, 50204, 50206, 50207, 50209, 50210, 50211, 50213, 50214),
-    *(50303, 50304, 50308, 50309, 50310, 50334, 50340, 50341, 50342, 50353),
+    *(20001, 20003, 20004, 20006, 20404, 20409, 20422, 20423, 20500, 20503),
+    *(50000, 50003, 50004, 50054, 50055, 50056, 50058, 50059),
+    *(50101, 50102, 50103, 50104, 50105, 50107, 50109),
+    *(50201, 50203, 50204, 50206, 50207, 50209, 50210, 50211, 50213, 50214),
+    *(50303, 50304, 50308, 50309, 50310, 50334, 50341, 50353),
     *(50361, 50362, 50363, 50364, 50365, 50366, 50367, 50368, 50369, 50370, 50371, 50372),
-    *(50373, 50374, 50375, 50376, 50377, 50378, 50379, 50380, 50384, 50385, 50386, 50390, 50391, 50392, 50396),
-    *(50407, 50408, 50409, 50411, 50412, 50413, 50414, 50415, 50416, 50417, 50418, 50419, 50420, 50421),
-    *(50424, 50425, 50426, 50431, 50433, 50434, 50435, 50436, 50437, 50438, 50439, 50440, 50441, 50442, 50443, 50444),
-    *(50451, 50452, 50453),
-    *(50501, 50503, 50504, 50506, 50507, 50508, 50509, 50510, 50511, 50512, 50513, 50514, 50516),
-    *(50526, 50527, 50528, 50529, 50530, 50531, 50532, 50533, 50534, 50540, 50541, 50542),
+    *(50373, 50374, 50375, 50376, 50377, 50378, 50379, 50380, 50384, 50386, 50390, 50396),
+    *(50407, 50408, 50409, 50411, 50412, 50413, 50414, 50415, 50416, 50417, 50418, 50420, 50421),
+    *(50424, 50425, 50426, 50433, 50434, 50435, 50436, 50437, 50438, 50439, 50440, 50441, 50442, 50443, 50444),
+    *(50451, 50453),
+    *(50503, 50504, 50506, 50507, 50508, 50509, 50510, 50511, 50512, 50513),
+    *(50526, 50527, 50528, 50529, 50530, 50540, 50541, 50542),
 }
 
 STATUSES = {
     20003: 401,
     20004: 405,
-    20005: 403,
     20006: 403,
-    20008: 403,
     20404: 404,
     20409: 409,
-    20410: 410,
     20422: 422,
-    20426: 426,
-    20429: 429,
     20500: 500,
     20503: 503,
-    50002: 409,
-    50063: 429,
-    50074: 429,
     50107: 403,
     50201: 409,
     50213: 409,
     50334: 409,
     50353: 409,
     50386: 409,
-    50391: 409,
     50416: 409,
-    50419: 409,
     50425: 409,
     50433: 409,
     50437: 409,
     50438: 409,
-    50514: 409,
-    50531: 403,
 }
 """Every status but 400."""
 
@@ -77,7 +74,6 @@ LITERALS = {
     20003: "Authenticate",
     20004: "Method not allowed",
     20409: "Conflict",
-    20429: "Too Many Requests",
     50201: "User already exists",
     50204: "Identity not provided",
     50211: "Identity parameter not acceptable for this Participant",
@@ -218,3 +214,75 @@ def test_pydantic_collects_the_error_that_a_validator_raises() -> None:
         TypeAdapter(list[Annotated[str, AfterValidator(refuse)]]).validate_python(["one", "two"])
     assert [found["ctx"]["error"] for found in caught.value.errors()] == [error, error]
     assert caught.value.errors()[0]["ctx"]["error"] is error
+
+
+DECISION = ROOT / "docs/decisions/0067-errors-kept-for-later-steps.md"
+
+
+def raised_errors() -> set[str]:
+    """The names of the error classes that the source raises, returns or passes on."""
+    paths = [path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).as_posix() not in NEVER_RAISING]
+    return {name for path in paths for name in names_in_use(ast.parse(path.read_text()))}
+
+
+def names_in_use(node: ast.AST, *, in_use: bool = False) -> Iterator[str]:
+    """The names inside functions and positional arguments. Lists of errors, such as a contract's, do not count."""
+    match node:
+        case ast.ExceptHandler():
+            yield from (name for statement in node.body for name in names_in_use(statement, in_use=in_use))
+            return
+        case ast.Call(func=ast.Name("isinstance")):
+            return
+        case ast.Call():
+            yield from names_in_use(node.func, in_use=in_use)
+            yield from (name for argument in node.args for name in names_in_use(argument, in_use=True))
+            yield from (name for keyword in node.keywords for name in names_in_use(keyword, in_use=in_use))
+            return
+        case ast.FunctionDef():
+            # Annotations and defaults are not part of the body.
+            yield from (name for statement in node.body for name in names_in_use(statement, in_use=True))
+            return
+        case ast.Assign(value=ast.Name(name)) | ast.AnnAssign(value=ast.Name(name)):
+            yield name
+        case ast.Name() if in_use:
+            yield node.id
+        case ast.Attribute() if in_use:
+            yield node.attr
+    for child in ast.iter_child_nodes(node):
+        yield from names_in_use(child, in_use=in_use)
+
+
+def kept_errors() -> list[tuple[str, int]]:
+    """The classes and codes in the table of the decision record."""
+    return [
+        (name, int(code)) for name, code in re.findall(r"^\| `(\w+)` \| (\d+) \|", DECISION.read_text(), re.MULTILINE)
+    ]
+
+
+def test_each_error_is_either_raised_or_listed_for_a_later_step() -> None:
+    every = {error.__name__ for error in [*CATALOGUE.values(), *LOG_ENTRIES.values()]}
+    kept = [name for name, _ in kept_errors()]
+    assert sorted(every - raised_errors()) == sorted(kept)
+
+
+def test_listed_errors_have_the_codes_of_the_catalogue() -> None:
+    assert kept_errors()
+    for name, code in kept_errors():
+        assert CATALOGUE[code].__name__ == name
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("def f():\n    raise AError from error", {"AError"}),
+        ("def f():\n    yield AError(parameter='x')", {"AError"}),
+        ("Date = Annotated[str, BeforeValidator(parse(AError))]", {"AError"}),
+        ("entry = AError", {"AError"}),
+        ("CREATE = Contract('Conversation', errors=(AError,))", set()),
+        ("order_of_checks = (AError, BError)", set()),
+        ("try:\n    f()\nexcept AError:\n    pass", set()),
+        ("def f() -> AError:\n    return isinstance(x, AError)", set()),
+    ],
+)
+def test_lists_and_handlers_of_errors_do_not_count_as_raising(source: str, names: set[str]) -> None:
+    assert {name for name in names_in_use(ast.parse(source)) if name.endswith("Error")} == names

@@ -46,10 +46,10 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "number group": lambda account: keys.number_group_lock(account, ["+15558675310", "+15017122661"]),
     "idempotency record": lambda account: keys.idempotency_record(account, "key"),
     "change": lambda account: keys.change(account, CHANGE),
-    "attempt": lambda account: keys.attempt(account, f"{CHANGE}-0", "#account#01"),
-    "second attempt": lambda account: keys.attempt(account, f"{CHANGE}-0", "#account#02"),
-    "attempt at another event": lambda account: keys.attempt(account, f"{CHANGE}-1", "#account#01"),
-    "attempt at another target": lambda account: keys.attempt(account, f"{CHANGE}-0", f"#WH{DIGITS}#01"),
+    "attempt": lambda account: keys.event_attempt(account, f"{CHANGE}-0", "#account#01"),
+    "second attempt": lambda account: keys.event_attempt(account, f"{CHANGE}-0", "#account#02"),
+    "attempt at another event": lambda account: keys.event_attempt(account, f"{CHANGE}-1", "#account#01"),
+    "attempt at another target": lambda account: keys.event_attempt(account, f"{CHANGE}-0", f"#WH{DIGITS}#01"),
     "alert": lambda account: keys.alert(account, ALERT),
 }
 
@@ -74,7 +74,7 @@ def test_every_key_that_is_made_is_looked_at_here() -> None:
             "provisioning",
         ),
         *("participant", "message", "receipt", "identity_lock", "unique_name_lock", "pair_lock", "number_group_lock"),
-        *("scoped_webhooks", "change", "attempt", "alert"),
+        *("scoped_webhooks", "change", "event_attempt", "alert"),
     }
     assert made == covered
 
@@ -96,7 +96,7 @@ def test_no_two_keys_of_an_account_are_equal() -> None:
 @EVERY_KEY
 def test_every_key_but_the_directory_s_starts_from_its_account(make: Callable[[str], Key]) -> None:
     key = make(OURS)
-    if key.pk == keys.accounts():
+    if key.pk == keys.account_directory():
         assert key == Key("accounts", OURS)
     else:
         assert key.pk == OURS or key.pk.startswith(f"{OURS}#")
@@ -199,12 +199,12 @@ def test_participants_sort_by_the_moment_of_their_making() -> None:
 
 
 def test_attempts_lie_beside_the_change_they_belong_to_and_those_of_an_event_beside_each_other() -> None:
-    key = keys.attempt(OURS, f"{CHANGE}-1", "#account#01")
-    partition, (lower, upper) = keys.attempts(OURS, f"{CHANGE}-1")
+    key = keys.event_attempt(OURS, f"{CHANGE}-1", "#account#01")
+    partition, (lower, upper) = keys.event_attempts(OURS, f"{CHANGE}-1")
     assert key.pk == keys.change(OURS, CHANGE).pk == partition
     assert lower < key.sk < upper
     for other in ("0", "10", "12"):
-        assert not lower < keys.attempt(OURS, f"{CHANGE}-{other}", "#account#01").sk < upper
+        assert not lower < keys.event_attempt(OURS, f"{CHANGE}-{other}", "#account#01").sk < upper
 
 
 def test_the_sids_of_a_conversation_are_read_from_its_key() -> None:
@@ -225,21 +225,21 @@ def test_the_list_of_a_service_is_its_account_s_and_its_own() -> None:
 def test_a_conversation_stays_in_its_shard_of_the_list() -> None:
     """Part of what is stored, as above."""
     moments = [NOON + timedelta(days=day) for day in range(10)]
-    listed = [keys.listed(OURS, SERVICE, CONVERSATION, moment) for moment in moments]
+    listed = [keys.list_attributes(OURS, SERVICE, CONVERSATION, moment) for moment in moments]
     assert {item[keys.LISTED.partition] for item in listed} == {f"{OURS}#{SERVICE}#0"}
     assert [item[keys.LISTED.sort] for item in listed] == sorted(str(item[keys.LISTED.sort]) for item in listed)
 
 
 def test_conversations_are_spread_over_every_shard_of_a_list() -> None:
     new_sid = SidFactory()
-    made = [keys.listed(OURS, SERVICE, new_sid(Prefix.CONVERSATION), NOON) for _ in range(2000)]
+    made = [keys.list_attributes(OURS, SERVICE, new_sid(Prefix.CONVERSATION), NOON) for _ in range(2000)]
     shards = [item[keys.LISTED.partition] for item in made]
     assert all(shards.count(shard) > 300 for shard in keys.list_shards(OURS, SERVICE))
 
 
 def test_memberships_are_somebody_s_in_a_service_of_an_account() -> None:
     made = [
-        keys.memberships_of(account, service, kind, value)
+        keys.membership_partition(account, service, kind, value)
         for account in (OURS, THEIRS)
         for service in (SERVICE, OTHER_SERVICE)
         for kind in ("identity", "address")
@@ -260,7 +260,7 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 def test_conversations_are_spread_over_every_shard_and_no_other() -> None:
     new_sid = SidFactory()
-    shards = [keys.due(new_sid(Prefix.CONVERSATION), NOON)[keys.DUE.partition] for _ in range(4000)]
+    shards = [keys.due_attributes(new_sid(Prefix.CONVERSATION), NOON)[keys.DUE.partition] for _ in range(4000)]
     assert set(shards) == set(keys.due_shards())
     assert all(shards.count(shard) > 300 for shard in keys.due_shards())
 
@@ -272,12 +272,12 @@ def test_there_are_eight_shards() -> None:
 def test_a_conversation_stays_in_its_shard() -> None:
     """The shard is part of what is stored: this one must not move from one version to the next."""
     moments = [NOON + timedelta(days=day) for day in range(10)]
-    assert {keys.due(CONVERSATION, moment)[keys.DUE.partition] for moment in moments} == {"due#4"}
+    assert {keys.due_attributes(CONVERSATION, moment)[keys.DUE.partition] for moment in moments} == {"due#4"}
 
 
 def test_what_is_due_sorts_by_time() -> None:
     moments = [NOON + timedelta(milliseconds=37 * step) for step in range(100)]
-    written = [str(keys.due(CONVERSATION, moment)[keys.DUE.sort]) for moment in moments]
+    written = [str(keys.due_attributes(CONVERSATION, moment)[keys.DUE.sort]) for moment in moments]
     assert written == sorted(written)
     assert len(set(written)) == len(written)
 

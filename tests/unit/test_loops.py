@@ -5,80 +5,80 @@ from __future__ import annotations
 import asyncio
 
 from convoke.domain.errors import NotFoundError
-from convoke.embedded.loops import Debounced, Loop
+from convoke.embedded.loops import Debouncer, PeriodicThread
 from tests.support.waiting import eventually
 
 
-def test_a_loop_survives_what_it_does_and_wakes_when_it_is_told() -> None:
-    turns: list[int] = []
+def test_periodic_thread_runs_when_woken_and_survives_errors() -> None:
+    runs: list[int] = []
 
     def work() -> None:
-        turns.append(1)
+        runs.append(1)
         raise NotFoundError
 
-    loop = Loop("test", work, interval=60)
-    loop.start()
+    thread = PeriodicThread("test", work, interval=60)
+    thread.start()
     for expected in (1, 2, 3):
-        loop.wake()
-        assert eventually(lambda expected=expected: len(turns) == expected)  # type: ignore[misc]
-    loop.stop()
+        thread.wake()
+        assert eventually(lambda expected=expected: len(runs) == expected)  # type: ignore[misc]
+    thread.stop()
 
 
-def test_what_is_woken_for_in_a_row_is_done_together_and_again_until_nothing_is_left() -> None:
-    turns: list[int] = []
+def test_debouncer_combines_wake_ups_and_runs_batches_until_no_work_is_left() -> None:
+    batches: list[int] = []
     waiting = 0
 
-    def turn() -> bool:
+    def run_batch() -> bool:
         nonlocal waiting
         taken, waiting = min(waiting, 3), max(waiting - 3, 0)
-        turns.append(taken)
+        batches.append(taken)
         return taken > 0
 
     async def scenario() -> None:
         nonlocal waiting
-        turned = Debounced(asyncio.get_running_loop(), turn)
+        debouncer = Debouncer(asyncio.get_running_loop(), run_batch)
         for _ in range(4):
             waiting += 1
-            turned.wake()
-        while turns[-1:] != [0]:
+            debouncer.wake()
+        while batches[-1:] != [0]:
             await asyncio.sleep(0.001)
         waiting += 1
-        await asyncio.to_thread(turned.wake)
-        while turns[-2:] != [1, 0] or len(turns) < 5:
+        await asyncio.to_thread(debouncer.wake)
+        while batches[-2:] != [1, 0] or len(batches) < 5:
             await asyncio.sleep(0.001)
 
     asyncio.run(asyncio.wait_for(scenario(), 5))
-    assert turns == [3, 1, 0, 1, 0]
+    assert batches == [3, 1, 0, 1, 0]
 
 
-def test_who_wakes_it_again_and_again_does_not_keep_it_from_its_work() -> None:
+def test_debouncer_runs_although_it_is_woken_without_pause() -> None:
     async def scenario() -> None:
         done = asyncio.Event()
 
-        def turn() -> bool:
+        def run_batch() -> bool:
             done.set()
             return False
 
-        turned = Debounced(asyncio.get_running_loop(), turn)
+        debouncer = Debouncer(asyncio.get_running_loop(), run_batch)
         while not done.is_set():
-            turned.wake()
+            debouncer.wake()
             await asyncio.sleep(0)
 
     asyncio.run(asyncio.wait_for(scenario(), 5))
 
 
-def test_a_turn_that_fails_is_not_the_last() -> None:
-    turns: list[int] = []
+def test_debouncer_runs_again_after_a_failed_batch() -> None:
+    batches: list[int] = []
 
-    def turn() -> bool:
-        turns.append(1)
+    def run_batch() -> bool:
+        batches.append(1)
         raise NotFoundError
 
     async def scenario() -> None:
-        turned = Debounced(asyncio.get_running_loop(), turn)
+        debouncer = Debouncer(asyncio.get_running_loop(), run_batch)
         for expected in (1, 2):
-            turned.wake()
-            while len(turns) < expected:
+            debouncer.wake()
+            while len(batches) < expected:
                 await asyncio.sleep(0.001)
 
     asyncio.run(asyncio.wait_for(scenario(), 5))

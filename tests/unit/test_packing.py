@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from convoke.domain.events import Change, Event, EventType, Subject, participants_added
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
-from convoke.storage.events import recorded
+from convoke.storage.events import change_write
 from convoke.storage.items import provisioning_item
-from convoke.storage.packing import packed, packed_members, unpacked, unpacked_members
+from convoke.storage.packing import pack_change, pack_provisioning, unpack_change, unpack_provisioning
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -33,7 +33,7 @@ EVENTS = st.builds(
 @given(st.lists(EVENTS, max_size=4))
 def test_whatever_is_packed_comes_back(events: list[Event]) -> None:
     change = Change(sid="EV", account_sid="AC", conversation_sid="CH", events=tuple(events), notify_webhooks=True)
-    assert unpacked(packed(change)) == change
+    assert unpack_change(pack_change(change)) == change
 
 
 MEMBERS = st.builds(
@@ -51,18 +51,18 @@ MEMBERS = st.builds(
 @given(st.lists(MEMBERS, max_size=4))
 def test_whatever_members_are_packed_come_back(members: list[Participant]) -> None:
     provisioning = request_of(members)
-    assert unpacked_members(packed_members(provisioning)) == provisioning
+    assert unpack_provisioning(pack_provisioning(provisioning)) == provisioning
 
 
 def test_members_that_were_stored_before_there_was_packing_are_read() -> None:
     provisioning = request_of(ten_members())
-    assert unpacked_members(provisioning.model_dump(mode="json", exclude_none=True)) == provisioning
+    assert unpack_provisioning(provisioning.model_dump(mode="json", exclude_none=True)) == provisioning
 
 
 def test_ten_members_cost_less_than_two_kilobytes() -> None:
     subject = Subject("AC" + "0" * 32, "IS" + "0" * 32, "CH" + "0" * 32)
     change = participants_added("EV" + "0" * 32, subject, ten_members(), at=MOMENT, notify_webhooks=False)
-    assert len(str(recorded(change).item)) < 2500
+    assert len(str(change_write(change).item)) < 2500
     assert len(str(change.model_dump(mode="json"))) > 6000
 
 

@@ -66,7 +66,7 @@ PREVIOUS = query_of(middle(pagination({"PageSize": "2"}))["previous_page_url"])
 
 def refused(list_: Pagination) -> str | None:
     with pytest.raises(InvalidParameterError) as caught:
-        _ = list_.wanted
+        _ = list_.page_request
     assert (caught.value.code, caught.value.status) == (20001, 400)
     return caught.value.parameter
 
@@ -125,7 +125,7 @@ def test_the_keys_stand_in_the_order_of_the_reference() -> None:
 )
 def test_a_page_size_out_of_bounds_is_clamped(asked: str | None, size: int) -> None:
     list_ = pagination() if asked is None else pagination({"PageSize": asked})
-    assert list_.wanted == PageRequest(size)
+    assert list_.page_request == PageRequest(size)
     assert middle(list_)["page_size"] == size
     assert f"PageSize={size}&" in middle(list_)["next_page_url"]
 
@@ -137,34 +137,34 @@ def test_a_page_size_that_is_no_number_is_refused(asked: str) -> None:
 
 def test_a_page_number_without_a_token_is_a_mistake_that_gets_the_first_page() -> None:
     list_ = pagination({"Page": "3"})
-    assert list_.wanted == PageRequest(50)
-    assert (list_.number, middle(list_)["url"]) == (0, f"{SERVICES}?PageSize=50&Page=0")
+    assert list_.page_request == PageRequest(50)
+    assert (list_.page_number, middle(list_)["url"]) == (0, f"{SERVICES}?PageSize=50&Page=0")
 
 
 @pytest.mark.parametrize(("page", "number"), [("3", 3), ("0", 0), ("-3", 0), (None, 0)])
 def test_a_page_number_beside_a_token_is_for_show(page: str | None, number: int) -> None:
     token = {"PageToken": NEXT["PageToken"]}
     list_ = pagination(token if page is None else {**token, "Page": page})
-    assert list_.number == number
-    assert list_.wanted.position == LAST
+    assert list_.page_number == number
+    assert list_.page_request.position == LAST
 
 
 def test_a_page_number_beside_a_token_is_a_number() -> None:
     with pytest.raises(InvalidParameterError) as caught:
-        _ = pagination({"PageToken": NEXT["PageToken"], "Page": "x"}).number
+        _ = pagination({"PageToken": NEXT["PageToken"], "Page": "x"}).page_number
     assert caught.value.parameter == "Page"
 
 
 def test_the_next_page_lies_behind_the_last_resource() -> None:
     assert list(NEXT) == ["PageSize", "Page", "PageToken"]
     assert (NEXT["PageSize"], NEXT["Page"]) == ("2", "1")
-    assert pagination(NEXT).wanted == PageRequest(2, LAST, forward=True)
+    assert pagination(NEXT).page_request == PageRequest(2, LAST, forward=True)
 
 
 def test_the_previous_page_lies_before_the_first_resource() -> None:
     assert list(PREVIOUS) == ["PageSize", "Page", "PageToken"]
     assert (PREVIOUS["PageSize"], PREVIOUS["Page"]) == ("2", "0")
-    assert pagination(PREVIOUS).wanted == PageRequest(2, FIRST, forward=False)
+    assert pagination(PREVIOUS).page_request == PageRequest(2, FIRST, forward=False)
 
 
 def test_the_numbers_count_pages_there_and_back() -> None:
@@ -194,7 +194,7 @@ def test_only_the_sides_that_go_on_have_a_neighbour() -> None:
 
 
 def test_the_size_may_change_from_page_to_page() -> None:
-    assert pagination({**NEXT, "PageSize": "9"}).wanted == PageRequest(9, LAST)
+    assert pagination({**NEXT, "PageSize": "9"}).page_request == PageRequest(9, LAST)
 
 
 @pytest.mark.parametrize("query", [NEXT, PREVIOUS])
@@ -219,7 +219,7 @@ def test_the_token_of_another_account_is_refused(query: dict[str, str]) -> None:
 def test_a_token_fits_whatever_the_host_that_the_list_is_reached_by() -> None:
     request = Request(event(NEXT, host="api.example.com", scheme="https"), ACCOUNT)
     list_ = Pagination(request, "https://api.example.com/v1/Services", "services", KEY)
-    assert list_.wanted == PageRequest(2, LAST)
+    assert list_.page_request == PageRequest(2, LAST)
     assert middle(list_)["next_page_url"].startswith("https://api.example.com/v1/Services?")
 
 
@@ -256,7 +256,7 @@ def test_tokens_are_spelled_so_that_urls_can_hold_them() -> None:
         meta = body(pagination(), page)["meta"]
         for url, forward in ((meta["next_page_url"], True), (meta["previous_page_url"], False)):
             assert url.isascii()
-            assert pagination(query_of(url)).wanted == PageRequest(50, f"IS{number:032x}", forward=forward)
+            assert pagination(query_of(url)).page_request == PageRequest(50, f"IS{number:032x}", forward=forward)
 
 
 SERVICE = Service(
@@ -273,11 +273,11 @@ SERVICE = Service(
 
 
 @pytest.mark.parametrize(
-    ("short", "expected"),
-    [(True, HOST + "/v1/Conversations"), (False, f"{HOST}/v1/Services/{FIRST}/Conversations")],
+    ("service_in_path", "expected"),
+    [(False, HOST + "/v1/Conversations"), (True, f"{HOST}/v1/Services/{FIRST}/Conversations")],
 )
-def test_urls_stay_in_the_tree_that_the_request_came_in_by(short: bool, expected: str) -> None:
-    assert ServiceRequest(event(), ACCOUNT, SERVICE, short).url("/Conversations") == expected
+def test_urls_stay_in_the_tree_that_the_request_came_in_by(service_in_path: bool, expected: str) -> None:
+    assert ServiceRequest(event(), ACCOUNT, SERVICE, service_in_path).url("/Conversations") == expected
 
 
 @pytest.mark.parametrize(

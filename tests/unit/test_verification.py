@@ -1,4 +1,4 @@
-"""`convoke webhooks verify`: what explains a signature that does not fit (reference, d.6)."""
+"""`convoke webhooks verify`: which mistake explains a signature that does not match."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def verify(url: str, body: str, signed: str, token: str = TOKEN, *, by: str = "-
 @pytest.mark.parametrize("end", ["", "\n"])
 def test_what_fits_is_said_to_fit(by: str, end: str) -> None:
     result = verify(URL, urlencode(FORM) + end, signature(), by=by)
-    assert (result.exit_code, result.output) == (0, "The signature fits.\n")
+    assert (result.exit_code, result.output) == (0, "The signature matches.\n")
 
 
 def test_a_get_has_no_body() -> None:
@@ -41,10 +41,10 @@ def test_a_get_has_no_body() -> None:
     ("seen", "told"),
     [
         (URL.replace("https", "http"), "begins with https://"),
-        (URL.replace(".com", ".com:443"), "names no port, not 443"),
-        (URL.replace("/x?", "/x/?"), "has no slash at its end"),
+        (URL.replace(".com", ".com:443"), "does not contain the port 443"),
+        (URL.replace("/x?", "/x/?"), "does not end with a slash"),
         (URL.replace("b=2&a=one%20two", "a=one%20two&b=2"), "in another order"),
-        (URL.replace("%20", "+"), "encoded in another way"),
+        (URL.replace("%20", "+"), "encoded differently"),
         (URL + "#rc=2", "fragment"),
         (URL.replace("https://", "https://me:secret@"), "credentials"),
     ],
@@ -53,16 +53,16 @@ def test_a_url_that_was_changed_on_its_way_is_found_out(seen: str, told: str) ->
     result = verify(seen, urlencode(FORM), signature())
     assert result.exit_code == 1
     first, mistake = result.output.splitlines()
-    assert first == "The signature does not fit."
+    assert first == "The signature does not match."
     assert told in mistake
 
 
 @pytest.mark.parametrize(
     ("signed", "told"),
     [
-        ("https://hooks.example.com:443/x", "names its port, 443"),
+        ("https://hooks.example.com:443/x", "contains the port 443"),
         ("http://hooks.example.com/x", "begins with http://"),
-        ("https://hooks.example.com/x/", "has a slash at its end"),
+        ("https://hooks.example.com/x/", "ends with a slash"),
     ],
 )
 def test_so_is_what_was_signed_and_is_not_seen(signed: str, told: str) -> None:
@@ -74,9 +74,9 @@ def test_so_is_what_was_signed_and_is_not_seen(signed: str, told: str) -> None:
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        (urlencode(FORM).replace("+", "%20").replace("%2B", "+"), "a + in it is a plus"),
+        (urlencode(FORM).replace("+", "%20").replace("%2B", "+"), "read as a plus"),
         (urlencode({name: urlencode({"": value})[1:] for name, value in FORM.items()}), "encoded twice"),
-        (urlencode({name: value.replace("\n", "\r\n") for name, value in FORM.items()}), "Line ends"),
+        (urlencode({name: value.replace("\n", "\r\n") for name, value in FORM.items()}), "line ends"),
     ],
 )
 def test_a_body_that_was_changed_on_its_way_is_found_out(body: str, told: str) -> None:

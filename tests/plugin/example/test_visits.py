@@ -1,4 +1,4 @@
-"""What somebody tests who uses Convoke in their own project: nothing is imported of it but the fixture."""
+"""Tests of a project that uses Convoke: they use the fixture `convoke`, and import nothing of Convoke."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def state(convoke, sid):
     return convoke.client().conversations.v1.conversations(sid).fetch().state
 
 
-def test_everybody_is_called_together_and_we_are_told(convoke):
+def test_visit_has_both_participants_and_sends_a_webhook(convoke):
     sid = open_visit(convoke.client(), PATIENT, NURSE)
     webhook = convoke.wait_for_webhook("onConversationStateUpdated", StateTo="active")
     assert webhook.parameters["ConversationSid"] == sid
@@ -31,7 +31,7 @@ def test_webhooks_are_signed(convoke):
     assert RequestValidator(convoke.auth_token).validate(url, webhook.parameters, signature)
 
 
-def test_a_reminder_wakes_a_visit_that_fell_asleep(convoke):
+def test_reminder_activates_an_inactive_visit(convoke):
     client = convoke.client()
     sid = open_visit(client, PATIENT, NURSE)
     convoke.settle()
@@ -43,12 +43,12 @@ def test_a_reminder_wakes_a_visit_that_fell_asleep(convoke):
     assert state(convoke, sid) == "active"
     convoke.advance("P1D")
     assert state(convoke, sid) == "closed"
-    told = [
+    changes = [
         (webhook.parameters["StateTo"], webhook.parameters["Reason"])
         for webhook in convoke.received_webhooks
         if webhook.event_type == "onConversationStateUpdated"
     ]
-    assert sorted(told) == sorted(
+    assert sorted(changes) == sorted(
         [
             ("active", "EVENT"),
             ("inactive", "TIMER"),
@@ -60,7 +60,7 @@ def test_a_reminder_wakes_a_visit_that_fell_asleep(convoke):
     assert convoke.wait_for_webhook("onMessageAdded").parameters["Body"] == "See you soon"
 
 
-def test_a_visit_whose_nurse_cannot_be_added_can_be_made_again(convoke):
+def test_visit_can_be_opened_again_after_its_nurse_could_not_be_added(convoke):
     convoke.fail_participant(1, 50107)
     client = convoke.client()
     failed = open_visit(client, PATIENT, NURSE)
@@ -70,12 +70,12 @@ def test_a_visit_whose_nurse_cannot_be_added_can_be_made_again(convoke):
     assert (state(convoke, failed), state(convoke, again)) == ("closed", "active")
 
 
-def test_each_test_begins_with_nothing(convoke):
+def test_each_test_starts_without_data(convoke):
     assert convoke.client().conversations.v1.conversations.list() == []
     assert convoke.received_webhooks == []
 
 
-def test_one_may_begin_again_with_nothing_in_the_midst_of_a_test(convoke):
+def test_reset_deletes_all_data_during_a_test(convoke):
     client = convoke.client()
     open_visit(client, PATIENT, NURSE)
     convoke.reset()

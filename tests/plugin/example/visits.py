@@ -1,4 +1,4 @@
-"""A program that calls the people of a visit together, and reminds them."""
+"""A program that opens conversations for visits and sends reminders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from twilio.rest import Client
 
 
 def open_visit(client: Client, patient: str, nurse: str, *, name: str = "visit") -> str:
-    """The SID of a conversation that sleeps after half an hour and closes after a day."""
+    """Create a conversation and return its SID. It becomes inactive after half an hour and closes after a day."""
     participants = [
         {"messaging_binding": {"address": patient, "proxy_address": "+15017122661"}},
         {"identity": nurse},

@@ -1,4 +1,4 @@
-"""`python -m convoke`: the command line."""
+"""Run the command line: `python -m convoke`."""
 
 from convoke.cli.main import main
 

@@ -1,4 +1,4 @@
-"""What a deployment sets: the environment variables of its functions, named once."""
+"""The environment variables that configure a deployment. Only this module knows their names."""
 
 from __future__ import annotations
 
@@ -7,51 +7,51 @@ from dataclasses import dataclass
 
 
 class NotConfiguredError(Exception):
-    """An environment variable that the function needs is not set."""
+    """A required environment variable is not set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Reads a variable when it is asked for: each function has those that it needs, and no others."""
+    """Reads each variable on access, because each function has only the variables that it needs."""
 
     environ: Mapping[str, str]
 
     @property
     def stack_name(self) -> str:
-        return self._of("CONVOKE_STACK_NAME")
+        return self._required("CONVOKE_STACK_NAME")
 
     @property
     def table_name(self) -> str:
-        return self._of("CONVOKE_TABLE_NAME")
+        return self._required("CONVOKE_TABLE_NAME")
 
     @property
     def participant_queue_url(self) -> str:
-        return self._of("CONVOKE_PARTICIPANT_QUEUE_URL")
+        return self._required("CONVOKE_PARTICIPANT_QUEUE_URL")
 
     @property
     def delivery_queue_url(self) -> str:
-        return self._of("CONVOKE_DELIVERY_QUEUE_URL")
+        return self._required("CONVOKE_DELIVERY_QUEUE_URL")
 
     @property
     def delivery_dead_letter_queue_url(self) -> str:
-        return self._of("CONVOKE_DELIVERY_DEAD_LETTER_QUEUE_URL")
+        return self._required("CONVOKE_DELIVERY_DEAD_LETTER_QUEUE_URL")
 
     @property
     def state_machine_arn(self) -> str:
-        return self._of("CONVOKE_STATE_MACHINE_ARN")
+        return self._required("CONVOKE_STATE_MACHINE_ARN")
 
     @property
     def event_bus_name(self) -> str:
-        return self._of("CONVOKE_EVENT_BUS_NAME")
+        return self._required("CONVOKE_EVENT_BUS_NAME")
 
     @property
     def auth_token_prefix(self) -> str:
-        """What the name of an account's secret begins with; its SID follows."""
-        return self._of("CONVOKE_AUTH_TOKEN_PREFIX")
+        """Return the prefix of the names of the secrets with Auth Tokens. The account SID follows it."""
+        return self._required("CONVOKE_AUTH_TOKEN_PREFIX")
 
     @property
     def allowed_webhook_networks(self) -> tuple[str, ...]:
-        """Networks in the form of CIDR that webhooks may be in although they are not public."""
+        """Return the CIDR networks that webhooks may be in although they are not public."""
         networks = self.environ.get("CONVOKE_ALLOWED_WEBHOOK_NETWORKS", "").split(",")
         return tuple(network.strip() for network in networks if network.strip())
 
@@ -60,16 +60,16 @@ class Settings:
         return self.environ.get("CONVOKE_REQUIRE_HTTPS_WEBHOOKS") == "true"
 
     @property
-    def provisioning(self) -> Mapping[str, str]:
-        """What is set of how often, and after what ISO 8601 durations, members are tried to be added again."""
+    def provisioning_retries(self) -> Mapping[str, str]:
+        """Return the fields of ProvisioningRetries that are set. The pauses are ISO 8601 durations."""
         names = {
-            "most": "CONVOKE_PROVISIONING_ATTEMPTS",
-            "first_after": "CONVOKE_PROVISIONING_FIRST_PAUSE",
-            "longest_pause": "CONVOKE_PROVISIONING_LONGEST_PAUSE",
+            "max_attempts": "CONVOKE_PROVISIONING_ATTEMPTS",
+            "first_pause": "CONVOKE_PROVISIONING_FIRST_PAUSE",
+            "max_pause": "CONVOKE_PROVISIONING_LONGEST_PAUSE",
         }
         return {name: value for name, variable in names.items() if (value := self.environ.get(variable))}
 
-    def _of(self, name: str) -> str:
+    def _required(self, name: str) -> str:
         value = self.environ.get(name)
         if not value:
             raise NotConfiguredError(f"{name} is not set")

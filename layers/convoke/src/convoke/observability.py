@@ -1,4 +1,7 @@
-"""Logs and metrics. Modules log by the standard library and count by a `Metrics`; an engine chooses the form here."""
+"""Logs and metrics.
+
+Modules log with the standard library and count with a `Metrics`. An engine chooses the output format from this module.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +13,23 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+_STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 NAMESPACE = "Convoke"
 
 
 class Measure(StrEnum):
-    """What is counted, by the name of its CloudWatch metric."""
+    """The CloudWatch metrics, by name."""
 
     CREATED = "ConversationsCreated"
     ACTIVATED = "ConversationsActivated"
     CLOSED = "ConversationsClosed"
-    """Those whose participants could not be added."""
+    """Conversations that were closed because their participants could not be added."""
     TIME_TO_ACTIVE = "TimeToActive"
-    """Milliseconds from the request to the state that it asked for."""
+    """Milliseconds from the request to the requested state of the conversation."""
     DELIVERED = "WebhooksDelivered"
     DELIVERY_FAILED = "WebhooksFailed"
-    """Those given up, not each attempt."""
+    """Deliveries that were given up. A single failed attempt does not count."""
 
 
 class Metrics(Protocol):
@@ -34,15 +37,19 @@ class Metrics(Protocol):
 
 
 class NoMetrics:
-    """For an engine whose figures nobody collects."""
+    """A `Metrics` that discards everything, for an engine without metrics."""
 
     def add(self, measure: Measure, value: float = 1) -> None: ...
 
 
 class EmfMetrics:
-    """Metrics in CloudWatch's embedded metric format: one line of the log for an invocation that counted something."""
+    """Metrics in CloudWatch's embedded metric format, which CloudWatch reads from the log.
+
+    `flush` writes one line for an invocation that has counted something.
+    """
 
     def __init__(self, stack_name: str) -> None:
+        # The embedded engine counts nothing, so it does not pay for this import.
         from aws_lambda_powertools.metrics import EphemeralMetrics
 
         self._metrics = EphemeralMetrics(namespace=NAMESPACE, service=stack_name)
@@ -57,18 +64,19 @@ class EmfMetrics:
 
 
 def json_logger(stack_name: str) -> Logger:
-    """The logger of every module of this package, as lines of JSON on stdout."""
+    """Return the parent logger of all modules of this package, which writes JSON lines to stdout."""
+    # The embedded engine logs with the standard library, so it does not pay for this import.
     from aws_lambda_powertools import Logger
 
     return Logger(service=__package__, stack=stack_name, utc=True, use_rfc3339=True)
 
 
 class ConsoleFormatter(logging.Formatter):
-    """One line for people, with what was given as `extra` behind it."""
+    """Formats a record as one readable line that ends with its `extra` values as JSON."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's name
-        extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        extra = {name: value for name, value in vars(record).items() if name not in _STANDARD_ATTRIBUTES}
         return super().formatMessage(record) + (f" {json.dumps(extra, default=str)}" if extra else "")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Edges(Protocol):
-    """Everything outside the program: what an engine provides."""
+    """Everything that an engine provides to the program."""
 
     @property
     def table(self) -> Table: ...
@@ -59,10 +59,10 @@ class Edges(Protocol):
     @property
     def new_sid(self) -> NewSid: ...
     @property
-    def attempts(self) -> ProvisioningRetries: ...
+    def provisioning_retries(self) -> ProvisioningRetries: ...
     @property
     def admit(self) -> Admit | None:
-        """Decides who may be added to a conversation. With None the conversation's service decides."""
+        """Return the rule that decides who may be added to a conversation, or None for the default rule."""
 
     @property
     def metrics(self) -> Metrics: ...
@@ -72,7 +72,8 @@ class Program:
     """The program of one process. Reading a property builds its piece once.
 
     Caches (accounts, Auth Tokens, API keys, services) go only to readers that may see data some seconds old:
-    authentication, the service of a URL, and the token that signs a webhook. Everything else reads the table.
+    authentication, the service of a URL or of participants to add, and the token that signs a webhook. Everything else
+    reads the table.
     """
 
     def __init__(self, edges: Edges, extra_routes: Sequence[AccountRoute] = ()) -> None:
@@ -103,7 +104,7 @@ class Program:
         return CachedApiKeys(ApiKeyRepository(self.edges.table))
 
     def clear_caches(self) -> None:
-        """Forget everything cached: an engine calls this after it has dropped writes that a cache may hold."""
+        """Forget every cached read."""
         for fetch in (
             self.auth_tokens.fetch,
             self.known_accounts.fetch,
@@ -119,19 +120,16 @@ class Program:
 
         edges = self.edges
         api_keys = ApiKeyOperations(self.known_api_keys, edges.now, edges.new_sid)
-        return AccountOperations(
-            self.known_accounts, self.auth_tokens, api_keys, edges.receiver_rules, edges.now, edges.new_sid
-        )
+        return AccountOperations(self.known_accounts, self.auth_tokens, api_keys, edges.now, edges.new_sid)
 
     @cached_property
     def api(self) -> Api:
         from convoke.api.app import Api
         from convoke.api.operations import Operations
+        from convoke.operations.account_configuration import AccountConfigurationOperations
         from convoke.operations.alerts import AlertOperations
-        from convoke.operations.configuration_webhooks import (
-            ConfigurationWebhooksOperations,
-            ServiceConfigurationWebhooksOperations,
-        )
+        from convoke.operations.configuration import ConfigurationOperations
+        from convoke.operations.configuration_webhooks import ConfigurationWebhooksOperations
         from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
         from convoke.operations.conversations import ConversationOperations
         from convoke.operations.messages import MessageOperations
@@ -142,15 +140,13 @@ class Program:
         from convoke.operations.provisioning import ProvisioningOperations
         from convoke.operations.receipts import ReceiptOperations
         from convoke.operations.scoped_webhooks import ScopedWebhookOperations
+        from convoke.operations.service_configuration import ServiceConfigurationOperations
+        from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
         from convoke.operations.services import ServiceOperations
-        from convoke.operations.waiting import Waiting
+        from convoke.operations.waiting import ConversationWaiter
         from convoke.storage.accounts import AccountRepository
         from convoke.storage.alerts import AlertRepository
-        from convoke.storage.configuration_webhooks import (
-            ConfigurationWebhooksRepository,
-            ServiceConfigurationWebhooksRepository,
-            WebhookLevelsRepository,
-        )
+        from convoke.storage.configuration_webhooks import ConfigurationWebhooksRepository
         from convoke.storage.conversations import ConversationRepository
         from convoke.storage.events import EventRepository
         from convoke.storage.messages import MessageRepository
@@ -159,6 +155,8 @@ class Program:
         from convoke.storage.provisioning import ProvisioningRepository
         from convoke.storage.receipts import ReceiptRepository
         from convoke.storage.scoped_webhooks import ScopedWebhookRepository
+        from convoke.storage.service_configuration_webhooks import ServiceConfigurationWebhooksRepository
+        from convoke.storage.webhook_levels import WebhookLevelsRepository
 
         edges, table, now, new_sid = self.edges, self.edges.table, self.edges.now, self.edges.new_sid
         conversations = ConversationRepository(table)
@@ -169,9 +167,13 @@ class Program:
         message_operations = MessageOperations(
             conversation_operations, participants, MessageRepository(table), Outbox(new_sid), now, new_sid
         )
+        services = ServiceOperations(self.known_services, AccountRepository(table), conversations, now, new_sid)
         operations = Operations(
             accounts=self.accounts,
-            services=ServiceOperations(self.known_services, AccountRepository(table), conversations, now, new_sid),
+            configuration=ConfigurationOperations(self.known_accounts),
+            account_configuration=AccountConfigurationOperations(self.known_accounts, edges.receiver_rules),
+            services=services,
+            service_configuration=ServiceConfigurationOperations(services, self.known_services),
             conversations=conversation_operations,
             participants=ParticipantOperations(conversation_operations, participants, now, new_sid),
             participant_conversations=ParticipantConversationOperations(ParticipantConversationRepository(table)),
@@ -182,7 +184,7 @@ class Program:
             ),
             provisionings=ProvisioningOperations(conversation_operations),
             conversation_with_participants=ConversationWithParticipantsOperations(
-                conversations, edges.participant_queue, edges.attempts, now, new_sid, edges.metrics
+                conversations, edges.participant_queue, edges.provisioning_retries, now, new_sid, edges.metrics
             ),
             configuration_webhooks=ConfigurationWebhooksOperations(
                 ConfigurationWebhooksRepository(table), edges.receiver_rules
@@ -200,14 +202,15 @@ class Program:
                 now,
                 new_sid,
             ),
-            waiting=Waiting(conversations, now, edges.sleep),
+            conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
         )
         return Api(operations, self._extra_routes)
 
     @cached_property
     def events(self) -> EventOperations:
         from convoke.operations.events import EventOperations
-        from convoke.storage.events import EventAttemptRepository, EventRepository
+        from convoke.storage.event_attempts import EventAttemptRepository
+        from convoke.storage.events import EventRepository
 
         table = self.edges.table
         return EventOperations(
@@ -216,11 +219,11 @@ class Program:
 
     @cached_property
     def participant_adder(self) -> ParticipantAdder:
-        from convoke.operations.participant_adder import ParticipantAdder, ServiceAdmits
+        from convoke.operations.participant_adder import AdmitByService, ParticipantAdder
         from convoke.storage.provisioning import ProvisioningRepository
 
         edges = self.edges
-        admit = edges.admit or ServiceAdmits(self.known_services.fetch)
+        admit = edges.admit or AdmitByService(self.known_services.fetch)
         return ParticipantAdder(ProvisioningRepository(edges.table), edges.workflow, admit, edges.now)
 
     @cached_property
@@ -245,11 +248,11 @@ class Program:
         from convoke.operations.webhook_delivery import WebhookDelivery
         from convoke.storage.accounts import AccountRepository
         from convoke.storage.alerts import AlertRepository
-        from convoke.storage.configuration_webhooks import WebhookLevelsRepository
         from convoke.storage.conversations import ConversationRepository
-        from convoke.storage.events import EventAttemptRepository
+        from convoke.storage.event_attempts import EventAttemptRepository
         from convoke.storage.messages import MessageRepository
         from convoke.storage.scoped_webhooks import ScopedWebhookRepository
+        from convoke.storage.webhook_levels import WebhookLevelsRepository
 
         edges, table = self.edges, self.edges.table
         message_replay = MessageReplay(
@@ -283,7 +286,7 @@ class Program:
             ProvisioningRepository(table),
             self.participant_adder,
             edges.workflow,
-            edges.attempts,
+            edges.provisioning_retries,
             edges.now,
             edges.new_sid,
         )

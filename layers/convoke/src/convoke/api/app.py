@@ -19,7 +19,7 @@ class Api:
 
     def __init__(self, operations: Operations, extra_routes: Sequence[AccountRoute] = ()) -> None:
         """`extra_routes` are routes that only one engine has; `/openapi.json` does not list them."""
-        self.waiting = operations.waiting
+        self.conversation_waiter = operations.conversation_waiter
         self._dispatcher = Dispatcher(operations, extra_routes)
 
     def answer(self, event: Mapping[str, Any], context: LambdaContext) -> Response[str] | Deferred:
@@ -34,7 +34,7 @@ class Api:
         answered = self.answer(event, context)
         if isinstance(answered, Response):
             return answered
-        conversation = self.waiting.until_left(answered.created, answered.seconds)
+        conversation = self.conversation_waiter.wait_until_initialized(answered.created, answered.seconds)
         return self.rendered(answered, conversation, context)
 
     def rendered(self, deferred: Deferred, conversation: Any, context: LambdaContext) -> Response[str]:

@@ -1,6 +1,6 @@
-"""What a route takes and answers, as the description of the API tells it (`openapi.py`).
+"""The contract of a route: what it takes and what it returns. `openapi.py` makes the OpenAPI document of the contracts.
 
-Each stands beside the handler that it is about. Every answer that the tests get is held against it.
+A contract is written beside the handler it describes, in `resources/`. The tests check every response against it.
 """
 
 from __future__ import annotations
@@ -19,31 +19,37 @@ CHANGE_REFUSED = (
     catalogue.ConversationInitializingError,
     catalogue.UnavailableError,
 )
-"""Why a conversation takes no change, of itself or of what belongs to it (reference, e.2)."""
+"""Errors of a change to a conversation, or to a resource in it, because of the conversation's state.
+
+See docs/behaviour/states-and-timers.md#allowed-operations.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """`resource` makes the id of the operation, with the name of the handler: `fetchConversation`."""
+    """What one route takes and returns.
+
+    `resource` and the name of the handler make the operation id: `fetch` and `Conversation` make `fetchConversation`.
+    """
 
     resource: str
     representation: type[Representation] | None
-    """Of one resource; None where no answer but a refusal has a body."""
+    """The body of one resource. None if a successful response has no body."""
     statuses: tuple[int, ...] = (200,)
-    """All but those of refusals."""
-    in_service: type[Representation] | None = None
-    """Of one resource in the service tree, where it is another one there."""
+    """The statuses of responses that are not errors."""
+    service_representation: type[Representation] | None = None
+    """The body under `/Services/{sid}`, if it differs from `representation`."""
     page: str | None = None
-    """The key of the resources in a page of them; None where the answer is one resource."""
+    """The key that holds the resources of a page. None if the response is one resource."""
     max_page_size: int = MAX_PAGE_SIZE
     query: type[Model] | None = None
     """The filters of a list."""
     form: type[Model] | None = None
     participants: bool = False
-    """Whether the form takes `Participant` too, repeated, each value a JSON object."""
-    headers: tuple[str, ...] = ()
-    """That a request may have."""
-    answered_headers: tuple[str, ...] = ()
-    """That an answer may have."""
+    """Whether the form also takes `Participant`: a repeated parameter, each value a JSON object."""
+    request_headers: tuple[str, ...] = ()
+    """The headers that the handler reads."""
+    response_headers: tuple[str, ...] = ()
+    """The headers that the handler may set."""
     errors: tuple[type[ConversationsError], ...] = ()
-    """What it is refused for, beside what every request can be."""
+    """The errors of this route, without those that every route or form can raise."""

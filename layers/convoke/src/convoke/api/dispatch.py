@@ -13,7 +13,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from convoke.api.auth import credentials
+from convoke.api.auth import basic_credentials
 from convoke.api.deferred import Deferred
 from convoke.api.errors import render
 from convoke.api.operations import Operations
@@ -82,7 +82,7 @@ class Dispatcher:
         account = None
         if path not in self._public:
             # Before the route is looked up: a stranger does not learn which paths exist.
-            account = self._operations.accounts.authenticate(*credentials(event.get("headers") or {}))
+            account = self._operations.accounts.authenticate(*basic_credentials(event.get("headers") or {}))
         values: list[str] = []
         node = _find(self._root, path.split("/")[1:], values)
         if node is None:
@@ -108,7 +108,7 @@ class Dispatcher:
 
     def _public_handler(self, route: PublicRoute) -> Handler:
         def handler(event: Event, _: LambdaContext, __: Any, ___: dict[str, str]) -> Response[str]:
-            return route.handler(event)
+            return route.handler(event, openapi_document)
 
         return handler
 
@@ -130,7 +130,9 @@ class Dispatcher:
             def seconds_left() -> float:
                 return context.get_remaining_time_in_millis() / 1000
 
-            request = ServiceRequest(event, account, service, short=named is None, seconds_left=seconds_left)
+            request = ServiceRequest(
+                event, account, service, service_in_path=named is not None, seconds_left=seconds_left
+            )
             return route.handler(operations, request, **values)
 
         return handler
@@ -151,6 +153,14 @@ def _find(node: _Node, segments: list[str], values: list[str]) -> _Node | None:
     if found is None:
         values.pop()
     return found
+
+
+def openapi_document() -> dict[str, Any]:
+    """Return the OpenAPI document of the API."""
+    # Imported when a client first asks for the document: pydantic's JSON Schema generator would slow every cold start.
+    from convoke.api.openapi import document
+
+    return document()
 
 
 def request_id(context: LambdaContext) -> str:

@@ -1,4 +1,4 @@
-"""Errors as clients see them (reference, c.1). The one place that renders them."""
+"""The one place that renders errors for clients. See docs/behaviour/requests-and-answers.md#error-body."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from aws_lambda_powertools.event_handler import Response
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from convoke.domain.errors import (
     ConversationInitializingError,
@@ -19,14 +20,30 @@ from convoke.domain.errors import (
 JSON = "application/json"
 
 RETRY_AFTER_SECONDS = "1"
-"""Seconds after which most conversations are no longer initializing."""
+"""Most conversations leave `initializing` within this time."""
 
-DETAILS_IN_TEXT = frozenset({"wanted", "where"})
-"""Details that the message spells out already."""
+DETAILS_IN_MESSAGE = frozenset({"wanted", "where"})
+"""Details that the message already contains, so the answer does not repeat them."""
+
+WANTED = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "dict_type": "a JSON object",
+    "extra_forbidden": "a known key",
+    "int_from_float": "an integer",
+    "int_parsing": "an integer",
+    "int_type": "an integer",
+    "list_type": "a list",
+    "missing": "given",
+    "model_attributes_type": "a JSON object",
+    "model_type": "a JSON object",
+    "string_type": "a string",
+}
+"""The requirement behind a problem that pydantic itself finds, by pydantic's type of error."""
 
 
 def render(error: ConversationsError, message: str | None = None) -> Response[str]:
-    """Four keys; `details` beside them where there is something to point at. SDKs hand it to their callers."""
+    """Return the answer for an error: the four keys that SDKs read, and `details` if there are any."""
     body: dict[str, object] = {
         "code": error.code,
         "message": message or error.message,
@@ -34,6 +51,7 @@ def render(error: ConversationsError, message: str | None = None) -> Response[st
         "status": error.status,
     }
     if isinstance(error, NotAuthenticatedError):
+        # Twilio's answer has this key and this text only for wrong credentials, and clients match on them.
         body["detail"] = "Your AccountSid or AuthToken was incorrect."
     if details := _details(error):
         body["details"] = details
@@ -41,7 +59,7 @@ def render(error: ConversationsError, message: str | None = None) -> Response[st
 
 
 def _details(error: ConversationsError) -> dict[str, object]:
-    """What to act on: where, which rule, figures and SIDs that help, and every further problem of the request."""
+    """Return the pointers of an error, and under `problems` those of every further problem of the request."""
     pointers = _pointers(error)
     if error.others:
         pointers["problems"] = [
@@ -51,11 +69,12 @@ def _details(error: ConversationsError) -> dict[str, object]:
 
 
 def _pointers(error: ConversationsError) -> dict[str, object]:
+    """Return the parameter, its index in a list, the broken rule, and the figures and SIDs of the error."""
+    details: dict[str, object] = {key: value for key, value in error.details.items() if key not in DETAILS_IN_MESSAGE}
     if error.parameter is None:
-        return {key: value for key, value in error.details.items() if key not in DETAILS_IN_TEXT}
+        return details
     index = re.match(r"[\w.]+\[(\d+)\]", error.parameter)
     pointers = {"parameter": error.parameter, "index": int(index[1]) if index else None, "rule": error.rule}
-    details = {key: value for key, value in error.details.items() if key not in DETAILS_IN_TEXT}
     return {key: value for key, value in {**pointers, **details}.items() if value is not None}
 
 
@@ -65,17 +84,26 @@ Location = tuple[str | int, ...]
 def problems_of(
     validation: ValidationError, located: Callable[..., Location] = lambda *parts: parts
 ) -> list[ConversationsError]:
-    """Every problem as an error of the catalogue, named by the parameter it is about.
+    """Return each problem that pydantic collected as an error of the catalogue, with the name of its parameter.
 
-    `located` makes the place in the request of the place in the model, part by part.
+    `located` converts a location in the model, passed part by part, to the location in the request.
     """
     problems = []
-    for each in validation.errors(include_url=False, include_input=False):
-        cause = each.get("ctx", {}).get("error")
-        error = cause if isinstance(cause, ConversationsError) else InvalidParameterError()
+    for problem in validation.errors(include_url=False, include_input=False):
+        error = _catalogue_error(problem)
         within = [error.parameter] if error.parameter else []
-        problems.append(error.at(parameter_name([*located(*each["loc"]), *within])))
+        problems.append(error.at(parameter_name([*located(*problem["loc"]), *within])))
     return problems
+
+
+def _catalogue_error(problem: ErrorDetails) -> ConversationsError:
+    """Return the error that a validator raised, or an InvalidParameterError for a problem that pydantic found."""
+    context = problem.get("ctx", {})
+    cause = context.get("error")
+    if isinstance(cause, ConversationsError):
+        return cause
+    wanted = context.get("expected") or WANTED.get(problem["type"])
+    return InvalidParameterError(wanted=wanted) if wanted else InvalidParameterError()
 
 
 def parameter_name(location: Sequence[str | int]) -> str:

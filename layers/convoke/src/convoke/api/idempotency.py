@@ -8,11 +8,14 @@ from convoke.api.requests import Request
 from convoke.domain.idempotency import IDEMPOTENCY_KEY, IdempotentRequest, check_idempotency_key
 
 IDEMPOTENT_REPLAYED = "Idempotent-Replayed"
-"""On an answer that a request got before."""
+"""The response header that marks the response to a repeated request."""
 
 
-def idempotent(request: Request) -> IdempotentRequest | None:
-    """The request under its key; None without one. Raises InvalidParameterError for what cannot be a key."""
+def parse_idempotency_key(request: Request) -> IdempotentRequest | None:
+    """Return the request's key and fingerprint. Returns None if the request has no key.
+
+    Raises InvalidParameterError if the key is invalid.
+    """
     key = request.headers.get(IDEMPOTENCY_KEY.lower())
     if key is None:
         return None
@@ -20,6 +23,8 @@ def idempotent(request: Request) -> IdempotentRequest | None:
 
 
 def _fingerprint(request: Request) -> str:
+    """Return a hash of method, path and body, which tells a repeated request from a different one with the same key."""
     http = request.event["requestContext"]["http"]
-    asked = f"{http['method']} {request.event['rawPath']}\n"
-    return hashlib.sha256(asked.encode() + request.body).hexdigest()
+    # The path includes the service, so the same key and body in another service is a different request.
+    request_line = f"{http['method']} {request.event['rawPath']}\n"
+    return hashlib.sha256(request_line.encode() + request.body).hexdigest()

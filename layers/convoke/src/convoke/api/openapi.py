@@ -1,6 +1,7 @@
-"""The description of the API: an OpenAPI 3.1 document, made of the routes and the models that serve them.
+"""The OpenAPI 3.1 document of the API, made of the routes, their contracts and their models.
 
-Only `description.py` imports this, at the first request for it.
+`app.py` imports this module when a client first asks for the document, because pydantic's JSON Schema generator would
+slow every cold start.
 """
 
 from __future__ import annotations
@@ -16,60 +17,42 @@ from convoke.api.idempotency import IDEMPOTENT_REPLAYED
 from convoke.api.pagination import DEFAULT_PAGE_SIZE
 from convoke.api.preferences import MAX_WAIT_SECONDS, PREFER, PREFERENCE_APPLIED
 from convoke.api.requests import WEBHOOK_ENABLED
-from convoke.api.routes import ACCOUNT_ROUTES, PUBLIC_ROUTES, SERVICE_ROUTES, AccountRoute, PublicRoute, ServiceRoute
+from convoke.api.routes import PATH_VALUES, ROUTES, PublicRoute, Route
 from convoke.api.schemas import Schema, components, form_component, query_parameters, reference, sid
 from convoke.domain import errors
 from convoke.domain.errors import ConversationsError
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
 from convoke.domain.sids import Prefix
 
-Route = PublicRoute | AccountRoute | ServiceRoute
-
-ROUTES: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *SERVICE_ROUTES)
-
-NAMED: Schema = {"type": "string", "description": "A SID or a unique name."}
-
-PATH_VALUES = {
-    "Services": sid(Prefix.SERVICE),
-    "Conversations": NAMED,
-    "Participants": {"type": "string", "description": "A SID or an identity."},
-    "Messages": sid(Prefix.MESSAGE),
-    "Receipts": sid(Prefix.RECEIPT),
-    "Webhooks": sid(Prefix.WEBHOOK),
-    "Events": {"type": "string", "pattern": f"^{Prefix.CHANGE}[0-9a-fA-F]{{32}}-[0-9]+$"},
-    "Alerts": sid(Prefix.ALERT),
-}
-"""What a value in a path is, by the part that stands before it."""
-
-HEADERS = {
+REQUEST_HEADERS = {
     WEBHOOK_ENABLED: {"type": "string", "enum": ["true", "false"], "default": "false"},
     IDEMPOTENCY_KEY: {
         "type": "string",
         "pattern": "^[ -~]{1,255}$",
-        "description": "For 24 hours the same request with the same key gets the first answer.",
+        "description": "For 24 hours, the same request with the same key gets the first response again.",
     },
     PREFER: {
         "type": "string",
         "examples": ["wait=10"],
-        "description": f"Waits that many seconds, {MAX_WAIT_SECONDS} at the most, for the end of `initializing`.",
+        "description": f"Waits at most that many seconds, and at most {MAX_WAIT_SECONDS}, until the state changes.",
     },
     "If-None-Match": {"type": "string"},
 }
 
-ANSWERED_HEADERS = {
-    "Twilio-Request-Id": {"type": "string", "description": "What the request is logged under."},
+RESPONSE_HEADERS = {
+    "Twilio-Request-Id": {"type": "string", "description": "The request id in the log."},
     IDEMPOTENT_REPLAYED: {"type": "string", "const": "true"},
     PREFERENCE_APPLIED: {"type": "string", "examples": ["wait=10"]},
     "ETag": {"type": "string"},
 }
 
 PAGING = {
-    "Page": {"type": "integer", "description": "For show: a page is found by its token."},
-    "PageToken": {"type": "string", "description": "Of a URL in `meta`."},
+    "Page": {"type": "integer", "description": "Has no effect: PageToken selects the page."},
+    "PageToken": {"type": "string", "description": "The token of a URL in `meta`."},
 }
-"""Of every list."""
+"""The query parameters of every list, besides PageSize."""
 
-BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+STATUSES_WITHOUT_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 CREDENTIALS = {
     "type": "http",
@@ -79,6 +62,7 @@ CREDENTIALS = {
 
 
 def document() -> Schema:
+    """Return the OpenAPI document of all routes."""
     schemas = components([route.contract for route in ROUTES])
     return {
         "openapi": "3.1.0",
@@ -99,13 +83,13 @@ def _paths(schemas: dict[str, Schema]) -> dict[str, Schema]:
 
 
 def _operation(route: Route, rule: str, schemas: dict[str, Schema]) -> Schema:
-    contract, in_service = route.contract, "<chat_service_sid>" in rule
+    contract, service_in_path = route.contract, "<chat_service_sid>" in rule
     verb = route.handler.__name__.removesuffix("_")
     operation: Schema = {
-        "operationId": f"{verb}{'Service' if in_service else ''}{contract.resource}",
+        "operationId": f"{verb}{'Service' if service_in_path else ''}{contract.resource}",
         "tags": [route.handler.__module__.rpartition(".")[2]],
         "parameters": [*_path_parameters(rule), *_query_parameters(contract), *_header_parameters(contract)],
-        "responses": _answers(contract, in_service=in_service) | _refusals(_errors(route, rule)),
+        "responses": _responses(contract, service_in_path=service_in_path) | _error_responses(_errors(route, rule)),
     }
     if name := form_component(contract):
         operation["requestBody"] = _body(name, schemas[name])
@@ -116,48 +100,60 @@ def _operation(route: Route, rule: str, schemas: dict[str, Schema]) -> Schema:
 
 def _path_parameters(rule: str) -> Iterable[Schema]:
     for resource, name in re.findall(r"(\w+)/<(\w+)>", rule):
-        yield {"name": name, "in": "path", "required": True, "schema": PATH_VALUES[resource]}
+        yield {"name": name, "in": "path", "required": True, "schema": path_value(resource, rule)}
+
+
+def path_value(resource: str, rule: str) -> Schema:
+    """Return the schema of the path value after `resource`, such as `Users` in `/Users/<sid>`."""
+    if resource not in PATH_VALUES:
+        raise LookupError(
+            f"PATH_VALUES in api/routes.py has no entry {resource!r}, which the route {rule} needs: "
+            f"add the SID prefix of the value, or a schema"
+        )
+    value = PATH_VALUES[resource]
+    return sid(value) if isinstance(value, Prefix) else {"type": "string", **value}
 
 
 def _query_parameters(contract: Contract) -> Iterable[Schema]:
     if contract.page:
         filters = query_parameters(contract.query) if contract.query else {}
-        known = filters | {"PageSize": _page_size(contract)} | PAGING
-        yield from ({"name": name, "in": "query", "schema": schema} for name, schema in known.items())
+        parameters = filters | {"PageSize": _page_size(contract)} | PAGING
+        yield from ({"name": name, "in": "query", "schema": schema} for name, schema in parameters.items())
 
 
 def _page_size(contract: Contract) -> Schema:
-    description = f"From 1 to {contract.max_page_size}; what is beyond is taken for the nearest of them."
+    description = f"From 1 to {contract.max_page_size}. A value outside is replaced by the nearest one inside."
     default = min(DEFAULT_PAGE_SIZE, contract.max_page_size)
     return {"type": "integer", "default": default, "description": description}
 
 
 def _header_parameters(contract: Contract) -> Iterable[Schema]:
-    return ({"name": name, "in": "header", "schema": HEADERS[name]} for name in contract.headers)
+    return ({"name": name, "in": "header", "schema": REQUEST_HEADERS[name]} for name in contract.request_headers)
 
 
 def _body(name: str, form: Schema) -> Schema:
-    """Values of a list are sent one by one, under the same name."""
+    """Return the request body of a form. `explode` means that a client repeats the key for each value of a list."""
     lists = [name for name, schema in form["properties"].items() if schema.get("type") == "array"]
     encoding = {name: {"style": "form", "explode": True} for name in lists}
     content = {"schema": reference(name)} | ({"encoding": encoding} if lists else {})
     return {"required": "required" in form, "content": {FORM: content}}
 
 
-def _answers(contract: Contract, *, in_service: bool) -> Schema:
-    names = ("Twilio-Request-Id", *contract.answered_headers)
-    headers = {name: {"schema": ANSWERED_HEADERS[name]} for name in names}
-    body = _answered(contract, in_service=in_service)
+def _responses(contract: Contract, *, service_in_path: bool) -> Schema:
+    """Return the responses that are not errors, by status."""
+    names = ("Twilio-Request-Id", *contract.response_headers)
+    headers = {name: {"schema": RESPONSE_HEADERS[name]} for name in names}
+    body = _response_body(contract, service_in_path=service_in_path)
     return {
         str(status): {"description": HTTPStatus(status).phrase, "headers": headers}
-        | ({} if status in BODILESS else {"content": {JSON: {"schema": body}}})
+        | ({} if status in STATUSES_WITHOUT_BODY else {"content": {JSON: {"schema": body}}})
         for status in contract.statuses
     }
 
 
-def _answered(contract: Contract, *, in_service: bool) -> Schema:
-    """One resource, or a page of them."""
-    representation = (contract.in_service if in_service else None) or contract.representation
+def _response_body(contract: Contract, *, service_in_path: bool) -> Schema:
+    """Return the schema of one resource, or of a page of resources."""
+    representation = (contract.service_representation if service_in_path else None) or contract.representation
     if representation is None:
         return {}
     resource = reference(representation.__name__)
@@ -168,36 +164,37 @@ def _answered(contract: Contract, *, in_service: bool) -> Schema:
 
 
 def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
-    """What an operation can be refused for: itself, the form it takes, and whatever comes before them."""
+    """Return every error of an operation: those of its contract, of its form, and of the steps before the handler."""
     contract = route.contract
-    checked = [error for model in (contract.form, contract.query) if model for error in model.order_of_checks]
-    possible: set[type[ConversationsError]] = {errors.InternalError, *contract.errors, *checked}
+    form_errors = [error for model in (contract.form, contract.query) if model for error in model.order_of_checks]
+    possible: set[type[ConversationsError]] = {errors.InternalError, *contract.errors, *form_errors}
     if isinstance(route, PublicRoute):
         return possible
     possible.add(errors.NotAuthenticatedError)
-    if "<" in rule:
+    if "<" in rule:  # A value in the path can name something that does not exist.
         possible.add(errors.NotFoundError)
-    if WEBHOOK_ENABLED in contract.headers:
+    if WEBHOOK_ENABLED in contract.request_headers:
         possible.add(errors.WebhookRejectedError)
-    if contract.form or contract.page or contract.headers:
+    # PageSize and PageToken are parameters of every list.
+    if contract.form or contract.page or contract.request_headers:
         possible.add(errors.InvalidParameterError)
     return possible
 
 
-def _refusals(possible: Iterable[type[ConversationsError]]) -> Schema:
+def _error_responses(possible: Iterable[type[ConversationsError]]) -> Schema:
     by_status: dict[int, list[type[ConversationsError]]] = {}
     for error in sorted(possible, key=lambda each: each.code):
         by_status.setdefault(error.status, []).append(error)
-    return {str(status): _refusal(status, several) for status, several in sorted(by_status.items())}
+    return {str(status): _error_response(status, several) for status, several in sorted(by_status.items())}
 
 
-def _refusal(status: int, several: list[type[ConversationsError]]) -> Schema:
+def _error_response(status: int, several: list[type[ConversationsError]]) -> Schema:
     codes = {"properties": {"code": {"enum": [error.code for error in several]}}}
-    told = "\n".join(f"- {error.code} `{error.rule}`: {_filled(error.text)}" for error in several)
+    listed = "\n".join(f"- {error.code} `{error.rule}`: {_without_placeholders(error.text)}" for error in several)
     schema = {"allOf": [reference("Error"), codes]}
-    return {"description": f"{HTTPStatus(status).phrase}\n\n{told}", "content": {JSON: {"schema": schema}}}
+    return {"description": f"{HTTPStatus(status).phrase}\n\n{listed}", "content": {JSON: {"schema": schema}}}
 
 
-def _filled(text: str) -> str:
-    """With what differs from case to case as `…`."""
+def _without_placeholders(text: str) -> str:
+    """Return a message with each placeholder, such as `{limit}`, replaced by `…`."""
     return re.sub(r"{\w+}", "…", text)

@@ -1,16 +1,15 @@
-"""Everything that a request can ask for."""
+"""The operations that handlers call."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from convoke.api.requests import Request
+from convoke.operations.account_configuration import AccountConfigurationOperations
 from convoke.operations.accounts import AccountOperations
 from convoke.operations.alerts import AlertOperations
-from convoke.operations.configuration_webhooks import (
-    ConfigurationWebhooksOperations,
-    ServiceConfigurationWebhooksOperations,
-)
+from convoke.operations.configuration import ConfigurationOperations
+from convoke.operations.configuration_webhooks import ConfigurationWebhooksOperations
 from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
 from convoke.operations.conversations import ConversationOperations
 from convoke.operations.events import EventOperations
@@ -21,14 +20,21 @@ from convoke.operations.pre_events import PreEvents, RequestWebhooks
 from convoke.operations.provisioning import ProvisioningOperations
 from convoke.operations.receipts import ReceiptOperations
 from convoke.operations.scoped_webhooks import ScopedWebhookOperations
+from convoke.operations.service_configuration import ServiceConfigurationOperations
+from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
 from convoke.operations.services import ServiceOperations
-from convoke.operations.waiting import Waiting
+from convoke.operations.waiting import ConversationWaiter
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operations:
+    """One object with the operations of each resource. `program.py` builds it."""
+
     accounts: AccountOperations
+    configuration: ConfigurationOperations
+    account_configuration: AccountConfigurationOperations
     services: ServiceOperations
+    service_configuration: ServiceConfigurationOperations
     conversations: ConversationOperations
     participants: ParticipantOperations
     participant_conversations: ParticipantConversationOperations
@@ -42,8 +48,11 @@ class Operations:
     pre_events: PreEvents
     events: EventOperations
     alerts: AlertOperations
-    waiting: Waiting
+    conversation_waiter: ConversationWaiter
 
     def request_webhooks(self, request: Request) -> RequestWebhooks:
-        """What the request has to do with webhooks, by its header (reference, d.2)."""
-        return self.pre_events.of_request(enabled=request.notify_webhooks)
+        """Return the object that calls the pre-event webhook of this request, if its header asks for webhooks.
+
+        See docs/behaviour/webhook-delivery.md#what-triggers-webhooks.
+        """
+        return self.pre_events.for_request(enabled=request.notify_webhooks)

@@ -1,4 +1,7 @@
-"""Lists: the meta block, and page tokens that only the list they belong to takes (reference, a.0)."""
+"""Pages of lists: the meta block, and page tokens that are valid for one list only.
+
+See docs/behaviour/pagination.md.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,14 @@ Resource = TypeVar("Resource")
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 100
 
+WANTED_PAGE = "a token from a page of this list"
+
+SIGNATURE_BYTES = 16
+"""The length of the truncated HMAC at the start of a token."""
+
+FORWARD, BACKWARD = "PA", "PB"
+"""How the content of a token begins: the page after a position, or the page before it."""
+
 
 class Meta(BaseModel):
     model_config = ConfigDict(defer_build=True)
@@ -37,91 +48,96 @@ class Meta(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Pagination:
-    """Pages of the list at `url` under `key`, for one request.
+    """The pagination of one request for the list at `url`, whose resources stand under `key` in the body.
 
-    A token is the position next to the page, mostly a SID, and the direction to go on in, signed for this list of this
-    account, with these filters: it stays right whatever is added or removed meanwhile.
+    A token holds a direction and a position in the list (usually a SID), not an offset. So it stays valid when
+    resources are added or removed. It is signed for this list of this account with these filters.
     """
 
     request: Request
     url: str
     key: str
     signing_key: bytes
-    largest: int = MAX_PAGE_SIZE
+    max_page_size: int = MAX_PAGE_SIZE
     filters: Mapping[str, str] = field(default_factory=dict)
-    """As the client sent them; they stand in every URL before the rest."""
+    """The filters as the client sent them. Every URL of the meta block begins its query with them."""
     descending: bool = False
 
     @property
-    def size(self) -> int:
-        """A size out of bounds is moved into them, as SDKs send their `limit` without a cap."""
-        return min(max(self._integer("PageSize", DEFAULT_PAGE_SIZE), 1), self.largest)
+    def page_size(self) -> int:
+        """The requested page size, clamped to the limits: SDKs send their `limit` as the page size without a cap."""
+        return min(max(self._integer("PageSize", DEFAULT_PAGE_SIZE), 1), self.max_page_size)
 
     @property
-    def number(self) -> int:
-        """For show only; the token alone says where the page begins."""
+    def page_number(self) -> int:
+        """The page number for the meta block. Only the token decides which page is returned."""
         return max(self._integer("Page", 0), 0) if "PageToken" in self.request.query else 0
 
     @property
-    def wanted(self) -> PageRequest:
+    def page_request(self) -> PageRequest:
+        """The page that the client asks for. Raises InvalidParameterError if the page size or token is invalid."""
         token = self.request.query.get("PageToken")
         if token is None:
-            return PageRequest(self.size, descending=self.descending)
-        direction, position = self._opened(token)
-        return PageRequest(self.size, position, forward=direction == "PA", descending=self.descending)
+            return PageRequest(self.page_size, descending=self.descending)
+        direction, position = self._parse_token(token)
+        return PageRequest(self.page_size, position, forward=direction == FORWARD, descending=self.descending)
 
     def body(
         self, page: Page[Resource], represent: Callable[[Resource], BaseModel], sid: Callable[[Resource], str]
     ) -> str:
-        shown = [represent(resource).model_dump_json() for resource in page.resources]
+        """Return the JSON body of `page`."""
+        resources = [represent(resource).model_dump_json() for resource in page.resources]
+        # A filter can leave a page empty although the list goes on: then the repository sets `before` and `behind`.
         before = (page.before or _sid_of(page.resources[:1], sid)) if page.has_previous else None
         behind = (page.behind or _sid_of(page.resources[-1:], sid)) if page.has_next else None
         meta = Meta(
-            page=self.number,
-            page_size=self.size,
+            page=self.page_number,
+            page_size=self.page_size,
             first_page_url=self._page_url(0),
-            previous_page_url=self._neighbour("PB", self.number - 1, before),
-            url=self._page_url(self.number, self.request.query.get("PageToken")),
-            next_page_url=self._neighbour("PA", self.number + 1, behind),
+            previous_page_url=self._neighbour(BACKWARD, self.page_number - 1, before),
+            url=self._page_url(self.page_number, self.request.query.get("PageToken")),
+            next_page_url=self._neighbour(FORWARD, self.page_number + 1, behind),
             key=self.key,
         )
-        return f'{{"meta":{meta.model_dump_json()},"{self.key}":[{",".join(shown)}]}}'
+        return f'{{"meta":{meta.model_dump_json()},"{self.key}":[{",".join(resources)}]}}'
 
     def _neighbour(self, direction: str, number: int, position: str | None) -> str | None:
-        """The URL of the page beyond `position`; None where there is none."""
+        """Return the URL of the page before or after `position`. Returns None if there is no such page."""
         return self._page_url(max(number, 0), self._token(direction, position)) if position else None
 
     def _page_url(self, number: int, token: str | None = None) -> str:
-        query = {**self.filters, "PageSize": self.size, "Page": number} | ({"PageToken": token} if token else {})
+        query = {**self.filters, "PageSize": self.page_size, "Page": number} | ({"PageToken": token} if token else {})
         return f"{self.url}?{urlencode(query)}"
 
     def _integer(self, name: str, default: int) -> int:
         text = self.request.query.get(name, str(default))
         if not re.fullmatch("-?[0-9]{1,18}", text):
-            raise InvalidParameterError(parameter=name, wanted="a number")
+            raise InvalidParameterError(parameter=name, wanted="an integer")
         return int(text)
 
     def _token(self, direction: str, position: str) -> str:
         content = direction + position
         return base64.urlsafe_b64encode(self._signature(content) + content.encode()).decode()
 
-    def _opened(self, token: str) -> tuple[str, str]:
-        """Direction and position of a token. Raises InvalidParameterError for one that was not made for this list."""
+    def _parse_token(self, token: str) -> tuple[str, str]:
+        """Return direction and position of a token. Raises InvalidParameterError if it is not a token of this list."""
         try:
-            opened = base64.urlsafe_b64decode(token.encode())
-            content = opened[16:].decode()
+            decoded = base64.urlsafe_b64decode(token.encode())
+            content = decoded[SIGNATURE_BYTES:].decode()
         except ValueError as error:
-            raise InvalidParameterError(parameter="PageToken") from error
-        if not hmac.compare_digest(opened[:16], self._signature(content)):
-            raise InvalidParameterError(parameter="PageToken")
+            raise InvalidParameterError(parameter="PageToken", wanted=WANTED_PAGE) from error
+        if not hmac.compare_digest(decoded[:SIGNATURE_BYTES], self._signature(content)):
+            raise InvalidParameterError(parameter="PageToken", wanted=WANTED_PAGE)
         return content[:2], content[2:]
 
     def _signature(self, content: str) -> bytes:
-        """Over the list, its filters and the content: a token of another list, or another account, does not fit."""
+        """Sign the list's path, its filters and the content with the account's key."""
+        # Without the origin: a token stays valid if the client reaches the API under another host name.
         path = self.url.removeprefix(self.request.origin)
-        listed = f"{path}?{urlencode(self.filters)}" if self.filters else path
-        return hmac.digest(self.signing_key, f"{listed}\n{content}".encode(), hashlib.sha256)[:16]
+        filtered_path = f"{path}?{urlencode(self.filters)}" if self.filters else path
+        digest = hmac.digest(self.signing_key, f"{filtered_path}\n{content}".encode(), hashlib.sha256)
+        return digest[:SIGNATURE_BYTES]
 
 
-def _sid_of(edge: list[Resource], sid: Callable[[Resource], str]) -> str | None:
-    return sid(edge[0]) if edge else None
+def _sid_of(resources: list[Resource], sid: Callable[[Resource], str]) -> str | None:
+    return sid(resources[0]) if resources else None

@@ -1,4 +1,4 @@
-"""What a client would like but does not insist on: the header `Prefer` (RFC 7240)."""
+"""The header `Prefer: wait=SECONDS` (RFC 7240)."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from collections.abc import Mapping
 PREFER, PREFERENCE_APPLIED = "Prefer", "Preference-Applied"
 
 MAX_WAIT_SECONDS = 20
-"""Seconds. More is applied as this: an HTTP API of AWS ends a request after 30."""
+"""The longest wait. A longer preference is capped: an HTTP API on AWS ends a request after 30 seconds."""
 
 _PREFERENCE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.?)*(?:"|$))+', re.DOTALL)
-"""What stands between two commas; one in a quoted text does not count, and a text that does not end is the last."""
+"""The text between two commas. A comma in a quoted string does not count, and the closing quote may be missing."""
 
 _WAIT = re.compile(r'\s*wait\s*=\s*(?:([0-9]+)|"([0-9]+)")\s*(?:;.*)?', re.IGNORECASE | re.DOTALL)
 
 
 def preferred_wait(headers: Mapping[str, str]) -> int | None:
-    """The seconds of `wait`. What is malformed or unknown is ignored; of several the first counts (section 2)."""
+    """Return the seconds of the preference `wait`. Returns None if there is none, or if it is malformed.
+
+    If `wait` is repeated, the first one counts (RFC 7240, section 2).
+    """
     preferences = _PREFERENCE.findall(headers.get(PREFER.lower(), ""))
     waits = [preference for preference in preferences if _name(preference) == "wait"]
     found = _WAIT.fullmatch(waits[0]) if waits else None
-    # A float, as Python converts no more than 4,300 digits to a whole number.
+    # float, because int() raises ValueError for more than 4,300 digits.
     return int(min(float(found[1] or found[2]), MAX_WAIT_SECONDS)) if found else None
 
 

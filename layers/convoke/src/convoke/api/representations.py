@@ -1,4 +1,4 @@
-"""What every representation shares: whole seconds, and no field that a client does not know."""
+"""The base class of all representations, their date types, and the responses that carry them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ RestDate = Annotated[
     PlainSerializer(to_seconds, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]
-"""A moment in a REST body."""
+"""A date in a resource of Twilio's API, in whole seconds."""
 
 StreamDate = Annotated[
     AwareDatetime,
     PlainSerializer(to_milliseconds, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]
-"""A moment as webhooks and streams have it: of what is ours, and no SDK reads."""
+"""A date in a resource under `/convoke`, in milliseconds as in webhooks."""
 
 CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -35,23 +35,35 @@ CORS = {
     "Access-Control-Allow-Credentials": "true",
     "Access-Control-Expose-Headers": "ETag, Idempotent-Replayed, Preference-Applied, Twilio-Request-Id",
 }
-"""On every answer with a resource in it (reference, a.0)."""
+"""The headers of every response that has a body and is not an error.
+
+See docs/behaviour/requests-and-answers.md#cors.
+"""
 
 
 class Representation(BaseModel):
-    """The body of an answer, its fields in Twilio's order."""
+    """The body of a response, with its fields in Twilio's order."""
 
+    # Built at the first use: building all models at import would slow every cold start.
     model_config = ConfigDict(defer_build=True)
 
 
-def in_tree(request: ServiceRequest, common: Representation, in_service: type[Representation]) -> Representation:
-    """In the service tree some resources name their service besides (reference, a.0)."""
-    return common if request.short else in_service(**common.model_dump(), chat_service_sid=request.service.sid)
+def add_service_sid(
+    request: ServiceRequest, representation: Representation, service_representation: type[Representation]
+) -> Representation:
+    """Return `representation`, with the field `chat_service_sid` added if the path names the service.
+
+    See docs/behaviour/requests-and-answers.md#two-trees.
+    """
+    if not request.service_in_path:
+        return representation
+    return service_representation(**representation.model_dump(), chat_service_sid=request.service.sid)
 
 
-def answer(
+def json_response(
     body: Representation | str, status: int = 200, headers: Mapping[str, str] = MappingProxyType({})
 ) -> Response[str]:
+    """Return a response with a representation, or with a body that is JSON already."""
     text = body if isinstance(body, str) else body.model_dump_json()
     return Response(status, JSON, text, headers={**CORS, **headers})
 

@@ -1,4 +1,4 @@
-"""A request as handlers see it, and the tree of URLs it came in by."""
+"""The request that a handler gets: gateway event, account and service."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 from math import inf
 from typing import Any
 
-from convoke.api.form import Form, body_of, parse_form
+from convoke.api.form import Form, decode_body, parse_form
 from convoke.domain.accounts import Account
 from convoke.domain.errors import InvalidParameterError
 from convoke.domain.services import Service
@@ -16,19 +16,19 @@ from convoke.domain.services import Service
 TWILIO_PREFIX = "/v1"
 
 CONVOKE_PREFIX = "/convoke/v1"
-"""Where what no API of Twilio's has stands."""
+"""The prefix of the paths that Twilio's API does not have."""
 
 WEBHOOK_ENABLED = "X-Twilio-Webhook-Enabled"
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request of an account that has proved who it is."""
+    """A request of an authenticated account."""
 
     event: Mapping[str, Any]
     account: Account
     seconds_left: Callable[[], float] = field(default=lambda: inf, kw_only=True)
-    """Until whoever handed the request over waits no longer for its answer."""
+    """Returns the seconds that are left before the invocation times out."""
 
     @cached_property
     def form(self) -> Form:
@@ -36,48 +36,55 @@ class Request:
 
     @property
     def body(self) -> bytes:
-        return body_of(self.event)
+        return decode_body(self.event)
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """With names in lower case, as the gateway hands them over."""
+        """The headers, with lower-case names as the gateway passes them on."""
         headers: Mapping[str, str] = self.event.get("headers") or {}
         return headers
 
     @property
     def query(self) -> Mapping[str, str]:
-        """Of a repeated name the gateway joins the values by commas."""
+        """The query parameters. The gateway joins the values of a repeated parameter with commas."""
         query: Mapping[str, str] = self.event.get("queryStringParameters") or {}
         return query
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port as the client spelled them. The gateway vouches for the forwarded header."""
+        """Scheme, host and port as the client spelled them."""
+        # The gateway sets x-forwarded-proto itself, so a client cannot forge it.
         return f"{self.headers.get('x-forwarded-proto', 'https')}://{self.headers.get('host', 'localhost')}"
 
     @property
     def notify_webhooks(self) -> bool:
-        """Whether the request asks for webhooks (reference, d.2)."""
+        """Whether the client asks for webhooks.
+
+        See docs/behaviour/webhook-delivery.md#what-triggers-webhooks.
+        """
         match self.headers.get(WEBHOOK_ENABLED.lower(), "false").lower():
             case "true":
                 return True
             case "false":
                 return False
             case _:
-                raise InvalidParameterError(parameter=WEBHOOK_ENABLED)
+                raise InvalidParameterError(parameter=WEBHOOK_ENABLED, wanted="true or false")
 
     def url(self, path: str, version: str = TWILIO_PREFIX) -> str:
-        """The absolute URL of an account-level path."""
+        """Return the absolute URL of a path of the account."""
         return f"{self.origin}{version}{path}"
 
 
 @dataclass(frozen=True)
 class ServiceRequest(Request):
-    """A request within a service, which its URL names, or else the account's default service (reference, a.0)."""
+    """A request within a service: the one in the path (`/Services/{sid}/...`), or the account's default service.
+
+    See docs/behaviour/requests-and-answers.md#two-trees.
+    """
 
     service: Service
-    short: bool
+    service_in_path: bool
 
     def url(self, path: str, version: str = TWILIO_PREFIX) -> str:
-        """The absolute URL of a path in the tree that the request came in by."""
-        return super().url(path if self.short else f"/Services/{self.service.sid}{path}", version)
+        """Return the absolute URL of a path, under `/Services/{sid}` if the request's path is."""
+        return super().url(f"/Services/{self.service.sid}{path}" if self.service_in_path else path, version)

@@ -1,4 +1,8 @@
-"""Every route. Those of `SERVICE_ROUTES` stand in both trees, through one handler each (reference, a.0)."""
+"""Every route of the API: method, path, handler and contract.
+
+Each route of `SERVICE_ROUTES` has two paths: `/v1/...` for the account's default service, and
+`/v1/Services/{sid}/...` for any service. See docs/behaviour/requests-and-answers.md#two-trees.
+"""
 
 from __future__ import annotations
 
@@ -29,20 +33,21 @@ from convoke.api.resources import (
     receipts,
     scoped_webhooks,
     service_configuration,
+    service_configuration_webhooks,
     services,
 )
-from convoke.api.resources import service_configuration_webhooks as service_configuration_webhooks
+from convoke.domain.sids import Prefix
 
 SERVICE_PREFIX = "/Services/<chat_service_sid>"
-"""What the rules of a service's tree begin with."""
+"""The beginning of the paths of one service."""
 
 
 class PublicRoute(NamedTuple):
-    """For anybody, without credentials."""
+    """A route without authentication. Its handler gets the gateway event, and a function that makes the document."""
 
     method: str
     rule: str
-    handler: Callable[[Mapping[str, Any]], Response[str]]
+    handler: Callable[[Mapping[str, Any], Callable[[], dict[str, Any]]], Response[str]]
     contract: Contract
 
     @property
@@ -51,6 +56,8 @@ class PublicRoute(NamedTuple):
 
 
 class AccountRoute(NamedTuple):
+    """A route of the account. The values in the path are keyword arguments of the handler."""
+
     method: str
     rule: str
     handler: Callable[Concatenate[Operations, Request, ...], Response[str]]
@@ -63,6 +70,8 @@ class AccountRoute(NamedTuple):
 
 
 class ServiceRoute(NamedTuple):
+    """A route of a service. The values in the path, without the service's SID, are keyword arguments of the handler."""
+
     method: str
     rule: str
     handler: Callable[Concatenate[Operations, ServiceRequest, ...], Response[str] | Deferred]
@@ -71,7 +80,7 @@ class ServiceRoute(NamedTuple):
 
     @property
     def rules(self) -> tuple[str, ...]:
-        """That of the account's default service, and that of the tree of any service."""
+        """The path for the account's default service, and the path for any service."""
         return self.version + self.rule, f"{self.version}{SERVICE_PREFIX}{self.rule}"
 
 
@@ -104,13 +113,13 @@ ACCOUNT_ROUTES = (
     AccountRoute("POST", "/Configuration", account_configuration.update, account_configuration.UPDATE, CONVOKE_PREFIX),
     AccountRoute("GET", "/Events", events.list_, events.LIST, CONVOKE_PREFIX),
     AccountRoute("GET", "/Events/<event_id>", events.fetch, events.FETCH, CONVOKE_PREFIX),
-    AccountRoute(
-        "GET", "/Events/<event_id>/ProvisioningRetries", event_attempts.list_, event_attempts.LIST, CONVOKE_PREFIX
-    ),
+    AccountRoute("GET", "/Events/<event_id>/Attempts", event_attempts.list_, event_attempts.LIST, CONVOKE_PREFIX),
     AccountRoute("POST", "/Events/<event_id>/Replay", event_replays.create, event_replays.CREATE, CONVOKE_PREFIX),
     AccountRoute("GET", "/Alerts", alerts.list_, alerts.LIST),
     AccountRoute("GET", "/Alerts/<sid>", alerts.fetch, alerts.FETCH),
 )
+
+PARTICIPANTS = "/Conversations/<conversation_sid>/Participants"
 
 MESSAGES = "/Conversations/<conversation_sid>/Messages"
 
@@ -128,9 +137,9 @@ SERVICE_ROUTES = (
     ServiceRoute("GET", "/Conversations/<sid>", conversations.fetch, conversations.FETCH),
     ServiceRoute("POST", "/Conversations/<sid>", conversations.update, conversations.UPDATE),
     ServiceRoute("DELETE", "/Conversations/<sid>", conversations.delete, conversations.DELETE),
-    ServiceRoute("GET", "/Conversations/<conversation_sid>/Participants", participants.list_, participants.LIST),
-    ServiceRoute("POST", "/Conversations/<conversation_sid>/Participants", participants.create, participants.CREATE),
-    ServiceRoute("GET", "/Conversations/<conversation_sid>/Participants/<sid>", participants.fetch, participants.FETCH),
+    ServiceRoute("GET", PARTICIPANTS, participants.list_, participants.LIST),
+    ServiceRoute("POST", PARTICIPANTS, participants.create, participants.CREATE),
+    ServiceRoute("GET", f"{PARTICIPANTS}/<sid>", participants.fetch, participants.FETCH),
     ServiceRoute("GET", MESSAGES, messages.list_, messages.LIST),
     ServiceRoute("POST", MESSAGES, messages.create, messages.CREATE),
     ServiceRoute("GET", f"{MESSAGES}/<sid>", messages.fetch, messages.FETCH),
@@ -138,12 +147,8 @@ SERVICE_ROUTES = (
     ServiceRoute("DELETE", f"{MESSAGES}/<sid>", messages.delete, messages.DELETE),
     ServiceRoute("GET", f"{MESSAGES}/<message_sid>/Receipts", receipts.list_, receipts.LIST),
     ServiceRoute("GET", f"{MESSAGES}/<message_sid>/Receipts/<sid>", receipts.fetch, receipts.FETCH),
-    ServiceRoute(
-        "POST", "/Conversations/<conversation_sid>/Participants/<sid>", participants.update, participants.UPDATE
-    ),
-    ServiceRoute(
-        "DELETE", "/Conversations/<conversation_sid>/Participants/<sid>", participants.delete, participants.DELETE
-    ),
+    ServiceRoute("POST", f"{PARTICIPANTS}/<sid>", participants.update, participants.UPDATE),
+    ServiceRoute("DELETE", f"{PARTICIPANTS}/<sid>", participants.delete, participants.DELETE),
     ServiceRoute("GET", "/ParticipantConversations", participant_conversations.list_, participant_conversations.LIST),
     ServiceRoute("GET", WEBHOOKS, scoped_webhooks.list_, scoped_webhooks.LIST),
     ServiceRoute("POST", WEBHOOKS, scoped_webhooks.create, scoped_webhooks.CREATE),
@@ -154,3 +159,19 @@ SERVICE_ROUTES = (
         "GET", "/Conversations/<conversation_sid>/Provisioning", provisioning.fetch, provisioning.FETCH, CONVOKE_PREFIX
     ),
 )
+
+Route = PublicRoute | AccountRoute | ServiceRoute
+
+ROUTES: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *SERVICE_ROUTES)
+
+PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
+    "Services": Prefix.SERVICE,
+    "Conversations": {"description": "A SID or a unique name."},
+    "Participants": {"description": "A SID or an identity."},
+    "Messages": Prefix.MESSAGE,
+    "Receipts": Prefix.RECEIPT,
+    "Webhooks": Prefix.WEBHOOK,
+    "Events": {"pattern": f"^{Prefix.CHANGE}[0-9a-fA-F]{{32}}-[0-9]+$"},
+    "Alerts": Prefix.ALERT,
+}
+"""The value that follows each path segment: the prefix of its SID, or its JSON Schema."""

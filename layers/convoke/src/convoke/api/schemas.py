@@ -259,7 +259,7 @@ def components(contracts: Sequence[Contract]) -> dict[str, Schema]:
 
 def _generated(contracts: Sequence[Contract], parsed: Iterable[type[Model]]) -> dict[str, Schema]:
     """Without docstrings, as they speak to whoever works on Convoke."""
-    answered = (each for contract in contracts for each in (contract.representation, contract.in_service))
+    answered = (each for contract in contracts for each in (contract.representation, contract.service_representation))
     modes: list[tuple[type[BaseModel], JsonSchemaMode]] = [(Meta, "serialization")]
     modes.extend((model, "serialization") for model in answered if model)
     modes.extend((model, "validation") for model in parsed)

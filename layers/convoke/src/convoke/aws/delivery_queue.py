@@ -1,4 +1,7 @@
-"""The delivery queue on SQS: one message a target, one attempt a message (promise 7)."""
+"""The delivery queue on SQS and its dead-letter queue.
+
+A message is one event, or one delivery of an event to one target. See docs/how-it-works.md#promises.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,17 @@ from convoke.domain.webhooks import Delivery
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
+# The limits of one SendMessageBatch call: messages, and the bytes of all messages together.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
-"""Messages, and bytes of all of them together, in one call (SQS's limits)."""
 
 MAX_VISIBILITY_SECONDS = 43_200
-"""Seconds that a message can stay invisible (SQS's limit)."""
+"""SQS's maximum for the visibility timeout of a message: 12 hours."""
 
 
 class MessagesNotSentError(Exception):
-    """SQS did not take some messages. They may be sent again, together with those that it took."""
+    """SQS did not accept some messages. All messages may be sent again: consumers tolerate duplicates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +35,25 @@ class SqsDeliveryQueue:
     queue_url: str
 
     def send(self, messages: Sequence[Delivery | Event]) -> None:
-        """Raises MessagesNotSentError."""
+        """Send the messages in batches. Raises MessagesNotSentError if SQS does not accept a message."""
         bodies = (message.model_dump_json() for message in messages)
-        for batch in batches(bodies, _size, most=MAX_BATCH_ENTRIES, largest=MAX_BATCH_BYTES):
+        for batch in batches(bodies, _body_bytes, most=MAX_BATCH_ENTRIES, largest=MAX_BATCH_BYTES):
             answer = self.client.send_message_batch(
                 QueueUrl=self.queue_url,
                 Entries=[{"Id": str(number), "MessageBody": body} for number, body in enumerate(batch)],
             )
+            # SQS answers 200 even if it rejected messages of the batch.
             if failed := answer.get("Failed"):
                 raise MessagesNotSentError(f"{len(failed)} of {len(batch)}: {failed[0]['Code']}")
 
     def postpone(self, receipt_handle: str, seconds: float) -> None:
-        """Let a received message come again after `seconds`, rounded up, as its reader fails it."""
-        pause = min(-int(-seconds // 1), MAX_VISIBILITY_SECONDS)
+        """Make SQS send a received message again after `seconds`, rounded up.
+
+        The consumer must also report the message as failed; otherwise Lambda deletes the message.
+        """
+        timeout = min(-int(-seconds // 1), MAX_VISIBILITY_SECONDS)
         self.client.change_message_visibility(
-            QueueUrl=self.queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=pause
+            QueueUrl=self.queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=timeout
         )
 
 
@@ -54,10 +62,10 @@ class SqsDeadLetterQueue:
     client: SQSClient
     queue_url: str
 
-    def bury(self, body: str) -> None:
-        """Copy a message here; its reader then lets go of the original."""
+    def send(self, body: str) -> None:
+        """Add a copy of a message. The consumer then deletes the original from its queue."""
         self.client.send_message(QueueUrl=self.queue_url, MessageBody=body)
 
 
-def _size(body: str) -> int:
+def _body_bytes(body: str) -> int:
     return len(body.encode())

@@ -1,4 +1,9 @@
-"""The Table port on DynamoDB."""
+"""The Table port on DynamoDB.
+
+This module renders the port's conditions and actions as expressions, translates items to attribute values and back, and
+retries calls that DynamoDB throttles or that conflict with another transaction. It uses botocore without boto3, whose
+import costs a quarter of a cold start.
+"""
 
 from __future__ import annotations
 
@@ -41,13 +46,20 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from tenacity.wait import wait_base
 
-BACK_OFF = wait_random_exponential(multiplier=0.025, max=1)
-ATTEMPTS = 10
-"""With BACK_OFF some 2.5 s on average, on top of the client's own retries of throttled calls."""
+BACKOFF = wait_random_exponential(multiplier=0.025, max=1)
+"""Random pauses in seconds: at most 0.025, 0.05, 0.1 and so on, but never more than 1 ("full jitter")."""
+
+MAX_ATTEMPTS = 10
+"""With BACKOFF, all attempts take 2.5 seconds on average. botocore retries throttled calls in addition."""
 
 MAX_KEYS = 100
-"""Keys in one BatchGetItem."""
+"""DynamoDB's limit for one BatchGetItem.
 
+See https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html.
+"""
+
+# Error codes of a call, and reasons for which a write of a transaction was canceled. See
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
 _TRANSIENT_ERRORS = {
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
@@ -56,18 +68,23 @@ _TRANSIENT_ERRORS = {
     "TransactionInProgressException",
 }
 _TRANSIENT_REASONS = {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
-_DECIDED_REASONS = {"None", "ConditionalCheckFailed"}
+# "None" is the reason of a write that had no problem itself.
+_FINAL_REASONS = {"None", "ConditionalCheckFailed"}
 
 
 class UnprocessedKeysError(Exception):
-    """DynamoDB left keys of a batch unread, as it does when it is throttling, at every attempt."""
+    """DynamoDB did not read some keys of a batch, at any attempt. That is how it throttles a BatchGetItem."""
 
 
 class DynamoDbTable:
-    """Implements `Table`. What is still in conflict or throttled after `attempts` raises as botocore's ClientError."""
+    """Implements `Table`.
+
+    A call that is still throttled or in conflict at the last attempt raises botocore's ClientError, or
+    UnprocessedKeysError if it reads several items.
+    """
 
     def __init__(
-        self, client: DynamoDBClient, table_name: str, *, wait: wait_base = BACK_OFF, attempts: int = ATTEMPTS
+        self, client: DynamoDBClient, table_name: str, *, wait: wait_base = BACKOFF, attempts: int = MAX_ATTEMPTS
     ) -> None:
         self._client = client
         self._table_name = table_name
@@ -76,30 +93,32 @@ class DynamoDbTable:
         )
 
     def get(self, key: Key) -> Item | None:
-        answer = self._retrying(
+        response = self._retrying(
             self._client.get_item, TableName=self._table_name, Key=_to_attributes(key._asdict()), ConsistentRead=True
         )
-        return _to_item(answer["Item"]) if "Item" in answer else None
+        return _to_item(response["Item"]) if "Item" in response else None
 
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
         if len(keys) > MAX_KEYS:
             raise ValueError(f"at most {MAX_KEYS} items can be read at once, not {len(keys)}")
+        # DynamoDB refuses a batch that names a key twice.
         unread: Sequence[Any] = [_to_attributes(key._asdict()) for key in dict.fromkeys(keys)]
         found: dict[Key, Item] = {}
 
-        def ask() -> None:
+        def read_remaining() -> None:
             nonlocal unread
-            answer = self._client.batch_get_item(
+            response = self._client.batch_get_item(
                 RequestItems={self._table_name: {"Keys": unread, "ConsistentRead": True}}
             )
-            for item in map(_to_item, answer["Responses"].get(self._table_name, [])):
+            for item in map(_to_item, response["Responses"].get(self._table_name, [])):
                 found[key_of(item)] = item
-            unread = answer["UnprocessedKeys"].get(self._table_name, {"Keys": []})["Keys"]
+            # DynamoDB leaves keys unread if it throttles the batch, or if the items exceed 16 MB.
+            unread = response["UnprocessedKeys"].get(self._table_name, {"Keys": []})["Keys"]
             if unread:
                 raise UnprocessedKeysError(f"{len(unread)} keys were left unread")
 
         if unread:
-            self._retrying(ask)
+            self._retrying(read_remaining)
         return found
 
     def query(
@@ -114,34 +133,37 @@ class DynamoDbTable:
         consistent: bool = False,
     ) -> list[Item]:
         if limit < 1:
-            raise ValueError(f"a page holds at least one item, not {limit}")
+            raise ValueError(f"limit must be at least 1, not {limit}")
         partition_name, sort_name = (index.partition, index.sort) if index else ("pk", "sk")
         if after and between:
             position = str(after[sort_name])
             near, far = between if forward else between[::-1]
-            # DynamoDB refuses to start outside of the range.
+            # DynamoDB refuses an ExclusiveStartKey outside of the range. Beyond the far end there is nothing left to
+            # read; before the near end, the query starts at the beginning of the range.
             if (position > far) if forward else (position < far):
                 return []
             if (position < near) if forward else (position > near):
                 after = None
         request = self._query_request(partition, partition_name, sort_name, between)
+        # A global secondary index refuses consistent reads.
         request |= {"ScanIndexForward": forward, "ConsistentRead": consistent and index is None}
         if index:
             request["IndexName"] = index.name
         if after:
+            # In an index, the start key needs the keys of the index and of the table.
             start = {name: after[name] for name in ("pk", "sk", sort_name)} | {partition_name: partition}
             request["ExclusiveStartKey"] = _to_attributes(start)
-        return self._pages(request, limit)
+        return self._read_pages(request, limit)
 
     def update(self, update: Update) -> Item:
         request = self._update_request(update) | {"ReturnValues": "ALL_NEW"}
         try:
-            answer = self._retrying(self._client.update_item, **request)
+            response = self._retrying(self._client.update_item, **request)
         except ClientError as error:
             if _code(error) != "ConditionalCheckFailedException":
                 raise
-            raise ConditionFailedError(_standing(error.response)) from error
-        return _to_item(answer["Attributes"])
+            raise ConditionFailedError(_existing_item(error.response)) from error
+        return _to_item(response["Attributes"])
 
     def transact(self, writes: Sequence[Write]) -> None:
         requests: list[Any] = [self._write_request(write) for write in checked_writes(writes)]
@@ -152,8 +174,9 @@ class DynamoDbTable:
             try:
                 self._client.transact_write_items(TransactItems=requests, ClientRequestToken=token)
             except self._client.exceptions.TransactionCanceledException:
-                # This one did certainly not happen. Any other failure leaves that open, and the same token makes
-                # sure that the next attempt answers for the first instead of failing on what that has written.
+                # A canceled transaction wrote nothing, so the next attempt is a new transaction. After any other error,
+                # such as a timeout, the transaction may have been applied. The next attempt keeps the token:
+                # DynamoDB then returns the first outcome, and the conditions do not fail on our own writes.
                 token = str(uuid4())
                 raise
 
@@ -161,7 +184,7 @@ class DynamoDbTable:
             self._retrying(write_all)
         except ClientError as error:
             failed = {
-                position: _standing(reason)
+                position: _existing_item(reason)
                 for position, reason in enumerate(_cancellation_reasons(error))
                 if reason["Code"] == "ConditionalCheckFailed"
             }
@@ -179,15 +202,15 @@ class DynamoDbTable:
             text += f" AND {expression.name(sort_name)} BETWEEN {low} AND {high}"
         return {"TableName": self._table_name, "KeyConditionExpression": text, **expression.placeholders()}
 
-    def _pages(self, request: dict[str, Any], limit: int) -> list[Item]:
-        """A page ends at `limit` items or at 1 MB, whichever comes first."""
+    def _read_pages(self, request: dict[str, Any], limit: int) -> list[Item]:
+        """Read up to `limit` items. DynamoDB ends a page after 1 MB, so this may take several calls."""
         items: list[Item] = []
         while len(items) < limit:
-            answer = self._retrying(self._client.query, **request, Limit=limit - len(items))
-            items += map(_to_item, answer["Items"])
-            if "LastEvaluatedKey" not in answer:
+            response = self._retrying(self._client.query, **request, Limit=limit - len(items))
+            items += map(_to_item, response["Items"])
+            if "LastEvaluatedKey" not in response:
                 break
-            request = {**request, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
+            request = {**request, "ExclusiveStartKey": response["LastEvaluatedKey"]}
         return items
 
     def _write_request(self, write: Write) -> dict[str, Any]:
@@ -206,10 +229,11 @@ class DynamoDbTable:
         return {**request, "Key": _to_attributes(update.key._asdict()), "UpdateExpression": text}
 
     def _request(self, expression: _Expression, condition: Condition | None) -> dict[str, Any]:
-        """What every write has in common. Comes last, as it ends the collection of placeholders."""
+        """Return the parameters that all writes have. Call it last: it takes the placeholders collected so far."""
         request: dict[str, Any] = {"TableName": self._table_name}
         if condition is not None:
             request["ConditionExpression"] = _render_condition(condition, expression)
+            # A failed condition then returns the existing item, which saves a read.
             request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         return {**request, **expression.placeholders()}
 
@@ -221,9 +245,11 @@ def _is_transient(error: BaseException) -> bool:
     if not isinstance(error, ClientError):
         return isinstance(error, UnprocessedKeysError)
     if reasons := {reason["Code"] for reason in _cancellation_reasons(error)}:
-        # Beside a condition that failed, what is in conflict may be another one, and which of them failed matters.
-        undecided = reasons - _DECIDED_REASONS
-        return bool(undecided) and undecided <= _TRANSIENT_REASONS
+        # The condition of a write that is in conflict may fail, too. Callers need to know every failed condition, so a
+        # conflict is retried even beside a failed condition. See
+        # docs/decisions/0020-conflicts-retried-before-conditions-count.md.
+        unsettled = reasons - _FINAL_REASONS
+        return bool(unsettled) and unsettled <= _TRANSIENT_REASONS
     return _code(error) in _TRANSIENT_ERRORS
 
 
@@ -232,21 +258,25 @@ def _code(error: ClientError) -> str:
 
 
 def _cancellation_reasons(error: ClientError) -> Sequence[Any]:
-    """One a write, in their order, where a transaction was cancelled."""
+    """Return one reason for each write, in their order, if a transaction was canceled; otherwise nothing."""
     reasons: Sequence[Any] = error.response.get("CancellationReasons", ())
     return reasons
 
 
-def _standing(answer: Mapping[str, Any]) -> Item | None:
-    """The item that stands where a condition failed. Both kinds of failure name it `Item`."""
-    return _to_item(answer["Item"]) if answer.get("Item") else None
+def _existing_item(failure: Mapping[str, Any]) -> Item | None:
+    """Return the item whose condition failed. Both a failed update and a failed transaction name it `Item`."""
+    return _to_item(failure["Item"]) if failure.get("Item") else None
 
 
 # Expressions.
 
 
 class _Expression:
-    """Collects the names and values of a request's expressions under placeholders: any name may be a reserved word."""
+    """Collects the names and values of a request's expressions as placeholders.
+
+    Every name gets a placeholder, because names such as `state` are reserved words. See
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html.
+    """
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
@@ -261,7 +291,7 @@ class _Expression:
         return placeholder
 
     def placeholders(self) -> dict[str, Any]:
-        """The parameters of the request; DynamoDB refuses empty ones."""
+        """Return the parameters of the request. DynamoDB refuses empty ones, so they are left out."""
         parameters: dict[str, Any] = {}
         if self._names:
             parameters["ExpressionAttributeNames"] = {placeholder: name for name, placeholder in self._names.items()}
@@ -282,6 +312,7 @@ def _render_condition(condition: Condition, expression: _Expression) -> str:
             return f"{expression.name(name)} < {expression.value(value)}"
         case Contains(name, value):
             # Without the type, contains() would look for a part of a string or for an element of a list as well.
+            # `contains` alone would also hold for a string with this substring.
             is_set = f"attribute_type({expression.name(name)}, {expression.value('SS')})"
             return f"({is_set} AND contains({expression.name(name)}, {expression.value(value)}))"
         case And(conditions):
@@ -291,7 +322,7 @@ def _render_condition(condition: Condition, expression: _Expression) -> str:
 
 
 def _join(operator: str, parts: Sequence[str]) -> str:
-    # One part alone gets no parentheses: DynamoDB refuses redundant ones.
+    # A single part gets no parentheses: DynamoDB refuses redundant parentheses.
     return f"({operator.join(parts)})" if len(parts) > 1 else parts[0]
 
 
@@ -348,7 +379,7 @@ def _deserialize(attribute: Mapping[str, Any]) -> Value:
         case "SS":
             return set(value)
         case unknown:
-            raise ValueError(f"no attribute of ours has the type {unknown}")
+            raise ValueError(f"Convoke stores no attributes of the type {unknown}")
 
 
 def _to_attributes(item: Mapping[str, Value]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The edges of the AWS engine.
 
-An edge, its client and what it imports are made when it is first asked for, so that a cold start pays only for what
-its function uses.
+Each property imports the modules of its edge and creates its client when the property is first read. A cold start of
+one function therefore does not pay for the edges of another: the sweeper has no webhook client, for example. See
+docs/decisions/0058-cold-start.md.
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ if TYPE_CHECKING:
 
 
 class AwsEdges:
-    """The `Edges` of a deployment, from the environment variables that its template sets."""
+    """The edges of a deployment, configured by the environment variables that its template sets."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.settings = Settings(environ)
         self.now: Clock = instants.now
         self.sleep: Sleep = time.sleep
         self.new_sid: NewSid = SidFactory()
-        self.attempts = ProvisioningRetries.model_validate(self.settings.provisioning)
+        self.provisioning_retries = ProvisioningRetries.model_validate(self.settings.provisioning_retries)
         self.admit: Admit | None = None
 
     @cached_property
@@ -114,14 +115,15 @@ class AwsEdges:
 
     @cached_property
     def _session(self) -> Session:
-        """botocore's: boto3 would bring resources and uploads to S3, a fourth of a cold start."""
+        """A session of botocore. boto3 would also import resources and S3 uploads, a quarter of a cold start."""
         from botocore.config import Config
         from botocore.session import get_session
 
         session = get_session()
-        # Types and AWS check what is sent: to do it here, too, and to tell of this machine is two fifths of a create.
+        # botocore's parameter validation and its long user agent took two fifths of the instructions of a create. Types
+        # and AWS already validate the parameters.
         session.set_default_client_config(Config(parameter_validation=False, user_agent="convoke"))
-        # Lambda and the command line set it; botocore knows AWS_DEFAULT_REGION only.
+        # Lambda and the command line set AWS_REGION. botocore reads only AWS_DEFAULT_REGION.
         session.set_config_variable("region", self.settings.environ.get("AWS_REGION"))
         return session
 
@@ -130,5 +132,5 @@ class AwsEdges:
         return self._client("sqs")  # type: ignore[no-any-return]
 
     def _client(self, service: Any) -> Any:
-        """A client of one shared session; its type is the edge's to say."""
+        """Return a new client of the shared session. The type is Any because botocore's client classes are dynamic."""
         return self._session.create_client(service)

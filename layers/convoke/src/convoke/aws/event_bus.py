@@ -17,32 +17,33 @@ if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
 SOURCE = "convoke"
-"""The `source` of every event: what a rule on the bus matches first."""
+"""The `source` of every event. A rule on the bus selects Convoke's events by it."""
 
+# The limits of one PutEvents call: entries, and the bytes of all entries together.
+# https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
-"""Entries, and bytes of all of them together, in one call (EventBridge's limits; architecture, promise 6)."""
 
-OVERHEAD = 256
-"""Bytes, at the most, that source, type and time of an entry count for."""
+MAX_ENTRY_OVERHEAD_BYTES = 256
+"""An upper limit of the bytes that the source, the type and the time of an entry count for."""
 
 
 class BusEvent(Model):
-    """What EventBridge hands to a target: its envelope, of which the detail counts."""
+    """The envelope in which EventBridge sends an event to a target. Only the detail is used."""
 
     detail: Event
 
 
 class EventsNotPublishedError(Exception):
-    """Some events are not on the bus. They may be published again, with those that are."""
+    """EventBridge did not accept some events. All events may be published again: consumers tolerate duplicates."""
 
-    def __init__(self, left: Sequence[Event], code: str) -> None:
-        super().__init__(f"{len(left)} events: {code}")
-        self.left = left
+    def __init__(self, rejected: Sequence[Event], code: str) -> None:
+        super().__init__(f"{len(rejected)} events: {code}")
+        self.rejected = rejected
 
 
-def entry(event: Event, event_bus_name: str) -> PutEventsRequestEntryTypeDef:
-    """An event as EventBridge takes it: the event type is Twilio's, the detail is the whole event."""
+def put_events_entry(event: Event, event_bus_name: str) -> PutEventsRequestEntryTypeDef:
+    """Return the entry of a PutEvents call for `event`. Its detail type is the event type, its detail the event."""
     return {
         "Source": SOURCE,
         "DetailType": event.type,
@@ -58,12 +59,15 @@ class EventBridgeBus:
     attempts: int = 4
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Entries that the bus refuses, as under throttling, are put again. Raises EventsNotPublishedError."""
-        for batch in batches(events, _size, most=MAX_BATCH_ENTRIES, largest=MAX_BATCH_BYTES):
+        """Put the events on the bus in batches, and retry the entries that the bus rejects, for example by throttling.
+
+        Raises EventsNotPublishedError if the bus still rejects entries of a batch at the last attempt.
+        """
+        for batch in batches(events, _entry_bytes, most=MAX_BATCH_ENTRIES, largest=MAX_BATCH_BYTES):
             self._publish(batch)
 
     def _publish(self, events: Sequence[Event]) -> None:
-        left = events
+        remaining = events
         for attempt in Retrying(
             retry=retry_if_exception_type(EventsNotPublishedError),
             stop=stop_after_attempt(self.attempts),
@@ -72,14 +76,16 @@ class EventBridgeBus:
         ):
             with attempt:
                 try:
-                    self._put(left)
+                    self._put(remaining)
                 except EventsNotPublishedError as error:
-                    left = error.left
+                    # PutEvents is not atomic: the next attempt must not repeat the accepted entries.
+                    remaining = error.rejected
                     raise
 
     def _put(self, events: Sequence[Event]) -> None:
-        answer = self.client.put_events(Entries=[entry(event, self.event_bus_name) for event in events])
+        answer = self.client.put_events(Entries=[put_events_entry(event, self.event_bus_name) for event in events])
         if answer["FailedEntryCount"]:
+            # The results come in the order of the entries.
             failed = [
                 (event, result)
                 for event, result in zip(events, answer["Entries"], strict=True)
@@ -88,5 +94,5 @@ class EventBridgeBus:
             raise EventsNotPublishedError([event for event, _ in failed], failed[0][1]["ErrorCode"])
 
 
-def _size(event: Event) -> int:
-    return len(event.model_dump_json().encode()) + OVERHEAD
+def _entry_bytes(event: Event) -> int:
+    return len(event.model_dump_json().encode()) + MAX_ENTRY_OVERHEAD_BYTES

@@ -1,4 +1,4 @@
-"""The participant queue on SQS: one message a conversation, with the members still to add."""
+"""The participant queue on SQS: one message for each conversation, with the participants to add."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Auth Tokens in Secrets Manager: one secret an account, the token as its text."""
+"""Auth Tokens in Secrets Manager: one secret for each account, whose text is the token."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 TOKEN_CACHE_SECONDS = 60
-"""Seconds that a token is remembered: a rotated one is taken up within them."""
+"""A process may use the previous token for this long after another process has rotated it."""
 
 
 class SecretAuthTokens:
+    """Auth Tokens in Secrets Manager, with a cache: each read of a secret costs money and time."""
+
     def __init__(self, client: SecretsManagerClient, prefix: str) -> None:
         self.client = client
         self._prefix = prefix

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StepFunctionsWorkflow:
-    """Express executions: neither unique nor exactly once, which every task allows for (promise 3)."""
+    """Starts Express executions, which run at least once. Two of the same conversation can run at the same time.
+
+    Every task tolerates both. See docs/how-it-works.md#promises and
+    https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html.
+    """
 
     client: SFNClient
     state_machine_arn: str

@@ -1,4 +1,4 @@
-"""The account that a fresh instance starts with."""
+"""The account that `convoke up` uses, chosen by environment variables."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from convoke.domain.sids import Prefix, is_sid
 from convoke.operations.accounts import AccountOperations
 
 SID_VARIABLE = "CONVOKE_ACCOUNT_SID"
-TOKEN_VARIABLE = "CONVOKE_AUTH_TOKEN"  # noqa: S105 - its name
+TOKEN_VARIABLE = "CONVOKE_AUTH_TOKEN"  # noqa: S105 - the name of a variable, not a token
 
 
 class CredentialsError(Exception):
-    """The credentials in the environment cannot be used. The message is one line for whoever set them."""
+    """The credentials in the environment are invalid. The message is one line for the user."""
 
 
 def first_account(accounts: AccountOperations, environ: Mapping[str, str]) -> tuple[Account, str]:
-    """The account to use, and its Auth Token: the one the environment names, else the oldest, else a new one.
+    """Return the account to use and its Auth Token.
 
-    A token in the environment replaces the one that was kept. Raises CredentialsError.
+    The account is the one that the environment names, otherwise the oldest account, otherwise a new account. A token
+    in the environment replaces the stored token. Raises CredentialsError.
     """
     sid, token = environ.get(SID_VARIABLE) or None, environ.get(TOKEN_VARIABLE) or None
     if sid is not None and not is_sid(sid, Prefix.ACCOUNT):
-        raise CredentialsError(f"{SID_VARIABLE} is no Account SID: AC and 32 hexadecimal digits")
-    known = accounts.accounts.fetch(sid) if sid else next(iter(accounts.accounts.list()), None)
-    if known is None:
-        known = accounts.create(sid, token)
+        raise CredentialsError(f"{SID_VARIABLE} must be an Account SID: AC and 32 hexadecimal digits")
+    account = accounts.accounts.fetch(sid) if sid else next(iter(accounts.accounts.list()), None)
+    if account is None:
+        account = accounts.create(sid, token)
     elif token is not None:
-        accounts.auth_tokens.put(known.sid, token)
-    return known, accounts.token(known.sid)
+        accounts.auth_tokens.put(account.sid, token)
+    return account, accounts.token(account.sid)

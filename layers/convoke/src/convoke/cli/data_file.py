@@ -1,4 +1,4 @@
-"""The data file, as commands name it and open it."""
+"""The option `--data`, and the engine on the data file that the option names."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import platformdirs
 from click.core import ParameterSource
+from pydantic import ValidationError
 
+from convoke.embedded.clock import MovableClock
 from convoke.embedded.data_format import MEMORY, DataFileError
-
-if TYPE_CHECKING:
-    from convoke.embedded.clock import MovableClock
-    from convoke.embedded.engine import EmbeddedEngine
+from convoke.embedded.engine import EmbeddedEngine
 
 
 def default_data() -> str:
+    """Return the path of the data file in the user data directory of the operating system."""
     return str(platformdirs.user_data_path("convoke", appauthor=False) / "convoke.db")
 
 
 def resolve_data(context: click.Context, _: click.Parameter, data: str) -> str:
-    """The whole path, as it is told and used."""
+    """Return the absolute path of the data file. Raises ClickException if --stack is also given."""
     if context.params.get("stack") is not None:
         if context.get_parameter_source("data") is ParameterSource.COMMANDLINE:
             raise click.ClickException("--data and --stack exclude each other")
@@ -34,7 +33,7 @@ def resolve_data(context: click.Context, _: click.Parameter, data: str) -> str:
 
 
 def resolve_existing_data(context: click.Context, parameter: click.Parameter, data: str) -> str:
-    """The same for a file that is there."""
+    """Return the absolute path of the data file. Raises ClickException if the file does not exist."""
     path = resolve_data(context, parameter, data)
     if context.params.get("stack") is None and path != MEMORY and not Path(path).exists():
         raise click.ClickException(f"there is no data file {path}")
@@ -46,56 +45,40 @@ _option = partial(
     "--data",
     metavar="PATH",
     default=default_data,
-    show_default="convoke.db in your data folder",
-    help='The data file; ":memory:" keeps nothing.',
+    show_default="convoke.db in your user data directory, such as ~/.local/share/convoke",
+    help="Data file. Use :memory: to keep nothing.",
 )
 
 data_option = _option(callback=resolve_data)
+"""For commands that create the data file if it does not exist."""
 
 existing_data_option = _option(callback=resolve_existing_data)
-"""For commands that need what is in the file: where there is none, they make none."""
+"""For commands that read or change existing data. They do not create a data file."""
 
 
 @contextmanager
-def alone_on(data: str) -> Iterator[None]:
-    """Keeps a second instance away: both would tell webhooks everything, as each works off what is waiting."""
-    from filelock import FileLock, Timeout
+def open_engine(data: str, movable_clock: MovableClock | None = None) -> Iterator[EmbeddedEngine]:
+    """Open an engine that answers requests. It processes its queues only after `start`.
 
-    if data == MEMORY:
-        yield
-        return
-    make_folder(data)
-    try:
-        with FileLock(f"{data}.lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise click.ClickException(f"another convoke up runs on {data}") from error
-
-
-@contextmanager
-def engine_on(data: str, movable_clock: MovableClock | None = None) -> Iterator[EmbeddedEngine]:
-    """An engine that answers; it works off what is waiting only once it is started."""
-    from pydantic import ValidationError
-
-    from convoke.embedded.engine import EmbeddedEngine
-
+    Raises ClickException if the data file or a variable CONVOKE_PROVISIONING_* is invalid.
+    """
     if data != MEMORY:
-        make_folder(data)
+        create_folder(data)
     try:
         engine = EmbeddedEngine(data, movable_clock=movable_clock, environ=os.environ)
     except DataFileError as error:
         raise click.ClickException(str(error)) from error
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise click.ClickException(f"CONVOKE_PROVISIONING_* in the environment: {problems}") from error
+        raise click.ClickException(f"a variable CONVOKE_PROVISIONING_* is invalid: {problems}") from error
     try:
         yield engine
     finally:
         engine.close()
 
 
-def make_folder(data: str) -> None:
-    """The folder of a data file, for its owner only where it is new."""
+def create_folder(data: str) -> None:
+    """Create the folder of a data file if it does not exist. Only its owner can read a new folder."""
     try:
         Path(data).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -1,6 +1,7 @@
-"""`convoke demo`: what the ConversationWithParticipants page promises, and the life of a conversation after it.
+"""`convoke demo`: create conversations with the Twilio SDK against a `convoke up`, and check every result.
 
-With the official SDK, watched to the end.
+The first act runs the two examples of Twilio's ConversationWithParticipants page. The second act takes one conversation
+through its states.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import click
 from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
 from convoke.testing.receiver import Receiver
 
-Say = Callable[[str], None]
+Print = Callable[[str], None]
 
 TIMEOUT_SECONDS = 10.0
-"""Seconds to wait for what should take a few milliseconds."""
+"""How long to wait for a result that usually takes a few milliseconds."""
 
 EXAMPLES = {
     "Chat and SMS": (
@@ -37,127 +39,138 @@ EXAMPLES = {
 }
 
 
+@click.command()
+def demo() -> None:
+    """Run a demo with the Twilio SDK and print every step.
+
+    Starts its own `convoke up` and a webhook receiver. Exits with 0 if every step succeeded, otherwise with 1.
+    """
+    sys.exit(0 if run_demo(click.echo) else 1)
+
+
 @dataclass(slots=True)
 class Timeline:
-    """Says what happens, each line with the milliseconds since the request."""
+    """Prints lines, each with the milliseconds since the timeline began."""
 
-    say: Say
+    print_line: Print
     begun: float = field(default_factory=time.perf_counter)
 
-    def note(self, what: str) -> None:
-        self.say(f"  {(time.perf_counter() - self.begun) * 1000:8.1f} ms  {what}")
+    def add(self, text: str) -> None:
+        self.print_line(f"  {(time.perf_counter() - self.begun) * 1000:8.1f} ms  {text}")
 
 
-def run(say: Say) -> bool:
-    """Whether everything happened that should."""
-    with instance() as ready, Receiver().listening() as receiver:
-        say(f"Convoke listens on {ready['url']}, a webhook receiver on {receiver.url}")
+def run_demo(print_line: Print) -> bool:
+    """Run both acts and return whether every step had the expected result."""
+    with started_instance() as ready, Receiver().listening() as receiver:
+        print_line(f"Convoke listens on {ready['url']}, a webhook receiver on {receiver.url}")
         client = Client(ready["account_sid"], ready["auth_token"])
         client.conversations.base_url = ready["url"]
         client.conversations.v1.configuration.webhooks().update(
             method="POST", post_webhook_url=receiver.url, filters=["onConversationStateUpdated"]
         )
         validator = RequestValidator(ready["auth_token"])
-        return all(play(name, client, receiver, validator, say) for name in EXAMPLES) and live(client, say)
+        examples_succeeded = all(run_example(name, client, receiver, validator, print_line) for name in EXAMPLES)
+        return examples_succeeded and run_lifecycle(client, print_line)
 
 
-def play(name: str, client: Client, receiver: Receiver, validator: RequestValidator, say: Say) -> bool:
-    """One example, to its end."""
-    say(f"\n{name}")
-    timeline = Timeline(say)
-    timeline.note(f"POST /v1/ConversationWithParticipants with {len(EXAMPLES[name])} participants")
+def run_example(name: str, client: Client, receiver: Receiver, validator: RequestValidator, print_line: Print) -> bool:
+    """Create the conversation of one example, and wait for its participants and its webhook."""
+    print_line(f"\n{name}")
+    timeline = Timeline(print_line)
+    timeline.add(f"POST /v1/ConversationWithParticipants with {len(EXAMPLES[name])} participants")
     participants = [json.dumps(participant) for participant in EXAMPLES[name]]
     created = client.conversations.v1.conversation_with_participants.create(
         friendly_name=name, participant=participants
     )
-    timeline.note(f"answered: {created.sid} is {created.state}")
+    timeline.add(f"answered: {created.sid} is {created.state}")
     conversation = client.conversations.v1.conversations(created.sid)
-    state = wait_for_end(lambda: str(conversation.fetch().state))
+    state = wait_for_provisioning(lambda: str(conversation.fetch().state))
     members = conversation.participants.list()
     for member in members:
-        timeline.note(f"member {member.sid}: {member.identity or member.messaging_binding}")
-    timeline.note(f"polled: the conversation is {state}")
+        timeline.add(f"participant {member.sid}: {member.identity or member.messaging_binding}")
+    timeline.add(f"polled: the conversation is {state}")
     return (
         created.state == "initializing"
         and state == "active"
         and len(members) == len(participants)
-        and told(created.sid, receiver, validator, timeline)
+        and check_webhook(created.sid, receiver, validator, timeline)
     )
 
 
-def live(client: Client, say: Say) -> bool:
-    """The second act: a conversation talks, goes inactive, wakes, closes, and frees what it held."""
-    say("\nThe life of a conversation")
-    timeline, v1 = Timeline(say), client.conversations.v1
+def run_lifecycle(client: Client, print_line: Print) -> bool:
+    """Take a conversation through its states: active, inactive, active again, closed, deleted."""
+    print_line("\nThe lifecycle of a conversation")
+    timeline, v1 = Timeline(print_line), client.conversations.v1
     pair = {"messaging_binding_address": "+15558675313", "messaging_binding_proxy_address": "+15017122663"}
-    conversation = v1.conversations(v1.conversations.create(friendly_name="A life").sid)
+    conversation = v1.conversations(v1.conversations.create(friendly_name="A lifecycle").sid)
     conversation.participants.create(**pair)
     conversation.participants.create(identity="alice")
-    timeline.note("created, with a phone and alice as members")
+    timeline.add("created with two participants, a phone and alice")
     first = conversation.messages.create(author="alice", body="Hello")
     (receipt,) = conversation.messages(first.sid).delivery_receipts.list()
-    timeline.note(f"message {first.index} from alice; the copy for the phone is {receipt.status}")
+    timeline.add(f"message {first.index} from alice: the status of its delivery to the phone is {receipt.status}")
     conversation.update(state="inactive")
-    timeline.note("put to sleep: inactive")
+    timeline.add("updated: the conversation is inactive")
     second = conversation.messages.create(author="+15558675313", body="Are you there?")
-    woken = conversation.fetch().state
-    timeline.note(f"message {second.index} from the phone wakes it: {woken}")
+    state = conversation.fetch().state
+    timeline.add(f"message {second.index} from the phone: the conversation is {state} again")
     conversation.update(state="closed")
-    refused = code_of(lambda: conversation.messages.create(body="Too late"))
-    timeline.note(f"closed for good: another message is refused with {refused}")
+    closed_code = error_code(lambda: conversation.messages.create(body="Too late"))
+    timeline.add(f"closed: another message is refused with error {closed_code}")
     other = v1.conversations(v1.conversations.create().sid)
     other.participants.create(**pair)
-    taken = code_of(lambda: v1.conversations(v1.conversations.create().sid).participants.create(**pair))
-    timeline.note(f"its phone and proxy are free for another conversation, and a third is refused with {taken}")
-    read = [message.index for message in conversation.messages.list()]
+    taken_code = error_code(lambda: v1.conversations(v1.conversations.create().sid).participants.create(**pair))
+    timeline.add(f"a second conversation may use the phone and its proxy; a third is refused with error {taken_code}")
+    indexes = [message.index for message in conversation.messages.list()]
     conversation.delete()
-    gone = code_of(conversation.fetch)
-    timeline.note(f"both messages can be read until it is deleted, then it is not found: {gone}")
-    outcome = (receipt.status, woken, refused, taken, read, gone)
+    deleted_code = error_code(conversation.fetch)
+    timeline.add(f"its messages stay readable until it is deleted; then a fetch is refused with error {deleted_code}")
+    outcome = (receipt.status, state, closed_code, taken_code, indexes, deleted_code)
     return outcome == ("sent", "active", 50377, 50416, [0, 1], 20404)
 
 
-def code_of(refused: Callable[[], object]) -> int | None:
-    """The code that a request is refused with; None where it is not."""
+def error_code(request: Callable[[], object]) -> int | None:
+    """Return the Twilio error code that a request is refused with, or None if it succeeds."""
     try:
-        refused()
+        request()
     except TwilioRestException as error:
         return int(error.code)
     return None
 
 
-def told(conversation_sid: str, receiver: Receiver, validator: RequestValidator, timeline: Timeline) -> bool:
-    """Whether the webhook came that tells of the state, with a signature that the SDK's own validator accepts."""
+def check_webhook(conversation_sid: str, receiver: Receiver, validator: RequestValidator, timeline: Timeline) -> bool:
+    """Wait for the webhook of the state change and return whether its signature and its new state are right."""
     webhook = receiver.wait_for(
-        lambda came: came.parameters.get("ConversationSid") == conversation_sid, TIMEOUT_SECONDS
+        lambda received: received.parameters.get("ConversationSid") == conversation_sid, TIMEOUT_SECONDS
     )
     if webhook is None:
-        timeline.note("no webhook came")
+        timeline.add("no webhook was received")
         return False
     parameters = webhook.parameters
-    fits = validator.validate(receiver.url, parameters, webhook.headers["X-Twilio-Signature"])
+    is_valid = validator.validate(receiver.url, parameters, webhook.headers["X-Twilio-Signature"])
     change = f"{parameters['StateFrom']} -> {parameters['StateTo']}"
-    timeline.note(f"webhook {parameters['EventType']} {change}, signature {'valid' if fits else 'NOT VALID'}")
-    return bool(fits and parameters["StateTo"] == "active")
+    timeline.add(f"webhook {parameters['EventType']} {change}, signature {'valid' if is_valid else 'NOT VALID'}")
+    return bool(is_valid and parameters["StateTo"] == "active")
 
 
-def wait_for_end(state: Callable[[], str]) -> str:
-    """The state once it is no longer `initializing`, or `initializing` where patience ends."""
-    until = time.monotonic() + TIMEOUT_SECONDS
-    while (present := state()) == "initializing" and time.monotonic() < until:
+def wait_for_provisioning(fetch_state: Callable[[], str]) -> str:
+    """Poll until the state is no longer `initializing`, and return the last state fetched."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while (state := fetch_state()) == "initializing" and time.monotonic() < deadline:
         time.sleep(0.01)
-    return present
+    return state
 
 
 @contextmanager
-def instance() -> Iterator[dict[str, str]]:
-    """A `convoke up` of its own, in memory on a free port; its ready line."""
+def started_instance() -> Iterator[dict[str, str]]:
+    """Run `convoke up` in memory on a free port until the end of the block, and yield its URL and credentials."""
     command = [sys.executable, "-m", "convoke", "up", "--port", "0", "--data", ":memory:", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
             if not line:
+                # The process has ended, and has printed the reason to stderr.
                 raise SystemExit(1)
             yield json.loads(line)
         finally:

@@ -1,4 +1,4 @@
-"""A deployment on AWS, as its operator reaches it: by the name of its stack, with the credentials boto3 finds."""
+"""An AWS deployment, opened by the name of its stack with the credentials that boto3 finds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.exceptions import BotoCoreError, ClientError
 
 from convoke.aws.edges import AwsEdges
-from convoke.cli.dead_letters import SqsDeadLetters
+from convoke.cli.sqs_dead_letters import SqsDeadLetters
 from convoke.operations.accounts import AccountOperations
 from convoke.program import Program
 
@@ -23,24 +23,26 @@ OUTPUTS = {
     "CONVOKE_AUTH_TOKEN_PREFIX": "AuthTokenPrefix",
     "CONVOKE_DELIVERY_QUEUE_URL": "DeliveryQueueUrl",
 }
-"""The outputs of the template that say what its functions find in these variables."""
+"""For each environment variable of the functions that a command needs, the stack output with its value."""
 
 QUEUES = {
     "participant": ("ParticipantQueueUrl", "ParticipantDeadLetterQueueUrl"),
     "delivery": ("DeliveryQueueUrl", "DeliveryDeadLetterQueueUrl"),
 }
-"""The outputs that name each queue and its dead letters."""
+"""For each queue, the stack outputs with the URLs of the queue and of its dead-letter queue."""
 
 FIRST_ACCOUNT = "AccountSid"
-"""The output that names the account that a deployment starts with."""
+"""The stack output with the SID of the account that the template declares."""
 
 
 class DeploymentError(Exception):
-    """There is no such deployment, or AWS refuses. The message is one line for whoever named it."""
+    """The stack does not exist, is not usable, or AWS returned an error. The message is one line for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
+    """The program on the table, the secrets and the queues of a stack."""
+
     program: Program
     outputs: Mapping[str, str]
     region: str
@@ -48,55 +50,62 @@ class Deployment:
     def dead_letters(self) -> list[SqsDeadLetters]:
         client = boto3.Session(region_name=self.region).client("sqs")
         return [
-            SqsDeadLetters(client, name, self.outputs[queue], self.outputs[dead_letters])
-            for name, (queue, dead_letters) in QUEUES.items()
+            SqsDeadLetters(client, name, self.outputs[queue], self.outputs[dead_letter_queue])
+            for name, (queue, dead_letter_queue) in QUEUES.items()
         ]
 
 
 @contextmanager
-def deployment_of(stack: str) -> Iterator[Deployment]:
-    """Raises DeploymentError, also where AWS refuses what is done with it."""
+def open_deployment(stack: str) -> Iterator[Deployment]:
+    """Open the deployment of a stack.
+
+    Raises DeploymentError. Errors of AWS inside the `with` block become a DeploymentError too.
+    """
     try:
-        cloudformation = _cloudformation()
-        outputs, region = _outputs(cloudformation, stack), cloudformation.meta.region_name
+        cloudformation = _cloudformation_client()
+        outputs, region = _stack_outputs(cloudformation, stack), cloudformation.meta.region_name
         environ = {variable: outputs[output] for variable, output in OUTPUTS.items()}
         program = Program(AwsEdges({**environ, "CONVOKE_STACK_NAME": stack, "AWS_REGION": region}))
-        _make_first(program.accounts, outputs[FIRST_ACCOUNT])
+        _create_first_account(program.accounts, outputs[FIRST_ACCOUNT])
         yield Deployment(program, outputs, region)
     except (BotoCoreError, ClientError, GetParameterError) as error:
         raise DeploymentError(f"AWS: {' '.join(str(error).split())}") from error
 
 
-def _cloudformation() -> Any:
+def _cloudformation_client() -> Any:
     try:
-        # Other tools of AWS read AWS_REGION; boto3 knows AWS_DEFAULT_REGION only.
+        # boto3 reads only AWS_DEFAULT_REGION. The AWS CLI and the other SDKs also read AWS_REGION.
         return boto3.Session(region_name=os.environ.get("AWS_REGION") or None).client("cloudformation")
     except ValueError as error:
-        # So botocore refuses an AWS_ENDPOINT_URL.
+        # botocore raises ValueError if AWS_ENDPOINT_URL is not a URL.
         raise DeploymentError(str(error)) from error
 
 
-def _outputs(cloudformation: Any, stack: str) -> Mapping[str, str]:
+def _stack_outputs(cloudformation: Any, stack: str) -> Mapping[str, str]:
     if not stack:
-        # CloudFormation would describe every stack there is.
+        # With an empty name CloudFormation would describe every stack in the region.
         raise DeploymentError("the name of the stack is empty")
     try:
-        (described,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+        (description,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     except ClientError as error:
+        # CloudFormation has no error code of its own for a stack that does not exist.
         if error.response["Error"]["Code"] != "ValidationError":
             raise
         raise DeploymentError(f"there is no stack {stack} in {cloudformation.meta.region_name}") from error
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", ())}
-    wanted = {*OUTPUTS.values(), *chain.from_iterable(QUEUES.values()), FIRST_ACCOUNT}
-    if missing := sorted(wanted - outputs.keys()):
-        status = described["StackStatus"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", ())}
+    required = {*OUTPUTS.values(), *chain.from_iterable(QUEUES.values()), FIRST_ACCOUNT}
+    if missing := sorted(required - outputs.keys()):
         raise DeploymentError(
-            f"the stack {stack} is no Convoke of this version: {status}, without {', '.join(missing)}"
+            f"the stack {stack} is not a deployment of this version of Convoke:"
+            f" its status is {description['StackStatus']}, and it lacks the outputs {', '.join(missing)}"
         )
     return outputs
 
 
-def _make_first(accounts: AccountOperations, account_sid: str) -> None:
-    """Until its first request, a deployment has made no more of this account than its token."""
+def _create_first_account(accounts: AccountOperations, account_sid: str) -> None:
+    """Create the account that the template declares, if no request has created it yet.
+
+    The stack creates only the secret with the account's Auth Token. The first authentication creates the account.
+    """
     if accounts.accounts.fetch(account_sid) is None and (token := accounts.auth_tokens.fetch(account_sid)):
         accounts.authenticate(account_sid, token)

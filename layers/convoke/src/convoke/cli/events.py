@@ -1,50 +1,58 @@
-"""`convoke events` and `convoke dlq`: what happened, and what nobody took."""
+"""`convoke events`: list, show and replay the events of an account."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from convoke.cli.data_file import existing_data_option
-from convoke.cli.installation import Place, open_installation, stack_option
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from convoke.domain.events import Event
-    from convoke.domain.pages import Page, PageRequest
+from convoke.cli.installation import Installation, open_installation, stack_option
+from convoke.domain.errors import NotFoundError
+from convoke.domain.events import Event, EventFilters
+from convoke.domain.pages import Page, PageRequest
+from convoke.domain.sids import Prefix, is_sid
+from convoke.domain.webhooks import NewEventReplay
 
 PAGE_SIZE = 50
 
-account_option = click.option("--account", metavar="SID", help="Whose; without it, the oldest account's.")
+account_option = click.option(
+    "--account", metavar="SID", help="Account that the events belong to. The default is the oldest account."
+)
 
 
 @click.group()
 def events() -> None:
-    """The ledger: the events of the last 30 days, and the attempts to tell webhooks of them."""
+    """List, show and replay events.
+
+    Convoke keeps events, and the attempts to deliver them to webhooks, for 30 days.
+    """
 
 
 @events.command("list")
 @account_option
-@click.option("--conversation", metavar="SID", help="Only those of one conversation.")
-@click.option("--limit", default=PAGE_SIZE, show_default=True, type=click.IntRange(1), help="How many at the most.")
+@click.option("--conversation", metavar="SID", help="Print only the events of this conversation.")
+@click.option("--limit", default=PAGE_SIZE, show_default=True, type=click.IntRange(1), help="Maximum number of events.")
 @existing_data_option
 @stack_option
 def events_list(account: str | None, conversation: str | None, limit: int, data: str, stack: str | None) -> None:
-    """Print the newest events, the newest first, one line of JSON each, without their payloads."""
-    from convoke.domain.events import EventFilters
-    from convoke.domain.sids import Prefix, is_sid
+    """Print the newest events without their payloads.
 
+    Each event is one line of JSON. The newest event comes first.
+    """
     if conversation is not None and not is_sid(conversation, Prefix.CONVERSATION):
-        raise click.BadParameter("a conversation is named by its SID", param_hint="--conversation")
-    with open_installation(data, stack) as place:
-        account_sid, ledger = place.account_sid(account), place.events
+        raise click.BadParameter("must be a Conversation SID", param_hint="--conversation")
+    with open_installation(data, stack) as installation:
+        account_sid, operations = installation.account_sid(account), installation.events
         filters = EventFilters(conversation_sid=conversation)
-        every = _every(lambda request: ledger.list(account_sid, filters, request), lambda _: "", newest_first=True)
-        for event in islice(every, limit):
+        # A page of events always has its own position (`Page.behind`), so the position of an event is not needed.
+        newest_first = _all_resources(
+            lambda request: operations.list(account_sid, filters, request), lambda _: "", descending=True
+        )
+        for event in islice(newest_first, limit):
             click.echo(event.model_dump_json(exclude={"payload"}))
 
 
@@ -54,108 +62,53 @@ def events_list(account: str | None, conversation: str | None, limit: int, data:
 @existing_data_option
 @stack_option
 def events_show(event_id: str, account: str | None, data: str, stack: str | None) -> None:
-    """Print an event with its payload and every attempt to tell webhooks of it, as one line of JSON."""
-    with open_installation(data, stack) as place:
-        ledger, event = place.events, _event(place, account, event_id)
-        attempts = _every(
-            lambda request: ledger.list_attempts(event.account_sid, event.id, request), lambda each: each.position
+    """Print an event and its delivery attempts.
+
+    The output is one line of JSON, which includes the payload of the event.
+    """
+    with open_installation(data, stack) as installation:
+        operations, event = installation.events, _fetch_event(installation, account, event_id)
+        attempts = _all_resources(
+            lambda request: operations.list_attempts(event.account_sid, event.id, request), lambda each: each.position
         )
-        listed = [each.model_dump(mode="json", exclude={"event_id"}) for each in attempts]
-        click.echo(json.dumps({**event.model_dump(mode="json"), "attempts": listed}))
+        printed_attempts = [each.model_dump(mode="json", exclude={"event_id"}) for each in attempts]
+        click.echo(json.dumps({**event.model_dump(mode="json"), "attempts": printed_attempts}))
 
 
 @events.command("replay")
 @click.argument("event_id")
-@click.option("--target", help="Only to this one of those that attempts name.")
+@click.option(
+    "--target", help="Send the event only to this target. The delivery attempts of the event name its targets."
+)
 @account_option
 @existing_data_option
 @stack_option
 def events_replay(event_id: str, target: str | None, account: str | None, data: str, stack: str | None) -> None:
-    """Tell webhooks of an event once more: those that are configured to be told by now."""
-    from convoke.domain.webhooks import NewEventReplay
+    """Send an event to its webhooks again.
 
-    with open_installation(data, stack) as place:
-        event = _event(place, account, event_id)
-        replay = place.events.replay(event.account_sid, event.id, NewEventReplay(target=target))
+    Convoke sends the event to the webhooks that are configured for it now. Webhooks that were configured when the event
+    happened may have changed since.
+    """
+    with open_installation(data, stack) as installation:
+        event = _fetch_event(installation, account, event_id)
+        replay = installation.events.replay(event.account_sid, event.id, NewEventReplay(target=target))
         click.echo(json.dumps({"sid": replay.sid, "event_id": event.id, "targets": replay.targets}))
 
 
-@click.group()
-def dlq() -> None:
-    """Dead letters: the messages that nobody could handle."""
-
-
-@dlq.command("list")
-@existing_data_option
-@stack_option
-def dlq_list(data: str, stack: str | None) -> None:
-    """Print what each is about, one line of JSON each."""
-    with open_installation(data, stack) as place:
-        for letters in place.dead_letters():
-            for body in letters.bodies():
-                click.echo(json.dumps({"queue": letters.name, **_about(body)}))
-
-
-@dlq.command("redrive")
-@existing_data_option
-@stack_option
-def dlq_redrive(data: str, stack: str | None) -> None:
-    """Send all of them back to their queues, to be handled from the start.
-
-    The attempts at a delivery count anew, beside those that stand on the ledger.
-    """
-    with open_installation(data, stack) as place:
-        for letters in place.dead_letters():
-            click.echo(json.dumps({"queue": letters.name, "redriven": letters.redrive(_again(place))}))
-
-
-def _event(place: Place, account: str | None, event_id: str) -> Event:
-    from convoke.domain.errors import NotFoundError
-
+def _fetch_event(installation: Installation, account: str | None, event_id: str) -> Event:
     try:
-        return place.events.fetch(place.account_sid(account), event_id)
+        return installation.events.fetch(installation.account_sid(account), event_id)
     except NotFoundError as error:
-        raise place.missing(f"event {event_id}") from error
+        raise installation.missing(f"event {event_id}") from error
 
 
-def _every(
-    list_: Callable[[PageRequest], Page[Any]], position: Callable[[Any], str], *, newest_first: bool = False
+def _all_resources(
+    list_page: Callable[[PageRequest], Page[Any]], position_of: Callable[[Any], str], *, descending: bool = False
 ) -> Iterator[Any]:
-    """Page by page, as the iteration goes on."""
-    from convoke.domain.pages import PageRequest
-
-    page = list_(PageRequest(PAGE_SIZE, descending=newest_first))
+    """Yield the resources of every page. A page is read only when the caller reaches it."""
+    page = list_page(PageRequest(PAGE_SIZE, descending=descending))
     yield from page.resources
     while page.has_next:
-        behind = page.behind or position(page.resources[-1])
-        page = list_(PageRequest(PAGE_SIZE, behind, descending=newest_first))
+        position = page.behind or position_of(page.resources[-1])
+        page = list_page(PageRequest(PAGE_SIZE, position, descending=descending))
         yield from page.resources
-
-
-def _again(place: Place) -> Callable[[str], str]:
-    from pydantic import ValidationError
-
-    from convoke.domain.sids import Prefix
-    from convoke.domain.webhooks import Delivery
-
-    def again(body: str) -> str:
-        """A delivery as one of a replay of its own. Whatever else it is, as it is."""
-        try:
-            delivery = Delivery.model_validate_json(body)
-        except ValidationError:
-            return body
-        return delivery.model_copy(update={"replay_sid": place.program.edges.new_sid(Prefix.REPLAY)}).model_dump_json()
-
-    return again
-
-
-def _about(body: str) -> dict[str, Any]:
-    """Nothing that people wrote. A message is a delivery, an event, or members to add."""
-    try:
-        message = json.loads(body)
-        subject = message.get("event") or message.get("detail") or message
-        named = {"event_id": subject.get("id"), "event_type": subject.get("type"), "target": message.get("target")}
-        sids = {name: subject.get(name) for name in ("account_sid", "conversation_sid")}
-    except (ValueError, AttributeError):
-        return {"unreadable": True}
-    return {name: value for name, value in {**sids, **named}.items() if value is not None}

@@ -1,46 +1,49 @@
-"""Where the commands find a program: in a data file, or in a deployment on AWS."""
+"""The option `--stack`, and the installation that a command manages: a data file or an AWS deployment."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import click
 
-from convoke.cli.data_file import engine_on
-
-if TYPE_CHECKING:
-    from convoke.operations.accounts import AccountOperations
-    from convoke.operations.events import EventOperations
-    from convoke.program import Program
+from convoke.cli.data_file import open_engine
+from convoke.operations.accounts import AccountOperations
+from convoke.operations.events import EventOperations
+from convoke.program import Program
 
 stack_option = click.option(
     "--stack",
     metavar="NAME",
-    # So it is known when --data is looked at.
+    # Click processes eager options first, so the callback of --data can see the value of --stack.
     is_eager=True,
-    help="Instead of a data file, a deployment on AWS: its stack, where your AWS_PROFILE, AWS_REGION and so on say.",
+    help="Use the AWS deployment with this stack name instead of a data file. The credentials and the region come from"
+    " AWS_PROFILE, AWS_REGION and the other variables that boto3 reads.",
 )
 
 
 class DeadLetters(Protocol):
-    """The messages that nobody could handle, of one queue."""
+    """The dead-letter queue of one queue."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name of the queue that the messages were moved from."""
 
-    def bodies(self) -> Sequence[str]: ...
+    def bodies(self) -> Sequence[str]:
+        """Return the bodies of all messages. The messages stay in the dead-letter queue."""
 
-    def redrive(self, again: Callable[[str], str]) -> int:
-        """Send each to its queue, as `again` makes it of its body, and remove it here; answers how many those were."""
+    def redrive(self, rewrite: Callable[[str], str]) -> int:
+        """Move every message back to its queue and return how many were moved. `rewrite` returns the body to send."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    told: str
-    """What messages call it."""
+class Installation:
+    """A data file or an AWS deployment, with the program that runs on it."""
+
+    description: str
+    """How messages name the installation, such as `the stack convoke`."""
     program: Program
     dead_letters: Callable[[], Sequence[DeadLetters]]
 
@@ -52,31 +55,36 @@ class Place:
     def events(self) -> EventOperations:
         return self.program.events
 
-    def account_sid(self, named: str | None) -> str:
-        """The SID that is given, or that of the oldest account. Raises ClickException where there is none."""
-        if named is None:
-            known, wanted = next(iter(self.accounts.accounts.list()), None), "account"
-        else:
-            known, wanted = self.accounts.accounts.fetch(named), f"account {named}"
-        if known is None:
-            raise self.missing(wanted)
-        return known.sid
+    def account_sid(self, given: str | None) -> str:
+        """Return the given Account SID, or the SID of the oldest account if none is given.
 
-    def missing(self, what: str) -> click.ClickException:
-        return click.ClickException(f"there is no {what} in {self.told}")
+        Raises ClickException if the account does not exist.
+        """
+        if given is None:
+            account, wanted = next(iter(self.accounts.accounts.list()), None), "account"
+        else:
+            account, wanted = self.accounts.accounts.fetch(given), f"account {given}"
+        if account is None:
+            raise self.missing(wanted)
+        return account.sid
+
+    def missing(self, thing: str) -> click.ClickException:
+        """Return the error for something that does not exist in this installation."""
+        return click.ClickException(f"there is no {thing} in {self.description}")
 
 
 @contextmanager
-def open_installation(data: str, stack: str | None) -> Iterator[Place]:
-    """A deployment where a stack is named, else a data file."""
+def open_installation(data: str, stack: str | None) -> Iterator[Installation]:
+    """Open the AWS deployment `stack`, or the data file if `stack` is None. Raises ClickException."""
     if stack is None:
-        with engine_on(data) as engine:
-            yield Place(data, engine.program, lambda: [engine.dead_letters])
+        with open_engine(data) as engine:
+            yield Installation(data, engine.program, lambda: [engine.dead_letters])
         return
-    from convoke.cli.deployment import DeploymentError, deployment_of
+    # Commands on a data file must run without boto3, which is an optional dependency and takes long to import.
+    from convoke.cli.deployment import DeploymentError, open_deployment
 
     try:
-        with deployment_of(stack) as deployment:
-            yield Place(f"the stack {stack}", deployment.program, deployment.dead_letters)
+        with open_deployment(stack) as deployment:
+            yield Installation(f"the stack {stack}", deployment.program, deployment.dead_letters)
     except DeploymentError as error:
         raise click.ClickException(str(error)) from error

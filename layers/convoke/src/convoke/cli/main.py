@@ -1,157 +1,66 @@
-"""The command line: `convoke up` and `convoke demo`; what else there is stands in modules of its own."""
+"""The command `convoke`: a click group that imports each command's module only when the command runs.
+
+The embedded engine, boto3 and the Twilio SDK take up to a second to import. `convoke --help` needs none of them.
+"""
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-import signal
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, NamedTuple
 
 import click
 
-from convoke.cli import accounts as account_cli
-from convoke.cli import events as event_cli
-from convoke.cli import webhooks as webhook_cli
-from convoke.cli.data_file import alone_on, data_option, engine_on
-from convoke.embedded.data_format import MEMORY
 
-if TYPE_CHECKING:
-    from convoke.embedded.engine import EmbeddedEngine
+class LazyCommand(NamedTuple):
+    """The place of a command that is not imported yet."""
 
-SWITCH_INTERVAL_SECONDS = 0.0005
-"""Seconds a thread computes before it yields to one that waits; sqlite3 has to ask for its turn at every step."""
-
-SNIPPET = """\
-  from twilio.rest import Client
-  client = Client("{account_sid}", "{auth_token}")
-  client.conversations.base_url = "{url}"
-  client.conversations.v1.conversation_with_participants.create(participant=['{{"identity": "alice"}}'])
-"""
+    path: str
+    """Module and attribute, such as `convoke.cli.up:up`."""
+    summary: str
+    """The first sentence of the command's help, as the list of commands shows it."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+COMMANDS = {
+    "account": LazyCommand("convoke.cli.accounts:account", "Manage the accounts of a data file or an AWS deployment."),
+    "demo": LazyCommand("convoke.cli.demo:demo", "Run a demo with the Twilio SDK and print every step."),
+    "dlq": LazyCommand("convoke.cli.dlq:dlq", "List and redrive the messages in dead-letter queues."),
+    "events": LazyCommand("convoke.cli.events:events", "List, show and replay events."),
+    "key": LazyCommand("convoke.cli.api_keys:key", "Manage the API keys of an account."),
+    "up": LazyCommand("convoke.cli.up:up", "Start the API on this machine, until Ctrl-C."),
+    "webhooks": LazyCommand("convoke.cli.webhooks:webhooks", "Check webhook requests."),
+}
+"""Every command by its name. A test compares the summaries with the commands' own help."""
+
+
+class LazyGroup(click.Group):
+    """A click group whose commands are imported on first use.
+
+    See https://click.palletsprojects.com/en/stable/complex/#lazily-loading-subcommands. The group in click's
+    documentation imports every command to list their help. This group lists the summaries in `lazy_commands` instead.
+    """
+
+    def __init__(self, *args: Any, lazy_commands: Mapping[str, LazyCommand], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lazy_commands = lazy_commands
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return sorted(self._lazy_commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        lazy = self._lazy_commands.get(cmd_name)
+        if lazy is None:
+            return None
+        module, _, attribute = lazy.path.partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._lazy_commands[name].summary) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=LazyGroup, lazy_commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="convoke")
 def main() -> None:
-    """An API compatible with Twilio Conversations v1, on this machine."""
-
-
-@main.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
-@data_option
-@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON once it listens; logs go to stderr.")
-@click.option(
-    "--engine",
-    type=click.Choice(["embedded", "aws"]),
-    default="embedded",
-    show_default=True,
-    help="aws deploys template.yaml into an AWS on this machine; it keeps nothing, and wants a checkout.",
-)
-@click.option("--trust-forwarded", is_flag=True, help="Believe X-Forwarded-Proto and -Host, behind a proxy of yours.")
-@click.option("--test-clock", is_flag=True, help="Serve /convoke/v1/Clock, by which time is made to pass.")
-def up(host: str, port: int, data: str, engine: str, *, as_json: bool, trust_forwarded: bool, test_clock: bool) -> None:
-    """Start the API and everything behind it, until Ctrl-C."""
-    configure_logging()
-    if engine == "embedded":
-        up_embedded(host, port, data, as_json=as_json, trust_forwarded=trust_forwarded, test_clock=test_clock)
-    elif test_clock:
-        raise click.ClickException("--test-clock is for the embedded engine only")
-    else:
-        up_on_aws(port, as_json=as_json)
-
-
-def up_on_aws(port: int, *, as_json: bool) -> None:
-    from convoke.cli.ministack import StackError, deployed
-
-    stopped = threading.Event()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda *_: stopped.set())
-    try:
-        with deployed(port) as stack:
-            ready = {"url": stack.url, "account_sid": stack.account_sid, "auth_token": stack.auth_token}
-            announce({**ready, "pid": os.getpid(), "data": MEMORY}, as_json=as_json)
-            stopped.wait()
-    except StackError as error:
-        raise click.ClickException(str(error)) from error
-
-
-def up_embedded(host: str, port: int, data: str, *, as_json: bool, trust_forwarded: bool, test_clock: bool) -> None:
-    from convoke.cli.credentials import first_account
-    from convoke.embedded.clock import MovableClock
-    from convoke.embedded.server import Server, listening_socket
-
-    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
-    clock = MovableClock() if test_clock else None
-    with refusing_clearly(), alone_on(data), engine_on(data, clock) as engine, listening_socket(host, port) as listener:
-        account, token = first_account(engine.accounts, os.environ)
-        address = listener.getsockname()
-        ready: dict[str, str | int] = {
-            "url": f"http://{f'[{host}]' if ':' in host else host}:{address[1]}",
-            "account_sid": account.sid,
-            "auth_token": token,
-            "pid": os.getpid(),
-            "data": data,
-        }
-        server = Server(
-            engine.gateway(trust_forwarded=trust_forwarded),
-            lambda: begin(engine, ready, as_json=as_json),
-            engine.stop,
-        )
-        server.run(sockets=[listener])
-
-
-def begin(engine: EmbeddedEngine, ready: dict[str, str | int], *, as_json: bool) -> None:
-    engine.start()
-    announce(ready, as_json=as_json)
-
-
-def announce(ready: dict[str, str | int], *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(ready))
-        return
-    kept = "keeps nothing" if ready["data"] == MEMORY else f"keeps its data in {ready['data']}"
-    click.echo(f"Convoke listens on {ready['url']} and {kept}")
-    click.echo(f"  Account SID  {ready['account_sid']}\n  Auth Token   {ready['auth_token']}\n")
-    click.echo(f"Paste into Python:\n\n{SNIPPET.format(**ready)}")
-    click.echo("Ctrl-C stops it.")
-
-
-@main.command()
-def demo() -> None:
-    """Call two groups together with the official SDK, and watch."""
-    from convoke.cli.demo import run
-
-    sys.exit(0 if run(click.echo) else 1)
-
-
-main.add_command(account_cli.account)
-main.add_command(account_cli.key)
-main.add_command(event_cli.events)
-main.add_command(event_cli.dlq)
-main.add_command(webhook_cli.webhooks)
-
-
-@contextmanager
-def refusing_clearly() -> Iterator[None]:
-    """One line and exit 1 for what the user can mend."""
-    from convoke.cli.credentials import CredentialsError
-    from convoke.embedded.server import CannotListenError
-
-    try:
-        yield
-    except (CannotListenError, CredentialsError) as error:
-        raise click.ClickException(str(error)) from error
-
-
-def configure_logging() -> None:
-    """Warnings and errors of Convoke and its server, on stderr."""
-    from convoke.observability import ConsoleFormatter
-
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(ConsoleFormatter())
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    """Run and manage Convoke, an API compatible with Twilio Conversations v1."""

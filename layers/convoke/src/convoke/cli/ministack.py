@@ -1,7 +1,8 @@
-"""The deployment of template.yaml in an AWS on this machine: MiniStack, without Docker.
+"""Deploy template.yaml to MiniStack, an AWS emulator that runs on this machine without Docker.
 
-It wants a checkout: the template, the functions' folders, and the environment that runs this. Each departure from a
-deployment in AWS says what MiniStack cannot do.
+This module requires a checkout of Convoke: it reads the template and the folders of the functions, and runs the
+functions in the current Python environment. A comment at each difference from a real deployment says why MiniStack
+needs it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ import yaml
 ROOT = Path(__file__).parents[5]
 
 MINISTACK = "ministack[full]==1.5.33"
-"""It wants a botocore of its own: uv gives it an environment of its own. `full` brings the SAM transform."""
+"""MiniStack pins another botocore, so uv runs it in a separate environment. `full` includes the SAM transform."""
 
 RUNTIME_CLIENT = "awslambdaric==4.2.2"
 
@@ -41,47 +42,52 @@ REGION = "us-east-1"
 BUCKET = "artifacts"
 
 PARAMETERS = {"AllowedWebhookNetworks": "0.0.0.0/0,::/0"}
-"""Of the template, where its own values are not for one machine: receivers are where developers have them."""
+"""Template parameters that differ from their defaults: webhooks may call any address, such as localhost."""
 
 MAX_CONCURRENT_REQUESTS = 64
-"""Invocations, each in a process that stays; MiniStack's own bound is up to 1,000. One more is refused, not queued: the
-API answers 429, and an execution fails by a name that its Retry does not know."""
+"""Lambda invocations at a time, each in a process that stays alive.
 
-START_TIMEOUT_SECONDS = 60.0
-"""Seconds; the first start on a machine is not counted."""
+MiniStack's default is up to 1,000. MiniStack rejects an invocation above the limit instead of queueing it: the API
+answers 429, and a state machine fails with an error name that its Retry does not list.
+"""
 
-STARTED_WITHIN = 300.0
-"""Seconds, in which uv may have to download MiniStack."""
+STACK_TIMEOUT_SECONDS = 60.0
+"""How long the creation of the stack may take."""
+
+START_TIMEOUT_SECONDS = 300.0
+"""How long MiniStack may take to start. On the first start, uv downloads MiniStack."""
 
 
 class StackError(Exception):
-    """MiniStack did not start, or the stack was not completed."""
+    """MiniStack did not start, or the creation of the stack failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
+    """A stack deployed to MiniStack."""
+
     url: str
-    """The base URL for the SDKs. The URLs in answers, a next page's too, leave its path out and cannot be followed."""
+    """Base URL for the SDKs. URLs in responses, such as next_page_url, lack its path, so clients cannot follow them."""
     account_sid: str
     auth_token: str
     endpoint_url: str
-    """Of every AWS service."""
+    """Endpoint of every AWS service."""
     outputs: Mapping[str, str]
 
     def client(self, service: Any) -> Any:
-        """A client of an AWS service; its type is the caller's to say."""
+        """Return a boto3 client. The result is Any, so that callers can annotate it with the client's own type."""
         return _client(service, self.endpoint_url)
 
     def resource(self, logical_id: str) -> str:
-        """What AWS calls a resource of the template."""
-        described = self.client("cloudformation").describe_stack_resource(
+        """Return the physical id of a resource of the template."""
+        response = self.client("cloudformation").describe_stack_resource(
             StackName=STACK_NAME, LogicalResourceId=logical_id
         )
-        return str(described["StackResourceDetail"]["PhysicalResourceId"])
+        return str(response["StackResourceDetail"]["PhysicalResourceId"])
 
 
 def fetch() -> None:
-    """Have uv download what `deployed` needs, so that it can start without a network."""
+    """Download the packages that `deployed` needs, so that it can start without a network."""
     with TemporaryDirectory() as folder:
         _bootstrap(Path(folder))
         command = [uv(), "tool", "run", "--quiet", "--python", sys.executable, "--from", MINISTACK, "python", "-V"]
@@ -90,20 +96,20 @@ def fetch() -> None:
 
 @contextmanager
 def deployed(port: int = 0) -> Iterator[Stack]:
-    """The stack, complete and answering; nothing of it is left afterwards. Port 0 takes any free port.
+    """Start MiniStack, deploy the template, and yield the stack. Nothing of it is left after the block.
 
-    Raises StackError.
+    Port 0 takes any free port. Raises StackError.
     """
     with TemporaryDirectory(prefix="convoke-aws-") as folder, ministack(Path(folder), port) as url:
-        _deploy(url, _bootstrap(Path(folder) / "runtime-client"))
+        _deploy_template(url, _bootstrap(Path(folder) / "runtime-client"))
         yield _stack(url)
 
 
 @contextmanager
 def ministack(folder: Path, port: int = 0) -> Iterator[str]:
-    """The URL of an empty AWS that listens on this machine only, and keeps what it writes in `folder`.
+    """Start MiniStack without any resources and yield its URL. MiniStack ends with the block.
 
-    Raises StackError.
+    MiniStack listens on the loopback interface only and stores its files in `folder`. Raises StackError.
     """
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
@@ -111,7 +117,7 @@ def ministack(folder: Path, port: int = 0) -> Iterator[str]:
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MINISTACK_"))},
         "BIND_HOST": "127.0.0.1",
-        # What it makes URLs of: "localhost" may be ::1 first, where it does not listen.
+        # MiniStack builds URLs from this name. `localhost` may resolve to ::1, where MiniStack does not listen.
         "MINISTACK_HOST": "127.0.0.1",
         "MINISTACK_REGION": REGION,
         "GATEWAY_PORT": str(port),
@@ -119,7 +125,7 @@ def ministack(folder: Path, port: int = 0) -> Iterator[str]:
         "LAMBDA_ACCOUNT_CONCURRENCY": str(MAX_CONCURRENT_REQUESTS),
         "STATE_DIR": str(folder / "state"),
         "TMPDIR": str(folder),
-        # Handed on to the functions: MiniStack does not tell a custom runtime where its AWS is.
+        # The functions inherit this variable. MiniStack does not set the endpoint for a custom runtime.
         "AWS_ENDPOINT_URL": url,
     }
     command = [uv(), "tool", "run", "--quiet", "--python", sys.executable, "--from", MINISTACK, "ministack"]
@@ -128,26 +134,26 @@ def ministack(folder: Path, port: int = 0) -> Iterator[str]:
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environ, start_new_session=True
         )
     try:
-        _wait_until_it_answers(f"{url}/_ministack/health", process, log)
+        _wait_until_healthy(f"{url}/_ministack/health", process, log)
         yield url
     finally:
-        # uv, MiniStack and the functions are one session. It has nothing to tidy up that is not in the folder.
+        # uv, MiniStack and the functions are one process group. All their files are in `folder`, so SIGKILL is safe.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
-def _wait_until_it_answers(health: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + STARTED_WITHIN
-    while process.poll() is None and time.monotonic() < until:
+def _wait_until_healthy(health: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
         with suppress(urllib.error.URLError, ConnectionError), urllib.request.urlopen(health, timeout=5):  # noqa: S310
             return
         time.sleep(0.05)
     raise StackError(f"MiniStack did not start: {log.read_text()[-2000:]}")
 
 
-def _deploy(url: str, bootstrap: str) -> None:
-    """Create the stack as `sam deploy` does: code into a bucket, its address into the template."""
+def _deploy_template(url: str, bootstrap: str) -> None:
+    """Create the stack as `sam deploy` does: upload the code to a bucket and write its S3 URL into the template."""
     s3 = _client("s3", url)
     s3.create_bucket(Bucket=BUCKET)
 
@@ -157,11 +163,11 @@ def _deploy(url: str, bootstrap: str) -> None:
             path, key = ROOT / value.value, value.value.replace("/", "-")
             s3.put_object(Bucket=BUCKET, Key=key, Body=_artifact(name, path, bootstrap))
             value.value = f"s3://{BUCKET}/{key}"
-    # MiniStack's own Python runtime calls every exception Runtime.HandlerError, and the state machine catches by name.
-    # It would also run the functions in MiniStack's environment.
+    # MiniStack's Python runtime reports every exception as Runtime.HandlerError, but the state machine catches errors
+    # by their own names. It would also run the functions in MiniStack's Python environment. A custom runtime does not.
     runtimes = [value for name, value in _properties(template) if name == "Runtime"]
     if not runtimes:
-        raise StackError("template.yaml names no Python runtime")
+        raise StackError("template.yaml does not declare a runtime")
     for runtime in runtimes:
         runtime.value = "provided.al2023"
     cloudformation = _client("cloudformation", url)
@@ -170,8 +176,8 @@ def _deploy(url: str, bootstrap: str) -> None:
     cloudformation.create_stack(
         StackName=STACK_NAME, TemplateBody=yaml.serialize(template), Parameters=parameters, Capabilities=capabilities
     )
-    until = time.monotonic() + START_TIMEOUT_SECONDS
-    while (status := _describe(cloudformation)["StackStatus"]) == "CREATE_IN_PROGRESS" and time.monotonic() < until:
+    deadline = time.monotonic() + STACK_TIMEOUT_SECONDS
+    while (status := _describe(cloudformation)["StackStatus"]) == "CREATE_IN_PROGRESS" and time.monotonic() < deadline:
         time.sleep(0.05)
     if status != "CREATE_COMPLETE":
         events = cloudformation.describe_stack_events(StackName=STACK_NAME)["StackEvents"]
@@ -180,21 +186,21 @@ def _deploy(url: str, bootstrap: str) -> None:
 
 
 def _stack(url: str) -> Stack:
-    """What is deployed, after what MiniStack's CloudFormation leaves out is made good."""
-    described = _describe(_client("cloudformation", url))
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-    # It ignores TimeToLiveSpecification.
+    """Return the deployed stack, after setting what MiniStack's CloudFormation ignores."""
+    description = _describe(_client("cloudformation", url))
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
+    # MiniStack's CloudFormation ignores TimeToLiveSpecification.
     specification = dict(_properties(_template())).get("TimeToLiveSpecification")
     if specification is None:
-        raise StackError("template.yaml names no TimeToLiveSpecification")
+        raise StackError("template.yaml does not declare a TimeToLiveSpecification")
     attribute = dict(_properties(specification))["AttributeName"].value
     _client("dynamodb", url).update_time_to_live(
         TableName=outputs["TableName"], TimeToLiveSpecification={"Enabled": True, "AttributeName": attribute}
     )
-    # Of GenerateSecretString it ignores which kinds of characters to exclude: its token is full of punctuation.
+    # MiniStack ignores the Exclude properties of GenerateSecretString, so its token would contain punctuation.
     token = token_hex(16)
     _client("secretsmanager", url).put_secret_value(SecretId=outputs["AuthTokenSecret"], SecretString=token)
-    # Its ApiUrl is a host below 127.0.0.1, which no resolver knows.
+    # The host name of MiniStack's ApiUrl is a subdomain of 127.0.0.1, which does not resolve.
     api_id = outputs["ApiUrl"].removeprefix("http://").partition(".")[0]
     return Stack(
         url=f"{url}/_aws/execute-api/{api_id}/$default",
@@ -230,7 +236,10 @@ def _describe(cloudformation: Any) -> Any:
 
 
 def _bootstrap(folder: Path) -> str:
-    """The program of a custom runtime: AWS's own client in this environment, where `convoke` is the checkout."""
+    """Return the `bootstrap` script of a custom Lambda runtime, which runs the functions in the current environment.
+
+    Installs AWS's Python runtime client into `folder`.
+    """
     command = [uv(), "pip", "install", "--quiet", "--python", sys.executable, "--target", str(folder), RUNTIME_CLIENT]
     installed = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
     if installed.returncode:
@@ -243,10 +252,10 @@ def _bootstrap(folder: Path) -> str:
 
 
 def _artifact(name: str, path: Path, bootstrap: str) -> bytes:
-    """What takes the place of the path that a property of the template names."""
+    """Return the content to upload for a path in the template."""
     if name == "DefinitionUri":
         return path.read_bytes()
-    # The layer is empty: the functions run in this environment, which has all of it.
+    # The layer is empty, because the functions run in the current environment, where Convoke is installed.
     files = {} if name == "ContentUri" else {"app.py": (path / "app.py").read_text(), "bootstrap": bootstrap}
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
@@ -263,18 +272,19 @@ def _client(service: Any, url: str) -> Any:
         endpoint_url=url,
         region_name=REGION,
         aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 - MiniStack takes any
+        aws_secret_access_key="test",  # noqa: S106 - MiniStack accepts any value
     )
 
 
 def uv() -> str:
-    """`uv run` says which it is; the Makefile installs one where a machine has none."""
+    """Return the path of uv: from the variable UV, which `uv run` sets, from PATH, or from `make setup`."""
     found = os.environ.get("UV") or shutil.which("uv") or shutil.which("uv", path=ROOT / ".tools/bin")
     if found is None:
-        raise StackError("there is no uv: `make setup` installs it")
+        raise StackError("uv was not found. `make setup` installs it.")
     return found
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    """Return a port that no process listens on. Another process may take the port before the caller does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

@@ -1,4 +1,9 @@
-"""Which mistake makes a receiver believe that a signature is wrong (reference, d.6)."""
+"""Common mistakes that make a webhook receiver compute another signature than Convoke.
+
+A receiver signs the URL and the body that it sees, and compares the result with X-Twilio-Signature. Proxies and web
+frameworks change both. This module tries the usual changes until one of them explains the signature. See
+docs/behaviour/webhook-delivery.md#signature.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +18,15 @@ from convoke.webhooks.signature import sign
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 MAX_PERMUTED_PARAMETERS = 5
-"""Parameters of a query that are tried in every order."""
+"""Query strings with more parameters are tried in sorted order only, because n parameters have n! orders."""
 
 Value = TypeVar("Value")
 
 Variants = list[tuple[str | None, Value]]
-"""What a part may have been when it was signed, each with the mistake that made it another; None as it is."""
+"""The values that a part of the request may have had when it was signed.
+
+Each value comes with a sentence for the user: the mistake that changed the value. The unchanged value has None.
+"""
 
 
 class _Parts(NamedTuple):
@@ -29,64 +37,69 @@ class _Parts(NamedTuple):
     fragment: str
 
 
-def mistakes(url: str, body: str, token: str, signature: str) -> list[str] | None:
-    """The fewest that explain `signature`: none where it fits; None where no usual ones do."""
+def find_mistakes(url: str, body: str, token: str, signature: str) -> list[str] | None:
+    """Return the smallest set of mistakes that explains `signature`.
+
+    Returns an empty list if the signature matches, and None if no known mistakes explain it.
+    """
     candidates = [
-        ([mistake for mistake in (*of_url, of_body) if mistake], signed_url, parameters)
-        for (of_url, signed_url), (of_body, parameters) in product(_urls(urlsplit(url)), _bodies(body))
+        ([mistake for mistake in (*url_mistakes, body_mistake) if mistake], signed_url, parameters)
+        for (url_mistakes, signed_url), (body_mistake, parameters) in product(_urls(urlsplit(url)), _bodies(body))
     ]
-    for found, signed_url, parameters in sorted(candidates, key=lambda candidate: len(candidate[0])):
+    for mistakes, signed_url, parameters in sorted(candidates, key=lambda candidate: len(candidate[0])):
         if hmac.compare_digest(sign(signed_url, parameters, token).encode(), signature.encode()):
-            return found
+            return mistakes
     return None
 
 
 def _urls(url: SplitResult) -> Iterator[tuple[tuple[str | None, ...], str]]:
     for scheme in _schemes(url):
+        # The host depends on the scheme, which has the default port.
         for others in product(_hosts(url, scheme[1]), _paths(url), _queries(url.query), _fragments(url)):
             chosen = (scheme, *others)
-            yield tuple(mistake for mistake, _ in chosen), _joined(_Parts(*(value for _, value in chosen)))
+            yield tuple(mistake for mistake, _ in chosen), _join_url(_Parts(*(value for _, value in chosen)))
 
 
-def _joined(parts: _Parts) -> str:
+def _join_url(parts: _Parts) -> str:
     query = f"?{parts.query}" if parts.query else ""
     return f"{parts.scheme}://{parts.host}{parts.path}{query}{parts.fragment}"
 
 
 def _schemes(url: SplitResult) -> Variants[str]:
     other = "http" if url.scheme == "https" else "https"
-    told = f"The URL that was signed begins with {other}://: something in front of the receiver ends TLS, or begins it."
-    return [(None, url.scheme), (told, other)]
+    mistake = f"The signed URL begins with {other}://. A proxy in front of the receiver terminates or adds TLS."
+    return [(None, url.scheme), (mistake, other)]
 
 
 def _hosts(url: SplitResult, scheme: str) -> Variants[str]:
     _, at, host = url.netloc.rpartition("@")
+    # An IPv6 address without a port ends with a bracket, and its colons do not separate a port.
     name, colon, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
-    as_it_is: Variants[str] = [(None, url.netloc)]
+    variants: Variants[str] = [(None, url.netloc)]
     if at:
-        as_it_is.append(("The credentials of the URL are not signed.", host))
+        variants.append(("The signed URL does not contain the credentials.", host))
     if colon and port.isdecimal():
-        return [*as_it_is, (f"The URL that was signed names no port, not {port}.", name)]
+        return [*variants, (f"The signed URL does not contain the port {port}.", name)]
     default = DEFAULT_PORTS.get(scheme, 443)
-    return [*as_it_is, (f"The URL that was signed names its port, {default}.", f"{host}:{default}")]
+    return [*variants, (f"The signed URL contains the port {default}.", f"{host}:{default}")]
 
 
 def _paths(url: SplitResult) -> Variants[str]:
     if url.path.endswith("/"):
-        return [(None, url.path), ("The path that was signed has no slash at its end.", url.path.rstrip("/"))]
-    return [(None, url.path), ("The path that was signed has a slash at its end.", f"{url.path}/")]
+        return [(None, url.path), ("The path of the signed URL does not end with a slash.", url.path.rstrip("/"))]
+    return [(None, url.path), ("The path of the signed URL ends with a slash.", f"{url.path}/")]
 
 
 def _queries(query: str) -> Variants[str]:
-    """Each text once, by the first mistake that makes it."""
-    found: dict[str, str | None] = {query: None}
+    """Return each variant of the query string once, with the first mistake that produces it."""
+    mistakes_by_query: dict[str, str | None] = {query: None}
     for mistake, other in _other_queries(query) if query else ():
-        found.setdefault(other, mistake)
-    return [(mistake, text) for text, mistake in found.items()]
+        mistakes_by_query.setdefault(other, mistake)
+    return [(mistake, text) for text, mistake in mistakes_by_query.items()]
 
 
 def _other_queries(query: str) -> Iterator[tuple[str, str]]:
-    encoded = "The query was encoded in another way when it was signed: take it as it came, and do not rebuild it."
+    encoded = "The query string of the signed URL was encoded differently. Use the raw query string; do not rebuild it."
     pairs = parse_qsl(query, keep_blank_values=True)
     yield from ((encoded, other) for other in (query.replace("+", "%20"), query.replace("%20", "+"), unquote(query)))
     yield encoded, urlencode(pairs)
@@ -95,33 +108,34 @@ def _other_queries(query: str) -> Iterator[tuple[str, str]]:
     orders: Iterable[tuple[str, ...]] = (
         permutations(parts) if len(parts) <= MAX_PERMUTED_PARAMETERS else [tuple(sorted(parts))]
     )
-    yield from (("The parameters of the query were in another order when it was signed.", "&".join(o)) for o in orders)
-    yield "The query is not part of what was signed.", ""
+    reordered = "The query parameters of the signed URL are in another order."
+    yield from ((reordered, "&".join(order)) for order in orders)
+    yield "The signed URL does not contain the query string.", ""
 
 
 def _fragments(url: SplitResult) -> Variants[str]:
     if not url.fragment:
         return [(None, "")]
-    return [(None, f"#{url.fragment}"), ("The fragment of the URL, from # on, is not signed.", "")]
+    return [(None, f"#{url.fragment}"), ("The signed URL does not contain the fragment, which begins with #.", "")]
 
 
 def _bodies(body: str) -> Variants[dict[str, str]]:
-    """A form. The line feed that an editor leaves at its end is no part of it."""
+    # Editors add a line feed to the end of a file, which is not part of the form.
     text = body.rstrip("\r\n")
-    form = _parsed(text)
-    decoded = "The body was decoded before it was parsed: a + in it is a plus, and no blank."
-    twice = "The body was encoded twice."
-    unsigned = "The parameters are not part of what was signed: those of a GET stand in the URL."
-    lines = "Line ends in the values were changed."
+    form = _parse_form(text)
+    decoded = "The body was decoded before it was parsed, so each + in it must be read as a plus, not as a space."
+    encoded_twice = "The body was encoded twice."
+    unsigned = "The signature covers no body parameters. For a GET request, the parameters are in the URL."
+    line_ends = "The line ends in the parameter values were changed."
     return [
         (None, form),
-        (decoded, _parsed(text.replace("+", "%2B"))),
-        (twice, {unquote_plus(name): unquote_plus(value) for name, value in form.items()}),
-        (lines, {name: value.replace("\r\n", "\n") for name, value in form.items()}),
-        (lines, {name: value.replace("\r\n", "\n").replace("\n", "\r\n") for name, value in form.items()}),
+        (decoded, _parse_form(text.replace("+", "%2B"))),
+        (encoded_twice, {unquote_plus(name): unquote_plus(value) for name, value in form.items()}),
+        (line_ends, {name: value.replace("\r\n", "\n") for name, value in form.items()}),
+        (line_ends, {name: value.replace("\r\n", "\n").replace("\n", "\r\n") for name, value in form.items()}),
         (unsigned, {}),
     ]
 
 
-def _parsed(text: str) -> dict[str, str]:
+def _parse_form(text: str) -> dict[str, str]:
     return dict(parse_qsl(text, keep_blank_values=True))

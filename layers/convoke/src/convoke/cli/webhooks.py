@@ -1,4 +1,4 @@
-"""`convoke webhooks`: whether a request is signed as Convoke signs, and why it may not seem so."""
+"""`convoke webhooks`: check the signature of a webhook request."""
 
 from __future__ import annotations
 
@@ -6,38 +6,39 @@ import sys
 
 import click
 
+from convoke.cli.signature_mistakes import find_mistakes
+
 
 @click.group()
 def webhooks() -> None:
-    """Requests that webhooks got."""
+    """Check webhook requests."""
 
 
 @webhooks.command("verify")
-@click.option("--url", required=True, help="As the receiver saw it, with its query.")
+@click.option("--url", required=True, help="URL of the request as the receiver saw it, with the query string.")
 @click.option(
     "--token",
     required=True,
     envvar="CONVOKE_AUTH_TOKEN",
     show_envvar=True,
-    help="The account's Auth Token; better in the variable, as what is typed is kept.",
+    help="Auth Token of the account. Prefer the variable, because shells store typed commands in their history.",
 )
-@click.option("--signature", required=True, help="The value of X-Twilio-Signature.")
+@click.option("--signature", required=True, help="Value of the header X-Twilio-Signature.")
 @click.pass_context
 def webhooks_verify(context: click.Context, url: str, token: str, signature: str) -> None:
-    """Say whether a signature fits, and exit 0 if it does. Takes the body of the request, if it has one, from stdin.
+    """Check whether a signature matches a webhook request.
 
-    Where it does not fit, says which usual mistake would explain it.
+    Reads the body of the request from stdin. Exits with 0 if the signature matches. Otherwise exits with 1 and prints
+    which common mistake explains the difference.
     """
-    from convoke.cli.signature_mistakes import mistakes
-
     body = "" if sys.stdin.isatty() else sys.stdin.read()
-    found = mistakes(url, body, token, signature)
-    if found == []:
-        click.echo("The signature fits.")
+    mistakes = find_mistakes(url, body, token, signature)
+    if mistakes == []:
+        click.echo("The signature matches.")
         return
-    click.echo("The signature does not fit.")
-    if found is None:
-        click.echo("No usual mistake explains it: look whether the token is the Auth Token of this account.")
-    for mistake in found or []:
+    click.echo("The signature does not match.")
+    if mistakes is None:
+        click.echo("No common mistake explains the difference. Check that the token is the Auth Token of this account.")
+    for mistake in mistakes or []:
         click.echo(f"- {mistake}")
     context.exit(1)

@@ -76,7 +76,7 @@ def check_addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
         or sum(len(address.encode()) for address in addresses) > MAX_OWNED_ADDRESSES_BYTES
     ):
         raise InvalidParameterError(
-            wanted=f"at most {MAX_OWNED_ADDRESSES} addresses of {MAX_OWNED_ADDRESSES_BYTES} bytes in all"
+            wanted=f"at most {MAX_OWNED_ADDRESSES} addresses and {MAX_OWNED_ADDRESSES_BYTES} bytes in total"
         )
     return tuple(sorted(set(addresses)))
 

@@ -1,7 +1,7 @@
-"""THE error catalogue: every failure a request is answered with, a class each (reference, section c).
+"""The error catalogue: one class for each error code that an answer or the error log can have.
 
-Where two codes mean the same, only the one of Conversations is here: those of Programmable Chat, from which the numbers
-come, are never answered (50208, 50347, 50349, 50393, 50422, 50449 and the like). A missing resource is always 20404.
+If Twilio has two codes for the same problem, the catalogue holds the code of Conversations and not the older one of
+Programmable Chat. A missing resource is always 20404.
 """
 
 from __future__ import annotations
@@ -12,42 +12,42 @@ from typing import ClassVar, Self
 from pydantic.alias_generators import to_snake
 
 CATALOGUE: dict[int, type[ConversationsError]] = {}
-"""What a request can be answered with, by code."""
+"""The errors that a request can be answered with, by code."""
 
 LOG_ENTRIES: dict[int, type[LogEntry]] = {}
-"""What only alerts record, by code."""
+"""The errors that only alerts record, by code."""
 
 
 def _more_info(code: int) -> str:
-    """Part of the wire format: clients know this address."""
+    """Return the address of a code's documentation. Clients know this address, so it is part of the wire format."""
     return f"https://www.twilio.com/docs/errors/{code}"
 
 
-def _refuse_known(code: int, name: str) -> None:
+def _check_code_is_free(code: int, name: str) -> None:
     known = CATALOGUE.get(code) or LOG_ENTRIES.get(code)
     if known:
         raise TypeError(f"{name} and {known.__name__} have the same code {code}")
 
 
 class ConversationsError(ValueError):
-    """A request that cannot be served. A ValueError, so that validators of pydantic may raise it and have it collected.
+    """A request that cannot be served. It is a ValueError, so that pydantic collects it when a validator raises it.
 
-    `parameter` names what is at fault, as the client wrote it. `others` are further problems of the same request.
-    `details` are the keyword arguments: the figures and SIDs that `text` and the answer need. They and the message are
-    logged, so they never hold personal data: no names, identities, addresses, attributes or bodies (but see
-    NotFoundError). A placeholder of `text` that is not among them is a KeyError at once.
+    `parameter` is the name of the invalid parameter, as the client wrote it. `others` are further problems of the same
+    request. `details` are the keyword arguments: the figures and SIDs that `text` and the answer need. The message and
+    the details are logged, so they must not hold personal data: no names, identities, addresses, attributes or bodies.
+    NotFoundError is the exception. A missing placeholder of `text` raises KeyError in the constructor.
     """
 
     code: ClassVar[int]
     status: ClassVar[int]
     text: ClassVar[str]
-    """May hold {placeholders}, filled from the keyword arguments."""
+    """The message. {placeholders} are filled from the keyword arguments."""
     rule: ClassVar[str]
-    """What was not kept, in a word that stays the same: `unique_name_taken`."""
+    """The name of the broken rule, which never changes: `unique_name_taken`."""
 
     def __init_subclass__(cls, *, code: int, status: int = 400, text: str) -> None:
         super().__init_subclass__()
-        _refuse_known(code, cls.__name__)
+        _check_code_is_free(code, cls.__name__)
         cls.code, cls.status, cls.text = code, status, text
         cls.rule = to_snake(cls.__name__.removesuffix("Error"))
         CATALOGUE[code] = cls
@@ -59,7 +59,7 @@ class ConversationsError(ValueError):
         self.others: tuple[ConversationsError, ...] = ()
 
     def at(self, parameter: str) -> Self:
-        """The same failure, where it was found."""
+        """Return the same error for another parameter name."""
         return type(self)(parameter=parameter, **self.details)
 
     @property
@@ -72,14 +72,14 @@ class ConversationsError(ValueError):
 
 
 def refusal(problems: Sequence[ConversationsError]) -> ConversationsError:
-    """The first of `problems`, to be raised with the others beside it."""
+    """Return the first of `problems`, with the others attached to it."""
     first, *others = problems
     first.others = tuple(others)
     return first
 
 
 class LogEntry:
-    """A failure that comes to light after the answer: for alerts only. No exception, so nobody can answer with it."""
+    """An error that Convoke finds after the answer. It is not an exception, so no request can be answered with it."""
 
     code: ClassVar[int]
     text: ClassVar[str]
@@ -87,285 +87,213 @@ class LogEntry:
 
     def __init_subclass__(cls, *, code: int, text: str) -> None:
         super().__init_subclass__()
-        _refuse_known(code, cls.__name__)
+        _check_code_is_free(code, cls.__name__)
         cls.code, cls.text, cls.more_info = code, text, _more_info(code)
         LOG_ENTRIES[code] = cls
 
 
-# The platform (c.3)
+# Platform
 
 
-class InvalidParameterError(ConversationsError, code=20001, text="A parameter has a value that it does not take"):
-    """An unknown value of an enumeration, a boolean or a number: whatever has no code of its own."""
+class InvalidParameterError(ConversationsError, code=20001, text="The parameter must have a valid value"):
+    """An invalid value that has no code of its own. The detail `wanted` completes "must be ..."."""
 
     @property
     def message(self) -> str:
-        """Names the parameter, as the text could stand for any, and what is wanted of it where that is known."""
-        return ": ".join(str(part) for part in (self, self.parameter, self.details.get("wanted")) if part)
-
-
-class InvalidFriendlyNameError(ConversationsError, code=20002, text="The friendly name cannot be used"):
-    """For what is wrong with it other than its length (50003) or its absence (50000)."""
+        """The name of the parameter and, if it is known, the requirement: `PageSize must be an integer`."""
+        name, wanted = self.parameter or "The parameter", self.details.get("wanted")
+        return f"{name} must be {wanted}" if wanted else f"{name} must have a valid value"
 
 
 class NotAuthenticatedError(ConversationsError, code=20003, status=401, text="Authenticate"):
-    """Credentials missing or wrong."""
+    """The credentials are missing or wrong."""
 
 
 class MethodNotAllowedError(ConversationsError, code=20004, status=405, text="Method not allowed"):
-    """A known path, asked with a verb it does not take."""
-
-
-class AccountNotActiveError(ConversationsError, code=20005, status=403, text="The account is suspended or closed"):
-    """The credentials are right, the account may not be used."""
+    """The path exists, but does not support the HTTP method."""
 
 
 class AccessDeniedError(
-    ConversationsError, code=20006, status=403, text="These credentials do not give access to this resource"
+    ConversationsError, code=20006, status=403, text="The credentials must give access to this resource"
 ):
-    """The credentials are right, but not for this."""
-
-
-class PageTooLargeError(
-    ConversationsError, code=20007, text="The page size is too large: most lists take 1 to 100, some less"
-):
-    """Not answered by default: a page size is clamped, since SDKs send any (reference, a.0)."""
-
-
-class CredentialsForTestsError(
-    ConversationsError, code=20008, status=403, text="Test credentials cannot be used here: use those of the account"
-):
-    """Conversations is not covered by test credentials."""
+    """The credentials are right, but the resource accepts other credentials only."""
 
 
 class NotFoundError(ConversationsError, code=20404, status=404, text="The requested resource was not found"):
-    """Unknown, or of another account or service. `path` goes without `/v1`; it may hold an identity: do not log it."""
+    """The resource does not exist, or belongs to another account or service. The path in the message is not logged."""
 
 
 class ConflictError(ConversationsError, code=20409, status=409, text="Conflict"):
-    """A conflict with the state of the resource that has no code of its own."""
-
-
-class GoneError(ConversationsError, code=20410, status=410, text="This resource existed and is no longer available"):
-    """Unlike 20404, it will not come back."""
+    """The resource's state does not permit the request, and no other code describes why. `reason` names the cause."""
 
 
 class IdempotencyKeyReusedError(
     ConversationsError,
     code=20422,
     status=422,
-    text="Invalid Parameter: the idempotency key was used for another request within the last 24 hours",
+    text="Invalid Parameter: the Idempotency-Key must not have been used for another request within the last 24 hours",
 ):
-    """Ours: Twilio knows no idempotency keys, and a parameter's own rules have 20001 or a code of their own."""
+    """Convoke's own error: Twilio has no idempotency keys."""
 
 
 class InvalidSidError(
-    ConversationsError, code=20423, text="A SID is malformed: it is two capital letters and 32 hexadecimal digits"
+    ConversationsError, code=20423, text="A SID must be two capital letters and 32 hexadecimal digits"
 ):
-    """A SID in a path or parameter that has no code of its own."""
-
-
-class HttpsRequiredError(ConversationsError, code=20426, status=426, text="Use HTTPS for this request"):
-    """Only where plain HTTP is refused."""
-
-
-class TooManyRequestsError(ConversationsError, code=20429, status=429, text="Too Many Requests"):
-    """The account's rate or number of requests at once; the answer says in `Retry-After` when to come back."""
+    """A malformed SID that has no code of its own."""
 
 
 class InternalError(
-    ConversationsError, code=20500, status=500, text="The server failed: try again, and report it if it stays so"
+    ConversationsError, code=20500, status=500, text="The server failed: try again, and report the error if it persists"
 ):
-    """A mistake of ours."""
+    """An unexpected exception in Convoke."""
 
 
 class UnavailableError(
-    ConversationsError, code=20503, status=503, text="Temporarily unavailable: try again after a short while"
+    ConversationsError, code=20503, status=503, text="Temporarily unavailable: try again in a second"
 ):
-    """Something the server depends on does not answer."""
+    """Too many requests change the same resource at once."""
 
 
-# Services, delivery of webhooks, limits (c.4)
+# Services and configuration webhooks
 
 
-class FriendlyNameMissingError(
-    ConversationsError, code=50000, text="A friendly name is required and must not be empty"
-):
-    """Creating a service or a role."""
-
-
-class ResourceBeingDeletedError(
-    ConversationsError, code=50002, status=409, text="This resource is being deleted and takes no more changes"
-):
-    """Deleting takes a while; what comes in between is refused."""
+class FriendlyNameMissingError(ConversationsError, code=50000, text="The friendly name must be given and not be empty"):
+    """Creating a service."""
 
 
 class FriendlyNameTooLongError(
     ConversationsError,
     code=50003,
-    text="The friendly name is too long: 256 characters are the most, 64 for roles and credentials",
+    text="The friendly name must be at most 256 characters, or 64 for roles and credentials",
 ):
-    """The limits: reference, f.1."""
+    """The friendly name of any resource. See docs/behaviour/limits.md."""
 
 
-class UniqueNameTooLongError(
-    ConversationsError, code=50004, text="The unique name is too long: 256 characters are the most"
-):
-    """The limit is ours (reference, h 21)."""
-
-
-class InvalidAccountSidError(
-    ConversationsError, code=50006, text="The account SID is malformed: it is AC and 32 hexadecimal digits"
-):
-    """By its form; one of another account is 20404."""
+class UniqueNameTooLongError(ConversationsError, code=50004, text="The unique name must be at most 256 characters"):
+    """The unique name of a conversation. The limit is Convoke's own."""
 
 
 class InvalidWebhookSettingsError(
     ConversationsError,
     code=50054,
-    text="The webhook settings are malformed: a URL is absolute, with http or https, a filter is the name of an event",
+    text="A webhook URL must be an absolute http or https URL, and a filter must be the name of an event",
 ):
-    """The webhooks of an account or a service, and the URL of any; `wanted` says what else the deployment demands."""
+    """The webhooks of an account or a service, and the URL of any webhook. `wanted` is a rule of the deployment."""
 
     @property
     def message(self) -> str:
-        return ": ".join(str(part) for part in (self, self.details.get("wanted")) if part)
+        """The requirement of the deployment if it is the reason, else the general rule."""
+        wanted = self.details.get("wanted")
+        return f"{self.parameter or 'A webhook URL'} must be {wanted}" if wanted else str(self)
 
 
-class InvalidWebhookMethodError(ConversationsError, code=50055, text="The method of a webhook is GET or POST"):
-    """The webhooks of an account or a service."""
+class InvalidWebhookMethodError(ConversationsError, code=50055, text="The method of a webhook must be GET or POST"):
+    """Any webhook."""
 
 
 class WebhookRejectedError(
-    ConversationsError, code=50056, text="The pre-event webhook rejected this: it answered something else than 200"
+    ConversationsError, code=50056, text="The pre-event webhook rejected the change: it did not answer with status 2xx"
 ):
-    """The receiver decided; the action did not happen."""
+    """The change was not made."""
 
 
-class WebhookFailedError(LogEntry, code=50057, text="A webhook's receiver answered with an error or not at all"):
-    """After the last attempt."""
+class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):
+    """Recorded after the last attempt."""
 
 
 class NotificationTemplateTooLongError(
-    ConversationsError, code=50058, text="The template of a notification is too long: shorten it"
+    ConversationsError, code=50058, text="The template of a notification must be shorter"
 ):
-    """The limit is not documented."""
+    """The notification configuration of a service."""
 
 
 class NotificationSoundTooLongError(
-    ConversationsError, code=50059, text="The name of a notification's sound is too long: shorten it"
+    ConversationsError, code=50059, text="The name of a notification's sound must be shorter"
 ):
-    """The limit is not documented."""
+    """The notification configuration of a service."""
 
 
-class ActionRateExceededError(
-    ConversationsError,
-    code=50063,
-    status=429,
-    text="Too many changes a second: 30 are the most for a service, and for a conversation",
-):
-    """Writes only, each service and each conversation for itself (reference, f.1)."""
+class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook did not answer within 5 seconds"):
+    """Recorded after the last attempt."""
 
 
-class InvalidWebhookRetryCountError(
-    ConversationsError, code=50065, text="The number of retries is a whole number from 0 to 3"
-):
-    """Of a webhook."""
-
-
-class GlobalActionRateExceededError(
-    ConversationsError, code=50074, status=429, text="Too many changes a second at this moment: try again more slowly"
-):
-    """All of the account's writes together."""
-
-
-class WebhookTimeoutError(LogEntry, code=50076, text="A webhook's receiver took longer than 5 seconds"):
-    """After the last attempt."""
-
-
-# Roles and users (c.5)
+# Roles and users
 
 
 class UnknownConversationRoleError(
-    ConversationsError, code=50101, text="The role is not a known one of conversation scope"
+    ConversationsError, code=50101, text="The role must be a role of this service with the type conversation"
 ):
-    """A default role in the configuration of a service; a participant's is 50109."""
+    """A default role in the configuration of a service. The role of a participant has the code 50109."""
 
 
-class UnknownServiceRoleError(ConversationsError, code=50102, text="The role is not a known one of service scope"):
-    """A user's role, or a default role in the configuration of a service."""
+class UnknownServiceRoleError(
+    ConversationsError, code=50102, text="The role must be a role of this service with the type service"
+):
+    """The role of a user, or a default role in the configuration of a service."""
 
 
-class RoleSidMissingError(ConversationsError, code=50103, text="A role SID is required and must not be empty"):
-    """Given, but empty."""
+class RoleSidMissingError(ConversationsError, code=50103, text="The role SID must not be empty"):
+    """A default role in the configuration of a service."""
 
 
 class UnknownPermissionError(
-    ConversationsError, code=50104, text="A permission is not one that a role of this type can have"
+    ConversationsError, code=50104, text="Each permission must be one that a role of this type can have"
 ):
-    """Either scope has a list of its own (reference, a.13)."""
+    """Each type of role has its own list of permissions."""
 
 
-class UnknownRoleTypeError(ConversationsError, code=50105, text="The type of a role is conversation or service"):
-    """Required, and fixed after creation."""
+class UnknownRoleTypeError(ConversationsError, code=50105, text="The type of a role must be conversation or service"):
+    """Creating a role."""
 
 
-class CreatorRoleMissingError(
-    ConversationsError, code=50106, text="The service has no role for the creator of a conversation: configure one"
+class NotPermittedError(
+    ConversationsError, code=50107, status=403, text="The role of the user must permit this action"
 ):
-    """The configuration of the service, not the request, is at fault."""
-
-
-class NotPermittedError(ConversationsError, code=50107, status=403, text="The user's role does not permit this"):
-    """Clients with an access token; account credentials are above roles."""
+    """Clients with an access token. Account credentials are not subject to roles."""
 
 
 class InvalidRoleSidError(
-    ConversationsError, code=50109, text="The role SID is not that of a role of conversation scope in this service"
+    ConversationsError,
+    code=50109,
+    text="The role SID must be the SID of a role of this service with the type conversation",
 ):
-    """A participant's role: malformed, unknown or of service scope."""
+    """The role of a participant."""
 
 
 class UserExistsError(ConversationsError, code=50201, status=409, text="User already exists"):
-    """Identities are unique in a service, upper and lower case told apart."""
+    """The service has a user with this identity. Identities are case-sensitive."""
 
 
-class UserSidMissingError(
-    ConversationsError, code=50202, text="The SID or the identity of a user is required and must not be empty"
-):
-    """Given, but empty."""
-
-
-class IdentityReservedError(ConversationsError, code=50203, text="This identity is reserved: choose another one"):
-    """Kept for the server itself, as `system` is."""
+class IdentityReservedError(ConversationsError, code=50203, text="The identity must not be a reserved one"):
+    """An identity such as `system`, which Convoke itself uses."""
 
 
 class IdentityMissingError(ConversationsError, code=50204, text="Identity not provided"):
-    """A user without identity; a member with neither an identity nor an address."""
+    """A user without an identity, or a participant with neither an identity nor an address."""
 
 
 class IdentityLooksLikeUserSidError(
     ConversationsError,
     code=50206,
-    text="An identity must not have the form of a user SID: US and 32 hexadecimal digits",
+    text="The identity must not have the form of a user SID: US and 32 hexadecimal digits",
 ):
-    """Paths take either, so it would be ambiguous."""
+    """A path accepts a SID or an identity, so such an identity would be ambiguous."""
 
 
-class IdentityTooLongError(
-    ConversationsError, code=50207, text="The identity is too long: 256 characters are the most"
-):
-    """The limit: reference, f.1."""
+class IdentityTooLongError(ConversationsError, code=50207, text="The identity must be at most 256 characters"):
+    """The identity of a participant or user."""
 
 
 class InvalidPushBindingTypeError(
-    ConversationsError, code=50209, text="The type of a push binding is apn, gcm, fcm or twilsock"
+    ConversationsError, code=50209, text="The type of a push binding must be apn, gcm, fcm or twilsock"
 ):
     """Listing the push bindings of a service or a user."""
 
 
-class UnknownNotificationLevelError(ConversationsError, code=50210, text="The notification level is default or muted"):
-    """Of a user in a conversation."""
+class UnknownNotificationLevelError(
+    ConversationsError, code=50210, text="The notification level must be default or muted"
+):
+    """The notification level of a user in a conversation."""
 
 
 class IdentityNotAcceptableError(
@@ -375,292 +303,261 @@ class IdentityNotAcceptableError(
 
 
 class UserChangedConcurrentlyError(
-    ConversationsError, code=50213, status=409, text="The user is being changed by another request: try again"
+    ConversationsError, code=50213, status=409, text="Another request is changing the user: try again"
 ):
-    """Added or removed at the same moment."""
+    """Two requests change the same user at once."""
 
 
 class TooManyConversationsError(
-    ConversationsError, code=50214, text="The identity is in too many open conversations: 1,000 are the most"
+    ConversationsError, code=50214, text="The identity must be in at most 1,000 open conversations"
 ):
-    """Active and inactive ones count, closed ones do not."""
+    """Active and inactive conversations count, closed ones do not."""
 
 
-# Conversations (c.6)
+# Conversations
 
 
 class AttributesTooLongError(
-    ConversationsError, code=50303, text="The attributes are too long: {longest} bytes of UTF-8 are the most"
+    ConversationsError, code=50303, text="The attributes must be at most {longest} bytes of UTF-8"
 ):
-    """`longest` is the limit of the resource."""
+    """The limit depends on the resource."""
 
 
 class AttributesNotJsonError(ConversationsError, code=50304, text="Attributes not valid JSON"):
-    """Any JSON value will do, not objects only."""
+    """Any JSON value is valid, not only objects."""
 
 
 class InvalidDateCreatedError(
     ConversationsError,
     code=50308,
-    text="The date of creation is not an ISO 8601 date and time such as 2026-01-02T03:04:05Z",
+    text="The creation date must be an ISO 8601 date and time such as 2026-01-02T03:04:05Z",
 ):
-    """Of conversations, members and messages that are imported."""
+    """An imported conversation, participant or message."""
 
 
 class InvalidDateUpdatedError(
     ConversationsError,
     code=50309,
-    text="The date of the last update is not an ISO 8601 date and time such as 2026-01-02T03:04:05Z",
+    text="The date of the last update must be an ISO 8601 date and time such as 2026-01-02T03:04:05Z",
 ):
-    """Of conversations, members and messages that are imported."""
+    """An imported conversation, participant or message."""
 
 
-class AuthorTooLongError(ConversationsError, code=50310, text="The author is too long: 256 characters are the most"):
-    """As long as the identities and addresses that it may be."""
+class AuthorTooLongError(ConversationsError, code=50310, text="The author must be at most 256 characters"):
+    """The same limit as for the identities and addresses that an author can be."""
 
 
 class ConversationBeingDeletedError(
     ConversationsError, code=50334, status=409, text="The conversation is being deleted: the change was discarded"
 ):
-    """Deleting takes a while; what comes in between is refused."""
-
-
-class MessagingServiceSidMissingError(
-    ConversationsError, code=50340, text="A Messaging Service SID is required and must not be empty"
-):
-    """Given, but empty; 50373 is a conversation that lacks one."""
+    """A change that arrives between the deletion of a conversation and the removal of its items."""
 
 
 class InvalidMessagingServiceSidError(
-    ConversationsError, code=50341, text="The Messaging Service SID is malformed: it is MG and 32 hexadecimal digits"
+    ConversationsError, code=50341, text="The Messaging Service SID must be MG and 32 hexadecimal digits"
 ):
-    """By its form only."""
-
-
-class MessagingServiceNotOwnedError(
-    ConversationsError, code=50342, text="The Messaging Service does not belong to this account"
-):
-    """Unknown, or of another account."""
+    """Only the form is checked."""
 
 
 class UniqueNameTakenError(
     ConversationsError, code=50353, status=409, text="Conversation with provided unique name already exists"
 ):
-    """A closed conversation keeps its name until it is deleted."""
+    """A closed conversation keeps its unique name until it is deleted."""
 
 
 class MessagingServiceMissingError(
     ConversationsError, code=50373, text="No Messaging Service assigned to Conversation"
 ):
-    """Needed by every member outside chat; the account's default serves where the request names none."""
+    """A participant with an address needs one, and neither the request nor the account's configuration names one."""
 
 
-class StateEmptyError(ConversationsError, code=50374, text="The state is empty: leave it out, or give a valid one"):
-    """Given, but empty."""
+class StateEmptyError(ConversationsError, code=50374, text="The state must not be empty"):
+    """A `State` parameter with an empty value."""
 
 
 class InactiveTimerTooShortError(
-    ConversationsError, code=50375, text="The inactive timer is too short: 1 minute is the least, PT0S switches it off"
+    ConversationsError, code=50375, text="The inactive timer must be at least 1 minute, or PT0S to switch it off"
 ):
-    """The limit: reference, e.3."""
+    """See docs/behaviour/states-and-timers.md."""
 
 
 class ClosedTimerTooShortError(
-    ConversationsError, code=50376, text="The closed timer is too short: 10 minutes are the least, PT0S switches it off"
+    ConversationsError, code=50376, text="The closed timer must be at least 10 minutes, or PT0S to switch it off"
 ):
-    """The limit: reference, e.3."""
+    """See docs/behaviour/states-and-timers.md."""
 
 
 class ConversationClosedError(
     ConversationsError, code=50377, text="Can't update conversation as it's in final closed state"
 ):
-    """Any change but deleting it."""
+    """Any change of a closed conversation except its deletion."""
 
 
-class StateUnknownError(ConversationsError, code=50378, text="The state is not one of active, inactive and closed"):
-    """`initializing` is nothing a client may ask for."""
+class StateUnknownError(ConversationsError, code=50378, text="The state must be active, inactive or closed"):
+    """A request cannot ask for `initializing`."""
 
 
 class InvalidInactiveTimerError(
-    ConversationsError, code=50379, text="The inactive timer is not an ISO 8601 duration such as PT1M, PT10M or P1D"
+    ConversationsError,
+    code=50379,
+    text="The inactive timer must be an ISO 8601 duration such as PT1M, PT10M or P1D, without years and months",
 ):
-    """Years and months are refused as well: they have no length of their own."""
+    """Years and months have no fixed length."""
 
 
 class InvalidClosedTimerError(
-    ConversationsError, code=50380, text="The closed timer is not an ISO 8601 duration such as PT10M, PT1H or P1D"
+    ConversationsError,
+    code=50380,
+    text="The closed timer must be an ISO 8601 duration such as PT10M, PT1H or P1D, without years and months",
 ):
-    """Years and months are refused as well: they have no length of their own."""
+    """Years and months have no fixed length."""
 
 
 class InitialStateClosedError(
-    ConversationsError, code=50384, text="A conversation cannot start closed: it starts active or inactive"
+    ConversationsError, code=50384, text="The state of a new conversation must be active or inactive"
 ):
-    """Creating; closing one later is an update."""
-
-
-class RegionNotSupportedError(ConversationsError, code=50385, text="Conversations are not available in this region"):
-    """Only where a deployment is bound to regions."""
+    """An update can close a conversation."""
 
 
 class ConversationInitializingError(
     ConversationsError,
     code=50386,
     status=409,
-    text="The conversation is still initializing: try again once it is active or inactive",
+    text="The conversation is still initializing: try again when its state is active or inactive",
 ):
-    """Its members are being added; only reading, deleting and webhooks are possible (reference, b.1)."""
+    """Convoke is adding the participants. See docs/behaviour/states-and-timers.md."""
 
 
 class UniqueNameLooksLikeSidError(
     ConversationsError,
     code=50390,
-    text="A unique name must not have the form of a conversation SID: CH and 32 hexadecimal digits",
+    text="The unique name must not have the form of a conversation SID: CH and 32 hexadecimal digits",
 ):
-    """Paths take either, so it would be ambiguous."""
-
-
-class ConversationChangedConcurrentlyError(
-    ConversationsError,
-    code=50391,
-    status=409,
-    text="The conversation is being created or deleted by another request: try again",
-):
-    """Also one of the same unique name."""
-
-
-class WebhookTimeoutTooShortError(
-    ConversationsError, code=50392, text="The time limit of a pre-event webhook must be longer than 0 milliseconds"
-):
-    """The settings of webhooks, not a call that took too long (50076)."""
+    """A path accepts a SID or a unique name, so such a unique name would be ambiguous."""
 
 
 class EndDateBeforeStartDateError(
-    ConversationsError, code=50396, text="The end date is before the start date: exchange them"
+    ConversationsError, code=50396, text="The end date must not be before the start date"
 ):
-    """Listing conversations by date."""
+    """A list that is filtered by date."""
 
 
-# Webhooks of a conversation (c.7)
+# Webhooks of a conversation
 
 
-class TooManyWebhooksError(
-    ConversationsError, code=50361, text="The conversation has too many webhooks: 5 are the most"
-):
-    """Those of the account and the service do not count."""
+class TooManyWebhooksError(ConversationsError, code=50361, text="A conversation must have at most 5 webhooks"):
+    """The webhooks of the account and the service do not count."""
 
 
-class TooManyTriggersError(ConversationsError, code=50362, text="The webhook has too many triggers: 5 are the most"):
-    """Keywords of a hook with the target `trigger`."""
+class TooManyTriggersError(ConversationsError, code=50362, text="A webhook must have at most 5 triggers"):
+    """The keywords of a webhook with the target `trigger`."""
 
 
 class InvalidWebhookSidError(
-    ConversationsError, code=50363, text="The webhook SID is malformed: it is WH and 32 hexadecimal digits"
+    ConversationsError, code=50363, text="The webhook SID must be WH and 32 hexadecimal digits"
 ):
-    """By its form; an unknown one is 20404."""
+    """Only the form is checked. An unknown webhook is 20404."""
 
 
 class UnknownWebhookTargetError(
-    ConversationsError, code=50364, text="The target of a webhook is webhook, trigger or studio"
+    ConversationsError, code=50364, text="The target of a webhook must be webhook, trigger or studio"
 ):
-    """Fixed after creation."""
+    """Creating a webhook. An update cannot change the target."""
 
 
 class UnknownWebhookFilterError(
-    ConversationsError, code=50365, text="A filter of a conversation's webhook is the name of a post-event"
+    ConversationsError, code=50365, text="A filter of a conversation's webhook must be the name of a post-event"
 ):
-    """Pre-events are for the webhooks of the account and the service."""
+    """Only the webhooks of the account and the service receive pre-events."""
 
 
-class InvalidWebhookTriggerError(ConversationsError, code=50366, text="A trigger is a keyword of 1 to 248 characters"):
-    """Of a hook with the target `trigger`."""
+class InvalidWebhookTriggerError(
+    ConversationsError, code=50366, text="A trigger must be a keyword of 1 to 248 characters"
+):
+    """A webhook with the target `trigger`."""
 
 
 class InvalidFlowSidError(
-    ConversationsError, code=50367, text="The Studio flow SID is malformed: it is FW and 32 hexadecimal digits"
+    ConversationsError, code=50367, text="The Studio flow SID must be FW and 32 hexadecimal digits"
 ):
-    """Of a hook with the target `studio`."""
+    """A webhook with the target `studio`. Only the form is checked."""
 
 
 class WebhookTargetMissingError(
-    ConversationsError, code=50368, text="A target is required: webhook, trigger or studio"
+    ConversationsError, code=50368, text="The target must be given: webhook, trigger or studio"
 ):
-    """Creating a hook."""
+    """Creating a webhook."""
 
 
 class WebhookUrlMissingError(
-    ConversationsError, code=50369, text="A webhook with the target webhook or trigger needs a URL"
+    ConversationsError, code=50369, text="A webhook with the target webhook or trigger must have a URL"
 ):
-    """A hook to Studio has none."""
+    """A webhook with the target `studio` has no URL."""
 
 
 class WebhookFilterMissingError(
-    ConversationsError, code=50370, text="A webhook with the target webhook needs one filter or more"
+    ConversationsError, code=50370, text="A webhook with the target webhook must have at least one filter"
 ):
-    """Without one it would never be called."""
+    """Without a filter Convoke would never call the webhook."""
 
 
 class WebhookTriggerMissingError(
-    ConversationsError, code=50371, text="A webhook with the target trigger needs 1 to 5 triggers"
+    ConversationsError, code=50371, text="A webhook with the target trigger must have 1 to 5 triggers"
 ):
-    """Without one it would never be called."""
+    """Without a trigger Convoke would never call the webhook."""
 
 
 class WebhookUrlTooLongError(
-    ConversationsError, code=50372, text="The URL of the webhook is too long: 512 characters are the most"
+    ConversationsError, code=50372, text="The URL of a webhook must be at most 512 characters"
 ):
-    """The limit: reference, f.1."""
+    """See docs/behaviour/limits.md."""
 
 
-# Participants and ConversationWithParticipants (c.8)
+# Participants and ConversationWithParticipants
 
 
 class InvalidAddressError(ConversationsError, code=50407, text="Invalid messaging binding address"):
-    """Malformed or over 256 characters; also an address together with a projected address, seen live."""
+    """A malformed address, one over 256 characters, or an address together with a projected address."""
 
 
 class InvalidProxyAddressError(
     ConversationsError,
     code=50408,
-    text="The proxy address is malformed: it is at most 256 characters, such as +15558675310 or whatsapp:+15558675310",
+    text="The proxy address must be at most 256 characters, such as +15558675310 or whatsapp:+15558675310",
 ):
-    """By its form; whose it is, is 50413."""
+    """Only the form is checked. A proxy address of another account is 50413."""
 
 
 class AddressEqualsProxyError(
-    ConversationsError, code=50409, text="The address and the proxy address are the same: they must differ"
+    ConversationsError, code=50409, text="The address and the proxy address must be different"
 ):
-    """The one is the member's, the other faces the member."""
+    """The address belongs to the participant, the proxy address to the account."""
 
 
 class AddressEmptyError(
-    ConversationsError, code=50411, text="The address is empty: a proxy address needs one, other members leave it out"
+    ConversationsError, code=50411, text="The address must not be empty, and must be given with a proxy address"
 ):
-    """Empty, or absent beside a proxy address."""
+    """An empty address, or a proxy address without an address."""
 
 
-class ProxyAddressEmptyError(
-    ConversationsError, code=50412, text="The proxy address is empty: give one, or leave it out"
-):
-    """Given, but empty."""
+class ProxyAddressEmptyError(ConversationsError, code=50412, text="The proxy address must not be empty"):
+    """A proxy address with an empty value."""
 
 
-class ProxyAddressNotOwnedError(
-    ConversationsError, code=50413, text="The proxy address does not belong to this account"
-):
-    """The account's list of numbers, where it keeps one."""
+class ProxyAddressNotOwnedError(ConversationsError, code=50413, text="The proxy address must belong to this account"):
+    """Checked only if the account lists its own addresses."""
 
 
 class ChannelMismatchError(
     ConversationsError, code=50414, text="The address and the proxy address must be on the same channel"
 ):
-    """One with the prefix `whatsapp:` and one without, say."""
+    """For example, one of them has the prefix `whatsapp:` and the other does not."""
 
 
 class ProxyNotWhatsAppSenderError(
-    ConversationsError, code=50415, text="The proxy address is not set up as a WhatsApp sender"
+    ConversationsError, code=50415, text="The proxy address must be a WhatsApp sender of this account"
 ):
-    """The account owns it, but not on WhatsApp."""
+    """Checked only if the account lists its own addresses."""
 
 
 class BindingTakenError(
@@ -670,50 +567,41 @@ class BindingTakenError(
     text="A binding for this participant and proxy address already exists"
     " in Conversation {conflicting_conversation_sid}",
 ):
-    """The pair is in another open conversation of the account. Clients read the SID at the end."""
+    """Another open conversation of the account has the same pair. Clients read the SID at the end of the message."""
 
 
 class TooManyParticipantsError(
-    ConversationsError, code=50417, text="The conversation has too many members: 1,000 are the most"
+    ConversationsError, code=50417, text="A conversation must have at most 1,000 participants"
 ):
-    """Of all kinds; 10 in a group MMS (50436)."""
+    """All participants count. A group MMS has the lower limit of 50436."""
 
 
 class TooManyNonChatParticipantsError(
-    ConversationsError, code=50418, text="The conversation has too many members outside chat: 50 are the most"
+    ConversationsError, code=50418, text="A conversation must have at most 50 participants with a messaging binding"
 ):
-    """Members with a messaging binding."""
-
-
-class ParticipantChangedConcurrentlyError(
-    ConversationsError,
-    code=50419,
-    status=409,
-    text="The member is being added or removed by another request: try again",
-):
-    """The same member at the same moment."""
+    """Participants with an identity only do not count."""
 
 
 class NameOrLevelNotAcceptableError(
     ConversationsError,
     code=50420,
-    text="The name and level of a binding are for members on e-mail only: leave them out",
+    text="The name and level of a messaging binding must be given for e-mail participants only",
 ):
-    """Given for any other channel."""
+    """A name or level for any other channel."""
 
 
 class InvalidLastReadMessageIndexError(
-    ConversationsError, code=50421, text="The index of the last read message is not a whole number"
+    ConversationsError, code=50421, text="The index of the last read message must be an integer"
 ):
-    """Of a member or of a user's conversation."""
+    """The read position of a participant or of a user's conversation."""
 
 
 class ParticipantNotJsonError(
     ConversationsError,
     code=50424,
-    text="A participant is not a JSON object: each value is one, with its keys in snake_case",
+    text="Each participant must be a JSON object with keys in snake_case",
 ):
-    """No JSON at all, or a list, a text, a number or null."""
+    """The value is no JSON, or another JSON value than an object."""
 
 
 class BindingsTakenError(
@@ -722,11 +610,13 @@ class BindingsTakenError(
     status=409,
     text="One or more pairs of address and proxy address are already in use, the first of them in {where}",
 ):
-    """`where` is `Conversation CH…`, last for clients that cut the SID off, or `this request` for a repeated pair."""
+    """`where` is `Conversation CH...`, or `this request` for a repeated pair. Clients read the SID at the end."""
 
 
 class TooManyParticipantsInRequestError(
-    ConversationsError, code=50426, text="The request has too many participants: 10 are the most, add others afterwards"
+    ConversationsError,
+    code=50426,
+    text="The request must have at most 10 participants: add the others after the conversation is created",
 ):
     """ConversationWithParticipants only."""
 
@@ -736,13 +626,7 @@ class ProvisioningFailedError(
     code=50427,
     text="The participants could not be added: the conversation is closed, and the same request can be made again",
 ):
-    """All its locks are released; the alert lists the errors that led to it."""
-
-
-class ParticipantSidMissingError(
-    ConversationsError, code=50431, text="The SID or the identity of a member is required and must not be empty"
-):
-    """Given, but empty."""
+    """All locks of the conversation are released. The alert lists the errors that led to it."""
 
 
 class ParticipantExistsError(ConversationsError, code=50433, status=409, text="Participant already exists"):
@@ -750,28 +634,28 @@ class ParticipantExistsError(ConversationsError, code=50433, status=409, text="P
 
 
 class ProjectedAddressMissingError(
-    ConversationsError, code=50434, text="A member with an identity needs a projected address in a group MMS"
+    ConversationsError, code=50434, text="A participant with an identity must have a projected address in a group MMS"
 ):
-    """The number that the phones of the group see."""
+    """The phones of the group see the projected address instead of the identity."""
 
 
 class GroupNotActivatableError(
     ConversationsError,
     code=50435,
-    text="A group MMS needs 3 or more members with a messaging binding: a phone and a business number among them, "
-    "and a projected address for each identity",
+    text="A group MMS must have at least 3 participants with a messaging binding: at least one phone and one business"
+    " number, and a projected address for each identity",
 ):
-    """An address without a proxy makes a phone member, a projected address or a proxy a business number."""
+    """A phone has an address and no proxy address. A business number is a projected address or a proxy address."""
 
 
-class GroupTooLargeError(ConversationsError, code=50436, text="The group MMS has too many members: 10 are the most"):
-    """Of all kinds."""
+class GroupTooLargeError(ConversationsError, code=50436, text="A group MMS must have at most 10 participants"):
+    """All participants count."""
 
 
 class DuplicateGroupMemberError(
-    ConversationsError, code=50437, status=409, text="A member is twice in the group MMS: each may be in it once"
+    ConversationsError, code=50437, status=409, text="Each participant must be in the group MMS only once"
 ):
-    """The same address, pair, or identity and projected address. Several identities may share a projected address."""
+    """A repeated address, pair, or identity with projected address. Identities may share a projected address."""
 
 
 class GroupExistsError(
@@ -780,211 +664,163 @@ class GroupExistsError(
     status=409,
     text="Group MMS with given participant list already exists as Conversation {conflicting_conversation_sid}",
 ):
-    """Its set of numbers has an open conversation. Clients cut the SID off the end: nothing may follow it."""
+    """An open conversation has the same set of numbers. Clients read the SID at the end of the message."""
 
 
 class ProjectedAddressNotOwnedError(
-    ConversationsError, code=50439, text="The projected address is not a phone number that belongs to this account"
+    ConversationsError, code=50439, text="The projected address must be a phone number of this account"
 ):
-    """What cannot be a number cannot be owned either."""
+    """Also a projected address that is not a phone number."""
 
 
 class ProxyAddressNotRemovableError(
-    ConversationsError, code=50440, text="The proxy address cannot be removed: the member has none"
+    ConversationsError, code=50440, text="The participant must have a proxy address for it to be removed"
 ):
-    """Updating a member that has none, or is not reached by SMS."""
+    """Updating a participant that has no proxy address, or that is not on SMS."""
 
 
 class ProxyAddressNotAddableError(
-    ConversationsError, code=50441, text="The proxy address cannot be added: the member has no address"
+    ConversationsError, code=50441, text="The participant must have an address for a proxy address to be added"
 ):
-    """Updating a pure chat member."""
+    """Updating a participant that has an identity only."""
 
 
 class ProjectedAddressNotRemovableError(
-    ConversationsError, code=50442, text="The projected address cannot be removed: the member has none"
+    ConversationsError, code=50442, text="The participant must have a projected address for it to be removed"
 ):
-    """Updating a member of a group MMS."""
+    """Updating a participant of a group MMS."""
 
 
 class ProjectedAddressNotAddableError(
     ConversationsError,
     code=50443,
-    text="The projected address cannot be added: the member has a messaging binding already",
+    text="The participant must have no messaging binding for a projected address to be added",
 ):
-    """Updating a member."""
+    """Updating a participant."""
 
 
 class IdentityNotAddableError(
     ConversationsError,
     code=50444,
-    text="The identity cannot be added: only a member with a projected address and no identity takes one",
+    text="The participant must have a projected address and no identity for an identity to be added",
 ):
-    """Handing a business number of a group MMS to a person."""
+    """Assigning a business number of a group MMS to a user."""
 
 
-class IdentityWithAddressError(ConversationsError, code=50451, text="Ask by an identity or by an address, not by both"):
-    """Listing the conversations of a member."""
-
-
-class GroupMmsNotEnabledError(ConversationsError, code=50452, text="Group MMS is not enabled for this account"):
-    """Only where a deployment says so."""
+class IdentityWithAddressError(ConversationsError, code=50451, text="Identity and Address must not be given together"):
+    """Listing the conversations of a participant."""
 
 
 class ProxyNotSupportedError(
-    ConversationsError, code=50453, text="Members on this channel have no proxy address: leave it out"
+    ConversationsError, code=50453, text="Participants on this channel must not have a proxy address"
 ):
-    """E-mail."""
+    """An e-mail participant."""
 
 
-# Messages (c.9)
-
-
-class MessageSidMissingError(ConversationsError, code=50501, text="A message SID is required and must not be empty"):
-    """Given, but empty."""
+# Messages
 
 
 class MessageEmptyError(
-    ConversationsError, code=50503, text="There is nothing to send: give a body, media or a content template"
+    ConversationsError, code=50503, text="The message must have a body, media or a content template"
 ):
-    """An empty body counts as none."""
+    """An empty body counts as no body."""
 
 
 class MessageTooLongError(
     ConversationsError,
     code=50504,
-    text="The body is too long: 1,600 characters are the most where a member is outside chat, 32 KB among chat members",
+    text="The body must be at most 1,600 characters if a participant has an address, and at most 32 KB otherwise",
 ):
-    """The limits: reference, f.1."""
+    """See docs/behaviour/limits.md."""
 
 
-class MediaSidMissingError(ConversationsError, code=50506, text="A media SID is required and must not be empty"):
-    """Given, but empty."""
+class MediaSidMissingError(ConversationsError, code=50506, text="The media SID must not be empty"):
+    """A `MediaSid` parameter with an empty value."""
 
 
-class MediaNotFoundError(
-    ConversationsError, code=50507, text="The media does not exist in this service: upload it first"
-):
-    """A parameter of the message, hence no 404."""
+class MediaNotFoundError(ConversationsError, code=50507, text="The media must be uploaded to this service first"):
+    """The media is a parameter of the message and not the requested resource, so this is not a 404."""
 
 
 class MediaAlreadyUsedError(
-    ConversationsError, code=50508, text="The media is already in another message: upload it again"
+    ConversationsError, code=50508, text="The media must not be in another message: upload it again"
 ):
-    """Media belong to one message."""
+    """Each media belongs to one message."""
 
 
 class MediaMessageBodyFixedError(
-    ConversationsError, code=50509, text="The body of a message with media cannot be changed"
+    ConversationsError, code=50509, text="The body of a message with media must not change"
 ):
     """Updating a message."""
 
 
-class InvalidMediaSidError(
-    ConversationsError, code=50510, text="The media SID is malformed: it is ME and 32 hexadecimal digits"
-):
-    """By its form only."""
+class InvalidMediaSidError(ConversationsError, code=50510, text="The media SID must be ME and 32 hexadecimal digits"):
+    """Only the form is checked."""
 
 
 class MediaTypeNotAcceptableError(
-    ConversationsError, code=50511, text="The content type of the media is not one that this channel takes"
+    ConversationsError, code=50511, text="The content type of the media must be one that this channel accepts"
 ):
-    """Each channel has types of its own."""
+    """Each channel has its own list of content types."""
 
 
 class MediaTooLargeError(
     ConversationsError,
     code=50512,
-    text="The media is too large: 150 MB are the most in chat, 5 MB in all by MMS, 16 MB on WhatsApp",
+    text="The media must be at most 150 MB in chat, 5 MB in total by MMS, and 16 MB on WhatsApp",
 ):
-    """The limits: reference, f.1."""
+    """See docs/behaviour/limits.md."""
 
 
 class AuthorNotInGroupError(
     ConversationsError,
     code=50513,
-    text="The author is no member of the group MMS: give an identity, an address or a projected address that is in it",
+    text="The author must be the identity, address or projected address of a participant in the group MMS",
 ):
-    """`system` is none either."""
-
-
-class MessageChangedConcurrentlyError(
-    ConversationsError, code=50514, status=409, text="The message is being changed by another request: try again"
-):
-    """The same message at the same moment."""
-
-
-class InvalidMessageIndexError(ConversationsError, code=50516, text="The index of a message is a whole number"):
-    """By its form only."""
+    """The default author `system` is not a participant."""
 
 
 class InvalidContentSidError(
-    ConversationsError, code=50526, text="The content SID is malformed: it is HX and 32 hexadecimal digits"
+    ConversationsError, code=50526, text="The content SID must be HX and 32 hexadecimal digits"
 ):
-    """By its form only."""
+    """Only the form is checked."""
 
 
 class ContentVariablesNotJsonError(
-    ConversationsError, code=50527, text="The content variables are not a JSON object of texts"
+    ConversationsError, code=50527, text="The content variables must be a JSON object whose values are strings"
 ):
     """The variables of a content template."""
 
 
 class ContentSidMissingError(
-    ConversationsError, code=50528, text="Content variables need the content SID of the template that they are for"
+    ConversationsError, code=50528, text="The content SID must be given together with content variables"
 ):
-    """Variables alone."""
+    """Content variables without a content template."""
 
 
 class ContentVariablesTooLongError(
-    ConversationsError, code=50529, text="The content variables are too long: 27,801 characters in all are the most"
+    ConversationsError, code=50529, text="The content variables must be at most 27,801 characters in total"
 ):
     """Keys and values together."""
 
 
-class ChannelMetadataNotFoundError(
-    ConversationsError, code=50530, text="The message has no channel metadata: only some channels give it"
-):
-    """The message itself exists."""
-
-
-class ChannelMetadataNotAuthorizedError(
-    ConversationsError, code=50531, status=403, text="The account may not read channel metadata"
-):
-    """The one of its group with a status of its own."""
-
-
-class InvalidChannelMetadataError(
-    ConversationsError, code=50532, text="The channel metadata cannot be used with this message"
-):
-    """Of this code only the group it belongs to is documented (reference, c.9)."""
-
-
-class ChannelMetadataNotJsonError(
-    ConversationsError, code=50533, text="The channel metadata is not JSON with the keys that its channel requires"
-):
-    """Writing it."""
-
-
-class ChannelMetadataNotReadableError(
-    ConversationsError, code=50534, text="The channel metadata of the message could not be read: try again"
-):
-    """Reading it."""
+class ChannelMetadataNotFoundError(ConversationsError, code=50530, text="The message must have channel metadata"):
+    """The message exists, but its channel provided no metadata."""
 
 
 class ContentVariableKeyTooLongError(
-    ConversationsError, code=50540, text="The key of a content variable is too long: 16 characters are the most"
+    ConversationsError, code=50540, text="The key of a content variable must be at most 16 characters"
 ):
-    """The limit: reference, f.1."""
+    """See docs/behaviour/limits.md."""
 
 
 class ContentVariableTooLongError(
-    ConversationsError, code=50541, text="The value of a content variable is too long: 256 characters are the most"
+    ConversationsError, code=50541, text="The value of a content variable must be at most 256 characters"
 ):
-    """The limit: reference, f.1."""
+    """See docs/behaviour/limits.md."""
 
 
 class TooManyContentVariablesError(
-    ConversationsError, code=50542, text="There are too many content variables: 100 are the most"
+    ConversationsError, code=50542, text="A message must have at most 100 content variables"
 ):
-    """The limit: reference, f.1."""
+    """See docs/behaviour/limits.md."""

@@ -28,7 +28,7 @@ class ParticipantConversationFilters(Model):
         if self.identity and self.address:
             raise IdentityWithAddressError(parameter="Address")
         if not self.identity and not self.address:
-            raise InvalidParameterError(parameter="Identity", wanted="either Identity or Address has to be given")
+            raise InvalidParameterError(parameter="Identity", wanted="given unless Address is given")
         return self
 
     @property

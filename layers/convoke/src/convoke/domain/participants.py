@@ -227,7 +227,7 @@ def check_binding(binding: NewBinding) -> None:
     if channel is Channel.EMAIL and binding.type is not Channel.EMAIL:
         raise InvalidAddressError(parameter="messaging_binding.address")
     if binding.type not in (None, channel):
-        raise InvalidParameterError(parameter="messaging_binding.type")
+        raise InvalidParameterError(parameter="messaging_binding.type", wanted=f"{channel} for this address")
     if channel is Channel.EMAIL:
         check_email_binding(binding)
     else:
@@ -238,7 +238,7 @@ def check_email_binding(binding: NewBinding) -> None:
     if binding.proxy_address:
         raise ProxyNotSupportedError(parameter="messaging_binding.proxy_address")
     if binding.level not in (None, *EMAIL_LEVELS):
-        raise InvalidParameterError(parameter="messaging_binding.level")
+        raise InvalidParameterError(parameter="messaging_binding.level", wanted="to, cc or from")
 
 
 def check_phone_binding(binding: NewBinding, channel: Channel) -> None:

@@ -99,7 +99,7 @@ def _check(name: str, value: object, check: Check) -> object:
     try:
         if isinstance(value, str):
             return check(value)
-        raise InvalidParameterError(wanted="a text")
+        raise InvalidParameterError(wanted="a string")
     except ConversationsError as error:
         raise error.at(f"PreWebhook.{name}") from error
 

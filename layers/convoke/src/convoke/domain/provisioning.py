@@ -75,16 +75,16 @@ class Provisioning(Model):
 
 
 MAX_DOUBLINGS = 16
-"""Far past any pause. ProvisioningRetries to publish are not limited, and a duration is."""
+"""Far past any pause. Attempts to publish are unlimited, but a timedelta is not."""
 
 
 class ProvisioningRetries(Model):
     """How the sweeper finishes what was interrupted: when, and how often before it gives up (promises 4 and 5)."""
 
-    first_after: Annotated[timedelta, Field(ge=timedelta(seconds=1))] = timedelta(seconds=10)
-    longest_pause: Annotated[timedelta, Field(ge=timedelta(seconds=1))] = timedelta(minutes=10)
-    most: Annotated[int, Field(ge=1)] = 8
+    first_pause: Annotated[timedelta, Field(ge=timedelta(seconds=1))] = timedelta(seconds=10)
+    max_pause: Annotated[timedelta, Field(ge=timedelta(seconds=1))] = timedelta(minutes=10)
+    max_attempts: Annotated[int, Field(ge=1)] = 8
 
     def next_after(self, moment: datetime, attempts: int) -> datetime:
         """When to try again after `attempts` attempts have been made: twice as long each time, up to the longest."""
-        return moment + min(self.first_after * (1 << min(attempts, MAX_DOUBLINGS)), self.longest_pause)
+        return moment + min(self.first_pause * (1 << min(attempts, MAX_DOUBLINGS)), self.max_pause)

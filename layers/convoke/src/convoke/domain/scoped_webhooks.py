@@ -184,7 +184,7 @@ def check_flow_sid(sid: str) -> str:
 
 def parse_replay_after(value: object) -> int:
     if not is_index(str(value)):
-        raise InvalidParameterError(wanted="a whole number")
+        raise InvalidParameterError(wanted="an integer of 0 or more")
     return int(str(value))
 
 

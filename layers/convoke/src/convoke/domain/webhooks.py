@@ -183,7 +183,7 @@ def parse_target(value: object) -> Target:
     try:
         return Target(str(value).lower())
     except ValueError as error:
-        raise InvalidParameterError from error
+        raise InvalidParameterError(wanted="webhook or flex") from error
 
 
 def parse_filter(value: object) -> EventType:

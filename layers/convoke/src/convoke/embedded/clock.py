@@ -1,4 +1,7 @@
-"""A clock that can be moved, so that nobody has to wait for a timer: `convoke up --test-clock`."""
+"""A clock that tests can move forward: `convoke up --test-clock` and `convoke.testing`.
+
+See docs/decisions/0045-movable-clock-stops-at-each-due-time.md.
+"""
 
 from __future__ import annotations
 
@@ -10,58 +13,65 @@ from convoke.domain import instants
 
 
 class MovableClock:
-    """A Clock: goes on with real time from where it was set, or stands there until it is told to go on."""
+    """A `Clock` that runs ahead of real time by an offset, or is frozen at a moment."""
 
     def __init__(self) -> None:
-        self._ahead = timedelta(0)
-        self._standing: datetime | None = None
+        self._offset = timedelta(0)
+        self._frozen_at: datetime | None = None
 
     def __call__(self) -> datetime:
-        return self._standing or instants.now() + self._ahead
+        return self._frozen_at or instants.now() + self._offset
 
-    def stand_at(self, moment: datetime) -> None:
-        self._standing = moment
+    def freeze_at(self, moment: datetime) -> None:
+        """Return this moment until `resume` is called."""
+        self._frozen_at = moment
 
-    def go_on(self) -> None:
-        self._ahead = self() - instants.now()
-        self._standing = None
+    def resume(self) -> None:
+        """Run on from the moment that the clock shows now, at the speed of real time."""
+        self._offset = self() - instants.now()
+        self._frozen_at = None
 
 
 @dataclass(frozen=True, slots=True)
-class Advanced:
-    """What was done while time was made to pass."""
+class AdvanceResult:
+    """The result of moving the clock."""
 
     now: datetime
+    """The time after the move."""
     sweeps: int
+    """How many times the sweeper ran."""
     conversations: int
-    """That were attended to; one that was twice counts twice."""
+    """How many conversations the sweeper processed. One that was due twice counts twice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """Lets time pass, from one moment at which something is due to the next, so that each is done at its own."""
+    """Moves the clock from one due time to the next, so that each timer and retry runs at its own time."""
 
     clock: MovableClock
     next_due: Callable[[datetime], datetime | None]
-    """When something is due first, after a moment."""
+    """Returns the first due time after a moment, or None."""
     sweep: Callable[[], int]
-    finish: Callable[[], None]
-    """Does what follows from a sweep, or is waiting anyway."""
-    go_on: Callable[[], bool]
+    """Processes the conversations that are due, and returns how many there were."""
+    run_steps: Callable[[], None]
+    """Runs the asynchronous steps that are waiting."""
+    should_continue: Callable[[], bool]
+    """Returns False when the process must stop."""
 
-    def __call__(self, by: timedelta) -> Advanced:
-        """Raises OverflowError past the year 9999."""
+    def __call__(self, by: timedelta) -> AdvanceResult:
+        """Move the clock. Raises OverflowError if the new time is after the year 9999."""
         moment: datetime | None = self.clock()
-        until, sweeps, attended = instants.in_milliseconds(self.clock() + by), 0, 0
+        end, sweeps, conversations = instants.in_milliseconds(self.clock() + by), 0, 0
         try:
-            while moment and moment <= until and self.go_on():
-                self.clock.stand_at(moment)
-                self.finish()
-                attended += self.sweep()
-                self.finish()
+            while moment and moment <= end and self.should_continue():
+                self.clock.freeze_at(moment)
+                # Before the sweep: steps that are waiting belong to this moment, and may start timers.
+                self.run_steps()
+                conversations += self.sweep()
+                self.run_steps()
                 sweeps += 1
                 moment = self.next_due(moment)
-            self.clock.stand_at(until)
+            self.clock.freeze_at(end)
         finally:
-            self.clock.go_on()
-        return Advanced(until, sweeps, attended)
+            self.clock.resume()
+        return AdvanceResult(end, sweeps, conversations)

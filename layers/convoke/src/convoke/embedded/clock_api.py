@@ -1,4 +1,7 @@
-"""The paths of a clock that can be moved. AWS has none of them, nor has an instance without such a clock."""
+"""The resource `/convoke/v1/Clock`, which fetches and moves the clock.
+
+Only an embedded engine with a movable clock serves it. AWS never does.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ from aws_lambda_powertools.event_handler import Response
 from convoke.api.contracts import Contract
 from convoke.api.errors import JSON
 from convoke.api.operations import Operations
-from convoke.api.representations import Representation, answer
+from convoke.api.representations import Representation, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.routes import AccountRoute
 from convoke.domain.durations import format_duration, parse_duration
 from convoke.domain.errors import InvalidParameterError
 from convoke.domain.instants import Clock, Instant
-from convoke.embedded.clock import Advanced
+from convoke.embedded.clock import AdvanceResult
 
 PATH = "/Clock"
 
@@ -37,33 +40,37 @@ FETCH = Contract("Clock", ClockRepresentation)
 UPDATE = Contract("Clock", AdvancedRepresentation, errors=(InvalidParameterError,))
 
 
-def clock_routes(now: Clock, advance: Callable[[timedelta], Advanced]) -> tuple[AccountRoute, ...]:
+def clock_routes(now: Clock, advance: Callable[[timedelta], AdvanceResult]) -> tuple[AccountRoute, ...]:
+    """Return the routes of the clock. `advance` moves it."""
+
     def fetch(_: Operations, request: Request) -> Response[str]:
-        return answer(ClockRepresentation(now=now(), url=request.url(PATH, CONVOKE_PREFIX)))
+        return json_response(ClockRepresentation(now=now(), url=request.url(PATH, CONVOKE_PREFIX)))
 
     def update(_: Operations, request: Request) -> Response[str]:
-        by = length_asked_for(request)
+        by = requested_duration(request)
         try:
-            advanced = advance(by)
+            result = advance(by)
         except OverflowError as error:
-            raise InvalidParameterError(parameter="advance", wanted="an end before the year 10000") from error
+            raise InvalidParameterError(
+                parameter="advance", wanted="short enough for the clock to stay before the year 10000"
+            ) from error
         representation = AdvancedRepresentation(
-            now=advanced.now,
+            now=result.now,
             url=request.url(PATH, CONVOKE_PREFIX),
             advanced=format_duration(by),
-            sweeps=advanced.sweeps,
-            conversations=advanced.conversations,
+            sweeps=result.sweeps,
+            conversations=result.conversations,
         )
-        return answer(representation)
+        return json_response(representation)
 
     return AccountRoute("GET", PATH, fetch, FETCH, CONVOKE_PREFIX), AccountRoute(
         "POST", PATH, update, UPDATE, CONVOKE_PREFIX
     )
 
 
-def length_asked_for(request: Request) -> timedelta:
-    """Of a JSON object with the key `advance`, or a form with the field `Advance`. Raises InvalidParameterError."""
-    text = _in_json(request.body) if _is_json(request) else next(iter(request.form.values("Advance")), None)
+def requested_duration(request: Request) -> timedelta:
+    """Return the duration in the JSON key `advance` or the form field `Advance`. Raises InvalidParameterError."""
+    text = _advance_in_json(request.body) if _is_json(request) else next(iter(request.form.values("Advance")), None)
     try:
         return parse_duration(text if isinstance(text, str) else "")
     except ValueError as error:
@@ -75,9 +82,9 @@ def _is_json(request: Request) -> bool:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() == JSON
 
 
-def _in_json(body: bytes) -> object:
+def _advance_in_json(body: bytes) -> object:
     try:
-        given = json.loads(body)
+        parsed = json.loads(body)
     except ValueError as error:
-        raise InvalidParameterError(parameter="body", wanted='JSON such as {"advance": "PT10M"}') from error
-    return given.get("advance") if isinstance(given, dict) else None
+        raise InvalidParameterError(parameter="body", wanted='a JSON object such as {"advance": "PT10M"}') from error
+    return parsed.get("advance") if isinstance(parsed, dict) else None

@@ -235,7 +235,7 @@ class ConcurrentDeliveries:
 
     def _record(self, receiver: str, outcome: Outcome) -> None:
         """Count failures that are the receiver's, in a row; a success closes the breaker."""
-        if not outcome.may_be_retried:
+        if not outcome.is_retryable:
             self._breakers.pop(receiver, None)
             return
         breaker = self._breakers[receiver] = self._breakers.get(receiver, CLOSED).failed(self._now())

@@ -21,7 +21,7 @@ from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, SidFactory
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.admission import Admission
-from convoke.embedded.clock import Advance, Advanced, MovableClock
+from convoke.embedded.clock import Advance, AdvanceResult, MovableClock
 from convoke.embedded.clock_api import clock_routes
 from convoke.embedded.deliveries import ConcurrentDeliveries, Deliveries
 from convoke.embedded.gateway import ConversationWaiters, Gateway
@@ -82,7 +82,7 @@ class EmbeddedEdges:
     now: Clock
     sleep: Sleep
     new_sid: NewSid
-    attempts: ProvisioningRetries
+    provisioning_retries: ProvisioningRetries
     receiver_rules: ReceiverRules = ANY_RECEIVER
     admit: Admit | None = None
     metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
@@ -95,10 +95,12 @@ class OffLoopWebhookClient:
     client: WebhookClient
     is_on_loop: Callable[[], bool]
 
-    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, longest_answer: int) -> WebhookAnswer:
+    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
         if self.is_on_loop():
             raise NeedsThreadError
-        return self.client.call(delivery, retry_count=retry_count, auth_token=auth_token, longest_answer=longest_answer)
+        return self.client.call(
+            delivery, retry_count=retry_count, auth_token=auth_token, max_answer_bytes=max_answer_bytes
+        )
 
 
 Rewire = Callable[[EmbeddedEdges], EmbeddedEdges]
@@ -146,7 +148,7 @@ class EmbeddedEngine:
                 now=now,
                 sleep=time.sleep,
                 new_sid=SidFactory(),
-                attempts=ProvisioningRetries.model_validate(Settings(environ).provisioning),
+                provisioning_retries=ProvisioningRetries.model_validate(Settings(environ).provisioning_retries),
             )
         )
         self.edges = replace(edges, webhook_client=OffLoopWebhookClient(edges.webhook_client, self._is_on_loop))
@@ -195,7 +197,7 @@ class EmbeddedEngine:
         with suppress(Exception):
             # If the write lock is held, the visibility timeout ends for what the last process was delivering.
             self.queue.release()
-        self._sweep_until = self.edges.now() + self.edges.attempts.longest_pause
+        self._sweep_until = self.edges.now() + self.edges.provisioning_retries.max_pause
         scheduler.wake()
         self._poll_deliveries()
         self._sweeper_loop.start()
@@ -240,7 +242,7 @@ class EmbeddedEngine:
             time.sleep(SETTLE_POLL_SECONDS)
         return True
 
-    def advance(self, by: timedelta) -> Advanced:
+    def advance(self, by: timedelta) -> AdvanceResult:
         """Let time pass on the movable clock and do what becomes due; webhooks are called in real time.
 
         Nothing else sweeps meanwhile. Raises OverflowError.
@@ -290,7 +292,7 @@ class EmbeddedEngine:
         difference = _clock_difference()
         if self._clock_difference - difference > CLOCK_STEP_SECONDS:
             self.queue.release()
-            self._sweep_until = self.edges.now() + self.edges.attempts.longest_pause
+            self._sweep_until = self.edges.now() + self.edges.provisioning_retries.max_pause
         self._clock_difference = difference
 
     def _attend(self, until: datetime | None = None) -> int:

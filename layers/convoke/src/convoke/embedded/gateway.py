@@ -189,7 +189,7 @@ class Gateway:
         seen = deferred.created
         for pause in pauses(deferred.seconds):
             await self._waiters.change(seen.sid, pause)
-            found = self._api.waiting.seen(seen)
+            found = self._api.conversation_waiter.read(seen)
             seen = found.conversation
             if found.is_final or self._waiters.are_over:
                 break

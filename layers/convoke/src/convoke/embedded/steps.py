@@ -19,7 +19,7 @@ from convoke.domain.events import Change, Event
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.embedded.handover import Execution
 from convoke.embedded.sqlite import SqliteTable
-from convoke.operations.conversation_finalizer import CannotFinalizeError, ConversationFinalizer, NothingLeftError
+from convoke.operations.conversation_finalizer import ConversationFinalizer, MustCloseError, NothingToFinalizeError
 from convoke.operations.participant_adder import ParticipantAdder
 from convoke.operations.ports import EventBus
 from convoke.storage.events import change_of
@@ -70,7 +70,7 @@ class StateMachine:
     def execute(self, execution: Execution) -> None:
         try:
             event = self._ended(*execution)
-        except NothingLeftError:
+        except NothingToFinalizeError:
             return
         self.bus.publish([event])
         self.finalizer.settle(execution.account_sid, execution.conversation_sid)
@@ -78,7 +78,7 @@ class StateMachine:
     def _ended(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> Event:
         try:
             return self.finalizer.finalize(account_sid, conversation_sid, causes)
-        except CannotFinalizeError:
+        except MustCloseError:
             return self.finalizer.close(account_sid, conversation_sid, causes)
 
 

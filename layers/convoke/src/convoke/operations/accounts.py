@@ -1,4 +1,4 @@
-"""Accounts: making them, and recognising who calls."""
+"""Accounts: authentication, creation, and rotation of the Auth Token."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import hmac
 import secrets
 from dataclasses import dataclass
 
-from convoke.domain.accounts import Account, AccountChange, AccountConfigurationChange
+from convoke.domain.accounts import Account
 from convoke.domain.errors import NotAuthenticatedError
 from convoke.domain.instants import Clock
-from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.operations.api_keys import ApiKeyOperations
 from convoke.operations.services import new_service
@@ -24,50 +23,50 @@ class AccountOperations:
     accounts: CachedAccounts
     auth_tokens: AuthTokens
     api_keys: ApiKeyOperations
-    rules: ReceiverRules
     now: Clock
     new_sid: NewSid
 
     def authenticate(self, user: str, password: str) -> Account:
-        """The account whose credentials these are: its SID and Auth Token, or SID and secret of one of its API keys.
+        """Return the account of a pair of credentials: its SID and Auth Token, or the SID and secret of an API key.
 
-        Raises NotAuthenticatedError, saying no more.
+        Raises NotAuthenticatedError. The error does not say whether the user or the password is wrong.
         """
-        sid = self._account_of(user, password)
+        sid = self._authenticated_sid(user, password)
         if sid is None:
             raise NotAuthenticatedError
-        return self.accounts.fetch(sid) or self._make(sid)
+        # A deployment may store an Auth Token without an account. The first request then creates the account.
+        return self.accounts.fetch(sid) or self._create_or_fetch(sid)
 
-    def _account_of(self, user: str, password: str) -> str | None:
+    def _authenticated_sid(self, user: str, password: str) -> str | None:
         if key_sid := parse_sid(user, Prefix.API_KEY):
-            return self.api_keys.account_of(key_sid, password)
+            return self.api_keys.authenticate(key_sid, password)
         sid = parse_sid(user, Prefix.ACCOUNT)
         token = self.auth_tokens.fetch(sid) if sid else None
         return sid if token is not None and hmac.compare_digest(token.encode(), password.encode()) else None
 
     def token(self, account_sid: str) -> str:
-        """The Auth Token of an account that exists."""
+        """Return the Auth Token of an account. Raises NotAuthenticatedError if it has none."""
         token = self.auth_tokens.fetch(account_sid)
         if token is None:
             raise NotAuthenticatedError
         return token
 
     def page_key(self, account_sid: str) -> bytes:
-        """The key that signs the account's page tokens, good for as long as its Auth Token."""
+        """Return the key that signs the account's page tokens. A new Auth Token makes older page tokens invalid."""
         return hmac.digest(self.token(account_sid).encode(), b"page tokens", "sha256")
 
     def create(self, account_sid: str | None = None, token: str | None = None) -> Account:
-        """A new account with a default service and a default messaging service; what is not given is made.
+        """Create an account with a default service and a default messaging service.
 
-        The token comes first: whoever has one has an account, if need be from the first request on. So it does not
-        matter when this ends in the middle, or that a deployment makes a token only.
+        A missing SID or token is generated. The operation can be repeated after a crash.
         """
         sid = account_sid or self.new_sid(Prefix.ACCOUNT)
+        # The token is stored first: if the process dies here, the first request with the token creates the account.
         self.auth_tokens.put(sid, token or new_token())
-        return self._make(sid)
+        return self._create_or_fetch(sid)
 
-    def _make(self, account_sid: str) -> Account:
-        """The account with this SID, made by this call or by another that was faster."""
+    def _create_or_fetch(self, account_sid: str) -> Account:
+        """Return the account with this SID, which this call or a concurrent one has created."""
         now = self.now()
         service = new_service(account_sid, DEFAULT_SERVICE_NAME, now, self.new_sid)
         account = Account(
@@ -83,17 +82,8 @@ class AccountOperations:
             raise NotAuthenticatedError
         return known
 
-    def update(self, account: Account, change: AccountChange) -> Account:
-        """Change what was given. Other processes know it as soon as they have forgotten what they remember.
-
-        Raises InvalidWebhookSettingsError.
-        """
-        if isinstance(change, AccountConfigurationChange):
-            self.rules.refuse({"ErrorLogUrl": change.error_log_url})
-        return self.accounts.update(account.sid, change) if change.model_fields_set else account
-
     def rotate_token(self, account_sid: str) -> str | None:
-        """A new token in the place of the old one; None where there is no such account."""
+        """Replace the Auth Token and return the new one. Returns None if the account does not exist."""
         if self.accounts.fetch(account_sid) is None:
             return None
         token = new_token()
@@ -102,5 +92,5 @@ class AccountOperations:
 
 
 def new_token() -> str:
-    """32 hexadecimal digits, as Twilio's are."""
+    """Return a random Auth Token of 32 hexadecimal digits, the form of Twilio's tokens."""
     return secrets.token_hex(16)

@@ -1,4 +1,4 @@
-"""API keys: create, list, delete, and whose a key is."""
+"""API keys: create, list, delete, authenticate."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ApiKeyOperations:
     new_sid: NewSid
 
     def create(self, account_sid: str, friendly_name: str = "") -> tuple[ApiKey, str]:
-        """A new key of an account that exists, and its secret. Raises FriendlyNameTooLongError."""
+        """Create a key for an existing account, and return it with its secret. Raises FriendlyNameTooLongError."""
         key = ApiKey(
             sid=self.new_sid(Prefix.API_KEY),
             account_sid=account_sid,
@@ -32,35 +32,36 @@ class ApiKeyOperations:
             date_created=self.now(),
         )
         secret = new_secret()
-        self.api_keys.create(key, ApiKeyOwner(account_sid=account_sid, secret_hash=hash_of(secret)))
+        self.api_keys.create(key, ApiKeyOwner(account_sid=account_sid, secret_hash=hash_secret(secret)))
         return key, secret
 
     def list(self, account_sid: str) -> Iterator[ApiKey]:
         return self.api_keys.list(account_sid)
 
     def delete(self, key_sid: str) -> bool:
-        """Revoke a key; False where there is none. Elsewhere it still works for as long as it is remembered there."""
+        """Revoke a key. Returns False if it does not exist. Other processes accept a cached key for some seconds."""
         if (known := parse_sid(key_sid, Prefix.API_KEY)) is None or (owner := self.api_keys.fetch_owner(known)) is None:
             return False
         self.api_keys.delete(owner.account_sid, known)
         return True
 
-    def account_of(self, key_sid: str, secret: str) -> str | None:
-        """The SID of the account whose key this is; None where there is no such key or its secret is another."""
+    def authenticate(self, key_sid: str, secret: str) -> str | None:
+        """Return the account SID of a key, or None if the key does not exist or the secret is wrong."""
         owner = self.api_keys.fetch_owner(key_sid)
-        if owner is None or not hmac.compare_digest(owner.secret_hash, hash_of(secret)):
+        if owner is None or not hmac.compare_digest(owner.secret_hash, hash_secret(secret)):
             return None
         return owner.account_sid
 
 
 def new_secret() -> str:
-    """32 letters and digits, as Twilio's are: 190 bits."""
+    """Return a random secret of 32 letters and digits, the form of Twilio's secrets. It holds 190 random bits."""
     return "".join(secrets.choice(ALPHABET) for _ in range(32))
 
 
-def hash_of(secret: str) -> str:
-    """SHA-256, without salt. Salts and slow hashes protect what people think up, which can be guessed.
+def hash_secret(secret: str) -> str:
+    """Return the SHA-256 hash of a secret, without salt.
 
-    Nobody guesses 190 random bits, no two secrets are the same, and every request would pay for the slowness.
+    Salts and slow hashes protect passwords that people choose. A secret of 190 random bits cannot be guessed and is
+    unique, and a slow hash would delay every request.
     """
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,4 +1,7 @@
-"""Ends the state `initializing`, in one of two ways (promise 4): the tasks of the finalizer's state machine."""
+"""The tasks of the state machine that ends the state `initializing`: finalize, close, settle.
+
+A conversation gets its requested state with every participant, or it is closed. See docs/how-it-works.md#promises.
+"""
 
 from __future__ import annotations
 
@@ -20,21 +23,21 @@ from convoke.storage.provisioning import ProvisioningRepository
 logger = logging.getLogger(__name__)
 
 
-class CannotFinalizeError(Exception):
-    """Finalizing has failed for good: the conversation is to be closed."""
+class MustCloseError(Exception):
+    """The participants cannot be added, so the state machine must close the conversation."""
 
 
-class NothingLeftError(Exception):
-    """There is no such conversation, or its event is published and settled: an execution came twice or late."""
+class NothingToFinalizeError(Exception):
+    """The conversation is deleted, or its event is already published. This execution is a repeated or a late one."""
 
 
-class NotInYetError(Exception):
-    """The members are not in yet, or somebody else is at it: another execution will find more."""
+class NotReadyError(Exception):
+    """The participants are not added yet, or a concurrent execution was faster. A later execution finishes the work."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationFinalizer:
-    """Each task may be done again: `finalize` and `close` answer the event they once recorded, until it is settled."""
+    """The tasks, which can be repeated: `finalize` and `close` return the recorded event until it is settled."""
 
     conversations: ConversationRepository
     provisionings: ProvisioningRepository
@@ -43,32 +46,32 @@ class ConversationFinalizer:
     metrics: Metrics
 
     def finalize(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> Event:
-        """Put the conversation, whose members are all in, into its requested state.
+        """Change the conversation to its requested state, and return the event.
 
-        Raises CannotFinalizeError where they are not in and there are `causes` for it, NotInYetError where there are
-        none, and NothingLeftError.
+        Raises MustCloseError if the participants are not added and there are `causes` for that, NotReadyError if they
+        are not added and there are none, and NothingToFinalizeError.
         """
         conversation, provisioning = self._fetch(account_sid, conversation_sid)
         if conversation.state is not State.INITIALIZING:
-            return self._recorded(conversation, provisioning)
+            return self._recorded_event(conversation, provisioning)
         if provisioning.status is not ProvisioningStatus.ADDED:
-            raise CannotFinalizeError if causes else NotInYetError
+            raise MustCloseError if causes else NotReadyError
         now = self.now()
         finished = conversation.finished(conversation.requested_state, now)
         change = initializing_ended(provisioning.state_change_sid, finished, at=now)
         if self.provisionings.finalize(finished, change):
-            self._finalized(provisioning, now)
+            self._report_finalized(provisioning, now)
             return change.events[0]
-        raise self._overtaken(account_sid, conversation_sid)
+        raise self._changed_concurrently(account_sid, conversation_sid)
 
     def close(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> Event:
-        """Close the conversation, release its locks, and put the causes into the error log with code 50427.
+        """Close the conversation, release its locks, record an alert with code 50427, and return the event.
 
-        Raises NotInYetError where its members came in meanwhile, and NothingLeftError.
+        Raises NotReadyError if the participants have been added in the meantime, and NothingToFinalizeError.
         """
         conversation, provisioning = self._fetch(account_sid, conversation_sid)
         if conversation.state is not State.INITIALIZING:
-            return self._recorded(conversation, provisioning)
+            return self._recorded_event(conversation, provisioning)
         now = self.now()
         closed = conversation.finished(State.CLOSED, now)
         failed = provisioning.failed(causes, now)
@@ -76,39 +79,39 @@ class ConversationFinalizer:
         failure = Failure(alert.code, alert.text, alert.sid)
         change = initializing_ended(provisioning.state_change_sid, closed, failure, at=now)
         if self.provisionings.close(closed, failed, change, alert):
-            self._closed(alert)
+            self._report_closed(alert)
             return change.events[0]
-        raise self._overtaken(account_sid, conversation_sid)
+        raise self._changed_concurrently(account_sid, conversation_sid)
 
     def settle(self, account_sid: str, conversation_sid: str) -> None:
-        """The event is on the bus: nothing of the provisioning is left to do."""
+        """Record that the event is on the bus, so that the sweeper no longer attends to the conversation."""
         self.conversations.settle(account_sid, conversation_sid)
 
     def _fetch(self, account_sid: str, conversation_sid: str) -> tuple[Conversation, Provisioning]:
         conversation, provisioning = self.provisionings.fetch(account_sid, conversation_sid) or (None, None)
         if conversation is None or provisioning is None:
-            raise NothingLeftError
+            raise NothingToFinalizeError
         return conversation, provisioning
 
-    def _overtaken(self, account_sid: str, conversation_sid: str) -> NotInYetError:
-        """Somebody else was faster. Raises NothingLeftError where it was deleted."""
+    def _changed_concurrently(self, account_sid: str, conversation_sid: str) -> NotReadyError:
+        """Return the error for a lost race. Raises NothingToFinalizeError if the conversation was deleted."""
         self._fetch(account_sid, conversation_sid)
-        return NotInYetError()
+        return NotReadyError()
 
-    def _recorded(self, conversation: Conversation, provisioning: Provisioning) -> Event:
-        """The one event of the change, which may not be published yet."""
+    def _recorded_event(self, conversation: Conversation, provisioning: Provisioning) -> Event:
+        """Return the event that an earlier execution recorded, which may not be published yet."""
         change = self.changes.fetch(provisioning.account_sid, provisioning.state_change_sid)
         if change is None or not conversation.unsettled:
-            raise NothingLeftError
+            raise NothingToFinalizeError
         return change.events[0]
 
-    def _finalized(self, provisioning: Provisioning, at: datetime) -> None:
+    def _report_finalized(self, provisioning: Provisioning, at: datetime) -> None:
         logger.info("conversation finalized", extra={"conversation_sid": provisioning.conversation_sid})
         self.metrics.add(Measure.ACTIVATED)
         self.metrics.add(Measure.TIME_TO_ACTIVE, (at - provisioning.date_created).total_seconds() * 1000)
 
-    def _closed(self, alert: Alert) -> None:
+    def _report_closed(self, alert: Alert) -> None:
         causes = [cause.model_dump(mode="json", exclude_none=True) for cause in alert.causes]
-        about = {"conversation_sid": alert.resource_sid, "alert_sid": alert.sid, "code": alert.code, "causes": causes}
-        logger.error("conversation closed: its participants could not be added", extra=about)
+        context = {"conversation_sid": alert.resource_sid, "alert_sid": alert.sid, "code": alert.code, "causes": causes}
+        logger.error("conversation closed because its participants could not be added", extra=context)
         self.metrics.add(Measure.CLOSED)

@@ -1,4 +1,7 @@
-"""ConversationWithParticipants: create. The synchronous half of the heart of Convoke (reference, b)."""
+"""ConversationWithParticipants: create. This is the synchronous part, which one request waits for.
+
+See docs/behaviour/conversation-with-participants.md.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ from convoke.domain.provisioning import Provisioning, ProvisioningRetries
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix
 from convoke.observability import Measure, Metrics
-from convoke.operations.participants import has_role, new_participant, unowned
+from convoke.operations.participants import has_role, new_participant, not_owned_addresses
 from convoke.operations.ports import ParticipantQueue
 from convoke.operations.pre_events import RequestWebhooks
 from convoke.storage.conversations import ConversationRepository
@@ -36,15 +39,15 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Created:
     conversation: Conversation
-    replayed: bool
-    """Whether the same request created it before."""
+    repeated: bool
+    """Whether an earlier request with the same Idempotency-Key created the conversation."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationWithParticipantsOperations:
     conversations: ConversationRepository
     participant_queue: ParticipantQueue
-    attempts: ProvisioningRetries
+    retries: ProvisioningRetries
     now: Clock
     new_sid: NewSid
     metrics: Metrics
@@ -59,29 +62,31 @@ class ConversationWithParticipantsOperations:
         request_webhooks: RequestWebhooks,
         idempotent: IdempotentRequest | None = None,
     ) -> Created:
-        """Store the conversation with every lock it needs, hand its members over, and answer it.
+        """Store the conversation with every lock that it needs, and enqueue its participants.
 
-        With participants it is `initializing`, without it is in the requested state at once (reference, h 1 and h 2).
-        Where the same request was there before, under its key, nothing is stored or handed over.
-        Raises the first rule that does not hold, in the order of b.7, the others beside it; then nothing is stored.
+        With participants the new conversation is `initializing`. Without participants it has the requested state at
+        once. A repeated request with the same Idempotency-Key stores and enqueues nothing.
+
+        Raises the error of the first broken rule, with the other errors attached. Then nothing is stored. See
+        docs/behaviour/conversation-with-participants.md#order-of-checks.
         """
         if problems := self.problems(account, service, requested, participants):
             raise refusal(problems)
         conversation = self._new(account, service, requested, initializing=bool(participants))
-        conversation = renamed(conversation, request_webhooks.ask(lambda: conversation_add(conversation)))
-        told = request_webhooks.enabled
-        change = conversation_added(self.new_sid(Prefix.CHANGE), conversation, at=self.now(), notify_webhooks=told)
-        provisioning = self._provisioning(conversation, service, participants, notify_webhooks=told)
+        conversation = renamed(conversation, request_webhooks.send_pre_event(lambda: conversation_add(conversation)))
+        notify = request_webhooks.enabled
+        change = conversation_added(self.new_sid(Prefix.CHANGE), conversation, at=self.now(), notify_webhooks=notify)
+        provisioning = self._provisioning(conversation, service, participants, notify_webhooks=notify)
         if provisioning:
             conversation = conversation.joined(*provisioning.participants)
         record = self._record(conversation, idempotent) if idempotent else None
         created = self.conversations.create(conversation, change, provisioning, record)
         if created.sid != conversation.sid:
-            return self._replayed(created)
-        self._created(conversation)
+            return self._repeated(created)
+        self._report_created(conversation)
         if provisioning:
-            self._hand_over(provisioning)
-        return Created(conversation, replayed=False)
+            self._enqueue(provisioning)
+        return Created(conversation, repeated=False)
 
     @staticmethod
     def problems(
@@ -90,9 +95,9 @@ class ConversationWithParticipantsOperations:
         requested: NewConversation | None,
         participants: Sequence[NewParticipant],
     ) -> list[ConversationsError]:
-        """What is wrong with participants who are well-formed each, in the order of the reference (b.7 step 6).
+        """Return the problems of participants that are well-formed one by one, in the order of checks.
 
-        `requested` is None where the conversation itself is not well-formed.
+        `requested` is None if the parameters of the conversation itself are invalid.
         """
         return [
             *ownership_problems(account, participants),
@@ -107,21 +112,21 @@ class ConversationWithParticipantsOperations:
         )
 
     @staticmethod
-    def _replayed(conversation: Conversation) -> Created:
-        """Handed over it is by the first request, or else by the sweeper, whether or not the client asks again."""
-        logger.info("request answered again", extra={"conversation_sid": conversation.sid})
-        return Created(conversation, replayed=True)
+    def _repeated(conversation: Conversation) -> Created:
+        # Enqueues nothing: the first request has enqueued the participants, or the sweeper adds them.
+        logger.info("repeated request answered", extra={"conversation_sid": conversation.sid})
+        return Created(conversation, repeated=True)
 
-    def _created(self, conversation: Conversation) -> None:
+    def _report_created(self, conversation: Conversation) -> None:
         logger.info("conversation created", extra={"conversation_sid": conversation.sid})
         self.metrics.add(Measure.CREATED)
 
-    def _hand_over(self, provisioning: Provisioning) -> None:
-        """Nothing after the commit turns the answer into an error: the sweeper finishes what was not handed over."""
+    def _enqueue(self, provisioning: Provisioning) -> None:
+        """Enqueue the participants. A failure is only logged, because the sweeper adds participants that are due."""
         try:
             self.participant_queue.send(provisioning)
         except Exception:
-            logger.exception("participants not handed over", extra={"conversation_sid": provisioning.conversation_sid})
+            logger.exception("enqueuing participants failed", extra={"conversation_sid": provisioning.conversation_sid})
 
     def _new(
         self, account: Account, service: Service, requested: NewConversation, *, initializing: bool
@@ -144,7 +149,7 @@ class ConversationWithParticipantsOperations:
             requested_state=requested.state,
         )
         if initializing:
-            due_at = self.attempts.next_after(now, 0)
+            due_at = self.retries.next_after(now, 0)
             return conversation.model_copy(update={"state": State.INITIALIZING, "due_at": due_at})
         return conversation.with_timers_from(now)
 
@@ -156,7 +161,7 @@ class ConversationWithParticipantsOperations:
         *,
         notify_webhooks: bool,
     ) -> Provisioning | None:
-        """What is left to do; None without participants."""
+        """Return the record of the participants to add, or None if there are none."""
         if not requested:
             return None
         now = self.now()
@@ -176,24 +181,30 @@ class ConversationWithParticipantsOperations:
         )
 
 
+def parameter_of(position: int, key: str) -> str:
+    """Return the name of a key in a value of the form parameter `Participant`, counted from 0."""
+    return f"Participant[{position}].{key}"
+
+
 def ownership_problems(account: Account, participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
-    """Business addresses that the account does not own, where it says which it owns (reference, b.2)."""
+    """Yield an error for each proxy or projected address that the account does not own."""
     for position, member in enumerate(participants):
         binding = member.messaging_binding
-        for name, error in unowned(account, binding.proxy_address, binding.projected_address):
-            yield error(parameter=f"Participant[{position}].messaging_binding.{name}")
+        for name, error in not_owned_addresses(account, binding.proxy_address, binding.projected_address):
+            yield error(parameter=parameter_of(position, f"messaging_binding.{name}"))
 
 
 def role_problems(service: Service, participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
+    """Yield an error for each role that the service does not have."""
     for position, member in enumerate(participants):
         if not has_role(service, member.role_sid):
-            yield InvalidRoleSidError(parameter=f"Participant[{position}].role_sid")
+            yield InvalidRoleSidError(parameter=parameter_of(position, "role_sid"))
 
 
 def messaging_service_problems(
     account: Account, requested: NewConversation, participants: Sequence[NewParticipant]
 ) -> Iterator[ConversationsError]:
-    """Whoever is no pure chat member needs a Messaging Service to be reached through (reference, b.3)."""
+    """Yield an error if a participant has an address and neither the request nor the account names a service."""
     if not _messaging_service_sid(account, requested) and any(member.binding() for member in participants):
         yield MessagingServiceMissingError(parameter="MessagingServiceSid")
 

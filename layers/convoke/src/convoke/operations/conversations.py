@@ -1,4 +1,7 @@
-"""The Conversation resource: fetch, list, update, delete. It is created as one with participants is, without any."""
+"""The Conversation resource: fetch, list, update, delete.
+
+The operation that creates a conversation with participants also creates one without participants.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ from convoke.storage.revisions import ChangedMeanwhileError
 logger = logging.getLogger(__name__)
 
 MAX_CONTENTION_SECONDS = 15
-"""Seconds. Of several requests that change one conversation at once, each attempt brings at least one through."""
+"""Concurrent changes of one conversation are retried this long. In each round at least one of them succeeds."""
 
 
 def _give_up(_: RetryCallState) -> None:
@@ -55,18 +58,19 @@ _contending = Retrying(
     retry_error_callback=_give_up,
 )
 
-Given = ParamSpec("Given")
-Answered = TypeVar("Answered")
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
-def retry_on_conflict(operation: Callable[Given, Answered]) -> Callable[Given, Answered]:
-    """Done again from reading on where another request was faster, so that neither loses what the other has written.
+def retry_on_conflict(operation: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Repeat an operation, from its first read on, if optimistic locking fails.
 
-    Tenacity's own decorator keeps one account of its attempts for all threads, and fails where two do something again.
+    Raises UnavailableError after MAX_CONTENTION_SECONDS.
     """
 
     @wraps(operation)
-    def retrying(*arguments: Given.args, **options: Given.kwargs) -> Answered:
+    def retrying(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
+        # A copy for each call: one Retrying counts the attempts of all threads together.
         return _contending.copy()(operation, *arguments, **options)
 
     return retrying
@@ -81,8 +85,8 @@ class ConversationOperations:
     new_sid: NewSid
 
     def fetch(self, service: Service, sid: str) -> Conversation:
-        """By SID or unique name. Raises NotFoundError, also for one of another service (reference, a.0)."""
-        known = self._known_sid(service, sid)
+        """Return a conversation by its SID or unique name. Raises NotFoundError, also if it is in another service."""
+        known = self._resolve_sid(service, sid)
         found = known and self.conversations.fetch(service.account_sid, known)
         if not found or found.chat_service_sid != service.sid:
             raise NotFoundError
@@ -95,9 +99,9 @@ class ConversationOperations:
     def update(
         self, service: Service, sid: str, requested: ConversationChange, *, request_webhooks: RequestWebhooks
     ) -> Conversation:
-        """Change what was given and leave the rest; where that is nothing, nothing changes (reference, a.1 and e).
+        """Update the given fields. Without any, nothing changes. See docs/behaviour/conversations.md#update.
 
-        Raises NotFoundError, UniqueNameTakenError, and why a conversation in its state takes no changes.
+        Raises NotFoundError, UniqueNameTakenError, and the error of a state that permits no changes.
         """
         conversation = self.fetch_to_change(service, sid)
         if requested.leaves_alone(conversation):
@@ -105,7 +109,7 @@ class ConversationOperations:
         now = self.now()
         updated = requested.applied_to(conversation, now)
         if not requested.is_about_state_alone:
-            updated = renamed(updated, request_webhooks.ask(lambda: conversation_update(updated)))
+            updated = renamed(updated, request_webhooks.send_pre_event(lambda: conversation_update(updated)))
         change = conversation_updated(
             self.new_sid(Prefix.CHANGE),
             conversation,
@@ -119,45 +123,48 @@ class ConversationOperations:
 
     @retry_on_conflict
     def delete(self, service: Service, sid: str, *, request_webhooks: RequestWebhooks) -> None:
-        """In any state. From now on it is not found, and its locks are free; the sweeper removes what is left of it.
+        """Delete a conversation in any state: it is a tombstone with no locks, which the sweeper erases later.
 
-        Raises NotFoundError, also where it is deleted already.
+        Raises NotFoundError, also if the conversation is already deleted.
         """
         conversation, provisioning = self.fetch_with_provisioning(service, sid)
         if conversation.date_removed:
             raise NotFoundError
-        request_webhooks.ask(lambda: conversation_remove(conversation))
-        now, told = self.now(), request_webhooks.enabled
-        untold = self._untold(conversation, provisioning)
-        change = conversation_removed(self.new_sid(Prefix.CHANGE), conversation, untold, at=now, notify_webhooks=told)
+        request_webhooks.send_pre_event(lambda: conversation_remove(conversation))
+        now, notify = self.now(), request_webhooks.enabled
+        unpublished = self._unpublished_events(conversation, provisioning)
+        change = conversation_removed(
+            self.new_sid(Prefix.CHANGE), conversation, unpublished, at=now, notify_webhooks=notify
+        )
         self.conversations.delete(conversation, conversation.removed(now), change, provisioning)
         logger.info("conversation deleted", extra={"conversation_sid": conversation.sid})
 
     def fetch_to_change(self, service: Service, sid: str) -> Conversation:
-        """Raises NotFoundError, and why a conversation in its state takes no changes."""
+        """Return a conversation to change. Raises NotFoundError, and the error of a state that permits no changes."""
         conversation, _ = self.fetch_with_provisioning(service, sid)
         conversation.refuse_changes()
         return conversation
 
     def fetch_with_provisioning(self, service: Service, sid: str) -> tuple[Conversation, Provisioning | None]:
-        """Raises NotFoundError, but not for a deleted one."""
-        known = self._known_sid(service, sid)
+        """Return a conversation, which may be a tombstone, and its provisioning record. Raises NotFoundError."""
+        known = self._resolve_sid(service, sid)
         found = known and self.provisionings.fetch(service.account_sid, known)
         if not found or found[0].chat_service_sid != service.sid:
             raise NotFoundError
         return found
 
-    def _known_sid(self, service: Service, sid: str) -> str | None:
+    def _resolve_sid(self, service: Service, sid: str) -> str | None:
         if known := parse_sid(sid, Prefix.CONVERSATION):
             return known
         return (
             None if len(sid) > MAX_NAME_CHARACTERS else self.conversations.sid_of(service.account_sid, service.sid, sid)
         )
 
-    def _untold(self, conversation: Conversation, provisioning: Provisioning | None) -> tuple[Event, ...]:
-        """The event of its leaving `initializing`, where the finalizer may not have come to publishing it (promise 6).
+    def _unpublished_events(self, conversation: Conversation, provisioning: Provisioning | None) -> tuple[Event, ...]:
+        """Return the event of the end of `initializing` if the finalizer may not have published it yet.
 
-        It has a moment for that only, so this is hardly ever asked for; told twice, the event has the same id.
+        The finalizer cannot publish it once the conversation is deleted, so the deletion publishes it. If both publish
+        it, receivers see the same event id twice.
         """
         if not conversation.unsettled or provisioning is None:
             return ()

@@ -1,4 +1,4 @@
-"""The ledger: what happened, the attempts to tell webhooks of it, and telling them again."""
+"""The Event resource, which is the ledger: list, fetch, list the delivery attempts, replay."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from convoke.domain.pages import Page, PageRequest
 from convoke.domain.sids import NewSid, Prefix
 from convoke.domain.webhooks import EventAttempt, NewEventReplay
 from convoke.operations.webhook_delivery import WebhookDelivery
-from convoke.storage.events import EventAttemptRepository, EventRepository
+from convoke.storage.event_attempts import EventAttemptRepository
+from convoke.storage.events import EventRepository
 
 
 class EventReplay(NamedTuple):
     sid: str
     event: Event
     targets: list[str]
-    """Those that the event is on its way to."""
+    """The webhooks that the event is sent to again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,12 @@ class EventOperations:
         return self.changes.list(account_sid, filters, page)
 
     def fetch(self, account_sid: str, event_id: str) -> Event:
-        """Raises NotFoundError, also for another account's event."""
+        """Raises NotFoundError, also if the event belongs to another account."""
         change_sid = change_of_event(event_id)
         change = self.changes.fetch(account_sid, change_sid) if change_sid else None
-        named = f"{change_sid}{event_id[len(change_sid or '') :]}"
-        found = next((event for event in change.own_events if event.id == named), None) if change else None
+        # SIDs are case-insensitive in paths, but an event id is compared as a whole.
+        canonical_id = f"{change_sid}{event_id[len(change_sid or '') :]}"
+        found = next((event for event in change.own_events if event.id == canonical_id), None) if change else None
         if found is None:
             raise NotFoundError
         return found
@@ -46,6 +48,6 @@ class EventOperations:
         return self.attempts.list(self.fetch(account_sid, event_id), page)
 
     def replay(self, account_sid: str, event_id: str, replay: NewEventReplay) -> EventReplay:
-        """Tell those again who are configured to be told by now. Raises NotFoundError."""
+        """Send an event again to the webhooks that are configured for it now. Raises NotFoundError."""
         event, sid = self.fetch(account_sid, event_id), self.new_sid(Prefix.REPLAY)
         return EventReplay(sid, event, self.delivery.replay(event, sid, replay.target))

@@ -1,4 +1,7 @@
-"""Tells a new webhook of a conversation the messages that were there before it (reference, d.7)."""
+"""Message replay: sends the earlier messages of a conversation to a new webhook.
+
+See docs/behaviour/scoped-webhooks.md#replay-of-messages.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from convoke.storage.messages import MessageRepository
 from convoke.storage.scoped_webhooks import ScopedWebhookRepository
 
 MESSAGES_PER_BATCH = 9
-"""With the event for those behind them, as many as one call to the queue takes."""
+"""With the event that continues the replay, this fills one call to the queue, which takes ten messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +30,9 @@ class MessageReplay:
     queue: DeliveryQueue
 
     def split(self, replay: Event) -> None:
-        """Send the next messages to the webhook, and the event again for those behind them.
+        """Send the next batch of messages to the webhook, and an event that continues after them.
 
-        Nothing where the webhook is gone, or the conversation.
+        Does nothing if the webhook or the conversation is deleted.
         """
         conversation = self.conversations.fetch(replay.account_sid, replay.conversation_sid)
         webhook = self._webhook(replay)
@@ -38,15 +41,15 @@ class MessageReplay:
         span = span_of(replay)
         request = PageRequest(MESSAGES_PER_BATCH, last_sid_at(span.after))
         page = self.messages.list(replay.account_sid, replay.conversation_sid, request)
-        told = [
+        events = [
             message_replayed(replay, conversation, message) for message in page.resources if message.index <= span.until
         ]
-        sent: list[Delivery | Event] = [Delivery.to(hook, event) for event in told if (hook := webhook.hook(event))]
+        sent: list[Delivery | Event] = [Delivery.to(hook, event) for event in events if (hook := webhook.hook(event))]
         if page.has_next and page.resources[-1].index < span.until:
             sent.append(continued(replay, page.resources[-1].index))
         if sent:
             self.queue.send(sent)
 
     def _webhook(self, replay: Event) -> ScopedWebhook | None:
-        standing = self.webhooks.every(replay.account_sid, replay.conversation_sid)
-        return next((webhook for webhook in standing if webhook.sid == replay.payload["WebhookSid"]), None)
+        webhooks = self.webhooks.every(replay.account_sid, replay.conversation_sid)
+        return next((webhook for webhook in webhooks if webhook.sid == replay.payload["WebhookSid"]), None)

@@ -32,7 +32,7 @@ from convoke.storage.participants import ParticipantRepository
 
 @dataclass(frozen=True, slots=True)
 class MessageOperations:
-    """Whatever changes a message counts as a change of its conversation, so no change is based on what is past."""
+    """Each change of a message also changes the revision of its conversation, so concurrent changes are detected."""
 
     conversations: ConversationOperations
     participants: ParticipantRepository
@@ -45,28 +45,30 @@ class MessageOperations:
     def create(
         self, service: Service, conversation_sid: str, requested: NewMessage, *, request_webhooks: RequestWebhooks
     ) -> Message:
-        """Send a message under the next index, and re-activate an inactive conversation (reference, e.1).
+        """Send a message with the next index. It activates an inactive conversation.
 
-        Raises NotFoundError, why the conversation takes no message, or why not this one.
+        Raises NotFoundError, the error of a state that permits no changes, and AuthorNotInGroupError or another error
+        of the message itself.
         """
         before = self.conversations.fetch_to_change(service, conversation_sid)
         participants = self.participants.every(before.account_sid, before.sid)
         requested.check_among(participants)
-        if reply := request_webhooks.ask(lambda: self._pending(before, requested, participants)):
+        if reply := request_webhooks.send_pre_event(lambda: self._pre_event(before, requested, participants)):
             requested = reworded(requested, reply)
+            # The reply can replace the author, so the rules apply to the message once more.
             requested.check_among(participants)
         now = self.now()
-        message, receipts = self._sent(before, requested, participants, now)
-        after, told = before.with_message(now), request_webhooks.enabled
+        message, receipts = self._send(before, requested, participants, now)
+        after, notify = before.with_message(now), request_webhooks.enabled
         change = message_added(
-            self.new_sid(Prefix.CHANGE), before, after, message, receipts, at=now, notify_webhooks=told
+            self.new_sid(Prefix.CHANGE), before, after, message, receipts, at=now, notify_webhooks=notify
         )
         self.messages.create(before, after, message, receipts, change)
         return message
 
     def fetch(self, service: Service, conversation_sid: str, sid: str) -> Message:
-        """Raises NotFoundError for the conversation as for the message."""
-        return self._known(self.conversations.fetch(service, conversation_sid), sid)
+        """Raises NotFoundError if the conversation or the message does not exist."""
+        return self._fetch_of(self.conversations.fetch(service, conversation_sid), sid)
 
     def list(self, service: Service, conversation_sid: str, page: PageRequest) -> Page[Message]:
         conversation = self.conversations.fetch(service, conversation_sid)
@@ -82,39 +84,39 @@ class MessageOperations:
         *,
         request_webhooks: RequestWebhooks,
     ) -> Message:
-        """Change what was given and leave the rest; where that is nothing, nothing changes."""
+        """Update the given fields. Without any, nothing changes."""
         conversation = self.conversations.fetch_to_change(service, conversation_sid)
-        message = self._known(conversation, sid)
+        message = self._fetch_of(conversation, sid)
         if not requested.model_fields_set:
             return message
         now = self.now()
         participants = self.participants.every(conversation.account_sid, conversation.sid)
         edited = requested.applied_to(message, participants, now)
-        if reply := request_webhooks.ask(lambda: message_update(conversation, edited)):
+        if reply := request_webhooks.send_pre_event(lambda: message_update(conversation, edited)):
             edited = reworded(requested, reply).applied_to(message, participants, now)
-        told = request_webhooks.enabled
-        change = message_updated(self.new_sid(Prefix.CHANGE), conversation, edited, at=now, notify_webhooks=told)
+        notify = request_webhooks.enabled
+        change = message_updated(self.new_sid(Prefix.CHANGE), conversation, edited, at=now, notify_webhooks=notify)
         self.messages.update(conversation, edited, change)
         return edited
 
     @retry_on_conflict
     def delete(self, service: Service, conversation_sid: str, sid: str, *, request_webhooks: RequestWebhooks) -> None:
-        """With its receipts. Its index is not given again."""
+        """Delete a message and its receipts. No other message gets its index."""
         conversation = self.conversations.fetch_to_change(service, conversation_sid)
-        message = self._known(conversation, sid)
-        request_webhooks.ask(lambda: message_remove(conversation, message))
-        sid, told = self.new_sid(Prefix.CHANGE), request_webhooks.enabled
-        change = message_removed(sid, conversation, message, at=self.now(), notify_webhooks=told)
+        message = self._fetch_of(conversation, sid)
+        request_webhooks.send_pre_event(lambda: message_remove(conversation, message))
+        change_sid, notify = self.new_sid(Prefix.CHANGE), request_webhooks.enabled
+        change = message_removed(change_sid, conversation, message, at=self.now(), notify_webhooks=notify)
         self.messages.delete(conversation, message, change)
 
-    def _known(self, conversation: Conversation, sid: str) -> Message:
+    def _fetch_of(self, conversation: Conversation, sid: str) -> Message:
         known = parse_sid(sid, Prefix.MESSAGE)
         message = known and self.messages.fetch(conversation.account_sid, conversation.sid, known)
         if not message:
             raise NotFoundError
         return message
 
-    def _pending(
+    def _pre_event(
         self, conversation: Conversation, requested: NewMessage, participants: Sequence[Participant]
     ) -> PreEvent:
         return message_add(conversation, self._message(conversation, requested, participants, self.now()))
@@ -132,11 +134,11 @@ class MessageOperations:
             participant_sid=author.sid if author else None,
         )
 
-    def _sent(
+    def _send(
         self, conversation: Conversation, requested: NewMessage, participants: Sequence[Participant], now: datetime
     ) -> tuple[Message, Sequence[Receipt]]:
-        """A message, and the receipts of its copies: one for each member outside chat but its author."""
+        """Return a message and one receipt for each copy: participants with an address get one, except the author."""
         message = self._message(conversation, requested, participants, now)
-        recipients = [member for member in participants if member.address and member.sid != message.participant_sid]
+        recipients = [each for each in participants if each.address and each.sid != message.participant_sid]
         receipts = self.channels.send(message, recipients, now)
         return message.model_copy(update={"delivery": DeliverySummary.of(receipts)}), receipts

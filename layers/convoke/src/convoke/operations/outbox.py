@@ -1,4 +1,4 @@
-"""The channels of an installation that has none: every copy counts as sent, and goes nowhere."""
+"""A channel sender without a carrier: each copy of a message counts as sent, but nothing leaves Convoke."""
 
 from __future__ import annotations
 

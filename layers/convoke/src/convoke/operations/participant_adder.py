@@ -1,4 +1,4 @@
-"""Adds the members of a conversation: the first asynchronous step (reference, b.8)."""
+"""Adds the participants of a new conversation: the first step after the answer."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from convoke.operations.ports import Workflow
 from convoke.storage.provisioning import ProvisioningRepository
 
 Admit = Callable[[Provisioning, Participant], None]
-"""Raises the ConversationsError for which a member can't be added any more, though its request was accepted."""
+"""Raises the ConversationsError of a participant that cannot be added, although its request was accepted."""
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceAdmits:
-    """Admits whom the service, as it is by now, still has a role for."""
+class AdmitByService:
+    """Admits participants whose role still exists in the service."""
 
     fetch_service: Callable[[str, str], Service | None]
 
@@ -40,9 +40,9 @@ class ParticipantAdder:
     now: Clock
 
     def add(self, provisioning: Provisioning) -> None:
-        """Add every member, or find out why that can't be, and start the finalizer either way.
+        """Add every participant, or none if one of them cannot be added, and start the finalizer either way.
 
-        May be called again at any time: members are added once, and the finalizer knows work that is done.
+        Can be called again at any time: participants are added once, and the finalizer ignores finished work.
         """
         causes = self._causes(provisioning)
         if not causes:

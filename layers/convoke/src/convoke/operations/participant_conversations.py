@@ -1,4 +1,4 @@
-"""The conversations that somebody is a member of: list."""
+"""The ParticipantConversation resource: list the conversations of an identity or an address."""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ from convoke.storage.participants import ParticipantRepository
 
 logger = logging.getLogger(__name__)
 
-FORM_NAMES = {"proxy_address": PROXY_ADDRESS, "projected_address": PROJECTED_ADDRESS}
+PARAMETERS = {"proxy_address": PROXY_ADDRESS, "projected_address": PROJECTED_ADDRESS}
+"""The names of the form parameters, by field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +55,23 @@ class ParticipantOperations:
         *,
         request_webhooks: RequestWebhooks,
     ) -> Participant:
-        """Store the member with every lock that follows from it.
+        """Store the participant with every lock that it needs. See docs/behaviour/participants.md#create.
 
-        Raises NotFoundError, why the conversation in its state takes no changes, and the first rule that does not
-        hold, the others beside it; then nothing is stored.
+        Raises NotFoundError, the error of a state that permits no changes, and the error of the first broken rule with
+        the other errors attached. Then nothing is stored.
         """
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
         participant = new_participant(self.new_sid(Prefix.PARTICIPANT), conversation, service, requested, now)
         after = conversation.joined(participant).with_timers_from(now)
         binding = requested.messaging_binding
-        _refuse(
+        _raise_first(
             [
                 *_ownership_problems(account, binding.proxy_address, binding.projected_address),
                 *membership_problems(conversation, after, participant),
                 *_role_problems(service, requested.role_sid),
             ]
         )
-        request_webhooks.ask(lambda: participant_add(conversation, participant))
+        request_webhooks.send_pre_event(lambda: participant_add(conversation, participant))
         sid, subject = self.new_sid(Prefix.CHANGE), subject_of(conversation)
         change = participants_added(sid, subject, [participant], at=now, notify_webhooks=request_webhooks.enabled)
         self.participants.create(conversation, after, participant, change)
@@ -78,8 +79,8 @@ class ParticipantOperations:
         return participant
 
     def fetch(self, service: Service, conversation_sid: str, sid: str) -> Participant:
-        """By SID or identity. Raises NotFoundError for the conversation as for the participant."""
-        return self._known(self.conversations.fetch(service, conversation_sid), sid)
+        """Return a participant by SID or identity. Raises NotFoundError, also if the conversation does not exist."""
+        return self._fetch_of(self.conversations.fetch(service, conversation_sid), sid)
 
     def list(self, service: Service, conversation_sid: str, page: PageRequest) -> Page[Participant]:
         conversation = self.conversations.fetch(service, conversation_sid)
@@ -96,9 +97,9 @@ class ParticipantOperations:
         *,
         request_webhooks: RequestWebhooks,
     ) -> Participant:
-        """Change what was given and leave the rest; where that is nothing, nothing changes. Raises as `create`."""
+        """Update the given fields. Without any, nothing changes. Raises the same errors as `create`."""
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
-        participant = self._known(conversation, sid)
+        participant = self._fetch_of(conversation, sid)
         if not requested.model_fields_set:
             return participant
         self._check_update(account, service, participant, requested)
@@ -106,8 +107,8 @@ class ParticipantOperations:
         after = conversation if requested.is_about_reads_alone else conversation.with_timers_from(now)
         if updated.bound != participant.bound:
             after = after.with_changed(updated)
-            _refuse([*membership_problems(conversation, after, updated)])
-        request_webhooks.ask(lambda: participant_update(conversation, updated))
+            _raise_first([*membership_problems(conversation, after, updated)])
+        request_webhooks.send_pre_event(lambda: participant_update(conversation, updated))
         change_sid, subject = self.new_sid(Prefix.CHANGE), subject_of(conversation)
         change = participant_updated(change_sid, subject, updated, at=now, notify_webhooks=request_webhooks.enabled)
         self.participants.update(conversation, after, participant, updated, change)
@@ -115,22 +116,26 @@ class ParticipantOperations:
 
     @retry_on_conflict
     def delete(self, service: Service, conversation_sid: str, sid: str, *, request_webhooks: RequestWebhooks) -> None:
-        """Free its identity and pair; what is left of a group has another set of numbers, or none any more.
+        """Delete a participant and release the locks of its identity and its pair of addresses.
 
-        Raises NotFoundError, why the conversation in its state takes no changes, and GroupExistsError where the
-        numbers that are left are those of another group.
+        Raises NotFoundError, the error of a state that permits no changes, and GroupExistsError if another group has
+        the numbers that remain.
         """
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
-        participant = self._known(conversation, sid)
+        participant = self._fetch_of(conversation, sid)
         after = conversation.left(participant).with_timers_from(now)
-        request_webhooks.ask(lambda: participant_remove(conversation, participant))
+        request_webhooks.send_pre_event(lambda: participant_remove(conversation, participant))
         change_sid, subject = self.new_sid(Prefix.CHANGE), subject_of(conversation)
         change = participant_removed(change_sid, subject, participant, at=now, notify_webhooks=request_webhooks.enabled)
         self.participants.delete(conversation, after, participant, change)
         self._log("participant deleted", participant)
 
-    def _known(self, conversation: Conversation, sid: str) -> Participant:
-        """To be read after the conversation: where it is newer than that, the conversation has a newer revision."""
+    def _fetch_of(self, conversation: Conversation, sid: str) -> Participant:
+        """Return a participant of a conversation. Raises NotFoundError.
+
+        The caller reads the conversation first. If the participant changes between the two reads, so does the revision
+        of the conversation, and the write fails.
+        """
         known = parse_sid(sid, Prefix.PARTICIPANT) or self._sid_of(conversation, sid)
         found = known and self.participants.fetch(conversation.account_sid, conversation.sid, known)
         if not found:
@@ -147,7 +152,7 @@ class ParticipantOperations:
         account: Account, service: Service, participant: Participant, requested: ParticipantChange
     ) -> None:
         proxy, projected = requested.messaging_binding_proxy_address, requested.messaging_binding_projected_address
-        _refuse(
+        _raise_first(
             [
                 *_ownership_problems(account, proxy, projected),
                 *requested.problems(participant),
@@ -157,15 +162,16 @@ class ParticipantOperations:
 
     @staticmethod
     def _log(message: str, participant: Participant) -> None:
-        about = {"conversation_sid": participant.conversation_sid, "participant_sid": participant.sid}
-        logger.info(message, extra=about)
+        context = {"conversation_sid": participant.conversation_sid, "participant_sid": participant.sid}
+        logger.info(message, extra=context)
 
 
 def new_participant(
     sid: str, conversation: Conversation, service: Service, requested: NewParticipant, now: datetime
 ) -> Participant:
-    """As it is stored. A phone in a group MMS has no role unless one is asked for (reference, b.4)."""
+    """Return the participant to store."""
     created = requested.date_created or now
+    # A phone in a group MMS has no default role.
     default_role = None if requested.group_address else service.member_role_sid
     return Participant(
         account_sid=conversation.account_sid,
@@ -180,10 +186,13 @@ def new_participant(
     )
 
 
-def unowned(
+def not_owned_addresses(
     account: Account, proxy_address: str | None, projected_address: str | None
 ) -> Iterator[tuple[str, type[ConversationsError]]]:
-    """The addresses that the account does not own, where it says which it owns, by their names (reference, b.2)."""
+    """Yield the field and the error of each address that the account does not own.
+
+    An account that lists no addresses owns every address.
+    """
     if proxy_address and not account.owns(proxy_address):
         is_whatsapp = channel_of(proxy_address) is Channel.WHATSAPP
         yield "proxy_address", ProxyNotWhatsAppSenderError if is_whatsapp else ProxyAddressNotOwnedError
@@ -198,8 +207,8 @@ def has_role(service: Service, role_sid: str | None) -> bool:
 def _ownership_problems(
     account: Account, proxy_address: str | None, projected_address: str | None
 ) -> Iterator[ConversationsError]:
-    for name, error in unowned(account, proxy_address, projected_address):
-        yield error(parameter=FORM_NAMES[name])
+    for name, error in not_owned_addresses(account, proxy_address, projected_address):
+        yield error(parameter=PARAMETERS[name])
 
 
 def _role_problems(service: Service, role_sid: str | None) -> Iterator[ConversationsError]:
@@ -207,6 +216,6 @@ def _role_problems(service: Service, role_sid: str | None) -> Iterator[Conversat
         yield InvalidRoleSidError(parameter="RoleSid")
 
 
-def _refuse(problems: Sequence[ConversationsError]) -> None:
+def _raise_first(problems: Sequence[ConversationsError]) -> None:
     if problems:
         raise refusal(problems)

@@ -41,8 +41,8 @@ class DeliveryQueue(Protocol):
 
 
 class WebhookClient(Protocol):
-    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, longest_answer: int) -> WebhookAnswer:
-        """Send one signed request and read at most `longest_answer` bytes of the body.
+    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
+        """Send one signed request and read at most `max_answer_bytes` bytes of the body.
 
         Raises WebhookUnreachableError if no answer arrives.
         """

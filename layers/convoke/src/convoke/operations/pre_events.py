@@ -1,4 +1,7 @@
-"""Asks the receiver of pre-events before a change is made (reference, d.4)."""
+"""Pre-events: the webhook call that may change or reject a request before Convoke stores anything.
+
+See docs/behaviour/webhook-delivery.md#pre-events.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +20,20 @@ from convoke.domain.webhooks import Delivery, EventAttempt
 from convoke.operations.ports import WebhookClient
 from convoke.storage.alerts import AlertRepository
 from convoke.storage.auth_tokens import AuthTokens
-from convoke.storage.configuration_webhooks import WebhookLevelsRepository
+from convoke.storage.webhook_levels import WebhookLevelsRepository
 from convoke.webhooks.answers import WebhookUnreachableError
 
 logger = logging.getLogger(__name__)
 
 MAX_REPLY_BYTES = 256 * 1024
-"""Bytes: the longest body and attributes fit, however their characters are escaped."""
+"""The longest body and attributes fit, even if every character of the JSON is escaped."""
 
 
 class RequestWebhooks:
-    """Whether webhooks are told of one request, and what the receiver of its pre-event said to it.
+    """Whether one request notifies webhooks, and the reply to its pre-event.
 
-    It is asked once, however often the request has to be tried again.
+    An operation is repeated if optimistic locking fails. The reply is kept, so the receiver gets one pre-event for each
+    request.
     """
 
     def __init__(self, pre_events: PreEvents, *, enabled: bool) -> None:
@@ -37,12 +41,12 @@ class RequestWebhooks:
         self._pre_events = pre_events
         self._reply: Reply | None = None
 
-    def ask(self, pending: Callable[[], PreEvent]) -> Reply:
-        """What is to replace fields of the pending change. Raises WebhookRejectedError."""
+    def send_pre_event(self, build: Callable[[], PreEvent]) -> Reply:
+        """Return the fields that replace those of the pending change. Raises WebhookRejectedError."""
         if not self.enabled:
             return {}
         if self._reply is None:
-            self._reply = self._pre_events.ask(pending())
+            self._reply = self._pre_events.send(build())
         return self._reply
 
 
@@ -55,11 +59,15 @@ class PreEvents:
     now: Clock
     new_sid: NewSid
 
-    def of_request(self, *, enabled: bool) -> RequestWebhooks:
+    def for_request(self, *, enabled: bool) -> RequestWebhooks:
         return RequestWebhooks(self, enabled=enabled)
 
-    def ask(self, pending: PreEvent) -> Reply:
-        """The receiver's answer; nothing where there is none that wants to know, or none that answers in time."""
+    def send(self, pending: PreEvent) -> Reply:
+        """Send a pre-event and return the receiver's reply.
+
+        The reply is empty if no webhook is configured for this event, or if the receiver does not answer in time: the
+        change then goes on. Raises WebhookRejectedError.
+        """
         account_sid, chat_service_sid, _ = pending.subject
         event = pre_event(self.new_sid(Prefix.CHANGE), pending.subject, pending.told, at=self.now())
         hook = self.levels.fetch(account_sid, chat_service_sid).pre_hook(event.type)
@@ -69,31 +77,32 @@ class PreEvents:
         return self._call(Delivery.to(hook, event), token)
 
     def _call(self, delivery: Delivery, token: str) -> Reply:
-        about = {"event_id": delivery.event.id, "event_type": delivery.event.type, "target": delivery.target}
+        context = {"event_id": delivery.event.id, "event_type": delivery.event.type, "target": delivery.target}
         attempt = EventAttempt.begun(delivery, 1, self.now())
         try:
-            answer = self.client.call(delivery, retry_count=0, auth_token=token, longest_answer=MAX_REPLY_BYTES)
+            answer = self.client.call(delivery, retry_count=0, auth_token=token, max_answer_bytes=MAX_REPLY_BYTES)
         except WebhookUnreachableError as error:
-            logger.warning("a pre-event was not answered; the change goes on", extra=about | {"error": str(error)})
-            self._log(delivery, attempt, error)
+            logger.warning("no answer to a pre-event, the change goes on", extra=context | {"error": str(error)})
+            self._record_alert(delivery, attempt, error)
             return {}
         if not 200 <= answer.status < 300:
-            logger.info("a pre-event was refused", extra=about | {"status": answer.status})
+            logger.info("the receiver of a pre-event rejected the change", extra=context | {"status": answer.status})
             raise WebhookRejectedError
-        return _fields(answer.body) if answer.status == 200 else {}
+        # Other statuses from 201 to 299 accept the change as it is, whatever the body says.
+        return _json_object(answer.body) if answer.status == 200 else {}
 
-    def _log(self, delivery: Delivery, attempt: EventAttempt, error: WebhookUnreachableError) -> None:
-        """What the error log cannot take does not hold up the change either."""
+    def _record_alert(self, delivery: Delivery, attempt: EventAttempt, error: WebhookUnreachableError) -> None:
+        """Store an alert. A failure is only logged, because the change must go on."""
         now = self.now()
         try:
             unanswered = attempt.completed(None, str(error), b"", now)
             self.alerts.create(webhook_given_up(delivery, unanswered, error.entry, now))
         except Exception:
-            logger.exception("an alert was not logged", extra={"event_id": delivery.event.id})
+            logger.exception("storing an alert failed", extra={"event_id": delivery.event.id})
 
 
-def _fields(body: bytes) -> Reply:
-    """Whatever is no JSON object says nothing."""
+def _json_object(body: bytes) -> Reply:
+    """Return the JSON object in a body, or an empty one if the body is anything else."""
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError):

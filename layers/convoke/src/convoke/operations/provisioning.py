@@ -1,4 +1,4 @@
-"""What became of the participants that a conversation was made with: fetch."""
+"""The outcome of adding the participants that a conversation was created with: fetch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ProvisioningOperations:
     conversations: ConversationOperations
 
     def fetch(self, service: Service, conversation_sid: str) -> tuple[Conversation, Provisioning]:
-        """Raises NotFoundError, also for a conversation that was made without participants."""
+        """Raises NotFoundError, also if the conversation was created without participants."""
         conversation, provisioning = self.conversations.fetch_with_provisioning(service, conversation_sid)
         if conversation.date_removed or provisioning is None:
             raise NotFoundError

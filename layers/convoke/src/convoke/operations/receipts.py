@@ -1,4 +1,4 @@
-"""The receipts of a message: fetch and list."""
+"""The delivery receipts of a message: fetch and list."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ReceiptOperations:
     receipts: ReceiptRepository
 
     def fetch(self, service: Service, conversation_sid: str, message_sid: str, sid: str) -> Receipt:
-        """Raises NotFoundError for the conversation and the message as for the receipt."""
+        """Raises NotFoundError if the conversation, the message or the receipt does not exist."""
         message = self.messages.fetch(service, conversation_sid, message_sid)
         known = parse_sid(sid, Prefix.RECEIPT)
         receipt = known and self.receipts.fetch(message, known)

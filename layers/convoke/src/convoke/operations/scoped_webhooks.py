@@ -26,9 +26,9 @@ from convoke.storage.scoped_webhooks import ScopedWebhookRepository
 
 @dataclass(frozen=True, slots=True)
 class ScopedWebhookOperations:
-    """A change of them counts as one of their conversation, so no change is based on what is past.
+    """Each change of a webhook also changes the revision of its conversation, so concurrent changes are detected.
 
-    The conversation is read before them: what is changed between the two reads is noticed.
+    An operation reads the conversation before the webhooks, so it also detects a change between the two reads.
     """
 
     conversations: ConversationOperations
@@ -39,17 +39,17 @@ class ScopedWebhookOperations:
 
     @retry_on_conflict
     def create(self, service: Service, conversation_sid: str, requested: NewScopedWebhook) -> ScopedWebhook:
-        """Create a webhook of a conversation.
+        """Create a webhook of a conversation. See docs/behaviour/scoped-webhooks.md#create.
 
-        Raises NotFoundError, TooManyWebhooksError, and the error of a missing parameter, of a refused URL or of a
-        conversation that takes no webhooks.
+        Raises NotFoundError, TooManyWebhooksError, and the error of a missing parameter, of a URL that is not allowed
+        or of a state that permits no new webhooks.
         """
-        conversation = self._there(service, conversation_sid)
+        conversation = self._conversation(service, conversation_sid)
         conversation.refuse_webhooks()
         requested.refuse_incomplete()
         self.rules.refuse({configuration_name("url"): requested.url})
-        standing = self._every(conversation)
-        if len(standing) >= MAX_WEBHOOKS_PER_CONVERSATION:
+        webhooks = self._webhooks_of(conversation)
+        if len(webhooks) >= MAX_WEBHOOKS_PER_CONVERSATION:
             raise TooManyWebhooksError
         webhook = requested.webhook(
             self.now(),
@@ -58,50 +58,50 @@ class ScopedWebhookOperations:
             sid=self.new_sid(Prefix.WEBHOOK),
         )
         replay = replay_asked_for(self.new_sid(Prefix.CHANGE), conversation, webhook)
-        self.webhooks.replace(conversation, [*standing, webhook], replay)
+        self.webhooks.replace(conversation, [*webhooks, webhook], replay)
         return webhook
 
     def fetch(self, service: Service, conversation_sid: str, sid: str) -> ScopedWebhook:
-        """Raises NotFoundError for the conversation as for the webhook, and InvalidWebhookSidError."""
-        return _among(self._every(self.conversations.fetch(service, conversation_sid)), sid)
+        """Raises InvalidWebhookSidError, and NotFoundError if the conversation or the webhook does not exist."""
+        return _find(self._webhooks_of(self.conversations.fetch(service, conversation_sid)), sid)
 
     def list(self, service: Service, conversation_sid: str, page: PageRequest) -> Page[ScopedWebhook]:
-        webhooks = self._every(self.conversations.fetch(service, conversation_sid))
+        webhooks = self._webhooks_of(self.conversations.fetch(service, conversation_sid))
         return page_among(webhooks, [webhook.sid for webhook in webhooks], page)
 
     @retry_on_conflict
     def update(
         self, service: Service, conversation_sid: str, sid: str, requested: ScopedWebhookChange
     ) -> ScopedWebhook:
-        """Change what was given and leave the rest; where that is nothing, nothing changes."""
-        conversation = self._there(service, conversation_sid)
+        """Update the given fields. Without any, nothing changes."""
+        conversation = self._conversation(service, conversation_sid)
         conversation.refuse_webhooks()
-        standing = self._every(conversation)
-        webhook = _among(standing, sid)
+        webhooks = self._webhooks_of(conversation)
+        webhook = _find(webhooks, sid)
         self.rules.refuse({configuration_name("url"): requested.url})
         updated = requested.applied_to(webhook, self.now())
         if updated is not webhook:
-            self.webhooks.replace(conversation, [*_without(standing, webhook), updated])
+            self.webhooks.replace(conversation, [*_without(webhooks, webhook), updated])
         return updated
 
     @retry_on_conflict
     def delete(self, service: Service, conversation_sid: str, sid: str) -> None:
-        """In any state of the conversation (reference, e.2)."""
-        conversation = self._there(service, conversation_sid)
+        """Delete a webhook, in any state of the conversation. See docs/behaviour/scoped-webhooks.md#allowed-states."""
+        conversation = self._conversation(service, conversation_sid)
         conversation.refuse_deleted()
-        standing = self._every(conversation)
-        self.webhooks.replace(conversation, _without(standing, _among(standing, sid)))
+        webhooks = self._webhooks_of(conversation)
+        self.webhooks.replace(conversation, _without(webhooks, _find(webhooks, sid)))
 
-    def _there(self, service: Service, conversation_sid: str) -> Conversation:
-        """Also one that is deleted. Raises NotFoundError."""
+    def _conversation(self, service: Service, conversation_sid: str) -> Conversation:
+        """Return a conversation, which may be a tombstone. Raises NotFoundError."""
         conversation, _ = self.conversations.fetch_with_provisioning(service, conversation_sid)
         return conversation
 
-    def _every(self, conversation: Conversation) -> Sequence[ScopedWebhook]:
+    def _webhooks_of(self, conversation: Conversation) -> Sequence[ScopedWebhook]:
         return self.webhooks.every(conversation.account_sid, conversation.sid)
 
 
-def _among(webhooks: Sequence[ScopedWebhook], sid: str) -> ScopedWebhook:
+def _find(webhooks: Sequence[ScopedWebhook], sid: str) -> ScopedWebhook:
     known = parse_sid(sid, Prefix.WEBHOOK)
     if known is None:
         raise InvalidWebhookSidError

@@ -1,4 +1,4 @@
-"""The Service resource with its configuration: create, fetch, list, update, delete."""
+"""The Service resource: create, fetch, list, delete."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.conversation_filters import ConversationFilters
-from convoke.domain.errors import ConflictError, NotFoundError, UnavailableError, refusal
+from convoke.domain.errors import ConflictError, NotFoundError, UnavailableError
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
-from convoke.domain.services import Service, ServiceConfigurationChange
+from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.storage.accounts import AccountRepository
 from convoke.storage.conversations import ConversationRepository
@@ -30,7 +30,7 @@ class ServiceOperations:
         return service
 
     def fetch(self, account_sid: str, chat_service_sid: str) -> Service:
-        """Raises NotFoundError, also for another account's service."""
+        """Raises NotFoundError, also if the service belongs to another account."""
         known = parse_sid(chat_service_sid, Prefix.SERVICE)
         service = known and self.services.fetch(account_sid, known)
         if not service:
@@ -40,24 +40,14 @@ class ServiceOperations:
     def list(self, account_sid: str, page: PageRequest) -> Page[Service]:
         return self.services.list(account_sid, page)
 
-    def update(self, account_sid: str, chat_service_sid: str, change: ServiceConfigurationChange) -> Service:
-        """Change what was given of its configuration. Raises NotFoundError, or for a role that it does not have."""
-        service = self.fetch(account_sid, chat_service_sid)
-        if problems := change.problems(service):
-            raise refusal(problems)
-        if not change.model_fields_set:
-            return service
-        updated = self.services.update(account_sid, service.sid, change)
-        if updated is None:
-            raise NotFoundError
-        return updated
-
     def delete(self, account_sid: str, chat_service_sid: str) -> None:
-        """Raises NotFoundError, or ConflictError for the default service and for one that has conversations.
+        """Delete a service that has no conversations. A process that has cached it accepts it for some seconds.
 
-        A process that remembers the service may for some seconds go on creating conversations in it.
+        Raises NotFoundError, ConflictError if the service is the default one or has conversations, and UnavailableError
+        if the default service changes at the same time.
         """
         known = parse_sid(chat_service_sid, Prefix.SERVICE)
+        # Reads past the cache: a cached copy could be of a service that is already deleted.
         service = known and self.services.stored.fetch(account_sid, known)
         account = self.accounts.fetch(account_sid)
         if not service or account is None:

@@ -1,4 +1,7 @@
-"""Attends to every conversation that is due (promise 5): interrupted, deleted, or with a timer that is over."""
+"""Attends to each conversation that is due: interrupted, deleted, or with an expired timer.
+
+See docs/how-it-works.md#promises.
+"""
 
 from __future__ import annotations
 
@@ -29,15 +32,15 @@ class Sweeper:
     provisionings: ProvisioningRepository
     participant_adder: ParticipantAdder
     workflow: Workflow
-    attempts: ProvisioningRetries
+    retries: ProvisioningRetries
     now: Clock
     new_sid: NewSid
 
     def sweep(self, until: datetime | None = None, *, go_on: Callable[[], bool] = lambda: True) -> int:
-        """Attend once to every conversation due by `until` (the present moment); answers how many that were.
+        """Attend once to each conversation that is due by `until` (default: now), and return their number.
 
-        One that fails again is logged and stays due, what is to be finished later each time until its attempts are
-        used up. Where `go_on` says no, the rest is left to the next sweep.
+        A failure is logged, and the conversation stays due. The pauses between the provisioning attempts grow, and
+        after the last attempt the conversation is closed. If `go_on` returns False, the sweep ends early.
         """
         seen: set[str] = set()
         for account_sid, conversation_sid in self.conversations.due(until or self.now()):
@@ -48,7 +51,9 @@ class Sweeper:
                 try:
                     self._attend(account_sid, conversation_sid, go_on)
                 except Exception:
-                    logger.exception("an attempt failed", extra={"conversation_sid": conversation_sid})
+                    logger.exception(
+                        "attending to a due conversation failed", extra={"conversation_sid": conversation_sid}
+                    )
         return len(seen)
 
     def _attend(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> None:
@@ -57,27 +62,34 @@ class Sweeper:
             return
         conversation, provisioning = found
         if conversation.is_unfinished:
-            self._attempt(conversation, provisioning, go_on)
+            self._finish_or_erase(conversation, provisioning, go_on)
         else:
             self._run_timers(conversation)
 
     def _run_timers(self, conversation: Conversation) -> None:
-        """Nobody claims it, as of several only one can change what was read. Whoever was faster left it due."""
+        """Apply expired timers.
+
+        A claim is not necessary: optimistic locking lets only one of several sweepers change the conversation. The
+        others do nothing.
+        """
         now = self.now()
         after = conversation.with_timers_run_out(now)
         with suppress(ChangedMeanwhileError):
             if after.state is not conversation.state:
                 change = timer_ran_out(self.new_sid(Prefix.CHANGE), conversation, after, at=now)
                 self.conversations.update(conversation, after, change)
-                logger.info("timer ran out", extra={"conversation_sid": conversation.sid, "state": after.state})
+                logger.info("timer expired", extra={"conversation_sid": conversation.sid, "state": after.state})
             elif after.due_at != conversation.due_at:
                 self.conversations.put_off(conversation, after)
 
-    def _attempt(
+    def _finish_or_erase(
         self, conversation: Conversation, provisioning: Provisioning | None, go_on: Callable[[], bool]
     ) -> None:
-        """Claim the conversation, so that the next attempt is put off whatever comes of this one, and finish it."""
-        next_attempt = self.attempts.next_after(self.now(), conversation.attempts + 1)
+        """Claim the conversation, then erase it or continue its provisioning.
+
+        The claim moves the next attempt into the future, so a crash here does not lead to a busy loop.
+        """
+        next_attempt = self.retries.next_after(self.now(), conversation.attempts + 1)
         if not self.conversations.claim(conversation, next_attempt):
             return
         if conversation.date_removed:
@@ -86,15 +98,18 @@ class Sweeper:
             self._finish(conversation, provisioning)
 
     def _finish(self, conversation: Conversation, provisioning: Provisioning) -> None:
-        """Only who is not in yet can be given up: with every member in, there is nothing that could fail for good."""
+        """Continue the provisioning, or give up after the last attempt.
+
+        Once the participants are added, nothing can fail permanently, so then the attempts are not limited.
+        """
         if provisioning.status is not ProvisioningStatus.PENDING:
             self.workflow.start(conversation.account_sid, conversation.sid, [])
-        elif conversation.attempts < self.attempts.most:
+        elif conversation.attempts < self.retries.max_attempts:
             self.participant_adder.add(provisioning)
         else:
-            self.workflow.start(conversation.account_sid, conversation.sid, [_given_up(conversation.attempts)])
+            self.workflow.start(conversation.account_sid, conversation.sid, [_attempts_used_up(conversation.attempts)])
 
 
-def _given_up(attempts: int) -> Cause:
+def _attempts_used_up(attempts: int) -> Cause:
     message = f"An unexpected error: given up after {attempts} attempts"
     return Cause(code=InternalError.code, message=message)

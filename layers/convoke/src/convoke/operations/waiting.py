@@ -1,4 +1,7 @@
-"""Waiting for the end of `initializing`, so that a client need not poll (reference, h 2)."""
+"""Waiting on the server until a conversation leaves `initializing`, so that a client need not poll.
+
+See docs/behaviour/conversation-with-participants.md#waiting.
+"""
 
 from __future__ import annotations
 
@@ -14,61 +17,54 @@ from convoke.storage.conversations import ConversationRepository
 
 logger = logging.getLogger(__name__)
 
-FIRST_POLL_SECONDS = 0.02
-MAX_POLL_SECONDS = 2.0
-"""Seconds. Together some 16 reads in 20 seconds."""
+FIRST_PAUSE_SECONDS = 0.02
+MAX_PAUSE_SECONDS = 2.0
+"""With these pauses a wait of 20 seconds costs about 16 reads."""
 
 
-class Seen(NamedTuple):
+class Reading(NamedTuple):
     conversation: Conversation
     is_final: bool
     """Whether waiting longer would change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class ConversationWaiter:
     conversations: ConversationRepository
     now: Clock
     sleep: Sleep
 
-    def until_left(self, created: Conversation, seconds: float) -> Conversation:
-        """The conversation as soon as it has left `initializing`, or as it is when `seconds` are over.
+    def wait_until_initialized(self, created: Conversation, seconds: float) -> Conversation:
+        """Return the conversation when it has left `initializing`, or its current state after `seconds`.
 
-        Comes after the commit, so it fails with nothing: what cannot be read is as it was created (promise 2).
+        Never raises. The conversation is already stored, so a failed read must not turn the answer into an error: then
+        the conversation is returned as it was created.
         """
-        try:
-            return self._look_until_left(created, seconds)
-        except Exception:
-            logger.exception("not waited for", extra={"conversation_sid": created.sid})
-            return created
-
-    def seen(self, last: Conversation) -> Seen:
-        """Read the conversation. After an error, the conversation as it was seen last is final."""
-        try:
-            found = self.conversations.fetch(last.account_sid, last.sid)
-        except Exception:
-            logger.exception("waiting failed", extra={"conversation_sid": last.sid})
-            return Seen(last, is_final=True)
-        if found is None:
-            return Seen(last, is_final=True)  # Deleted meanwhile.
-        return Seen(found, is_final=found.state is not State.INITIALIZING)
-
-    def _look_until_left(self, created: Conversation, seconds: float) -> Conversation:
-        seen, until = created, self.now() + timedelta(seconds=seconds)
+        latest, until = created, self.now() + timedelta(seconds=seconds)
         for pause in pauses(seconds):
             self.sleep(pause)
-            found = self.seen(seen)
-            seen = found.conversation
-            # The pauses alone add up to `seconds`; reading takes time too.
-            if found.is_final or self.now() >= until:
+            latest, is_final = self.read(latest)
+            # The pauses alone add up to `seconds`, and the reads take time too, so the clock decides.
+            if is_final or self.now() >= until:
                 break
-        return seen
+        return latest
+
+    def read(self, latest: Conversation) -> Reading:
+        """Read the conversation once. After a failed read, the state that was read last is final."""
+        try:
+            found = self.conversations.fetch(latest.account_sid, latest.sid)
+        except Exception:
+            logger.exception("waiting for a conversation failed", extra={"conversation_sid": latest.sid})
+            return Reading(latest, is_final=True)
+        if found is None:
+            return Reading(latest, is_final=True)  # Another request has deleted the conversation.
+        return Reading(found, is_final=found.state is not State.INITIALIZING)
 
 
 def pauses(seconds: float) -> Iterator[float]:
-    """Each twice as long as the one before, `seconds` in all."""
-    left, pause = seconds, FIRST_POLL_SECONDS
+    """Yield pauses in seconds that add up to `seconds`. Each pause is twice as long as the one before."""
+    left, pause = seconds, FIRST_PAUSE_SECONDS
     while left > 0:
         yield min(pause, left)
         left -= pause
-        pause = min(2 * pause, MAX_POLL_SECONDS)
+        pause = min(2 * pause, MAX_PAUSE_SECONDS)

@@ -1,4 +1,7 @@
-"""Delivers events to webhooks: one message a target, one attempt a message (promise 7; reference, d.5)."""
+"""Delivers events to webhooks: one queue message for each target, one attempt for each receive of a message.
+
+See docs/behaviour/webhook-delivery.md#retries.
+"""
 
 from __future__ import annotations
 
@@ -19,50 +22,49 @@ from convoke.operations.ports import DeliveryQueue, WebhookClient
 from convoke.storage.accounts import AccountRepository
 from convoke.storage.alerts import AlertRepository
 from convoke.storage.auth_tokens import AuthTokens
-from convoke.storage.configuration_webhooks import WebhookLevelsRepository
-from convoke.storage.events import EventAttemptRepository
+from convoke.storage.event_attempts import EventAttemptRepository
+from convoke.storage.webhook_levels import WebhookLevelsRepository
 from convoke.webhooks.answers import WebhookUnreachableError
 
 logger = logging.getLogger(__name__)
 
 MAX_ANSWER_BYTES = 4096
-"""Bytes of an answer that are read."""
 
 RETRIED_STATUSES = frozenset({429, *range(500, 600)})
 
 
 class RetryLaterError(Exception):
-    """The attempt failed and another may succeed: the message is to come again after `seconds`."""
+    """The attempt failed, and the queue must deliver the message again after `seconds`."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"to be retried in {seconds:.1f} s")
+        super().__init__(f"retry in {seconds:.1f} s")
         self.seconds = seconds
 
 
 class DeliveryFailedError(Exception):
-    """The attempts are used up, or no attempt can succeed: the message belongs into the dead-letter queue."""
+    """The attempts are used up, or no attempt can succeed. The message belongs in the dead-letter queue."""
 
 
 class Outcome(NamedTuple):
-    """What came of an attempt: the HTTP status, or what kept one from coming."""
+    """The result of an attempt: an HTTP status, or the error that prevented an answer."""
 
     status: int | None
     error: str | None = None
     answer: bytes = b""
     entry: type[LogEntry] = WebhookFailedError
-    """What the error log calls it, should it be the last."""
+    """The kind of alert to record if this is the last attempt."""
 
     @property
-    def is_taken(self) -> bool:
+    def is_delivered(self) -> bool:
         return self.status is not None and self.status < 300
 
     @property
-    def may_be_retried(self) -> bool:
+    def is_retryable(self) -> bool:
         return self.status is None or self.status in RETRIED_STATUSES
 
 
 class BegunDelivery(NamedTuple):
-    """An attempt that is recorded and whose receiver can be called."""
+    """An attempt that is recorded, and whose receiver can be called."""
 
     delivery: Delivery
     attempt: EventAttempt
@@ -83,23 +85,23 @@ class WebhookDelivery:
     metrics: Metrics
 
     def split(self, event: Event) -> None:
-        """Send one message for each target that wants the event, or those that a replay is made of."""
+        """Enqueue one message for each webhook that receives the event, or the messages of a message replay."""
         if event.type is ReplayType.MESSAGES:
             self.message_replay.split(event)
         elif deliveries := self._deliveries(event):
             self.queue.send(deliveries)
 
     def replay(self, event: Event, replay_sid: str, target: str | None) -> list[str]:
-        """Send the same messages again, or that for one target; answers the targets."""
-        wanted = [each for each in self._deliveries(event) if target in (None, each.target)]
-        if wanted:
-            self.queue.send([each.model_copy(update={"replay_sid": replay_sid}) for each in wanted])
-        return [each.target for each in wanted]
+        """Enqueue the messages of an event again, for all targets or for one, and return the targets."""
+        deliveries = [each for each in self._deliveries(event) if target in (None, each.target)]
+        if deliveries:
+            self.queue.send([each.model_copy(update={"replay_sid": replay_sid}) for each in deliveries])
+        return [each.target for each in deliveries]
 
     def deliver(self, delivery: Delivery, number: int) -> None:
         """Make attempt `number`, counted from 1, and record it before and after the call.
 
-        Returns if the receiver accepted the event. Raises RetryLaterError or DeliveryFailedError.
+        Returns if the receiver accepts the event. Raises RetryLaterError or DeliveryFailedError otherwise.
         """
         begun = self.begin(delivery, number)
         self.finish(begun, self.call(begun))
@@ -108,17 +110,20 @@ class WebhookDelivery:
         """Record that attempt `number` starts. Raises DeliveryFailedError if the account has no Auth Token."""
         token = self.auth_tokens.fetch(delivery.event.account_sid)
         if token is None:
-            raise self._failed("the account has no Auth Token to sign with")
+            raise self._report_failure("the account has no Auth Token to sign with")
         attempt = EventAttempt.begun(delivery, number, self.now())
+        # Recorded before the call: after a crash, the ledger shows that the receiver may have got the event.
         self.attempts.put(delivery, attempt)
         return BegunDelivery(delivery, attempt, token)
 
     def call(self, begun: BegunDelivery) -> Outcome:
-        """Call the receiver. This is the part that waits; it touches neither the table nor the queue."""
-        delivery, attempt, token = begun
+        """Call the receiver. Only this part waits, and it touches neither the table nor the queue."""
         try:
             answer = self.client.call(
-                delivery, retry_count=attempt.number - 1, auth_token=token, longest_answer=MAX_ANSWER_BYTES
+                begun.delivery,
+                retry_count=begun.attempt.number - 1,
+                auth_token=begun.token,
+                max_answer_bytes=MAX_ANSWER_BYTES,
             )
         except WebhookUnreachableError as error:
             return Outcome(None, str(error), entry=error.entry)
@@ -132,7 +137,7 @@ class WebhookDelivery:
 
     def _deliveries(self, event: Event) -> list[Delivery]:
         if event.type is ErrorLogType.ERROR_LOGGED:
-            return self._to_error_log(event)
+            return self._error_log_deliveries(event)
         if not event.notify_webhooks:
             return []
         account_sid, service_sid = event.account_sid, event.payload["ChatServiceSid"]
@@ -140,32 +145,36 @@ class WebhookDelivery:
         hooks = (levels.post_hook(event.type), *scoped_hooks(scoped, event))
         return [Delivery.to(hook, event) for hook in hooks if hook]
 
-    def _to_error_log(self, event: Event) -> list[Delivery]:
+    def _error_log_deliveries(self, event: Event) -> list[Delivery]:
         account = self.accounts.fetch(event.account_sid)
         if account is None or account.error_log_url is None:
             return []
         return [Delivery(event=event, target=ERROR_LOG, url=account.error_log_url, method=Method.POST)]
 
     def _conclude(self, delivery: Delivery, attempt: EventAttempt, outcome: Outcome) -> None:
-        """Return where the receiver took the event; raise what becomes of the message where it did not."""
-        if outcome.is_taken:
+        """Return if the receiver accepted the event, else raise the error that decides about the message."""
+        if outcome.is_delivered:
             self.metrics.add(Measure.DELIVERED)
             return
-        about = {"event_id": attempt.event_id, "target": attempt.target, "attempt": attempt.number}
+        context = {"event_id": attempt.event_id, "target": attempt.target, "attempt": attempt.number}
         logger.warning(
-            "a webhook did not take an event", extra={**about, "status": outcome.status, "error": outcome.error}
+            "a webhook did not accept an event", extra={**context, "status": outcome.status, "error": outcome.error}
         )
-        if attempt.number <= delivery.connection.retries and outcome.may_be_retried:
-            raise RetryLaterError(pause_after(attempt.number))
+        if attempt.number <= delivery.connection.retries and outcome.is_retryable:
+            raise RetryLaterError(retry_delay_seconds(attempt.number))
+        # No alert about a failed alert: it would fail too, and lead to another alert.
         if delivery.target != ERROR_LOG:
             self.alerts.create(webhook_given_up(delivery, attempt, outcome.entry, self.now()))
-        raise self._failed(outcome.error or f"the receiver answered {outcome.status}")
+        raise self._report_failure(outcome.error or f"the receiver answered {outcome.status}")
 
-    def _failed(self, reason: str) -> DeliveryFailedError:
+    def _report_failure(self, reason: str) -> DeliveryFailedError:
         self.metrics.add(Measure.DELIVERY_FAILED)
         return DeliveryFailedError(reason)
 
 
-def pause_after(number: int) -> float:
-    """Seconds to wait after attempt `number`: 2, 4, 8, ..., half of it by chance, so that none is hit in step."""
+def retry_delay_seconds(number: int) -> float:
+    """Return the pause after attempt `number`: at most 2, 4, 8, ... seconds, with jitter of up to a half.
+
+    Without jitter, deliveries that failed together would hit the receiver together again.
+    """
     return (1 << number) * random.uniform(0.5, 1)  # noqa: S311  (jitter, no secret)

@@ -1,4 +1,4 @@
-"""Accounts."""
+"""Accounts. The operator's list of accounts is one partition, with a copy of each account."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from convoke.storage.services import service_still_exists
 from convoke.storage.table import Exists, NotExists, Put, Table, TransactionCanceledError, Update
 
 MAX_LISTED_ACCOUNTS = 1000
-"""Listed at the most: more than one machine or one deployment has."""
+"""The operator's list of accounts ends after this many. No deployment has as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,11 @@ class AccountRepository:
     table: Table
 
     def create(self, account: Account, service: Service) -> bool:
-        """Store a new account with its default service; False where its SID is taken."""
+        """Store a new account with its default service. Returns False if the SID is taken."""
         writes = [
-            Put(items.item(keys.account(account.sid), account), NotExists("pk")),
-            Put(items.item(keys.account_entry(account.sid), account)),
-            Put(items.item(keys.service(account.sid, service.sid), service)),
+            Put(items.to_item(keys.account(account.sid), account), NotExists("pk")),
+            Put(items.to_item(keys.account_entry(account.sid), account)),
+            Put(items.to_item(keys.service(account.sid, service.sid), service)),
         ]
         try:
             self.table.transact(writes)
@@ -34,41 +34,42 @@ class AccountRepository:
 
     def fetch(self, account_sid: str) -> Account | None:
         stored = self.table.get(keys.account(account_sid))
-        return items.resource(Account, stored) if stored else None
+        return items.to_resource(Account, stored) if stored else None
 
     def update(self, account_sid: str, change: AccountChange) -> Account:
-        """Change what was given of an account that exists, and leave the rest, whatever else is changed meanwhile.
+        """Set the given fields of an existing account and return the account.
 
-        Raises InvalidParameterError for a default service that is not there.
-
-        The operator's list shows the defaults and nothing else, so its entry changes with the former.
+        Raises InvalidParameterError if the new default service does not exist.
         """
-        actions = tuple(items.given(change))
-        own = Update(keys.account(account_sid), actions, Exists("pk"))
+        actions = tuple(items.update_actions(change))
+        account = Update(keys.account(account_sid), actions, Exists("pk"))
+        # The operator's list shows only the configuration, so no other change updates the entry of the list.
         if not isinstance(change, ConfigurationChange):
-            return items.resource(Account, self.table.update(own))
+            return items.to_resource(Account, self.table.update(account))
         entry = Update(keys.account_entry(account_sid), actions, Exists("pk"))
-        self._write_defaults(own, entry, change.default_chat_service_sid)
-        return items.resource(Account, self.table.get(own.key) or {})
+        self._update_with_entry(account, entry, change.default_chat_service_sid)
+        # A transaction returns no items, so the account is read again.
+        return items.to_resource(Account, self.table.get(account.key) or {})
 
-    def _write_defaults(self, own: Update, entry: Update, chat_service_sid: str | None) -> None:
-        """Together with a look at the service, so that it is not deleted meanwhile."""
-        looked_at = [service_still_exists(own.key.pk, chat_service_sid)] if chat_service_sid else []
+    def _update_with_entry(self, account: Update, entry: Update, chat_service_sid: str | None) -> None:
+        # The condition on the new default service keeps another request from deleting the service at the same time.
+        service = [service_still_exists(account.key.pk, chat_service_sid)] if chat_service_sid else []
         try:
-            self.table.transact([own, entry, *looked_at])
+            self.table.transact([account, entry, *service])
         except TransactionCanceledError as canceled:
+            # Only the condition of the third write, on the service, failed.
             if set(canceled.failed) == {2}:
                 raise unknown_default_service() from canceled
             raise
 
     def list(self) -> list[Account]:
-        """Every account of the deployment, oldest first."""
-        stored = self.table.query(keys.accounts(), limit=MAX_LISTED_ACCOUNTS, consistent=True)
-        return sorted((items.resource(Account, item) for item in stored), key=lambda account: account.date_created)
+        """Return all accounts of the deployment, oldest first."""
+        stored = self.table.query(keys.account_directory(), limit=MAX_LISTED_ACCOUNTS, consistent=True)
+        return sorted((items.to_resource(Account, item) for item in stored), key=lambda account: account.date_created)
 
 
 class CachedAccounts:
-    """An AccountRepository that remembers for a while what it fetched; what is changed here is known here at once."""
+    """An AccountRepository whose `fetch` is cached. Updates made through this object are visible in it at once."""
 
     def __init__(self, accounts: AccountRepository) -> None:
         self._accounts = accounts

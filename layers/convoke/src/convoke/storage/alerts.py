@@ -1,4 +1,4 @@
-"""Alerts."""
+"""Alerts: entries of the error log. See docs/behaviour/alerts.md."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from convoke.domain.alerts import Alert, AlertFilters, alert_logged
 from convoke.domain.pages import Page, PageRequest
 from convoke.storage import items, keys, lists
-from convoke.storage.events import recorded
+from convoke.storage.events import change_write
 from convoke.storage.table import NotExists, Put, Table, TransactionCanceledError
 
 
-def logged(alert: Alert) -> list[Put]:
-    """The alert, once, and the events that announce it; to be written with what it is about."""
-    made = items.expiring(items.item(keys.alert(alert.account_sid, alert.sid), alert), alert.date_expires)
-    made |= keys.listed(alert.account_sid, keys.ALERTS, alert.sid, alert.date_created)
-    return [Put(made, NotExists("pk")), recorded(alert_logged(alert))]
+def alert_writes(alert: Alert) -> list[Put]:
+    """Return the writes that store a new alert and its event.
+
+    They can belong to the same transaction as the failure that the alert is about. The condition fails if the alert
+    exists: an alert's SID is derived from its cause, so the same failure is logged once.
+    """
+    item = items.with_expiry(items.to_item(keys.alert(alert.account_sid, alert.sid), alert), alert.date_expires)
+    item |= keys.list_attributes(alert.account_sid, keys.ALERTS, alert.sid, alert.date_created)
+    return [Put(item, NotExists("pk")), change_write(alert_logged(alert))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +27,23 @@ class AlertRepository:
     table: Table
 
     def create(self, alert: Alert) -> None:
-        """With the event that announces it. May be said again: only the first time counts."""
+        """Store an alert and its event. Does nothing if the alert exists."""
         try:
-            self.table.transact(logged(alert))
+            self.table.transact(alert_writes(alert))
         except TransactionCanceledError:
             return
 
     def fetch(self, account_sid: str, alert_sid: str) -> Alert | None:
         stored = self.table.get(keys.alert(account_sid, alert_sid))
-        return items.resource(Alert, stored) if stored else None
+        return items.to_resource(Alert, stored) if stored else None
 
     def list(self, account_sid: str, filters: AlertFilters, page: PageRequest) -> Page[Alert]:
-        """By their dates."""
-        listing = lists.Listing(
+        """Return a page of an account's alerts, ordered by date."""
+        list_query = lists.ListQuery(
             account_sid,
             keys.ALERTS,
             keys.list_range(filters.start_date, filters.end_date),
             after=page.position,
             only=("log_level", filters.log_level) if filters.log_level else None,
         )
-        return lists.page_of(Alert, self.table, listing, page)
+        return lists.list_page(Alert, self.table, list_query, page)

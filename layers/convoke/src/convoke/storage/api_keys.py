@@ -1,4 +1,8 @@
-"""API keys: one item to list a key by, another to recognise it by. Only the latter holds the hash of its secret."""
+"""API keys: one item in the list of its account, and one item that authenticates requests.
+
+A request with an API key does not name its account, so the second item has the key's SID as its partition key. Only the
+second item holds the hash of the secret.
+"""
 
 from __future__ import annotations
 
@@ -18,27 +22,27 @@ class ApiKeyRepository:
     table: Table
 
     def create(self, key: ApiKey, owner: ApiKeyOwner) -> None:
-        listed, recognised = keys.api_key(key.account_sid, key.sid), keys.api_key_owner(key.sid)
-        self.table.transact([Put(items.item(listed, key)), Put(items.item(recognised, owner))])
+        key_item = items.to_item(keys.api_key(key.account_sid, key.sid), key)
+        self.table.transact([Put(key_item), Put(items.to_item(keys.api_key_owner(key.sid), owner))])
 
     def fetch_owner(self, key_sid: str) -> ApiKeyOwner | None:
         stored = self.table.get(keys.api_key_owner(key_sid))
-        return items.resource(ApiKeyOwner, stored) if stored else None
+        return items.to_resource(ApiKeyOwner, stored) if stored else None
 
     def list(self, account_sid: str) -> Iterator[ApiKey]:
-        """Every key of the account, oldest first, read page by page as the iteration goes on."""
+        """Iterate over all keys of the account, oldest first. Each page is read when the iteration reaches it."""
         between, after = keys.api_keys(), None
         while page := self.table.query(account_sid, between=between, after=after, limit=PAGE_SIZE, consistent=True):
-            yield from (items.resource(ApiKey, stored) for stored in page)
+            yield from (items.to_resource(ApiKey, stored) for stored in page)
             after = page[-1]
 
     def delete(self, account_sid: str, key_sid: str) -> None:
-        """May be said again."""
+        """Delete a key. Does nothing if the key does not exist."""
         self.table.transact([Delete(keys.api_key(account_sid, key_sid)), Delete(keys.api_key_owner(key_sid))])
 
 
 class CachedApiKeys:
-    """An ApiKeyRepository that remembers for a while whose a key is; one that is revoked here is forgotten here."""
+    """An ApiKeyRepository whose `fetch_owner` is cached. A key deleted through this object is refused at once."""
 
     def __init__(self, api_keys: ApiKeyRepository) -> None:
         self._api_keys = api_keys

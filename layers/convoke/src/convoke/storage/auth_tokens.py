@@ -1,4 +1,4 @@
-"""Auth Tokens in plain text: they authenticate requests and sign webhooks."""
+"""Auth Tokens. They are stored in plain text, because they sign webhooks as well as authenticate requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from convoke.storage.table import Put, Table
 
 
 class AuthTokens(Protocol):
-    """The store of Auth Tokens: Secrets Manager on AWS, the data file on one machine."""
+    """The store of Auth Tokens: Secrets Manager on AWS, the table on one machine."""
 
     def fetch(self, account_sid: str) -> str | None: ...
 
@@ -20,7 +20,7 @@ class AuthTokens(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AuthTokenTable:
-    """Auth Tokens in the table itself, for the embedded engine: whoever can read the data file owns it."""
+    """Auth Tokens in the table, for the embedded engine: a reader of its data file owns everything in it anyway."""
 
     table: Table
 

@@ -1,4 +1,4 @@
-"""Conversations, their locks, and what is due."""
+"""Conversations, their locks, and the index of due work."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from convoke.domain.idempotency import IdempotencyRecord
 from convoke.domain.instants import to_milliseconds
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
-from convoke.storage import idempotency, items, keys, lists
-from convoke.storage.events import recorded
-from convoke.storage.locks import collision, holder, locks_held, locks_of_new
-from convoke.storage.revisions import ChangedMeanwhileError, differences, gained, releases, revise
+from convoke.storage import items, keys, lists
+from convoke.storage.events import change_write
+from convoke.storage.idempotency import idempotency_record_write
+from convoke.storage.locks import collision_error, holder_sid, initial_locks, locks_held
+from convoke.storage.revisions import ChangedMeanwhileError, differences, lock_releases, locks_to_acquire, revise
 from convoke.storage.table import (
     EXPIRES_AT,
     Action,
@@ -41,29 +42,34 @@ from convoke.storage.table import (
 )
 
 FIRST_INSTANT, LAST_INSTANT = "0", ":"
-"""Sort before and behind every moment; DynamoDB takes no empty text for a key."""
+"""Strings that sort before and after every stored instant. DynamoDB refuses an empty string as a key."""
 
-INSTANT = timedelta(milliseconds=1)
-"""The shortest time between two moments."""
+INSTANT_PRECISION = timedelta(milliseconds=1)
+"""The shortest time between two different stored instants."""
 
 DUE_PAGE_SIZE = 100
-"""Keys of due conversations read at a time."""
+"""How many keys of due conversations are read in one query."""
 
 ERASE_BATCH_SIZE = 25
-"""Items of a deleted conversation that are read, and all but its own removed, at a time. DynamoDB limits a transaction
-to 4 MB, and the largest message has some 120 KB.
+"""How many items of a deleted conversation are removed in one transaction.
+
+DynamoDB limits a transaction to 4 MB. The largest message has about 120 KB.
 """
 
 WEBHOOKS_RETENTION = timedelta(days=14)
-"""How long the webhooks of a deleted conversation stay, so that whoever splits its last events knows whom to tell: as
-long as SQS keeps a dead letter.
+"""How long the webhooks of a deleted conversation are kept, so that its last events can still be delivered.
+
+SQS keeps a dead letter for as long. See docs/decisions/0051-webhooks-outlive-conversation.md.
 """
 
-TOMBSTONE = ("date_removed", "attempts", "unsettled", keys.DUE.partition, keys.DUE.sort)
-"""The attributes that make one of a conversation. All are written, as others may be writing some of them."""
+TOMBSTONE_ATTRIBUTES = ("date_removed", "attempts", "unsettled", keys.DUE.partition, keys.DUE.sort)
+"""The attributes that a deletion sets.
 
-UNLISTED = (keys.LISTED.partition, keys.LISTED.sort)
-"""The attributes that it has no more."""
+All are written, even if they do not differ from what was read: `claim` writes some of them without a new revision.
+"""
+
+LIST_ATTRIBUTES = (keys.LISTED.partition, keys.LISTED.sort)
+"""The attributes that a deletion removes, so that the conversation is in no list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,41 +83,40 @@ class ConversationRepository:
         provisioning: Provisioning | None,
         record: IdempotencyRecord | None = None,
     ) -> Conversation:
-        """Store all of it with every lock, or nothing. Answers what was created.
+        """Store a conversation, its locks, its provisioning and its events in one transaction.
 
-        Where `record` stands already, that is what the same request created before, as it was then; another one
-        raises IdempotencyKeyReusedError. Raises UniqueNameTakenError, BindingsTakenError or GroupExistsError for the
-        lock that another conversation holds.
-
-        One transaction (promise 2). Record and locks come first, so that a failed write is found by its position.
-
-        A request that was there before finds its record, and the locks held by what it has created itself.
+        Returns the conversation. If the record of the same request exists, returns the conversation that the request
+        created before, as it was then. Raises IdempotencyKeyReusedError if the record belongs to another request, and
+        UniqueNameTakenError, BindingsTakenError or GroupExistsError if another conversation holds a lock.
         """
-        locks = locks_of_new(conversation, provisioning)
-        kept = [idempotency.record(record)] if record else []
-        writes: list[Write] = [*kept, *(lock.acquire(conversation.sid) for lock in locks)]
+        locks = initial_locks(conversation, provisioning)
+        record_writes = [idempotency_record_write(record)] if record else []
+        # The record and the locks come first, so the position of a failed write says which one exists.
+        writes: list[Write] = [*record_writes, *(lock.acquire(conversation.sid) for lock in locks)]
         writes.append(Put(items.conversation_item(conversation), NotExists("pk")))
-        writes.append(recorded(change))
+        writes.append(change_write(change))
         if provisioning is not None:
             writes.append(Put(items.provisioning_item(provisioning)))
         try:
             self.table.transact(writes)
         except TransactionCanceledError as canceled:
-            if record and (standing := canceled.failed.get(0)):
-                return items.resource(IdempotencyRecord, standing).conversation_of(record)
-            raise collision(locks, canceled, first=len(kept)) from canceled
+            # A repeated request finds its record, and also its locks, held by the conversation that it created. The
+            # record therefore counts first.
+            if record and (existing := canceled.failed.get(0)):
+                return items.to_resource(IdempotencyRecord, existing).conversation_of(record)
+            raise collision_error(locks, canceled, first=len(record_writes)) from canceled
         return conversation
 
     def fetch(self, account_sid: str, conversation_sid: str) -> Conversation | None:
-        """None too where it is deleted."""
+        """Return a conversation, or None if it does not exist or was deleted."""
         stored = self.table.get(keys.conversation(account_sid, conversation_sid))
-        return items.resource(Conversation, stored) if stored and "date_removed" not in stored else None
+        return items.to_resource(Conversation, stored) if stored and "date_removed" not in stored else None
 
     def list(
         self, account_sid: str, chat_service_sid: str, filters: ConversationFilters, page: PageRequest
     ) -> Page[Conversation]:
-        """Those of a service by their date of creation, deleted ones left out."""
-        listing = lists.Listing(
+        """Return a page of the conversations of a service, ordered by date of creation."""
+        list_query = lists.ListQuery(
             account_sid,
             chat_service_sid,
             keys.list_range(filters.start_date, filters.end_date),
@@ -119,19 +124,22 @@ class ConversationRepository:
             only=("state", filters.state) if filters.state else None,
         )
 
+        # The index may lag behind the item: the conversation may have been deleted, or have another state.
         def is_shown(each: Conversation) -> bool:
             return not each.date_removed and filters.state in (None, each.state)
 
-        return lists.page_of(Conversation, self.table, listing, page, is_shown)
+        return lists.list_page(Conversation, self.table, list_query, page, is_shown)
 
     def sid_of(self, account_sid: str, chat_service_sid: str, unique_name: str) -> str | None:
+        """Return the SID of the conversation that has a unique name, or None."""
         lock = self.table.get(keys.unique_name_lock(account_sid, chat_service_sid, unique_name))
-        return holder(lock) if lock else None
+        return holder_sid(lock) if lock else None
 
     def update(self, before: Conversation, after: Conversation, change: Change) -> None:
-        """Store what has changed of it, and take and release the locks that follow from it, or nothing of all that.
+        """Store the changed attributes, and acquire and release locks accordingly, in one transaction.
 
-        Raises ChangedMeanwhileError where it is not what was read any more, or UniqueNameTakenError.
+        Raises ChangedMeanwhileError if another request changed the conversation after this request read it, or
+        UniqueNameTakenError.
         """
         held, wanted = locks_held(before), locks_held(after)
         revise(
@@ -139,67 +147,83 @@ class ConversationRepository:
             before,
             differences(before, after),
             change,
-            acquired=gained(held, wanted),
-            beside=releases(held, wanted, before.sid),
+            acquired_locks=locks_to_acquire(held, wanted),
+            other_writes=lock_releases(held, wanted, before.sid),
         )
 
     def delete(
         self, before: Conversation, removed: Conversation, change: Change, provisioning: Provisioning | None
     ) -> None:
-        """Make a tombstone of it, and release every lock. Raises ChangedMeanwhileError.
+        """Turn a conversation into a tombstone, delete its provisioning and release its locks, in one transaction.
 
-        `provisioning` goes with it, and says whether its locks were released before.
-
-        The provisioning goes at once: without it, whoever comes late to add members finds nothing to do.
+        The sweeper removes the other items with `erase`. Raises ChangedMeanwhileError if another request changed the
+        conversation after this request read it. See docs/decisions/0023-tombstones.md.
         """
         tombstone = items.conversation_item(removed)
+        # A conversation that failed has released its locks. Other conversations may hold them.
         failed = provisioning is not None and provisioning.status is ProvisioningStatus.FAILED
-        gone: list[Write] = [*releases({} if failed else locks_held(before), {}, before.sid)]
+        deletes: list[Write] = [*lock_releases({} if failed else locks_held(before), {}, before.sid)]
         if provisioning is not None:
-            gone.append(Delete(_provisioning_key(provisioning)))
-        actions: list[Action] = [*(Set(name, tombstone[name]) for name in TOMBSTONE), *map(Remove, UNLISTED)]
-        revise(self.table, before, actions, change, beside=gone)
+            # Without the provisioning, a late message to the participant adder has no effect.
+            deletes.append(Delete(_provisioning_key(provisioning)))
+        actions: list[Action] = [
+            *(Set(name, tombstone[name]) for name in TOMBSTONE_ATTRIBUTES),
+            *map(Remove, LIST_ATTRIBUTES),
+        ]
+        revise(self.table, before, actions, change, other_writes=deletes)
 
     def erase(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> None:
-        """Remove what is left of one that is deleted, page by page while `go_on` says so, and itself last."""
-        own = keys.conversation(account_sid, conversation_sid)
+        """Remove all items of a deleted conversation except its webhooks, which get an expiry date.
+
+        Removes one batch after another as long as `go_on` returns True. The tombstone goes last, so the conversation
+        stays due until nothing else is left.
+        """
+        tombstone = keys.conversation(account_sid, conversation_sid)
         webhooks = keys.scoped_webhooks(account_sid, conversation_sid)
         while go_on():
-            page = {key_of(item): item for item in self.table.query(own.pk, limit=ERASE_BATCH_SIZE, consistent=True)}
-            others = [key for key in page if key not in (own, webhooks)]
-            outlasting = [_outlasting(webhooks, page[own])] if {own, webhooks} <= page.keys() else []
-            self.table.transact([*(Delete(key) for key in others or [own]), *outlasting])
+            found = self.table.query(tombstone.pk, limit=ERASE_BATCH_SIZE, consistent=True)
+            batch = {key_of(item): item for item in found}
+            others = [key for key in batch if key not in (tombstone, webhooks)]
+            # "conversation" is the first sort key of the partition and "webhooks" the last. A batch that has both has
+            # everything that is left.
+            expiries = [_webhooks_expiry(webhooks, batch[tombstone])] if {tombstone, webhooks} <= batch.keys() else []
+            self.table.transact([*(Delete(key) for key in others or [tombstone]), *expiries])
             if not others:
                 break
 
     def claim(self, conversation: Conversation, due_at: datetime) -> bool:
-        """Count an attempt and put off the next one to `due_at`; False where somebody else did so first."""
+        """Count an attempt to finish a conversation, and make it due again at `due_at`.
+
+        Returns False if another sweeper did so first: the write is conditional on the `due_at` that was read.
+        """
         seen = conversation.due_at
         if seen is None:
             return False
-        moved = Update(
+        update = Update(
             keys.conversation(conversation.account_sid, conversation.sid),
             (Set(keys.DUE.sort, to_milliseconds(due_at)), Add("attempts", 1)),
             Equals(keys.DUE.sort, to_milliseconds(seen)),
         )
-        return _applied(self.table, moved)
+        return _try_update(self.table, update)
 
     def settle(self, account_sid: str, conversation_sid: str) -> None:
-        """Nothing is left to publish; from now on it is due for its timers, if any run. May be said again.
+        """Record that the event of leaving `initializing` is published. Does nothing if that is recorded already.
 
-        One write where no timer runs; where one does, it tells what has to be known to do it again.
+        The conversation is then due only for its timers, if any run.
         """
         key = keys.conversation(account_sid, conversation_sid)
         no_timers = And((NotExists("date_inactive"), NotExists("date_closed")))
         actions: list[Action] = [Remove(keys.DUE.partition), Remove(keys.DUE.sort), Set("unsettled", value=False)]
-        standing = self._settled(key, actions, no_timers)
-        while standing and standing.get("unsettled"):
-            before = items.resource(Conversation, standing)
+        # Most conversations have no timers, and one update without a read is enough. If the condition fails, DynamoDB
+        # returns the existing item, so no read is needed for the next update either.
+        existing = self._try_settle(key, actions, no_timers)
+        while existing and existing.get("unsettled"):
+            before = items.to_resource(Conversation, existing)
             after = before.model_copy(update={"unsettled": False}).due_for_timers()
-            standing = self._settled(key, differences(before, after), Equals("revision", before.revision))
+            existing = self._try_settle(key, differences(before, after), Equals("revision", before.revision))
 
-    def _settled(self, key: Key, actions: Sequence[Action], condition: Condition) -> Item | None:
-        """What stands there in its place where `condition` does not hold, or it is settled already."""
+    def _try_settle(self, key: Key, actions: Sequence[Action], condition: Condition) -> Item | None:
+        """Apply `actions`. If `condition` fails or the conversation is settled, return the existing item instead."""
         unsettled = Equals("unsettled", value=True)
         try:
             self.table.update(Update(key, (*actions, Add("revision", 1)), And((unsettled, condition))))
@@ -208,24 +232,33 @@ class ConversationRepository:
         return None
 
     def put_off(self, before: Conversation, after: Conversation) -> None:
-        """Store when it is due. Raises ChangedMeanwhileError where it is not what was read any more."""
+        """Store when the conversation is due.
+
+        Raises ChangedMeanwhileError if another request changed the conversation after this request read it.
+        """
         key, actions = keys.conversation(before.account_sid, before.sid), differences(before, after)
-        moved = Update(key, (*actions, Add("revision", 1)), Equals("revision", before.revision))
-        if not _applied(self.table, moved):
+        # The new time follows from the timers that were read, so a concurrent change of the timers must fail. See
+        # docs/decisions/0042-restarted-timer-keeps-due-at.md.
+        update = Update(key, (*actions, Add("revision", 1)), Equals("revision", before.revision))
+        if not _try_update(self.table, update):
             raise ChangedMeanwhileError
 
     def due(self, until: datetime) -> Iterator[tuple[str, str]]:
-        """Account and conversation SIDs of what is due by `until`, read page by page as the iteration goes on."""
+        """Iterate over the account and conversation SIDs of the conversations that are due at `until` or before.
+
+        Each page is read when the iteration reaches it. The index is eventually consistent, so the conversation must be
+        read before it is processed.
+        """
         for shard in keys.due_shards():
             for stored in self._due_in(shard, until):
                 yield keys.sids_of_conversation(key_of(stored))
 
     def next_due(self, after: datetime) -> datetime | None:
-        """When something is due first, later than at that moment."""
-        between = (to_milliseconds(after + INSTANT), LAST_INSTANT)
-        first = [self.table.query(shard, index=keys.DUE, between=between, limit=1) for shard in keys.due_shards()]
-        moments = [datetime.fromisoformat(str(item[keys.DUE.sort])) for found in first for item in found]
-        return min(moments, default=None)
+        """Return the first time later than `after` at which a conversation is due, or None."""
+        between = (to_milliseconds(after + INSTANT_PRECISION), LAST_INSTANT)
+        pages = [self.table.query(shard, index=keys.DUE, between=between, limit=1) for shard in keys.due_shards()]
+        instants = [datetime.fromisoformat(str(item[keys.DUE.sort])) for page in pages for item in page]
+        return min(instants, default=None)
 
     def _due_in(self, shard: str, until: datetime) -> Iterator[Item]:
         between, after = (FIRST_INSTANT, to_milliseconds(until)), None
@@ -234,17 +267,17 @@ class ConversationRepository:
             after = page[-1]
 
 
-def _outlasting(webhooks: Key, tombstone: Item) -> Update:
-    """They go by themselves, some time after the conversation."""
+def _webhooks_expiry(webhooks: Key, tombstone: Item) -> Update:
+    """Return the write that lets the webhooks of a deleted conversation expire."""
     removed = datetime.fromisoformat(str(tombstone["date_removed"]))
-    return Update(webhooks, (Set(EXPIRES_AT, items.seconds(removed + WEBHOOKS_RETENTION)),), Exists("pk"))
+    return Update(webhooks, (Set(EXPIRES_AT, items.epoch_seconds(removed + WEBHOOKS_RETENTION)),), Exists("pk"))
 
 
 def _provisioning_key(provisioning: Provisioning) -> Key:
     return keys.provisioning(provisioning.account_sid, provisioning.conversation_sid)
 
 
-def _applied(table: Table, update: Update) -> bool:
+def _try_update(table: Table, update: Update) -> bool:
     try:
         table.update(update)
     except ConditionFailedError:

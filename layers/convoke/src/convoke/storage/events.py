@@ -1,4 +1,4 @@
-"""The ledger: changes with the events that are published, and the attempts to deliver them."""
+"""The ledger of events: one item for each change, with the events of the change. See docs/behaviour/events.md."""
 
 from __future__ import annotations
 
@@ -7,28 +7,32 @@ from typing import NamedTuple
 
 from convoke.domain.events import LEDGER_LIFETIME, Change, Event, EventFilters
 from convoke.domain.pages import Page, PageRequest
-from convoke.domain.webhooks import Delivery, EventAttempt
 from convoke.storage import items, keys, lists, paging
-from convoke.storage.packing import packed, unpacked
-from convoke.storage.table import Item, Put, Set, Table, Update
+from convoke.storage.packing import pack_change, unpack_change
+from convoke.storage.table import Item, Put, Table
 
 LAST_PLACE = "999"
-"""Behind that of every event in its change."""
+"""Sorts after the place of every event in its change. A place is written with three digits."""
 
 
 def change_of(stored: Item) -> Change:
-    """The change in a record of the table's stream."""
-    return unpacked(stored)
+    """Return the change in an item of the ledger, or in the new image of a record of the table's stream."""
+    return unpack_change(stored)
 
 
-def recorded(change: Change) -> Put:
-    """To be written with what changes (promise 6). One that tells nothing is in no list."""
+def change_write(change: Change) -> Put:
+    """Return the write that stores a change and its events.
+
+    It belongs into the same transaction as the change itself, so that no event is lost. See
+    docs/how-it-works.md#promises.
+    """
     key = keys.change(change.account_sid, change.sid)
-    made = {"pk": key.pk, "sk": key.sk, **packed(change)}
+    item = {"pk": key.pk, "sk": key.sk, **pack_change(change)}
+    # A change without events has no date_told, and appears in no list.
     if change.date_told:
-        made = items.expiring(made, change.date_told + LEDGER_LIFETIME)
-        made |= keys.listed(change.account_sid, keys.EVENTS, change.sid, change.date_told)
-    return Put(made)
+        item = items.with_expiry(item, change.date_told + LEDGER_LIFETIME)
+        item |= keys.list_attributes(change.account_sid, keys.EVENTS, change.sid, change.date_told)
+    return Put(item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,72 +44,58 @@ class EventRepository:
         return change_of(stored) if stored else None
 
     def list(self, account_sid: str, filters: EventFilters, page: PageRequest) -> Page[Event]:
-        """The events of an account by their dates, those of a change beside each other.
-
-        Of the change at the position some events may be left, or none, so it and one change more are looked up.
-        """
+        """Return a page of an account's events, ordered by date. The events of a change stay next to each other."""
         forward = page.forward is not page.descending
-        listing = lists.Listing(
+        list_query = lists.ListQuery(
             account_sid,
             keys.EVENTS,
-            _from_change_at(page.position, keys.list_range(filters.start_date, filters.end_date), forward=forward),
+            _range_from(page.position, keys.list_range(filters.start_date, filters.end_date), forward=forward),
             only=("conversation_sid", filters.conversation_sid) if filters.conversation_sid else None,
         )
-        entries = lists.entries_of(self.table, listing, page.size + 1, forward=forward)
-        stored = lists.items_of(self.table, entries)
-        told = [
-            each for item in stored for each in _told(item, forward=forward) if _is_behind(each, page, forward=forward)
+        # The previous page may end inside a change. This page reads that change again, and therefore one change more
+        # than it has events: the change may have no further events.
+        entries = lists.query_entries(self.table, list_query, page.size + 1, forward=forward)
+        listed = [
+            event
+            for item in lists.fetch_items(self.table, entries)
+            for event in _listed_events(item, forward=forward)
+            if _is_after_position(event, page, forward=forward)
         ]
-        shown = told[: page.size]
-        end = shown[-1].position if len(told) > page.size else entries.end and _end_of(entries.end, forward=forward)
-        return paging.page_between([each.event for each in shown], [each.position for each in shown], end, page)
+        shown = listed[: page.size]
+        if len(listed) > page.size:
+            end: str | None = shown[-1].position
+        else:
+            end = entries.end and _end_of_change(entries.end, forward=forward)
+        return paging.page_of_entries([each.event for each in shown], [each.position for each in shown], end, page)
 
 
-class _Told(NamedTuple):
-    """An event in the list: at the position of its change, and by its place in it."""
+class _ListedEvent(NamedTuple):
+    """An event, and its position in the list: the position of its change, `#`, and its place in the change."""
 
     position: str
     event: Event
 
 
-def _told(stored: Item, *, forward: bool) -> list[_Told]:
+def _listed_events(stored: Item, *, forward: bool) -> list[_ListedEvent]:
     change, position = change_of(stored), lists.position_of(stored)
-    told = [_Told(f"{position}#{place:03}", event) for place, event in enumerate(change.own_events)]
-    return told if forward else told[::-1]
+    listed = [_ListedEvent(f"{position}#{place:03}", event) for place, event in enumerate(change.own_events)]
+    return listed if forward else listed[::-1]
 
 
-def _is_behind(told: _Told, page: PageRequest, *, forward: bool) -> bool:
+def _is_after_position(listed: _ListedEvent, page: PageRequest, *, forward: bool) -> bool:
     if page.position is None:
         return True
-    return told.position > page.position if forward else told.position < page.position
+    return listed.position > page.position if forward else listed.position < page.position
 
 
-def _end_of(change_position: str, *, forward: bool) -> str:
-    """Behind every event of the change."""
+def _end_of_change(change_position: str, *, forward: bool) -> str:
+    """Return a position after every event of the change, in the direction of the list."""
     return f"{change_position}#{LAST_PLACE if forward else ''}"
 
 
-def _from_change_at(position: str | None, between: tuple[str, str], *, forward: bool) -> tuple[str, str]:
+def _range_from(position: str | None, between: tuple[str, str], *, forward: bool) -> tuple[str, str]:
+    """Return the range `between` from the change that contains `position` on, including that change."""
     if position is None:
         return between
     change_position = position.rpartition("#")[0]
     return (change_position, between[1]) if forward else (between[0], change_position)
-
-
-@dataclass(frozen=True, slots=True)
-class EventAttemptRepository:
-    table: Table
-
-    def put(self, delivery: Delivery, attempt: EventAttempt) -> None:
-        """Record an attempt, in the place of the record with the same number.
-
-        By an update, which costs half of what a transaction does.
-        """
-        key = keys.attempt(delivery.event.account_sid, attempt.event_id, attempt.position)
-        attributes = items.expiring(attempt.model_dump(mode="json", exclude_none=True), attempt.date_expires)
-        self.table.update(Update(key, tuple(Set(name, value) for name, value in attributes.items())))
-
-    def list(self, event: Event, page: PageRequest) -> Page[EventAttempt]:
-        position = keys.attempt(event.account_sid, event.id, page.position) if page.position else None
-        partition, between = keys.attempts(event.account_sid, event.id)
-        return paging.page_of(EventAttempt, self.table, partition, between, page, position)

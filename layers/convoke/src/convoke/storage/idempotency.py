@@ -1,4 +1,4 @@
-"""Idempotency records: the items under which a request is found again."""
+"""Idempotency records: the result of a request, found by its Idempotency-Key."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from convoke.storage import items, keys
 from convoke.storage.table import EXPIRES_AT, LessThan, NotExists, Or, Put
 
 
-def record(made: IdempotencyRecord) -> Put:
-    """Refused where the key is in use. A record that has expired is not in the way, whether it is gone yet or not."""
-    key = keys.idempotency_record(made.conversation.account_sid, made.key)
-    unused = Or((NotExists("pk"), LessThan(EXPIRES_AT, items.seconds(made.date_created))))
-    return Put(items.expiring(items.item(key, made), made.date_expires), unused)
+def idempotency_record_write(record: IdempotencyRecord) -> Put:
+    """Return the write that stores a record, on the condition that its key is unused or has expired.
+
+    The condition checks the expiry because DynamoDB may delete an expired item days later. See
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html.
+    """
+    key = keys.idempotency_record(record.conversation.account_sid, record.key)
+    unused = Or((NotExists("pk"), LessThan(EXPIRES_AT, items.epoch_seconds(record.date_created))))
+    return Put(items.with_expiry(items.to_item(key, record), record.date_expires), unused)

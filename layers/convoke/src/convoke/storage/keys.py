@@ -1,8 +1,13 @@
-"""Every key of the table and its indexes. Nothing else in Convoke spells one.
+"""The keys of all items of the table and its indexes. No other module makes a key.
 
-Each key starts from the account it belongs to, so no request can reach another account's items (promise 8). Of the
-three exceptions, the directory of accounts and the index of what is due are never reached by a request; whose an API
-key is, is asked before the account of the request is known.
+docs/data-model.md has a chart of all keys and one of all access patterns.
+
+Each partition key starts with the SID of the account, so no request can reach items of another account. There are three
+exceptions. The directory of accounts and the index `due` are never read by a request. The owner of an API key is read
+to find out the account of a request. See docs/how-it-works.md#promises.
+
+All items that belong to a conversation share its partition, so one query reads the items of one kind, in the order of
+their SIDs. SIDs sort by their time of creation: see docs/decisions/0002-sids-sort-by-creation-time.md.
 """
 
 from __future__ import annotations
@@ -17,7 +22,10 @@ from convoke.domain.sids import Prefix
 from convoke.storage.table import Index, Item, Key
 
 DUE = Index(name="due", partition="due_shard", sort="due_at")
-"""What needs attention, and when: projects keys only. One item a conversation at the most."""
+"""The conversations that need the sweeper, by the time at which they need it. Projects only keys.
+
+See docs/decisions/0042-restarted-timer-keeps-due-at.md.
+"""
 
 LISTED = Index(
     name="listed",
@@ -25,40 +33,48 @@ LISTED = Index(
     sort="listed_at",
     projected=("state", "conversation_sid", "log_level"),
 )
-"""The conversations of each service, but deleted ones, the changes and the alerts of each account, by their dates.
+"""The conversations of each service, and the changes and alerts of each account, by date.
 
-Projects keys and what lists are filtered by: `state`, `conversation_sid` and `log_level`.
+Projects keys and the attributes that lists filter by: `state`, `conversation_sid` and `log_level`. Other attributes are
+not projected, because each change of a projected attribute also writes the index, which costs write units. See
+docs/decisions/0035-list-index-projects-keys-and-state.md.
 """
 
+# The names of the lists of an account. A list of conversations has the SID of its service as its name.
 EVENTS = "events"
 ALERTS = "alerts"
-"""The names of an account's lists; that of conversations is the SID of their service."""
 
 MEMBERSHIPS = Index(name="memberships", partition="member", sort="sk")
-"""The participants of a service's conversations by who they are and the moment of their making: projects keys only.
+"""The participants in conversations of a service, by identity or address, ordered by SID. Projects only keys.
 
-None of its attributes ever changes but where a participant is given its identity, so nothing else writes to it.
+Its attributes change only when a participant gets an identity. Other updates of a participant do not write this index.
+See docs/decisions/0037-memberships-index.md.
 """
 
 INDEXES = (DUE, LISTED, MEMBERSHIPS)
 
 DUE_SHARDS = 8
-"""Partitions of the index `due`. Every conversation writes to it twice, so one partition would bound them all."""
+"""The number of partitions of the index `due`.
+
+Each conversation writes to this index twice, and a partition of DynamoDB takes at most 1,000 write units per second.
+See https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html.
+"""
 
 LIST_SHARDS = 4
-"""Partitions of the index `listed` for each list. A page asks each of them, an item is written to one."""
+"""The number of partitions of each list in the index `listed`. An item is in one of them; a page queries all."""
 
 LAST = "\U0010ffff"
-"""Sorts behind every other character, by UTF-8 bytes."""
+"""The character that sorts after all others by UTF-8 bytes, the order of sort keys. No SID or date contains it."""
 
 
-def accounts() -> str:
-    """The partition that lists every account of the deployment, for its operator."""
+def account_directory() -> str:
+    """Return the partition that lists all accounts of the deployment, for its operator."""
     return "accounts"
 
 
 def account_entry(account_sid: str) -> Key:
-    return Key(accounts(), account_sid)
+    """Return the key of an account in the operator's list."""
+    return Key(account_directory(), account_sid)
 
 
 def account(account_sid: str) -> Key:
@@ -74,12 +90,12 @@ def api_key(account_sid: str, key_sid: str) -> Key:
 
 
 def api_keys() -> tuple[str, str]:
-    """The sort keys of an account's API keys; SIDs sort by the moment of their making."""
-    return _prefixed("api-key#")
+    """Return the range of the sort keys of an account's API keys."""
+    return _prefix_range("api-key#")
 
 
 def api_key_owner(key_sid: str) -> Key:
-    """Found by the SID alone, as that is all that a request with an API key names."""
+    """Return the key of the owner of an API key. It has no account, because a request names only the API key."""
     return Key(key_sid, "owner")
 
 
@@ -96,8 +112,8 @@ def service(account_sid: str, chat_service_sid: str) -> Key:
 
 
 def services() -> tuple[str, str]:
-    """The sort keys of an account's services."""
-    return _prefixed("service#")
+    """Return the range of the sort keys of an account's services."""
+    return _prefix_range("service#")
 
 
 def conversation(account_sid: str, conversation_sid: str) -> Key:
@@ -109,7 +125,7 @@ def provisioning(account_sid: str, conversation_sid: str) -> Key:
 
 
 def scoped_webhooks(account_sid: str, conversation_sid: str) -> Key:
-    """Those of one conversation, in one item."""
+    """Return the key of the item that holds all webhooks of a conversation."""
     return Key(f"{account_sid}#{conversation_sid}", "webhooks")
 
 
@@ -118,18 +134,18 @@ def participant(account_sid: str, conversation_sid: str, participant_sid: str) -
 
 
 def participants() -> tuple[str, str]:
-    """The sort keys of a conversation's participants; SIDs sort by the moment of their making."""
-    return _prefixed("participant#")
+    """Return the range of the sort keys of a conversation's participants."""
+    return _prefix_range("participant#")
 
 
 def message(account_sid: str, conversation_sid: str, message_sid: str) -> Key:
-    """The SID of a message begins with its index."""
+    # The SID of a message begins with its index, so messages sort by index.
     return Key(f"{account_sid}#{conversation_sid}", f"message#{message_sid}")
 
 
 def messages() -> tuple[str, str]:
-    """The sort keys of a conversation's messages, in the order of their indexes."""
-    return _prefixed("message#")
+    """Return the range of the sort keys of a conversation's messages."""
+    return _prefix_range("message#")
 
 
 def receipt(account_sid: str, conversation_sid: str, message_sid: str, receipt_sid: str) -> Key:
@@ -137,12 +153,17 @@ def receipt(account_sid: str, conversation_sid: str, message_sid: str, receipt_s
 
 
 def receipts(message_sid: str) -> tuple[str, str]:
-    """The sort keys of a message's receipts."""
-    return _prefixed(f"receipt#{message_sid}#")
+    """Return the range of the sort keys of a message's receipts."""
+    return _prefix_range(f"receipt#{message_sid}#")
 
 
 def identity_lock(account_sid: str, conversation_sid: str, identity: str) -> Key:
-    """In the conversation's own partition, so that it goes with it. Hashed: the longest would not fit a sort key."""
+    """Return the key of the lock of an identity in a conversation.
+
+    The lock is in the partition of the conversation, so erasing the conversation removes it. The identity is hashed: a
+    sort key of DynamoDB has at most 1024 bytes, and the longest identity with its prefix has more. See
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
+    """
     return Key(f"{account_sid}#{conversation_sid}", f"identity#{hashlib.sha256(identity.encode()).hexdigest()}")
 
 
@@ -151,11 +172,15 @@ def unique_name_lock(account_sid: str, chat_service_sid: str, unique_name: str) 
 
 
 def pair_lock(account_sid: str, address: str, proxy_address: str) -> Key:
+    """Return the key of the lock of an address and its proxy address. It is unique in the account, not in a service."""
     return Key(f"{account_sid}#pair#{address}", proxy_address)
 
 
 def number_group_lock(account_sid: str, numbers: Iterable[str]) -> Key:
-    """The lock of a set of numbers, whatever their order. Hashed: ten addresses would not fit in readable form."""
+    """Return the key of the lock of a set of numbers. Order and repetitions do not matter.
+
+    The numbers are hashed, because the addresses of ten participants can exceed the limit of a key.
+    """
     digest = hashlib.sha256("\n".join(sorted(set(numbers))).encode()).hexdigest()
     return Key(f"{account_sid}#number-group#{digest}", "lock")
 
@@ -165,28 +190,30 @@ def idempotency_record(account_sid: str, idempotency_key: str) -> Key:
 
 
 def change(account_sid: str, change_sid: str) -> Key:
-    """The events of one change, as one item."""
+    """Return the key of the item that holds a change and its events."""
     return Key(f"{account_sid}#{change_sid}", "change")
 
 
-def attempt(account_sid: str, event_id: str, position: str) -> Key:
-    """One attempt to deliver an event."""
-    partition, (first, _) = attempts(account_sid, event_id)
-    return Key(partition, first + position)
+def event_attempt(account_sid: str, event_id: str, position: str) -> Key:
+    """Return the key of one attempt to deliver an event."""
+    partition, (prefix, _) = event_attempts(account_sid, event_id)
+    return Key(partition, prefix + position)
 
 
-def attempts(account_sid: str, event_id: str) -> tuple[str, tuple[str, str]]:
-    """The partition and the sort keys of the attempts to deliver an event."""
+def event_attempts(account_sid: str, event_id: str) -> tuple[str, tuple[str, str]]:
+    """Return the partition, and the range of the sort keys, of the attempts to deliver an event."""
+    # The ID of an event is the SID of its change, "-", and its place in the change.
     change_sid, _, place = event_id.partition("-")
-    return f"{account_sid}#{change_sid}", _prefixed(f"attempt#{place}#")
+    return f"{account_sid}#{change_sid}", _prefix_range(f"attempt#{place}#")
 
 
 def alert(account_sid: str, alert_sid: str) -> Key:
     return Key(f"{account_sid}#{alert_sid}", "alert")
 
 
-def due(conversation_sid: str, at: datetime) -> Item:
-    """The attributes that put a conversation into the index `due`."""
+def due_attributes(conversation_sid: str, at: datetime) -> Item:
+    """Return the attributes that put a conversation into the index `due`."""
+    # crc32 returns the same number in every process, unlike Python's hash().
     shard = zlib.crc32(conversation_sid.encode()) % DUE_SHARDS
     return {DUE.partition: f"due#{shard}", DUE.sort: to_milliseconds(at)}
 
@@ -195,8 +222,8 @@ def due_shards() -> list[str]:
     return [f"due#{shard}" for shard in range(DUE_SHARDS)]
 
 
-def listed(account_sid: str, name: str, sid: str, at: datetime) -> Item:
-    """The attributes that put an item into a list of the index `listed`."""
+def list_attributes(account_sid: str, name: str, sid: str, at: datetime) -> Item:
+    """Return the attributes that put an item into a list of the index `listed`."""
     shard = zlib.crc32(sid.encode()) % LIST_SHARDS
     return {LISTED.partition: list_shards(account_sid, name)[shard], LISTED.sort: list_position(at, sid)}
 
@@ -206,53 +233,69 @@ def list_shards(account_sid: str, name: str) -> list[str]:
 
 
 def list_position(at: datetime, sid: str) -> str:
-    """Sorts by date; of one date, by the moment of making. No two items have the same."""
+    """Return the position of an item in a list. Positions sort by date, then by SID. Each item has its own."""
     return f"{to_milliseconds(at)}#{sid}"
 
 
 def list_range(earliest: datetime | None, latest: datetime | None) -> tuple[str, str]:
-    """The positions of what was created in a time, both ends included."""
+    """Return the range of the positions of the items with a date between two dates, which are included."""
     return to_milliseconds(earliest) if earliest else "0", to_milliseconds(latest) + LAST if latest else LAST
 
 
-def list_neighbour(account_sid: str, shard: str, position: str) -> Item:
-    """The attributes, as far as a query looks at them, of what is at `position`, if it were in `shard`."""
+def list_start_key(account_sid: str, shard: str, position: str) -> Item:
+    """Return the key attributes that an item at `position` would have in `shard`, for `after` of a query.
+
+    A page continues at one position in all shards, but the item at that position is in only one of them. A query
+    accepts the keys of an item that does not exist.
+    """
     sid = position.rpartition("#")[2]
+    # The list of events passes no such position, because its range begins at the position instead.
     key = alert(account_sid, sid) if sid.startswith(Prefix.ALERT) else conversation(account_sid, sid)
     return {"pk": key.pk, "sk": key.sk, LISTED.partition: shard, LISTED.sort: position}
 
 
-def memberships_of(account_sid: str, chat_service_sid: str, kind: str, value: str) -> str:
-    """The partition of `memberships` that holds all that somebody is a member of. Hashed as identity locks are."""
+def membership_partition(account_sid: str, chat_service_sid: str, kind: str, value: str) -> str:
+    """Return the partition of the index `memberships` for an identity or an address, depending on `kind`.
+
+    The value is hashed, as in `identity_lock`.
+    """
     return f"{account_sid}#{chat_service_sid}#{kind}#{hashlib.sha256(value.encode()).hexdigest()}"
 
 
-def membership_position(member: Key) -> str:
-    """From which the key of the participant follows. No two participants have the same."""
-    return f"{sids_of_conversation(member)[1]}#{member.sk.rpartition('#')[2]}"
+def membership_position(participant_key: Key) -> str:
+    """Return the position of a participant in `memberships`: the SIDs of its conversation and of itself."""
+    return f"{sids_of_conversation(participant_key)[1]}#{participant_key.sk.rpartition('#')[2]}"
 
 
 def sids_of_membership(position: str) -> tuple[str, str]:
-    """The conversation and participant SIDs of a position."""
+    """Return the SIDs of the conversation and the participant in a position of `memberships`."""
     conversation_sid, _, participant_sid = position.partition("#")
     return conversation_sid, participant_sid
 
 
 def sids_of_conversation(key: Key) -> tuple[str, str]:
-    """The account and conversation SIDs of the key of a conversation, or of what belongs to it."""
+    """Return the SIDs of the account and the conversation in the key of an item that belongs to a conversation."""
     account_sid, _, conversation_sid = key.pk.partition("#")
     return account_sid, conversation_sid
 
 
 def is_streamed(item: Item) -> bool:
-    """Whether the stream carries a new item to the event publisher: changes that are not published by their maker."""
+    """Return whether the stream passes a new item to the event publisher.
+
+    It passes changes, except those that the conversation finalizer publishes itself. The filter in template.yaml has
+    the same rule.
+    """
     return item["sk"] == "change" and not item.get("published_by_maker", False)
 
 
 def is_streamed_to_webhooks(item: Item) -> bool:
-    """The same where the bus has webhooks behind it and nobody else: what they are not told of needs no publishing."""
+    """Return the same for an engine whose bus has only webhooks as targets.
+
+    Changes that notify no webhooks then need no publishing.
+    """
     return is_streamed(item) and bool(item["webhooks"])
 
 
-def _prefixed(prefix: str) -> tuple[str, str]:
+def _prefix_range(prefix: str) -> tuple[str, str]:
+    """Return the range of the sort keys that begin with `prefix`."""
     return prefix, prefix + LAST

@@ -1,114 +1,129 @@
-"""Lists by date: a query of each shard of the index `listed`, merged, and one read of the items.
+"""Lists ordered by date: query each shard of the index `listed`, merge the entries, and read their items.
 
-What is shown is read from the items, consistently: nothing that is deleted, and nothing as it was before. What the
-index still lacks, for some milliseconds on AWS, is what was created just now.
+The items are read consistently: a page shows no deleted resource and no old state. The index of DynamoDB is eventually
+consistent, so a page may lack a resource that was created some milliseconds ago. See
+docs/behaviour/pagination.md#consistency and
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from convoke.domain.pages import Page, PageRequest
 from convoke.storage import items, keys
 from convoke.storage.items import AnyModel
-from convoke.storage.paging import page_between
+from convoke.storage.paging import page_of_entries
 from convoke.storage.table import Item, Table, key_of
 
 MIN_ENTRIES_WITH_FILTER = 250
-"""Entries of a shard that a page looks at, at the least, where only some of them are wanted."""
+"""A page of a filtered list reads at least this many entries of each shard.
+
+If few entries match the filter, a page would otherwise be nearly empty.
+"""
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """Which entries of which list."""
+class ListQuery:
+    """Selects entries of one list."""
 
     account_sid: str
     name: str
     between: tuple[str, str]
-    """Positions, both ends included."""
+    """A range of positions. It includes both ends."""
     after: str | None = None
-    """The position that they lie behind."""
+    """The position that the entries follow in the direction of the query."""
     only: tuple[str, str] | None = None
-    """An attribute that the index projects, and its value."""
+    """An attribute of the entries, and the value that it must have. The index must project the attribute."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entries:
-    """Of all shards, in the order they were read in."""
+class ListEntries:
+    """Entries of all shards, merged, in the order of the query."""
 
     found: list[Item]
     end: str | None
-    """The position behind which there may be more."""
+    """The position after which there may be more entries, or None if there are no more."""
 
     @property
     def positions(self) -> list[str]:
         return [position_of(entry) for entry in self.found]
 
 
-def page_of(
+def list_page(
     model: type[AnyModel],
     table: Table,
-    listing: Listing,
+    list_query: ListQuery,
     page: PageRequest,
     is_shown: Callable[[AnyModel], bool] = lambda _: True,
 ) -> Page[AnyModel]:
-    """One resource an entry. `is_shown` is asked of it as it is now."""
-    entries = entries_of(table, listing, page.size, forward=page.forward is not page.descending)
-    resources = (items.resource(model, stored) for stored in items_of(table, entries))
-    return page_between([each for each in resources if is_shown(each)], entries.positions, entries.end, page)
+    """Return a page of the resources that the entries lead to.
+
+    `is_shown` filters the resources. It sees their current state, which may be newer than the index.
+    """
+    entries = query_entries(table, list_query, page.size, forward=page.forward is not page.descending)
+    resources = (items.to_resource(model, stored) for stored in fetch_items(table, entries))
+    return page_of_entries([each for each in resources if is_shown(each)], entries.positions, entries.end, page)
 
 
-def entries_of(table: Table, listing: Listing, most: int, *, forward: bool) -> Entries:
-    """May be few where few are wanted; then the list goes on from where looking ended."""
-    limit = max(most + 1, MIN_ENTRIES_WITH_FILTER if listing.only else 0)
-    read = [
-        _read(table, listing, shard, forward=forward, limit=limit)
-        for shard in keys.list_shards(listing.account_sid, listing.name)
+def query_entries(table: Table, list_query: ListQuery, max_entries: int, *, forward: bool) -> ListEntries:
+    """Return up to `max_entries` entries.
+
+    There may be fewer, even none, although the list continues: each shard is queried once, and few entries may match
+    the filter. `end` is then the position of the last entry that was read.
+    """
+    limit = max(max_entries + 1, MIN_ENTRIES_WITH_FILTER if list_query.only else 0)
+    pages = [
+        _query_shard(table, list_query, shard, forward=forward, limit=limit)
+        for shard in keys.list_shards(list_query.account_sid, list_query.name)
     ]
-    entries = _merged(read, forward=forward, limit=limit)
-    wanted = [entry for entry in entries.found if _is_wanted(entry, listing)]
-    shown = wanted[:most]
-    return Entries(shown, position_of(shown[-1]) if len(wanted) > most else entries.end)
+    entries = _merge(pages, forward=forward, limit=limit)
+    matching = [entry for entry in entries.found if _matches(entry, list_query)]
+    found = matching[:max_entries]
+    return ListEntries(found, position_of(found[-1]) if len(matching) > max_entries else entries.end)
 
 
-def items_of(table: Table, entries: Entries) -> list[Item]:
-    """The items as they are now, without those that are gone: the index may not know it yet."""
-    wanted = [key_of(entry) for entry in entries.found]
-    found = table.get_many(wanted) if wanted else {}
-    return [found[key] for key in wanted if key in found]
+def fetch_items(table: Table, entries: ListEntries) -> list[Item]:
+    """Return the items of the entries, in their order. Deleted items are left out: the index may still have them."""
+    entry_keys = [key_of(entry) for entry in entries.found]
+    found = table.get_many(entry_keys) if entry_keys else {}
+    return [found[key] for key in entry_keys if key in found]
 
 
 def position_of(entry: Item) -> str:
     return str(entry[keys.LISTED.sort])
 
 
-def _read(table: Table, listing: Listing, shard: str, *, forward: bool, limit: int) -> list[Item]:
+def _query_shard(table: Table, list_query: ListQuery, shard: str, *, forward: bool, limit: int) -> list[Item]:
     return table.query(
         shard,
         index=keys.LISTED,
-        between=listing.between,
-        after=keys.list_neighbour(listing.account_sid, shard, listing.after) if listing.after else None,
+        between=list_query.between,
+        after=keys.list_start_key(list_query.account_sid, shard, list_query.after) if list_query.after else None,
         forward=forward,
         limit=limit,
     )
 
 
-def _is_wanted(entry: Item, listing: Listing) -> bool:
-    if listing.only is None:
+def _matches(entry: Item, list_query: ListQuery) -> bool:
+    if list_query.only is None:
         return True
-    name, value = listing.only
+    name, value = list_query.only
     return entry.get(name) == value
 
 
-def _merged(read: Iterable[list[Item]], *, forward: bool, limit: int) -> Entries:
-    """In order, up to where a shard may have more than was read of it: what lies behind that is not known yet."""
+def _merge(pages: Sequence[list[Item]], *, forward: bool, limit: int) -> ListEntries:
+    """Merge one page of each shard.
+
+    A full page ends before the end of its shard. Entries of other shards after that position are left out, because
+    unread entries of the full shard may come before them.
+    """
     nearest = min if forward else max
-    pages = [*read]
     end = nearest((position_of(page[-1]) for page in pages if len(page) == limit), default=None)
-    within = [entry for page in pages for entry in page if end is None or _reaches(entry, end, forward=forward)]
-    return Entries(sorted(within, key=position_of, reverse=not forward), end)
+    complete = [entry for page in pages for entry in page if end is None or _is_up_to(entry, end, forward=forward)]
+    return ListEntries(sorted(complete, key=position_of, reverse=not forward), end)
 
 
-def _reaches(entry: Item, end: str, *, forward: bool) -> bool:
+def _is_up_to(entry: Item, end: str, *, forward: bool) -> bool:
     return position_of(entry) <= end if forward else position_of(entry) >= end

@@ -1,4 +1,9 @@
-"""Locks: items whose being there keeps others from taking the same name, pair, numbers or identity (promise 2)."""
+"""Locks: items whose existence keeps other conversations from taking the same name, pair, numbers or identity.
+
+A lock has the value itself in its key. The transaction that takes the value puts the lock on the condition that no item
+with this key exists. DynamoDB has no other unique constraint. See docs/behaviour/limits.md#uniqueness and
+docs/how-it-works.md#promises.
+"""
 
 from __future__ import annotations
 
@@ -21,21 +26,33 @@ from convoke.domain.provisioning import Provisioning
 from convoke.storage import keys
 from convoke.storage.table import Delete, Equals, Item, Key, NotExists, Or, Put, TransactionCanceledError
 
+PARTICIPANT_PARAMETER = "Participant"
+"""The parameter of ConversationWithParticipants that its errors name."""
+
+
+def binding_parameter(position: int) -> str:
+    """Return the name of the messaging binding in the value of `Participant` at `position`, as errors show it."""
+    return f"{PARTICIPANT_PARAMETER}[{position}].messaging_binding"
+
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A key to take, and the error for whoever comes second, made from the SID of the conversation that holds it."""
+    """The key of a lock, and the error of a request that finds it held."""
 
     key: Key
-    taken: Callable[[str], ConversationsError]
+    make_error: Callable[[str], ConversationsError]
+    """Returns the error, given the SID of the conversation that holds the lock."""
     participant_sid: str | None = None
-    """Whom the lock of an identity leads to."""
+    """The participant that has the identity, if this is the lock of an identity."""
 
     def acquire(self, conversation_sid: str) -> Put:
         return Put(self.item(conversation_sid), NotExists("pk"))
 
     def release(self, conversation_sid: str) -> Delete:
-        """Never that of another conversation, whatever became of this one since it was read."""
+        """Return the write that deletes the lock if this conversation holds it, or if it is not held.
+
+        The condition fails if another conversation took the lock after this conversation released it.
+        """
         return Delete(self.key, Or((NotExists("pk"), Equals("conversation_sid", conversation_sid))))
 
     def item(self, conversation_sid: str) -> Item:
@@ -43,21 +60,28 @@ class Lock:
         return item if self.participant_sid is None else item | {"participant_sid": self.participant_sid}
 
 
-def locks_of_new(conversation: Conversation, provisioning: Provisioning | None) -> list[Lock]:
-    """Every lock that a conversation starts with, in the order in which they are reported (reference, b.7 step 7)."""
-    pairs = [member.pair for member in provisioning.participants] if provisioning else []
-    made = [
-        Lock(keys.pair_lock(conversation.account_sid, *pair), _pair_of_request_taken(position))
+def initial_locks(conversation: Conversation, provisioning: Provisioning | None) -> list[Lock]:
+    """Return the locks of a new conversation, in the order in which collisions are reported.
+
+    See docs/behaviour/conversation-with-participants.md#collisions.
+    """
+    pairs = [participant.pair for participant in provisioning.participants] if provisioning else []
+    pair_locks = [
+        Lock(keys.pair_lock(conversation.account_sid, *pair), _requested_pair_error(position))
         for position, pair in enumerate(pairs)
         if pair
     ]
-    return [*_name_locks(conversation), *made, *_group_locks(conversation, "Participant")]
+    return [*_name_locks(conversation), *pair_locks, *_group_locks(conversation, PARTICIPANT_PARAMETER)]
 
 
 def locks_held(conversation: Conversation) -> dict[Key, Lock]:
-    """Those that a conversation holds in its state: closed, its name still (reference, e.2); deleted, none.
+    """Return the locks that a conversation holds in its state.
 
-    Not to be asked of one whose members could not be added: that has none, and another may hold what it had.
+    A closed conversation holds only the lock of its unique name, and a deleted one holds no lock. See
+    docs/behaviour/states-and-timers.md#closing.
+
+    Do not call this with a conversation that was closed because its participants could not be added. It has released
+    all locks, and another conversation may hold them.
     """
     if conversation.date_removed:
         return {}
@@ -68,26 +92,30 @@ def locks_held(conversation: Conversation) -> dict[Key, Lock]:
 
 
 def identity_locks(participant: Participant | None) -> dict[Key, Lock]:
-    """What keeps an identity from being in a conversation twice, and finds the member by it."""
+    """Return the lock that keeps an identity from joining a conversation twice.
+
+    The lock also leads from an identity to its participant.
+    """
     if participant is None or participant.identity is None:
         return {}
     key = keys.identity_lock(participant.account_sid, participant.conversation_sid, participant.identity)
     return {key: Lock(key, lambda _: ParticipantExistsError(parameter="Identity"), participant.sid)}
 
 
-def holder(lock_item: Item) -> str:
-    """The SID of the conversation that holds a lock."""
+def holder_sid(lock_item: Item) -> str:
+    """Return the SID of the conversation that holds a lock."""
     return str(lock_item["conversation_sid"])
 
 
-def collision(locks: Sequence[Lock], canceled: TransactionCanceledError, *, first: int) -> Exception:
-    """The error of every lock that is held, or the cancellation itself where a SID came up twice.
+def collision_error(locks: Sequence[Lock], canceled: TransactionCanceledError, *, first: int) -> Exception:
+    """Return the error for the locks that other conversations hold.
 
-    `first` is the position of the first lock in the transaction.
+    `first` is the position of the first lock in the transaction. If no lock is held, return `canceled` itself: then a
+    new SID exists already, which the random part of SIDs makes practically impossible.
     """
-    standing = [(lock, canceled.failed.get(position)) for position, lock in enumerate(locks, first)]
-    taken = [lock.taken(holder(item)) for lock, item in standing if item]
-    return refusal(taken) if taken else canceled
+    existing = [(lock, canceled.failed.get(position)) for position, lock in enumerate(locks, first)]
+    errors = [lock.make_error(holder_sid(item)) for lock, item in existing if item]
+    return refusal(errors) if errors else canceled
 
 
 def _name_locks(conversation: Conversation) -> list[Lock]:
@@ -98,26 +126,26 @@ def _name_locks(conversation: Conversation) -> list[Lock]:
 
 
 def _pair_locks(conversation: Conversation) -> list[Lock]:
-    pairs = [member.pair for member in conversation.bound]
-    return [Lock(keys.pair_lock(conversation.account_sid, *pair), _pair_taken) for pair in pairs if pair]
+    pairs = [participant.pair for participant in conversation.bound]
+    return [Lock(keys.pair_lock(conversation.account_sid, *pair), _pair_error) for pair in pairs if pair]
 
 
 def _group_locks(conversation: Conversation, parameter: str) -> list[Lock]:
-    def taken(sid: str) -> ConversationsError:
+    def error(sid: str) -> ConversationsError:
         return GroupExistsError(parameter=parameter, conflicting_conversation_sid=sid)
 
     numbers = conversation.number_group
-    return [Lock(keys.number_group_lock(conversation.account_sid, numbers), taken)] if numbers else []
+    return [Lock(keys.number_group_lock(conversation.account_sid, numbers), error)] if numbers else []
 
 
-def _pair_taken(sid: str) -> ConversationsError:
+def _pair_error(sid: str) -> ConversationsError:
     return BindingTakenError(parameter=BINDING, conflicting_conversation_sid=sid)
 
 
-def _pair_of_request_taken(position: int) -> Callable[[str], ConversationsError]:
+def _requested_pair_error(position: int) -> Callable[[str], ConversationsError]:
     def error(sid: str) -> ConversationsError:
         return BindingsTakenError(
-            parameter=f"Participant[{position}].messaging_binding",
+            parameter=binding_parameter(position),
             where=f"Conversation {sid}",
             conflicting_conversation_sid=sid,
         )

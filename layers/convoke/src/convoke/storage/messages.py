@@ -1,4 +1,4 @@
-"""Messages. Each change is one transaction, where the conversation is still as it was read."""
+"""Messages of a conversation."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from convoke.domain.messages import Message
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.receipts import Receipt
 from convoke.storage import items, keys
-from convoke.storage.paging import page_of
+from convoke.storage.paging import query_page
 from convoke.storage.revisions import differences, revise
 from convoke.storage.table import MAX_WRITES, Delete, Put, Table, key_of
 
 
 @dataclass(frozen=True, slots=True)
 class MessageRepository:
-    """Stores each change and its events in one transaction.
+    """Stores each change and its events in one transaction with the conversation.
 
-    Writes raise ChangedMeanwhileError if another request changed the conversation after it was read.
+    Writes raise ChangedMeanwhileError if another request changed the conversation after this request read it.
     """
 
     table: Table
@@ -33,33 +33,36 @@ class MessageRepository:
         receipts: Sequence[Receipt],
         change: Change,
     ) -> None:
-        copies = [Put(items.item(keys.receipt(*_of(message), receipt.sid), receipt)) for receipt in receipts]
-        revise(self.table, before, differences(before, after), change, beside=[_put(message), *copies])
+        """Store a new message and one receipt for each of its copies."""
+        copies = [Put(items.to_item(keys.receipt(*_sids(message), receipt.sid), receipt)) for receipt in receipts]
+        revise(self.table, before, differences(before, after), change, other_writes=[_message_write(message), *copies])
 
     def fetch(self, account_sid: str, conversation_sid: str, message_sid: str) -> Message | None:
         stored = self.table.get(keys.message(account_sid, conversation_sid, message_sid))
-        return items.resource(Message, stored) if stored else None
+        return items.to_resource(Message, stored) if stored else None
 
     def list(self, account_sid: str, conversation_sid: str, page: PageRequest) -> Page[Message]:
-        """By index."""
+        """Return a page of the messages of a conversation, ordered by index."""
         partition = keys.conversation(account_sid, conversation_sid).pk
         position = keys.message(account_sid, conversation_sid, page.position) if page.position else None
-        return page_of(Message, self.table, partition, keys.messages(), page, position)
+        return query_page(Message, self.table, partition, keys.messages(), page, position)
 
     def update(self, conversation: Conversation, edited: Message, change: Change) -> None:
-        revise(self.table, conversation, (), change, beside=[_put(edited)])
+        revise(self.table, conversation, (), change, other_writes=[_message_write(edited)])
 
     def delete(self, conversation: Conversation, message: Message, change: Change) -> None:
-        """With its receipts."""
-        own, between = keys.message(*_of(message)), keys.receipts(message.sid)
-        receipts = self.table.query(own.pk, between=between, limit=MAX_WRITES, consistent=True)
-        gone = [Delete(own), *(Delete(key_of(receipt)) for receipt in receipts)]
-        revise(self.table, conversation, (), change, beside=gone)
+        """Delete a message and its receipts."""
+        key, between = keys.message(*_sids(message)), keys.receipts(message.sid)
+        # One transaction holds all deletes: a message has a receipt for each participant with a binding, and their
+        # number is limited to 50. Receipts are written with their message, so a consistent query finds all of them.
+        receipts = self.table.query(key.pk, between=between, limit=MAX_WRITES, consistent=True)
+        deletes = [Delete(key), *(Delete(key_of(receipt)) for receipt in receipts)]
+        revise(self.table, conversation, (), change, other_writes=deletes)
 
 
-def _of(message: Message) -> tuple[str, str, str]:
+def _sids(message: Message) -> tuple[str, str, str]:
     return message.account_sid, message.conversation_sid, message.sid
 
 
-def _put(message: Message) -> Put:
-    return Put(items.item(keys.message(*_of(message)), message))
+def _message_write(message: Message) -> Put:
+    return Put(items.to_item(keys.message(*_sids(message)), message))

@@ -1,6 +1,7 @@
-"""What the events of one change, and the members of one request, have in common is stored once.
+"""Store the common fields of a change's events, and of a request's participants, once.
 
-An item is paid for by the KB.
+DynamoDB charges for each KB of a written item, twice in a transaction. The events of ten participants differ only in
+SIDs and identities. See docs/decisions/0050-common-fields-stored-once.md.
 """
 
 from __future__ import annotations
@@ -18,57 +19,62 @@ from convoke.storage.table import Item
 Fields = Mapping[str, Any]
 
 ABSENT = object()
-"""Equals no value."""
+"""A default that equals no stored value. None could be one."""
 
 
-class _Packed(Model):
+class _PackedEvents(Model):
     common: dict[str, Any]
     events: list[dict[str, Any]]
 
 
-class _PackedMembers(Model):
+class _PackedParticipants(Model):
     common: dict[str, Any] = Field(default_factory=dict)
-    """Nothing in what an earlier version has stored."""
+    """Empty in items that were stored before participants were packed."""
     participants: list[dict[str, Any]]
 
 
-def packed(change: Change) -> Item:
-    """The attributes of a change."""
+def pack_change(change: Change) -> Item:
+    """Return the attributes of a change, without its keys."""
     stored = change.model_dump(mode="json", exclude_none=True)
     events: list[dict[str, Any]] = stored.pop("events")
     payloads = [event.pop("payload") for event in events]
-    common, payload = _common(events), _common(payloads)
-    own = [
-        {**_without(event, common), "payload": _without(said, payload)}
-        for event, said in zip(events, payloads, strict=True)
+    common, common_payload = _common_fields(events), _common_fields(payloads)
+    packed_events = [
+        {**_without(event, common), "payload": _without(payload, common_payload)}
+        for event, payload in zip(events, payloads, strict=True)
     ]
-    return {**stored, "common": {**common, "payload": payload}, "events": own}
+    return {**stored, "common": {**common, "payload": common_payload}, "events": packed_events}
 
 
-def unpacked(stored: Item) -> Change:
-    """The change of which `packed` made an item."""
-    parts = _Packed.model_validate(stored)
-    payload = parts.common.pop("payload")
-    events = [{**parts.common, **own, "payload": {**payload, **own["payload"]}} for own in parts.events]
+def unpack_change(stored: Item) -> Change:
+    """Return the change that `pack_change` packed."""
+    parts = _PackedEvents.model_validate(stored)
+    common_payload = parts.common.pop("payload")
+    events = [
+        {**parts.common, **packed_event, "payload": {**common_payload, **packed_event["payload"]}}
+        for packed_event in parts.events
+    ]
     return Change.model_validate({**stored, "events": events})
 
 
-def packed_members(provisioning: Provisioning) -> Item:
-    """The attributes of a provisioning."""
+def pack_provisioning(provisioning: Provisioning) -> Item:
+    """Return the attributes of a provisioning, without its keys."""
     stored = provisioning.model_dump(mode="json", exclude_none=True)
-    members: list[dict[str, Any]] = stored["participants"]
-    common = _common(members)
-    return {**stored, "common": common, "participants": [_without(member, common) for member in members]}
+    participants: list[dict[str, Any]] = stored["participants"]
+    common = _common_fields(participants)
+    packed_participants = [_without(participant, common) for participant in participants]
+    return {**stored, "common": common, "participants": packed_participants}
 
 
-def unpacked_members(stored: Item) -> Provisioning:
-    """The provisioning of which `packed_members` made an item."""
-    parts = _PackedMembers.model_validate(stored)
-    members = [{**parts.common, **own} for own in parts.participants]
-    return Provisioning.model_validate({**stored, "participants": members})
+def unpack_provisioning(stored: Item) -> Provisioning:
+    """Return the provisioning that `pack_provisioning` packed."""
+    parts = _PackedParticipants.model_validate(stored)
+    participants = [{**parts.common, **packed_participant} for packed_participant in parts.participants]
+    return Provisioning.model_validate({**stored, "participants": participants})
 
 
-def _common(several: Sequence[Fields]) -> dict[str, Any]:
+def _common_fields(several: Sequence[Fields]) -> dict[str, Any]:
+    """Return the fields that have the same value in all of `several`."""
     first, *others = several or ({},)
     return {name: value for name, value in first.items() if all(each.get(name, ABSENT) == value for each in others)}
 

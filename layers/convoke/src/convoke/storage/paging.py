@@ -1,4 +1,4 @@
-"""Pages of what a query found."""
+"""Pages of the results of a query. See docs/behaviour/pagination.md."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from convoke.storage.items import AnyModel
 from convoke.storage.table import Key, Table
 
 
-def page_of(
+def query_page(
     model: type[AnyModel],
     table: Table,
     partition: str,
@@ -16,15 +16,14 @@ def page_of(
     page: PageRequest,
     position: Key | None,
 ) -> Page[AnyModel]:
-    """Of the resources whose keys lie in a range of one partition, by one query.
+    """Return a page of the resources whose sort keys lie in a range of one partition.
 
-    `position` is the key of the resource that the page lies behind or, going backwards, before.
-
-    One more than the page holds is read, to know whether the list goes on. That it goes on on the side it came from
-    is taken from there being a position at all.
+    A page that goes forward begins after the resource with the key `position`; a page that goes backward ends before
+    it. Without `position` the page begins at the first resource or ends at the last.
     """
     found = table.query(
         partition,
+        # One resource more than the page holds shows whether the list continues.
         limit=page.size + 1,
         between=between,
         after={"pk": position.pk, "sk": position.sk} if position else None,
@@ -32,21 +31,26 @@ def page_of(
         consistent=True,
     )
     more, shown = len(found) > page.size, found[: page.size]
-    resources = [items.resource(model, stored) for stored in (shown if page.forward else reversed(shown))]
-    came_from = position is not None
+    resources = [items.to_resource(model, stored) for stored in (shown if page.forward else reversed(shown))]
+    # On the side of `position` the list is assumed to continue; to know it would cost a second query.
+    has_position = position is not None
     if page.forward:
-        return Page(resources, has_previous=came_from, has_next=more)
-    return Page(resources, has_previous=more, has_next=came_from)
+        return Page(resources, has_previous=has_position, has_next=more)
+    return Page(resources, has_previous=more, has_next=has_position)
 
 
-def page_between(resources: list[Resource], shown: list[str], end: str | None, page: PageRequest) -> Page[Resource]:
-    """A page of what the entries of an index led to, both in the order they were read in; `shown` are their positions.
+def page_of_entries(
+    resources: list[Resource], positions: list[str], end: str | None, page: PageRequest
+) -> Page[Resource]:
+    """Return a page of the resources that the entries of an index lead to.
 
-    Its neighbours begin at these, whatever became of the items; at `end`, where looking ended and there may be more.
+    `resources`, and the `positions` of the entries, are in the order in which they were read. There are fewer resources
+    than entries if an entry's item was deleted. The neighbouring pages therefore begin at the positions of entries.
+    `end` is the position after which there may be more entries, or None if there are no more.
     """
-    first = shown[0] if shown else end
-    last = end or (shown[-1] if shown else None)
-    came_from = page.position is not None and first is not None
+    first = positions[0] if positions else end
+    last = end or (positions[-1] if positions else None)
+    has_position = page.position is not None and first is not None
     if page.forward:
-        return Page(resources, has_previous=came_from, has_next=end is not None, before=first, behind=last)
-    return Page(resources[::-1], has_previous=end is not None, has_next=came_from, before=last, behind=first)
+        return Page(resources, has_previous=has_position, has_next=end is not None, before=first, behind=last)
+    return Page(resources[::-1], has_previous=end is not None, has_next=has_position, before=last, behind=first)

@@ -1,7 +1,8 @@
-"""One page of what somebody is a member of: a query of the index `memberships`, and one read of the items.
+"""The conversations of a participant: query the index `memberships`, and read the items of its entries.
 
-Members and conversations are read from their items, consistently: nobody who has been taken out shows, and nothing
-that is deleted. What the index still lacks, for some milliseconds on AWS, is who was added just now.
+The items of participants and conversations are read consistently: a page shows no removed participant and no deleted
+conversation. The index of DynamoDB is eventually consistent, so a page may lack a participant that was added some
+milliseconds ago. See docs/behaviour/participant-conversations.md#what-is-listed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participant_conversations import ParticipantConversation
 from convoke.domain.participants import KnownBy, Participant
 from convoke.storage import items, keys
-from convoke.storage.paging import page_between
+from convoke.storage.paging import page_of_entries
 from convoke.storage.table import Item, Key, Table, key_of
 
 
@@ -25,37 +26,45 @@ class ParticipantConversationRepository:
     def list(
         self, account_sid: str, chat_service_sid: str, known_by: KnownBy, page: PageRequest
     ) -> Page[ParticipantConversation]:
-        """What somebody is a member of in a service, by the moment of the member's making.
+        """Return a page of the conversations of an identity or an address in a service, ordered by participant SID.
 
-        A page is short where what the index still has is gone; the list goes on behind it.
+        The page has fewer resources than asked for if entries of the index are outdated. The list still continues
+        after the page.
         """
-        partition = keys.memberships_of(account_sid, chat_service_sid, *known_by)
+        partition = keys.membership_partition(account_sid, chat_service_sid, *known_by)
         found = self.table.query(
             partition,
             index=keys.MEMBERSHIPS,
-            after=_neighbour(account_sid, page.position) if page.position else None,
+            after=_start_key(account_sid, page.position) if page.position else None,
             forward=page.forward,
             limit=page.size + 1,
         )
-        members = [key_of(entry) for entry in found[: page.size]]
-        positions = [keys.membership_position(member) for member in members]
+        participant_keys = [key_of(entry) for entry in found[: page.size]]
+        positions = [keys.membership_position(key) for key in participant_keys]
         end = positions[-1] if len(found) > page.size else None
-        return page_between([*self._shown(members)], positions, end, page)
+        return page_of_entries([*self._fetch(participant_keys)], positions, end, page)
 
-    def _shown(self, members: Sequence[Key]) -> Sequence[ParticipantConversation]:
-        if not members:
+    def _fetch(self, participant_keys: Sequence[Key]) -> Sequence[ParticipantConversation]:
+        if not participant_keys:
             return []
-        conversations = {member: keys.conversation(*keys.sids_of_conversation(member)) for member in members}
-        found = self.table.get_many([*members, *conversations.values()])
-        there = [(found[own], found[member]) for member, own in conversations.items() if {own, member} <= found.keys()]
-        return [each for each in (_resource(*pair) for pair in there) if each.is_shown]
+        conversation_keys = {key: keys.conversation(*keys.sids_of_conversation(key)) for key in participant_keys}
+        # At most 100 items, because a page has at most 50 participants.
+        found = self.table.get_many([*participant_keys, *conversation_keys.values()])
+        pairs = [
+            (found[conversation_key], found[participant_key])
+            for participant_key, conversation_key in conversation_keys.items()
+            if {conversation_key, participant_key} <= found.keys()
+        ]
+        return [each for each in (_to_resource(*pair) for pair in pairs) if each.is_shown]
 
 
-def _neighbour(account_sid: str, position: str) -> Item:
-    """The attributes, as far as a query looks at them, of the member at `position`."""
-    member = keys.participant(account_sid, *keys.sids_of_membership(position))
-    return {"pk": member.pk, "sk": member.sk}
+def _start_key(account_sid: str, position: str) -> Item:
+    """Return the key attributes of the participant at `position`, for the parameter `after` of a query."""
+    participant = keys.participant(account_sid, *keys.sids_of_membership(position))
+    return {"pk": participant.pk, "sk": participant.sk}
 
 
-def _resource(conversation: Item, participant: Item) -> ParticipantConversation:
-    return ParticipantConversation(items.resource(Conversation, conversation), items.resource(Participant, participant))
+def _to_resource(conversation: Item, participant: Item) -> ParticipantConversation:
+    return ParticipantConversation(
+        items.to_resource(Conversation, conversation), items.to_resource(Participant, participant)
+    )

@@ -1,4 +1,4 @@
-"""Participants, and the items by which they are found by their identity."""
+"""Participants of a conversation, and the locks of their identities."""
 
 from __future__ import annotations
 
@@ -12,41 +12,53 @@ from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participants import Participant
 from convoke.storage import items, keys
 from convoke.storage.locks import identity_locks, locks_held
-from convoke.storage.paging import page_of
-from convoke.storage.revisions import differences, gained, releases, revise
+from convoke.storage.paging import query_page
+from convoke.storage.revisions import differences, lock_releases, locks_to_acquire, revise
 from convoke.storage.table import Delete, Key, Put, Table, Write
 
 
 @dataclass(frozen=True, slots=True)
 class ParticipantRepository:
+    """Stores each change and its events in one transaction with the conversation.
+
+    Writes raise ChangedMeanwhileError if another request changed the conversation after this request read it, or the
+    error of a lock that another conversation or participant holds.
+    """
+
     table: Table
 
     def fetch(self, account_sid: str, conversation_sid: str, participant_sid: str) -> Participant | None:
         stored = self.table.get(keys.participant(account_sid, conversation_sid, participant_sid))
-        return items.resource(Participant, stored) if stored else None
+        return items.to_resource(Participant, stored) if stored else None
 
     def sid_of(self, account_sid: str, conversation_sid: str, identity: str) -> str | None:
+        """Return the SID of the participant that has an identity, or None."""
         lock = self.table.get(keys.identity_lock(account_sid, conversation_sid, identity))
         return str(lock["participant_sid"]) if lock else None
 
     def list(self, account_sid: str, conversation_sid: str, page: PageRequest) -> Page[Participant]:
         partition = keys.conversation(account_sid, conversation_sid).pk
         position = keys.participant(account_sid, conversation_sid, page.position) if page.position else None
-        return page_of(Participant, self.table, partition, keys.participants(), page, position)
+        return query_page(Participant, self.table, partition, keys.participants(), page, position)
 
     def every(self, account_sid: str, conversation_sid: str) -> Sequence[Participant]:
-        """All members, the oldest first."""
+        """Return all participants of a conversation, oldest first."""
         partition, between = keys.conversation(account_sid, conversation_sid).pk, keys.participants()
         found = self.table.query(partition, between=between, limit=MAX_PARTICIPANTS, consistent=True)
-        return [items.resource(Participant, stored) for stored in found]
+        return [items.to_resource(Participant, stored) for stored in found]
 
     def create(self, before: Conversation, after: Conversation, participant: Participant, change: Change) -> None:
         self._change(before, after, None, participant, change)
 
     def update(
-        self, before: Conversation, after: Conversation, was: Participant, becomes: Participant, change: Change
+        self,
+        before: Conversation,
+        after: Conversation,
+        old_participant: Participant,
+        new_participant: Participant,
+        change: Change,
     ) -> None:
-        self._change(before, after, was, becomes, change)
+        self._change(before, after, old_participant, new_participant, change)
 
     def delete(self, before: Conversation, after: Conversation, participant: Participant, change: Change) -> None:
         self._change(before, after, participant, None, change)
@@ -55,23 +67,24 @@ class ParticipantRepository:
         self,
         before: Conversation,
         after: Conversation,
-        was: Participant | None,
-        becomes: Participant | None,
+        old_participant: Participant | None,
+        new_participant: Participant | None,
         change: Change,
     ) -> None:
-        held, wanted = identity_locks(was) | locks_held(before), identity_locks(becomes) | locks_held(after)
-        written: list[Write] = [*releases(held, wanted, before.sid)]
-        if becomes:
-            written.append(Put(items.participant_item(becomes, before.chat_service_sid)))
-        elif was:
-            written.append(Delete(_key(was)))
+        held = identity_locks(old_participant) | locks_held(before)
+        wanted = identity_locks(new_participant) | locks_held(after)
+        writes: list[Write] = [*lock_releases(held, wanted, before.sid)]
+        if new_participant:
+            writes.append(Put(items.participant_item(new_participant, before.chat_service_sid)))
+        elif old_participant:
+            writes.append(Delete(_key(old_participant)))
         revise(
             self.table,
             before,
             differences(before, after),
             change,
-            acquired=gained(held, wanted),
-            beside=written,
+            acquired_locks=locks_to_acquire(held, wanted),
+            other_writes=writes,
         )
 
 

@@ -1,4 +1,8 @@
-"""The transactions of the asynchronous half. Each is conditional on what it ends, so it takes effect once."""
+"""The transactions that add the participants of a request and end the state `initializing`.
+
+Each transaction is conditional on the state that it ends, so it takes effect once, however often it is repeated. See
+docs/decisions/0004-one-transaction-ends-initializing.md.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,10 @@ from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import Change
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
 from convoke.storage import items, keys
-from convoke.storage.alerts import logged
-from convoke.storage.events import recorded
-from convoke.storage.locks import identity_locks, locks_of_new
-from convoke.storage.packing import unpacked_members
+from convoke.storage.alerts import alert_writes
+from convoke.storage.events import change_write
+from convoke.storage.locks import identity_locks, initial_locks
+from convoke.storage.packing import unpack_provisioning
 from convoke.storage.table import (
     Action,
     Add,
@@ -28,11 +32,11 @@ from convoke.storage.table import (
     Write,
 )
 
-LEAVING = frozenset({"state", "date_updated", "date_inactive", "date_closed", "unsettled"})
-"""The attributes of a conversation that change as it leaves `initializing`."""
+CONVERSATION_ATTRIBUTES = frozenset({"state", "date_updated", "date_inactive", "date_closed", "unsettled"})
+"""The attributes of a conversation that change when it leaves the state `initializing`."""
 
-ENDING = frozenset({"status", "causes", "date_updated"})
-"""The attributes of a provisioning that change as it ends."""
+PROVISIONING_ATTRIBUTES = frozenset({"status", "causes", "date_updated"})
+"""The attributes of a provisioning that change when it completes or fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,10 @@ class ProvisioningRepository:
     table: Table
 
     def fetch(self, account_sid: str, conversation_sid: str) -> tuple[Conversation, Provisioning | None] | None:
-        """A conversation, deleted or not, and the record of the participants it was made with, read together."""
+        """Return a conversation and its provisioning, read in one call.
+
+        Unlike `ConversationRepository.fetch`, this also returns a deleted conversation until the sweeper has erased it.
+        """
         conversation_key = keys.conversation(account_sid, conversation_sid)
         provisioning_key = keys.provisioning(account_sid, conversation_sid)
         found = self.table.get_many([conversation_key, provisioning_key])
@@ -48,30 +55,48 @@ class ProvisioningRepository:
         if conversation is None:
             return None
         return (
-            items.resource(Conversation, conversation),
-            unpacked_members(provisioning) if provisioning else None,
+            items.to_resource(Conversation, conversation),
+            unpack_provisioning(provisioning) if provisioning else None,
         )
 
     def add(self, provisioning: Provisioning, change: Change) -> bool:
-        """Store every member at once; False where that has been done before, or the conversation has failed."""
-        writes: list[Write] = [_ended(provisioning), recorded(change)]
+        """Store all participants in one transaction.
+
+        Returns False if they are stored already, or if the provisioning has failed or was deleted.
+        """
+        writes: list[Write] = [_provisioning_update(provisioning), change_write(change)]
         for participant in provisioning.participants:
             writes.append(Put(items.participant_item(participant, provisioning.chat_service_sid)))
+            # No condition is needed: while the provisioning is pending, nothing else writes these locks. A request that
+            # names an identity twice was refused.
             locks = identity_locks(participant).values()
             writes.extend(Put(lock.item(provisioning.conversation_sid)) for lock in locks)
-        return self._transacted(writes)
+        return self._try_transact(writes)
 
     def finalize(self, conversation: Conversation, change: Change) -> bool:
-        """Store the state of a conversation that leaves `initializing`; False where it has left already."""
-        return self._transacted([_left(conversation), recorded(change)])
+        """Store the state in which a conversation leaves `initializing`.
+
+        Returns False if the conversation has left that state already, or was deleted.
+        """
+        return self._try_transact([_conversation_update(conversation), change_write(change)])
 
     def close(self, conversation: Conversation, provisioning: Provisioning, change: Change, alert: Alert) -> bool:
-        """The same for one that failed, with every lock released and the alert logged; False where it has left."""
-        released = [lock.release(conversation.sid) for lock in locks_of_new(conversation, provisioning)]
-        left: list[Write] = [_left(conversation), _ended(provisioning), recorded(change)]
-        return self._transacted([*left, *logged(alert), *released])
+        """Close a conversation whose participants could not be added, release its locks, and log an alert.
 
-    def _transacted(self, writes: list[Write]) -> bool:
+        Returns False if the conversation has left the state `initializing` already, or was deleted.
+        """
+        released = [lock.release(conversation.sid) for lock in initial_locks(conversation, provisioning)]
+        return self._try_transact(
+            [
+                _conversation_update(conversation),
+                _provisioning_update(provisioning),
+                change_write(change),
+                *alert_writes(alert),
+                *released,
+            ]
+        )
+
+    def _try_transact(self, writes: list[Write]) -> bool:
         try:
             self.table.transact(writes)
         except TransactionCanceledError:
@@ -79,18 +104,18 @@ class ProvisioningRepository:
         return True
 
 
-def _left(conversation: Conversation) -> Update:
-    values = conversation.model_dump(mode="json", include=set(LEAVING))
+def _conversation_update(conversation: Conversation) -> Update:
+    values = conversation.model_dump(mode="json", include=set(CONVERSATION_ATTRIBUTES))
     actions: list[Action] = [
         Set(name, value) if value is not None else Remove(name) for name, value in sorted(values.items())
     ]
     key = keys.conversation(conversation.account_sid, conversation.sid)
-    service_still_exists = And((Equals("state", State.INITIALIZING), NotExists("date_removed")))
-    return Update(key, (*actions, Add("revision", 1)), service_still_exists)
+    is_initializing = And((Equals("state", State.INITIALIZING), NotExists("date_removed")))
+    return Update(key, (*actions, Add("revision", 1)), is_initializing)
 
 
-def _ended(provisioning: Provisioning) -> Update:
-    values = provisioning.model_dump(mode="json", include=set(ENDING), exclude_none=True)
+def _provisioning_update(provisioning: Provisioning) -> Update:
+    values = provisioning.model_dump(mode="json", include=set(PROVISIONING_ATTRIBUTES), exclude_none=True)
     key = keys.provisioning(provisioning.account_sid, provisioning.conversation_sid)
     actions = tuple(Set(name, value) for name, value in sorted(values.items()))
     return Update(key, actions, Equals("status", ProvisioningStatus.PENDING))

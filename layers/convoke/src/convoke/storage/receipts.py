@@ -1,4 +1,4 @@
-"""Receipts. They are written with their message."""
+"""Receipts: the delivery of a message to one participant. They are written with their message."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from convoke.domain.messages import Message
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.receipts import Receipt
 from convoke.storage import items, keys
-from convoke.storage.paging import page_of
+from convoke.storage.paging import query_page
 from convoke.storage.table import Key, Table
 
 
@@ -18,12 +18,12 @@ class ReceiptRepository:
 
     def fetch(self, message: Message, receipt_sid: str) -> Receipt | None:
         stored = self.table.get(_key(message, receipt_sid))
-        return items.resource(Receipt, stored) if stored else None
+        return items.to_resource(Receipt, stored) if stored else None
 
     def list(self, message: Message, page: PageRequest) -> Page[Receipt]:
         partition = keys.conversation(message.account_sid, message.conversation_sid).pk
         position = _key(message, page.position) if page.position else None
-        return page_of(Receipt, self.table, partition, keys.receipts(message.sid), page, position)
+        return query_page(Receipt, self.table, partition, keys.receipts(message.sid), page, position)
 
 
 def _key(message: Message, receipt_sid: str) -> Key:

@@ -1,4 +1,8 @@
-"""The webhooks of a conversation: one item holds them all, so that whoever splits an event reads them at once."""
+"""The webhooks of a conversation.
+
+One item holds all webhooks of a conversation, so that splitting an event reads them at once. See
+docs/decisions/0039-conversation-webhooks-one-item.md.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +18,13 @@ from convoke.storage.revisions import revise
 from convoke.storage.table import Delete, Item, Put, Table
 
 
-class _Kept(Model):
+class _ScopedWebhooksItem(Model):
     webhooks: tuple[ScopedWebhook, ...]
 
 
-def webhooks_in(stored: Item | None) -> Sequence[ScopedWebhook]:
-    return items.resource(_Kept, stored).webhooks if stored else ()
+def to_scoped_webhooks(stored: Item | None) -> Sequence[ScopedWebhook]:
+    """Return the webhooks in an item. A conversation without the item has no webhooks."""
+    return items.to_resource(_ScopedWebhooksItem, stored).webhooks if stored else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +32,18 @@ class ScopedWebhookRepository:
     table: Table
 
     def every(self, account_sid: str, conversation_sid: str) -> Sequence[ScopedWebhook]:
-        """All those of a conversation, by their SIDs."""
-        return webhooks_in(self.table.get(keys.scoped_webhooks(account_sid, conversation_sid)))
+        """Return all webhooks of a conversation, ordered by SID."""
+        return to_scoped_webhooks(self.table.get(keys.scoped_webhooks(account_sid, conversation_sid)))
 
     def replace(
         self, conversation: Conversation, webhooks: Sequence[ScopedWebhook], change: Change | None = None
     ) -> None:
-        """Store these in the place of those there were.
+        """Replace all webhooks of the conversation.
 
-        Raises ChangedMeanwhileError where the conversation is not what was read any more, or was not before them.
-
-        The conversation's revision guards them, too: it is what the deletion of the conversation ends.
+        Read the conversation before its webhooks: the revision of the conversation guards both. Raises
+        ChangedMeanwhileError if another request changed the conversation after that, or replaced its webhooks.
         """
         key = keys.scoped_webhooks(conversation.account_sid, conversation.sid)
         ordered = sorted(webhooks, key=lambda webhook: webhook.sid)
-        kept = Put(items.item(key, _Kept(webhooks=tuple(ordered)))) if ordered else Delete(key)
-        revise(self.table, conversation, (), change, beside=[kept])
+        write = Put(items.to_item(key, _ScopedWebhooksItem(webhooks=tuple(ordered)))) if ordered else Delete(key)
+        revise(self.table, conversation, (), change, other_writes=[write])

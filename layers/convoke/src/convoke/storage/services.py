@@ -1,4 +1,4 @@
-"""Services."""
+"""Services of an account."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from convoke.domain.pages import Page, PageRequest
 from convoke.domain.services import Service, ServiceConfigurationChange
 from convoke.storage import items, keys
 from convoke.storage.cached import Cached
-from convoke.storage.paging import page_of
+from convoke.storage.paging import query_page
 from convoke.storage.table import (
     ConditionFailedError,
     Delete,
@@ -27,41 +27,46 @@ class ServiceRepository:
     table: Table
 
     def create(self, service: Service) -> None:
-        self.table.transact([Put(items.item(keys.service(service.account_sid, service.sid), service))])
+        self.table.transact([Put(items.to_item(keys.service(service.account_sid, service.sid), service))])
 
     def fetch(self, account_sid: str, chat_service_sid: str) -> Service | None:
         stored = self.table.get(keys.service(account_sid, chat_service_sid))
-        return items.resource(Service, stored) if stored else None
+        return items.to_resource(Service, stored) if stored else None
 
     def update(self, account_sid: str, chat_service_sid: str, change: ServiceConfigurationChange) -> Service | None:
-        """Change what was given, at the least one thing; None where the service is not there any more."""
-        key, actions = keys.service(account_sid, chat_service_sid), tuple(items.given(change))
+        """Set the given fields and return the service, or None if it does not exist.
+
+        `change` must set at least one field: DynamoDB refuses an update without actions.
+        """
+        key, actions = keys.service(account_sid, chat_service_sid), tuple(items.update_actions(change))
         try:
             updated = self.table.update(Update(key, actions, Exists("pk")))
         except ConditionFailedError:
             return None
-        return items.resource(Service, updated)
+        return items.to_resource(Service, updated)
 
     def delete(self, account_sid: str, chat_service_sid: str, default_service_sid: str) -> bool:
-        """Remove it with its webhooks; False where it is gone, or the account's default service is another one.
+        """Delete a service and its webhook configuration.
 
-        With its webhooks. The account is written only to see that it has the default service it is thought to.
+        Returns False if the service does not exist, or if the account's default service is not `default_service_sid`.
         """
-        default = "default_chat_service_sid"
-        unchanged = Update(
-            keys.account(account_sid), (Set(default, default_service_sid),), Equals(default, default_service_sid)
+        # This update writes the value that the attribute has. Its purpose is the condition: no other request can make
+        # this service the default at the same time. The Table port has no check without a write.
+        attribute = "default_chat_service_sid"
+        same_default = Update(
+            keys.account(account_sid), (Set(attribute, default_service_sid),), Equals(attribute, default_service_sid)
         )
-        gone = Delete(keys.service(account_sid, chat_service_sid), Exists("pk"))
+        service = Delete(keys.service(account_sid, chat_service_sid), Exists("pk"))
         webhooks = Delete(keys.service_configuration_webhooks(account_sid, chat_service_sid))
         try:
-            self.table.transact([unchanged, gone, webhooks])
+            self.table.transact([same_default, service, webhooks])
         except TransactionCanceledError:
             return False
         return True
 
     def list(self, account_sid: str, page: PageRequest) -> Page[Service]:
         position = keys.service(account_sid, page.position) if page.position else None
-        return page_of(Service, self.table, account_sid, keys.services(), page, position)
+        return query_page(Service, self.table, account_sid, keys.services(), page, position)
 
 
 class CachedServices:
@@ -69,7 +74,7 @@ class CachedServices:
 
     def __init__(self, services: ServiceRepository) -> None:
         self.stored = services
-        """Without the cache, for readers that must not see old data."""
+        """The repository without a cache, for readers that must not see old data."""
         self.create = services.create
         self.list = services.list
         self.fetch = Cached(services.fetch)
@@ -86,5 +91,9 @@ class CachedServices:
 
 
 def service_still_exists(account_sid: str, chat_service_sid: str) -> Update:
-    """A write that changes nothing, and fails a transaction where the service is deleted."""
+    """Return a write that cancels a transaction if the service does not exist.
+
+    The write sets an attribute to the value that it has, so it changes nothing. It costs as many write units as a
+    change: the Table port has no check without a write.
+    """
     return Update(keys.service(account_sid, chat_service_sid), (Set("sid", chat_service_sid),), Exists("pk"))

@@ -1,4 +1,7 @@
-"""An instance for other people's tests, in memory and in their process. pytest_plugin.py has a fixture of it."""
+"""A Convoke instance for tests: in memory, in the process of the tests, with a webhook receiver.
+
+With pytest, use the fixture `convoke` (pytest_plugin.py). Elsewhere, use `running()`.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from queue import Queue
 from string import Formatter
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 from convoke.domain.durations import parse_duration
@@ -18,13 +22,13 @@ from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
 from convoke.domain.sids import NewSid, Prefix, SidFactory
 from convoke.domain.webhooks import ConfigurationWebhooksChange
-from convoke.embedded.clock import Advanced, MovableClock
+from convoke.embedded.clock import AdvanceResult, MovableClock
 from convoke.embedded.data_format import MEMORY
 from convoke.embedded.engine import EmbeddedEdges, EmbeddedEngine
 from convoke.embedded.gateway import Gateway, Message, Receive, Send
 from convoke.embedded.server import Server, listening_socket
 from convoke.operations.accounts import new_token
-from convoke.operations.participant_adder import Admit, ServiceAdmits
+from convoke.operations.participant_adder import Admit, AdmitByService
 from convoke.storage.configuration_webhooks import ConfigurationWebhooksRepository
 from convoke.storage.services import ServiceRepository
 from convoke.testing.receiver import ReceivedWebhook, Receiver
@@ -35,14 +39,14 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 
 TIMEOUT_SECONDS = 10.0
-"""Seconds to wait for what should take some milliseconds."""
+"""Default time to wait for something that usually takes a few milliseconds."""
 
 POST_EVENTS = tuple(event for event in EventType if event.endswith("ed"))
-"""What is told of after it has happened."""
+"""The event types of post-events, which report a change after it was made. Their names end with `ed`."""
 
 
 class SwitchingApp:
-    """An ASGI application that passes requests to the gateway of the current engine."""
+    """An ASGI application that passes each request to the gateway of the current engine."""
 
     def __init__(self) -> None:
         self.gateway: Gateway | None = None
@@ -61,54 +65,69 @@ class SwitchingApp:
 
 
 class FailingParticipants:
-    """An Admit: refuses whom it was told to, for good, and leaves the others to the engine's own."""
+    """An `Admit` that rejects the participants that a test chose, and passes the others to the engine's own `Admit`."""
 
     def __init__(self, otherwise: Admit, new_sid: NewSid) -> None:
         self._otherwise = otherwise
         self._new_sid = new_sid
         self._lock = Lock()
-        self._to_fail: dict[int, ConversationsError] = {}
-        self._told_before = ""
-        """SIDs sort by the moment of their making: that of the next conversation is greater."""
-        self._failing: dict[str, dict[int, ConversationsError]] = {}
+        self._errors_for_next: dict[int, ConversationsError] = {}
+        """Errors of the next conversation, by participant index."""
+        self._sid_when_chosen = ""
+        """A SID made at the first `fail_in_next`. SIDs sort by creation time, so the next conversation's is greater."""
+        self._errors_by_conversation: dict[str, dict[int, ConversationsError]] = {}
 
-    def fail_in_next(self, position: int, error: ConversationsError) -> None:
+    def fail_in_next(self, index: int, error: ConversationsError) -> None:
+        """Reject a participant of the next conversation that is created."""
         with self._lock:
-            self._told_before = self._told_before if self._to_fail else self._new_sid(Prefix.CONVERSATION)
-            self._to_fail[position] = error
+            if not self._errors_for_next:
+                self._sid_when_chosen = self._new_sid(Prefix.CONVERSATION)
+            self._errors_for_next[index] = error
 
     def __call__(self, provisioning: Provisioning, participant: Participant) -> None:
-        position = [each.sid for each in provisioning.participants].index(participant.sid)
-        if error := self._failing_in(provisioning.conversation_sid).get(position):
+        index = [each.sid for each in provisioning.participants].index(participant.sid)
+        if error := self._errors_of(provisioning.conversation_sid).get(index):
             raise error
         self._otherwise(provisioning, participant)
 
-    def _failing_in(self, conversation_sid: str) -> dict[int, ConversationsError]:
-        """The same at every attempt."""
+    def _errors_of(self, conversation_sid: str) -> dict[int, ConversationsError]:
+        """Return the errors of a conversation by participant index. They are the same at every provisioning attempt."""
         with self._lock:
-            if self._to_fail and conversation_sid > self._told_before:
-                self._failing[conversation_sid], self._to_fail = self._to_fail, {}
-            return self._failing.get(conversation_sid, {})
+            # An older conversation may still be waiting for its participants. It must not get the errors.
+            if self._errors_for_next and conversation_sid > self._sid_when_chosen:
+                self._errors_by_conversation[conversation_sid] = self._errors_for_next
+                self._errors_for_next = {}
+            return self._errors_by_conversation.get(conversation_sid, {})
 
 
 class RunningInstance:
-    """One account, whose events all come to `received_webhooks`. Its clock can be moved, at `/convoke/v1/Clock` too."""
+    """A running Convoke instance with one account.
+
+    All post-events of the account are sent to the instance's own webhook receiver: see `received_webhooks`. Its clock
+    can be moved with `advance`, or over HTTP at `/convoke/v1/Clock`.
+    """
 
     def __init__(self, url: str, receiver: Receiver, app: SwitchingApp, loop: asyncio.AbstractEventLoop) -> None:
         self.url = url
+        """Base URL for the SDKs."""
         self._app = app
         self._loop = loop
         self.account_sid = SidFactory()(Prefix.ACCOUNT)
         self.auth_token = new_token()
         self._receiver = receiver
-        self._begin()
+        self._start_engine()
 
     def client(self) -> Client:
-        """The official SDK, pointed at this instance."""
+        """Return a Twilio SDK client that is configured for this instance.
+
+        Raises RuntimeError if the package `twilio` is not installed.
+        """
         try:
             from twilio.rest import Client
         except ModuleNotFoundError as error:
-            raise RuntimeError("client() is the official SDK, which is not installed: pip install twilio") from error
+            raise RuntimeError(
+                "client() requires the Twilio SDK, which is not installed: pip install twilio"
+            ) from error
         client = Client(self.account_sid, self.auth_token)
         client.conversations.base_url = self.url
         return client
@@ -117,87 +136,89 @@ class RunningInstance:
     def received_webhooks(self) -> list[ReceivedWebhook]:
         """The webhooks received so far, in the order of their arrival.
 
-        As at Twilio, a request causes webhooks only if it has the header `X-Twilio-Webhook-Enabled: true`.
+        A request causes webhooks only if it has the header `X-Twilio-Webhook-Enabled: true`, as at Twilio. State
+        changes that Convoke makes itself, such as those of timers, always cause webhooks.
         """
         return self._receiver.received
 
     def wait_for_webhook(self, event_type: str, timeout: float = TIMEOUT_SECONDS, **parameters: str) -> ReceivedWebhook:
-        """The first of this type that has these parameters, whether it is there already or still to come.
+        """Return the first webhook of this event type with these parameters, and wait for it if necessary.
 
-        Raises AssertionError where none comes in time.
+        `timeout` is in seconds. Raises AssertionError if no such webhook is received in time. Example:
+        `wait_for_webhook("onConversationStateUpdated", StateTo="closed")`.
         """
-        wanted = {"EventType": event_type, **parameters}
-        found = self._receiver.wait_for(lambda webhook: wanted.items() <= webhook.parameters.items(), timeout)
+        expected = {"EventType": event_type, **parameters}
+        found = self._receiver.wait_for(lambda webhook: expected.items() <= webhook.parameters.items(), timeout)
         if found is None:
-            came = [webhook.event_type for webhook in self.received_webhooks]
-            raise AssertionError(f"no webhook with {wanted} came within {timeout} s; there came {came}")
+            received = [webhook.event_type for webhook in self.received_webhooks]
+            raise AssertionError(f"received no webhook with {expected} within {timeout} s, only {received}")
         return found
 
     def settle(self, timeout: float = TIMEOUT_SECONDS) -> None:
-        """Wait until nothing is left to do: members are in, webhooks delivered. Raises TimeoutError."""
-        if not self._engine.settle(timeout):
-            raise TimeoutError(f"there is still something to do after {timeout} s")
+        """Wait until all participants are added and all webhooks are delivered.
 
-    def advance(self, by: str | timedelta) -> Advanced:
-        """Let time pass: what comes due in it, such as a timer, is done at its own moment, and webhooks are delivered.
-
-        `by` is an ISO 8601 duration or a timedelta.
+        `timeout` is in seconds. Raises TimeoutError.
         """
-        advanced = self._engine.advance(parse_duration(by) if isinstance(by, str) else by)
+        if not self._engine.settle(timeout):
+            raise TimeoutError(f"the instance has unfinished work after {timeout} s")
+
+    def advance(self, by: str | timedelta) -> AdvanceResult:
+        """Move the clock forward, and run every timer and retry that becomes due, each at its own time.
+
+        `by` is an ISO 8601 duration, such as `PT30M`, or a timedelta. Then waits as `settle` does.
+        """
+        result = self._engine.advance(parse_duration(by) if isinstance(by, str) else by)
         self.settle()
-        return advanced
+        return result
 
     def fail_participant(self, n: int, code: int) -> None:
-        """Participant `n` of the next ConversationWithParticipants, counted from 0, is accepted, and fails for good.
+        """Make participant `n` of the next ConversationWithParticipants fail, so that the conversation closes.
 
-        `code` is one that requests can be refused with, such as 50407; any other raises ValueError.
+        `n` counts from 0. Convoke accepts the request, and the participant fails afterwards with the error `code`, at
+        every provisioning attempt. Raises ValueError if `code` is not an error code of the API, such as 50407.
         """
         if code not in CATALOGUE:
             raise ValueError(f"there is no error with the code {code}")
         self._failing.fail_in_next(n, _error(CATALOGUE[code]))
 
     def reset(self) -> None:
-        """Back to empty and to the present time. URL and credentials stay."""
+        """Delete all data and set the clock to the present time. The URL and the credentials stay the same."""
         self.close()
-        self._begin()
+        self._start_engine()
 
     def close(self) -> None:
-        """Webhooks under way come to their end first."""
+        """Finish the webhook calls in progress and stop the engine."""
+        self._app.stop_waiting()
         self._app.close()
         asyncio.run_coroutine_threadsafe(self._engine.stop(), self._loop).result()
 
-    def _begin(self) -> None:
-        self._receiver.forget()
-        self._engine = EmbeddedEngine(MEMORY, self._rewired, MovableClock())
+    def _start_engine(self) -> None:
+        self._receiver.clear()
+        self._engine = EmbeddedEngine(MEMORY, self._with_failing_participants, MovableClock())
         self._engine.accounts.create(self.account_sid, self.auth_token)
-        told = ConfigurationWebhooksChange(post_webhook_url=self._receiver.url, filters=POST_EVENTS)
-        ConfigurationWebhooksRepository(self._engine.table).update(self.account_sid, told)
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+        change = ConfigurationWebhooksChange(post_webhook_url=self._receiver.url, filters=POST_EVENTS)
+        ConfigurationWebhooksRepository(self._engine.table).update(self.account_sid, change)
+        asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
 
-    async def _start(self) -> None:
+    async def _serve(self) -> None:
         self._engine.start()
         self._app.gateway = self._engine.gateway()
 
-    def _rewired(self, edges: EmbeddedEdges) -> EmbeddedEdges:
-        self._failing = FailingParticipants(ServiceAdmits(ServiceRepository(edges.table).fetch), edges.new_sid)
+    def _with_failing_participants(self, edges: EmbeddedEdges) -> EmbeddedEdges:
+        self._failing = FailingParticipants(AdmitByService(ServiceRepository(edges.table).fetch), edges.new_sid)
         return replace(edges, admit=self._failing)
 
 
 @contextmanager
 def running() -> Iterator[RunningInstance]:
-    """Yield an instance that listens until the end of the block."""
+    """Run an instance on a free port of the loopback interface until the end of the block."""
     with Receiver().listening() as receiver, listening_socket(HOST, 0) as listener:
-        app, ready, loops = SwitchingApp(), Event(), []
-
-        def on_ready() -> None:
-            loops.append(asyncio.get_running_loop())
-            ready.set()
-
-        server = Server(app, on_ready, _nothing)
+        app, loops = SwitchingApp(), Queue[asyncio.AbstractEventLoop]()
+        server = Server(app, lambda: loops.put(asyncio.get_running_loop()), _nothing)
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="convoke", daemon=True)
         thread.start()
-        ready.wait(TIMEOUT_SECONDS)
-        instance = RunningInstance(f"http://{HOST}:{listener.getsockname()[1]}", receiver, app, loops[0])
+        loop = loops.get(timeout=TIMEOUT_SECONDS)
+        instance = RunningInstance(f"http://{HOST}:{listener.getsockname()[1]}", receiver, app, loop)
         try:
             yield instance
         finally:
@@ -207,9 +228,9 @@ def running() -> Iterator[RunningInstance]:
 
 
 async def _nothing() -> None:
-    """The instance has stopped its engine already."""
+    """The instance has stopped its engine when the server stops."""
 
 
 def _error(kind: type[ConversationsError]) -> ConversationsError:
-    """With something in the place of the details that its text has room for."""
+    """Create an error, with `...` for each placeholder in its text."""
     return kind(**{name: "..." for _, name, _, _ in Formatter().parse(kind.text) if name})

@@ -1,6 +1,7 @@
-"""The fixture `convoke`. pytest loads this where Convoke is installed; nothing else imports it, or pytest.
+"""The pytest plugin of Convoke: the fixture `convoke`.
 
-pytest imports it at every start, whether a test wants the fixture or not: what it needs, the fixture imports.
+pytest loads this module in every run where Convoke is installed, even if no test uses the fixture. So the module
+imports pytest only, and the fixture imports the rest. Nothing else may import this module or pytest.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ def _running_convoke() -> Iterator[RunningInstance]:
 
 @pytest.fixture
 def convoke(_running_convoke: RunningInstance) -> Iterator[RunningInstance]:
-    """A Convoke of the test's own: it starts empty, and its URL and credentials are those of the whole session."""
+    """Provide a Convoke instance that starts without data. Its URL and credentials are the same in the whole session.
+
+    See `convoke.testing.instance.RunningInstance` for what the fixture can do.
+    """
     yield _running_convoke
     _running_convoke.reset()

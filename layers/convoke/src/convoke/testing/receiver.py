@@ -1,4 +1,4 @@
-"""A receiver of webhooks, for those who want to see what comes."""
+"""An HTTP server that receives webhooks and stores them, for tests and the demo."""
 
 from __future__ import annotations
 
@@ -10,55 +10,66 @@ from threading import Condition, Thread
 from urllib.parse import parse_qsl
 
 POLL_INTERVAL_SECONDS = 0.05
-"""Seconds until it notices that it is to stop."""
+"""How often the server thread checks whether it must stop. A stop takes at most this long."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedWebhook:
+    """A webhook request, as it was received."""
+
     parameters: dict[str, str]
+    """The form fields of the body."""
     headers: dict[str, str]
-    """Their names as they were sent."""
+    """The request headers, with their names in the case in which they were sent."""
 
     @property
     def event_type(self) -> str:
+        """The parameter `EventType`, such as `onMessageAdded`."""
         return self.parameters["EventType"]
 
 
 class Receiver:
-    """Takes every webhook, and keeps them in the order in which they came."""
+    """A server that answers every webhook with 204 and stores the webhooks in the order of their arrival."""
 
     def __init__(self) -> None:
         self.url = ""
+        """The URL to configure as webhook URL. Empty until the receiver listens."""
         self._received: list[ReceivedWebhook] = []
-        self._came = Condition()
+        self._changed = Condition()
 
     @property
     def received(self) -> list[ReceivedWebhook]:
-        with self._came:
+        """The webhooks received so far, as a new list."""
+        with self._changed:
             return [*self._received]
 
-    def wait_for(self, fits: Callable[[ReceivedWebhook], bool], timeout: float) -> ReceivedWebhook | None:
-        """The first that fits, whether it is there or comes within so many seconds."""
-        with self._came:
-            return self._came.wait_for(lambda: next(filter(fits, self._received), None), timeout)
+    def wait_for(self, matches: Callable[[ReceivedWebhook], bool], timeout: float) -> ReceivedWebhook | None:
+        """Return the first webhook that matches, and wait for it if necessary.
 
-    def forget(self) -> None:
-        with self._came:
+        `timeout` is in seconds. Returns None if no webhook matches in time.
+        """
+        with self._changed:
+            return self._changed.wait_for(lambda: next(filter(matches, self._received), None), timeout)
+
+    def clear(self) -> None:
+        """Forget all webhooks received so far."""
+        with self._changed:
             self._received.clear()
 
     @contextmanager
     def listening(self) -> Iterator[Receiver]:
+        """Listen on a free port of the loopback interface until the end of the block."""
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                receiver._take(ReceivedWebhook(dict(parse_qsl(body, keep_blank_values=True)), dict(self.headers)))
+                receiver._store(ReceivedWebhook(dict(parse_qsl(body, keep_blank_values=True)), dict(self.headers)))
                 self.send_response(204)
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Whoever listens says what came."""
+                """Do not log. The base class would write every request to stderr."""
 
         with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
             self.url = f"http://127.0.0.1:{server.server_port}/webhooks"
@@ -68,7 +79,7 @@ class Receiver:
             finally:
                 server.shutdown()
 
-    def _take(self, webhook: ReceivedWebhook) -> None:
-        with self._came:
+    def _store(self, webhook: ReceivedWebhook) -> None:
+        with self._changed:
             self._received.append(webhook)
-            self._came.notify_all()
+            self._changed.notify_all()

@@ -235,8 +235,8 @@ class WebhookHttpClient:
         self._pool = urllib3.PoolManager(num_pools=MAX_CONNECTIONS, maxsize=MAX_CONNECTIONS, retries=False)
         self._pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
-    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, longest_answer: int) -> WebhookAnswer:
-        """Send one delivery and return the answer, with at most `longest_answer` bytes of its body.
+    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
+        """Send one delivery and return the answer, with at most `max_answer_bytes` bytes of its body.
 
         Raises WebhookUnreachableError if no answer came, and WebhookLateError if it did not come in time. The
         connection of a longer answer is closed.
@@ -249,7 +249,7 @@ class WebhookHttpClient:
             self._calls.add(call)
             token = _CALL.set(call)
             try:
-                return self._send(delivery, parameters, auth_token, settings, longest_answer)
+                return self._send(delivery, parameters, auth_token, settings, max_answer_bytes)
             except exceptions.HTTPError as error:
                 if call.is_over:
                     raise WebhookLateError(f"no answer within {settings.total:g} s") from error

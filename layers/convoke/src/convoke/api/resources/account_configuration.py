@@ -1,4 +1,7 @@
-"""Configuration of the account under `/convoke`: what no API of Twilio's holds."""
+"""`/convoke/v1/Configuration`: the settings of the account that Twilio's API does not have.
+
+See docs/behaviour/configuration.md.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.parameters import UpdateAccountConfiguration, parse
-from convoke.api.representations import Representation, answer
+from convoke.api.representations import Representation, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.domain import errors
 from convoke.domain.accounts import Account
@@ -39,10 +42,10 @@ def represent(request: Request, account: Account) -> AccountConfigurationReprese
 
 
 def fetch(_: Operations, request: Request) -> Response[str]:
-    """What requests are held to in this process, which others know some seconds later."""
-    return answer(represent(request, request.account))
+    """Return the configuration that this process works with. Other processes see an update a few seconds later."""
+    return json_response(represent(request, request.account))
 
 
 def update(operations: Operations, request: Request) -> Response[str]:
     change = parse(UpdateAccountConfiguration, request.form)
-    return answer(represent(request, operations.accounts.update(request.account, change)))
+    return json_response(represent(request, operations.account_configuration.update(request.account, change)))

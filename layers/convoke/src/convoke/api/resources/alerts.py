@@ -1,4 +1,7 @@
-"""The error log, in the form of the Alert resource of Twilio's Monitor (reference, h 13)."""
+"""`/v1/Alerts`: the error log, in the form of Twilio's Monitor Alerts.
+
+See docs/behaviour/alerts.md.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,14 @@ from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.parameters import ListAlerts, parse_query
-from convoke.api.representations import Representation, RestDate, answer
+from convoke.api.representations import Representation, RestDate, json_response
 from convoke.api.requests import Request
 from convoke.domain.alerts import Alert, LogLevel
 from convoke.domain.webhooks import Method
 
 
 class AlertRepresentation(Representation):
-    """Of a request, only what does not hold what people wrote."""
+    """An alert. The request's variables and headers stay empty, because they can contain personal data."""
 
     sid: str
     account_sid: str
@@ -63,12 +66,12 @@ def represent(request: Request, alert: Alert) -> AlertRepresentation:
 
 
 def fetch(operations: Operations, request: Request, sid: str) -> Response[str]:
-    return answer(represent(request, operations.alerts.fetch(request.account.sid, sid)))
+    return json_response(represent(request, operations.alerts.fetch(request.account.sid, sid)))
 
 
 def list_(operations: Operations, request: Request) -> Response[str]:
     filters, sent = parse_query(ListAlerts, request.query)
     key = operations.accounts.page_key(request.account.sid)
     pagination = Pagination(request, request.url("/Alerts"), "alerts", key, filters=sent, descending=True)
-    page = operations.alerts.list(request.account.sid, filters, pagination.wanted)
-    return answer(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))
+    page = operations.alerts.list(request.account.sid, filters, pagination.page_request)
+    return json_response(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))

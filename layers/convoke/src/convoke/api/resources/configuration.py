@@ -1,4 +1,7 @@
-"""Configuration of the account (reference, a.7)."""
+"""`/v1/Configuration`: the configuration of the account.
+
+See docs/behaviour/configuration.md#account-configuration.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from aws_lambda_powertools.event_handler import Response
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.parameters import UpdateConfiguration, parse
-from convoke.api.representations import Representation, answer
+from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
 from convoke.domain.accounts import Account
 from convoke.domain.durations import format_duration
@@ -46,14 +49,15 @@ def represent(request: Request, account: Account) -> ConfigurationRepresentation
 
 
 def fetch(_: Operations, request: Request) -> Response[str]:
-    """What requests get in this process, which others know some seconds later."""
-    return answer(represent(request, request.account))
+    """Return the configuration that this process works with. Other processes see an update a few seconds later."""
+    return json_response(represent(request, request.account))
 
 
 def update(operations: Operations, request: Request) -> Response[str]:
     change = parse(UpdateConfiguration, request.form)
-    return answer(represent(request, operations.accounts.update(request.account, change)))
+    return json_response(represent(request, operations.configuration.update(request.account, change)))
 
 
 def _timer(length: timedelta) -> str | None:
+    """Return an ISO 8601 duration. Returns None if the timer is off."""
     return format_duration(length) if length else None

@@ -1,4 +1,7 @@
-"""Configuration/Webhooks of the account (reference, a.8)."""
+"""`/v1/Configuration/Webhooks`: the webhooks of the account.
+
+See docs/behaviour/configuration-webhooks.md#account-webhooks.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.parameters import UpdateConfigurationWebhooks, parse
-from convoke.api.representations import Representation, answer
+from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
 from convoke.domain import errors
 from convoke.domain.events import EventType
@@ -47,9 +50,9 @@ def represent(request: Request, configuration: ConfigurationWebhooks) -> Configu
 
 
 def fetch(operations: Operations, request: Request) -> Response[str]:
-    return answer(represent(request, operations.configuration_webhooks.fetch(request.account.sid)))
+    return json_response(represent(request, operations.configuration_webhooks.fetch(request.account.sid)))
 
 
 def update(operations: Operations, request: Request) -> Response[str]:
     change = parse(UpdateConfigurationWebhooks, request.form)
-    return answer(represent(request, operations.configuration_webhooks.update(request.account.sid, change)))
+    return json_response(represent(request, operations.configuration_webhooks.update(request.account.sid, change)))

@@ -1,4 +1,7 @@
-"""ConversationWithParticipants (reference, a.2 and b)."""
+"""`/ConversationWithParticipants`: creates a conversation with up to ten participants in one request.
+
+See docs/behaviour/conversation-with-participants.md.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ from aws_lambda_powertools.event_handler import Response
 
 from convoke.api.contracts import Contract
 from convoke.api.deferred import Deferred
-from convoke.api.idempotency import IDEMPOTENT_REPLAYED, idempotent
+from convoke.api.idempotency import IDEMPOTENT_REPLAYED, parse_idempotency_key
 from convoke.api.operations import Operations
 from convoke.api.parameters import PARTICIPANT, CreateConversation, read, read_participants
 from convoke.api.preferences import PREFER, PREFERENCE_APPLIED, preferred_wait
-from convoke.api.representations import answer
+from convoke.api.representations import json_response
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
 from convoke.api.resources.conversations import ConversationRepresentation, represent
 from convoke.api.resources.participants import MEMBER_ERRORS
@@ -22,7 +25,7 @@ from convoke.domain.errors import refusal
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
 
 WAIT_MARGIN_SECONDS = 5
-"""Seconds of the time for an answer that are not waited: the last look may take some, where AWS is throttling."""
+"""How long before the invocation's timeout a wait ends: the last read can take seconds if AWS throttles it."""
 
 RELATION_ERRORS = (
     errors.BindingsTakenError,
@@ -35,7 +38,7 @@ RELATION_ERRORS = (
     errors.ProjectedAddressMissingError,
     errors.TooManyParticipantsInRequestError,
 )
-"""What is wrong with participants as they are to each other, or to those of other conversations."""
+"""Errors of participants in relation to each other, or to participants of other conversations."""
 
 CREATE = Contract(
     "ConversationWithParticipants",
@@ -43,15 +46,19 @@ CREATE = Contract(
     statuses=(201, 202),
     form=CreateConversation,
     participants=True,
-    headers=(WEBHOOK_ENABLED, IDEMPOTENCY_KEY, PREFER),
-    answered_headers=(IDEMPOTENT_REPLAYED, PREFERENCE_APPLIED),
+    request_headers=(WEBHOOK_ENABLED, IDEMPOTENCY_KEY, PREFER),
+    response_headers=(IDEMPOTENT_REPLAYED, PREFERENCE_APPLIED),
     errors=(errors.UniqueNameTakenError, errors.IdempotencyKeyReusedError, *MEMBER_ERRORS, *RELATION_ERRORS),
 )
 
 
 def create(operations: Operations, request: ServiceRequest) -> Response[str] | Deferred:
-    """202 with participants, as they are still to be added; 201 without (reference, h 1)."""
-    request_webhooks, idempotent_request = operations.request_webhooks(request), idempotent(request)
+    """Create the conversation. The status is 202 if participants are still to be added, else 201.
+
+    See docs/behaviour/conversation-with-participants.md#status-codes.
+    """
+    request_webhooks, idempotent_request = operations.request_webhooks(request), parse_idempotency_key(request)
+    # An invalid request gets all its problems in one response, so the checks go on after the first one.
     requested, problems = read(CreateConversation, request.form)
     participants, participant_problems = read_participants(request.form.values(PARTICIPANT))
     if requested is None or participant_problems:
@@ -68,23 +75,24 @@ def create(operations: Operations, request: ServiceRequest) -> Response[str] | D
         idempotent=idempotent_request,
     )
 
-    def rendered(conversation: Conversation, headers: Mapping[str, str]) -> Response[str]:
+    def respond(conversation: Conversation, headers: Mapping[str, str]) -> Response[str]:
         representation = represent(request, conversation, ("Participants", "Messages", "Webhooks"))
-        return answer(representation, status=202 if participants else 201, headers=headers)
+        return json_response(representation, status=202 if participants else 201, headers=headers)
 
     conversation = created.conversation
-    if created.replayed:
-        return rendered(conversation, {IDEMPOTENT_REPLAYED: "true"})
-    seconds = _wait(request) if conversation.state is State.INITIALIZING else None
+    # A repeated request returns the stored response at once, whatever it prefers.
+    if created.repeated:
+        return respond(conversation, {IDEMPOTENT_REPLAYED: "true"})
+    seconds = _seconds_to_wait(request) if conversation.state is State.INITIALIZING else None
     if seconds is None:
-        return rendered(conversation, {})
-    applied = {PREFERENCE_APPLIED: f"wait={seconds}"}
-    return Deferred(conversation, seconds, lambda waited_for: rendered(waited_for, applied))
+        return respond(conversation, {})
+    headers = {PREFERENCE_APPLIED: f"wait={seconds}"}
+    return Deferred(conversation, seconds, lambda current: respond(current, headers))
 
 
-def _wait(request: ServiceRequest) -> int | None:
-    """Whole seconds, never more than there is time for; None without a preference or without time."""
-    preferred, possible = preferred_wait(request.headers), request.seconds_left() - WAIT_MARGIN_SECONDS
-    if preferred is None or possible < 1:
+def _seconds_to_wait(request: ServiceRequest) -> int | None:
+    """Return the preferred wait, capped by the time left. Returns None without a preference or if there is no time."""
+    preferred, available = preferred_wait(request.headers), request.seconds_left() - WAIT_MARGIN_SECONDS
+    if preferred is None or available < 1:
         return None
-    return int(min(preferred, possible))
+    return int(min(preferred, available))

@@ -1,15 +1,18 @@
-"""Conversations (reference, a.1)."""
+"""`/Conversations`: the conversations of a service.
+
+See docs/behaviour/conversations.md.
+"""
 
 from __future__ import annotations
 
 from aws_lambda_powertools.event_handler import Response
 
 from convoke.api.contracts import CHANGE_REFUSED, Contract
-from convoke.api.idempotency import IDEMPOTENT_REPLAYED, idempotent
+from convoke.api.idempotency import IDEMPOTENT_REPLAYED, parse_idempotency_key
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.parameters import CreateConversation, ListConversations, UpdateConversation, parse, parse_query
-from convoke.api.representations import Representation, RestDate, answer, no_content
+from convoke.api.representations import Representation, RestDate, json_response, no_content
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
 from convoke.domain import errors
 from convoke.domain.conversations import Conversation, EmailBinding, State
@@ -41,8 +44,8 @@ CREATE = Contract(
     ConversationRepresentation,
     statuses=(201,),
     form=CreateConversation,
-    headers=(WEBHOOK_ENABLED, IDEMPOTENCY_KEY),
-    answered_headers=(IDEMPOTENT_REPLAYED,),
+    request_headers=(WEBHOOK_ENABLED, IDEMPOTENCY_KEY),
+    response_headers=(IDEMPOTENT_REPLAYED,),
     errors=(errors.UniqueNameTakenError, errors.IdempotencyKeyReusedError),
 )
 LIST = Contract("Conversations", ConversationRepresentation, page="conversations", query=ListConversations)
@@ -51,16 +54,18 @@ UPDATE = Contract(
     "Conversation",
     ConversationRepresentation,
     form=UpdateConversation,
-    headers=(WEBHOOK_ENABLED,),
+    request_headers=(WEBHOOK_ENABLED,),
     errors=(*CHANGE_REFUSED, errors.UniqueNameTakenError),
 )
-DELETE = Contract("Conversation", None, statuses=(204,), headers=(WEBHOOK_ENABLED,), errors=(errors.UnavailableError,))
+DELETE = Contract(
+    "Conversation", None, statuses=(204,), request_headers=(WEBHOOK_ENABLED,), errors=(errors.UnavailableError,)
+)
 
 
 def represent(
     request: ServiceRequest, conversation: Conversation, links: tuple[str, ...]
 ) -> ConversationRepresentation:
-    """`links` are the last parts of the paths linked to, such as `Participants`."""
+    """Return the representation of a conversation. `links` are names of its subresources, such as `Participants`."""
     url = request.url(f"/Conversations/{conversation.sid}")
     return ConversationRepresentation(
         sid=conversation.sid,
@@ -81,8 +86,8 @@ def represent(
 
 
 def create(operations: Operations, request: ServiceRequest) -> Response[str]:
-    """What ConversationWithParticipants makes without participants."""
-    request_webhooks, idempotent_request = operations.request_webhooks(request), idempotent(request)
+    """Create a conversation: the same operation as ConversationWithParticipants, without participants."""
+    request_webhooks, idempotent_request = operations.request_webhooks(request), parse_idempotency_key(request)
     created = operations.conversation_with_participants.create(
         request.account,
         request.service,
@@ -91,12 +96,12 @@ def create(operations: Operations, request: ServiceRequest) -> Response[str]:
         request_webhooks=request_webhooks,
         idempotent=idempotent_request,
     )
-    headers = {IDEMPOTENT_REPLAYED: "true"} if created.replayed else {}
-    return answer(represent(request, created.conversation, LINKS), status=201, headers=headers)
+    headers = {IDEMPOTENT_REPLAYED: "true"} if created.repeated else {}
+    return json_response(represent(request, created.conversation, LINKS), status=201, headers=headers)
 
 
 def fetch(operations: Operations, request: ServiceRequest, sid: str) -> Response[str]:
-    return answer(represent(request, operations.conversations.fetch(request.service, sid), LINKS))
+    return json_response(represent(request, operations.conversations.fetch(request.service, sid), LINKS))
 
 
 def list_(operations: Operations, request: ServiceRequest) -> Response[str]:
@@ -105,14 +110,15 @@ def list_(operations: Operations, request: ServiceRequest) -> Response[str]:
     pagination = Pagination(
         request, request.url("/Conversations"), "conversations", key, filters=sent, descending=filters.newest_first
     )
-    page = operations.conversations.list(request.service, filters, pagination.wanted)
-    return answer(pagination.body(page, lambda each: represent(request, each, LINKS), lambda each: each.sid))
+    page = operations.conversations.list(request.service, filters, pagination.page_request)
+    return json_response(pagination.body(page, lambda each: represent(request, each, LINKS), lambda each: each.sid))
 
 
 def update(operations: Operations, request: ServiceRequest, sid: str) -> Response[str]:
+    # The header is checked before the form. See docs/behaviour/requests-and-answers.md#order-of-checks.
     request_webhooks, requested = operations.request_webhooks(request), parse(UpdateConversation, request.form)
     updated = operations.conversations.update(request.service, sid, requested, request_webhooks=request_webhooks)
-    return answer(represent(request, updated, LINKS))
+    return json_response(represent(request, updated, LINKS))
 
 
 def delete(operations: Operations, request: ServiceRequest, sid: str) -> Response[str]:
@@ -121,6 +127,9 @@ def delete(operations: Operations, request: ServiceRequest, sid: str) -> Respons
 
 
 def timers(conversation: Conversation) -> dict[str, str]:
-    """Only the timers that are on (reference, e.3)."""
+    """Return when each timer ends, without the timers that are off.
+
+    See docs/behaviour/states-and-timers.md#timers.
+    """
     ends = {"date_inactive": conversation.date_inactive, "date_closed": conversation.date_closed}
     return {name: to_seconds(end) for name, end in ends.items() if end}

@@ -1,17 +1,20 @@
-"""`/openapi.json`: the API as it describes itself, to anybody."""
+"""`/openapi.json`: the OpenAPI document of the API, available without authentication.
+
+See docs/behaviour/requests-and-answers.md.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
 from convoke.api.contracts import Contract
-from convoke.api.representations import Representation, answer
+from convoke.api.representations import Representation, json_response
 
 
 class DescriptionRepresentation(Representation):
@@ -26,21 +29,21 @@ FETCH = Contract(
     "Description",
     DescriptionRepresentation,
     statuses=(200, 304),
-    headers=("If-None-Match",),
-    answered_headers=("ETag",),
+    request_headers=("If-None-Match",),
+    response_headers=("ETag",),
 )
 
 
-def fetch(event: Mapping[str, Any]) -> Response[str]:
-    text, tag = _described()
-    known = tag in (event.get("headers") or {}).get("if-none-match", "")
-    return answer("" if known else text, 304 if known else 200, {"ETag": tag})
+def fetch(event: Mapping[str, Any], document: Callable[[], dict[str, Any]]) -> Response[str]:
+    """Return what `document` returns, or 304 if the client has it already."""
+    text, tag = _text_and_tag(document)
+    # The header can list several tags, and a proxy can mark them as weak (`W/"..."`).
+    is_known = tag in (event.get("headers") or {}).get("if-none-match", "")
+    return json_response("" if is_known else text, 304 if is_known else 200, {"ETag": tag})
 
 
 @cache
-def _described() -> tuple[str, str]:
-    """The text, and the tag that changes with it. Made at the first request, so that no cold start pays for it."""
-    from convoke.api.openapi import document
-
+def _text_and_tag(document: Callable[[], dict[str, Any]]) -> tuple[str, str]:
+    """Return the document as JSON and its ETag. The document is made at the first call only."""
     text = json.dumps(document())
     return text, f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'

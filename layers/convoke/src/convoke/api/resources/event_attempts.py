@@ -1,4 +1,7 @@
-"""The attempts to tell webhooks of an event: ours, hence under `/convoke`."""
+"""`/convoke/v1/Events/{id}/Attempts`: the attempts to deliver an event to webhooks.
+
+See docs/behaviour/events.md.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
-from convoke.api.representations import Representation, StreamDate, answer
+from convoke.api.representations import Representation, StreamDate, json_response
 from convoke.api.requests import Request
 from convoke.api.resources.events import event_url
 from convoke.domain.webhooks import EventAttempt, Method
@@ -31,7 +34,7 @@ LIST = Contract("EventAttempts", EventAttemptRepresentation, page="attempts")
 
 
 def represent(attempt: EventAttempt) -> EventAttemptRepresentation:
-    """`url` is the receiver's, as it was configured: what is listed has none of its own."""
+    """Return the representation of an attempt. `url` is the receiver's URL: an attempt has no URL in the API."""
     return EventAttemptRepresentation(
         event_id=attempt.event_id,
         replay_sid=attempt.replay_sid or None,
@@ -49,6 +52,6 @@ def represent(attempt: EventAttempt) -> EventAttemptRepresentation:
 
 def list_(operations: Operations, request: Request, event_id: str) -> Response[str]:
     key = operations.accounts.page_key(request.account.sid)
-    pagination = Pagination(request, f"{event_url(request, event_id)}/ProvisioningRetries", "attempts", key)
-    page = operations.events.list_attempts(request.account.sid, event_id, pagination.wanted)
-    return answer(pagination.body(page, represent, lambda each: each.position))
+    pagination = Pagination(request, f"{event_url(request, event_id)}/Attempts", "attempts", key)
+    page = operations.events.list_attempts(request.account.sid, event_id, pagination.page_request)
+    return json_response(pagination.body(page, represent, lambda each: each.position))

@@ -1,4 +1,7 @@
-"""Telling webhooks of an event once more: ours, hence under `/convoke`."""
+"""`/convoke/v1/Events/{id}/Replay`: delivers an event to webhooks again.
+
+See docs/behaviour/events.md.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.parameters import CreateEventReplay, parse
-from convoke.api.representations import Representation, answer
+from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
 from convoke.api.resources.events import event_url
 
@@ -26,11 +29,11 @@ CREATE = Contract("EventReplay", EventReplayRepresentation, statuses=(202,), for
 def create(operations: Operations, request: Request, event_id: str) -> Response[str]:
     replay = operations.events.replay(request.account.sid, event_id, parse(CreateEventReplay, request.form))
     url = event_url(request, replay.event.id)
-    made = EventReplayRepresentation(
+    representation = EventReplayRepresentation(
         sid=replay.sid,
         account_sid=replay.event.account_sid,
         event_id=replay.event.id,
         targets=replay.targets,
-        links={"event": url, "attempts": f"{url}/ProvisioningRetries"},
+        links={"event": url, "attempts": f"{url}/Attempts"},
     )
-    return answer(made, status=202)
+    return json_response(representation, status=202)

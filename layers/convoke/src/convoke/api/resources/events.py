@@ -1,4 +1,7 @@
-"""The ledger of events: ours, hence under `/convoke`."""
+"""`/convoke/v1/Events`: every event of the last 30 days.
+
+See docs/behaviour/events.md.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.parameters import ListEvents, parse_query
-from convoke.api.representations import Representation, StreamDate, answer
+from convoke.api.representations import Representation, StreamDate, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.domain.events import AnyEventType, Event
 
 MAX_PAGE_SIZE = 50
-"""Events of a page: each may be the only one of its change, and 100 items are read at once."""
+"""The largest page: each event can be in a change record of its own, and one read takes at most 100 items."""
 
 
 class EventRepresentation(Representation):
@@ -22,7 +25,7 @@ class EventRepresentation(Representation):
     conversation_sid: str
     event_type: AnyEventType
     occurred_at: StreamDate
-    notify_webhooks: bool
+    webhooks: bool
     payload: dict[str, str]
     url: str
     links: dict[str, str]
@@ -35,10 +38,11 @@ LIST = Contract("Events", EventRepresentation, page="events", max_page_size=MAX_
 def represent(request: Request, event: Event) -> EventRepresentation:
     url = event_url(request, event.id)
     return EventRepresentation(
-        **event.model_dump(exclude={"type"}),
+        **event.model_dump(exclude={"type", "notify_webhooks"}),
         event_type=event.type,
+        webhooks=event.notify_webhooks,
         url=url,
-        links={"attempts": f"{url}/ProvisioningRetries", "replay": f"{url}/Replay"},
+        links={"attempts": f"{url}/Attempts", "replay": f"{url}/Replay"},
     )
 
 
@@ -47,7 +51,7 @@ def event_url(request: Request, event_id: str) -> str:
 
 
 def fetch(operations: Operations, request: Request, event_id: str) -> Response[str]:
-    return answer(represent(request, operations.events.fetch(request.account.sid, event_id)))
+    return json_response(represent(request, operations.events.fetch(request.account.sid, event_id)))
 
 
 def list_(operations: Operations, request: Request) -> Response[str]:
@@ -55,5 +59,5 @@ def list_(operations: Operations, request: Request) -> Response[str]:
     key = operations.accounts.page_key(request.account.sid)
     url = request.url("/Events", CONVOKE_PREFIX)
     pagination = Pagination(request, url, "events", key, MAX_PAGE_SIZE, filters=sent, descending=True)
-    page = operations.events.list(request.account.sid, filters, pagination.wanted)
-    return answer(pagination.body(page, lambda each: represent(request, each), lambda each: each.id))
+    page = operations.events.list(request.account.sid, filters, pagination.page_request)
+    return json_response(pagination.body(page, lambda each: represent(request, each), lambda each: each.id))

@@ -1,4 +1,7 @@
-"""Messages (reference, a.4)."""
+"""`/Conversations/{sid}/Messages`: the messages of a conversation.
+
+See docs/behaviour/messages.md.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from convoke.api.contracts import CHANGE_REFUSED, Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.parameters import CreateMessage, ListMessages, UpdateMessage, parse, parse_query
-from convoke.api.representations import Representation, RestDate, answer, in_tree, no_content
+from convoke.api.representations import Representation, RestDate, add_service_sid, json_response, no_content
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
 from convoke.domain import errors
 from convoke.domain.messages import Message
@@ -19,7 +22,7 @@ from convoke.domain.receipts import DeliverySummary
 
 
 class MediaRepresentation(Representation):
-    """Of media nothing is known but their SID, as they are uploaded elsewhere."""
+    """The media of a message. Only the SID is known, because media are not uploaded to Convoke."""
 
     sid: str
     size: int | None = None
@@ -46,7 +49,7 @@ class MessageRepresentation(Representation):
 
 
 class ServiceMessageRepresentation(MessageRepresentation):
-    """In the service tree there is one field more (reference, a.0)."""
+    """The representation under `/Services/{sid}`, which has one more field."""
 
     chat_service_sid: str
 
@@ -54,22 +57,26 @@ class ServiceMessageRepresentation(MessageRepresentation):
 CREATE = Contract(
     "Message",
     MessageRepresentation,
-    in_service=ServiceMessageRepresentation,
+    service_representation=ServiceMessageRepresentation,
     statuses=(201,),
     form=CreateMessage,
-    headers=(WEBHOOK_ENABLED,),
+    request_headers=(WEBHOOK_ENABLED,),
     errors=(*CHANGE_REFUSED, errors.AuthorNotInGroupError, errors.MessageEmptyError),
 )
 LIST = Contract(
-    "Messages", MessageRepresentation, in_service=ServiceMessageRepresentation, page="messages", query=ListMessages
+    "Messages",
+    MessageRepresentation,
+    service_representation=ServiceMessageRepresentation,
+    page="messages",
+    query=ListMessages,
 )
-FETCH = Contract("Message", MessageRepresentation, in_service=ServiceMessageRepresentation)
+FETCH = Contract("Message", MessageRepresentation, service_representation=ServiceMessageRepresentation)
 UPDATE = Contract(
     "Message",
     MessageRepresentation,
-    in_service=ServiceMessageRepresentation,
+    service_representation=ServiceMessageRepresentation,
     form=UpdateMessage,
-    headers=(WEBHOOK_ENABLED,),
+    request_headers=(WEBHOOK_ENABLED,),
     errors=(
         *CHANGE_REFUSED,
         errors.AuthorNotInGroupError,
@@ -77,7 +84,7 @@ UPDATE = Contract(
         errors.MessageEmptyError,
     ),
 )
-DELETE = Contract("Message", None, statuses=(204,), headers=(WEBHOOK_ENABLED,), errors=CHANGE_REFUSED)
+DELETE = Contract("Message", None, statuses=(204,), request_headers=(WEBHOOK_ENABLED,), errors=CHANGE_REFUSED)
 
 
 def represent(request: ServiceRequest, message: Message) -> Representation:
@@ -99,7 +106,7 @@ def represent(request: ServiceRequest, message: Message) -> Representation:
         links={"delivery_receipts": f"{url}/Receipts", "channel_metadata": f"{url}/ChannelMetadata"},
         content_sid=message.content_sid,
     )
-    return in_tree(request, common, ServiceMessageRepresentation)
+    return add_service_sid(request, common, ServiceMessageRepresentation)
 
 
 def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
@@ -107,11 +114,11 @@ def create(operations: Operations, request: ServiceRequest, conversation_sid: st
     created = operations.messages.create(
         request.service, conversation_sid, requested, request_webhooks=request_webhooks
     )
-    return answer(represent(request, created), status=201)
+    return json_response(represent(request, created), status=201)
 
 
 def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
-    return answer(represent(request, operations.messages.fetch(request.service, conversation_sid, sid)))
+    return json_response(represent(request, operations.messages.fetch(request.service, conversation_sid, sid)))
 
 
 def list_(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
@@ -121,11 +128,12 @@ def list_(operations: Operations, request: ServiceRequest, conversation_sid: str
         request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Messages"),
         "messages",
         operations.accounts.page_key(request.account.sid),
+        # The parsed order, not the text the client sent: a token for `DESC` must be valid for `desc`.
         filters=dict.fromkeys(sent, filters.order),
         descending=filters.order is Order.DESCENDING,
     )
-    page = operations.messages.list(request.service, conversation_sid, pagination.wanted)
-    return answer(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))
+    page = operations.messages.list(request.service, conversation_sid, pagination.page_request)
+    return json_response(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))
 
 
 def update(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
@@ -133,7 +141,7 @@ def update(operations: Operations, request: ServiceRequest, conversation_sid: st
     updated = operations.messages.update(
         request.service, conversation_sid, sid, requested, request_webhooks=request_webhooks
     )
-    return answer(represent(request, updated))
+    return json_response(represent(request, updated))
 
 
 def delete(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:

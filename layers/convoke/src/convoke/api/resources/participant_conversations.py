@@ -1,4 +1,7 @@
-"""What somebody is a member of (reference, a.10)."""
+"""`/ParticipantConversations`: the conversations of one identity or address.
+
+See docs/behaviour/participant-conversations.md.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.parameters import ListParticipantConversations, parse_query
-from convoke.api.representations import Representation, RestDate, answer
+from convoke.api.representations import Representation, RestDate, json_response
 from convoke.api.requests import ServiceRequest
 from convoke.api.resources.conversations import timers
 from convoke.domain.conversations import State
@@ -20,7 +23,10 @@ from convoke.domain.participants import MessagingBinding
 MAX_PAGE_SIZE = 50
 
 CREATED_BY = "system"
-"""Who creates conversations is not kept: every request is one of the account (reference, a.10)."""
+"""The value of `conversation_created_by`: an account creates every conversation, and no user does.
+
+See docs/behaviour/participant-conversations.md#fields.
+"""
 
 
 class ParticipantConversationRepresentation(Representation):
@@ -30,7 +36,7 @@ class ParticipantConversationRepresentation(Representation):
     participant_user_sid: str | None
     participant_identity: str | None
     participant_messaging_binding: MessagingBinding | None
-    """Unlike that of a participant, with all keys."""
+    """Always with all keys. The binding of a participant has only the keys that apply."""
     conversation_sid: str
     conversation_unique_name: str | None
     conversation_friendly_name: str | None
@@ -52,14 +58,14 @@ LIST = Contract(
 )
 
 
-def represent(request: ServiceRequest, each: ParticipantConversation) -> Representation:
-    participant, conversation = each.participant, each.conversation
+def represent(request: ServiceRequest, membership: ParticipantConversation) -> Representation:
+    participant, conversation = membership.participant, membership.conversation
     url = request.url(f"/Conversations/{conversation.sid}")
     return ParticipantConversationRepresentation(
         account_sid=conversation.account_sid,
         chat_service_sid=conversation.chat_service_sid,
         participant_sid=participant.sid,
-        participant_user_sid=each.user_sid,
+        participant_user_sid=membership.user_sid,
         participant_identity=participant.identity,
         participant_messaging_binding=participant.messaging_binding,
         conversation_sid=conversation.sid,
@@ -82,8 +88,10 @@ def list_(operations: Operations, request: ServiceRequest) -> Response[str]:
         request.url("/ParticipantConversations"),
         "conversations",
         operations.accounts.page_key(request.account.sid),
-        largest=MAX_PAGE_SIZE,
+        max_page_size=MAX_PAGE_SIZE,
         filters=sent,
     )
-    page = operations.participant_conversations.list(request.service, filters, pagination.wanted)
-    return answer(pagination.body(page, lambda each: represent(request, each), lambda each: each.participant.sid))
+    page = operations.participant_conversations.list(request.service, filters, pagination.page_request)
+    return json_response(
+        pagination.body(page, lambda each: represent(request, each), lambda each: each.participant.sid)
+    )

@@ -1,4 +1,7 @@
-"""Participants (reference, a.3)."""
+"""`/Conversations/{sid}/Participants`: the participants of a conversation.
+
+See docs/behaviour/participants.md.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from convoke.api.contracts import CHANGE_REFUSED, Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.parameters import CreateParticipant, UpdateParticipant, parse, parse_participant
-from convoke.api.representations import Representation, RestDate, answer, in_tree, no_content
+from convoke.api.representations import Representation, RestDate, add_service_sid, json_response, no_content
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
 from convoke.domain import errors
 from convoke.domain.participants import Participant
@@ -32,7 +35,7 @@ class ParticipantRepresentation(Representation):
 
 
 class ServiceParticipantRepresentation(ParticipantRepresentation):
-    """In the service tree there is one field more (reference, a.0)."""
+    """The representation under `/Services/{sid}`, which has one more field."""
 
     chat_service_sid: str
 
@@ -59,12 +62,12 @@ MEMBER_ERRORS = (
     errors.ProxyNotSupportedError,
     errors.ProxyNotWhatsAppSenderError,
 )
-"""What is wrong with one participant."""
+"""Errors of one participant by itself."""
 
 NOT_IN_UPDATES = frozenset(
     {errors.AddressEmptyError, errors.IdentityNotAcceptableError, errors.NameOrLevelNotAcceptableError}
 )
-"""Of what an update does not take."""
+"""Errors of parameters that an update does not have."""
 
 MEMBERSHIP_ERRORS = (
     errors.BindingTakenError,
@@ -76,15 +79,15 @@ MEMBERSHIP_ERRORS = (
     errors.ParticipantExistsError,
     errors.ProjectedAddressMissingError,
 )
-"""What is wrong with a participant as it is to the others of its conversation, or to those of other conversations."""
+"""Errors of a participant in relation to others of its conversation, or to participants of other conversations."""
 
 CREATE = Contract(
     "Participant",
     ParticipantRepresentation,
     statuses=(201,),
-    in_service=ServiceParticipantRepresentation,
+    service_representation=ServiceParticipantRepresentation,
     form=CreateParticipant,
-    headers=(WEBHOOK_ENABLED,),
+    request_headers=(WEBHOOK_ENABLED,),
     errors=(
         *MEMBER_ERRORS,
         *CHANGE_REFUSED,
@@ -96,9 +99,9 @@ CREATE = Contract(
 UPDATE = Contract(
     "Participant",
     ParticipantRepresentation,
-    in_service=ServiceParticipantRepresentation,
+    service_representation=ServiceParticipantRepresentation,
     form=UpdateParticipant,
-    headers=(WEBHOOK_ENABLED,),
+    request_headers=(WEBHOOK_ENABLED,),
     errors=(
         *(error for error in MEMBER_ERRORS if error not in NOT_IN_UPDATES),
         *CHANGE_REFUSED,
@@ -112,12 +115,19 @@ UPDATE = Contract(
     ),
 )
 DELETE = Contract(
-    "Participant", None, statuses=(204,), headers=(WEBHOOK_ENABLED,), errors=(*CHANGE_REFUSED, errors.GroupExistsError)
+    "Participant",
+    None,
+    statuses=(204,),
+    request_headers=(WEBHOOK_ENABLED,),
+    errors=(*CHANGE_REFUSED, errors.GroupExistsError),
 )
 LIST = Contract(
-    "Participants", ParticipantRepresentation, in_service=ServiceParticipantRepresentation, page="participants"
+    "Participants",
+    ParticipantRepresentation,
+    service_representation=ServiceParticipantRepresentation,
+    page="participants",
 )
-FETCH = Contract("Participant", ParticipantRepresentation, in_service=ServiceParticipantRepresentation)
+FETCH = Contract("Participant", ParticipantRepresentation, service_representation=ServiceParticipantRepresentation)
 
 
 def represent(request: ServiceRequest, participant: Participant) -> Representation:
@@ -136,22 +146,21 @@ def represent(request: ServiceRequest, participant: Participant) -> Representati
         last_read_message_index=participant.last_read_message_index,
         last_read_timestamp=participant.last_read_timestamp,
     )
-    return in_tree(request, common, ServiceParticipantRepresentation)
+    return add_service_sid(request, common, ServiceParticipantRepresentation)
 
 
 def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
-    request_webhooks, requested = (
-        operations.request_webhooks(request),
-        parse_participant(CreateParticipant, request.form),
-    )
+    # The header is checked before the form.
+    request_webhooks = operations.request_webhooks(request)
+    requested = parse_participant(CreateParticipant, request.form)
     created = operations.participants.create(
         request.account, request.service, conversation_sid, requested, request_webhooks=request_webhooks
     )
-    return answer(represent(request, created), status=201)
+    return json_response(represent(request, created), status=201)
 
 
 def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
-    return answer(represent(request, operations.participants.fetch(request.service, conversation_sid, sid)))
+    return json_response(represent(request, operations.participants.fetch(request.service, conversation_sid, sid)))
 
 
 def update(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
@@ -159,7 +168,7 @@ def update(operations: Operations, request: ServiceRequest, conversation_sid: st
     updated = operations.participants.update(
         request.account, request.service, conversation_sid, sid, requested, request_webhooks=request_webhooks
     )
-    return answer(represent(request, updated))
+    return json_response(represent(request, updated))
 
 
 def delete(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
@@ -172,5 +181,5 @@ def delete(operations: Operations, request: ServiceRequest, conversation_sid: st
 def list_(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
     url = request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Participants")
     pagination = Pagination(request, url, "participants", operations.accounts.page_key(request.account.sid))
-    page = operations.participants.list(request.service, conversation_sid, pagination.wanted)
-    return answer(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))
+    page = operations.participants.list(request.service, conversation_sid, pagination.page_request)
+    return json_response(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))

@@ -1,4 +1,7 @@
-"""What became of each participant that a conversation was made with: ours, hence under `/convoke` (reference, b.8)."""
+"""`/convoke/v1/Conversations/{sid}/Provisioning`: whether each requested participant was added.
+
+See docs/behaviour/provisioning.md.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.representations import Representation, RestDate, answer
+from convoke.api.representations import Representation, RestDate, json_response
 from convoke.api.requests import CONVOKE_PREFIX, ServiceRequest
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.participants import Participant
@@ -59,7 +62,9 @@ def represent(
         date_created=provisioning.date_created,
         date_updated=provisioning.date_updated or provisioning.date_created,
         alert_sid=provisioning.alert_sid if failed else None,
-        participants=[_member(url, provisioning, member) for member in provisioning.participants],
+        participants=[
+            _provisioned_participant(url, provisioning, participant) for participant in provisioning.participants
+        ],
         causes=[CauseRepresentation(code=cause.code, message=cause.message) for cause in provisioning.causes_of_all],
         url=request.url(f"{path}/Provisioning", CONVOKE_PREFIX),
         links={"conversation": url, "participants": f"{url}/Participants"},
@@ -67,16 +72,18 @@ def represent(
 
 
 def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
-    return answer(represent(request, *operations.provisionings.fetch(request.service, conversation_sid)))
+    return json_response(represent(request, *operations.provisionings.fetch(request.service, conversation_sid)))
 
 
-def _member(url: str, provisioning: Provisioning, member: Participant) -> ProvisionedParticipantRepresentation:
-    """Members are added together or not at all, so each has the status of the whole."""
-    cause = provisioning.cause_of(member)
+def _provisioned_participant(
+    url: str, provisioning: Provisioning, participant: Participant
+) -> ProvisionedParticipantRepresentation:
+    """Return one participant. All are added in one transaction, so each has the status of the provisioning."""
+    cause = provisioning.cause_of(participant)
     return ProvisionedParticipantRepresentation(
-        sid=member.sid,
+        sid=participant.sid,
         status=provisioning.status,
         code=cause.code if cause else None,
         message=cause.message if cause else None,
-        url=f"{url}/Participants/{member.sid}",
+        url=f"{url}/Participants/{participant.sid}",
     )

@@ -1,4 +1,7 @@
-"""The receipts of a message (reference, a.5)."""
+"""`/Conversations/{sid}/Messages/{sid}/Receipts`: the delivery receipts of a message.
+
+See docs/behaviour/receipts.md.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from aws_lambda_powertools.event_handler import Response
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
-from convoke.api.representations import Representation, RestDate, answer, in_tree
+from convoke.api.representations import Representation, RestDate, add_service_sid, json_response
 from convoke.api.requests import ServiceRequest
 from convoke.domain.receipts import Receipt, ReceiptStatus
 
@@ -31,7 +34,7 @@ class ReceiptRepresentation(Representation):
 
 
 class ServiceReceiptRepresentation(ReceiptRepresentation):
-    """In the service tree there is one field more (reference, a.0)."""
+    """The representation under `/Services/{sid}`, which has one more field."""
 
     chat_service_sid: str
 
@@ -39,33 +42,36 @@ class ServiceReceiptRepresentation(ReceiptRepresentation):
 LIST = Contract(
     "Receipts",
     ReceiptRepresentation,
-    in_service=ServiceReceiptRepresentation,
+    service_representation=ServiceReceiptRepresentation,
     page="delivery_receipts",
     max_page_size=MAX_PAGE_SIZE,
 )
-FETCH = Contract("Receipt", ReceiptRepresentation, in_service=ServiceReceiptRepresentation)
+FETCH = Contract("Receipt", ReceiptRepresentation, service_representation=ServiceReceiptRepresentation)
 
 
 def represent(request: ServiceRequest, receipt: Receipt) -> Representation:
     path = f"/Conversations/{receipt.conversation_sid}/Messages/{receipt.message_sid}/Receipts/{receipt.sid}"
     common = ReceiptRepresentation(**receipt.model_dump(), url=request.url(path))
-    return in_tree(request, common, ServiceReceiptRepresentation)
+    return add_service_sid(request, common, ServiceReceiptRepresentation)
 
 
 def fetch(
     operations: Operations, request: ServiceRequest, conversation_sid: str, message_sid: str, sid: str
 ) -> Response[str]:
-    return answer(represent(request, operations.receipts.fetch(request.service, conversation_sid, message_sid, sid)))
+    return json_response(
+        represent(request, operations.receipts.fetch(request.service, conversation_sid, message_sid, sid))
+    )
 
 
 def list_(operations: Operations, request: ServiceRequest, conversation_sid: str, message_sid: str) -> Response[str]:
-    named, message = quote(conversation_sid, safe=""), quote(message_sid, safe="")
+    # The path values are decoded: a unique name in a URL of the meta block has to be encoded again.
+    conversation, message = quote(conversation_sid, safe=""), quote(message_sid, safe="")
     pagination = Pagination(
         request,
-        request.url(f"/Conversations/{named}/Messages/{message}/Receipts"),
+        request.url(f"/Conversations/{conversation}/Messages/{message}/Receipts"),
         "delivery_receipts",
         operations.accounts.page_key(request.account.sid),
-        largest=MAX_PAGE_SIZE,
+        max_page_size=MAX_PAGE_SIZE,
     )
-    page = operations.receipts.list(request.service, conversation_sid, message_sid, pagination.wanted)
-    return answer(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))
+    page = operations.receipts.list(request.service, conversation_sid, message_sid, pagination.page_request)
+    return json_response(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))

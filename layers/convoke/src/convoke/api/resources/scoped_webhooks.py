@@ -1,4 +1,7 @@
-"""The webhooks of a conversation (reference, a.6)."""
+"""`/Conversations/{sid}/Webhooks`: the webhooks of one conversation.
+
+See docs/behaviour/scoped-webhooks.md.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.parameters import CreateScopedWebhook, UpdateScopedWebhook, parse
-from convoke.api.representations import Representation, RestDate, answer, in_tree, no_content
+from convoke.api.representations import Representation, RestDate, add_service_sid, json_response, no_content
 from convoke.api.requests import ServiceRequest
 from convoke.domain import errors
 from convoke.domain.scoped_webhooks import MAX_WEBHOOKS_PER_CONVERSATION, ScopedTarget, ScopedWebhook
@@ -28,7 +31,7 @@ class ScopedWebhookRepresentation(Representation):
 
 
 class ServiceScopedWebhookRepresentation(ScopedWebhookRepresentation):
-    """In the service tree there is one field more (reference, a.0)."""
+    """The representation under `/Services/{sid}`, which has one more field."""
 
     chat_service_sid: str
 
@@ -38,7 +41,7 @@ DELETE_REFUSED = (errors.ConversationBeingDeletedError, errors.InvalidWebhookSid
 CREATE = Contract(
     "ScopedWebhook",
     ScopedWebhookRepresentation,
-    in_service=ServiceScopedWebhookRepresentation,
+    service_representation=ServiceScopedWebhookRepresentation,
     statuses=(201,),
     form=CreateScopedWebhook,
     errors=(
@@ -53,20 +56,20 @@ CREATE = Contract(
 LIST = Contract(
     "ScopedWebhooks",
     ScopedWebhookRepresentation,
-    in_service=ServiceScopedWebhookRepresentation,
+    service_representation=ServiceScopedWebhookRepresentation,
     page="webhooks",
     max_page_size=MAX_WEBHOOKS_PER_CONVERSATION,
 )
 FETCH = Contract(
     "ScopedWebhook",
     ScopedWebhookRepresentation,
-    in_service=ServiceScopedWebhookRepresentation,
+    service_representation=ServiceScopedWebhookRepresentation,
     errors=(errors.InvalidWebhookSidError,),
 )
 UPDATE = Contract(
     "ScopedWebhook",
     ScopedWebhookRepresentation,
-    in_service=ServiceScopedWebhookRepresentation,
+    service_representation=ServiceScopedWebhookRepresentation,
     form=UpdateScopedWebhook,
     errors=(*DELETE_REFUSED, errors.ConversationClosedError),
 )
@@ -84,17 +87,17 @@ def represent(request: ServiceRequest, webhook: ScopedWebhook) -> Representation
         date_created=webhook.date_created,
         date_updated=webhook.date_updated,
     )
-    return in_tree(request, common, ServiceScopedWebhookRepresentation)
+    return add_service_sid(request, common, ServiceScopedWebhookRepresentation)
 
 
 def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
     requested = parse(CreateScopedWebhook, request.form)
     created = operations.scoped_webhooks.create(request.service, conversation_sid, requested)
-    return answer(represent(request, created), status=201)
+    return json_response(represent(request, created), status=201)
 
 
 def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
-    return answer(represent(request, operations.scoped_webhooks.fetch(request.service, conversation_sid, sid)))
+    return json_response(represent(request, operations.scoped_webhooks.fetch(request.service, conversation_sid, sid)))
 
 
 def list_(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
@@ -103,16 +106,17 @@ def list_(operations: Operations, request: ServiceRequest, conversation_sid: str
         request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Webhooks"),
         "webhooks",
         operations.accounts.page_key(request.account.sid),
-        largest=MAX_WEBHOOKS_PER_CONVERSATION,
+        # All webhooks of a conversation are in one item, so one page can hold them all.
+        max_page_size=MAX_WEBHOOKS_PER_CONVERSATION,
     )
-    page = operations.scoped_webhooks.list(request.service, conversation_sid, pagination.wanted)
-    return answer(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))
+    page = operations.scoped_webhooks.list(request.service, conversation_sid, pagination.page_request)
+    return json_response(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))
 
 
 def update(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
     requested = parse(UpdateScopedWebhook, request.form)
     updated = operations.scoped_webhooks.update(request.service, conversation_sid, sid, requested)
-    return answer(represent(request, updated))
+    return json_response(represent(request, updated))
 
 
 def delete(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:

@@ -1,4 +1,7 @@
-"""Configuration of a service (reference, a.15)."""
+"""`/v1/Services/{sid}/Configuration`: the configuration of a service.
+
+See docs/behaviour/configuration.md#service-configuration.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.parameters import UpdateServiceConfiguration, parse
-from convoke.api.representations import Representation, answer
+from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
 from convoke.domain import errors
 from convoke.domain.services import Service
@@ -46,10 +49,14 @@ def represent(request: Request, service: Service) -> ServiceConfigurationReprese
 
 
 def fetch(operations: Operations, request: Request, chat_service_sid: str) -> Response[str]:
-    return answer(represent(request, operations.services.fetch(request.account.sid, chat_service_sid)))
+    return json_response(
+        represent(request, operations.service_configuration.fetch(request.account.sid, chat_service_sid))
+    )
 
 
 def update(operations: Operations, request: Request, chat_service_sid: str) -> Response[str]:
-    service = operations.services.fetch(request.account.sid, chat_service_sid)
+    service = operations.service_configuration.fetch(request.account.sid, chat_service_sid)
     change = parse(UpdateServiceConfiguration, request.form)
-    return answer(represent(request, operations.services.update(request.account.sid, service.sid, change)))
+    return json_response(
+        represent(request, operations.service_configuration.update(request.account.sid, service.sid, change))
+    )

@@ -1,4 +1,7 @@
-"""Configuration/Webhooks of a service (reference, a.16)."""
+"""`/v1/Services/{sid}/Configuration/Webhooks`: the webhooks of a service.
+
+See docs/behaviour/configuration-webhooks.md#service-webhooks.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.parameters import UpdateServiceConfigurationWebhooks, parse
-from convoke.api.representations import Representation, answer
+from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
 from convoke.domain import errors
 from convoke.domain.events import EventType
@@ -50,11 +53,13 @@ def represent(
 
 def fetch(operations: Operations, request: Request, chat_service_sid: str) -> Response[str]:
     service = operations.services.fetch(request.account.sid, chat_service_sid)
-    return answer(represent(request, operations.service_configuration_webhooks.fetch(request.account.sid, service.sid)))
+    return json_response(
+        represent(request, operations.service_configuration_webhooks.fetch(request.account.sid, service.sid))
+    )
 
 
 def update(operations: Operations, request: Request, chat_service_sid: str) -> Response[str]:
     service = operations.services.fetch(request.account.sid, chat_service_sid)
     change = parse(UpdateServiceConfigurationWebhooks, request.form)
     updated = operations.service_configuration_webhooks.update(request.account.sid, service.sid, change)
-    return answer(represent(request, updated))
+    return json_response(represent(request, updated))

@@ -1,4 +1,7 @@
-"""Services (reference, a.14)."""
+"""`/v1/Services`: the services of the account.
+
+See docs/behaviour/services.md.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.parameters import CreateService, parse
-from convoke.api.representations import Representation, RestDate, answer, no_content
+from convoke.api.representations import Representation, RestDate, json_response, no_content
 from convoke.api.requests import Request
 from convoke.domain import errors
 from convoke.domain.services import Service
@@ -62,11 +65,11 @@ def represent(request: Request, service: Service) -> ServiceRepresentation:
 def create(operations: Operations, request: Request) -> Response[str]:
     parameters = parse(CreateService, request.form)
     service = operations.services.create(request.account.sid, parameters.friendly_name)
-    return answer(represent(request, service), status=201)
+    return json_response(represent(request, service), status=201)
 
 
 def fetch(operations: Operations, request: Request, sid: str) -> Response[str]:
-    return answer(represent(request, operations.services.fetch(request.account.sid, sid)))
+    return json_response(represent(request, operations.services.fetch(request.account.sid, sid)))
 
 
 def delete(operations: Operations, request: Request, sid: str) -> Response[str]:
@@ -77,5 +80,5 @@ def delete(operations: Operations, request: Request, sid: str) -> Response[str]:
 def list_(operations: Operations, request: Request) -> Response[str]:
     key = operations.accounts.page_key(request.account.sid)
     pagination = Pagination(request, request.url("/Services"), "services", key)
-    page = operations.services.list(request.account.sid, pagination.wanted)
-    return answer(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))
+    page = operations.services.list(request.account.sid, pagination.page_request)
+    return json_response(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))

@@ -1,0 +1,27 @@
+"""The handler of the API function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from convoke.api.dispatch import request_id
+from convoke.api.resolver import resolver_of
+from convoke.aws.handlers.invocations import AwsEvent, Handler, observed
+from convoke.program import Program
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from convoke.aws.edges import AwsEdges
+
+
+def make_handler(edges: AwsEdges) -> Handler:
+    """Return a handler that answers one HTTP request."""
+    resolver = resolver_of(Program(edges).api)
+
+    def handler(event: AwsEvent, context: LambdaContext) -> Any:
+        # The client sees this ID in the response header Twilio-Request-Id, so it leads from an answer to its log lines.
+        edges.logger.set_correlation_id(request_id(context))
+        return resolver.resolve(event, context)
+
+    return observed(edges, handler)

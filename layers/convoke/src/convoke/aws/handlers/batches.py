@@ -1,0 +1,64 @@
+"""Handlers of batches of records from SQS or from the table's stream.
+
+A consumer of records raises an exception to receive the record again, and returns to be done with the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+
+from convoke.aws.handlers.invocations import AwsEvent, Handler, observed
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+    from aws_lambda_powertools.utilities.batch.base import FailureResponse
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from convoke.aws.edges import AwsEdges
+
+
+def batch_handler(
+    edges: AwsEdges,
+    event_type: EventType,
+    consume: Callable[[Any], None],
+    expected_error: type[Exception] | None = None,
+) -> Handler:
+    """Return a handler that calls `consume` with each record and reports the records whose call raised an exception.
+
+    The queue sends only the reported records again. The stream sends the first reported record again, and every record
+    after it. See https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html.
+
+    Each failure is logged, unless it is exactly an `expected_error`.
+    """
+    logger = edges.logger
+    processor = _LoggingProcessor(event_type, logger, expected_error)
+
+    def consume_alone(record: Any) -> None:
+        # The correlation ID of the previous record must not appear in the log lines of this record.
+        logger.set_correlation_id(None)
+        consume(record)
+
+    def handler(event: AwsEvent, context: LambdaContext) -> PartialItemFailureResponse:
+        return process_partial_response(event, consume_alone, processor, context)
+
+    return observed(edges, handler)
+
+
+class _LoggingProcessor(BatchProcessor):
+    def __init__(self, event_type: EventType, logger: Logger, expected_error: type[Exception] | None) -> None:
+        # By default, Powertools raises an exception if every record of a batch failed. Lambda would count that as a
+        # crash of the function, although each record is reported.
+        super().__init__(event_type, raise_on_entire_batch_failure=False)
+        self._logger = logger
+        self._expected_error = expected_error
+
+    def failure_handler(self, record: Any, exception: Any) -> FailureResponse:
+        if exception[0] is not self._expected_error:
+            # SQS names a record by its messageId, the stream by its eventID.
+            record_id = record.get("messageId") or record.get("eventID")
+            self._logger.error("a record failed and comes again", exc_info=exception[1], extra={"record_id": record_id})
+        return super().failure_handler(record, exception)

@@ -1,0 +1,31 @@
+"""The handler of the event publisher."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools.utilities.batch import EventType
+
+from convoke.aws.handlers.batches import batch_handler
+from convoke.storage.events import change_of
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+
+    from convoke.aws.edges import AwsEdges
+    from convoke.aws.handlers.invocations import Handler
+
+
+def make_handler(edges: AwsEdges) -> Handler:
+    """Return a handler of records from the table's stream. Each record is one change with its events."""
+    bus = edges.event_bus
+
+    def publish(record: DynamoDBRecord) -> None:
+        image = record.dynamodb.new_image if record.dynamodb else None
+        if image:
+            change = change_of(dict(image))
+            edges.logger.set_correlation_id(change.sid)
+            if change.events:
+                bus.publish(change.events)
+
+    return batch_handler(edges, EventType.DynamoDBStreams, publish)

@@ -1,0 +1,64 @@
+"""`convoke key`: the API keys of an account."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from convoke.cli.data_file import existing_data_option
+from convoke.cli.installation import open_installation, stack_option
+from convoke.domain.errors import FriendlyNameTooLongError
+
+
+@click.group()
+def key() -> None:
+    """Manage the API keys of an account.
+
+    A client may authenticate with the SID and the secret of an API key instead of the Account SID and the Auth Token.
+    """
+
+
+@key.command("create")
+@click.argument("account_sid", required=False)
+@click.option("--name", default="", help="Friendly name of the key, at most 64 characters. The default is empty.")
+@existing_data_option
+@stack_option
+def key_create(account_sid: str | None, name: str, data: str, stack: str | None) -> None:
+    """Create an API key and print it with its secret.
+
+    Convoke does not store the secret, so it cannot print the secret again. ACCOUNT_SID defaults to the oldest account.
+    """
+    with open_installation(data, stack) as installation:
+        owner = installation.account_sid(account_sid)
+        try:
+            created, secret = installation.accounts.api_keys.create(owner, name)
+        except FriendlyNameTooLongError as error:
+            raise click.ClickException(error.message) from error
+        click.echo(json.dumps({**created.model_dump(mode="json"), "secret": secret}))
+
+
+@key.command("list")
+@click.argument("account_sid", required=False)
+@existing_data_option
+@stack_option
+def key_list(account_sid: str | None, data: str, stack: str | None) -> None:
+    """Print all API keys of an account.
+
+    Each key is one line of JSON, without its secret. ACCOUNT_SID defaults to the oldest account.
+    """
+    with open_installation(data, stack) as installation:
+        for each in installation.accounts.api_keys.list(installation.account_sid(account_sid)):
+            click.echo(each.model_dump_json())
+
+
+@key.command("revoke")
+@click.argument("key_sid")
+@existing_data_option
+@stack_option
+def key_revoke(key_sid: str, data: str, stack: str | None) -> None:
+    """Revoke an API key permanently. It stops working within 5 seconds."""
+    with open_installation(data, stack) as installation:
+        if not installation.accounts.api_keys.delete(key_sid):
+            raise installation.missing(f"API key {key_sid}")
+        click.echo(json.dumps({"sid": key_sid}))

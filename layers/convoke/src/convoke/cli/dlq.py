@@ -1,0 +1,78 @@
+"""`convoke dlq`: list and redrive the messages in dead-letter queues."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from convoke.cli.data_file import existing_data_option
+from convoke.cli.installation import open_installation, stack_option
+from convoke.domain.sids import Prefix
+from convoke.domain.webhooks import Delivery
+
+
+@click.group()
+def dlq() -> None:
+    """List and redrive the messages in dead-letter queues.
+
+    A message that cannot be processed, or whose last attempt failed, moves to a dead-letter queue.
+    """
+
+
+@dlq.command("list")
+@existing_data_option
+@stack_option
+def dlq_list(data: str, stack: str | None) -> None:
+    """Print a summary of every message.
+
+    Each summary is one line of JSON with the SIDs, the event type and the target. The messages stay in their queues.
+    """
+    with open_installation(data, stack) as installation:
+        for letters in installation.dead_letters():
+            for body in letters.bodies():
+                click.echo(json.dumps({"queue": letters.name, **_summary(body)}))
+
+
+@dlq.command("redrive")
+@existing_data_option
+@stack_option
+def dlq_redrive(data: str, stack: str | None) -> None:
+    """Move every message back to its queue.
+
+    Convoke then processes the messages again from the start. A webhook delivery gets its full number
+    of attempts again. Earlier attempts stay on record.
+    """
+    with open_installation(data, stack) as installation:
+        rewrite = partial(_with_new_replay, lambda: installation.program.edges.new_sid(Prefix.REPLAY))
+        for letters in installation.dead_letters():
+            click.echo(json.dumps({"queue": letters.name, "redriven": letters.redrive(rewrite)}))
+
+
+def _with_new_replay(new_replay_sid: Callable[[], str], body: str) -> str:
+    """Give a delivery a replay SID of its own. Return any other body unchanged.
+
+    The attempts of a delivery are stored by event, target and replay. A new replay SID starts the count again.
+    """
+    try:
+        delivery = Delivery.model_validate_json(body)
+    except ValidationError:
+        return body
+    return delivery.model_copy(update={"replay_sid": new_replay_sid()}).model_dump_json()
+
+
+def _summary(body: str) -> dict[str, Any]:
+    """Return the SIDs, event type and target of a message, without content that people wrote."""
+    try:
+        message = json.loads(body)
+        # A message is a delivery (`event`), an EventBridge event (`detail`), or a provisioning record.
+        subject = message.get("event") or message.get("detail") or message
+        event = {"event_id": subject.get("id"), "event_type": subject.get("type"), "target": message.get("target")}
+        sids = {name: subject.get(name) for name in ("account_sid", "conversation_sid")}
+    except (ValueError, AttributeError):
+        return {"unreadable": True}
+    return {name: value for name, value in {**sids, **event}.items() if value is not None}

@@ -1,0 +1,165 @@
+"""`convoke up`: start the API on the embedded engine, or deploy the template to MiniStack."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import click
+from filelock import FileLock, Timeout
+
+from convoke.cli.credentials import CredentialsError, first_account
+from convoke.cli.data_file import create_folder, data_option, open_engine
+from convoke.embedded.clock import MovableClock
+from convoke.embedded.data_format import MEMORY
+from convoke.embedded.engine import EmbeddedEngine
+from convoke.embedded.server import CannotListenError, Server, listening_socket
+from convoke.observability import ConsoleFormatter
+
+SWITCH_INTERVAL_SECONDS = 0.0005
+"""How long a thread may run before it must give the interpreter to a waiting thread.
+
+Python's default is 5 ms. The sqlite3 module gives up the interpreter at every row it reads. While another thread
+computes, each row could take that long. See https://docs.python.org/3/library/sys.html#sys.setswitchinterval.
+"""
+
+SNIPPET = """\
+  from twilio.rest import Client
+  client = Client("{account_sid}", "{auth_token}")
+  client.conversations.base_url = "{url}"
+  client.conversations.v1.conversation_with_participants.create(participant=['{{"identity": "alice"}}'])
+"""
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    default=8000,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen on. Use 0 for any free port.",
+)
+@data_option
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one line of JSON when the API is ready. Logs always go to stderr."
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["embedded", "aws"]),
+    default="embedded",
+    show_default=True,
+    help="The engine to run on. `aws` deploys template.yaml to MiniStack, an AWS emulator on this machine. It requires"
+    " a checkout of Convoke, ignores --host and --data, and keeps no data.",
+)
+@click.option(
+    "--trust-forwarded",
+    is_flag=True,
+    help="Trust the headers X-Forwarded-Proto and X-Forwarded-Host. Use this option only behind your own proxy.",
+)
+@click.option("--test-clock", is_flag=True, help="Serve /convoke/v1/Clock, which moves the clock forward in tests.")
+def up(host: str, port: int, data: str, engine: str, *, as_json: bool, trust_forwarded: bool, test_clock: bool) -> None:
+    """Start the API on this machine, until Ctrl-C.
+
+    CONVOKE_ACCOUNT_SID and CONVOKE_AUTH_TOKEN set the credentials of the account to use. By default, Convoke uses the
+    oldest account in the data file, and creates an account if there is none.
+
+    CONVOKE_PROVISIONING_ATTEMPTS (default 8), CONVOKE_PROVISIONING_FIRST_PAUSE (PT10S) and
+    CONVOKE_PROVISIONING_LONGEST_PAUSE (PT10M) set how often, and after which pauses, Convoke retries to add the
+    participants of a conversation. They apply to the embedded engine.
+    """
+    configure_logging()
+    if engine == "embedded":
+        up_embedded(host, port, data, as_json=as_json, trust_forwarded=trust_forwarded, test_clock=test_clock)
+    elif test_clock:
+        raise click.ClickException("--test-clock requires --engine embedded")
+    else:
+        up_on_aws(port, as_json=as_json)
+
+
+def up_on_aws(port: int, *, as_json: bool) -> None:
+    """Deploy the template to MiniStack and wait for SIGINT or SIGTERM."""
+    from convoke.cli.ministack import StackError, deployed
+
+    stopped = threading.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: stopped.set())
+    try:
+        with deployed(port) as stack:
+            ready = {"url": stack.url, "account_sid": stack.account_sid, "auth_token": stack.auth_token}
+            print_ready({**ready, "pid": os.getpid(), "data": MEMORY}, as_json=as_json)
+            stopped.wait()
+    except StackError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def up_embedded(host: str, port: int, data: str, *, as_json: bool, trust_forwarded: bool, test_clock: bool) -> None:
+    """Serve the API on the embedded engine until SIGINT or SIGTERM."""
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    clock = MovableClock() if test_clock else None
+    try:
+        with lock_data_file(data), open_engine(data, clock) as engine, listening_socket(host, port) as listener:
+            account, token = first_account(engine.accounts, os.environ)
+            ready: dict[str, str | int] = {
+                # An IPv6 address in a URL needs brackets (RFC 3986, section 3.2.2).
+                "url": f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}",
+                "account_sid": account.sid,
+                "auth_token": token,
+                "pid": os.getpid(),
+                "data": data,
+            }
+            gateway = engine.gateway(trust_forwarded=trust_forwarded)
+            server = Server(gateway, partial(start_engine, engine, ready, as_json=as_json), engine.stop)
+            server.run(sockets=[listener])
+    except (CannotListenError, CredentialsError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def lock_data_file(data: str) -> Iterator[None]:
+    """Hold the lock of a data file. Raises ClickException if another process holds the lock.
+
+    Two instances on one file would each process its queues and call every webhook twice. See
+    docs/decisions/0013-one-instance-per-data-file.md.
+    """
+    if data == MEMORY:
+        yield
+        return
+    create_folder(data)
+    try:
+        with FileLock(f"{data}.lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise click.ClickException(f"another `convoke up` is running on {data}") from error
+
+
+def start_engine(engine: EmbeddedEngine, ready: dict[str, str | int], *, as_json: bool) -> None:
+    """Start the engine on the server's event loop, then print that the API is ready."""
+    engine.start()
+    print_ready(ready, as_json=as_json)
+
+
+def print_ready(ready: dict[str, str | int], *, as_json: bool) -> None:
+    """Print the URL and the credentials, as one line of JSON or with a snippet to paste."""
+    if as_json:
+        click.echo(json.dumps(ready))
+        return
+    storage = "It keeps no data." if ready["data"] == MEMORY else f"Its data file is {ready['data']}."
+    click.echo(f"Convoke listens on {ready['url']}. {storage}")
+    click.echo(f"  Account SID  {ready['account_sid']}\n  Auth Token   {ready['auth_token']}\n")
+    click.echo(f"To create a conversation, paste into Python:\n\n{SNIPPET.format(**ready)}")
+    click.echo("Ctrl-C stops the API.")
+
+
+def configure_logging() -> None:
+    """Log warnings and errors of Convoke and its HTTP server to stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(ConsoleFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])

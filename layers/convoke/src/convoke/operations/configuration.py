@@ -1,0 +1,20 @@
+"""The Configuration of an account: update. A fetch needs no operation, because every request holds its account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convoke.domain.accounts import Account, ConfigurationChange
+from convoke.storage.accounts import CachedAccounts
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationOperations:
+    accounts: CachedAccounts
+
+    def update(self, account: Account, change: ConfigurationChange) -> Account:
+        """Update the given fields and return the account. Other processes use their cached copy for some seconds.
+
+        Raises InvalidParameterError if the new default service does not exist.
+        """
+        return self.accounts.update(account.sid, change) if change.model_fields_set else account

@@ -1,0 +1,35 @@
+"""The Configuration of a service: fetch and update. The service itself holds the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convoke.domain.errors import NotFoundError, refusal
+from convoke.domain.services import Service, ServiceConfigurationChange
+from convoke.operations.services import ServiceOperations
+from convoke.storage.services import CachedServices
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceConfigurationOperations:
+    services: ServiceOperations
+    repository: CachedServices
+
+    def fetch(self, account_sid: str, chat_service_sid: str) -> Service:
+        """Raises NotFoundError, also if the service belongs to another account."""
+        return self.services.fetch(account_sid, chat_service_sid)
+
+    def update(self, account_sid: str, chat_service_sid: str, change: ServiceConfigurationChange) -> Service:
+        """Update the given fields and return the service.
+
+        Raises NotFoundError, and an error of the catalogue for a role that the service does not have.
+        """
+        service = self.fetch(account_sid, chat_service_sid)
+        if problems := change.problems(service):
+            raise refusal(problems)
+        if not change.model_fields_set:
+            return service
+        updated = self.repository.update(account_sid, service.sid, change)
+        if updated is None:
+            raise NotFoundError
+        return updated

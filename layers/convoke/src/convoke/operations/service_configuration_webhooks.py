@@ -1,0 +1,28 @@
+"""The webhooks in the Configuration of a service: fetch and update. The caller checks that the service exists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convoke.domain.receivers import ReceiverRules
+from convoke.domain.webhooks import ServiceConfigurationWebhooks, WebhookSettingsChange
+from convoke.operations.configuration_webhooks import urls_by_parameter
+from convoke.storage.service_configuration_webhooks import ServiceConfigurationWebhooksRepository
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceConfigurationWebhooksOperations:
+    configurations: ServiceConfigurationWebhooksRepository
+    rules: ReceiverRules
+
+    def fetch(self, account_sid: str, chat_service_sid: str) -> ServiceConfigurationWebhooks:
+        return self.configurations.fetch(account_sid, chat_service_sid)
+
+    def update(
+        self, account_sid: str, chat_service_sid: str, change: WebhookSettingsChange
+    ) -> ServiceConfigurationWebhooks:
+        """Update the given fields. Raises InvalidWebhookSettingsError, or NotFoundError if the service is gone."""
+        self.rules.refuse(urls_by_parameter(change))
+        if not change.model_fields_set:
+            return self.fetch(account_sid, chat_service_sid)
+        return self.configurations.update(account_sid, chat_service_sid, change)

@@ -1,0 +1,30 @@
+"""The attempts to deliver an event to a target. See docs/behaviour/events.md#attempts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convoke.domain.events import Event
+from convoke.domain.pages import Page, PageRequest
+from convoke.domain.webhooks import Delivery, EventAttempt
+from convoke.storage import items, keys, paging
+from convoke.storage.table import Set, Table, Update
+
+
+@dataclass(frozen=True, slots=True)
+class EventAttemptRepository:
+    table: Table
+
+    def put(self, delivery: Delivery, attempt: EventAttempt) -> None:
+        """Store an attempt. It replaces the record of the same attempt, which was stored before the call."""
+        key = keys.event_attempt(delivery.event.account_sid, attempt.event_id, attempt.position)
+        attributes = items.with_expiry(attempt.model_dump(mode="json", exclude_none=True), attempt.date_expires)
+        # An update costs half the write units of a transaction, and the Table port has no other single write. No
+        # attribute has to be removed: the record after the call has all attributes of the record before the call.
+        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
+        self.table.update(Update(key, tuple(Set(name, value) for name, value in attributes.items())))
+
+    def list(self, event: Event, page: PageRequest) -> Page[EventAttempt]:
+        position = keys.event_attempt(event.account_sid, event.id, page.position) if page.position else None
+        partition, between = keys.event_attempts(event.account_sid, event.id)
+        return paging.query_page(EventAttempt, self.table, partition, between, page, position)

@@ -1,0 +1,41 @@
+"""The webhook configuration of a service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convoke.domain.errors import NotFoundError
+from convoke.domain.webhooks import ServiceConfigurationWebhooks, WebhookSettingsChange
+from convoke.storage import items, keys
+from convoke.storage.services import service_still_exists
+from convoke.storage.table import Item, Set, Table, TransactionCanceledError, Update
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceConfigurationWebhooksRepository:
+    table: Table
+
+    def fetch(self, account_sid: str, chat_service_sid: str) -> ServiceConfigurationWebhooks:
+        stored = self.table.get(keys.service_configuration_webhooks(account_sid, chat_service_sid))
+        return to_service_configuration_webhooks(account_sid, chat_service_sid, stored)
+
+    def update(
+        self, account_sid: str, chat_service_sid: str, change: WebhookSettingsChange
+    ) -> ServiceConfigurationWebhooks:
+        """Set the given fields and return the new configuration. Raises NotFoundError if the service does not exist."""
+        key = keys.service_configuration_webhooks(account_sid, chat_service_sid)
+        actions = (*items.update_actions(change), Set("account_sid", account_sid))
+        # Without the condition on the service, an update could create the item again after the service was deleted.
+        try:
+            self.table.transact([service_still_exists(account_sid, chat_service_sid), Update(key, actions)])
+        except TransactionCanceledError as canceled:
+            raise NotFoundError from canceled
+        return self.fetch(account_sid, chat_service_sid)
+
+
+def to_service_configuration_webhooks(
+    account_sid: str, chat_service_sid: str, stored: Item | None
+) -> ServiceConfigurationWebhooks:
+    """Return the configuration in an item. A service without the item has the default configuration."""
+    sids = {"account_sid": account_sid, "chat_service_sid": chat_service_sid}
+    return items.to_resource(ServiceConfigurationWebhooks, {**(stored or {}), **sids})

@@ -1,0 +1,171 @@
+"""The recipe "Add a resource" of CONTRIBUTING.md: each step that is left out is named, with the file to edit."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from convoke.api.contracts import Contract
+from convoke.api.openapi import path_value
+from convoke.api.operations import Operations
+from convoke.api.routes import ROUTES
+from convoke.storage import keys
+from tests.support.template import ROOT
+
+PACKAGE = ROOT / "layers/convoke/src/convoke"
+RESOURCES = PACKAGE / "api/resources"
+MODULES = sorted(path.stem for path in RESOURCES.glob("*.py") if path.stem != "__init__")
+
+LAST_STEP = "docs/behaviour"
+"""Where the list of files in CONTRIBUTING.md ends."""
+
+
+def contracts(module: str) -> dict[str, Contract]:
+    """Return the contracts of a resource module by their names."""
+    members = vars(importlib.import_module(f"convoke.api.resources.{module}"))
+    return {name: member for name, member in members.items() if isinstance(member, Contract)}
+
+
+def unrouted(module: str, contracts: Mapping[str, Contract], routed: Iterable[Contract]) -> Iterator[str]:
+    """Return a message for each contract of a resource module that no route has."""
+    ids = {id(contract) for contract in routed}
+    if not contracts:
+        yield f"api/resources/{module}.py has no Contract: add one for each of its handlers"
+    for name, contract in contracts.items():
+        if id(contract) not in ids:
+            yield f"api/routes.py has no route with the contract {module}.{name}: add one"
+
+
+def attributes_of(variable: str, source: str) -> set[str]:
+    """Return every attribute of `variable` that the source reads."""
+    attributes = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute))
+    return {node.attr for node in attributes if isinstance(node.value, ast.Name) and node.value.id == variable}
+
+
+def keyless(module: str, source: str) -> Iterator[str]:
+    """Return a message for each name that a repository reads from `keys` and that storage/keys.py does not define."""
+    for name in sorted(attributes_of("keys", source) - set(vars(keys))):
+        yield f"storage/keys.py does not define `{name}`, which storage/{module}.py reads: add it"
+
+
+def undeclared(module: str, source: str, declared: Iterable[str]) -> Iterator[str]:
+    """Return a message for each attribute of `operations` that a resource module reads and Operations does not have."""
+    for name in sorted(attributes_of("operations", source) - set(declared)):
+        yield f"Operations in api/operations.py has no field `{name}`, which api/resources/{module}.py reads: add it"
+
+
+def unbuilt(program: str, declared: Iterable[str]) -> Iterator[str]:
+    """Return a message for each field of Operations that the composition root does not pass."""
+    calls = (node for node in ast.walk(ast.parse(program)) if isinstance(node, ast.Call))
+    built = next(call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Operations")
+    passed = {keyword.arg for keyword in built.keywords}
+    yield from (f"program.py does not pass `{name}` to Operations" for name in declared if name not in passed)
+
+
+def undocumented(module: str, docstring: str, root: Path) -> Iterator[str]:
+    """Return a message if a resource module cites no page of its behaviour, or one that does not exist."""
+    cited = re.findall(r"docs/behaviour/[\w-]+\.md", docstring)
+    if not cited:
+        yield f"The docstring of api/resources/{module}.py cites no page of docs/behaviour: write one and cite it"
+    for page in cited:
+        if not (root / page).exists():
+            yield f"{page} does not exist, and api/resources/{module}.py cites it"
+
+
+def fields() -> set[str]:
+    return set(Operations.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_contract_has_a_route(module: str) -> None:
+    assert [*unrouted(module, contracts(module), [route.contract for route in ROUTES])] == []
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "storage").glob("*.py")), ids=lambda path: path.stem)
+def test_every_key_that_repositories_use_is_defined(path: Path) -> None:
+    assert [*keyless(path.stem, path.read_text())] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_operation_that_handlers_call_is_declared(module: str) -> None:
+    declared = fields() | {name for name in vars(Operations) if not name.startswith("_")}
+    assert [*undeclared(module, (RESOURCES / f"{module}.py").read_text(), declared)] == []
+
+
+def test_composition_root_builds_every_operation() -> None:
+    assert [*unbuilt((PACKAGE / "program.py").read_text(), fields())] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_resource_cites_its_page(module: str) -> None:
+    docstring = ast.get_docstring(ast.parse((RESOURCES / f"{module}.py").read_text())) or ""
+    assert [*undocumented(module, docstring, ROOT)] == []
+
+
+def test_every_path_value_is_described() -> None:
+    for route in ROUTES:
+        for rule in route.rules:
+            for segment, _ in re.findall(r"(\w+)/<(\w+)>", rule):
+                assert path_value(segment, rule)["type"] == "string"
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """A step of the recipe that is left out, and what the message about it must name."""
+
+    messages: Iterable[str]
+    named: tuple[str, ...]
+
+
+PARCELS = '''"""`/Parcels`: a resource that does not exist."""
+
+def fetch(operations, request, sid):
+    return operations.parcels.fetch(request.service, sid)
+'''
+
+NO_PAGE = "/".join(("docs", "behaviour", "no-page.md"))
+"""A page that does not exist, spelled so that test_docs.py does not take it for a citation."""
+
+FORGOTTEN = {
+    "key": Forgotten(keyless("parcels", "keys.parcel(sid)"), ("storage/keys.py", "`parcel`", "storage/parcels.py")),
+    "contract": Forgotten(unrouted("parcels", {}, []), ("api/resources/parcels.py", "Contract")),
+    "route": Forgotten(
+        unrouted("parcels", {"FETCH": Contract("Parcel", None)}, []), ("api/routes.py", "parcels.FETCH")
+    ),
+    "field of Operations": Forgotten(undeclared("parcels", PARCELS, fields()), ("api/operations.py", "`parcels`")),
+    "program": Forgotten(unbuilt("Operations(messages=1)", ["messages", "parcels"]), ("program.py", "`parcels`")),
+    "citation": Forgotten(undocumented("parcels", "Parcels.", ROOT), ("docs/behaviour", "api/resources/parcels.py")),
+    "page": Forgotten(undocumented("parcels", NO_PAGE, ROOT), (NO_PAGE,)),
+}
+
+
+@pytest.mark.parametrize("forgotten", FORGOTTEN.values(), ids=FORGOTTEN)
+def test_forgotten_step_is_named(forgotten: Forgotten) -> None:
+    (message,) = forgotten.messages
+    assert all(name in message for name in forgotten.named), message
+
+
+def test_forgotten_path_value_is_named() -> None:
+    with pytest.raises(LookupError, match=r"PATH_VALUES in api/routes\.py has no entry 'Unknown'.*/Unknown/<sid>"):
+        path_value("Unknown", "/v1/Unknown/<sid>")
+
+
+def test_forgotten_operation_stops_the_program() -> None:
+    with pytest.raises(TypeError, match=r"Operations.*missing .*'accounts'"):
+        Operations()  # type: ignore[call-arg]
+
+
+def test_recipe_names_at_most_ten_files_of_the_product_and_each_exists() -> None:
+    section = (ROOT / "CONTRIBUTING.md").read_text().partition("### Add a resource")[2].partition("\n### ")[0]
+    files = re.findall(r"^\d+\. `([\w/.-]+)`", section, re.MULTILINE)
+    assert 5 <= len(files) <= 10, files
+    assert files[-1].startswith(LAST_STEP)
+    for file in files:
+        # The recipe is written for `receipts`, a resource that exists.
+        assert (PACKAGE / file).exists() or (ROOT / file).exists(), file

@@ -1,0 +1,54 @@
+"""The command `convoke`: its list of commands, and what it imports to print the list."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from convoke.cli.main import COMMANDS, main
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_lists_each_command_with_the_first_sentence_of_its_own_help(name: str) -> None:
+    with click.Context(main) as context:
+        command = main.get_command(context, name)
+    assert command is not None
+    assert command.name == name
+    assert command.get_short_help_str(limit=200) == COMMANDS[name].summary
+    listed = CliRunner().invoke(main, ["--help"]).output
+    assert f"{name}  " in listed
+    assert COMMANDS[name].summary in listed
+
+
+def test_unknown_command_is_a_usage_error() -> None:
+    result = CliRunner().invoke(main, ["dance"])
+    assert result.exit_code == 2
+    assert "No such command 'dance'" in result.output
+
+
+IMPORTED = (
+    "import sys; from convoke.cli.main import main; main(sys.argv[1:], standalone_mode=False); print(*sys.modules)"
+)
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """Return the modules that a process has imported after a command."""
+    command = [sys.executable, "-c", IMPORTED, *arguments]
+    return {*subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()}
+
+
+def test_help_imports_no_command() -> None:
+    imported = imported_by("--help")
+    assert "convoke.cli.main" in imported
+    assert not imported & {"convoke.embedded.engine", "pydantic", "boto3", "botocore", "twilio"}
+
+
+def test_commands_on_a_data_file_do_not_import_optional_packages() -> None:
+    imported = imported_by("account", "create", "--data", ":memory:")
+    assert "convoke.embedded.engine" in imported
+    # Not botocore: Powertools imports it where it is installed.
+    assert not imported & {"boto3", "twilio", "uvicorn"}
