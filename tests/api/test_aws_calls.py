@@ -40,18 +40,20 @@ def units(cost: Cost) -> float:
 
 
 @pytest.mark.parametrize(("asked", "create", "settled"), [("10 chat", 11, 80), ("10 sms", 33, 85)])
-def test_write_units_do_not_grow(counted: Counted, asked: str, create: int, settled: int) -> None:
+def test_write_units_per_conversation_stay_within_limit(
+    counted: Counted, asked: str, create: int, settled: int
+) -> None:
     assert units(counted[asked]["create"]) <= create
     assert units(counted[asked]["all"]) <= settled
 
 
-def test_creating_is_two_calls_and_no_read(counted: Counted) -> None:
+def test_create_makes_two_aws_calls_and_no_read(counted: Counted) -> None:
     for steps in counted.values():
         assert steps["create"].calls == {"dynamodb:TransactWriteItems": 1, "sqs:SendMessage": 1}
         assert steps["create"].read_units == 0
 
 
-def test_six_calls_at_the_most_lead_from_the_answer_to_active_however_many_members(counted: Counted) -> None:
+def test_provisioning_makes_at_most_six_aws_calls(counted: Counted) -> None:
     """Two that add, two that finalize, two that publish what came before; the state is published later."""
     for asked in ("1 chat", "10 chat", "10 sms"):
         steps = counted[asked]
@@ -64,12 +66,12 @@ def test_six_calls_at_the_most_lead_from_the_answer_to_active_however_many_membe
         }
 
 
-def test_a_million_conversations_with_a_webhook_cost_80_dollars_at_the_most(counted: Counted) -> None:
+def test_one_million_conversations_with_webhook_cost_at_most_80_dollars(counted: Counted) -> None:
     steps = {step: cost for step, cost in counted["10 chat, webhook"].items() if step != "all"}
     assert sum(dollars(as_deployed(steps)).values()) <= 80
 
 
-def test_the_plan_of_partitions_is_made_with_what_is_counted(counted: Counted) -> None:
+def test_partition_plan_matches_counted_write_units(counted: Counted) -> None:
     total = counted["10 chat"]["all"]
     assert total.write_units <= CONVERSATION_UNITS
     assert total.index_write_units == 2 + 2 + CHANGES + 10

@@ -26,8 +26,9 @@ from tests.support.instances import EmbeddedInstance, Instance, held_instance, r
 STATES = ("initializing", "active", "inactive", "closed")
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("state", STATES)
-def test_it_is_gone_at_once_for_who_reads_it(instance: Instance, state: str) -> None:
+def test_deleted_conversation_is_not_found_at_once(instance: Instance, state: str) -> None:
     sid = conversation_in(instance, state)
     v1 = instance.client().conversations.v1
     members = v1.conversations(sid).participants.list()
@@ -42,7 +43,8 @@ def test_it_is_gone_at_once_for_who_reads_it(instance: Instance, state: str) -> 
             assert refusal(v1.conversations(name).participants(member.sid).fetch).code == 20404
 
 
-def test_a_change_meets_the_deletion_until_nothing_is_left(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_update_of_deleted_conversation_conflicts_until_sweep(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = conversation_in(instance, "active")
     assert v1.conversations("visit").delete()
@@ -53,8 +55,9 @@ def test_a_change_meets_the_deletion_until_nothing_is_left(instance: Instance) -
     assert refusal(lambda: v1.conversations(sid).update(friendly_name="x")).code == 20404
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("state", STATES)
-def test_everything_it_held_is_free_at_once(instance: Instance, state: str) -> None:
+def test_deletion_releases_unique_name_and_addresses_at_once(instance: Instance, state: str) -> None:
     v1 = instance.client().conversations.v1
     v1.conversations(conversation_in(instance, state)).delete()
     assert instance.items("lock") == []
@@ -65,8 +68,9 @@ def test_everything_it_held_is_free_at_once(instance: Instance, state: str) -> N
     assert v1.conversations(conversation_in(instance, "active", CHAT_AND_SMS)).fetch().state == "active"
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("state", STATES)
-def test_after_the_sweep_nothing_is_left_but_events(instance: Instance, state: str) -> None:
+def test_sweep_leaves_only_events_of_deleted_conversation(instance: Instance, state: str) -> None:
     v1 = instance.client().conversations.v1
     other = v1.conversation_with_participants.create(participant=chat(3)).sid
     sid = conversation_in(instance, state)
@@ -79,7 +83,8 @@ def test_after_the_sweep_nothing_is_left_but_events(instance: Instance, state: s
     assert len(v1.conversations(other).participants.list()) == 3
 
 
-def test_a_plain_conversation_leaves_nothing_either(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_sweep_erases_conversation_without_participants(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = v1.conversations.create(unique_name="visit").sid
     v1.conversations("visit").delete()
@@ -87,9 +92,8 @@ def test_a_plain_conversation_leaves_nothing_either(instance: Instance) -> None:
     assert left_of(instance, sid) == ["change", "change"]
 
 
-def test_a_conversation_with_many_items_is_removed_page_by_page(
-    instance: Instance, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.each_engine
+def test_sweep_erases_many_items_page_by_page(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversations, "ERASED_AT_ONCE", 3)
     sid = conversation_in(instance, "active", chat(10))
     instance.client().conversations.v1.conversations(sid).delete()
@@ -97,7 +101,7 @@ def test_a_conversation_with_many_items_is_removed_page_by_page(
     assert set(left_of(instance, sid)) == {"change"}
 
 
-def test_the_largest_messages_can_be_removed_in_one_transaction(instance: Instance) -> None:
+def test_largest_messages_fit_into_one_erase_transaction(instance: Instance) -> None:
     """Of 4 MB, which neither engine of the tests limits it to."""
     conversation = instance.client().conversations.v1.conversations(conversation_in(instance, "active", chat(1)))
     text = "\N{GRINNING FACE}" * 256
@@ -114,7 +118,7 @@ def test_the_largest_messages_can_be_removed_in_one_transaction(instance: Instan
     )
 
 
-def test_a_sweeper_that_runs_out_of_time_goes_on_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sweep_that_runs_out_of_time_continues_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversations, "ERASED_AT_ONCE", 3)
     with held_instance() as instance:
         sid = conversation_in(instance, "active", chat(10))
@@ -128,7 +132,8 @@ def test_a_sweeper_that_runs_out_of_time_goes_on_the_next_time(monkeypatch: pyte
         assert set(left_of(instance, sid)) == {"change"}
 
 
-def test_what_is_left_of_it_can_be_removed_twice(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_erasing_twice_has_same_effect_as_once(instance: Instance) -> None:
     sid = conversation_in(instance, "active")
     instance.client().conversations.v1.conversations(sid).delete()
     for _ in range(2):
@@ -162,7 +167,7 @@ def failed(participants: list[str]) -> Iterator[tuple[EmbeddedInstance, str, str
 
 
 @pytest.mark.parametrize("participants", [CHAT_AND_SMS, GROUP_MMS], ids=["chat-and-sms", "group-mms"])
-def test_one_that_failed_takes_nothing_from_the_one_in_its_place(participants: list[str]) -> None:
+def test_deleting_failed_conversation_keeps_locks_of_its_successor(participants: list[str]) -> None:
     with failed(participants) as (instance, first, second):
         v1 = instance.client().conversations.v1
         before = [item for item in instance.items("") if item.get("conversation_sid") == second]
@@ -181,7 +186,7 @@ def listen(v1: V1) -> None:
     v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=filters)
 
 
-def test_it_is_told_with_what_there_was(instance: Instance) -> None:
+def test_conversation_removed_event_has_last_stored_fields(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     listen(v1)
     sid = v1.conversations.create(friendly_name="Visit", unique_name="visit", attributes='{"a": 1}').sid
@@ -221,7 +226,7 @@ class Bus:
         self._bus.publish(events)
 
 
-def test_the_state_that_nobody_was_told_of_is_told_with_the_deletion() -> None:
+def test_unpublished_state_event_is_published_with_deletion() -> None:
     """The finalizer would have published it; after the deletion it finds nothing (promise 6)."""
     with held_instance(rewire=lambda edges: replace(edges, event_bus=Bus(edges.event_bus))) as instance:
         v1, bus = instance.client().conversations.v1, instance.engine.edges.event_bus

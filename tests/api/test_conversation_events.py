@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from twilio.rest.conversations.v1 import V1
 
 from tests.support.instances import Instance
@@ -27,7 +28,8 @@ def told(instance: Instance) -> list[dict[str, str]]:
     return payloads
 
 
-def test_an_update_is_told_with_what_it_made_of_the_conversation(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_conversation_updated_event_has_new_fields(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     listen(v1)
     created = v1.conversations.create(friendly_name="Visit", x_twilio_webhook_enabled="true")
@@ -62,7 +64,7 @@ def test_an_update_is_told_with_what_it_made_of_the_conversation(instance: Insta
     }
 
 
-def test_a_new_state_is_told_with_where_it_came_from(instance: Instance) -> None:
+def test_state_updated_event_has_previous_state(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     listen(v1)
     sid = v1.conversations.create().sid
@@ -83,7 +85,8 @@ def test_a_new_state_is_told_with_where_it_came_from(instance: Instance) -> None
     }
 
 
-def test_a_new_state_beside_another_change_makes_two_events_of_one_change(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_state_and_field_update_makes_two_events_in_one_change(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     listen(v1)
     sid = v1.conversations.create().sid
@@ -96,7 +99,8 @@ def test_a_new_state_beside_another_change_makes_two_events_of_one_change(instan
     assert len(instance.changes()) == before + 1
 
 
-def test_without_the_header_webhooks_are_told_nothing_and_the_change_is_recorded(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_update_without_header_is_recorded_and_not_delivered(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     listen(v1)
     sid = v1.conversations.create().sid
@@ -112,7 +116,7 @@ def test_without_the_header_webhooks_are_told_nothing_and_the_change_is_recorded
     ]
 
 
-def test_the_state_it_is_in_is_no_event(instance: Instance) -> None:
+def test_update_to_same_state_makes_no_state_event(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     listen(v1)
     sid = v1.conversations.create(state="inactive").sid

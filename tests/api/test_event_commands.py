@@ -83,7 +83,7 @@ def delivery(place: Place, who: dict[str, Any]) -> Delivery:
     return found
 
 
-def test_events_are_listed_and_shown(place: Place) -> None:
+def test_events_list_and_show_print_events(place: Place) -> None:
     who = account(place)
     first, second = converse(place, who), converse(place, who)
     listed = place.printed("events", "list", "--account", who["sid"])
@@ -95,7 +95,7 @@ def test_events_are_listed_and_shown(place: Place) -> None:
     assert (shown["payload"]["FriendlyName"], shown["attempts"]) == ("Visit", [])
 
 
-def test_long_lists_are_printed_whole(tmp_path: Path) -> None:
+def test_events_list_follows_every_page(tmp_path: Path) -> None:
     with on_data(tmp_path / "convoke.db") as place:
         who = account(place)
         made = [converse(place, who) for _ in range(52)]
@@ -103,7 +103,7 @@ def test_long_lists_are_printed_whole(tmp_path: Path) -> None:
         assert [event["conversation_sid"] for event in listed] == made[::-1]
 
 
-def test_an_event_is_told_again(place: Place) -> None:
+def test_events_replay_sends_event_again(place: Place) -> None:
     who = account(place)
     converse(place, who)
     (listed,) = place.printed("events", "list", "--account", who["sid"])
@@ -117,7 +117,7 @@ def test_an_event_is_told_again(place: Place) -> None:
     assert waiting(place) == []
 
 
-def test_an_event_that_is_not_there_is_one_clear_line(place: Place) -> None:
+def test_unknown_event_is_reported_in_one_line(place: Place) -> None:
     who = account(place)
     missing = f"EV{'0' * 32}-0"
     for command in ("show", "replay"):
@@ -127,7 +127,7 @@ def test_an_event_that_is_not_there_is_one_clear_line(place: Place) -> None:
     assert refusal(place.run("events", "list", "--account", other)).startswith(f"Error: there is no account {other}")
 
 
-def test_dead_letters_are_listed_without_what_people_wrote_and_stay(place: Place) -> None:
+def test_dlq_list_hides_message_content_and_keeps_messages(place: Place) -> None:
     who = account(place)
     dead = delivery(place, who)
     bury(place, who, [dead.model_dump_json(), "nonsense"])
@@ -147,7 +147,7 @@ def test_dead_letters_are_listed_without_what_people_wrote_and_stay(place: Place
         assert "Visit" not in json.dumps(listed)
 
 
-def test_dead_letters_go_back_to_be_handled_from_the_start(place: Place) -> None:
+def test_dlq_redrive_sends_deliveries_as_new_replays(place: Place) -> None:
     who = account(place)
     dead = delivery(place, who)
     bury(place, who, [dead.model_dump_json()] * 3)
@@ -160,7 +160,7 @@ def test_dead_letters_go_back_to_be_handled_from_the_start(place: Place) -> None
     assert len({dead.replay_sid, *(each.replay_sid for each in sent)}) == 4
 
 
-def test_what_is_no_delivery_goes_back_as_it_is(deployed: Deployed) -> None:
+def test_dlq_redrive_sends_other_messages_unchanged(deployed: Deployed) -> None:
     sqs, queues = deployed.client("sqs"), deployed.queues
     sqs.send_message(QueueUrl=queues["ParticipantDeadLetterQueue"], MessageBody='{"conversation_sid": "CH1"}')
     assert deployed.printed("dlq", "list") == [{"queue": "participant", "conversation_sid": "CH1"}]

@@ -53,16 +53,15 @@ def replays(instance: Instance) -> list[dict[str, Any]]:
     return [event for change in instance.changes() for event in change["events"] if event["type"] == REPLAY]
 
 
-def test_messages_behind_the_index_are_told_to_the_new_webhook_alone(instance: Instance, conversation: Any) -> None:
+@pytest.mark.each_engine
+def test_replay_sends_messages_after_index_to_new_webhook_only(instance: Instance, conversation: Any) -> None:
     hook(conversation, None, 7)
     messages(conversation, 4)
     hook(conversation, 1)
     assert told(instance) == [(f"{OWN}/0", 2), (f"{OWN}/0", 3)]
 
 
-def test_a_message_is_told_as_when_it_was_new_but_for_the_webhook_and_as_it_is_now(
-    instance: Instance, conversation: Any
-) -> None:
+def test_replayed_message_has_current_fields_and_webhook_sid(instance: Instance, conversation: Any) -> None:
     messages(conversation, 1)
     message = conversation.messages.create(body="Hello", author="alice", attributes='{"a": 1}', **WITH)
     instance.work()
@@ -77,7 +76,7 @@ def test_a_message_is_told_as_when_it_was_new_but_for_the_webhook_and_as_it_is_n
 
 
 @pytest.mark.parametrize("after", [None, 2, 3, 10**17])
-def test_where_nothing_is_asked_for_or_nothing_is_there_nothing_is_recorded(
+def test_replay_without_index_or_newer_messages_records_nothing(
     instance: Instance, conversation: Any, after: int | None
 ) -> None:
     messages(conversation, 3)
@@ -87,7 +86,8 @@ def test_where_nothing_is_asked_for_or_nothing_is_there_nothing_is_recorded(
     assert instance.changes() == before
 
 
-def test_what_comes_after_the_webhook_is_told_once_and_as_ever(instance: Instance, conversation: Any) -> None:
+@pytest.mark.each_engine
+def test_messages_after_webhook_creation_are_delivered_once(instance: Instance, conversation: Any) -> None:
     messages(conversation, 2)
     hook(conversation, 0)
     conversation.messages.create(body="unheard")
@@ -95,9 +95,10 @@ def test_what_comes_after_the_webhook_is_told_once_and_as_ever(instance: Instanc
     assert told(instance) == [(ACCOUNT, 3), (f"{OWN}/0", 1), (f"{OWN}/0", 3)]
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("later", [0, 2])
 @pytest.mark.parametrize("pages", [1, 2, 3])
-def test_all_of_them_are_told_page_by_page(instance: Instance, conversation: Any, pages: int, later: int) -> None:
+def test_replay_covers_every_page_of_messages(instance: Instance, conversation: Any, pages: int, later: int) -> None:
     """Also where pages are full, and messages came while they were read."""
     number = pages * MESSAGES_PER_BATCH + 1
     messages(conversation, number)
@@ -110,15 +111,15 @@ def test_all_of_them_are_told_page_by_page(instance: Instance, conversation: Any
     assert len(instance.items("attempt#")) == number - 1
 
 
-def test_one_page_more_than_full_is_told_to_its_end(instance: Instance, conversation: Any) -> None:
+@pytest.mark.each_engine
+def test_replay_covers_one_message_more_than_a_page(instance: Instance, conversation: Any) -> None:
     messages(conversation, MESSAGES_PER_BATCH + 2)
     hook(conversation, 0)
     assert len(told(instance)) == MESSAGES_PER_BATCH + 1
 
 
-def test_what_is_deleted_is_left_out_though_it_ends_a_page_or_all_of_them(
-    instance: Instance, conversation: Any
-) -> None:
+@pytest.mark.each_engine
+def test_replay_skips_deleted_messages_at_page_ends(instance: Instance, conversation: Any) -> None:
     made = messages(conversation, MESSAGES_PER_BATCH + 4)
     hook(conversation, 0)
     gone = {1, MESSAGES_PER_BATCH, MESSAGES_PER_BATCH + 1, MESSAGES_PER_BATCH + 3}
@@ -129,7 +130,7 @@ def test_what_is_deleted_is_left_out_though_it_ends_a_page_or_all_of_them(
     assert told(instance) == [(f"{OWN}/0", index) for index in expected]
 
 
-def test_without_the_filter_nothing_is_told_nor_to_studio(instance: Instance, conversation: Any) -> None:
+def test_replay_respects_filters_and_skips_studio(instance: Instance, conversation: Any) -> None:
     messages(conversation, 3)
     before = instance.changes()
     hook(conversation, 0, configuration_filters=["onMessageUpdated", "onParticipantAdded"])
@@ -138,7 +139,7 @@ def test_without_the_filter_nothing_is_told_nor_to_studio(instance: Instance, co
     assert instance.changes() == before
 
 
-def test_a_trigger_is_told_of_those_with_a_keyword(instance: Instance, conversation: Any) -> None:
+def test_replay_to_trigger_sends_messages_with_keyword_only(instance: Instance, conversation: Any) -> None:
     for body in ("help", "Hello", "HELP me", "bye", "unhelpful"):
         conversation.messages.create(body=body)
     sid = hook(conversation, 0, target="trigger", configuration_triggers=["help"])
@@ -147,14 +148,15 @@ def test_a_trigger_is_told_of_those_with_a_keyword(instance: Instance, conversat
     assert told(instance) == [(f"{OWN}/0", 2), (f"{OWN}/0", 4)]
 
 
-def test_pages_without_a_keyword_are_gone_past(instance: Instance, conversation: Any) -> None:
+@pytest.mark.each_engine
+def test_replay_passes_pages_without_matching_message(instance: Instance, conversation: Any) -> None:
     messages(conversation, 2 * MESSAGES_PER_BATCH + 1)
     conversation.messages.create(body="help")
     hook(conversation, 0, target="trigger", configuration_triggers=["help"])
     assert told(instance) == [(f"{OWN}/0", 2 * MESSAGES_PER_BATCH + 1)]
 
 
-def test_what_is_changed_meanwhile_counts(instance: Instance, conversation: Any) -> None:
+def test_replay_uses_current_webhook_configuration(instance: Instance, conversation: Any) -> None:
     messages(conversation, 2)
     moved, silenced = hook(conversation, 0), hook(conversation, 0, 1)
     conversation.webhooks(moved).update(configuration_url=f"{OWN}/2")
@@ -162,8 +164,9 @@ def test_what_is_changed_meanwhile_counts(instance: Instance, conversation: Any)
     assert told(instance) == [(f"{OWN}/2", 1)]
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("whole", [False, True])
-def test_a_webhook_that_is_deleted_meanwhile_is_told_nothing_nor_of_a_conversation_that_is(
+def test_replay_stops_when_webhook_or_conversation_is_deleted(
     instance: Instance, conversation: Any, whole: bool
 ) -> None:
     messages(conversation, 2)
@@ -177,7 +180,7 @@ def test_a_webhook_that_is_deleted_meanwhile_is_told_nothing_nor_of_a_conversati
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 0)
 
 
-def test_in_a_service_it_is_told_and_names_the_service(instance: Instance) -> None:
+def test_replay_in_service_names_the_service(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     service_sid = v1.services.create(friendly_name="Support").sid
     there = v1.services(service_sid).conversations
@@ -189,7 +192,8 @@ def test_in_a_service_it_is_told_and_names_the_service(instance: Instance) -> No
     assert (delivery.method, delivery.parameters["ChatServiceSid"]) == ("GET", service_sid)
 
 
-def test_what_comes_twice_is_told_under_the_same_ids(instance: Instance, conversation: Any) -> None:
+@pytest.mark.each_engine
+def test_repeated_replay_message_keeps_event_ids(instance: Instance, conversation: Any) -> None:
     messages(conversation, MESSAGES_PER_BATCH + 3)
     hook(conversation, 0)
     instance.work()
@@ -203,9 +207,8 @@ def test_what_comes_twice_is_told_under_the_same_ids(instance: Instance, convers
     assert len(instance.items("attempt#")) == len(indexes)
 
 
-def test_one_that_is_not_taken_is_tried_again_alone_and_given_up_by_itself(
-    instance: Instance, conversation: Any
-) -> None:
+@pytest.mark.each_engine
+def test_failed_replay_delivery_is_retried_alone(instance: Instance, conversation: Any) -> None:
     messages(conversation, 3)
     sid = hook(conversation, 0)
     instance.receivers.statuses = [500, 200, 403]
@@ -220,7 +223,8 @@ def test_one_that_is_not_taken_is_tried_again_alone_and_given_up_by_itself(
     assert f"event {first.event.id}, target {sid}, attempt 2" in json.dumps(alert)
 
 
-def test_the_ledger_lists_the_replay_which_itself_is_told_to_nobody(instance: Instance, conversation: Any) -> None:
+@pytest.mark.each_engine
+def test_replay_is_listed_as_event_and_not_delivered_itself(instance: Instance, conversation: Any) -> None:
     made = messages(conversation, 3)
     sid = hook(conversation, 0)
     told(instance)
@@ -244,7 +248,7 @@ def test_the_ledger_lists_the_replay_which_itself_is_told_to_nobody(instance: In
     assert told(instance) == []
 
 
-def test_no_filter_names_it(instance: Instance, conversation: Any) -> None:
+def test_replay_event_type_is_refused_as_filter(instance: Instance, conversation: Any) -> None:
     refused = refusal(lambda: hook(conversation, None, configuration_filters=[REPLAY]))
     assert refused.code == 50365
     account = instance.client().conversations.v1.configuration.webhooks()

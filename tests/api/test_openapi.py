@@ -137,25 +137,25 @@ def standing() -> Iterator[Peopled]:
         yield Peopled(instance)
 
 
-def test_anybody_gets_it_and_it_is_valid(instance: Instance) -> None:
+def test_document_is_public_and_valid(instance: Instance) -> None:
     answered = call(instance.api, "GET", f"{ORIGIN}/openapi.json")
     assert (answered.status, answered.headers["Content-Type"]) == (200, "application/json")
     validate(answered.body)
 
 
-def test_whoever_has_it_does_not_get_it_again(instance: Instance) -> None:
+def test_document_supports_if_none_match(instance: Instance) -> None:
     tag = call(instance.api, "GET", f"{ORIGIN}/openapi.json").headers["ETag"]
     known = call(instance.api, "GET", f"{ORIGIN}/openapi.json", headers={"If-None-Match": f'W/{tag}, "other"'})
     assert (known.status, known.text, known.headers["ETag"]) == (304, "", tag)
     assert call(instance.api, "GET", f"{ORIGIN}/openapi.json", headers={"If-None-Match": '"other"'}).status == 200
 
 
-def test_nothing_else_is_told_without_credentials(instance: Instance) -> None:
+def test_similar_paths_require_credentials(instance: Instance) -> None:
     for path in ("/openapi.json/", "/openapi", "/OPENAPI.JSON", "/v1/openapi.json", "/convoke/v1/Configuration"):
         assert call(instance.api, "GET", ORIGIN + path).status == 401
 
 
-def test_every_path_that_is_served_is_described_and_no_other(embedded: EmbeddedInstance) -> None:
+def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> None:
     resolver = embedded.engine.api._resolver
     served = {(route.method, route.path) for route in (*resolver._static_routes, *resolver._dynamic_routes)}
     described = {(each.method, re.sub(r"{(\w+)}", r"<\1>", each.path)) for each in operations().values()}
@@ -163,9 +163,7 @@ def test_every_path_that_is_served_is_described_and_no_other(embedded: EmbeddedI
 
 
 @EVERY_OPERATION
-def test_an_operation_answers_all_that_it_is_described_to_answer(
-    embedded: EmbeddedInstance, operation: Operation
-) -> None:
+def test_operation_returns_every_described_status(embedded: EmbeddedInstance, operation: Operation) -> None:
     """With what it requires alone, with all it takes, and once more with the tag of the first answer."""
     peopled = Peopled(embedded)
     full = {name: peopled.examples[name] for name in FITTING.get(operation.id.replace("Service", ""), operation.form)}
@@ -177,7 +175,7 @@ def test_an_operation_answers_all_that_it_is_described_to_answer(
 
 
 @EVERY_OPERATION
-def test_of_what_is_not_there_every_operation_says_so(standing: Peopled, operation: Operation) -> None:
+def test_operation_on_unknown_resource_is_not_found(standing: Peopled, operation: Operation) -> None:
     if "{" in operation.path:
         path = re.sub(r"{\w+}", quote("nobody 😀", safe=""), operation.path)
         form = {name: EXAMPLES[name] for name in FITTING.get(operation.id.replace("Service", ""), ())}
@@ -241,7 +239,7 @@ BOUNDED = [
 @pytest.mark.parametrize(("operation", "name"), BOUNDED)
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_what_is_described_as_invalid_is_refused(
+def test_value_that_violates_schema_is_refused(
     standing: Peopled, operation: Operation, name: str, data: st.DataObject
 ) -> None:
     values = wrong_values(operation.form[name], EXAMPLES.get(name, ""))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from tests.support.hand_clock import HandClock
 from tests.support.instances import Instance
 
@@ -30,7 +32,8 @@ def peopled(instance: Instance, form: dict[str, Any]) -> tuple[str, dict[str, An
 WEBHOOKS = {"X-Twilio-Webhook-Enabled": "true"}
 
 
-def test_who_comes_changes_and_goes_is_told_where_the_request_says_so(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_participant_events_are_delivered_with_header(instance: Instance) -> None:
     path, conversation = peopled(instance, {})
     created = instance.call("POST", path, {"Identity": "alice"}, WEBHOOKS).body
     (added,) = told(instance)
@@ -58,7 +61,8 @@ def test_who_comes_changes_and_goes_is_told_where_the_request_says_so(instance: 
     assert removed["DateRemoved"] >= stored["date_updated"]
 
 
-def test_without_the_header_webhooks_are_told_nothing_and_the_events_are_there(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_participant_changes_without_header_are_recorded_and_not_delivered(instance: Instance) -> None:
     path, _ = peopled(instance, {})
     instance.call("POST", path, {"Identity": "alice"})
     instance.call("POST", f"{path}/alice", {"Attributes": "1"})
@@ -69,9 +73,8 @@ def test_without_the_header_webhooks_are_told_nothing_and_the_events_are_there(i
     assert sorted(events) == ["onConversationAdded", *sorted(FILTERS)]
 
 
-def test_members_that_come_change_and_go_restart_the_timers_and_reading_does_not(
-    clocked: Instance, clock: HandClock
-) -> None:
+@pytest.mark.each_engine
+def test_participant_changes_restart_timers_and_read_horizon_does_not(clocked: Instance, clock: HandClock) -> None:
     path, conversation = peopled(clocked, {"Timers.Inactive": "PT1M"})
 
     def restarted(method: str, url: str, form: dict[str, str] | None = None) -> bool:

@@ -104,15 +104,16 @@ class Populated:
         return self._instance.call("DELETE", path, headers=self.headers)
 
 
+@pytest.mark.each_engine
 @EVERY_CHANGE
-def test_every_change_is_asked_about_once(asked: Instance, change: Change) -> None:
+def test_every_change_sends_one_pre_event(asked: Instance, change: Change) -> None:
     assert change.make(Populated(asked)).status in (200, 201, 202, 204)
     (question,) = questions(asked)
     assert question["EventType"] == change.event_type
 
 
 @EVERY_CHANGE
-def test_nothing_is_asked_where_the_request_wants_no_webhooks(asked_here: Instance, change: Change) -> None:
+def test_no_pre_event_is_sent_without_header(asked_here: Instance, change: Change) -> None:
     it = Populated(asked_here)
     it.headers = {}
     assert change.make(it).status in (200, 201, 202, 204)
@@ -120,9 +121,7 @@ def test_nothing_is_asked_where_the_request_wants_no_webhooks(asked_here: Instan
 
 
 @EVERY_CHANGE
-def test_a_refusal_of_the_receiver_is_one_of_the_request_and_nothing_changes(
-    asked_here: Instance, change: Change
-) -> None:
+def test_refusal_by_receiver_refuses_the_request_and_stores_nothing(asked_here: Instance, change: Change) -> None:
     it = Populated(asked_here)
     before = asked_here.items("")
     answer(asked_here, {}, 403)
@@ -132,14 +131,14 @@ def test_a_refusal_of_the_receiver_is_one_of_the_request_and_nothing_changes(
 
 
 @pytest.mark.parametrize("status", [302, 400, 500, 503])
-def test_every_answer_but_2xx_is_a_refusal(asked_here: Instance, status: int) -> None:
+def test_every_status_but_2xx_refuses_the_request(asked_here: Instance, status: int) -> None:
     it = Populated(asked_here)
     answer(asked_here, {}, status)
     assert it.post(it.path, FriendlyName="x").body["code"] == 50056
 
 
 @EVERY_CHANGE
-def test_where_nobody_answers_the_change_goes_on(asked_here: Instance, change: Change) -> None:
+def test_unreachable_receiver_does_not_stop_the_change(asked_here: Instance, change: Change) -> None:
     it = Populated(asked_here)
     asked_here.receivers.statuses = [None]
     assert change.make(it).status in (200, 201, 202, 204)
@@ -148,9 +147,7 @@ def test_where_nobody_answers_the_change_goes_on(asked_here: Instance, change: C
 @pytest.mark.parametrize(
     ("error", "code"), [(WebhookLateError("no answer within 5 s"), "50076"), (WebhookUnreachableError("x"), "50057")]
 )
-def test_that_nobody_answered_is_in_the_error_log(
-    asked_here: Instance, error: WebhookUnreachableError, code: str
-) -> None:
+def test_unreachable_receiver_creates_alert(asked_here: Instance, error: WebhookUnreachableError, code: str) -> None:
     it = Populated(asked_here)
     asked_here.receivers.statuses = [error]
     assert it.post(it.path, FriendlyName="x").status == 200
@@ -158,7 +155,7 @@ def test_that_nobody_answered_is_in_the_error_log(
     assert (alert["error_code"], alert["request_url"]) == (code, URL)
 
 
-def test_an_error_log_that_cannot_be_written_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_alert_write_does_not_stop_the_change(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError
 
@@ -184,7 +181,7 @@ def test_an_error_log_that_cannot_be_written_holds_nothing_up(monkeypatch: pytes
         (204, {"friendly_name": "other", "body": "other"}),
     ],
 )
-def test_what_says_nothing_leaves_the_change_as_it_was(asked_here: Instance, status: int, body: object) -> None:
+def test_response_without_changes_keeps_the_request(asked_here: Instance, status: int, body: object) -> None:
     it = Populated(asked_here)
     answer(asked_here, body, status)
     assert it.post(it.path, FriendlyName="mine").body["friendly_name"] == "mine"
@@ -192,7 +189,8 @@ def test_what_says_nothing_leaves_the_change_as_it_was(asked_here: Instance, sta
     assert it.post(f"{it.path}/Messages", Body="mine").body["body"] == "mine"
 
 
-def test_an_answer_renames_a_conversation(asked: Instance) -> None:
+@pytest.mark.each_engine
+def test_response_changes_friendly_name(asked: Instance) -> None:
     it = Populated(asked)
     for path in ("/v1/Conversations", "/v1/ConversationWithParticipants", it.path):
         answer(asked, {"friendly_name": "theirs", "attributes": '{"theirs": 1}'})
@@ -202,7 +200,8 @@ def test_an_answer_renames_a_conversation(asked: Instance) -> None:
         assert fetched["friendly_name"] == "theirs"
 
 
-def test_an_answer_rewords_a_message(asked: Instance) -> None:
+@pytest.mark.each_engine
+def test_response_changes_message_fields(asked: Instance) -> None:
     it = Populated(asked)
     theirs = {"body": "theirs", "author": "alice", "attributes": '{"theirs": 1}'}
     for path in (f"{it.path}/Messages", it.message):
@@ -222,7 +221,7 @@ def test_an_answer_rewords_a_message(asked: Instance) -> None:
         ({"body": ""}, 50503),
     ],
 )
-def test_an_answer_that_no_message_can_have_fails_the_request(asked_here: Instance, reply: object, code: int) -> None:
+def test_invalid_response_field_refuses_the_request(asked_here: Instance, reply: object, code: int) -> None:
     it = Populated(asked_here)
     before = asked_here.items("")
     for path in (f"{it.path}/Messages", it.message):
@@ -235,7 +234,8 @@ def test_an_answer_that_no_message_can_have_fails_the_request(asked_here: Instan
     assert (refused.body["code"], refused.body["details"]["parameter"]) == (50003, "PreWebhook.friendly_name")
 
 
-def test_an_answer_cannot_make_a_stranger_the_author_in_a_group(asked: Instance) -> None:
+@pytest.mark.each_engine
+def test_response_cannot_set_author_outside_the_group(asked: Instance) -> None:
     v1 = asked.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=GROUP_MMS).sid
     asked.work()
@@ -245,7 +245,7 @@ def test_an_answer_cannot_make_a_stranger_the_author_in_a_group(asked: Instance)
     assert messages.list() == []
 
 
-def test_what_is_asked_is_what_there_is_before_the_change(asked: Instance) -> None:
+def test_pre_event_has_fields_of_the_requested_change(asked: Instance) -> None:
     """Field by field (reference, d.3)."""
     service = {
         "AccountSid": asked.account.sid,
@@ -293,13 +293,13 @@ def test_what_is_asked_is_what_there_is_before_the_change(asked: Instance) -> No
     assert {"DateCreated", "DateUpdated"} < set(question)
 
 
-def test_a_state_alone_is_not_asked_about(asked: Instance) -> None:
+def test_state_update_sends_no_pre_event(asked: Instance) -> None:
     it = Populated(asked)
     assert it.post(it.path, State="inactive").status == 200
     assert questions(asked) == []
 
 
-def test_only_what_the_filters_name_is_asked(asked: Instance) -> None:
+def test_pre_events_are_limited_to_filters(asked: Instance) -> None:
     asked.client().conversations.v1.configuration.webhooks().update(filters=["onMessageAdd"])
     it = Populated(asked)
     it.post(it.path, FriendlyName="x")
@@ -307,7 +307,8 @@ def test_only_what_the_filters_name_is_asked(asked: Instance) -> None:
     assert [question["EventType"] for question in questions(asked)] == ["onMessageAdd"]
 
 
-def test_a_service_with_webhooks_of_its_own_silences_those_of_the_account(asked: Instance) -> None:
+@pytest.mark.each_engine
+def test_service_webhooks_replace_account_webhooks(asked: Instance) -> None:
     v1 = asked.client().conversations.v1
     service = v1.services(v1.services.create(friendly_name="Support").sid)
     service.conversations.create(**WITH)
@@ -321,7 +322,7 @@ def test_a_service_with_webhooks_of_its_own_silences_those_of_the_account(asked:
     assert len(asked.receivers.posted) == 2
 
 
-def test_an_invalid_request_is_refused_before_anybody_is_asked(asked: Instance) -> None:
+def test_invalid_request_is_refused_before_pre_event(asked: Instance) -> None:
     it = Populated(asked)
     for path, data in (
         (it.path, {"FriendlyName": "x" * 257}),
@@ -334,7 +335,8 @@ def test_an_invalid_request_is_refused_before_anybody_is_asked(asked: Instance) 
     assert questions(asked) == []
 
 
-def test_who_has_to_try_again_does_not_ask_again(asked: Instance) -> None:
+@pytest.mark.each_engine
+def test_retry_after_conflict_sends_no_second_pre_event(asked: Instance) -> None:
     """Another request changes the conversation while the receiver thinks."""
     it = Populated(asked)
     v1 = asked.client().conversations.v1
@@ -347,7 +349,7 @@ def test_who_has_to_try_again_does_not_ask_again(asked: Instance) -> None:
     assert len(questions(asked)) == 1
 
 
-def test_others_have_their_turn_while_a_receiver_thinks() -> None:
+def test_other_requests_are_answered_while_pre_event_is_pending() -> None:
     """On the embedded engine, where requests take turns."""
 
     async def scenario(instance: EmbeddedInstance) -> None:

@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
+import pytest
+
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning, ProvisioningRetries
 from convoke.embedded.engine import EmbeddedEngine
@@ -37,7 +39,8 @@ def take_roles_away(instance: Instance) -> None:
     instance.table.update(Update(service, (Set("conversation_user_role_sid", "RL" + "0" * 32),)))
 
 
-def test_members_are_pending_until_all_of_them_are_added(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_participants_are_pending_until_all_are_added(instance: Instance) -> None:
     sid = create(instance, CHAT_AND_SMS)
     url = f"{ORIGIN}/v1/Conversations/{sid}"
     pending = outcome(instance, sid)
@@ -67,7 +70,7 @@ def test_members_are_pending_until_all_of_them_are_added(instance: Instance) -> 
     assert members == [{**member, "status": "pending"} for member in added["participants"]]
 
 
-def test_a_unique_name_stands_for_the_sid_and_the_service_may_be_named(instance: Instance) -> None:
+def test_provisioning_is_found_by_unique_name_and_in_service(instance: Instance) -> None:
     sid = create(instance, chat(1), UniqueName="visit 🙂")
     in_service = f"/Services/{instance.account.default_chat_service_sid}/Conversations"
     name = quote("visit 🙂")
@@ -78,7 +81,8 @@ def test_a_unique_name_stands_for_the_sid_and_the_service_may_be_named(instance:
     assert long["participants"][0]["url"].startswith(f"{ORIGIN}/v1{in_service}/{sid}/Participants/MB")
 
 
-def test_a_member_that_could_not_be_added_has_the_reason(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_failed_participant_has_error_code_and_message(instance: Instance) -> None:
     """The phones of a group have no role, so that nothing is wrong with them, but nobody is added."""
     person = '{"identity": "alice", "messaging_binding": {"projected_address": "+15017122662"}}'
     sid = create(instance, [*GROUP_MMS[:2], person])
@@ -96,7 +100,7 @@ def broken(provisioning: Provisioning, participant: Participant) -> None:
     raise OSError("the disk is gone")
 
 
-def test_a_reason_that_concerns_all_members_is_told_of_the_group_and_of_each() -> None:
+def test_unexpected_error_is_reported_for_conversation_and_each_participant() -> None:
     with held_instance(admit=broken, attempts=ProvisioningRetries(most=2)) as instance:
         sid = create(instance, chat(2))
         instance.lose_messages()
@@ -125,7 +129,7 @@ class CountedTable:
         return getattr(self._table, verb)
 
 
-def test_conversation_and_outcome_are_read_at_once(embedded: EmbeddedInstance) -> None:
+def test_conversation_and_provisioning_are_read_in_one_call(embedded: EmbeddedInstance) -> None:
     sid = create(embedded, chat(1), UniqueName="visit")
     table = CountedTable(embedded.engine.table)
     counted = EmbeddedEngine(":memory:", lambda _: replace(embedded.engine.edges, table=table))
@@ -138,7 +142,7 @@ def test_conversation_and_outcome_are_read_at_once(embedded: EmbeddedInstance) -
     counted.stop()
 
 
-def test_nothing_is_told_of_what_was_made_without_participants_or_is_not_there(instance: Instance) -> None:
+def test_provisioning_without_participants_or_conversation_is_not_found(instance: Instance) -> None:
     plain = instance.call("POST", "/v1/Conversations").body["sid"]
     deleted = create(instance, chat(1))
     assert instance.call("DELETE", f"/v1/Conversations/{deleted}").status == 204

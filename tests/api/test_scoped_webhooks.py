@@ -49,7 +49,7 @@ def hook(conversation: Any, **parameters: Any) -> Any:
     ],
     ids=["webhook", "trigger", "studio"],
 )
-def test_the_answer_has_exactly_the_fields_of_the_reference(
+def test_response_has_expected_fields(
     instance: Instance, parameters: dict[str, object], configuration: dict[str, object]
 ) -> None:
     conversation = visit(instance).fetch().sid
@@ -76,7 +76,7 @@ def test_the_answer_has_exactly_the_fields_of_the_reference(
     assert (listed["meta"]["key"], listed["meta"]["page_size"]) == ("webhooks", 5)
 
 
-def test_what_only_another_target_knows_is_ignored_and_words_are_taken_in_any_case(instance: Instance) -> None:
+def test_parameters_of_other_targets_are_ignored(instance: Instance) -> None:
     visit(instance)
     created = instance.call("POST", PATH, {**WEBHOOK, **TRIGGER, **STUDIO, "Target": "Studio"}).body
     assert (created["target"], created["configuration"]) == ("studio", {"flow_sid": FLOW})
@@ -84,14 +84,14 @@ def test_what_only_another_target_knows_is_ignored_and_words_are_taken_in_any_ca
     assert created["configuration"] == {"url": URL, "method": "Get", "filters": ["onMessageAdded"]}
 
 
-def test_without_a_method_it_is_posted_to_and_a_filter_given_twice_is_one(instance: Instance) -> None:
+def test_method_defaults_to_post_and_filters_are_unique(instance: Instance) -> None:
     visit(instance)
     filters = ["onMessageAdded", "onConversationStateUpdated", "onMessageAdded"]
     created = instance.call("POST", PATH, {**WEBHOOK, "Configuration.Filters": filters}).body
     assert created["configuration"] == {"url": URL, "method": "POST", "filters": filters[:2]}
 
 
-def test_messages_that_are_to_be_replayed_are_kept_and_not_shown(instance: Instance) -> None:
+def test_replay_after_is_stored_and_not_shown(instance: Instance) -> None:
     visit(instance)
     created = instance.call("POST", PATH, WEBHOOK | {"Configuration.ReplayAfter": "7"}).body
     assert "replay_after" not in created["configuration"]
@@ -112,7 +112,7 @@ def test_messages_that_are_to_be_replayed_are_kept_and_not_shown(instance: Insta
         ("studio", "flow_sid", FLOW, "FW" + "f" * 32),
     ],
 )
-def test_an_update_changes_what_it_names_and_leaves_the_rest(
+def test_update_changes_one_field_and_date_updated(
     clocked: Instance, clock: HandClock, target: str, field: str, before: object, after: object
 ) -> None:
     conversation = visit(clocked)
@@ -131,7 +131,8 @@ def test_an_update_changes_what_it_names_and_leaves_the_rest(
     assert conversation.webhooks(other.sid).fetch().date_updated == other.date_updated
 
 
-def test_an_update_without_anything_that_its_target_knows_changes_nothing(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_update_without_applicable_parameters_writes_nothing(clocked: Instance, clock: HandClock) -> None:
     webhook = hook(visit(clocked))
     before = clocked.items("")
     clock.move(timedelta(minutes=1))
@@ -141,7 +142,8 @@ def test_an_update_without_anything_that_its_target_knows_changes_nothing(clocke
     assert clocked.items("") == before
 
 
-def test_a_list_follows_its_pages(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_webhook_list_pages_lead_forward_and_back(instance: Instance) -> None:
     conversation = visit(instance)
     assert conversation.webhooks.list() == []
     made = [hook(conversation).fetch().sid for _ in range(5)]
@@ -159,7 +161,7 @@ def test_a_list_follows_its_pages(instance: Instance) -> None:
     assert instance.call("GET", f"{PATH}?PageSize=500").body["meta"]["page_size"] == 5
 
 
-def test_a_page_goes_on_where_it_was_though_what_it_ended_with_is_deleted(instance: Instance) -> None:
+def test_next_page_continues_after_deletion_of_last_listed_webhook(instance: Instance) -> None:
     conversation = visit(instance)
     made = [hook(conversation).fetch().sid for _ in range(3)]
     first = conversation.webhooks.page(page_size=1)
@@ -167,7 +169,8 @@ def test_a_page_goes_on_where_it_was_though_what_it_ended_with_is_deleted(instan
     assert [webhook.sid for webhook in first.next_page()] == made[1:2]
 
 
-def test_what_is_deleted_is_gone_and_the_rest_is_not(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_deleted_webhook_is_not_found_and_others_stay(instance: Instance) -> None:
     conversation = visit(instance)
     gone, kept = hook(conversation), hook(conversation)
     assert gone.delete() is True
@@ -178,7 +181,7 @@ def test_what_is_deleted_is_gone_and_the_rest_is_not(instance: Instance) -> None
     assert instance.items("webhooks") == []
 
 
-def test_whose_it_is_not_does_not_find_it(instance: Instance) -> None:
+def test_webhook_of_another_conversation_service_or_account_is_not_found(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     mine, other = visit(instance), v1.conversations(v1.conversations.create().sid)
     sid = hook(mine).fetch().sid
@@ -195,13 +198,13 @@ def test_whose_it_is_not_does_not_find_it(instance: Instance) -> None:
 
 
 @pytest.mark.parametrize("malformed", ["WH0", "CH" + "0" * 32])
-def test_what_is_no_webhook_sid_is_refused_where_there_is_a_conversation(instance: Instance, malformed: str) -> None:
+def test_malformed_webhook_sid_is_refused(instance: Instance, malformed: str) -> None:
     webhook = visit(instance).webhooks(malformed)
     for request in (webhook.fetch, webhook.update, webhook.delete):
         assert (refusal(request).status, refusal(request).code) == (400, 50363)
 
 
-def test_the_service_tree_has_a_field_more_and_urls_of_its_own(instance: Instance) -> None:
+def test_webhook_is_scoped_to_its_service(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     service_sid = v1.services.create(friendly_name="Support").sid
     service = v1.services(service_sid)
@@ -242,7 +245,7 @@ def test_the_service_tree_has_a_field_more_and_urls_of_its_own(instance: Instanc
         ({"Configuration.ReplayAfter": "1.5"}, 20001, "Configuration.ReplayAfter"),
     ],
 )
-def test_a_wrong_value_is_refused_when_it_is_created_and_when_it_is_updated(
+def test_invalid_parameter_is_refused_on_create_and_update(
     instance: Instance, parameters: dict[str, object], code: int, parameter: str
 ) -> None:
     webhook = hook(visit(instance)).fetch()
@@ -272,7 +275,7 @@ def test_a_wrong_value_is_refused_when_it_is_created_and_when_it_is_updated(
         ),
     ],
 )
-def test_everything_that_is_missing_or_wrong_is_told(
+def test_every_missing_or_invalid_parameter_is_reported(
     instance: Instance, parameters: dict[str, object], problems: list[tuple[int, str]]
 ) -> None:
     visit(instance)
@@ -285,13 +288,14 @@ def test_everything_that_is_missing_or_wrong_is_told(
     assert instance.items("") == before
 
 
-def test_the_longest_url_and_trigger_are_taken(instance: Instance) -> None:
+def test_longest_allowed_url_and_triggers_are_accepted(instance: Instance) -> None:
     visit(instance)
     longest = {"Configuration.Url": URL.ljust(512, "x"), "Configuration.Triggers": ["é" * 248] * 5}
     assert instance.call("POST", PATH, TRIGGER | longest).status == 201
 
 
-def test_the_sixth_is_refused_until_one_is_deleted(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_sixth_webhook_is_refused_until_one_is_deleted(instance: Instance) -> None:
     conversation = visit(instance)
     first, *_ = [hook(conversation) for _ in range(5)]
     before = instance.items("")
@@ -303,7 +307,8 @@ def test_the_sixth_is_refused_until_one_is_deleted(instance: Instance) -> None:
     assert len(conversation.webhooks.list()) == 5
 
 
-def test_nobody_is_told_of_a_webhook_and_the_header_is_not_read(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_webhook_changes_make_no_events_and_ignore_the_header(instance: Instance) -> None:
     conversation = visit(instance)
     before = instance.changes()
     header = {"X-Twilio-Webhook-Enabled": "nonsense"}
@@ -317,7 +322,8 @@ def test_nobody_is_told_of_a_webhook_and_the_header_is_not_read(instance: Instan
 # The life of the conversation
 
 
-def test_a_webhook_may_come_change_and_go_while_it_is_initializing(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_webhooks_can_be_changed_while_conversation_is_initializing(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     conversation = v1.conversations(conversation_in(instance, "initializing", CHAT_AND_SMS))
     kept, gone = hook(conversation), hook(conversation)
@@ -329,7 +335,8 @@ def test_a_webhook_may_come_change_and_go_while_it_is_initializing(instance: Ins
     assert [webhook.sid for webhook in conversation.webhooks.list()] == [kept.fetch().sid]
 
 
-def test_it_leaves_the_conversation_as_it_is(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_webhook_changes_keep_conversation_dates_and_timers(clocked: Instance, clock: HandClock) -> None:
     v1 = clocked.client().conversations.v1
     sid = v1.conversations.create(state="inactive", timers_closed="PT1H").sid
     before = clocked.call("GET", f"/v1/Conversations/{sid}").body
@@ -340,7 +347,8 @@ def test_it_leaves_the_conversation_as_it_is(clocked: Instance, clock: HandClock
     assert clocked.call("GET", f"/v1/Conversations/{sid}").body == before
 
 
-def test_of_a_closed_conversation_webhooks_can_be_read_and_deleted(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_webhooks_of_closed_conversation_can_be_read_and_deleted(instance: Instance) -> None:
     conversation = visit(instance)
     webhook = hook(conversation)
     conversation.update(state="closed")
@@ -351,8 +359,9 @@ def test_of_a_closed_conversation_webhooks_can_be_read_and_deleted(instance: Ins
     assert conversation.webhooks.list() == []
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("state", ["initializing", "active", "closed"])
-def test_they_are_deleted_with_the_conversation(instance: Instance, state: str) -> None:
+def test_deleting_conversation_hides_webhooks_and_keeps_them_for_deliveries(instance: Instance, state: str) -> None:
     conversation = instance.client().conversations.v1.conversations(conversation_in(instance, "initializing"))
     sid, webhook = conversation.fetch().sid, hook(conversation)
     if state != "initializing":
@@ -373,7 +382,7 @@ def test_they_are_deleted_with_the_conversation(instance: Instance, state: str) 
     assert days == pytest.approx(WEBHOOKS_RETENTION.days, abs=0.01)
 
 
-def test_of_a_deleted_conversation_they_are_removed_some_time_later(embedded: EmbeddedInstance) -> None:
+def test_webhooks_of_deleted_conversation_expire_after_retention(embedded: EmbeddedInstance) -> None:
     conversation = visit(embedded)
     hook(conversation)
     conversation.delete()
@@ -385,7 +394,8 @@ def test_of_a_deleted_conversation_they_are_removed_some_time_later(embedded: Em
     assert embedded.items("webhooks") == []
 
 
-def test_whoever_comes_too_late_with_a_webhook_leaves_nothing(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_stale_webhook_write_after_deletion_is_refused(instance: Instance) -> None:
     conversation = visit(instance)
     webhook, sid = hook(conversation), conversation.fetch().sid
     found = ProvisioningRepository(instance.table).fetch(instance.account.sid, sid)

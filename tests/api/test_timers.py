@@ -70,9 +70,8 @@ def moments(shown: Any) -> dict[str, datetime]:
     return {name: datetime.fromisoformat(value) for name, value in shown.timers.items()}
 
 
-def test_it_falls_asleep_and_closes_to_the_second_each_counted_from_the_last_change(
-    clocked: Instance, clock: HandClock
-) -> None:
+@pytest.mark.each_engine
+def test_timers_set_inactive_and_closed_to_the_second(clocked: Instance, clock: HandClock) -> None:
     """The example: 22:18:38, PT1M and PT10M make 22:19:38 and 22:28:38."""
     listen(clocked)
     conversation, begun = create(clocked), clock.present
@@ -93,7 +92,8 @@ def test_it_falls_asleep_and_closes_to_the_second_each_counted_from_the_last_cha
     assert (clocked.sweep(NOW), due_at(clocked)) == (0, None)
 
 
-def test_the_event_tells_when_it_happened(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_timer_event_has_time_of_state_change(clocked: Instance, clock: HandClock) -> None:
     listen(clocked)
     sid = create(clocked).sid
     clock.move(MINUTE)
@@ -115,7 +115,8 @@ def test_the_event_tells_when_it_happened(clocked: Instance, clock: HandClock) -
     }
 
 
-def test_timers_wait_for_the_members_and_run_once_they_are_in(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_timers_start_after_participants_are_added(clocked: Instance, clock: HandClock) -> None:
     v1 = clocked.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=CHAT_AND_SMS, timers_inactive="PT1M").sid
     clocked.lose_messages()
@@ -130,7 +131,7 @@ def test_timers_wait_for_the_members_and_run_once_they_are_in(clocked: Instance,
     assert v1.conversations(sid).fetch().state == "inactive"
 
 
-def test_of_one_whose_members_could_not_be_added_no_timer_runs(clock: HandClock) -> None:
+def test_timers_do_not_run_for_failed_conversation(clock: HandClock) -> None:
     def refuse(*_: object) -> None:
         raise InvalidRoleSidError
 
@@ -142,8 +143,9 @@ def test_of_one_whose_members_could_not_be_added_no_timer_runs(clock: HandClock)
         assert (conversation["state"], due_at(instance)) == ("closed", None)
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("restart", ["message", "update", "participant"])
-def test_activity_restarts_both_and_writes_no_index(clocked: Instance, clock: HandClock, restart: str) -> None:
+def test_activity_restarts_timers_without_index_write(clocked: Instance, clock: HandClock, restart: str) -> None:
     conversation, begun = create(clocked), clock.present
     before = due_at(clocked)
     clock.move(30 * SECOND)
@@ -164,7 +166,8 @@ def test_activity_restarts_both_and_writes_no_index(clocked: Instance, clock: Ha
     assert conversation.fetch().state == "inactive"
 
 
-def test_putting_off_tells_nobody_and_changes_nothing_that_is_shown(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_postponing_a_timer_makes_no_event_and_no_visible_change(clocked: Instance, clock: HandClock) -> None:
     conversation = create(clocked)
     clock.move(30 * SECOND)
     conversation.messages.create(body="Hello")
@@ -175,8 +178,9 @@ def test_putting_off_tells_nobody_and_changes_nothing_that_is_shown(clocked: Ins
     assert clocked.changes() == changes
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("by", ["message", "update"])
-def test_reactivated_it_has_all_its_time_again(clocked: Instance, clock: HandClock, by: str) -> None:
+def test_reactivation_restarts_both_timers(clocked: Instance, clock: HandClock, by: str) -> None:
     listen(clocked)
     conversation = create(clocked)
     clock.move(MINUTE)
@@ -194,7 +198,8 @@ def test_reactivated_it_has_all_its_time_again(clocked: Instance, clock: HandClo
         assert conversation.fetch().state == state
 
 
-def test_a_timer_that_is_shortened_runs_out_earlier(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_shortened_timer_fires_earlier(clocked: Instance, clock: HandClock) -> None:
     conversation = create(clocked, timers_inactive="P1D", timers_closed="P2D")
     conversation.update(timers_inactive="PT1M")
     clock.move(MINUTE)
@@ -202,7 +207,8 @@ def test_a_timer_that_is_shortened_runs_out_earlier(clocked: Instance, clock: Ha
     assert conversation.fetch().state == "inactive"
 
 
-def test_a_timer_that_is_set_later_runs(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_timer_added_by_update_fires(clocked: Instance, clock: HandClock) -> None:
     conversation = create(clocked, timers_inactive="PT0S", timers_closed="PT0S")
     assert due_at(clocked) is None
     conversation.update(timers_closed="PT10M")
@@ -211,7 +217,8 @@ def test_a_timer_that_is_set_later_runs(clocked: Instance, clock: HandClock) -> 
     assert conversation.fetch().state == "closed"
 
 
-def test_without_timers_nothing_is_due(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_conversation_without_timers_is_not_due(clocked: Instance, clock: HandClock) -> None:
     conversation = create(clocked)
     conversation.update(timers_inactive="PT0S", timers_closed="PT0S")
     assert due_at(clocked) is None
@@ -224,7 +231,8 @@ def test_without_timers_nothing_is_due(clocked: Instance, clock: HandClock) -> N
     assert due_at(clocked) is None
 
 
-def test_the_closed_timer_may_run_out_first(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_closed_timer_may_fire_before_inactive_timer(clocked: Instance, clock: HandClock) -> None:
     listen(clocked)
     create(clocked, timers_inactive="P1D")
     clock.move(10 * MINUTE)
@@ -232,7 +240,8 @@ def test_the_closed_timer_may_run_out_first(clocked: Instance, clock: HandClock)
     assert told(clocked) == [("active", "closed", "TIMER")]
 
 
-def test_where_both_ran_out_while_nobody_looked_it_closes_at_once(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_late_sweep_closes_conversation_directly(clocked: Instance, clock: HandClock) -> None:
     listen(clocked)
     conversation = create(clocked)
     clock.move(LONG_AFTER)
@@ -240,8 +249,9 @@ def test_where_both_ran_out_while_nobody_looked_it_closes_at_once(clocked: Insta
     assert (conversation.fetch().state, told(clocked)) == ("closed", [("active", "closed", "TIMER")])
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("participants", [CHAT_AND_SMS, GROUP_MMS], ids=["pair", "group"])
-def test_closed_by_its_timer_it_gives_up_every_lock_but_its_name(
+def test_closed_timer_releases_addresses_and_keeps_unique_name(
     clocked: Instance, clock: HandClock, participants: list[str]
 ) -> None:
     v1 = clocked.client().conversations.v1
@@ -256,7 +266,8 @@ def test_closed_by_its_timer_it_gives_up_every_lock_but_its_name(
     assert v1.conversations("visit").fetch().sid == first
 
 
-def test_the_date_of_update_moves_on_and_never_back(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_timer_never_decreases_date_updated(clocked: Instance, clock: HandClock) -> None:
     ahead = clock.present + LONG_AFTER
     conversation = create(clocked, date_updated=ahead)
     clock.move(MINUTE)
@@ -264,7 +275,8 @@ def test_the_date_of_update_moves_on_and_never_back(clocked: Instance, clock: Ha
     assert (conversation.fetch().state, conversation.fetch().date_updated) == ("inactive", ahead)
 
 
-def test_a_deleted_one_is_removed_whatever_its_timers_say(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_deleted_conversation_is_erased_regardless_of_timers(clocked: Instance, clock: HandClock) -> None:
     listen(clocked)
     create(clocked).delete()
     clock.move(LONG_AFTER)
@@ -273,7 +285,7 @@ def test_a_deleted_one_is_removed_whatever_its_timers_say(clocked: Instance, clo
     assert told(clocked) == []
 
 
-def test_a_sweep_that_looks_ahead_runs_no_timer_early(embedded: EmbeddedInstance) -> None:
+def test_sweep_that_looks_ahead_fires_no_timer_early(embedded: EmbeddedInstance) -> None:
     """As that of a process that has just started does."""
     conversation, before = create(embedded), embedded.items("")
     assert embedded.sweep(10 * MINUTE) == 1
@@ -301,9 +313,7 @@ def sweep_overtaken_by(instance: EmbeddedInstance, meanwhile: Meanwhile) -> int:
 
 
 @pytest.mark.parametrize("timer", ["inactive", "closed"])
-def test_a_message_that_comes_before_the_change_keeps_the_timer_from_running_out(
-    embedded: EmbeddedInstance, clock: HandClock, timer: str
-) -> None:
+def test_message_before_state_change_stops_the_timer(embedded: EmbeddedInstance, clock: HandClock, timer: str) -> None:
     listen(embedded)
     conversation = create(embedded, **({"timers_inactive": "PT0S"} if timer == "closed" else {}))
     clock.move(MINUTE if timer == "inactive" else 10 * MINUTE)
@@ -316,7 +326,7 @@ def test_a_message_that_comes_before_the_change_keeps_the_timer_from_running_out
     assert told(embedded) == [("active", timer, "TIMER")]
 
 
-def test_what_is_shortened_while_it_is_put_off_stays_due_in_time(embedded: EmbeddedInstance, clock: HandClock) -> None:
+def test_timer_shortened_while_postponed_fires_in_time(embedded: EmbeddedInstance, clock: HandClock) -> None:
     conversation = create(embedded, timers_inactive="PT1H", timers_closed="PT2H")
     clock.move(30 * MINUTE)
     conversation.messages.create(body="Hello")
@@ -327,7 +337,7 @@ def test_what_is_shortened_while_it_is_put_off_stays_due_in_time(embedded: Embed
     assert conversation.fetch().state == "inactive"
 
 
-def test_of_two_sweepers_one_changes_it_and_it_is_told_once(
+def test_two_sweepers_fire_a_timer_once(
     embedded: EmbeddedInstance, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     listen(embedded)
@@ -358,7 +368,7 @@ class Interrupted:
         return updated
 
 
-def test_what_is_changed_while_it_is_settled_is_due_for_the_timers_it_has_then(embedded: EmbeddedInstance) -> None:
+def test_update_during_settling_uses_its_new_timers(embedded: EmbeddedInstance) -> None:
     v1 = embedded.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=CHAT_AND_SMS, timers_inactive="P1D").sid
     embedded.engine._steps._finish_conversations()
@@ -376,9 +386,7 @@ def test_what_is_changed_while_it_is_settled_is_due_for_the_timers_it_has_then(e
 # Many at once
 
 
-def test_a_thousand_that_are_due_in_one_minute_are_handled_by_one_sweep_page_by_page(
-    embedded: EmbeddedInstance, clock: HandClock
-) -> None:
+def test_one_sweep_handles_1000_due_conversations_page_by_page(embedded: EmbeddedInstance, clock: HandClock) -> None:
     for _ in range(1000):
         create(embedded)
         clock.move(timedelta(milliseconds=50))

@@ -55,13 +55,13 @@ def bus(client: Refusing) -> EventBridgeBus:
     return EventBridgeBus(client, "bus")  # type: ignore[arg-type]
 
 
-def test_what_is_refused_is_put_again_and_nothing_else() -> None:
+def test_refused_entries_are_put_again_alone() -> None:
     client = Refusing({"EV-1": 1, "EV-3": 2})
     bus(client).publish([event(number) for number in range(5)])
     assert client.calls == [["EV-0", "EV-1", "EV-2", "EV-3", "EV-4"], ["EV-1", "EV-3"], ["EV-3"]]
 
 
-def test_what_is_refused_to_the_end_is_told() -> None:
+def test_entries_refused_on_last_attempt_raise() -> None:
     client = Refusing({"EV-1": 100})
     with pytest.raises(EventsNotPublishedError, match="1 events: ThrottlingException") as raised:
         bus(client).publish([event(number) for number in range(3)])
@@ -69,7 +69,7 @@ def test_what_is_refused_to_the_end_is_told() -> None:
     assert client.calls == [["EV-0", "EV-1", "EV-2"], *[["EV-1"]] * 3]
 
 
-def test_a_call_holds_no_more_than_the_bus_takes() -> None:
+def test_call_stays_within_batch_limits_of_event_bridge() -> None:
     client = Refusing({})
     many = [event(number) for number in range(25)]
     large = [event(number, size=100_000) for number in range(25, 30)]

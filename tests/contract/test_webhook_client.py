@@ -89,7 +89,7 @@ def receiver(status: int | Sequence[int] = 200, body: bytes = b"") -> Iterator[t
     ["", "/", "?tenant=7", "/hooks", "/hooks?tenant=7&b=%2f", "/größe/ü", "/a[1]", "/hooks#rc=2&rt=3000", "/a/../b"],
 )
 @pytest.mark.parametrize("method", list(Method))
-def test_a_receiver_that_rebuilds_the_url_finds_the_signature_valid(method: Method, path: str) -> None:
+def test_signature_is_valid_for_url_rebuilt_by_receiver(method: Method, path: str) -> None:
     with receiver() as (origin, requests):
         assert called(delivery(origin + path, method), retry_count=2).status == 200
     ((verb, seen, headers, body),) = requests
@@ -103,7 +103,7 @@ def test_a_receiver_that_rebuilds_the_url_finds_the_signature_valid(method: Meth
     assert headers["User-Agent"].startswith("Convoke/")
 
 
-def test_credentials_in_the_url_are_sent_as_basic_and_not_signed() -> None:
+def test_credentials_in_url_are_sent_as_basic_auth_and_not_signed() -> None:
     with receiver() as (origin, requests):
         url = origin.replace("http://", "http://me:p%40ss@") + "/hooks"
         called(delivery(url))
@@ -114,13 +114,13 @@ def test_credentials_in_the_url_are_sent_as_basic_and_not_signed() -> None:
 
 
 @pytest.mark.parametrize("status", [204, 302, 403, 500])
-def test_the_status_is_answered_and_redirects_are_not_followed(status: int) -> None:
+def test_status_is_returned_and_redirects_are_not_followed(status: int) -> None:
     with receiver(status) as (origin, requests):
         assert called(delivery(origin)).status == status
     assert len(requests) == 1
 
 
-def test_a_long_answer_is_not_read_to_its_end() -> None:
+def test_long_response_body_is_not_read_to_its_end() -> None:
     with receiver(200, b"x" * 10_000_000) as (origin, requests):
         calls = WebhookHttpClient(ANYWHERE)
         for _ in range(2):
@@ -129,7 +129,7 @@ def test_a_long_answer_is_not_read_to_its_end() -> None:
 
 
 @pytest.mark.parametrize("length", [0, 5, LONGEST, LONGEST + 1])
-def test_of_an_answer_as_much_is_read_as_was_asked_for(length: int) -> None:
+def test_response_body_is_read_up_to_the_limit(length: int) -> None:
     with receiver(200, b"x" * length) as (origin, _):
         assert called(delivery(origin)) == (200, b"x" * min(length, LONGEST))
 
@@ -198,7 +198,7 @@ def misbehaving(behave: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("behave", [drip_the_body, drip_an_old_body])
-def test_a_body_that_does_not_end_in_time_counts_as_far_as_it_came(behave: Callable[[socket.socket], None]) -> None:
+def test_body_that_does_not_end_in_time_is_cut(behave: Callable[[socket.socket], None]) -> None:
     with misbehaving(behave) as url:
         begun = time.monotonic()
         status, body = called(delivery(f"{url}#tt=500"))
@@ -219,7 +219,7 @@ def test_a_body_that_does_not_end_in_time_counts_as_far_as_it_came(behave: Calla
         (reset, "", "no connection"),
     ],
 )
-def test_a_receiver_that_does_not_answer_in_time_is_left(
+def test_receiver_that_does_not_answer_in_time_is_unreachable(
     behave: Callable[[socket.socket], None], fragment: str, error: str
 ) -> None:
     with misbehaving(behave) as url:
@@ -231,7 +231,7 @@ def test_a_receiver_that_does_not_answer_in_time_is_left(
         assert time.monotonic() - begun < 2
 
 
-def test_where_the_url_says_nothing_a_receiver_has_five_seconds() -> None:
+def test_default_timeout_is_five_seconds() -> None:
     with misbehaving(lambda _: time.sleep(7)) as url:
         begun = time.monotonic()
         with pytest.raises(WebhookUnreachableError, match="no answer within 5 s"):
@@ -239,7 +239,7 @@ def test_where_the_url_says_nothing_a_receiver_has_five_seconds() -> None:
         assert 4.5 < time.monotonic() - begun < 6.5
 
 
-def test_a_name_that_is_not_resolved_in_time_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_name_resolution_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     resolved, left = socket.getaddrinfo, threading.Event()
 
     def hang(*arguments: Any, **options: Any) -> Any:
@@ -257,15 +257,13 @@ def test_a_name_that_is_not_resolved_in_time_is_left(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "x" * 64 + ".example.com", "a..b"])
-def test_a_name_that_means_nothing_is_told_as_such(host: str) -> None:
+def test_unresolvable_host_is_reported_as_no_connection(host: str) -> None:
     with pytest.raises(WebhookUnreachableError, match="no connection"):
         called(delivery(f"http://{host}/"))
 
 
 @pytest.mark.parametrize(("status", "body"), [(200, b"{}"), (200, b""), (204, b""), (500, b"x" * LONGEST)])
-def test_a_connection_is_kept_for_the_next_call_unless_it_was_idle_for_long(
-    status: int, body: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_connection_is_reused_unless_idle_too_long(status: int, body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = WebhookHttpClient(ANYWHERE)
     with receiver(status, body) as (origin, requests):
         for _ in range(3):
@@ -282,7 +280,7 @@ def answer_once_then_drip(connection: socket.socket) -> None:
     drip(connection)
 
 
-def test_a_call_on_a_connection_that_was_kept_is_bounded_too() -> None:
+def test_call_on_reused_connection_times_out_too() -> None:
     calls = WebhookHttpClient(ANYWHERE)
     with misbehaving(answer_once_then_drip) as url:
         assert called(delivery(url, Method.GET), calls).status == 200
@@ -292,7 +290,7 @@ def test_a_call_on_a_connection_that_was_kept_is_bounded_too() -> None:
         assert time.monotonic() - begun < 2
 
 
-def test_the_webhook_of_a_conversation_is_told_its_sid() -> None:
+def test_conversation_webhook_is_called_with_its_sid() -> None:
     sid = "WH" + "0" * 32
     with receiver() as (origin, requests):
         called(delivery(origin, target=sid))
@@ -322,7 +320,7 @@ class Resolver:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "0.0.0.0"])
-def test_a_name_of_what_is_not_public_is_not_called(address: str) -> None:
+def test_host_with_private_address_is_not_called(address: str) -> None:
     rules = ReceiverRules.of_deployment([], https_only=False)
     with receiver() as (origin, requests):
         url = origin.replace("127.0.0.1", "hooks.example.com")
@@ -332,7 +330,7 @@ def test_a_name_of_what_is_not_public_is_not_called(address: str) -> None:
     assert requests == []
 
 
-def test_a_name_that_resolves_to_another_address_once_it_was_looked_at_is_not_called_there() -> None:
+def test_host_that_resolves_to_another_address_later_is_checked_again() -> None:
     """What is connected to is what was looked at; each new connection is looked at anew."""
     rules = ReceiverRules.of_deployment(["127.0.0.1/32"], https_only=False)
     resolver = Resolver("127.0.0.1", "127.0.0.2")
@@ -345,7 +343,7 @@ def test_a_name_that_resolves_to_another_address_once_it_was_looked_at_is_not_ca
     assert len(requests) == 1
 
 
-def test_a_url_that_the_rules_have_come_to_forbid_is_not_called() -> None:
+def test_url_refused_by_rules_is_not_called() -> None:
     with receiver() as (origin, requests):
         for rules in (
             ReceiverRules.of_deployment([], https_only=False),
@@ -358,7 +356,7 @@ def test_a_url_that_the_rules_have_come_to_forbid_is_not_called() -> None:
     assert len(requests) == 1
 
 
-def test_nobody_there_is_told_as_such() -> None:
+def test_refused_connection_is_reported_as_no_connection() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(WebhookUnreachableError, match="no connection"):

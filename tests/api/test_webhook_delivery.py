@@ -47,7 +47,8 @@ def delete(instance: Instance, conversation: Any) -> Answer:
     return instance.call("DELETE", f"/v1/Conversations/{conversation.fetch().sid}", headers=HEADER)
 
 
-def test_an_event_is_told_the_account_and_every_webhook_of_the_conversation_that_wants_it(
+@pytest.mark.each_engine
+def test_event_is_delivered_to_account_and_matching_conversation_webhooks(
     instance: Instance, conversation: Any
 ) -> None:
     v1 = instance.client().conversations.v1
@@ -66,7 +67,8 @@ def test_an_event_is_told_the_account_and_every_webhook_of_the_conversation_that
     assert {item["target"] for item in instance.items("attempt#")} == {"account", *sids}
 
 
-def test_they_are_told_beside_a_service_that_silences_the_account(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_conversation_webhooks_are_called_beside_service_webhooks(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     service = v1.services(v1.services.create(friendly_name="Support").sid)
     v1.configuration.webhooks().update(post_webhook_url=ACCOUNT, filters=EVENTS)
@@ -85,7 +87,8 @@ def test_they_are_told_beside_a_service_that_silences_the_account(instance: Inst
     assert told(instance) == [(f"{OWN}/0", "onConversationUpdated")]
 
 
-def test_without_the_header_they_are_told_as_little_as_others(instance: Instance, conversation: Any) -> None:
+@pytest.mark.each_engine
+def test_conversation_webhooks_get_state_event_only_without_header(instance: Instance, conversation: Any) -> None:
     hook(conversation)
     conversation.messages.create(body="Hello")
     conversation.update(state="inactive")
@@ -98,7 +101,7 @@ def test_without_the_header_they_are_told_as_little_as_others(instance: Instance
     ("body", "triggers"),
     [("Help!", True), ("please STOP it", True), ("unstoppable", True), ("", False), ("hel p", False), (None, False)],
 )
-def test_a_trigger_is_told_of_messages_that_hold_a_keyword(
+def test_trigger_receives_messages_with_keyword_only(
     instance: Instance, conversation: Any, body: str | None, triggers: bool
 ) -> None:
     hook(conversation, target="trigger", configuration_triggers=["help", "sToP"])
@@ -106,7 +109,7 @@ def test_a_trigger_is_told_of_messages_that_hold_a_keyword(
     assert told(instance) == ([(f"{OWN}/0", "onMessageAdded")] if triggers else [])
 
 
-def test_a_trigger_is_told_of_no_other_event_and_studio_of_none(instance: Instance, conversation: Any) -> None:
+def test_trigger_receives_new_messages_only_and_studio_nothing(instance: Instance, conversation: Any) -> None:
     hook(conversation, target="trigger", configuration_triggers=["help"])
     hook(conversation, target="studio", configuration_flow_sid="FW" + "0" * 32)
     sid = conversation.messages.create(body="Hello", **WITH).sid
@@ -116,7 +119,8 @@ def test_a_trigger_is_told_of_no_other_event_and_studio_of_none(instance: Instan
     assert told(instance) == [(f"{OWN}/0", "onMessageAdded")]
 
 
-def test_what_was_changed_or_deleted_counts_from_then_on(instance: Instance, conversation: Any) -> None:
+@pytest.mark.each_engine
+def test_updated_or_deleted_webhook_applies_to_next_event(instance: Instance, conversation: Any) -> None:
     changed, deleted = hook(conversation), hook(conversation, 1)
     conversation.webhooks(changed).update(configuration_url=f"{OWN}/2")
     conversation.webhooks(deleted).delete()
@@ -124,8 +128,9 @@ def test_what_was_changed_or_deleted_counts_from_then_on(instance: Instance, con
     assert told(instance) == [(f"{OWN}/2", "onMessageAdded")]
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("removed_before", [False, True])
-def test_the_end_of_a_conversation_and_what_came_before_it_is_told_though_nothing_is_left_of_it(
+def test_events_before_and_of_deletion_are_delivered_after_deletion(
     instance: Instance, conversation: Any, removed_before: bool
 ) -> None:
     hook(conversation)
@@ -137,7 +142,8 @@ def test_the_end_of_a_conversation_and_what_came_before_it_is_told_though_nothin
     assert told(instance) == [(f"{OWN}/0", "onConversationRemoved"), (f"{OWN}/0", "onMessageAdded")]
 
 
-def test_after_the_end_of_a_closed_conversation_nothing_is_told(instance: Instance, conversation: Any) -> None:
+@pytest.mark.each_engine
+def test_closed_conversation_delivers_no_removed_event_to_its_webhooks(instance: Instance, conversation: Any) -> None:
     instance.client().conversations.v1.configuration.webhooks().update(post_webhook_url=ACCOUNT, filters=EVENTS)
     hook(conversation)
     conversation.messages.create(body="Hello", **WITH)
@@ -148,7 +154,7 @@ def test_after_the_end_of_a_closed_conversation_nothing_is_told(instance: Instan
     assert (ACCOUNT, "onConversationRemoved") in events
 
 
-def test_the_end_of_one_whose_members_could_not_be_added_is_told() -> None:
+def test_closing_of_failed_conversation_is_delivered() -> None:
     def nobody(*_: object) -> None:
         raise InvalidRoleSidError
 
@@ -160,7 +166,8 @@ def test_the_end_of_one_whose_members_could_not_be_added_is_told() -> None:
         assert conversation.fetch().state == "closed"
 
 
-def test_retries_of_one_are_not_told_the_others(instance: Instance, conversation: Any) -> None:
+@pytest.mark.each_engine
+def test_retry_of_one_target_does_not_repeat_others(instance: Instance, conversation: Any) -> None:
     hook(conversation)
     hook(conversation, 1)
     conversation.messages.create(body="Hello", **WITH)
@@ -173,8 +180,9 @@ def test_retries_of_one_are_not_told_the_others(instance: Instance, conversation
     assert instance.receivers.retry_counts == [0, 0, 1]
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize(("fragment", "attempts"), [("#rc=0", 1), ("#rc=1&tt=900", 2), ("#rc=5", 6), ("#rc=9", 4)])
-def test_the_fragment_says_how_often_it_is_tried_again(
+def test_url_fragment_sets_number_of_retries(
     instance: Instance, conversation: Any, fragment: str, attempts: int
 ) -> None:
     hook(conversation, configuration_url=OWN + fragment)
@@ -187,7 +195,8 @@ def test_the_fragment_says_how_often_it_is_tried_again(
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 1)
 
 
-def test_messages_too_long_for_one_call_to_the_queue_are_sent_in_several(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_messages_over_queue_batch_limit_are_sent_in_several_calls(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     conversation = v1.conversations(v1.conversation_with_participants.create(participant=chat(1)).sid)
     instance.work()
@@ -203,7 +212,8 @@ def test_messages_too_long_for_one_call_to_the_queue_are_sent_in_several(instanc
 # onDeliveryUpdated
 
 
-def test_a_receipt_is_told_whether_or_not_the_request_wants_webhooks(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_receipt_event_is_delivered_with_or_without_header(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(post_webhook_url=ACCOUNT, filters=["onDeliveryUpdated", "onMessageAdded"])
     conversation = v1.conversations(v1.conversation_with_participants.create(participant=CHAT_AND_SMS).sid)
@@ -228,7 +238,7 @@ def test_a_receipt_is_told_whether_or_not_the_request_wants_webhooks(instance: I
     }
 
 
-def test_a_message_without_copies_makes_no_receipt_event(instance: Instance, conversation: Any) -> None:
+def test_message_without_receipts_makes_no_receipt_event(instance: Instance, conversation: Any) -> None:
     instance.client().conversations.v1.configuration.webhooks().update(
         post_webhook_url=ACCOUNT, filters=["onDeliveryUpdated"]
     )
@@ -236,7 +246,7 @@ def test_a_message_without_copies_makes_no_receipt_event(instance: Instance, con
     assert told(instance) == []
 
 
-def test_the_events_of_the_largest_message_with_the_most_copies_fit_into_an_item() -> None:
+def test_events_of_message_with_50_receipts_fit_into_one_item() -> None:
     with held_instance() as instance:
         v1 = instance.client().conversations.v1
         conversation = v1.conversations(v1.conversations.create().sid)
@@ -256,10 +266,11 @@ def test_the_events_of_the_largest_message_with_the_most_copies_fit_into_an_item
 # Where a deployment calls webhooks
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize(
     "url", ["http://169.254.169.254/latest/", "http://localhost:3000/", "http://[::ffff:10.0.0.1]/"]
 )
-def test_a_deployment_takes_no_webhook_that_is_not_public(instance: Instance, conversation: Any, url: str) -> None:
+def test_deployment_refuses_webhook_url_that_is_not_public(instance: Instance, conversation: Any, url: str) -> None:
     v1 = instance.client().conversations.v1
     service = v1.services.create(friendly_name="Support").sid
     own = f"/v1/Conversations/{conversation.fetch().sid}/Webhooks"

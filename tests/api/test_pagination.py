@@ -62,8 +62,9 @@ LISTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize(("filled", "in_service"), LISTS)
-def test_a_list_is_the_same_whatever_its_pages(
+def test_every_list_is_complete_with_any_page_size(
     instance: Instance, filled: Callable[[Instance, Any], tuple[Any, list[str]]], in_service: bool
 ) -> None:
     v1 = instance.client().conversations.v1

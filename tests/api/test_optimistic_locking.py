@@ -67,9 +67,7 @@ FIELDS: dict[str, tuple[str, str, Callable[[Any], tuple[str, str]]]] = {
 
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("fields", FIELDS)
-def test_two_clients_that_update_different_fields_do_not_undo_each_other(
-    tmp_path: Path, processes: int, fields: str
-) -> None:
+def test_concurrent_updates_of_different_fields_are_both_kept(tmp_path: Path, processes: int, fields: str) -> None:
     *names, shown = FIELDS[fields]
     with processes_on(tmp_path, processes) as instances:
         create = instances[0].client().conversations.v1.conversations.create
@@ -88,7 +86,7 @@ def test_two_clients_that_update_different_fields_do_not_undo_each_other(
         assert len(instances[0].changes()) == 1 + 2 * TIMES
 
 
-def test_two_clients_that_give_a_conversation_the_same_name_both_get_it(tmp_path: Path) -> None:
+def test_concurrent_updates_to_the_same_unique_name_both_succeed(tmp_path: Path) -> None:
     """Whoever is second finds the lock taken: by the conversation itself."""
     with processes_on(tmp_path, 2) as instances:
         sid = instances[0].client().conversations.v1.conversations.create().sid
@@ -98,7 +96,8 @@ def test_two_clients_that_give_a_conversation_the_same_name_both_get_it(tmp_path
         assert len(instances[0].items("lock")) == 1
 
 
-def test_what_has_a_name_by_now_is_read_again_and_not_refused(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_stale_update_to_own_unique_name_raises_changed_meanwhile(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = v1.conversations.create().sid
     found = ProvisioningRepository(instance.table).fetch(instance.account.sid, sid)
@@ -113,7 +112,7 @@ def test_what_has_a_name_by_now_is_read_again_and_not_refused(instance: Instance
     assert instance.items("") == stored
 
 
-def test_of_two_clients_that_give_one_name_to_two_conversations_one_gets_it(tmp_path: Path) -> None:
+def test_concurrent_updates_to_one_unique_name_succeed_for_one_conversation(tmp_path: Path) -> None:
     with processes_on(tmp_path, 2) as instances:
         create = instances[0].client().conversations.v1.conversations.create
         for name in map(str, range(20)):
@@ -124,7 +123,7 @@ def test_of_two_clients_that_give_one_name_to_two_conversations_one_gets_it(tmp_
         assert len(instances[0].items("lock")) == 20
 
 
-def test_a_name_goes_from_hand_to_hand_and_is_never_lost(tmp_path: Path) -> None:
+def test_unique_name_is_never_lost_by_concurrent_renames(tmp_path: Path) -> None:
     """Each takes the name and gives it back; a lock that stays behind would keep it for ever."""
 
     def take_turns(mine: Any) -> int:
@@ -152,7 +151,7 @@ def code_of(request: Callable[[], object]) -> int | None:
     return None
 
 
-def test_closing_and_renaming_at_once_ends_in_one_order_or_the_other(tmp_path: Path) -> None:
+def test_concurrent_close_and_rename_end_in_one_order(tmp_path: Path) -> None:
     with processes_on(tmp_path, 2) as (one, other):
         for _ in range(20):
             v1 = one.client().conversations.v1
@@ -170,7 +169,7 @@ def test_closing_and_renaming_at_once_ends_in_one_order_or_the_other(tmp_path: P
             assert one.items("lock") == []
 
 
-def test_deleting_and_updating_at_once_leaves_nothing(tmp_path: Path) -> None:
+def test_concurrent_delete_and_update_leave_nothing(tmp_path: Path) -> None:
     with processes_on(tmp_path, 2) as (one, other):
         for _ in range(20):
             sid = one.client().conversations.v1.conversations.create(unique_name="visit").sid
@@ -184,7 +183,7 @@ def test_deleting_and_updating_at_once_leaves_nothing(tmp_path: Path) -> None:
         assert one.items("conversation") == []
 
 
-def test_deleting_while_the_members_are_added_leaves_nothing(tmp_path: Path) -> None:
+def test_delete_during_provisioning_leaves_nothing(tmp_path: Path) -> None:
     with processes_on(tmp_path, 2) as (one, other):
         for _ in range(20):
             create = one.client().conversations.v1.conversation_with_participants.create
@@ -197,7 +196,7 @@ def test_deleting_while_the_members_are_added_leaves_nothing(tmp_path: Path) -> 
         assert one.items("lock") == []
 
 
-def test_of_two_clients_that_delete_one_is_told_that_there_is_nothing(tmp_path: Path) -> None:
+def test_concurrent_deletes_succeed_once(tmp_path: Path) -> None:
     with processes_on(tmp_path, 2) as instances:
         for _ in range(20):
             sid = instances[0].client().conversations.v1.conversations.create(unique_name="visit").sid
@@ -215,7 +214,7 @@ def webhook(conversation: Any, **parameters: Any) -> Any:
     return conversation.webhooks.create(target="webhook", **{**given, **parameters})
 
 
-def test_of_many_webhooks_at_once_five_are_made(tmp_path: Path) -> None:
+def test_concurrent_webhook_creates_stop_at_five(tmp_path: Path) -> None:
     with processes_on(tmp_path, 2) as instances:
         create = instances[0].client().conversations.v1.conversations.create
         for _ in range(5):
@@ -226,7 +225,7 @@ def test_of_many_webhooks_at_once_five_are_made(tmp_path: Path) -> None:
             assert sorted(made) == [each.sid for each in conversation(instances[0], sid).webhooks.list()]
 
 
-def test_two_clients_that_update_webhooks_do_not_undo_each_other(tmp_path: Path) -> None:
+def test_concurrent_webhook_updates_are_all_kept(tmp_path: Path) -> None:
     with processes_on(tmp_path, 2) as instances:
         sid = instances[0].client().conversations.v1.conversations.create().sid
         one, other = (webhook(conversation(instances[0], sid)).sid for _ in range(2))
@@ -244,7 +243,7 @@ def test_two_clients_that_update_webhooks_do_not_undo_each_other(tmp_path: Path)
         assert [each["method"] for each in shown] == ["get", "POST"]
 
 
-def test_a_webhook_that_comes_while_the_conversation_is_deleted_leaves_nothing(tmp_path: Path) -> None:
+def test_webhook_create_during_deletion_leaves_nothing(tmp_path: Path) -> None:
     with processes_on(tmp_path, 2) as (one, other):
         for _ in range(20):
             sid = one.client().conversations.v1.conversations.create(unique_name="visit").sid
@@ -256,7 +255,7 @@ def test_a_webhook_that_comes_while_the_conversation_is_deleted_leaves_nothing(t
         assert all("expires_at" in webhooks for webhooks in one.items("webhooks"))
 
 
-def test_a_webhook_that_comes_while_the_members_are_added_is_kept_and_so_are_they(tmp_path: Path) -> None:
+def test_webhook_create_during_provisioning_is_kept(tmp_path: Path) -> None:
     with processes_on(tmp_path, 2) as (one, other):
         for _ in range(20):
             create = one.client().conversations.v1.conversation_with_participants.create

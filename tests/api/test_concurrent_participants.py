@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.api.test_lost_updates import at_once, conversation, processes_on
+from tests.api.test_optimistic_locking import at_once, conversation, processes_on
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.instances import EmbeddedInstance
 
@@ -33,7 +33,7 @@ def groups_held(instance: EmbeddedInstance) -> list[str]:
     return [item["conversation_sid"] for item in instance.items("lock") if "#number-group#" in item["pk"]]
 
 
-def test_of_two_that_bring_one_identity_one_does(tmp_path: Path) -> None:
+def test_concurrent_creates_of_one_identity_add_it_once(tmp_path: Path) -> None:
     with processes_on(tmp_path, 2) as instances:
         for _ in range(20):
             sid = new(instances[0])
@@ -43,7 +43,7 @@ def test_of_two_that_bring_one_identity_one_does(tmp_path: Path) -> None:
             assert len(members(instances[0], sid).list()) == 1
 
 
-def test_of_two_conversations_that_claim_one_pair_one_gets_it(tmp_path: Path) -> None:
+def test_concurrent_claims_of_one_address_pair_succeed_once(tmp_path: Path) -> None:
     given = {"messaging_binding_address": A1, "messaging_binding_proxy_address": P1}
     with processes_on(tmp_path, 2) as instances:
         for _ in range(20):
@@ -55,7 +55,7 @@ def test_of_two_conversations_that_claim_one_pair_one_gets_it(tmp_path: Path) ->
             assert pairs_held(instances[0]) == set()
 
 
-def test_whoever_comes_at_once_is_counted_each(tmp_path: Path) -> None:
+def test_concurrent_creates_count_every_participant(tmp_path: Path) -> None:
     with processes_on(tmp_path, 2) as instances:
         sid = new(instances[0])
         for number in range(40):
@@ -65,7 +65,7 @@ def test_whoever_comes_at_once_is_counted_each(tmp_path: Path) -> None:
         assert len(members(instances[0], sid).list()) == len(instances[0].items("identity")) == 80
 
 
-def test_closing_while_a_pair_comes_leaves_no_lock(tmp_path: Path) -> None:
+def test_closing_during_participant_create_leaves_no_lock(tmp_path: Path) -> None:
     given = {"messaging_binding_address": A2, "messaging_binding_proxy_address": P1}
     with processes_on(tmp_path, 2) as (one, other):
         outcomes: Counter[bool] = Counter()
@@ -80,7 +80,7 @@ def test_closing_while_a_pair_comes_leaves_no_lock(tmp_path: Path) -> None:
             assert pairs_held(one) == set()
 
 
-def test_a_proxy_that_two_change_at_once_leaves_the_lock_of_the_one_that_is_shown(tmp_path: Path) -> None:
+def test_concurrent_proxy_updates_leave_one_matching_lock(tmp_path: Path) -> None:
     with processes_on(tmp_path, 2) as instances:
         sid = new(instances[0])
         given = {"messaging_binding_address": A1, "messaging_binding_proxy_address": P1}
@@ -96,7 +96,7 @@ def test_a_proxy_that_two_change_at_once_leaves_the_lock_of_the_one_that_is_show
             assert [item["sk"] for item in instances[0].items("+1501")] == [shown]
 
 
-def test_a_group_whose_phones_come_and_go_at_once_holds_the_numbers_that_are_there(tmp_path: Path) -> None:
+def test_concurrent_group_changes_lock_the_remaining_numbers(tmp_path: Path) -> None:
     with processes_on(tmp_path, 2) as (one, other):
         for _ in range(10):
             sid = new(one)

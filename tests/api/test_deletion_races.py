@@ -44,8 +44,9 @@ def after_the_finalizer(instance: Instance) -> None:
     instance.work()
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("moment", [before_the_adder, after_the_adder, after_the_finalizer])
-def test_whoever_comes_late_resurrects_nothing_and_ends_quietly(
+def test_late_participant_message_after_deletion_has_no_effect(
     instance: Instance, moment: Callable[[Instance], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     v1 = instance.client().conversations.v1
@@ -139,9 +140,10 @@ class Latecomer:
         return True
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("swept", [False, True])
 @pytest.mark.parametrize("write", ["add", "finalize", "close", "settle", "claim", "update", "delete"])
-def test_what_was_read_before_is_written_by_nobody_after(instance: Instance, write: str, swept: bool) -> None:
+def test_stale_write_after_deletion_is_refused(instance: Instance, write: str, swept: bool) -> None:
     sid = conversation_in(instance, "initializing")
     latecomer = Latecomer(instance, sid)
     instance.client().conversations.v1.conversations(sid).delete()
@@ -152,8 +154,9 @@ def test_what_was_read_before_is_written_by_nobody_after(instance: Instance, wri
     assert instance.items("") == before
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("end", ["finalize", "close"])
-def test_what_has_left_initializing_since_it_was_read_is_read_again(instance: Instance, end: str) -> None:
+def test_delete_read_before_initializing_ended_is_refused(instance: Instance, end: str) -> None:
     """It has an event to tell by then, or other locks."""
     sid = conversation_in(instance, "initializing")
     if end == "finalize":
@@ -177,8 +180,9 @@ class Overtaken(ProvisioningRepository):
         return found
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("task", ["finalize", "close"])
-def test_a_finalizer_that_is_overtaken_by_the_deletion_finds_nothing_left(instance: Instance, task: str) -> None:
+def test_finalizer_overtaken_by_deletion_raises_nothing_left(instance: Instance, task: str) -> None:
     sid = conversation_in(instance, "initializing")
     if task == "finalize":
         after_the_adder(instance)
@@ -189,7 +193,8 @@ def test_a_finalizer_that_is_overtaken_by_the_deletion_finds_nothing_left(instan
     assert instance.items("alert") == []
 
 
-def test_a_finalizer_that_is_overtaken_by_another_leaves_the_rest_to_it(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_finalizer_overtaken_by_another_finalizer_raises_not_in_yet(instance: Instance) -> None:
     sid = conversation_in(instance, "initializing")
     after_the_adder(instance)
     finalizer = finalizer_on(instance, Overtaken(instance.table, Latecomer(instance, sid).finalize))
@@ -202,7 +207,8 @@ def finalizer_on(instance: Instance, provisionings: ProvisioningRepository) -> C
     return ConversationFinalizer(ConversationRepository(table), provisionings, EventRepository(table), now, NoMetrics())
 
 
-def test_what_was_read_before_it_was_settled_is_read_again(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_stale_write_before_settling_is_refused(instance: Instance) -> None:
     """When it is due follows from its timers since."""
     sid = conversation_in(instance, "initializing")
     after_the_adder(instance)
@@ -215,8 +221,9 @@ def test_what_was_read_before_it_was_settled_is_read_again(instance: Instance) -
     assert instance.items("") == before
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("timer", ["PT0S", "PT1M"])
-def test_what_is_changed_before_it_is_settled_stays_due_for_that(instance: Instance, timer: str) -> None:
+def test_update_before_settling_keeps_conversation_due_for_settling(instance: Instance, timer: str) -> None:
     sid = conversation_in(instance, "initializing")
     after_the_adder(instance)
     assert Latecomer(instance, sid).finalize()
@@ -230,8 +237,9 @@ def test_what_is_changed_before_it_is_settled_stays_due_for_that(instance: Insta
     assert (after.unsettled, after.due_at) == (False, after.date_inactive)
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("write", ["settle", "claim"])
-def test_what_becomes_of_an_old_due_moment_leaves_the_tombstone_due(instance: Instance, write: str) -> None:
+def test_stale_settle_or_claim_keeps_deleted_conversation_due(instance: Instance, write: str) -> None:
     sid = conversation_in(instance, "initializing")
     after_the_adder(instance)
     assert Latecomer(instance, sid).finalize()
@@ -243,7 +251,8 @@ def test_what_becomes_of_an_old_due_moment_leaves_the_tombstone_due(instance: In
     assert set(left_of(instance, sid)) <= {"change"}
 
 
-def test_what_was_read_in_two_halves_takes_nothing_from_another(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_delete_with_stale_provisioning_keeps_locks_of_another_conversation(instance: Instance) -> None:
     """The record of its members, read from before it failed, says that it has locks which another one has by now."""
     sid = conversation_in(instance, "initializing", CHAT_AND_SMS)
     early = Latecomer(instance, sid)

@@ -45,7 +45,7 @@ def attempts(instance: EmbeddedInstance) -> dict[str, list[Any]]:
     return found
 
 
-def test_who_hangs_resets_drips_redirects_or_answers_too_much_delays_nobody_else(running: EmbeddedInstance) -> None:
+def test_hanging_or_misbehaving_receiver_does_not_delay_others(running: EmbeddedInstance) -> None:
     v1 = running.client().conversations.v1
     conversation = v1.conversations(v1.conversations.create().sid)
     with ExitStack() as stack:
@@ -73,7 +73,7 @@ def test_who_hangs_resets_drips_redirects_or_answers_too_much_delays_nobody_else
     assert RequestValidator(running.token).validate(healthy + path, parameters, headers["X-Twilio-Signature"])
 
 
-def test_who_answers_500_is_told_again_and_who_drips_its_answer_has_taken_the_event(running: EmbeddedInstance) -> None:
+def test_status_500_is_retried_and_slow_body_counts_as_delivered(running: EmbeddedInstance) -> None:
     v1 = running.client().conversations.v1
     conversation = v1.conversations(v1.conversations.create().sid)
     with ExitStack() as stack:
@@ -91,7 +91,7 @@ def test_who_answers_500_is_told_again_and_who_drips_its_answer_has_taken_the_ev
     assert running.waiting_messages("delivery-dlq") == 0
 
 
-def test_a_pre_event_has_the_time_that_its_url_gives_it(running: EmbeddedInstance) -> None:
+def test_pre_event_uses_timeout_from_url_fragment(running: EmbeddedInstance) -> None:
     v1 = running.client().conversations.v1
     with misbehaving(hang) as url:
         v1.configuration.webhooks().update(pre_webhook_url=f"{url}#tt=300&rc=5", filters=["onConversationAdd"])
