@@ -1,4 +1,4 @@
-"""`convoke account` on a data file and on a deployment: the same commands, the same answers."""
+"""`convoke account` gives the same answers on a data file and on a deployed stack."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_rotate_token_replaces_old_token(place: Place) -> None:
 def test_rotate_token_of_unknown_account_fails(place: Place) -> None:
     place.printed("account", "create")
     line = refusal(place.run("account", "rotate-token", UNKNOWN))
-    assert line == f"Error: there is no account {UNKNOWN} in {place.told}"
+    assert line == f"Error: there is no account {UNKNOWN} in {place.name_in_messages}"
 
 
 def test_first_account_of_deployment_is_listed_before_first_request(deployed: Deployed) -> None:

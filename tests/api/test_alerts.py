@@ -1,4 +1,4 @@
-"""The error log, read by the SDK's Monitor, and where it is posted to (reference, d.5 and h 13)."""
+"""Alerts, read through the SDK's Monitor API, and the error log webhook. See docs/behaviour/alerts.md."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def refuse(provisioning: Provisioning, participant: Participant) -> None:
 
 @pytest.fixture
 def refusing() -> Iterator[Instance]:
-    """Admits nobody with an identity."""
+    """Run Convoke so that no participant with an identity can be added."""
     with held_instance(admit=refuse) as made:
         yield made
 
@@ -54,7 +54,10 @@ def log_to(instance: Instance, url: str) -> Any:
 
 
 def give_up(instance: Instance, *statuses: int | WebhookUnreachableError | None) -> str:
-    """A conversation whose one event gets these answers, as often as it is tried."""
+    """Create a conversation whose event is delivered until it succeeds or is given up, and return its SID.
+
+    The receiver answers the attempts with `statuses`.
+    """
     configure(instance, STATE)
     instance.receivers.statuses = [*statuses]
     sid: str = instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1)).sid
@@ -79,15 +82,15 @@ def test_failed_conversation_creates_alert_50427(refusing: Instance) -> None:
     )
     assert f"Participant[1] ({provisioning['participants'][1]['sid']}): 50109" in alert.alert_text
     assert "50427" in alert.alert_text
-    assert not [said for said in ("alice", "+1555", "Visit") if said in alert.alert_text]
+    assert not [text for text in ("alice", "+1555", "Visit") if text in alert.alert_text]
     assert alert.more_info == "https://www.twilio.com/docs/errors/50427"
     assert alert.date_created == alert.date_generated == alert.date_updated
     assert alert.date_created.tzinfo is not None
     assert alert.request_url is alert.request_method is alert.response_body is alert.request_variables is None
-    (told,) = refusing.receivers.posted
-    assert told.event.payload["ErrorCode"] == "50427"
-    assert told.event.payload["AlertSid"] == alert.sid
-    assert told.event.payload["ErrorMessage"] in alert.alert_text
+    (delivery,) = refusing.receivers.posted
+    assert delivery.event.payload["ErrorCode"] == "50427"
+    assert delivery.event.payload["AlertSid"] == alert.sid
+    assert delivery.event.payload["ErrorMessage"] in alert.alert_text
 
 
 def test_fetched_alert_equals_listed_alert(instance: Instance) -> None:
@@ -162,9 +165,9 @@ def test_failed_conversation_is_posted_to_error_log_url(refusing: Instance) -> N
     sid = refusing.client().conversations.v1.conversation_with_participants.create(participant=chat(1)).sid
     refusing.work()
     (alert,) = alerts(refusing)
-    (told,) = refusing.receivers.posted
-    payload = told.event.payload
-    assert (told.url, told.target, told.method) == (ERRORS, "error-log", "POST")
+    (delivery,) = refusing.receivers.posted
+    payload = delivery.event.payload
+    assert (delivery.url, delivery.target, delivery.method) == (ERRORS, "error-log", "POST")
     assert {**payload, "Payload": None, "Timestamp": None} == {
         "AccountSid": refusing.account.sid,
         "Sid": alert.sid,
@@ -185,8 +188,8 @@ def test_failed_webhook_delivery_is_posted_to_error_log_url(instance: Instance) 
     log_to(instance, ERRORS)
     instance.receivers.body = b"no"
     give_up(instance, 403)
-    _, told = instance.receivers.posted
-    details = json.loads(told.event.payload["Payload"])
+    _, delivery = instance.receivers.posted
+    details = json.loads(delivery.event.payload["Payload"])
     assert details["error_code"] == "50057"
     assert details["webhook"] == {
         "request": {"method": "POST", "url": URL},
@@ -219,7 +222,7 @@ def test_alert_is_recorded_as_event_and_can_be_replayed(instance: Instance) -> N
 
 @pytest.mark.each_engine
 def test_repeated_delivery_message_creates_one_alert(instance: Instance) -> None:
-    """The message of a delivery that is over comes once more, and once more as that of a replay."""
+    """Send the message of a finished delivery again: first unchanged, then as a replay."""
     give_up(instance, 403)
     (delivery,) = instance.receivers.posted
     stored = instance.items("alert")

@@ -1,4 +1,4 @@
-"""API keys (reference, g.1): what they open, and `convoke key` on a data file and on a deployment."""
+"""API keys: authentication, and `convoke key`. See docs/behaviour/accounts-and-api-keys.md."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def services(instance: Instance, auth: Credentials, query: str = "") -> Answer:
     return call(instance.api, "GET", f"{ORIGIN}/v1/Services{query}", auth=auth)
 
 
-# What a key opens
+# Authentication
 
 
 @pytest.mark.each_engine
@@ -61,7 +61,7 @@ def test_api_key_gives_access_to_its_own_account_only(instance: Instance) -> Non
     instance.work()
     (member,) = v1.conversations("visit").participants.list()
     other = instance.accounts.create()
-    # The account that an SDK is told besides goes into no path of this API.
+    # The account SID that the SDK also takes is in no path of this API.
     theirs = instance.client(instance.account.sid, key=new_key(instance, other.sid)).conversations.v1
     for name in (ours.sid, "visit"):
         assert refusal(theirs.conversations(name).fetch).code == 20404
@@ -72,7 +72,7 @@ def test_api_key_gives_access_to_its_own_account_only(instance: Instance) -> Non
     assert (created.account_sid, created.sid != ours.sid) == (other.sid, True)
 
 
-def wrong(instance: Instance) -> dict[str, Credentials]:
+def wrong_credentials(instance: Instance) -> dict[str, Credentials]:
     sid, secret = new_key(instance)
     _, other_secret = new_key(instance)
     revoked = new_key(instance)
@@ -95,7 +95,7 @@ def wrong(instance: Instance) -> dict[str, Credentials]:
 def test_invalid_api_key_gets_same_401_as_unknown_account(instance: Instance) -> None:
     expected = services(instance, (UNKNOWN, "x"))
     assert (expected.status, expected.body["code"]) == (401, 20003)
-    for name, credentials in wrong(instance).items():
+    for name, credentials in wrong_credentials(instance).items():
         refused = services(instance, credentials)
         assert (refused.status, refused.text) == (401, expected.text), name
         assert refused.headers["WWW-Authenticate"] == expected.headers["WWW-Authenticate"]
@@ -149,7 +149,7 @@ def test_recently_used_api_key_costs_no_table_read() -> None:
             assert calls == expected
 
 
-# What is kept
+# Storage
 
 
 @pytest.mark.each_engine
@@ -180,7 +180,7 @@ def test_every_api_key_is_listed_over_many_pages(embedded: EmbeddedInstance) -> 
 
 @pytest.fixture
 def account(place: Place) -> str:
-    """The oldest one."""
+    """Return the SID of the oldest account."""
     place.printed("account", "create")
     oldest: str = place.printed("account", "list")[0]["sid"]
     return oldest
@@ -224,21 +224,21 @@ def test_key_revoke_disables_one_key_only(place: Place, account: str) -> None:
     assert place.status(kept["sid"], kept["secret"]) == 200
     assert [key["sid"] for key in place.printed("key", "list", account)] == [kept["sid"]]
     line = places.refusal(place.run("key", "revoke", revoked["sid"]))
-    assert line == f"Error: there is no API key {revoked['sid']} in {place.told}"
+    assert line == f"Error: there is no API key {revoked['sid']} in {place.name_in_messages}"
 
 
 @pytest.mark.parametrize("sid", [UNKNOWN_KEY, "SK", "owner", UNKNOWN, ""])
 def test_key_revoke_refuses_unknown_sid(place: Place, account: str, sid: str) -> None:
     place.printed("key", "create", account)
     line = places.refusal(place.run("key", "revoke", sid))
-    assert line == f"Error: there is no API key {sid} in {place.told}"
+    assert line == f"Error: there is no API key {sid} in {place.name_in_messages}"
     assert len(place.printed("key", "list", account)) == 1
 
 
 @pytest.mark.parametrize("command", ["create", "list"])
 def test_key_commands_refuse_unknown_account(place: Place, account: str, command: str) -> None:
     line = places.refusal(place.run("key", command, UNKNOWN))
-    assert line == f"Error: there is no account {UNKNOWN} in {place.told}"
+    assert line == f"Error: there is no account {UNKNOWN} in {place.name_in_messages}"
 
 
 @pytest.mark.parametrize("command", ["create", "list"])
@@ -256,7 +256,7 @@ def test_key_name_over_64_characters_is_refused(place: Place, account: str) -> N
 @pytest.mark.parametrize("command", ["create", "list"])
 def test_key_commands_fail_without_an_account(deployed: Deployed, command: str) -> None:
     deployed.client("secretsmanager").delete_secret(SecretId=deployed.secret, ForceDeleteWithoutRecovery=True)
-    assert places.refusal(deployed.run("key", command)) == f"Error: there is no account in {deployed.told}"
+    assert places.refusal(deployed.run("key", command)) == f"Error: there is no account in {deployed.name_in_messages}"
     nowhere = replace(deployed, options=("--data", ":memory:"))
     assert places.refusal(nowhere.run("key", command)) == "Error: there is no account in :memory:"
 

@@ -1,4 +1,4 @@
-"""What a conversation asks of AWS does not grow: units and calls as MiniStack counts them."""
+"""AWS calls, write units and cost of a conversation, as MiniStack counts them, stay within fixed limits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Counted = dict[str, dict[str, Cost]]
 
 @pytest.fixture(scope="module")
 def counted(ministack_url: str) -> Iterator[Counted]:
-    """Step by step, of conversations each of which is in an account of its own."""
+    """Return the cost of each step, for several conversations in one account each."""
     with pytest.MonkeyPatch.context() as patched, redirect_stdout(StringIO()):
         for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": ministack_url}.items():
             patched.setenv(name, value)
@@ -54,7 +54,7 @@ def test_create_makes_two_aws_calls_and_no_read(counted: Counted) -> None:
 
 
 def test_provisioning_makes_at_most_six_aws_calls(counted: Counted) -> None:
-    """Two that add, two that finalize, two that publish what came before; the state is published later."""
+    """Count two calls that add, two that finalize and two that publish. The state event is published later."""
     for asked in ("1 chat", "10 chat", "10 sms"):
         steps = counted[asked]
         assert steps["add"].calls.total() + steps["publish"].calls.total() <= 4

@@ -1,4 +1,4 @@
-"""A clock that people move (`convoke up --test-clock`): what comes due is done at its own moment."""
+"""The clock of `convoke up --test-clock`. See docs/behaviour/states-and-timers.md#test-clock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, 
 CLOCK = "/convoke/v1/Clock"
 MINUTE = timedelta(minutes=1)
 A_MOMENT = timedelta(seconds=30)
-"""What a test may take."""
+"""Upper limit of the duration of a test."""
 
 
 @pytest.fixture
@@ -40,10 +40,10 @@ def present(instance: EmbeddedInstance) -> datetime:
 
 
 def states(instance: Instance) -> list[tuple[str, str, str]]:
-    """The changes of state by timers: when, of which conversation, to what."""
+    """Return time, conversation SID and new state of each state change by a timer."""
     events = [event for change in instance.changes() for event in change["events"]]
-    told = [event["payload"] for event in events if event["payload"].get("Reason") == "TIMER"]
-    return sorted((payload["StateUpdated"], payload["ConversationSid"], payload["StateTo"]) for payload in told)
+    payloads = [event["payload"] for event in events if event["payload"].get("Reason") == "TIMER"]
+    return sorted((payload["StateUpdated"], payload["ConversationSid"], payload["StateTo"]) for payload in payloads)
 
 
 def stored(instance: Instance) -> dict[str, dict[str, Any]]:
@@ -193,7 +193,7 @@ def test_failing_conversation_does_not_stop_time(movable: EmbeddedInstance, capl
 
 
 class HeldClock(MovableClock):
-    """Stands still until it may go on."""
+    """A clock that blocks when it is moved, until `may_go_on` is set."""
 
     def __init__(self) -> None:
         super().__init__()

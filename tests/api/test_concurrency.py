@@ -1,4 +1,4 @@
-"""Of a hundred requests that claim the same at the same moment, exactly one gets it (promise 2)."""
+"""If 100 concurrent requests claim the same unique value, exactly one gets it."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ CLAIMS: dict[str, tuple[dict[str, Any], int]] = {
     "pair": ({"Participant": CHAT_AND_SMS}, 50425),
     "group": ({"Participant": GROUP_MMS}, 50438),
 }
-"""What is claimed, and the code for whoever comes second."""
+"""The claimed value, and the error code of every request after the first."""
 
 Credentials = tuple[str, str]
 
 
 def ask(api: Resolve, credentials: Credentials, data: dict[str, Any]) -> tuple[int, int | None]:
-    """Status and code."""
+    """Send the request, and return its status and error code."""
     answered = call(api, "POST", ORIGIN + PATH, auth=credentials, data=data)
     return answered.status, answered.body.get("code")
 
@@ -110,7 +110,7 @@ def test_concurrent_processes_on_one_data_file_claim_unique_value_once(claim: st
 
 
 class Nowhere:
-    """A queue that loses what it is given."""
+    """A queue that loses every message."""
 
     def send(self, provisioning: Provisioning) -> None: ...
 
@@ -138,7 +138,7 @@ def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
 @pytest.mark.xdist_group("ministack")
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_concurrent_threads_on_dynamodb_claim_unique_value_once(claim: str, ministack_url: str) -> None:
-    """MiniStack's, over HTTP: a connection a thread."""
+    """Use DynamoDB of MiniStack over HTTP, with one connection per thread."""
     data, code = CLAIMS[claim]
     with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
         assert by_threads(api, credentials, data) == expected(code)
@@ -172,7 +172,7 @@ def test_steps_of_several_conversations_share_one_commit(embedded: EmbeddedInsta
 
 
 class DyingBus:
-    """The process dies as it publishes for the second time."""
+    """A bus whose second call ends the process."""
 
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus
@@ -199,5 +199,5 @@ def test_crash_during_steps_rolls_back_and_sweeper_completes_them_once() -> None
         instance.work()
         assert {v1.conversations(sid).fetch().state for sid in created} == {"active"}
         assert [len(v1.conversations(sid).participants.list()) for sid in created] == [2, 2]
-        told = [delivery.event.conversation_sid for delivery in instance.receivers.posted]
-        assert sorted(told) == sorted(created)
+        delivered = [delivery.event.conversation_sid for delivery in instance.receivers.posted]
+        assert sorted(delivered) == sorted(created)

@@ -1,4 +1,4 @@
-"""Of messages that come at once, each gets an index of its own, in the order in which they are stored."""
+"""Concurrent messages get distinct indexes in the order in which they are stored."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_fifty_concurrent_messages_get_distinct_indexes(tmp_path: Path, processe
 
 
 def test_list_during_writes_never_inserts_before_listed_messages(tmp_path: Path) -> None:
-    """The order of indexes is the order in which messages become visible: what was listed stays the beginning."""
+    """Messages become visible in the order of their indexes, so an earlier list is a prefix of a later one."""
     with held_instance(str(tmp_path / "convoke.db")) as instance:
         sid = instance.client().conversations.v1.conversations.create().sid
         done = Event()
@@ -75,7 +75,7 @@ def test_list_during_writes_never_inserts_before_listed_messages(tmp_path: Path)
 
 @pytest.mark.xdist_group("ministack")
 def test_fifty_concurrent_messages_on_dynamodb_get_distinct_indexes(ministack_url: str) -> None:
-    """MiniStack's, over HTTP. Who was told that too many are at it asks again, as a busy machine is slow."""
+    """Use DynamoDB of MiniStack over HTTP. A 503 for too many conflicts is retried: a busy machine is slow."""
     with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
         sid = call(api, "POST", f"{ORIGIN}/v1/Conversations", auth=credentials).body["sid"]
         path = f"{ORIGIN}/v1/Conversations/{sid}/Messages"

@@ -1,4 +1,4 @@
-"""Members that come, change and go at once leave the locks that follow from who is there (promise 2)."""
+"""Concurrent changes of participants leave exactly the locks of the remaining participants."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def new(instance: EmbeddedInstance) -> str:
 
 
 def pairs_held(instance: EmbeddedInstance) -> set[tuple[str, str]]:
-    """Address and conversation of every pair that is locked."""
+    """Return the proxy address and the conversation of every locked address pair."""
     return {(item["pk"].rpartition("#")[2], item["conversation_sid"]) for item in instance.items("+1501")}
 
 

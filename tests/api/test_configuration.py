@@ -1,4 +1,4 @@
-"""Configuration of the account, and what new conversations have of it (reference, a.7 and e.3)."""
+"""`/v1/Configuration`: defaults for new conversations. See docs/behaviour/configuration.md."""
 
 from __future__ import annotations
 

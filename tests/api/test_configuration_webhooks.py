@@ -1,4 +1,4 @@
-"""Configuration/Webhooks, and that what is configured is called (reference, a.8 and d)."""
+"""`/v1/Configuration/Webhooks`, and retries of deliveries. See docs/behaviour/configuration-webhooks.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deleting a conversation: gone at once, then nothing of it is left, whoever comes late (reference, a.1 and e.2)."""
+"""Deletion of a conversation: hidden at once, erased by the sweeper. See docs/behaviour/conversations.md#delete."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_sweep_erases_conversation_without_participants(instance: Instance) -> N
 
 @pytest.mark.each_engine
 def test_sweep_erases_many_items_page_by_page(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversations, "ERASED_AT_ONCE", 3)
+    monkeypatch.setattr(conversations, "ERASE_BATCH_SIZE", 3)
     sid = conversation_in(instance, "active", chat(10))
     instance.client().conversations.v1.conversations(sid).delete()
     instance.sweep(AT_ONCE)
@@ -102,7 +102,7 @@ def test_sweep_erases_many_items_page_by_page(instance: Instance, monkeypatch: p
 
 
 def test_largest_messages_fit_into_one_erase_transaction(instance: Instance) -> None:
-    """Of 4 MB, which neither engine of the tests limits it to."""
+    """A DynamoDB transaction is limited to 4 MB; neither moto nor SQLite enforces the limit."""
     conversation = instance.client().conversations.v1.conversations(conversation_in(instance, "active", chat(1)))
     text = "\N{GRINNING FACE}" * 256
     conversation.messages.create(
@@ -119,7 +119,7 @@ def test_largest_messages_fit_into_one_erase_transaction(instance: Instance) -> 
 
 
 def test_sweep_that_runs_out_of_time_continues_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversations, "ERASED_AT_ONCE", 3)
+    monkeypatch.setattr(conversations, "ERASE_BATCH_SIZE", 3)
     with held_instance() as instance:
         sid = conversation_in(instance, "active", chat(10))
         instance.client().conversations.v1.conversations(sid).delete()
@@ -141,11 +141,11 @@ def test_erasing_twice_has_same_effect_as_once(instance: Instance) -> None:
         assert set(left_of(instance, sid)) == {"change"}
 
 
-# Locks of others
+# Locks of other conversations
 
 
-class Doors:
-    """Admits nobody while they are closed."""
+class AdmissionSwitch:
+    """Refuse every participant while `closed`."""
 
     closed = True
 
@@ -155,20 +155,20 @@ class Doors:
 
 
 @contextmanager
-def failed(participants: list[str]) -> Iterator[tuple[EmbeddedInstance, str, str]]:
-    """A conversation whose members could not be added, and another that took its place."""
-    doors = Doors()
-    with held_instance(admit=doors) as instance:
+def failed_conversation(participants: list[str]) -> Iterator[tuple[EmbeddedInstance, str, str]]:
+    """Yield an instance, a failed conversation, and a later conversation that claims the same values."""
+    admission = AdmissionSwitch()
+    with held_instance(admit=admission) as instance:
         first = conversation_in(instance, "initializing", participants)
         instance.work()
         assert instance.client().conversations.v1.conversations(first).fetch().state == "closed"
-        doors.closed = False
+        admission.closed = False
         yield instance, first, conversation_in(instance, "active", participants)
 
 
 @pytest.mark.parametrize("participants", [CHAT_AND_SMS, GROUP_MMS], ids=["chat-and-sms", "group-mms"])
 def test_deleting_failed_conversation_keeps_locks_of_its_successor(participants: list[str]) -> None:
-    with failed(participants) as (instance, first, second):
+    with failed_conversation(participants) as (instance, first, second):
         v1 = instance.client().conversations.v1
         before = [item for item in instance.items("") if item.get("conversation_sid") == second]
         v1.conversations(first).delete()
@@ -190,7 +190,7 @@ def test_conversation_removed_event_has_last_stored_fields(instance: Instance) -
     v1 = instance.client().conversations.v1
     listen(v1)
     sid = v1.conversations.create(friendly_name="Visit", unique_name="visit", attributes='{"a": 1}').sid
-    # The Python SDK 9.13 takes the header as an argument here, and does not send it.
+    # The Python SDK 9.13 accepts the header as an argument of `delete`, but does not send it.
     instance.call("DELETE", f"/v1/Conversations/{sid}", headers={"X-Twilio-Webhook-Enabled": "true"})
     (stored,) = instance.items("conversation")
     instance.work()
@@ -212,8 +212,8 @@ def test_conversation_removed_event_has_last_stored_fields(instance: Instance) -
     }
 
 
-class Bus:
-    """Takes nothing while it is broken."""
+class BusSwitch:
+    """Refuse every event while `broken`."""
 
     broken = True
 
@@ -227,10 +227,10 @@ class Bus:
 
 
 def test_unpublished_state_event_is_published_with_deletion() -> None:
-    """The finalizer would have published it; after the deletion it finds nothing (promise 6)."""
-    with held_instance(rewire=lambda edges: replace(edges, event_bus=Bus(edges.event_bus))) as instance:
+    """The finalizer normally publishes the event, but finds no conversation after the deletion."""
+    with held_instance(rewire=lambda edges: replace(edges, event_bus=BusSwitch(edges.event_bus))) as instance:
         v1, bus = instance.client().conversations.v1, instance.engine.edges.event_bus
-        assert isinstance(bus, Bus)
+        assert isinstance(bus, BusSwitch)
         listen(v1)
         sid = v1.conversation_with_participants.create(participant=chat(2)).sid
         instance.engine._steps._finish_conversations()
@@ -240,6 +240,6 @@ def test_unpublished_state_event_is_published_with_deletion() -> None:
         for _ in range(2):
             instance.work()
             instance.sweep(LONG_AFTER)
-        (told,) = instance.receivers.posted
-        assert (told.event.payload["StateFrom"], told.event.payload["StateTo"]) == ("initializing", "active")
+        (delivery,) = instance.receivers.posted
+        assert (delivery.event.payload["StateFrom"], delivery.event.payload["StateTo"]) == ("initializing", "active")
         assert "conversation" not in left_of(instance, sid)

@@ -1,4 +1,4 @@
-"""Lists of conversations, through the official SDK (reference, a.0 and a.1)."""
+"""Lists of conversations: pages, filters and order. See docs/behaviour/conversations.md#list."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ LIST = f"{ORIGIN}/v1/Conversations"
 NEW_YEAR = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-class LateIndex:
-    """A table whose index `listed` knows nothing of what comes after its making."""
+class StaleIndex:
+    """A table whose index `listed` shows no writes that come after the creation of this object."""
 
     def __init__(self, table: Table, shards: Sequence[str]) -> None:
         self._known = {shard: table.query(shard, index=keys.LISTED, limit=100) for shard in shards}
@@ -41,7 +41,7 @@ def make(instance: Instance, number: int, **parameters: Any) -> list[str]:
 
 
 def make_daily(instance: Instance, days: Sequence[int]) -> list[str]:
-    """A conversation for each of these days of January 2020, at noon; answers their SIDs by day."""
+    """Create a conversation for noon of each of these days of January 2020, and return the SIDs by day."""
     made = {
         day: make(instance, 1, date_created=NEW_YEAR + timedelta(days=day - 1, hours=12), friendly_name=str(day))
         for day in days
@@ -60,7 +60,7 @@ def page(instance: Instance, url: str) -> Any:
 
 
 def pages(instance: Instance, query: str, direction: str = "next_page_url") -> list[list[str]]:
-    """The SIDs of each page, from the one of `query` on."""
+    """Return the SIDs of each page, beginning with the page of `query`."""
     found, url = [], f"{LIST}{query}"
     while url:
         body = page(instance, url)
@@ -141,7 +141,7 @@ def test_deleted_conversation_is_not_listed(instance: Instance) -> None:
 def test_stale_index_entries_are_not_listed(instance: Instance) -> None:
     made = make(instance, 4)
     account_sid, service_sid = instance.account.sid, instance.account.default_chat_service_sid
-    late: Any = LateIndex(instance.table, keys.list_shards(account_sid, service_sid))
+    stale: Any = StaleIndex(instance.table, keys.list_shards(account_sid, service_sid))
     conversations = instance.client().conversations.v1.conversations
     conversations(made[0]).delete()
     instance.sweep(timedelta(minutes=1))
@@ -149,7 +149,7 @@ def test_stale_index_entries_are_not_listed(instance: Instance) -> None:
     conversations(made[2]).update(state="inactive", friendly_name="Other")
 
     def shown(**filters: Any) -> list[tuple[str, str | None]]:
-        page = ConversationRepository(late).list(
+        page = ConversationRepository(stale).list(
             account_sid, service_sid, ConversationFilters(**filters), PageRequest(50)
         )
         return [(each.sid, each.friendly_name) for each in page.resources]

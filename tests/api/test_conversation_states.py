@@ -1,4 +1,4 @@
-"""What each state of a conversation allows, what ends with it, and its timers (reference, b.9 and e)."""
+"""Conversation states, and what each state allows. See docs/behaviour/states-and-timers.md."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ moment = datetime.fromisoformat
 
 
 def clock_of_whole_seconds() -> HandClock:
-    """As dates in answers are."""
+    """Return a clock of whole seconds, like the dates in responses."""
     clock = HandClock()
     clock.present = clock.present.replace(microsecond=0)
     return clock

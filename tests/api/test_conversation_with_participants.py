@@ -1,4 +1,4 @@
-"""ConversationWithParticipants through the official SDK (reference, b)."""
+"""`ConversationWithParticipants`. See docs/behaviour/conversation-with-participants.md."""
 
 from __future__ import annotations
 
@@ -247,8 +247,8 @@ def test_refused_request_stores_nothing(instance: Instance) -> None:
     assert instance.items("") == before
 
 
-class Doors:
-    """Admits nobody while they are closed."""
+class AdmissionSwitch:
+    """Refuse every participant while `closed`."""
 
     def __init__(self) -> None:
         self.closed = True
@@ -259,8 +259,8 @@ class Doors:
 
 
 def test_participant_that_cannot_be_added_closes_conversation_and_releases_locks() -> None:
-    doors = Doors()
-    with held_instance(admit=doors) as instance:
+    admission = AdmissionSwitch()
+    with held_instance(admit=admission) as instance:
         v1 = instance.client().conversations.v1
         v1.configuration.webhooks().update(
             post_webhook_url="https://hooks.example.com/x", filters=["onConversationStateUpdated"]
@@ -269,14 +269,14 @@ def test_participant_that_cannot_be_added_closes_conversation_and_releases_locks
         failed = v1.conversation_with_participants.create(**request)
         instance.work()
         assert v1.conversations(failed.sid).fetch().state == "closed"
-        (told,) = instance.receivers.posted
-        assert (told.event.payload["StateFrom"], told.event.payload["StateTo"]) == ("initializing", "closed")
+        (delivery,) = instance.receivers.posted
+        assert (delivery.event.payload["StateFrom"], delivery.event.payload["StateTo"]) == ("initializing", "closed")
 
         (alert,) = instance.items("alert")
         assert (alert["code"], alert["resource_sid"]) == (50427, failed.sid)
         assert [cause["code"] for cause in alert["causes"]] == [50109, 50109]
 
-        doors.closed = False
+        admission.closed = False
         retried = v1.conversation_with_participants.create(**request)
         instance.work()
         assert v1.conversations(retried.sid).fetch().state == "active"
@@ -284,13 +284,13 @@ def test_participant_that_cannot_be_added_closes_conversation_and_releases_locks
 
 
 def test_failed_group_releases_its_numbers() -> None:
-    doors = Doors()
-    with held_instance(admit=doors) as instance:
+    admission = AdmissionSwitch()
+    with held_instance(admit=admission) as instance:
         v1 = instance.client().conversations.v1
         failed = v1.conversation_with_participants.create(participant=GROUP_MMS)
         instance.work()
         assert v1.conversations(failed.sid).fetch().state == "closed"
-        doors.closed = False
+        admission.closed = False
         assert v1.conversation_with_participants.create(participant=GROUP_MMS).state == "initializing"
 
 

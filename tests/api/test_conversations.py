@@ -1,4 +1,4 @@
-"""Conversations: create and update, through the official SDK (reference, a.1)."""
+"""Conversations: create and update. See docs/behaviour/conversations.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.instances import ORIGIN, Instance, refusal
 
 
 def shown(resource: Any) -> dict[str, Any]:
-    """The fields of a resource as the SDK has them."""
+    """Return the fields of a resource of the SDK."""
     return {name: value for name, value in vars(resource).items() if not name.startswith("_")}
 
 
@@ -176,7 +176,7 @@ def test_conversation_is_scoped_to_its_service(instance: Instance) -> None:
 def test_update_and_delete_of_unknown_conversation_are_not_found(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     before = instance.items("")
-    for name in ("CH" + "0" * 32, "nobody", "x" * 300):
+    for name in ("CH" + "0" * 32, "unknown", "x" * 300):
         assert refusal(partial(v1.conversations(name).update, friendly_name="x")).code == 20404
         assert refusal(v1.conversations(name).delete).code == 20404
     assert instance.items("") == before

@@ -1,4 +1,7 @@
-"""What a refusal says: where, which rule, and everything else that is wrong (reference, b.7 and c.1)."""
+"""The `details` of an error: parameter, index, rule, and every further problem.
+
+See docs/behaviour/requests-and-answers.md#error-details.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ Body = dict[str, Any]
 
 
 def refused(instance: Instance, *participants: object, **parameters: str) -> Body:
-    """The body of a refusal, which leaves nothing behind."""
+    """Send a request that is refused and stores nothing, and return the body of the response."""
     values = [value if isinstance(value, str) else json.dumps(value) for value in participants]
     before = instance.items("")
     answered = instance.call("POST", PATH, {**parameters, "Participant": values})
@@ -26,8 +29,8 @@ def refused(instance: Instance, *participants: object, **parameters: str) -> Bod
     return body
 
 
-def told(body: Body) -> list[tuple[int, str]]:
-    """Code and parameter of every problem, the one that is the answer first."""
+def problems(body: Body) -> list[tuple[int, str]]:
+    """Return code and parameter of every problem, beginning with the main error."""
     details = body["details"]
     return [
         (body["code"], details["parameter"]),
@@ -68,7 +71,7 @@ def test_problems_are_listed_in_order_of_checks(instance: Instance) -> None:
         Attributes="no JSON",
         State="open",
     )
-    assert told(body) == [
+    assert problems(body) == [
         (50304, "Attributes"),
         (50390, "UniqueName"),
         (50378, "State"),
@@ -84,16 +87,16 @@ def test_problems_are_listed_in_order_of_checks(instance: Instance) -> None:
 
 def test_problems_include_conversation_and_participant_rules(instance: Instance) -> None:
     body = refused(instance, *chat(1), *chat(1), {"identity": "bob", "role_sid": "RL" + "0" * 32}, State="closed")
-    assert told(body) == [(50384, "State"), (50433, "Participant[1]"), (50109, "Participant[2].role_sid")]
+    assert problems(body) == [(50384, "State"), (50433, "Participant[1]"), (50109, "Participant[2].role_sid")]
 
 
 def test_more_than_ten_participants_are_not_validated(instance: Instance) -> None:
-    assert told(refused(instance, *["nonsense"] * 11, State="")) == [(50374, "State"), (50426, "Participant")]
+    assert problems(refused(instance, *["nonsense"] * 11, State="")) == [(50374, "State"), (50426, "Participant")]
 
 
 def test_every_broken_group_rule_is_reported(instance: Instance) -> None:
     body = refused(instance, bound(address="+15558675310"), bound(address="+15558675310"), {"identity": "alice"})
-    assert told(body) == [
+    assert problems(body) == [
         (50437, "Participant[1]"),
         (50434, "Participant[2].messaging_binding.projected_address"),
         (50435, "Participant"),
@@ -135,7 +138,7 @@ def test_message_ends_with_sid_of_conflicting_group(instance: Instance) -> None:
 def test_group_accepts_north_american_long_codes_only(instance: Instance, binding: Body, code: int) -> None:
     (name,) = binding
     body = refused(instance, *GROUP_MMS, {"messaging_binding": binding})
-    assert told(body) == [(code, f"Participant[3].messaging_binding.{name}")]
+    assert problems(body) == [(code, f"Participant[3].messaging_binding.{name}")]
 
 
 def test_numbers_outside_north_america_are_accepted_outside_groups(instance: Instance) -> None:
@@ -147,7 +150,7 @@ def test_numbers_outside_north_america_are_accepted_outside_groups(instance: Ins
 
 
 def test_error_details_never_repeat_personal_data(instance: Instance) -> None:
-    """Names, addresses, identities and attributes stay out: refusals are logged."""
+    """Errors are logged, so they must not contain names, addresses, identities or attributes."""
     private = ["Jane Doe", "+15558675310", "+15017122661", "jane@example.com", "secret"]
     values = [
         {"identity": "jane@example.com"},

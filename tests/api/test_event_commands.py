@@ -1,4 +1,4 @@
-"""`convoke events` and `convoke dlq` on a data file and on a deployment: the same commands, the same answers."""
+"""`convoke events` and `convoke dlq` give the same answers on a data file and on a deployed stack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ URL = "https://hooks.example.com/"
 
 
 def account(place: Place) -> dict[str, Any]:
-    """One that has configured its webhook; a deployment has an older one."""
+    """Create an account with a webhook. On a stack, an older account exists already."""
     (created,) = place.printed("account", "create")
     ask(place, created, "/v1/Configuration/Webhooks", {"PostWebhookUrl": URL, "Filters": "onConversationAdded"})
     return created
@@ -43,7 +43,7 @@ def converse(place: Place, who: dict[str, Any]) -> str:
 
 
 def waiting(place: Place) -> list[Delivery]:
-    """The messages of the delivery queue, which holds them no longer."""
+    """Receive and remove every message of the delivery queue."""
     if isinstance(place, Deployed):
         sqs, url = place.client("sqs"), place.queues["DeliveryQueue"]
         received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
@@ -75,7 +75,7 @@ def show(place: Place, who: dict[str, Any], event_id: str) -> dict[str, Any]:
 
 
 def delivery(place: Place, who: dict[str, Any]) -> Delivery:
-    """One that is taken from the queue before anybody makes it."""
+    """Return a delivery that was taken from the queue before it was made."""
     converse(place, who)
     (listed,) = place.printed("events", "list", "--account", who["sid"])
     place.printed("events", "replay", listed["id"], "--account", who["sid"])
@@ -112,8 +112,8 @@ def test_events_replay_sends_event_again(place: Place) -> None:
     assert is_sid(replayed["sid"], "RP")  # type: ignore[arg-type]
     (sent,) = waiting(place)
     assert (sent.event.id, sent.url, sent.replay_sid) == (listed["id"], URL, replayed["sid"])
-    nobody = place.printed("events", "replay", listed["id"], "--account", who["sid"], "--target", "error-log")
-    assert nobody[0]["targets"] == []
+    without_target = place.printed("events", "replay", listed["id"], "--account", who["sid"], "--target", "error-log")
+    assert without_target[0]["targets"] == []
     assert waiting(place) == []
 
 
@@ -122,7 +122,7 @@ def test_unknown_event_is_reported_in_one_line(place: Place) -> None:
     missing = f"EV{'0' * 32}-0"
     for command in ("show", "replay"):
         line = refusal(place.run("events", command, missing, "--account", who["sid"]))
-        assert line == f"Error: there is no event {missing} in {place.told}"
+        assert line == f"Error: there is no event {missing} in {place.name_in_messages}"
     other = "AC" + "0" * 32
     assert refusal(place.run("events", "list", "--account", other)).startswith(f"Error: there is no account {other}")
 

@@ -1,4 +1,4 @@
-"""The ledger of events, and telling webhooks once more (reference, d; promises 6 and 7)."""
+"""Events, their attempts and their replays. See docs/behaviour/events.md."""
 
 from __future__ import annotations
 
@@ -208,8 +208,8 @@ def test_replay_uses_current_webhook_and_records_its_own_attempts(instance: Inst
     first, second = instance.receivers.posted
     assert (second.event, second.url) == (first.event, other)
     assert RequestValidator(instance.token).validate(other, second.event.payload, instance.receivers.signatures[1])
-    told = [(each["replay_sid"], each["url"], each["number"]) for each in attempts(instance, event)]
-    assert told == [(None, URL, 1), (answered.body["sid"], other, 1)]
+    recorded = [(each["replay_sid"], each["url"], each["number"]) for each in attempts(instance, event)]
+    assert recorded == [(None, URL, 1), (answered.body["sid"], other, 1)]
 
 
 def test_replay_with_target_is_sent_to_that_target_only(instance: Instance) -> None:

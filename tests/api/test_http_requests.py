@@ -1,4 +1,4 @@
-"""What holds for every request (reference, a.0, c.1 and g.1)."""
+"""Rules for every request: authentication, paths, bodies and headers. See docs/behaviour/requests-and-answers.md."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_404_message_names_path_without_version(instance: Instance) -> None:
         "status": 404,
     }
     assert instance.call("GET", "/v1/Nothing").body["message"] == "The requested resource /Nothing was not found"
-    path = f"/Services/{instance.account.default_chat_service_sid}/Conversations/nobody"
+    path = f"/Services/{instance.account.default_chat_service_sid}/Conversations/unknown"
     assert instance.call("GET", f"/v1{path}").body["message"] == f"The requested resource {path} was not found"
 
 
@@ -170,21 +170,21 @@ def test_every_response_has_request_id_and_cors_headers(instance: Instance) -> N
 
 
 def test_concurrent_requests_never_mix_up_responses(embedded: EmbeddedInstance) -> None:
-    """The stock resolver keeps the request on its class, where overlapping requests overwrite it."""
+    """Powertools keeps the request on the resolver class, where concurrent requests overwrite it."""
     instance = embedded
     v1 = instance.client().conversations.v1
     names = [v1.conversation_with_participants.create(unique_name=f"name {n}").unique_name for n in range(32)]
 
-    def ask(turn: int) -> bool:
-        name = names[turn % 32]
-        match turn % 3:
+    def ask(number: int) -> bool:
+        name = names[number % 32]
+        match number % 3:
             case 0:
                 return bool(instance.call("GET", f"/v1/Conversations/{name}").body["unique_name"] == name)
             case 1:
-                return str(turn) in str(instance.call("GET", f"/v1/Conversations/missing-{turn}").body["message"])
+                return str(number) in str(instance.call("GET", f"/v1/Conversations/missing-{number}").body["message"])
             case _:
-                made: Any = instance.call("POST", "/v1/ConversationWithParticipants", {"FriendlyName": f"f{turn}"})
-                return bool(made.body["friendly_name"] == f"f{turn}")
+                made: Any = instance.call("POST", "/v1/ConversationWithParticipants", {"FriendlyName": f"f{number}"})
+                return bool(made.body["friendly_name"] == f"f{number}")
 
     with ThreadPoolExecutor(32) as pool:
         answers = list(pool.map(ask, range(2_000)))
@@ -192,7 +192,7 @@ def test_concurrent_requests_never_mix_up_responses(embedded: EmbeddedInstance) 
 
 
 class SlowTable:
-    """Holds whoever reads a key that is `slow`."""
+    """A table that blocks every read of a key with `slow` in its name until `go` is set."""
 
     def __init__(self, table: Table) -> None:
         self._table = table

@@ -1,4 +1,4 @@
-"""Idempotency-Key: the same request again is answered the same, and done once."""
+"""`Idempotency-Key`. See docs/behaviour/requests-and-answers.md#idempotency-keys."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_idempotency_keys_are_scoped_to_account(instance: Instance) -> None:
 
 @pytest.mark.each_engine
 def test_idempotency_key_expires_after_24_hours(clocked: Instance, clock: HandClock) -> None:
-    """A record that has expired may still be there: DynamoDB takes days over removing it."""
+    """An expired record is ignored even if it still exists: DynamoDB may remove it days later."""
     data = {"Participant": chat(1)}
     first = create(clocked, data)
     (record,) = clocked.items("idempotency-record")

@@ -1,4 +1,4 @@
-"""A new webhook is told of the messages that were there before it (reference, a.6 and d.7)."""
+"""Replay of earlier messages to a new webhook. See docs/behaviour/scoped-webhooks.md#replay-of-messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WITH = {"x_twilio_webhook_enabled": "true"}
 
 @pytest.fixture
 def conversation(instance: Instance) -> Any:
-    """Whose every event the account hears."""
+    """Create a conversation in an account whose webhook receives every new message."""
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(post_webhook_url=ACCOUNT, filters=["onMessageAdded"])
     return v1.conversations(v1.conversations.create().sid)
@@ -33,7 +33,7 @@ def messages(conversation: Any, number: int, **parameters: Any) -> list[Any]:
 
 
 def hook(conversation: Any, after: int | None, number: int = 0, **configuration: Any) -> str:
-    """The SID of a new webhook that is to be told of what lies behind an index."""
+    """Create a webhook with a replay of the messages after an index, and return its SID."""
     given: dict[str, Any] = {"target": "webhook", "configuration_filters": ["onMessageAdded"]}
     given |= {"configuration_url": f"{OWN}/{number}", **configuration}
     if after is not None:
@@ -41,8 +41,8 @@ def hook(conversation: Any, after: int | None, number: int = 0, **configuration:
     return str(conversation.webhooks.create(**given).sid)
 
 
-def told(instance: Instance) -> list[tuple[str, int]]:
-    """The URL and the index of each message that was told since the last look, in order."""
+def delivered(instance: Instance) -> list[tuple[str, int]]:
+    """Deliver every pending event; return URL and message index of each delivery since the last call, sorted."""
     instance.work()
     found = [(delivery.url, int(delivery.parameters["Index"])) for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()
@@ -58,7 +58,7 @@ def test_replay_sends_messages_after_index_to_new_webhook_only(instance: Instanc
     hook(conversation, None, 7)
     messages(conversation, 4)
     hook(conversation, 1)
-    assert told(instance) == [(f"{OWN}/0", 2), (f"{OWN}/0", 3)]
+    assert delivered(instance) == [(f"{OWN}/0", 2), (f"{OWN}/0", 3)]
 
 
 def test_replayed_message_has_current_fields_and_webhook_sid(instance: Instance, conversation: Any) -> None:
@@ -82,7 +82,7 @@ def test_replay_without_index_or_newer_messages_records_nothing(
     messages(conversation, 3)
     before = instance.changes()
     hook(conversation, after)
-    assert told(instance) == []
+    assert delivered(instance) == []
     assert instance.changes() == before
 
 
@@ -90,21 +90,21 @@ def test_replay_without_index_or_newer_messages_records_nothing(
 def test_messages_after_webhook_creation_are_delivered_once(instance: Instance, conversation: Any) -> None:
     messages(conversation, 2)
     hook(conversation, 0)
-    conversation.messages.create(body="unheard")
-    conversation.messages.create(body="heard", **WITH)
-    assert told(instance) == [(ACCOUNT, 3), (f"{OWN}/0", 1), (f"{OWN}/0", 3)]
+    conversation.messages.create(body="without header")
+    conversation.messages.create(body="with header", **WITH)
+    assert delivered(instance) == [(ACCOUNT, 3), (f"{OWN}/0", 1), (f"{OWN}/0", 3)]
 
 
 @pytest.mark.each_engine
 @pytest.mark.parametrize("later", [0, 2])
 @pytest.mark.parametrize("pages", [1, 2, 3])
 def test_replay_covers_every_page_of_messages(instance: Instance, conversation: Any, pages: int, later: int) -> None:
-    """Also where pages are full, and messages came while they were read."""
+    """Test full pages too, and messages that are created during the replay."""
     number = pages * MESSAGES_PER_BATCH + 1
     messages(conversation, number)
     hook(conversation, 0)
     messages(conversation, later)
-    assert told(instance) == [(f"{OWN}/0", index) for index in range(1, number)]
+    assert delivered(instance) == [(f"{OWN}/0", index) for index in range(1, number)]
     assert instance.waiting_messages("delivery") == 0
     ids = {item["pk"] for item in instance.items("attempt#")}
     assert len(ids) == 1
@@ -115,7 +115,7 @@ def test_replay_covers_every_page_of_messages(instance: Instance, conversation: 
 def test_replay_covers_one_message_more_than_a_page(instance: Instance, conversation: Any) -> None:
     messages(conversation, MESSAGES_PER_BATCH + 2)
     hook(conversation, 0)
-    assert len(told(instance)) == MESSAGES_PER_BATCH + 1
+    assert len(delivered(instance)) == MESSAGES_PER_BATCH + 1
 
 
 @pytest.mark.each_engine
@@ -127,7 +127,7 @@ def test_replay_skips_deleted_messages_at_page_ends(instance: Instance, conversa
         conversation.messages(made[index].sid).delete()
     conversation.messages.create(body="later")
     expected = [index for index in range(1, MESSAGES_PER_BATCH + 4) if index not in gone]
-    assert told(instance) == [(f"{OWN}/0", index) for index in expected]
+    assert delivered(instance) == [(f"{OWN}/0", index) for index in expected]
 
 
 def test_replay_respects_filters_and_skips_studio(instance: Instance, conversation: Any) -> None:
@@ -135,7 +135,7 @@ def test_replay_respects_filters_and_skips_studio(instance: Instance, conversati
     before = instance.changes()
     hook(conversation, 0, configuration_filters=["onMessageUpdated", "onParticipantAdded"])
     hook(conversation, 0, target="studio", configuration_flow_sid="FW" + "0" * 32)
-    assert told(instance) == []
+    assert delivered(instance) == []
     assert instance.changes() == before
 
 
@@ -145,7 +145,7 @@ def test_replay_to_trigger_sends_messages_with_keyword_only(instance: Instance, 
     sid = hook(conversation, 0, target="trigger", configuration_triggers=["help"])
     instance.work()
     assert [delivery.parameters["WebhookSid"] for delivery in instance.receivers.posted] == [sid, sid]
-    assert told(instance) == [(f"{OWN}/0", 2), (f"{OWN}/0", 4)]
+    assert delivered(instance) == [(f"{OWN}/0", 2), (f"{OWN}/0", 4)]
 
 
 @pytest.mark.each_engine
@@ -153,7 +153,7 @@ def test_replay_passes_pages_without_matching_message(instance: Instance, conver
     messages(conversation, 2 * MESSAGES_PER_BATCH + 1)
     conversation.messages.create(body="help")
     hook(conversation, 0, target="trigger", configuration_triggers=["help"])
-    assert told(instance) == [(f"{OWN}/0", 2 * MESSAGES_PER_BATCH + 1)]
+    assert delivered(instance) == [(f"{OWN}/0", 2 * MESSAGES_PER_BATCH + 1)]
 
 
 def test_replay_uses_current_webhook_configuration(instance: Instance, conversation: Any) -> None:
@@ -161,7 +161,7 @@ def test_replay_uses_current_webhook_configuration(instance: Instance, conversat
     moved, silenced = hook(conversation, 0), hook(conversation, 0, 1)
     conversation.webhooks(moved).update(configuration_url=f"{OWN}/2")
     conversation.webhooks(silenced).update(configuration_filters=["onMessageUpdated"])
-    assert told(instance) == [(f"{OWN}/2", 1)]
+    assert delivered(instance) == [(f"{OWN}/2", 1)]
 
 
 @pytest.mark.each_engine
@@ -176,7 +176,7 @@ def test_replay_stops_when_webhook_or_conversation_is_deleted(
     else:
         conversation.webhooks(deleted).delete()
         hook(conversation, None, 1)
-    assert told(instance) == []
+    assert delivered(instance) == []
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 0)
 
 
@@ -227,7 +227,7 @@ def test_failed_replay_delivery_is_retried_alone(instance: Instance, conversatio
 def test_replay_is_listed_as_event_and_not_delivered_itself(instance: Instance, conversation: Any) -> None:
     made = messages(conversation, 3)
     sid = hook(conversation, 0)
-    told(instance)
+    delivered(instance)
     (listed,) = instance.call("GET", f"/convoke/v1/Events?ConversationSid={made[0].conversation_sid}&PageSize=1").body[
         "events"
     ]
@@ -245,7 +245,7 @@ def test_replay_is_listed_as_event_and_not_delivered_itself(instance: Instance, 
     path = f"/convoke/v1/Events/{listed['id']}"
     assert instance.call("GET", f"{path}/ProvisioningRetries").body["attempts"] == []
     assert instance.call("POST", f"{path}/Replay").body["targets"] == []
-    assert told(instance) == []
+    assert delivered(instance) == []
 
 
 def test_replay_event_type_is_refused_as_filter(instance: Instance, conversation: Any) -> None:

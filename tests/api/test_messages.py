@@ -1,4 +1,4 @@
-"""Messages: create, fetch, list, update and delete, through the official SDK (reference, a.4)."""
+"""Messages: create, fetch, list, update and delete. See docs/behaviour/messages.md."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MEDIA, CONTENT = "ME" + "0" * 32, "HX" + "0" * 32
 
 
 def conversation_of(instance: Instance, members: list[str], **parameters: Any) -> Any:
-    """A conversation with those members in it, as the SDK names it."""
+    """Create a conversation with these participants, and return it as the SDK names it."""
     v1 = instance.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=members, **parameters).sid
     instance.work()
@@ -86,7 +86,7 @@ def test_create_returns_every_parameter(instance: Instance) -> None:
 
 def test_message_without_participant_author_has_no_participant_sid(instance: Instance) -> None:
     conversation = conversation_of(instance, CHAT_AND_SMS)
-    for parameters in ({"body": "Hello"}, {"body": "Hello", "author": ""}, {"body": "Hello", "author": "nobody"}):
+    for parameters in ({"body": "Hello"}, {"body": "Hello", "author": ""}, {"body": "Hello", "author": "unknown"}):
         created = conversation.messages.create(**parameters)
         assert (created.author, created.participant_sid) == (parameters.get("author") or "system", None)
     from_phone = conversation.messages.create(body="Hello", author="+15558675310")
@@ -364,7 +364,7 @@ def test_new_message_restarts_timers_and_edit_does_not(clocked: Instance, clock:
     assert conversation.fetch().timers == restarted.timers
 
 
-# What is not there
+# Other services, other accounts and unknown SIDs
 
 
 def test_message_is_scoped_to_its_service(instance: Instance) -> None:
@@ -391,13 +391,13 @@ def test_unknown_message_is_not_found(instance: Instance) -> None:
         v1.conversations(one).messages("IM" + "0" * 32),
         v1.conversations(one).messages("0"),
         v1.conversations(other).messages(message),
-        v1.conversations("nobody").messages(message),
+        v1.conversations("unknown").messages(message),
     ]
     for missing in nowhere:
         for asked in (missing.fetch, missing.delete, partial(missing.update, body="y")):
             assert refusal(asked).code == 20404
-    assert refusal(partial(v1.conversations("nobody").messages.create, body="x")).code == 20404
-    for path in ("nobody/Messages", f"{other}/Messages/{message}/Receipts", f"{one}/Messages/0/Receipts"):
+    assert refusal(partial(v1.conversations("unknown").messages.create, body="x")).code == 20404
+    for path in ("unknown/Messages", f"{other}/Messages/{message}/Receipts", f"{one}/Messages/0/Receipts"):
         answered = instance.call("GET", f"/v1/Conversations/{path}")
         assert (answered.status, answered.body["code"]) == (404, 20404)
 

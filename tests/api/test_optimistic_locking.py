@@ -1,4 +1,4 @@
-"""Of changes that several clients make to one conversation at once, none is lost (promise 2)."""
+"""Concurrent changes of one conversation are never lost."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ TIMES = 50
 
 @contextmanager
 def processes_on(data: Path, count: int) -> Iterator[list[EmbeddedInstance]]:
-    """Each with a connection of its own to one data file, as if it were another process."""
+    """Open several engines on one data file, each with its own connection, like separate processes."""
     with ExitStack() as stack:
         yield [stack.enter_context(held_instance(str(data / "convoke.db"))) for _ in range(count)]
 
 
 def at_once(*works: Callable[[], Any]) -> list[Any]:
-    """What each answered, or the code with which it was refused."""
+    """Run every function at the same time, and return each result or the error code of its refusal."""
     together = Barrier(len(works))
 
     def start(work: Callable[[], Any]) -> Any:
@@ -62,7 +62,7 @@ FIELDS: dict[str, tuple[str, str, Callable[[Any], tuple[str, str]]]] = {
         lambda shown: (shown.bindings["email"]["projected_address"], shown.bindings["email"]["name"]),
     ),
 }
-"""Two parameters, and where their values are shown."""
+"""Two parameters, and a function that reads their values from the resource."""
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -87,7 +87,7 @@ def test_concurrent_updates_of_different_fields_are_both_kept(tmp_path: Path, pr
 
 
 def test_concurrent_updates_to_the_same_unique_name_both_succeed(tmp_path: Path) -> None:
-    """Whoever is second finds the lock taken: by the conversation itself."""
+    """The second update finds the lock taken by the same conversation."""
     with processes_on(tmp_path, 2) as instances:
         sid = instances[0].client().conversations.v1.conversations.create().sid
         for name in map(str, range(TIMES)):
@@ -124,25 +124,25 @@ def test_concurrent_updates_to_one_unique_name_succeed_for_one_conversation(tmp_
 
 
 def test_unique_name_is_never_lost_by_concurrent_renames(tmp_path: Path) -> None:
-    """Each takes the name and gives it back; a lock that stays behind would keep it for ever."""
+    """Two conversations take and release one name in turn; a lock left behind would block the name for ever."""
 
-    def take_turns(mine: Any) -> int:
-        turns = 0
+    def take_and_release(mine: Any) -> int:
+        taken = 0
         for _ in range(TIMES):
             if code_of(lambda: mine.update(unique_name="visit")) is None:
                 mine.update(unique_name="")
-                turns += 1
-        return turns
+                taken += 1
+        return taken
 
     with processes_on(tmp_path, 2) as instances:
         create = instances[0].client().conversations.v1.conversations.create
-        works = [partial(take_turns, conversation(instance, create().sid)) for instance in instances]
+        works = [partial(take_and_release, conversation(instance, create().sid)) for instance in instances]
         assert sum(at_once(*works)) > 0
         assert instances[0].items("lock") == []
 
 
 def code_of(request: Callable[[], object]) -> int | None:
-    """The code with which a request was refused."""
+    """Return the error code of a refused request, or None."""
     try:
         request()
     except TwilioRestException as error:

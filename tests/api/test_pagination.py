@@ -1,4 +1,4 @@
-"""Every list in pages, with the official SDK, in both trees (reference, a.0)."""
+"""Every list, paged through the official SDK, with and without a service. See docs/behaviour/pagination.md."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def messages(instance: Instance, tree: Any) -> tuple[Any, list[str]]:
 
 
 def receipts(instance: Instance, tree: Any) -> tuple[Any, list[str]]:
-    """SIDs sort by the moment of their making."""
+    """Make receipts. Receipts are listed by SID, and SIDs sort by creation time."""
     created = tree.conversation_with_participants.create(
         participant=sms(ITEMS), messaging_service_sid=MESSAGING_SERVICE
     )

@@ -1,4 +1,4 @@
-"""Members that come, change and go one by one (reference, a.3, b.2 to b.4 and e.2)."""
+"""Participants: create, update and delete. See docs/behaviour/participants.md and docs/behaviour/group-mms.md."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ P1, P2 = "+15017122661", "+15017122662"
 
 
 def members_of(instance: Instance, **parameters: Any) -> Any:
-    """The participants of a new conversation."""
+    """Return the participants of a new conversation, as the SDK names them."""
     v1 = instance.client().conversations.v1
     return v1.conversations(v1.conversations.create(**parameters).sid).participants
 
@@ -180,7 +180,7 @@ def test_participant_changes_are_refused_while_initializing_closed_or_deleted(in
     assert [(refusal(each).status, refusal(each).code) for each in requests] == [(409, 50334)] * 4
 
 
-# By identity
+# Addressing by identity
 
 
 @pytest.mark.each_engine
@@ -448,7 +448,7 @@ def test_projected_address_update_moves_the_group_lock(instance: Instance) -> No
 
 
 @pytest.mark.parametrize(
-    ("standing", "given", "code"),
+    ("existing", "given", "code"),
     [
         ([phone(A1)], phone(A1), 50437),
         ([mask(P1)], mask(P1), 50437),
@@ -464,10 +464,10 @@ def test_projected_address_update_moves_the_group_lock(instance: Instance) -> No
     ],
 )
 def test_participant_that_breaks_group_rules_is_refused(
-    instance: Instance, standing: list[dict[str, str]], given: dict[str, str], code: int
+    instance: Instance, existing: list[dict[str, str]], given: dict[str, str], code: int
 ) -> None:
     members = members_of(instance)
-    for each in standing:
+    for each in existing:
         members.create(**each)
     before = instance.items("")
     assert refusal(lambda: members.create(**given)).code == code

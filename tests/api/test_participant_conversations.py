@@ -1,4 +1,4 @@
-"""What somebody is a member of, through the official SDK (reference, a.10)."""
+"""`ParticipantConversations`. See docs/behaviour/participant-conversations.md."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def tree(instance: Instance, request: pytest.FixtureRequest) -> Tree:
 
 
 class Tree:
-    """One of the two, and what the SDK has there under the same names."""
+    """One of the two trees of paths: with or without a service."""
 
     def __init__(self, instance: Instance, *, in_service: bool) -> None:
         v1 = instance.client().conversations.v1
@@ -47,7 +47,7 @@ class Tree:
             self.path, self.client = f"/v1/Services/{self.service_sid}", v1.services(self.service_sid)
 
     def make(self, *participants: str, **parameters: Any) -> str:
-        """A conversation with these, all in; answers its SID."""
+        """Create a conversation with these participants, wait until they are added, and return its SID."""
         sid: str = self.client.conversation_with_participants.create(participant=[*participants], **parameters).sid
         self.instance.work()
         return sid
@@ -118,7 +118,7 @@ def test_participants_are_found_by_identity_or_address_only(tree: Tree) -> None:
     assert tree.conversations_of(identity="alice@example.com") == [chatting]
     for number in (PROXY, OTHER_PROXY, "bob"):
         assert tree.conversations_of(address=number) == []
-    for identity in (PHONE, "Bob", "bob ", "nobody", "b" * 1000):
+    for identity in (PHONE, "Bob", "bob ", "unknown", "b" * 1000):
         assert tree.conversations_of(identity=identity) == []
 
 
@@ -194,8 +194,8 @@ def test_identity_and_address_exclude_each_other_and_one_is_required(tree: Tree)
 
 
 def test_unknown_identity_has_empty_list(tree: Tree) -> None:
-    url = f"{ORIGIN}{tree.path}/ParticipantConversations?Identity=nobody&PageSize=50&Page=0"
-    assert tree.ask("?Identity=nobody").body == {
+    url = f"{ORIGIN}{tree.path}/ParticipantConversations?Identity=unknown&PageSize=50&Page=0"
+    assert tree.ask("?Identity=unknown").body == {
         "meta": {
             "page": 0,
             "page_size": 50,
@@ -261,19 +261,19 @@ def test_deleted_conversation_is_not_listed_and_pages_continue(tree: Tree) -> No
 def test_stale_index_entries_are_not_listed(instance: Instance) -> None:
     tree = Tree(instance, in_service=False)
     made = [tree.make(ALICE) for _ in range(4)]
-    late = LateIndex(instance, keys.memberships_of(instance.account.sid, tree.service_sid, "identity", "alice"))
+    stale = StaleIndex(instance, keys.memberships_of(instance.account.sid, tree.service_sid, "identity", "alice"))
     tree.client.conversations(made[0]).delete()
     instance.sweep(timedelta(minutes=1))
     tree.client.conversations(made[1]).delete()
     tree.client.conversations(made[2]).participants("alice").delete()
     tree.client.conversations(made[3]).update(friendly_name="Other")
-    known: Any = ParticipantConversationRepository(late)  # type: ignore[arg-type]
+    known: Any = ParticipantConversationRepository(stale)  # type: ignore[arg-type]
     page = known.list(instance.account.sid, tree.service_sid, KnownBy("identity", "alice"), PageRequest(50))
     assert [(each.conversation.sid, each.conversation.friendly_name) for each in page.resources] == [(made[3], "Other")]
 
 
-class LateIndex:
-    """A table whose index `memberships` knows nothing of what comes after its making."""
+class StaleIndex:
+    """A table whose index `memberships` shows no writes that come after the creation of this object."""
 
     def __init__(self, instance: Instance, partition: str) -> None:
         self._known = instance.table.query(partition, index=keys.MEMBERSHIPS, limit=100)

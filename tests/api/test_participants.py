@@ -1,4 +1,4 @@
-"""The Participants of a conversation, and how lists are paged (reference, a.0 and a.3)."""
+"""Participants: list and fetch. See docs/behaviour/participants.md and docs/behaviour/pagination.md."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_page_token_is_valid_for_its_own_list_only(instance: Instance) -> None:
 
 @pytest.mark.each_engine
 def test_next_page_continues_while_participants_are_added(instance: Instance) -> None:
-    """The token names a member, not a number of members to skip."""
+    """The page token names a participant instead of an offset."""
     v1 = instance.client().conversations.v1
     created = v1.conversation_with_participants.create(participant=chat(4))
     first = v1.conversations(created.sid).participants.page(page_size=2)
@@ -91,7 +91,7 @@ def test_unknown_participant_conversation_or_service_is_not_found(instance: Inst
         v1.conversations(sid).participants("MB" + "0" * 32).fetch,
         v1.conversations("CH" + "0" * 32).participants("MB" + "0" * 32).fetch,
         v1.conversations("CH" + "0" * 32).fetch,
-        v1.conversations("nobody").fetch,
+        v1.conversations("unknown").fetch,
         v1.services("IS" + "0" * 32).conversations(sid).fetch,
         v1.services("IS" + "0" * 32).fetch,
     ]

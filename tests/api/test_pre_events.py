@@ -1,4 +1,4 @@
-"""Pre-events: asked before a change, of which the receiver can change or refuse it (reference, d.4)."""
+"""Pre-events: the receiver can change or refuse a change. See docs/behaviour/webhook-delivery.md#pre-events."""
 
 from __future__ import annotations
 
@@ -27,41 +27,35 @@ HEADER = {"X-Twilio-Webhook-Enabled": "true"}
 
 @pytest.fixture
 def asked(instance: Instance) -> Instance:
-    """An instance whose account has a receiver of every pre-event, and of no other event."""
-    return asking(instance)
+    """Return an instance whose account receives every pre-event, and no other event."""
+    return receive_pre_events(instance)
 
 
-@pytest.fixture
-def asked_here(embedded: EmbeddedInstance) -> Instance:
-    """On one engine only, for what does not depend on it."""
-    return asking(embedded)
-
-
-def asking(instance: Instance) -> Instance:
+def receive_pre_events(instance: Instance) -> Instance:
     instance.client().conversations.v1.configuration.webhooks().update(pre_webhook_url=URL, filters=PRE)
     return instance
 
 
-def questions(instance: Instance) -> list[dict[str, str]]:
-    """The parameters of what was asked since the last look."""
+def sent_pre_events(instance: Instance) -> list[dict[str, str]]:
+    """Return the parameters of the pre-events sent since the last call."""
     posted = [dict(delivery.event.payload) for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()
     return posted
 
 
 def answer(instance: Instance, body: object, status: int = 200) -> None:
-    """What the receiver is to say to the next question."""
+    """Set the response to the next pre-event."""
     instance.receivers.statuses = [status]
     instance.receivers.bodies = [body if isinstance(body, bytes) else json.dumps(body).encode()]
 
 
 @dataclass
 class Change:
-    """One that can be made again and again."""
+    """A change that a test can request again and again."""
 
     event_type: str
     make: Callable[[Any], Any]
-    """Of a conversation, its participant and its message by SIDs."""
+    """Send the request about a `Populated` conversation."""
 
 
 def changes() -> Iterator[Change]:
@@ -83,7 +77,7 @@ EVERY_CHANGE = pytest.mark.parametrize(
 
 
 class Populated:
-    """A conversation with a chat member and a message, and requests about them."""
+    """A conversation with a chat participant and a message, and requests about them."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
@@ -95,7 +89,7 @@ class Populated:
         (alice,) = [each for each in v1.conversations(sid).participants.list() if each.identity]
         self.participant = f"{self.path}/Participants/{alice.sid}"
         self.message = f"{self.path}/Messages/{v1.conversations(sid).messages.create(body='before').sid}"
-        questions(instance)
+        sent_pre_events(instance)
 
     def post(self, path: str, **data: object) -> Any:
         return self._instance.call("POST", path, data, self.headers)
@@ -108,50 +102,50 @@ class Populated:
 @EVERY_CHANGE
 def test_every_change_sends_one_pre_event(asked: Instance, change: Change) -> None:
     assert change.make(Populated(asked)).status in (200, 201, 202, 204)
-    (question,) = questions(asked)
-    assert question["EventType"] == change.event_type
+    (pre_event,) = sent_pre_events(asked)
+    assert pre_event["EventType"] == change.event_type
 
 
 @EVERY_CHANGE
-def test_no_pre_event_is_sent_without_header(asked_here: Instance, change: Change) -> None:
-    it = Populated(asked_here)
+def test_no_pre_event_is_sent_without_header(asked: Instance, change: Change) -> None:
+    it = Populated(asked)
     it.headers = {}
     assert change.make(it).status in (200, 201, 202, 204)
-    assert questions(asked_here) == []
+    assert sent_pre_events(asked) == []
 
 
 @EVERY_CHANGE
-def test_refusal_by_receiver_refuses_the_request_and_stores_nothing(asked_here: Instance, change: Change) -> None:
-    it = Populated(asked_here)
-    before = asked_here.items("")
-    answer(asked_here, {}, 403)
+def test_refusal_by_receiver_refuses_the_request_and_stores_nothing(asked: Instance, change: Change) -> None:
+    it = Populated(asked)
+    before = asked.items("")
+    answer(asked, {}, 403)
     refused = change.make(it)
     assert (refused.status, refused.body["code"]) == (400, 50056)
-    assert asked_here.items("") == before
+    assert asked.items("") == before
 
 
 @pytest.mark.parametrize("status", [302, 400, 500, 503])
-def test_every_status_but_2xx_refuses_the_request(asked_here: Instance, status: int) -> None:
-    it = Populated(asked_here)
-    answer(asked_here, {}, status)
+def test_every_status_but_2xx_refuses_the_request(asked: Instance, status: int) -> None:
+    it = Populated(asked)
+    answer(asked, {}, status)
     assert it.post(it.path, FriendlyName="x").body["code"] == 50056
 
 
 @EVERY_CHANGE
-def test_unreachable_receiver_does_not_stop_the_change(asked_here: Instance, change: Change) -> None:
-    it = Populated(asked_here)
-    asked_here.receivers.statuses = [None]
+def test_unreachable_receiver_does_not_stop_the_change(asked: Instance, change: Change) -> None:
+    it = Populated(asked)
+    asked.receivers.statuses = [None]
     assert change.make(it).status in (200, 201, 202, 204)
 
 
 @pytest.mark.parametrize(
     ("error", "code"), [(WebhookLateError("no answer within 5 s"), "50076"), (WebhookUnreachableError("x"), "50057")]
 )
-def test_unreachable_receiver_creates_alert(asked_here: Instance, error: WebhookUnreachableError, code: str) -> None:
-    it = Populated(asked_here)
-    asked_here.receivers.statuses = [error]
+def test_unreachable_receiver_creates_alert(asked: Instance, error: WebhookUnreachableError, code: str) -> None:
+    it = Populated(asked)
+    asked.receivers.statuses = [error]
     assert it.post(it.path, FriendlyName="x").status == 200
-    (alert,) = asked_here.call("GET", "/v1/Alerts").body["alerts"]
+    (alert,) = asked.call("GET", "/v1/Alerts").body["alerts"]
     assert (alert["error_code"], alert["request_url"]) == (code, URL)
 
 
@@ -181,11 +175,11 @@ def test_failing_alert_write_does_not_stop_the_change(monkeypatch: pytest.Monkey
         (204, {"friendly_name": "other", "body": "other"}),
     ],
 )
-def test_response_without_changes_keeps_the_request(asked_here: Instance, status: int, body: object) -> None:
-    it = Populated(asked_here)
-    answer(asked_here, body, status)
+def test_response_without_changes_keeps_the_request(asked: Instance, status: int, body: object) -> None:
+    it = Populated(asked)
+    answer(asked, body, status)
     assert it.post(it.path, FriendlyName="mine").body["friendly_name"] == "mine"
-    answer(asked_here, body, status)
+    answer(asked, body, status)
     assert it.post(f"{it.path}/Messages", Body="mine").body["body"] == "mine"
 
 
@@ -221,15 +215,15 @@ def test_response_changes_message_fields(asked: Instance) -> None:
         ({"body": ""}, 50503),
     ],
 )
-def test_invalid_response_field_refuses_the_request(asked_here: Instance, reply: object, code: int) -> None:
-    it = Populated(asked_here)
-    before = asked_here.items("")
+def test_invalid_response_field_refuses_the_request(asked: Instance, reply: object, code: int) -> None:
+    it = Populated(asked)
+    before = asked.items("")
     for path in (f"{it.path}/Messages", it.message):
-        answer(asked_here, reply)
+        answer(asked, reply)
         refused = it.post(path, Body="mine")
         assert (refused.status, refused.body["code"]) == (400, code)
-    assert asked_here.items("") == before
-    answer(asked_here, {"friendly_name": "x" * 257})
+    assert asked.items("") == before
+    answer(asked, {"friendly_name": "x" * 257})
     refused = it.post(it.path, FriendlyName="mine")
     assert (refused.body["code"], refused.body["details"]["parameter"]) == (50003, "PreWebhook.friendly_name")
 
@@ -246,7 +240,6 @@ def test_response_cannot_set_author_outside_the_group(asked: Instance) -> None:
 
 
 def test_pre_event_has_fields_of_the_requested_change(asked: Instance) -> None:
-    """Field by field (reference, d.3)."""
     service = {
         "AccountSid": asked.account.sid,
         "ChatServiceSid": asked.account.default_chat_service_sid,
@@ -256,13 +249,13 @@ def test_pre_event_has_fields_of_the_requested_change(asked: Instance) -> None:
     v1 = asked.client().conversations.v1
     sid = v1.conversations.create(friendly_name="Visit", unique_name="visit", **WITH).sid
     named = {"FriendlyName": "Visit", "UniqueName": "visit", "Attributes": "{}", "State": "active"}
-    assert questions(asked) == [{"EventType": "onConversationAdd", **service, **messaging, **named}]
+    assert sent_pre_events(asked) == [{"EventType": "onConversationAdd", **service, **messaging, **named}]
     v1.conversations(sid).update(friendly_name="Other", **WITH)
-    (question,) = questions(asked)
-    dates = {name: question.pop(name) for name in ("DateCreated", "DateUpdated")}
+    (pre_event,) = sent_pre_events(asked)
+    dates = {name: pre_event.pop(name) for name in ("DateCreated", "DateUpdated")}
     assert all(date.endswith("Z") and "." in date for date in dates.values())
     expected = {**service, **messaging, **named, "FriendlyName": "Other", "ConversationSid": sid}
-    assert question == {"EventType": "onConversationUpdate", **expected}
+    assert pre_event == {"EventType": "onConversationUpdate", **expected}
     member = v1.conversations(sid).participants.create(identity="alice", attributes='{"a": 1}', **WITH)
     chat_member = {
         "ConversationSid": sid,
@@ -271,12 +264,12 @@ def test_pre_event_has_fields_of_the_requested_change(asked: Instance) -> None:
         "Attributes": '{"a": 1}',
         "MessagingBinding.Type": "CHAT",
     }
-    assert questions(asked) == [{"EventType": "onParticipantAdd", **service, **chat_member}]
+    assert sent_pre_events(asked) == [{"EventType": "onParticipantAdd", **service, **chat_member}]
     v1.conversations(sid).participants(member.sid).update(attributes="{}", **WITH)
-    (question,) = questions(asked)
-    assert {"DateCreated", "DateUpdated"} < set(question)
+    (pre_event,) = sent_pre_events(asked)
+    assert {"DateCreated", "DateUpdated"} < set(pre_event)
     of_member = chat_member | {"Attributes": "{}", "ParticipantSid": member.sid}
-    assert question.items() >= {"EventType": "onParticipantUpdate", **service, **of_member}.items()
+    assert pre_event.items() >= {"EventType": "onParticipantUpdate", **service, **of_member}.items()
     message = v1.conversations(sid).messages.create(author="alice", body="Hello", **WITH)
     worded = {
         "ConversationSid": sid,
@@ -285,18 +278,18 @@ def test_pre_event_has_fields_of_the_requested_change(asked: Instance) -> None:
         "ParticipantSid": member.sid,
         "Attributes": "{}",
     }
-    assert questions(asked) == [{"EventType": "onMessageAdd", **service, **worded}]
+    assert sent_pre_events(asked) == [{"EventType": "onMessageAdd", **service, **worded}]
     v1.conversations(sid).messages(message.sid).update(body="Bye", **WITH)
-    (question,) = questions(asked)
+    (pre_event,) = sent_pre_events(asked)
     numbered = {"MessageSid": message.sid, "Index": "0", "Body": "Bye"}
-    assert question.items() >= {"EventType": "onMessageUpdate", **service, **worded, **numbered}.items()
-    assert {"DateCreated", "DateUpdated"} < set(question)
+    assert pre_event.items() >= {"EventType": "onMessageUpdate", **service, **worded, **numbered}.items()
+    assert {"DateCreated", "DateUpdated"} < set(pre_event)
 
 
 def test_state_update_sends_no_pre_event(asked: Instance) -> None:
     it = Populated(asked)
     assert it.post(it.path, State="inactive").status == 200
-    assert questions(asked) == []
+    assert sent_pre_events(asked) == []
 
 
 def test_pre_events_are_limited_to_filters(asked: Instance) -> None:
@@ -304,7 +297,7 @@ def test_pre_events_are_limited_to_filters(asked: Instance) -> None:
     it = Populated(asked)
     it.post(it.path, FriendlyName="x")
     it.post(f"{it.path}/Messages", Body="x")
-    assert [question["EventType"] for question in questions(asked)] == ["onMessageAdd"]
+    assert [pre_event["EventType"] for pre_event in sent_pre_events(asked)] == ["onMessageAdd"]
 
 
 @pytest.mark.each_engine
@@ -332,12 +325,12 @@ def test_invalid_request_is_refused_before_pre_event(asked: Instance) -> None:
         ("/v1/ConversationWithParticipants", {"Participant": "{"}),
     ):
         assert it.post(path, **data).status == 400
-    assert questions(asked) == []
+    assert sent_pre_events(asked) == []
 
 
 @pytest.mark.each_engine
 def test_retry_after_conflict_sends_no_second_pre_event(asked: Instance) -> None:
-    """Another request changes the conversation while the receiver thinks."""
+    """Another request changes the conversation while the pre-event is pending."""
     it = Populated(asked)
     v1 = asked.client().conversations.v1
     sid = it.path.rpartition("/")[2]
@@ -346,23 +339,21 @@ def test_retry_after_conflict_sends_no_second_pre_event(asked: Instance) -> None
     assert it.post(it.path, FriendlyName="mine").status == 200
     fetched = v1.conversations(sid).fetch()
     assert (fetched.friendly_name, fetched.attributes) == ("theirs", '{"other": 1}')
-    assert len(questions(asked)) == 1
+    assert len(sent_pre_events(asked)) == 1
 
 
 def test_other_requests_are_answered_while_pre_event_is_pending() -> None:
-    """On the embedded engine, where requests take turns."""
-
     async def scenario(instance: EmbeddedInstance) -> None:
         event_loop = asyncio.get_running_loop()
 
-        def ask_another() -> None:
+        def send_another() -> None:
             another = asyncio.run_coroutine_threadsafe(instance.asked("GET", "/v1/Conversations"), event_loop)
             assert another.result(10).status == 200
 
-        instance.receivers.on_call = ask_another
+        instance.receivers.on_call = send_another
         assert (await instance.asked("POST", "/v1/Conversations", **HEADER)).status == 201
-        assert len(questions(instance)) == 1
+        assert len(sent_pre_events(instance)) == 1
 
     with held_instance() as instance:
-        asking(instance)
+        receive_pre_events(instance)
         asyncio.run(scenario(instance))

@@ -1,4 +1,4 @@
-"""Prefer: wait=N, so that a client need not poll (RFC 7240)."""
+"""`Prefer: wait=N` (RFC 7240). See docs/behaviour/conversation-with-participants.md#waiting."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.processes import PATIENCE
 PATH = "/v1/ConversationWithParticipants"
 
 WAITING = 300
-"""Requests at once: more than there are threads."""
+"""Number of concurrent requests: more than the server has threads."""
 
 
 def create(instance: Instance, prefer: str, **headers: str) -> Answer:
@@ -31,7 +31,7 @@ def create(instance: Instance, prefer: str, **headers: str) -> Answer:
 
 
 def after(pauses: int, then: Callable[[], object], clock: HandClock) -> None:
-    """Do it once so many pauses have passed."""
+    """Call `then` when the clock has slept `pauses` times."""
 
     def on_sleep() -> None:
         if len(clock.pauses) == pauses:
@@ -120,7 +120,7 @@ def test_repeated_request_does_not_wait(clocked: Instance, clock: HandClock) -> 
 
 
 class Unreadable:
-    """A table of which no conversation can be read."""
+    """A table that fails on every read of a conversation."""
 
     def __init__(self, table: Any) -> None:
         self._table = table
@@ -159,8 +159,6 @@ def test_wait_ends_before_api_timeout(clock: HandClock, seconds_left: float, app
 
 
 def test_waiting_requests_do_not_block_other_requests() -> None:
-    """However many they are."""
-
     async def scenario(instance: EmbeddedInstance) -> None:
         waiting = [
             asyncio.create_task(instance.asked("POST", PATH, {"Participant": chat(1)}, Prefer="wait=20"))

@@ -1,4 +1,7 @@
-"""The transactions of the asynchronous half take effect once, whoever comes twice or late (promises 3 and 4)."""
+"""Each step of provisioning takes effect once, even if its message is late or repeated.
+
+See docs/behaviour/provisioning.md.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ from tests.support.examples import CHAT_AND_SMS
 from tests.support.instances import Instance
 
 
-class Actors:
-    """A conversation that was just created, and whatever may be done to it, by anybody, in any order."""
+class ProvisioningSteps:
+    """A new conversation, and every step of its provisioning, to be called in any order."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
@@ -69,58 +72,58 @@ class Actors:
 
 
 @pytest.fixture
-def actors(instance: Instance) -> Actors:
-    return Actors(instance)
+def steps(instance: Instance) -> ProvisioningSteps:
+    return ProvisioningSteps(instance)
 
 
 @pytest.mark.each_engine
-def test_participants_are_added_once(actors: Actors) -> None:
-    assert actors.add()
-    before = actors.stored()
-    assert not actors.add()
-    assert actors.stored() == before
+def test_participants_are_added_once(steps: ProvisioningSteps) -> None:
+    assert steps.add()
+    before = steps.stored()
+    assert not steps.add()
+    assert steps.stored() == before
 
 
 @pytest.mark.each_engine
-def test_finalized_conversation_is_not_finalized_again_or_closed(actors: Actors) -> None:
-    assert actors.add()
-    assert actors.finalize()
-    before = actors.stored()
-    assert not actors.finalize()
-    assert not actors.close()
-    assert actors.stored() == before
+def test_finalized_conversation_is_not_finalized_again_or_closed(steps: ProvisioningSteps) -> None:
+    assert steps.add()
+    assert steps.finalize()
+    before = steps.stored()
+    assert not steps.finalize()
+    assert not steps.close()
+    assert steps.stored() == before
 
 
 @pytest.mark.each_engine
-def test_closed_conversation_is_not_finalized_and_gets_no_participants(actors: Actors) -> None:
-    assert actors.close()
-    before = actors.stored()
-    assert not actors.close()
-    assert not actors.finalize()
-    assert not actors.add()
-    assert actors.stored() == before
+def test_closed_conversation_is_not_finalized_and_gets_no_participants(steps: ProvisioningSteps) -> None:
+    assert steps.close()
+    before = steps.stored()
+    assert not steps.close()
+    assert not steps.finalize()
+    assert not steps.add()
+    assert steps.stored() == before
 
 
 @pytest.mark.each_engine
-def test_conversation_with_participants_is_not_closed_by_late_failure(actors: Actors) -> None:
-    assert actors.add()
-    assert not actors.close()
+def test_conversation_with_participants_is_not_closed_by_late_failure(steps: ProvisioningSteps) -> None:
+    assert steps.add()
+    assert not steps.close()
 
 
 @pytest.mark.each_engine
-def test_two_sweepers_claim_a_conversation_once(actors: Actors) -> None:
-    assert actors.claim()
-    assert not actors.claim()
-    conversation, _ = actors.fetch()
-    assert (conversation.attempts, conversation.due_at) == (1, actors.now + timedelta(minutes=1))
+def test_two_sweepers_claim_a_conversation_once(steps: ProvisioningSteps) -> None:
+    assert steps.claim()
+    assert not steps.claim()
+    conversation, _ = steps.fetch()
+    assert (conversation.attempts, conversation.due_at) == (1, steps.now + timedelta(minutes=1))
 
 
 @pytest.mark.each_engine
-def test_settle_ignores_initializing_and_missing_conversations(actors: Actors) -> None:
-    before = actors.stored()
-    actors.settle()
-    actors.conversations.settle(actors.instance.account.sid, "CH" + "0" * 32)
-    assert actors.stored() == before
+def test_settle_ignores_initializing_and_missing_conversations(steps: ProvisioningSteps) -> None:
+    before = steps.stored()
+    steps.settle()
+    steps.conversations.settle(steps.instance.account.sid, "CH" + "0" * 32)
+    assert steps.stored() == before
 
 
 @pytest.mark.each_engine

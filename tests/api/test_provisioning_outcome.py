@@ -1,4 +1,4 @@
-"""What is told of each participant that a conversation was made with (reference, b.8)."""
+"""The Provisioning resource: the outcome for each participant. See docs/behaviour/provisioning.md."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def outcome(instance: Instance, name: str) -> dict[str, Any]:
     return body
 
 
-def take_roles_away(instance: Instance) -> None:
-    """Whoever has the default role of a member can't be added from now on."""
+def break_default_role(instance: Instance) -> None:
+    """Break the default role, so that no participant with this role can be added from now on."""
     service = keys.service(instance.account.sid, instance.account.default_chat_service_sid)
     instance.table.update(Update(service, (Set("conversation_user_role_sid", "RL" + "0" * 32),)))
 
@@ -83,16 +83,16 @@ def test_provisioning_is_found_by_unique_name_and_in_service(instance: Instance)
 
 @pytest.mark.each_engine
 def test_failed_participant_has_error_code_and_message(instance: Instance) -> None:
-    """The phones of a group have no role, so that nothing is wrong with them, but nobody is added."""
+    """SMS participants of a group have no role and no error of their own; they fail with the group."""
     person = '{"identity": "alice", "messaging_binding": {"projected_address": "+15017122662"}}'
     sid = create(instance, [*GROUP_MMS[:2], person])
-    take_roles_away(instance)
+    break_default_role(instance)
     instance.work()
     failed = outcome(instance, sid)
     (alert,) = instance.items("alert")
     assert (failed["state"], failed["status"], failed["alert_sid"]) == ("closed", "failed", alert["sid"])
-    told = [(member["status"], member["code"], member["message"]) for member in failed["participants"]]
-    assert told == [("failed", None, None), ("failed", None, None), ("failed", GONE["code"], GONE["message"])]
+    outcomes = [(member["status"], member["code"], member["message"]) for member in failed["participants"]]
+    assert outcomes == [("failed", None, None), ("failed", None, None), ("failed", GONE["code"], GONE["message"])]
     assert failed["causes"] == []
 
 
@@ -118,7 +118,7 @@ def test_unexpected_error_is_reported_for_conversation_and_each_participant() ->
 
 
 class CountedTable:
-    """Writes down what it is asked."""
+    """A table that records the names of its called methods."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -146,7 +146,7 @@ def test_provisioning_without_participants_or_conversation_is_not_found(instance
     plain = instance.call("POST", "/v1/Conversations").body["sid"]
     deleted = create(instance, chat(1))
     assert instance.call("DELETE", f"/v1/Conversations/{deleted}").status == 204
-    for name in (plain, deleted, "CH" + "0" * 32, "nobody", "x" * 300):
+    for name in (plain, deleted, "CH" + "0" * 32, "unknown", "x" * 300):
         path = f"/convoke/v1/Conversations/{name}/Provisioning"
         refused = instance.call("GET", path)
         assert (refused.status, refused.body["code"]) == (404, 20404)

@@ -1,4 +1,4 @@
-"""Receipts: a copy of a message for every member outside chat but its author (reference, a.5)."""
+"""Delivery receipts of a message. See docs/behaviour/receipts.md."""
 
 from __future__ import annotations
 

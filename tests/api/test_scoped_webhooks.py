@@ -1,4 +1,4 @@
-"""The webhooks of a conversation (reference, a.6, c.7 and d.7)."""
+"""Webhooks of a conversation. See docs/behaviour/scoped-webhooks.md."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ PATH = "/v1/Conversations/visit/Webhooks"
 
 
 def visit(instance: Instance) -> Any:
-    """A conversation with that unique name, as the SDK reaches it."""
+    """Create a conversation with the unique name `visit`, and return it as the SDK names it."""
     v1 = instance.client().conversations.v1
     return v1.conversations(v1.conversations.create(unique_name="visit").sid)
 
 
 def hook(conversation: Any, **parameters: Any) -> Any:
-    """A webhook, as the SDK reaches it."""
+    """Create a webhook, and return it as the SDK names it."""
     given = {"target": "webhook", "configuration_url": URL, "configuration_filters": ["onMessageAdded"], **parameters}
     return conversation.webhooks(conversation.webhooks.create(**given).sid)
 
@@ -282,9 +282,9 @@ def test_every_missing_or_invalid_parameter_is_reported(
     before = instance.items("")
     refused = instance.call("POST", PATH, parameters)
     details = refused.body["details"]
-    told = [(refused.body["code"], details["parameter"])]
-    told += [(problem["code"], problem["parameter"]) for problem in details.get("problems", [])]
-    assert (refused.status, told) == (400, problems)
+    reported = [(refused.body["code"], details["parameter"])]
+    reported += [(problem["code"], problem["parameter"]) for problem in details.get("problems", [])]
+    assert (refused.status, reported) == (400, problems)
     assert instance.items("") == before
 
 
@@ -319,7 +319,7 @@ def test_webhook_changes_make_no_events_and_ignore_the_header(instance: Instance
     assert instance.changes() == before
 
 
-# The life of the conversation
+# States of the conversation
 
 
 @pytest.mark.each_engine

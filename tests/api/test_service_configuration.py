@@ -1,4 +1,4 @@
-"""Configuration of a service and its webhooks (reference, a.15 and a.16)."""
+"""Configuration and webhooks of a service. See docs/behaviour/configuration.md#service-configuration."""
 
 from __future__ import annotations
 

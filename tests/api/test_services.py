@@ -1,4 +1,4 @@
-"""Services (reference, a.14)."""
+"""Services. See docs/behaviour/services.md."""
 
 from __future__ import annotations
 

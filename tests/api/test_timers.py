@@ -1,4 +1,4 @@
-"""Timers that run out (reference, e.3; promise 5)."""
+"""Inactive and closed timers. See docs/behaviour/states-and-timers.md#timers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Meanwhile = Callable[[], object]
 
 @pytest.fixture
 def clock() -> HandClock:
-    """In whole seconds, as dates in answers are."""
+    """Return a clock of whole seconds, like the dates in responses."""
     made = HandClock()
     made.present = made.present.replace(microsecond=0)
     return made
@@ -47,15 +47,15 @@ def listen(instance: Instance) -> None:
     webhooks.update(post_webhook_url="https://hooks.example.com/", filters=["onConversationStateUpdated"])
 
 
-def told(instance: Instance) -> list[tuple[str, ...]]:
-    """The changes of state that webhooks were told of, and why they happened."""
+def delivered_states(instance: Instance) -> list[tuple[str, ...]]:
+    """Deliver every pending event, and return old state, new state and reason of each state event."""
     instance.work()
     payloads = [delivery.event.payload for delivery in instance.receivers.posted]
     return [tuple(payload[name] for name in ("StateFrom", "StateTo", "Reason")) for payload in payloads]
 
 
 def create(instance: Instance, **parameters: Any) -> Any:
-    """One with both timers, unless others are given."""
+    """Create a conversation with both timers, unless `parameters` say otherwise."""
     timers = {"timers_inactive": "PT1M", "timers_closed": "PT10M"}
     return instance.client().conversations.v1.conversations.create(**{**timers, **parameters})
 
@@ -72,7 +72,7 @@ def moments(shown: Any) -> dict[str, datetime]:
 
 @pytest.mark.each_engine
 def test_timers_set_inactive_and_closed_to_the_second(clocked: Instance, clock: HandClock) -> None:
-    """The example: 22:18:38, PT1M and PT10M make 22:19:38 and 22:28:38."""
+    """For example, timers of PT1M and PT10M that start at 22:18:38 fire at 22:19:38 and 22:28:38."""
     listen(clocked)
     conversation, begun = create(clocked), clock.present
     both = {"date_inactive": begun + MINUTE, "date_closed": begun + 10 * MINUTE}
@@ -87,7 +87,7 @@ def test_timers_set_inactive_and_closed_to_the_second(clocked: Instance, clock: 
         clocked.sweep(NOW)
         shown = conversation.fetch()
         assert (shown.state, moments(shown), shown.date_updated) == state
-    assert told(clocked) == [("active", "inactive", "TIMER"), ("inactive", "closed", "TIMER")]
+    assert delivered_states(clocked) == [("active", "inactive", "TIMER"), ("inactive", "closed", "TIMER")]
     clock.move(LONG_AFTER)
     assert (clocked.sweep(NOW), due_at(clocked)) == (0, None)
 
@@ -237,7 +237,7 @@ def test_closed_timer_may_fire_before_inactive_timer(clocked: Instance, clock: H
     create(clocked, timers_inactive="P1D")
     clock.move(10 * MINUTE)
     clocked.sweep(NOW)
-    assert told(clocked) == [("active", "closed", "TIMER")]
+    assert delivered_states(clocked) == [("active", "closed", "TIMER")]
 
 
 @pytest.mark.each_engine
@@ -246,7 +246,7 @@ def test_late_sweep_closes_conversation_directly(clocked: Instance, clock: HandC
     conversation = create(clocked)
     clock.move(LONG_AFTER)
     clocked.sweep(NOW)
-    assert (conversation.fetch().state, told(clocked)) == ("closed", [("active", "closed", "TIMER")])
+    assert (conversation.fetch().state, delivered_states(clocked)) == ("closed", [("active", "closed", "TIMER")])
 
 
 @pytest.mark.each_engine
@@ -282,23 +282,23 @@ def test_deleted_conversation_is_erased_regardless_of_timers(clocked: Instance, 
     clock.move(LONG_AFTER)
     assert clocked.sweep(NOW) == 1
     assert clocked.items("conversation") == []
-    assert told(clocked) == []
+    assert delivered_states(clocked) == []
 
 
 def test_sweep_that_looks_ahead_fires_no_timer_early(embedded: EmbeddedInstance) -> None:
-    """As that of a process that has just started does."""
+    """The first sweep of a new process looks ahead."""
     conversation, before = create(embedded), embedded.items("")
     assert embedded.sweep(10 * MINUTE) == 1
     assert embedded.items("") == before
     assert conversation.fetch().state == "active"
 
 
-# Whoever is faster
+# Races with the sweeper
 
 
 @dataclass(frozen=True)
-class Overtaken(ProvisioningRepository):
-    """Something happens between the reading and what follows from it."""
+class OvertakenRepository(ProvisioningRepository):
+    """Call `meanwhile` after each read, before the caller can write."""
 
     meanwhile: Meanwhile
 
@@ -309,7 +309,7 @@ class Overtaken(ProvisioningRepository):
 
 
 def sweep_overtaken_by(instance: EmbeddedInstance, meanwhile: Meanwhile) -> int:
-    return replace(instance.engine.sweeper, provisionings=Overtaken(instance.table, meanwhile)).sweep()
+    return replace(instance.engine.sweeper, provisionings=OvertakenRepository(instance.table, meanwhile)).sweep()
 
 
 @pytest.mark.parametrize("timer", ["inactive", "closed"])
@@ -319,11 +319,11 @@ def test_message_before_state_change_stops_the_timer(embedded: EmbeddedInstance,
     clock.move(MINUTE if timer == "inactive" else 10 * MINUTE)
     sweep_overtaken_by(embedded, lambda: conversation.messages.create(body="Wait"))
     shown = conversation.fetch()
-    assert (shown.state, told(embedded)) == ("active", [])
+    assert (shown.state, delivered_states(embedded)) == ("active", [])
     clock.present = moments(shown)[f"date_{timer}"]
     for _ in range(2):
         embedded.sweep(NOW)
-    assert told(embedded) == [("active", timer, "TIMER")]
+    assert delivered_states(embedded) == [("active", timer, "TIMER")]
 
 
 def test_timer_shortened_while_postponed_fires_in_time(embedded: EmbeddedInstance, clock: HandClock) -> None:
@@ -344,13 +344,13 @@ def test_two_sweepers_fire_a_timer_once(
     create(embedded)
     clock.move(MINUTE)
     sweep_overtaken_by(embedded, lambda: embedded.sweep(NOW))
-    assert told(embedded) == [("active", "inactive", "TIMER")]
+    assert delivered_states(embedded) == [("active", "inactive", "TIMER")]
     assert [entry for entry in caplog.records if entry.levelno >= logging.WARNING] == []
 
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A table; something happens once a condition did not hold."""
+    """A table that calls a function of `meanwhile` after a failed condition."""
 
     table: Any
     meanwhile: list[Meanwhile]
@@ -383,7 +383,7 @@ def test_update_during_settling_uses_its_new_timers(embedded: EmbeddedInstance) 
     assert (after["unsettled"], after["due_at"]) == (False, after["date_inactive"])
 
 
-# Many at once
+# Many conversations
 
 
 def test_one_sweep_handles_1000_due_conversations_page_by_page(embedded: EmbeddedInstance, clock: HandClock) -> None:
@@ -403,7 +403,7 @@ def test_one_sweep_handles_1000_due_conversations_page_by_page(embedded: Embedde
 
 
 class Pages:
-    """A table that notes how much was read at a time."""
+    """A table that records the size of each page read."""
 
     def __init__(self, table: Any) -> None:
         self._table = table

@@ -1,4 +1,4 @@
-"""Whom an event is told: account or service, and the webhooks of its conversation (reference, d.1 to d.3 and d.7)."""
+"""Which webhooks an event is delivered to. See docs/behaviour/webhook-delivery.md."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def conversation(instance: Instance) -> Any:
 
 
 def hook(conversation: Any, number: int = 0, **configuration: Any) -> str:
-    """The SID of a new webhook."""
+    """Create a webhook, and return its SID."""
     given = {"target": "webhook", "configuration_filters": EVENTS, "configuration_url": f"{OWN}/{number}"}
     return str(conversation.webhooks.create(**given | configuration).sid)
 
 
-def told(instance: Instance) -> list[tuple[str, str]]:
-    """The URL and the event of whatever was told since the last look, by the URL."""
+def delivered(instance: Instance) -> list[tuple[str, str]]:
+    """Deliver every pending event; return URL and event type of each delivery since the last call, sorted."""
     instance.work()
     deliveries = [(delivery.url, delivery.parameters["EventType"]) for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()
@@ -84,7 +84,7 @@ def test_conversation_webhooks_are_called_beside_service_webhooks(instance: Inst
     assert {delivery.parameters["ChatServiceSid"] for delivery in deliveries.values()} == {service_sid}
     conversation.update(friendly_name="x", **WITH)
     instance.receivers.posted.clear()
-    assert told(instance) == [(f"{OWN}/0", "onConversationUpdated")]
+    assert delivered(instance) == [(f"{OWN}/0", "onConversationUpdated")]
 
 
 @pytest.mark.each_engine
@@ -92,9 +92,9 @@ def test_conversation_webhooks_get_state_event_only_without_header(instance: Ins
     hook(conversation)
     conversation.messages.create(body="Hello")
     conversation.update(state="inactive")
-    assert told(instance) == []
+    assert delivered(instance) == []
     conversation.messages.create(body="Hello")
-    assert told(instance) == [(f"{OWN}/0", "onConversationStateUpdated")]
+    assert delivered(instance) == [(f"{OWN}/0", "onConversationStateUpdated")]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_trigger_receives_messages_with_keyword_only(
 ) -> None:
     hook(conversation, target="trigger", configuration_triggers=["help", "sToP"])
     conversation.messages.create(**({"body": body} if body else {"content_sid": "HX" + "0" * 32}), **WITH)
-    assert told(instance) == ([(f"{OWN}/0", "onMessageAdded")] if triggers else [])
+    assert delivered(instance) == ([(f"{OWN}/0", "onMessageAdded")] if triggers else [])
 
 
 def test_trigger_receives_new_messages_only_and_studio_nothing(instance: Instance, conversation: Any) -> None:
@@ -114,9 +114,9 @@ def test_trigger_receives_new_messages_only_and_studio_nothing(instance: Instanc
     hook(conversation, target="studio", configuration_flow_sid="FW" + "0" * 32)
     sid = conversation.messages.create(body="Hello", **WITH).sid
     conversation.messages(sid).update(body="help", **WITH)
-    assert told(instance) == []
+    assert delivered(instance) == []
     conversation.messages.create(body="help", **WITH)
-    assert told(instance) == [(f"{OWN}/0", "onMessageAdded")]
+    assert delivered(instance) == [(f"{OWN}/0", "onMessageAdded")]
 
 
 @pytest.mark.each_engine
@@ -125,7 +125,7 @@ def test_updated_or_deleted_webhook_applies_to_next_event(instance: Instance, co
     conversation.webhooks(changed).update(configuration_url=f"{OWN}/2")
     conversation.webhooks(deleted).delete()
     conversation.messages.create(body="Hello", **WITH)
-    assert told(instance) == [(f"{OWN}/2", "onMessageAdded")]
+    assert delivered(instance) == [(f"{OWN}/2", "onMessageAdded")]
 
 
 @pytest.mark.each_engine
@@ -139,7 +139,7 @@ def test_events_before_and_of_deletion_are_delivered_after_deletion(
     if removed_before:
         instance.sweep(AT_ONCE)
         assert instance.items("conversation") == instance.items("message#") == []
-    assert told(instance) == [(f"{OWN}/0", "onConversationRemoved"), (f"{OWN}/0", "onMessageAdded")]
+    assert delivered(instance) == [(f"{OWN}/0", "onConversationRemoved"), (f"{OWN}/0", "onMessageAdded")]
 
 
 @pytest.mark.each_engine
@@ -149,20 +149,20 @@ def test_closed_conversation_delivers_no_removed_event_to_its_webhooks(instance:
     conversation.messages.create(body="Hello", **WITH)
     conversation.update(state="closed", **WITH)
     delete(instance, conversation)
-    events = told(instance)
+    events = delivered(instance)
     assert [event for url, event in events if url != ACCOUNT] == ["onConversationStateUpdated", "onMessageAdded"]
     assert (ACCOUNT, "onConversationRemoved") in events
 
 
 def test_closing_of_failed_conversation_is_delivered() -> None:
-    def nobody(*_: object) -> None:
+    def refuse(*_: object) -> None:
         raise InvalidRoleSidError
 
-    with held_instance(admit=nobody) as instance:
+    with held_instance(admit=refuse) as instance:
         v1 = instance.client().conversations.v1
         conversation = v1.conversations(v1.conversation_with_participants.create(participant=chat(2)).sid)
         hook(conversation)
-        assert told(instance) == [(f"{OWN}/0", "onConversationStateUpdated")]
+        assert delivered(instance) == [(f"{OWN}/0", "onConversationStateUpdated")]
         assert conversation.fetch().state == "closed"
 
 
@@ -206,7 +206,7 @@ def test_messages_over_queue_batch_limit_are_sent_in_several_calls(instance: Ins
     body = "\x01" * (32 * 1024)
     assert 5 * 6 * len(body) > delivery_queue.MAX_BATCH_BYTES > 6 * len(body)
     conversation.messages.create(body=body, **WITH)
-    assert len(told(instance)) == 6
+    assert len(delivered(instance)) == 6
 
 
 # onDeliveryUpdated
@@ -243,7 +243,7 @@ def test_message_without_receipts_makes_no_receipt_event(instance: Instance, con
         post_webhook_url=ACCOUNT, filters=["onDeliveryUpdated"]
     )
     conversation.messages.create(body="Hello", **WITH)
-    assert told(instance) == []
+    assert delivered(instance) == []
 
 
 def test_events_of_message_with_50_receipts_fit_into_one_item() -> None:
@@ -263,7 +263,7 @@ def test_events_of_message_with_50_receipts_fit_into_one_item() -> None:
     assert len(str(largest)) < 60_000
 
 
-# Where a deployment calls webhooks
+# Hosts that a deployment may call
 
 
 @pytest.mark.each_engine

@@ -1,4 +1,4 @@
-"""A receiver that fails hurts only itself (promise 7): the embedded engine with its threads, on real sockets."""
+"""A failing receiver delays no other receiver: the embedded engine, with threads and real sockets."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def until(look: Callable[[], Any]) -> Any:
 
 
 def attempts(instance: EmbeddedInstance) -> dict[str, list[Any]]:
-    """The statuses of the attempts that have come to an end, by the URL."""
+    """Return the statuses of completed attempts, by URL."""
     found: dict[str, list[Any]] = {}
     for item in instance.items("attempt#"):
         if "milliseconds" in item:

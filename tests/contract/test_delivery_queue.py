@@ -1,4 +1,4 @@
-"""The queue in the data file behaves as SQS does where deliveries rest on it."""
+"""The delivery queue in the data file behaves like SQS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the DynamoDB engine does about conflicts, throttling and answers in parts."""
+"""The DynamoDB engine of the Table port: conflicts, throttling and partial responses."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ VERBS: dict[str, tuple[str, dict[str, Any], Callable[[Table], object]]] = {
 
 @pytest.fixture
 def client() -> DynamoDBClient:
-    # Without botocore's own retries, which sleep.
+    # Switch off botocore's own retries, which sleep.
     return boto3.client(
         "dynamodb",
         region_name="us-east-1",
@@ -86,7 +86,7 @@ def table(client: DynamoDBClient) -> DynamoDbTable:
 
 @pytest.fixture
 def tokens(client: DynamoDBClient) -> list[str]:
-    """The client request tokens of the transactions sent."""
+    """Record the client request token of each transaction sent."""
     seen: list[str] = []
 
     def note(params: dict[str, Any], **_: object) -> None:
@@ -211,7 +211,7 @@ def test_failed_condition_of_update_returns_stored_item(table: DynamoDbTable, st
     assert failure.value.item == ITEM
 
 
-# Answers in parts
+# Partial responses
 
 
 def keys_request(*names: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The bus on EventBridge: what it refuses of a call is put again, with nothing of what it took (promise 6)."""
+"""The event bus on EventBridge: only refused entries are put again."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def event(number: int, size: int = 0) -> Event:
     )
 
 
-class Refusing:
-    """An EventBridge that refuses whatever is named, so many times each, and remembers every call."""
+class RefusingEventBridge:
+    """An EventBridge that refuses each event of `refused` the given number of times, and records every call."""
 
     def __init__(self, refused: dict[str, int]) -> None:
         self.refused = refused
@@ -51,18 +51,18 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_bridge, "wait_random_exponential", lambda **_: lambda _: 0)
 
 
-def bus(client: Refusing) -> EventBridgeBus:
+def bus(client: RefusingEventBridge) -> EventBridgeBus:
     return EventBridgeBus(client, "bus")  # type: ignore[arg-type]
 
 
 def test_refused_entries_are_put_again_alone() -> None:
-    client = Refusing({"EV-1": 1, "EV-3": 2})
+    client = RefusingEventBridge({"EV-1": 1, "EV-3": 2})
     bus(client).publish([event(number) for number in range(5)])
     assert client.calls == [["EV-0", "EV-1", "EV-2", "EV-3", "EV-4"], ["EV-1", "EV-3"], ["EV-3"]]
 
 
 def test_entries_refused_on_last_attempt_raise() -> None:
-    client = Refusing({"EV-1": 100})
+    client = RefusingEventBridge({"EV-1": 100})
     with pytest.raises(EventsNotPublishedError, match="1 events: ThrottlingException") as raised:
         bus(client).publish([event(number) for number in range(3)])
     assert [each.id for each in raised.value.left] == ["EV-1"]
@@ -70,7 +70,7 @@ def test_entries_refused_on_last_attempt_raise() -> None:
 
 
 def test_call_stays_within_batch_limits_of_event_bridge() -> None:
-    client = Refusing({})
+    client = RefusingEventBridge({})
     many = [event(number) for number in range(25)]
     large = [event(number, size=100_000) for number in range(25, 30)]
     bus(client).publish([*many, *large])

@@ -1,4 +1,4 @@
-"""What the embedded engine promises beyond the Table port: its stream, its file, and many users of both."""
+"""The SQLite engine beyond the Table port: stream, data file, and concurrent processes and threads."""
 
 from __future__ import annotations
 
@@ -46,62 +46,62 @@ def change(number: int, **attributes: bool) -> Item:
     return {"pk": f"AC1#IM{number}", "sk": "change", "tags": {"a", "b"}, **attributes}
 
 
-class Bell:
-    """Counts how often it was rung."""
+class CallCounter:
+    """A callback that counts its calls."""
 
     def __init__(self) -> None:
-        self.rung = 0
+        self.calls = 0
 
     def __call__(self) -> None:
-        self.rung += 1
+        self.calls += 1
 
 
 # The stream
 
 
 def test_stream_has_each_new_item_that_matches() -> None:
-    bell = Bell()
-    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=bell)) as table:
+    on_stream = CallCounter()
+    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=on_stream)) as table:
         table.transact([Put(COUNTER), Put(change(1)), Put(change(2), NotExists("pk"))])
-        assert bell.rung == 1
+        assert on_stream.calls == 1
         table.transact([Put(change(3)), Put(change(4, published_by_maker=True))])
-        assert bell.rung == 2
+        assert on_stream.calls == 2
         table.transact([Put(COUNTER, Exists("pk"))])
-        assert bell.rung == 2
+        assert on_stream.calls == 2
         assert [item for _, item in table.stream_records(10)] == [change(1), change(2), change(3)]
         assert [item for _, item in table.stream_records(2)] == [change(1), change(2)]
 
 
 def test_stream_has_item_created_by_update() -> None:
-    bell = Bell()
-    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=bell)) as table:
+    on_stream = CallCounter()
+    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=on_stream)) as table:
         made = table.update(Update(CHANGE, (Set("a", 1),)))
         table.update(Update(CHANGE, (Set("a", 2),)))
         assert [item for _, item in table.stream_records(10)] == [made]
-        assert bell.rung == 1
+        assert on_stream.calls == 1
 
 
 def test_stream_has_no_item_that_existed_before() -> None:
-    bell = Bell()
-    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=bell)) as table:
+    on_stream = CallCounter()
+    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=on_stream)) as table:
         table.transact([Put(change(1))])
         table.transact([Put(change(1))])
         table.transact([Update(CHANGE, (Set("a", 1),))])
         table.transact([Delete(CHANGE)])
         assert [item for _, item in table.stream_records(10)] == [change(1)]
-        assert bell.rung == 1
+        assert on_stream.calls == 1
 
 
 def test_rolled_back_transaction_leaves_nothing_in_stream() -> None:
-    bell = Bell()
-    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=bell)) as table:
+    on_stream = CallCounter()
+    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=on_stream)) as table:
         with pytest.raises(TransactionCanceledError):
             table.transact([Put(change(1)), Put(COUNTER, Exists("pk"))])
         table.transact([Put({**COUNTER, "count": "text"})])
         with pytest.raises(ValueError, match="added"):
             table.transact([Put(change(1)), Update(KEY, (Add("count", 1),))])
         assert table.stream_records(10) == []
-        assert bell.rung == 0
+        assert on_stream.calls == 0
 
 
 def test_stream_callback_can_read_the_new_record() -> None:
@@ -125,7 +125,7 @@ def test_stream_records_stay_until_forgotten(tmp_path: Path) -> None:
     with closing(SqliteTable(path, streamed=is_streamed)) as table:
         assert [item for _, item in table.stream_records(10)] == [change(3), change(4)]
         table.forget_stream_records(numbers[-1])
-        # A number forgotten twice must not take what came later.
+        # Forgetting the same number twice must not remove later records.
         table.transact([Put(change(9))])
         table.forget_stream_records(numbers[-1])
         assert [item for _, item in table.stream_records(10)] == [change(9)]
@@ -211,15 +211,15 @@ def test_file_in_missing_folder_is_refused(tmp_path: Path) -> None:
         SqliteTable(str(tmp_path / "missing" / "convoke.db"))
 
 
-NOBODY = 65534
-"""A user who owns nothing: root may write to every file."""
+UNPRIVILEGED_UID = 65534
+"""The user `nobody`. Tests that run as root need it, because root may write to every file."""
 
 
 @contextmanager
 def unprivileged() -> Iterator[None]:
     user = os.geteuid()
     if user == 0:
-        os.seteuid(NOBODY)
+        os.seteuid(UNPRIVILEGED_UID)
     try:
         yield
     finally:
@@ -446,7 +446,7 @@ def test_killed_process_leaves_whole_transactions_only(tmp_path: Path, seconds: 
     with closing(SqliteTable(path)) as table:
         last = (table.get(Key("last", "last")) or {})["number"]
         assert isinstance(last, int)
-        # What the writer was told is there, and at most the transaction behind it.
+        # Every printed transaction is stored, and at most the one after the last printed one.
         assert last - (printed or [0])[-1] in (0, 1)
         parts = [len(table.query(f"transaction#{number}", limit=10)) for number in range(last + 2)]
         assert parts == [8] * (last + 1) + [0]
@@ -458,7 +458,7 @@ def test_killed_process_leaves_whole_transactions_only(tmp_path: Path, seconds: 
 def test_condition_sees_state_before_its_own_transaction() -> None:
     with closing(SqliteTable(":memory:")) as table:
         table.transact([Put(COUNTER)])
-        # Both conditions look at what stood before the transaction.
+        # Both conditions see the state before the transaction.
         table.transact([Update(KEY, (Add("count", 5),)), Put({**CHANGE._asdict(), "a": 1}, NotExists("pk"))])
         table.transact([Update(KEY, (Add("count", 1),), LessThan("count", 6)), Delete(CHANGE, Equals("a", 1))])
         assert table.get(KEY) == {**COUNTER, "count": 6}

@@ -1,4 +1,4 @@
-"""What every engine of the Table port does alike."""
+"""The Table port: every engine behaves the same."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Tabl
 }
 
 MARKS = {"dynamodb-on-ministack": pytest.mark.xdist_group("ministack")}
-"""One worker runs all of it, so that MiniStack starts once."""
+"""One xdist worker runs all tests on MiniStack, so that it starts once."""
 
 KEY = Key("AC1#CH1", "conversation")
 OTHER = Key("AC1#CH1", "provisioning")
 MISSING = Key("AC1#CH1", "missing")
 
-STANDING: Item = {
+STORED: Item = {
     **KEY._asdict(),
     "text": "b",
     "empty": "",
@@ -148,7 +148,7 @@ def table(engine: str, request: pytest.FixtureRequest) -> Iterator[Table]:
 
 
 def expect_gaps(request: pytest.FixtureRequest, engine: str, case: str) -> None:
-    """Strictly: a gap that is closed one day fails the test until it is taken off the list."""
+    """Expect the test to fail if the engine has a known gap; a closed gap fails the test until it leaves the list."""
     if gap := GAPS.get(engine, {}).get(case):
         request.applymarker(pytest.mark.xfail(strict=True, reason=f"{engine}: {gap}"))
 
@@ -163,7 +163,7 @@ def item_of(key: Key, **attributes: Value) -> Item:
 
 
 def label(case: Value | Action) -> str:
-    """Names a case: unlike `repr`, the same in every process, whatever the order of a set."""
+    """Return the name of a case. Unlike `repr`, it is the same in every process, whatever the order of a set."""
     if isinstance(case, (Set, Remove, Add, DeleteFromSet)):
         return f"{type(case).__name__} {label(list(astuple(case)))}"
     return json.dumps(case, default=sorted)
@@ -173,12 +173,12 @@ def label(case: Value | Action) -> str:
 
 
 def test_get_returns_stored_item(table: Table) -> None:
-    put(table, STANDING)
-    assert table.get(KEY) == STANDING
+    put(table, STORED)
+    assert table.get(KEY) == STORED
 
 
 def test_get_of_unknown_key_returns_none(table: Table) -> None:
-    put(table, STANDING)
+    put(table, STORED)
     assert table.get(MISSING) is None
     assert table.get(Key("AC2#CH1", "conversation")) is None
 
@@ -223,7 +223,7 @@ def test_value_is_returned_with_same_type(table: Table, value: Value) -> None:
 
 
 def exact_types(value: Any) -> Any:
-    """The types at every depth, as 1 == True."""
+    """Return the types at every depth, because `1 == True`."""
     if isinstance(value, list):
         return [exact_types(element) for element in value]
     if isinstance(value, dict):
@@ -249,8 +249,8 @@ def test_get_many_returns_existing_items(table: Table) -> None:
 
 
 def test_get_many_accepts_duplicate_keys_and_no_keys(table: Table) -> None:
-    put(table, STANDING)
-    assert table.get_many([KEY, MISSING, KEY]) == {KEY: STANDING}
+    put(table, STORED)
+    assert table.get_many([KEY, MISSING, KEY]) == {KEY: STORED}
     assert table.get_many([]) == {}
 
 
@@ -264,8 +264,8 @@ def test_get_many_refuses_more_than_100_keys(table: Table) -> None:
 
 @pytest.mark.parametrize("case", HOLDS)
 def test_update_is_applied_when_condition_holds(table: Table, case: str) -> None:
-    put(table, STANDING)
-    assert table.update(Update(KEY, (Set("changed", "yes"),), HOLDS[case])) == {**STANDING, "changed": "yes"}
+    put(table, STORED)
+    assert table.update(Update(KEY, (Set("changed", "yes"),), HOLDS[case])) == {**STORED, "changed": "yes"}
 
 
 @pytest.mark.parametrize("case", FAILS)
@@ -273,17 +273,17 @@ def test_update_raises_stored_item_when_condition_fails(
     table: Table, engine: str, request: pytest.FixtureRequest, case: str
 ) -> None:
     expect_gaps(request, engine, case)
-    put(table, STANDING)
+    put(table, STORED)
     with pytest.raises(ConditionFailedError) as failure:
         table.update(Update(KEY, (Set("changed", "yes"),), FAILS[case]))
-    assert failure.value.item == STANDING
-    assert table.get(KEY) == STANDING
+    assert failure.value.item == STORED
+    assert table.get(KEY) == STORED
 
 
 @pytest.mark.parametrize("case", HOLDS)
 def test_transaction_is_applied_when_every_condition_holds(table: Table, case: str) -> None:
     keys = [Key(f"AC1#CH{number}", "conversation") for number in range(3)]
-    put(table, *({**STANDING, **key._asdict()} for key in keys))
+    put(table, *({**STORED, **key._asdict()} for key in keys))
     condition = HOLDS[case]
     table.transact(
         [
@@ -294,7 +294,7 @@ def test_transaction_is_applied_when_every_condition_holds(table: Table, case: s
     )
     assert table.get_many(keys) == {
         keys[0]: item_of(keys[0], new=True),
-        keys[1]: {**STANDING, **keys[1]._asdict(), "changed": "yes"},
+        keys[1]: {**STORED, **keys[1]._asdict(), "changed": "yes"},
     }
 
 
@@ -304,8 +304,8 @@ def test_transaction_is_cancelled_when_every_condition_fails(
 ) -> None:
     expect_gaps(request, engine, case)
     keys = [Key(f"AC1#CH{number}", "conversation") for number in range(3)]
-    standing: dict[Key, Item] = {key: {**STANDING, **key._asdict()} for key in keys}
-    put(table, *standing.values())
+    stored: dict[Key, Item] = {key: {**STORED, **key._asdict()} for key in keys}
+    put(table, *stored.values())
     condition = FAILS[case]
     with pytest.raises(TransactionCanceledError) as failure:
         table.transact(
@@ -315,8 +315,8 @@ def test_transaction_is_cancelled_when_every_condition_fails(
                 Delete(keys[2], condition),
             ]
         )
-    assert failure.value.failed == dict(enumerate(standing.values()))
-    assert table.get_many(keys) == standing
+    assert failure.value.failed == dict(enumerate(stored.values()))
+    assert table.get_many(keys) == stored
 
 
 @pytest.mark.parametrize(
@@ -329,18 +329,18 @@ def test_condition_on_missing_item_fails_without_item(table: Table, condition: C
         table.update(Update(MISSING, (Set("changed", "yes"),), condition))
     assert failure.value.item is None
     with pytest.raises(TransactionCanceledError) as cancellation:
-        table.transact([Put(item_of(MISSING), condition), Put(STANDING), Delete(OTHER, condition)])
+        table.transact([Put(item_of(MISSING), condition), Put(STORED), Delete(OTHER, condition)])
     assert cancellation.value.failed == {0: None, 2: None}
     assert table.get_many([MISSING, KEY]) == {}
 
 
 def test_not_exists_holds_on_missing_item(table: Table) -> None:
-    table.transact([Put(STANDING, NotExists("pk")), Delete(OTHER, NotExists("pk"))])
+    table.transact([Put(STORED, NotExists("pk")), Delete(OTHER, NotExists("pk"))])
     assert table.update(Update(MISSING, (Set("a", 1),), NotExists("pk"))) == item_of(MISSING, a=1)
 
 
 def test_strings_compare_by_utf8_bytes(table: Table) -> None:
-    # By UTF-16, as in Java and JavaScript, the emoji would come first.
+    # In UTF-16 order, as in Java and JavaScript, the emoji would come first.
     put(table, item_of(KEY, text="\uffff"))
     assert table.update(Update(KEY, (Set("hit", 1),), LessThan("text", "😀")))["hit"] == 1
     with pytest.raises(ConditionFailedError):
@@ -374,17 +374,17 @@ CHANGES: list[tuple[Action, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("action", "changes"), CHANGES, ids=[label(action) for action, _ in CHANGES])
 def test_action_changes_one_attribute(table: Table, action: Action, changes: dict[str, Any]) -> None:
-    expected = {name: value for name, value in {**STANDING, **changes}.items() if value is not ...}
-    put(table, STANDING)
+    expected = {name: value for name, value in {**STORED, **changes}.items() if value is not ...}
+    put(table, STORED)
     assert table.update(Update(KEY, (action,))) == expected
     assert table.get(KEY) == expected
-    put(table, STANDING)
+    put(table, STORED)
     table.transact([Update(KEY, (action,), Exists("pk"))])
     assert table.get(KEY) == expected
 
 
 def test_actions_of_one_update_are_applied_together(table: Table) -> None:
-    put(table, STANDING)
+    put(table, STORED)
     actions = (
         Set("text", "c"),
         Set("new", True),
@@ -425,15 +425,15 @@ def test_returned_item_is_a_copy(table: Table) -> None:
     ids=label,
 )
 def test_action_on_wrong_type_is_refused(table: Table, action: Action) -> None:
-    put(table, STANDING)
+    put(table, STORED)
     with pytest.raises((ValueError, ClientError)):
         table.update(Update(KEY, (action,)))
     with pytest.raises((ValueError, ClientError)):
         table.transact([Put(item_of(OTHER)), Update(KEY, (action,))])
-    assert table.get_many([KEY, OTHER]) == {KEY: STANDING}
+    assert table.get_many([KEY, OTHER]) == {KEY: STORED}
 
 
-UNTENABLE: dict[str, tuple[Action, ...]] = {
+INVALID: dict[str, tuple[Action, ...]] = {
     "no-action": (),
     "sets-a-key": (Set("sk", "other"),),
     "removes-a-key": (Remove("pk"),),
@@ -441,20 +441,20 @@ UNTENABLE: dict[str, tuple[Action, ...]] = {
 }
 
 
-@pytest.mark.parametrize("case", UNTENABLE)
+@pytest.mark.parametrize("case", INVALID)
 def test_invalid_update_is_refused(table: Table, engine: str, request: pytest.FixtureRequest, case: str) -> None:
     expect_gaps(request, engine, case)
-    put(table, STANDING)
+    put(table, STORED)
     with pytest.raises((ValueError, ClientError)):
-        table.update(Update(KEY, UNTENABLE[case]))
-    assert table.get(KEY) == STANDING
+        table.update(Update(KEY, INVALID[case]))
+    assert table.get(KEY) == STORED
 
 
 # Transactions
 
 
 def test_transaction_applies_every_kind_of_write(table: Table) -> None:
-    put(table, STANDING, item_of(OTHER, a=1))
+    put(table, STORED, item_of(OTHER, a=1))
     table.transact(
         [
             Put(item_of(MISSING, new=1), NotExists("pk")),
@@ -465,18 +465,18 @@ def test_transaction_applies_every_kind_of_write(table: Table) -> None:
         ]
     )
     assert [item["sk"] for item in table.query("AC1#CH1", limit=10)] == ["conversation", "missing"]
-    assert table.get(KEY) == {**STANDING, "number": 6}
+    assert table.get(KEY) == {**STORED, "number": 6}
 
 
 def test_put_replaces_the_whole_item(table: Table) -> None:
-    put(table, STANDING)
+    put(table, STORED)
     put(table, item_of(KEY, only="this"))
     assert table.get(KEY) == item_of(KEY, only="this")
 
 
 def test_cancelled_transaction_changes_nothing_and_names_failed_writes(table: Table) -> None:
-    standing = item_of(OTHER, a=1)
-    put(table, STANDING, standing)
+    stored = item_of(OTHER, a=1)
+    put(table, STORED, stored)
     with pytest.raises(TransactionCanceledError) as failure:
         table.transact(
             [
@@ -488,8 +488,8 @@ def test_cancelled_transaction_changes_nothing_and_names_failed_writes(table: Ta
                 Delete(Key("AC1#CH9", "third"), Exists("pk")),
             ]
         )
-    assert failure.value.failed == {1: STANDING, 3: None, 5: None}
-    assert table.query("AC1#CH1", limit=10) == [STANDING, standing]
+    assert failure.value.failed == {1: STORED, 3: None, 5: None}
+    assert table.query("AC1#CH1", limit=10) == [STORED, stored]
     assert table.query("AC1#CH9", limit=10) == []
 
 
@@ -549,21 +549,21 @@ def test_sort_keys_are_ordered_by_utf8_bytes(table: Table) -> None:
 
 
 class Walk:
-    """Twelve items `a` to `l`, in the table or in an index, and a query that answers their letters."""
+    """Twelve items `a` to `l`, in the table or in an index, and a query that returns their letters."""
 
     letters = "abcdefghijkl"
 
     def __init__(self, table: Table, index: Index | None) -> None:
         self.table, self.index = table, index
         put(table, *map(self.item, self.letters))
-        # What lies beside must not come in.
+        # Items of other partitions must not be returned.
         partition = {index.partition: "X"} if index else {}
         put(table, *({**self.item(letter), "pk": f"X{letter}", **partition} for letter in self.letters))
 
     def item(self, letter: str) -> Item:
         if self.index is None:
             return item_of(Key("P", letter))
-        # The primary keys run the other way, as far as they are not the index's.
+        # The primary keys run in the opposite order, unless the index uses them.
         item: Item = {"pk": f"K{99 - ord(letter) % 97}", "sk": "conversation"}
         return item | {self.index.partition: "P", self.index.sort: letter}
 

@@ -1,4 +1,4 @@
-"""The client of webhooks against real sockets (reference, d.1, d.5 and d.6)."""
+"""The webhook client against real sockets. See docs/behaviour/webhook-delivery.md#requests."""
 
 from __future__ import annotations
 
@@ -53,9 +53,10 @@ def called(to_deliver: Delivery, client: WebhookHttpClient | None = None, retry_
 
 @contextmanager
 def receiver(status: int | Sequence[int] = 200, body: bytes = b"") -> Iterator[tuple[str, list[Any]]]:
-    """Answers with one status, or with several, one a request.
+    """Run a receiver that answers with one status, or with one status of several per request.
 
-    Its origin, and the requests it got, each as method, path, headers (with one for the port it came from) and body.
+    Yield its origin and the requests it received, each as method, path, headers and body. The header `Port` is the port
+    of the client.
     """
     requests: list[Any] = []
 
@@ -76,7 +77,7 @@ def receiver(status: int | Sequence[int] = 200, body: bytes = b"") -> Iterator[t
         do_POST = do_GET = handle_any  # noqa: N815 - the base class's names
 
         def log_message(self, *_: object) -> None:
-            """Tests print nothing."""
+            """Keep the output of the tests free of request logs."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -96,10 +97,10 @@ def test_signature_is_valid_for_url_rebuilt_by_receiver(method: Method, path: st
     parameters = dict(parse_qsl(body, keep_blank_values=True))
     assert verb == method
     assert RequestValidator(TOKEN).validate(origin + seen, parameters, headers["X-Twilio-Signature"])
-    told = parameters if method is Method.POST else dict(parse_qsl(urlsplit(seen).query, keep_blank_values=True))
-    assert told["FriendlyName"] == "größe & ="
-    assert told["Empty"] == ""
-    assert told["RetryCount"] == "2"
+    sent = parameters if method is Method.POST else dict(parse_qsl(urlsplit(seen).query, keep_blank_values=True))
+    assert sent["FriendlyName"] == "größe & ="
+    assert sent["Empty"] == ""
+    assert sent["RetryCount"] == "2"
     assert headers["User-Agent"].startswith("Convoke/")
 
 
@@ -135,14 +136,14 @@ def test_response_body_is_read_up_to_the_limit(length: int) -> None:
 
 
 def drip(connection: socket.socket) -> None:
-    """A header, byte by byte, that never ends."""
+    """Send an endless header byte by byte."""
     for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1000:
         connection.sendall(bytes([byte]))
         time.sleep(0.05)
 
 
 def drip_a_header(connection: socket.socket) -> None:
-    """After the status."""
+    """Send status and one header, then an endless header byte by byte."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Short: x\r\n")
     drip(connection)
 
@@ -155,7 +156,7 @@ def drip_the_body(connection: socket.socket) -> None:
 
 
 def drip_an_old_body(connection: socket.socket) -> None:
-    """One that ends with its connection."""
+    """Send a body without a length, which ends with the connection, byte by byte."""
     connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
     for _ in range(1000):
         connection.sendall(b"x")
@@ -163,7 +164,7 @@ def drip_an_old_body(connection: socket.socket) -> None:
 
 
 def drip_a_handshake(connection: socket.socket) -> None:
-    """The first record of TLS, byte by byte."""
+    """Send the first TLS record byte by byte."""
     connection.sendall(b"\x16\x03\x03\x40\x00\x02")
     for _ in range(1000):
         connection.sendall(b"\x00")
@@ -181,7 +182,7 @@ def hang(_: socket.socket) -> None:
 
 @contextmanager
 def misbehaving(behave: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Its URL."""
+    """Run a receiver that answers its first connection with `behave`, and yield its URL."""
 
     def serve() -> None:
         connection, _ = listener.accept()
@@ -295,18 +296,18 @@ def test_conversation_webhook_is_called_with_its_sid() -> None:
     with receiver() as (origin, requests):
         called(delivery(origin, target=sid))
         called(delivery(origin))
-    told = [dict(parse_qsl(body)) for _, _, _, body in requests]
-    assert [each.get("WebhookSid") for each in told] == [sid, None]
+    sent = [dict(parse_qsl(body)) for _, _, _, body in requests]
+    assert [each.get("WebhookSid") for each in sent] == [sid, None]
     (_, seen, headers, body), _ = requests
     parameters = dict(parse_qsl(body, keep_blank_values=True))
     assert RequestValidator(TOKEN).validate(origin + seen, parameters, headers["X-Twilio-Signature"])
 
 
-# Where a deployment calls
+# Hosts that a deployment may call
 
 
 class Resolver:
-    """Answers one address after the other, the last one for ever."""
+    """Resolve every host to the given addresses, one per call; repeat the last address."""
 
     def __init__(self, *addresses: str) -> None:
         self._addresses = list(addresses)
@@ -331,7 +332,7 @@ def test_host_with_private_address_is_not_called(address: str) -> None:
 
 
 def test_host_that_resolves_to_another_address_later_is_checked_again() -> None:
-    """What is connected to is what was looked at; each new connection is looked at anew."""
+    """Each new connection resolves the host again, and connects to the address that was checked."""
     rules = ReceiverRules.of_deployment(["127.0.0.1/32"], https_only=False)
     resolver = Resolver("127.0.0.1", "127.0.0.2")
     with receiver() as (origin, requests):
