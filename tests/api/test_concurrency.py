@@ -109,7 +109,7 @@ def test_concurrent_processes_on_one_data_file_claim_unique_value_once(claim: st
         assert len(instance.items("provisioning")) == 1
 
 
-class Nowhere:
+class DiscardingQueue:
     """A queue that loses every message."""
 
     def send(self, provisioning: Provisioning) -> None: ...
@@ -120,7 +120,7 @@ def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
     edges = EmbeddedEdges(
         table=table,
         auth_tokens=AuthTokenTable(table),
-        participant_queue=Nowhere(),
+        participant_queue=DiscardingQueue(),
         workflow=NotImplemented,
         event_bus=NotImplemented,
         delivery_queue=NotImplemented,

@@ -181,14 +181,14 @@ def test_deleting_failed_conversation_keeps_locks_of_its_successor(participants:
 # Events
 
 
-def listen(v1: V1) -> None:
+def configure_webhook(v1: V1) -> None:
     filters = ["onConversationRemoved", "onConversationStateUpdated"]
     v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=filters)
 
 
 def test_conversation_removed_event_has_last_stored_fields(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
-    listen(v1)
+    configure_webhook(v1)
     sid = v1.conversations.create(friendly_name="Visit", unique_name="visit", attributes='{"a": 1}').sid
     # The Python SDK 9.13 accepts the header as an argument of `delete`, but does not send it.
     instance.call("DELETE", f"/v1/Conversations/{sid}", headers={"X-Twilio-Webhook-Enabled": "true"})
@@ -231,7 +231,7 @@ def test_unpublished_state_event_is_published_with_deletion() -> None:
     with held_instance(rewire=lambda edges: replace(edges, event_bus=BusSwitch(edges.event_bus))) as instance:
         v1, bus = instance.client().conversations.v1, instance.engine.edges.event_bus
         assert isinstance(bus, BusSwitch)
-        listen(v1)
+        configure_webhook(v1)
         sid = v1.conversation_with_participants.create(participant=chat(2)).sid
         instance.engine._steps._finish_conversations()
         assert v1.conversations(sid).fetch().state == "active"

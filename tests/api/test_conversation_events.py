@@ -16,7 +16,7 @@ EVERY_EVENT = [
 ]
 
 
-def listen(v1: V1) -> None:
+def configure_webhook(v1: V1) -> None:
     v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=EVERY_EVENT)
 
 
@@ -31,7 +31,7 @@ def delivered(instance: Instance) -> list[dict[str, str]]:
 @pytest.mark.each_engine
 def test_conversation_updated_event_has_new_fields(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
-    listen(v1)
+    configure_webhook(v1)
     created = v1.conversations.create(friendly_name="Visit", x_twilio_webhook_enabled="true")
     (added,) = delivered(instance)
     v1.conversations(created.sid).update(
@@ -66,7 +66,7 @@ def test_conversation_updated_event_has_new_fields(instance: Instance) -> None:
 
 def test_state_updated_event_has_previous_state(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
-    listen(v1)
+    configure_webhook(v1)
     sid = v1.conversations.create().sid
     v1.conversations(sid).update(state="closed", x_twilio_webhook_enabled="true")
     (state,) = delivered(instance)
@@ -88,7 +88,7 @@ def test_state_updated_event_has_previous_state(instance: Instance) -> None:
 @pytest.mark.each_engine
 def test_state_and_field_update_makes_two_events_in_one_change(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
-    listen(v1)
+    configure_webhook(v1)
     sid = v1.conversations.create().sid
     before = len(instance.changes())
     v1.conversations(sid).update(state="inactive", friendly_name="x", x_twilio_webhook_enabled="true")
@@ -102,7 +102,7 @@ def test_state_and_field_update_makes_two_events_in_one_change(instance: Instanc
 @pytest.mark.each_engine
 def test_update_without_header_is_recorded_and_not_delivered(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
-    listen(v1)
+    configure_webhook(v1)
     sid = v1.conversations.create().sid
     v1.conversations(sid).update(friendly_name="x", state="inactive")
     v1.conversations(sid).delete()
@@ -118,7 +118,7 @@ def test_update_without_header_is_recorded_and_not_delivered(instance: Instance)
 
 def test_update_to_same_state_makes_no_state_event(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
-    listen(v1)
+    configure_webhook(v1)
     sid = v1.conversations.create(state="inactive").sid
     v1.conversations(sid).update(state="inactive", x_twilio_webhook_enabled="true")
     assert delivered(instance) == []

@@ -28,11 +28,11 @@ from tests.support.examples import CHAT_AND_SMS
 from tests.support.instances import Instance
 
 
-def before_the_adder(instance: Instance) -> None:
+def participants_not_added(instance: Instance) -> None:
     """The participant message is still in the queue."""
 
 
-def after_the_adder(instance: Instance) -> None:
+def participants_added_by_adder(instance: Instance) -> None:
     """Add the participants; the finalizer has not started."""
     (record,) = instance.items("provisioning")
     provisioning = unpacked_members(record)
@@ -40,12 +40,12 @@ def after_the_adder(instance: Instance) -> None:
     assert ProvisioningRepository(instance.table).add(added, members_added(added))
 
 
-def after_the_finalizer(instance: Instance) -> None:
+def conversation_finalized(instance: Instance) -> None:
     instance.work()
 
 
 @pytest.mark.each_engine
-@pytest.mark.parametrize("moment", [before_the_adder, after_the_adder, after_the_finalizer])
+@pytest.mark.parametrize("moment", [participants_not_added, participants_added_by_adder, conversation_finalized])
 def test_late_participant_message_after_deletion_has_no_effect(
     instance: Instance, moment: Callable[[Instance], None], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -56,19 +56,19 @@ def test_late_participant_message_after_deletion_has_no_effect(
     v1.conversations(sid).delete()
     instance.work()
     deleted = instance.items("")
-    late(instance, record)
+    repeat_participant_message(instance, record)
     assert instance.items("") == deleted
 
     instance.sweep(AT_ONCE)
     removed = instance.items("")
-    late(instance, record)
+    repeat_participant_message(instance, record)
     assert instance.items("") == removed
     assert instance.sweep(LONG_AFTER) == 0
     assert set(left_of(instance, sid)) == {"change"}
     assert [entry for entry in caplog.records if entry.levelno >= logging.WARNING] == []
 
 
-def late(instance: Instance, record: dict[str, Any]) -> None:
+def repeat_participant_message(instance: Instance, record: dict[str, Any]) -> None:
     """Repeat the participant message, which starts the finalizer again."""
     for _ in range(2):
         instance.repeat(record)
@@ -160,7 +160,7 @@ def test_delete_read_before_initializing_ended_is_refused(instance: Instance, en
     """A deletion must not miss the state event, or the locks, that the end of `initializing` adds."""
     sid = conversation_in(instance, "initializing")
     if end == "finalize":
-        after_the_adder(instance)
+        participants_added_by_adder(instance)
     stale_writer = StaleWriter(instance, sid)
     assert getattr(StaleWriter(instance, sid), end)()
     before = instance.items("")
@@ -185,7 +185,7 @@ class OvertakenRepository(ProvisioningRepository):
 def test_finalizer_overtaken_by_deletion_raises_nothing_left(instance: Instance, task: str) -> None:
     sid = conversation_in(instance, "initializing")
     if task == "finalize":
-        after_the_adder(instance)
+        participants_added_by_adder(instance)
     meanwhile = partial(instance.call, "DELETE", f"/v1/Conversations/{sid}")
     finalizer = finalizer_on(instance, OvertakenRepository(instance.table, meanwhile))
     with pytest.raises(NothingLeftError):
@@ -196,7 +196,7 @@ def test_finalizer_overtaken_by_deletion_raises_nothing_left(instance: Instance,
 @pytest.mark.each_engine
 def test_finalizer_overtaken_by_another_finalizer_raises_not_in_yet(instance: Instance) -> None:
     sid = conversation_in(instance, "initializing")
-    after_the_adder(instance)
+    participants_added_by_adder(instance)
     finalizer = finalizer_on(instance, OvertakenRepository(instance.table, StaleWriter(instance, sid).finalize))
     with pytest.raises(NotInYetError):
         finalizer.finalize(instance.account.sid, sid, [])
@@ -211,7 +211,7 @@ def finalizer_on(instance: Instance, provisionings: ProvisioningRepository) -> C
 def test_stale_write_before_settling_is_refused(instance: Instance) -> None:
     """Settling makes the conversation due by its timers, which a stale write would undo."""
     sid = conversation_in(instance, "initializing")
-    after_the_adder(instance)
+    participants_added_by_adder(instance)
     assert StaleWriter(instance, sid).finalize()
     unsettled = StaleWriter(instance, sid)
     unsettled.settle()
@@ -225,7 +225,7 @@ def test_stale_write_before_settling_is_refused(instance: Instance) -> None:
 @pytest.mark.parametrize("timer", ["PT0S", "PT1M"])
 def test_update_before_settling_keeps_conversation_due_for_settling(instance: Instance, timer: str) -> None:
     sid = conversation_in(instance, "initializing")
-    after_the_adder(instance)
+    participants_added_by_adder(instance)
     assert StaleWriter(instance, sid).finalize()
     instance.lose_messages()
     before = StaleWriter(instance, sid).conversation
@@ -241,7 +241,7 @@ def test_update_before_settling_keeps_conversation_due_for_settling(instance: In
 @pytest.mark.parametrize("write", ["settle", "claim"])
 def test_stale_settle_or_claim_keeps_deleted_conversation_due(instance: Instance, write: str) -> None:
     sid = conversation_in(instance, "initializing")
-    after_the_adder(instance)
+    participants_added_by_adder(instance)
     assert StaleWriter(instance, sid).finalize()
     unsettled = StaleWriter(instance, sid)
     getattr(unsettled, write)()

@@ -37,12 +37,12 @@ def ask(place: Place, who: dict[str, Any], path: str, form: dict[str, str]) -> A
     return answered.body
 
 
-def converse(place: Place, who: dict[str, Any]) -> str:
+def create_conversation(place: Place, who: dict[str, Any]) -> str:
     sid: str = ask(place, who, "/v1/Conversations", {"FriendlyName": "Visit"})["sid"]
     return sid
 
 
-def waiting(place: Place) -> list[Delivery]:
+def received_deliveries(place: Place) -> list[Delivery]:
     """Receive and remove every message of the delivery queue."""
     if isinstance(place, Deployed):
         sqs, url = place.client("sqs"), place.queues["DeliveryQueue"]
@@ -76,16 +76,16 @@ def show(place: Place, who: dict[str, Any], event_id: str) -> dict[str, Any]:
 
 def delivery(place: Place, who: dict[str, Any]) -> Delivery:
     """Return a delivery that was taken from the queue before it was made."""
-    converse(place, who)
+    create_conversation(place, who)
     (listed,) = place.printed("events", "list", "--account", who["sid"])
     place.printed("events", "replay", listed["id"], "--account", who["sid"])
-    (found,) = waiting(place)
+    (found,) = received_deliveries(place)
     return found
 
 
 def test_events_list_and_show_print_events(place: Place) -> None:
     who = account(place)
-    first, second = converse(place, who), converse(place, who)
+    first, second = create_conversation(place, who), create_conversation(place, who)
     listed = place.printed("events", "list", "--account", who["sid"])
     assert [event["conversation_sid"] for event in listed] == [second, first]
     assert "payload" not in listed[0]
@@ -98,23 +98,23 @@ def test_events_list_and_show_print_events(place: Place) -> None:
 def test_events_list_follows_every_page(tmp_path: Path) -> None:
     with on_data(tmp_path / "convoke.db") as place:
         who = account(place)
-        made = [converse(place, who) for _ in range(52)]
+        made = [create_conversation(place, who) for _ in range(52)]
         listed = place.printed("events", "list", "--account", who["sid"], "--limit", "60")
         assert [event["conversation_sid"] for event in listed] == made[::-1]
 
 
 def test_events_replay_sends_event_again(place: Place) -> None:
     who = account(place)
-    converse(place, who)
+    create_conversation(place, who)
     (listed,) = place.printed("events", "list", "--account", who["sid"])
     (replayed,) = place.printed("events", "replay", listed["id"], "--account", who["sid"])
     assert (replayed["event_id"], replayed["targets"]) == (listed["id"], ["account"])
     assert is_sid(replayed["sid"], "RP")  # type: ignore[arg-type]
-    (sent,) = waiting(place)
+    (sent,) = received_deliveries(place)
     assert (sent.event.id, sent.url, sent.replay_sid) == (listed["id"], URL, replayed["sid"])
     without_target = place.printed("events", "replay", listed["id"], "--account", who["sid"], "--target", "error-log")
     assert without_target[0]["targets"] == []
-    assert waiting(place) == []
+    assert received_deliveries(place) == []
 
 
 def test_unknown_event_is_reported_in_one_line(place: Place) -> None:
@@ -155,7 +155,7 @@ def test_dlq_redrive_sends_deliveries_as_new_replays(place: Place) -> None:
     assert redriven["delivery"] == 3
     assert sum(redriven.values()) == 3
     assert place.printed("dlq", "list") == []
-    sent = waiting(place)
+    sent = received_deliveries(place)
     assert [each.event for each in sent] == [dead.event] * 3
     assert len({dead.replay_sid, *(each.replay_sid for each in sent)}) == 4
 

@@ -32,7 +32,7 @@ def messages(conversation: Any, number: int, **parameters: Any) -> list[Any]:
     return [conversation.messages.create(body=f"Message {index}", **parameters) for index in range(number)]
 
 
-def hook(conversation: Any, after: int | None, number: int = 0, **configuration: Any) -> str:
+def create_webhook(conversation: Any, after: int | None, number: int = 0, **configuration: Any) -> str:
     """Create a webhook with a replay of the messages after an index, and return its SID."""
     given: dict[str, Any] = {"target": "webhook", "configuration_filters": ["onMessageAdded"]}
     given |= {"configuration_url": f"{OWN}/{number}", **configuration}
@@ -55,9 +55,9 @@ def replays(instance: Instance) -> list[dict[str, Any]]:
 
 @pytest.mark.each_engine
 def test_replay_sends_messages_after_index_to_new_webhook_only(instance: Instance, conversation: Any) -> None:
-    hook(conversation, None, 7)
+    create_webhook(conversation, None, 7)
     messages(conversation, 4)
-    hook(conversation, 1)
+    create_webhook(conversation, 1)
     assert delivered(instance) == [(f"{OWN}/0", 2), (f"{OWN}/0", 3)]
 
 
@@ -66,7 +66,7 @@ def test_replayed_message_has_current_fields_and_webhook_sid(instance: Instance,
     message = conversation.messages.create(body="Hello", author="alice", attributes='{"a": 1}', **WITH)
     instance.work()
     (first,) = instance.receivers.posted
-    sid = hook(conversation, 0)
+    sid = create_webhook(conversation, 0)
     conversation.messages(message.sid).update(body="Good-bye")
     instance.work()
     delivery = instance.receivers.posted[-1]
@@ -81,7 +81,7 @@ def test_replay_without_index_or_newer_messages_records_nothing(
 ) -> None:
     messages(conversation, 3)
     before = instance.changes()
-    hook(conversation, after)
+    create_webhook(conversation, after)
     assert delivered(instance) == []
     assert instance.changes() == before
 
@@ -89,7 +89,7 @@ def test_replay_without_index_or_newer_messages_records_nothing(
 @pytest.mark.each_engine
 def test_messages_after_webhook_creation_are_delivered_once(instance: Instance, conversation: Any) -> None:
     messages(conversation, 2)
-    hook(conversation, 0)
+    create_webhook(conversation, 0)
     conversation.messages.create(body="without header")
     conversation.messages.create(body="with header", **WITH)
     assert delivered(instance) == [(ACCOUNT, 3), (f"{OWN}/0", 1), (f"{OWN}/0", 3)]
@@ -102,7 +102,7 @@ def test_replay_covers_every_page_of_messages(instance: Instance, conversation: 
     """Test full pages too, and messages that are created during the replay."""
     number = pages * MESSAGES_PER_BATCH + 1
     messages(conversation, number)
-    hook(conversation, 0)
+    create_webhook(conversation, 0)
     messages(conversation, later)
     assert delivered(instance) == [(f"{OWN}/0", index) for index in range(1, number)]
     assert instance.waiting_messages("delivery") == 0
@@ -114,14 +114,14 @@ def test_replay_covers_every_page_of_messages(instance: Instance, conversation: 
 @pytest.mark.each_engine
 def test_replay_covers_one_message_more_than_a_page(instance: Instance, conversation: Any) -> None:
     messages(conversation, MESSAGES_PER_BATCH + 2)
-    hook(conversation, 0)
+    create_webhook(conversation, 0)
     assert len(delivered(instance)) == MESSAGES_PER_BATCH + 1
 
 
 @pytest.mark.each_engine
 def test_replay_skips_deleted_messages_at_page_ends(instance: Instance, conversation: Any) -> None:
     made = messages(conversation, MESSAGES_PER_BATCH + 4)
-    hook(conversation, 0)
+    create_webhook(conversation, 0)
     gone = {1, MESSAGES_PER_BATCH, MESSAGES_PER_BATCH + 1, MESSAGES_PER_BATCH + 3}
     for index in gone:
         conversation.messages(made[index].sid).delete()
@@ -133,8 +133,8 @@ def test_replay_skips_deleted_messages_at_page_ends(instance: Instance, conversa
 def test_replay_respects_filters_and_skips_studio(instance: Instance, conversation: Any) -> None:
     messages(conversation, 3)
     before = instance.changes()
-    hook(conversation, 0, configuration_filters=["onMessageUpdated", "onParticipantAdded"])
-    hook(conversation, 0, target="studio", configuration_flow_sid="FW" + "0" * 32)
+    create_webhook(conversation, 0, configuration_filters=["onMessageUpdated", "onParticipantAdded"])
+    create_webhook(conversation, 0, target="studio", configuration_flow_sid="FW" + "0" * 32)
     assert delivered(instance) == []
     assert instance.changes() == before
 
@@ -142,7 +142,7 @@ def test_replay_respects_filters_and_skips_studio(instance: Instance, conversati
 def test_replay_to_trigger_sends_messages_with_keyword_only(instance: Instance, conversation: Any) -> None:
     for body in ("help", "Hello", "HELP me", "bye", "unhelpful"):
         conversation.messages.create(body=body)
-    sid = hook(conversation, 0, target="trigger", configuration_triggers=["help"])
+    sid = create_webhook(conversation, 0, target="trigger", configuration_triggers=["help"])
     instance.work()
     assert [delivery.parameters["WebhookSid"] for delivery in instance.receivers.posted] == [sid, sid]
     assert delivered(instance) == [(f"{OWN}/0", 2), (f"{OWN}/0", 4)]
@@ -152,13 +152,13 @@ def test_replay_to_trigger_sends_messages_with_keyword_only(instance: Instance, 
 def test_replay_passes_pages_without_matching_message(instance: Instance, conversation: Any) -> None:
     messages(conversation, 2 * MESSAGES_PER_BATCH + 1)
     conversation.messages.create(body="help")
-    hook(conversation, 0, target="trigger", configuration_triggers=["help"])
+    create_webhook(conversation, 0, target="trigger", configuration_triggers=["help"])
     assert delivered(instance) == [(f"{OWN}/0", 2 * MESSAGES_PER_BATCH + 1)]
 
 
 def test_replay_uses_current_webhook_configuration(instance: Instance, conversation: Any) -> None:
     messages(conversation, 2)
-    moved, silenced = hook(conversation, 0), hook(conversation, 0, 1)
+    moved, silenced = create_webhook(conversation, 0), create_webhook(conversation, 0, 1)
     conversation.webhooks(moved).update(configuration_url=f"{OWN}/2")
     conversation.webhooks(silenced).update(configuration_filters=["onMessageUpdated"])
     assert delivered(instance) == [(f"{OWN}/2", 1)]
@@ -170,12 +170,12 @@ def test_replay_stops_when_webhook_or_conversation_is_deleted(
     instance: Instance, conversation: Any, whole: bool
 ) -> None:
     messages(conversation, 2)
-    deleted = hook(conversation, 0)
+    deleted = create_webhook(conversation, 0)
     if whole:
         conversation.delete()
     else:
         conversation.webhooks(deleted).delete()
-        hook(conversation, None, 1)
+        create_webhook(conversation, None, 1)
     assert delivered(instance) == []
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 0)
 
@@ -186,7 +186,7 @@ def test_replay_in_service_names_the_service(instance: Instance) -> None:
     there = v1.services(service_sid).conversations
     conversation = there(there.create().sid)
     messages(conversation, 2)
-    hook(conversation, 0, configuration_method="get")
+    create_webhook(conversation, 0, configuration_method="get")
     instance.work()
     (delivery,) = instance.receivers.posted
     assert (delivery.method, delivery.parameters["ChatServiceSid"]) == ("GET", service_sid)
@@ -195,7 +195,7 @@ def test_replay_in_service_names_the_service(instance: Instance) -> None:
 @pytest.mark.each_engine
 def test_repeated_replay_message_keeps_event_ids(instance: Instance, conversation: Any) -> None:
     messages(conversation, MESSAGES_PER_BATCH + 3)
-    hook(conversation, 0)
+    create_webhook(conversation, 0)
     instance.work()
     (replay,) = replays(instance)
     delivery_queue(instance).send([Event.model_validate(replay)])
@@ -210,7 +210,7 @@ def test_repeated_replay_message_keeps_event_ids(instance: Instance, conversatio
 @pytest.mark.each_engine
 def test_failed_replay_delivery_is_retried_alone(instance: Instance, conversation: Any) -> None:
     messages(conversation, 3)
-    sid = hook(conversation, 0)
+    sid = create_webhook(conversation, 0)
     instance.receivers.statuses = [500, 200, 403]
     instance.work()
     instance.forget_pauses()
@@ -226,7 +226,7 @@ def test_failed_replay_delivery_is_retried_alone(instance: Instance, conversatio
 @pytest.mark.each_engine
 def test_replay_is_listed_as_event_and_not_delivered_itself(instance: Instance, conversation: Any) -> None:
     made = messages(conversation, 3)
-    sid = hook(conversation, 0)
+    sid = create_webhook(conversation, 0)
     delivered(instance)
     (listed,) = instance.call("GET", f"/convoke/v1/Events?ConversationSid={made[0].conversation_sid}&PageSize=1").body[
         "events"
@@ -249,7 +249,7 @@ def test_replay_is_listed_as_event_and_not_delivered_itself(instance: Instance, 
 
 
 def test_replay_event_type_is_refused_as_filter(instance: Instance, conversation: Any) -> None:
-    refused = refusal(lambda: hook(conversation, None, configuration_filters=[REPLAY]))
+    refused = refusal(lambda: create_webhook(conversation, None, configuration_filters=[REPLAY]))
     assert refused.code == 50365
     account = instance.client().conversations.v1.configuration.webhooks()
     assert refusal(lambda: account.update(filters=[REPLAY])).code == 50054

@@ -29,7 +29,7 @@ def phone(address: str) -> dict[str, str]:
     return {"messaging_binding_address": address}
 
 
-def mask(address: str) -> dict[str, str]:
+def projected(address: str) -> dict[str, str]:
     return {"messaging_binding_projected_address": address}
 
 
@@ -86,8 +86,8 @@ def test_participant_is_scoped_to_its_service(instance: Instance) -> None:
             {"type": "whatsapp", "address": f"whatsapp:{A1}", "proxy_address": f"whatsapp:{P1}"},
         ),
         (phone(A1), {"type": "sms", "address": A1}),
-        (mask(P1), {"type": "sms", "projected_address": P1}),
-        ({"identity": "alice", **mask(P1)}, {"type": "sms", "projected_address": P1}),
+        (projected(P1), {"type": "sms", "projected_address": P1}),
+        ({"identity": "alice", **projected(P1)}, {"type": "sms", "projected_address": P1}),
     ],
 )
 def test_each_address_combination_makes_expected_binding(
@@ -150,7 +150,7 @@ def test_address_not_owned_by_account_is_refused(instance: Instance) -> None:
     for refused, code in (
         (lambda: members.create(**pair(A2, P2)), 50413),
         (lambda: members.create(**pair(f"whatsapp:{A2}", f"whatsapp:{P2}")), 50415),
-        (lambda: members.create(**mask(P2)), 50439),
+        (lambda: members.create(**projected(P2)), 50439),
         (lambda: members(fine.sid).update(messaging_binding_proxy_address=P2), 50413),
         (lambda: members(chatting.sid).update(messaging_binding_projected_address=P2), 50439),
     ):
@@ -296,8 +296,8 @@ def test_invalid_update_of_sms_or_whatsapp_participant_is_refused(instance: Inst
     abroad = members(members.create(**pair("+4915112345678", P1)).sid)
     for member, given, code in (
         (sms, {"identity": "alice"}, 50444),
-        (sms, mask(P2), 50443),
-        (sms, mask("null"), 50442),
+        (sms, projected(P2), 50443),
+        (sms, projected("null"), 50442),
         (sms, {"messaging_binding_proxy_address": A1}, 50409),
         (sms, {"messaging_binding_proxy_address": f"whatsapp:{P2}"}, 50414),
         (whatsapp, {"messaging_binding_proxy_address": "null"}, 50440),
@@ -309,16 +309,16 @@ def test_invalid_update_of_sms_or_whatsapp_participant_is_refused(instance: Inst
 @pytest.mark.each_engine
 def test_projected_address_moves_between_participants(instance: Instance) -> None:
     members = members_of(instance)
-    number = members.create(**mask(P1))
-    assert refusal(lambda: members(number.sid).update(**mask("null"))).code == 50204
-    assert members(number.sid).update(**mask(P2)).messaging_binding["projected_address"] == P2
+    number = members.create(**projected(P1))
+    assert refusal(lambda: members(number.sid).update(**projected("null"))).code == 50204
+    assert members(number.sid).update(**projected(P2)).messaging_binding["projected_address"] == P2
     assert members(number.sid).update(identity="alice").identity == "alice"
     assert members("alice").fetch().sid == number.sid
     assert refusal(lambda: members("alice").update(identity="bob")).code == 50444
     assert refusal(lambda: members.create(identity="alice")).code == 50433
-    assert members("alice").update(**mask("null")).messaging_binding is None
-    assert members("alice").update(**mask(P1)).messaging_binding == {"type": "sms", "projected_address": P1}
-    other = members.create(**mask(P2))
+    assert members("alice").update(**projected("null")).messaging_binding is None
+    assert members("alice").update(**projected(P1)).messaging_binding == {"type": "sms", "projected_address": P1}
+    other = members.create(**projected(P2))
     assert refusal(lambda: members(other.sid).update(identity="alice")).code == 50433
     both = members(other.sid).update(identity="bob", messaging_binding_projected_address="null")
     assert (both.identity, both.messaging_binding) == ("bob", None)
@@ -409,7 +409,7 @@ def test_group_locks_its_numbers_from_third_participant_on(instance: Instance) -
     one, other = members_of(instance), members_of(instance)
     for members in (one, other):
         members.create(**phone(A1))
-        members.create(**mask(P1))
+        members.create(**projected(P1))
     first = one.create(**phone(A2))
     error = refusal(lambda: other.create(**phone(A2)))
     sid = first.conversation_sid
@@ -440,27 +440,27 @@ def test_projected_address_update_moves_the_group_lock(instance: Instance) -> No
     instance.work()
     members = v1.conversations(sid).participants
     (number,) = [each for each in members.list() if "projected_address" in each.messaging_binding]
-    members(number.sid).update(**mask(P2))
+    members(number.sid).update(**projected(P2))
     second = v1.conversation_with_participants.create(participant=GROUP_MMS)
     instance.work()
     assert v1.conversations(second.sid).fetch().state == "active"
-    assert refusal(lambda: members(number.sid).update(**mask(P1))).code == 50438
+    assert refusal(lambda: members(number.sid).update(**projected(P1))).code == 50438
 
 
 @pytest.mark.parametrize(
     ("existing", "given", "code"),
     [
         ([phone(A1)], phone(A1), 50437),
-        ([mask(P1)], mask(P1), 50437),
-        ([mask(P1)], phone(P1), 50437),
-        ([phone(A1)], mask(A1), 50437),
-        ([{"identity": "alice", **mask(P1)}], {"identity": "alice", **mask(P1)}, 50437),
+        ([projected(P1)], projected(P1), 50437),
+        ([projected(P1)], phone(P1), 50437),
+        ([phone(A1)], projected(A1), 50437),
+        ([{"identity": "alice", **projected(P1)}], {"identity": "alice", **projected(P1)}, 50437),
         ([pair(A1, P1), phone(A2)], pair(A1, P1), 50437),
-        ([{"identity": "alice", **mask(P1)}], {"identity": "alice", **mask(P2)}, 50433),
-        ([phone(A1), mask(P1), phone(A2)], {"identity": "alice"}, 50434),
-        ([{"identity": "alice"}, phone(A1), mask(P1)], phone(A2), 50435),
+        ([{"identity": "alice", **projected(P1)}], {"identity": "alice", **projected(P2)}, 50433),
+        ([phone(A1), projected(P1), phone(A2)], {"identity": "alice"}, 50434),
+        ([{"identity": "alice"}, phone(A1), projected(P1)], phone(A2), 50435),
         ([phone(A1), phone(A2)], phone(A3), 50435),
-        ([mask(P1), mask(P2)], {"identity": "alice", **mask(P1)}, 50435),
+        ([projected(P1), projected(P2)], {"identity": "alice", **projected(P1)}, 50435),
     ],
 )
 def test_participant_that_breaks_group_rules_is_refused(
@@ -476,16 +476,16 @@ def test_participant_that_breaks_group_rules_is_refused(
 
 def test_group_participants_share_a_projected_address(instance: Instance) -> None:
     members = members_of(instance)
-    for each in (phone(A1), phone(A2), {"identity": "alice", **mask(P1)}, {"identity": "bob", **mask(P1)}):
+    for each in (phone(A1), phone(A2), {"identity": "alice", **projected(P1)}, {"identity": "bob", **projected(P1)}):
         members.create(**each)
-    assert refusal(lambda: members("bob").update(**mask("null"))).code == 50434
+    assert refusal(lambda: members("bob").update(**projected("null"))).code == 50434
     members("bob").delete()
     assert refusal(lambda: members.create(identity="bob")).code == 50434
 
 
 def test_group_accepts_at_most_ten_participants(instance: Instance) -> None:
     members = members_of(instance)
-    members.create(**mask(P1))
+    members.create(**projected(P1))
     for number in range(9):
         members.create(**phone(f"+1555867{number:04}"))
     assert refusal(lambda: members.create(**phone(A1))).code == 50436

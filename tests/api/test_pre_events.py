@@ -26,7 +26,7 @@ HEADER = {"X-Twilio-Webhook-Enabled": "true"}
 
 
 @pytest.fixture
-def asked(instance: Instance) -> Instance:
+def receiving(instance: Instance) -> Instance:
     """Return an instance whose account receives every pre-event, and no other event."""
     return receive_pre_events(instance)
 
@@ -100,52 +100,52 @@ class Populated:
 
 @pytest.mark.each_engine
 @EVERY_CHANGE
-def test_every_change_sends_one_pre_event(asked: Instance, change: Change) -> None:
-    assert change.make(Populated(asked)).status in (200, 201, 202, 204)
-    (pre_event,) = sent_pre_events(asked)
+def test_every_change_sends_one_pre_event(receiving: Instance, change: Change) -> None:
+    assert change.make(Populated(receiving)).status in (200, 201, 202, 204)
+    (pre_event,) = sent_pre_events(receiving)
     assert pre_event["EventType"] == change.event_type
 
 
 @EVERY_CHANGE
-def test_no_pre_event_is_sent_without_header(asked: Instance, change: Change) -> None:
-    it = Populated(asked)
+def test_no_pre_event_is_sent_without_header(receiving: Instance, change: Change) -> None:
+    it = Populated(receiving)
     it.headers = {}
     assert change.make(it).status in (200, 201, 202, 204)
-    assert sent_pre_events(asked) == []
+    assert sent_pre_events(receiving) == []
 
 
 @EVERY_CHANGE
-def test_refusal_by_receiver_refuses_the_request_and_stores_nothing(asked: Instance, change: Change) -> None:
-    it = Populated(asked)
-    before = asked.items("")
-    answer(asked, {}, 403)
+def test_refusal_by_receiver_refuses_the_request_and_stores_nothing(receiving: Instance, change: Change) -> None:
+    it = Populated(receiving)
+    before = receiving.items("")
+    answer(receiving, {}, 403)
     refused = change.make(it)
     assert (refused.status, refused.body["code"]) == (400, 50056)
-    assert asked.items("") == before
+    assert receiving.items("") == before
 
 
 @pytest.mark.parametrize("status", [302, 400, 500, 503])
-def test_every_status_but_2xx_refuses_the_request(asked: Instance, status: int) -> None:
-    it = Populated(asked)
-    answer(asked, {}, status)
+def test_every_status_but_2xx_refuses_the_request(receiving: Instance, status: int) -> None:
+    it = Populated(receiving)
+    answer(receiving, {}, status)
     assert it.post(it.path, FriendlyName="x").body["code"] == 50056
 
 
 @EVERY_CHANGE
-def test_unreachable_receiver_does_not_stop_the_change(asked: Instance, change: Change) -> None:
-    it = Populated(asked)
-    asked.receivers.statuses = [None]
+def test_unreachable_receiver_does_not_stop_the_change(receiving: Instance, change: Change) -> None:
+    it = Populated(receiving)
+    receiving.receivers.statuses = [None]
     assert change.make(it).status in (200, 201, 202, 204)
 
 
 @pytest.mark.parametrize(
     ("error", "code"), [(WebhookLateError("no answer within 5 s"), "50076"), (WebhookUnreachableError("x"), "50057")]
 )
-def test_unreachable_receiver_creates_alert(asked: Instance, error: WebhookUnreachableError, code: str) -> None:
-    it = Populated(asked)
-    asked.receivers.statuses = [error]
+def test_unreachable_receiver_creates_alert(receiving: Instance, error: WebhookUnreachableError, code: str) -> None:
+    it = Populated(receiving)
+    receiving.receivers.statuses = [error]
     assert it.post(it.path, FriendlyName="x").status == 200
-    (alert,) = asked.call("GET", "/v1/Alerts").body["alerts"]
+    (alert,) = receiving.call("GET", "/v1/Alerts").body["alerts"]
     assert (alert["error_code"], alert["request_url"]) == (code, URL)
 
 
@@ -175,31 +175,31 @@ def test_failing_alert_write_does_not_stop_the_change(monkeypatch: pytest.Monkey
         (204, {"friendly_name": "other", "body": "other"}),
     ],
 )
-def test_response_without_changes_keeps_the_request(asked: Instance, status: int, body: object) -> None:
-    it = Populated(asked)
-    answer(asked, body, status)
+def test_response_without_changes_keeps_the_request(receiving: Instance, status: int, body: object) -> None:
+    it = Populated(receiving)
+    answer(receiving, body, status)
     assert it.post(it.path, FriendlyName="mine").body["friendly_name"] == "mine"
-    answer(asked, body, status)
+    answer(receiving, body, status)
     assert it.post(f"{it.path}/Messages", Body="mine").body["body"] == "mine"
 
 
 @pytest.mark.each_engine
-def test_response_changes_friendly_name(asked: Instance) -> None:
-    it = Populated(asked)
+def test_response_changes_friendly_name(receiving: Instance) -> None:
+    it = Populated(receiving)
     for path in ("/v1/Conversations", "/v1/ConversationWithParticipants", it.path):
-        answer(asked, {"friendly_name": "theirs", "attributes": '{"theirs": 1}'})
+        answer(receiving, {"friendly_name": "theirs", "attributes": '{"theirs": 1}'})
         body = it.post(path, FriendlyName="mine", Attributes='{"mine": 1}').body
         assert (body["friendly_name"], body["attributes"]) == ("theirs", '{"mine": 1}')
-        fetched = asked.call("GET", f"/v1/Conversations/{body['sid']}").body
+        fetched = receiving.call("GET", f"/v1/Conversations/{body['sid']}").body
         assert fetched["friendly_name"] == "theirs"
 
 
 @pytest.mark.each_engine
-def test_response_changes_message_fields(asked: Instance) -> None:
-    it = Populated(asked)
+def test_response_changes_message_fields(receiving: Instance) -> None:
+    it = Populated(receiving)
     theirs = {"body": "theirs", "author": "alice", "attributes": '{"theirs": 1}'}
     for path in (f"{it.path}/Messages", it.message):
-        answer(asked, theirs)
+        answer(receiving, theirs)
         body = it.post(path, Body="mine", Attributes='{"mine": 1}').body
         assert {name: body[name] for name in theirs} == theirs
         assert body["participant_sid"] == it.participant.rpartition("/")[2]
@@ -215,43 +215,43 @@ def test_response_changes_message_fields(asked: Instance) -> None:
         ({"body": ""}, 50503),
     ],
 )
-def test_invalid_response_field_refuses_the_request(asked: Instance, reply: object, code: int) -> None:
-    it = Populated(asked)
-    before = asked.items("")
+def test_invalid_response_field_refuses_the_request(receiving: Instance, reply: object, code: int) -> None:
+    it = Populated(receiving)
+    before = receiving.items("")
     for path in (f"{it.path}/Messages", it.message):
-        answer(asked, reply)
+        answer(receiving, reply)
         refused = it.post(path, Body="mine")
         assert (refused.status, refused.body["code"]) == (400, code)
-    assert asked.items("") == before
-    answer(asked, {"friendly_name": "x" * 257})
+    assert receiving.items("") == before
+    answer(receiving, {"friendly_name": "x" * 257})
     refused = it.post(it.path, FriendlyName="mine")
     assert (refused.body["code"], refused.body["details"]["parameter"]) == (50003, "PreWebhook.friendly_name")
 
 
 @pytest.mark.each_engine
-def test_response_cannot_set_author_outside_the_group(asked: Instance) -> None:
-    v1 = asked.client().conversations.v1
+def test_response_cannot_set_author_outside_the_group(receiving: Instance) -> None:
+    v1 = receiving.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=GROUP_MMS).sid
-    asked.work()
-    answer(asked, {"author": "stranger"})
+    receiving.work()
+    answer(receiving, {"author": "stranger"})
     messages = v1.conversations(sid).messages
     assert refusal(lambda: messages.create(author="+15017122661", body="x", **WITH)).code == 50513
     assert messages.list() == []
 
 
-def test_pre_event_has_fields_of_the_requested_change(asked: Instance) -> None:
+def test_pre_event_has_fields_of_the_requested_change(receiving: Instance) -> None:
     service = {
-        "AccountSid": asked.account.sid,
-        "ChatServiceSid": asked.account.default_chat_service_sid,
+        "AccountSid": receiving.account.sid,
+        "ChatServiceSid": receiving.account.default_chat_service_sid,
         "Source": "API",
     }
-    messaging = {"MessagingServiceSid": str(asked.account.default_messaging_service_sid)}
-    v1 = asked.client().conversations.v1
+    messaging = {"MessagingServiceSid": str(receiving.account.default_messaging_service_sid)}
+    v1 = receiving.client().conversations.v1
     sid = v1.conversations.create(friendly_name="Visit", unique_name="visit", **WITH).sid
     named = {"FriendlyName": "Visit", "UniqueName": "visit", "Attributes": "{}", "State": "active"}
-    assert sent_pre_events(asked) == [{"EventType": "onConversationAdd", **service, **messaging, **named}]
+    assert sent_pre_events(receiving) == [{"EventType": "onConversationAdd", **service, **messaging, **named}]
     v1.conversations(sid).update(friendly_name="Other", **WITH)
-    (pre_event,) = sent_pre_events(asked)
+    (pre_event,) = sent_pre_events(receiving)
     dates = {name: pre_event.pop(name) for name in ("DateCreated", "DateUpdated")}
     assert all(date.endswith("Z") and "." in date for date in dates.values())
     expected = {**service, **messaging, **named, "FriendlyName": "Other", "ConversationSid": sid}
@@ -264,9 +264,9 @@ def test_pre_event_has_fields_of_the_requested_change(asked: Instance) -> None:
         "Attributes": '{"a": 1}',
         "MessagingBinding.Type": "CHAT",
     }
-    assert sent_pre_events(asked) == [{"EventType": "onParticipantAdd", **service, **chat_member}]
+    assert sent_pre_events(receiving) == [{"EventType": "onParticipantAdd", **service, **chat_member}]
     v1.conversations(sid).participants(member.sid).update(attributes="{}", **WITH)
-    (pre_event,) = sent_pre_events(asked)
+    (pre_event,) = sent_pre_events(receiving)
     assert {"DateCreated", "DateUpdated"} < set(pre_event)
     of_member = chat_member | {"Attributes": "{}", "ParticipantSid": member.sid}
     assert pre_event.items() >= {"EventType": "onParticipantUpdate", **service, **of_member}.items()
@@ -278,45 +278,45 @@ def test_pre_event_has_fields_of_the_requested_change(asked: Instance) -> None:
         "ParticipantSid": member.sid,
         "Attributes": "{}",
     }
-    assert sent_pre_events(asked) == [{"EventType": "onMessageAdd", **service, **worded}]
+    assert sent_pre_events(receiving) == [{"EventType": "onMessageAdd", **service, **worded}]
     v1.conversations(sid).messages(message.sid).update(body="Bye", **WITH)
-    (pre_event,) = sent_pre_events(asked)
+    (pre_event,) = sent_pre_events(receiving)
     numbered = {"MessageSid": message.sid, "Index": "0", "Body": "Bye"}
     assert pre_event.items() >= {"EventType": "onMessageUpdate", **service, **worded, **numbered}.items()
     assert {"DateCreated", "DateUpdated"} < set(pre_event)
 
 
-def test_state_update_sends_no_pre_event(asked: Instance) -> None:
-    it = Populated(asked)
+def test_state_update_sends_no_pre_event(receiving: Instance) -> None:
+    it = Populated(receiving)
     assert it.post(it.path, State="inactive").status == 200
-    assert sent_pre_events(asked) == []
+    assert sent_pre_events(receiving) == []
 
 
-def test_pre_events_are_limited_to_filters(asked: Instance) -> None:
-    asked.client().conversations.v1.configuration.webhooks().update(filters=["onMessageAdd"])
-    it = Populated(asked)
+def test_pre_events_are_limited_to_filters(receiving: Instance) -> None:
+    receiving.client().conversations.v1.configuration.webhooks().update(filters=["onMessageAdd"])
+    it = Populated(receiving)
     it.post(it.path, FriendlyName="x")
     it.post(f"{it.path}/Messages", Body="x")
-    assert [pre_event["EventType"] for pre_event in sent_pre_events(asked)] == ["onMessageAdd"]
+    assert [pre_event["EventType"] for pre_event in sent_pre_events(receiving)] == ["onMessageAdd"]
 
 
 @pytest.mark.each_engine
-def test_service_webhooks_replace_account_webhooks(asked: Instance) -> None:
-    v1 = asked.client().conversations.v1
+def test_service_webhooks_replace_account_webhooks(receiving: Instance) -> None:
+    v1 = receiving.client().conversations.v1
     service = v1.services(v1.services.create(friendly_name="Support").sid)
     service.conversations.create(**WITH)
-    assert [delivery.url for delivery in asked.receivers.posted] == [URL]
+    assert [delivery.url for delivery in receiving.receivers.posted] == [URL]
     service.configuration.webhooks().update(pre_webhook_url=f"{URL}/service", filters=PRE, method="GET")
     service.conversations.create(**WITH)
-    delivery = asked.receivers.posted[-1]
+    delivery = receiving.receivers.posted[-1]
     assert (delivery.url, delivery.method, delivery.target) == (f"{URL}/service", "GET", "service")
     service.configuration.webhooks().update(pre_webhook_url="", post_webhook_url=f"{URL}/post")
     service.conversations.create(**WITH)
-    assert len(asked.receivers.posted) == 2
+    assert len(receiving.receivers.posted) == 2
 
 
-def test_invalid_request_is_refused_before_pre_event(asked: Instance) -> None:
-    it = Populated(asked)
+def test_invalid_request_is_refused_before_pre_event(receiving: Instance) -> None:
+    it = Populated(receiving)
     for path, data in (
         (it.path, {"FriendlyName": "x" * 257}),
         (f"{it.path}/Participants", {"Identity": "x" * 257}),
@@ -325,21 +325,21 @@ def test_invalid_request_is_refused_before_pre_event(asked: Instance) -> None:
         ("/v1/ConversationWithParticipants", {"Participant": "{"}),
     ):
         assert it.post(path, **data).status == 400
-    assert sent_pre_events(asked) == []
+    assert sent_pre_events(receiving) == []
 
 
 @pytest.mark.each_engine
-def test_retry_after_conflict_sends_no_second_pre_event(asked: Instance) -> None:
+def test_retry_after_conflict_sends_no_second_pre_event(receiving: Instance) -> None:
     """Another request changes the conversation while the pre-event is pending."""
-    it = Populated(asked)
-    v1 = asked.client().conversations.v1
+    it = Populated(receiving)
+    v1 = receiving.client().conversations.v1
     sid = it.path.rpartition("/")[2]
-    asked.receivers.on_call = lambda: v1.conversations(sid).update(attributes='{"other": 1}')
-    answer(asked, {"friendly_name": "theirs"})
+    receiving.receivers.on_call = lambda: v1.conversations(sid).update(attributes='{"other": 1}')
+    answer(receiving, {"friendly_name": "theirs"})
     assert it.post(it.path, FriendlyName="mine").status == 200
     fetched = v1.conversations(sid).fetch()
     assert (fetched.friendly_name, fetched.attributes) == ("theirs", '{"other": 1}')
-    assert len(sent_pre_events(asked)) == 1
+    assert len(sent_pre_events(receiving)) == 1
 
 
 def test_other_requests_are_answered_while_pre_event_is_pending() -> None:

@@ -119,7 +119,7 @@ def test_repeated_request_does_not_wait(clocked: Instance, clock: HandClock) -> 
     assert clock.pauses == [0.02]
 
 
-class Unreadable:
+class UnreadableTable:
     """A table that fails on every read of a conversation."""
 
     def __init__(self, table: Any) -> None:
@@ -137,7 +137,7 @@ class Unreadable:
 
 def test_read_failure_returns_conversation_as_created(clock: HandClock) -> None:
     with held_instance(
-        rewire=lambda edges: replace(edges, table=Unreadable(edges.table)), now=clock.now, sleep=clock.sleep
+        rewire=lambda edges: replace(edges, table=UnreadableTable(edges.table)), now=clock.now, sleep=clock.sleep
     ) as instance:
         answered = create(instance, "wait=10")
         assert (answered.status, answered.body["state"]) == (202, "initializing")

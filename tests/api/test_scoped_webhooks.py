@@ -28,13 +28,13 @@ STUDIO = {"Target": "studio", "Configuration.FlowSid": FLOW}
 PATH = "/v1/Conversations/visit/Webhooks"
 
 
-def visit(instance: Instance) -> Any:
+def new_conversation(instance: Instance) -> Any:
     """Create a conversation with the unique name `visit`, and return it as the SDK names it."""
     v1 = instance.client().conversations.v1
     return v1.conversations(v1.conversations.create(unique_name="visit").sid)
 
 
-def hook(conversation: Any, **parameters: Any) -> Any:
+def create_webhook(conversation: Any, **parameters: Any) -> Any:
     """Create a webhook, and return it as the SDK names it."""
     given = {"target": "webhook", "configuration_url": URL, "configuration_filters": ["onMessageAdded"], **parameters}
     return conversation.webhooks(conversation.webhooks.create(**given).sid)
@@ -52,7 +52,7 @@ def hook(conversation: Any, **parameters: Any) -> Any:
 def test_response_has_expected_fields(
     instance: Instance, parameters: dict[str, object], configuration: dict[str, object]
 ) -> None:
-    conversation = visit(instance).fetch().sid
+    conversation = new_conversation(instance).fetch().sid
     created = instance.call("POST", PATH, parameters)
     (stored,) = instance.items("webhooks")
     sid, date = stored["webhooks"][0]["sid"], f"{stored['webhooks'][0]['date_created'][:19]}Z"
@@ -77,7 +77,7 @@ def test_response_has_expected_fields(
 
 
 def test_parameters_of_other_targets_are_ignored(instance: Instance) -> None:
-    visit(instance)
+    new_conversation(instance)
     created = instance.call("POST", PATH, {**WEBHOOK, **TRIGGER, **STUDIO, "Target": "Studio"}).body
     assert (created["target"], created["configuration"]) == ("studio", {"flow_sid": FLOW})
     created = instance.call("POST", PATH, {**STUDIO, **WEBHOOK, "Configuration.Method": "Get"}).body
@@ -85,14 +85,14 @@ def test_parameters_of_other_targets_are_ignored(instance: Instance) -> None:
 
 
 def test_method_defaults_to_post_and_filters_are_unique(instance: Instance) -> None:
-    visit(instance)
+    new_conversation(instance)
     filters = ["onMessageAdded", "onConversationStateUpdated", "onMessageAdded"]
     created = instance.call("POST", PATH, {**WEBHOOK, "Configuration.Filters": filters}).body
     assert created["configuration"] == {"url": URL, "method": "POST", "filters": filters[:2]}
 
 
 def test_replay_after_is_stored_and_not_shown(instance: Instance) -> None:
-    visit(instance)
+    new_conversation(instance)
     created = instance.call("POST", PATH, WEBHOOK | {"Configuration.ReplayAfter": "7"}).body
     assert "replay_after" not in created["configuration"]
     instance.call("POST", f"{PATH}/{created['sid']}", {"Configuration.ReplayAfter": "9", "Configuration.Url": URL})
@@ -115,11 +115,11 @@ def test_replay_after_is_stored_and_not_shown(instance: Instance) -> None:
 def test_update_changes_one_field_and_date_updated(
     clocked: Instance, clock: HandClock, target: str, field: str, before: object, after: object
 ) -> None:
-    conversation = visit(clocked)
+    conversation = new_conversation(clocked)
     configured = {"filters": ["onMessageAdded"], "triggers": ["help", "stop"], "flow_sid": FLOW, "method": "POST"}
     given = {f"configuration_{name}": value for name, value in {**configured, field: before}.items()}
-    other = hook(conversation).fetch()
-    webhook = hook(conversation, target=target, **given)
+    other = create_webhook(conversation).fetch()
+    webhook = create_webhook(conversation, target=target, **given)
     was = webhook.fetch()
     clock.move(timedelta(minutes=1))
     updated = webhook.update(**{f"configuration_{field}": after})
@@ -133,7 +133,7 @@ def test_update_changes_one_field_and_date_updated(
 
 @pytest.mark.each_engine
 def test_update_without_applicable_parameters_writes_nothing(clocked: Instance, clock: HandClock) -> None:
-    webhook = hook(visit(clocked))
+    webhook = create_webhook(new_conversation(clocked))
     before = clocked.items("")
     clock.move(timedelta(minutes=1))
     for parameters in ({}, {"Configuration.Triggers": ["help"], "Configuration.FlowSid": FLOW}, {"Target": "studio"}):
@@ -144,9 +144,9 @@ def test_update_without_applicable_parameters_writes_nothing(clocked: Instance, 
 
 @pytest.mark.each_engine
 def test_webhook_list_pages_lead_forward_and_back(instance: Instance) -> None:
-    conversation = visit(instance)
+    conversation = new_conversation(instance)
     assert conversation.webhooks.list() == []
-    made = [hook(conversation).fetch().sid for _ in range(5)]
+    made = [create_webhook(conversation).fetch().sid for _ in range(5)]
     for bounds in ({}, {"page_size": 2}, {"limit": 5, "page_size": 2}, {"limit": 500}):
         assert [webhook.sid for webhook in conversation.webhooks.list(**bounds)] == made
     for bounds in ({"limit": 3}, {"limit": 3, "page_size": 1}):
@@ -162,8 +162,8 @@ def test_webhook_list_pages_lead_forward_and_back(instance: Instance) -> None:
 
 
 def test_next_page_continues_after_deletion_of_last_listed_webhook(instance: Instance) -> None:
-    conversation = visit(instance)
-    made = [hook(conversation).fetch().sid for _ in range(3)]
+    conversation = new_conversation(instance)
+    made = [create_webhook(conversation).fetch().sid for _ in range(3)]
     first = conversation.webhooks.page(page_size=1)
     conversation.webhooks(made[0]).delete()
     assert [webhook.sid for webhook in first.next_page()] == made[1:2]
@@ -171,8 +171,8 @@ def test_next_page_continues_after_deletion_of_last_listed_webhook(instance: Ins
 
 @pytest.mark.each_engine
 def test_deleted_webhook_is_not_found_and_others_stay(instance: Instance) -> None:
-    conversation = visit(instance)
-    gone, kept = hook(conversation), hook(conversation)
+    conversation = new_conversation(instance)
+    gone, kept = create_webhook(conversation), create_webhook(conversation)
     assert gone.delete() is True
     for request in (gone.fetch, gone.update, gone.delete):
         assert refusal(request).code == 20404
@@ -183,8 +183,8 @@ def test_deleted_webhook_is_not_found_and_others_stay(instance: Instance) -> Non
 
 def test_webhook_of_another_conversation_service_or_account_is_not_found(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
-    mine, other = visit(instance), v1.conversations(v1.conversations.create().sid)
-    sid = hook(mine).fetch().sid
+    mine, other = new_conversation(instance), v1.conversations(v1.conversations.create().sid)
+    sid = create_webhook(mine).fetch().sid
     service = v1.services(v1.services.create(friendly_name="Support").sid)
     stranger = instance.accounts.create()
     theirs = instance.client(stranger.sid, instance.accounts.token(stranger.sid)).conversations.v1
@@ -192,14 +192,14 @@ def test_webhook_of_another_conversation_service_or_account_is_not_found(instanc
     for webhook in (other.webhooks(sid), mine.webhooks("WH" + "0" * 32), there.webhooks(sid), with_them.webhooks(sid)):
         for request in (webhook.fetch, webhook.update, webhook.delete):
             assert refusal(request).code == 20404
-    assert refusal(lambda: hook(there)).code == refusal(lambda: hook(with_them)).code == 20404
+    assert refusal(lambda: create_webhook(there)).code == refusal(lambda: create_webhook(with_them)).code == 20404
     path = f"/v1/Services/{service.fetch().sid}/Conversations/{mine.fetch().sid}/Webhooks"
     assert instance.call("GET", path).body["code"] == 20404
 
 
 @pytest.mark.parametrize("malformed", ["WH0", "CH" + "0" * 32])
 def test_malformed_webhook_sid_is_refused(instance: Instance, malformed: str) -> None:
-    webhook = visit(instance).webhooks(malformed)
+    webhook = new_conversation(instance).webhooks(malformed)
     for request in (webhook.fetch, webhook.update, webhook.delete):
         assert (refusal(request).status, refusal(request).code) == (400, 50363)
 
@@ -209,11 +209,11 @@ def test_webhook_is_scoped_to_its_service(instance: Instance) -> None:
     service_sid = v1.services.create(friendly_name="Support").sid
     service = v1.services(service_sid)
     conversation = service.conversations(service.conversations.create().sid)
-    webhook = hook(conversation)
+    webhook = create_webhook(conversation)
     assert webhook.fetch().chat_service_sid == service_sid
     assert webhook.update(configuration_method="get").configuration["method"] == "get"
     assert webhook.fetch().url == f"{conversation.fetch().links['webhooks']}/{webhook.fetch().sid}"
-    made = [webhook.fetch().sid, *(hook(conversation).fetch().sid for _ in range(4))]
+    made = [webhook.fetch().sid, *(create_webhook(conversation).fetch().sid for _ in range(4))]
     assert [each.sid for each in conversation.webhooks.list(limit=5, page_size=2)] == made
     assert webhook.delete()
     assert refusal(webhook.fetch).code == 20404
@@ -248,7 +248,7 @@ def test_webhook_is_scoped_to_its_service(instance: Instance) -> None:
 def test_invalid_parameter_is_refused_on_create_and_update(
     instance: Instance, parameters: dict[str, object], code: int, parameter: str
 ) -> None:
-    webhook = hook(visit(instance)).fetch()
+    webhook = create_webhook(new_conversation(instance)).fetch()
     before = instance.items("")
     paths = {PATH: WEBHOOK, f"{PATH}/{webhook.sid}": {}}
     for path, rest in paths.items():
@@ -278,7 +278,7 @@ def test_invalid_parameter_is_refused_on_create_and_update(
 def test_every_missing_or_invalid_parameter_is_reported(
     instance: Instance, parameters: dict[str, object], problems: list[tuple[int, str]]
 ) -> None:
-    visit(instance)
+    new_conversation(instance)
     before = instance.items("")
     refused = instance.call("POST", PATH, parameters)
     details = refused.body["details"]
@@ -289,27 +289,27 @@ def test_every_missing_or_invalid_parameter_is_reported(
 
 
 def test_longest_allowed_url_and_triggers_are_accepted(instance: Instance) -> None:
-    visit(instance)
+    new_conversation(instance)
     longest = {"Configuration.Url": URL.ljust(512, "x"), "Configuration.Triggers": ["é" * 248] * 5}
     assert instance.call("POST", PATH, TRIGGER | longest).status == 201
 
 
 @pytest.mark.each_engine
 def test_sixth_webhook_is_refused_until_one_is_deleted(instance: Instance) -> None:
-    conversation = visit(instance)
-    first, *_ = [hook(conversation) for _ in range(5)]
+    conversation = new_conversation(instance)
+    first, *_ = [create_webhook(conversation) for _ in range(5)]
     before = instance.items("")
-    refused = refusal(lambda: hook(conversation))
+    refused = refusal(lambda: create_webhook(conversation))
     assert (refused.status, refused.code) == (400, 50361)
     assert instance.items("") == before
     first.delete()
-    hook(conversation)
+    create_webhook(conversation)
     assert len(conversation.webhooks.list()) == 5
 
 
 @pytest.mark.each_engine
 def test_webhook_changes_make_no_events_and_ignore_the_header(instance: Instance) -> None:
-    conversation = visit(instance)
+    conversation = new_conversation(instance)
     before = instance.changes()
     header = {"X-Twilio-Webhook-Enabled": "nonsense"}
     sid = instance.call("POST", PATH, WEBHOOK, header).body["sid"]
@@ -326,7 +326,7 @@ def test_webhook_changes_make_no_events_and_ignore_the_header(instance: Instance
 def test_webhooks_can_be_changed_while_conversation_is_initializing(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     conversation = v1.conversations(conversation_in(instance, "initializing", CHAT_AND_SMS))
-    kept, gone = hook(conversation), hook(conversation)
+    kept, gone = create_webhook(conversation), create_webhook(conversation)
     assert kept.update(configuration_method="get").configuration["method"] == "get"
     assert gone.delete()
     instance.work()
@@ -341,7 +341,7 @@ def test_webhook_changes_keep_conversation_dates_and_timers(clocked: Instance, c
     sid = v1.conversations.create(state="inactive", timers_closed="PT1H").sid
     before = clocked.call("GET", f"/v1/Conversations/{sid}").body
     clock.move(timedelta(minutes=1))
-    webhook = hook(v1.conversations(sid))
+    webhook = create_webhook(v1.conversations(sid))
     webhook.update(configuration_method="get")
     webhook.delete()
     assert clocked.call("GET", f"/v1/Conversations/{sid}").body == before
@@ -349,10 +349,14 @@ def test_webhook_changes_keep_conversation_dates_and_timers(clocked: Instance, c
 
 @pytest.mark.each_engine
 def test_webhooks_of_closed_conversation_can_be_read_and_deleted(instance: Instance) -> None:
-    conversation = visit(instance)
-    webhook = hook(conversation)
+    conversation = new_conversation(instance)
+    webhook = create_webhook(conversation)
     conversation.update(state="closed")
-    for request in (lambda: hook(conversation), lambda: webhook.update(configuration_method="get"), webhook.update):
+    for request in (
+        lambda: create_webhook(conversation),
+        lambda: webhook.update(configuration_method="get"),
+        webhook.update,
+    ):
         assert (refusal(request).status, refusal(request).code) == (400, 50377)
     assert [each.sid for each in conversation.webhooks.list()] == [webhook.fetch().sid]
     assert webhook.delete()
@@ -363,7 +367,7 @@ def test_webhooks_of_closed_conversation_can_be_read_and_deleted(instance: Insta
 @pytest.mark.parametrize("state", ["initializing", "active", "closed"])
 def test_deleting_conversation_hides_webhooks_and_keeps_them_for_deliveries(instance: Instance, state: str) -> None:
     conversation = instance.client().conversations.v1.conversations(conversation_in(instance, "initializing"))
-    sid, webhook = conversation.fetch().sid, hook(conversation)
+    sid, webhook = conversation.fetch().sid, create_webhook(conversation)
     if state != "initializing":
         instance.work()
         conversation.update(state=state)
@@ -371,11 +375,11 @@ def test_deleting_conversation_hides_webhooks_and_keeps_them_for_deliveries(inst
     conversation.delete()
     assert refusal(webhook.fetch).code == 20404
     assert instance.call("GET", f"/v1/Conversations/{sid}/Webhooks").body["code"] == 20404
-    for change in (lambda: hook(conversation), webhook.update, webhook.delete):
+    for change in (lambda: create_webhook(conversation), webhook.update, webhook.delete):
         assert (refusal(change).status, refusal(change).code) == (409, 50334)
     instance.sweep(AT_ONCE)
     assert set(left_of(instance, sid)) == {"change", "webhooks"}
-    assert refusal(lambda: hook(conversation)).code == 20404
+    assert refusal(lambda: create_webhook(conversation)).code == 20404
     (outlasting,) = instance.items("webhooks")
     assert [each["sid"] for each in outlasting["webhooks"]] == [known]
     days = (float(outlasting["expires_at"]) - time.time()) / 86400
@@ -383,8 +387,8 @@ def test_deleting_conversation_hides_webhooks_and_keeps_them_for_deliveries(inst
 
 
 def test_webhooks_of_deleted_conversation_expire_after_retention(embedded: EmbeddedInstance) -> None:
-    conversation = visit(embedded)
-    hook(conversation)
+    conversation = new_conversation(embedded)
+    create_webhook(conversation)
     conversation.delete()
     embedded.sweep(AT_ONCE)
     now = embedded.engine.edges.now()
@@ -396,8 +400,8 @@ def test_webhooks_of_deleted_conversation_expire_after_retention(embedded: Embed
 
 @pytest.mark.each_engine
 def test_stale_webhook_write_after_deletion_is_refused(instance: Instance) -> None:
-    conversation = visit(instance)
-    webhook, sid = hook(conversation), conversation.fetch().sid
+    conversation = new_conversation(instance)
+    webhook, sid = create_webhook(conversation), conversation.fetch().sid
     found = ProvisioningRepository(instance.table).fetch(instance.account.sid, sid)
     webhooks = ScopedWebhookRepository(instance.table)
     standing = webhooks.every(instance.account.sid, sid)

@@ -42,7 +42,7 @@ def embedded(clock: HandClock) -> Iterator[EmbeddedInstance]:
         yield made
 
 
-def listen(instance: Instance) -> None:
+def configure_webhook(instance: Instance) -> None:
     webhooks = instance.client().conversations.v1.configuration.webhooks()
     webhooks.update(post_webhook_url="https://hooks.example.com/", filters=["onConversationStateUpdated"])
 
@@ -73,7 +73,7 @@ def moments(shown: Any) -> dict[str, datetime]:
 @pytest.mark.each_engine
 def test_timers_set_inactive_and_closed_to_the_second(clocked: Instance, clock: HandClock) -> None:
     """For example, timers of PT1M and PT10M that start at 22:18:38 fire at 22:19:38 and 22:28:38."""
-    listen(clocked)
+    configure_webhook(clocked)
     conversation, begun = create(clocked), clock.present
     both = {"date_inactive": begun + MINUTE, "date_closed": begun + 10 * MINUTE}
     expected = {
@@ -94,7 +94,7 @@ def test_timers_set_inactive_and_closed_to_the_second(clocked: Instance, clock: 
 
 @pytest.mark.each_engine
 def test_timer_event_has_time_of_state_change(clocked: Instance, clock: HandClock) -> None:
-    listen(clocked)
+    configure_webhook(clocked)
     sid = create(clocked).sid
     clock.move(MINUTE)
     clocked.sweep(NOW)
@@ -181,7 +181,7 @@ def test_postponing_a_timer_makes_no_event_and_no_visible_change(clocked: Instan
 @pytest.mark.each_engine
 @pytest.mark.parametrize("by", ["message", "update"])
 def test_reactivation_restarts_both_timers(clocked: Instance, clock: HandClock, by: str) -> None:
-    listen(clocked)
+    configure_webhook(clocked)
     conversation = create(clocked)
     clock.move(MINUTE)
     clocked.sweep(NOW)
@@ -233,7 +233,7 @@ def test_conversation_without_timers_is_not_due(clocked: Instance, clock: HandCl
 
 @pytest.mark.each_engine
 def test_closed_timer_may_fire_before_inactive_timer(clocked: Instance, clock: HandClock) -> None:
-    listen(clocked)
+    configure_webhook(clocked)
     create(clocked, timers_inactive="P1D")
     clock.move(10 * MINUTE)
     clocked.sweep(NOW)
@@ -242,7 +242,7 @@ def test_closed_timer_may_fire_before_inactive_timer(clocked: Instance, clock: H
 
 @pytest.mark.each_engine
 def test_late_sweep_closes_conversation_directly(clocked: Instance, clock: HandClock) -> None:
-    listen(clocked)
+    configure_webhook(clocked)
     conversation = create(clocked)
     clock.move(LONG_AFTER)
     clocked.sweep(NOW)
@@ -277,7 +277,7 @@ def test_timer_never_decreases_date_updated(clocked: Instance, clock: HandClock)
 
 @pytest.mark.each_engine
 def test_deleted_conversation_is_erased_regardless_of_timers(clocked: Instance, clock: HandClock) -> None:
-    listen(clocked)
+    configure_webhook(clocked)
     create(clocked).delete()
     clock.move(LONG_AFTER)
     assert clocked.sweep(NOW) == 1
@@ -314,7 +314,7 @@ def sweep_overtaken_by(instance: EmbeddedInstance, meanwhile: Meanwhile) -> int:
 
 @pytest.mark.parametrize("timer", ["inactive", "closed"])
 def test_message_before_state_change_stops_the_timer(embedded: EmbeddedInstance, clock: HandClock, timer: str) -> None:
-    listen(embedded)
+    configure_webhook(embedded)
     conversation = create(embedded, **({"timers_inactive": "PT0S"} if timer == "closed" else {}))
     clock.move(MINUTE if timer == "inactive" else 10 * MINUTE)
     sweep_overtaken_by(embedded, lambda: conversation.messages.create(body="Wait"))
@@ -340,7 +340,7 @@ def test_timer_shortened_while_postponed_fires_in_time(embedded: EmbeddedInstanc
 def test_two_sweepers_fire_a_timer_once(
     embedded: EmbeddedInstance, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listen(embedded)
+    configure_webhook(embedded)
     create(embedded)
     clock.move(MINUTE)
     sweep_overtaken_by(embedded, lambda: embedded.sweep(NOW))
@@ -349,7 +349,7 @@ def test_two_sweepers_fire_a_timer_once(
 
 
 @dataclass(frozen=True)
-class Interrupted:
+class InterruptedTable:
     """A table that calls a function of `meanwhile` after a failed condition."""
 
     table: Any
@@ -377,7 +377,7 @@ def test_update_during_settling_uses_its_new_timers(embedded: EmbeddedInstance) 
     assert stored["unsettled"] is False
     unsettled = {name: value for name, value in stored.items() if name not in {"due_shard", "due_at"}}
     embedded.table.transact([Put({**unsettled, "unsettled": True})])
-    interrupted = Interrupted(embedded.table, [lambda: settled.update(timers_inactive="PT1M")])
+    interrupted = InterruptedTable(embedded.table, [lambda: settled.update(timers_inactive="PT1M")])
     ConversationRepository(interrupted).settle(embedded.account.sid, sid)
     (after,) = embedded.items("conversation")
     assert (after["unsettled"], after["due_at"]) == (False, after["date_inactive"])
@@ -391,7 +391,7 @@ def test_one_sweep_handles_1000_due_conversations_page_by_page(embedded: Embedde
         create(embedded)
         clock.move(timedelta(milliseconds=50))
     clock.move(MINUTE)
-    pages = Pages(embedded.table)
+    pages = PageRecorder(embedded.table)
     sweeper = replace(embedded.engine.sweeper, conversations=ConversationRepository(pages))
     assert sweeper.sweep() == 1000
     assert {conversation["state"] for conversation in embedded.items("conversation")} == {"inactive"}
@@ -402,7 +402,7 @@ def test_one_sweep_handles_1000_due_conversations_page_by_page(embedded: Embedde
     assert sweeper.sweep() == 0
 
 
-class Pages:
+class PageRecorder:
     """A table that records the size of each page read."""
 
     def __init__(self, table: Any) -> None:

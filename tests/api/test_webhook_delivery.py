@@ -28,7 +28,7 @@ def conversation(instance: Instance) -> Any:
     return v1.conversations(v1.conversations.create().sid)
 
 
-def hook(conversation: Any, number: int = 0, **configuration: Any) -> str:
+def create_webhook(conversation: Any, number: int = 0, **configuration: Any) -> str:
     """Create a webhook, and return its SID."""
     given = {"target": "webhook", "configuration_filters": EVENTS, "configuration_url": f"{OWN}/{number}"}
     return str(conversation.webhooks.create(**given | configuration).sid)
@@ -53,10 +53,10 @@ def test_event_is_delivered_to_account_and_matching_conversation_webhooks(
 ) -> None:
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(post_webhook_url=ACCOUNT, filters=["onMessageAdded"])
-    sids = [hook(conversation, number) for number in range(4)]
-    hook(conversation, 4, configuration_filters=["onParticipantAdded"])
+    sids = [create_webhook(conversation, number) for number in range(4)]
+    create_webhook(conversation, 4, configuration_filters=["onParticipantAdded"])
     other = v1.conversations(v1.conversations.create().sid)
-    hook(other, 5)
+    create_webhook(other, 5)
     conversation.messages.create(body="Hello", **WITH)
     instance.work()
     urls = [delivery.url for delivery in instance.receivers.posted]
@@ -74,7 +74,7 @@ def test_conversation_webhooks_are_called_beside_service_webhooks(instance: Inst
     v1.configuration.webhooks().update(post_webhook_url=ACCOUNT, filters=EVENTS)
     service.configuration.webhooks().update(post_webhook_url=SERVICE, filters=["onMessageAdded"])
     conversation = service.conversations(service.conversations.create().sid)
-    hook(conversation, configuration_method="get")
+    create_webhook(conversation, configuration_method="get")
     conversation.messages.create(body="Hello", **WITH)
     instance.work()
     deliveries = {delivery.url: delivery for delivery in instance.receivers.posted}
@@ -89,7 +89,7 @@ def test_conversation_webhooks_are_called_beside_service_webhooks(instance: Inst
 
 @pytest.mark.each_engine
 def test_conversation_webhooks_get_state_event_only_without_header(instance: Instance, conversation: Any) -> None:
-    hook(conversation)
+    create_webhook(conversation)
     conversation.messages.create(body="Hello")
     conversation.update(state="inactive")
     assert delivered(instance) == []
@@ -104,14 +104,14 @@ def test_conversation_webhooks_get_state_event_only_without_header(instance: Ins
 def test_trigger_receives_messages_with_keyword_only(
     instance: Instance, conversation: Any, body: str | None, triggers: bool
 ) -> None:
-    hook(conversation, target="trigger", configuration_triggers=["help", "sToP"])
+    create_webhook(conversation, target="trigger", configuration_triggers=["help", "sToP"])
     conversation.messages.create(**({"body": body} if body else {"content_sid": "HX" + "0" * 32}), **WITH)
     assert delivered(instance) == ([(f"{OWN}/0", "onMessageAdded")] if triggers else [])
 
 
 def test_trigger_receives_new_messages_only_and_studio_nothing(instance: Instance, conversation: Any) -> None:
-    hook(conversation, target="trigger", configuration_triggers=["help"])
-    hook(conversation, target="studio", configuration_flow_sid="FW" + "0" * 32)
+    create_webhook(conversation, target="trigger", configuration_triggers=["help"])
+    create_webhook(conversation, target="studio", configuration_flow_sid="FW" + "0" * 32)
     sid = conversation.messages.create(body="Hello", **WITH).sid
     conversation.messages(sid).update(body="help", **WITH)
     assert delivered(instance) == []
@@ -121,7 +121,7 @@ def test_trigger_receives_new_messages_only_and_studio_nothing(instance: Instanc
 
 @pytest.mark.each_engine
 def test_updated_or_deleted_webhook_applies_to_next_event(instance: Instance, conversation: Any) -> None:
-    changed, deleted = hook(conversation), hook(conversation, 1)
+    changed, deleted = create_webhook(conversation), create_webhook(conversation, 1)
     conversation.webhooks(changed).update(configuration_url=f"{OWN}/2")
     conversation.webhooks(deleted).delete()
     conversation.messages.create(body="Hello", **WITH)
@@ -133,7 +133,7 @@ def test_updated_or_deleted_webhook_applies_to_next_event(instance: Instance, co
 def test_events_before_and_of_deletion_are_delivered_after_deletion(
     instance: Instance, conversation: Any, removed_before: bool
 ) -> None:
-    hook(conversation)
+    create_webhook(conversation)
     conversation.messages.create(body="Hello", **WITH)
     delete(instance, conversation)
     if removed_before:
@@ -145,7 +145,7 @@ def test_events_before_and_of_deletion_are_delivered_after_deletion(
 @pytest.mark.each_engine
 def test_closed_conversation_delivers_no_removed_event_to_its_webhooks(instance: Instance, conversation: Any) -> None:
     instance.client().conversations.v1.configuration.webhooks().update(post_webhook_url=ACCOUNT, filters=EVENTS)
-    hook(conversation)
+    create_webhook(conversation)
     conversation.messages.create(body="Hello", **WITH)
     conversation.update(state="closed", **WITH)
     delete(instance, conversation)
@@ -161,15 +161,15 @@ def test_closing_of_failed_conversation_is_delivered() -> None:
     with held_instance(admit=refuse) as instance:
         v1 = instance.client().conversations.v1
         conversation = v1.conversations(v1.conversation_with_participants.create(participant=chat(2)).sid)
-        hook(conversation)
+        create_webhook(conversation)
         assert delivered(instance) == [(f"{OWN}/0", "onConversationStateUpdated")]
         assert conversation.fetch().state == "closed"
 
 
 @pytest.mark.each_engine
 def test_retry_of_one_target_does_not_repeat_others(instance: Instance, conversation: Any) -> None:
-    hook(conversation)
-    hook(conversation, 1)
+    create_webhook(conversation)
+    create_webhook(conversation, 1)
     conversation.messages.create(body="Hello", **WITH)
     instance.receivers.statuses = [500, 200]
     instance.work()
@@ -185,7 +185,7 @@ def test_retry_of_one_target_does_not_repeat_others(instance: Instance, conversa
 def test_url_fragment_sets_number_of_retries(
     instance: Instance, conversation: Any, fragment: str, attempts: int
 ) -> None:
-    hook(conversation, configuration_url=OWN + fragment)
+    create_webhook(conversation, configuration_url=OWN + fragment)
     conversation.messages.create(body="Hello", **WITH)
     instance.receivers.statuses = [503] * 10
     for _ in range(8):
@@ -202,7 +202,7 @@ def test_messages_over_queue_batch_limit_are_sent_in_several_calls(instance: Ins
     instance.work()
     v1.configuration.webhooks().update(post_webhook_url=ACCOUNT, filters=EVENTS)
     for number in range(5):
-        hook(conversation, number)
+        create_webhook(conversation, number)
     body = "\x01" * (32 * 1024)
     assert 5 * 6 * len(body) > delivery_queue.MAX_BATCH_BYTES > 6 * len(body)
     conversation.messages.create(body=body, **WITH)
@@ -274,7 +274,7 @@ def test_deployment_refuses_webhook_url_that_is_not_public(instance: Instance, c
     v1 = instance.client().conversations.v1
     service = v1.services.create(friendly_name="Support").sid
     own = f"/v1/Conversations/{conversation.fetch().sid}/Webhooks"
-    known = hook(conversation)
+    known = create_webhook(conversation)
     scoped = {"Target": "webhook", "Configuration.Filters": "onMessageAdded"}
     before = instance.items("")
     for path, parameter, rest in (

@@ -28,7 +28,7 @@ def running() -> Iterator[EmbeddedInstance]:
         yield instance
 
 
-def until(look: Callable[[], Any]) -> Any:
+def wait_until(look: Callable[[], Any]) -> Any:
     end = time.monotonic() + PATIENCE
     while not (found := look()):
         assert time.monotonic() < end
@@ -60,14 +60,14 @@ def test_hanging_or_misbehaving_receiver_does_not_delay_others(running: Embedded
             )
         begun = time.monotonic()
         conversation.messages.create(body="Hello", x_twilio_webhook_enabled="true")
-        until(lambda: taken)
+        wait_until(lambda: taken)
         assert time.monotonic() - begun < 1.5
-        ended = until(lambda: len(found := attempts(running)) == 6 and found)
+        ended = wait_until(lambda: len(found := attempts(running)) == 6 and found)
         assert time.monotonic() - begun < 5
     assert {url: ended[url] for url in failing} == {url: [None] for url in failing}
     assert (ended[healthy], ended[huge], ended[redirecting]) == ([200], [200], [302])
     assert len(redirected) == 1
-    until(lambda: running.waiting_messages("delivery-dlq") == 4)
+    wait_until(lambda: running.waiting_messages("delivery-dlq") == 4)
     ((_, path, headers, body),) = taken
     parameters = dict(parse_qsl(body, keep_blank_values=True))
     assert RequestValidator(running.token).validate(healthy + path, parameters, headers["X-Twilio-Signature"])
@@ -84,10 +84,10 @@ def test_status_500_is_retried_and_slow_body_counts_as_delivered(running: Embedd
                 target="webhook", configuration_url=url, configuration_filters=["onMessageAdded"]
             )
         conversation.messages.create(body="Hello", x_twilio_webhook_enabled="true")
-        until(lambda: len(taken) == 2)
+        wait_until(lambda: len(taken) == 2)
         counts = [dict(parse_qsl(body))["RetryCount"] for _, _, _, body in taken]
         assert counts == ["0", "1"]
-        until(lambda: attempts(running) == {recovering: [500, 200], dripping: [200]})
+        wait_until(lambda: attempts(running) == {recovering: [500, 200], dripping: [200]})
     assert running.waiting_messages("delivery-dlq") == 0
 
 

@@ -47,7 +47,7 @@ class RefusingEventBridge:
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_bridge, "wait_random_exponential", lambda **_: lambda _: 0)
 
 

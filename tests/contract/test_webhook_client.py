@@ -155,7 +155,7 @@ def drip_the_body(connection: socket.socket) -> None:
         time.sleep(0.05)
 
 
-def drip_an_old_body(connection: socket.socket) -> None:
+def drip_a_body_without_length(connection: socket.socket) -> None:
     """Send a body without a length, which ends with the connection, byte by byte."""
     connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
     for _ in range(1000):
@@ -198,7 +198,7 @@ def misbehaving(behave: Callable[[socket.socket], None]) -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
 
 
-@pytest.mark.parametrize("behave", [drip_the_body, drip_an_old_body])
+@pytest.mark.parametrize("behave", [drip_the_body, drip_a_body_without_length])
 def test_body_that_does_not_end_in_time_is_cut(behave: Callable[[socket.socket], None]) -> None:
     with misbehaving(behave) as url:
         begun = time.monotonic()
