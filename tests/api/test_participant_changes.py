@@ -183,7 +183,6 @@ def test_participant_changes_are_refused_while_initializing_closed_or_deleted(in
 # Addressing by identity
 
 
-@pytest.mark.each_engine
 @pytest.mark.parametrize("identity", ["alice", "Alice Smith", "ä😀#?", "a&b=c+d%20", "MB", "😀" * 256])
 def test_chat_participant_is_addressed_by_identity(instance: Instance, identity: str) -> None:
     sid = instance.client().conversations.v1.conversations.create().sid

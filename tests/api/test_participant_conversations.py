@@ -141,7 +141,6 @@ def test_list_is_in_order_of_joining_over_pages(tree: Tree) -> None:
     assert tree.conversations_of(identity="alice", limit=500) == [*made, late]
 
 
-@pytest.mark.each_engine
 def test_page_urls_keep_filter_and_lead_both_ways(tree: Tree) -> None:
     made = [tree.make(ALICE) for _ in range(5)]
     url = f"{ORIGIN}{tree.path}/ParticipantConversations?Identity=alice&PageSize=2"
@@ -171,7 +170,6 @@ def test_page_token_is_valid_for_its_filter_and_service_only(tree: Tree) -> None
         assert tree.instance.call("GET", f"{wrong}&PageToken={token}").body["code"] == 20001
 
 
-@pytest.mark.each_engine
 def test_identity_filter_matches_any_characters_literally(tree: Tree) -> None:
     longest = "\U0001f600" * 256
     for identity in ("a b", " ", "a|b", "a&b=c", "a@b", "a:b", "a/b", "a#b?c", "a+b", "%41", "null", "é\n中", longest):
@@ -209,7 +207,6 @@ def test_unknown_identity_has_empty_list(tree: Tree) -> None:
     }
 
 
-@pytest.mark.each_engine
 def test_conversation_is_listed_after_initializing(tree: Tree) -> None:
     sid = tree.client.conversation_with_participants.create(participant=[ALICE]).sid
     assert tree.conversations_of(identity="alice") == []
@@ -283,7 +280,6 @@ class StaleIndex:
         return self._known
 
 
-@pytest.mark.each_engine
 def test_conversations_in_every_state_are_listed(tree: Tree) -> None:
     made = [tree.make(ALICE, state="inactive"), tree.make(ALICE), tree.make(ALICE, timers_closed="PT10M")]
     for sid in made[1:]:
@@ -309,7 +305,6 @@ def test_identity_given_to_projected_address_is_found(tree: Tree) -> None:
     assert shown["participant_user_sid"] == user_sid(tree.service_sid, "alice")
 
 
-@pytest.mark.each_engine
 def test_list_shows_current_fields(tree: Tree) -> None:
     sid = tree.make(bound())
     conversation = tree.client.conversations(sid)
@@ -321,7 +316,6 @@ def test_list_shows_current_fields(tree: Tree) -> None:
     assert (shown["conversation_unique_name"], shown["conversation_attributes"]) == ("visit", '{"b": 2}')
 
 
-@pytest.mark.each_engine
 def test_each_service_and_account_lists_its_own(instance: Instance) -> None:
     ours, theirs = Tree(instance, in_service=False), Tree(instance, in_service=True)
     made = {tree.service_sid: tree.make(ALICE, *phones) for tree, phones in ((ours, [bound()]), (theirs, []))}

@@ -32,7 +32,6 @@ def new_conversation(instance: Instance, form: dict[str, Any]) -> tuple[str, dic
 WEBHOOKS = {"X-Twilio-Webhook-Enabled": "true"}
 
 
-@pytest.mark.each_engine
 def test_participant_events_are_delivered_with_header(instance: Instance) -> None:
     path, conversation = new_conversation(instance, {})
     created = instance.call("POST", path, {"Identity": "alice"}, WEBHOOKS).body

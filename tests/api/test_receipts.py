@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.api.test_messages import MEDIA, conversation_of
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat, sms
 from tests.support.instances import ORIGIN, Instance, refusal
@@ -54,7 +52,6 @@ def test_channel_message_sid_has_prefix_of_its_channel(instance: Instance) -> No
     assert prefixes([WHATSAPP], media_sid=MEDIA) == {"WA"}
 
 
-@pytest.mark.each_engine
 def test_author_and_chat_participants_get_no_receipt(instance: Instance) -> None:
     conversation = conversation_of(instance, [*sms(2), *chat(2)])
     from_chat = conversation.messages.create(author="member 0", body="x")
@@ -76,7 +73,6 @@ def test_message_without_outside_recipients_has_no_delivery_summary(instance: In
     assert alone.messages(message.sid).delivery_receipts.list() == []
 
 
-@pytest.mark.each_engine
 def test_receipt_list_pages_lead_forward_and_back(instance: Instance) -> None:
     conversation = conversation_of(instance, sms(5))
     one, other = (conversation.messages.create(body="x").sid for _ in range(2))

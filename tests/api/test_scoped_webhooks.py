@@ -142,7 +142,6 @@ def test_update_without_applicable_parameters_writes_nothing(clocked: Instance, 
     assert clocked.items("") == before
 
 
-@pytest.mark.each_engine
 def test_webhook_list_pages_lead_forward_and_back(instance: Instance) -> None:
     conversation = new_conversation(instance)
     assert conversation.webhooks.list() == []
@@ -307,7 +306,6 @@ def test_sixth_webhook_is_refused_until_one_is_deleted(instance: Instance) -> No
     assert len(conversation.webhooks.list()) == 5
 
 
-@pytest.mark.each_engine
 def test_webhook_changes_make_no_events_and_ignore_the_header(instance: Instance) -> None:
     conversation = new_conversation(instance)
     before = instance.changes()

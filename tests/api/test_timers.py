@@ -92,7 +92,6 @@ def test_timers_set_inactive_and_closed_to_the_second(clocked: Instance, clock: 
     assert (clocked.sweep(NOW), due_at(clocked)) == (0, None)
 
 
-@pytest.mark.each_engine
 def test_timer_event_has_time_of_state_change(clocked: Instance, clock: HandClock) -> None:
     configure_webhook(clocked)
     sid = create(clocked).sid
