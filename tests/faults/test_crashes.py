@@ -33,7 +33,7 @@ def refuse(provisioning: Provisioning, participant: Participant) -> None:
 
 
 @pytest.mark.parametrize("ending", ["active", "closed"])
-def test_whenever_it_dies_the_conversation_ends_once_and_everything_is_told(tmp_path: Path, ending: str) -> None:
+def test_crash_at_any_call_ends_provisioning_once_and_notifies_every_event(tmp_path: Path, ending: str) -> None:
     points = 0
     edges: dict[str, Any] = {"admit": refuse} if ending == "closed" else {}
     for heir in crash_points(tmp_path, **edges):
@@ -47,7 +47,7 @@ def ask(instance: Instance) -> Answer:
     return instance.call("POST", "/v1/ConversationWithParticipants", data, {"Idempotency-Key": "1"})
 
 
-def test_whenever_it_dies_who_asks_again_under_the_same_key_gets_one_conversation(tmp_path: Path) -> None:
+def test_crash_at_any_call_and_a_repeated_request_create_one_conversation(tmp_path: Path) -> None:
     created = replayed = 0
     for after in (False, True):
         for point in count(1):
@@ -98,7 +98,7 @@ def check(heir: Instance, ending: str) -> None:
         assert [alert["code"] for alert in heir.items("alert")] == [50427]
 
 
-def test_whenever_it_dies_a_webhook_that_is_given_up_is_logged_once_and_told(tmp_path: Path) -> None:
+def test_crash_at_any_call_logs_an_abandoned_webhook_delivery_once(tmp_path: Path) -> None:
     def refused(instance: Instance) -> None:
         create = instance.client().conversations.v1.conversation_with_participants.create
         create(participant=chat(1), x_twilio_webhook_enabled="true")

@@ -43,7 +43,7 @@ def gets_a_message(instance: Instance) -> None:
     instance.work()
 
 
-def test_whenever_a_message_dies_all_of_it_is_there_and_told_or_nothing(tmp_path: Path) -> None:
+def test_crash_while_creating_a_message_stores_and_notifies_all_or_nothing(tmp_path: Path) -> None:
     outcomes = set()
     for heir in crash_points(tmp_path, gets_a_message, falls_asleep):
         (conversation,) = heir.items("conversation")
@@ -74,7 +74,7 @@ def speaks_last_words(instance: Instance) -> None:
     instance.work()
 
 
-def test_whenever_a_deletion_dies_the_conversation_s_own_webhook_is_told_what_the_account_s_is(tmp_path: Path) -> None:
+def test_crash_while_deleting_notifies_scoped_and_account_webhooks_alike(tmp_path: Path) -> None:
     outcomes = set()
     for heir in crash_points(tmp_path, speaks_last_words, is_heard):
         kinds = ("onMessageAdded", "onConversationRemoved")
@@ -98,7 +98,7 @@ def gets_a_late_listener(instance: Instance) -> None:
     instance.work()
 
 
-def test_whenever_a_replay_dies_its_webhook_is_told_every_message_or_is_not_there(tmp_path: Path) -> None:
+def test_crash_during_message_replay_replays_every_message_or_stores_no_webhook(tmp_path: Path) -> None:
     outcomes = set()
     for heir in crash_points(tmp_path, gets_a_late_listener, has_talked):
         created = len(heir.items("webhooks"))
@@ -119,7 +119,7 @@ def changes_members(instance: Instance) -> None:
     instance.work()
 
 
-def test_whenever_a_change_of_members_dies_locks_and_events_are_those_of_the_members_that_are_there(
+def test_crash_while_changing_participants_keeps_locks_and_events_consistent(
     tmp_path: Path,
 ) -> None:
     outcomes = set()
@@ -138,7 +138,7 @@ def test_whenever_a_change_of_members_dies_locks_and_events_are_those_of_the_mem
     assert outcomes == {(False, False), (True, False), (True, True)}
 
 
-def test_whenever_an_update_dies_it_is_done_and_told_or_not_done_at_all(tmp_path: Path) -> None:
+def test_crash_while_updating_stores_and_notifies_all_or_nothing(tmp_path: Path) -> None:
     outcomes = set()
     for heir in crash_points(tmp_path, is_changed, comes_alive):
         (conversation,) = heir.items("conversation")
@@ -158,7 +158,7 @@ def test_whenever_an_update_dies_it_is_done_and_told_or_not_done_at_all(tmp_path
 
 
 @pytest.mark.parametrize("moment", [creates, comes_alive], ids=["while it is initializing", "once it is active"])
-def test_whenever_a_deletion_dies_nothing_stays_that_is_stuck(
+def test_crash_while_deleting_leaves_nothing_undeletable(
     tmp_path: Path, moment: Life, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversations, "ERASED_AT_ONCE", 4)
@@ -182,7 +182,7 @@ def test_whenever_a_deletion_dies_nothing_stays_that_is_stuck(
     assert not all(deleted)
 
 
-def test_it_may_be_deleted_at_any_moment_of_its_life_whoever_died_before(tmp_path: Path) -> None:
+def test_conversation_can_be_deleted_after_a_crash_at_any_call(tmp_path: Path) -> None:
     """What the dead left behind is not finished: the client deletes the conversation first."""
 
     def delete(heir: Instance) -> None:

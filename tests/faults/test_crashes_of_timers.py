@@ -56,9 +56,7 @@ def long_after(clock: HandClock) -> Life:
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["from its creation on", "once it is active"])
-def test_whenever_it_dies_it_closes_once_and_whoever_is_told_of_a_state_was_told_of_all(
-    tmp_path: Path, whole: bool
-) -> None:
+def test_crash_while_timers_expire_closes_once_and_notifies_every_state(tmp_path: Path, whole: bool) -> None:
     clock = HandClock()
     life, before = (all_of_it(clock), lambda _: None) if whole else (runs_out(clock), comes_alive)
     told = set()

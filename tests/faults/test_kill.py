@@ -25,7 +25,7 @@ SOONER_THAN_DUE = 8.0
 HELD_UP = (sys.executable, "-m", "tests.support.held_up")
 
 
-def test_killed_between_202_and_active_it_goes_on_by_itself_when_it_is_started_again(tmp_path: Path) -> None:
+def test_process_killed_between_202_and_active_resumes_after_restart(tmp_path: Path) -> None:
     data = str(tmp_path / "convoke.db")
     with receiver() as (url, received):
         with up(data, command=HELD_UP) as doomed:
@@ -44,7 +44,7 @@ def test_killed_between_202_and_active_it_goes_on_by_itself_when_it_is_started_a
             assert len(conversation.participants.list()) == 10
 
 
-def test_killed_under_load_every_accepted_conversation_becomes_active(tmp_path: Path) -> None:
+def test_every_conversation_accepted_before_a_kill_becomes_active(tmp_path: Path) -> None:
     data = str(tmp_path / "convoke.db")
     with up("--data", data) as doomed:
         create = doomed.client.conversations.v1.conversation_with_participants.create
@@ -59,7 +59,7 @@ def test_killed_under_load_every_accepted_conversation_becomes_active(tmp_path: 
             assert len(v1.conversations(sid).participants.list()) == 10
 
 
-def test_killed_in_the_midst_of_a_call_the_webhook_is_called_again_at_once(tmp_path: Path) -> None:
+def test_webhook_call_interrupted_by_a_kill_is_retried_immediately(tmp_path: Path) -> None:
     """Not when the message would become visible again, half a minute later."""
     data = str(tmp_path / "convoke.db")
     with held_instance(data) as prepared:
@@ -79,7 +79,7 @@ def test_killed_in_the_midst_of_a_call_the_webhook_is_called_again_at_once(tmp_p
     assert heir.receivers.retry_counts == [1]
 
 
-def test_told_to_stop_it_answers_at_once_who_waits_for_the_end_of_initializing(tmp_path: Path) -> None:
+def test_shutdown_answers_waiting_create_requests_immediately(tmp_path: Path) -> None:
     with up(str(tmp_path / "convoke.db"), command=HELD_UP) as stopped, ThreadPoolExecutor(1) as pool:
         client = stopped.client
         client.http_client.session.headers["Prefer"] = "wait=20"
@@ -102,7 +102,7 @@ def exists(conversation: ConversationContext) -> bool:
     return True
 
 
-def test_what_is_handed_over_is_done_at_once_and_not_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_queued_work_starts_immediately_and_not_at_the_next_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     for interval in ("SWEEP_INTERVAL", "RETRY_INTERVAL"):
         monkeypatch.setattr(engine, interval, 3600)
     with held_instance() as instance:

@@ -64,7 +64,7 @@ class Kept:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_what_comes_three_times_in_any_order_happens_once(seed: int) -> None:
+def test_messages_delivered_three_times_in_any_order_take_effect_once(seed: int) -> None:
     postman = Postman(seed)
     with held_instance(":memory:", postman.keeps) as instance:
         v1 = instance.client().conversations.v1
@@ -86,7 +86,7 @@ def test_what_comes_three_times_in_any_order_happens_once(seed: int) -> None:
         assert postman.delivered > 2 * len(HANDED_OVER) * TIMES
 
 
-def test_sweepers_beside_each_other_do_everything_once(tmp_path: Path) -> None:
+def test_concurrent_sweepers_do_all_due_work_once(tmp_path: Path) -> None:
     """As two processes on one file, after all messages were lost: members, a timer and a deletion are due."""
     data, clock = str(tmp_path / "convoke.db"), HandClock()
     with held_instance(data, now=clock.now) as one, held_instance(data, now=clock.now) as other:

@@ -112,7 +112,7 @@ def check(answered: Answer) -> None:
 @example(fields={"Participant": ["[" * 100_000]})
 @example(fields={"Participant": ['{"a":' * 50_000]})
 @example(fields={"UniqueName": "taken", "Participant": [*CHAT_AND_SMS, *CHAT_AND_SMS]})
-def test_any_form_is_served_or_refused_and_what_is_refused_leaves_nothing(fields: dict[str, Any]) -> None:
+def test_any_form_is_served_or_rejected_without_leaving_items(fields: dict[str, Any]) -> None:
     serve_or_refuse(fields)
 
 
@@ -130,7 +130,7 @@ LIKELY_MEMBERS = optional(
 @given(
     members=st.lists(LIKELY_MEMBERS.map(json.dumps) | st.sampled_from(CHAT_AND_SMS + GROUP_MMS), min_size=1, max_size=5)
 )
-def test_any_participants_are_added_or_refused(members: list[str]) -> None:
+def test_any_participants_are_added_or_rejected(members: list[str]) -> None:
     serve_or_refuse({"Participant": members})
 
 
@@ -156,7 +156,7 @@ def serve_or_refuse(fields: dict[str, Any]) -> None:
 @example(body=b"Participant=%ED%A0%80", content_type="application/x-www-form-urlencoded")
 @example(body=b"a=1&" * 5000, content_type="application/x-www-form-urlencoded")
 @example(body=b"FriendlyName=" + b"x" * 2_000_000, content_type="application/x-www-form-urlencoded")
-def test_any_bytes_are_served_or_refused(body: bytes, content_type: str) -> None:
+def test_any_bytes_as_a_body_are_served_or_rejected(body: bytes, content_type: str) -> None:
     with peopled_instance() as instance:
         answered = instance.call(
             "POST", PATH, body.decode("latin-1"), {"content-type": content_type.encode().decode("latin-1")}
@@ -212,7 +212,7 @@ def _printed(value: object) -> str:
 
 @settings(deadline=None)
 @given(fields=VALID)
-def test_what_is_printed_is_parsed_as_it_was(fields: dict[str, str]) -> None:
+def test_formatting_and_parsing_a_request_returns_an_equal_request(fields: dict[str, str]) -> None:
     requested = parse(CreateConversation, Form(list(fields.items())))
     assert parse(CreateConversation, printed(requested)) == requested
     assert requested.model_dump(include={"friendly_name", "attributes"}) == {
@@ -242,7 +242,7 @@ VALID_MEMBERS = st.tuples(
 
 @settings(deadline=None)
 @given(requested=st.lists(VALID_MEMBERS, max_size=10))
-def test_participants_are_parsed_as_they_are_printed(requested: list[dict[str, Any]]) -> None:
+def test_formatting_and_parsing_participants_returns_equal_participants(requested: list[dict[str, Any]]) -> None:
     parsed, problems = read_participants([json.dumps(member) for member in requested])
     assert not problems
     assert read_participants([member.model_dump_json(exclude_none=True) for member in parsed]) == (parsed, [])

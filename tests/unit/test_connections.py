@@ -30,5 +30,7 @@ USUAL = ConnectionSettings(3, 5, 5, 5)
         ("#rc=2&rt=3000&ct=2000&tt=15000", ConnectionSettings(2, 2, 3, 15)),
     ],
 )
-def test_overrides_count_as_far_as_they_can_be_used(fragment: str, settings: ConnectionSettings) -> None:
+def test_connection_overrides_in_the_url_fragment_set_retries_and_timeouts(
+    fragment: str, settings: ConnectionSettings
+) -> None:
     assert connection_settings(f"https://hooks.example.com/?rc=1{fragment}") == settings

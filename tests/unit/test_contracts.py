@@ -50,38 +50,38 @@ def used_by(route: Route) -> set[str]:
 
 
 @EVERY_ROUTE
-def test_a_contract_names_the_form_that_is_read(route: Route) -> None:
+def test_contract_names_the_form_that_the_handler_reads(route: Route) -> None:
     named = {model.__name__ for model in (route.contract.form, route.contract.query) if model}
     assert used_by(route) & FORMS == named
     assert ("read_participants" in used_by(route)) == route.contract.participants
 
 
 @EVERY_ROUTE
-def test_a_contract_names_the_headers_that_are_read(route: Route) -> None:
+def test_contract_names_the_headers_that_the_handler_reads(route: Route) -> None:
     read = {header for header, name in READERS.items() if name in used_by(route)}
     assert read == set(route.contract.headers) & set(READERS)
 
 
 @EVERY_ROUTE
-def test_a_contract_of_a_list_names_its_key(route: Route) -> None:
+def test_contract_of_a_paginated_list_names_the_page_key(route: Route) -> None:
     assert ("Pagination" in used_by(route)) == (route.contract.page is not None)
 
 
-def test_every_header_that_the_api_takes_is_looked_for_here() -> None:
+def test_every_documented_header_is_covered_by_these_tests() -> None:
     assert set(READERS) == set(HEADERS) - {"If-None-Match"}
 
 
-def test_every_form_is_one_of_some_route() -> None:
+def test_every_form_belongs_to_a_route() -> None:
     told = [model for route in ROUTES for model in (route.contract.form, route.contract.query) if model]
     assert {model.__name__ for model in told} == FORMS
 
 
-def test_every_error_is_one_of_some_operation_and_every_operation_s_is_raised() -> None:
+def test_documented_error_codes_equal_the_codes_that_are_raised() -> None:
     told = {code for operation in operations().values() for code in operation.codes}
     assert told | {MethodNotAllowedError.code} == set(raised())
 
 
-def test_every_rule_is_about_a_parameter_that_there_is() -> None:
+def test_every_openapi_limit_belongs_to_an_existing_parameter() -> None:
     models = {name: schema for name, schema in document()["components"]["schemas"].items() if "properties" in schema}
     lists = [route.contract.query for route in ROUTES if route.contract.query]
     properties = {name: schema["properties"] for name, schema in models.items()}
@@ -90,11 +90,11 @@ def test_every_rule_is_about_a_parameter_that_there_is() -> None:
     assert set(RULES) <= parameters | {parameter.partition(".")[2] for parameter in parameters}
 
 
-def test_the_ids_of_operations_are_their_own() -> None:
+def test_operation_ids_are_unique() -> None:
     assert len(operations()) == sum(len(route.rules) for route in ROUTES)
 
 
-def test_every_process_tells_the_same() -> None:
+def test_openapi_etag_is_equal_in_every_process() -> None:
     """So that whoever has it from one Lambda instance does not get it again from another."""
     made = "from convoke.api.resources.description import fetch; print(fetch({}).headers['ETag'])"
     printed = {
@@ -106,7 +106,7 @@ def test_every_process_tells_the_same() -> None:
     assert len(printed) == 1
 
 
-def test_no_cold_start_pays_for_the_description() -> None:
+def test_cold_start_does_not_import_the_openapi_generator() -> None:
     loaded = "import sys, convoke.api.app; print([name for name in sys.modules if name.startswith('convoke.api')])"
     printed = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout
     assert "convoke.api.resources.description" in printed

@@ -15,7 +15,7 @@ AUTH = (SidFactory()(Prefix.ACCOUNT), "token")
 URL = "http://convoke.test"
 
 
-def test_copies_are_found_like_the_original(tmp_path: Path) -> None:
+def test_copied_conversations_are_listed_like_the_original(tmp_path: Path) -> None:
     data = tmp_path / "convoke.db"
     engine = EmbeddedEngine(str(data))
     engine.accounts.create(*AUTH)

@@ -21,7 +21,7 @@ def restless_threads() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("restless_threads")
-def test_requests_that_are_done_again_at_once_do_not_meet() -> None:
+def test_concurrent_retries_in_many_threads_do_not_interfere() -> None:
     """The library's decorator keeps one account of its attempts for all threads, in which it missed entries."""
 
     @retry_on_conflict
