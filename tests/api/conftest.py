@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.aws import moto_instance
-from tests.support.hand_clock import HandClock
+from tests.support.cli_targets import CliTarget, StackTarget, data_file_target, stack_target
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
-from tests.support.places import Deployed, Place, on_data, on_stack
+from tests.support.manual_clock import ManualClock
 
 ENGINES: dict[str, Callable[..., AbstractContextManager[Instance]]] = {
     "embedded": held_instance,
@@ -27,12 +27,12 @@ def instance(request: pytest.FixtureRequest) -> Iterator[Instance]:
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture(params=ENGINES)
-def clocked(request: pytest.FixtureRequest, clock: HandClock) -> Iterator[Instance]:
+def clocked(request: pytest.FixtureRequest, clock: ManualClock) -> Iterator[Instance]:
     """On each engine in turn, by `clock`."""
     with ENGINES[request.param](now=clock.now, sleep=clock.sleep) as made:
         yield made
@@ -45,12 +45,12 @@ def embedded() -> Iterator[EmbeddedInstance]:
 
 
 @pytest.fixture(params=["data file", "stack"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    with on_stack() if request.param == "stack" else on_data(tmp_path / "convoke.db") as made:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CliTarget]:
+    with stack_target() if request.param == "stack" else data_file_target(tmp_path / "convoke.db") as made:
         yield made
 
 
 @pytest.fixture
-def deployed() -> Iterator[Deployed]:
-    with on_stack() as made:
+def deployed() -> Iterator[StackTarget]:
+    with stack_target() as made:
         yield made

@@ -14,10 +14,10 @@ import pytest
 from convoke.operations.api_keys import hash_of
 from convoke.storage.table import Table
 from convoke.webhooks.signature import sign
-from tests.support import places
+from tests.support import cli_targets
+from tests.support.cli_targets import FIRST, UNKNOWN, CliTarget, StackTarget
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call, held_instance, refusal
-from tests.support.places import FIRST, UNKNOWN, Deployed, Place
 from tests.support.tables import TABLE_NAME
 
 Credentials = tuple[str, str]
@@ -171,14 +171,14 @@ def test_every_key_is_listed_however_many_there_are(embedded: EmbeddedInstance) 
 
 
 @pytest.fixture
-def account(place: Place) -> str:
+def account(place: CliTarget) -> str:
     """The oldest one."""
     place.printed("account", "create")
     oldest: str = place.printed("account", "list")[0]["sid"]
     return oldest
 
 
-def test_a_key_that_is_made_can_be_used_at_once(place: Place, account: str) -> None:
+def test_a_key_that_is_made_can_be_used_at_once(place: CliTarget, account: str) -> None:
     (created,) = place.printed("key", "create", account, "--name", "billing")
     assert set(created) == {"sid", "account_sid", "friendly_name", "date_created", "secret"}
     assert (created["account_sid"], created["friendly_name"]) == (account, "billing")
@@ -186,7 +186,7 @@ def test_a_key_that_is_made_can_be_used_at_once(place: Place, account: str) -> N
     assert place.status(created["sid"], created["secret"]) == 200
 
 
-def test_keys_are_listed_oldest_first_without_secret_or_hash(place: Place, account: str) -> None:
+def test_keys_are_listed_oldest_first_without_secret_or_hash(place: CliTarget, account: str) -> None:
     created = [place.printed("key", "create", account, "--name", name)[0] for name in ("first", "second")]
     secrets = [key.pop("secret") for key in created]
     listed = place.printed("key", "list", account)
@@ -194,7 +194,7 @@ def test_keys_are_listed_oldest_first_without_secret_or_hash(place: Place, accou
     assert not any(hidden in json.dumps(listed) for secret in secrets for hidden in (secret, hash_of(secret)))
 
 
-def test_an_account_s_keys_are_listed_and_no_other_s(place: Place, account: str) -> None:
+def test_an_account_s_keys_are_listed_and_no_other_s(place: CliTarget, account: str) -> None:
     (other,) = place.printed("account", "create")
     (ours,) = place.printed("key", "create", account)
     (theirs,) = place.printed("key", "create", other["sid"])
@@ -202,55 +202,55 @@ def test_an_account_s_keys_are_listed_and_no_other_s(place: Place, account: str)
     assert [key["sid"] for key in place.printed("key", "list", other["sid"])] == [theirs["sid"]]
 
 
-def test_where_no_account_is_named_it_is_the_oldest(place: Place, account: str) -> None:
+def test_where_no_account_is_named_it_is_the_oldest(place: CliTarget, account: str) -> None:
     place.printed("account", "create")
     (created,) = place.printed("key", "create")
     assert (created["account_sid"], created["friendly_name"]) == (account, "")
     assert [key["sid"] for key in place.printed("key", "list")] == [created["sid"]]
 
 
-def test_a_key_that_is_revoked_works_no_more_and_others_do(place: Place, account: str) -> None:
+def test_a_key_that_is_revoked_works_no_more_and_others_do(place: CliTarget, account: str) -> None:
     (kept,), (revoked,) = place.printed("key", "create", account), place.printed("key", "create", account)
     assert place.printed("key", "revoke", revoked["sid"]) == [{"sid": revoked["sid"]}]
     assert place.status(revoked["sid"], revoked["secret"]) == 401
     assert place.status(kept["sid"], kept["secret"]) == 200
     assert [key["sid"] for key in place.printed("key", "list", account)] == [kept["sid"]]
-    line = places.refusal(place.run("key", "revoke", revoked["sid"]))
-    assert line == f"Error: there is no API key {revoked['sid']} in {place.told}"
+    line = cli_targets.refusal(place.run("key", "revoke", revoked["sid"]))
+    assert line == f"Error: there is no API key {revoked['sid']} in {place.label}"
 
 
 @pytest.mark.parametrize("sid", [UNKNOWN_KEY, "SK", "owner", UNKNOWN, ""])
-def test_what_is_no_key_cannot_be_revoked(place: Place, account: str, sid: str) -> None:
+def test_what_is_no_key_cannot_be_revoked(place: CliTarget, account: str, sid: str) -> None:
     place.printed("key", "create", account)
-    line = places.refusal(place.run("key", "revoke", sid))
-    assert line == f"Error: there is no API key {sid} in {place.told}"
+    line = cli_targets.refusal(place.run("key", "revoke", sid))
+    assert line == f"Error: there is no API key {sid} in {place.label}"
     assert len(place.printed("key", "list", account)) == 1
 
 
 @pytest.mark.parametrize("command", ["create", "list"])
-def test_an_account_that_nobody_knows_has_no_keys(place: Place, account: str, command: str) -> None:
-    line = places.refusal(place.run("key", command, UNKNOWN))
-    assert line == f"Error: there is no account {UNKNOWN} in {place.told}"
+def test_an_account_that_nobody_knows_has_no_keys(place: CliTarget, account: str, command: str) -> None:
+    line = cli_targets.refusal(place.run("key", command, UNKNOWN))
+    assert line == f"Error: there is no account {UNKNOWN} in {place.label}"
 
 
 @pytest.mark.parametrize("command", ["create", "list"])
-def test_an_empty_account_sid_does_not_stand_for_the_oldest(place: Place, account: str, command: str) -> None:
-    assert places.refusal(place.run("key", command, "")).startswith("Error: ")
+def test_an_empty_account_sid_does_not_stand_for_the_oldest(place: CliTarget, account: str, command: str) -> None:
+    assert cli_targets.refusal(place.run("key", command, "")).startswith("Error: ")
 
 
-def test_a_name_is_64_characters_at_the_most(place: Place, account: str) -> None:
+def test_a_name_is_64_characters_at_the_most(place: CliTarget, account: str) -> None:
     (created,) = place.printed("key", "create", account, "--name", "\u00e9" * 64)
-    assert "64" in places.refusal(place.run("key", "create", account, "--name", "\u00e9" * 65))
+    assert "64" in cli_targets.refusal(place.run("key", "create", account, "--name", "\u00e9" * 65))
     assert [key["friendly_name"] for key in place.printed("key", "list", account)] == ["\u00e9" * 64]
     assert place.status(created["sid"], created["secret"]) == 200
 
 
 @pytest.mark.parametrize("command", ["create", "list"])
-def test_where_there_is_no_account_there_is_no_key(deployed: Deployed, command: str) -> None:
+def test_where_there_is_no_account_there_is_no_key(deployed: StackTarget, command: str) -> None:
     deployed.client("secretsmanager").delete_secret(SecretId=deployed.secret, ForceDeleteWithoutRecovery=True)
-    assert places.refusal(deployed.run("key", command)) == f"Error: there is no account in {deployed.told}"
+    assert cli_targets.refusal(deployed.run("key", command)) == f"Error: there is no account in {deployed.label}"
     nowhere = replace(deployed, options=("--data", ":memory:"))
-    assert places.refusal(nowhere.run("key", command)) == "Error: there is no account in :memory:"
+    assert cli_targets.refusal(nowhere.run("key", command)) == "Error: there is no account in :memory:"
 
 
 COMMANDS = [["create"], ["list"], ["revoke", UNKNOWN_KEY]]
@@ -259,25 +259,27 @@ COMMANDS = [["create"], ["list"], ["revoke", UNKNOWN_KEY]]
 @pytest.mark.parametrize("arguments", COMMANDS)
 def test_no_command_about_keys_makes_a_data_file(tmp_path: Path, arguments: list[str]) -> None:
     missing = tmp_path / "typo.db"
-    with places.on_data(missing) as place:
-        assert places.refusal(place.run("key", *arguments)) == f"Error: there is no data file {missing}"
+    with cli_targets.data_file_target(missing) as place:
+        assert cli_targets.refusal(place.run("key", *arguments)) == f"Error: there is no data file {missing}"
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("arguments", COMMANDS)
-def test_a_data_file_and_a_stack_exclude_each_other(deployed: Deployed, tmp_path: Path, arguments: list[str]) -> None:
-    line = places.refusal(deployed.run("key", *arguments, "--data", str(tmp_path / "convoke.db")))
+def test_a_data_file_and_a_stack_exclude_each_other(
+    deployed: StackTarget, tmp_path: Path, arguments: list[str]
+) -> None:
+    line = cli_targets.refusal(deployed.run("key", *arguments, "--data", str(tmp_path / "convoke.db")))
     assert line == "Error: --data and --stack exclude each other"
 
 
 @pytest.mark.parametrize("arguments", COMMANDS)
-def test_a_refusal_by_aws_is_one_clear_line(deployed: Deployed, arguments: list[str]) -> None:
+def test_a_refusal_by_aws_is_one_clear_line(deployed: StackTarget, arguments: list[str]) -> None:
     deployed.client("dynamodb").delete_table(TableName=TABLE_NAME)
-    assert "ResourceNotFoundException" in places.refusal(deployed.run("key", *arguments))
+    assert "ResourceNotFoundException" in cli_targets.refusal(deployed.run("key", *arguments))
 
 
 def test_the_account_that_a_deployment_starts_with_can_have_a_key_before_its_first_request(
-    deployed: Deployed,
+    deployed: StackTarget,
 ) -> None:
     (created,) = deployed.printed("key", "create")
     assert created["account_sid"] == FIRST

@@ -19,7 +19,7 @@ from convoke.domain.provisioning import Provisioning
 from convoke.operations.ports import EventBus
 from convoke.storage import conversations
 from convoke.storage.conversations import ConversationRepository
-from tests.support.deletions import AT_ONCE, LONG_AFTER, conversation_in, left_of
+from tests.support.deletions import AT_ONCE, LONG_AFTER, conversation_in, item_kinds_left
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.instances import EmbeddedInstance, Instance, held_instance, refusal
 
@@ -74,7 +74,7 @@ def test_after_the_sweep_nothing_is_left_but_events(instance: Instance, state: s
     v1.conversations(sid).delete()
     instance.work()
     instance.sweep(AT_ONCE)
-    assert set(left_of(instance, sid)) == {"change"}
+    assert set(item_kinds_left(instance, sid)) == {"change"}
     assert instance.sweep(LONG_AFTER) == 0
     assert len(v1.conversations(other).participants.list()) == 3
 
@@ -84,7 +84,7 @@ def test_a_plain_conversation_leaves_nothing_either(instance: Instance) -> None:
     sid = v1.conversations.create(unique_name="visit").sid
     v1.conversations("visit").delete()
     instance.sweep(AT_ONCE)
-    assert left_of(instance, sid) == ["change", "change"]
+    assert item_kinds_left(instance, sid) == ["change", "change"]
 
 
 def test_a_conversation_with_many_items_is_removed_page_by_page(
@@ -94,7 +94,7 @@ def test_a_conversation_with_many_items_is_removed_page_by_page(
     sid = conversation_in(instance, "active", chat(10))
     instance.client().conversations.v1.conversations(sid).delete()
     instance.sweep(AT_ONCE)
-    assert set(left_of(instance, sid)) == {"change"}
+    assert set(item_kinds_left(instance, sid)) == {"change"}
 
 
 def test_the_largest_messages_can_be_removed_in_one_transaction(instance: Instance) -> None:
@@ -122,10 +122,10 @@ def test_a_sweeper_that_runs_out_of_time_goes_on_the_next_time(monkeypatch: pyte
         until, sweep = instance.engine.edges.now() + LONG_AFTER, instance.engine.sweeper.sweep
         answers = joined([True, True, True], repeat(False))
         assert sweep(until, go_on=lambda: next(answers)) == 1
-        assert [left_of(instance, sid).count(kind) for kind in ("identity", "participant")] == [6, 10]
-        assert "conversation" in left_of(instance, sid)
+        assert [item_kinds_left(instance, sid).count(kind) for kind in ("identity", "participant")] == [6, 10]
+        assert "conversation" in item_kinds_left(instance, sid)
         assert sweep(until) == 1
-        assert set(left_of(instance, sid)) == {"change"}
+        assert set(item_kinds_left(instance, sid)) == {"change"}
 
 
 def test_what_is_left_of_it_can_be_removed_twice(instance: Instance) -> None:
@@ -133,7 +133,7 @@ def test_what_is_left_of_it_can_be_removed_twice(instance: Instance) -> None:
     instance.client().conversations.v1.conversations(sid).delete()
     for _ in range(2):
         ConversationRepository(instance.table).erase(instance.account.sid, sid, lambda: True)
-        assert set(left_of(instance, sid)) == {"change"}
+        assert set(item_kinds_left(instance, sid)) == {"change"}
 
 
 # Locks of others
@@ -170,7 +170,7 @@ def test_one_that_failed_takes_nothing_from_the_one_in_its_place(participants: l
         instance.sweep(AT_ONCE)
         assert [item for item in instance.items("") if item.get("conversation_sid") == second] == before
         assert v1.conversations("visit").fetch().sid == second
-        assert set(left_of(instance, first)) == {"alert", "change"}
+        assert set(item_kinds_left(instance, first)) == {"alert", "change"}
 
 
 # Events
@@ -237,4 +237,4 @@ def test_the_state_that_nobody_was_told_of_is_told_with_the_deletion() -> None:
             instance.sweep(LONG_AFTER)
         (told,) = instance.receivers.posted
         assert (told.event.payload["StateFrom"], told.event.payload["StateTo"]) == ("initializing", "active")
-        assert "conversation" not in left_of(instance, sid)
+        assert "conversation" not in item_kinds_left(instance, sid)

@@ -10,8 +10,8 @@ import pytest
 from twilio.rest.conversations.v1 import V1
 
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS
-from tests.support.hand_clock import HandClock
 from tests.support.instances import Instance, held_instance, refusal
+from tests.support.manual_clock import ManualClock
 
 
 def of_group(v1: V1) -> Any:
@@ -125,9 +125,9 @@ def test_lengths_are_replaced_and_removed_one_by_one(instance: Instance) -> None
 moment = datetime.fromisoformat
 
 
-def clock_of_whole_seconds() -> HandClock:
+def clock_of_whole_seconds() -> ManualClock:
     """As dates in answers are."""
-    clock = HandClock()
+    clock = ManualClock()
     clock.present = clock.present.replace(microsecond=0)
     return clock
 

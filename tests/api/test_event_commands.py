@@ -10,20 +10,20 @@ from typing import Any
 from convoke.domain.sids import is_sid
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.queue import DurableQueue
+from tests.support.cli_targets import CliTarget, StackTarget, data_file_target, refusal
 from tests.support.instances import ORIGIN, call, held_instance
-from tests.support.places import Deployed, Place, on_data, refusal
 
 URL = "https://hooks.example.com/"
 
 
-def account(place: Place) -> dict[str, Any]:
+def account(place: CliTarget) -> dict[str, Any]:
     """One that has configured its webhook; a deployment has an older one."""
     (created,) = place.printed("account", "create")
     ask(place, created, "/v1/Configuration/Webhooks", {"PostWebhookUrl": URL, "Filters": "onConversationAdded"})
     return created
 
 
-def ask(place: Place, who: dict[str, Any], path: str, form: dict[str, str]) -> Any:
+def ask(place: CliTarget, who: dict[str, Any], path: str, form: dict[str, str]) -> Any:
     with place.api() as api:
         answered = call(
             api,
@@ -37,14 +37,14 @@ def ask(place: Place, who: dict[str, Any], path: str, form: dict[str, str]) -> A
     return answered.body
 
 
-def converse(place: Place, who: dict[str, Any]) -> str:
+def converse(place: CliTarget, who: dict[str, Any]) -> str:
     sid: str = ask(place, who, "/v1/Conversations", {"FriendlyName": "Visit"})["sid"]
     return sid
 
 
-def waiting(place: Place) -> list[Delivery]:
+def waiting(place: CliTarget) -> list[Delivery]:
     """The messages of the delivery queue, which holds them no longer."""
-    if isinstance(place, Deployed):
+    if isinstance(place, StackTarget):
         sqs, url = place.client("sqs"), place.queues["DeliveryQueue"]
         received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
         return [Delivery.model_validate_json(message["Body"]) for message in received]
@@ -57,8 +57,8 @@ def waiting(place: Place) -> list[Delivery]:
         return found
 
 
-def bury(place: Place, who: dict[str, Any], bodies: Sequence[str]) -> None:
-    if isinstance(place, Deployed):
+def bury(place: CliTarget, who: dict[str, Any], bodies: Sequence[str]) -> None:
+    if isinstance(place, StackTarget):
         for body in bodies:
             place.client("sqs").send_message(QueueUrl=place.queues["DeliveryDeadLetterQueue"], MessageBody=body)
         return
@@ -69,12 +69,12 @@ def bury(place: Place, who: dict[str, Any], bodies: Sequence[str]) -> None:
             queue.bury(message)
 
 
-def show(place: Place, who: dict[str, Any], event_id: str) -> dict[str, Any]:
+def show(place: CliTarget, who: dict[str, Any], event_id: str) -> dict[str, Any]:
     (shown,) = place.printed("events", "show", event_id, "--account", who["sid"])
     return shown
 
 
-def delivery(place: Place, who: dict[str, Any]) -> Delivery:
+def delivery(place: CliTarget, who: dict[str, Any]) -> Delivery:
     """One that is taken from the queue before anybody makes it."""
     converse(place, who)
     (listed,) = place.printed("events", "list", "--account", who["sid"])
@@ -83,7 +83,7 @@ def delivery(place: Place, who: dict[str, Any]) -> Delivery:
     return found
 
 
-def test_events_are_listed_and_shown(place: Place) -> None:
+def test_events_are_listed_and_shown(place: CliTarget) -> None:
     who = account(place)
     first, second = converse(place, who), converse(place, who)
     listed = place.printed("events", "list", "--account", who["sid"])
@@ -96,14 +96,14 @@ def test_events_are_listed_and_shown(place: Place) -> None:
 
 
 def test_long_lists_are_printed_whole(tmp_path: Path) -> None:
-    with on_data(tmp_path / "convoke.db") as place:
+    with data_file_target(tmp_path / "convoke.db") as place:
         who = account(place)
         made = [converse(place, who) for _ in range(52)]
         listed = place.printed("events", "list", "--account", who["sid"], "--limit", "60")
         assert [event["conversation_sid"] for event in listed] == made[::-1]
 
 
-def test_an_event_is_told_again(place: Place) -> None:
+def test_an_event_is_told_again(place: CliTarget) -> None:
     who = account(place)
     converse(place, who)
     (listed,) = place.printed("events", "list", "--account", who["sid"])
@@ -117,17 +117,17 @@ def test_an_event_is_told_again(place: Place) -> None:
     assert waiting(place) == []
 
 
-def test_an_event_that_is_not_there_is_one_clear_line(place: Place) -> None:
+def test_an_event_that_is_not_there_is_one_clear_line(place: CliTarget) -> None:
     who = account(place)
     missing = f"EV{'0' * 32}-0"
     for command in ("show", "replay"):
         line = refusal(place.run("events", command, missing, "--account", who["sid"]))
-        assert line == f"Error: there is no event {missing} in {place.told}"
+        assert line == f"Error: there is no event {missing} in {place.label}"
     other = "AC" + "0" * 32
     assert refusal(place.run("events", "list", "--account", other)).startswith(f"Error: there is no account {other}")
 
 
-def test_dead_letters_are_listed_without_what_people_wrote_and_stay(place: Place) -> None:
+def test_dead_letters_are_listed_without_what_people_wrote_and_stay(place: CliTarget) -> None:
     who = account(place)
     dead = delivery(place, who)
     bury(place, who, [dead.model_dump_json(), "nonsense"])
@@ -147,7 +147,7 @@ def test_dead_letters_are_listed_without_what_people_wrote_and_stay(place: Place
         assert "Visit" not in json.dumps(listed)
 
 
-def test_dead_letters_go_back_to_be_handled_from_the_start(place: Place) -> None:
+def test_dead_letters_go_back_to_be_handled_from_the_start(place: CliTarget) -> None:
     who = account(place)
     dead = delivery(place, who)
     bury(place, who, [dead.model_dump_json()] * 3)
@@ -160,7 +160,7 @@ def test_dead_letters_go_back_to_be_handled_from_the_start(place: Place) -> None
     assert len({dead.replay_sid, *(each.replay_sid for each in sent)}) == 4
 
 
-def test_what_is_no_delivery_goes_back_as_it_is(deployed: Deployed) -> None:
+def test_what_is_no_delivery_goes_back_as_it_is(deployed: StackTarget) -> None:
     sqs, queues = deployed.client("sqs"), deployed.queues
     sqs.send_message(QueueUrl=queues["ParticipantDeadLetterQueue"], MessageBody='{"conversation_sid": "CH1"}')
     assert deployed.printed("dlq", "list") == [{"queue": "participant", "conversation_sid": "CH1"}]

@@ -13,8 +13,8 @@ from convoke.domain.connections import RETRIES
 from convoke.domain.events import LEDGER_LIFETIME
 from convoke.storage.lists import MIN_ENTRIES_WITH_FILTER
 from tests.support.examples import chat
-from tests.support.hand_clock import HandClock
 from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, held_instance
+from tests.support.manual_clock import ManualClock
 
 PATH = "/convoke/v1/Events"
 URL = "https://hooks.example.com/x"
@@ -225,7 +225,7 @@ def test_a_replay_tells_nobody_of_what_webhooks_are_not_to_be_told(instance: Ins
     assert instance.call("POST", f"{PATH}/{added['id']}/Replay").body["targets"] == []
 
 
-def test_what_happened_is_forgotten_after_thirty_days(clock: HandClock) -> None:
+def test_what_happened_is_forgotten_after_thirty_days(clock: ManualClock) -> None:
     with held_instance(now=clock.now) as instance:
         configure(instance, STATE)
         make(instance)

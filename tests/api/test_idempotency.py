@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
-from tests.support.hand_clock import HandClock
 from tests.support.instances import Answer, Instance, call, held_instance
+from tests.support.manual_clock import ManualClock
 
 PATH = "/v1/ConversationWithParticipants"
 KEY = {"Idempotency-Key": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}
@@ -135,7 +135,7 @@ def test_accounts_have_keys_of_their_own(instance: Instance) -> None:
     assert created.body["account_sid"] == other.sid
 
 
-def test_a_key_is_good_for_24_hours(clocked: Instance, clock: HandClock) -> None:
+def test_a_key_is_good_for_24_hours(clocked: Instance, clock: ManualClock) -> None:
     """A record that has expired may still be there: DynamoDB takes days over removing it."""
     data = {"Participant": chat(1)}
     first = create(clocked, data)
@@ -166,7 +166,7 @@ def test_of_50_at_the_same_instant_one_creates_and_all_get_its_answer(tmp_path: 
         assert len(instance.items("conversation")) == 1
 
 
-def test_the_embedded_engine_removes_records_that_have_expired(clock: HandClock) -> None:
+def test_the_embedded_engine_removes_records_that_have_expired(clock: ManualClock) -> None:
     with held_instance(now=clock.now) as instance:
         create(instance, {"Participant": chat(1)}, {"Idempotency-Key": "old"})
         clock.move(timedelta(hours=1))

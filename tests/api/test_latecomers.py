@@ -23,7 +23,7 @@ from convoke.storage.events import EventRepository
 from convoke.storage.packing import unpacked_members
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.revisions import ChangedMeanwhileError
-from tests.support.deletions import AT_ONCE, LONG_AFTER, conversation_in, left_of
+from tests.support.deletions import AT_ONCE, LONG_AFTER, conversation_in, item_kinds_left
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.instances import Instance
 
@@ -63,7 +63,7 @@ def test_whoever_comes_late_resurrects_nothing_and_ends_quietly(
     late(instance, record)
     assert instance.items("") == removed
     assert instance.sweep(LONG_AFTER) == 0
-    assert set(left_of(instance, sid)) == {"change"}
+    assert set(item_kinds_left(instance, sid)) == {"change"}
     assert [entry for entry in caplog.records if entry.levelno >= logging.WARNING] == []
 
 
@@ -240,7 +240,7 @@ def test_what_becomes_of_an_old_due_moment_leaves_the_tombstone_due(instance: In
     assert Latecomer(instance, sid).delete()
     getattr(unsettled, write)()
     assert instance.sweep(AT_ONCE) == 1
-    assert set(left_of(instance, sid)) <= {"change"}
+    assert set(item_kinds_left(instance, sid)) <= {"change"}
 
 
 def test_what_was_read_in_two_halves_takes_nothing_from_another(instance: Instance) -> None:

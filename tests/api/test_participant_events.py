@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.support.hand_clock import HandClock
 from tests.support.instances import Instance
+from tests.support.manual_clock import ManualClock
 
 FILTERS = ["onParticipantAdded", "onParticipantUpdated", "onParticipantRemoved"]
 
@@ -70,7 +70,7 @@ def test_without_the_header_webhooks_are_told_nothing_and_the_events_are_there(i
 
 
 def test_members_that_come_change_and_go_restart_the_timers_and_reading_does_not(
-    clocked: Instance, clock: HandClock
+    clocked: Instance, clock: ManualClock
 ) -> None:
     path, conversation = peopled(clocked, {"Timers.Inactive": "PT1M"})
 

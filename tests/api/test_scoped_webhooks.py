@@ -12,10 +12,10 @@ from convoke.storage.conversations import WEBHOOKS_RETENTION, ConversationReposi
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.revisions import ChangedMeanwhileError
 from convoke.storage.scoped_webhooks import ScopedWebhookRepository
-from tests.support.deletions import AT_ONCE, conversation_in, left_of
+from tests.support.deletions import AT_ONCE, conversation_in, item_kinds_left
 from tests.support.examples import CHAT_AND_SMS
-from tests.support.hand_clock import HandClock
 from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, refusal
+from tests.support.manual_clock import ManualClock
 
 URL = "https://hooks.example.com/scoped?tenant=7"
 
@@ -113,7 +113,7 @@ def test_messages_that_are_to_be_replayed_are_kept_and_not_shown(instance: Insta
     ],
 )
 def test_an_update_changes_what_it_names_and_leaves_the_rest(
-    clocked: Instance, clock: HandClock, target: str, field: str, before: object, after: object
+    clocked: Instance, clock: ManualClock, target: str, field: str, before: object, after: object
 ) -> None:
     conversation = visit(clocked)
     configured = {"filters": ["onMessageAdded"], "triggers": ["help", "stop"], "flow_sid": FLOW, "method": "POST"}
@@ -131,7 +131,9 @@ def test_an_update_changes_what_it_names_and_leaves_the_rest(
     assert conversation.webhooks(other.sid).fetch().date_updated == other.date_updated
 
 
-def test_an_update_without_anything_that_its_target_knows_changes_nothing(clocked: Instance, clock: HandClock) -> None:
+def test_an_update_without_anything_that_its_target_knows_changes_nothing(
+    clocked: Instance, clock: ManualClock
+) -> None:
     webhook = hook(visit(clocked))
     before = clocked.items("")
     clock.move(timedelta(minutes=1))
@@ -329,7 +331,7 @@ def test_a_webhook_may_come_change_and_go_while_it_is_initializing(instance: Ins
     assert [webhook.sid for webhook in conversation.webhooks.list()] == [kept.fetch().sid]
 
 
-def test_it_leaves_the_conversation_as_it_is(clocked: Instance, clock: HandClock) -> None:
+def test_it_leaves_the_conversation_as_it_is(clocked: Instance, clock: ManualClock) -> None:
     v1 = clocked.client().conversations.v1
     sid = v1.conversations.create(state="inactive", timers_closed="PT1H").sid
     before = clocked.call("GET", f"/v1/Conversations/{sid}").body
@@ -365,7 +367,7 @@ def test_they_are_deleted_with_the_conversation(instance: Instance, state: str) 
     for change in (lambda: hook(conversation), webhook.update, webhook.delete):
         assert (refusal(change).status, refusal(change).code) == (409, 50334)
     instance.sweep(AT_ONCE)
-    assert set(left_of(instance, sid)) == {"change", "webhooks"}
+    assert set(item_kinds_left(instance, sid)) == {"change", "webhooks"}
     assert refusal(lambda: hook(conversation)).code == 20404
     (outlasting,) = instance.items("webhooks")
     assert [each["sid"] for each in outlasting["webhooks"]] == [known]
@@ -401,4 +403,4 @@ def test_whoever_comes_too_late_with_a_webhook_leaves_nothing(instance: Instance
         with pytest.raises(ChangedMeanwhileError):
             webhooks.replace(found[0], standing)
         assert instance.items("") == before
-    assert set(left_of(instance, sid)) == {"change", "webhooks"}
+    assert set(item_kinds_left(instance, sid)) == {"change", "webhooks"}

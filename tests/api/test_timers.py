@@ -18,8 +18,8 @@ from convoke.storage.conversations import ConversationRepository
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.table import ConditionFailedError, Item, Put, Update
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS
-from tests.support.hand_clock import HandClock
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
+from tests.support.manual_clock import ManualClock
 
 NOW = timedelta(0)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -29,15 +29,15 @@ Meanwhile = Callable[[], object]
 
 
 @pytest.fixture
-def clock() -> HandClock:
+def clock() -> ManualClock:
     """In whole seconds, as dates in answers are."""
-    made = HandClock()
+    made = ManualClock()
     made.present = made.present.replace(microsecond=0)
     return made
 
 
 @pytest.fixture
-def embedded(clock: HandClock) -> Iterator[EmbeddedInstance]:
+def embedded(clock: ManualClock) -> Iterator[EmbeddedInstance]:
     with held_instance(now=clock.now) as made:
         yield made
 
@@ -71,7 +71,7 @@ def moments(shown: Any) -> dict[str, datetime]:
 
 
 def test_it_falls_asleep_and_closes_to_the_second_each_counted_from_the_last_change(
-    clocked: Instance, clock: HandClock
+    clocked: Instance, clock: ManualClock
 ) -> None:
     """The example: 22:18:38, PT1M and PT10M make 22:19:38 and 22:28:38."""
     listen(clocked)
@@ -93,7 +93,7 @@ def test_it_falls_asleep_and_closes_to_the_second_each_counted_from_the_last_cha
     assert (clocked.sweep(NOW), due_at(clocked)) == (0, None)
 
 
-def test_the_event_tells_when_it_happened(clocked: Instance, clock: HandClock) -> None:
+def test_the_event_tells_when_it_happened(clocked: Instance, clock: ManualClock) -> None:
     listen(clocked)
     sid = create(clocked).sid
     clock.move(MINUTE)
@@ -115,7 +115,7 @@ def test_the_event_tells_when_it_happened(clocked: Instance, clock: HandClock) -
     }
 
 
-def test_timers_wait_for_the_members_and_run_once_they_are_in(clocked: Instance, clock: HandClock) -> None:
+def test_timers_wait_for_the_members_and_run_once_they_are_in(clocked: Instance, clock: ManualClock) -> None:
     v1 = clocked.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=CHAT_AND_SMS, timers_inactive="PT1M").sid
     clocked.lose_messages()
@@ -130,7 +130,7 @@ def test_timers_wait_for_the_members_and_run_once_they_are_in(clocked: Instance,
     assert v1.conversations(sid).fetch().state == "inactive"
 
 
-def test_of_one_whose_members_could_not_be_added_no_timer_runs(clock: HandClock) -> None:
+def test_of_one_whose_members_could_not_be_added_no_timer_runs(clock: ManualClock) -> None:
     def refuse(*_: object) -> None:
         raise InvalidRoleSidError
 
@@ -143,7 +143,7 @@ def test_of_one_whose_members_could_not_be_added_no_timer_runs(clock: HandClock)
 
 
 @pytest.mark.parametrize("restart", ["message", "update", "participant"])
-def test_activity_restarts_both_and_writes_no_index(clocked: Instance, clock: HandClock, restart: str) -> None:
+def test_activity_restarts_both_and_writes_no_index(clocked: Instance, clock: ManualClock, restart: str) -> None:
     conversation, begun = create(clocked), clock.present
     before = due_at(clocked)
     clock.move(30 * SECOND)
@@ -164,7 +164,7 @@ def test_activity_restarts_both_and_writes_no_index(clocked: Instance, clock: Ha
     assert conversation.fetch().state == "inactive"
 
 
-def test_putting_off_tells_nobody_and_changes_nothing_that_is_shown(clocked: Instance, clock: HandClock) -> None:
+def test_putting_off_tells_nobody_and_changes_nothing_that_is_shown(clocked: Instance, clock: ManualClock) -> None:
     conversation = create(clocked)
     clock.move(30 * SECOND)
     conversation.messages.create(body="Hello")
@@ -176,7 +176,7 @@ def test_putting_off_tells_nobody_and_changes_nothing_that_is_shown(clocked: Ins
 
 
 @pytest.mark.parametrize("by", ["message", "update"])
-def test_reactivated_it_has_all_its_time_again(clocked: Instance, clock: HandClock, by: str) -> None:
+def test_reactivated_it_has_all_its_time_again(clocked: Instance, clock: ManualClock, by: str) -> None:
     listen(clocked)
     conversation = create(clocked)
     clock.move(MINUTE)
@@ -194,7 +194,7 @@ def test_reactivated_it_has_all_its_time_again(clocked: Instance, clock: HandClo
         assert conversation.fetch().state == state
 
 
-def test_a_timer_that_is_shortened_runs_out_earlier(clocked: Instance, clock: HandClock) -> None:
+def test_a_timer_that_is_shortened_runs_out_earlier(clocked: Instance, clock: ManualClock) -> None:
     conversation = create(clocked, timers_inactive="P1D", timers_closed="P2D")
     conversation.update(timers_inactive="PT1M")
     clock.move(MINUTE)
@@ -202,7 +202,7 @@ def test_a_timer_that_is_shortened_runs_out_earlier(clocked: Instance, clock: Ha
     assert conversation.fetch().state == "inactive"
 
 
-def test_a_timer_that_is_set_later_runs(clocked: Instance, clock: HandClock) -> None:
+def test_a_timer_that_is_set_later_runs(clocked: Instance, clock: ManualClock) -> None:
     conversation = create(clocked, timers_inactive="PT0S", timers_closed="PT0S")
     assert due_at(clocked) is None
     conversation.update(timers_closed="PT10M")
@@ -211,7 +211,7 @@ def test_a_timer_that_is_set_later_runs(clocked: Instance, clock: HandClock) -> 
     assert conversation.fetch().state == "closed"
 
 
-def test_without_timers_nothing_is_due(clocked: Instance, clock: HandClock) -> None:
+def test_without_timers_nothing_is_due(clocked: Instance, clock: ManualClock) -> None:
     conversation = create(clocked)
     conversation.update(timers_inactive="PT0S", timers_closed="PT0S")
     assert due_at(clocked) is None
@@ -224,7 +224,7 @@ def test_without_timers_nothing_is_due(clocked: Instance, clock: HandClock) -> N
     assert due_at(clocked) is None
 
 
-def test_the_closed_timer_may_run_out_first(clocked: Instance, clock: HandClock) -> None:
+def test_the_closed_timer_may_run_out_first(clocked: Instance, clock: ManualClock) -> None:
     listen(clocked)
     create(clocked, timers_inactive="P1D")
     clock.move(10 * MINUTE)
@@ -232,7 +232,7 @@ def test_the_closed_timer_may_run_out_first(clocked: Instance, clock: HandClock)
     assert told(clocked) == [("active", "closed", "TIMER")]
 
 
-def test_where_both_ran_out_while_nobody_looked_it_closes_at_once(clocked: Instance, clock: HandClock) -> None:
+def test_where_both_ran_out_while_nobody_looked_it_closes_at_once(clocked: Instance, clock: ManualClock) -> None:
     listen(clocked)
     conversation = create(clocked)
     clock.move(LONG_AFTER)
@@ -242,7 +242,7 @@ def test_where_both_ran_out_while_nobody_looked_it_closes_at_once(clocked: Insta
 
 @pytest.mark.parametrize("participants", [CHAT_AND_SMS, GROUP_MMS], ids=["pair", "group"])
 def test_closed_by_its_timer_it_gives_up_every_lock_but_its_name(
-    clocked: Instance, clock: HandClock, participants: list[str]
+    clocked: Instance, clock: ManualClock, participants: list[str]
 ) -> None:
     v1 = clocked.client().conversations.v1
     with_participants = v1.conversation_with_participants.create
@@ -256,7 +256,7 @@ def test_closed_by_its_timer_it_gives_up_every_lock_but_its_name(
     assert v1.conversations("visit").fetch().sid == first
 
 
-def test_the_date_of_update_moves_on_and_never_back(clocked: Instance, clock: HandClock) -> None:
+def test_the_date_of_update_moves_on_and_never_back(clocked: Instance, clock: ManualClock) -> None:
     ahead = clock.present + LONG_AFTER
     conversation = create(clocked, date_updated=ahead)
     clock.move(MINUTE)
@@ -264,7 +264,7 @@ def test_the_date_of_update_moves_on_and_never_back(clocked: Instance, clock: Ha
     assert (conversation.fetch().state, conversation.fetch().date_updated) == ("inactive", ahead)
 
 
-def test_a_deleted_one_is_removed_whatever_its_timers_say(clocked: Instance, clock: HandClock) -> None:
+def test_a_deleted_one_is_removed_whatever_its_timers_say(clocked: Instance, clock: ManualClock) -> None:
     listen(clocked)
     create(clocked).delete()
     clock.move(LONG_AFTER)
@@ -302,7 +302,7 @@ def sweep_overtaken_by(instance: EmbeddedInstance, meanwhile: Meanwhile) -> int:
 
 @pytest.mark.parametrize("timer", ["inactive", "closed"])
 def test_a_message_that_comes_before_the_change_keeps_the_timer_from_running_out(
-    embedded: EmbeddedInstance, clock: HandClock, timer: str
+    embedded: EmbeddedInstance, clock: ManualClock, timer: str
 ) -> None:
     listen(embedded)
     conversation = create(embedded, **({"timers_inactive": "PT0S"} if timer == "closed" else {}))
@@ -316,7 +316,9 @@ def test_a_message_that_comes_before_the_change_keeps_the_timer_from_running_out
     assert told(embedded) == [("active", timer, "TIMER")]
 
 
-def test_what_is_shortened_while_it_is_put_off_stays_due_in_time(embedded: EmbeddedInstance, clock: HandClock) -> None:
+def test_what_is_shortened_while_it_is_put_off_stays_due_in_time(
+    embedded: EmbeddedInstance, clock: ManualClock
+) -> None:
     conversation = create(embedded, timers_inactive="PT1H", timers_closed="PT2H")
     clock.move(30 * MINUTE)
     conversation.messages.create(body="Hello")
@@ -328,7 +330,7 @@ def test_what_is_shortened_while_it_is_put_off_stays_due_in_time(embedded: Embed
 
 
 def test_of_two_sweepers_one_changes_it_and_it_is_told_once(
-    embedded: EmbeddedInstance, clock: HandClock, caplog: pytest.LogCaptureFixture
+    embedded: EmbeddedInstance, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     listen(embedded)
     create(embedded)
@@ -377,7 +379,7 @@ def test_what_is_changed_while_it_is_settled_is_due_for_the_timers_it_has_then(e
 
 
 def test_a_thousand_that_are_due_in_one_minute_are_handled_by_one_sweep_page_by_page(
-    embedded: EmbeddedInstance, clock: HandClock
+    embedded: EmbeddedInstance, clock: ManualClock
 ) -> None:
     for _ in range(1000):
         create(embedded)

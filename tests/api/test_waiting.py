@@ -16,9 +16,9 @@ from convoke.domain.provisioning import Provisioning
 from convoke.embedded.gateway import RequestContext
 from convoke.storage.table import Item, Key
 from tests.support.examples import CHAT_AND_SMS, chat
-from tests.support.hand_clock import HandClock
 from tests.support.instances import Answer, EmbeddedInstance, Instance, held_instance
-from tests.support.processes import PATIENCE
+from tests.support.manual_clock import ManualClock
+from tests.support.processes import TIMEOUT_SECONDS
 
 PATH = "/v1/ConversationWithParticipants"
 
@@ -30,7 +30,7 @@ def create(instance: Instance, prefer: str, **headers: str) -> Answer:
     return instance.call("POST", PATH, {"Participant": CHAT_AND_SMS}, {"Prefer": prefer, **headers})
 
 
-def after(pauses: int, then: Callable[[], object], clock: HandClock) -> None:
+def after(pauses: int, then: Callable[[], object], clock: ManualClock) -> None:
     """Do it once so many pauses have passed."""
 
     def on_sleep() -> None:
@@ -40,14 +40,14 @@ def after(pauses: int, then: Callable[[], object], clock: HandClock) -> None:
     clock.on_sleep = on_sleep
 
 
-def test_without_a_preference_it_is_answered_at_once(clocked: Instance, clock: HandClock) -> None:
+def test_without_a_preference_it_is_answered_at_once(clocked: Instance, clock: ManualClock) -> None:
     answered = clocked.call("POST", PATH, {"Participant": CHAT_AND_SMS})
     assert (answered.status, answered.body["state"]) == (202, "initializing")
     assert "Preference-Applied" not in answered.headers
     assert clock.pauses == []
 
 
-def test_it_is_answered_as_soon_as_the_members_are_in(clocked: Instance, clock: HandClock) -> None:
+def test_it_is_answered_as_soon_as_the_members_are_in(clocked: Instance, clock: ManualClock) -> None:
     after(3, clocked.work, clock)
     answered = create(clocked, "wait=10")
     assert (answered.status, answered.body["state"]) == (202, "active")
@@ -57,7 +57,7 @@ def test_it_is_answered_as_soon_as_the_members_are_in(clocked: Instance, clock: 
     assert {**fetched, "links": answered.body["links"]} == answered.body
 
 
-def test_one_that_is_deleted_meanwhile_is_not_waited_for(clocked: Instance, clock: HandClock) -> None:
+def test_one_that_is_deleted_meanwhile_is_not_waited_for(clocked: Instance, clock: ManualClock) -> None:
     def delete() -> None:
         (stored,) = clocked.items("conversation")
         assert clocked.call("DELETE", f"/v1/Conversations/{stored['sid']}").status == 204
@@ -68,7 +68,7 @@ def test_one_that_is_deleted_meanwhile_is_not_waited_for(clocked: Instance, cloc
     assert len(clock.pauses) == 2
 
 
-def test_when_the_time_is_over_it_is_answered_as_it_is(clocked: Instance, clock: HandClock) -> None:
+def test_when_the_time_is_over_it_is_answered_as_it_is(clocked: Instance, clock: ManualClock) -> None:
     begun = clock.present
     answered = create(clocked, "respond-async, wait=3")
     assert (answered.status, answered.body["state"]) == (202, "initializing")
@@ -76,7 +76,7 @@ def test_when_the_time_is_over_it_is_answered_as_it_is(clocked: Instance, clock:
     assert clock.present - begun == timedelta(seconds=3)
 
 
-def test_20_seconds_are_the_most_and_take_some_16_reads(clocked: Instance, clock: HandClock) -> None:
+def test_20_seconds_are_the_most_and_take_some_16_reads(clocked: Instance, clock: ManualClock) -> None:
     begun = clock.present
     assert create(clocked, "wait=3600").headers["Preference-Applied"] == "wait=20"
     assert clock.present - begun == timedelta(seconds=20)
@@ -85,13 +85,13 @@ def test_20_seconds_are_the_most_and_take_some_16_reads(clocked: Instance, clock
 
 
 @pytest.mark.parametrize("prefer", ["", "wait", "wait=soon", "wait=-1", "wait=1.5", "handling=lenient"])
-def test_what_is_malformed_or_unknown_is_ignored(clocked: Instance, clock: HandClock, prefer: str) -> None:
+def test_what_is_malformed_or_unknown_is_ignored(clocked: Instance, clock: ManualClock, prefer: str) -> None:
     answered = create(clocked, prefer)
     assert (answered.status, answered.headers.get("Preference-Applied")) == (202, None)
     assert clock.pauses == []
 
 
-def test_a_conversation_whose_members_cannot_be_added_is_told_closed(clock: HandClock) -> None:
+def test_a_conversation_whose_members_cannot_be_added_is_told_closed(clock: ManualClock) -> None:
     def refuse(provisioning: Provisioning, participant: Participant) -> None:
         raise InvalidRoleSidError
 
@@ -101,13 +101,13 @@ def test_a_conversation_whose_members_cannot_be_added_is_told_closed(clock: Hand
         assert (answered.status, answered.body["state"]) == (202, "closed")
 
 
-def test_without_participants_there_is_nothing_to_wait_for(clocked: Instance, clock: HandClock) -> None:
+def test_without_participants_there_is_nothing_to_wait_for(clocked: Instance, clock: ManualClock) -> None:
     answered = clocked.call("POST", PATH, {}, {"Prefer": "wait=10"})
     assert (answered.status, answered.headers.get("Preference-Applied")) == (201, None)
     assert clock.pauses == []
 
 
-def test_a_replay_does_not_wait(clocked: Instance, clock: HandClock) -> None:
+def test_a_replay_does_not_wait(clocked: Instance, clock: ManualClock) -> None:
     key = {"Idempotency-Key": "1"}
     after(1, clocked.work, clock)
     assert create(clocked, "wait=10", **key).body["state"] == "active"
@@ -133,7 +133,7 @@ class Unreadable:
         return item
 
 
-def test_what_cannot_be_read_is_answered_as_it_was_created(clock: HandClock) -> None:
+def test_what_cannot_be_read_is_answered_as_it_was_created(clock: ManualClock) -> None:
     with held_instance(
         rewire=lambda edges: replace(edges, table=Unreadable(edges.table)), now=clock.now, sleep=clock.sleep
     ) as instance:
@@ -144,7 +144,7 @@ def test_what_cannot_be_read_is_answered_as_it_was_created(clock: HandClock) -> 
 
 
 @pytest.mark.parametrize(("seconds_left", "applied"), [(26, "wait=20"), (12, "wait=7"), (5.5, None), (0, None)])
-def test_it_never_takes_longer_than_the_api_may(clock: HandClock, seconds_left: float, applied: str | None) -> None:
+def test_it_never_takes_longer_than_the_api_may(clock: ManualClock, seconds_left: float, applied: str | None) -> None:
     with held_instance(now=clock.now, sleep=clock.sleep) as instance:
         limited = instance.api
 
@@ -184,7 +184,7 @@ def test_who_waits_when_the_server_is_to_end_is_answered_at_once() -> None:
         while not instance.items("conversation"):
             await asyncio.sleep(0.01)
         await asyncio.to_thread(instance.engine.turns.wake)
-        answered = await asyncio.wait_for(waiting, PATIENCE)
+        answered = await asyncio.wait_for(waiting, TIMEOUT_SECONDS)
         assert (answered.headers["Preference-Applied"], answered.body["state"]) == ("wait=20", "initializing")
 
     with held_instance() as instance:

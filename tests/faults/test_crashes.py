@@ -21,8 +21,8 @@ from tests.support.crashes import (
     Fuse,
     crash_points,
     fused,
+    notified_event_types,
     recover,
-    told_kinds,
 )
 from tests.support.examples import chat
 from tests.support.instances import Answer, Instance, held_instance
@@ -79,7 +79,7 @@ def check(heir: Instance, ending: str) -> None:
     (conversation,) = conversations
     (record,) = heir.items("provisioning")
     members = heir.items("participant#")
-    kinds = told_kinds(heir)
+    kinds = notified_event_types(heir)
     assert conversation["state"] == ending
     assert "due_at" not in conversation
     assert conversation["unsettled"] is False
@@ -112,6 +112,6 @@ def test_crash_at_any_call_logs_an_abandoned_webhook_delivery_once(tmp_path: Pat
         alerts = heir.items("alert")
         logged += len(alerts)
         assert [alert["code"] for alert in alerts] in ([], [50057])
-        assert told_kinds(heir).count("com.twilio.error-logs.error.logged") == len(alerts)
+        assert notified_event_types(heir).count("com.twilio.error-logs.error.logged") == len(alerts)
         assert heir.waiting_messages("delivery") == 0
     assert logged > 20

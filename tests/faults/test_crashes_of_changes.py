@@ -10,7 +10,16 @@ import pytest
 
 from convoke.operations.message_replays import MESSAGES_PER_BATCH
 from convoke.storage import conversations
-from tests.support.crashes import PARTICIPANTS, PROXY, Life, comes_alive, crash_points, creates, recover, told_kinds
+from tests.support.crashes import (
+    PARTICIPANTS,
+    PROXY,
+    Life,
+    comes_alive,
+    crash_points,
+    creates,
+    notified_event_types,
+    recover,
+)
 from tests.support.instances import Instance
 
 OWN = "https://hooks.example.com/own"
@@ -51,7 +60,9 @@ def test_crash_while_creating_a_message_stores_and_notifies_all_or_nothing(tmp_p
         assert len(heir.items("receipt#")) == conversation["next_index"] == written
         assert conversation["state"] == ("active" if written else "inactive")
         created = ["onConversationAdded", "onConversationStateUpdated", *["onParticipantAdded"] * 10]
-        assert told_kinds(heir) == sorted([*created, *["onConversationStateUpdated", "onMessageAdded"] * written])
+        assert notified_event_types(heir) == sorted(
+            [*created, *["onConversationStateUpdated", "onMessageAdded"] * written]
+        )
         assert heir.client().conversations.v1.conversations("visit").messages.create(body="Bye").index == written
         outcomes.add(written)
     assert outcomes == {0, 1}
@@ -132,8 +143,8 @@ def test_crash_while_changing_participants_keeps_locks_and_events_consistent(
         assert sorted(lock["pk"].rpartition("#")[2] for lock in heir.items(PROXY)) == sorted(bound)
         assert len(heir.items("identity#")) == len(members) - len(bound)
         removed, added = len(members) - len(bound) < 9, len(bound) > 1
-        assert told_kinds(heir).count("onParticipantRemoved") == removed
-        assert told_kinds(heir).count("onParticipantAdded") == 10 + added
+        assert notified_event_types(heir).count("onParticipantRemoved") == removed
+        assert notified_event_types(heir).count("onParticipantAdded") == 10 + added
         outcomes.add((removed, added))
     assert outcomes == {(False, False), (True, False), (True, True)}
 
@@ -149,10 +160,10 @@ def test_crash_while_updating_stores_and_notifies_all_or_nothing(tmp_path: Path)
         if conversation["state"] == "closed":
             assert (conversation["unique_name"], heir.items(PROXY)) == ("other", [])
             updated = ["onConversationStateUpdated", "onConversationUpdated"]
-            assert told_kinds(heir) == sorted([*created, *updated])
+            assert notified_event_types(heir) == sorted([*created, *updated])
         else:
             assert (conversation["unique_name"], len(heir.items(PROXY))) == ("visit", 1)
-            assert told_kinds(heir) == created
+            assert notified_event_types(heir) == created
         outcomes.add(conversation["state"])
     assert outcomes == {"active", "closed"}
 
@@ -170,7 +181,7 @@ def test_crash_while_deleting_leaves_nothing_undeletable(
         assert len(heir.items("provisioning")) == len(kept)
         assert len(heir.items("participant#")) == 10 * len(kept)
         assert [conversation["state"] for conversation in kept] in ([], ["active"])
-        assert ("onConversationRemoved" in told_kinds(heir)) is (not kept)
+        assert ("onConversationRemoved" in notified_event_types(heir)) is (not kept)
         again = heir.client().conversations.v1.conversation_with_participants
         if kept:
             heir.client().conversations.v1.conversations("visit").delete()
@@ -192,7 +203,7 @@ def test_conversation_can_be_deleted_after_a_crash_at_any_call(tmp_path: Path) -
         left = {item["sk"] for item in heir.items("") if "#CH" in item["pk"]}
         assert left == set()
         assert heir.items("lock") == heir.items(PROXY) == []
-        kinds = told_kinds(heir)
+        kinds = notified_event_types(heir)
         if kinds:
             assert kinds.count("onConversationRemoved") == kinds.count("onConversationAdded") == 1
         assert kinds.count("onConversationStateUpdated") == len(ended(heir))

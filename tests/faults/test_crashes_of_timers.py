@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.crashes import PARTICIPANTS, PROXY, Life, crash_points, recover, told_kinds
-from tests.support.hand_clock import HandClock
+from tests.support.crashes import PARTICIPANTS, PROXY, Life, crash_points, notified_event_types, recover
 from tests.support.instances import Instance
+from tests.support.manual_clock import ManualClock
 
 NOW, LONG_AFTER = timedelta(0), timedelta(days=1)
 
@@ -25,7 +25,7 @@ def comes_alive(instance: Instance) -> None:
     instance.work()
 
 
-def runs_out(clock: HandClock) -> Life:
+def runs_out(clock: ManualClock) -> Life:
     """It falls asleep at its time and closes at its time."""
 
     def life(instance: Instance) -> None:
@@ -37,7 +37,7 @@ def runs_out(clock: HandClock) -> Life:
     return life
 
 
-def all_of_it(clock: HandClock) -> Life:
+def all_of_it(clock: ManualClock) -> Life:
     def life(instance: Instance) -> None:
         comes_alive(instance)
         runs_out(clock)(instance)
@@ -45,7 +45,7 @@ def all_of_it(clock: HandClock) -> Life:
     return life
 
 
-def long_after(clock: HandClock) -> Life:
+def long_after(clock: ManualClock) -> Life:
     def wake(heir: Instance) -> None:
         """Its members may come in only now, so its timers have their time again."""
         recover(heir)
@@ -57,7 +57,7 @@ def long_after(clock: HandClock) -> Life:
 
 @pytest.mark.parametrize("whole", [True, False], ids=["from its creation on", "once it is active"])
 def test_crash_while_timers_expire_closes_once_and_notifies_every_state(tmp_path: Path, whole: bool) -> None:
-    clock = HandClock()
+    clock = ManualClock()
     life, before = (all_of_it(clock), lambda _: None) if whole else (runs_out(clock), comes_alive)
     told = set()
     for heir in crash_points(tmp_path, life, before, long_after(clock), now=clock.now):
@@ -70,7 +70,7 @@ def test_crash_while_timers_expire_closes_once_and_notifies_every_state(tmp_path
             assert (len(heir.items("lock")), len(heir.items(PROXY))) == (1, 0)
             states = [event["payload"]["StateTo"] for change in heir.changes() for event in state_events(change)]
             assert sorted(states) in (["active", "closed"], ["active", "closed", "inactive"])
-            assert told_kinds(heir).count("onConversationStateUpdated") == len(states)
+            assert notified_event_types(heir).count("onConversationStateUpdated") == len(states)
             told.add(len(states))
     assert told == ({2, 3} if whole else {3})
 

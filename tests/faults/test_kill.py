@@ -17,12 +17,12 @@ from convoke.embedded import engine
 from convoke.embedded.server import SHUTDOWN_GRACE_SECONDS
 from tests.support.examples import chat
 from tests.support.instances import held_instance
-from tests.support.processes import PATIENCE, receiver, up
+from tests.support.processes import TIMEOUT_SECONDS, receiver, up
 
 SOONER_THAN_DUE = 8.0
 """Seconds: the next attempt was to be ten seconds after the creation, but a new process begins at once."""
 
-HELD_UP = (sys.executable, "-m", "tests.support.held_up")
+HELD_UP = (sys.executable, "-m", "tests.support.up_without_participant_queue")
 
 
 def test_process_killed_between_202_and_active_resumes_after_restart(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_every_conversation_accepted_before_a_kill_becomes_active(tmp_path: Path
         doomed.stop(signal.SIGKILL)
     with up("--data", data) as again:
         v1 = again.client.conversations.v1
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT_SECONDS
         while {v1.conversations(sid).fetch().state for sid in accepted} != {"active"}:
             assert time.monotonic() < until
         for sid in accepted:
@@ -72,7 +72,7 @@ def test_webhook_call_interrupted_by_a_kill_is_retried_immediately(tmp_path: Pat
         heir.work()
         assert heir.receivers.posted == []
         heir.engine.start()
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT_SECONDS
         while not heir.receivers.posted:
             assert time.monotonic() < until
             time.sleep(0.01)
@@ -85,7 +85,7 @@ def test_shutdown_answers_waiting_create_requests_immediately(tmp_path: Path) ->
         client.http_client.session.headers["Prefer"] = "wait=20"
         v1 = client.conversations.v1
         waiting = pool.submit(v1.conversation_with_participants.create, unique_name="visit", participant=chat(1))
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT_SECONDS
         while not exists(v1.conversations("visit")):
             assert time.monotonic() < until
         begun = time.monotonic()
@@ -113,7 +113,7 @@ def test_queued_work_starts_immediately_and_not_at_the_next_sweep(monkeypatch: p
         instance.engine.start()
         for expected in (1, 2, 3):
             v1.conversation_with_participants.create(participant=chat(2))
-            until = time.monotonic() + PATIENCE
+            until = time.monotonic() + TIMEOUT_SECONDS
             while len(instance.receivers.posted) < expected:
                 assert time.monotonic() < until
                 time.sleep(0.01)

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from convoke.embedded.engine import EmbeddedEdges
-from tests.support.crashes import PARTICIPANTS, TOLD, told_kinds
-from tests.support.hand_clock import HandClock
+from tests.support.crashes import PARTICIPANTS, TOLD, notified_event_types
 from tests.support.instances import EmbeddedInstance, held_instance
+from tests.support.manual_clock import ManualClock
 
 HANDED_OVER = {"participant_queue": "send", "workflow": "start", "event_bus": "publish", "delivery_queue": "send"}
 """The edges that hand something to the next step, and by what verb."""
@@ -79,7 +79,7 @@ def test_messages_delivered_three_times_in_any_order_take_effect_once(seed: int)
         postman.deliver_all(instance)
         assert len(conversation.participants.list()) == len(PARTICIPANTS)
         added, state = ["onParticipantAdded"] * 10, "onConversationStateUpdated"
-        assert told_kinds(instance) == sorted(["onConversationAdded", "onMessageAdded", state, state, *added])
+        assert notified_event_types(instance) == sorted(["onConversationAdded", "onMessageAdded", state, state, *added])
         (stored,) = instance.items("conversation")
         assert "due_at" not in stored
         assert instance.waiting_messages("delivery") == instance.waiting_messages("delivery-dlq") == 0
@@ -88,7 +88,7 @@ def test_messages_delivered_three_times_in_any_order_take_effect_once(seed: int)
 
 def test_concurrent_sweepers_do_all_due_work_once(tmp_path: Path) -> None:
     """As two processes on one file, after all messages were lost: members, a timer and a deletion are due."""
-    data, clock = str(tmp_path / "convoke.db"), HandClock()
+    data, clock = str(tmp_path / "convoke.db"), ManualClock()
     with held_instance(data, now=clock.now) as one, held_instance(data, now=clock.now) as other:
         v1 = one.client().conversations.v1
         create = v1.conversation_with_participants.create

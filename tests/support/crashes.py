@@ -157,7 +157,7 @@ def _prepare(path: str, before: Life, edges: dict[str, Any]) -> list[Delivery]:
     return prepared.receivers.posted
 
 
-def told_kinds(heir: Instance) -> list[str]:
+def notified_event_types(heir: Instance) -> list[str]:
     """The types of all that webhooks were told; what they were told twice has the same id."""
     told = {delivery.event.id: str(delivery.event.type) for delivery in heir.receivers.posted}
     return sorted(told.values())

@@ -21,6 +21,6 @@ def conversation_in(instance: Instance, state: str, participants: list[str] = GR
     return sid
 
 
-def left_of(instance: Instance, sid: str) -> list[str]:
+def item_kinds_left(instance: Instance, sid: str) -> list[str]:
     """The kinds of items that tell of a conversation, in their keys or elsewhere."""
     return sorted(str(item["sk"]).partition("#")[0] for item in instance.items("") if sid in str(item))

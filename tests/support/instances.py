@@ -29,7 +29,7 @@ from convoke.storage.packing import unpacked_members
 from convoke.storage.table import Table
 from convoke.webhooks.answers import WebhookAnswer, WebhookUnreachableError
 from convoke.webhooks.signature import sign
-from tests.support.described import check_described
+from tests.support.openapi_checks import check_against_openapi
 
 Resolve = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 """The API: a gateway event in, a gateway answer out."""
@@ -75,7 +75,7 @@ def call(
     }
     body = data if isinstance(data, str) else urlencode(data or {}, doseq=True)
     answered = api(gateway_event(scope, body.encode()), RequestContext())
-    check_described(method, unquote(parts.path), answered["statusCode"], answered["body"])
+    check_against_openapi(method, unquote(parts.path), answered["statusCode"], answered["body"])
     return Answer(answered["statusCode"], answered["headers"], answered["body"])
 
 

@@ -22,7 +22,7 @@ from twilio.rest import Client
 
 UP = (sys.executable, "-m", "convoke", "up", "--port", "0", "--json")
 
-PATIENCE = 20.0
+TIMEOUT_SECONDS = 20.0
 """Seconds, on a machine that is busy with other tests."""
 
 
@@ -40,10 +40,10 @@ class Up:
     def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
         """The exit code."""
         os.kill(self.ready["pid"], by)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT_SECONDS)
 
 
-def wait_for(port: int, patience: float = PATIENCE) -> None:
+def wait_for(port: int, patience: float = TIMEOUT_SECONDS) -> None:
     """Until somebody listens there on this machine. Raises ConnectionRefusedError where nobody does in time."""
     until = time.monotonic() + patience
     while True:

@@ -18,8 +18,8 @@ from convoke.api.schemas import RULES, query_parameters
 from convoke.domain.errors import MethodNotAllowedError
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
 from convoke.domain.model import Model
-from tests.support.described import operations
 from tests.support.error_table import raised
+from tests.support.openapi_checks import operations
 
 EVERY_ROUTE = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.rules[-1]}")
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from convoke.domain import instants
 
 
-class HandClock:
+class ManualClock:
     """The time of tests: `now` and `sleep` of an instance. `on_sleep` is called when its time has passed."""
 
     def __init__(self) -> None:

@@ -93,7 +93,7 @@ def _components() -> dict[str, Schema]:
     return components
 
 
-def check_described(method: str, path: str, status: int, text: str) -> None:
+def check_against_openapi(method: str, path: str, status: int, text: str) -> None:
     """Raises AssertionError where the description says otherwise."""
     operation = operation_of(method, path)
     if operation is None and status < 400:

@@ -42,7 +42,7 @@ NOWHERE: dict[str, str | None] = {
 
 
 @dataclass(frozen=True)
-class Place:
+class CliTarget:
     """Where accounts are: the options that say so, and an API that has just started there."""
 
     options: tuple[str, str]
@@ -71,17 +71,17 @@ class Place:
 
 
 @contextmanager
-def on_data(data: Path) -> Iterator[Place]:
+def data_file_target(data: Path) -> Iterator[CliTarget]:
     @contextmanager
     def api() -> Iterator[Resolve]:
         with held_instance(str(data)) as instance:
             yield instance.api
 
-    yield Place(("--data", str(data)), api, {})
+    yield CliTarget(("--data", str(data)), api, {})
 
 
 @dataclass(frozen=True)
-class Deployed(Place):
+class StackTarget(CliTarget):
     cloudformation: CloudFormation
     token: str
     """Of the first account, as the deployment makes it."""
@@ -99,7 +99,7 @@ class Deployed(Place):
 
 
 @contextmanager
-def on_stack() -> Iterator[Deployed]:
+def stack_target() -> Iterator[StackTarget]:
     @contextmanager
     def api() -> Iterator[Resolve]:
         yield Program(AwsEdges({**environment("api", {**VALUES, **queues}), "AWS_REGION": REGION})).api.resolve
@@ -109,7 +109,7 @@ def on_stack() -> Iterator[Deployed]:
         queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in resources("AWS::SQS::Queue")}
         served.stacks[STACK_NAME] = outputs({**VALUES, **queues})
         environ = {**NOWHERE, "AWS_REGION": REGION, "AWS_ENDPOINT_URL_CLOUDFORMATION": served.url}
-        place = Deployed(("--stack", STACK_NAME), api, environ, served, new_token(), queues)
+        place = StackTarget(("--stack", STACK_NAME), api, environ, served, new_token(), queues)
         place.client("dynamodb").create_table(TableName=TABLE_NAME, **table_properties())
         place.client("secretsmanager").create_secret(Name=place.secret, SecretString=place.token)
         yield place

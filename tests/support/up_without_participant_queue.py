@@ -1,6 +1,6 @@
 """`convoke up`, but whoever is to be added to a conversation is left to the sweeper.
 
-Run as `python -m tests.support.held_up PATH`, it prints the ready line. It is for being killed.
+Run as `python -m tests.support.up_without_participant_queue PATH`, it prints the ready line. It is for being killed.
 """
 
 from __future__ import annotations
