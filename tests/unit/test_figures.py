@@ -1,15 +1,15 @@
-"""What the table of figures says."""
+"""The table of benchmark figures (tests/benchmarks/figures.py)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tests.benchmarks.figures import READY_AND_AHEAD, Figure, least, of
+from tests.benchmarks.figures import READY_TARGET, Figure, at_least, of
 from tests.benchmarks.results import NOT_MEASURED, Machine, Results
 
 MACHINE = Machine(cores=2, cpu="CPU", memory_gb=8, system="Linux", python="3.11", load_at_start=0.1)
 
-RATE = Figure("creates", "embedded", of("ours"), "/s", "theirs", of("theirs"), least(500))
+RATE = Figure("creates", "embedded", of("ours"), "/s", "theirs", of("theirs"), at_least(500))
 
 
 def row(figure: Figure, parts: dict[str, Any]) -> list[str]:
@@ -26,11 +26,11 @@ def test_missed_target_is_marked_in_bold() -> None:
 
 
 def test_start_time_target_also_requires_being_faster_than_the_peer() -> None:
-    assert READY_AND_AHEAD.holds(400, 1.1)
-    assert not READY_AND_AHEAD.holds(400, 0.9)
-    assert not READY_AND_AHEAD.holds(300, 1.1)
+    assert READY_TARGET.holds(400, 1.1)
+    assert not READY_TARGET.holds(400, 0.9)
+    assert not READY_TARGET.holds(300, 1.1)
 
 
 def test_figure_that_was_not_measured_shows_the_reason() -> None:
-    told = row(RATE, {"embedded": {NOT_MEASURED: "there is no Node"}})
-    assert told == ["creates", "not measured: there is no Node", "theirs", "", "≥ 500", ""]
+    cells = row(RATE, {"embedded": {NOT_MEASURED: "there is no Node"}})
+    assert cells == ["creates", "not measured: there is no Node", "theirs", "", "≥ 500", ""]
