@@ -1,4 +1,4 @@
-"""Promises 2 and 5 on a real process: it is killed at the worst moment, and nothing is lost."""
+"""A real process is killed or stopped while it works, and nothing is lost. See docs/how-it-works.md#promises."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from tests.support.examples import chat
 from tests.support.instances import held_instance
 from tests.support.processes import TIMEOUT_SECONDS, receiver, up
 
-SOONER_THAN_DUE = 8.0
-"""Seconds: the next attempt was to be ten seconds after the creation, but a new process begins at once."""
+RESUME_TIMEOUT_SECONDS = 8.0
+"""Shorter than the ten seconds until the next attempt is due: a new process resumes pending work at once."""
 
-HELD_UP = (sys.executable, "-m", "tests.support.up_without_participant_queue")
+WITHOUT_PARTICIPANT_QUEUE = (sys.executable, "-m", "tests.support.up_without_participant_queue")
 
 
 def test_process_killed_between_202_and_active_resumes_after_restart(tmp_path: Path) -> None:
     data = str(tmp_path / "convoke.db")
     with receiver() as (url, received):
-        with up(data, command=HELD_UP) as doomed:
-            v1 = doomed.client.conversations.v1
+        with up(data, command=WITHOUT_PARTICIPANT_QUEUE) as crashing:
+            v1 = crashing.client.conversations.v1
             v1.configuration.webhooks().update(post_webhook_url=url, filters=["onConversationStateUpdated"])
             sid = v1.conversation_with_participants.create(participant=chat(10)).sid
             assert v1.conversations(sid).fetch().state == "initializing"
-            assert doomed.stop(signal.SIGKILL) == -signal.SIGKILL
+            assert crashing.stop(signal.SIGKILL) == -signal.SIGKILL
 
         with up("--data", data) as again:
-            parameters, signature = received.get(timeout=SOONER_THAN_DUE)
+            parameters, signature = received.get(timeout=RESUME_TIMEOUT_SECONDS)
             assert (parameters["ConversationSid"], parameters["StateTo"]) == (sid, "active")
             assert RequestValidator(again.ready["auth_token"]).validate(url, parameters, signature)
             conversation = again.client.conversations.v1.conversations(sid)
@@ -46,10 +46,10 @@ def test_process_killed_between_202_and_active_resumes_after_restart(tmp_path: P
 
 def test_every_conversation_accepted_before_a_kill_becomes_active(tmp_path: Path) -> None:
     data = str(tmp_path / "convoke.db")
-    with up("--data", data) as doomed:
-        create = doomed.client.conversations.v1.conversation_with_participants.create
+    with up("--data", data) as crashing:
+        create = crashing.client.conversations.v1.conversation_with_participants.create
         accepted = [create(participant=chat(10)).sid for _ in range(20)]
-        doomed.stop(signal.SIGKILL)
+        crashing.stop(signal.SIGKILL)
     with up("--data", data) as again:
         v1 = again.client.conversations.v1
         until = time.monotonic() + TIMEOUT_SECONDS
@@ -60,7 +60,7 @@ def test_every_conversation_accepted_before_a_kill_becomes_active(tmp_path: Path
 
 
 def test_webhook_call_interrupted_by_a_kill_is_retried_immediately(tmp_path: Path) -> None:
-    """Not when the message would become visible again, half a minute later."""
+    """The restarted process does not wait for the visibility timeout of 30 seconds."""
     data = str(tmp_path / "convoke.db")
     with held_instance(data) as prepared:
         webhooks = prepared.client().conversations.v1.configuration.webhooks()
@@ -68,19 +68,19 @@ def test_webhook_call_interrupted_by_a_kill_is_retried_immediately(tmp_path: Pat
         prepared.client().conversations.v1.conversation_with_participants.create(participant=chat(1))
         prepared.engine._steps.run()
         assert prepared.engine._queue.receive() is not None
-    with held_instance(data) as heir:
-        heir.work()
-        assert heir.receivers.posted == []
-        heir.engine.start()
+    with held_instance(data) as restarted:
+        restarted.work()
+        assert restarted.receivers.posted == []
+        restarted.engine.start()
         until = time.monotonic() + TIMEOUT_SECONDS
-        while not heir.receivers.posted:
+        while not restarted.receivers.posted:
             assert time.monotonic() < until
             time.sleep(0.01)
-    assert heir.receivers.retry_counts == [1]
+    assert restarted.receivers.retry_counts == [1]
 
 
 def test_shutdown_answers_waiting_create_requests_immediately(tmp_path: Path) -> None:
-    with up(str(tmp_path / "convoke.db"), command=HELD_UP) as stopped, ThreadPoolExecutor(1) as pool:
+    with up(str(tmp_path / "convoke.db"), command=WITHOUT_PARTICIPANT_QUEUE) as stopped, ThreadPoolExecutor(1) as pool:
         client = stopped.client
         client.http_client.session.headers["Prefer"] = "wait=20"
         v1 = client.conversations.v1

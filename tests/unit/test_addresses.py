@@ -1,4 +1,4 @@
-"""Addresses and the channels they belong to (reference, b.2)."""
+"""Addresses and their channels. See docs/behaviour/addresses.md."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_address_format_determines_the_channel(address: str, channel: Channel) -
 
 
 def test_mexican_whatsapp_number_with_the_legacy_1_is_no_phone_number() -> None:
-    """WhatsApp kept the `1` that the numbering plan of Mexico gave up."""
+    """WhatsApp still uses the `1` after the country code that Mexico's numbering plan removed."""
     assert channel_of("whatsapp:+5215512345678") is Channel.WHATSAPP
     assert channel_of("+5215512345678") is None
 

@@ -1,4 +1,4 @@
-"""HTTP Basic credentials (reference, g.1)."""
+"""HTTP Basic authentication (api/auth.py)."""
 
 from __future__ import annotations
 

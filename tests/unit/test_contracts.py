@@ -1,4 +1,4 @@
-"""Contracts say what their handlers do. Whoever adds a route is told here what its contract lacks."""
+"""The contracts of the routes agree with their handlers. A failure says what the contract of a new route lacks."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ FORMS = {
     for name, model in vars(parameters).items()
     if isinstance(model, type) and issubclass(model, Model) and model.model_config.get("alias_generator")
 }
-"""The names of all forms."""
+"""The names of all form and query models."""
 
 READERS = {WEBHOOK_ENABLED: "request_webhooks", IDEMPOTENCY_KEY: "idempotent", PREFER: "preferred_wait"}
-"""By what name of the code a header is read."""
+"""For each header, the name of the function or attribute that reads it."""
 
 
 def names_used(function: FunctionType) -> Iterator[str]:
-    """By a handler, and by the functions of its module that it calls."""
+    """Yield the names that a handler uses, and those of the functions of its module that it calls."""
     for instruction in dis.get_instructions(function):
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_ATTR", "LOAD_METHOD"):
             yield instruction.argval
@@ -72,13 +72,13 @@ def test_every_documented_header_is_covered_by_these_tests() -> None:
 
 
 def test_every_form_belongs_to_a_route() -> None:
-    told = [model for route in ROUTES for model in (route.contract.form, route.contract.query) if model]
-    assert {model.__name__ for model in told} == FORMS
+    named = [model for route in ROUTES for model in (route.contract.form, route.contract.query) if model]
+    assert {model.__name__ for model in named} == FORMS
 
 
 def test_documented_error_codes_equal_the_codes_that_are_raised() -> None:
-    told = {code for operation in operations().values() for code in operation.codes}
-    assert told | {MethodNotAllowedError.code} == set(raised())
+    documented = {code for operation in operations().values() for code in operation.codes}
+    assert documented | {MethodNotAllowedError.code} == set(raised())
 
 
 def test_every_openapi_limit_belongs_to_an_existing_parameter() -> None:
@@ -95,7 +95,7 @@ def test_operation_ids_are_unique() -> None:
 
 
 def test_openapi_etag_is_equal_in_every_process() -> None:
-    """So that whoever has it from one Lambda instance does not get it again from another."""
+    """A client that has the document from one Lambda instance gets a 304 from every other."""
     made = "from convoke.api.resources.description import fetch; print(fetch({}).headers['ETag'])"
     printed = {
         subprocess.run(

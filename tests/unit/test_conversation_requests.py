@@ -1,4 +1,4 @@
-"""What an update makes of a conversation (reference, a.1, e.1 and e.3)."""
+"""Updates of a conversation. See docs/behaviour/conversations.md."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def conversation(**fields: Any) -> Conversation:
 
 
 def asked(**parameters: str) -> ConversationChange:
-    """`Timers_Inactive` stands for `Timers.Inactive`."""
+    """Parse an update. An underscore in a parameter name stands for a dot: `Timers_Inactive` for `Timers.Inactive`."""
     form = Form([(name.replace("_", "."), value) for name, value in parameters.items()])
     return parse(UpdateConversation, form)
 
 
 MOMENTS = {"date_updated", "date_inactive", "date_closed"}
-"""What every update moves."""
+"""The dates that every update changes."""
 
 
 def changed(standing: Conversation, **parameters: str) -> dict[str, Any]:
-    """What an update makes different, but for what every update moves."""
+    """Return the fields that an update changes, except MOMENTS."""
     before, after = standing.model_dump(), asked(**parameters).applied_to(standing, LATER).model_dump()
     return {name: value for name, value in after.items() if value != before[name] and name not in MOMENTS}
 

@@ -1,4 +1,4 @@
-"""Which business addresses an account may use (reference, b.2)."""
+"""The business addresses that an account may use (operations/conversation_with_participants.py)."""
 
 from __future__ import annotations
 

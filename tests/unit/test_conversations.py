@@ -1,4 +1,4 @@
-"""The parameters of a new conversation and its timers (reference, a.1, b.7 step 3 and e.3)."""
+"""The parameters of a new conversation, and its timers. See docs/behaviour/conversations.md."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def parsed(**parameters: str) -> CreateConversation:
 
 
 def named(parameters: dict[str, str]) -> dict[str, str]:
-    """`Timers_Inactive` stands for `Timers.Inactive`."""
+    """Replace underscores by dots: `Timers_Inactive` stands for `Timers.Inactive`."""
     return {name.replace("_", "."): value for name, value in parameters.items()}
 
 

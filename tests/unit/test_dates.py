@@ -1,4 +1,4 @@
-"""Dates that clients send (reference, f.4)."""
+"""Dates in requests (domain/dates.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Durations, as timers use them (reference, e.3)."""
+"""ISO 8601 durations of timers (domain/durations.py)."""
 
 from __future__ import annotations
 

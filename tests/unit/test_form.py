@@ -1,4 +1,4 @@
-"""Form bodies (reference, a.0)."""
+"""Form-encoded request bodies (api/form.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The local gateway: the events that API Gateway would hand over."""
+"""The gateway of the embedded engine creates the events that API Gateway would create (embedded/gateway.py)."""
 
 from __future__ import annotations
 
@@ -54,30 +54,30 @@ def test_without_a_proxy_the_scheme_is_that_of_the_server() -> None:
 
 
 class Recorder:
-    """An API that notes what it is asked."""
+    """An API that records its events."""
 
     def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
 
     def resolve(self, event: dict[str, Any], _: object) -> dict[str, Any]:
-        self.asked.append(event)
+        self.events.append(event)
         if event["requestContext"]["http"]["method"] == "DELETE":
             return {"statusCode": 204, "headers": {}, "body": ""}
         return {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": "{}"}
 
 
-def answered(*messages: dict[str, Any], method: str = "POST") -> tuple[Recorder, list[dict[str, Any]]]:
-    """What the API was asked and the client told, when the server receives `messages`."""
-    api, told, waiting = Recorder(), [], list(messages)
+def run_gateway(*messages: dict[str, Any], method: str = "POST") -> tuple[Recorder, list[dict[str, Any]]]:
+    """Send ASGI messages to the gateway. Returns the API and the messages that the gateway sent to the client."""
+    api, sent, waiting = Recorder(), [], list(messages)
 
     async def receive() -> dict[str, Any]:
         return waiting.pop(0)
 
     async def send(message: Any) -> None:
-        told.append(message)
+        sent.append(message)
 
     asyncio.run(Gateway(api, RequestGreenlets())(scope(method=method), receive, send))  # type: ignore[arg-type]
-    return api, told
+    return api, sent
 
 
 def part(body: bytes, *, more: bool) -> dict[str, Any]:
@@ -85,15 +85,15 @@ def part(body: bytes, *, more: bool) -> dict[str, Any]:
 
 
 def test_request_body_in_several_parts_is_joined() -> None:
-    api, told = answered(part(b"A=b", more=True), part(b"&C=d", more=False))
-    assert [event["body"] for event in api.asked] == ["A=b&C=d"]
-    assert [message["type"] for message in told] == ["http.response.start", "http.response.body"]
-    assert (b"content-length", b"2") in told[0]["headers"]
+    api, sent = run_gateway(part(b"A=b", more=True), part(b"&C=d", more=False))
+    assert [event["body"] for event in api.events] == ["A=b&C=d"]
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert (b"content-length", b"2") in sent[0]["headers"]
 
 
 def test_response_without_content_has_no_content_length() -> None:
-    _, told = answered(part(b"", more=False), method="DELETE")
-    assert told == [
+    _, sent = run_gateway(part(b"", more=False), method="DELETE")
+    assert sent == [
         {"type": "http.response.start", "status": 204, "headers": []},
         {"type": "http.response.body", "body": b""},
     ]
@@ -101,13 +101,13 @@ def test_response_without_content_has_no_content_length() -> None:
 
 def test_oversized_body_is_not_buffered_far_beyond_the_limit() -> None:
     megabyte = b"x" * 1_000_000
-    api, _ = answered(*[part(megabyte, more=True) for _ in range(20)], part(b"", more=False))
-    assert MAX_REQUEST_BODY_CHARACTERS < len(api.asked[0]["body"]) <= MAX_REQUEST_BODY_CHARACTERS + 1_000_000
+    api, _ = run_gateway(*[part(megabyte, more=True) for _ in range(20)], part(b"", more=False))
+    assert MAX_REQUEST_BODY_CHARACTERS < len(api.events[0]["body"]) <= MAX_REQUEST_BODY_CHARACTERS + 1_000_000
 
 
 def test_request_is_not_executed_after_the_client_disconnects() -> None:
-    api, told = answered(part(b"A=b", more=True), {"type": "http.disconnect"})
-    assert api.asked == told == []
+    api, sent = run_gateway(part(b"A=b", more=True), {"type": "http.disconnect"})
+    assert api.events == sent == []
 
 
 def test_outermost_proxy_wins_and_missing_host_falls_back_to_the_server() -> None:

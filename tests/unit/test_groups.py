@@ -1,4 +1,4 @@
-"""Group MMS and the relations between the participants of one request (reference, b.3 and b.4)."""
+"""Group MMS, and duplicate participants in one request (domain/groups.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moments and the two ways they are written (reference, a.0 and f.4)."""
+"""Instants and their two text formats (domain/instants.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every key of the table: accounts never meet, and what must be one is one (architecture, promises 2, 5 and 8)."""
+"""Every key of the table: keys of different accounts and of different resources never collide (storage/keys.py)."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_number_group_lock_does_not_contain_phone_numbers() -> None:
 
 
 def test_keys_stay_within_the_limits_of_dynamodb() -> None:
-    """2048 bytes for a partition key, 1024 for a sort key."""
+    """DynamoDB allows 2048 bytes for a partition key and 1024 for a sort key."""
     longest = "messenger:" + "\U0001f600" * 246
     for key in (
         keys.unique_name_lock(OURS, SERVICE, "\U0001f600" * 256),
@@ -223,7 +223,7 @@ def test_conversation_list_shards_differ_by_account_and_service() -> None:
 
 
 def test_list_shard_of_a_conversation_does_not_change() -> None:
-    """Part of what is stored, as above."""
+    """The shard is stored, so no later version may compute another shard."""
     moments = [NOON + timedelta(days=day) for day in range(10)]
     listed = [keys.listed(OURS, SERVICE, CONVERSATION, moment) for moment in moments]
     assert {item[keys.LISTED.partition] for item in listed} == {f"{OURS}#{SERVICE}#0"}
@@ -270,7 +270,7 @@ def test_due_index_has_eight_shards() -> None:
 
 
 def test_due_shard_of_a_conversation_does_not_change() -> None:
-    """The shard is part of what is stored: this one must not move from one version to the next."""
+    """The shard is stored, so no later version may compute another shard."""
     moments = [NOON + timedelta(days=day) for day in range(10)]
     assert {keys.due(CONVERSATION, moment)[keys.DUE.partition] for moment in moments} == {"due#4"}
 

@@ -1,4 +1,4 @@
-"""The load generator takes answers as servers send them, and takes nothing but success for one."""
+"""The load generator of the benchmarks (tests/benchmarks/load.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a member may not be to the others of its conversation, where building it by requests would take long."""
+"""The limits on the participants of a conversation. Reaching them through the API would take too long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a message is to its members, and how its SID tells its index (reference, a.4)."""
+"""The author and body of a message, and message SIDs that sort by index (domain/messages.py)."""
 
 from __future__ import annotations
 

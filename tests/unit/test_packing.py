@@ -1,4 +1,4 @@
-"""What events of a change, and members of a request, have in common is stored once, and comes back."""
+"""Packing stores the common values of events or participants once; unpacking restores them (storage/packing.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages of a list that is at hand as a whole."""
+"""Pages of a list that is in memory (domain/pages.py)."""
 
 from __future__ import annotations
 

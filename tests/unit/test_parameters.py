@@ -1,4 +1,4 @@
-"""The names of form parameters, and what a form of any content comes to (reference, a.0, a.1 and a.8)."""
+"""The names of form parameters, and the parsing of any form (api/parameters.py)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NAMES = {
     "bindings_email_address": "Bindings.Email.Address",
     "bindings_email_name": "Bindings.Email.Name",
 }
-"""Of the table of a.1."""
+"""The form names of the fields of a conversation."""
 
 WEBHOOK_NAMES = {
     "method": "Method",
@@ -46,7 +46,7 @@ WEBHOOK_NAMES = {
     "post_webhook_url": "PostWebhookUrl",
     "target": "Target",
 }
-"""Of the table of a.8."""
+"""The form names of the fields of the webhook configuration."""
 
 
 def parsed_or_refused(model: type[Model], fields: list[tuple[str, str]]) -> Model | ConversationsError:

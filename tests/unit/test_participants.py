@@ -1,4 +1,4 @@
-"""Every value that `Participant` takes and every row of the validity table (reference, b.2)."""
+"""The values of `Participant`, valid and invalid. See docs/behaviour/participants.md."""
 
 from __future__ import annotations
 
@@ -396,7 +396,7 @@ def test_nan_and_infinity_in_a_participant_are_rejected(number: str) -> None:
     ],
 )
 def test_lone_surrogate_in_a_participant_is_rejected(value: str, where: str) -> None:
-    """JSON can escape one half of a surrogate pair, UTF-8 cannot hold it: storing it would be a crash."""
+    """JSON can escape a lone surrogate, but UTF-8 cannot encode one, so storing it would fail."""
     error = refused('{"identity": "someone"}', value)
     assert error.status == 400, where
     assert error.parameter is not None

@@ -1,4 +1,4 @@
-"""The header `Prefer`, as RFC 7240 spells it."""
+"""The header `Prefer` of RFC 7240 (api/preferences.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the build of the layer leaves of botocore: its roots verify what AWS signs, and its files are nobody else's."""
+"""Pruning botocore for the layer: the kept root certificates are those of Amazon, and no linked file is changed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Signed = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 
 
 def prune() -> Any:
-    """A program of the layer's build, which is no part of a package."""
+    """Import the build script of the layer, which belongs to no package."""
     spec = importlib.util.spec_from_file_location("prune", ROOT / "layers/convoke/prune.py")
     assert spec is not None
     assert spec.loader is not None
@@ -56,7 +56,7 @@ def pem(*signed: Signed) -> str:
 
 
 def accepts(bundle: str, chain: Path) -> bool:
-    """Whether a client that trusts a bundle shakes hands with a server that presents a chain."""
+    """Return whether a client that trusts `bundle` accepts the TLS certificate `chain` of a server."""
     client, server = ssl.create_default_context(cadata=bundle), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(chain)
     ours, theirs = socket.socketpair()

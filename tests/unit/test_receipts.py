@@ -1,4 +1,4 @@
-"""The summary of what became of a message's copies (reference, a.4 and a.5)."""
+"""The delivery summary of a message (domain/receipts.py)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUMMARIES = {
     "failed failed": ("none", "none", "none", "all", "none"),
     "undelivered sent": ("all", "none", "none", "none", "some"),
 }
-"""By statuses: sent, delivered, read, failed, undelivered."""
+"""For the statuses of two receipts: the counts of sent, delivered, read, failed and undelivered."""
 
 
 def receipt(status: str) -> Receipt:

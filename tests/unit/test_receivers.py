@@ -1,4 +1,4 @@
-"""Where a deployment may call webhooks."""
+"""The rules of a deployment on the URLs of webhooks (domain/receivers.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIDs: their form, and that they sort by the moment of their making (reference, f.3)."""
+"""SIDs: their format, and their order by creation time (domain/sids.py)."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import pytest
 from convoke.domain.sids import Prefix, SidFactory, is_sid
 
 THREADS = 8
-EACH = 500
+SIDS_PER_THREAD = 500
 
 DIGITS = "0123456789abcdef" * 2
 
 
-def made_by_threads(new_sid: SidFactory) -> list[list[str]]:
-    """What each of `THREADS` threads got that asked at the same time."""
+def created_by_threads(new_sid: SidFactory) -> list[list[str]]:
+    """Create SIDs in concurrent threads, and return the SIDs of each thread in their order."""
     barrier = Barrier(THREADS)
 
     def make() -> list[str]:
         barrier.wait()
-        return [new_sid(Prefix.PARTICIPANT) for _ in range(EACH)]
+        return [new_sid(Prefix.PARTICIPANT) for _ in range(SIDS_PER_THREAD)]
 
     with ThreadPoolExecutor(THREADS) as pool:
         return [future.result() for future in [pool.submit(make) for _ in range(THREADS)]]
@@ -49,16 +49,16 @@ def test_sids_sort_strictly_by_creation() -> None:
 
 
 def test_sids_of_eight_threads_are_unique_and_sort_within_each_thread() -> None:
-    made = made_by_threads(SidFactory())
+    made = created_by_threads(SidFactory())
     for sids in made:
         assert all(earlier < later for earlier, later in pairwise(sids))
     ordered = {sid[:18] for sids in made for sid in sids}
-    assert len(ordered) == THREADS * EACH
+    assert len(ordered) == THREADS * SIDS_PER_THREAD
 
 
 def test_sid_created_after_all_threads_sorts_last() -> None:
     new_sid = SidFactory()
-    latest = max(max(sids) for sids in made_by_threads(new_sid))
+    latest = max(max(sids) for sids in created_by_threads(new_sid))
     assert new_sid(Prefix.PARTICIPANT) > latest
 
 

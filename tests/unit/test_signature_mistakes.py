@@ -1,4 +1,4 @@
-"""`convoke webhooks verify`: what explains a signature that does not fit (reference, d.6)."""
+"""`convoke webhooks verify` explains why a signature does not match (cli/signature_mistakes.py)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_signature_of_a_get_request_without_a_body_matches() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "told"),
+    ("seen", "explanation"),
     [
         (URL.replace("https", "http"), "begins with https://"),
         (URL.replace(".com", ".com:443"), "names no port, not 443"),
@@ -49,40 +49,40 @@ def test_signature_of_a_get_request_without_a_body_matches() -> None:
         (URL.replace("https://", "https://me:secret@"), "credentials"),
     ],
 )
-def test_mismatch_explains_how_the_url_was_changed(seen: str, told: str) -> None:
+def test_mismatch_explains_how_the_url_was_changed(seen: str, explanation: str) -> None:
     result = verify(seen, urlencode(FORM), signature())
     assert result.exit_code == 1
     first, mistake = result.output.splitlines()
     assert first == "The signature does not fit."
-    assert told in mistake
+    assert explanation in mistake
 
 
 @pytest.mark.parametrize(
-    ("signed", "told"),
+    ("signed", "explanation"),
     [
         ("https://hooks.example.com:443/x", "names its port, 443"),
         ("http://hooks.example.com/x", "begins with http://"),
         ("https://hooks.example.com/x/", "has a slash at its end"),
     ],
 )
-def test_mismatch_explains_what_the_signed_url_had_in_addition(signed: str, told: str) -> None:
+def test_mismatch_explains_what_the_signed_url_had_in_addition(signed: str, explanation: str) -> None:
     result = verify("https://hooks.example.com/x", urlencode(FORM), signature(signed))
     assert result.exit_code == 1
-    assert told in result.output
+    assert explanation in result.output
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "explanation"),
     [
         (urlencode(FORM).replace("+", "%20").replace("%2B", "+"), "a + in it is a plus"),
         (urlencode({name: urlencode({"": value})[1:] for name, value in FORM.items()}), "encoded twice"),
         (urlencode({name: value.replace("\n", "\r\n") for name, value in FORM.items()}), "Line ends"),
     ],
 )
-def test_mismatch_explains_how_the_body_was_changed(body: str, told: str) -> None:
+def test_mismatch_explains_how_the_body_was_changed(body: str, explanation: str) -> None:
     result = verify(URL, body, signature())
     assert result.exit_code == 1
-    assert told in result.output
+    assert explanation in result.output
 
 
 def test_several_url_mistakes_are_explained_together() -> None:

@@ -1,4 +1,4 @@
-"""Users are known by who they are in which service."""
+"""The SIDs of users (domain/users.py)."""
 
 from __future__ import annotations
 
