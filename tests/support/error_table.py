@@ -17,7 +17,7 @@ SOURCES = ROOT / "layers/convoke/src/convoke"
 
 @cache
 def raised() -> dict[int, type[ConversationsError]]:
-    """Return the errors that a request can be answered with, by code: those that a module outside the catalogue names."""
+    """Return the errors that requests are answered with, by code: those that a module outside the catalogue names."""
     named = {
         name
         for path in SOURCES.rglob("*.py")

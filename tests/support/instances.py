@@ -149,7 +149,7 @@ class Instance(ABC):
     def client(
         self, account_sid: str | None = None, token: str | None = None, *, key: tuple[str, str] | None = None
     ) -> Client:
-        """Return a client of the official SDK with the account's Auth Token, or with the SID and secret of an API key."""
+        """Return a client of the official SDK, with the account's Auth Token or with an API key's SID and secret."""
         sid = account_sid or self.account.sid
         user, password = key or (sid, token or self.token)
         client = Client(user, password, sid, http_client=InProcessHttpClient(self.api))
