@@ -44,7 +44,7 @@ def test_a_new_token_takes_the_place_of_the_old_one(place: CliTarget) -> None:
 def test_an_account_that_nobody_knows_gets_no_token(place: CliTarget) -> None:
     place.printed("account", "create")
     line = refusal(place.run("account", "rotate-token", UNKNOWN))
-    assert line == f"Error: there is no account {UNKNOWN} in {place.label}"
+    assert line == f"Error: there is no account {UNKNOWN} in {place.name_in_messages}"
 
 
 def test_the_account_that_a_deployment_starts_with_is_listed_before_its_first_request(deployed: StackTarget) -> None:

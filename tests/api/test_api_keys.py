@@ -216,21 +216,21 @@ def test_a_key_that_is_revoked_works_no_more_and_others_do(place: CliTarget, acc
     assert place.status(kept["sid"], kept["secret"]) == 200
     assert [key["sid"] for key in place.printed("key", "list", account)] == [kept["sid"]]
     line = cli_targets.refusal(place.run("key", "revoke", revoked["sid"]))
-    assert line == f"Error: there is no API key {revoked['sid']} in {place.label}"
+    assert line == f"Error: there is no API key {revoked['sid']} in {place.name_in_messages}"
 
 
 @pytest.mark.parametrize("sid", [UNKNOWN_KEY, "SK", "owner", UNKNOWN, ""])
 def test_what_is_no_key_cannot_be_revoked(place: CliTarget, account: str, sid: str) -> None:
     place.printed("key", "create", account)
     line = cli_targets.refusal(place.run("key", "revoke", sid))
-    assert line == f"Error: there is no API key {sid} in {place.label}"
+    assert line == f"Error: there is no API key {sid} in {place.name_in_messages}"
     assert len(place.printed("key", "list", account)) == 1
 
 
 @pytest.mark.parametrize("command", ["create", "list"])
 def test_an_account_that_nobody_knows_has_no_keys(place: CliTarget, account: str, command: str) -> None:
     line = cli_targets.refusal(place.run("key", command, UNKNOWN))
-    assert line == f"Error: there is no account {UNKNOWN} in {place.label}"
+    assert line == f"Error: there is no account {UNKNOWN} in {place.name_in_messages}"
 
 
 @pytest.mark.parametrize("command", ["create", "list"])
@@ -248,7 +248,10 @@ def test_a_name_is_64_characters_at_the_most(place: CliTarget, account: str) -> 
 @pytest.mark.parametrize("command", ["create", "list"])
 def test_where_there_is_no_account_there_is_no_key(deployed: StackTarget, command: str) -> None:
     deployed.client("secretsmanager").delete_secret(SecretId=deployed.secret, ForceDeleteWithoutRecovery=True)
-    assert cli_targets.refusal(deployed.run("key", command)) == f"Error: there is no account in {deployed.label}"
+    assert (
+        cli_targets.refusal(deployed.run("key", command))
+        == f"Error: there is no account in {deployed.name_in_messages}"
+    )
     nowhere = replace(deployed, options=("--data", ":memory:"))
     assert cli_targets.refusal(nowhere.run("key", command)) == "Error: there is no account in :memory:"
 

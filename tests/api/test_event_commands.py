@@ -122,7 +122,7 @@ def test_an_event_that_is_not_there_is_one_clear_line(place: CliTarget) -> None:
     missing = f"EV{'0' * 32}-0"
     for command in ("show", "replay"):
         line = refusal(place.run("events", command, missing, "--account", who["sid"]))
-        assert line == f"Error: there is no event {missing} in {place.label}"
+        assert line == f"Error: there is no event {missing} in {place.name_in_messages}"
     other = "AC" + "0" * 32
     assert refusal(place.run("events", "list", "--account", other)).startswith(f"Error: there is no account {other}")
 

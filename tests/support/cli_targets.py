@@ -50,8 +50,8 @@ class CliTarget:
     environ: Mapping[str, str | None]
 
     @property
-    def label(self) -> str:
-        """Return the name of the target in messages."""
+    def name_in_messages(self) -> str:
+        """Return the name of the place in messages of the command line."""
         option, name = self.options
         return {"--data": name, "--stack": f"the stack {name}"}[option]
 

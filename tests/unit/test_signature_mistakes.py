@@ -1,4 +1,4 @@
-"""`convoke webhooks verify` explains why a signature does not match (cli/signature_mistakes.py)."""
+"""`convoke webhooks verify`: which mistake explains a signature that does not match."""
 
 from __future__ import annotations
 
