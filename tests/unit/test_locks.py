@@ -12,7 +12,7 @@ from convoke.domain.conversations import Conversation, State
 from convoke.domain.errors import UniqueNameTakenError
 from convoke.storage import keys
 from convoke.storage.locks import Lock, locks_held
-from convoke.storage.table import Table, TransactionCanceledError
+from convoke.storage.table import Key, Table, TransactionCanceledError
 from tests.support.tables import memory_table
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -78,6 +78,6 @@ def conversation(**fields: Any) -> Conversation:
     ],
 )
 def test_conversation_holds_the_lock_of_its_name_until_it_is_deleted(
-    fields: dict[str, Any], expected: set[keys.Key]
+    fields: dict[str, Any], expected: set[Key]
 ) -> None:
     assert set(locks_held(conversation(**fields))) == expected
