@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.aws import moto_instance
-from tests.support.hand_clock import HandClock
+from tests.support.cli_targets import CliTarget, StackTarget, data_file_target, stack_target
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
-from tests.support.places import Deployed, Place, on_data, on_stack
+from tests.support.manual_clock import ManualClock
 
 EMBEDDED = "embedded"
 
@@ -57,13 +57,13 @@ def instance(engine: str) -> Iterator[Instance]:
 
 
 @pytest.fixture
-def clock() -> HandClock:
+def clock() -> ManualClock:
     """Return a clock that stands still until the test moves it."""
-    return HandClock()
+    return ManualClock()
 
 
 @pytest.fixture
-def clocked(engine: str, clock: HandClock) -> Iterator[Instance]:
+def clocked(engine: str, clock: ManualClock) -> Iterator[Instance]:
     """Run Convoke like `instance`, with `clock` as its clock."""
     with ENGINES[engine](now=clock.now, sleep=clock.sleep) as made:
         yield made
@@ -77,14 +77,14 @@ def embedded() -> Iterator[EmbeddedInstance]:
 
 
 @pytest.fixture(params=["data file", "stack"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CliTarget]:
     """Run the command line on a data file (`--data`), then on a deployed stack (`--stack`)."""
-    with on_stack() if request.param == "stack" else on_data(tmp_path / "convoke.db") as made:
+    with stack_target() if request.param == "stack" else data_file_target(tmp_path / "convoke.db") as made:
         yield made
 
 
 @pytest.fixture
-def deployed() -> Iterator[Deployed]:
+def deployed() -> Iterator[StackTarget]:
     """Run the command line on a deployed stack (`--stack`)."""
-    with on_stack() as made:
+    with stack_target() as made:
         yield made

@@ -14,10 +14,10 @@ import pytest
 from convoke.operations.api_keys import hash_secret
 from convoke.storage.table import Table
 from convoke.webhooks.signature import sign
-from tests.support import places
+from tests.support import cli_targets
+from tests.support.cli_targets import FIRST, UNKNOWN, CliTarget, StackTarget
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call, held_instance, refusal
-from tests.support.places import FIRST, UNKNOWN, Deployed, Place
 from tests.support.tables import TABLE_NAME
 
 Credentials = tuple[str, str]
@@ -179,14 +179,14 @@ def test_every_api_key_is_listed_over_many_pages(embedded: EmbeddedInstance) -> 
 
 
 @pytest.fixture
-def account(place: Place) -> str:
+def account(place: CliTarget) -> str:
     """Return the SID of the oldest account."""
     place.printed("account", "create")
     oldest: str = place.printed("account", "list")[0]["sid"]
     return oldest
 
 
-def test_key_create_prints_usable_credentials(place: Place, account: str) -> None:
+def test_key_create_prints_usable_credentials(place: CliTarget, account: str) -> None:
     (created,) = place.printed("key", "create", account, "--name", "billing")
     assert set(created) == {"sid", "account_sid", "friendly_name", "date_created", "secret"}
     assert (created["account_sid"], created["friendly_name"]) == (account, "billing")
@@ -194,7 +194,7 @@ def test_key_create_prints_usable_credentials(place: Place, account: str) -> Non
     assert place.status(created["sid"], created["secret"]) == 200
 
 
-def test_key_list_is_oldest_first_without_secret_or_hash(place: Place, account: str) -> None:
+def test_key_list_is_oldest_first_without_secret_or_hash(place: CliTarget, account: str) -> None:
     created = [place.printed("key", "create", account, "--name", name)[0] for name in ("first", "second")]
     secrets = [key.pop("secret") for key in created]
     listed = place.printed("key", "list", account)
@@ -202,7 +202,7 @@ def test_key_list_is_oldest_first_without_secret_or_hash(place: Place, account: 
     assert not any(hidden in json.dumps(listed) for secret in secrets for hidden in (secret, hash_secret(secret)))
 
 
-def test_key_list_shows_keys_of_one_account_only(place: Place, account: str) -> None:
+def test_key_list_shows_keys_of_one_account_only(place: CliTarget, account: str) -> None:
     (other,) = place.printed("account", "create")
     (ours,) = place.printed("key", "create", account)
     (theirs,) = place.printed("key", "create", other["sid"])
@@ -210,55 +210,58 @@ def test_key_list_shows_keys_of_one_account_only(place: Place, account: str) -> 
     assert [key["sid"] for key in place.printed("key", "list", other["sid"])] == [theirs["sid"]]
 
 
-def test_key_commands_default_to_oldest_account(place: Place, account: str) -> None:
+def test_key_commands_default_to_oldest_account(place: CliTarget, account: str) -> None:
     place.printed("account", "create")
     (created,) = place.printed("key", "create")
     assert (created["account_sid"], created["friendly_name"]) == (account, "")
     assert [key["sid"] for key in place.printed("key", "list")] == [created["sid"]]
 
 
-def test_key_revoke_disables_one_key_only(place: Place, account: str) -> None:
+def test_key_revoke_disables_one_key_only(place: CliTarget, account: str) -> None:
     (kept,), (revoked,) = place.printed("key", "create", account), place.printed("key", "create", account)
     assert place.printed("key", "revoke", revoked["sid"]) == [{"sid": revoked["sid"]}]
     assert place.status(revoked["sid"], revoked["secret"]) == 401
     assert place.status(kept["sid"], kept["secret"]) == 200
     assert [key["sid"] for key in place.printed("key", "list", account)] == [kept["sid"]]
-    line = places.refusal(place.run("key", "revoke", revoked["sid"]))
+    line = cli_targets.refusal(place.run("key", "revoke", revoked["sid"]))
     assert line == f"Error: there is no API key {revoked['sid']} in {place.name_in_messages}"
 
 
 @pytest.mark.parametrize("sid", [UNKNOWN_KEY, "SK", "owner", UNKNOWN, ""])
-def test_key_revoke_refuses_unknown_sid(place: Place, account: str, sid: str) -> None:
+def test_key_revoke_refuses_unknown_sid(place: CliTarget, account: str, sid: str) -> None:
     place.printed("key", "create", account)
-    line = places.refusal(place.run("key", "revoke", sid))
+    line = cli_targets.refusal(place.run("key", "revoke", sid))
     assert line == f"Error: there is no API key {sid} in {place.name_in_messages}"
     assert len(place.printed("key", "list", account)) == 1
 
 
 @pytest.mark.parametrize("command", ["create", "list"])
-def test_key_commands_refuse_unknown_account(place: Place, account: str, command: str) -> None:
-    line = places.refusal(place.run("key", command, UNKNOWN))
+def test_key_commands_refuse_unknown_account(place: CliTarget, account: str, command: str) -> None:
+    line = cli_targets.refusal(place.run("key", command, UNKNOWN))
     assert line == f"Error: there is no account {UNKNOWN} in {place.name_in_messages}"
 
 
 @pytest.mark.parametrize("command", ["create", "list"])
-def test_key_commands_refuse_empty_account_sid(place: Place, account: str, command: str) -> None:
-    assert places.refusal(place.run("key", command, "")).startswith("Error: ")
+def test_key_commands_refuse_empty_account_sid(place: CliTarget, account: str, command: str) -> None:
+    assert cli_targets.refusal(place.run("key", command, "")).startswith("Error: ")
 
 
-def test_key_name_over_64_characters_is_refused(place: Place, account: str) -> None:
+def test_key_name_over_64_characters_is_refused(place: CliTarget, account: str) -> None:
     (created,) = place.printed("key", "create", account, "--name", "\u00e9" * 64)
-    assert "64" in places.refusal(place.run("key", "create", account, "--name", "\u00e9" * 65))
+    assert "64" in cli_targets.refusal(place.run("key", "create", account, "--name", "\u00e9" * 65))
     assert [key["friendly_name"] for key in place.printed("key", "list", account)] == ["\u00e9" * 64]
     assert place.status(created["sid"], created["secret"]) == 200
 
 
 @pytest.mark.parametrize("command", ["create", "list"])
-def test_key_commands_fail_without_an_account(deployed: Deployed, command: str) -> None:
+def test_key_commands_fail_without_an_account(deployed: StackTarget, command: str) -> None:
     deployed.client("secretsmanager").delete_secret(SecretId=deployed.secret, ForceDeleteWithoutRecovery=True)
-    assert places.refusal(deployed.run("key", command)) == f"Error: there is no account in {deployed.name_in_messages}"
+    assert (
+        cli_targets.refusal(deployed.run("key", command))
+        == f"Error: there is no account in {deployed.name_in_messages}"
+    )
     nowhere = replace(deployed, options=("--data", ":memory:"))
-    assert places.refusal(nowhere.run("key", command)) == "Error: there is no account in :memory:"
+    assert cli_targets.refusal(nowhere.run("key", command)) == "Error: there is no account in :memory:"
 
 
 COMMANDS = [["create"], ["list"], ["revoke", UNKNOWN_KEY]]
@@ -267,25 +270,25 @@ COMMANDS = [["create"], ["list"], ["revoke", UNKNOWN_KEY]]
 @pytest.mark.parametrize("arguments", COMMANDS)
 def test_key_commands_do_not_create_a_data_file(tmp_path: Path, arguments: list[str]) -> None:
     missing = tmp_path / "typo.db"
-    with places.on_data(missing) as place:
-        assert places.refusal(place.run("key", *arguments)) == f"Error: there is no data file {missing}"
+    with cli_targets.data_file_target(missing) as place:
+        assert cli_targets.refusal(place.run("key", *arguments)) == f"Error: there is no data file {missing}"
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("arguments", COMMANDS)
-def test_data_and_stack_options_exclude_each_other(deployed: Deployed, tmp_path: Path, arguments: list[str]) -> None:
-    line = places.refusal(deployed.run("key", *arguments, "--data", str(tmp_path / "convoke.db")))
+def test_data_and_stack_options_exclude_each_other(deployed: StackTarget, tmp_path: Path, arguments: list[str]) -> None:
+    line = cli_targets.refusal(deployed.run("key", *arguments, "--data", str(tmp_path / "convoke.db")))
     assert line == "Error: --data and --stack exclude each other"
 
 
 @pytest.mark.parametrize("arguments", COMMANDS)
-def test_dynamodb_error_is_reported_in_one_line(deployed: Deployed, arguments: list[str]) -> None:
+def test_dynamodb_error_is_reported_in_one_line(deployed: StackTarget, arguments: list[str]) -> None:
     deployed.client("dynamodb").delete_table(TableName=TABLE_NAME)
-    assert "ResourceNotFoundException" in places.refusal(deployed.run("key", *arguments))
+    assert "ResourceNotFoundException" in cli_targets.refusal(deployed.run("key", *arguments))
 
 
 def test_key_create_for_first_account_works_before_first_request(
-    deployed: Deployed,
+    deployed: StackTarget,
 ) -> None:
     (created,) = deployed.printed("key", "create")
     assert created["account_sid"] == FIRST

@@ -19,7 +19,7 @@ from convoke.domain.provisioning import Provisioning
 from convoke.operations.ports import EventBus
 from convoke.storage import conversations
 from convoke.storage.conversations import ConversationRepository
-from tests.support.deletions import AT_ONCE, LONG_AFTER, conversation_in, left_of
+from tests.support.deletions import AT_ONCE, LONG_AFTER, conversation_in, item_kinds_left
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.instances import EmbeddedInstance, Instance, held_instance, refusal
 
@@ -78,7 +78,7 @@ def test_sweep_leaves_only_events_of_deleted_conversation(instance: Instance, st
     v1.conversations(sid).delete()
     instance.work()
     instance.sweep(AT_ONCE)
-    assert set(left_of(instance, sid)) == {"change"}
+    assert set(item_kinds_left(instance, sid)) == {"change"}
     assert instance.sweep(LONG_AFTER) == 0
     assert len(v1.conversations(other).participants.list()) == 3
 
@@ -89,7 +89,7 @@ def test_sweep_erases_conversation_without_participants(instance: Instance) -> N
     sid = v1.conversations.create(unique_name="visit").sid
     v1.conversations("visit").delete()
     instance.sweep(AT_ONCE)
-    assert left_of(instance, sid) == ["change", "change"]
+    assert item_kinds_left(instance, sid) == ["change", "change"]
 
 
 @pytest.mark.each_engine
@@ -98,7 +98,7 @@ def test_sweep_erases_many_items_page_by_page(instance: Instance, monkeypatch: p
     sid = conversation_in(instance, "active", chat(10))
     instance.client().conversations.v1.conversations(sid).delete()
     instance.sweep(AT_ONCE)
-    assert set(left_of(instance, sid)) == {"change"}
+    assert set(item_kinds_left(instance, sid)) == {"change"}
 
 
 def test_largest_messages_fit_into_one_erase_transaction(instance: Instance) -> None:
@@ -126,10 +126,10 @@ def test_sweep_that_runs_out_of_time_continues_next_time(monkeypatch: pytest.Mon
         until, sweep = instance.engine.edges.now() + LONG_AFTER, instance.engine.sweeper.sweep
         answers = joined([True, True, True], repeat(False))
         assert sweep(until, go_on=lambda: next(answers)) == 1
-        assert [left_of(instance, sid).count(kind) for kind in ("identity", "participant")] == [6, 10]
-        assert "conversation" in left_of(instance, sid)
+        assert [item_kinds_left(instance, sid).count(kind) for kind in ("identity", "participant")] == [6, 10]
+        assert "conversation" in item_kinds_left(instance, sid)
         assert sweep(until) == 1
-        assert set(left_of(instance, sid)) == {"change"}
+        assert set(item_kinds_left(instance, sid)) == {"change"}
 
 
 @pytest.mark.each_engine
@@ -138,7 +138,7 @@ def test_erasing_twice_has_same_effect_as_once(instance: Instance) -> None:
     instance.client().conversations.v1.conversations(sid).delete()
     for _ in range(2):
         ConversationRepository(instance.table).erase(instance.account.sid, sid, lambda: True)
-        assert set(left_of(instance, sid)) == {"change"}
+        assert set(item_kinds_left(instance, sid)) == {"change"}
 
 
 # Locks of other conversations
@@ -175,7 +175,7 @@ def test_deleting_failed_conversation_keeps_locks_of_its_successor(participants:
         instance.sweep(AT_ONCE)
         assert [item for item in instance.items("") if item.get("conversation_sid") == second] == before
         assert v1.conversations("visit").fetch().sid == second
-        assert set(left_of(instance, first)) == {"alert", "change"}
+        assert set(item_kinds_left(instance, first)) == {"alert", "change"}
 
 
 # Events
@@ -242,4 +242,4 @@ def test_unpublished_state_event_is_published_with_deletion() -> None:
             instance.sweep(LONG_AFTER)
         (delivery,) = instance.receivers.posted
         assert (delivery.event.payload["StateFrom"], delivery.event.payload["StateTo"]) == ("initializing", "active")
-        assert "conversation" not in left_of(instance, sid)
+        assert "conversation" not in item_kinds_left(instance, sid)

@@ -10,8 +10,8 @@ import pytest
 from twilio.rest.conversations.v1 import V1
 
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS
-from tests.support.hand_clock import HandClock
 from tests.support.instances import Instance, held_instance, refusal
+from tests.support.manual_clock import ManualClock
 
 
 def of_group(v1: V1) -> Any:
@@ -132,9 +132,9 @@ def test_timers_are_replaced_and_removed_separately(instance: Instance) -> None:
 moment = datetime.fromisoformat
 
 
-def clock_of_whole_seconds() -> HandClock:
+def clock_of_whole_seconds() -> ManualClock:
     """Return a clock of whole seconds, like the dates in responses."""
-    clock = HandClock()
+    clock = ManualClock()
     clock.present = clock.present.replace(microsecond=0)
     return clock
 

@@ -23,7 +23,7 @@ from convoke.storage.events import EventRepository
 from convoke.storage.packing import unpack_provisioning
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.revisions import ChangedMeanwhileError
-from tests.support.deletions import AT_ONCE, LONG_AFTER, conversation_in, left_of
+from tests.support.deletions import AT_ONCE, LONG_AFTER, conversation_in, item_kinds_left
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.instances import Instance
 
@@ -64,7 +64,7 @@ def test_late_participant_message_after_deletion_has_no_effect(
     repeat_participant_message(instance, record)
     assert instance.items("") == removed
     assert instance.sweep(LONG_AFTER) == 0
-    assert set(left_of(instance, sid)) == {"change"}
+    assert set(item_kinds_left(instance, sid)) == {"change"}
     assert [entry for entry in caplog.records if entry.levelno >= logging.WARNING] == []
 
 
@@ -248,7 +248,7 @@ def test_stale_settle_or_claim_keeps_deleted_conversation_due(instance: Instance
     assert StaleWriter(instance, sid).delete()
     getattr(unsettled, write)()
     assert instance.sweep(AT_ONCE) == 1
-    assert set(left_of(instance, sid)) <= {"change"}
+    assert set(item_kinds_left(instance, sid)) <= {"change"}
 
 
 @pytest.mark.each_engine

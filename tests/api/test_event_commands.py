@@ -10,20 +10,20 @@ from typing import Any
 from convoke.domain.sids import is_sid
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.queue import DurableQueue
+from tests.support.cli_targets import CliTarget, StackTarget, data_file_target, refusal
 from tests.support.instances import ORIGIN, call, held_instance
-from tests.support.places import Deployed, Place, on_data, refusal
 
 URL = "https://hooks.example.com/"
 
 
-def account(place: Place) -> dict[str, Any]:
+def account(place: CliTarget) -> dict[str, Any]:
     """Create an account with a webhook. On a stack, an older account exists already."""
     (created,) = place.printed("account", "create")
     ask(place, created, "/v1/Configuration/Webhooks", {"PostWebhookUrl": URL, "Filters": "onConversationAdded"})
     return created
 
 
-def ask(place: Place, who: dict[str, Any], path: str, form: dict[str, str]) -> Any:
+def ask(place: CliTarget, who: dict[str, Any], path: str, form: dict[str, str]) -> Any:
     with place.api() as api:
         answered = call(
             api,
@@ -37,14 +37,14 @@ def ask(place: Place, who: dict[str, Any], path: str, form: dict[str, str]) -> A
     return answered.body
 
 
-def create_conversation(place: Place, who: dict[str, Any]) -> str:
+def create_conversation(place: CliTarget, who: dict[str, Any]) -> str:
     sid: str = ask(place, who, "/v1/Conversations", {"FriendlyName": "Visit"})["sid"]
     return sid
 
 
-def received_deliveries(place: Place) -> list[Delivery]:
+def received_deliveries(place: CliTarget) -> list[Delivery]:
     """Receive and remove every message of the delivery queue."""
-    if isinstance(place, Deployed):
+    if isinstance(place, StackTarget):
         sqs, url = place.client("sqs"), place.queues["DeliveryQueue"]
         received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
         return [Delivery.model_validate_json(message["Body"]) for message in received]
@@ -57,8 +57,8 @@ def received_deliveries(place: Place) -> list[Delivery]:
         return found
 
 
-def bury(place: Place, who: dict[str, Any], bodies: Sequence[str]) -> None:
-    if isinstance(place, Deployed):
+def bury(place: CliTarget, who: dict[str, Any], bodies: Sequence[str]) -> None:
+    if isinstance(place, StackTarget):
         for body in bodies:
             place.client("sqs").send_message(QueueUrl=place.queues["DeliveryDeadLetterQueue"], MessageBody=body)
         return
@@ -69,12 +69,12 @@ def bury(place: Place, who: dict[str, Any], bodies: Sequence[str]) -> None:
             queue.dead_letter(message)
 
 
-def show(place: Place, who: dict[str, Any], event_id: str) -> dict[str, Any]:
+def show(place: CliTarget, who: dict[str, Any], event_id: str) -> dict[str, Any]:
     (shown,) = place.printed("events", "show", event_id, "--account", who["sid"])
     return shown
 
 
-def delivery(place: Place, who: dict[str, Any]) -> Delivery:
+def delivery(place: CliTarget, who: dict[str, Any]) -> Delivery:
     """Return a delivery that was taken from the queue before it was made."""
     create_conversation(place, who)
     (listed,) = place.printed("events", "list", "--account", who["sid"])
@@ -83,7 +83,7 @@ def delivery(place: Place, who: dict[str, Any]) -> Delivery:
     return found
 
 
-def test_events_list_and_show_print_events(place: Place) -> None:
+def test_events_list_and_show_print_events(place: CliTarget) -> None:
     who = account(place)
     first, second = create_conversation(place, who), create_conversation(place, who)
     listed = place.printed("events", "list", "--account", who["sid"])
@@ -96,14 +96,14 @@ def test_events_list_and_show_print_events(place: Place) -> None:
 
 
 def test_events_list_follows_every_page(tmp_path: Path) -> None:
-    with on_data(tmp_path / "convoke.db") as place:
+    with data_file_target(tmp_path / "convoke.db") as place:
         who = account(place)
         made = [create_conversation(place, who) for _ in range(52)]
         listed = place.printed("events", "list", "--account", who["sid"], "--limit", "60")
         assert [event["conversation_sid"] for event in listed] == made[::-1]
 
 
-def test_events_replay_sends_event_again(place: Place) -> None:
+def test_events_replay_sends_event_again(place: CliTarget) -> None:
     who = account(place)
     create_conversation(place, who)
     (listed,) = place.printed("events", "list", "--account", who["sid"])
@@ -117,7 +117,7 @@ def test_events_replay_sends_event_again(place: Place) -> None:
     assert received_deliveries(place) == []
 
 
-def test_unknown_event_is_reported_in_one_line(place: Place) -> None:
+def test_unknown_event_is_reported_in_one_line(place: CliTarget) -> None:
     who = account(place)
     missing = f"EV{'0' * 32}-0"
     for command in ("show", "replay"):
@@ -127,7 +127,7 @@ def test_unknown_event_is_reported_in_one_line(place: Place) -> None:
     assert refusal(place.run("events", "list", "--account", other)).startswith(f"Error: there is no account {other}")
 
 
-def test_dlq_list_hides_message_content_and_keeps_messages(place: Place) -> None:
+def test_dlq_list_hides_message_content_and_keeps_messages(place: CliTarget) -> None:
     who = account(place)
     dead = delivery(place, who)
     bury(place, who, [dead.model_dump_json(), "nonsense"])
@@ -147,7 +147,7 @@ def test_dlq_list_hides_message_content_and_keeps_messages(place: Place) -> None
         assert "Visit" not in json.dumps(listed)
 
 
-def test_dlq_redrive_sends_deliveries_as_new_replays(place: Place) -> None:
+def test_dlq_redrive_sends_deliveries_as_new_replays(place: CliTarget) -> None:
     who = account(place)
     dead = delivery(place, who)
     bury(place, who, [dead.model_dump_json()] * 3)
@@ -160,7 +160,7 @@ def test_dlq_redrive_sends_deliveries_as_new_replays(place: Place) -> None:
     assert len({dead.replay_sid, *(each.replay_sid for each in sent)}) == 4
 
 
-def test_dlq_redrive_sends_other_messages_unchanged(deployed: Deployed) -> None:
+def test_dlq_redrive_sends_other_messages_unchanged(deployed: StackTarget) -> None:
     sqs, queues = deployed.client("sqs"), deployed.queues
     sqs.send_message(QueueUrl=queues["ParticipantDeadLetterQueue"], MessageBody='{"conversation_sid": "CH1"}')
     assert deployed.printed("dlq", "list") == [{"queue": "participant", "conversation_sid": "CH1"}]

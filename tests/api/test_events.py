@@ -13,8 +13,8 @@ from convoke.domain.connections import RETRIES
 from convoke.domain.events import LEDGER_LIFETIME
 from convoke.storage.lists import MIN_ENTRIES_WITH_FILTER
 from tests.support.examples import chat
-from tests.support.hand_clock import HandClock
 from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, held_instance
+from tests.support.manual_clock import ManualClock
 
 PATH = "/convoke/v1/Events"
 URL = "https://hooks.example.com/x"
@@ -230,7 +230,7 @@ def test_replay_of_event_without_webhooks_has_no_targets(instance: Instance) -> 
     assert instance.call("POST", f"{PATH}/{added['id']}/Replay").body["targets"] == []
 
 
-def test_events_and_attempts_expire_after_thirty_days(clock: HandClock) -> None:
+def test_events_and_attempts_expire_after_thirty_days(clock: ManualClock) -> None:
     with held_instance(now=clock.now) as instance:
         configure(instance, STATE)
         make(instance)

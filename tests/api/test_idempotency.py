@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
-from tests.support.hand_clock import HandClock
 from tests.support.instances import Answer, Instance, call, held_instance
+from tests.support.manual_clock import ManualClock
 
 PATH = "/v1/ConversationWithParticipants"
 KEY = {"Idempotency-Key": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}
@@ -145,7 +145,7 @@ def test_idempotency_keys_are_scoped_to_account(instance: Instance) -> None:
 
 
 @pytest.mark.each_engine
-def test_idempotency_key_expires_after_24_hours(clocked: Instance, clock: HandClock) -> None:
+def test_idempotency_key_expires_after_24_hours(clocked: Instance, clock: ManualClock) -> None:
     """An expired record is ignored even if it still exists: DynamoDB may remove it days later."""
     data = {"Participant": chat(1)}
     first = create(clocked, data)
@@ -176,7 +176,7 @@ def test_fifty_concurrent_requests_with_one_key_create_once(tmp_path: Path) -> N
         assert len(instance.items("conversation")) == 1
 
 
-def test_embedded_engine_removes_expired_idempotency_records(clock: HandClock) -> None:
+def test_embedded_engine_removes_expired_idempotency_records(clock: ManualClock) -> None:
     with held_instance(now=clock.now) as instance:
         create(instance, {"Participant": chat(1)}, {"Idempotency-Key": "old"})
         clock.move(timedelta(hours=1))

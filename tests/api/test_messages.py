@@ -12,8 +12,8 @@ from twilio.base.exceptions import TwilioException
 
 from tests.api.test_conversations import shown
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat, group_mms, sms
-from tests.support.hand_clock import HandClock
 from tests.support.instances import ORIGIN, Instance, refusal
+from tests.support.manual_clock import ManualClock
 
 MEDIA, CONTENT = "ME" + "0" * 32, "HX" + "0" * 32
 
@@ -346,7 +346,7 @@ def test_new_message_reactivates_conversation_and_edit_does_not(instance: Instan
 
 
 @pytest.mark.each_engine
-def test_new_message_restarts_timers_and_edit_does_not(clocked: Instance, clock: HandClock) -> None:
+def test_new_message_restarts_timers_and_edit_does_not(clocked: Instance, clock: ManualClock) -> None:
     v1 = clocked.client().conversations.v1
     created = v1.conversations.create(timers_inactive="PT1M", timers_closed="PT10M")
     conversation = v1.conversations(created.sid)

@@ -1,6 +1,6 @@
 """`/openapi.json` is valid and complete, and every operation conforms to it.
 
-`tests/support/described.py` checks each response of every behaviour test against the document.
+`tests/support/openapi_checks.py` checks each response of every behaviour test against the document.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from openapi_spec_validator import validate
 from pydantic.alias_generators import to_snake
 
-from tests.support.described import Operation, Schema, operations, resolved
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call, held_instance
+from tests.support.openapi_checks import Operation, Schema, operations, resolved
 
 EXAMPLES: dict[str, str | list[str]] = {
     "Attributes": '{"a": 1}',

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.hand_clock import HandClock
 from tests.support.instances import Instance
+from tests.support.manual_clock import ManualClock
 
 FILTERS = ["onParticipantAdded", "onParticipantUpdated", "onParticipantRemoved"]
 
@@ -73,7 +73,7 @@ def test_participant_changes_without_header_are_recorded_and_not_delivered(insta
 
 
 @pytest.mark.each_engine
-def test_participant_changes_restart_timers_and_read_horizon_does_not(clocked: Instance, clock: HandClock) -> None:
+def test_participant_changes_restart_timers_and_read_horizon_does_not(clocked: Instance, clock: ManualClock) -> None:
     path, conversation = new_conversation(clocked, {"Timers.Inactive": "PT1M"})
 
     def restarted(method: str, url: str, form: dict[str, str] | None = None) -> bool:

@@ -16,9 +16,9 @@ from convoke.domain.provisioning import Provisioning
 from convoke.embedded.gateway import RequestContext
 from convoke.storage.table import Item, Key
 from tests.support.examples import CHAT_AND_SMS, chat
-from tests.support.hand_clock import HandClock
 from tests.support.instances import Answer, EmbeddedInstance, Instance, held_instance
-from tests.support.processes import PATIENCE
+from tests.support.manual_clock import ManualClock
+from tests.support.processes import TIMEOUT_SECONDS
 
 PATH = "/v1/ConversationWithParticipants"
 
@@ -30,7 +30,7 @@ def create(instance: Instance, prefer: str, **headers: str) -> Answer:
     return instance.call("POST", PATH, {"Participant": CHAT_AND_SMS}, {"Prefer": prefer, **headers})
 
 
-def after(pauses: int, then: Callable[[], object], clock: HandClock) -> None:
+def after(pauses: int, then: Callable[[], object], clock: ManualClock) -> None:
     """Call `then` when the clock has slept `pauses` times."""
 
     def on_sleep() -> None:
@@ -40,7 +40,7 @@ def after(pauses: int, then: Callable[[], object], clock: HandClock) -> None:
     clock.on_sleep = on_sleep
 
 
-def test_request_without_prefer_is_answered_at_once(clocked: Instance, clock: HandClock) -> None:
+def test_request_without_prefer_is_answered_at_once(clocked: Instance, clock: ManualClock) -> None:
     answered = clocked.call("POST", PATH, {"Participant": CHAT_AND_SMS})
     assert (answered.status, answered.body["state"]) == (202, "initializing")
     assert "Preference-Applied" not in answered.headers
@@ -48,7 +48,7 @@ def test_request_without_prefer_is_answered_at_once(clocked: Instance, clock: Ha
 
 
 @pytest.mark.each_engine
-def test_prefer_wait_returns_when_participants_are_added(clocked: Instance, clock: HandClock) -> None:
+def test_prefer_wait_returns_when_participants_are_added(clocked: Instance, clock: ManualClock) -> None:
     after(3, clocked.work, clock)
     answered = create(clocked, "wait=10")
     assert (answered.status, answered.body["state"]) == (202, "active")
@@ -58,7 +58,7 @@ def test_prefer_wait_returns_when_participants_are_added(clocked: Instance, cloc
     assert {**fetched, "links": answered.body["links"]} == answered.body
 
 
-def test_deletion_ends_the_wait(clocked: Instance, clock: HandClock) -> None:
+def test_deletion_ends_the_wait(clocked: Instance, clock: ManualClock) -> None:
     def delete() -> None:
         (stored,) = clocked.items("conversation")
         assert clocked.call("DELETE", f"/v1/Conversations/{stored['sid']}").status == 204
@@ -70,7 +70,7 @@ def test_deletion_ends_the_wait(clocked: Instance, clock: HandClock) -> None:
 
 
 @pytest.mark.each_engine
-def test_wait_ends_after_requested_seconds(clocked: Instance, clock: HandClock) -> None:
+def test_wait_ends_after_requested_seconds(clocked: Instance, clock: ManualClock) -> None:
     begun = clock.present
     answered = create(clocked, "respond-async, wait=3")
     assert (answered.status, answered.body["state"]) == (202, "initializing")
@@ -78,7 +78,7 @@ def test_wait_ends_after_requested_seconds(clocked: Instance, clock: HandClock) 
     assert clock.present - begun == timedelta(seconds=3)
 
 
-def test_wait_is_limited_to_20_seconds_and_16_reads(clocked: Instance, clock: HandClock) -> None:
+def test_wait_is_limited_to_20_seconds_and_16_reads(clocked: Instance, clock: ManualClock) -> None:
     begun = clock.present
     assert create(clocked, "wait=3600").headers["Preference-Applied"] == "wait=20"
     assert clock.present - begun == timedelta(seconds=20)
@@ -87,13 +87,13 @@ def test_wait_is_limited_to_20_seconds_and_16_reads(clocked: Instance, clock: Ha
 
 
 @pytest.mark.parametrize("prefer", ["", "wait", "wait=soon", "wait=-1", "wait=1.5", "handling=lenient"])
-def test_malformed_or_unknown_preference_is_ignored(clocked: Instance, clock: HandClock, prefer: str) -> None:
+def test_malformed_or_unknown_preference_is_ignored(clocked: Instance, clock: ManualClock, prefer: str) -> None:
     answered = create(clocked, prefer)
     assert (answered.status, answered.headers.get("Preference-Applied")) == (202, None)
     assert clock.pauses == []
 
 
-def test_wait_returns_closed_when_participants_cannot_be_added(clock: HandClock) -> None:
+def test_wait_returns_closed_when_participants_cannot_be_added(clock: ManualClock) -> None:
     def refuse(provisioning: Provisioning, participant: Participant) -> None:
         raise InvalidRoleSidError
 
@@ -103,13 +103,13 @@ def test_wait_returns_closed_when_participants_cannot_be_added(clock: HandClock)
         assert (answered.status, answered.body["state"]) == (202, "closed")
 
 
-def test_conversation_without_participants_does_not_wait(clocked: Instance, clock: HandClock) -> None:
+def test_conversation_without_participants_does_not_wait(clocked: Instance, clock: ManualClock) -> None:
     answered = clocked.call("POST", PATH, {}, {"Prefer": "wait=10"})
     assert (answered.status, answered.headers.get("Preference-Applied")) == (201, None)
     assert clock.pauses == []
 
 
-def test_repeated_request_does_not_wait(clocked: Instance, clock: HandClock) -> None:
+def test_repeated_request_does_not_wait(clocked: Instance, clock: ManualClock) -> None:
     key = {"Idempotency-Key": "1"}
     after(1, clocked.work, clock)
     assert create(clocked, "wait=10", **key).body["state"] == "active"
@@ -135,7 +135,7 @@ class UnreadableTable:
         return item
 
 
-def test_read_failure_returns_conversation_as_created(clock: HandClock) -> None:
+def test_read_failure_returns_conversation_as_created(clock: ManualClock) -> None:
     with held_instance(
         rewire=lambda edges: replace(edges, table=UnreadableTable(edges.table)), now=clock.now, sleep=clock.sleep
     ) as instance:
@@ -146,7 +146,7 @@ def test_read_failure_returns_conversation_as_created(clock: HandClock) -> None:
 
 
 @pytest.mark.parametrize(("seconds_left", "applied"), [(26, "wait=20"), (12, "wait=7"), (5.5, None), (0, None)])
-def test_wait_ends_before_api_timeout(clock: HandClock, seconds_left: float, applied: str | None) -> None:
+def test_wait_ends_before_api_timeout(clock: ManualClock, seconds_left: float, applied: str | None) -> None:
     with held_instance(now=clock.now, sleep=clock.sleep) as instance:
         limited = instance.api
 
@@ -184,7 +184,7 @@ def test_shutdown_ends_waiting_requests() -> None:
         while not instance.items("conversation"):
             await asyncio.sleep(0.01)
         await asyncio.to_thread(instance.engine.greenlets.wake)
-        answered = await asyncio.wait_for(waiting, PATIENCE)
+        answered = await asyncio.wait_for(waiting, TIMEOUT_SECONDS)
         assert (answered.headers["Preference-Applied"], answered.body["state"]) == ("wait=20", "initializing")
 
     with held_instance() as instance:

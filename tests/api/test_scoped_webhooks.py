@@ -12,10 +12,10 @@ from convoke.storage.conversations import WEBHOOKS_RETENTION, ConversationReposi
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.revisions import ChangedMeanwhileError
 from convoke.storage.scoped_webhooks import ScopedWebhookRepository
-from tests.support.deletions import AT_ONCE, conversation_in, left_of
+from tests.support.deletions import AT_ONCE, conversation_in, item_kinds_left
 from tests.support.examples import CHAT_AND_SMS
-from tests.support.hand_clock import HandClock
 from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, refusal
+from tests.support.manual_clock import ManualClock
 
 URL = "https://hooks.example.com/scoped?tenant=7"
 
@@ -113,7 +113,7 @@ def test_replay_after_is_stored_and_not_shown(instance: Instance) -> None:
     ],
 )
 def test_update_changes_one_field_and_date_updated(
-    clocked: Instance, clock: HandClock, target: str, field: str, before: object, after: object
+    clocked: Instance, clock: ManualClock, target: str, field: str, before: object, after: object
 ) -> None:
     conversation = new_conversation(clocked)
     configured = {"filters": ["onMessageAdded"], "triggers": ["help", "stop"], "flow_sid": FLOW, "method": "POST"}
@@ -132,7 +132,7 @@ def test_update_changes_one_field_and_date_updated(
 
 
 @pytest.mark.each_engine
-def test_update_without_applicable_parameters_writes_nothing(clocked: Instance, clock: HandClock) -> None:
+def test_update_without_applicable_parameters_writes_nothing(clocked: Instance, clock: ManualClock) -> None:
     webhook = create_webhook(new_conversation(clocked))
     before = clocked.items("")
     clock.move(timedelta(minutes=1))
@@ -334,7 +334,7 @@ def test_webhooks_can_be_changed_while_conversation_is_initializing(instance: In
 
 
 @pytest.mark.each_engine
-def test_webhook_changes_keep_conversation_dates_and_timers(clocked: Instance, clock: HandClock) -> None:
+def test_webhook_changes_keep_conversation_dates_and_timers(clocked: Instance, clock: ManualClock) -> None:
     v1 = clocked.client().conversations.v1
     sid = v1.conversations.create(state="inactive", timers_closed="PT1H").sid
     before = clocked.call("GET", f"/v1/Conversations/{sid}").body
@@ -376,7 +376,7 @@ def test_deleting_conversation_hides_webhooks_and_keeps_them_for_deliveries(inst
     for change in (lambda: create_webhook(conversation), webhook.update, webhook.delete):
         assert (refusal(change).status, refusal(change).code) == (409, 50334)
     instance.sweep(AT_ONCE)
-    assert set(left_of(instance, sid)) == {"change", "webhooks"}
+    assert set(item_kinds_left(instance, sid)) == {"change", "webhooks"}
     assert refusal(lambda: create_webhook(conversation)).code == 20404
     (outlasting,) = instance.items("webhooks")
     assert [each["sid"] for each in outlasting["webhooks"]] == [known]
@@ -413,4 +413,4 @@ def test_stale_webhook_write_after_deletion_is_refused(instance: Instance) -> No
         with pytest.raises(ChangedMeanwhileError):
             webhooks.replace(found[0], standing)
         assert instance.items("") == before
-    assert set(left_of(instance, sid)) == {"change", "webhooks"}
+    assert set(item_kinds_left(instance, sid)) == {"change", "webhooks"}

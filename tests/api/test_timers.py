@@ -18,8 +18,8 @@ from convoke.storage.conversations import ConversationRepository
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.table import ConditionFailedError, Item, Put, Update
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS
-from tests.support.hand_clock import HandClock
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
+from tests.support.manual_clock import ManualClock
 
 NOW = timedelta(0)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -29,15 +29,15 @@ Meanwhile = Callable[[], object]
 
 
 @pytest.fixture
-def clock() -> HandClock:
+def clock() -> ManualClock:
     """Return a clock of whole seconds, like the dates in responses."""
-    made = HandClock()
+    made = ManualClock()
     made.present = made.present.replace(microsecond=0)
     return made
 
 
 @pytest.fixture
-def embedded(clock: HandClock) -> Iterator[EmbeddedInstance]:
+def embedded(clock: ManualClock) -> Iterator[EmbeddedInstance]:
     with held_instance(now=clock.now) as made:
         yield made
 
@@ -71,7 +71,7 @@ def moments(shown: Any) -> dict[str, datetime]:
 
 
 @pytest.mark.each_engine
-def test_timers_set_inactive_and_closed_to_the_second(clocked: Instance, clock: HandClock) -> None:
+def test_timers_set_inactive_and_closed_to_the_second(clocked: Instance, clock: ManualClock) -> None:
     """For example, timers of PT1M and PT10M that start at 22:18:38 fire at 22:19:38 and 22:28:38."""
     configure_webhook(clocked)
     conversation, begun = create(clocked), clock.present
@@ -92,7 +92,7 @@ def test_timers_set_inactive_and_closed_to_the_second(clocked: Instance, clock: 
     assert (clocked.sweep(NOW), due_at(clocked)) == (0, None)
 
 
-def test_timer_event_has_time_of_state_change(clocked: Instance, clock: HandClock) -> None:
+def test_timer_event_has_time_of_state_change(clocked: Instance, clock: ManualClock) -> None:
     configure_webhook(clocked)
     sid = create(clocked).sid
     clock.move(MINUTE)
@@ -115,7 +115,7 @@ def test_timer_event_has_time_of_state_change(clocked: Instance, clock: HandCloc
 
 
 @pytest.mark.each_engine
-def test_timers_start_after_participants_are_added(clocked: Instance, clock: HandClock) -> None:
+def test_timers_start_after_participants_are_added(clocked: Instance, clock: ManualClock) -> None:
     v1 = clocked.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=CHAT_AND_SMS, timers_inactive="PT1M").sid
     clocked.lose_messages()
@@ -130,7 +130,7 @@ def test_timers_start_after_participants_are_added(clocked: Instance, clock: Han
     assert v1.conversations(sid).fetch().state == "inactive"
 
 
-def test_timers_do_not_run_for_failed_conversation(clock: HandClock) -> None:
+def test_timers_do_not_run_for_failed_conversation(clock: ManualClock) -> None:
     def refuse(*_: object) -> None:
         raise InvalidRoleSidError
 
@@ -144,7 +144,7 @@ def test_timers_do_not_run_for_failed_conversation(clock: HandClock) -> None:
 
 @pytest.mark.each_engine
 @pytest.mark.parametrize("restart", ["message", "update", "participant"])
-def test_activity_restarts_timers_without_index_write(clocked: Instance, clock: HandClock, restart: str) -> None:
+def test_activity_restarts_timers_without_index_write(clocked: Instance, clock: ManualClock, restart: str) -> None:
     conversation, begun = create(clocked), clock.present
     before = due_at(clocked)
     clock.move(30 * SECOND)
@@ -166,7 +166,7 @@ def test_activity_restarts_timers_without_index_write(clocked: Instance, clock: 
 
 
 @pytest.mark.each_engine
-def test_postponing_a_timer_makes_no_event_and_no_visible_change(clocked: Instance, clock: HandClock) -> None:
+def test_postponing_a_timer_makes_no_event_and_no_visible_change(clocked: Instance, clock: ManualClock) -> None:
     conversation = create(clocked)
     clock.move(30 * SECOND)
     conversation.messages.create(body="Hello")
@@ -179,7 +179,7 @@ def test_postponing_a_timer_makes_no_event_and_no_visible_change(clocked: Instan
 
 @pytest.mark.each_engine
 @pytest.mark.parametrize("by", ["message", "update"])
-def test_reactivation_restarts_both_timers(clocked: Instance, clock: HandClock, by: str) -> None:
+def test_reactivation_restarts_both_timers(clocked: Instance, clock: ManualClock, by: str) -> None:
     configure_webhook(clocked)
     conversation = create(clocked)
     clock.move(MINUTE)
@@ -198,7 +198,7 @@ def test_reactivation_restarts_both_timers(clocked: Instance, clock: HandClock, 
 
 
 @pytest.mark.each_engine
-def test_shortened_timer_fires_earlier(clocked: Instance, clock: HandClock) -> None:
+def test_shortened_timer_fires_earlier(clocked: Instance, clock: ManualClock) -> None:
     conversation = create(clocked, timers_inactive="P1D", timers_closed="P2D")
     conversation.update(timers_inactive="PT1M")
     clock.move(MINUTE)
@@ -207,7 +207,7 @@ def test_shortened_timer_fires_earlier(clocked: Instance, clock: HandClock) -> N
 
 
 @pytest.mark.each_engine
-def test_timer_added_by_update_fires(clocked: Instance, clock: HandClock) -> None:
+def test_timer_added_by_update_fires(clocked: Instance, clock: ManualClock) -> None:
     conversation = create(clocked, timers_inactive="PT0S", timers_closed="PT0S")
     assert due_at(clocked) is None
     conversation.update(timers_closed="PT10M")
@@ -217,7 +217,7 @@ def test_timer_added_by_update_fires(clocked: Instance, clock: HandClock) -> Non
 
 
 @pytest.mark.each_engine
-def test_conversation_without_timers_is_not_due(clocked: Instance, clock: HandClock) -> None:
+def test_conversation_without_timers_is_not_due(clocked: Instance, clock: ManualClock) -> None:
     conversation = create(clocked)
     conversation.update(timers_inactive="PT0S", timers_closed="PT0S")
     assert due_at(clocked) is None
@@ -231,7 +231,7 @@ def test_conversation_without_timers_is_not_due(clocked: Instance, clock: HandCl
 
 
 @pytest.mark.each_engine
-def test_closed_timer_may_fire_before_inactive_timer(clocked: Instance, clock: HandClock) -> None:
+def test_closed_timer_may_fire_before_inactive_timer(clocked: Instance, clock: ManualClock) -> None:
     configure_webhook(clocked)
     create(clocked, timers_inactive="P1D")
     clock.move(10 * MINUTE)
@@ -240,7 +240,7 @@ def test_closed_timer_may_fire_before_inactive_timer(clocked: Instance, clock: H
 
 
 @pytest.mark.each_engine
-def test_late_sweep_closes_conversation_directly(clocked: Instance, clock: HandClock) -> None:
+def test_late_sweep_closes_conversation_directly(clocked: Instance, clock: ManualClock) -> None:
     configure_webhook(clocked)
     conversation = create(clocked)
     clock.move(LONG_AFTER)
@@ -251,7 +251,7 @@ def test_late_sweep_closes_conversation_directly(clocked: Instance, clock: HandC
 @pytest.mark.each_engine
 @pytest.mark.parametrize("participants", [CHAT_AND_SMS, GROUP_MMS], ids=["pair", "group"])
 def test_closed_timer_releases_addresses_and_keeps_unique_name(
-    clocked: Instance, clock: HandClock, participants: list[str]
+    clocked: Instance, clock: ManualClock, participants: list[str]
 ) -> None:
     v1 = clocked.client().conversations.v1
     with_participants = v1.conversation_with_participants.create
@@ -266,7 +266,7 @@ def test_closed_timer_releases_addresses_and_keeps_unique_name(
 
 
 @pytest.mark.each_engine
-def test_timer_never_decreases_date_updated(clocked: Instance, clock: HandClock) -> None:
+def test_timer_never_decreases_date_updated(clocked: Instance, clock: ManualClock) -> None:
     ahead = clock.present + LONG_AFTER
     conversation = create(clocked, date_updated=ahead)
     clock.move(MINUTE)
@@ -275,7 +275,7 @@ def test_timer_never_decreases_date_updated(clocked: Instance, clock: HandClock)
 
 
 @pytest.mark.each_engine
-def test_deleted_conversation_is_erased_regardless_of_timers(clocked: Instance, clock: HandClock) -> None:
+def test_deleted_conversation_is_erased_regardless_of_timers(clocked: Instance, clock: ManualClock) -> None:
     configure_webhook(clocked)
     create(clocked).delete()
     clock.move(LONG_AFTER)
@@ -312,7 +312,9 @@ def sweep_overtaken_by(instance: EmbeddedInstance, meanwhile: Meanwhile) -> int:
 
 
 @pytest.mark.parametrize("timer", ["inactive", "closed"])
-def test_message_before_state_change_stops_the_timer(embedded: EmbeddedInstance, clock: HandClock, timer: str) -> None:
+def test_message_before_state_change_stops_the_timer(
+    embedded: EmbeddedInstance, clock: ManualClock, timer: str
+) -> None:
     configure_webhook(embedded)
     conversation = create(embedded, **({"timers_inactive": "PT0S"} if timer == "closed" else {}))
     clock.move(MINUTE if timer == "inactive" else 10 * MINUTE)
@@ -325,7 +327,7 @@ def test_message_before_state_change_stops_the_timer(embedded: EmbeddedInstance,
     assert delivered_states(embedded) == [("active", timer, "TIMER")]
 
 
-def test_timer_shortened_while_postponed_fires_in_time(embedded: EmbeddedInstance, clock: HandClock) -> None:
+def test_timer_shortened_while_postponed_fires_in_time(embedded: EmbeddedInstance, clock: ManualClock) -> None:
     conversation = create(embedded, timers_inactive="PT1H", timers_closed="PT2H")
     clock.move(30 * MINUTE)
     conversation.messages.create(body="Hello")
@@ -337,7 +339,7 @@ def test_timer_shortened_while_postponed_fires_in_time(embedded: EmbeddedInstanc
 
 
 def test_two_sweepers_fire_a_timer_once(
-    embedded: EmbeddedInstance, clock: HandClock, caplog: pytest.LogCaptureFixture
+    embedded: EmbeddedInstance, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     configure_webhook(embedded)
     create(embedded)
@@ -385,7 +387,7 @@ def test_update_during_settling_uses_its_new_timers(embedded: EmbeddedInstance) 
 # Many conversations
 
 
-def test_one_sweep_handles_1000_due_conversations_page_by_page(embedded: EmbeddedInstance, clock: HandClock) -> None:
+def test_one_sweep_handles_1000_due_conversations_page_by_page(embedded: EmbeddedInstance, clock: ManualClock) -> None:
     for _ in range(1000):
         create(embedded)
         clock.move(timedelta(milliseconds=50))

@@ -1,4 +1,4 @@
-"""Instances of Convoke that the tests talk to through the official SDK, without a socket."""
+"""Instances of Convoke in this process, which tests use through the official SDK, without sockets."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from convoke.storage.packing import unpack_provisioning
 from convoke.storage.table import Table
 from convoke.webhooks.answers import WebhookAnswer, WebhookUnreachableError
 from convoke.webhooks.signature import sign
-from tests.support.described import check_described
+from tests.support.openapi_checks import check_against_openapi
 
 Resolve = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
-"""The API: a gateway event in, a gateway answer out."""
+"""The API: a function from a gateway event to a gateway response."""
 
 HOST = "convoke.test:8000"
 ORIGIN = f"http://{HOST}"
@@ -58,7 +58,7 @@ def call(
     data: Mapping[str, object] | str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """One request through the gateway's event, as the ASGI server would hand it over."""
+    """Send a request to the API as a gateway event, and check the response against `/openapi.json`."""
     parts = urlsplit(url)
     sent = {"host": parts.netloc, **{name.lower(): value for name, value in (headers or {}).items()}}
     if auth:
@@ -75,12 +75,12 @@ def call(
     }
     body = data if isinstance(data, str) else urlencode(data or {}, doseq=True)
     answered = api(gateway_event(scope, body.encode()), RequestContext())
-    check_described(method, unquote(parts.path), answered["statusCode"], answered["body"])
+    check_against_openapi(method, unquote(parts.path), answered["statusCode"], answered["body"])
     return Answer(answered["statusCode"], answered["headers"], answered["body"])
 
 
 class InProcessHttpClient(HttpClient):  # type: ignore[misc]
-    """The transport of the SDK, short-circuited."""
+    """An HTTP client of the SDK that calls the API in this process."""
 
     def __init__(self, api: Resolve) -> None:
         self._api = api
@@ -104,9 +104,9 @@ class InProcessHttpClient(HttpClient):  # type: ignore[misc]
 
 @dataclass
 class Receivers:
-    """Stands for the receivers of webhooks: what was posted, and what they are to answer, one a call.
+    """A fake webhook client: records all deliveries, and answers each call with the next of `statuses`.
 
-    That is a status, nothing where nobody is there, or the error that comes of it.
+    A status of None, or an error, is a failed connection. After the last status, calls are answered with 200.
     """
 
     posted: list[Delivery] = field(default_factory=list)
@@ -115,7 +115,7 @@ class Receivers:
     statuses: list[int | WebhookUnreachableError | None] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     body: bytes = b""
-    """Of whoever is not in `bodies`."""
+    """The response body of calls after the last of `bodies`."""
     on_call: Callable[[], None] = lambda: None
 
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
@@ -133,10 +133,10 @@ class Receivers:
 
 
 class Instance(ABC):
-    """A running Convoke, on either engine, whose asynchronous half is held until `work` is called."""
+    """A running Convoke on either engine. Its asynchronous work waits until a test calls `work`."""
 
     is_deployed = False
-    """Whether it is on AWS, where not every webhook may be called."""
+    """Whether the instance is on AWS, where webhooks to private addresses are rejected."""
 
     def __init__(self, api: Resolve, accounts: AccountOperations, table: Table, receivers: Receivers) -> None:
         self.api = api
@@ -149,7 +149,7 @@ class Instance(ABC):
     def client(
         self, account_sid: str | None = None, token: str | None = None, *, key: tuple[str, str] | None = None
     ) -> Client:
-        """The official SDK, with the account's Auth Token or the SID and secret of an API key."""
+        """Return a client of the official SDK, with the account's Auth Token or with an API key's SID and secret."""
         sid = account_sid or self.account.sid
         user, password = key or (sid, token or self.token)
         client = Client(user, password, sid, http_client=InProcessHttpClient(self.api))
@@ -163,33 +163,33 @@ class Instance(ABC):
         data: Mapping[str, object] | str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request without the SDK."""
+        """Send a request without the SDK."""
         auth = (self.account.sid, self.token)
         return call(self.api, method, ORIGIN + path, auth=auth, data=data, headers=headers)
 
     @abstractmethod
     def work(self) -> None:
-        """Do everything that is waiting; what fails or is put off stays so."""
+        """Do all waiting work. Failed and postponed messages stay in their queues."""
 
     @abstractmethod
     def sweep(self, later: timedelta) -> int:
-        """What the sweeper does when that time has passed; how many conversations it attended to."""
+        """Run the sweeper at the time `later` from now. Returns the number of conversations that it handled."""
 
     @abstractmethod
     def items(self, sort_key_prefix: str) -> list[dict[str, Any]]:
-        """Every item of that kind, by its keys."""
+        """Return the items whose sort key has this prefix, sorted by their keys."""
 
     def changes(self) -> list[dict[str, Any]]:
-        """What the ledger has, as JSON."""
+        """Return all stored changes as JSON."""
         return [change_of(item).model_dump(mode="json") for item in self.items("change")]
 
     @abstractmethod
     def waiting_messages(self, queue: str) -> int:
-        """How many messages `delivery` or `delivery-dlq` holds."""
+        """Return the number of messages in the queue `delivery` or `delivery-dlq`."""
 
     @abstractmethod
     def repeat(self, record: dict[str, Any]) -> None:
-        """Send the participant message of a stored provisioning once more."""
+        """Send the participant message of a stored provisioning record again."""
 
     @abstractmethod
     def clear_caches(self) -> None:
@@ -197,11 +197,11 @@ class Instance(ABC):
 
     @abstractmethod
     def lose_messages(self) -> None:
-        """Lose every participant message that is waiting."""
+        """Delete every waiting participant message."""
 
     @abstractmethod
     def forget_pauses(self) -> None:
-        """Make visible what was put off."""
+        """Make postponed messages visible now."""
 
 
 class EmbeddedInstance(Instance):
@@ -212,7 +212,7 @@ class EmbeddedInstance(Instance):
     async def asked(
         self, method: str, path: str, data: Mapping[str, object] | str | None = None, **headers: str
     ) -> Answer:
-        """One request as the server has it answered, in turn with others on the event loop."""
+        """Send a request in a greenlet of the event loop, as the server does."""
         return await self.engine.greenlets.run(partial(self.call, method, path, data, headers))
 
     def work(self) -> None:
@@ -253,7 +253,7 @@ def held_instance(
     movable_clock: MovableClock | None = None,
     **edges: Any,
 ) -> Iterator[EmbeddedInstance]:
-    """On the embedded engine. `edges` take the place of those of the same name; receivers are always stood in for."""
+    """Run an instance on the embedded engine. `edges` replace the edges of the same name. Receivers are fake."""
     receivers = Receivers()
     engine = EmbeddedEngine(
         data, lambda original: rewire(replace(original, webhook_client=receivers, **edges)), movable_clock
@@ -265,7 +265,7 @@ def held_instance(
 
 
 def refusal(request: Callable[[], object]) -> TwilioRestException:
-    """The exception with which the SDK reports that a request was refused."""
+    """Run a request that must be rejected, and return the exception of the SDK."""
     try:
         request()
     except TwilioRestException as error:
