@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -78,6 +79,19 @@ def test_a_wrong_token_and_an_unknown_account_are_refused_alike(instance: Instan
     for client in (instance.client(token="wrong"), instance.client(account_sid="AC" + "0" * 32)):
         error = refusal(client.conversations.v1.conversations("CH" + "0" * 32).fetch)
         assert (error.status, error.code) == (401, 20003)
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [str.upper, lambda token: token[:-1], lambda token: f"{token} ", lambda token: ""],
+    ids=["in capitals", "without its end", "with a space", "empty"],
+)
+def test_auth_token_must_match_exactly(instance: Instance, alter: Callable[[str], str]) -> None:
+    account = instance.accounts.create(token="abcdef" + "0" * 26)
+    right = instance.accounts.token(account.sid)
+    assert instance.client(account.sid, right).conversations.v1.conversations.list() == []
+    answered = call(instance.api, "GET", f"{ORIGIN}/v1/Services", auth=(account.sid, alter(right)))
+    assert (answered.status, answered.body["code"]) == (401, 20003)
 
 
 def test_another_account_s_conversation_does_not_exist(instance: Instance) -> None:
