@@ -20,8 +20,8 @@ from convoke.local.aws_stack import Stack, deployed
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.processes import Received, receiver, up
 
-pytestmark = pytest.mark.xdist_group("aws-stack")
-"""One worker runs all of it, so that it is deployed once."""
+pytestmark = [pytest.mark.xdist_group("aws-stack"), pytest.mark.timeout(300)]
+"""One worker runs all of it, so that it is deployed once. The first test's time includes the deployment."""
 
 PATIENCE = 60.0
 """Seconds. A function's first invocation takes one, each hand-over some tenths; the sweeper's turn comes after ten."""
