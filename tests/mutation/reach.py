@@ -19,18 +19,19 @@ class Reach:
         self._data = CoverageData(str(data_file))
         self._data.read()
         self._sources = sources
+        self._every_test = {plain_id(each) for each in self._data.measured_contexts()}
         self._by_line: dict[Path, dict[int, set[str]]] = {}
 
     def tests_for(self, path: Path, mutant: Mutant) -> list[str]:
         """Return the ids of the tests that execute the mutated lines, those of the like-named test file first.
 
-        Lines that only run at import, such as a constant or a default value, belong to no test. For them, take the
-        tests that execute a line that names what the lines define.
+        Lines that run at import, such as a constant or a default value, belong to no test. For them, take the
+        like-named test file and the tests that execute a line that names what the lines define.
         """
         reached = self._tests(path, range(mutant.line, mutant.end_line + 1))
-        if not reached:
-            names = _defined_names(ast.parse(self._sources[path]), mutant.line)
-            reached = set(chain.from_iterable(self._tests(*place) for place in self._mentions(names)))
+        if names := _names_defined_at_import(ast.parse(self._sources[path]), mutant.line):
+            reached = reached.union(*(self._tests(*place) for place in self._mentions(names)))
+            reached |= {test for test in self._every_test if _is_like_named(test, path)}
         return in_order(path, reached)
 
     def _tests(self, path: Path, lines: Iterable[int]) -> set[str]:
@@ -46,17 +47,26 @@ class Reach:
                 yield path, [number for number, line in enumerate(source.splitlines(), 1) if mention.search(line)]
 
 
-def _defined_names(tree: ast.AST, line: int) -> set[str]:
-    """Return the names of the functions, classes and constants whose definitions include a line."""
+def _names_defined_at_import(tree: ast.AST, line: int) -> set[str]:
+    """Return the names of the functions, classes and constants that a line helps to define.
+
+    Return none for a line in the body of a function, which runs when the function is called.
+    """
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno):
             match node:
+                case ast.FunctionDef(body=[first, *_]) | ast.AsyncFunctionDef(body=[first, *_]) if first.lineno <= line:
+                    return set()
                 case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                     names.add(name)
                 case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]):
                     names.add(name)
     return names
+
+
+def _is_like_named(test: str, path: Path) -> bool:
+    return test.partition("::")[0].endswith(f"/test_{path.stem}.py")
 
 
 def in_order(path: Path, tests: Iterable[str]) -> list[str]:
@@ -68,7 +78,7 @@ def in_order(path: Path, tests: Iterable[str]) -> list[str]:
     by_file: dict[str, list[str]] = {}
     for test in sorted(tests):
         by_file.setdefault(test.partition("::")[0], []).append(test)
-    own = [file for file in by_file if file.endswith(f"/test_{path.stem}.py")]
+    own = [file for file in by_file if _is_like_named(file, path)]
     others = sorted((file for file in by_file if file not in own), key=lambda file: ("/unit/" not in file, file))
     in_turn = chain.from_iterable(zip_longest(*(by_file[file] for file in others)))
     return [*chain.from_iterable(by_file[file] for file in own), *(test for test in in_turn if test)]

@@ -161,7 +161,7 @@ def main() -> None:
     results = []
     with ThreadPoolExecutor(options.jobs) as pool:
         for result in pool.map(lambda each: judge(reach, sources, *each), drawn):
-            print(f"{result.outcome:18} {result.place} {result.mutant.kind} {result.killed_by}", flush=True)
+            print(f"{result.outcome:18} {result.place} {result.mutant.kind} {result.killed_by[:100]}", flush=True)
             results.append(result)
     print("\n".join(report(results, sources)))
 

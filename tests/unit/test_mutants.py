@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 from textwrap import dedent
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.mutation.mutants import mutants_of
 from tests.mutation.plugin import plain_id
-from tests.mutation.reach import in_order
+from tests.mutation.reach import _names_defined_at_import, in_order
 from tests.mutation.run import draw
 
 
@@ -108,3 +109,17 @@ def test_tests_of_the_like_named_file_run_first_then_one_of_each_file_in_turn() 
 )
 def test_a_test_has_one_id_in_whatever_process_it_ran(recorded: str) -> None:
     assert plain_id(recorded) == "a.py::b[c]"
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("MOST = 3", {"MOST"}),
+        ("    limit: int = 4", {"A", "limit"}),
+        ("    def f(self, x=5):", {"A", "f"}),
+        ("        y = 6", set()),
+    ],
+)
+def test_names_that_a_line_defines_at_import(line: str, names: set[str]) -> None:
+    source = ["MOST = 3", "class A:", "    limit: int = 4", "    def f(self, x=5):", "        y = 6"]
+    assert _names_defined_at_import(ast.parse("\n".join(source)), source.index(line) + 1) == names
