@@ -1,7 +1,7 @@
 """A pytest plugin for mutation testing (`pytest -p tests.mutation.plugin`).
 
 Under coverage.py, the plugin records which test executes a line: each test's id becomes coverage's dynamic context.
-With the variable `ONLY_TESTS`, a JSON list of ids, pytest runs only those tests, in that order.
+If the variable `ONLY_TESTS` names a file with a JSON list of ids, pytest runs only those tests, in that order.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from pathlib import Path
 
 import coverage
 import pytest
@@ -32,6 +33,6 @@ def pytest_runtest_logstart(nodeid: str) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if ONLY_TESTS in os.environ:
-        position = {test: index for index, test in enumerate(json.loads(os.environ[ONLY_TESTS]))}
+    if chosen := os.environ.get(ONLY_TESTS):
+        position = {test: index for index, test in enumerate(json.loads(Path(chosen).read_text()))}
         items[:] = sorted((item for item in items if item.nodeid in position), key=lambda item: position[item.nodeid])

@@ -70,8 +70,10 @@ def draw(sources: dict[Path, str], seed: int, count: int) -> list[tuple[Path, Mu
     return [each for each, _ in zip(compiling, range(count), strict=False)]
 
 
-def run_tests(tests: list[str], package: Path) -> subprocess.CompletedProcess[str]:
-    """Run tests against the package in a folder. Raises subprocess.TimeoutExpired."""
+def run_tests(tests: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run tests against the package in `folder`/src. Raises subprocess.TimeoutExpired."""
+    chosen = folder / "tests.json"
+    chosen.write_text(json.dumps(tests))
     command = [
         *(
             sys.executable,
@@ -88,7 +90,7 @@ def run_tests(tests: list[str], package: Path) -> subprocess.CompletedProcess[st
         *("-m", "", f"--timeout={TEST_TIMEOUT_SECONDS}"),
         *sorted({test.partition("::")[0] for test in tests}),
     ]
-    environ = {**os.environ, "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1", ONLY_TESTS: json.dumps(tests)}
+    environ = {**os.environ, "PYTHONPATH": str(folder / "src"), "PYTHONDONTWRITEBYTECODE": "1", ONLY_TESTS: str(chosen)}
     with subprocess.Popen(
         command,
         cwd=ROOT,
@@ -119,7 +121,7 @@ def judge(reach: Reach, sources: dict[Path, str], path: Path, mutant: Mutant) ->
         for compiled in mutated.parent.glob(f"__pycache__/{mutated.stem}.*.pyc"):
             compiled.unlink()
         try:
-            ran = run_tests(tests, package)
+            ran = run_tests(tests, Path(folder))
         except subprocess.TimeoutExpired:
             return result(Outcome.TIMED_OUT, len(tests))
     if ran.returncode == PYTEST_NO_TESTS_COLLECTED:
