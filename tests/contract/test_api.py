@@ -56,6 +56,12 @@ def test_sids_may_be_spelled_in_capitals(instance: Instance) -> None:
     assert in_service.participants(capitals(member.sid)).fetch().sid == member.sid
 
 
+def test_the_longest_name_is_found(instance: Instance) -> None:
+    conversations = instance.client().conversations.v1.conversations
+    created = conversations.create(unique_name="x" * 256)
+    assert conversations("x" * 256).fetch().sid == created.sid
+
+
 @pytest.mark.parametrize("name", ["x" * 257, "x" * 3000])
 def test_a_name_longer_than_any_is_not_found(instance: Instance, name: str) -> None:
     for path in (f"/v1/Conversations/{name}", f"/v1/Services/{name}", f"/v1/Conversations/{name}/Participants/{name}"):
