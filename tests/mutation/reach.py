@@ -13,6 +13,9 @@ from coverage import CoverageData
 from tests.mutation.mutants import Mutant
 from tests.mutation.plugin import plain_id
 
+MAX_OTHER_TESTS = 150
+"""Of the tests that reach a mutant, so many run beside all of the like-named test file (see `in_order`)."""
+
 
 class Reach:
     def __init__(self, data_file: Path, sources: dict[Path, str]) -> None:
@@ -81,4 +84,5 @@ def in_order(path: Path, tests: Iterable[str]) -> list[str]:
     own = [file for file in by_file if _is_like_named(file, path)]
     others = sorted((file for file in by_file if file not in own), key=lambda file: ("/unit/" not in file, file))
     in_turn = chain.from_iterable(zip_longest(*(by_file[file] for file in others)))
-    return [*chain.from_iterable(by_file[file] for file in own), *(test for test in in_turn if test)]
+    others_in_turn = [test for test in in_turn if test]
+    return [*chain.from_iterable(by_file[file] for file in own), *others_in_turn[:MAX_OTHER_TESTS]]

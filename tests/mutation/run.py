@@ -32,9 +32,6 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "layers/convoke/src"
 COVERAGE_DATA = ROOT / ".coverage"
 
-MAX_TESTS = 150
-"""Of the tests that reach a mutant, so many run. Those of its own test file come first (see `reach.in_order`)."""
-
 TEST_TIMEOUT_SECONDS = 60
 MUTANT_TIMEOUT_SECONDS = 600
 
@@ -111,7 +108,7 @@ def run_tests(tests: list[str], folder: Path) -> subprocess.CompletedProcess[str
 def judge(reach: Reach, sources: dict[Path, str], path: Path, mutant: Mutant) -> Result:
     """Run the tests that reach a mutant until one fails."""
     result = partial(Result, path, mutant)
-    tests = reach.tests_for(path, mutant)[:MAX_TESTS]
+    tests = reach.tests_for(path, mutant)
     if not tests:
         return result(Outcome.UNREACHED, 0)
     with TemporaryDirectory(prefix="mutant-") as folder:
