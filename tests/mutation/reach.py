@@ -13,7 +13,7 @@ from coverage import CoverageData
 from tests.mutation.mutants import Mutant
 from tests.mutation.plugin import plain_id
 
-MAX_OTHER_TESTS = 150
+MAX_OTHER_TESTS = 400
 """Of the tests that reach a mutant, so many run beside all of the like-named test file (see `in_order`)."""
 
 
