@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -56,6 +57,12 @@ def test_sids_are_accepted_in_upper_case(instance: Instance) -> None:
     assert in_service.participants(capitals(member.sid)).fetch().sid == member.sid
 
 
+def test_unique_name_of_256_characters_is_found(instance: Instance) -> None:
+    conversations = instance.client().conversations.v1.conversations
+    created = conversations.create(unique_name="x" * 256)
+    assert conversations("x" * 256).fetch().sid == created.sid
+
+
 @pytest.mark.each_engine
 @pytest.mark.parametrize("name", ["x" * 257, "x" * 3000])
 def test_overlong_name_in_path_is_not_found(instance: Instance, name: str) -> None:
@@ -80,6 +87,19 @@ def test_wrong_token_and_unknown_account_get_same_401(instance: Instance) -> Non
     for client in (instance.client(token="wrong"), instance.client(account_sid="AC" + "0" * 32)):
         error = refusal(client.conversations.v1.conversations("CH" + "0" * 32).fetch)
         assert (error.status, error.code) == (401, 20003)
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [str.upper, lambda token: token[:-1], lambda token: f"{token} ", lambda token: ""],
+    ids=["in capitals", "without its end", "with a space", "empty"],
+)
+def test_auth_token_must_match_exactly(instance: Instance, alter: Callable[[str], str]) -> None:
+    account = instance.accounts.create(token="abcdef" + "0" * 26)
+    right = instance.accounts.token(account.sid)
+    assert instance.client(account.sid, right).conversations.v1.conversations.list() == []
+    answered = call(instance.api, "GET", f"{ORIGIN}/v1/Services", auth=(account.sid, alter(right)))
+    assert (answered.status, answered.body["code"]) == (401, 20003)
 
 
 @pytest.mark.each_engine

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from convoke.domain.errors import InvalidRoleSidError
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
 from convoke.embedded.gateway import RequestContext
-from convoke.storage.table import Item, Key
+from convoke.storage.table import Item, Key, Write
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import Answer, EmbeddedInstance, Instance, held_instance
 from tests.support.manual_clock import ManualClock
@@ -156,6 +156,48 @@ def test_wait_ends_before_api_timeout(clock: ManualClock, seconds_left: float, a
         instance.api = api
         answered = create(instance, "wait=20")
         assert (answered.status, answered.headers.get("Preference-Applied")) == (202, applied)
+
+
+class ShrinkingContext(RequestContext):
+    """Lambda's context: the time that remains shrinks as a clock moves on."""
+
+    def __init__(self, clock: ManualClock, seconds: float) -> None:
+        super().__init__()
+        self._clock = clock
+        self._end = clock.present + timedelta(seconds=seconds)
+
+    def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]
+        return int((self._end - self._clock.present) / timedelta(milliseconds=1))
+
+
+@dataclass(frozen=True)
+class SlowTable:
+    """A table whose transactions take some seconds of a clock."""
+
+    table: Any
+    clock: ManualClock
+    seconds: float
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.table, name)
+
+    def transact(self, writes: Sequence[Write]) -> None:
+        self.table.transact(writes)
+        self.clock.move(timedelta(seconds=self.seconds))
+
+
+@pytest.mark.parametrize(("writing", "applied"), [(8, "wait=13"), (20, "wait=1"), (20.001, None), (22, None)])
+def test_time_spent_on_creating_is_not_waited_again(clock: ManualClock, writing: float, applied: str | None) -> None:
+    with held_instance(
+        rewire=lambda edges: replace(edges, table=SlowTable(edges.table, clock, writing)),
+        now=clock.now,
+        sleep=clock.sleep,
+    ) as instance:
+        limited, context = instance.api, ShrinkingContext(clock, seconds=26)
+        instance.api = lambda event, _: limited(event, context)
+        answered = create(instance, "wait=20")
+        assert (answered.status, answered.headers.get("Preference-Applied")) == (202, applied)
+        assert context.get_remaining_time_in_millis() >= min(26 - writing, 5) * 1000
 
 
 def test_waiting_requests_do_not_block_other_requests() -> None:

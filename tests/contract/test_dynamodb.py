@@ -276,3 +276,9 @@ def test_only_table_queries_are_consistent(table: DynamoDbTable, stubber: Stubbe
     stubber.add_response("query", {"Items": []}, {**request, "ConsistentRead": False, "IndexName": "due"})
     table.query("AC1", limit=1, consistent=consistent)
     table.query("AC1", limit=1, consistent=consistent, index=DUE)
+
+
+def test_single_item_is_read_consistently(table: DynamoDbTable, stubber: Stubber) -> None:
+    key = {"pk": {"S": "AC1"}, "sk": {"S": "a"}}
+    stubber.add_response("get_item", {"Item": ATTRIBUTES}, {"TableName": "convoke", "Key": key, "ConsistentRead": True})
+    assert table.get(KEY) == ITEM

@@ -611,6 +611,30 @@ def test_after_continues_behind_an_item(walk: Walk) -> None:
     assert walk.query(after="f", between=("b", "f")) == ""
 
 
+def test_after_goes_on_behind_the_item_at_either_end_of_between(walk: Walk) -> None:
+    assert walk.query(after="b", between=("b", "f")) == "cdef"
+    assert walk.query(after="f", between=("b", "f"), forward=False) == "edcb"
+    assert walk.query(after="b", between=("b", "f"), forward=False) == ""
+    assert walk.query(after="b", between=("b", "b")) == ""
+
+
+@pytest.mark.parametrize("forward", [True, False])
+def test_items_that_tie_at_both_ends_of_between_are_all_found(table: Table, forward: bool) -> None:
+    keys = [Key(f"AC1#CH{number}", "conversation") for number in range(6)]
+    put(
+        table,
+        *({**item_of(key), "due_shard": "P", "due_at": f"2026-0{number // 2}"} for number, key in enumerate(keys)),
+    )
+    found: list[Item] = []
+    for _ in range(4):
+        after = found[-1] if found else None
+        found += table.query("P", index=DUE, between=("2026-00", "2026-01"), after=after, limit=1, forward=forward)
+    assert table.query("P", index=DUE, between=("2026-00", "2026-01"), after=found[-1], limit=1, forward=forward) == []
+    moments = ["2026-00", "2026-00", "2026-01", "2026-01"]
+    assert [item["due_at"] for item in found] == (moments if forward else moments[::-1])
+    assert {item["pk"] for item in found} == {key.pk for key in keys[:4]}
+
+
 def test_after_may_lie_outside_between(walk: Walk) -> None:
     assert walk.query(after="a", between=("c", "e")) == "cde"
     assert walk.query(after="h", between=("c", "e")) == ""

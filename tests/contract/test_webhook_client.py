@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -17,12 +17,13 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from twilio.request_validator import RequestValidator
 
+from convoke.cli.ministack import free_port
 from convoke.domain.events import Event, EventType
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.webhooks import Delivery, Method
 from convoke.webhooks import client as client_module
 from convoke.webhooks.answers import WebhookAnswer, WebhookUnreachableError
-from convoke.webhooks.client import Address, WebhookHttpClient
+from convoke.webhooks.client import Address, Resolve, WebhookHttpClient
 
 LONGEST = 1000
 
@@ -342,6 +343,59 @@ def test_host_that_resolves_to_another_address_later_is_checked_again() -> None:
         with pytest.raises(WebhookUnreachableError, match="address is not allowed"):
             called(delivery(url), WebhookHttpClient(rules, resolver))
     assert len(requests) == 1
+
+
+@contextmanager
+def listening(port: int, *hosts: str) -> Iterator[dict[str, list[socket.socket]]]:
+    """Answer 200 on a port of several addresses of this machine; yield the accepted connections by address."""
+    accepted: dict[str, list[socket.socket]] = {host: [] for host in hosts}
+
+    def serve(host: str, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                accepted[host].append(connection)
+                with connection:
+                    connection.recv(10_000)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    with ExitStack() as stack:
+        for host in hosts:
+            listener = stack.enter_context(socket.create_server((host, port)))
+            threading.Thread(target=serve, args=(host, listener), daemon=True).start()
+        yield accepted
+
+
+def every(*addresses: str) -> Resolve:
+    """A resolver that answers all of these addresses at once."""
+    return lambda host, port, seconds: [Address(socket.AF_INET, (address, port)) for address in addresses]
+
+
+@pytest.mark.parametrize("addresses", [("127.0.0.2", "127.0.0.1"), ("127.0.0.1", "127.0.0.2")])
+def test_of_a_name_with_allowed_and_forbidden_addresses_only_the_allowed_are_called(addresses: tuple[str, str]) -> None:
+    rules, port = ReceiverRules.of_deployment(["127.0.0.1/32"], https_only=False), free_port()
+    with listening(port, *addresses) as accepted:
+        url = f"http://hooks.example.com:{port}/"
+        assert called(delivery(url), WebhookHttpClient(rules, every(*addresses))).status == 200
+        assert {host: len(connections) for host, connections in accepted.items()} == {"127.0.0.1": 1, "127.0.0.2": 0}
+
+
+def test_where_the_allowed_address_of_a_name_is_down_a_forbidden_one_is_not_called() -> None:
+    rules, port = ReceiverRules.of_deployment(["127.0.0.1/32"], https_only=False), free_port()
+    with listening(port, "127.0.0.2") as accepted:
+        url = f"http://hooks.example.com:{port}/"
+        with pytest.raises(WebhookUnreachableError, match="no connection"):
+            called(delivery(url), WebhookHttpClient(rules, every("127.0.0.1", "127.0.0.2")))
+        assert accepted == {"127.0.0.2": []}
+
+
+def test_where_one_address_of_a_name_is_down_the_next_is_called() -> None:
+    port = free_port()
+    with listening(port, "127.0.0.2", "127.0.0.3") as accepted:
+        url = f"http://hooks.example.com:{port}/"
+        resolve = every("127.0.0.1", "127.0.0.2", "127.0.0.3")
+        assert called(delivery(url), WebhookHttpClient(ANYWHERE, resolve)).status == 200
+        assert {host: len(connections) for host, connections in accepted.items()} == {"127.0.0.2": 1, "127.0.0.3": 0}
 
 
 def test_url_refused_by_rules_is_not_called() -> None:

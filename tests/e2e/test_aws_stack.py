@@ -20,8 +20,8 @@ from convoke.cli.ministack import Stack, deployed
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.processes import Received, receiver, up
 
-pytestmark = pytest.mark.xdist_group("aws-stack")
-"""One pytest-xdist worker runs all tests of this group, so the stack is deployed once."""
+pytestmark = [pytest.mark.xdist_group("aws-stack"), pytest.mark.timeout(300)]
+"""One pytest-xdist worker runs all tests of this group, so that the stack is deployed only once."""
 
 TIMEOUT_SECONDS = 60.0
 """How many seconds to wait for a result. A cold start takes about a second, and the sweeper runs after ten."""
