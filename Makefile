@@ -1,6 +1,6 @@
 # The commands of Convoke. `make` lists them. You need git, make and Python >= 3.11; make installs everything else.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fast e2e-aws e2e-lambda sam-local check contract-node build verify-build bench docs docs-tables setup format
+.PHONY: help up demo test fast coverage mutants e2e-aws e2e-lambda sam-local check contract-node build verify-build bench docs docs-tables setup format
 SHELL := /bin/bash
 
 UV_VERSION := 0.13.9
@@ -23,6 +23,17 @@ test: check ## Run all checks and all tests
 	$(RUN) pytest --numprocesses 2 --dist loadgroup tests
 	@$(MAKE) --no-print-directory verify-build
 	$(if $(shell command -v npm 2>/dev/null),$(MAKE) --no-print-directory contract-node,@echo "npm not found: skipped the tests with the Node SDK")
+
+coverage: setup ## Run every test and print the branch coverage of the product (at least 95 %)
+	@$(RUN) coverage erase
+	COVERAGE_FILE="$(CURDIR)/.coverage" COVERAGE_PROCESS_START="$(CURDIR)/pyproject.toml" \
+		$(RUN) python -m pytest --quiet --numprocesses 2 --dist loadgroup -p tests.mutation.plugin tests
+	@$(RUN) coverage combine --quiet
+	$(RUN) coverage report --fail-under 95
+
+mutants: setup ## Put 60 small faults into the product, one at a time, and list those that no test notices (SEED=2 draws others)
+	@test -f .coverage || $(MAKE) --no-print-directory coverage
+	$(RUN) python -m tests.mutation.run --seed $(or $(SEED),1)
 
 fast: check ## Run the checks and the unit tests only
 	$(RUN) pytest --quiet tests/unit

@@ -1,4 +1,4 @@
-"""The end of a test run says how many crash points it tried, whichever processes ran the tests."""
+"""Print at the end of a test run how many crash points it tried, also if several processes ran the tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from convoke.cli.ministack import ministack
-from tests.support.crashes import TRIED
+from tests.support.crashes import CRASH_POINTS
 
 KEY = "crash points"
 
@@ -21,19 +21,19 @@ def ministack_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In a process of xdist's, what it tried goes to the one that started it."""
+    """Send the counts of an xdist worker to the controller."""
     if output := getattr(session.config, "workeroutput", None):
-        output[KEY] = dict(TRIED)
+        output[KEY] = dict(CRASH_POINTS)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    TRIED.update(Counter(getattr(node, "workeroutput", {}).get(KEY, {})))
+    CRASH_POINTS.update(Counter(getattr(node, "workeroutput", {}).get(KEY, {})))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if TRIED:
+    if CRASH_POINTS:
         terminalreporter.section(KEY)
-        for test, points in sorted(TRIED.items()):
+        for test, points in sorted(CRASH_POINTS.items()):
             terminalreporter.line(f"{points:5} {test}")
-        terminalreporter.line(f"{TRIED.total():5} in all")
+        terminalreporter.line(f"{CRASH_POINTS.total():5} in all")

@@ -1,4 +1,4 @@
-"""What an account configures under `/convoke`: the business addresses that it may use (reference, b.2)."""
+"""`/convoke/v1/Configuration`: the addresses that an account owns. See docs/behaviour/configuration.md."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def configure(instance: Instance, *addresses: str) -> Answer:
     return instance.call("POST", PATH, {"OwnedAddresses": list(addresses)})
 
 
-def test_an_account_starts_without_a_list(instance: Instance) -> None:
+def test_account_starts_with_no_owned_addresses(instance: Instance) -> None:
     assert instance.call("GET", PATH).body == {
         "account_sid": instance.account.sid,
         "owned_addresses": [],
@@ -26,7 +26,8 @@ def test_an_account_starts_without_a_list(instance: Instance) -> None:
     }
 
 
-def test_a_list_takes_the_place_of_the_one_before_and_one_empty_value_clears_it(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_update_replaces_owned_addresses_and_empty_value_clears_them(instance: Instance) -> None:
     assert configure(instance, *OWNED, OWNED[0]).body["owned_addresses"] == sorted(OWNED)
     assert instance.call("GET", PATH).body["owned_addresses"] == sorted(OWNED)
     assert instance.call("POST", PATH, {"Colour": "red"}).body["owned_addresses"] == sorted(OWNED)
@@ -35,7 +36,7 @@ def test_a_list_takes_the_place_of_the_one_before_and_one_empty_value_clears_it(
     assert instance.call("GET", PATH).body["owned_addresses"] == []
 
 
-def test_the_next_request_is_held_to_the_list(instance: Instance) -> None:
+def test_owned_addresses_apply_to_next_request(instance: Instance) -> None:
     create = {"Participant": CHAT_AND_SMS}
     configure(instance, "+15017122662")
     refused = instance.call("POST", "/v1/ConversationWithParticipants", create)
@@ -44,7 +45,7 @@ def test_the_next_request_is_held_to_the_list(instance: Instance) -> None:
     assert instance.call("POST", "/v1/ConversationWithParticipants", create).status == 202
 
 
-def test_an_account_is_held_to_its_own_list_only(instance: Instance) -> None:
+def test_owned_addresses_do_not_apply_to_another_account(instance: Instance) -> None:
     configure(instance, "+15017122662")
     other = instance.accounts.create()
     create = instance.client(
@@ -54,7 +55,7 @@ def test_an_account_is_held_to_its_own_list_only(instance: Instance) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", "5017122661", "+0", "whatsapp:", "@", "messenger:" + "7" * 250])
-def test_what_is_no_address_is_refused_by_its_position(instance: Instance, wrong: str) -> None:
+def test_invalid_owned_address_is_refused_with_its_index(instance: Instance, wrong: str) -> None:
     configure(instance, OWNED[0])
     refused = configure(instance, OWNED[0], OWNED[1], wrong)
     assert (refused.status, refused.body["code"]) == (400, 20001)
@@ -62,14 +63,15 @@ def test_what_is_no_address_is_refused_by_its_position(instance: Instance, wrong
     assert instance.call("GET", PATH).body["owned_addresses"] == [OWNED[0]]
 
 
-def test_a_thousand_addresses_are_the_most(instance: Instance) -> None:
+def test_more_than_1000_owned_addresses_are_refused(instance: Instance) -> None:
     addresses = [f"+1501{number:07}" for number in range(2_000_000, 2_001_001)]
     assert len(configure(instance, *addresses[:1000]).body["owned_addresses"]) == 1000
     assert configure(instance, *addresses).status == 400
 
 
-def test_a_list_is_never_more_than_its_item_can_hold(instance: Instance) -> None:
-    """Of the longest addresses there are, in characters of four bytes each, fewer fit."""
+@pytest.mark.each_engine
+def test_owned_addresses_are_limited_to_the_item_size(instance: Instance) -> None:
+    """Fewer than 1,000 addresses fit into the item if each has the longest value, in 4-byte characters."""
     addresses = [f"messenger:{number:03}{'🙂' * 243}" for number in range(1000)]
     size = len(addresses[0].encode())
     assert configure(instance, *addresses[: MAX_OWNED_ADDRESSES_BYTES // size]).status == 200

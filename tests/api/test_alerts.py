@@ -1,4 +1,4 @@
-"""The error log, read by the SDK's Monitor, and where it is posted to (reference, d.5 and h 13)."""
+"""Alerts, read through the SDK's Monitor API, and the error log webhook. See docs/behaviour/alerts.md."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def refuse(provisioning: Provisioning, participant: Participant) -> None:
 
 @pytest.fixture
 def refusing() -> Iterator[Instance]:
-    """Admits nobody with an identity."""
+    """Run Convoke so that no participant with an identity can be added."""
     with held_instance(admit=refuse) as made:
         yield made
 
@@ -54,7 +54,10 @@ def log_to(instance: Instance, url: str) -> Any:
 
 
 def give_up(instance: Instance, *statuses: int | WebhookUnreachableError | None) -> str:
-    """A conversation whose one event gets these answers, as often as it is tried."""
+    """Create a conversation whose event is delivered until it succeeds or is given up, and return its SID.
+
+    The receiver answers the attempts with `statuses`.
+    """
     configure(instance, STATE)
     instance.receivers.statuses = [*statuses]
     sid: str = instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1)).sid
@@ -64,7 +67,7 @@ def give_up(instance: Instance, *statuses: int | WebhookUnreachableError | None)
     return sid
 
 
-def test_a_conversation_that_failed_is_in_the_log_and_says_so_itself(refusing: Instance) -> None:
+def test_failed_conversation_creates_alert_50427(refusing: Instance) -> None:
     configure(refusing, STATE)
     v1 = refusing.client().conversations.v1
     sid = v1.conversation_with_participants.create(friendly_name="Visit", participant=CHAT_AND_SMS).sid
@@ -79,18 +82,18 @@ def test_a_conversation_that_failed_is_in_the_log_and_says_so_itself(refusing: I
     )
     assert f"Participant[1] ({provisioning['participants'][1]['sid']}): 50109" in alert.alert_text
     assert "50427" in alert.alert_text
-    assert not [said for said in ("alice", "+1555", "Visit") if said in alert.alert_text]
+    assert not [text for text in ("alice", "+1555", "Visit") if text in alert.alert_text]
     assert alert.more_info == "https://www.twilio.com/docs/errors/50427"
     assert alert.date_created == alert.date_generated == alert.date_updated
     assert alert.date_created.tzinfo is not None
     assert alert.request_url is alert.request_method is alert.response_body is alert.request_variables is None
-    (told,) = refusing.receivers.posted
-    assert told.event.payload["ErrorCode"] == "50427"
-    assert told.event.payload["AlertSid"] == alert.sid
-    assert told.event.payload["ErrorMessage"] in alert.alert_text
+    (delivery,) = refusing.receivers.posted
+    assert delivery.event.payload["ErrorCode"] == "50427"
+    assert delivery.event.payload["AlertSid"] == alert.sid
+    assert delivery.event.payload["ErrorMessage"] in alert.alert_text
 
 
-def test_an_alert_is_fetched_as_it_is_listed(instance: Instance) -> None:
+def test_fetched_alert_equals_listed_alert(instance: Instance) -> None:
     give_up(instance, 403)
     (alert,) = alerts(instance)
     fetched = instance.call("GET", f"/v1/Alerts/{alert.sid}").body
@@ -99,8 +102,9 @@ def test_an_alert_is_fetched_as_it_is_listed(instance: Instance) -> None:
     assert monitor(instance).alerts(alert.sid).fetch().alert_text == alert.alert_text
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("status", [403, 302])
-def test_a_webhook_that_refuses_is_in_the_log(instance: Instance, status: int) -> None:
+def test_webhook_answer_that_is_not_retried_creates_alert(instance: Instance, status: int) -> None:
     instance.receivers.body = b"go away"
     sid = give_up(instance, status)
     (alert,) = alerts(instance)
@@ -109,7 +113,8 @@ def test_a_webhook_that_refuses_is_in_the_log(instance: Instance, status: int) -
     assert str(status) in alert.alert_text
 
 
-def test_a_webhook_is_in_the_log_only_when_it_is_given_up(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_webhook_retries_create_alert_only_when_given_up(instance: Instance) -> None:
     give_up(instance, 500, None, 429, 200)
     assert alerts(instance) == []
     give_up(instance, 500, None, 429, 503)
@@ -121,20 +126,24 @@ def test_a_webhook_is_in_the_log_only_when_it_is_given_up(instance: Instance) ->
     ("error", "code"),
     [(WebhookLateError("no answer within 5 s"), "50076"), (WebhookUnreachableError("no connection"), "50057")],
 )
-def test_the_code_says_why_no_answer_came(instance: Instance, error: WebhookUnreachableError, code: str) -> None:
+def test_alert_code_tells_timeout_from_connection_error(
+    instance: Instance, error: WebhookUnreachableError, code: str
+) -> None:
     give_up(instance, *[error] * (RETRIES + 1))
     (alert,) = alerts(instance)
     assert (alert.error_code, alert.response_body) == (code, None)
     assert str(error) in alert.alert_text
 
 
-def test_the_newest_is_the_first_and_pages_lead_on(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_alerts_are_listed_newest_first_over_pages(instance: Instance) -> None:
     sids = [give_up(instance, 403) for _ in range(3)]
     assert [alert.resource_sid for alert in alerts(instance, page_size=1)] == sids[::-1]
     assert [alert.resource_sid for alert in alerts(instance, limit=2)] == [sids[2], sids[1]]
 
 
-def test_alerts_are_listed_by_level_and_date(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_alerts_are_filtered_by_level_and_date(instance: Instance) -> None:
     give_up(instance, 403)
     now = datetime.now(UTC)
     for level, found in (("error", 1), ("Error", 1), ("warning", 0), ("debug", 0)):
@@ -146,19 +155,19 @@ def test_alerts_are_listed_by_level_and_date(instance: Instance) -> None:
     assert (refused.status, refused.body["code"], refused.body["details"]["parameter"]) == (400, 20001, "LogLevel")
 
 
-def test_an_alert_of_nobody_is_not_found(instance: Instance) -> None:
+def test_unknown_alert_sid_is_not_found(instance: Instance) -> None:
     for sid in ("NO" + "0" * 32, "NO", instance.account.sid):
         assert instance.call("GET", f"/v1/Alerts/{sid}").body["code"] == 20404
 
 
-def test_a_failed_conversation_is_posted_to_the_error_log_url(refusing: Instance) -> None:
+def test_failed_conversation_is_posted_to_error_log_url(refusing: Instance) -> None:
     log_to(refusing, ERRORS)
     sid = refusing.client().conversations.v1.conversation_with_participants.create(participant=chat(1)).sid
     refusing.work()
     (alert,) = alerts(refusing)
-    (told,) = refusing.receivers.posted
-    payload = told.event.payload
-    assert (told.url, told.target, told.method) == (ERRORS, "error-log", "POST")
+    (delivery,) = refusing.receivers.posted
+    payload = delivery.event.payload
+    assert (delivery.url, delivery.target, delivery.method) == (ERRORS, "error-log", "POST")
     assert {**payload, "Payload": None, "Timestamp": None} == {
         "AccountSid": refusing.account.sid,
         "Sid": alert.sid,
@@ -174,12 +183,13 @@ def test_a_failed_conversation_is_posted_to_the_error_log_url(refusing: Instance
     assert RequestValidator(refusing.token).validate(ERRORS, payload, refusing.receivers.signatures[0])
 
 
-def test_a_webhook_that_was_given_up_is_posted_to_the_error_log_url(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_failed_webhook_delivery_is_posted_to_error_log_url(instance: Instance) -> None:
     log_to(instance, ERRORS)
     instance.receivers.body = b"no"
     give_up(instance, 403)
-    _, told = instance.receivers.posted
-    details = json.loads(told.event.payload["Payload"])
+    _, delivery = instance.receivers.posted
+    details = json.loads(delivery.event.payload["Payload"])
     assert details["error_code"] == "50057"
     assert details["webhook"] == {
         "request": {"method": "POST", "url": URL},
@@ -187,7 +197,8 @@ def test_a_webhook_that_was_given_up_is_posted_to_the_error_log_url(instance: In
     }
 
 
-def test_what_the_error_log_url_does_not_take_is_tried_again_and_makes_no_alert(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_failed_error_log_delivery_is_retried_without_creating_alert(instance: Instance) -> None:
     log_to(instance, ERRORS)
     give_up(instance, 403, *[500] * 10)
     assert [delivery.url for delivery in instance.receivers.posted] == [URL, *[ERRORS] * (RETRIES + 1)]
@@ -195,7 +206,8 @@ def test_what_the_error_log_url_does_not_take_is_tried_again_and_makes_no_alert(
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 2)
 
 
-def test_every_alert_is_an_event_on_the_ledger_that_can_be_told_again(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_alert_is_recorded_as_event_and_can_be_replayed(instance: Instance) -> None:
     give_up(instance, 403)
     (logged, *_) = instance.call("GET", "/convoke/v1/Events").body["events"]
     (alert,) = alerts(instance)
@@ -208,8 +220,9 @@ def test_every_alert_is_an_event_on_the_ledger_that_can_be_told_again(instance: 
     assert instance.receivers.posted[-1].url == ERRORS
 
 
-def test_a_message_that_comes_twice_makes_one_alert(instance: Instance) -> None:
-    """The message of a delivery that is over comes once more, and once more as that of a replay."""
+@pytest.mark.each_engine
+def test_repeated_delivery_message_creates_one_alert(instance: Instance) -> None:
+    """Send the message of a finished delivery again: first unchanged, then as a replay."""
     give_up(instance, 403)
     (delivery,) = instance.receivers.posted
     stored = instance.items("alert")
@@ -229,7 +242,8 @@ def delivery_queue(instance: Any) -> Any:
     return (instance.engine.edges if hasattr(instance, "engine") else instance.edges("api")).delivery_queue
 
 
-def test_the_error_log_url_is_shown_and_removed(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_error_log_url_is_shown_and_can_be_removed(instance: Instance) -> None:
     assert log_to(instance, ERRORS).body["error_log_url"] == ERRORS
     assert instance.call("GET", "/convoke/v1/Configuration").body["error_log_url"] == ERRORS
     assert instance.call("POST", "/convoke/v1/Configuration", {"OwnedAddresses": ""}).body["error_log_url"] == ERRORS
@@ -239,6 +253,6 @@ def test_the_error_log_url_is_shown_and_removed(instance: Instance) -> None:
     assert (refused.status, refused.body["code"], refused.body["details"]["parameter"]) == (400, 50054, "ErrorLogUrl")
 
 
-def test_no_webhook_can_ask_for_the_events_of_the_error_log(instance: Instance) -> None:
+def test_error_log_event_type_is_refused_as_webhook_filter(instance: Instance) -> None:
     refused = instance.call("POST", "/v1/Configuration/Webhooks", {"Filters": "com.twilio.error-logs.error.logged"})
     assert (refused.status, refused.body["code"]) == (400, 50054)

@@ -1,4 +1,4 @@
-"""What a conversation asks of AWS does not grow: units and calls as MiniStack counts them."""
+"""AWS calls, write units and cost of a conversation, as MiniStack counts them, stay within fixed limits."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Counted = dict[str, dict[str, Cost]]
 
 
 @pytest.fixture(scope="module")
-def counted(ministack_url: str) -> Iterator[Counted]:
-    """Step by step, of conversations each of which is in an account of its own."""
+def costs(ministack_url: str) -> Iterator[Counted]:
+    """Return the cost of each step, for several conversations in one account each."""
     with pytest.MonkeyPatch.context() as patched, redirect_stdout(StringIO()):
         for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": ministack_url}.items():
             patched.setenv(name, value)
@@ -40,21 +40,21 @@ def units(cost: Cost) -> float:
 
 
 @pytest.mark.parametrize(("asked", "create", "settled"), [("10 chat", 11, 80), ("10 sms", 33, 85)])
-def test_write_units_do_not_grow(counted: Counted, asked: str, create: int, settled: int) -> None:
-    assert units(counted[asked]["create"]) <= create
-    assert units(counted[asked]["all"]) <= settled
+def test_write_units_per_conversation_stay_within_limit(costs: Counted, asked: str, create: int, settled: int) -> None:
+    assert units(costs[asked]["create"]) <= create
+    assert units(costs[asked]["all"]) <= settled
 
 
-def test_creating_is_two_calls_and_no_read(counted: Counted) -> None:
-    for steps in counted.values():
+def test_create_makes_two_aws_calls_and_no_read(costs: Counted) -> None:
+    for steps in costs.values():
         assert steps["create"].calls == {"dynamodb:TransactWriteItems": 1, "sqs:SendMessage": 1}
         assert steps["create"].read_units == 0
 
 
-def test_six_calls_at_the_most_lead_from_the_answer_to_active_however_many_members(counted: Counted) -> None:
-    """Two that add, two that finalize, two that publish what came before; the state is published later."""
+def test_provisioning_makes_at_most_six_aws_calls(costs: Counted) -> None:
+    """Count two calls that add, two that finalize and two that publish. The state event is published later."""
     for asked in ("1 chat", "10 chat", "10 sms"):
-        steps = counted[asked]
+        steps = costs[asked]
         assert steps["add"].calls.total() + steps["publish"].calls.total() <= 4
         assert steps["finalize"].calls == {
             "dynamodb:BatchGetItem": 1,
@@ -64,12 +64,12 @@ def test_six_calls_at_the_most_lead_from_the_answer_to_active_however_many_membe
         }
 
 
-def test_a_million_conversations_with_a_webhook_cost_80_dollars_at_the_most(counted: Counted) -> None:
-    steps = {step: cost for step, cost in counted["10 chat, webhook"].items() if step != "all"}
+def test_one_million_conversations_with_webhook_cost_at_most_80_dollars(costs: Counted) -> None:
+    steps = {step: cost for step, cost in costs["10 chat, webhook"].items() if step != "all"}
     assert sum(dollars(as_deployed(steps)).values()) <= 80
 
 
-def test_the_plan_of_partitions_is_made_with_what_is_counted(counted: Counted) -> None:
-    total = counted["10 chat"]["all"]
+def test_partition_plan_matches_counted_write_units(costs: Counted) -> None:
+    total = costs["10 chat"]["all"]
     assert total.write_units <= CONVERSATION_UNITS
     assert total.index_write_units == 2 + 2 + CHANGES + 10

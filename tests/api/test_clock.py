@@ -1,4 +1,4 @@
-"""A clock that people move (`convoke up --test-clock`): what comes due is done at its own moment."""
+"""The clock of `convoke up --test-clock`. See docs/behaviour/states-and-timers.md#test-clock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, 
 CLOCK = "/convoke/v1/Clock"
 MINUTE = timedelta(minutes=1)
 A_MOMENT = timedelta(seconds=30)
-"""What a test may take."""
+"""Upper limit of the duration of a test."""
 
 
 @pytest.fixture
@@ -40,17 +40,17 @@ def present(instance: EmbeddedInstance) -> datetime:
 
 
 def states(instance: Instance) -> list[tuple[str, str, str]]:
-    """The changes of state by timers: when, of which conversation, to what."""
+    """Return time, conversation SID and new state of each state change by a timer."""
     events = [event for change in instance.changes() for event in change["events"]]
-    told = [event["payload"] for event in events if event["payload"].get("Reason") == "TIMER"]
-    return sorted((payload["StateUpdated"], payload["ConversationSid"], payload["StateTo"]) for payload in told)
+    payloads = [event["payload"] for event in events if event["payload"].get("Reason") == "TIMER"]
+    return sorted((payload["StateUpdated"], payload["ConversationSid"], payload["StateTo"]) for payload in payloads)
 
 
 def stored(instance: Instance) -> dict[str, dict[str, Any]]:
     return {conversation["sid"]: conversation for conversation in instance.items("conversation")}
 
 
-def test_the_example_holds_to_the_millisecond_however_far_time_is_moved_at_once(movable: EmbeddedInstance) -> None:
+def test_timers_fire_to_the_millisecond_when_time_is_moved(movable: EmbeddedInstance) -> None:
     sid = movable.client().conversations.v1.conversations.create(timers_inactive="PT1M", timers_closed="PT10M").sid
     ends = stored(movable)[sid]
     assert advance(movable, "P1D")["conversations"] == 2
@@ -58,7 +58,7 @@ def test_the_example_holds_to_the_millisecond_however_far_time_is_moved_at_once(
     assert stored(movable)[sid]["date_updated"] == ends["date_closed"]
 
 
-def test_many_are_done_in_the_order_of_time_each_at_its_own_moment(movable: EmbeddedInstance) -> None:
+def test_due_conversations_change_state_in_order_of_their_timers(movable: EmbeddedInstance) -> None:
     create = movable.client().conversations.v1.conversations.create
     lengths = {create(timers_inactive=f"PT{minutes}M").sid: minutes for minutes in (5, 1, 30, 2, 61)}
     ends = {sid: conversation["date_inactive"] for sid, conversation in stored(movable).items()}
@@ -69,7 +69,7 @@ def test_many_are_done_in_the_order_of_time_each_at_its_own_moment(movable: Embe
     assert published == sorted(published)
 
 
-def test_it_tells_the_present_moment_and_what_was_done(movable: EmbeddedInstance) -> None:
+def test_clock_response_has_current_time_and_number_of_sweeps(movable: EmbeddedInstance) -> None:
     assert abs(present(movable) - instants.now()) < A_MOMENT
     movable.client().conversations.v1.conversations.create(timers_closed="PT10M")
     done = advance(movable, "PT15M")
@@ -88,7 +88,7 @@ def test_it_tells_the_present_moment_and_what_was_done(movable: EmbeddedInstance
     assert timedelta(0) <= created - instants.now() - 14 * MINUTE < 2 * MINUTE
 
 
-def test_a_form_does_as_well(movable: EmbeddedInstance) -> None:
+def test_clock_accepts_form_body(movable: EmbeddedInstance) -> None:
     answered = movable.call("POST", CLOCK, {"Advance": "PT10M"})
     assert (answered.status, answered.body["advanced"]) == (200, "PT10M")
 
@@ -109,7 +109,7 @@ def test_a_form_does_as_well(movable: EmbeddedInstance) -> None:
         ('{"advance": "PT10M"}', "text/plain"),
     ],
 )
-def test_anything_else_is_refused_and_no_time_passes(
+def test_invalid_advance_is_refused_and_time_stands_still(
     movable: EmbeddedInstance, body: str, content_type: str | None
 ) -> None:
     refused = movable.call("POST", CLOCK, body, {"Content-Type": content_type} if content_type else None)
@@ -117,7 +117,7 @@ def test_anything_else_is_refused_and_no_time_passes(
     assert abs(present(movable) - instants.now()) < A_MOMENT
 
 
-def test_there_is_an_end_of_time(movable: EmbeddedInstance) -> None:
+def test_advance_past_last_year_is_refused(movable: EmbeddedInstance) -> None:
     def century() -> Answer:
         return movable.call("POST", CLOCK, {"Advance": "P36500D"})
 
@@ -128,18 +128,19 @@ def test_there_is_an_end_of_time(movable: EmbeddedInstance) -> None:
     assert present(movable) - before < A_MOMENT
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_nothing_else_than_an_instance_with_such_a_clock_knows_the_path(instance: Instance, method: str) -> None:
+def test_clock_path_is_not_found_without_test_clock(instance: Instance, method: str) -> None:
     refused = instance.call(method, CLOCK, {"Advance": "PT10M"} if method == "POST" else None)
     assert (refused.status, refused.body["code"]) == (404, 20404)
 
 
-def test_it_wants_credentials_as_every_path_does(movable: EmbeddedInstance) -> None:
+def test_clock_requires_credentials_and_lists_allowed_methods(movable: EmbeddedInstance) -> None:
     assert call(movable.api, "POST", ORIGIN + CLOCK, data={"Advance": "PT10M"}).status == 401
     assert movable.call("DELETE", CLOCK).headers["Allow"] == "GET, POST"
 
 
-def test_members_who_wait_get_in_before_time_passes(movable: EmbeddedInstance) -> None:
+def test_pending_participants_are_added_before_time_moves(movable: EmbeddedInstance) -> None:
     v1 = movable.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=CHAT_AND_SMS, timers_inactive="PT1M").sid
     advance(movable, "PT2M")
@@ -148,7 +149,7 @@ def test_members_who_wait_get_in_before_time_passes(movable: EmbeddedInstance) -
     assert states(movable) == [(conversation["date_inactive"], sid, "inactive")]
 
 
-def test_attempts_have_their_pauses_within_the_time_that_passes() -> None:
+def test_provisioning_retries_keep_their_backoff_in_moved_time() -> None:
     moments: list[datetime] = []
 
     def fail(*_: object) -> None:
@@ -165,7 +166,7 @@ def test_attempts_have_their_pauses_within_the_time_that_passes() -> None:
     assert pauses == [10, 20, 40, 80, 160, 320, 600, 600]
 
 
-def test_what_expires_expires_with_it(movable: EmbeddedInstance) -> None:
+def test_idempotency_record_expires_in_moved_time(movable: EmbeddedInstance) -> None:
     def created() -> tuple[bool, str]:
         answered = movable.call("POST", "/v1/Conversations", headers={"Idempotency-Key": "1"})
         return "Idempotent-Replayed" in answered.headers, answered.body["sid"]
@@ -180,9 +181,7 @@ def test_what_expires_expires_with_it(movable: EmbeddedInstance) -> None:
     assert (again, second != first) == (False, True)
 
 
-def test_one_that_cannot_be_attended_to_does_not_keep_time_from_passing(
-    movable: EmbeddedInstance, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_failing_conversation_does_not_stop_time(movable: EmbeddedInstance, caplog: pytest.LogCaptureFixture) -> None:
     create = movable.client().conversations.v1.conversations.create
     spoilt, other = create(timers_inactive="PT1M").sid, create(timers_inactive="PT2M").sid
     with movable.engine.table.transaction() as connection:
@@ -194,7 +193,7 @@ def test_one_that_cannot_be_attended_to_does_not_keep_time_from_passing(
 
 
 class HeldClock(MovableClock):
-    """Stands still until it may go on."""
+    """A clock that blocks when it is moved, until `may_go_on` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -206,7 +205,7 @@ class HeldClock(MovableClock):
         super().freeze_at(moment)
 
 
-def test_while_time_is_moved_other_requests_are_answered() -> None:
+def test_other_requests_are_answered_while_time_moves() -> None:
     clock = HeldClock()
 
     async def scenario(instance: EmbeddedInstance) -> None:

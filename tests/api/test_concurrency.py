@@ -1,4 +1,4 @@
-"""Of a hundred requests that claim the same at the same moment, exactly one gets it (promise 2)."""
+"""If 100 concurrent requests claim the same unique value, exactly one gets it."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ CLAIMS: dict[str, tuple[dict[str, Any], int]] = {
     "pair": ({"Participant": CHAT_AND_SMS}, 50425),
     "group": ({"Participant": GROUP_MMS}, 50438),
 }
-"""What is claimed, and the code for whoever comes second."""
+"""The claimed value, and the error code of every request after the first."""
 
 Credentials = tuple[str, str]
 
 
 def ask(api: Resolve, credentials: Credentials, data: dict[str, Any]) -> tuple[int, int | None]:
-    """Status and code."""
+    """Send the request, and return its status and error code."""
     answered = call(api, "POST", ORIGIN + PATH, auth=credentials, data=data)
     return answered.status, answered.body.get("code")
 
@@ -68,7 +68,7 @@ def expected(code: int) -> Counter[tuple[int, int | None]]:
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
-def test_threads_of_one_process(claim: str) -> None:
+def test_concurrent_threads_claim_unique_value_once(claim: str) -> None:
     data, code = CLAIMS[claim]
     with held_instance() as instance:
         credentials = instance.account.sid, instance.token
@@ -97,7 +97,7 @@ PROCESSES = 4
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
-def test_processes_on_one_data_file(claim: str, tmp_path: Path) -> None:
+def test_concurrent_processes_on_one_data_file_claim_unique_value_once(claim: str, tmp_path: Path) -> None:
     data, code = CLAIMS[claim]
     file = str(tmp_path / "convoke.db")
     with held_instance(file) as instance:
@@ -109,8 +109,8 @@ def test_processes_on_one_data_file(claim: str, tmp_path: Path) -> None:
         assert len(instance.items("provisioning")) == 1
 
 
-class Nowhere:
-    """A queue that loses what it is given."""
+class DiscardingQueue:
+    """A queue that loses every message."""
 
     def send(self, provisioning: Provisioning) -> None: ...
 
@@ -120,7 +120,7 @@ def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
     edges = EmbeddedEdges(
         table=table,
         auth_tokens=AuthTokenTable(table),
-        participant_queue=Nowhere(),
+        participant_queue=DiscardingQueue(),
         workflow=NotImplemented,
         event_bus=NotImplemented,
         delivery_queue=NotImplemented,
@@ -137,15 +137,15 @@ def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
 
 @pytest.mark.xdist_group("ministack")
 @pytest.mark.parametrize("claim", CLAIMS)
-def test_threads_on_dynamodb(claim: str, ministack_url: str) -> None:
-    """MiniStack's, over HTTP: a connection a thread."""
+def test_concurrent_threads_on_dynamodb_claim_unique_value_once(claim: str, ministack_url: str) -> None:
+    """Use DynamoDB of MiniStack over HTTP, with one connection per thread."""
     data, code = CLAIMS[claim]
     with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
         assert by_threads(api, credentials, data) == expected(code)
 
 
 @pytest.mark.xdist_group("ministack")
-def test_threads_on_dynamodb_that_make_the_same_request_under_one_key(ministack_url: str) -> None:
+def test_concurrent_requests_with_one_idempotency_key_on_dynamodb_create_once(ministack_url: str) -> None:
     data, _ = CLAIMS["unique name"]
     headers = {"Idempotency-Key": "1"}
     with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
@@ -159,20 +159,20 @@ def test_threads_on_dynamodb_that_make_the_same_request_under_one_key(ministack_
         assert sum("Idempotent-Replayed" not in answer.headers for answer in answers) == 1
 
 
-def test_what_follows_from_several_requests_is_one_commit(embedded: EmbeddedInstance) -> None:
+def test_steps_of_several_conversations_share_one_commit(embedded: EmbeddedInstance) -> None:
     v1, statements = embedded.client().conversations.v1, list[str]()
     created = [v1.conversation_with_participants.create(participant=chat(2)).sid for _ in range(3)]
     with embedded.engine.table.transaction() as connection:
         connection.set_trace_callback(statements.append)
     statements.clear()
-    assert embedded.engine._steps.run_batch()
+    assert embedded.engine.steps.run_batch()
     connection.set_trace_callback(None)
     assert {v1.conversations(sid).fetch().state for sid in created} == {"active"}
     assert [each for each in statements if each.startswith(("BEGIN", "COMMIT"))] == ["BEGIN IMMEDIATE", "COMMIT"]
 
 
 class DyingBus:
-    """The process dies as it publishes for the second time."""
+    """A bus whose second call ends the process."""
 
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus
@@ -185,13 +185,13 @@ class DyingBus:
         self._bus.publish(events)
 
 
-def test_a_turn_that_dies_is_undone_whole_and_all_of_it_is_done_and_told_once_by_the_sweeper() -> None:
+def test_crash_during_steps_rolls_back_and_sweeper_completes_them_once() -> None:
     with held_instance(rewire=lambda edges: replace(edges, event_bus=DyingBus(edges.event_bus))) as instance:
         v1 = instance.client().conversations.v1
         v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=[STATE])
         created = {v1.conversation_with_participants.create(participant=chat(2)).sid for _ in range(2)}
         with pytest.raises(KeyboardInterrupt):
-            instance.engine._steps.run_batch()
+            instance.engine.steps.run_batch()
         assert {v1.conversations(sid).fetch().state for sid in created} == {"initializing"}
         assert instance.items("participant#") == []
         assert instance.waiting_messages("delivery") == 0
@@ -199,5 +199,5 @@ def test_a_turn_that_dies_is_undone_whole_and_all_of_it_is_done_and_told_once_by
         instance.work()
         assert {v1.conversations(sid).fetch().state for sid in created} == {"active"}
         assert [len(v1.conversations(sid).participants.list()) for sid in created] == [2, 2]
-        told = [delivery.event.conversation_sid for delivery in instance.receivers.posted]
-        assert sorted(told) == sorted(created)
+        delivered = [delivery.event.conversation_sid for delivery in instance.receivers.posted]
+        assert sorted(delivered) == sorted(created)

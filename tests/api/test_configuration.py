@@ -1,4 +1,4 @@
-"""Configuration of the account, and what new conversations have of it (reference, a.7 and e.3)."""
+"""`/v1/Configuration`: defaults for new conversations. See docs/behaviour/configuration.md."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.instances import ORIGIN, Instance
 PATH = "/v1/Configuration"
 
 
-def test_an_account_starts_with_a_service_and_a_messaging_service_and_no_timers(instance: Instance) -> None:
+def test_account_starts_with_default_services_and_no_timers(instance: Instance) -> None:
     service_sid = instance.account.default_chat_service_sid
     assert instance.call("GET", PATH).body == {
         "account_sid": instance.account.sid,
@@ -26,7 +26,8 @@ def test_an_account_starts_with_a_service_and_a_messaging_service_and_no_timers(
     }
 
 
-def test_an_update_changes_what_it_names_and_is_known_at_once(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_update_changes_given_fields_and_applies_at_once(instance: Instance) -> None:
     configuration = instance.client().conversations.v1.configuration()
     before = configuration.fetch()
     first = configuration.update(default_inactive_timer="PT1M", default_closed_timer="P1DT2H")
@@ -42,7 +43,7 @@ def test_an_update_changes_what_it_names_and_is_known_at_once(instance: Instance
     assert instance.call("POST", PATH).body == instance.call("GET", PATH).body
 
 
-def test_the_operator_s_list_shows_the_defaults_of_now(instance: Instance) -> None:
+def test_account_list_of_operator_shows_current_defaults(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = v1.services.create(friendly_name="Support").sid
     v1.configuration().update(default_chat_service_sid=sid, default_messaging_service_sid="MG" + "0" * 32)
@@ -50,7 +51,8 @@ def test_the_operator_s_list_shows_the_defaults_of_now(instance: Instance) -> No
     assert (listed.default_chat_service_sid, listed.default_messaging_service_sid) == (sid, "MG" + "0" * 32)
 
 
-def test_the_short_paths_act_on_the_default_service(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_paths_without_service_use_default_service(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     before = v1.conversations.create()
     service_sid = v1.services.create(friendly_name="Support").sid
@@ -67,7 +69,8 @@ def test_the_short_paths_act_on_the_default_service(instance: Instance) -> None:
     assert [each.sid for each in old.list()] == [before.sid]
 
 
-def test_new_conversations_take_the_default_timers_and_a_request_s_own_win(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_new_conversation_takes_default_timers_unless_request_sets_them(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     v1.configuration().update(default_inactive_timer="PT1H", default_closed_timer="P1D")
     create = v1.conversations.create
@@ -93,7 +96,7 @@ def test_new_conversations_take_the_default_timers_and_a_request_s_own_win(insta
         ({"DefaultClosedTimer": "P1M"}, 50380),
     ],
 )
-def test_wrong_settings_are_refused_and_leave_nothing_behind(
+def test_invalid_configuration_is_refused_and_stores_nothing(
     instance: Instance, parameters: dict[str, str], code: int
 ) -> None:
     before = instance.items("")
@@ -103,7 +106,7 @@ def test_wrong_settings_are_refused_and_leave_nothing_behind(
     assert instance.items("") == before
 
 
-def test_the_service_of_another_account_is_no_default(instance: Instance) -> None:
+def test_service_of_another_account_is_refused_as_default(instance: Instance) -> None:
     foreign = instance.accounts.create().default_chat_service_sid
     refused = instance.call("POST", PATH, {"DefaultChatServiceSid": foreign})
     assert (refused.status, refused.body["code"]) == (400, 20001)

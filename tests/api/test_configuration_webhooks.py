@@ -1,4 +1,4 @@
-"""Configuration/Webhooks, and that what is configured is called (reference, a.8 and d)."""
+"""`/v1/Configuration/Webhooks`, and retries of deliveries. See docs/behaviour/configuration-webhooks.md."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def configure(instance: Instance, *filters: str) -> None:
     webhooks.update(post_webhook_url=URL, filters=list(filters))
 
 
-def test_an_account_starts_without_webhooks(instance: Instance) -> None:
+def test_account_starts_without_webhooks(instance: Instance) -> None:
     assert instance.call("GET", "/v1/Configuration/Webhooks").body == {
         "account_sid": instance.account.sid,
         "method": "POST",
@@ -29,7 +29,8 @@ def test_an_account_starts_without_webhooks(instance: Instance) -> None:
     }
 
 
-def test_an_update_changes_what_it_names_and_leaves_the_rest(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_update_changes_given_fields_only(instance: Instance) -> None:
     webhooks = instance.client().conversations.v1.configuration.webhooks()
     webhooks.update(method="get", post_webhook_url=URL, filters=["onMessageAdded", "onUserAdded"])
     webhooks.update(pre_webhook_url="https://hooks.example.com/pre", target="Flex")
@@ -51,14 +52,15 @@ def test_an_update_changes_what_it_names_and_leaves_the_rest(instance: Instance)
         ({"Target": "pigeon"}, 20001, "Target"),
     ],
 )
-def test_wrong_settings_are_refused(
+def test_invalid_webhook_configuration_is_refused(
     instance: Instance, parameters: dict[str, object], code: int, parameter: str
 ) -> None:
     refused = instance.call("POST", "/v1/Configuration/Webhooks", parameters)
     assert (refused.status, refused.body["code"], refused.body["details"]["parameter"]) == (400, code, parameter)
 
 
-def test_the_state_event_comes_without_being_asked_for_and_is_signed(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_state_event_is_delivered_without_header_and_signed(instance: Instance) -> None:
     configure(instance, "onConversationStateUpdated", "onConversationAdded", "onParticipantAdded")
     sid = instance.client().conversations.v1.conversation_with_participants.create(participant=chat(2)).sid
     instance.work()
@@ -81,7 +83,8 @@ def test_the_state_event_comes_without_being_asked_for_and_is_signed(instance: I
     assert RequestValidator(instance.token).validate(URL, payload, instance.receivers.signatures[0])
 
 
-def test_with_the_header_webhooks_hear_of_the_conversation_and_every_member(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_header_enables_conversation_and_participant_events(instance: Instance) -> None:
     configure(instance, "onConversationAdded", "onParticipantAdded")
     create = instance.client().conversations.v1.conversation_with_participants.create
     sid = create(participant=chat(3), x_twilio_webhook_enabled="true").sid
@@ -93,19 +96,20 @@ def test_with_the_header_webhooks_hear_of_the_conversation_and_every_member(inst
     assert {payload["ConversationSid"] for payload in payloads} == {sid}
 
 
-def test_an_unknown_value_of_the_header_is_refused(instance: Instance) -> None:
+def test_invalid_webhook_enabled_header_is_refused(instance: Instance) -> None:
     refused = instance.call("POST", "/v1/ConversationWithParticipants", {}, {"X-Twilio-Webhook-Enabled": "yes"})
     assert (refused.body["code"], refused.body["details"]["parameter"]) == (20001, "X-Twilio-Webhook-Enabled")
 
 
-def test_an_event_that_is_not_listed_is_not_sent(instance: Instance) -> None:
+def test_event_outside_filters_is_not_delivered(instance: Instance) -> None:
     configure(instance, "onMessageAdded")
     instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1))
     instance.work()
     assert instance.receivers.posted == []
 
 
-def test_a_failed_delivery_comes_again_and_counts_its_retries(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_failed_delivery_is_retried_and_counts_retries(instance: Instance) -> None:
     configure(instance, "onConversationStateUpdated")
     instance.receivers.statuses = [500, None, 429, 200]
     instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1))
@@ -119,7 +123,8 @@ def test_a_failed_delivery_comes_again_and_counts_its_retries(instance: Instance
     assert attempts == [(1, 500, None), (2, None, "no connection"), (3, 429, None), (4, 200, None)]
 
 
-def test_an_attempt_is_recorded_before_the_call(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_attempt_is_recorded_before_the_call(instance: Instance) -> None:
     seen: list[dict[str, object]] = []
     configure(instance, "onConversationStateUpdated")
     instance.receivers.on_call = lambda: seen.extend(instance.items("attempt#"))
@@ -128,7 +133,8 @@ def test_an_attempt_is_recorded_before_the_call(instance: Instance) -> None:
     assert [(attempt["number"], attempt.get("status")) for attempt in seen] == [(1, None)]
 
 
-def test_a_delivery_that_nobody_takes_ends_in_the_dead_letter_queue(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_delivery_that_keeps_failing_goes_to_dead_letter_queue(instance: Instance) -> None:
     configure(instance, "onConversationStateUpdated")
     instance.receivers.statuses = [503] * 10
     instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1))
@@ -139,7 +145,8 @@ def test_a_delivery_that_nobody_takes_ends_in_the_dead_letter_queue(instance: In
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 1)
 
 
-def test_a_refused_delivery_is_not_tried_again(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_delivery_refused_with_4xx_is_not_retried(instance: Instance) -> None:
     configure(instance, "onConversationStateUpdated")
     instance.receivers.statuses = [403]
     instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1))

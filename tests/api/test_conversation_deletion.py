@@ -1,4 +1,4 @@
-"""Deleting a conversation: gone at once, then nothing of it is left, whoever comes late (reference, a.1 and e.2)."""
+"""Deletion of a conversation: hidden at once, erased by the sweeper. See docs/behaviour/conversations.md#delete."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from convoke.domain.provisioning import Provisioning
 from convoke.operations.ports import EventBus
 from convoke.storage import conversations
 from convoke.storage.conversations import ConversationRepository
-from tests.support.deletions import AT_ONCE, LONG_AFTER, conversation_in, left_of
+from tests.support.deletions import AT_ONCE, LONG_AFTER, conversation_in, item_kinds_left
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.instances import EmbeddedInstance, Instance, held_instance, refusal
 
 STATES = ("initializing", "active", "inactive", "closed")
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("state", STATES)
-def test_it_is_gone_at_once_for_who_reads_it(instance: Instance, state: str) -> None:
+def test_deleted_conversation_is_not_found_at_once(instance: Instance, state: str) -> None:
     sid = conversation_in(instance, state)
     v1 = instance.client().conversations.v1
     members = v1.conversations(sid).participants.list()
@@ -42,7 +43,8 @@ def test_it_is_gone_at_once_for_who_reads_it(instance: Instance, state: str) -> 
             assert refusal(v1.conversations(name).participants(member.sid).fetch).code == 20404
 
 
-def test_a_change_meets_the_deletion_until_nothing_is_left(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_update_of_deleted_conversation_conflicts_until_sweep(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = conversation_in(instance, "active")
     assert v1.conversations("visit").delete()
@@ -53,8 +55,9 @@ def test_a_change_meets_the_deletion_until_nothing_is_left(instance: Instance) -
     assert refusal(lambda: v1.conversations(sid).update(friendly_name="x")).code == 20404
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("state", STATES)
-def test_everything_it_held_is_free_at_once(instance: Instance, state: str) -> None:
+def test_deletion_releases_unique_name_and_addresses_at_once(instance: Instance, state: str) -> None:
     v1 = instance.client().conversations.v1
     v1.conversations(conversation_in(instance, state)).delete()
     assert instance.items("lock") == []
@@ -65,8 +68,9 @@ def test_everything_it_held_is_free_at_once(instance: Instance, state: str) -> N
     assert v1.conversations(conversation_in(instance, "active", CHAT_AND_SMS)).fetch().state == "active"
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("state", STATES)
-def test_after_the_sweep_nothing_is_left_but_events(instance: Instance, state: str) -> None:
+def test_sweep_leaves_only_events_of_deleted_conversation(instance: Instance, state: str) -> None:
     v1 = instance.client().conversations.v1
     other = v1.conversation_with_participants.create(participant=chat(3)).sid
     sid = conversation_in(instance, state)
@@ -74,31 +78,31 @@ def test_after_the_sweep_nothing_is_left_but_events(instance: Instance, state: s
     v1.conversations(sid).delete()
     instance.work()
     instance.sweep(AT_ONCE)
-    assert set(left_of(instance, sid)) == {"change"}
+    assert set(item_kinds_left(instance, sid)) == {"change"}
     assert instance.sweep(LONG_AFTER) == 0
     assert len(v1.conversations(other).participants.list()) == 3
 
 
-def test_a_plain_conversation_leaves_nothing_either(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_sweep_erases_conversation_without_participants(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = v1.conversations.create(unique_name="visit").sid
     v1.conversations("visit").delete()
     instance.sweep(AT_ONCE)
-    assert left_of(instance, sid) == ["change", "change"]
+    assert item_kinds_left(instance, sid) == ["change", "change"]
 
 
-def test_a_conversation_with_many_items_is_removed_page_by_page(
-    instance: Instance, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.each_engine
+def test_sweep_erases_many_items_page_by_page(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversations, "ERASE_BATCH_SIZE", 3)
     sid = conversation_in(instance, "active", chat(10))
     instance.client().conversations.v1.conversations(sid).delete()
     instance.sweep(AT_ONCE)
-    assert set(left_of(instance, sid)) == {"change"}
+    assert set(item_kinds_left(instance, sid)) == {"change"}
 
 
-def test_the_largest_messages_can_be_removed_in_one_transaction(instance: Instance) -> None:
-    """Of 4 MB, which neither engine of the tests limits it to."""
+def test_largest_messages_fit_into_one_erase_transaction(instance: Instance) -> None:
+    """A DynamoDB transaction is limited to 4 MB; neither moto nor SQLite enforces the limit."""
     conversation = instance.client().conversations.v1.conversations(conversation_in(instance, "active", chat(1)))
     text = "\N{GRINNING FACE}" * 256
     conversation.messages.create(
@@ -114,7 +118,7 @@ def test_the_largest_messages_can_be_removed_in_one_transaction(instance: Instan
     )
 
 
-def test_a_sweeper_that_runs_out_of_time_goes_on_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sweep_that_runs_out_of_time_continues_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversations, "ERASE_BATCH_SIZE", 3)
     with held_instance() as instance:
         sid = conversation_in(instance, "active", chat(10))
@@ -122,25 +126,26 @@ def test_a_sweeper_that_runs_out_of_time_goes_on_the_next_time(monkeypatch: pyte
         until, sweep = instance.engine.edges.now() + LONG_AFTER, instance.engine.sweeper.sweep
         answers = joined([True, True, True], repeat(False))
         assert sweep(until, go_on=lambda: next(answers)) == 1
-        assert [left_of(instance, sid).count(kind) for kind in ("identity", "participant")] == [6, 10]
-        assert "conversation" in left_of(instance, sid)
+        assert [item_kinds_left(instance, sid).count(kind) for kind in ("identity", "participant")] == [6, 10]
+        assert "conversation" in item_kinds_left(instance, sid)
         assert sweep(until) == 1
-        assert set(left_of(instance, sid)) == {"change"}
+        assert set(item_kinds_left(instance, sid)) == {"change"}
 
 
-def test_what_is_left_of_it_can_be_removed_twice(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_erasing_twice_has_same_effect_as_once(instance: Instance) -> None:
     sid = conversation_in(instance, "active")
     instance.client().conversations.v1.conversations(sid).delete()
     for _ in range(2):
         ConversationRepository(instance.table).erase(instance.account.sid, sid, lambda: True)
-        assert set(left_of(instance, sid)) == {"change"}
+        assert set(item_kinds_left(instance, sid)) == {"change"}
 
 
-# Locks of others
+# Locks of other conversations
 
 
-class Doors:
-    """Admits nobody while they are closed."""
+class AdmissionSwitch:
+    """Refuse every participant while `closed`."""
 
     closed = True
 
@@ -150,42 +155,42 @@ class Doors:
 
 
 @contextmanager
-def failed(participants: list[str]) -> Iterator[tuple[EmbeddedInstance, str, str]]:
-    """A conversation whose members could not be added, and another that took its place."""
-    doors = Doors()
-    with held_instance(admit=doors) as instance:
+def failed_conversation(participants: list[str]) -> Iterator[tuple[EmbeddedInstance, str, str]]:
+    """Yield an instance, a failed conversation, and a later conversation that claims the same values."""
+    admission = AdmissionSwitch()
+    with held_instance(admit=admission) as instance:
         first = conversation_in(instance, "initializing", participants)
         instance.work()
         assert instance.client().conversations.v1.conversations(first).fetch().state == "closed"
-        doors.closed = False
+        admission.closed = False
         yield instance, first, conversation_in(instance, "active", participants)
 
 
 @pytest.mark.parametrize("participants", [CHAT_AND_SMS, GROUP_MMS], ids=["chat-and-sms", "group-mms"])
-def test_one_that_failed_takes_nothing_from_the_one_in_its_place(participants: list[str]) -> None:
-    with failed(participants) as (instance, first, second):
+def test_deleting_failed_conversation_keeps_locks_of_its_successor(participants: list[str]) -> None:
+    with failed_conversation(participants) as (instance, first, second):
         v1 = instance.client().conversations.v1
         before = [item for item in instance.items("") if item.get("conversation_sid") == second]
         v1.conversations(first).delete()
         instance.sweep(AT_ONCE)
         assert [item for item in instance.items("") if item.get("conversation_sid") == second] == before
         assert v1.conversations("visit").fetch().sid == second
-        assert set(left_of(instance, first)) == {"alert", "change"}
+        assert set(item_kinds_left(instance, first)) == {"alert", "change"}
 
 
 # Events
 
 
-def listen(v1: V1) -> None:
+def configure_webhook(v1: V1) -> None:
     filters = ["onConversationRemoved", "onConversationStateUpdated"]
     v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=filters)
 
 
-def test_it_is_told_with_what_there_was(instance: Instance) -> None:
+def test_conversation_removed_event_has_last_stored_fields(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
-    listen(v1)
+    configure_webhook(v1)
     sid = v1.conversations.create(friendly_name="Visit", unique_name="visit", attributes='{"a": 1}').sid
-    # The Python SDK 9.13 takes the header as an argument here, and does not send it.
+    # The Python SDK 9.13 accepts the header as an argument of `delete`, but does not send it.
     instance.call("DELETE", f"/v1/Conversations/{sid}", headers={"X-Twilio-Webhook-Enabled": "true"})
     (stored,) = instance.items("conversation")
     instance.work()
@@ -207,8 +212,8 @@ def test_it_is_told_with_what_there_was(instance: Instance) -> None:
     }
 
 
-class Bus:
-    """Takes nothing while it is broken."""
+class BusSwitch:
+    """Refuse every event while `broken`."""
 
     broken = True
 
@@ -221,20 +226,20 @@ class Bus:
         self._bus.publish(events)
 
 
-def test_the_state_that_nobody_was_told_of_is_told_with_the_deletion() -> None:
-    """The finalizer would have published it; after the deletion it finds nothing (promise 6)."""
-    with held_instance(rewire=lambda edges: replace(edges, event_bus=Bus(edges.event_bus))) as instance:
+def test_unpublished_state_event_is_published_with_deletion() -> None:
+    """The finalizer normally publishes the event, but finds no conversation after the deletion."""
+    with held_instance(rewire=lambda edges: replace(edges, event_bus=BusSwitch(edges.event_bus))) as instance:
         v1, bus = instance.client().conversations.v1, instance.engine.edges.event_bus
-        assert isinstance(bus, Bus)
-        listen(v1)
+        assert isinstance(bus, BusSwitch)
+        configure_webhook(v1)
         sid = v1.conversation_with_participants.create(participant=chat(2)).sid
-        instance.engine._steps._finish_conversations()
+        instance.engine.steps._finish_conversations()
         assert v1.conversations(sid).fetch().state == "active"
         v1.conversations(sid).delete()
         bus.broken = False
         for _ in range(2):
             instance.work()
             instance.sweep(LONG_AFTER)
-        (told,) = instance.receivers.posted
-        assert (told.event.payload["StateFrom"], told.event.payload["StateTo"]) == ("initializing", "active")
-        assert "conversation" not in left_of(instance, sid)
+        (delivery,) = instance.receivers.posted
+        assert (delivery.event.payload["StateFrom"], delivery.event.payload["StateTo"]) == ("initializing", "active")
+        assert "conversation" not in item_kinds_left(instance, sid)

@@ -1,7 +1,8 @@
-"""What webhooks are told of a conversation (reference, d.2 and d.3)."""
+"""Webhook events of conversations. See docs/behaviour/webhook-delivery.md#event-parameters."""
 
 from __future__ import annotations
 
+import pytest
 from twilio.rest.conversations.v1 import V1
 
 from tests.support.instances import Instance
@@ -15,27 +16,28 @@ EVERY_EVENT = [
 ]
 
 
-def listen(v1: V1) -> None:
+def configure_webhook(v1: V1) -> None:
     v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=EVERY_EVENT)
 
 
-def told(instance: Instance) -> list[dict[str, str]]:
-    """What webhooks were told since it was last asked for."""
+def delivered(instance: Instance) -> list[dict[str, str]]:
+    """Deliver every pending event, and return the payloads delivered since the last call."""
     instance.work()
     payloads = [delivery.event.payload for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()
     return payloads
 
 
-def test_an_update_is_told_with_what_it_made_of_the_conversation(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_conversation_updated_event_has_new_fields(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
-    listen(v1)
+    configure_webhook(v1)
     created = v1.conversations.create(friendly_name="Visit", x_twilio_webhook_enabled="true")
-    (added,) = told(instance)
+    (added,) = delivered(instance)
     v1.conversations(created.sid).update(
         unique_name="visit", attributes='{"a": 1}', state="active", x_twilio_webhook_enabled="true"
     )
-    (updated,) = told(instance)
+    (updated,) = delivered(instance)
     (stored,) = instance.items("conversation")
     expected = {
         "AccountSid": instance.account.sid,
@@ -62,12 +64,12 @@ def test_an_update_is_told_with_what_it_made_of_the_conversation(instance: Insta
     }
 
 
-def test_a_new_state_is_told_with_where_it_came_from(instance: Instance) -> None:
+def test_state_updated_event_has_previous_state(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
-    listen(v1)
+    configure_webhook(v1)
     sid = v1.conversations.create().sid
     v1.conversations(sid).update(state="closed", x_twilio_webhook_enabled="true")
-    (state,) = told(instance)
+    (state,) = delivered(instance)
     (stored,) = instance.items("conversation")
     assert state == {
         "EventType": "onConversationStateUpdated",
@@ -83,26 +85,28 @@ def test_a_new_state_is_told_with_where_it_came_from(instance: Instance) -> None
     }
 
 
-def test_a_new_state_beside_another_change_makes_two_events_of_one_change(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_state_and_field_update_makes_two_events_in_one_change(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
-    listen(v1)
+    configure_webhook(v1)
     sid = v1.conversations.create().sid
     before = len(instance.changes())
     v1.conversations(sid).update(state="inactive", friendly_name="x", x_twilio_webhook_enabled="true")
-    assert sorted(event["EventType"] for event in told(instance)) == [
+    assert sorted(event["EventType"] for event in delivered(instance)) == [
         "onConversationStateUpdated",
         "onConversationUpdated",
     ]
     assert len(instance.changes()) == before + 1
 
 
-def test_without_the_header_webhooks_are_told_nothing_and_the_change_is_recorded(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_update_without_header_is_recorded_and_not_delivered(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
-    listen(v1)
+    configure_webhook(v1)
     sid = v1.conversations.create().sid
     v1.conversations(sid).update(friendly_name="x", state="inactive")
     v1.conversations(sid).delete()
-    assert told(instance) == []
+    assert delivered(instance) == []
     kinds = [event["type"] for change in instance.changes() for event in change["events"]]
     assert sorted(kinds) == [
         "onConversationAdded",
@@ -112,11 +116,11 @@ def test_without_the_header_webhooks_are_told_nothing_and_the_change_is_recorded
     ]
 
 
-def test_the_state_it_is_in_is_no_event(instance: Instance) -> None:
+def test_update_to_same_state_makes_no_state_event(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
-    listen(v1)
+    configure_webhook(v1)
     sid = v1.conversations.create(state="inactive").sid
     v1.conversations(sid).update(state="inactive", x_twilio_webhook_enabled="true")
-    assert told(instance) == []
+    assert delivered(instance) == []
     v1.conversations(sid).update(state="inactive", friendly_name="x", x_twilio_webhook_enabled="true")
-    assert [event["EventType"] for event in told(instance)] == ["onConversationUpdated"]
+    assert [event["EventType"] for event in delivered(instance)] == ["onConversationUpdated"]

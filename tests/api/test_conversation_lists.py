@@ -1,4 +1,4 @@
-"""Lists of conversations, through the official SDK (reference, a.0 and a.1)."""
+"""Lists of conversations: pages, filters and order. See docs/behaviour/conversations.md#list."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ LIST = f"{ORIGIN}/v1/Conversations"
 NEW_YEAR = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-class LateIndex:
-    """A table whose index `listed` knows nothing of what comes after its making."""
+class StaleIndex:
+    """A table whose index `listed` shows no writes that come after the creation of this object."""
 
     def __init__(self, table: Table, shards: Sequence[str]) -> None:
         self._known = {shard: table.query(shard, index=keys.LISTED, limit=100) for shard in shards}
@@ -41,7 +41,7 @@ def make(instance: Instance, number: int, **parameters: Any) -> list[str]:
 
 
 def make_daily(instance: Instance, days: Sequence[int]) -> list[str]:
-    """A conversation for each of these days of January 2020, at noon; answers their SIDs by day."""
+    """Create a conversation for noon of each of these days of January 2020, and return the SIDs by day."""
     made = {
         day: make(instance, 1, date_created=NEW_YEAR + timedelta(days=day - 1, hours=12), friendly_name=str(day))
         for day in days
@@ -60,7 +60,7 @@ def page(instance: Instance, url: str) -> Any:
 
 
 def pages(instance: Instance, query: str, direction: str = "next_page_url") -> list[list[str]]:
-    """The SIDs of each page, from the one of `query` on."""
+    """Return the SIDs of each page, beginning with the page of `query`."""
     found, url = [], f"{LIST}{query}"
     while url:
         body = page(instance, url)
@@ -69,6 +69,7 @@ def pages(instance: Instance, query: str, direction: str = "next_page_url") -> l
     return found
 
 
+@pytest.mark.each_engine
 def test_conversations_are_listed_oldest_first(instance: Instance) -> None:
     made = make(instance, 7)
     conversations = instance.client().conversations.v1.conversations
@@ -77,12 +78,14 @@ def test_conversations_are_listed_oldest_first(instance: Instance) -> None:
     assert sids(islice(conversations.stream(page_size=3), 7)) == made
 
 
-def test_a_resource_in_a_list_is_the_one_that_is_fetched(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_listed_conversation_equals_fetched_conversation(instance: Instance) -> None:
     (sid,) = make(instance, 1, friendly_name="Visit", unique_name="visit", timers_closed="PT10M")
     assert page(instance, LIST)["conversations"] == [page(instance, f"{LIST}/{sid}")]
 
 
-def test_the_pages_lead_forth_and_back(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_page_urls_lead_forward_and_back(instance: Instance) -> None:
     made = make(instance, 7)
     forth = pages(instance, "?PageSize=3")
     assert forth == [made[:3], made[3:6], made[6:]]
@@ -93,7 +96,7 @@ def test_the_pages_lead_forth_and_back(instance: Instance) -> None:
     assert pages(instance, back, "previous_page_url") == [made[3:6], made[:3]]
 
 
-def test_a_list_that_is_empty_says_so(instance: Instance) -> None:
+def test_empty_list_has_meta_and_no_next_page(instance: Instance) -> None:
     url = f"{LIST}?PageSize=50&Page=0"
     assert page(instance, LIST) == {
         "meta": {
@@ -109,7 +112,8 @@ def test_a_list_that_is_empty_says_so(instance: Instance) -> None:
     }
 
 
-def test_a_page_goes_on_behind_the_last_whatever_is_made_or_deleted_meanwhile(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_next_page_continues_after_creations_and_deletions(instance: Instance) -> None:
     made = make(instance, 6)
     first = page(instance, f"{LIST}?PageSize=2")
     conversations = instance.client().conversations.v1.conversations
@@ -122,7 +126,8 @@ def test_a_page_goes_on_behind_the_last_whatever_is_made_or_deleted_meanwhile(in
     assert sids(conversations.list(limit=1)) == earlier
 
 
-def test_what_is_deleted_is_in_no_list(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_deleted_conversation_is_not_listed(instance: Instance) -> None:
     made = make(instance, 3)
     conversations = instance.client().conversations.v1.conversations
     conversations(made[1]).delete()
@@ -132,10 +137,11 @@ def test_what_is_deleted_is_in_no_list(instance: Instance) -> None:
     assert sids(conversations.list()) == [made[0], made[2]]
 
 
-def test_what_the_index_still_has_and_is_gone_or_in_another_state_does_not_show(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_stale_index_entries_are_not_listed(instance: Instance) -> None:
     made = make(instance, 4)
     account_sid, service_sid = instance.account.sid, instance.account.default_chat_service_sid
-    late: Any = LateIndex(instance.table, keys.list_shards(account_sid, service_sid))
+    stale: Any = StaleIndex(instance.table, keys.list_shards(account_sid, service_sid))
     conversations = instance.client().conversations.v1.conversations
     conversations(made[0]).delete()
     instance.sweep(timedelta(minutes=1))
@@ -143,7 +149,7 @@ def test_what_the_index_still_has_and_is_gone_or_in_another_state_does_not_show(
     conversations(made[2]).update(state="inactive", friendly_name="Other")
 
     def shown(**filters: Any) -> list[tuple[str, str | None]]:
-        page = ConversationRepository(late).list(
+        page = ConversationRepository(stale).list(
             account_sid, service_sid, ConversationFilters(**filters), PageRequest(50)
         )
         return [(each.sid, each.friendly_name) for each in page.resources]
@@ -152,7 +158,8 @@ def test_what_the_index_still_has_and_is_gone_or_in_another_state_does_not_show(
     assert shown(state=State.ACTIVE) == [(made[3], None)]
 
 
-def test_back_dated_conversations_stand_where_their_date_is(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_back_dated_conversation_is_listed_at_its_date(instance: Instance) -> None:
     made = make_daily(instance, [3, 1, 2])
     now = make(instance, 1)
     conversations = instance.client().conversations.v1.conversations
@@ -162,6 +169,7 @@ def test_back_dated_conversations_stand_where_their_date_is(instance: Instance) 
     assert sids(conversations.list()) == [made[1], made[2], made[0], *now]
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize(
     ("filters", "days"),
     [
@@ -175,7 +183,7 @@ def test_back_dated_conversations_stand_where_their_date_is(instance: Instance) 
         ({"start_date": "2020-02-01"}, []),
     ],
 )
-def test_dates_include_both_ends_and_put_the_newest_first(
+def test_date_filters_include_both_ends_and_list_newest_first(
     instance: Instance, filters: dict[str, str], days: list[int]
 ) -> None:
     make_daily(instance, [1, 2, 3, 4])
@@ -183,7 +191,8 @@ def test_dates_include_both_ends_and_put_the_newest_first(
     assert [each.friendly_name for each in listed] == [str(day) for day in days]
 
 
-def test_an_end_means_all_of_the_second_that_clients_see(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_end_date_includes_the_whole_second(instance: Instance) -> None:
     sid = instance.call("POST", "/v1/Conversations", {"DateCreated": "2020-01-02T23:59:59.999Z"}).body["sid"]
     conversations = instance.client().conversations.v1.conversations
     for end in ("2020-01-02", "2020-01-02T23:59:59Z", "2020-01-02T23:59:59.999Z"):
@@ -191,7 +200,8 @@ def test_an_end_means_all_of_the_second_that_clients_see(instance: Instance) -> 
     assert conversations.list(end_date="2020-01-02T23:59:59.998Z") == []
 
 
-def test_a_state_lists_those_that_are_in_it(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_state_filter_lists_conversations_in_that_state(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     active = make(instance, 3)
     inactive = make(instance, 3, state="inactive")
@@ -210,7 +220,7 @@ def test_a_state_lists_those_that_are_in_it(instance: Instance) -> None:
     assert listed("active") == [active[0], active[2], *initializing]
 
 
-def test_what_a_page_looks_at_is_bounded_and_the_list_is_whole_all_the_same(embedded: EmbeddedInstance) -> None:
+def test_page_with_filter_reads_bounded_number_of_entries(embedded: EmbeddedInstance) -> None:
     first = make(embedded, 1, state="inactive")
     make(embedded, MIN_ENTRIES_WITH_FILTER * 6)
     last = make(embedded, 1, state="inactive")
@@ -224,7 +234,7 @@ def test_what_a_page_looks_at_is_bounded_and_the_list_is_whole_all_the_same(embe
     assert first[0] in {sid for part in pages(embedded, back.removeprefix(LIST), "previous_page_url") for sid in part}
 
 
-def test_filters_stand_in_the_urls_first_and_pages_keep_to_them(instance: Instance) -> None:
+def test_next_page_url_keeps_filters(instance: Instance) -> None:
     make_daily(instance, [1, 2, 3])
     meta = page(instance, f"{LIST}?PageSize=1&State=active&StartDate=2020-01-01")["meta"]
     start = f"{LIST}?StartDate=2020-01-01&State=active&PageSize=1"
@@ -250,12 +260,13 @@ def test_filters_stand_in_the_urls_first_and_pages_keep_to_them(instance: Instan
         ("PageToken=x", 20001, "PageToken"),
     ],
 )
-def test_wrong_filters_are_refused(instance: Instance, query: str, code: int, parameter: str) -> None:
+def test_invalid_list_filter_is_refused(instance: Instance, query: str, code: int, parameter: str) -> None:
     refused = instance.call("GET", f"/v1/Conversations?{query}")
     assert (refused.status, refused.body["code"], refused.body["details"]["parameter"]) == (400, code, parameter)
 
 
-def test_each_service_lists_its_own(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_each_service_lists_its_own_conversations(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     service = v1.services(v1.services.create(friendly_name="Support").sid)
     theirs = [service.conversations.create().sid for _ in range(3)]
@@ -268,7 +279,7 @@ def test_each_service_lists_its_own(instance: Instance) -> None:
     assert instance.client(other.sid, instance.accounts.token(other.sid)).conversations.v1.conversations.list() == []
 
 
-def test_a_page_size_beyond_the_most_is_taken_for_the_most(instance: Instance) -> None:
+def test_page_size_is_limited_to_100(instance: Instance) -> None:
     make(instance, 3)
     assert page(instance, f"{LIST}?PageSize=500")["meta"]["page_size"] == 100
     assert page(instance, f"{LIST}?PageSize=0")["meta"]["page_size"] == 1

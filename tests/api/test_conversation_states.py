@@ -1,4 +1,4 @@
-"""What each state of a conversation allows, what ends with it, and its timers (reference, b.9 and e)."""
+"""Conversation states, and what each state allows. See docs/behaviour/states-and-timers.md."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from twilio.rest.conversations.v1 import V1
 
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS
-from tests.support.hand_clock import HandClock
 from tests.support.instances import Instance, held_instance, refusal
+from tests.support.manual_clock import ManualClock
 
 
 def of_group(v1: V1) -> Any:
@@ -22,8 +22,9 @@ def of_pair(v1: V1) -> Any:
     return v1.conversation_with_participants.create(unique_name="visit", participant=CHAT_AND_SMS)
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("make", [of_group, of_pair])
-def test_an_initializing_conversation_takes_no_update_and_says_when_to_come_back(
+def test_update_of_initializing_conversation_gets_409_with_retry_after(
     instance: Instance, make: Callable[[V1], Any]
 ) -> None:
     v1 = instance.client().conversations.v1
@@ -37,7 +38,8 @@ def test_an_initializing_conversation_takes_no_update_and_says_when_to_come_back
     assert v1.conversations(sid).update(friendly_name="x").friendly_name == "x"
 
 
-def test_a_closed_conversation_takes_no_update_ever(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_closed_conversation_refuses_every_update(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = v1.conversations.create().sid
     v1.conversations(sid).update(state="closed")
@@ -49,7 +51,8 @@ def test_a_closed_conversation_takes_no_update_ever(instance: Instance) -> None:
     assert instance.items("") == before
 
 
-def test_whatever_its_state_a_conversation_can_be_read(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_conversation_is_readable_in_every_state(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = of_pair(v1).sid
     steps: dict[str, Callable[[], object]] = {
@@ -64,15 +67,17 @@ def test_whatever_its_state_a_conversation_can_be_read(instance: Instance) -> No
         assert len(v1.conversations("visit").participants.list()) == (0 if state == "initializing" else 2)
 
 
-def test_active_and_inactive_change_places(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_conversation_changes_between_active_and_inactive(instance: Instance) -> None:
     conversation = instance.client().conversations.v1.conversations.create()
     for state in ("inactive", "active", "inactive", "closed"):
         assert conversation.update(state=state).state == state
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("make", [of_group, of_pair])
 @pytest.mark.parametrize("state", ["active", "inactive"])
-def test_closing_frees_pairs_and_numbers_but_not_the_name(
+def test_closing_releases_addresses_and_keeps_unique_name(
     instance: Instance, make: Callable[[V1], Any], state: str
 ) -> None:
     v1 = instance.client().conversations.v1
@@ -91,8 +96,9 @@ def test_closing_frees_pairs_and_numbers_but_not_the_name(
     assert v1.conversations(second).fetch().state == "active"
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("participants", [CHAT_AND_SMS, GROUP_MMS], ids=["chat-and-sms", "group-mms"])
-def test_each_example_collides_until_the_first_is_closed(instance: Instance, participants: list[str]) -> None:
+def test_addresses_are_refused_until_conversation_is_closed(instance: Instance, participants: list[str]) -> None:
     v1 = instance.client().conversations.v1
     create = v1.conversation_with_participants.create
     first = create(participant=participants)
@@ -112,7 +118,8 @@ def test_each_example_collides_until_the_first_is_closed(instance: Instance, par
 # Timers
 
 
-def test_lengths_are_replaced_and_removed_one_by_one(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_timers_are_replaced_and_removed_separately(instance: Instance) -> None:
     conversation = instance.client().conversations.v1.conversations.create(timers_inactive="PT1M", timers_closed="P1D")
     assert set(conversation.timers) == {"date_inactive", "date_closed"}
     assert set(conversation.update(timers_inactive="PT0S").timers) == {"date_closed"}
@@ -125,14 +132,14 @@ def test_lengths_are_replaced_and_removed_one_by_one(instance: Instance) -> None
 moment = datetime.fromisoformat
 
 
-def clock_of_whole_seconds() -> HandClock:
-    """As dates in answers are."""
-    clock = HandClock()
+def clock_of_whole_seconds() -> ManualClock:
+    """Return a clock of whole seconds, like the dates in responses."""
+    clock = ManualClock()
     clock.present = clock.present.replace(microsecond=0)
     return clock
 
 
-def test_every_update_restarts_both_timers_and_reading_does_not() -> None:
+def test_update_restarts_both_timers_and_fetch_does_not() -> None:
     clock = clock_of_whole_seconds()
     with held_instance(now=clock.now) as instance:
         v1 = instance.client().conversations.v1
@@ -145,7 +152,7 @@ def test_every_update_restarts_both_timers_and_reading_does_not() -> None:
         assert moment(restarted["date_closed"]) == clock.present + timedelta(minutes=10)
 
 
-def test_the_date_of_update_never_goes_back() -> None:
+def test_date_updated_never_decreases() -> None:
     clock = clock_of_whole_seconds()
     with held_instance(now=clock.now) as instance:
         v1 = instance.client().conversations.v1

@@ -1,4 +1,4 @@
-"""ConversationWithParticipants through the official SDK (reference, b)."""
+"""`ConversationWithParticipants`. See docs/behaviour/conversation-with-participants.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.instances import ORIGIN, Instance, held_instance, refusal
 
 
-def test_chat_and_sms_is_initializing_first_and_active_with_both_members_after(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_chat_and_sms_conversation_becomes_active_with_both_participants(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     created = v1.conversation_with_participants.create(friendly_name="Visit", participant=CHAT_AND_SMS)
     assert created.state == "initializing"
@@ -35,7 +36,8 @@ def test_chat_and_sms_is_initializing_first_and_active_with_both_members_after(i
     assert sms.role_sid == alice.role_sid
 
 
-def test_a_group_mms_gets_its_members_in_the_shapes_of_the_reference(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_group_mms_participants_have_expected_bindings(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     created = v1.conversation_with_participants.create(participant=GROUP_MMS)
     instance.work()
@@ -48,7 +50,7 @@ def test_a_group_mms_gets_its_members_in_the_shapes_of_the_reference(instance: I
     assert business.role_sid
 
 
-def test_the_answer_has_exactly_the_fields_of_the_reference(instance: Instance) -> None:
+def test_response_has_expected_fields(instance: Instance) -> None:
     path = "/v1/ConversationWithParticipants"
     answered = instance.call("POST", path, {"FriendlyName": "Visit", "Participant": CHAT_AND_SMS})
     assert answered.status == 202
@@ -78,7 +80,7 @@ def test_the_answer_has_exactly_the_fields_of_the_reference(instance: Instance) 
     }
 
 
-def test_a_member_has_exactly_the_fields_of_the_reference(instance: Instance) -> None:
+def test_participant_has_expected_fields(instance: Instance) -> None:
     sid = instance.call("POST", "/v1/ConversationWithParticipants", {"Participant": chat(1)}).body["sid"]
     instance.work()
     (member,) = instance.call("GET", f"/v1/Conversations/{sid}/Participants").body["participants"]
@@ -101,7 +103,8 @@ def test_a_member_has_exactly_the_fields_of_the_reference(instance: Instance) ->
     assert instance.call("GET", f"/v1/Conversations/{sid}/Participants/{member['sid']}").body == member
 
 
-def test_every_parameter_comes_back(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_every_parameter_is_returned(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     created = v1.conversation_with_participants.create(
         friendly_name="Visit",
@@ -134,7 +137,8 @@ def test_every_parameter_comes_back(instance: Instance) -> None:
     assert alice.date_created.isoformat() == "2020-01-01T00:00:00+00:00"
 
 
-def test_without_participants_it_is_in_its_state_at_once(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_conversation_without_participants_is_created_in_requested_state(instance: Instance) -> None:
     answered = instance.call("POST", "/v1/ConversationWithParticipants", {"State": "Inactive"})
     assert (answered.status, answered.body["state"]) == (201, "inactive")
     instance.work()
@@ -142,7 +146,8 @@ def test_without_participants_it_is_in_its_state_at_once(instance: Instance) -> 
     assert (fetched.state, fetched.friendly_name) == ("inactive", None)
 
 
-def test_in_the_service_tree_every_url_stays_there(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_urls_in_service_tree_contain_the_service(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     service = v1.services.create(friendly_name="Support")
     created = v1.services(service.sid).conversation_with_participants.create(participant=chat(2))
@@ -157,7 +162,7 @@ def test_in_the_service_tree_every_url_stays_there(instance: Instance) -> None:
     assert (member.chat_service_sid, member.url) == (service.sid, f"{base}/Participants/{member.sid}")
 
 
-def test_a_conversation_of_another_service_is_not_found_by_the_short_path(instance: Instance) -> None:
+def test_conversation_of_another_service_is_not_found_on_short_path(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     service = v1.services.create(friendly_name="Support")
     created = v1.services(service.sid).conversation_with_participants.create(participant=chat(1))
@@ -167,7 +172,8 @@ def test_a_conversation_of_another_service_is_not_found_by_the_short_path(instan
     assert default_service.conversations(default.sid).fetch().sid == default.sid
 
 
-def test_it_is_found_by_its_unique_name_whatever_the_characters(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_conversation_is_found_by_unique_name_with_any_characters(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     for name in ("order 12", "größe", "🙂", "a#b", "what?", 'say "hi"', "back\\slash", "100%25", "a+b&c|d"):
         created = v1.conversation_with_participants.create(unique_name=name, participant=chat(1))
@@ -175,8 +181,9 @@ def test_it_is_found_by_its_unique_name_whatever_the_characters(instance: Instan
         assert found.body.get("sid") == created.sid, name
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("count", [1, 2, 10])
-def test_up_to_ten_participants_are_added_in_the_order_of_the_request(instance: Instance, count: int) -> None:
+def test_up_to_ten_participants_are_added_in_request_order(instance: Instance, count: int) -> None:
     v1 = instance.client().conversations.v1
     created = v1.conversation_with_participants.create(participant=chat(count))
     instance.work()
@@ -184,19 +191,20 @@ def test_up_to_ten_participants_are_added_in_the_order_of_the_request(instance: 
     assert [member.identity for member in members] == [f"member {number}" for number in range(count)]
 
 
-def test_eleven_participants_are_too_many(instance: Instance) -> None:
+def test_eleven_participants_are_refused(instance: Instance) -> None:
     create = instance.client().conversations.v1.conversation_with_participants.create
     assert refusal(lambda: create(participant=chat(11))).code == 50426
 
 
 @pytest.mark.parametrize("value", ["nonsense", "[]", "null", "7", '"alice"'])
-def test_a_value_that_is_no_json_object_is_refused_with_its_position(instance: Instance, value: str) -> None:
+def test_participant_that_is_no_json_object_is_refused(instance: Instance, value: str) -> None:
     create = instance.client().conversations.v1.conversation_with_participants.create
     error = refusal(lambda: create(participant=[*chat(1), value]))
     assert (error.status, error.code, error.details["parameter"]) == (400, 50424, "Participant[1]")
 
 
-def test_a_taken_unique_name_is_refused_with_the_holder(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_taken_unique_name_is_refused_with_conflicting_sid(instance: Instance) -> None:
     create = instance.client().conversations.v1.conversation_with_participants.create
     first = create(unique_name="visit", participant=chat(1))
     error = refusal(lambda: create(unique_name="visit"))
@@ -208,7 +216,8 @@ def test_a_taken_unique_name_is_refused_with_the_holder(instance: Instance) -> N
     }
 
 
-def test_a_pair_in_use_is_refused_with_the_holder(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_address_pair_in_use_is_refused_with_conflicting_sid(instance: Instance) -> None:
     create = instance.client().conversations.v1.conversation_with_participants.create
     first = create(participant=CHAT_AND_SMS)
     error = refusal(lambda: create(participant=[*chat(1), CHAT_AND_SMS[0]]))
@@ -218,14 +227,16 @@ def test_a_pair_in_use_is_refused_with_the_holder(instance: Instance) -> None:
     assert error.details["parameter"] == "Participant[1].messaging_binding"
 
 
-def test_a_group_of_the_same_numbers_is_refused_with_the_sid_at_the_end(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_group_with_same_numbers_is_refused_with_conflicting_sid(instance: Instance) -> None:
     create = instance.client().conversations.v1.conversation_with_participants.create
     first = create(participant=GROUP_MMS)
     error = refusal(lambda: create(participant=list(reversed(GROUP_MMS))))
     assert (error.status, error.code, error.msg[-34:]) == (409, 50438, first.sid)
 
 
-def test_a_refused_request_leaves_nothing_behind(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_refused_request_stores_nothing(instance: Instance) -> None:
     create = instance.client().conversations.v1.conversation_with_participants.create
     create(unique_name="first", participant=CHAT_AND_SMS)
     instance.work()
@@ -236,8 +247,8 @@ def test_a_refused_request_leaves_nothing_behind(instance: Instance) -> None:
     assert instance.items("") == before
 
 
-class Doors:
-    """Admits nobody while they are closed."""
+class AdmissionSwitch:
+    """Refuse every participant while `closed`."""
 
     def __init__(self) -> None:
         self.closed = True
@@ -247,9 +258,9 @@ class Doors:
             raise InvalidRoleSidError
 
 
-def test_a_member_that_cannot_be_added_closes_the_conversation_and_frees_everything() -> None:
-    doors = Doors()
-    with held_instance(admit=doors) as instance:
+def test_participant_that_cannot_be_added_closes_conversation_and_releases_locks() -> None:
+    admission = AdmissionSwitch()
+    with held_instance(admit=admission) as instance:
         v1 = instance.client().conversations.v1
         v1.configuration.webhooks().update(
             post_webhook_url="https://hooks.example.com/x", filters=["onConversationStateUpdated"]
@@ -258,32 +269,32 @@ def test_a_member_that_cannot_be_added_closes_the_conversation_and_frees_everyth
         failed = v1.conversation_with_participants.create(**request)
         instance.work()
         assert v1.conversations(failed.sid).fetch().state == "closed"
-        (told,) = instance.receivers.posted
-        assert (told.event.payload["StateFrom"], told.event.payload["StateTo"]) == ("initializing", "closed")
+        (delivery,) = instance.receivers.posted
+        assert (delivery.event.payload["StateFrom"], delivery.event.payload["StateTo"]) == ("initializing", "closed")
 
         (alert,) = instance.items("alert")
         assert (alert["code"], alert["resource_sid"]) == (50427, failed.sid)
         assert [cause["code"] for cause in alert["causes"]] == [50109, 50109]
 
-        doors.closed = False
+        admission.closed = False
         retried = v1.conversation_with_participants.create(**request)
         instance.work()
         assert v1.conversations(retried.sid).fetch().state == "active"
         assert v1.conversations("visit").fetch().sid == retried.sid
 
 
-def test_a_group_that_failed_frees_its_numbers() -> None:
-    doors = Doors()
-    with held_instance(admit=doors) as instance:
+def test_failed_group_releases_its_numbers() -> None:
+    admission = AdmissionSwitch()
+    with held_instance(admit=admission) as instance:
         v1 = instance.client().conversations.v1
         failed = v1.conversation_with_participants.create(participant=GROUP_MMS)
         instance.work()
         assert v1.conversations(failed.sid).fetch().state == "closed"
-        doors.closed = False
+        admission.closed = False
         assert v1.conversation_with_participants.create(participant=GROUP_MMS).state == "initializing"
 
 
-def test_with_every_member_in_it_is_never_given_up() -> None:
+def test_conversation_with_all_participants_is_never_closed_by_retries() -> None:
     class BrokenBus:
         def publish(self, _: object) -> None:
             raise OSError("the bus is gone")
@@ -299,7 +310,8 @@ def test_with_every_member_in_it_is_never_given_up() -> None:
         assert len(v1.conversations(created.sid).participants.list()) == 2
 
 
-def test_an_event_that_is_settled_is_not_published_again_by_whoever_comes_late(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_settled_event_is_not_published_again_by_repeated_message(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(
         post_webhook_url="https://hooks.example.com/x", filters=["onConversationStateUpdated"]
@@ -313,7 +325,7 @@ def test_an_event_that_is_settled_is_not_published_again_by_whoever_comes_late(i
     assert len(instance.receivers.posted) == 1
 
 
-def test_names_of_e_mail_are_bounded(instance: Instance) -> None:
+def test_email_names_over_256_characters_are_refused(instance: Instance) -> None:
     create = instance.client().conversations.v1.conversation_with_participants.create
     binding = {"type": "email", "address": "a@example.com", "name": "n" * 257}
     error = refusal(lambda: create(participant=[json.dumps({"messaging_binding": binding})]))
@@ -321,7 +333,7 @@ def test_names_of_e_mail_are_bounded(instance: Instance) -> None:
     assert refusal(lambda: create(bindings_email_name="n" * 257)).details["parameter"] == "Bindings.Email.Name"
 
 
-def test_an_unexpected_error_closes_the_conversation_only_when_its_attempts_are_used_up() -> None:
+def test_unexpected_error_closes_conversation_after_last_attempt() -> None:
     def broken(provisioning: Provisioning, participant: Participant) -> None:
         raise RuntimeError("the unexpected")
 

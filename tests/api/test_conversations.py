@@ -1,4 +1,4 @@
-"""Conversations: create and update, through the official SDK (reference, a.1)."""
+"""Conversations: create and update. See docs/behaviour/conversations.md."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import pytest
+
 from tests.support.instances import ORIGIN, Instance, refusal
 
 
 def shown(resource: Any) -> dict[str, Any]:
-    """The fields of a resource as the SDK has them."""
+    """Return the fields of a resource of the SDK."""
     return {name: value for name, value in vars(resource).items() if not name.startswith("_")}
 
 
-def test_a_conversation_is_created_in_the_state_asked_for(instance: Instance) -> None:
+def test_create_sets_requested_state_and_refuses_closed(instance: Instance) -> None:
     create = instance.client().conversations.v1.conversations.create
     assert create().state == "active"
     assert create(state="inactive").state == "inactive"
@@ -23,7 +25,7 @@ def test_a_conversation_is_created_in_the_state_asked_for(instance: Instance) ->
     assert len(instance.items("conversation")) == 2
 
 
-def test_the_answer_has_exactly_the_fields_of_the_reference(instance: Instance) -> None:
+def test_response_has_expected_fields(instance: Instance) -> None:
     answered = instance.call("POST", "/v1/Conversations", {"FriendlyName": "Visit", "Timers.Inactive": "PT1M"})
     assert answered.status == 201
     (stored,) = instance.items("conversation")
@@ -54,7 +56,8 @@ def test_the_answer_has_exactly_the_fields_of_the_reference(instance: Instance) 
     assert instance.call("POST", f"/v1/Conversations/{stored['sid']}").body == expected
 
 
-def test_every_parameter_of_a_creation_comes_back(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_create_returns_every_parameter(instance: Instance) -> None:
     created = instance.client().conversations.v1.conversations.create(
         friendly_name="Visit",
         unique_name="visit 7 / 🙂",
@@ -75,7 +78,8 @@ def test_every_parameter_of_a_creation_comes_back(instance: Instance) -> None:
     assert created.bindings == {"email": {"projected_address": "a@example.com", "name": "A"}}
 
 
-def test_every_parameter_of_an_update_comes_back(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_update_returns_every_parameter(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = v1.conversations.create(unique_name="before", timers_inactive="P1D").sid
     updated = v1.conversations("before").update(
@@ -100,7 +104,8 @@ def test_every_parameter_of_an_update_comes_back(instance: Instance) -> None:
     assert shown(v1.conversations("after").fetch()) == shown(updated)
 
 
-def test_what_is_not_given_is_left_alone(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_update_keeps_fields_not_given(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     created = v1.conversations.create(
         friendly_name="Visit", unique_name="visit", attributes='{"a": 1}', state="inactive"
@@ -111,7 +116,8 @@ def test_what_is_not_given_is_left_alone(instance: Instance) -> None:
     assert updated.date_created == created.date_created
 
 
-def test_an_update_without_parameters_changes_nothing(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_update_without_parameters_writes_nothing(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = v1.conversations.create(timers_inactive="PT1M").sid
     before = instance.items("")
@@ -121,7 +127,8 @@ def test_an_update_without_parameters_changes_nothing(instance: Instance) -> Non
     assert instance.items("") == before
 
 
-def test_a_refused_update_leaves_nothing_behind(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_refused_update_stores_nothing(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     v1.conversations.create(unique_name="taken")
     sid = v1.conversations.create(unique_name="mine").sid
@@ -140,7 +147,7 @@ def test_a_refused_update_leaves_nothing_behind(instance: Instance) -> None:
     assert (empty.status, empty.body["code"]) == (400, 50374)
 
 
-def test_the_header_is_looked_at_before_the_parameters(instance: Instance) -> None:
+def test_webhook_header_is_checked_before_parameters(instance: Instance) -> None:
     sid = instance.client().conversations.v1.conversations.create().sid
     headers = {"X-Twilio-Webhook-Enabled": "maybe"}
     for method, path in (("POST", ""), ("POST", f"/{sid}"), ("DELETE", f"/{sid}")):
@@ -149,7 +156,8 @@ def test_the_header_is_looked_at_before_the_parameters(instance: Instance) -> No
     assert instance.client().conversations.v1.conversations(sid).fetch().state == "active"
 
 
-def test_the_service_tree_is_one_of_its_own(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_conversation_is_scoped_to_its_service(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     service = v1.services(v1.services.create(friendly_name="Support").sid)
     created = service.conversations.create(unique_name="visit")
@@ -165,16 +173,17 @@ def test_the_service_tree_is_one_of_its_own(instance: Instance) -> None:
     assert v1.conversations("visit").fetch().sid == other.sid
 
 
-def test_what_does_not_exist_is_neither_updated_nor_deleted(instance: Instance) -> None:
+def test_update_and_delete_of_unknown_conversation_are_not_found(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     before = instance.items("")
-    for name in ("CH" + "0" * 32, "nobody", "x" * 300):
+    for name in ("CH" + "0" * 32, "unknown", "x" * 300):
         assert refusal(partial(v1.conversations(name).update, friendly_name="x")).code == 20404
         assert refusal(v1.conversations(name).delete).code == 20404
     assert instance.items("") == before
 
 
-def test_the_conversations_of_another_account_are_not_found(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_conversation_of_another_account_is_not_updated_or_deleted(instance: Instance) -> None:
     sid = instance.client().conversations.v1.conversations.create(unique_name="visit").sid
     other = instance.accounts.create()
     theirs = instance.client(other.sid, instance.accounts.token(other.sid)).conversations.v1
@@ -187,7 +196,8 @@ def test_the_conversations_of_another_account_are_not_found(instance: Instance) 
 # Unique names
 
 
-def test_a_new_name_takes_the_place_of_the_old_one(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_update_of_unique_name_releases_old_name(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     created = v1.conversations.create(unique_name="old")
     v1.conversations(created.sid).update(unique_name="new")
@@ -197,7 +207,8 @@ def test_a_new_name_takes_the_place_of_the_old_one(instance: Instance) -> None:
     assert len(instance.items("lock")) == 2
 
 
-def test_a_name_that_is_emptied_is_free(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_emptied_unique_name_can_be_taken_again(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     created = v1.conversations.create(unique_name="visit")
     emptied = instance.call("POST", "/v1/Conversations/visit", {"UniqueName": ""})
@@ -206,7 +217,8 @@ def test_a_name_that_is_emptied_is_free(instance: Instance) -> None:
     assert v1.conversations.create(unique_name="visit").sid != created.sid
 
 
-def test_a_name_that_is_taken_is_refused_with_its_holder(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_update_rejects_unique_name_of_another_conversation(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     holder = v1.conversations.create(unique_name="taken")
     named, nameless = v1.conversations.create(unique_name="mine"), v1.conversations.create()
@@ -217,7 +229,8 @@ def test_a_name_that_is_taken_is_refused_with_its_holder(instance: Instance) -> 
     assert v1.conversations("mine").fetch().sid == named.sid
 
 
-def test_its_own_name_is_no_collision(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_update_accepts_own_unique_name(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     created = v1.conversations.create(unique_name="mine")
     assert v1.conversations("mine").update(unique_name="mine", friendly_name="Visit").friendly_name == "Visit"

@@ -1,4 +1,4 @@
-"""`convoke events` and `convoke dlq` on a data file and on a deployment: the same commands, the same answers."""
+"""`convoke events` and `convoke dlq` give the same answers on a data file and on a deployed stack."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 from convoke.domain.sids import is_sid
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.queue import DurableQueue
+from tests.support.cli_targets import CliTarget, StackTarget, data_file_target, refusal
 from tests.support.instances import ORIGIN, call, held_instance
-from tests.support.places import Deployed, Place, on_data, refusal
 
 URL = "https://hooks.example.com/"
 
 
-def account(place: Place) -> dict[str, Any]:
-    """One that has configured its webhook; a deployment has an older one."""
+def account(place: CliTarget) -> dict[str, Any]:
+    """Create an account with a webhook. On a stack, an older account exists already."""
     (created,) = place.printed("account", "create")
     ask(place, created, "/v1/Configuration/Webhooks", {"PostWebhookUrl": URL, "Filters": "onConversationAdded"})
     return created
 
 
-def ask(place: Place, who: dict[str, Any], path: str, form: dict[str, str]) -> Any:
+def ask(place: CliTarget, who: dict[str, Any], path: str, form: dict[str, str]) -> Any:
     with place.api() as api:
         answered = call(
             api,
@@ -37,28 +37,28 @@ def ask(place: Place, who: dict[str, Any], path: str, form: dict[str, str]) -> A
     return answered.body
 
 
-def converse(place: Place, who: dict[str, Any]) -> str:
+def create_conversation(place: CliTarget, who: dict[str, Any]) -> str:
     sid: str = ask(place, who, "/v1/Conversations", {"FriendlyName": "Visit"})["sid"]
     return sid
 
 
-def waiting(place: Place) -> list[Delivery]:
-    """The messages of the delivery queue, which holds them no longer."""
-    if isinstance(place, Deployed):
+def received_deliveries(place: CliTarget) -> list[Delivery]:
+    """Receive and remove every message of the delivery queue."""
+    if isinstance(place, StackTarget):
         sqs, url = place.client("sqs"), place.queues["DeliveryQueue"]
         received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
         return [Delivery.model_validate_json(message["Body"]) for message in received]
     with held_instance(place.options[1]) as instance:
         found = []
-        while message := instance.engine._queue.receive():
+        while message := instance.engine.queue.receive():
             assert message.receive_count == 1
-            instance.engine._queue.delete(message)
+            instance.engine.queue.delete(message)
             found.append(Delivery.model_validate_json(message.body))
         return found
 
 
-def bury(place: Place, who: dict[str, Any], bodies: Sequence[str]) -> None:
-    if isinstance(place, Deployed):
+def bury(place: CliTarget, who: dict[str, Any], bodies: Sequence[str]) -> None:
+    if isinstance(place, StackTarget):
         for body in bodies:
             place.client("sqs").send_message(QueueUrl=place.queues["DeliveryDeadLetterQueue"], MessageBody=body)
         return
@@ -69,23 +69,23 @@ def bury(place: Place, who: dict[str, Any], bodies: Sequence[str]) -> None:
             queue.dead_letter(message)
 
 
-def show(place: Place, who: dict[str, Any], event_id: str) -> dict[str, Any]:
+def show(place: CliTarget, who: dict[str, Any], event_id: str) -> dict[str, Any]:
     (shown,) = place.printed("events", "show", event_id, "--account", who["sid"])
     return shown
 
 
-def delivery(place: Place, who: dict[str, Any]) -> Delivery:
-    """One that is taken from the queue before anybody makes it."""
-    converse(place, who)
+def delivery(place: CliTarget, who: dict[str, Any]) -> Delivery:
+    """Return a delivery that was taken from the queue before it was made."""
+    create_conversation(place, who)
     (listed,) = place.printed("events", "list", "--account", who["sid"])
     place.printed("events", "replay", listed["id"], "--account", who["sid"])
-    (found,) = waiting(place)
+    (found,) = received_deliveries(place)
     return found
 
 
-def test_events_are_listed_and_shown(place: Place) -> None:
+def test_events_list_and_show_print_events(place: CliTarget) -> None:
     who = account(place)
-    first, second = converse(place, who), converse(place, who)
+    first, second = create_conversation(place, who), create_conversation(place, who)
     listed = place.printed("events", "list", "--account", who["sid"])
     assert [event["conversation_sid"] for event in listed] == [second, first]
     assert "payload" not in listed[0]
@@ -95,39 +95,39 @@ def test_events_are_listed_and_shown(place: Place) -> None:
     assert (shown["payload"]["FriendlyName"], shown["attempts"]) == ("Visit", [])
 
 
-def test_long_lists_are_printed_whole(tmp_path: Path) -> None:
-    with on_data(tmp_path / "convoke.db") as place:
+def test_events_list_follows_every_page(tmp_path: Path) -> None:
+    with data_file_target(tmp_path / "convoke.db") as place:
         who = account(place)
-        made = [converse(place, who) for _ in range(52)]
+        made = [create_conversation(place, who) for _ in range(52)]
         listed = place.printed("events", "list", "--account", who["sid"], "--limit", "60")
         assert [event["conversation_sid"] for event in listed] == made[::-1]
 
 
-def test_an_event_is_told_again(place: Place) -> None:
+def test_events_replay_sends_event_again(place: CliTarget) -> None:
     who = account(place)
-    converse(place, who)
+    create_conversation(place, who)
     (listed,) = place.printed("events", "list", "--account", who["sid"])
     (replayed,) = place.printed("events", "replay", listed["id"], "--account", who["sid"])
     assert (replayed["event_id"], replayed["targets"]) == (listed["id"], ["account"])
     assert is_sid(replayed["sid"], "RP")  # type: ignore[arg-type]
-    (sent,) = waiting(place)
+    (sent,) = received_deliveries(place)
     assert (sent.event.id, sent.url, sent.replay_sid) == (listed["id"], URL, replayed["sid"])
-    nobody = place.printed("events", "replay", listed["id"], "--account", who["sid"], "--target", "error-log")
-    assert nobody[0]["targets"] == []
-    assert waiting(place) == []
+    without_target = place.printed("events", "replay", listed["id"], "--account", who["sid"], "--target", "error-log")
+    assert without_target[0]["targets"] == []
+    assert received_deliveries(place) == []
 
 
-def test_an_event_that_is_not_there_is_one_clear_line(place: Place) -> None:
+def test_unknown_event_is_reported_in_one_line(place: CliTarget) -> None:
     who = account(place)
     missing = f"EV{'0' * 32}-0"
     for command in ("show", "replay"):
         line = refusal(place.run("events", command, missing, "--account", who["sid"]))
-        assert line == f"Error: there is no event {missing} in {place.told}"
+        assert line == f"Error: there is no event {missing} in {place.name_in_messages}"
     other = "AC" + "0" * 32
     assert refusal(place.run("events", "list", "--account", other)).startswith(f"Error: there is no account {other}")
 
 
-def test_dead_letters_are_listed_without_what_people_wrote_and_stay(place: Place) -> None:
+def test_dlq_list_hides_message_content_and_keeps_messages(place: CliTarget) -> None:
     who = account(place)
     dead = delivery(place, who)
     bury(place, who, [dead.model_dump_json(), "nonsense"])
@@ -147,7 +147,7 @@ def test_dead_letters_are_listed_without_what_people_wrote_and_stay(place: Place
         assert "Visit" not in json.dumps(listed)
 
 
-def test_dead_letters_go_back_to_be_handled_from_the_start(place: Place) -> None:
+def test_dlq_redrive_sends_deliveries_as_new_replays(place: CliTarget) -> None:
     who = account(place)
     dead = delivery(place, who)
     bury(place, who, [dead.model_dump_json()] * 3)
@@ -155,12 +155,12 @@ def test_dead_letters_go_back_to_be_handled_from_the_start(place: Place) -> None
     assert redriven["delivery"] == 3
     assert sum(redriven.values()) == 3
     assert place.printed("dlq", "list") == []
-    sent = waiting(place)
+    sent = received_deliveries(place)
     assert [each.event for each in sent] == [dead.event] * 3
     assert len({dead.replay_sid, *(each.replay_sid for each in sent)}) == 4
 
 
-def test_what_is_no_delivery_goes_back_as_it_is(deployed: Deployed) -> None:
+def test_dlq_redrive_sends_other_messages_unchanged(deployed: StackTarget) -> None:
     sqs, queues = deployed.client("sqs"), deployed.queues
     sqs.send_message(QueueUrl=queues["ParticipantDeadLetterQueue"], MessageBody='{"conversation_sid": "CH1"}')
     assert deployed.printed("dlq", "list") == [{"queue": "participant", "conversation_sid": "CH1"}]

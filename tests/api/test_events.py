@@ -1,4 +1,4 @@
-"""The ledger of events, and telling webhooks once more (reference, d; promises 6 and 7)."""
+"""Events, their attempts and their replays. See docs/behaviour/events.md."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from convoke.domain.connections import RETRIES
 from convoke.domain.events import LEDGER_LIFETIME
 from convoke.storage.lists import MIN_ENTRIES_WITH_FILTER
 from tests.support.examples import chat
-from tests.support.hand_clock import HandClock
 from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, held_instance
+from tests.support.manual_clock import ManualClock
 
 PATH = "/convoke/v1/Events"
 URL = "https://hooks.example.com/x"
@@ -60,7 +60,8 @@ def attempts(instance: Instance, event: Any) -> list[Any]:
     return listed
 
 
-def test_every_event_is_listed_the_newest_first(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_events_are_listed_newest_first(instance: Instance) -> None:
     sid = make(instance, 3)
     listed = page(instance, PATH)
     assert types(listed["events"]) == [STATE, *["onParticipantAdded"] * 3, "onConversationAdded"]
@@ -70,7 +71,7 @@ def test_every_event_is_listed_the_newest_first(instance: Instance) -> None:
     assert (listed["meta"]["key"], listed["meta"]["page_size"]) == ("events", 50)
 
 
-def test_an_event_is_fetched_as_it_is_listed(instance: Instance) -> None:
+def test_fetched_event_equals_listed_event(instance: Instance) -> None:
     sid = make(instance)
     event = state_event(instance)
     url = f"{ORIGIN}{PATH}/{event['id']}"
@@ -89,8 +90,9 @@ def test_an_event_is_fetched_as_it_is_listed(instance: Instance) -> None:
     }
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 50])
-def test_pages_cut_the_events_of_a_change_and_lead_forth_and_back(instance: Instance, size: int) -> None:
+def test_pages_may_end_inside_a_change_and_lead_both_ways(instance: Instance, size: int) -> None:
     make(instance, 5)
     make(instance, 1)
     (every,) = pages(instance, PATH)
@@ -105,7 +107,8 @@ def test_pages_cut_the_events_of_a_change_and_lead_forth_and_back(instance: Inst
     assert [event for part in reversed(back) for event in part] == every
 
 
-def test_events_are_listed_by_conversation_and_date(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_events_are_filtered_by_conversation_and_date(instance: Instance) -> None:
     first, second = make(instance), make(instance)
     listed = pages(instance, f"{PATH}?ConversationSid={first}&PageSize=1")
     assert {event["conversation_sid"] for part in listed for event in part} == {first}
@@ -120,7 +123,7 @@ def test_events_are_listed_by_conversation_and_date(instance: Instance) -> None:
     )
 
 
-def test_what_a_page_looks_at_is_bounded_and_the_list_is_whole_all_the_same(embedded: EmbeddedInstance) -> None:
+def test_page_with_filter_reads_bounded_number_of_changes(embedded: EmbeddedInstance) -> None:
     conversations = embedded.client().conversations.v1.conversations
     first = conversations.create().sid
     for _ in range(MIN_ENTRIES_WITH_FILTER * 5):
@@ -131,7 +134,7 @@ def test_what_a_page_looks_at_is_bounded_and_the_list_is_whole_all_the_same(embe
 
 
 @pytest.mark.parametrize("event_id", ["EV", "EV" + "0" * 32, "EV" + "0" * 32 + "-0", "EV" + "0" * 32 + "-x", "CH-0"])
-def test_an_event_that_is_not_there_is_not_found(instance: Instance, event_id: str) -> None:
+def test_unknown_event_is_not_found(instance: Instance, event_id: str) -> None:
     make(instance)
     place = state_event(instance)["id"].partition("-")[0]
     for path in (event_id, f"{event_id}/Attempts", f"{place}-7", f"{place}-00"):
@@ -144,11 +147,11 @@ class BrokenBus:
         raise OSError("the bus is gone")
 
 
-def test_a_deletion_that_tells_an_older_event_lists_it_once() -> None:
+def test_event_republished_by_deletion_is_listed_once() -> None:
     with held_instance(event_bus=BrokenBus()) as instance:
         conversations = instance.client().conversations.v1.conversations
         sid = instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1)).sid
-        instance.engine._steps._finish_conversations()
+        instance.engine.steps._finish_conversations()
         assert conversations(sid).fetch().state == "active"
         conversations(sid).delete()
         removal = instance.changes()[-1]
@@ -158,7 +161,8 @@ def test_a_deletion_that_tells_an_older_event_lists_it_once() -> None:
         assert page(instance, listed[1]["url"]) == listed[1]
 
 
-def test_each_attempt_is_on_the_ledger_with_how_its_answer_begins(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_attempts_record_status_error_and_start_of_response(instance: Instance) -> None:
     configure(instance, STATE)
     instance.receivers.statuses = [500, None, 403]
     instance.receivers.body = "größer".encode() * 100 + b"\xff"
@@ -184,7 +188,8 @@ def test_each_attempt_is_on_the_ledger_with_how_its_answer_begins(instance: Inst
     assert listed == [[first, second], [third]]
 
 
-def test_a_replay_tells_whoever_is_configured_by_now_and_has_attempts_of_its_own(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_replay_uses_current_webhook_and_records_its_own_attempts(instance: Instance) -> None:
     configure(instance, STATE)
     make(instance)
     event = state_event(instance)
@@ -203,11 +208,11 @@ def test_a_replay_tells_whoever_is_configured_by_now_and_has_attempts_of_its_own
     first, second = instance.receivers.posted
     assert (second.event, second.url) == (first.event, other)
     assert RequestValidator(instance.token).validate(other, second.event.payload, instance.receivers.signatures[1])
-    told = [(each["replay_sid"], each["url"], each["number"]) for each in attempts(instance, event)]
-    assert told == [(None, URL, 1), (answered.body["sid"], other, 1)]
+    recorded = [(each["replay_sid"], each["url"], each["number"]) for each in attempts(instance, event)]
+    assert recorded == [(None, URL, 1), (answered.body["sid"], other, 1)]
 
 
-def test_a_replay_goes_to_the_one_target_that_it_names(instance: Instance) -> None:
+def test_replay_with_target_is_sent_to_that_target_only(instance: Instance) -> None:
     configure(instance, STATE)
     make(instance)
     path = f"{PATH}/{state_event(instance)['id']}/Replay"
@@ -217,7 +222,7 @@ def test_a_replay_goes_to_the_one_target_that_it_names(instance: Instance) -> No
     assert len(instance.receivers.posted) == 2
 
 
-def test_a_replay_tells_nobody_of_what_webhooks_are_not_to_be_told(instance: Instance) -> None:
+def test_replay_of_event_without_webhooks_has_no_targets(instance: Instance) -> None:
     configure(instance, STATE, "onConversationAdded")
     make(instance)
     added = page(instance, PATH)["events"][-1]
@@ -225,7 +230,7 @@ def test_a_replay_tells_nobody_of_what_webhooks_are_not_to_be_told(instance: Ins
     assert instance.call("POST", f"{PATH}/{added['id']}/Replay").body["targets"] == []
 
 
-def test_what_happened_is_forgotten_after_thirty_days(clock: HandClock) -> None:
+def test_events_and_attempts_expire_after_thirty_days(clock: ManualClock) -> None:
     with held_instance(now=clock.now) as instance:
         configure(instance, STATE)
         make(instance)
@@ -239,7 +244,8 @@ def test_what_happened_is_forgotten_after_thirty_days(clock: HandClock) -> None:
         assert instance.call("GET", event["url"].removeprefix(ORIGIN)).status == 404
 
 
-def test_on_aws_too_each_says_when_it_may_go(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_events_attempts_and_alerts_carry_an_expiry_time(instance: Instance) -> None:
     configure(instance, STATE)
     instance.receivers.statuses = [404]
     make(instance)

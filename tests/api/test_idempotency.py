@@ -1,4 +1,4 @@
-"""Idempotency-Key: the same request again is answered the same, and done once."""
+"""`Idempotency-Key`. See docs/behaviour/requests-and-answers.md#idempotency-keys."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
-from tests.support.hand_clock import HandClock
 from tests.support.instances import Answer, Instance, call, held_instance
+from tests.support.manual_clock import ManualClock
 
 PATH = "/v1/ConversationWithParticipants"
 KEY = {"Idempotency-Key": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}
@@ -27,7 +27,8 @@ def assert_refused(refused: Answer, status: int, code: int) -> None:
     assert refused.body["details"]["parameter"] == "Idempotency-Key"
 
 
-def test_the_same_request_is_answered_the_same_and_done_once(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_repeated_request_gets_same_response_and_is_executed_once(instance: Instance) -> None:
     first = create(instance)
     assert first.status == 202
     assert "Idempotent-Replayed" not in first.headers
@@ -39,7 +40,8 @@ def test_the_same_request_is_answered_the_same_and_done_once(instance: Instance)
     assert instance.items("") == stored
 
 
-def test_a_group_and_a_conversation_without_participants_are_replayed_too(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_repeated_group_and_empty_conversation_get_same_response(instance: Instance) -> None:
     for number, (data, status) in enumerate([({"Participant": GROUP_MMS}, 202), ({"State": "inactive"}, 201)]):
         headers = {"Idempotency-Key": str(number)}
         first, again = create(instance, data, headers), create(instance, data, headers)
@@ -47,7 +49,8 @@ def test_a_group_and_a_conversation_without_participants_are_replayed_too(instan
         assert (again.status, again.headers["Idempotent-Replayed"]) == (status, "true")
 
 
-def test_the_answer_stays_as_it_was_whatever_has_become_of_the_conversation(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_repeated_response_ignores_later_changes(instance: Instance) -> None:
     data = {**REQUEST, "Timers.Inactive": "PT1M", "Attributes": '{ "a": 1 }', "Bindings.Email.Name": "Visits"}
     first = create(instance, data)
     instance.work()
@@ -57,7 +60,7 @@ def test_the_answer_stays_as_it_was_whatever_has_become_of_the_conversation(inst
     assert again.body["state"] == "initializing"
 
 
-def test_its_links_are_those_of_the_request_at_hand(instance: Instance) -> None:
+def test_repeated_response_links_use_host_of_current_request(instance: Instance) -> None:
     auth = (instance.account.sid, instance.token)
     create(instance)
     again = call(instance.api, "POST", f"https://other.example{PATH}", auth=auth, data=REQUEST, headers=KEY)
@@ -65,7 +68,8 @@ def test_its_links_are_those_of_the_request_at_hand(instance: Instance) -> None:
     assert (again.body["url"], again.body["links"]["messages"]) == (url, f"{url}/Messages")
 
 
-def test_another_request_with_the_same_key_is_refused(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_different_request_with_same_key_is_refused(instance: Instance) -> None:
     sid = create(instance).body["sid"]
     in_service = f"/v1/Services/{instance.account.default_chat_service_sid}/ConversationWithParticipants"
     stored = instance.items("")
@@ -75,34 +79,38 @@ def test_another_request_with_the_same_key_is_refused(instance: Instance) -> Non
     assert instance.items("") == stored
 
 
-def test_in_a_service_it_is_replayed_too(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_repeated_request_in_service_gets_same_response(instance: Instance) -> None:
     service = instance.client().conversations.v1.services.create(friendly_name="Support")
     path = f"/v1/Services/{service.sid}/ConversationWithParticipants"
     first, again = create(instance, path=path), create(instance, path=path)
     assert (again.text, again.headers.get("Idempotent-Replayed")) == (first.text, "true")
 
 
-def test_a_conversation_of_its_own_resource_is_replayed_too(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_repeated_conversation_create_gets_same_response(instance: Instance) -> None:
     path, data = "/v1/Conversations", {"UniqueName": "visit"}
     first, again = create(instance, data, path=path), create(instance, data, path=path)
     assert (first.status, again.status, again.text) == (201, 201, first.text)
     assert_refused(create(instance, data), 422, 20422)
 
 
-def test_browsers_may_send_and_read_the_headers(instance: Instance) -> None:
+def test_cors_headers_allow_and_expose_idempotency_headers(instance: Instance) -> None:
     headers = create(instance).headers
     assert {"Idempotency-Key", "Prefer"} <= set(headers["Access-Control-Allow-Headers"].split(", "))
     exposed = set(headers["Access-Control-Expose-Headers"].split(", "))
     assert {"Idempotent-Replayed", "Preference-Applied"} <= exposed
 
 
-def test_with_another_key_it_is_another_request(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_different_key_makes_a_new_request(instance: Instance) -> None:
     create(instance)
     refused = create(instance, headers={"Idempotency-Key": "another"})
     assert (refused.status, refused.body["code"]) == (409, 50353)
 
 
-def test_a_refused_request_leaves_its_key_free(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_refused_request_leaves_its_key_unused(instance: Instance) -> None:
     held = instance.client().conversations.v1.conversation_with_participants.create(unique_name="visit")
     assert create(instance, {"Participant": "nonsense"}).status == 400
     refused = create(instance)
@@ -112,20 +120,21 @@ def test_a_refused_request_leaves_its_key_free(instance: Instance) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "ключ".encode().decode("latin-1"), "é", "a\tb", "a\x7f"])
-def test_what_cannot_be_a_key_is_refused(instance: Instance, key: str) -> None:
+def test_invalid_idempotency_key_is_refused(instance: Instance, key: str) -> None:
     before = instance.items("")
     assert_refused(create(instance, headers={"Idempotency-Key": key}), 400, 20001)
     assert instance.items("") == before
 
 
 @pytest.mark.parametrize("key", ["x", "x" * 255, "a#b c~!"])
-def test_any_other_text_is_a_key(instance: Instance, key: str) -> None:
+def test_any_printable_idempotency_key_is_accepted(instance: Instance, key: str) -> None:
     headers = {"Idempotency-Key": key}
     first, again = create(instance, headers=headers), create(instance, headers=headers)
     assert (first.status, again.text, again.headers["Idempotent-Replayed"]) == (202, first.text, "true")
 
 
-def test_accounts_have_keys_of_their_own(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_idempotency_keys_are_scoped_to_account(instance: Instance) -> None:
     first = create(instance)
     other = instance.accounts.create()
     auth = (other.sid, instance.accounts.token(other.sid))
@@ -135,8 +144,9 @@ def test_accounts_have_keys_of_their_own(instance: Instance) -> None:
     assert created.body["account_sid"] == other.sid
 
 
-def test_a_key_is_good_for_24_hours(clocked: Instance, clock: HandClock) -> None:
-    """A record that has expired may still be there: DynamoDB takes days over removing it."""
+@pytest.mark.each_engine
+def test_idempotency_key_expires_after_24_hours(clocked: Instance, clock: ManualClock) -> None:
+    """An expired record is ignored even if it still exists: DynamoDB may remove it days later."""
     data = {"Participant": chat(1)}
     first = create(clocked, data)
     (record,) = clocked.items("idempotency-record")
@@ -152,12 +162,12 @@ def test_a_key_is_good_for_24_hours(clocked: Instance, clock: HandClock) -> None
     assert (again.text, again.headers["Idempotent-Replayed"]) == (second.text, "true")
 
 
-def test_without_a_key_nothing_is_recorded(instance: Instance) -> None:
+def test_request_without_key_stores_no_idempotency_record(instance: Instance) -> None:
     create(instance, headers={})
     assert instance.items("idempotency-record") == []
 
 
-def test_of_50_at_the_same_instant_one_creates_and_all_get_its_answer(tmp_path: Path) -> None:
+def test_fifty_concurrent_requests_with_one_key_create_once(tmp_path: Path) -> None:
     with held_instance(str(tmp_path / "convoke.db")) as instance, ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(lambda _: create(instance), range(50)))
         assert {answer.status for answer in answers} == {202}
@@ -166,7 +176,7 @@ def test_of_50_at_the_same_instant_one_creates_and_all_get_its_answer(tmp_path: 
         assert len(instance.items("conversation")) == 1
 
 
-def test_the_embedded_engine_removes_records_that_have_expired(clock: HandClock) -> None:
+def test_embedded_engine_removes_expired_idempotency_records(clock: ManualClock) -> None:
     with held_instance(now=clock.now) as instance:
         create(instance, {"Participant": chat(1)}, {"Idempotency-Key": "old"})
         clock.move(timedelta(hours=1))

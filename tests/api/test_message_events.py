@@ -1,22 +1,23 @@
-"""What webhooks are told of messages (reference, d.2 and d.3)."""
+"""Webhook events of messages. See docs/behaviour/webhook-delivery.md#event-parameters."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from twilio.rest.conversations.v1 import V1
 
-from tests.api.test_conversation_events import told
+from tests.api.test_conversation_events import delivered
 from tests.api.test_messages import MEDIA
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.instances import Instance
 
 EVENTS = ["onMessageAdded", "onMessageUpdated", "onMessageRemoved", "onConversationStateUpdated"]
 
-TOLD = {"x_twilio_webhook_enabled": "true"}
+WITH_HEADER = {"x_twilio_webhook_enabled": "true"}
 
 
-def heard_conversation(instance: Instance) -> Any:
+def conversation_with_webhook(instance: Instance) -> Any:
     v1: V1 = instance.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=CHAT_AND_SMS).sid
     instance.work()
@@ -24,11 +25,12 @@ def heard_conversation(instance: Instance) -> Any:
     return v1.conversations(sid)
 
 
-def test_a_message_is_told_when_it_comes_is_edited_and_goes(instance: Instance) -> None:
-    conversation = heard_conversation(instance)
-    created = conversation.messages.create(author="alice", body="Hello", media_sid=MEDIA, **TOLD)
+@pytest.mark.each_engine
+def test_message_events_have_fields_of_added_updated_and_removed_message(instance: Instance) -> None:
+    conversation = conversation_with_webhook(instance)
+    created = conversation.messages.create(author="alice", body="Hello", media_sid=MEDIA, **WITH_HEADER)
     (stored,) = instance.items("message#")
-    (added,) = told(instance)
+    (added,) = delivered(instance)
     expected = {
         "AccountSid": instance.account.sid,
         "ChatServiceSid": instance.account.default_chat_service_sid,
@@ -45,42 +47,45 @@ def test_a_message_is_told_when_it_comes_is_edited_and_goes(instance: Instance) 
         "DateCreated": stored["date_created"],
     }
     assert added == {"EventType": "onMessageAdded", **expected}
-    conversation.messages(created.sid).update(attributes='{"a": 1}', **TOLD)
+    conversation.messages(created.sid).update(attributes='{"a": 1}', **WITH_HEADER)
     (stored,) = instance.items("message#")
     expected |= {"Attributes": '{"a": 1}', "DateUpdated": stored["date_updated"]}
-    assert told(instance) == [{"EventType": "onMessageUpdated", **expected}]
+    assert delivered(instance) == [{"EventType": "onMessageUpdated", **expected}]
     path = f"/v1/Conversations/{created.conversation_sid}/Messages/{created.sid}"
-    instance.call("DELETE", path, headers={"X-Twilio-Webhook-Enabled": "true"})  # The Python SDK drops the header.
-    (removed,) = told(instance)
+    # The Python SDK does not send the header.
+    instance.call("DELETE", path, headers={"X-Twilio-Webhook-Enabled": "true"})
+    (removed,) = delivered(instance)
     assert removed.pop("DateRemoved").endswith("Z")
     assert removed == {"EventType": "onMessageRemoved", **expected}
 
 
-def test_what_a_message_lacks_is_left_out(instance: Instance) -> None:
-    heard_conversation(instance).messages.create(content_sid="HX" + "0" * 32, **TOLD)
-    (added,) = told(instance)
+def test_message_event_omits_absent_fields(instance: Instance) -> None:
+    conversation_with_webhook(instance).messages.create(content_sid="HX" + "0" * 32, **WITH_HEADER)
+    (added,) = delivered(instance)
     assert {"Body", "Media", "ParticipantSid"} & set(added) == set()
 
 
-def test_without_the_header_webhooks_are_told_nothing_and_the_change_is_recorded(instance: Instance) -> None:
-    conversation = heard_conversation(instance)
+@pytest.mark.each_engine
+def test_message_without_header_is_recorded_and_not_delivered(instance: Instance) -> None:
+    conversation = conversation_with_webhook(instance)
     sid = conversation.messages.create(body="Hello").sid
     conversation.messages(sid).update(body="Bye")
     conversation.messages(sid).update()
     conversation.messages(sid).delete()
-    assert told(instance) == []
+    assert delivered(instance) == []
     kinds = [event["type"] for change in instance.changes() for event in change["events"]]
     assert [kinds.count(each) for each in EVENTS[:3]] == [1, 1, 1]
 
 
-def test_that_a_conversation_became_active_is_told_whoever_asked(instance: Instance) -> None:
-    conversation = heard_conversation(instance)
-    for headers in ({}, TOLD):
+@pytest.mark.each_engine
+def test_reactivation_by_message_is_delivered_with_or_without_header(instance: Instance) -> None:
+    conversation = conversation_with_webhook(instance)
+    for headers in ({}, WITH_HEADER):
         conversation.update(state="inactive")
         before = len(instance.changes())
         conversation.messages.create(body="Hello", **headers)
         assert len(instance.changes()) == before + 1
-        events = {payload["EventType"]: payload for payload in told(instance)}
+        events = {payload["EventType"]: payload for payload in delivered(instance)}
         assert set(events) == {"onConversationStateUpdated"} | ({"onMessageAdded"} if headers else set())
         state = events["onConversationStateUpdated"]
         assert (state["StateFrom"], state["StateTo"], state["Reason"]) == ("inactive", "active", "EVENT")

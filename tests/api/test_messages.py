@@ -1,4 +1,4 @@
-"""Messages: create, fetch, list, update and delete, through the official SDK (reference, a.4)."""
+"""Messages: create, fetch, list, update and delete. See docs/behaviour/messages.md."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from twilio.base.exceptions import TwilioException
 
 from tests.api.test_conversations import shown
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat, group_mms, sms
-from tests.support.hand_clock import HandClock
 from tests.support.instances import ORIGIN, Instance, refusal
+from tests.support.manual_clock import ManualClock
 
 MEDIA, CONTENT = "ME" + "0" * 32, "HX" + "0" * 32
 
 
 def conversation_of(instance: Instance, members: list[str], **parameters: Any) -> Any:
-    """A conversation with those members in it, as the SDK names it."""
+    """Create a conversation with these participants, and return it as the SDK names it."""
     v1 = instance.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=members, **parameters).sid
     instance.work()
     return v1.conversations(sid)
 
 
-def test_the_answer_has_exactly_the_fields_of_the_reference(instance: Instance) -> None:
+def test_response_has_expected_fields(instance: Instance) -> None:
     conversation = conversation_of(instance, CHAT_AND_SMS)
     path = f"/v1/Conversations/{conversation.fetch().sid}/Messages"
     answered = instance.call("POST", path, {"Author": "alice", "Body": "Hello"})
@@ -65,7 +65,8 @@ def test_the_answer_has_exactly_the_fields_of_the_reference(instance: Instance) 
     assert instance.call("POST", f"{path}/{stored['sid']}").body == expected
 
 
-def test_every_parameter_of_a_creation_comes_back(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_create_returns_every_parameter(instance: Instance) -> None:
     conversation = conversation_of(instance, chat(1))
     created = conversation.messages.create(
         author="member 0",
@@ -83,9 +84,9 @@ def test_every_parameter_of_a_creation_comes_back(instance: Instance) -> None:
     assert shown(conversation.messages(created.sid).fetch()) == shown(created)
 
 
-def test_a_message_that_names_no_author_is_of_the_system_and_of_no_member(instance: Instance) -> None:
+def test_message_without_participant_author_has_no_participant_sid(instance: Instance) -> None:
     conversation = conversation_of(instance, CHAT_AND_SMS)
-    for parameters in ({"body": "Hello"}, {"body": "Hello", "author": ""}, {"body": "Hello", "author": "nobody"}):
+    for parameters in ({"body": "Hello"}, {"body": "Hello", "author": ""}, {"body": "Hello", "author": "unknown"}):
         created = conversation.messages.create(**parameters)
         assert (created.author, created.participant_sid) == (parameters.get("author") or "system", None)
     from_phone = conversation.messages.create(body="Hello", author="+15558675310")
@@ -93,14 +94,14 @@ def test_a_message_that_names_no_author_is_of_the_system_and_of_no_member(instan
     assert from_phone.participant_sid == phone.sid
 
 
-def test_back_dated_it_counts_as_updated_when_it_was_created(instance: Instance) -> None:
+def test_back_dated_message_has_same_date_updated(instance: Instance) -> None:
     created = conversation_of(instance, chat(1)).messages.create(
         body="Hello", date_created=datetime(2020, 1, 1, tzinfo=UTC)
     )
     assert created.date_updated == created.date_created == datetime(2020, 1, 1, tzinfo=UTC)
 
 
-def test_a_template_takes_the_place_of_body_and_media(instance: Instance) -> None:
+def test_content_template_replaces_body_and_media(instance: Instance) -> None:
     created = conversation_of(instance, CHAT_AND_SMS).messages.create(
         body="x" * 1601, media_sid=MEDIA, content_sid=CONTENT, content_variables='{"1": "Alice"}'
     )
@@ -137,7 +138,7 @@ REFUSED: dict[str, tuple[dict[str, str], int]] = {
 }
 
 
-def test_a_message_that_is_refused_leaves_nothing_behind(instance: Instance) -> None:
+def test_refused_message_stores_nothing(instance: Instance) -> None:
     path = f"/v1/Conversations/{conversation_of(instance, chat(1)).fetch().sid}/Messages"
     before = instance.items("")
     for parameters, code in REFUSED.values():
@@ -148,7 +149,8 @@ def test_a_message_that_is_refused_leaves_nothing_behind(instance: Instance) -> 
     assert instance.items("") == before
 
 
-def test_the_longest_of_everything_is_taken(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_longest_allowed_values_are_accepted(instance: Instance) -> None:
     variables = {f"{key:016}": "v" * 256 for key in range(100)}
     created = conversation_of(instance, chat(1)).messages.create(
         author="x" * 256,
@@ -162,15 +164,16 @@ def test_the_longest_of_everything_is_taken(instance: Instance) -> None:
     assert conversation_of(instance, chat(1)).messages.create(**template).content_sid == CONTENT
 
 
-def test_a_body_is_bounded_more_narrowly_where_a_member_is_outside_chat(instance: Instance) -> None:
+def test_body_is_limited_to_1600_characters_outside_chat(instance: Instance) -> None:
     conversation = conversation_of(instance, CHAT_AND_SMS)
     sid = conversation.messages.create(body="é" * 1600).sid
     assert refusal(partial(conversation.messages.create, body="x" * 1601)).code == 50504
     assert refusal(partial(conversation.messages(sid).update, body="x" * 1601)).code == 50504
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("named", ["sid", "unique name"])
-def test_a_list_runs_either_way_to_its_end_and_back(instance: Instance, named: str) -> None:
+def test_list_runs_in_both_orders_and_pages_back(instance: Instance, named: str) -> None:
     made = conversation_of(instance, chat(1), unique_name="team / 🙂").fetch()
     conversation = instance.client().conversations.v1.conversations(made.sid if named == "sid" else "team")
     if named == "unique name":
@@ -193,7 +196,7 @@ def test_a_list_runs_either_way_to_its_end_and_back(instance: Instance, named: s
     assert newest.body == "4"
 
 
-def test_the_order_stands_first_in_the_urls_of_its_pages_which_are_good_for_it_alone(instance: Instance) -> None:
+def test_page_urls_keep_order_and_page_tokens_belong_to_it(instance: Instance) -> None:
     conversation = conversation_of(instance, chat(1))
     for number in range(3):
         conversation.messages.create(body=str(number))
@@ -212,7 +215,8 @@ def test_the_order_stands_first_in_the_urls_of_its_pages_which_are_good_for_it_a
     assert instance.call("GET", path).body["meta"]["page_size"] == 50
 
 
-def test_every_parameter_of_an_update_comes_back(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_update_returns_every_parameter(instance: Instance) -> None:
     conversation = conversation_of(instance, CHAT_AND_SMS)
     created = conversation.messages.create(body="before")
     updated = conversation.messages(created.sid).update(
@@ -231,7 +235,8 @@ def test_every_parameter_of_an_update_comes_back(instance: Instance) -> None:
     assert shown(conversation.messages(created.sid).fetch()) == shown(updated)
 
 
-def test_what_an_update_does_not_give_is_left_alone(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_update_keeps_fields_not_given(instance: Instance) -> None:
     conversation = conversation_of(instance, CHAT_AND_SMS)
     created = conversation.messages.create(author="alice", body="Hello", attributes='{"a": 1}')
     updated = conversation.messages(created.sid).update(body="Bye")
@@ -243,7 +248,7 @@ def test_what_an_update_does_not_give_is_left_alone(instance: Instance) -> None:
     assert instance.items("") == before
 
 
-def test_an_update_that_is_refused_changes_nothing(instance: Instance) -> None:
+def test_refused_update_stores_nothing(instance: Instance) -> None:
     conversation = conversation_of(instance, chat(1))
     text, picture = conversation.messages.create(body="x").sid, conversation.messages.create(media_sid=MEDIA).sid
     path = f"/v1/Conversations/{conversation.fetch().sid}/Messages"
@@ -261,7 +266,8 @@ def test_an_update_that_is_refused_changes_nothing(instance: Instance) -> None:
     assert instance.items("") == before
 
 
-def test_an_index_is_never_given_again(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_message_index_is_never_reused(instance: Instance) -> None:
     conversation = conversation_of(instance, CHAT_AND_SMS)
     first, last = (conversation.messages.create(body="x").sid for _ in range(2))
     assert conversation.messages(last).delete()
@@ -278,7 +284,7 @@ def test_an_index_is_never_given_again(instance: Instance) -> None:
 # Groups
 
 
-def test_in_a_group_whoever_writes_is_in_it(instance: Instance) -> None:
+def test_group_message_author_must_be_participant(instance: Instance) -> None:
     members = [*GROUP_MMS, '{"identity": "alice", "messaging_binding": {"projected_address": "+15017122662"}}']
     conversation = conversation_of(instance, members)
     of_author = {
@@ -301,7 +307,8 @@ def test_in_a_group_whoever_writes_is_in_it(instance: Instance) -> None:
 # States and timers
 
 
-def test_an_initializing_conversation_takes_no_message(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_initializing_conversation_refuses_messages(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=CHAT_AND_SMS).sid
     refused = instance.call("POST", f"/v1/Conversations/{sid}/Messages", {"Body": "x"})
@@ -309,7 +316,8 @@ def test_an_initializing_conversation_takes_no_message(instance: Instance) -> No
     assert v1.conversations(sid).messages.list() == []
 
 
-def test_a_closed_conversation_keeps_its_messages_as_they_are(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_closed_conversation_refuses_message_changes(instance: Instance) -> None:
     conversation = conversation_of(instance, CHAT_AND_SMS)
     sid = conversation.messages.create(body="x").sid
     conversation.update(state="closed")
@@ -325,7 +333,8 @@ def test_a_closed_conversation_keeps_its_messages_as_they_are(instance: Instance
     assert conversation.messages(sid).fetch().body == conversation.messages.list()[0].body == "x"
 
 
-def test_a_message_re_activates_an_inactive_conversation_and_an_edit_does_not(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_new_message_reactivates_conversation_and_edit_does_not(instance: Instance) -> None:
     conversation = conversation_of(instance, chat(1))
     sid = conversation.messages.create(body="x").sid
     conversation.update(state="inactive")
@@ -336,7 +345,8 @@ def test_a_message_re_activates_an_inactive_conversation_and_an_edit_does_not(in
     assert conversation.fetch().state == "active"
 
 
-def test_a_message_restarts_both_timers_and_an_edit_does_not(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_new_message_restarts_timers_and_edit_does_not(clocked: Instance, clock: ManualClock) -> None:
     v1 = clocked.client().conversations.v1
     created = v1.conversations.create(timers_inactive="PT1M", timers_closed="PT10M")
     conversation = v1.conversations(created.sid)
@@ -354,10 +364,10 @@ def test_a_message_restarts_both_timers_and_an_edit_does_not(clocked: Instance, 
     assert conversation.fetch().timers == restarted.timers
 
 
-# What is not there
+# Other services, other accounts and unknown SIDs
 
 
-def test_the_service_tree_has_a_field_more_and_urls_of_its_own(instance: Instance) -> None:
+def test_message_is_scoped_to_its_service(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     service = v1.services(v1.services.create(friendly_name="Support").sid)
     sid = service.conversations.create(unique_name="visit").sid
@@ -373,7 +383,7 @@ def test_the_service_tree_has_a_field_more_and_urls_of_its_own(instance: Instanc
     assert service.conversations(sid).messages(created.sid).delete()
 
 
-def test_what_does_not_exist_is_not_found(instance: Instance) -> None:
+def test_unknown_message_is_not_found(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     one, other = (v1.conversations.create().sid for _ in range(2))
     message = v1.conversations(one).messages.create(body="x").sid
@@ -381,18 +391,19 @@ def test_what_does_not_exist_is_not_found(instance: Instance) -> None:
         v1.conversations(one).messages("IM" + "0" * 32),
         v1.conversations(one).messages("0"),
         v1.conversations(other).messages(message),
-        v1.conversations("nobody").messages(message),
+        v1.conversations("unknown").messages(message),
     ]
     for missing in nowhere:
         for asked in (missing.fetch, missing.delete, partial(missing.update, body="y")):
             assert refusal(asked).code == 20404
-    assert refusal(partial(v1.conversations("nobody").messages.create, body="x")).code == 20404
-    for path in ("nobody/Messages", f"{other}/Messages/{message}/Receipts", f"{one}/Messages/0/Receipts"):
+    assert refusal(partial(v1.conversations("unknown").messages.create, body="x")).code == 20404
+    for path in ("unknown/Messages", f"{other}/Messages/{message}/Receipts", f"{one}/Messages/0/Receipts"):
         answered = instance.call("GET", f"/v1/Conversations/{path}")
         assert (answered.status, answered.body["code"]) == (404, 20404)
 
 
-def test_the_messages_of_another_account_are_not_found(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_message_of_another_account_is_not_found(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = v1.conversations.create(unique_name="visit").sid
     message = v1.conversations(sid).messages.create(body="x").sid
@@ -406,7 +417,8 @@ def test_the_messages_of_another_account_are_not_found(instance: Instance) -> No
         assert refusal(partial(conversation.messages.create, body="x")).code == 20404
 
 
-def test_deleting_a_conversation_takes_its_messages_and_receipts_with_it(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_deleting_conversation_erases_messages_and_receipts(instance: Instance) -> None:
     conversation = conversation_of(instance, sms(10))
     sids = [conversation.messages.create(body="x").sid for _ in range(3)]
     assert conversation.delete()
@@ -416,6 +428,7 @@ def test_deleting_a_conversation_takes_its_messages_and_receipts_with_it(instanc
     assert instance.items("message#") == instance.items("receipt#") == []
 
 
-def test_the_largest_group_gets_a_copy_each(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_largest_group_gets_nine_receipts(instance: Instance) -> None:
     conversation = conversation_of(instance, group_mms(10))
     assert conversation.messages.create(author="+15017122661", body="x").delivery["total"] == 9

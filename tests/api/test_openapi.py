@@ -1,6 +1,6 @@
-"""What `/openapi.json` says is so: valid, complete, and true of every operation.
+"""`/openapi.json` is valid and complete, and every operation conforms to it.
 
-`tests/support/described.py` holds each answer that any test gets against it.
+`tests/support/openapi_checks.py` checks each response of every behaviour test against the document.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from openapi_spec_validator import validate
 from pydantic.alias_generators import to_snake
 
-from tests.support.described import Operation, Schema, operations, resolved
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call, held_instance
+from tests.support.openapi_checks import Operation, Schema, operations, resolved
 
 EXAMPLES: dict[str, str | list[str]] = {
     "Attributes": '{"a": 1}',
@@ -68,7 +68,7 @@ EXAMPLES: dict[str, str | list[str]] = {
     "Timers.Inactive": "PT1M",
     "UniqueName": "free",
 }
-"""A value of every parameter that any form takes, but for SIDs of what has to be there."""
+"""A valid value of every form parameter, except SIDs of existing resources."""
 
 SIDS = (
     "DefaultChatServiceSid",
@@ -76,10 +76,10 @@ SIDS = (
     "DefaultConversationRoleSid",
     "DefaultChatServiceRoleSid",
 )
-"""The parameters that take them."""
+"""The parameters whose values are SIDs of existing resources."""
 
 QUERIES = {"ParticipantConversations": "?Identity=alice"}
-"""What has to be asked for, by the last part of the path."""
+"""Required query strings, by the last part of the path."""
 
 STUDIO = {"Target": "studio", "Configuration.FlowSid": "FW" + "0" * 32}
 
@@ -88,7 +88,7 @@ FITTING = {
     "createParticipant": ("Identity", "Attributes", "DateCreated", "DateUpdated"),
     "updateParticipant": ("MessagingBinding.ProxyAddress", "Attributes", "LastReadMessageIndex", "LastReadTimestamp"),
 }
-"""Parameters that can be sent together, by the name of the handler and the resource, where all of them cannot."""
+"""Parameters that can be sent together, by operation, for operations whose parameters exclude each other."""
 
 TEXT = st.text(st.characters(codec="utf-8"))
 
@@ -104,8 +104,8 @@ class Examples(dict[str, Any]):
         )
 
 
-class Peopled:
-    """An instance with something behind every path."""
+class PopulatedInstance:
+    """An instance with a resource behind every path."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
@@ -140,31 +140,31 @@ class Peopled:
 
 
 @pytest.fixture(scope="module")
-def standing() -> Iterator[Peopled]:
-    """For requests that change nothing."""
+def shared() -> Iterator[PopulatedInstance]:
+    """Share one instance between all tests that change nothing."""
     with held_instance() as instance:
-        yield Peopled(instance)
+        yield PopulatedInstance(instance)
 
 
-def test_anybody_gets_it_and_it_is_valid(instance: Instance) -> None:
+def test_document_is_public_and_valid(instance: Instance) -> None:
     answered = call(instance.api, "GET", f"{ORIGIN}/openapi.json")
     assert (answered.status, answered.headers["Content-Type"]) == (200, "application/json")
     validate(answered.body)
 
 
-def test_whoever_has_it_does_not_get_it_again(instance: Instance) -> None:
+def test_document_supports_if_none_match(instance: Instance) -> None:
     tag = call(instance.api, "GET", f"{ORIGIN}/openapi.json").headers["ETag"]
     known = call(instance.api, "GET", f"{ORIGIN}/openapi.json", headers={"If-None-Match": f'W/{tag}, "other"'})
     assert (known.status, known.text, known.headers["ETag"]) == (304, "", tag)
     assert call(instance.api, "GET", f"{ORIGIN}/openapi.json", headers={"If-None-Match": '"other"'}).status == 200
 
 
-def test_nothing_else_is_told_without_credentials(instance: Instance) -> None:
+def test_similar_paths_require_credentials(instance: Instance) -> None:
     for path in ("/openapi.json/", "/openapi", "/OPENAPI.JSON", "/v1/openapi.json", "/convoke/v1/Configuration"):
         assert call(instance.api, "GET", ORIGIN + path).status == 401
 
 
-def test_every_path_that_is_served_is_described_and_no_other(embedded: EmbeddedInstance) -> None:
+def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> None:
     resolver = embedded.engine.api._resolver
     served = {(route.method, route.path) for route in (*resolver._static_routes, *resolver._dynamic_routes)}
     described = {(each.method, re.sub(r"{(\w+)}", r"<\1>", each.path)) for each in operations().values()}
@@ -172,30 +172,28 @@ def test_every_path_that_is_served_is_described_and_no_other(embedded: EmbeddedI
 
 
 @EVERY_OPERATION
-def test_an_operation_answers_all_that_it_is_described_to_answer(
-    embedded: EmbeddedInstance, operation: Operation
-) -> None:
-    """With what it requires alone, with all it takes, and once more with the tag of the first answer."""
-    peopled = Peopled(embedded)
-    full = {name: peopled.examples[name] for name in FITTING.get(operation.id.replace("Service", ""), operation.form)}
-    first = peopled.ask(operation, {name: full[name] for name in operation.required})
-    answers = [first, peopled.ask(operation, full)]
+def test_operation_returns_every_described_status(embedded: EmbeddedInstance, operation: Operation) -> None:
+    """Send the required parameters, then every parameter, then the ETag of the first response."""
+    populated = PopulatedInstance(embedded)
+    full = {name: populated.examples[name] for name in FITTING.get(operation.id.replace("Service", ""), operation.form)}
+    first = populated.ask(operation, {name: full[name] for name in operation.required})
+    answers = [first, populated.ask(operation, full)]
     if tag := first.headers.get("ETag"):
-        answers.append(peopled.ask(operation, headers={"If-None-Match": tag}))
+        answers.append(populated.ask(operation, headers={"If-None-Match": tag}))
     assert {answered.status for answered in answers if answered.status < 400} == operation.statuses
 
 
 @EVERY_OPERATION
-def test_of_what_is_not_there_every_operation_says_so(standing: Peopled, operation: Operation) -> None:
+def test_operation_on_unknown_resource_is_not_found(shared: PopulatedInstance, operation: Operation) -> None:
     if "{" in operation.path:
-        path = re.sub(r"{\w+}", quote("nobody 😀", safe=""), operation.path)
+        path = re.sub(r"{\w+}", quote("missing 😀", safe=""), operation.path)
         form = {name: EXAMPLES[name] for name in FITTING.get(operation.id.replace("Service", ""), ())}
-        refused = standing.instance.call(operation.method, path, form)
+        refused = shared.instance.call(operation.method, path, form)
         assert (refused.status, refused.body["code"]) == (404, 20404)
 
 
 def wrong_values(schema: Schema, example: str | list[str]) -> st.SearchStrategy[Any]:
-    """Values of a form parameter that its schema does not allow; nothing where it allows all."""
+    """Generate values that the schema of a form parameter forbids; none if it allows every value."""
     if schema["type"] != "array":
         return wrong_texts(schema)
     of_items = wrong_texts(resolved(schema["items"])).map(lambda text: [*example, text])
@@ -205,7 +203,7 @@ def wrong_values(schema: Schema, example: str | list[str]) -> st.SearchStrategy[
 
 
 def wrong_texts(schema: Schema) -> st.SearchStrategy[str]:
-    """Words of an enumeration are taken in any case."""
+    """Generate texts that the schema forbids. Words of an enumeration are valid in upper and lower case."""
     wrong: list[st.SearchStrategy[str]] = []
     if "maxLength" in schema:
         wrong.append(st.characters(codec="utf-8").map(lambda character: character * (schema["maxLength"] + 1)))
@@ -224,7 +222,7 @@ def wrong_texts(schema: Schema) -> st.SearchStrategy[str]:
 
 
 def wrong_members(schema: Schema) -> st.SearchStrategy[str]:
-    """Values of `Participant` with one key that its schema does not allow."""
+    """Generate values of `Participant` with one key that its schema forbids."""
     binding = {"address": "+15558675310", "proxy_address": "+15017122661"}
     bindings = with_one_wrong(binding, resolved(schema["properties"]["messaging_binding"]))
     members = with_one_wrong({"identity": "alice"}, schema)
@@ -244,17 +242,17 @@ BOUNDED = [
     for name, schema in operation.form.items()
     if not wrong_values(schema, EXAMPLES.get(name, "")).is_empty
 ]
-"""Every parameter that does not take just any text."""
+"""Every parameter whose schema forbids some values."""
 
 
 @pytest.mark.parametrize(("operation", "name"), BOUNDED)
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_what_is_described_as_invalid_is_refused(
-    standing: Peopled, operation: Operation, name: str, data: st.DataObject
+def test_value_that_violates_schema_is_refused(
+    shared: PopulatedInstance, operation: Operation, name: str, data: st.DataObject
 ) -> None:
     values = wrong_values(operation.form[name], EXAMPLES.get(name, ""))
     form = {required: EXAMPLES[required] for required in operation.required} | {name: data.draw(values)}
-    refused = standing.ask(operation, form)
+    refused = shared.ask(operation, form)
     assert refused.status == 400
     assert refused.body["details"]["parameter"].startswith((name, "body"))

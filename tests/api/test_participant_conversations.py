@@ -1,4 +1,4 @@
-"""What somebody is a member of, through the official SDK (reference, a.10)."""
+"""`ParticipantConversations`. See docs/behaviour/participant-conversations.md."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def tree(instance: Instance, request: pytest.FixtureRequest) -> Tree:
 
 
 class Tree:
-    """One of the two, and what the SDK has there under the same names."""
+    """One of the two trees of paths: with or without a service."""
 
     def __init__(self, instance: Instance, *, in_service: bool) -> None:
         v1 = instance.client().conversations.v1
@@ -47,7 +47,7 @@ class Tree:
             self.path, self.client = f"/v1/Services/{self.service_sid}", v1.services(self.service_sid)
 
     def make(self, *participants: str, **parameters: Any) -> str:
-        """A conversation with these, all in; answers its SID."""
+        """Create a conversation with these participants, wait until they are added, and return its SID."""
         sid: str = self.client.conversation_with_participants.create(participant=[*participants], **parameters).sid
         self.instance.work()
         return sid
@@ -63,7 +63,7 @@ class Tree:
         return found
 
 
-def test_a_chat_member_is_shown_with_the_conversation_and_links_into_the_tree(tree: Tree) -> None:
+def test_chat_participant_has_expected_fields_and_links(tree: Tree) -> None:
     sid = tree.make(ALICE, friendly_name="Visit", unique_name="visit", attributes='{"a": 1}', timers_inactive="P1D")
     path = f"{tree.path}/Conversations/{sid}"
     conversation = tree.instance.call("GET", path).body
@@ -91,7 +91,7 @@ def test_a_chat_member_is_shown_with_the_conversation_and_links_into_the_tree(tr
     assert list(conversation["timers"]) == ["date_inactive"]
 
 
-def test_a_phone_is_shown_with_all_keys_of_its_binding(tree: Tree) -> None:
+def test_sms_participant_has_every_binding_key(tree: Tree) -> None:
     sid = tree.make(bound())
     (shown,) = tree.shown(f"?Address={quote(PHONE)}")
     assert shown["participant_messaging_binding"] == {
@@ -106,7 +106,8 @@ def test_a_phone_is_shown_with_all_keys_of_its_binding(tree: Tree) -> None:
     assert tree.conversations_of(address=PHONE) == [sid]
 
 
-def test_members_are_found_by_who_they_are_and_no_other_way(tree: Tree) -> None:
+@pytest.mark.each_engine
+def test_participants_are_found_by_identity_or_address_only(tree: Tree) -> None:
     mail = '{"messaging_binding": {"address": "alice@example.com", "type": "email"}}'
     masked = json.dumps({"identity": "bob", "messaging_binding": {"projected_address": OTHER_PROXY}})
     group = tree.make(*GROUP_MMS, masked)
@@ -117,18 +118,20 @@ def test_members_are_found_by_who_they_are_and_no_other_way(tree: Tree) -> None:
     assert tree.conversations_of(identity="alice@example.com") == [chatting]
     for number in (PROXY, OTHER_PROXY, "bob"):
         assert tree.conversations_of(address=number) == []
-    for identity in (PHONE, "Bob", "bob ", "nobody", "b" * 1000):
+    for identity in (PHONE, "Bob", "bob ", "unknown", "b" * 1000):
         assert tree.conversations_of(identity=identity) == []
 
 
-def test_a_phone_that_is_in_a_conversation_twice_is_shown_twice(tree: Tree) -> None:
+@pytest.mark.each_engine
+def test_address_with_two_bindings_is_listed_twice(tree: Tree) -> None:
     sid = tree.make(bound(), bound(OTHER_PROXY))
     shown = tree.client.participant_conversations.list(address=PHONE, page_size=1)
     assert [each.conversation_sid for each in shown] == [sid, sid]
     assert [each.participant_messaging_binding["proxy_address"] for each in shown] == [PROXY, OTHER_PROXY]
 
 
-def test_the_list_is_in_the_order_of_joining_and_goes_over_pages(tree: Tree) -> None:
+@pytest.mark.each_engine
+def test_list_is_in_order_of_joining_over_pages(tree: Tree) -> None:
     late = tree.client.conversations.create().sid
     made = [tree.make(ALICE, *chat(1)) for _ in range(5)]
     tree.client.conversations(late).participants.create(identity="alice")
@@ -138,7 +141,7 @@ def test_the_list_is_in_the_order_of_joining_and_goes_over_pages(tree: Tree) -> 
     assert tree.conversations_of(identity="alice", limit=500) == [*made, late]
 
 
-def test_the_pages_lead_forth_and_back_with_the_filter_first_in_their_urls(tree: Tree) -> None:
+def test_page_urls_keep_filter_and_lead_both_ways(tree: Tree) -> None:
     made = [tree.make(ALICE) for _ in range(5)]
     url = f"{ORIGIN}{tree.path}/ParticipantConversations?Identity=alice&PageSize=2"
     first = tree.ask("?PageSize=2&Identity=alice").body
@@ -157,7 +160,7 @@ def test_the_pages_lead_forth_and_back_with_the_filter_first_in_their_urls(tree:
     assert pages[2]["meta"]["next_page_url"] is pages[4]["meta"]["previous_page_url"] is None
 
 
-def test_a_page_token_is_good_for_its_own_filter_and_tree_only(tree: Tree) -> None:
+def test_page_token_is_valid_for_its_filter_and_service_only(tree: Tree) -> None:
     for _ in range(2):
         tree.make(ALICE, '{"identity": "bob"}')
     next_page_url = tree.ask("?Identity=alice&PageSize=1").body["meta"]["next_page_url"]
@@ -167,7 +170,7 @@ def test_a_page_token_is_good_for_its_own_filter_and_tree_only(tree: Tree) -> No
         assert tree.instance.call("GET", f"{wrong}&PageToken={token}").body["code"] == 20001
 
 
-def test_an_identity_is_taken_literally_whatever_it_consists_of(tree: Tree) -> None:
+def test_identity_filter_matches_any_characters_literally(tree: Tree) -> None:
     longest = "\U0001f600" * 256
     for identity in ("a b", " ", "a|b", "a&b=c", "a@b", "a:b", "a/b", "a#b?c", "a+b", "%41", "null", "é\n中", longest):
         sid = tree.make(json.dumps({"identity": identity}))
@@ -176,7 +179,7 @@ def test_an_identity_is_taken_literally_whatever_it_consists_of(tree: Tree) -> N
         assert shown["participant_identity"] == identity
 
 
-def test_both_are_refused_and_neither_too(tree: Tree) -> None:
+def test_identity_and_address_exclude_each_other_and_one_is_required(tree: Tree) -> None:
     refused = tree.ask(f"?Identity=alice&Address={quote(PHONE)}")
     assert (refused.status, refused.body["code"], refused.body["details"]["parameter"]) == (400, 50451, "Address")
     for nothing in ("", "?Identity=", "?Identity=&Address=", "?identity=alice"):
@@ -188,9 +191,9 @@ def test_both_are_refused_and_neither_too(tree: Tree) -> None:
     assert tree.ask("?Identity=alice&Address=").body["conversations"] == []
 
 
-def test_of_nobody_there_is_an_empty_list(tree: Tree) -> None:
-    url = f"{ORIGIN}{tree.path}/ParticipantConversations?Identity=nobody&PageSize=50&Page=0"
-    assert tree.ask("?Identity=nobody").body == {
+def test_unknown_identity_has_empty_list(tree: Tree) -> None:
+    url = f"{ORIGIN}{tree.path}/ParticipantConversations?Identity=unknown&PageSize=50&Page=0"
+    assert tree.ask("?Identity=unknown").body == {
         "meta": {
             "page": 0,
             "page_size": 50,
@@ -204,14 +207,14 @@ def test_of_nobody_there_is_an_empty_list(tree: Tree) -> None:
     }
 
 
-def test_members_show_once_the_conversation_has_left_initializing(tree: Tree) -> None:
+def test_conversation_is_listed_after_initializing(tree: Tree) -> None:
     sid = tree.client.conversation_with_participants.create(participant=[ALICE]).sid
     assert tree.conversations_of(identity="alice") == []
     tree.instance.work()
     assert tree.conversations_of(identity="alice") == [sid]
 
 
-def test_members_who_are_in_before_their_conversation_is_ready_do_not_show() -> None:
+def test_participants_added_before_finalization_are_not_listed() -> None:
     with moto_instance() as instance:
         v1 = instance.client().conversations.v1
         sid = v1.conversation_with_participants.create(participant=[ALICE]).sid
@@ -221,7 +224,8 @@ def test_members_who_are_in_before_their_conversation_is_ready_do_not_show() -> 
         assert v1.participant_conversations.list(identity="alice") == []
 
 
-def test_a_member_who_is_removed_is_gone_at_once(tree: Tree) -> None:
+@pytest.mark.each_engine
+def test_removed_participant_is_not_listed_at_once(tree: Tree) -> None:
     sid, *others = tree.make(ALICE, bound()), tree.make(ALICE), tree.make(ALICE)
     tree.client.conversations(sid).participants("alice").delete()
     assert tree.conversations_of(identity="alice") == others
@@ -231,7 +235,8 @@ def test_a_member_who_is_removed_is_gone_at_once(tree: Tree) -> None:
     assert (last.conversation_sid, last.participant_sid) == (sid, again)
 
 
-def test_a_conversation_that_is_deleted_is_gone_at_once_and_pages_go_on_behind_it(tree: Tree) -> None:
+@pytest.mark.each_engine
+def test_deleted_conversation_is_not_listed_and_pages_continue(tree: Tree) -> None:
     made = [tree.make(ALICE) for _ in range(6)]
     for sid in made[:3]:
         tree.client.conversations(sid).delete()
@@ -249,22 +254,23 @@ def test_a_conversation_that_is_deleted_is_gone_at_once_and_pages_go_on_behind_i
     assert tree.conversations_of(identity="alice", page_size=1) == made[3:]
 
 
-def test_what_the_index_still_has_and_is_gone_does_not_show(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_stale_index_entries_are_not_listed(instance: Instance) -> None:
     tree = Tree(instance, in_service=False)
     made = [tree.make(ALICE) for _ in range(4)]
-    late = LateIndex(instance, keys.membership_partition(instance.account.sid, tree.service_sid, "identity", "alice"))
+    stale = StaleIndex(instance, keys.membership_partition(instance.account.sid, tree.service_sid, "identity", "alice"))
     tree.client.conversations(made[0]).delete()
     instance.sweep(timedelta(minutes=1))
     tree.client.conversations(made[1]).delete()
     tree.client.conversations(made[2]).participants("alice").delete()
     tree.client.conversations(made[3]).update(friendly_name="Other")
-    known: Any = ParticipantConversationRepository(late)  # type: ignore[arg-type]
+    known: Any = ParticipantConversationRepository(stale)  # type: ignore[arg-type]
     page = known.list(instance.account.sid, tree.service_sid, KnownBy("identity", "alice"), PageRequest(50))
     assert [(each.conversation.sid, each.conversation.friendly_name) for each in page.resources] == [(made[3], "Other")]
 
 
-class LateIndex:
-    """A table whose index `memberships` knows nothing of what comes after its making."""
+class StaleIndex:
+    """A table whose index `memberships` shows no writes that come after the creation of this object."""
 
     def __init__(self, instance: Instance, partition: str) -> None:
         self._known = instance.table.query(partition, index=keys.MEMBERSHIPS, limit=100)
@@ -274,7 +280,7 @@ class LateIndex:
         return self._known
 
 
-def test_conversations_are_listed_in_whatever_state_they_are(tree: Tree) -> None:
+def test_conversations_in_every_state_are_listed(tree: Tree) -> None:
     made = [tree.make(ALICE, state="inactive"), tree.make(ALICE), tree.make(ALICE, timers_closed="PT10M")]
     for sid in made[1:]:
         tree.client.conversations(sid).update(state="closed")
@@ -287,7 +293,8 @@ def test_conversations_are_listed_in_whatever_state_they_are(tree: Tree) -> None
     assert listed[2].conversation_timers == {}
 
 
-def test_whoever_a_business_number_is_given_to_is_found_from_then_on(tree: Tree) -> None:
+@pytest.mark.each_engine
+def test_identity_given_to_projected_address_is_found(tree: Tree) -> None:
     sid = tree.make(*GROUP_MMS)
     members = tree.client.conversations(sid).participants
     (number,) = (each for each in members.list() if "projected_address" in each.messaging_binding)
@@ -298,7 +305,7 @@ def test_whoever_a_business_number_is_given_to_is_found_from_then_on(tree: Tree)
     assert shown["participant_user_sid"] == user_sid(tree.service_sid, "alice")
 
 
-def test_what_is_shown_is_as_it_is_now(tree: Tree) -> None:
+def test_list_shows_current_fields(tree: Tree) -> None:
     sid = tree.make(bound())
     conversation = tree.client.conversations(sid)
     (member,) = conversation.participants.list()
@@ -309,7 +316,7 @@ def test_what_is_shown_is_as_it_is_now(tree: Tree) -> None:
     assert (shown["conversation_unique_name"], shown["conversation_attributes"]) == ("visit", '{"b": 2}')
 
 
-def test_each_service_and_each_account_lists_its_own(instance: Instance) -> None:
+def test_each_service_and_account_lists_its_own(instance: Instance) -> None:
     ours, theirs = Tree(instance, in_service=False), Tree(instance, in_service=True)
     made = {tree.service_sid: tree.make(ALICE, *phones) for tree, phones in ((ours, [bound()]), (theirs, []))}
     for tree in (ours, theirs):

@@ -1,26 +1,28 @@
-"""What webhooks are told of members, and the timers that their coming and going restarts (reference, d and e.3)."""
+"""Webhook events of participants, and the timers that participants restart."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.support.hand_clock import HandClock
+import pytest
+
 from tests.support.instances import Instance
+from tests.support.manual_clock import ManualClock
 
 FILTERS = ["onParticipantAdded", "onParticipantUpdated", "onParticipantRemoved"]
 
 
-def told(instance: Instance) -> list[dict[str, str]]:
-    """What webhooks were told since it was last asked for."""
+def delivered(instance: Instance) -> list[dict[str, str]]:
+    """Deliver every pending event, and return the payloads delivered since the last call."""
     instance.work()
     payloads = [delivery.event.payload for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()
     return payloads
 
 
-def peopled(instance: Instance, form: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The path of a member, and its conversation."""
+def new_conversation(instance: Instance, form: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Create a conversation with a webhook; return the path of its participants, and the conversation."""
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=FILTERS)
     conversation = instance.call("POST", "/v1/Conversations", form).body
@@ -30,16 +32,16 @@ def peopled(instance: Instance, form: dict[str, Any]) -> tuple[str, dict[str, An
 WEBHOOKS = {"X-Twilio-Webhook-Enabled": "true"}
 
 
-def test_who_comes_changes_and_goes_is_told_where_the_request_says_so(instance: Instance) -> None:
-    path, conversation = peopled(instance, {})
+def test_participant_events_are_delivered_with_header(instance: Instance) -> None:
+    path, conversation = new_conversation(instance, {})
     created = instance.call("POST", path, {"Identity": "alice"}, WEBHOOKS).body
-    (added,) = told(instance)
+    (added,) = delivered(instance)
     form = {"Attributes": '{"a": 1}', "LastReadMessageIndex": "7"}
     instance.call("POST", f"{path}/alice", form, WEBHOOKS)
-    (updated,) = told(instance)
+    (updated,) = delivered(instance)
     (stored,) = instance.items("participant")
     assert instance.call("DELETE", f"{path}/alice", headers=WEBHOOKS).status == 204
-    (removed,) = told(instance)
+    (removed,) = delivered(instance)
     expected = {
         "AccountSid": instance.account.sid,
         "ChatServiceSid": conversation["chat_service_sid"],
@@ -58,21 +60,21 @@ def test_who_comes_changes_and_goes_is_told_where_the_request_says_so(instance: 
     assert removed["DateRemoved"] >= stored["date_updated"]
 
 
-def test_without_the_header_webhooks_are_told_nothing_and_the_events_are_there(instance: Instance) -> None:
-    path, _ = peopled(instance, {})
+@pytest.mark.each_engine
+def test_participant_changes_without_header_are_recorded_and_not_delivered(instance: Instance) -> None:
+    path, _ = new_conversation(instance, {})
     instance.call("POST", path, {"Identity": "alice"})
     instance.call("POST", f"{path}/alice", {"Attributes": "1"})
     instance.call("POST", f"{path}/alice")
     instance.call("DELETE", f"{path}/alice")
-    assert told(instance) == []
+    assert delivered(instance) == []
     events = [event["type"] for change in instance.changes() for event in change["events"]]
     assert sorted(events) == ["onConversationAdded", *sorted(FILTERS)]
 
 
-def test_members_that_come_change_and_go_restart_the_timers_and_reading_does_not(
-    clocked: Instance, clock: HandClock
-) -> None:
-    path, conversation = peopled(clocked, {"Timers.Inactive": "PT1M"})
+@pytest.mark.each_engine
+def test_participant_changes_restart_timers_and_read_horizon_does_not(clocked: Instance, clock: ManualClock) -> None:
+    path, conversation = new_conversation(clocked, {"Timers.Inactive": "PT1M"})
 
     def restarted(method: str, url: str, form: dict[str, str] | None = None) -> bool:
         clock.move(timedelta(seconds=10))

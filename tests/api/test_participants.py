@@ -1,14 +1,17 @@
-"""The Participants of a conversation, and how lists are paged (reference, a.0 and a.3)."""
+"""Participants: list and fetch. See docs/behaviour/participants.md and docs/behaviour/pagination.md."""
 
 from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from tests.support.examples import chat
 from tests.support.instances import ORIGIN, Instance, refusal
 
 
-def test_a_list_follows_its_pages_to_the_end_and_back(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_participant_list_pages_lead_forward_and_back(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     created = v1.conversation_with_participants.create(unique_name="team", participant=chat(5))
     instance.work()
@@ -27,7 +30,7 @@ def test_a_list_follows_its_pages_to_the_end_and_back(instance: Instance) -> Non
     assert back.previous_page() is None
 
 
-def test_the_meta_block_has_the_origin_that_the_client_used(instance: Instance) -> None:
+def test_page_meta_uses_origin_of_the_request(instance: Instance) -> None:
     sid = instance.client().conversations.v1.conversation_with_participants.create(participant=chat(3)).sid
     instance.work()
     path = f"/v1/Conversations/{sid}/Participants"
@@ -46,7 +49,7 @@ def test_the_meta_block_has_the_origin_that_the_client_used(instance: Instance) 
     assert (following["page"], following["url"], following["next_page_url"]) == (1, next_page_url, None)
 
 
-def test_a_page_size_out_of_bounds_is_moved_into_them(instance: Instance) -> None:
+def test_page_size_is_limited_to_1_and_100(instance: Instance) -> None:
     sid = instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1)).sid
     for asked, given in (("500", 100), ("0", 1), ("-3", 1)):
         answered = instance.call("GET", f"/v1/Conversations/{sid}/Participants?PageSize={asked}")
@@ -55,7 +58,7 @@ def test_a_page_size_out_of_bounds_is_moved_into_them(instance: Instance) -> Non
     assert (refused.status, refused.body["code"], refused.body["details"]["parameter"]) == (400, 20001, "PageSize")
 
 
-def test_a_page_token_is_good_for_its_own_list_only(instance: Instance) -> None:
+def test_page_token_is_valid_for_its_own_list_only(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     one, other = (v1.conversation_with_participants.create(participant=chat(3)).sid for _ in range(2))
     instance.work()
@@ -68,8 +71,9 @@ def test_a_page_token_is_good_for_its_own_list_only(instance: Instance) -> None:
     assert instance.call("GET", f"/v1/Conversations/{other}/Participants?PageToken={token}").body["code"] == 20001
 
 
-def test_a_page_stays_right_while_members_come(instance: Instance) -> None:
-    """The token names a member, not a number of members to skip."""
+@pytest.mark.each_engine
+def test_next_page_continues_while_participants_are_added(instance: Instance) -> None:
+    """The page token names a participant instead of an offset."""
     v1 = instance.client().conversations.v1
     created = v1.conversation_with_participants.create(participant=chat(4))
     first = v1.conversations(created.sid).participants.page(page_size=2)
@@ -79,7 +83,7 @@ def test_a_page_stays_right_while_members_come(instance: Instance) -> None:
     assert [member.identity for member in first.next_page()] == ["member 2", "member 3"]
 
 
-def test_what_does_not_exist_is_not_found(instance: Instance) -> None:
+def test_unknown_participant_conversation_or_service_is_not_found(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=chat(1)).sid
     instance.work()
@@ -87,7 +91,7 @@ def test_what_does_not_exist_is_not_found(instance: Instance) -> None:
         v1.conversations(sid).participants("MB" + "0" * 32).fetch,
         v1.conversations("CH" + "0" * 32).participants("MB" + "0" * 32).fetch,
         v1.conversations("CH" + "0" * 32).fetch,
-        v1.conversations("nobody").fetch,
+        v1.conversations("unknown").fetch,
         v1.services("IS" + "0" * 32).conversations(sid).fetch,
         v1.services("IS" + "0" * 32).fetch,
     ]

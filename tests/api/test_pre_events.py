@@ -1,4 +1,4 @@
-"""Pre-events: asked before a change, of which the receiver can change or refuse it (reference, d.4)."""
+"""Pre-events: the receiver can change or refuse a change. See docs/behaviour/webhook-delivery.md#pre-events."""
 
 from __future__ import annotations
 
@@ -26,42 +26,36 @@ HEADER = {"X-Twilio-Webhook-Enabled": "true"}
 
 
 @pytest.fixture
-def asked(instance: Instance) -> Instance:
-    """An instance whose account has a receiver of every pre-event, and of no other event."""
-    return asking(instance)
+def receiving(instance: Instance) -> Instance:
+    """Return an instance whose account receives every pre-event, and no other event."""
+    return receive_pre_events(instance)
 
 
-@pytest.fixture
-def asked_here(embedded: EmbeddedInstance) -> Instance:
-    """On one engine only, for what does not depend on it."""
-    return asking(embedded)
-
-
-def asking(instance: Instance) -> Instance:
+def receive_pre_events(instance: Instance) -> Instance:
     instance.client().conversations.v1.configuration.webhooks().update(pre_webhook_url=URL, filters=PRE)
     return instance
 
 
-def questions(instance: Instance) -> list[dict[str, str]]:
-    """The parameters of what was asked since the last look."""
+def sent_pre_events(instance: Instance) -> list[dict[str, str]]:
+    """Return the parameters of the pre-events sent since the last call."""
     posted = [dict(delivery.event.payload) for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()
     return posted
 
 
 def answer(instance: Instance, body: object, status: int = 200) -> None:
-    """What the receiver is to say to the next question."""
+    """Set the response to the next pre-event."""
     instance.receivers.statuses = [status]
     instance.receivers.bodies = [body if isinstance(body, bytes) else json.dumps(body).encode()]
 
 
 @dataclass
 class Change:
-    """One that can be made again and again."""
+    """A change that a test can request again and again."""
 
     event_type: str
     make: Callable[[Any], Any]
-    """Of a conversation, its participant and its message by SIDs."""
+    """Send the request about a `Populated` conversation."""
 
 
 def changes() -> Iterator[Change]:
@@ -83,7 +77,7 @@ EVERY_CHANGE = pytest.mark.parametrize(
 
 
 class Populated:
-    """A conversation with a chat member and a message, and requests about them."""
+    """A conversation with a chat participant and a message, and requests about them."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
@@ -95,7 +89,7 @@ class Populated:
         (alice,) = [each for each in v1.conversations(sid).participants.list() if each.identity]
         self.participant = f"{self.path}/Participants/{alice.sid}"
         self.message = f"{self.path}/Messages/{v1.conversations(sid).messages.create(body='before').sid}"
-        questions(instance)
+        sent_pre_events(instance)
 
     def post(self, path: str, **data: object) -> Any:
         return self._instance.call("POST", path, data, self.headers)
@@ -105,60 +99,56 @@ class Populated:
 
 
 @EVERY_CHANGE
-def test_every_change_is_asked_about_once(asked: Instance, change: Change) -> None:
-    assert change.make(Populated(asked)).status in (200, 201, 202, 204)
-    (question,) = questions(asked)
-    assert question["EventType"] == change.event_type
+def test_every_change_sends_one_pre_event(receiving: Instance, change: Change) -> None:
+    assert change.make(Populated(receiving)).status in (200, 201, 202, 204)
+    (pre_event,) = sent_pre_events(receiving)
+    assert pre_event["EventType"] == change.event_type
 
 
 @EVERY_CHANGE
-def test_nothing_is_asked_where_the_request_wants_no_webhooks(asked_here: Instance, change: Change) -> None:
-    it = Populated(asked_here)
+def test_no_pre_event_is_sent_without_header(receiving: Instance, change: Change) -> None:
+    it = Populated(receiving)
     it.headers = {}
     assert change.make(it).status in (200, 201, 202, 204)
-    assert questions(asked_here) == []
+    assert sent_pre_events(receiving) == []
 
 
 @EVERY_CHANGE
-def test_a_refusal_of_the_receiver_is_one_of_the_request_and_nothing_changes(
-    asked_here: Instance, change: Change
-) -> None:
-    it = Populated(asked_here)
-    before = asked_here.items("")
-    answer(asked_here, {}, 403)
+def test_refusal_by_receiver_refuses_the_request_and_stores_nothing(receiving: Instance, change: Change) -> None:
+    it = Populated(receiving)
+    before = receiving.items("")
+    answer(receiving, {}, 403)
     refused = change.make(it)
     assert (refused.status, refused.body["code"]) == (400, 50056)
-    assert asked_here.items("") == before
+    assert receiving.items("") == before
 
 
 @pytest.mark.parametrize("status", [302, 400, 500, 503])
-def test_every_answer_but_2xx_is_a_refusal(asked_here: Instance, status: int) -> None:
-    it = Populated(asked_here)
-    answer(asked_here, {}, status)
+def test_every_status_but_2xx_refuses_the_request(receiving: Instance, status: int) -> None:
+    it = Populated(receiving)
+    answer(receiving, {}, status)
     assert it.post(it.path, FriendlyName="x").body["code"] == 50056
 
 
 @EVERY_CHANGE
-def test_where_nobody_answers_the_change_goes_on(asked_here: Instance, change: Change) -> None:
-    it = Populated(asked_here)
-    asked_here.receivers.statuses = [None]
+def test_unreachable_receiver_does_not_stop_the_change(receiving: Instance, change: Change) -> None:
+    it = Populated(receiving)
+    receiving.receivers.statuses = [None]
     assert change.make(it).status in (200, 201, 202, 204)
 
 
 @pytest.mark.parametrize(
     ("error", "code"), [(WebhookLateError("no answer within 5 s"), "50076"), (WebhookUnreachableError("x"), "50057")]
 )
-def test_that_nobody_answered_is_in_the_error_log(
-    asked_here: Instance, error: WebhookUnreachableError, code: str
-) -> None:
-    it = Populated(asked_here)
-    asked_here.receivers.statuses = [error]
+def test_unreachable_receiver_creates_alert(receiving: Instance, error: WebhookUnreachableError, code: str) -> None:
+    it = Populated(receiving)
+    receiving.receivers.statuses = [error]
     assert it.post(it.path, FriendlyName="x").status == 200
-    (alert,) = asked_here.call("GET", "/v1/Alerts").body["alerts"]
+    (alert,) = receiving.call("GET", "/v1/Alerts").body["alerts"]
     assert (alert["error_code"], alert["request_url"]) == (code, URL)
 
 
-def test_an_error_log_that_cannot_be_written_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_alert_write_does_not_stop_the_change(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError
 
@@ -184,29 +174,31 @@ def test_an_error_log_that_cannot_be_written_holds_nothing_up(monkeypatch: pytes
         (204, {"friendly_name": "other", "body": "other"}),
     ],
 )
-def test_what_says_nothing_leaves_the_change_as_it_was(asked_here: Instance, status: int, body: object) -> None:
-    it = Populated(asked_here)
-    answer(asked_here, body, status)
+def test_response_without_changes_keeps_the_request(receiving: Instance, status: int, body: object) -> None:
+    it = Populated(receiving)
+    answer(receiving, body, status)
     assert it.post(it.path, FriendlyName="mine").body["friendly_name"] == "mine"
-    answer(asked_here, body, status)
+    answer(receiving, body, status)
     assert it.post(f"{it.path}/Messages", Body="mine").body["body"] == "mine"
 
 
-def test_an_answer_renames_a_conversation(asked: Instance) -> None:
-    it = Populated(asked)
+@pytest.mark.each_engine
+def test_response_changes_friendly_name(receiving: Instance) -> None:
+    it = Populated(receiving)
     for path in ("/v1/Conversations", "/v1/ConversationWithParticipants", it.path):
-        answer(asked, {"friendly_name": "theirs", "attributes": '{"theirs": 1}'})
+        answer(receiving, {"friendly_name": "theirs", "attributes": '{"theirs": 1}'})
         body = it.post(path, FriendlyName="mine", Attributes='{"mine": 1}').body
         assert (body["friendly_name"], body["attributes"]) == ("theirs", '{"mine": 1}')
-        fetched = asked.call("GET", f"/v1/Conversations/{body['sid']}").body
+        fetched = receiving.call("GET", f"/v1/Conversations/{body['sid']}").body
         assert fetched["friendly_name"] == "theirs"
 
 
-def test_an_answer_rewords_a_message(asked: Instance) -> None:
-    it = Populated(asked)
+@pytest.mark.each_engine
+def test_response_changes_message_fields(receiving: Instance) -> None:
+    it = Populated(receiving)
     theirs = {"body": "theirs", "author": "alice", "attributes": '{"theirs": 1}'}
     for path in (f"{it.path}/Messages", it.message):
-        answer(asked, theirs)
+        answer(receiving, theirs)
         body = it.post(path, Body="mine", Attributes='{"mine": 1}').body
         assert {name: body[name] for name in theirs} == theirs
         assert body["participant_sid"] == it.participant.rpartition("/")[2]
@@ -222,47 +214,46 @@ def test_an_answer_rewords_a_message(asked: Instance) -> None:
         ({"body": ""}, 50503),
     ],
 )
-def test_an_answer_that_no_message_can_have_fails_the_request(asked_here: Instance, reply: object, code: int) -> None:
-    it = Populated(asked_here)
-    before = asked_here.items("")
+def test_invalid_response_field_refuses_the_request(receiving: Instance, reply: object, code: int) -> None:
+    it = Populated(receiving)
+    before = receiving.items("")
     for path in (f"{it.path}/Messages", it.message):
-        answer(asked_here, reply)
+        answer(receiving, reply)
         refused = it.post(path, Body="mine")
         assert (refused.status, refused.body["code"]) == (400, code)
-    assert asked_here.items("") == before
-    answer(asked_here, {"friendly_name": "x" * 257})
+    assert receiving.items("") == before
+    answer(receiving, {"friendly_name": "x" * 257})
     refused = it.post(it.path, FriendlyName="mine")
     assert (refused.body["code"], refused.body["details"]["parameter"]) == (50003, "PreWebhook.friendly_name")
 
 
-def test_an_answer_cannot_make_a_stranger_the_author_in_a_group(asked: Instance) -> None:
-    v1 = asked.client().conversations.v1
+def test_response_cannot_set_author_outside_the_group(receiving: Instance) -> None:
+    v1 = receiving.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=GROUP_MMS).sid
-    asked.work()
-    answer(asked, {"author": "stranger"})
+    receiving.work()
+    answer(receiving, {"author": "stranger"})
     messages = v1.conversations(sid).messages
     assert refusal(lambda: messages.create(author="+15017122661", body="x", **WITH)).code == 50513
     assert messages.list() == []
 
 
-def test_what_is_asked_is_what_there_is_before_the_change(asked: Instance) -> None:
-    """Field by field (reference, d.3)."""
+def test_pre_event_has_fields_of_the_requested_change(receiving: Instance) -> None:
     service = {
-        "AccountSid": asked.account.sid,
-        "ChatServiceSid": asked.account.default_chat_service_sid,
+        "AccountSid": receiving.account.sid,
+        "ChatServiceSid": receiving.account.default_chat_service_sid,
         "Source": "API",
     }
-    messaging = {"MessagingServiceSid": str(asked.account.default_messaging_service_sid)}
-    v1 = asked.client().conversations.v1
+    messaging = {"MessagingServiceSid": str(receiving.account.default_messaging_service_sid)}
+    v1 = receiving.client().conversations.v1
     sid = v1.conversations.create(friendly_name="Visit", unique_name="visit", **WITH).sid
     named = {"FriendlyName": "Visit", "UniqueName": "visit", "Attributes": "{}", "State": "active"}
-    assert questions(asked) == [{"EventType": "onConversationAdd", **service, **messaging, **named}]
+    assert sent_pre_events(receiving) == [{"EventType": "onConversationAdd", **service, **messaging, **named}]
     v1.conversations(sid).update(friendly_name="Other", **WITH)
-    (question,) = questions(asked)
-    dates = {name: question.pop(name) for name in ("DateCreated", "DateUpdated")}
+    (pre_event,) = sent_pre_events(receiving)
+    dates = {name: pre_event.pop(name) for name in ("DateCreated", "DateUpdated")}
     assert all(date.endswith("Z") and "." in date for date in dates.values())
     expected = {**service, **messaging, **named, "FriendlyName": "Other", "ConversationSid": sid}
-    assert question == {"EventType": "onConversationUpdate", **expected}
+    assert pre_event == {"EventType": "onConversationUpdate", **expected}
     member = v1.conversations(sid).participants.create(identity="alice", attributes='{"a": 1}', **WITH)
     chat_member = {
         "ConversationSid": sid,
@@ -271,12 +262,12 @@ def test_what_is_asked_is_what_there_is_before_the_change(asked: Instance) -> No
         "Attributes": '{"a": 1}',
         "MessagingBinding.Type": "CHAT",
     }
-    assert questions(asked) == [{"EventType": "onParticipantAdd", **service, **chat_member}]
+    assert sent_pre_events(receiving) == [{"EventType": "onParticipantAdd", **service, **chat_member}]
     v1.conversations(sid).participants(member.sid).update(attributes="{}", **WITH)
-    (question,) = questions(asked)
-    assert {"DateCreated", "DateUpdated"} < set(question)
+    (pre_event,) = sent_pre_events(receiving)
+    assert {"DateCreated", "DateUpdated"} < set(pre_event)
     of_member = chat_member | {"Attributes": "{}", "ParticipantSid": member.sid}
-    assert question.items() >= {"EventType": "onParticipantUpdate", **service, **of_member}.items()
+    assert pre_event.items() >= {"EventType": "onParticipantUpdate", **service, **of_member}.items()
     message = v1.conversations(sid).messages.create(author="alice", body="Hello", **WITH)
     worded = {
         "ConversationSid": sid,
@@ -285,44 +276,45 @@ def test_what_is_asked_is_what_there_is_before_the_change(asked: Instance) -> No
         "ParticipantSid": member.sid,
         "Attributes": "{}",
     }
-    assert questions(asked) == [{"EventType": "onMessageAdd", **service, **worded}]
+    assert sent_pre_events(receiving) == [{"EventType": "onMessageAdd", **service, **worded}]
     v1.conversations(sid).messages(message.sid).update(body="Bye", **WITH)
-    (question,) = questions(asked)
+    (pre_event,) = sent_pre_events(receiving)
     numbered = {"MessageSid": message.sid, "Index": "0", "Body": "Bye"}
-    assert question.items() >= {"EventType": "onMessageUpdate", **service, **worded, **numbered}.items()
-    assert {"DateCreated", "DateUpdated"} < set(question)
+    assert pre_event.items() >= {"EventType": "onMessageUpdate", **service, **worded, **numbered}.items()
+    assert {"DateCreated", "DateUpdated"} < set(pre_event)
 
 
-def test_a_state_alone_is_not_asked_about(asked: Instance) -> None:
-    it = Populated(asked)
+def test_state_update_sends_no_pre_event(receiving: Instance) -> None:
+    it = Populated(receiving)
     assert it.post(it.path, State="inactive").status == 200
-    assert questions(asked) == []
+    assert sent_pre_events(receiving) == []
 
 
-def test_only_what_the_filters_name_is_asked(asked: Instance) -> None:
-    asked.client().conversations.v1.configuration.webhooks().update(filters=["onMessageAdd"])
-    it = Populated(asked)
+def test_pre_events_are_limited_to_filters(receiving: Instance) -> None:
+    receiving.client().conversations.v1.configuration.webhooks().update(filters=["onMessageAdd"])
+    it = Populated(receiving)
     it.post(it.path, FriendlyName="x")
     it.post(f"{it.path}/Messages", Body="x")
-    assert [question["EventType"] for question in questions(asked)] == ["onMessageAdd"]
+    assert [pre_event["EventType"] for pre_event in sent_pre_events(receiving)] == ["onMessageAdd"]
 
 
-def test_a_service_with_webhooks_of_its_own_silences_those_of_the_account(asked: Instance) -> None:
-    v1 = asked.client().conversations.v1
+@pytest.mark.each_engine
+def test_service_webhooks_replace_account_webhooks(receiving: Instance) -> None:
+    v1 = receiving.client().conversations.v1
     service = v1.services(v1.services.create(friendly_name="Support").sid)
     service.conversations.create(**WITH)
-    assert [delivery.url for delivery in asked.receivers.posted] == [URL]
+    assert [delivery.url for delivery in receiving.receivers.posted] == [URL]
     service.configuration.webhooks().update(pre_webhook_url=f"{URL}/service", filters=PRE, method="GET")
     service.conversations.create(**WITH)
-    delivery = asked.receivers.posted[-1]
+    delivery = receiving.receivers.posted[-1]
     assert (delivery.url, delivery.method, delivery.target) == (f"{URL}/service", "GET", "service")
     service.configuration.webhooks().update(pre_webhook_url="", post_webhook_url=f"{URL}/post")
     service.conversations.create(**WITH)
-    assert len(asked.receivers.posted) == 2
+    assert len(receiving.receivers.posted) == 2
 
 
-def test_an_invalid_request_is_refused_before_anybody_is_asked(asked: Instance) -> None:
-    it = Populated(asked)
+def test_invalid_request_is_refused_before_pre_event(receiving: Instance) -> None:
+    it = Populated(receiving)
     for path, data in (
         (it.path, {"FriendlyName": "x" * 257}),
         (f"{it.path}/Participants", {"Identity": "x" * 257}),
@@ -331,36 +323,35 @@ def test_an_invalid_request_is_refused_before_anybody_is_asked(asked: Instance) 
         ("/v1/ConversationWithParticipants", {"Participant": "{"}),
     ):
         assert it.post(path, **data).status == 400
-    assert questions(asked) == []
+    assert sent_pre_events(receiving) == []
 
 
-def test_who_has_to_try_again_does_not_ask_again(asked: Instance) -> None:
-    """Another request changes the conversation while the receiver thinks."""
-    it = Populated(asked)
-    v1 = asked.client().conversations.v1
+@pytest.mark.each_engine
+def test_retry_after_conflict_sends_no_second_pre_event(receiving: Instance) -> None:
+    """Another request changes the conversation while the pre-event is pending."""
+    it = Populated(receiving)
+    v1 = receiving.client().conversations.v1
     sid = it.path.rpartition("/")[2]
-    asked.receivers.on_call = lambda: v1.conversations(sid).update(attributes='{"other": 1}')
-    answer(asked, {"friendly_name": "theirs"})
+    receiving.receivers.on_call = lambda: v1.conversations(sid).update(attributes='{"other": 1}')
+    answer(receiving, {"friendly_name": "theirs"})
     assert it.post(it.path, FriendlyName="mine").status == 200
     fetched = v1.conversations(sid).fetch()
     assert (fetched.friendly_name, fetched.attributes) == ("theirs", '{"other": 1}')
-    assert len(questions(asked)) == 1
+    assert len(sent_pre_events(receiving)) == 1
 
 
-def test_others_have_their_turn_while_a_receiver_thinks() -> None:
-    """On the embedded engine, where requests take turns."""
-
+def test_other_requests_are_answered_while_pre_event_is_pending() -> None:
     async def scenario(instance: EmbeddedInstance) -> None:
         event_loop = asyncio.get_running_loop()
 
-        def ask_another() -> None:
+        def send_another() -> None:
             another = asyncio.run_coroutine_threadsafe(instance.asked("GET", "/v1/Conversations"), event_loop)
             assert another.result(10).status == 200
 
-        instance.receivers.on_call = ask_another
+        instance.receivers.on_call = send_another
         assert (await instance.asked("POST", "/v1/Conversations", **HEADER)).status == 201
-        assert len(questions(instance)) == 1
+        assert len(sent_pre_events(instance)) == 1
 
     with held_instance() as instance:
-        asking(instance)
+        receive_pre_events(instance)
         asyncio.run(scenario(instance))

@@ -1,4 +1,7 @@
-"""The transactions of the asynchronous half take effect once, whoever comes twice or late (promises 3 and 4)."""
+"""Each step of provisioning takes effect once, even if its message is late or repeated.
+
+See docs/behaviour/provisioning.md.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ from tests.support.examples import CHAT_AND_SMS
 from tests.support.instances import Instance
 
 
-class Actors:
-    """A conversation that was just created, and whatever may be done to it, by anybody, in any order."""
+class ProvisioningSteps:
+    """A new conversation, and every step of its provisioning, to be called in any order."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
@@ -69,55 +72,62 @@ class Actors:
 
 
 @pytest.fixture
-def actors(instance: Instance) -> Actors:
-    return Actors(instance)
+def steps(instance: Instance) -> ProvisioningSteps:
+    return ProvisioningSteps(instance)
 
 
-def test_members_are_added_once(actors: Actors) -> None:
-    assert actors.add()
-    before = actors.stored()
-    assert not actors.add()
-    assert actors.stored() == before
+@pytest.mark.each_engine
+def test_participants_are_added_once(steps: ProvisioningSteps) -> None:
+    assert steps.add()
+    before = steps.stored()
+    assert not steps.add()
+    assert steps.stored() == before
 
 
-def test_what_was_finalized_is_neither_finalized_again_nor_closed(actors: Actors) -> None:
-    assert actors.add()
-    assert actors.finalize()
-    before = actors.stored()
-    assert not actors.finalize()
-    assert not actors.close()
-    assert actors.stored() == before
+@pytest.mark.each_engine
+def test_finalized_conversation_is_not_finalized_again_or_closed(steps: ProvisioningSteps) -> None:
+    assert steps.add()
+    assert steps.finalize()
+    before = steps.stored()
+    assert not steps.finalize()
+    assert not steps.close()
+    assert steps.stored() == before
 
 
-def test_what_was_closed_is_neither_closed_again_nor_finalized_and_gets_no_members(actors: Actors) -> None:
-    assert actors.close()
-    before = actors.stored()
-    assert not actors.close()
-    assert not actors.finalize()
-    assert not actors.add()
-    assert actors.stored() == before
+@pytest.mark.each_engine
+def test_closed_conversation_is_not_finalized_and_gets_no_participants(steps: ProvisioningSteps) -> None:
+    assert steps.close()
+    before = steps.stored()
+    assert not steps.close()
+    assert not steps.finalize()
+    assert not steps.add()
+    assert steps.stored() == before
 
 
-def test_with_its_members_in_a_conversation_is_not_closed_by_whoever_comes_late(actors: Actors) -> None:
-    assert actors.add()
-    assert not actors.close()
+@pytest.mark.each_engine
+def test_conversation_with_participants_is_not_closed_by_late_failure(steps: ProvisioningSteps) -> None:
+    assert steps.add()
+    assert not steps.close()
 
 
-def test_of_two_sweepers_one_claims(actors: Actors) -> None:
-    assert actors.claim()
-    assert not actors.claim()
-    conversation, _ = actors.fetch()
-    assert (conversation.attempts, conversation.due_at) == (1, actors.now + timedelta(minutes=1))
+@pytest.mark.each_engine
+def test_two_sweepers_claim_a_conversation_once(steps: ProvisioningSteps) -> None:
+    assert steps.claim()
+    assert not steps.claim()
+    conversation, _ = steps.fetch()
+    assert (conversation.attempts, conversation.due_at) == (1, steps.now + timedelta(minutes=1))
 
 
-def test_settling_leaves_alone_what_is_initializing_and_makes_nothing(actors: Actors) -> None:
-    before = actors.stored()
-    actors.settle()
-    actors.conversations.settle(actors.instance.account.sid, "CH" + "0" * 32)
-    assert actors.stored() == before
+@pytest.mark.each_engine
+def test_settle_ignores_initializing_and_missing_conversations(steps: ProvisioningSteps) -> None:
+    before = steps.stored()
+    steps.settle()
+    steps.conversations.settle(steps.instance.account.sid, "CH" + "0" * 32)
+    assert steps.stored() == before
 
 
-def test_a_sweep_attends_once_and_puts_off_what_it_attends_to(clocked: Instance) -> None:
+@pytest.mark.each_engine
+def test_sweep_attends_once_and_postpones_the_next_attempt(clocked: Instance) -> None:
     create = clocked.client().conversations.v1.conversation_with_participants.create
     create(participant=CHAT_AND_SMS)
     clocked.lose_messages()
@@ -126,7 +136,8 @@ def test_a_sweep_attends_once_and_puts_off_what_it_attends_to(clocked: Instance)
     assert clocked.sweep(timedelta(seconds=11)) == 0
 
 
-def test_losing_every_participant_message_loses_nothing(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_sweep_recovers_lost_participant_messages(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sids = [v1.conversation_with_participants.create(participant=['{"identity": "alice"}']).sid for _ in range(5)]
     instance.lose_messages()
@@ -138,7 +149,7 @@ def test_losing_every_participant_message_loses_nothing(instance: Instance) -> N
     assert instance.sweep(timedelta(days=1)) == 0
 
 
-def test_a_thousand_attempts_later_there_is_still_a_next_one() -> None:
+def test_backoff_never_runs_out_of_attempts() -> None:
     moment = datetime.fromisoformat("2026-01-02T03:04:05+00:00")
     pauses = [ProvisioningRetries().next_after(moment, attempts) - moment for attempts in range(1000)]
     assert pauses[:3] == [timedelta(seconds=10), timedelta(seconds=20), timedelta(seconds=40)]
@@ -153,7 +164,7 @@ SETTINGS = {
 }
 
 
-def test_attempts_are_those_of_the_environment() -> None:
+def test_provisioning_retries_are_read_from_environment() -> None:
     wanted = ProvisioningRetries(max_attempts=2, first_pause=timedelta(seconds=3), max_pause=timedelta(minutes=1))
     for environ, attempts in ((SETTINGS, wanted), ({}, ProvisioningRetries())):
         engine = EmbeddedEngine(":memory:", environ=environ)
@@ -162,6 +173,6 @@ def test_attempts_are_those_of_the_environment() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"ATTEMPTS": "0"}, {"FIRST_PAUSE": "soon"}, {"LONGEST_PAUSE": "PT0S"}])
-def test_attempts_that_cannot_be_are_refused(wrong: dict[str, str]) -> None:
+def test_invalid_provisioning_retries_are_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         AwsEdges({f"CONVOKE_PROVISIONING_{name}": value for name, value in wrong.items()})

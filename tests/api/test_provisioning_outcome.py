@@ -1,4 +1,4 @@
-"""What is told of each participant that a conversation was made with (reference, b.8)."""
+"""The Provisioning resource: the outcome for each participant. See docs/behaviour/provisioning.md."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
+
+import pytest
 
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning, ProvisioningRetries
@@ -31,14 +33,15 @@ def outcome(instance: Instance, name: str) -> dict[str, Any]:
     return body
 
 
-def take_roles_away(instance: Instance) -> None:
-    """Whoever has the default role of a member can't be added from now on."""
+def break_default_role(instance: Instance) -> None:
+    """Break the default role, so that no participant with this role can be added from now on."""
     service = keys.service(instance.account.sid, instance.account.default_chat_service_sid)
     instance.table.update(Update(service, (Set("conversation_user_role_sid", "RL" + "0" * 32),)))
     instance.clear_caches()
 
 
-def test_members_are_pending_until_all_of_them_are_added(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_participants_are_pending_until_all_are_added(instance: Instance) -> None:
     sid = create(instance, CHAT_AND_SMS)
     url = f"{ORIGIN}/v1/Conversations/{sid}"
     pending = outcome(instance, sid)
@@ -68,7 +71,7 @@ def test_members_are_pending_until_all_of_them_are_added(instance: Instance) -> 
     assert members == [{**member, "status": "pending"} for member in added["participants"]]
 
 
-def test_a_unique_name_stands_for_the_sid_and_the_service_may_be_named(instance: Instance) -> None:
+def test_provisioning_is_found_by_unique_name_and_in_service(instance: Instance) -> None:
     sid = create(instance, chat(1), UniqueName="visit 🙂")
     in_service = f"/Services/{instance.account.default_chat_service_sid}/Conversations"
     name = quote("visit 🙂")
@@ -79,17 +82,18 @@ def test_a_unique_name_stands_for_the_sid_and_the_service_may_be_named(instance:
     assert long["participants"][0]["url"].startswith(f"{ORIGIN}/v1{in_service}/{sid}/Participants/MB")
 
 
-def test_a_member_that_could_not_be_added_has_the_reason(instance: Instance) -> None:
-    """The phones of a group have no role, so that nothing is wrong with them, but nobody is added."""
+@pytest.mark.each_engine
+def test_failed_participant_has_error_code_and_message(instance: Instance) -> None:
+    """SMS participants of a group have no role and no error of their own; they fail with the group."""
     person = '{"identity": "alice", "messaging_binding": {"projected_address": "+15017122662"}}'
     sid = create(instance, [*GROUP_MMS[:2], person])
-    take_roles_away(instance)
+    break_default_role(instance)
     instance.work()
     failed = outcome(instance, sid)
     (alert,) = instance.items("alert")
     assert (failed["state"], failed["status"], failed["alert_sid"]) == ("closed", "failed", alert["sid"])
-    told = [(member["status"], member["code"], member["message"]) for member in failed["participants"]]
-    assert told == [("failed", None, None), ("failed", None, None), ("failed", GONE["code"], GONE["message"])]
+    outcomes = [(member["status"], member["code"], member["message"]) for member in failed["participants"]]
+    assert outcomes == [("failed", None, None), ("failed", None, None), ("failed", GONE["code"], GONE["message"])]
     assert failed["causes"] == []
 
 
@@ -97,7 +101,7 @@ def broken(provisioning: Provisioning, participant: Participant) -> None:
     raise OSError("the disk is gone")
 
 
-def test_a_reason_that_concerns_all_members_is_told_of_the_group_and_of_each() -> None:
+def test_unexpected_error_is_reported_for_conversation_and_each_participant() -> None:
     with held_instance(admit=broken, provisioning_retries=ProvisioningRetries(max_attempts=2)) as instance:
         sid = create(instance, chat(2))
         instance.lose_messages()
@@ -115,7 +119,7 @@ def test_a_reason_that_concerns_all_members_is_told_of_the_group_and_of_each() -
 
 
 class CountedTable:
-    """Writes down what it is asked."""
+    """A table that records the names of its called methods."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -126,7 +130,7 @@ class CountedTable:
         return getattr(self._table, verb)
 
 
-def test_conversation_and_outcome_are_read_at_once(embedded: EmbeddedInstance) -> None:
+def test_conversation_and_provisioning_are_read_in_one_call(embedded: EmbeddedInstance) -> None:
     sid = create(embedded, chat(1), UniqueName="visit")
     table = CountedTable(embedded.engine.table)
     counted = EmbeddedEngine(":memory:", lambda _: replace(embedded.engine.edges, table=table))
@@ -139,11 +143,11 @@ def test_conversation_and_outcome_are_read_at_once(embedded: EmbeddedInstance) -
     counted.stop()
 
 
-def test_nothing_is_told_of_what_was_made_without_participants_or_is_not_there(instance: Instance) -> None:
+def test_provisioning_without_participants_or_conversation_is_not_found(instance: Instance) -> None:
     plain = instance.call("POST", "/v1/Conversations").body["sid"]
     deleted = create(instance, chat(1))
     assert instance.call("DELETE", f"/v1/Conversations/{deleted}").status == 204
-    for name in (plain, deleted, "CH" + "0" * 32, "nobody", "x" * 300):
+    for name in (plain, deleted, "CH" + "0" * 32, "unknown", "x" * 300):
         path = f"/convoke/v1/Conversations/{name}/Provisioning"
         refused = instance.call("GET", path)
         assert (refused.status, refused.body["code"]) == (404, 20404)

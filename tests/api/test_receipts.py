@@ -1,4 +1,4 @@
-"""Receipts: a copy of a message for every member outside chat but its author (reference, a.5)."""
+"""Delivery receipts of a message. See docs/behaviour/receipts.md."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.instances import ORIGIN, Instance, refusal
 WHATSAPP = '{"messaging_binding": {"address": "whatsapp:+15558675310", "proxy_address": "whatsapp:+15017122661"}}'
 
 
-def test_the_answer_has_exactly_the_fields_of_the_reference(instance: Instance) -> None:
+def test_response_has_expected_fields(instance: Instance) -> None:
     conversation = conversation_of(instance, CHAT_AND_SMS)
     message = conversation.messages.create(author="alice", body="Hello")
     phone = next(member for member in conversation.participants.list() if member.messaging_binding)
@@ -38,7 +38,7 @@ def test_the_answer_has_exactly_the_fields_of_the_reference(instance: Instance) 
     assert (fetched.status, fetched.error_code, fetched.participant_sid) == ("sent", 0, phone.sid)
 
 
-def test_each_channel_has_sids_of_its_own(instance: Instance) -> None:
+def test_channel_message_sid_has_prefix_of_its_channel(instance: Instance) -> None:
     def prefixes(members: list[str], **parameters: str) -> set[str]:
         conversation = conversation_of(instance, members)
         sid = conversation.messages.create(**parameters).sid
@@ -52,7 +52,7 @@ def test_each_channel_has_sids_of_its_own(instance: Instance) -> None:
     assert prefixes([WHATSAPP], media_sid=MEDIA) == {"WA"}
 
 
-def test_whoever_wrote_it_gets_no_copy_and_nobody_in_chat_does(instance: Instance) -> None:
+def test_author_and_chat_participants_get_no_receipt(instance: Instance) -> None:
     conversation = conversation_of(instance, [*sms(2), *chat(2)])
     from_chat = conversation.messages.create(author="member 0", body="x")
     from_phone = conversation.messages.create(author="+15558670000", body="x")
@@ -64,7 +64,7 @@ def test_whoever_wrote_it_gets_no_copy_and_nobody_in_chat_does(instance: Instanc
     assert (from_chat.delivery["total"], from_phone.delivery["total"]) == (2, 1)
 
 
-def test_where_nobody_outside_chat_is_addressed_there_is_no_summary(instance: Instance) -> None:
+def test_message_without_outside_recipients_has_no_delivery_summary(instance: Instance) -> None:
     among_chat = conversation_of(instance, chat(2))
     assert among_chat.messages.create(body="x").delivery is None
     alone = conversation_of(instance, [*sms(1), *chat(1)])
@@ -73,7 +73,7 @@ def test_where_nobody_outside_chat_is_addressed_there_is_no_summary(instance: In
     assert alone.messages(message.sid).delivery_receipts.list() == []
 
 
-def test_a_list_follows_its_pages_and_is_that_of_one_message(instance: Instance) -> None:
+def test_receipt_list_pages_lead_forward_and_back(instance: Instance) -> None:
     conversation = conversation_of(instance, sms(5))
     one, other = (conversation.messages.create(body="x").sid for _ in range(2))
     listed = conversation.messages(one).delivery_receipts.list(page_size=2)
@@ -94,7 +94,7 @@ def test_a_list_follows_its_pages_and_is_that_of_one_message(instance: Instance)
         assert refusal(receipt.fetch).code == 20404
 
 
-def test_the_service_tree_has_a_field_more(instance: Instance) -> None:
+def test_receipt_in_service_tree_names_the_service(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     service = v1.services(v1.services.create(friendly_name="Support").sid)
     created = service.conversation_with_participants.create(

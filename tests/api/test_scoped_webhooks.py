@@ -1,4 +1,4 @@
-"""The webhooks of a conversation (reference, a.6, c.7 and d.7)."""
+"""Webhooks of a conversation. See docs/behaviour/scoped-webhooks.md."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from convoke.storage.conversations import WEBHOOKS_RETENTION, ConversationReposi
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.revisions import ChangedMeanwhileError
 from convoke.storage.scoped_webhooks import ScopedWebhookRepository
-from tests.support.deletions import AT_ONCE, conversation_in, left_of
+from tests.support.deletions import AT_ONCE, conversation_in, item_kinds_left
 from tests.support.examples import CHAT_AND_SMS
-from tests.support.hand_clock import HandClock
 from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, refusal
+from tests.support.manual_clock import ManualClock
 
 URL = "https://hooks.example.com/scoped?tenant=7"
 
@@ -28,14 +28,14 @@ STUDIO = {"Target": "studio", "Configuration.FlowSid": FLOW}
 PATH = "/v1/Conversations/visit/Webhooks"
 
 
-def visit(instance: Instance) -> Any:
-    """A conversation with that unique name, as the SDK reaches it."""
+def new_conversation(instance: Instance) -> Any:
+    """Create a conversation with the unique name `visit`, and return it as the SDK names it."""
     v1 = instance.client().conversations.v1
     return v1.conversations(v1.conversations.create(unique_name="visit").sid)
 
 
-def hook(conversation: Any, **parameters: Any) -> Any:
-    """A webhook, as the SDK reaches it."""
+def create_webhook(conversation: Any, **parameters: Any) -> Any:
+    """Create a webhook, and return it as the SDK names it."""
     given = {"target": "webhook", "configuration_url": URL, "configuration_filters": ["onMessageAdded"], **parameters}
     return conversation.webhooks(conversation.webhooks.create(**given).sid)
 
@@ -49,10 +49,10 @@ def hook(conversation: Any, **parameters: Any) -> Any:
     ],
     ids=["webhook", "trigger", "studio"],
 )
-def test_the_answer_has_exactly_the_fields_of_the_reference(
+def test_response_has_expected_fields(
     instance: Instance, parameters: dict[str, object], configuration: dict[str, object]
 ) -> None:
-    conversation = visit(instance).fetch().sid
+    conversation = new_conversation(instance).fetch().sid
     created = instance.call("POST", PATH, parameters)
     (stored,) = instance.items("webhooks")
     sid, date = stored["webhooks"][0]["sid"], f"{stored['webhooks'][0]['date_created'][:19]}Z"
@@ -76,23 +76,23 @@ def test_the_answer_has_exactly_the_fields_of_the_reference(
     assert (listed["meta"]["key"], listed["meta"]["page_size"]) == ("webhooks", 5)
 
 
-def test_what_only_another_target_knows_is_ignored_and_words_are_taken_in_any_case(instance: Instance) -> None:
-    visit(instance)
+def test_parameters_of_other_targets_are_ignored(instance: Instance) -> None:
+    new_conversation(instance)
     created = instance.call("POST", PATH, {**WEBHOOK, **TRIGGER, **STUDIO, "Target": "Studio"}).body
     assert (created["target"], created["configuration"]) == ("studio", {"flow_sid": FLOW})
     created = instance.call("POST", PATH, {**STUDIO, **WEBHOOK, "Configuration.Method": "Get"}).body
     assert created["configuration"] == {"url": URL, "method": "Get", "filters": ["onMessageAdded"]}
 
 
-def test_without_a_method_it_is_posted_to_and_a_filter_given_twice_is_one(instance: Instance) -> None:
-    visit(instance)
+def test_method_defaults_to_post_and_filters_are_unique(instance: Instance) -> None:
+    new_conversation(instance)
     filters = ["onMessageAdded", "onConversationStateUpdated", "onMessageAdded"]
     created = instance.call("POST", PATH, {**WEBHOOK, "Configuration.Filters": filters}).body
     assert created["configuration"] == {"url": URL, "method": "POST", "filters": filters[:2]}
 
 
-def test_messages_that_are_to_be_replayed_are_kept_and_not_shown(instance: Instance) -> None:
-    visit(instance)
+def test_replay_after_is_stored_and_not_shown(instance: Instance) -> None:
+    new_conversation(instance)
     created = instance.call("POST", PATH, WEBHOOK | {"Configuration.ReplayAfter": "7"}).body
     assert "replay_after" not in created["configuration"]
     instance.call("POST", f"{PATH}/{created['sid']}", {"Configuration.ReplayAfter": "9", "Configuration.Url": URL})
@@ -112,14 +112,14 @@ def test_messages_that_are_to_be_replayed_are_kept_and_not_shown(instance: Insta
         ("studio", "flow_sid", FLOW, "FW" + "f" * 32),
     ],
 )
-def test_an_update_changes_what_it_names_and_leaves_the_rest(
-    clocked: Instance, clock: HandClock, target: str, field: str, before: object, after: object
+def test_update_changes_one_field_and_date_updated(
+    clocked: Instance, clock: ManualClock, target: str, field: str, before: object, after: object
 ) -> None:
-    conversation = visit(clocked)
+    conversation = new_conversation(clocked)
     configured = {"filters": ["onMessageAdded"], "triggers": ["help", "stop"], "flow_sid": FLOW, "method": "POST"}
     given = {f"configuration_{name}": value for name, value in {**configured, field: before}.items()}
-    other = hook(conversation).fetch()
-    webhook = hook(conversation, target=target, **given)
+    other = create_webhook(conversation).fetch()
+    webhook = create_webhook(conversation, target=target, **given)
     was = webhook.fetch()
     clock.move(timedelta(minutes=1))
     updated = webhook.update(**{f"configuration_{field}": after})
@@ -131,8 +131,9 @@ def test_an_update_changes_what_it_names_and_leaves_the_rest(
     assert conversation.webhooks(other.sid).fetch().date_updated == other.date_updated
 
 
-def test_an_update_without_anything_that_its_target_knows_changes_nothing(clocked: Instance, clock: HandClock) -> None:
-    webhook = hook(visit(clocked))
+@pytest.mark.each_engine
+def test_update_without_applicable_parameters_writes_nothing(clocked: Instance, clock: ManualClock) -> None:
+    webhook = create_webhook(new_conversation(clocked))
     before = clocked.items("")
     clock.move(timedelta(minutes=1))
     for parameters in ({}, {"Configuration.Triggers": ["help"], "Configuration.FlowSid": FLOW}, {"Target": "studio"}):
@@ -141,10 +142,10 @@ def test_an_update_without_anything_that_its_target_knows_changes_nothing(clocke
     assert clocked.items("") == before
 
 
-def test_a_list_follows_its_pages(instance: Instance) -> None:
-    conversation = visit(instance)
+def test_webhook_list_pages_lead_forward_and_back(instance: Instance) -> None:
+    conversation = new_conversation(instance)
     assert conversation.webhooks.list() == []
-    made = [hook(conversation).fetch().sid for _ in range(5)]
+    made = [create_webhook(conversation).fetch().sid for _ in range(5)]
     for bounds in ({}, {"page_size": 2}, {"limit": 5, "page_size": 2}, {"limit": 500}):
         assert [webhook.sid for webhook in conversation.webhooks.list(**bounds)] == made
     for bounds in ({"limit": 3}, {"limit": 3, "page_size": 1}):
@@ -159,17 +160,18 @@ def test_a_list_follows_its_pages(instance: Instance) -> None:
     assert instance.call("GET", f"{PATH}?PageSize=500").body["meta"]["page_size"] == 5
 
 
-def test_a_page_goes_on_where_it_was_though_what_it_ended_with_is_deleted(instance: Instance) -> None:
-    conversation = visit(instance)
-    made = [hook(conversation).fetch().sid for _ in range(3)]
+def test_next_page_continues_after_deletion_of_last_listed_webhook(instance: Instance) -> None:
+    conversation = new_conversation(instance)
+    made = [create_webhook(conversation).fetch().sid for _ in range(3)]
     first = conversation.webhooks.page(page_size=1)
     conversation.webhooks(made[0]).delete()
     assert [webhook.sid for webhook in first.next_page()] == made[1:2]
 
 
-def test_what_is_deleted_is_gone_and_the_rest_is_not(instance: Instance) -> None:
-    conversation = visit(instance)
-    gone, kept = hook(conversation), hook(conversation)
+@pytest.mark.each_engine
+def test_deleted_webhook_is_not_found_and_others_stay(instance: Instance) -> None:
+    conversation = new_conversation(instance)
+    gone, kept = create_webhook(conversation), create_webhook(conversation)
     assert gone.delete() is True
     for request in (gone.fetch, gone.update, gone.delete):
         assert refusal(request).code == 20404
@@ -178,10 +180,10 @@ def test_what_is_deleted_is_gone_and_the_rest_is_not(instance: Instance) -> None
     assert instance.items("webhooks") == []
 
 
-def test_whose_it_is_not_does_not_find_it(instance: Instance) -> None:
+def test_webhook_of_another_conversation_service_or_account_is_not_found(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
-    mine, other = visit(instance), v1.conversations(v1.conversations.create().sid)
-    sid = hook(mine).fetch().sid
+    mine, other = new_conversation(instance), v1.conversations(v1.conversations.create().sid)
+    sid = create_webhook(mine).fetch().sid
     service = v1.services(v1.services.create(friendly_name="Support").sid)
     stranger = instance.accounts.create()
     theirs = instance.client(stranger.sid, instance.accounts.token(stranger.sid)).conversations.v1
@@ -189,28 +191,28 @@ def test_whose_it_is_not_does_not_find_it(instance: Instance) -> None:
     for webhook in (other.webhooks(sid), mine.webhooks("WH" + "0" * 32), there.webhooks(sid), with_them.webhooks(sid)):
         for request in (webhook.fetch, webhook.update, webhook.delete):
             assert refusal(request).code == 20404
-    assert refusal(lambda: hook(there)).code == refusal(lambda: hook(with_them)).code == 20404
+    assert refusal(lambda: create_webhook(there)).code == refusal(lambda: create_webhook(with_them)).code == 20404
     path = f"/v1/Services/{service.fetch().sid}/Conversations/{mine.fetch().sid}/Webhooks"
     assert instance.call("GET", path).body["code"] == 20404
 
 
 @pytest.mark.parametrize("malformed", ["WH0", "CH" + "0" * 32])
-def test_what_is_no_webhook_sid_is_refused_where_there_is_a_conversation(instance: Instance, malformed: str) -> None:
-    webhook = visit(instance).webhooks(malformed)
+def test_malformed_webhook_sid_is_refused(instance: Instance, malformed: str) -> None:
+    webhook = new_conversation(instance).webhooks(malformed)
     for request in (webhook.fetch, webhook.update, webhook.delete):
         assert (refusal(request).status, refusal(request).code) == (400, 50363)
 
 
-def test_the_service_tree_has_a_field_more_and_urls_of_its_own(instance: Instance) -> None:
+def test_webhook_is_scoped_to_its_service(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     service_sid = v1.services.create(friendly_name="Support").sid
     service = v1.services(service_sid)
     conversation = service.conversations(service.conversations.create().sid)
-    webhook = hook(conversation)
+    webhook = create_webhook(conversation)
     assert webhook.fetch().chat_service_sid == service_sid
     assert webhook.update(configuration_method="get").configuration["method"] == "get"
     assert webhook.fetch().url == f"{conversation.fetch().links['webhooks']}/{webhook.fetch().sid}"
-    made = [webhook.fetch().sid, *(hook(conversation).fetch().sid for _ in range(4))]
+    made = [webhook.fetch().sid, *(create_webhook(conversation).fetch().sid for _ in range(4))]
     assert [each.sid for each in conversation.webhooks.list(limit=5, page_size=2)] == made
     assert webhook.delete()
     assert refusal(webhook.fetch).code == 20404
@@ -242,10 +244,10 @@ def test_the_service_tree_has_a_field_more_and_urls_of_its_own(instance: Instanc
         ({"Configuration.ReplayAfter": "1.5"}, 20001, "Configuration.ReplayAfter"),
     ],
 )
-def test_a_wrong_value_is_refused_when_it_is_created_and_when_it_is_updated(
+def test_invalid_parameter_is_refused_on_create_and_update(
     instance: Instance, parameters: dict[str, object], code: int, parameter: str
 ) -> None:
-    webhook = hook(visit(instance)).fetch()
+    webhook = create_webhook(new_conversation(instance)).fetch()
     before = instance.items("")
     paths = {PATH: WEBHOOK, f"{PATH}/{webhook.sid}": {}}
     for path, rest in paths.items():
@@ -272,39 +274,40 @@ def test_a_wrong_value_is_refused_when_it_is_created_and_when_it_is_updated(
         ),
     ],
 )
-def test_everything_that_is_missing_or_wrong_is_told(
+def test_every_missing_or_invalid_parameter_is_reported(
     instance: Instance, parameters: dict[str, object], problems: list[tuple[int, str]]
 ) -> None:
-    visit(instance)
+    new_conversation(instance)
     before = instance.items("")
     refused = instance.call("POST", PATH, parameters)
     details = refused.body["details"]
-    told = [(refused.body["code"], details["parameter"])]
-    told += [(problem["code"], problem["parameter"]) for problem in details.get("problems", [])]
-    assert (refused.status, told) == (400, problems)
+    reported = [(refused.body["code"], details["parameter"])]
+    reported += [(problem["code"], problem["parameter"]) for problem in details.get("problems", [])]
+    assert (refused.status, reported) == (400, problems)
     assert instance.items("") == before
 
 
-def test_the_longest_url_and_trigger_are_taken(instance: Instance) -> None:
-    visit(instance)
+def test_longest_allowed_url_and_triggers_are_accepted(instance: Instance) -> None:
+    new_conversation(instance)
     longest = {"Configuration.Url": URL.ljust(512, "x"), "Configuration.Triggers": ["é" * 248] * 5}
     assert instance.call("POST", PATH, TRIGGER | longest).status == 201
 
 
-def test_the_sixth_is_refused_until_one_is_deleted(instance: Instance) -> None:
-    conversation = visit(instance)
-    first, *_ = [hook(conversation) for _ in range(5)]
+@pytest.mark.each_engine
+def test_sixth_webhook_is_refused_until_one_is_deleted(instance: Instance) -> None:
+    conversation = new_conversation(instance)
+    first, *_ = [create_webhook(conversation) for _ in range(5)]
     before = instance.items("")
-    refused = refusal(lambda: hook(conversation))
+    refused = refusal(lambda: create_webhook(conversation))
     assert (refused.status, refused.code) == (400, 50361)
     assert instance.items("") == before
     first.delete()
-    hook(conversation)
+    create_webhook(conversation)
     assert len(conversation.webhooks.list()) == 5
 
 
-def test_nobody_is_told_of_a_webhook_and_the_header_is_not_read(instance: Instance) -> None:
-    conversation = visit(instance)
+def test_webhook_changes_make_no_events_and_ignore_the_header(instance: Instance) -> None:
+    conversation = new_conversation(instance)
     before = instance.changes()
     header = {"X-Twilio-Webhook-Enabled": "nonsense"}
     sid = instance.call("POST", PATH, WEBHOOK, header).body["sid"]
@@ -314,13 +317,14 @@ def test_nobody_is_told_of_a_webhook_and_the_header_is_not_read(instance: Instan
     assert instance.changes() == before
 
 
-# The life of the conversation
+# States of the conversation
 
 
-def test_a_webhook_may_come_change_and_go_while_it_is_initializing(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_webhooks_can_be_changed_while_conversation_is_initializing(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     conversation = v1.conversations(conversation_in(instance, "initializing", CHAT_AND_SMS))
-    kept, gone = hook(conversation), hook(conversation)
+    kept, gone = create_webhook(conversation), create_webhook(conversation)
     assert kept.update(configuration_method="get").configuration["method"] == "get"
     assert gone.delete()
     instance.work()
@@ -329,32 +333,39 @@ def test_a_webhook_may_come_change_and_go_while_it_is_initializing(instance: Ins
     assert [webhook.sid for webhook in conversation.webhooks.list()] == [kept.fetch().sid]
 
 
-def test_it_leaves_the_conversation_as_it_is(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_webhook_changes_keep_conversation_dates_and_timers(clocked: Instance, clock: ManualClock) -> None:
     v1 = clocked.client().conversations.v1
     sid = v1.conversations.create(state="inactive", timers_closed="PT1H").sid
     before = clocked.call("GET", f"/v1/Conversations/{sid}").body
     clock.move(timedelta(minutes=1))
-    webhook = hook(v1.conversations(sid))
+    webhook = create_webhook(v1.conversations(sid))
     webhook.update(configuration_method="get")
     webhook.delete()
     assert clocked.call("GET", f"/v1/Conversations/{sid}").body == before
 
 
-def test_of_a_closed_conversation_webhooks_can_be_read_and_deleted(instance: Instance) -> None:
-    conversation = visit(instance)
-    webhook = hook(conversation)
+@pytest.mark.each_engine
+def test_webhooks_of_closed_conversation_can_be_read_and_deleted(instance: Instance) -> None:
+    conversation = new_conversation(instance)
+    webhook = create_webhook(conversation)
     conversation.update(state="closed")
-    for request in (lambda: hook(conversation), lambda: webhook.update(configuration_method="get"), webhook.update):
+    for request in (
+        lambda: create_webhook(conversation),
+        lambda: webhook.update(configuration_method="get"),
+        webhook.update,
+    ):
         assert (refusal(request).status, refusal(request).code) == (400, 50377)
     assert [each.sid for each in conversation.webhooks.list()] == [webhook.fetch().sid]
     assert webhook.delete()
     assert conversation.webhooks.list() == []
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("state", ["initializing", "active", "closed"])
-def test_they_are_deleted_with_the_conversation(instance: Instance, state: str) -> None:
+def test_deleting_conversation_hides_webhooks_and_keeps_them_for_deliveries(instance: Instance, state: str) -> None:
     conversation = instance.client().conversations.v1.conversations(conversation_in(instance, "initializing"))
-    sid, webhook = conversation.fetch().sid, hook(conversation)
+    sid, webhook = conversation.fetch().sid, create_webhook(conversation)
     if state != "initializing":
         instance.work()
         conversation.update(state=state)
@@ -362,20 +373,20 @@ def test_they_are_deleted_with_the_conversation(instance: Instance, state: str) 
     conversation.delete()
     assert refusal(webhook.fetch).code == 20404
     assert instance.call("GET", f"/v1/Conversations/{sid}/Webhooks").body["code"] == 20404
-    for change in (lambda: hook(conversation), webhook.update, webhook.delete):
+    for change in (lambda: create_webhook(conversation), webhook.update, webhook.delete):
         assert (refusal(change).status, refusal(change).code) == (409, 50334)
     instance.sweep(AT_ONCE)
-    assert set(left_of(instance, sid)) == {"change", "webhooks"}
-    assert refusal(lambda: hook(conversation)).code == 20404
+    assert set(item_kinds_left(instance, sid)) == {"change", "webhooks"}
+    assert refusal(lambda: create_webhook(conversation)).code == 20404
     (outlasting,) = instance.items("webhooks")
     assert [each["sid"] for each in outlasting["webhooks"]] == [known]
     days = (float(outlasting["expires_at"]) - time.time()) / 86400
     assert days == pytest.approx(WEBHOOKS_RETENTION.days, abs=0.01)
 
 
-def test_of_a_deleted_conversation_they_are_removed_some_time_later(embedded: EmbeddedInstance) -> None:
-    conversation = visit(embedded)
-    hook(conversation)
+def test_webhooks_of_deleted_conversation_expire_after_retention(embedded: EmbeddedInstance) -> None:
+    conversation = new_conversation(embedded)
+    create_webhook(conversation)
     conversation.delete()
     embedded.sweep(AT_ONCE)
     now = embedded.engine.edges.now()
@@ -385,9 +396,10 @@ def test_of_a_deleted_conversation_they_are_removed_some_time_later(embedded: Em
     assert embedded.items("webhooks") == []
 
 
-def test_whoever_comes_too_late_with_a_webhook_leaves_nothing(instance: Instance) -> None:
-    conversation = visit(instance)
-    webhook, sid = hook(conversation), conversation.fetch().sid
+@pytest.mark.each_engine
+def test_stale_webhook_write_after_deletion_is_refused(instance: Instance) -> None:
+    conversation = new_conversation(instance)
+    webhook, sid = create_webhook(conversation), conversation.fetch().sid
     found = ProvisioningRepository(instance.table).fetch(instance.account.sid, sid)
     webhooks = ScopedWebhookRepository(instance.table)
     standing = webhooks.every(instance.account.sid, sid)
@@ -401,4 +413,4 @@ def test_whoever_comes_too_late_with_a_webhook_leaves_nothing(instance: Instance
         with pytest.raises(ChangedMeanwhileError):
             webhooks.replace(found[0], standing)
         assert instance.items("") == before
-    assert set(left_of(instance, sid)) == {"change", "webhooks"}
+    assert set(item_kinds_left(instance, sid)) == {"change", "webhooks"}

@@ -1,4 +1,4 @@
-"""Configuration of a service and its webhooks (reference, a.15 and a.16)."""
+"""Configuration and webhooks of a service. See docs/behaviour/configuration.md#service-configuration."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def stored(instance: Instance, sid: str) -> dict[str, Any]:
     return found
 
 
-def test_a_service_starts_with_the_roles_that_were_made_with_it(instance: Instance, service: Any) -> None:
+def test_service_starts_with_its_own_roles(instance: Instance, service: Any) -> None:
     sid = service.fetch().sid
     roles = stored(instance, sid)
     url = f"{ORIGIN}/v1/Services/{sid}/Configuration"
@@ -37,7 +37,8 @@ def test_a_service_starts_with_the_roles_that_were_made_with_it(instance: Instan
     }
 
 
-def test_an_update_changes_what_it_names_and_members_get_the_role(instance: Instance, service: Any) -> None:
+@pytest.mark.each_engine
+def test_update_changes_given_fields_and_new_participants_get_the_role(instance: Instance, service: Any) -> None:
     sid = service.fetch().sid
     roles = stored(instance, sid)
     admin, user = roles["conversation_admin_role_sid"], roles["conversation_user_role_sid"]
@@ -66,7 +67,9 @@ def test_an_update_changes_what_it_names_and_members_get_the_role(instance: Inst
         ("ReachabilityEnabled", "yes", 20001),
     ],
 )
-def test_wrong_settings_are_refused(instance: Instance, service: Any, parameter: str, value: str, code: int) -> None:
+def test_invalid_service_configuration_is_refused(
+    instance: Instance, service: Any, parameter: str, value: str, code: int
+) -> None:
     before = instance.items("")
     path = f"/v1/Services/{service.fetch().sid}/Configuration"
     refused = instance.call("POST", path, {parameter: value})
@@ -74,14 +77,14 @@ def test_wrong_settings_are_refused(instance: Instance, service: Any, parameter:
     assert instance.items("") == before
 
 
-def test_a_role_of_the_other_scope_is_refused(instance: Instance, service: Any) -> None:
+def test_role_of_wrong_scope_is_refused(instance: Instance, service: Any) -> None:
     roles = stored(instance, service.fetch().sid)
     update = service.configuration().update
     assert refusal(partial(update, default_conversation_role_sid=roles["service_user_role_sid"])).code == 50101
     assert refusal(partial(update, default_chat_service_role_sid=roles["conversation_user_role_sid"])).code == 50102
 
 
-def test_a_service_starts_without_webhooks(instance: Instance, service: Any) -> None:
+def test_service_starts_without_webhooks(instance: Instance, service: Any) -> None:
     sid = service.fetch().sid
     assert instance.call("GET", f"/v1/Services/{sid}/Configuration/Webhooks").body == {
         "account_sid": instance.account.sid,
@@ -94,7 +97,8 @@ def test_a_service_starts_without_webhooks(instance: Instance, service: Any) -> 
     }
 
 
-def test_webhooks_of_a_service_are_its_own(instance: Instance, service: Any) -> None:
+@pytest.mark.each_engine
+def test_service_webhooks_are_separate_from_account_and_other_services(instance: Instance, service: Any) -> None:
     webhooks = service.configuration.webhooks()
     webhooks.update(method="post", filters=["onMessageAdded", "onUserAdded"], post_webhook_url="https://a.example/")
     webhooks.update(pre_webhook_url="https://b.example/", method="GET")
@@ -118,14 +122,14 @@ def test_webhooks_of_a_service_are_its_own(instance: Instance, service: Any) -> 
         ({"PostWebhookUrl": "hooks.example.com"}, 50054, "PostWebhookUrl"),
     ],
 )
-def test_wrong_webhooks_are_refused(
+def test_invalid_service_webhooks_are_refused(
     instance: Instance, service: Any, parameters: dict[str, str], code: int, parameter: str
 ) -> None:
     refused = instance.call("POST", f"/v1/Services/{service.fetch().sid}/Configuration/Webhooks", parameters)
     assert (refused.status, refused.body["code"], refused.body["details"]["parameter"]) == (400, code, parameter)
 
 
-def test_the_configuration_of_another_account_s_service_is_not_found(instance: Instance) -> None:
+def test_configuration_of_another_accounts_service_is_not_found(instance: Instance) -> None:
     foreign = instance.accounts.create().default_chat_service_sid
     for path in ("", "/Webhooks"):
         for method in ("GET", "POST"):

@@ -1,4 +1,4 @@
-"""Services (reference, a.14)."""
+"""Services. See docs/behaviour/services.md."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from convoke.storage.services import ServiceRepository
 from tests.support.instances import ORIGIN, Instance, refusal
 
 
-def test_a_service_is_created_and_read_back(instance: Instance) -> None:
+def test_service_is_created_and_fetched(instance: Instance) -> None:
     services = instance.client().conversations.v1.services
     created = services.create(friendly_name="Support")
     assert (created.friendly_name, created.account_sid) == ("Support", instance.account.sid)
@@ -30,7 +30,8 @@ def test_a_service_is_created_and_read_back(instance: Instance) -> None:
     assert instance.client().conversations.v1.services(created.sid).fetch().friendly_name == "Support"
 
 
-def test_services_are_listed_oldest_first_with_the_default_one(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_services_are_listed_oldest_first_with_default_service(instance: Instance) -> None:
     services = instance.client().conversations.v1.services
     names = ["a", "b", "c"]
     for name in names:
@@ -40,7 +41,7 @@ def test_services_are_listed_oldest_first_with_the_default_one(instance: Instanc
     assert [service.friendly_name for service in listed[1:]] == names
 
 
-def test_a_service_needs_a_name_of_at_most_256_characters(instance: Instance) -> None:
+def test_friendly_name_is_required_and_limited_to_256_characters(instance: Instance) -> None:
     missing = instance.call("POST", "/v1/Services")
     assert (missing.status, missing.body["code"]) == (400, 50000)
     create = instance.client().conversations.v1.services.create
@@ -49,14 +50,16 @@ def test_a_service_needs_a_name_of_at_most_256_characters(instance: Instance) ->
     assert (error.code, error.details["parameter"]) == (50003, "FriendlyName")
 
 
-def test_services_are_paged_up_to_the_limit(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_service_list_stops_at_limit_over_pages(instance: Instance) -> None:
     services = instance.client().conversations.v1.services
     made = [services.create(friendly_name=str(number)).sid for number in range(6)]
     listed = [service.sid for service in services.list(limit=5, page_size=2)]
     assert listed == [instance.account.default_chat_service_sid, *made[:4]]
 
 
-def test_a_service_that_is_deleted_is_gone_with_all_that_is_under_it(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_deleted_service_leaves_nothing_and_is_not_found(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     before = instance.items("")
     sid = v1.services.create(friendly_name="Support").sid
@@ -81,7 +84,8 @@ def test_a_service_that_is_deleted_is_gone_with_all_that_is_under_it(instance: I
     assert sid not in {service.sid for service in v1.services.list()}
 
 
-def test_the_default_service_is_not_deleted_while_it_is_the_default(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_default_service_cannot_be_deleted(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     default = instance.account.default_chat_service_sid
     error = refusal(v1.services(default).delete)
@@ -93,7 +97,8 @@ def test_the_default_service_is_not_deleted_while_it_is_the_default(instance: In
     assert v1.conversations.create().chat_service_sid == other
 
 
-def test_a_service_is_not_deleted_while_it_has_conversations(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_service_with_conversations_cannot_be_deleted(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     service = v1.services(v1.services.create(friendly_name="Support").sid)
     closed = service.conversations.create(unique_name="visit").sid
@@ -106,12 +111,13 @@ def test_a_service_is_not_deleted_while_it_has_conversations(instance: Instance)
     assert instance.items("conversation") == instance.items("lock") == []
 
 
-def test_the_service_of_another_account_is_not_deleted(instance: Instance) -> None:
+def test_service_of_another_account_cannot_be_deleted(instance: Instance) -> None:
     foreign = instance.accounts.create().default_chat_service_sid
     assert refusal(instance.client().conversations.v1.services(foreign).delete).code == 20404
 
 
-def test_a_service_that_becomes_the_default_meanwhile_is_not_deleted(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_service_that_became_default_meanwhile_is_not_deleted(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     account_sid, old = instance.account.sid, instance.account.default_chat_service_sid
     sid = v1.services.create(friendly_name="Support").sid
@@ -121,7 +127,8 @@ def test_a_service_that_becomes_the_default_meanwhile_is_not_deleted(instance: I
     assert instance.items("") == before
 
 
-def test_nothing_is_left_of_webhooks_that_come_after_the_deletion(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_webhook_update_after_service_deletion_stores_nothing(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = v1.services.create(friendly_name="Support").sid
     v1.services(sid).delete()

@@ -1,4 +1,4 @@
-"""Timers that run out (reference, e.3; promise 5)."""
+"""Inactive and closed timers. See docs/behaviour/states-and-timers.md#timers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from convoke.storage.conversations import ConversationRepository
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.table import ConditionFailedError, Item, Put, Update
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS
-from tests.support.hand_clock import HandClock
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
+from tests.support.manual_clock import ManualClock
 
 NOW = timedelta(0)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -29,33 +29,33 @@ Meanwhile = Callable[[], object]
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    """In whole seconds, as dates in answers are."""
-    made = HandClock()
+def clock() -> ManualClock:
+    """Return a clock of whole seconds, like the dates in responses."""
+    made = ManualClock()
     made.present = made.present.replace(microsecond=0)
     return made
 
 
 @pytest.fixture
-def embedded(clock: HandClock) -> Iterator[EmbeddedInstance]:
+def embedded(clock: ManualClock) -> Iterator[EmbeddedInstance]:
     with held_instance(now=clock.now) as made:
         yield made
 
 
-def listen(instance: Instance) -> None:
+def configure_webhook(instance: Instance) -> None:
     webhooks = instance.client().conversations.v1.configuration.webhooks()
     webhooks.update(post_webhook_url="https://hooks.example.com/", filters=["onConversationStateUpdated"])
 
 
-def told(instance: Instance) -> list[tuple[str, ...]]:
-    """The changes of state that webhooks were told of, and why they happened."""
+def delivered_states(instance: Instance) -> list[tuple[str, ...]]:
+    """Deliver every pending event, and return old state, new state and reason of each state event."""
     instance.work()
     payloads = [delivery.event.payload for delivery in instance.receivers.posted]
     return [tuple(payload[name] for name in ("StateFrom", "StateTo", "Reason")) for payload in payloads]
 
 
 def create(instance: Instance, **parameters: Any) -> Any:
-    """One with both timers, unless others are given."""
+    """Create a conversation with both timers, unless `parameters` say otherwise."""
     timers = {"timers_inactive": "PT1M", "timers_closed": "PT10M"}
     return instance.client().conversations.v1.conversations.create(**{**timers, **parameters})
 
@@ -70,11 +70,10 @@ def moments(shown: Any) -> dict[str, datetime]:
     return {name: datetime.fromisoformat(value) for name, value in shown.timers.items()}
 
 
-def test_it_falls_asleep_and_closes_to_the_second_each_counted_from_the_last_change(
-    clocked: Instance, clock: HandClock
-) -> None:
-    """The example: 22:18:38, PT1M and PT10M make 22:19:38 and 22:28:38."""
-    listen(clocked)
+@pytest.mark.each_engine
+def test_timers_set_inactive_and_closed_to_the_second(clocked: Instance, clock: ManualClock) -> None:
+    """For example, timers of PT1M and PT10M that start at 22:18:38 fire at 22:19:38 and 22:28:38."""
+    configure_webhook(clocked)
     conversation, begun = create(clocked), clock.present
     both = {"date_inactive": begun + MINUTE, "date_closed": begun + 10 * MINUTE}
     expected = {
@@ -88,13 +87,13 @@ def test_it_falls_asleep_and_closes_to_the_second_each_counted_from_the_last_cha
         clocked.sweep(NOW)
         shown = conversation.fetch()
         assert (shown.state, moments(shown), shown.date_updated) == state
-    assert told(clocked) == [("active", "inactive", "TIMER"), ("inactive", "closed", "TIMER")]
+    assert delivered_states(clocked) == [("active", "inactive", "TIMER"), ("inactive", "closed", "TIMER")]
     clock.move(LONG_AFTER)
     assert (clocked.sweep(NOW), due_at(clocked)) == (0, None)
 
 
-def test_the_event_tells_when_it_happened(clocked: Instance, clock: HandClock) -> None:
-    listen(clocked)
+def test_timer_event_has_time_of_state_change(clocked: Instance, clock: ManualClock) -> None:
+    configure_webhook(clocked)
     sid = create(clocked).sid
     clock.move(MINUTE)
     clocked.sweep(NOW)
@@ -115,7 +114,8 @@ def test_the_event_tells_when_it_happened(clocked: Instance, clock: HandClock) -
     }
 
 
-def test_timers_wait_for_the_members_and_run_once_they_are_in(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_timers_start_after_participants_are_added(clocked: Instance, clock: ManualClock) -> None:
     v1 = clocked.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=CHAT_AND_SMS, timers_inactive="PT1M").sid
     clocked.lose_messages()
@@ -130,7 +130,7 @@ def test_timers_wait_for_the_members_and_run_once_they_are_in(clocked: Instance,
     assert v1.conversations(sid).fetch().state == "inactive"
 
 
-def test_of_one_whose_members_could_not_be_added_no_timer_runs(clock: HandClock) -> None:
+def test_timers_do_not_run_for_failed_conversation(clock: ManualClock) -> None:
     def refuse(*_: object) -> None:
         raise InvalidRoleSidError
 
@@ -142,8 +142,9 @@ def test_of_one_whose_members_could_not_be_added_no_timer_runs(clock: HandClock)
         assert (conversation["state"], due_at(instance)) == ("closed", None)
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("restart", ["message", "update", "participant"])
-def test_activity_restarts_both_and_writes_no_index(clocked: Instance, clock: HandClock, restart: str) -> None:
+def test_activity_restarts_timers_without_index_write(clocked: Instance, clock: ManualClock, restart: str) -> None:
     conversation, begun = create(clocked), clock.present
     before = due_at(clocked)
     clock.move(30 * SECOND)
@@ -164,7 +165,8 @@ def test_activity_restarts_both_and_writes_no_index(clocked: Instance, clock: Ha
     assert conversation.fetch().state == "inactive"
 
 
-def test_putting_off_tells_nobody_and_changes_nothing_that_is_shown(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_postponing_a_timer_makes_no_event_and_no_visible_change(clocked: Instance, clock: ManualClock) -> None:
     conversation = create(clocked)
     clock.move(30 * SECOND)
     conversation.messages.create(body="Hello")
@@ -175,9 +177,10 @@ def test_putting_off_tells_nobody_and_changes_nothing_that_is_shown(clocked: Ins
     assert clocked.changes() == changes
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("by", ["message", "update"])
-def test_reactivated_it_has_all_its_time_again(clocked: Instance, clock: HandClock, by: str) -> None:
-    listen(clocked)
+def test_reactivation_restarts_both_timers(clocked: Instance, clock: ManualClock, by: str) -> None:
+    configure_webhook(clocked)
     conversation = create(clocked)
     clock.move(MINUTE)
     clocked.sweep(NOW)
@@ -194,7 +197,8 @@ def test_reactivated_it_has_all_its_time_again(clocked: Instance, clock: HandClo
         assert conversation.fetch().state == state
 
 
-def test_a_timer_that_is_shortened_runs_out_earlier(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_shortened_timer_fires_earlier(clocked: Instance, clock: ManualClock) -> None:
     conversation = create(clocked, timers_inactive="P1D", timers_closed="P2D")
     conversation.update(timers_inactive="PT1M")
     clock.move(MINUTE)
@@ -202,7 +206,8 @@ def test_a_timer_that_is_shortened_runs_out_earlier(clocked: Instance, clock: Ha
     assert conversation.fetch().state == "inactive"
 
 
-def test_a_timer_that_is_set_later_runs(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_timer_added_by_update_fires(clocked: Instance, clock: ManualClock) -> None:
     conversation = create(clocked, timers_inactive="PT0S", timers_closed="PT0S")
     assert due_at(clocked) is None
     conversation.update(timers_closed="PT10M")
@@ -211,7 +216,8 @@ def test_a_timer_that_is_set_later_runs(clocked: Instance, clock: HandClock) -> 
     assert conversation.fetch().state == "closed"
 
 
-def test_without_timers_nothing_is_due(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_conversation_without_timers_is_not_due(clocked: Instance, clock: ManualClock) -> None:
     conversation = create(clocked)
     conversation.update(timers_inactive="PT0S", timers_closed="PT0S")
     assert due_at(clocked) is None
@@ -224,25 +230,28 @@ def test_without_timers_nothing_is_due(clocked: Instance, clock: HandClock) -> N
     assert due_at(clocked) is None
 
 
-def test_the_closed_timer_may_run_out_first(clocked: Instance, clock: HandClock) -> None:
-    listen(clocked)
+@pytest.mark.each_engine
+def test_closed_timer_may_fire_before_inactive_timer(clocked: Instance, clock: ManualClock) -> None:
+    configure_webhook(clocked)
     create(clocked, timers_inactive="P1D")
     clock.move(10 * MINUTE)
     clocked.sweep(NOW)
-    assert told(clocked) == [("active", "closed", "TIMER")]
+    assert delivered_states(clocked) == [("active", "closed", "TIMER")]
 
 
-def test_where_both_ran_out_while_nobody_looked_it_closes_at_once(clocked: Instance, clock: HandClock) -> None:
-    listen(clocked)
+@pytest.mark.each_engine
+def test_late_sweep_closes_conversation_directly(clocked: Instance, clock: ManualClock) -> None:
+    configure_webhook(clocked)
     conversation = create(clocked)
     clock.move(LONG_AFTER)
     clocked.sweep(NOW)
-    assert (conversation.fetch().state, told(clocked)) == ("closed", [("active", "closed", "TIMER")])
+    assert (conversation.fetch().state, delivered_states(clocked)) == ("closed", [("active", "closed", "TIMER")])
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("participants", [CHAT_AND_SMS, GROUP_MMS], ids=["pair", "group"])
-def test_closed_by_its_timer_it_gives_up_every_lock_but_its_name(
-    clocked: Instance, clock: HandClock, participants: list[str]
+def test_closed_timer_releases_addresses_and_keeps_unique_name(
+    clocked: Instance, clock: ManualClock, participants: list[str]
 ) -> None:
     v1 = clocked.client().conversations.v1
     with_participants = v1.conversation_with_participants.create
@@ -256,7 +265,8 @@ def test_closed_by_its_timer_it_gives_up_every_lock_but_its_name(
     assert v1.conversations("visit").fetch().sid == first
 
 
-def test_the_date_of_update_moves_on_and_never_back(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_timer_never_decreases_date_updated(clocked: Instance, clock: ManualClock) -> None:
     ahead = clock.present + LONG_AFTER
     conversation = create(clocked, date_updated=ahead)
     clock.move(MINUTE)
@@ -264,29 +274,30 @@ def test_the_date_of_update_moves_on_and_never_back(clocked: Instance, clock: Ha
     assert (conversation.fetch().state, conversation.fetch().date_updated) == ("inactive", ahead)
 
 
-def test_a_deleted_one_is_removed_whatever_its_timers_say(clocked: Instance, clock: HandClock) -> None:
-    listen(clocked)
+@pytest.mark.each_engine
+def test_deleted_conversation_is_erased_regardless_of_timers(clocked: Instance, clock: ManualClock) -> None:
+    configure_webhook(clocked)
     create(clocked).delete()
     clock.move(LONG_AFTER)
     assert clocked.sweep(NOW) == 1
     assert clocked.items("conversation") == []
-    assert told(clocked) == []
+    assert delivered_states(clocked) == []
 
 
-def test_a_sweep_that_looks_ahead_runs_no_timer_early(embedded: EmbeddedInstance) -> None:
-    """As that of a process that has just started does."""
+def test_sweep_that_looks_ahead_fires_no_timer_early(embedded: EmbeddedInstance) -> None:
+    """The first sweep of a new process looks ahead."""
     conversation, before = create(embedded), embedded.items("")
     assert embedded.sweep(10 * MINUTE) == 1
     assert embedded.items("") == before
     assert conversation.fetch().state == "active"
 
 
-# Whoever is faster
+# Races with the sweeper
 
 
 @dataclass(frozen=True)
-class Overtaken(ProvisioningRepository):
-    """Something happens between the reading and what follows from it."""
+class OvertakenRepository(ProvisioningRepository):
+    """Call `meanwhile` after each read, before the caller can write."""
 
     meanwhile: Meanwhile
 
@@ -297,26 +308,26 @@ class Overtaken(ProvisioningRepository):
 
 
 def sweep_overtaken_by(instance: EmbeddedInstance, meanwhile: Meanwhile) -> int:
-    return replace(instance.engine.sweeper, provisionings=Overtaken(instance.table, meanwhile)).sweep()
+    return replace(instance.engine.sweeper, provisionings=OvertakenRepository(instance.table, meanwhile)).sweep()
 
 
 @pytest.mark.parametrize("timer", ["inactive", "closed"])
-def test_a_message_that_comes_before_the_change_keeps_the_timer_from_running_out(
-    embedded: EmbeddedInstance, clock: HandClock, timer: str
+def test_message_before_state_change_stops_the_timer(
+    embedded: EmbeddedInstance, clock: ManualClock, timer: str
 ) -> None:
-    listen(embedded)
+    configure_webhook(embedded)
     conversation = create(embedded, **({"timers_inactive": "PT0S"} if timer == "closed" else {}))
     clock.move(MINUTE if timer == "inactive" else 10 * MINUTE)
     sweep_overtaken_by(embedded, lambda: conversation.messages.create(body="Wait"))
     shown = conversation.fetch()
-    assert (shown.state, told(embedded)) == ("active", [])
+    assert (shown.state, delivered_states(embedded)) == ("active", [])
     clock.present = moments(shown)[f"date_{timer}"]
     for _ in range(2):
         embedded.sweep(NOW)
-    assert told(embedded) == [("active", timer, "TIMER")]
+    assert delivered_states(embedded) == [("active", timer, "TIMER")]
 
 
-def test_what_is_shortened_while_it_is_put_off_stays_due_in_time(embedded: EmbeddedInstance, clock: HandClock) -> None:
+def test_timer_shortened_while_postponed_fires_in_time(embedded: EmbeddedInstance, clock: ManualClock) -> None:
     conversation = create(embedded, timers_inactive="PT1H", timers_closed="PT2H")
     clock.move(30 * MINUTE)
     conversation.messages.create(body="Hello")
@@ -327,20 +338,20 @@ def test_what_is_shortened_while_it_is_put_off_stays_due_in_time(embedded: Embed
     assert conversation.fetch().state == "inactive"
 
 
-def test_of_two_sweepers_one_changes_it_and_it_is_told_once(
-    embedded: EmbeddedInstance, clock: HandClock, caplog: pytest.LogCaptureFixture
+def test_two_sweepers_fire_a_timer_once(
+    embedded: EmbeddedInstance, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    listen(embedded)
+    configure_webhook(embedded)
     create(embedded)
     clock.move(MINUTE)
     sweep_overtaken_by(embedded, lambda: embedded.sweep(NOW))
-    assert told(embedded) == [("active", "inactive", "TIMER")]
+    assert delivered_states(embedded) == [("active", "inactive", "TIMER")]
     assert [entry for entry in caplog.records if entry.levelno >= logging.WARNING] == []
 
 
 @dataclass(frozen=True)
-class Interrupted:
-    """A table; something happens once a condition did not hold."""
+class InterruptedTable:
+    """A table that calls a function of `meanwhile` after a failed condition."""
 
     table: Any
     meanwhile: list[Meanwhile]
@@ -358,32 +369,30 @@ class Interrupted:
         return updated
 
 
-def test_what_is_changed_while_it_is_settled_is_due_for_the_timers_it_has_then(embedded: EmbeddedInstance) -> None:
+def test_update_during_settling_uses_its_new_timers(embedded: EmbeddedInstance) -> None:
     v1 = embedded.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=CHAT_AND_SMS, timers_inactive="P1D").sid
-    embedded.engine._steps._finish_conversations()
+    embedded.engine.steps._finish_conversations()
     settled = v1.conversations(sid)
     (stored,) = embedded.items("conversation")
     assert stored["unsettled"] is False
     unsettled = {name: value for name, value in stored.items() if name not in {"due_shard", "due_at"}}
     embedded.table.transact([Put({**unsettled, "unsettled": True})])
-    interrupted = Interrupted(embedded.table, [lambda: settled.update(timers_inactive="PT1M")])
+    interrupted = InterruptedTable(embedded.table, [lambda: settled.update(timers_inactive="PT1M")])
     ConversationRepository(interrupted).settle(embedded.account.sid, sid)
     (after,) = embedded.items("conversation")
     assert (after["unsettled"], after["due_at"]) == (False, after["date_inactive"])
 
 
-# Many at once
+# Many conversations
 
 
-def test_a_thousand_that_are_due_in_one_minute_are_handled_by_one_sweep_page_by_page(
-    embedded: EmbeddedInstance, clock: HandClock
-) -> None:
+def test_one_sweep_handles_1000_due_conversations_page_by_page(embedded: EmbeddedInstance, clock: ManualClock) -> None:
     for _ in range(1000):
         create(embedded)
         clock.move(timedelta(milliseconds=50))
     clock.move(MINUTE)
-    pages = Pages(embedded.table)
+    pages = PageRecorder(embedded.table)
     sweeper = replace(embedded.engine.sweeper, conversations=ConversationRepository(pages))
     assert sweeper.sweep() == 1000
     assert {conversation["state"] for conversation in embedded.items("conversation")} == {"inactive"}
@@ -394,8 +403,8 @@ def test_a_thousand_that_are_due_in_one_minute_are_handled_by_one_sweep_page_by_
     assert sweeper.sweep() == 0
 
 
-class Pages:
-    """A table that notes how much was read at a time."""
+class PageRecorder:
+    """A table that records the size of each page read."""
 
     def __init__(self, table: Any) -> None:
         self._table = table

@@ -1,7 +1,7 @@
-"""The API function in this process, whose AWS answers at once: a program of `warm.py`, run on the built layer.
+"""Run the API function in this process, with a stub that answers every AWS call at once. `warm.py` runs this program.
 
-It writes to its standard error the milliseconds of processor time that a create takes in each round. Its standard input
-is the event, its argument the Auth Token.
+It runs on the built layer. Standard input is the gateway event of a create, and the argument is the Auth Token. The
+program writes to standard error the milliseconds of processor time that a create takes in each round.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import app  # type: ignore[import-not-found]
 from botocore.awsrequest import AWSResponse
 from botocore.httpsession import URLLib3Session
 
-WARMING, ROUNDS, CREATES = 50, 10, 50
+WARM_UP_CREATES, ROUNDS, CREATES_PER_ROUND = 50, 10, 50
 
 _items: dict[str, Any] = {}
 
@@ -40,7 +40,10 @@ class _Context:
 
 
 def _answer(operation: str, given: Any) -> Any:
-    """Of a table that keeps its first transaction only, that of the account, so that nothing is ever taken."""
+    """Return the answer of the AWS operation.
+
+    The table stores only its first transaction, which creates the account, so no create finds a lock that is held.
+    """
     match operation:
         case "GetSecretValue":
             return {"SecretString": sys.argv[1]}
@@ -67,7 +70,7 @@ def send(_: URLLib3Session, request: Any) -> AWSResponse:
 
 
 def create(event: str, times: int) -> float:
-    """Milliseconds each."""
+    """Create `times` conversations and return the milliseconds of processor time for each."""
     before = time.process_time()
     for _ in range(times):
         answered = app.lambda_handler(json.loads(event), _Context())
@@ -79,5 +82,5 @@ def create(event: str, times: int) -> float:
 if __name__ == "__main__":
     URLLib3Session.send = send  # type: ignore[method-assign,assignment]
     given = sys.stdin.read()
-    create(given, WARMING)
-    print(json.dumps([create(given, CREATES) for _ in range(ROUNDS)]), file=sys.stderr)
+    create(given, WARM_UP_CREATES)
+    print(json.dumps([create(given, CREATES_PER_ROUND) for _ in range(ROUNDS)]), file=sys.stderr)

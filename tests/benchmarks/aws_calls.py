@@ -1,12 +1,12 @@
-"""Counts what one conversation asks of AWS, from the POST to `active` and settled.
+"""Count the AWS calls, units and events of one conversation, from the POST until it is active and settled.
 
 `uv run python -m tests.benchmarks.aws_calls [--json PATH]`. Unlike times, the counts are the same on every machine.
 
-The handlers run in this process on the services of MiniStack, and what they and the state machine call is counted. What
-AWS does of itself to hand over is not: reading the queues and the stream, sending an event from the bus to a queue,
-transitions of the state machine. Invocations are: conversations come one at a time and share none, and the two changes
-that `publish` gets from the stream come in one batch, where AWS may make two of them. Credentials and configuration are
-warm, and a webhook's receiver answers 200.
+The handlers run in this process on the services of MiniStack. Counted are the calls of the handlers and of the state
+machine, and the invocations. Not counted is what AWS does itself: reading the queues and the stream, sending an event
+from the bus to a queue, and state transitions. Conversations are created one at a time, so they share no invocation.
+The two changes that `publish` gets from the stream are one batch here; AWS may split them into two. Credentials and
+configuration are cached, and the receiver of the webhook answers 200.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ STEPS = {
     "event_publisher": "publish",
     "webhook_delivery": "deliver",
 }
-"""What each function does. The state machine's own calls belong to `finalize`."""
+"""The step that each function performs. The calls of the state machine itself count for `finalize`."""
 
 REQUESTS = {
     "1 chat member": chat(1),
@@ -53,15 +53,18 @@ REQUESTS = {
 }
 
 EXISTING = (10, 100)
-"""Conversations that are there already, where what is looked at is whether counts grow with them."""
+"""Numbers of stored conversations, for measuring whether the counts grow with them."""
 
 READ_UNIT = 4096
-"""Bytes of an item that a consistent read gets for one unit; Convoke reads no other way. What is not there is one."""
+"""Bytes of an item that a consistent read returns for one read unit. Reading a missing item costs one unit.
+
+Convoke makes consistent reads only.
+"""
 
 
 @dataclass
 class Cost:
-    """Of one step. `write_units` leaves out those of the index."""
+    """The cost of one step. `write_units` does not include `index_write_units`."""
 
     invocations: int = 0
     read_units: float = 0
@@ -74,7 +77,10 @@ class Cost:
         return Cost(**{name: value + vars(other)[name] for name, value in vars(self).items()})
 
     def ask(self, *, model: Any, params: Any, **_: Any) -> None:
-        """What is read, whether it is there or not. MiniStack does not say what a batch consumes."""
+        """Count one read unit for each key of a read call, before the call.
+
+        MiniStack does not return the consumed capacity of a batch.
+        """
         match model.name:
             case "GetItem":
                 self.read_units += 1
@@ -82,7 +88,7 @@ class Cost:
                 self.read_units += len(params["RequestItems"][TABLE_NAME]["Keys"])
 
     def count(self, *, model: Any, parsed: Any, **_: Any) -> None:
-        """A call that was answered. What botocore did to get there, such as retries, does not show."""
+        """Count an answered call. Retries inside botocore are not counted."""
         self.calls[f"{model.service_model.service_name}:{model.name}"] += 1
         match model.name:
             case "GetItem":
@@ -97,7 +103,7 @@ class Cost:
                 self.bus_events += len(parsed["Entries"])
 
     def _count_reads(self, items: list[Any]) -> None:
-        """What large items cost beyond the unit that each does; MiniStack takes every item for a small one."""
+        """Count the further units of items larger than 4 KB. MiniStack counts every item as one unit."""
         self.read_units += sum((size({"M": item}) - 1) // READ_UNIT for item in items)
 
     def _count_writes(self, consumed: Any) -> None:
@@ -107,7 +113,10 @@ class Cost:
 
 
 def size(attribute: dict[str, Any]) -> int:
-    """Bytes, as DynamoDB's guide counts them; an item as a map has a few too many."""
+    """Return the size of an attribute in bytes, as DynamoDB's developer guide defines it.
+
+    For an item, which is passed as a map, the result is a few bytes too large.
+    """
     ((kind, value),) = attribute.items()
     match kind:
         case "S":
@@ -125,20 +134,20 @@ def size(attribute: dict[str, Any]) -> int:
 
 
 class CountedInstance(AwsInstance):
-    """On the services of MiniStack, which would run the state machine too, had it the functions."""
+    """An instance on MiniStack that counts its calls. It interprets the state machine: no function is deployed."""
 
     def __init__(self, deployment: Deployment) -> None:
         self.costs: defaultdict[str, Cost] = defaultdict(Cost)
         super().__init__(deployment, Receivers())
 
     def session(self) -> Session:
-        """One a function, as its calls are counted by it."""
+        """Return a new session for each function, because calls are counted per session."""
         return new_session()
 
     def edges(self, function: str) -> AwsEdges:
         edges = super().edges(function)
         events = edges._session.get_component("event_emitter")
-        # Asked for again, edges are the same and not counted twice.
+        # Events with the same unique id are registered once, so calls are not counted twice.
         events.register("before-parameter-build.dynamodb", ask_for_capacity, "ask-for-capacity")
         events.register(
             "before-parameter-build.dynamodb", lambda **call: self.costs[STEPS[function]].ask(**call), "ask"
@@ -176,7 +185,7 @@ class CountedInstance(AwsInstance):
         return records
 
     def forget_pauses(self) -> None:
-        """There are none: every receiver answers 200."""
+        """Do nothing: no delivery is postponed, because every receiver answers 200."""
 
 
 def ask_for_capacity(params: dict[str, Any], model: Any, **_: Any) -> None:
@@ -185,7 +194,10 @@ def ask_for_capacity(params: dict[str, Any], model: Any, **_: Any) -> None:
 
 
 def measure(participants: list[str], *, webhook: bool, account: int, existing: int = 0) -> dict[str, Cost]:
-    """What each step costs to call these together. MiniStack takes a key of twelve digits for an account of its own."""
+    """Return the cost of each step of one conversation with these participants.
+
+    MiniStack uses an access key of twelve digits as the account id, so each measurement has an empty account.
+    """
     os.environ["AWS_ACCESS_KEY_ID"] = f"{account:012}"
     deployment = Deployment(session=new_session())
     deployment.deploy()
@@ -204,7 +216,7 @@ def measure(participants: list[str], *, webhook: bool, account: int, existing: i
     sid = v1.conversation_with_participants.create(participant=participants).sid
     instance.work()
     assert time.monotonic() - begun < CACHE_LIFETIME_SECONDS, (
-        "this machine is too slow: what was warm is asked for again"
+        "this machine is too slow: cache entries expired during the measurement"
     )
     costs, instance.costs = instance.costs, defaultdict(Cost)
     assert v1.conversations(sid).fetch().state == "active"
@@ -213,7 +225,7 @@ def measure(participants: list[str], *, webhook: bool, account: int, existing: i
 
 
 def measure_all() -> dict[str, dict[str, Cost]]:
-    """By what is asked for."""
+    """Return the costs by the name of the request."""
     asked = [(name, participants, webhook) for name, participants in REQUESTS.items() for webhook in (False, True)]
     measured = {
         f"{name}, {'one webhook' if webhook else 'no webhook'}": measure(participants, webhook=webhook, account=account)
@@ -227,7 +239,7 @@ def measure_all() -> dict[str, dict[str, Cost]]:
 
 @contextmanager
 def on_ministack() -> Iterator[None]:
-    """Nothing is printed meanwhile: the functions log to stdout."""
+    """Run MiniStack, and discard standard output, to which the functions log."""
     with TemporaryDirectory() as folder, ministack(Path(folder)) as url, redirect_stdout(StringIO()):
         os.environ.update({**CREDENTIALS, "AWS_ENDPOINT_URL": url})
         yield
@@ -239,7 +251,7 @@ def main() -> None:
     path: Path | None = arguments.parse_args().json
     with on_ministack():
         measured = measure_all()
-    print("Reads, writes and index (writes to it) are DynamoDB's request units, events are entries on the bus.")
+    print("reads, writes and index (writes to indexes) are DynamoDB request units; events are entries on the bus.")
     for name, costs in measured.items():
         print_table(name, costs)
     if path:

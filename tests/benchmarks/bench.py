@@ -1,8 +1,8 @@
-"""All benchmarks, one after the other: `make bench`, or `python -m tests.benchmarks.bench [PART ...]`.
+"""Run all benchmarks, one after the other: `make bench`, or `python -m tests.benchmarks.bench [PART ...]`.
 
-Each part is a module of this package that can be run by itself. What they found is written to `results/latest.json`;
-where parts are named, the others stay as they were in it, which is for trying things out. The table and the
-plot of docs/benchmarks.md are made of that.
+Each part is a module of this package that can be run by itself. The results are written to `results/latest.json`. If
+parts are named, the results of the other parts are kept. The table and the plot of docs/benchmarks.md are generated
+from this file.
 """
 
 from __future__ import annotations
@@ -24,19 +24,18 @@ from tests.support.docs import BENCHMARKS
 
 PARTS = ("embedded", "peer", "sweep", "growth", "aws_calls", "cost", "partitions", "instructions", "cold_start", "warm")
 
-LONGEST = 900
-"""Seconds a part may take."""
+MAX_PART_SECONDS = 900
 
 
 def measured(part: str) -> Any:
-    """What the part wrote down, or why there is nothing."""
+    """Run a part and return its results, or the reason why it has none."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "found.json"
         command = [sys.executable, "-m", f"tests.benchmarks.{part}", "--json", str(path)]
         try:
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=LONGEST)
+            subprocess.run(command, check=True, capture_output=True, text=True, timeout=MAX_PART_SECONDS)
         except subprocess.TimeoutExpired:
-            return {NOT_MEASURED: f"it took over {LONGEST} s"}
+            return {NOT_MEASURED: f"it took over {MAX_PART_SECONDS} s"}
         except subprocess.CalledProcessError as error:
             print(error.stderr, file=sys.stderr)
             return {NOT_MEASURED: (error.stderr.strip() or "it failed").splitlines()[-1].replace("|", " ")}

@@ -1,4 +1,4 @@
-"""Machine instructions of a process, counted by valgrind's tool callgrind."""
+"""Count the machine instructions of a process with callgrind, a tool of valgrind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import sys
 
 COMMAND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
-"""Goes before the command of the process to count."""
+"""The prefix of the command of the process to count."""
 
 
 def require() -> None:

@@ -1,11 +1,11 @@
-"""Counts what the cold start of the API function costs, beside that of a typical function.
+"""Count the machine instructions of a cold start of the API function and of a typical function.
 
 `make build`, then `uv run python -m tests.benchmarks.cold_start [--json PATH]`. It needs valgrind: callgrind counts the
-machine's instructions from the start of the process until it asks for its first invocation, under awslambdaric.
-Unlike times, the counts are nearly the same each time: what noise there is is below a thousandth.
+instructions from the start of the process until it asks for its first invocation, under awslambdaric. Unlike times, the
+counts of two runs differ by less than 0.1 %.
 
-The typical function is in `typical/`, installed as `sam build` does it, which byte-compiles nothing. How much of the
-difference is due to that alone is told by a third row, in which it is byte-compiled.
+The typical function is in `typical/`. It is installed as `sam build` does it, without compiled bytecode. A third row
+shows the typical function with compiled bytecode.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from tests.support.template import ROOT
 
 TYPICAL = ROOT / "tests/benchmarks/typical"
 
-MOST = 0.30
-"""Of the typical function's instructions: what the API function is to start with at the most."""
+MAX_RATIO = 0.30
+"""The target: instructions of the API function, relative to those of the typical function."""
 
-SECONDS = 600.0
+TIMEOUT_SECONDS = 600.0
 
 
 def measure(folder: Path) -> dict[str, int]:
@@ -48,15 +48,16 @@ def measure(folder: Path) -> dict[str, int]:
 
 
 def instructions(function: Path, *path: Path) -> int:
-    """Of a start, from the first of the process to the last before it asks for an invocation."""
+    """Return the number of instructions from the start of the process until it asks for its first invocation."""
     with (
         lambda_runtime.runtime_api() as (address, asked),
         lambda_runtime.started(function, lambda_runtime.environment(*path), address, *callgrind.COMMAND) as process,
     ):
-        first = asked.get(timeout=SECONDS)
-        # A signal that nobody handles: it ends without tidying up, which Lambda never does either.
+        first = asked.get(timeout=TIMEOUT_SECONDS)
+        # The process has no handler for this signal, so it ends at once, without running clean-up code. Lambda ends
+        # a process in the same way.
         process.send_signal(signal.SIGUSR1)
-        _, errors = process.communicate(timeout=SECONDS)
+        _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
     count = callgrind.collected(errors)
     if not first.endswith("/invocation/next") or count is None:
         raise RuntimeError(f"{function} did not start: {first}\n{errors.decode()}")
@@ -69,16 +70,16 @@ def main() -> None:
     path: Path | None = arguments.parse_args().json
     callgrind.require()
     if not LAYER.exists():
-        sys.exit("nothing is built: make build")
+        sys.exit("there is no build: run `make build`")
     with TemporaryDirectory() as folder:
         measured = measure(Path(folder))
     ours, *others = measured.values()
     for name, count in measured.items():
-        print(f"{name:34} {count / 1e9:6.3f} thousand million instructions")
-    print(f"{ours / others[0]:.3f} of a typical function's ({MOST:g} at the most)")
-    print(f"{ours / others[1]:.3f} of the same function's, were it byte-compiled")
+        print(f"{name:34} {count / 1e9:6.3f} billion instructions")
+    print(f"{ours / others[0]:.3f} of the typical function (target: at most {MAX_RATIO:g})")
+    print(f"{ours / others[1]:.3f} of the typical function with compiled bytecode")
     if path:
-        content = {"instructions": measured, "ratio": ours / others[0], "most": MOST}
+        content = {"instructions": measured, "ratio": ours / others[0], "most": MAX_RATIO}
         path.write_text(json.dumps(content, indent=2) + "\n")
 
 

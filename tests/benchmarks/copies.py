@@ -1,7 +1,7 @@
-"""Makes many conversations of one, in the data file itself: what 100,000 requests would have left, in a minute.
+"""Copy a conversation many times inside a data file. 100,000 copies take a minute; 100,000 requests take much longer.
 
-Every SID of a copy is a new one, in the order of making, and its changes are copied with it. All have the same members,
-as those of a team have. `tests/unit/test_copies.py` looks at them through the API.
+Each copy has new SIDs, in the order of creation, and includes the changes of the original. All copies have the same
+participants. `tests/unit/test_copies.py` reads copies through the API.
 """
 
 from __future__ import annotations
@@ -18,21 +18,20 @@ from typing import Any
 from convoke.domain.sids import Prefix, SidFactory
 from convoke.storage import keys
 
-OF_A_CONVERSATION = "|".join((Prefix.CONVERSATION, Prefix.PARTICIPANT, Prefix.CHANGE, Prefix.ALERT))
-SID = re.compile(f"((?:{OF_A_CONVERSATION})[0-9a-f]{{32}})")
+COPIED_PREFIXES = "|".join((Prefix.CONVERSATION, Prefix.PARTICIPANT, Prefix.CHANGE, Prefix.ALERT))
+SID = re.compile(f"((?:{COPIED_PREFIXES})[0-9a-f]{{32}})")
 
 LIST = re.compile(r'"list_shard":"(?P<account>\w+)#(?P<name>\w+)#\d+","listed_at":"(?P<at>[^#]+)#(?P<sid>\w+)"')
 
-AT_ONCE = 1000
-"""Conversations in a transaction."""
+CONVERSATIONS_PER_TRANSACTION = 1000
 
 Row = list[Any]
 
 
 def copy(data: Path, conversation_sid: str, count: int) -> list[str]:
-    """The SIDs of so many copies in the file, which no process has open."""
+    """Add `count` copies to the data file and return their SIDs. No process may have the file open."""
     with closing(sqlite3.connect(data, isolation_level=None)) as connection:
-        # Whoever is interrupted here begins with a new file.
+        # An interrupted run leaves a broken file. The next run starts with a new one.
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -262144")
         indexes = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql > ''").fetchall()
@@ -41,9 +40,9 @@ def copy(data: Path, conversation_sid: str, count: int) -> list[str]:
         rows = _rows_of(connection, conversation_sid)
         statement = f"INSERT INTO items VALUES ({', '.join('?' * len(rows[0]))})"
         pieces, new_sid, sids = SID.split(json.dumps(rows)), SidFactory(), []
-        for first in range(0, count, AT_ONCE):
+        for first in range(0, count, CONVERSATIONS_PER_TRANSACTION):
             connection.execute("BEGIN")
-            for _ in range(min(AT_ONCE, count - first)):
+            for _ in range(min(CONVERSATIONS_PER_TRANSACTION, count - first)):
                 sid, copied = _copied(pieces, conversation_sid, new_sid)
                 sids.append(sid)
                 connection.executemany(statement, copied)
@@ -54,20 +53,20 @@ def copy(data: Path, conversation_sid: str, count: int) -> list[str]:
 
 
 def _rows_of(connection: sqlite3.Connection, conversation_sid: str) -> list[Row]:
-    """The conversation, all that belongs to it, and its changes."""
+    """Return the rows of the conversation, of its resources and of its changes."""
     found = connection.execute("SELECT * FROM items WHERE instr(body, ?)", (conversation_sid,))
     return [[*row] for row in found]
 
 
 def _copied(pieces: Sequence[str], conversation_sid: str, new_sid: SidFactory) -> tuple[str, list[Row]]:
-    """`pieces` are the text of the original, every other one of them a SID."""
+    """Return the SID and the rows of a copy. `pieces` is the text of the original, split at each SID."""
     sids = {sid: new_sid(Prefix(sid[:2])) for sid in dict.fromkeys(pieces[1::2])}
     rows: list[Row] = json.loads("".join([sids.get(piece, piece) for piece in pieces]))
     return sids[conversation_sid], [_listed(row) if '"list_shard"' in str(row[-1]) else row for row in rows]
 
 
 def _listed(row: Row) -> Row:
-    """In the shard of its list that follows from its new SID."""
+    """Return the row with the list shard that its new SID determines."""
     found = LIST.search(str(row[-1]))
     assert found
     before = found[0].split('"')[3]

@@ -1,8 +1,8 @@
-"""What a million conversations cost, of ten chat members with one webhook: `python -m tests.benchmarks.cost`.
+"""Compute the cost of a million conversations of ten chat members with one webhook: `python -m tests.benchmarks.cost`.
 
-`--json PATH` writes it down, too. Calls, units and events are counted on MiniStack, those of a straightforward design
-beside them; how long things take is assumed, below. Every conversation comes alone and shares no batch, which makes it
-the most that is paid: at sustained rates the queues and the stream hand over several at once.
+`--json PATH` also writes the result to a file. Calls, units and events are counted on MiniStack, for Convoke and for a
+straightforward design. Durations are the assumptions below. The result is an upper bound: it assumes that no two
+conversations share a batch, while under sustained load the queues and the stream deliver several records at once.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ from pathlib import Path
 
 from tests.benchmarks.aws_calls import Cost, measure, on_ministack
 from tests.benchmarks.prices import DATE, PRICES, REGION
-from tests.benchmarks.straightforward import TRANSITIONS_BESIDE_MEMBERS, Straightforward
+from tests.benchmarks.straightforward import FIXED_TRANSITIONS, Straightforward
 from tests.support.examples import chat
 from tests.support.template import template
 
 CONVERSATIONS = 1_000_000
 
-OWN_WORK = 14
-"""Milliseconds of an invocation that are Python's. Measured were 8, on average of the functions, on a core of an AMD
-EPYC on 2026-11-22; 1 GB of Lambda has 0.58 of a core."""
+INVOCATION_CPU_MS = 14
+"""Processor time of an invocation, without waiting for calls.
 
-LATENCIES = {
+On 2026-11-22 the functions took 8 ms on average on a core of an AMD EPYC; 1 GB of Lambda has 0.58 of a core.
+"""
+
+CALL_LATENCY_MS = {
     "dynamodb:TransactWriteItems": 20,
     "dynamodb:BatchGetItem": 5,
     "dynamodb:GetItem": 5,
@@ -36,79 +38,81 @@ LATENCIES = {
     "sqs:SendMessageBatch": 10,
     "stepfunctions:StartExecution": 20,
 }
-"""Milliseconds of a call within the region. Assumed."""
+"""The assumed duration of each call within the region."""
 
-RECEIVER = 100
-"""Milliseconds that a webhook's receiver takes. Assumed; each 100 more are 1.67 USD."""
+RECEIVER_MS = 100
+"""The assumed response time of the webhook receiver. Each further 100 ms cost 1.67 USD per million conversations."""
 
-EXECUTION = 50
-"""Milliseconds that an execution of the finalizer takes beyond its tasks. Assumed."""
+EXECUTION_OVERHEAD_MS = 50
+"""The assumed duration of an execution of the finalizer in addition to its tasks."""
 
-LOG_BYTES = 300
-"""Of Lambda's own lines of an invocation, START, END and REPORT. Assumed."""
+LAMBDA_LOG_BYTES = 300
+"""The assumed size of the lines START, END and REPORT that Lambda logs for each invocation."""
 
-OWN_LOG_BYTES = 1500
-"""Of the functions' own lines, all together. Assumed; 720 of them are metrics, as measured on 2026-11-22."""
+FUNCTION_LOG_BYTES = 1500
+"""The assumed size of all lines that the functions log for a conversation. 720 bytes are metrics (2026-11-22)."""
 
 BYTES_OUT = 2_000
-"""Of an answer and a webhook with their headers. Assumed; the body of an answer is 800, as measured on 2026-11-22."""
+"""The assumed size of a response and a webhook with headers. The body of a response has 800 bytes (2026-11-22)."""
 
-MEMORY = template()["Globals"]["Function"]["MemorySize"] / 1024
+MEMORY_GB = template()["Globals"]["Function"]["MemorySize"] / 1024
 
 Usage = Mapping[str, float]
-"""How much one conversation uses of what has a price."""
+"""The quantity of each priced item that one conversation uses."""
 
 
 def milliseconds(cost: Cost) -> float:
-    """Billed for the invocations of a step."""
-    return cost.invocations * OWN_WORK + sum(times * LATENCIES[call] for call, times in cost.calls.items())
+    """Return the billed duration of the invocations of a step."""
+    return cost.invocations * INVOCATION_CPU_MS + sum(
+        times * CALL_LATENCY_MS[call] for call, times in cost.calls.items()
+    )
 
 
 def usage(steps: Mapping[str, Cost]) -> Usage:
-    """Of what both designs use."""
+    """Return the usage of the items that both designs use."""
     total = sum(steps.values(), Cost())
     return {
         "API requests": 1,
         "Lambda requests": total.invocations,
-        "Lambda GB-seconds": (sum(map(milliseconds, steps.values())) + RECEIVER) / 1000 * MEMORY,
+        "Lambda GB-seconds": (sum(map(milliseconds, steps.values())) + RECEIVER_MS) / 1000 * MEMORY_GB,
         "DynamoDB write units": total.write_units + total.index_write_units,
         "DynamoDB read units": total.read_units,
         "bus events": total.bus_events,
-        "log bytes": total.invocations * LOG_BYTES + OWN_LOG_BYTES,
+        "log bytes": total.invocations * LAMBDA_LOG_BYTES + FUNCTION_LOG_BYTES,
         "bytes to the internet": BYTES_OUT,
     }
 
 
 def as_deployed(counted: Mapping[str, Cost]) -> Usage:
-    """Where the two changes that the stream carries do not share an invocation, which they do in the count."""
+    """Return the usage of Convoke. Unlike in the count, the two changes on the stream take an invocation each."""
     steps = {**counted, "publish": counted["publish"] + Cost(invocations=1)}
-    return {**usage(steps), **_of_queues(steps), **_of_execution(steps["finalize"])}
+    return {**usage(steps), **_queue_usage(steps), **_execution_usage(steps["finalize"])}
 
 
-def _of_queues(steps: Mapping[str, Cost]) -> Usage:
-    """Every message is sent, by us or by the bus, received and deleted, for an invocation each."""
+def _queue_usage(steps: Mapping[str, Cost]) -> Usage:
+    """Return three SQS requests for each message: send, receive and delete. Each message takes an invocation."""
     messages = steps["add"].invocations + steps["deliver"].invocations
     return {"SQS requests": 3 * messages}
 
 
-def _of_execution(finalize: Cost) -> Usage:
-    """In steps of 64 MB and 100 ms."""
-    seconds = math.ceil((milliseconds(finalize) + EXECUTION) / 100) / 10
+def _execution_usage(finalize: Cost) -> Usage:
+    """Return the usage of one Express execution, which is billed in steps of 64 MB and 100 ms."""
+    seconds = math.ceil((milliseconds(finalize) + EXECUTION_OVERHEAD_MS) / 100) / 10
     return {"Express executions": 1, "Express GB-seconds": seconds * 64 / 1024}
 
 
 def as_straightforward(steps: Mapping[str, Cost]) -> Usage:
-    transitions = steps["add"].invocations + TRANSITIONS_BESIDE_MEMBERS
+    transitions = steps["add"].invocations + FIXED_TRANSITIONS
     return {**usage(steps), "Standard transitions": transitions}
 
 
 def dollars(used: Usage) -> dict[str, float]:
-    """What each item costs for all conversations."""
+    """Return the cost of each item for all conversations, in US dollars."""
     return {item: PRICES[item].of(quantity * CONVERSATIONS) for item, quantity in used.items()}
 
 
 def count() -> dict[str, Usage]:
-    """Of a conversation, as each design uses it."""
+    """Return the usage of one conversation in each design."""
     with on_ministack():
         deployed = measure(chat(10), webhook=True, account=1)
         straightforward = Straightforward().count()

@@ -1,7 +1,8 @@
-"""How fast `convoke up` takes requests in, beside the yardstick: `python -m tests.benchmarks.embedded [--json PATH]`.
+"""Measure how fast `convoke up` and the yardstick accept requests.
 
-A request has 10 members and is answered with 202; the data file is a new one. In the end the process is killed, and
-what it had answered is looked for in the file.
+`python -m tests.benchmarks.embedded [--json PATH]`. Each request has 10 participants and is answered with 202; the
+data file is new. At the end the process is killed, and the benchmark checks that the conversations it had accepted
+become active after a restart.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from tests.benchmarks.runs import alternately, measured, medians, run
 from tests.benchmarks.server import FORM, Convoke, Server, convoke, post
 from tests.benchmarks.yardstick import COMMAND
 
-MANY, MANY_SECONDS = 16, 8.0
-ONE_SECONDS = 3.0
-TURNS = 3
+MANY_CLIENTS, MANY_CLIENTS_SECONDS = 16, 8.0
+ONE_CLIENT_SECONDS = 3.0
+MEASUREMENTS = 3
 
-LOOKED_FOR = 1000
-"""Of the conversations that were answered before the kill, the last so many."""
+MAX_CHECKED_AFTER_KILL = 1000
+"""The number of conversations, accepted last before the kill, that are checked."""
 
 
 class Yardstick(Server):
     async def create(self, connection: Connection) -> None:
-        """A round: the same request."""
+        """Perform a round: the request that Convoke gets, too."""
         await connection.ask(post("/", "AC", "token", FORM))
 
 
@@ -49,26 +50,26 @@ def compared(ours: Convoke, other: Yardstick, clients: int, seconds: float) -> d
             "convoke": lambda: measured(ours, ours.create, clients, seconds),
             "yardstick": lambda: measured(other, other.create, clients, seconds),
         },
-        TURNS,
+        MEASUREMENTS,
     )
     return {name: medians(found) for name, found in turns.items()}
 
 
 def killed(data: Path) -> list[str]:
-    """The paths of conversations that a process had answered with 202 before it was killed in the midst of its work."""
+    """Kill a process under load, and return the paths of the conversations that it had accepted last."""
     created: list[str] = []
     with convoke(data) as instance:
 
         async def create(connection: Connection) -> None:
             created.append(await instance.create(connection))
 
-        load(instance.address, create, MANY, 1.0)
+        load(instance.address, create, MANY_CLIENTS, 1.0)
         instance.process.kill()
-    return created[-LOOKED_FOR:]
+    return created[-MAX_CHECKED_AFTER_KILL:]
 
 
-def found(data: Path, paths: Sequence[str]) -> int:
-    """How many of them become active. Raises LoadError where one is not there."""
+def active_after_restart(data: Path, paths: Sequence[str]) -> int:
+    """Return how many of the conversations become active. Raises LoadError if one does not exist."""
     with convoke(data) as instance:
 
         async def look(connection: Connection) -> int:
@@ -84,11 +85,11 @@ def measure() -> dict[str, Any]:
         data = Path(folder) / "convoke.db"
         with convoke(data) as ours, yardstick(Path(folder) / "yardstick.db") as other:
             created = {
-                "one_client": compared(ours, other, 1, ONE_SECONDS),
-                "create": compared(ours, other, MANY, MANY_SECONDS),
+                "one_client": compared(ours, other, 1, ONE_CLIENT_SECONDS),
+                "create": compared(ours, other, MANY_CLIENTS, MANY_CLIENTS_SECONDS),
             }
         paths = killed(data)
-        return {**created, "kill": {"answered": len(paths), "active_afterwards": found(data, paths)}}
+        return {**created, "kill": {"answered": len(paths), "active_afterwards": active_after_restart(data, paths)}}
 
 
 if __name__ == "__main__":

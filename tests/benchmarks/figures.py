@@ -1,6 +1,6 @@
-"""The figures that are told, what each is compared with in the same run, and what it is meant to be.
+"""The published figures: for each, the comparison of the same run and the target.
 
-`python -m tests.benchmarks.figures` prints them as of the last run, and writes the table of docs/benchmarks.md anew.
+`python -m tests.benchmarks.figures` prints the figures of the last run and regenerates the table of docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -15,68 +15,70 @@ from tests.benchmarks.results import NOT_MEASURED, Results, last
 from tests.support.docs import BENCHMARKS, with_part
 
 Found = Any
-"""What a benchmark wrote down."""
+"""The results of one benchmark, as it wrote them."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A bound of the figure, or of its ratio to what it is compared with."""
+    """A bound of a figure, or of its ratio to the comparison."""
 
     text: str
     holds: Callable[[float, float | None], bool]
 
 
-def least(bound: float) -> Target:
+def at_least(bound: float) -> Target:
     return Target(f"≥ {bound:g}", lambda figure, _: figure >= bound)
 
 
-def most(bound: float) -> Target:
+def at_most(bound: float) -> Target:
     return Target(f"≤ {bound:g}", lambda figure, _: figure <= bound)
 
 
-READY_AND_AHEAD = Target("≥ 350, ratio > 1", lambda figure, ratio: figure >= 350 and ratio is not None and ratio > 1)
-SAME = Target("ratio 1", lambda _, ratio: ratio == 1)
-A_FRACTION = Target(f"ratio ≤ {cold_start.MOST:g}", lambda _, ratio: ratio is not None and ratio <= cold_start.MOST)
+READY_TARGET = Target("≥ 350, ratio > 1", lambda figure, ratio: figure >= 350 and ratio is not None and ratio > 1)
+EQUAL = Target("ratio 1", lambda _, ratio: ratio == 1)
+COLD_START_TARGET = Target(
+    f"ratio ≤ {cold_start.MAX_RATIO:g}", lambda _, ratio: ratio is not None and ratio <= cold_start.MAX_RATIO
+)
 NO_SLOWER = Target("ratio ≥ 0.9", lambda _, ratio: ratio is not None and ratio >= 0.9)
 NO_LONGER = Target("ratio ≤ 1.1", lambda _, ratio: ratio is not None and ratio <= 1.1)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Of one part of a run; `unit` stands behind it in the table."""
+    """A figure of one part of a run."""
 
-    what: str
+    title: str
     part: str
     of: Callable[[Found], float]
     unit: str = ""
-    beside: str = ""
+    comparison: str = ""
     other: Callable[[Found], float] | None = None
     target: Target | None = None
 
     def row(self, results: Results) -> list[str]:
-        found = results.parts.get(self.part, {NOT_MEASURED: "it was no part of that run"})
+        found = results.parts.get(self.part, {NOT_MEASURED: "the run did not include this part"})
         if NOT_MEASURED in found:
             target = self.target.text if self.target else ""
-            return [self.what, f"not measured: {found[NOT_MEASURED]}", self.beside, "", target, ""]
+            return [self.title, f"not measured: {found[NOT_MEASURED]}", self.comparison, "", target, ""]
         figure = self.of(found)
         other = self.other(found) if self.other else None
         ratio = figure / other if other else None
         return [
-            self.what,
-            self._told(figure),
-            f"{self.beside}: {self._told(other)}" if other is not None else self.beside,
+            self.title,
+            self._formatted(figure),
+            f"{self.comparison}: {self._formatted(other)}" if other is not None else self.comparison,
             f"{ratio:.2f}" if ratio is not None else "",
             self.target.text if self.target else "",
             ("yes" if self.target.holds(figure, ratio) else "**no**") if self.target else "",
         ]
 
-    def _told(self, figure: float) -> str:
+    def _formatted(self, figure: float) -> str:
         number = f"{figure:,.0f}" if figure >= 100 or figure == int(figure) else f"{figure:.2f}"
         return f"{number} {self.unit}".rstrip()
 
 
 def of(*path: str) -> Callable[[Found], float]:
-    """What stands there."""
+    """Return a function that reads the number at `path` in the results."""
 
     def found_in(found: Found) -> float:
         for name in path:
@@ -99,18 +101,18 @@ def _calls(name: str, step: str) -> Callable[[Found], float]:
 
 
 def _instructions(function: str) -> Callable[[Found], float]:
-    """Thousand millions of them."""
+    """Return a function that reads the instructions of a start, in billions."""
     return lambda found: float(found["instructions"][function]) / 1e9
 
 
-def _binding(found: Found) -> float:
+def _rate_limit(found: Found) -> float:
     return float(min(bound for bound in found["binds_at"].values() if bound))
 
 
 CREATE = "create, 10 members, 202"
 READY = "ready: POST, then GET until active"
 EXISTING = ("3000", "100000")
-FEW, MANY = "10 chat members, 10 existing", "10 chat members, 100 existing"
+FEW_EXISTING, MANY_EXISTING = "10 chat members, 10 existing", "10 chat members, 100 existing"
 
 
 def _growth() -> Iterator[Figure]:
@@ -125,8 +127,8 @@ def _growth() -> Iterator[Figure]:
         ("memory_mb", "memory idle", "MB"),
     ):
         target = NO_SLOWER if unit == "/s" else NO_LONGER
-        title = f"{what}, 100,000 conversations there"
-        yield Figure(title, "growth", of(many, name), unit, "3,000 there", of(few, name), target)
+        title = f"{what}, with 100,000 conversations"
+        yield Figure(title, "growth", of(many, name), unit, "with 3,000", of(few, name), target)
 
 
 FIGURES = (
@@ -137,9 +139,15 @@ FIGURES = (
         "/s",
         "yardstick",
         of("create", "yardstick", "per_second"),
-        least(500),
+        at_least(500),
     ),
-    Figure("its backlog is worked off after", "embedded", of("create", "convoke", "backlog_s"), "s", target=most(1)),
+    Figure(
+        "time to finish the backlog after that load",
+        "embedded",
+        of("create", "convoke", "backlog_s"),
+        "s",
+        target=at_most(1),
+    ),
     Figure(
         f"{CREATE}, at 1 client, p50",
         "embedded",
@@ -147,15 +155,15 @@ FIGURES = (
         "ms",
         "yardstick",
         of("one_client", "yardstick", "p50_ms"),
-        most(3),
+        at_most(3),
     ),
     Figure(
-        "active after a kill -9 in the midst of it",
+        "conversations active after a kill -9 under load",
         "embedded",
         of("kill", "active_afterwards"),
-        beside="answered with 202 before",
+        comparison="answered with 202 before",
         other=of("kill", "answered"),
-        target=SAME,
+        target=EQUAL,
     ),
     Figure(
         f"{READY}, at 16 clients",
@@ -164,7 +172,7 @@ FIGURES = (
         "/s",
         "emulate, in memory",
         of("ready", "emulate", "per_second"),
-        READY_AND_AHEAD,
+        READY_TARGET,
     ),
     Figure(
         f"{READY}, at 1 client, p50",
@@ -181,7 +189,7 @@ FIGURES = (
         "s",
         "emulate",
         of("start", "emulate", "seconds"),
-        most(1),
+        at_most(1),
     ),
     Figure(
         "memory idle",
@@ -190,17 +198,17 @@ FIGURES = (
         "MB",
         "emulate",
         of("start", "emulate", "memory_mb"),
-        most(120),
+        at_most(120),
     ),
     *_growth(),
     *(
         Figure(
             f"AWS: {what}",
             "aws_calls",
-            counted(MANY, step),
-            beside="with 10 there, not 100",
-            other=counted(FEW, step),
-            target=SAME,
+            counted(MANY_EXISTING, step),
+            comparison="with 10 stored instead of 100",
+            other=counted(FEW_EXISTING, step),
+            target=EQUAL,
         )
         for what, counted, step in (
             ("calls of a create", _calls, "create"),
@@ -213,7 +221,7 @@ FIGURES = (
             f"AWS: write units, {members}, {until}",
             "aws_calls",
             _units(f"{members}, no webhook", step),
-            target=most(bound),
+            target=at_most(bound),
         )
         for members, until, step, bound in (
             ("10 chat members", "create", "create", 30),
@@ -229,30 +237,34 @@ FIGURES = (
         "USD",
         "straightforward design",
         _usd("straightforward"),
-        most(80),
+        at_most(80),
     ),
     Figure(
-        "AWS: conversations a second at which a key binds",
+        "AWS: conversations a second at which a partition key reaches its limit",
         "partitions",
-        _binding,
+        _rate_limit,
         "/s",
         "planned",
         lambda _: PLANNED_RATE,
-        least(PLANNED_RATE),
+        at_least(PLANNED_RATE),
     ),
     Figure(
         "Lambda: start of the API function",
         "cold_start",
         _instructions("the API function"),
-        "thousand million instructions",
+        "billion instructions",
         "a typical function",
         _instructions("a typical function"),
-        A_FRACTION,
+        COLD_START_TARGET,
     ),
     Figure(
-        "Lambda: processor time of a warm create, 10 members", "warm", of("milliseconds"), "ms", target=most(warm.MOST)
+        "Lambda: processor time of a warm create, 10 members",
+        "warm",
+        of("milliseconds"),
+        "ms",
+        target=at_most(warm.MAX_MILLISECONDS),
     ),
-    Figure("Lambda: the layer, unzipped", "warm", of("layer_mb"), "MB", target=most(25)),
+    Figure("Lambda: the layer, unzipped", "warm", of("layer_mb"), "MB", target=at_most(25)),
 )
 
 HEAD = ["", "figure", "compared with", "ratio", "target", "met"]
@@ -264,9 +276,9 @@ def rows(results: Results) -> list[list[str]]:
 
 def table(results: Results) -> str:
     lines = [HEAD, ["---"] * len(HEAD), *rows(results)]
-    busy = f"load {results.machine.load_at_start:.2f} before, {results.stolen:.1%} of its time stolen meanwhile"
-    told = f"`{results.command}` on {results.date}, {results.machine.summary}; {busy}."
-    return "\n".join([told, "", *(f"| {' | '.join(line)} |" for line in lines), ""])
+    load = f"load average {results.machine.load_at_start:.2f} before the run, {results.stolen:.1%} of CPU time stolen"
+    run = f"`{results.command}` on {results.date}, {results.machine.summary}; {load}."
+    return "\n".join([run, "", *(f"| {' | '.join(line)} |" for line in lines), ""])
 
 
 def with_table(page: str) -> str:

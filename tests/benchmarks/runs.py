@@ -1,4 +1,4 @@
-"""How benchmarks are run, and how what they found is told."""
+"""Run benchmarks, and print and write their results."""
 
 from __future__ import annotations
 
@@ -14,22 +14,25 @@ from tests.benchmarks.server import Server
 
 Found = TypeVar("Found")
 
-WARM_UP = 0.5
-"""Seconds of the same work before what is measured."""
+WARM_UP_SECONDS = 0.5
+"""Duration of the load before each measurement."""
 
 
-def alternately(sides: Mapping[str, Callable[[], Found]], turns: int) -> dict[str, list[Found]]:
-    """Each side in its turn, so that what else the machine does comes to all of them alike."""
+def alternately(sides: Mapping[str, Callable[[], Found]], times: int) -> dict[str, list[Found]]:
+    """Measure the sides in turn, so that other load on the machine affects all of them alike."""
     found: dict[str, list[Found]] = {name: [] for name in sides}
-    for _ in range(turns):
+    for _ in range(times):
         for name, side in sides.items():
             found[name].append(side())
     return found
 
 
 def measured(server: Server, work: Round, clients: int, seconds: float) -> dict[str, float]:
-    """What clients and server see of it, after a warm-up. The server's time includes what it does afterwards."""
-    load(server.address, work, clients, WARM_UP)
+    """Return the figures of the clients and of the server, after a warm-up.
+
+    The processor time of the server includes its work after the last response.
+    """
+    load(server.address, work, clients, WARM_UP_SECONDS)
     server.work_off()
     before = server.process.cpu()
     found = load(server.address, work, clients, seconds)
@@ -38,13 +41,13 @@ def measured(server: Server, work: Round, clients: int, seconds: float) -> dict[
     return {**found.figures(), "server_cpu_ms": took * 1000 / len(found.milliseconds), "backlog_s": backlog}
 
 
-def medians(turns: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Of each figure by itself."""
-    return {name: round(statistics.median(turn[name] for turn in turns), 3) for name in turns[0]}
+def medians(measurements: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the median of each figure."""
+    return {name: round(statistics.median(each[name] for each in measurements), 3) for name in measurements[0]}
 
 
 def run(measure: Callable[[], Mapping[str, Any]], about: str | None) -> None:
-    """The command line of a benchmark: it prints what it found, and `--json PATH` writes it down."""
+    """Run the command line of a benchmark: print the results, and write them to the file of `--json PATH`."""
     arguments = ArgumentParser(description=about)
     arguments.add_argument("--json", type=Path, metavar="PATH", help="write the figures to this file, too")
     path: Path | None = arguments.parse_args().json

@@ -1,4 +1,4 @@
-"""`convoke up` in a process of its own, and what its clients ask of it."""
+"""`convoke up` in its own process, and the requests of its clients."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from tests.benchmarks.load import Address, Connection, once
 from tests.support.examples import chat
 from tests.support.processes import up
 
-POLL_PAUSE = 0.005
-"""Seconds between two looks at whether a conversation is active."""
+POLL_INTERVAL_SECONDS = 0.005
 
-LAST, OTHERS = 16, 48
-"""Conversations by which a backlog is known to be worked off: filtering all of them by state would take longer."""
+LAST_CHECKED, OTHERS_CHECKED = 16, 48
+"""The number of conversations that are checked to find out whether the backlog is finished.
+
+Listing all initializing conversations would take longer.
+"""
 
 FORM = urlencode({"FriendlyName": "Visit", "Participant": chat(10)}, doseq=True).encode()
 
@@ -57,21 +59,21 @@ def _fields(user: str, password: str) -> str:
 
 @dataclass(frozen=True)
 class Process:
-    """A server and whatever it has started."""
+    """A server process and its child processes."""
 
     pid: int
 
     def memory(self) -> float:
-        """Resident megabytes; what processes share counts once for each."""
+        """Return the resident memory in megabytes. Memory that processes share counts once for each."""
         return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self._all()) * PAGE / 1e6
 
     def cpu(self) -> float:
-        """Seconds so far."""
+        """Return the processor time in seconds since the start."""
         stats = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self._all())
         return sum(int(stat[11]) + int(stat[12]) for stat in stats) / TICKS
 
     def kill(self) -> None:
-        """As a crash does, in the midst of whatever it does."""
+        """Kill all processes, as a crash would."""
         for pid in self._all():
             os.kill(pid, signal.SIGKILL)
 
@@ -84,19 +86,19 @@ class Process:
 
 
 class Server:
-    """Whatever listens and is measured. `ready` has its `url` and its `pid`."""
+    """A server that is measured. `ready` has its `url` and its `pid`."""
 
     def __init__(self, ready: Mapping[str, Any]) -> None:
         self.address = address_of(ready["url"])
         self.process = Process(ready["pid"])
 
     def work_off(self) -> float:
-        """Seconds until nothing is left to do of what was answered."""
+        """Wait until the server has finished its work after the last response, and return the seconds."""
         return 0.0
 
 
 class Convoke(Server):
-    """One instance, as its clients see it."""
+    """An instance of Convoke, as its clients see it."""
 
     def __init__(self, ready: Mapping[str, Any]) -> None:
         super().__init__(ready)
@@ -109,14 +111,14 @@ class Convoke(Server):
         return get(path, *self._credentials)
 
     async def create(self, connection: Connection) -> str:
-        """A round: 10 members, 202. The path of the conversation."""
+        """Perform a round: create a conversation of 10 participants. Returns its path."""
         answer = await connection.ask(self._post)
         path = f"/v1/Conversations/{answer.json()['sid']}"
         self._created.append(path)
         return path
 
     async def create_until_active(self, connection: Connection) -> str:
-        """A round: asked for until the members are in."""
+        """Perform a round: create a conversation and fetch it until it is active."""
         path = await self.create(connection)
         await self.wait_until_active(connection, path)
         return path
@@ -124,18 +126,23 @@ class Convoke(Server):
     async def wait_until_active(self, connection: Connection, path: str) -> None:
         request = self.get(path)
         while (await connection.ask(request)).json()["state"] == "initializing":
-            await asyncio.sleep(POLL_PAUSE)
+            await asyncio.sleep(POLL_INTERVAL_SECONDS)
 
     async def list_page(self, connection: Connection) -> None:
-        """A round: the first 50 conversations."""
+        """Perform a round: list the first page of conversations."""
         await connection.ask(self.get("/v1/Conversations"))
 
     def work_off(self) -> float:
-        """Seconds until those are active that were made last, and some of those before, since it was asked before."""
-        last, others = self._created[-LAST:], self._created[:-LAST]
+        """Wait until the conversations created since the last call are active, and return the seconds.
+
+        The last ones and a random sample of the others are checked.
+        """
+        last, others = self._created[-LAST_CHECKED:], self._created[:-LAST_CHECKED]
         self._created = []
         begun = time.perf_counter()
-        once(self.address, partial(self._wait_for, [*last, *Random(0).sample(others, min(OTHERS, len(others)))]))
+        once(
+            self.address, partial(self._wait_for, [*last, *Random(0).sample(others, min(OTHERS_CHECKED, len(others)))])
+        )
         return time.perf_counter() - begun
 
     async def _wait_for(self, paths: Sequence[str], connection: Connection) -> None:
@@ -145,6 +152,6 @@ class Convoke(Server):
 
 @contextmanager
 def convoke(data: Path) -> Iterator[Convoke]:
-    """An instance on this data file, as `convoke up` runs it where nothing else is said."""
+    """Run `convoke up` on this data file, with default options."""
     with up("--data", str(data)) as running:
         yield Convoke(running.ready)

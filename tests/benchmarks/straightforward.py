@@ -1,7 +1,8 @@
-"""The design that Convoke is compared with: a call a member, and a Standard workflow that maps over them.
+"""The straightforward design that Convoke is compared with: a Standard workflow that adds participants one by one.
 
-It writes the items that Convoke has made, each by itself: so there is no transaction and half of the units, but none
-takes back what was written when one fails. It keeps no ledger and no outbox, and the bus calls the webhook's function.
+It writes the items of a conversation of Convoke with one call each. Without transactions it needs half the write units,
+but a failure in the middle leaves some items behind. It stores no events and has no outbox: the bus invokes the
+function that calls the webhook.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from tests.support.aws import REGION
 from tests.support.tables import TABLE_NAME
 from tests.support.template import STACK_NAME
 
-TRANSITIONS_BESIDE_MEMBERS = 3
-"""Start, the map itself, and what finishes. Each member is one more."""
+FIXED_TRANSITIONS = 3
+"""The transitions start, map and finish. Each participant is one more transition."""
 
 EVENT = {"Source": "straightforward", "DetailType": "event", "Detail": "{}", "EventBusName": STACK_NAME}
 
 StoredItem = dict[str, Any]
-"""With the types of its attributes."""
+"""An item with the types of its attributes, as the DynamoDB API represents it."""
 
 
 @dataclass
 class Straightforward:
-    """In the AWS account of MiniStack where Convoke has last made a conversation of chat members."""
+    """Runs the steps in the MiniStack account in which Convoke last created a conversation of chat members."""
 
     costs: defaultdict[str, Cost] = field(default_factory=lambda: defaultdict(Cost))
 
@@ -62,12 +63,12 @@ class Straightforward:
         bus.put_events(Entries=[EVENT])
 
     def _deliver(self, conversation: StoredItem) -> None:
-        """Reads which webhooks there are: any item of less than 4 KB does."""
+        """Read the webhook configuration. Any item smaller than 4 KB costs the same."""
         table, _ = self._invoked("deliver")
         table.get_item(TableName=TABLE_NAME, Key=key(conversation), ConsistentRead=True)
 
     def _invoked(self, step: str) -> tuple[Any, Any]:
-        """A table and a bus whose calls are counted."""
+        """Count an invocation of the step, and return a table client and a bus client whose calls are counted."""
         cost = self.costs[step]
         cost.invocations += 1
         session = boto3.Session(region_name=REGION)
@@ -78,7 +79,10 @@ class Straightforward:
 
 
 def items_of_last_conversation() -> dict[str, list[StoredItem]]:
-    """By the first word of their sort keys, as if they were of another account, where none of them is yet."""
+    """Return the items of the last conversation, by the first word of their sort keys.
+
+    Their partition keys are changed, so that writing the items creates new ones.
+    """
     stored = boto3.Session(region_name=REGION).client("dynamodb").scan(TableName=TABLE_NAME)["Items"]
     last = max(item["pk"]["S"] for item in stored if item["sk"]["S"] == "conversation")
     items: defaultdict[str, list[StoredItem]] = defaultdict(list)

@@ -1,4 +1,7 @@
-"""Throughput and latency by the number of clients, for the plot: `python -m tests.benchmarks.sweep [--json PATH]`."""
+"""Measure throughput and latency by the number of clients, for the plot.
+
+`python -m tests.benchmarks.sweep [--json PATH]`.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,11 @@ from tests.benchmarks.server import convoke
 
 CLIENTS = (1, 2, 4, 8, 16, 32)
 
-SECONDS = 3.0
+SECONDS_PER_MEASUREMENT = 3.0
 
 
 def measure() -> dict[str, Any]:
-    """By what is asked, for each number of clients."""
+    """Return for each kind of request a list with the figures for each number of clients."""
     install()
     with (
         TemporaryDirectory() as folder,
@@ -29,7 +32,9 @@ def measure() -> dict[str, Any]:
             "ready": partial(measured, ours, ours.create_until_active),
             "emulate, ready": partial(measured, theirs, theirs.create_with_members),
         }
-        by_clients = [{name: side(clients, SECONDS) for name, side in sides.items()} for clients in CLIENTS]
+        by_clients = [
+            {name: side(clients, SECONDS_PER_MEASUREMENT) for name, side in sides.items()} for clients in CLIENTS
+        ]
         return {name: [found[name] for found in by_clients] for name in sides}
 
 

@@ -1,8 +1,8 @@
-"""Measures what a create costs the API function that is warm: `python -m tests.benchmarks.warm`, after `make build`.
+"""Measure the processor time of a create in a warm API function: `python -m tests.benchmarks.warm`, after `make build`.
 
-`--json PATH` writes it down, too. It is the processor time of the built function on Lambda's Python: to parse, check,
-build, sign and read the answers of AWS, which a stub in place of the connection gives at once. Of several rounds the
-least counts: whatever else the machine does can only add to it.
+`--json PATH` also writes the result to a file. The built function runs on Lambda's Python version. A stub replaces the
+connections to AWS and answers at once. The result is the minimum of several rounds, because other load on the machine
+can only add time.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from tests.support.examples import chat
 from tests.support.lambda_runtime import BUILD, LAYER
 from tests.support.template import ROOT
 
-MOST = 4.0
-"""Milliseconds that a create is to take at the most."""
+MAX_MILLISECONDS = 4.0
+"""The target for a create."""
 
 MEMBERS = 10
 
@@ -29,7 +29,7 @@ TOKEN = "0" * 32
 
 
 def measure() -> float:
-    """Milliseconds a create."""
+    """Return the milliseconds of processor time per create."""
     event = json.loads((ROOT / "events/api/create_plain.json").read_text())
     credentials = base64.b64encode(f"AC{0:032}:{TOKEN}".encode()).decode()
     event["headers"]["authorization"] = f"Basic {credentials}"
@@ -53,13 +53,14 @@ def main() -> None:
     arguments.add_argument("--json", type=Path, metavar="PATH", help="write the figure to this file, too")
     path: Path | None = arguments.parse_args().json
     if not LAYER.exists():
-        sys.exit("nothing is built: make build")
+        sys.exit("there is no build: run `make build`")
     milliseconds = measure()
     megabytes = sum(file.stat().st_size for file in LAYER.rglob("*") if file.is_file()) / 1e6
-    print(f"{milliseconds:.2f} ms of processor time a create of {MEMBERS} chat members ({MOST:g} at the most)")
+    print(f"{milliseconds:.2f} ms of processor time per create of {MEMBERS} chat members")
+    print(f"The target is at most {MAX_MILLISECONDS:g} ms.")
     print(f"{megabytes:.2f} MB of layer")
     if path:
-        content = {"milliseconds": milliseconds, "most": MOST, "layer_mb": megabytes}
+        content = {"milliseconds": milliseconds, "most": MAX_MILLISECONDS, "layer_mb": megabytes}
         path.write_text(json.dumps(content, indent=2) + "\n")
 
 

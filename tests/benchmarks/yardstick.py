@@ -1,8 +1,8 @@
-"""What this machine gives anybody: the server that Convoke runs on and one small transaction a request, nothing else.
+"""The yardstick: the HTTP server of Convoke with one small transaction per request. It shows what the machine can do.
 
-`python -m tests.benchmarks.yardstick PATH` listens like `convoke up --json`. It parses the form, stores two rows of it
-in the SQLite file as durably as Convoke does, and answers 202 with a body of the same length. Figures of Convoke are
-told beside its own, so that those of different machines, or of a busy one, can be compared.
+`python -m tests.benchmarks.yardstick PATH` listens like `convoke up --json`. It parses the form, stores it in two rows
+of the SQLite file as durably as Convoke does, and answers 202 with a body of the same length. The figures of Convoke
+are shown next to those of the yardstick, so figures of different machines, or of a busy one, can be compared.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Message = dict[str, Any]
 
 
 class Yardstick:
-    """An ASGI application."""
+    """The ASGI application."""
 
     def __init__(self, path: str) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)

@@ -1,4 +1,4 @@
-"""The queue in the data file behaves as SQS does where deliveries rest on it."""
+"""The delivery queue in the data file behaves like SQS."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def bodies(queue: DurableQueue) -> list[str]:
     return found
 
 
-def test_messages_come_in_the_order_they_were_sent_and_are_invisible_then(queue: DurableQueue) -> None:
+def test_messages_are_received_in_order_and_then_invisible(queue: DurableQueue) -> None:
     send(queue, "a", "b", "c")
     assert bodies(queue) == ["a", "b", "c"]
     assert bodies(queue) == []
 
 
-def test_a_message_is_there_until_it_is_removed_and_counts_how_often_it_came(queue: DurableQueue) -> None:
+def test_message_stays_until_removed_and_counts_receives(queue: DurableQueue) -> None:
     send(queue, "a")
     first = received(queue)
     queue.change_visibility(first, 0)
@@ -51,20 +51,20 @@ def test_a_message_is_there_until_it_is_removed_and_counts_how_often_it_came(que
     assert bodies(queue) == []
 
 
-def test_a_message_that_was_given_back_counts_as_if_it_had_not_come(queue: DurableQueue) -> None:
+def test_message_given_back_does_not_count_the_receive(queue: DurableQueue) -> None:
     send(queue, "a")
     queue.return_uncounted(received(queue), 0)
     assert received(queue).receive_count == 1
 
 
-def test_a_message_that_was_put_off_stays_away(queue: DurableQueue) -> None:
+def test_postponed_message_is_not_received(queue: DurableQueue) -> None:
     send(queue, "a", "b")
     queue.change_visibility(received(queue), 60)
     queue.return_uncounted(received(queue), 60)
     assert bodies(queue) == []
 
 
-def test_accounts_can_be_passed_over(queue: DurableQueue) -> None:
+def test_messages_of_passed_over_accounts_are_skipped(queue: DurableQueue) -> None:
     queue.send([("AC1", "a"), ("AC2", "b"), ("AC1", "c")])
     message = queue.receive(excluded_accounts=["AC1"])
     assert message is not None
@@ -73,14 +73,14 @@ def test_accounts_can_be_passed_over(queue: DurableQueue) -> None:
     assert bodies(queue) == ["a", "c"]
 
 
-def test_what_a_dead_process_had_received_comes_again(queue: DurableQueue) -> None:
+def test_messages_received_by_dead_process_are_received_again(queue: DurableQueue) -> None:
     send(queue, "a")
     received(queue)
     queue.make_received_visible()
     assert bodies(queue) == ["a"]
 
 
-def test_a_buried_message_is_in_the_dead_letter_queue_only(queue: DurableQueue) -> None:
+def test_buried_message_is_in_dead_letter_queue_only(queue: DurableQueue) -> None:
     send(queue, "a")
     queue.dead_letter(received(queue))
     queue.make_received_visible()

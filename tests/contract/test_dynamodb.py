@@ -1,4 +1,4 @@
-"""What the DynamoDB engine does about conflicts, throttling and answers in parts."""
+"""The DynamoDB engine of the Table port: conflicts, throttling and partial responses."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ VERBS: dict[str, tuple[str, dict[str, Any], Callable[[Table], object]]] = {
 
 @pytest.fixture
 def client() -> DynamoDBClient:
-    # Without botocore's own retries, which sleep.
+    # Switch off botocore's own retries, which sleep.
     return boto3.client(
         "dynamodb",
         region_name="us-east-1",
@@ -86,7 +86,7 @@ def table(client: DynamoDBClient) -> DynamoDbTable:
 
 @pytest.fixture
 def tokens(client: DynamoDBClient) -> list[str]:
-    """The client request tokens of the transactions sent."""
+    """Record the client request token of each transaction sent."""
     seen: list[str] = []
 
     def note(params: dict[str, Any], **_: object) -> None:
@@ -121,9 +121,7 @@ def test_conflicts_and_throttling_are_retried_on_every_verb(
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_what_is_still_throttled_at_the_last_attempt_raises_as_it_came(
-    table: DynamoDbTable, stubber: Stubber, verb: str
-) -> None:
+def test_throttling_on_last_attempt_raises_original_error(table: DynamoDbTable, stubber: Stubber, verb: str) -> None:
     operation, _, call = VERBS[verb]
     for _attempt in range(ATTEMPTS):
         stubber.add_client_error(operation, "ThrottlingException")
@@ -140,7 +138,7 @@ def test_other_errors_are_not_retried(table: DynamoDbTable, stubber: Stubber, ve
 
 
 @pytest.mark.parametrize("reason", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
-def test_a_transaction_cancelled_by_a_conflict_or_throttling_is_retried(
+def test_transaction_cancelled_by_conflict_or_throttling_is_retried(
     table: DynamoDbTable, stubber: Stubber, reason: str
 ) -> None:
     cancel(stubber, "None", reason)
@@ -149,16 +147,14 @@ def test_a_transaction_cancelled_by_a_conflict_or_throttling_is_retried(
     table.transact([Put(ITEM), Delete(Key("AC1", "b"))])
 
 
-def test_a_transaction_that_stays_in_conflict_raises_as_it_came(table: DynamoDbTable, stubber: Stubber) -> None:
+def test_transaction_in_lasting_conflict_raises_original_error(table: DynamoDbTable, stubber: Stubber) -> None:
     for _attempt in range(ATTEMPTS):
         cancel(stubber, "None", "TransactionConflict")
     with pytest.raises(ClientError, match="TransactionCanceledException"):
         table.transact([Put(ITEM), Delete(Key("AC1", "b"))])
 
 
-def test_of_a_failed_condition_beside_a_conflict_it_is_asked_what_else_has_failed(
-    table: DynamoDbTable, stubber: Stubber
-) -> None:
+def test_failed_condition_beside_conflict_is_retried_for_all_failures(table: DynamoDbTable, stubber: Stubber) -> None:
     cancel(stubber, "TransactionConflict", "ConditionalCheckFailed", "None", item=ATTRIBUTES)
     cancel(stubber, "ConditionalCheckFailed", "ConditionalCheckFailed", "None", item=ATTRIBUTES)
     with pytest.raises(TransactionCanceledError) as failure:
@@ -166,7 +162,7 @@ def test_of_a_failed_condition_beside_a_conflict_it_is_asked_what_else_has_faile
     assert failure.value.failed == {0: ITEM, 1: ITEM}
 
 
-def test_a_failed_condition_beside_a_conflict_that_stays_is_final(table: DynamoDbTable, stubber: Stubber) -> None:
+def test_failed_condition_beside_lasting_conflict_is_final(table: DynamoDbTable, stubber: Stubber) -> None:
     for _attempt in range(ATTEMPTS):
         cancel(stubber, "TransactionConflict", "ConditionalCheckFailed", "None", item=ATTRIBUTES)
     with pytest.raises(TransactionCanceledError) as failure:
@@ -174,7 +170,7 @@ def test_a_failed_condition_beside_a_conflict_that_stays_is_final(table: DynamoD
     assert failure.value.failed == {1: ITEM}
 
 
-def test_a_failed_condition_after_a_conflict_is_final(table: DynamoDbTable, stubber: Stubber) -> None:
+def test_failed_condition_after_conflict_is_final(table: DynamoDbTable, stubber: Stubber) -> None:
     cancel(stubber, "TransactionConflict")
     cancel(stubber, "ConditionalCheckFailed")
     with pytest.raises(TransactionCanceledError) as failure:
@@ -182,13 +178,13 @@ def test_a_failed_condition_after_a_conflict_is_final(table: DynamoDbTable, stub
     assert failure.value.failed == {0: None}
 
 
-def test_a_transaction_cancelled_for_another_reason_is_not_retried(table: DynamoDbTable, stubber: Stubber) -> None:
+def test_transaction_cancelled_for_another_reason_is_not_retried(table: DynamoDbTable, stubber: Stubber) -> None:
     cancel(stubber, "ValidationError", "TransactionConflict")
     with pytest.raises(ClientError, match="TransactionCanceledException"):
         table.transact([Put(ITEM), Delete(Key("AC1", "b"))])
 
 
-def test_a_transaction_whose_end_is_unknown_is_asked_for_again_under_its_token(
+def test_transaction_in_progress_is_retried_with_same_token(
     table: DynamoDbTable, stubber: Stubber, tokens: list[str]
 ) -> None:
     stubber.add_client_error("transact_write_items", "TransactionInProgressException")
@@ -198,7 +194,7 @@ def test_a_transaction_whose_end_is_unknown_is_asked_for_again_under_its_token(
     assert len(set(tokens)) == 1
 
 
-def test_a_cancelled_transaction_is_tried_again_under_a_new_token(
+def test_cancelled_transaction_is_retried_with_new_token(
     table: DynamoDbTable, stubber: Stubber, tokens: list[str]
 ) -> None:
     cancel(stubber, "TransactionConflict")
@@ -207,7 +203,7 @@ def test_a_cancelled_transaction_is_tried_again_under_a_new_token(
     assert len(set(tokens)) == len(tokens) == 2
 
 
-def test_the_failed_condition_of_an_update_answers_the_standing_item(table: DynamoDbTable, stubber: Stubber) -> None:
+def test_failed_condition_of_update_returns_stored_item(table: DynamoDbTable, stubber: Stubber) -> None:
     stubber.add_client_error("update_item", "TransactionConflictException")
     stubber.add_client_error("update_item", "ConditionalCheckFailedException", modeled_fields={"Item": ATTRIBUTES})
     with pytest.raises(ConditionFailedError) as failure:
@@ -215,7 +211,7 @@ def test_the_failed_condition_of_an_update_answers_the_standing_item(table: Dyna
     assert failure.value.item == ITEM
 
 
-# Answers in parts
+# Partial responses
 
 
 def keys_request(*names: str) -> dict[str, Any]:
@@ -223,7 +219,7 @@ def keys_request(*names: str) -> dict[str, Any]:
     return {"RequestItems": {"convoke": {"Keys": keys, "ConsistentRead": True}}}
 
 
-def test_keys_left_unread_are_asked_for_again(table: DynamoDbTable, stubber: Stubber) -> None:
+def test_unprocessed_keys_are_requested_again(table: DynamoDbTable, stubber: Stubber) -> None:
     unread = keys_request("b")["RequestItems"]
     stubber.add_response(
         "batch_get_item",
@@ -239,14 +235,14 @@ def test_keys_left_unread_are_asked_for_again(table: DynamoDbTable, stubber: Stu
     assert table.get_many([KEY, Key("AC1", "b")]) == {KEY: ITEM, Key("AC1", "b"): {**ITEM, "sk": "b"}}
 
 
-def test_keys_that_stay_unread_raise(table: DynamoDbTable, stubber: Stubber) -> None:
+def test_keys_that_stay_unprocessed_raise(table: DynamoDbTable, stubber: Stubber) -> None:
     for _attempt in range(ATTEMPTS):
         stubber.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": keys_request("a")["RequestItems"]})
     with pytest.raises(UnprocessedKeysError):
         table.get_many([KEY])
 
 
-def test_a_query_asks_on_from_where_a_page_ended(table: DynamoDbTable, stubber: Stubber) -> None:
+def test_query_continues_from_last_evaluated_key(table: DynamoDbTable, stubber: Stubber) -> None:
     request = {
         "TableName": "convoke",
         "KeyConditionExpression": ANY,
@@ -267,7 +263,7 @@ def test_a_query_asks_on_from_where_a_page_ended(table: DynamoDbTable, stubber: 
 
 
 @pytest.mark.parametrize("consistent", [True, False])
-def test_only_the_table_is_read_consistently(table: DynamoDbTable, stubber: Stubber, consistent: bool) -> None:
+def test_only_table_queries_are_consistent(table: DynamoDbTable, stubber: Stubber, consistent: bool) -> None:
     request = {
         "TableName": "convoke",
         "KeyConditionExpression": ANY,
@@ -280,3 +276,9 @@ def test_only_the_table_is_read_consistently(table: DynamoDbTable, stubber: Stub
     stubber.add_response("query", {"Items": []}, {**request, "ConsistentRead": False, "IndexName": "due"})
     table.query("AC1", limit=1, consistent=consistent)
     table.query("AC1", limit=1, consistent=consistent, index=DUE)
+
+
+def test_single_item_is_read_consistently(table: DynamoDbTable, stubber: Stubber) -> None:
+    key = {"pk": {"S": "AC1"}, "sk": {"S": "a"}}
+    stubber.add_response("get_item", {"Item": ATTRIBUTES}, {"TableName": "convoke", "Key": key, "ConsistentRead": True})
+    assert table.get(KEY) == ITEM

@@ -1,4 +1,4 @@
-"""The bus on EventBridge: what it refuses of a call is put again, with nothing of what it took (promise 6)."""
+"""The event bus on EventBridge: only refused entries are put again."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def event(number: int, size: int = 0) -> Event:
     )
 
 
-class Refusing:
-    """An EventBridge that refuses whatever is named, so many times each, and remembers every call."""
+class RefusingEventBridge:
+    """An EventBridge that refuses each event of `refused` the given number of times, and records every call."""
 
     def __init__(self, refused: dict[str, int]) -> None:
         self.refused = refused
@@ -47,30 +47,30 @@ class Refusing:
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_bridge, "wait_random_exponential", lambda **_: lambda _: 0)
 
 
-def bus(client: Refusing) -> EventBridgeBus:
+def bus(client: RefusingEventBridge) -> EventBridgeBus:
     return EventBridgeBus(client, "bus")  # type: ignore[arg-type]
 
 
-def test_what_is_refused_is_put_again_and_nothing_else() -> None:
-    client = Refusing({"EV-1": 1, "EV-3": 2})
+def test_refused_entries_are_put_again_alone() -> None:
+    client = RefusingEventBridge({"EV-1": 1, "EV-3": 2})
     bus(client).publish([event(number) for number in range(5)])
     assert client.calls == [["EV-0", "EV-1", "EV-2", "EV-3", "EV-4"], ["EV-1", "EV-3"], ["EV-3"]]
 
 
-def test_what_is_refused_to_the_end_is_told() -> None:
-    client = Refusing({"EV-1": 100})
+def test_entries_refused_on_last_attempt_raise() -> None:
+    client = RefusingEventBridge({"EV-1": 100})
     with pytest.raises(EventsNotPublishedError, match="1 events: ThrottlingException") as raised:
         bus(client).publish([event(number) for number in range(3)])
     assert [each.id for each in raised.value.rejected] == ["EV-1"]
     assert client.calls == [["EV-0", "EV-1", "EV-2"], *[["EV-1"]] * 3]
 
 
-def test_a_call_holds_no_more_than_the_bus_takes() -> None:
-    client = Refusing({})
+def test_call_stays_within_batch_limits_of_event_bridge() -> None:
+    client = RefusingEventBridge({})
     many = [event(number) for number in range(25)]
     large = [event(number, size=100_000) for number in range(25, 30)]
     bus(client).publish([*many, *large])

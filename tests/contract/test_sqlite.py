@@ -1,4 +1,4 @@
-"""What the embedded engine promises beyond the Table port: its stream, its file, and many users of both."""
+"""The SQLite engine beyond the Table port: stream, data file, and concurrent processes and threads."""
 
 from __future__ import annotations
 
@@ -46,65 +46,65 @@ def change(number: int, **attributes: bool) -> Item:
     return {"pk": f"AC1#IM{number}", "sk": "change", "tags": {"a", "b"}, **attributes}
 
 
-class Bell:
-    """Counts how often it was rung."""
+class CallCounter:
+    """A callback that counts its calls."""
 
     def __init__(self) -> None:
-        self.rung = 0
+        self.calls = 0
 
     def __call__(self) -> None:
-        self.rung += 1
+        self.calls += 1
 
 
 # The stream
 
 
-def test_the_stream_carries_each_new_item_that_matches() -> None:
-    bell = Bell()
-    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=bell)) as table:
+def test_stream_has_each_new_item_that_matches() -> None:
+    on_stream = CallCounter()
+    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=on_stream)) as table:
         table.transact([Put(COUNTER), Put(change(1)), Put(change(2), NotExists("pk"))])
-        assert bell.rung == 1
+        assert on_stream.calls == 1
         table.transact([Put(change(3)), Put(change(4, published_by_maker=True))])
-        assert bell.rung == 2
+        assert on_stream.calls == 2
         table.transact([Put(COUNTER, Exists("pk"))])
-        assert bell.rung == 2
+        assert on_stream.calls == 2
         assert [item for _, item in table.stream_records(10)] == [change(1), change(2), change(3)]
         assert [item for _, item in table.stream_records(2)] == [change(1), change(2)]
 
 
-def test_the_stream_carries_an_item_that_an_update_makes() -> None:
-    bell = Bell()
-    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=bell)) as table:
+def test_stream_has_item_created_by_update() -> None:
+    on_stream = CallCounter()
+    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=on_stream)) as table:
         made = table.update(Update(CHANGE, (Set("a", 1),)))
         table.update(Update(CHANGE, (Set("a", 2),)))
         assert [item for _, item in table.stream_records(10)] == [made]
-        assert bell.rung == 1
+        assert on_stream.calls == 1
 
 
-def test_the_stream_carries_no_item_that_was_there_before() -> None:
-    bell = Bell()
-    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=bell)) as table:
+def test_stream_has_no_item_that_existed_before() -> None:
+    on_stream = CallCounter()
+    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=on_stream)) as table:
         table.transact([Put(change(1))])
         table.transact([Put(change(1))])
         table.transact([Update(CHANGE, (Set("a", 1),))])
         table.transact([Delete(CHANGE)])
         assert [item for _, item in table.stream_records(10)] == [change(1)]
-        assert bell.rung == 1
+        assert on_stream.calls == 1
 
 
-def test_a_transaction_that_is_rolled_back_leaves_nothing_in_the_stream() -> None:
-    bell = Bell()
-    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=bell)) as table:
+def test_rolled_back_transaction_leaves_nothing_in_stream() -> None:
+    on_stream = CallCounter()
+    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=on_stream)) as table:
         with pytest.raises(TransactionCanceledError):
             table.transact([Put(change(1)), Put(COUNTER, Exists("pk"))])
         table.transact([Put({**COUNTER, "count": "text"})])
         with pytest.raises(ValueError, match="added"):
             table.transact([Put(change(1)), Update(KEY, (Add("count", 1),))])
         assert table.stream_records(10) == []
-        assert bell.rung == 0
+        assert on_stream.calls == 0
 
 
-def test_whoever_is_told_of_the_stream_can_read_it() -> None:
+def test_stream_callback_can_read_the_new_record() -> None:
     seen: list[Item] = []
 
     def read() -> None:
@@ -115,7 +115,7 @@ def test_whoever_is_told_of_the_stream_can_read_it() -> None:
         assert seen == [change(1)]
 
 
-def test_stream_records_stay_until_they_are_forgotten(tmp_path: Path) -> None:
+def test_stream_records_stay_until_forgotten(tmp_path: Path) -> None:
     path = str(tmp_path / "convoke.db")
     with closing(SqliteTable(path, streamed=is_streamed)) as table:
         table.transact([Put(change(number)) for number in range(5)])
@@ -125,7 +125,7 @@ def test_stream_records_stay_until_they_are_forgotten(tmp_path: Path) -> None:
     with closing(SqliteTable(path, streamed=is_streamed)) as table:
         assert [item for _, item in table.stream_records(10)] == [change(3), change(4)]
         table.delete_stream_records(numbers[-1])
-        # A number forgotten twice must not take what came later.
+        # Forgetting the same number twice must not remove later records.
         table.transact([Put(change(9))])
         table.delete_stream_records(numbers[-1])
         assert [item for _, item in table.stream_records(10)] == [change(9)]
@@ -134,7 +134,7 @@ def test_stream_records_stay_until_they_are_forgotten(tmp_path: Path) -> None:
 # The file
 
 
-def test_a_file_keeps_what_was_written(tmp_path: Path) -> None:
+def test_file_keeps_items_after_close(tmp_path: Path) -> None:
     path = str(tmp_path / "convoke.db")
     with closing(SqliteTable(path)) as table:
         table.transact([Put(COUNTER)])
@@ -142,7 +142,7 @@ def test_a_file_keeps_what_was_written(tmp_path: Path) -> None:
         assert table.get(KEY) == COUNTER
 
 
-def test_an_empty_file_is_initialised(tmp_path: Path) -> None:
+def test_empty_file_is_initialised(tmp_path: Path) -> None:
     path = tmp_path / "convoke.db"
     path.touch()
     with closing(SqliteTable(str(path))) as table:
@@ -150,7 +150,7 @@ def test_an_empty_file_is_initialised(tmp_path: Path) -> None:
         assert table.get(KEY) == COUNTER
 
 
-def test_a_file_says_whose_it_is(tmp_path: Path) -> None:
+def test_file_has_application_id_and_schema_version(tmp_path: Path) -> None:
     path = tmp_path / "convoke.db"
     SqliteTable(str(path)).close()
     with closing(sqlite3.connect(path)) as connection:
@@ -159,7 +159,7 @@ def test_a_file_says_whose_it_is(tmp_path: Path) -> None:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_other_indexes_ask_for_another_schema_version() -> None:
+def test_changed_indexes_require_new_schema_version() -> None:
     assert (SCHEMA_VERSION, keys.INDEXES) == (4, (DUE, LISTED, MEMBERSHIPS))
 
 
@@ -193,7 +193,7 @@ def no_database(path: Path) -> None:
         (Path.mkdir, "cannot be opened .*: check that its folder exists"),
     ],
 )
-def test_a_file_that_is_not_ours_is_refused_and_left_alone(
+def test_file_of_another_program_or_version_is_refused_and_unchanged(
     tmp_path: Path, make: Callable[[Path], None], message: str
 ) -> None:
     path = tmp_path / "convoke.db"
@@ -206,27 +206,27 @@ def test_a_file_that_is_not_ours_is_refused_and_left_alone(
     assert os.listdir(tmp_path) == ["convoke.db"]
 
 
-def test_a_file_in_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+def test_file_in_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match=r"missing/convoke.db cannot be opened .*: check that its folder exists"):
         SqliteTable(str(tmp_path / "missing" / "convoke.db"))
 
 
-NOBODY = 65534
-"""A user who owns nothing: root may write to every file."""
+UNPRIVILEGED_UID = 65534
+"""The user `nobody`. Tests that run as root need it, because root may write to every file."""
 
 
 @contextmanager
 def unprivileged() -> Iterator[None]:
     user = os.geteuid()
     if user == 0:
-        os.seteuid(NOBODY)
+        os.seteuid(UNPRIVILEGED_UID)
     try:
         yield
     finally:
         os.seteuid(user)
 
 
-def test_a_file_that_cannot_be_written_is_refused() -> None:
+def test_read_only_file_is_refused() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "convoke.db"
         SqliteTable(str(path)).close()
@@ -246,7 +246,7 @@ def test_another_module_may_keep_tables_in_the_same_file(tmp_path: Path) -> None
         assert connection.execute("SELECT body FROM queue").fetchall() == [("message",), ("message",)]
 
 
-def test_items_and_their_stream_records_are_one_transaction() -> None:
+def test_items_and_stream_records_share_one_transaction() -> None:
     statements: list[str] = []
     with closing(SqliteTable(":memory:", streamed=lambda item: True)) as table:
         with table.transaction() as connection:
@@ -264,7 +264,7 @@ def enqueue_and_fail(table: SqliteTable) -> None:
         raise KeyError
 
 
-def test_a_transaction_is_rolled_back_by_an_exception() -> None:
+def test_exception_rolls_back_transaction() -> None:
     with closing(SqliteTable(":memory:", schema=["CREATE TABLE queue (body TEXT)"])) as table:
         with pytest.raises(KeyError):
             enqueue_and_fail(table)
@@ -272,7 +272,7 @@ def test_a_transaction_is_rolled_back_by_an_exception() -> None:
             assert connection.execute("SELECT count(*) FROM queue").fetchone() == (0,)
 
 
-def test_what_fails_inside_a_transaction_is_undone_and_nothing_else() -> None:
+def test_nested_failure_rolls_back_only_the_nested_transaction() -> None:
     with closing(SqliteTable(":memory:", schema=["CREATE TABLE queue (body TEXT)"])) as table:
         with table.transaction() as connection:
             table.transact([Put({"pk": "a", "sk": "before"})])
@@ -292,7 +292,7 @@ def put_and_fail(table: SqliteTable) -> None:
         raise KeyError
 
 
-def test_what_is_inside_a_transaction_that_fails_is_undone_with_it() -> None:
+def test_failed_outer_transaction_rolls_back_nested_writes() -> None:
     with closing(SqliteTable(":memory:")) as table:
         with pytest.raises(KeyError):
             put_and_fail(table)
@@ -301,12 +301,12 @@ def test_what_is_inside_a_transaction_that_fails_is_undone_with_it() -> None:
         assert [item["sk"] for item in table.query("a", limit=9)] == ["c"]
 
 
-def test_a_number_that_could_not_be_read_again_is_refused() -> None:
+def test_integer_out_of_range_is_refused() -> None:
     with closing(SqliteTable(":memory:")) as table, pytest.raises(TypeError):
         table.transact([Put({"pk": "a", "sk": "b", "number": 2**64})])
 
 
-def test_statements_find_what_they_look_for_by_an_index() -> None:
+def test_every_statement_uses_an_index() -> None:
     with closing(SqliteTable(":memory:")) as table, table.transaction() as connection:
         statements: list[str] = []
         connection.set_trace_callback(statements.append)
@@ -329,7 +329,7 @@ def expiring(number: int, **attributes: Value) -> Put:
     return Put({"pk": f"AC1#{number}", "sk": "record", **attributes})
 
 
-def test_what_has_expired_is_removed_and_nothing_else() -> None:
+def test_expired_items_are_removed_and_others_kept() -> None:
     with closing(SqliteTable(":memory:")) as table:
         deep: Item = {"deep": {"expires_at": 1}, "text": '"expires_at"'}
         table.transact([expiring(1, expires_at=99), expiring(2, expires_at=100), expiring(3, **deep)])
@@ -340,7 +340,7 @@ def test_what_has_expired_is_removed_and_nothing_else() -> None:
         assert table.get(Key("AC1#2", "record")) is not None
 
 
-def test_what_has_expired_is_found_by_an_index_and_removed_bit_by_bit() -> None:
+def test_expired_items_are_found_by_index_and_removed_in_batches() -> None:
     with closing(SqliteTable(":memory:")) as table:
         for first in range(0, MAX_EXPIRED_PER_PASS + 100, 100):
             table.transact([expiring(number, expires_at=1) for number in range(first, first + 100)])
@@ -371,7 +371,7 @@ def test_two_processes_on_one_file_see_each_others_writes(tmp_path: Path) -> Non
         assert failure.value.item == {**COUNTER, "count": 1}
 
 
-def test_many_threads_lose_no_conditional_update(tmp_path: Path) -> None:
+def test_concurrent_conditional_updates_are_never_lost(tmp_path: Path) -> None:
     threads, each = 16, 25
     path = str(tmp_path / "convoke.db")
 
@@ -391,7 +391,7 @@ def test_many_threads_lose_no_conditional_update(tmp_path: Path) -> None:
         assert one.get(KEY) == {**COUNTER, "count": threads * each}
 
 
-def test_of_many_claims_of_one_key_one_wins(tmp_path: Path) -> None:
+def test_concurrent_claims_of_one_key_succeed_once(tmp_path: Path) -> None:
     path = str(tmp_path / "convoke.db")
 
     def claim(table: SqliteTable, number: int) -> bool:
@@ -435,7 +435,7 @@ for number in count():
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.05, 0.2])
-def test_a_process_killed_at_any_moment_leaves_whole_transactions_only(tmp_path: Path, seconds: float) -> None:
+def test_killed_process_leaves_whole_transactions_only(tmp_path: Path, seconds: float) -> None:
     path = str(tmp_path / "convoke.db")
     with subprocess.Popen([sys.executable, "-c", WRITE_FOREVER, path], stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout
@@ -446,7 +446,7 @@ def test_a_process_killed_at_any_moment_leaves_whole_transactions_only(tmp_path:
     with closing(SqliteTable(path)) as table:
         last = (table.get(Key("last", "last")) or {})["number"]
         assert isinstance(last, int)
-        # What the writer was told is there, and at most the transaction behind it.
+        # Every printed transaction is stored, and at most the one after the last printed one.
         assert last - (printed or [0])[-1] in (0, 1)
         parts = [len(table.query(f"transaction#{number}", limit=10)) for number in range(last + 2)]
         assert parts == [8] * (last + 1) + [0]
@@ -455,10 +455,10 @@ def test_a_process_killed_at_any_moment_leaves_whole_transactions_only(tmp_path:
         ]
 
 
-def test_a_condition_sees_the_writes_before_it_and_no_other() -> None:
+def test_condition_sees_state_before_its_own_transaction() -> None:
     with closing(SqliteTable(":memory:")) as table:
         table.transact([Put(COUNTER)])
-        # Both conditions look at what stood before the transaction.
+        # Both conditions see the state before the transaction.
         table.transact([Update(KEY, (Add("count", 5),)), Put({**CHANGE._asdict(), "a": 1}, NotExists("pk"))])
         table.transact([Update(KEY, (Add("count", 1),), LessThan("count", 6)), Delete(CHANGE, Equals("a", 1))])
         assert table.get(KEY) == {**COUNTER, "count": 6}

@@ -1,4 +1,4 @@
-"""What every engine of the Table port does alike."""
+"""The Table port: every engine behaves the same."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Tabl
 }
 
 MARKS = {"dynamodb-on-ministack": pytest.mark.xdist_group("ministack")}
-"""One worker runs all of it, so that MiniStack starts once."""
+"""One xdist worker runs all tests on MiniStack, so that it starts once."""
 
 KEY = Key("AC1#CH1", "conversation")
 OTHER = Key("AC1#CH1", "provisioning")
 MISSING = Key("AC1#CH1", "missing")
 
-STANDING: Item = {
+STORED: Item = {
     **KEY._asdict(),
     "text": "b",
     "empty": "",
@@ -148,7 +148,7 @@ def table(engine: str, request: pytest.FixtureRequest) -> Iterator[Table]:
 
 
 def expect_gaps(request: pytest.FixtureRequest, engine: str, case: str) -> None:
-    """Strictly: a gap that is closed one day fails the test until it is taken off the list."""
+    """Expect the test to fail if the engine has a known gap; a closed gap fails the test until it leaves the list."""
     if gap := GAPS.get(engine, {}).get(case):
         request.applymarker(pytest.mark.xfail(strict=True, reason=f"{engine}: {gap}"))
 
@@ -163,7 +163,7 @@ def item_of(key: Key, **attributes: Value) -> Item:
 
 
 def label(case: Value | Action) -> str:
-    """Names a case: unlike `repr`, the same in every process, whatever the order of a set."""
+    """Return the name of a case. Unlike `repr`, it is the same in every process, whatever the order of a set."""
     if isinstance(case, (Set, Remove, Add, DeleteFromSet)):
         return f"{type(case).__name__} {label(list(astuple(case)))}"
     return json.dumps(case, default=sorted)
@@ -172,13 +172,13 @@ def label(case: Value | Action) -> str:
 # get and get_many
 
 
-def test_what_was_put_is_got(table: Table) -> None:
-    put(table, STANDING)
-    assert table.get(KEY) == STANDING
+def test_get_returns_stored_item(table: Table) -> None:
+    put(table, STORED)
+    assert table.get(KEY) == STORED
 
 
-def test_what_was_never_put_is_none(table: Table) -> None:
-    put(table, STANDING)
+def test_get_of_unknown_key_returns_none(table: Table) -> None:
+    put(table, STORED)
     assert table.get(MISSING) is None
     assert table.get(Key("AC2#CH1", "conversation")) is None
 
@@ -214,7 +214,7 @@ def test_what_was_never_put_is_none(table: Table) -> None:
     ],
     ids=label,
 )
-def test_a_value_comes_back_as_it_was(table: Table, value: Value) -> None:
+def test_value_is_returned_with_same_type(table: Table, value: Value) -> None:
     put(table, item_of(KEY, value=value))
     stored = table.get(KEY)
     assert stored is not None
@@ -223,7 +223,7 @@ def test_a_value_comes_back_as_it_was(table: Table, value: Value) -> None:
 
 
 def exact_types(value: Any) -> Any:
-    """The types at every depth, as 1 == True."""
+    """Return the types at every depth, because `1 == True`."""
     if isinstance(value, list):
         return [exact_types(element) for element in value]
     if isinstance(value, dict):
@@ -232,7 +232,7 @@ def exact_types(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("text", ["a'b\"c", "%_*?", "ünïcödé 😀", "a b", "#:", "\n"])
-def test_keys_and_names_may_hold_any_character(table: Table, text: str) -> None:
+def test_keys_and_names_accept_any_character(table: Table, text: str) -> None:
     key = Key(text, text)
     put(table, {**item_of(key), text: 1, "size": 2})
     assert table.update(Update(key, (Set(text, 2), Set("name", 3)), Equals(text, 1))) == {
@@ -242,15 +242,15 @@ def test_keys_and_names_may_hold_any_character(table: Table, text: str) -> None:
     assert table.query(text, limit=1, between=(text, text)) == [{**item_of(key, size=2, name=3), text: 2}]
 
 
-def test_get_many_answers_those_that_are_there(table: Table) -> None:
+def test_get_many_returns_existing_items(table: Table) -> None:
     keys = [Key(f"AC1#CH{number}", "conversation") for number in range(100)]
     put(table, *(item_of(key, number=number) for number, key in enumerate(keys) if number % 2))
     assert table.get_many(keys) == {key: item_of(key, number=number) for number, key in enumerate(keys) if number % 2}
 
 
-def test_get_many_takes_a_key_twice_and_none_at_all(table: Table) -> None:
-    put(table, STANDING)
-    assert table.get_many([KEY, MISSING, KEY]) == {KEY: STANDING}
+def test_get_many_accepts_duplicate_keys_and_no_keys(table: Table) -> None:
+    put(table, STORED)
+    assert table.get_many([KEY, MISSING, KEY]) == {KEY: STORED}
     assert table.get_many([]) == {}
 
 
@@ -263,27 +263,27 @@ def test_get_many_refuses_more_than_100_keys(table: Table) -> None:
 
 
 @pytest.mark.parametrize("case", HOLDS)
-def test_an_update_whose_condition_holds_is_applied(table: Table, case: str) -> None:
-    put(table, STANDING)
-    assert table.update(Update(KEY, (Set("changed", "yes"),), HOLDS[case])) == {**STANDING, "changed": "yes"}
+def test_update_is_applied_when_condition_holds(table: Table, case: str) -> None:
+    put(table, STORED)
+    assert table.update(Update(KEY, (Set("changed", "yes"),), HOLDS[case])) == {**STORED, "changed": "yes"}
 
 
 @pytest.mark.parametrize("case", FAILS)
-def test_an_update_whose_condition_fails_answers_the_standing_item(
+def test_update_raises_stored_item_when_condition_fails(
     table: Table, engine: str, request: pytest.FixtureRequest, case: str
 ) -> None:
     expect_gaps(request, engine, case)
-    put(table, STANDING)
+    put(table, STORED)
     with pytest.raises(ConditionFailedError) as failure:
         table.update(Update(KEY, (Set("changed", "yes"),), FAILS[case]))
-    assert failure.value.item == STANDING
-    assert table.get(KEY) == STANDING
+    assert failure.value.item == STORED
+    assert table.get(KEY) == STORED
 
 
 @pytest.mark.parametrize("case", HOLDS)
-def test_conditions_hold_in_every_write_of_a_transaction(table: Table, case: str) -> None:
+def test_transaction_is_applied_when_every_condition_holds(table: Table, case: str) -> None:
     keys = [Key(f"AC1#CH{number}", "conversation") for number in range(3)]
-    put(table, *({**STANDING, **key._asdict()} for key in keys))
+    put(table, *({**STORED, **key._asdict()} for key in keys))
     condition = HOLDS[case]
     table.transact(
         [
@@ -294,18 +294,18 @@ def test_conditions_hold_in_every_write_of_a_transaction(table: Table, case: str
     )
     assert table.get_many(keys) == {
         keys[0]: item_of(keys[0], new=True),
-        keys[1]: {**STANDING, **keys[1]._asdict(), "changed": "yes"},
+        keys[1]: {**STORED, **keys[1]._asdict(), "changed": "yes"},
     }
 
 
 @pytest.mark.parametrize("case", FAILS)
-def test_conditions_fail_in_every_write_of_a_transaction(
+def test_transaction_is_cancelled_when_every_condition_fails(
     table: Table, engine: str, request: pytest.FixtureRequest, case: str
 ) -> None:
     expect_gaps(request, engine, case)
     keys = [Key(f"AC1#CH{number}", "conversation") for number in range(3)]
-    standing: dict[Key, Item] = {key: {**STANDING, **key._asdict()} for key in keys}
-    put(table, *standing.values())
+    stored: dict[Key, Item] = {key: {**STORED, **key._asdict()} for key in keys}
+    put(table, *stored.values())
     condition = FAILS[case]
     with pytest.raises(TransactionCanceledError) as failure:
         table.transact(
@@ -315,8 +315,8 @@ def test_conditions_fail_in_every_write_of_a_transaction(
                 Delete(keys[2], condition),
             ]
         )
-    assert failure.value.failed == dict(enumerate(standing.values()))
-    assert table.get_many(keys) == standing
+    assert failure.value.failed == dict(enumerate(stored.values()))
+    assert table.get_many(keys) == stored
 
 
 @pytest.mark.parametrize(
@@ -324,23 +324,23 @@ def test_conditions_fail_in_every_write_of_a_transaction(
     [Exists("pk"), Equals("text", "b"), LessThan("number", 9), Contains("tags", "x")],
     ids=repr,
 )
-def test_a_condition_on_what_is_not_there_fails_with_nothing_standing(table: Table, condition: Condition) -> None:
+def test_condition_on_missing_item_fails_without_item(table: Table, condition: Condition) -> None:
     with pytest.raises(ConditionFailedError) as failure:
         table.update(Update(MISSING, (Set("changed", "yes"),), condition))
     assert failure.value.item is None
     with pytest.raises(TransactionCanceledError) as cancellation:
-        table.transact([Put(item_of(MISSING), condition), Put(STANDING), Delete(OTHER, condition)])
+        table.transact([Put(item_of(MISSING), condition), Put(STORED), Delete(OTHER, condition)])
     assert cancellation.value.failed == {0: None, 2: None}
     assert table.get_many([MISSING, KEY]) == {}
 
 
-def test_not_exists_holds_on_what_is_not_there(table: Table) -> None:
-    table.transact([Put(STANDING, NotExists("pk")), Delete(OTHER, NotExists("pk"))])
+def test_not_exists_holds_on_missing_item(table: Table) -> None:
+    table.transact([Put(STORED, NotExists("pk")), Delete(OTHER, NotExists("pk"))])
     assert table.update(Update(MISSING, (Set("a", 1),), NotExists("pk"))) == item_of(MISSING, a=1)
 
 
-def test_strings_compare_by_their_utf8_bytes(table: Table) -> None:
-    # By UTF-16, as in Java and JavaScript, the emoji would come first.
+def test_strings_compare_by_utf8_bytes(table: Table) -> None:
+    # In UTF-16 order, as in Java and JavaScript, the emoji would come first.
     put(table, item_of(KEY, text="\uffff"))
     assert table.update(Update(KEY, (Set("hit", 1),), LessThan("text", "😀")))["hit"] == 1
     with pytest.raises(ConditionFailedError):
@@ -373,18 +373,18 @@ CHANGES: list[tuple[Action, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("action", "changes"), CHANGES, ids=[label(action) for action, _ in CHANGES])
-def test_an_action_changes_one_attribute(table: Table, action: Action, changes: dict[str, Any]) -> None:
-    expected = {name: value for name, value in {**STANDING, **changes}.items() if value is not ...}
-    put(table, STANDING)
+def test_action_changes_one_attribute(table: Table, action: Action, changes: dict[str, Any]) -> None:
+    expected = {name: value for name, value in {**STORED, **changes}.items() if value is not ...}
+    put(table, STORED)
     assert table.update(Update(KEY, (action,))) == expected
     assert table.get(KEY) == expected
-    put(table, STANDING)
+    put(table, STORED)
     table.transact([Update(KEY, (action,), Exists("pk"))])
     assert table.get(KEY) == expected
 
 
 def test_actions_of_one_update_are_applied_together(table: Table) -> None:
-    put(table, STANDING)
+    put(table, STORED)
     actions = (
         Set("text", "c"),
         Set("new", True),
@@ -401,7 +401,7 @@ def test_actions_of_one_update_are_applied_together(table: Table) -> None:
 
 
 @pytest.mark.parametrize("transacted", [False, True], ids=["update", "transact"])
-def test_an_update_of_what_is_not_there_makes_it(table: Table, transacted: bool) -> None:
+def test_update_of_missing_item_creates_it(table: Table, transacted: bool) -> None:
     actions = (Set("a", 1), Add("b", 2), Add("c", frozenset({"d"})), Remove("e"), DeleteFromSet("f", frozenset({"g"})))
     if transacted:
         table.transact([Update(MISSING, actions)])
@@ -410,7 +410,7 @@ def test_an_update_of_what_is_not_there_makes_it(table: Table, transacted: bool)
     assert table.get(MISSING) == item_of(MISSING, a=1, b=2, c={"d"})
 
 
-def test_the_answer_of_an_update_belongs_to_the_caller(table: Table) -> None:
+def test_returned_item_is_a_copy(table: Table) -> None:
     value: list[Value] = ["a"]
     answer = table.update(Update(KEY, (Set("list", value),)))
     value.append("b")
@@ -424,16 +424,16 @@ def test_the_answer_of_an_update_belongs_to_the_caller(table: Table) -> None:
     [Add("text", 1), Add("tags", 1), Add("number", frozenset({"x"})), DeleteFromSet("text", frozenset({"x"}))],
     ids=label,
 )
-def test_an_action_on_another_type_is_refused(table: Table, action: Action) -> None:
-    put(table, STANDING)
+def test_action_on_wrong_type_is_refused(table: Table, action: Action) -> None:
+    put(table, STORED)
     with pytest.raises((ValueError, ClientError)):
         table.update(Update(KEY, (action,)))
     with pytest.raises((ValueError, ClientError)):
         table.transact([Put(item_of(OTHER)), Update(KEY, (action,))])
-    assert table.get_many([KEY, OTHER]) == {KEY: STANDING}
+    assert table.get_many([KEY, OTHER]) == {KEY: STORED}
 
 
-UNTENABLE: dict[str, tuple[Action, ...]] = {
+INVALID: dict[str, tuple[Action, ...]] = {
     "no-action": (),
     "sets-a-key": (Set("sk", "other"),),
     "removes-a-key": (Remove("pk"),),
@@ -441,22 +441,20 @@ UNTENABLE: dict[str, tuple[Action, ...]] = {
 }
 
 
-@pytest.mark.parametrize("case", UNTENABLE)
-def test_an_update_that_no_engine_could_apply_is_refused(
-    table: Table, engine: str, request: pytest.FixtureRequest, case: str
-) -> None:
+@pytest.mark.parametrize("case", INVALID)
+def test_invalid_update_is_refused(table: Table, engine: str, request: pytest.FixtureRequest, case: str) -> None:
     expect_gaps(request, engine, case)
-    put(table, STANDING)
+    put(table, STORED)
     with pytest.raises((ValueError, ClientError)):
-        table.update(Update(KEY, UNTENABLE[case]))
-    assert table.get(KEY) == STANDING
+        table.update(Update(KEY, INVALID[case]))
+    assert table.get(KEY) == STORED
 
 
 # Transactions
 
 
-def test_a_transaction_applies_every_kind_of_write(table: Table) -> None:
-    put(table, STANDING, item_of(OTHER, a=1))
+def test_transaction_applies_every_kind_of_write(table: Table) -> None:
+    put(table, STORED, item_of(OTHER, a=1))
     table.transact(
         [
             Put(item_of(MISSING, new=1), NotExists("pk")),
@@ -467,18 +465,18 @@ def test_a_transaction_applies_every_kind_of_write(table: Table) -> None:
         ]
     )
     assert [item["sk"] for item in table.query("AC1#CH1", limit=10)] == ["conversation", "missing"]
-    assert table.get(KEY) == {**STANDING, "number": 6}
+    assert table.get(KEY) == {**STORED, "number": 6}
 
 
-def test_a_put_replaces_the_whole_item(table: Table) -> None:
-    put(table, STANDING)
+def test_put_replaces_the_whole_item(table: Table) -> None:
+    put(table, STORED)
     put(table, item_of(KEY, only="this"))
     assert table.get(KEY) == item_of(KEY, only="this")
 
 
-def test_a_transaction_with_a_failed_condition_changes_nothing_and_says_which_failed(table: Table) -> None:
-    standing = item_of(OTHER, a=1)
-    put(table, STANDING, standing)
+def test_cancelled_transaction_changes_nothing_and_names_failed_writes(table: Table) -> None:
+    stored = item_of(OTHER, a=1)
+    put(table, STORED, stored)
     with pytest.raises(TransactionCanceledError) as failure:
         table.transact(
             [
@@ -490,12 +488,12 @@ def test_a_transaction_with_a_failed_condition_changes_nothing_and_says_which_fa
                 Delete(Key("AC1#CH9", "third"), Exists("pk")),
             ]
         )
-    assert failure.value.failed == {1: STANDING, 3: None, 5: None}
-    assert table.query("AC1#CH1", limit=10) == [STANDING, standing]
+    assert failure.value.failed == {1: STORED, 3: None, 5: None}
+    assert table.query("AC1#CH1", limit=10) == [STORED, stored]
     assert table.query("AC1#CH9", limit=10) == []
 
 
-def test_the_largest_transaction_is_applied(table: Table) -> None:
+def test_largest_transaction_is_applied(table: Table) -> None:
     table.transact([Put(item_of(Key("AC1", f"{number:03}")), NotExists("pk")) for number in range(MAX_WRITES)])
     assert len(table.query("AC1", limit=MAX_WRITES + 1)) == MAX_WRITES
     table.transact([Delete(Key("AC1", f"{number:03}"), Exists("pk")) for number in range(MAX_WRITES)])
@@ -514,14 +512,14 @@ def test_the_largest_transaction_is_applied(table: Table) -> None:
     ],
     ids=["none", "too-many", "put-and-delete", "two-updates", "no-sort-key", "numeric-sort-key"],
 )
-def test_a_transaction_that_no_engine_could_apply_is_refused(table: Table, writes: list[Write]) -> None:
+def test_invalid_transaction_is_refused(table: Table, writes: list[Write]) -> None:
     with pytest.raises(ValueError, match=r"."):
         table.transact(writes)
     assert table.query("AC1", limit=1) == table.query(KEY.pk, limit=1) == []
 
 
 @pytest.mark.parametrize("case", ["index-takes-no-number", "index-takes-no-null"])
-def test_an_index_takes_strings_only(table: Table, engine: str, request: pytest.FixtureRequest, case: str) -> None:
+def test_index_accepts_strings_only(table: Table, engine: str, request: pytest.FixtureRequest, case: str) -> None:
     expect_gaps(request, engine, case)
     attributes: Item = {"due_shard": 1 if case == "index-takes-no-number" else None, "due_at": "a"}
     with pytest.raises((ValueError, ClientError)):
@@ -532,7 +530,7 @@ def test_an_index_takes_strings_only(table: Table, engine: str, request: pytest.
 # query, on the table and on an index
 
 
-def test_a_query_answers_one_partition_in_the_order_of_its_sort_key(table: Table) -> None:
+def test_query_returns_one_partition_in_sort_key_order(table: Table) -> None:
     put(table, *(item_of(Key(partition, sk)) for sk in ("b", "a", "c") for partition in ("P", "P1", "Q")))
     assert table.query("P", limit=10) == [item_of(Key("P", sk)) for sk in ("a", "b", "c")]
     assert table.query("P", limit=10, consistent=True) == [item_of(Key("P", sk)) for sk in ("a", "b", "c")]
@@ -543,7 +541,7 @@ def test_a_query_answers_one_partition_in_the_order_of_its_sort_key(table: Table
 UNICODE = ["", " ", "A", "Z", "a", "aa", "b", "z", "é", "中", "\ue000", "\uffff", "😀", LAST]
 
 
-def test_sort_keys_order_by_their_utf8_bytes(table: Table) -> None:
+def test_sort_keys_are_ordered_by_utf8_bytes(table: Table) -> None:
     put(table, *(item_of(Key("P", f"-{text}")) for text in reversed(UNICODE)))
     found = [str(item["sk"])[1:] for item in table.query("P", limit=100)]
     assert found == sorted(UNICODE, key=str.encode) == UNICODE
@@ -551,21 +549,21 @@ def test_sort_keys_order_by_their_utf8_bytes(table: Table) -> None:
 
 
 class Walk:
-    """Twelve items `a` to `l`, in the table or in an index, and a query that answers their letters."""
+    """Twelve items `a` to `l`, in the table or in an index, and a query that returns their letters."""
 
     letters = "abcdefghijkl"
 
     def __init__(self, table: Table, index: Index | None) -> None:
         self.table, self.index = table, index
         put(table, *map(self.item, self.letters))
-        # What lies beside must not come in.
+        # Items of other partitions must not be returned.
         partition = {index.partition: "X"} if index else {}
         put(table, *({**self.item(letter), "pk": f"X{letter}", **partition} for letter in self.letters))
 
     def item(self, letter: str) -> Item:
         if self.index is None:
             return item_of(Key("P", letter))
-        # The primary keys run the other way, as far as they are not the index's.
+        # The primary keys run in the opposite order, unless the index uses them.
         item: Item = {"pk": f"K{99 - ord(letter) % 97}", "sk": "conversation"}
         return item | {self.index.partition: "P", self.index.sort: letter}
 
@@ -581,14 +579,14 @@ def walk(table: Table, request: pytest.FixtureRequest) -> Walk:
     return Walk(table, request.param)
 
 
-def test_a_query_stops_at_its_limit(walk: Walk) -> None:
+def test_query_stops_at_limit(walk: Walk) -> None:
     assert walk.query() == "abcdefghijkl"
     assert walk.query(limit=3) == "abc"
     assert walk.query(limit=3, forward=False) == "lkj"
     assert walk.query(limit=12) == "abcdefghijkl"
 
 
-def test_a_query_has_a_positive_limit(walk: Walk) -> None:
+def test_query_refuses_limit_of_zero(walk: Walk) -> None:
     with pytest.raises(ValueError, match="0"):
         walk.query(limit=0)
 
@@ -603,7 +601,7 @@ def test_between_includes_both_ends(walk: Walk) -> None:
     assert walk.query(between=("m", "z")) == ""
 
 
-def test_after_goes_on_behind_an_item(walk: Walk) -> None:
+def test_after_continues_behind_an_item(walk: Walk) -> None:
     assert walk.query(after="i") == "jkl"
     assert walk.query(after="l") == ""
     assert walk.query(after="d", forward=False) == "cba"
@@ -613,14 +611,38 @@ def test_after_goes_on_behind_an_item(walk: Walk) -> None:
     assert walk.query(after="f", between=("b", "f")) == ""
 
 
-def test_after_may_lie_outside_of_between(walk: Walk) -> None:
+def test_after_goes_on_behind_the_item_at_either_end_of_between(walk: Walk) -> None:
+    assert walk.query(after="b", between=("b", "f")) == "cdef"
+    assert walk.query(after="f", between=("b", "f"), forward=False) == "edcb"
+    assert walk.query(after="b", between=("b", "f"), forward=False) == ""
+    assert walk.query(after="b", between=("b", "b")) == ""
+
+
+@pytest.mark.parametrize("forward", [True, False])
+def test_items_that_tie_at_both_ends_of_between_are_all_found(table: Table, forward: bool) -> None:
+    keys = [Key(f"AC1#CH{number}", "conversation") for number in range(6)]
+    put(
+        table,
+        *({**item_of(key), "due_shard": "P", "due_at": f"2026-0{number // 2}"} for number, key in enumerate(keys)),
+    )
+    found: list[Item] = []
+    for _ in range(4):
+        after = found[-1] if found else None
+        found += table.query("P", index=DUE, between=("2026-00", "2026-01"), after=after, limit=1, forward=forward)
+    assert table.query("P", index=DUE, between=("2026-00", "2026-01"), after=found[-1], limit=1, forward=forward) == []
+    moments = ["2026-00", "2026-00", "2026-01", "2026-01"]
+    assert [item["due_at"] for item in found] == (moments if forward else moments[::-1])
+    assert {item["pk"] for item in found} == {key.pk for key in keys[:4]}
+
+
+def test_after_may_lie_outside_between(walk: Walk) -> None:
     assert walk.query(after="a", between=("c", "e")) == "cde"
     assert walk.query(after="h", between=("c", "e")) == ""
     assert walk.query(after="h", between=("c", "e"), forward=False) == "edc"
     assert walk.query(after="a", between=("c", "e"), forward=False) == ""
 
 
-def test_after_may_name_an_item_that_is_gone(walk: Walk) -> None:
+def test_after_may_name_a_deleted_item(walk: Walk) -> None:
     gone = walk.item("d")
     walk.table.transact([Delete(Key(str(gone["pk"]), str(gone["sk"])))])
     assert walk.query(after="d", limit=2) == "ef"
@@ -628,7 +650,7 @@ def test_after_may_name_an_item_that_is_gone(walk: Walk) -> None:
 
 
 @pytest.mark.parametrize("forward", [True, False])
-def test_pages_follow_on_each_other_without_loss_where_items_tie(table: Table, forward: bool) -> None:
+def test_pages_lose_no_item_with_equal_sort_keys(table: Table, forward: bool) -> None:
     keys = [Key(f"AC1#CH{number % 3}", f"{number:02}") for number in range(15)]
     put(
         table, *({**item_of(key), "due_shard": "P", "due_at": f"2026-0{number % 2}"} for number, key in enumerate(keys))
@@ -641,7 +663,7 @@ def test_pages_follow_on_each_other_without_loss_where_items_tie(table: Table, f
     assert moments == sorted(moments, reverse=not forward)
 
 
-def test_an_index_holds_the_items_that_have_both_attributes(table: Table) -> None:
+def test_index_has_items_with_both_attributes(table: Table) -> None:
     put(
         table,
         item_of(Key("A", "both"), due_shard="P", due_at="1"),
@@ -652,7 +674,7 @@ def test_an_index_holds_the_items_that_have_both_attributes(table: Table) -> Non
     assert [item["sk"] for item in table.query("P", index=DUE, limit=10)] == ["both"]
 
 
-def test_an_index_follows_every_kind_of_write(table: Table) -> None:
+def test_index_follows_every_kind_of_write(table: Table) -> None:
     def due(partition: str) -> list[tuple[Value, Value]]:
         return [(item["pk"], item["due_at"]) for item in table.query(partition, index=DUE, limit=10)]
 
@@ -670,7 +692,7 @@ def test_an_index_follows_every_kind_of_write(table: Table) -> None:
     assert due("P") == [("B", "B")]
 
 
-def test_a_query_goes_on_over_pages_of_a_megabyte(table: Table) -> None:
+def test_query_continues_over_pages_of_one_megabyte(table: Table) -> None:
     put(table, *(item_of(Key("P", f"{number:02}"), text="x" * 300_000) for number in range(10)))
     assert [item["sk"] for item in table.query("P", limit=9)] == [f"{number:02}" for number in range(9)]
     assert len(table.query("P", limit=20)) == 10
@@ -679,7 +701,7 @@ def test_a_query_goes_on_over_pages_of_a_megabyte(table: Table) -> None:
 # The template
 
 
-def test_the_indexes_of_the_template_are_those_of_the_keys() -> None:
+def test_template_declares_the_indexes_of_the_code() -> None:
     properties = table_properties()
     assert properties["KeySchema"] == schema("pk", "sk")
     declared = {index["IndexName"]: index["KeySchema"] for index in properties["GlobalSecondaryIndexes"]}

@@ -1,4 +1,4 @@
-"""The client of webhooks against real sockets (reference, d.1, d.5 and d.6)."""
+"""The webhook client against real sockets. See docs/behaviour/webhook-delivery.md#requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -17,12 +17,13 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from twilio.request_validator import RequestValidator
 
+from convoke.cli.ministack import free_port
 from convoke.domain.events import Event, EventType
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.webhooks import Delivery, Method
 from convoke.webhooks import client as client_module
 from convoke.webhooks.answers import WebhookAnswer, WebhookUnreachableError
-from convoke.webhooks.client import Address, WebhookHttpClient
+from convoke.webhooks.client import Address, Resolve, WebhookHttpClient
 
 LONGEST = 1000
 
@@ -53,9 +54,10 @@ def called(to_deliver: Delivery, client: WebhookHttpClient | None = None, retry_
 
 @contextmanager
 def receiver(status: int | Sequence[int] = 200, body: bytes = b"") -> Iterator[tuple[str, list[Any]]]:
-    """Answers with one status, or with several, one a request.
+    """Run a receiver that answers with one status, or with one status of several per request.
 
-    Its origin, and the requests it got, each as method, path, headers (with one for the port it came from) and body.
+    Yield its origin and the requests it received, each as method, path, headers and body. The header `Port` is the port
+    of the client.
     """
     requests: list[Any] = []
 
@@ -76,7 +78,7 @@ def receiver(status: int | Sequence[int] = 200, body: bytes = b"") -> Iterator[t
         do_POST = do_GET = handle_any  # noqa: N815 - the base class's names
 
         def log_message(self, *_: object) -> None:
-            """Tests print nothing."""
+            """Keep the output of the tests free of request logs."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -89,21 +91,21 @@ def receiver(status: int | Sequence[int] = 200, body: bytes = b"") -> Iterator[t
     ["", "/", "?tenant=7", "/hooks", "/hooks?tenant=7&b=%2f", "/größe/ü", "/a[1]", "/hooks#rc=2&rt=3000", "/a/../b"],
 )
 @pytest.mark.parametrize("method", list(Method))
-def test_a_receiver_that_rebuilds_the_url_finds_the_signature_valid(method: Method, path: str) -> None:
+def test_signature_is_valid_for_url_rebuilt_by_receiver(method: Method, path: str) -> None:
     with receiver() as (origin, requests):
         assert called(delivery(origin + path, method), retry_count=2).status == 200
     ((verb, seen, headers, body),) = requests
     parameters = dict(parse_qsl(body, keep_blank_values=True))
     assert verb == method
     assert RequestValidator(TOKEN).validate(origin + seen, parameters, headers["X-Twilio-Signature"])
-    told = parameters if method is Method.POST else dict(parse_qsl(urlsplit(seen).query, keep_blank_values=True))
-    assert told["FriendlyName"] == "größe & ="
-    assert told["Empty"] == ""
-    assert told["RetryCount"] == "2"
+    sent = parameters if method is Method.POST else dict(parse_qsl(urlsplit(seen).query, keep_blank_values=True))
+    assert sent["FriendlyName"] == "größe & ="
+    assert sent["Empty"] == ""
+    assert sent["RetryCount"] == "2"
     assert headers["User-Agent"].startswith("Convoke/")
 
 
-def test_credentials_in_the_url_are_sent_as_basic_and_not_signed() -> None:
+def test_credentials_in_url_are_sent_as_basic_auth_and_not_signed() -> None:
     with receiver() as (origin, requests):
         url = origin.replace("http://", "http://me:p%40ss@") + "/hooks"
         called(delivery(url))
@@ -114,13 +116,13 @@ def test_credentials_in_the_url_are_sent_as_basic_and_not_signed() -> None:
 
 
 @pytest.mark.parametrize("status", [204, 302, 403, 500])
-def test_the_status_is_answered_and_redirects_are_not_followed(status: int) -> None:
+def test_status_is_returned_and_redirects_are_not_followed(status: int) -> None:
     with receiver(status) as (origin, requests):
         assert called(delivery(origin)).status == status
     assert len(requests) == 1
 
 
-def test_a_long_answer_is_not_read_to_its_end() -> None:
+def test_long_response_body_is_not_read_to_its_end() -> None:
     with receiver(200, b"x" * 10_000_000) as (origin, requests):
         calls = WebhookHttpClient(ANYWHERE)
         for _ in range(2):
@@ -129,20 +131,20 @@ def test_a_long_answer_is_not_read_to_its_end() -> None:
 
 
 @pytest.mark.parametrize("length", [0, 5, LONGEST, LONGEST + 1])
-def test_of_an_answer_as_much_is_read_as_was_asked_for(length: int) -> None:
+def test_response_body_is_read_up_to_the_limit(length: int) -> None:
     with receiver(200, b"x" * length) as (origin, _):
         assert called(delivery(origin)) == (200, b"x" * min(length, LONGEST))
 
 
 def drip(connection: socket.socket) -> None:
-    """A header, byte by byte, that never ends."""
+    """Send an endless header byte by byte."""
     for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1000:
         connection.sendall(bytes([byte]))
         time.sleep(0.05)
 
 
 def drip_a_header(connection: socket.socket) -> None:
-    """After the status."""
+    """Send status and one header, then an endless header byte by byte."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Short: x\r\n")
     drip(connection)
 
@@ -154,8 +156,8 @@ def drip_the_body(connection: socket.socket) -> None:
         time.sleep(0.05)
 
 
-def drip_an_old_body(connection: socket.socket) -> None:
-    """One that ends with its connection."""
+def drip_a_body_without_length(connection: socket.socket) -> None:
+    """Send a body without a length, which ends with the connection, byte by byte."""
     connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
     for _ in range(1000):
         connection.sendall(b"x")
@@ -163,7 +165,7 @@ def drip_an_old_body(connection: socket.socket) -> None:
 
 
 def drip_a_handshake(connection: socket.socket) -> None:
-    """The first record of TLS, byte by byte."""
+    """Send the first TLS record byte by byte."""
     connection.sendall(b"\x16\x03\x03\x40\x00\x02")
     for _ in range(1000):
         connection.sendall(b"\x00")
@@ -181,7 +183,7 @@ def hang(_: socket.socket) -> None:
 
 @contextmanager
 def misbehaving(behave: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Its URL."""
+    """Run a receiver that answers its first connection with `behave`, and yield its URL."""
 
     def serve() -> None:
         connection, _ = listener.accept()
@@ -197,8 +199,8 @@ def misbehaving(behave: Callable[[socket.socket], None]) -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
 
 
-@pytest.mark.parametrize("behave", [drip_the_body, drip_an_old_body])
-def test_a_body_that_does_not_end_in_time_counts_as_far_as_it_came(behave: Callable[[socket.socket], None]) -> None:
+@pytest.mark.parametrize("behave", [drip_the_body, drip_a_body_without_length])
+def test_body_that_does_not_end_in_time_is_cut(behave: Callable[[socket.socket], None]) -> None:
     with misbehaving(behave) as url:
         begun = time.monotonic()
         status, body = called(delivery(f"{url}#tt=500"))
@@ -219,7 +221,7 @@ def test_a_body_that_does_not_end_in_time_counts_as_far_as_it_came(behave: Calla
         (reset, "", "no connection"),
     ],
 )
-def test_a_receiver_that_does_not_answer_in_time_is_left(
+def test_receiver_that_does_not_answer_in_time_is_unreachable(
     behave: Callable[[socket.socket], None], fragment: str, error: str
 ) -> None:
     with misbehaving(behave) as url:
@@ -231,7 +233,7 @@ def test_a_receiver_that_does_not_answer_in_time_is_left(
         assert time.monotonic() - begun < 2
 
 
-def test_where_the_url_says_nothing_a_receiver_has_five_seconds() -> None:
+def test_default_timeout_is_five_seconds() -> None:
     with misbehaving(lambda _: time.sleep(7)) as url:
         begun = time.monotonic()
         with pytest.raises(WebhookUnreachableError, match="no answer within 5 s"):
@@ -239,7 +241,7 @@ def test_where_the_url_says_nothing_a_receiver_has_five_seconds() -> None:
         assert 4.5 < time.monotonic() - begun < 6.5
 
 
-def test_a_name_that_is_not_resolved_in_time_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_name_resolution_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     resolved, left = socket.getaddrinfo, threading.Event()
 
     def hang(*arguments: Any, **options: Any) -> Any:
@@ -257,15 +259,13 @@ def test_a_name_that_is_not_resolved_in_time_is_left(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "x" * 64 + ".example.com", "a..b"])
-def test_a_name_that_means_nothing_is_told_as_such(host: str) -> None:
+def test_unresolvable_host_is_reported_as_no_connection(host: str) -> None:
     with pytest.raises(WebhookUnreachableError, match="no connection"):
         called(delivery(f"http://{host}/"))
 
 
 @pytest.mark.parametrize(("status", "body"), [(200, b"{}"), (200, b""), (204, b""), (500, b"x" * LONGEST)])
-def test_a_connection_is_kept_for_the_next_call_unless_it_was_idle_for_long(
-    status: int, body: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_connection_is_reused_unless_idle_too_long(status: int, body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = WebhookHttpClient(ANYWHERE)
     with receiver(status, body) as (origin, requests):
         for _ in range(3):
@@ -282,7 +282,7 @@ def answer_once_then_drip(connection: socket.socket) -> None:
     drip(connection)
 
 
-def test_a_call_on_a_connection_that_was_kept_is_bounded_too() -> None:
+def test_call_on_reused_connection_times_out_too() -> None:
     calls = WebhookHttpClient(ANYWHERE)
     with misbehaving(answer_once_then_drip) as url:
         assert called(delivery(url, Method.GET), calls).status == 200
@@ -292,23 +292,23 @@ def test_a_call_on_a_connection_that_was_kept_is_bounded_too() -> None:
         assert time.monotonic() - begun < 2
 
 
-def test_the_webhook_of_a_conversation_is_told_its_sid() -> None:
+def test_conversation_webhook_is_called_with_its_sid() -> None:
     sid = "WH" + "0" * 32
     with receiver() as (origin, requests):
         called(delivery(origin, target=sid))
         called(delivery(origin))
-    told = [dict(parse_qsl(body)) for _, _, _, body in requests]
-    assert [each.get("WebhookSid") for each in told] == [sid, None]
+    sent = [dict(parse_qsl(body)) for _, _, _, body in requests]
+    assert [each.get("WebhookSid") for each in sent] == [sid, None]
     (_, seen, headers, body), _ = requests
     parameters = dict(parse_qsl(body, keep_blank_values=True))
     assert RequestValidator(TOKEN).validate(origin + seen, parameters, headers["X-Twilio-Signature"])
 
 
-# Where a deployment calls
+# Hosts that a deployment may call
 
 
 class Resolver:
-    """Answers one address after the other, the last one for ever."""
+    """Resolve every host to the given addresses, one per call; repeat the last address."""
 
     def __init__(self, *addresses: str) -> None:
         self._addresses = list(addresses)
@@ -322,7 +322,7 @@ class Resolver:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "0.0.0.0"])
-def test_a_name_of_what_is_not_public_is_not_called(address: str) -> None:
+def test_host_with_private_address_is_not_called(address: str) -> None:
     rules = ReceiverRules.of_deployment([], https_only=False)
     with receiver() as (origin, requests):
         url = origin.replace("127.0.0.1", "hooks.example.com")
@@ -332,8 +332,8 @@ def test_a_name_of_what_is_not_public_is_not_called(address: str) -> None:
     assert requests == []
 
 
-def test_a_name_that_resolves_to_another_address_once_it_was_looked_at_is_not_called_there() -> None:
-    """What is connected to is what was looked at; each new connection is looked at anew."""
+def test_host_that_resolves_to_another_address_later_is_checked_again() -> None:
+    """Each new connection resolves the host again, and connects to the address that was checked."""
     rules = ReceiverRules.of_deployment(["127.0.0.1/32"], https_only=False)
     resolver = Resolver("127.0.0.1", "127.0.0.2")
     with receiver() as (origin, requests):
@@ -345,7 +345,60 @@ def test_a_name_that_resolves_to_another_address_once_it_was_looked_at_is_not_ca
     assert len(requests) == 1
 
 
-def test_a_url_that_the_rules_have_come_to_forbid_is_not_called() -> None:
+@contextmanager
+def listening(port: int, *hosts: str) -> Iterator[dict[str, list[socket.socket]]]:
+    """Answer 200 on a port of several addresses of this machine; yield the accepted connections by address."""
+    accepted: dict[str, list[socket.socket]] = {host: [] for host in hosts}
+
+    def serve(host: str, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                accepted[host].append(connection)
+                with connection:
+                    connection.recv(10_000)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    with ExitStack() as stack:
+        for host in hosts:
+            listener = stack.enter_context(socket.create_server((host, port)))
+            threading.Thread(target=serve, args=(host, listener), daemon=True).start()
+        yield accepted
+
+
+def every(*addresses: str) -> Resolve:
+    """A resolver that answers all of these addresses at once."""
+    return lambda host, port, seconds: [Address(socket.AF_INET, (address, port)) for address in addresses]
+
+
+@pytest.mark.parametrize("addresses", [("127.0.0.2", "127.0.0.1"), ("127.0.0.1", "127.0.0.2")])
+def test_of_a_name_with_allowed_and_forbidden_addresses_only_the_allowed_are_called(addresses: tuple[str, str]) -> None:
+    rules, port = ReceiverRules.of_deployment(["127.0.0.1/32"], https_only=False), free_port()
+    with listening(port, *addresses) as accepted:
+        url = f"http://hooks.example.com:{port}/"
+        assert called(delivery(url), WebhookHttpClient(rules, every(*addresses))).status == 200
+        assert {host: len(connections) for host, connections in accepted.items()} == {"127.0.0.1": 1, "127.0.0.2": 0}
+
+
+def test_where_the_allowed_address_of_a_name_is_down_a_forbidden_one_is_not_called() -> None:
+    rules, port = ReceiverRules.of_deployment(["127.0.0.1/32"], https_only=False), free_port()
+    with listening(port, "127.0.0.2") as accepted:
+        url = f"http://hooks.example.com:{port}/"
+        with pytest.raises(WebhookUnreachableError, match="no connection"):
+            called(delivery(url), WebhookHttpClient(rules, every("127.0.0.1", "127.0.0.2")))
+        assert accepted == {"127.0.0.2": []}
+
+
+def test_where_one_address_of_a_name_is_down_the_next_is_called() -> None:
+    port = free_port()
+    with listening(port, "127.0.0.2", "127.0.0.3") as accepted:
+        url = f"http://hooks.example.com:{port}/"
+        resolve = every("127.0.0.1", "127.0.0.2", "127.0.0.3")
+        assert called(delivery(url), WebhookHttpClient(ANYWHERE, resolve)).status == 200
+        assert {host: len(connections) for host, connections in accepted.items()} == {"127.0.0.2": 1, "127.0.0.3": 0}
+
+
+def test_url_refused_by_rules_is_not_called() -> None:
     with receiver() as (origin, requests):
         for rules in (
             ReceiverRules.of_deployment([], https_only=False),
@@ -358,7 +411,7 @@ def test_a_url_that_the_rules_have_come_to_forbid_is_not_called() -> None:
     assert len(requests) == 1
 
 
-def test_nobody_there_is_told_as_such() -> None:
+def test_refused_connection_is_reported_as_no_connection() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(WebhookUnreachableError, match="no connection"):

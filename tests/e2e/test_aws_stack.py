@@ -20,10 +20,10 @@ from convoke.cli.ministack import Stack, deployed
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.processes import Received, receiver, up
 
-pytestmark = pytest.mark.xdist_group("aws-stack")
-"""One pytest-xdist worker runs all tests of this group, so the stack is deployed once."""
+pytestmark = [pytest.mark.xdist_group("aws-stack"), pytest.mark.timeout(300)]
+"""One pytest-xdist worker runs all tests of this group, so that the stack is deployed only once."""
 
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 """How many seconds to wait for a result. A cold start takes about a second, and the sweeper runs after ten."""
 
 
@@ -51,7 +51,7 @@ def webhooks(v1: V1) -> Iterator[tuple[str, Received]]:
 def told_of(sid: str, received: Received) -> tuple[dict[str, str], str]:
     """Wait for the webhook about a conversation, and skip those about the conversations of earlier tests."""
     while True:
-        parameters, signature = received.get(timeout=PATIENCE)
+        parameters, signature = received.get(timeout=TIMEOUT_SECONDS)
         if parameters["ConversationSid"] == sid:
             return parameters, signature
 
@@ -97,7 +97,7 @@ def poison(stack: Stack, queue: str, body: str) -> None:
 def dead_letters(stack: Stack, queue: str, awaited: str) -> list[str]:
     """Receive and delete the messages of a dead-letter queue up to the awaited one, and return their bodies."""
     sqs, url = stack.client("sqs"), stack.resource(queue)
-    until, found = time.monotonic() + PATIENCE, list[str]()
+    until, found = time.monotonic() + TIMEOUT_SECONDS, list[str]()
     while awaited not in found:
         assert time.monotonic() < until
         for message in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages", ()):
@@ -108,7 +108,7 @@ def dead_letters(stack: Stack, queue: str, awaited: str) -> list[str]:
 
 def wait_for_end(v1: V1, sid: str, meanwhile: Callable[[], object] = lambda: None) -> str:
     """Wait until a conversation is no longer `initializing`, and return its state."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + TIMEOUT_SECONDS
     while (state := str(v1.conversations(sid).fetch().state)) == "initializing":
         assert time.monotonic() < until
         meanwhile()
@@ -178,8 +178,8 @@ def test_sweeper_removes_deleted_conversations_and_late_messages_do_not_restore_
             assert v1.conversations(sid).delete()
     again = create(unique_name="initializing", participant=chat(2)).sid
     assert wait_for_end(v1, again) == "active"
-    until = time.monotonic() + PATIENCE
-    while left_of(stack, closed) or left_of(stack, initializing):
+    until = time.monotonic() + TIMEOUT_SECONDS
+    while item_kinds_left(stack, closed) or item_kinds_left(stack, initializing):
         assert time.monotonic() < until
         sweep(stack)
     assert v1.conversations("initializing").fetch().sid == again
@@ -190,7 +190,7 @@ def sweep(stack: Stack) -> None:
     assert "FunctionError" not in answer, answer["Payload"].read()
 
 
-def left_of(stack: Stack, sid: str) -> int:
+def item_kinds_left(stack: Stack, sid: str) -> int:
     """Return how many items of a conversation the table has."""
     found = stack.client("dynamodb").query(
         TableName=stack.outputs["TableName"],

@@ -17,7 +17,7 @@ from tests.support import lambda_runtime
 from tests.support.lambda_runtime import EVENTS
 from tests.support.template import functions
 
-pytestmark = pytest.mark.built
+pytestmark = [pytest.mark.built, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

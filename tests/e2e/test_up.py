@@ -18,7 +18,7 @@ from twilio.rest import Client
 
 from tests.contract.test_webhook_client import receiver as receiver_in_http
 from tests.support.examples import CHAT_AND_SMS
-from tests.support.processes import PATIENCE, UP, receiver, up
+from tests.support.processes import TIMEOUT_SECONDS, UP, receiver, up
 
 
 def convoke(*arguments: str, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -37,7 +37,7 @@ def test_up_serves_until_a_signal_and_exits_with_0(by: signal.Signals) -> None:
         created = v1.conversation_with_participants.create(participant=CHAT_AND_SMS)
         assert created.state == "initializing"
         assert created.url.startswith(instance.ready["url"])
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT_SECONDS
         while v1.conversations(created.sid).fetch().state != "active":
             assert time.monotonic() < until
         assert len(v1.conversations(created.sid).participants.list()) == 2
@@ -53,7 +53,7 @@ def test_up_removes_the_items_of_deleted_conversations(tmp_path: Path) -> None:
         sid = v1.conversation_with_participants.create(unique_name="visit", participant=CHAT_AND_SMS).sid
         assert v1.conversations(sid).delete()
         assert v1.conversation_with_participants.create(unique_name="visit", participant=CHAT_AND_SMS).sid != sid
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT_SECONDS
         while kept(data, f"%#{sid}"):
             assert time.monotonic() < until
         assert instance.stop() == 0
@@ -69,7 +69,7 @@ def test_advancing_the_test_clock_fires_timers() -> None:
         answered = client.request("POST", clock, data={"advance": "PT1H"}, headers=headers, auth=client.auth)
         assert answered.status_code == 200, answered.text
         assert v1.conversations(conversation.sid).fetch().state == "closed"
-        told = [received.get(timeout=PATIENCE)[0] for _ in range(2)]
+        told = [received.get(timeout=TIMEOUT_SECONDS)[0] for _ in range(2)]
         assert {(each["StateTo"], each["Reason"]) for each in told} == {("inactive", "TIMER"), ("closed", "TIMER")}
         assert instance.stop() == 0
 
@@ -212,7 +212,7 @@ def test_running_instance_delivers_an_event_replayed_on_the_command_line(tmp_pat
         v1.conversations.create(x_twilio_webhook_enabled="true")
         (event,) = (json.loads(line) for line in convoke("events", "list", *data).stdout.splitlines())
         replayed = json.loads(convoke("events", "replay", event["id"], *data).stdout)
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT_SECONDS
         while len(requests) < 2:
             assert time.monotonic() < until
             time.sleep(0.05)

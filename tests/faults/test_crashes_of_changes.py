@@ -1,4 +1,4 @@
-"""A client changes or deletes a conversation and the process dies; another one takes over, and nothing is stuck."""
+"""The process crashes while a client changes or deletes a conversation. After a restart the data is consistent."""
 
 from __future__ import annotations
 
@@ -10,63 +10,73 @@ import pytest
 
 from convoke.operations.message_replays import MESSAGES_PER_BATCH
 from convoke.storage import conversations
-from tests.support.crashes import PARTICIPANTS, PROXY, Life, comes_alive, crash_points, creates, recover, told_kinds
+from tests.support.crashes import (
+    PARTICIPANTS,
+    PROXY,
+    Scenario,
+    crash_points,
+    create_conversation,
+    create_until_active,
+    notified_event_types,
+    recover,
+)
 from tests.support.instances import Instance
 
-OWN = "https://hooks.example.com/own"
+SCOPED_URL = "https://hooks.example.com/own"
 
 
-def is_changed(instance: Instance) -> None:
-    """It is renamed and closed, as a client does who has waited for it."""
+def rename_and_close(instance: Instance) -> None:
     headers = {"X-Twilio-Webhook-Enabled": "true"}
     instance.call("POST", "/v1/Conversations/visit", {"UniqueName": "other", "State": "closed"}, headers)
     instance.work()
 
 
-def is_deleted(instance: Instance) -> None:
-    """It is deleted and what is left of it removed."""
+def delete_conversation(instance: Instance) -> None:
+    """Delete the conversation, and let the sweeper delete its items."""
     instance.call("DELETE", "/v1/Conversations/visit", headers={"X-Twilio-Webhook-Enabled": "true"})
     instance.work()
     instance.sweep(timedelta(seconds=1))
     instance.work()
 
 
-def falls_asleep(instance: Instance) -> None:
-    comes_alive(instance)
+def create_inactive(instance: Instance) -> None:
+    create_until_active(instance)
     instance.call("POST", "/v1/Conversations/visit", {"State": "inactive"})
 
 
-def gets_a_message(instance: Instance) -> None:
-    """It is re-activated by it, and there is a member outside chat."""
+def create_message(instance: Instance) -> None:
+    """Create a message. It reactivates the conversation, and the participant outside chat gets a receipt."""
     headers = {"X-Twilio-Webhook-Enabled": "true"}
     instance.call("POST", "/v1/Conversations/visit/Messages", {"Body": "Hello"}, headers)
     instance.work()
 
 
-def test_whenever_a_message_dies_all_of_it_is_there_and_told_or_nothing(tmp_path: Path) -> None:
+def test_crash_while_creating_a_message_stores_and_notifies_all_or_nothing(tmp_path: Path) -> None:
     outcomes = set()
-    for heir in crash_points(tmp_path, gets_a_message, falls_asleep):
-        (conversation,) = heir.items("conversation")
-        written = len(heir.items("message#"))
-        assert len(heir.items("receipt#")) == conversation["next_index"] == written
+    for restarted in crash_points(tmp_path, create_message, create_inactive):
+        (conversation,) = restarted.items("conversation")
+        written = len(restarted.items("message#"))
+        assert len(restarted.items("receipt#")) == conversation["next_index"] == written
         assert conversation["state"] == ("active" if written else "inactive")
         created = ["onConversationAdded", "onConversationStateUpdated", *["onParticipantAdded"] * 10]
-        assert told_kinds(heir) == sorted([*created, *["onConversationStateUpdated", "onMessageAdded"] * written])
-        assert heir.client().conversations.v1.conversations("visit").messages.create(body="Bye").index == written
+        assert notified_event_types(restarted) == sorted(
+            [*created, *["onConversationStateUpdated", "onMessageAdded"] * written]
+        )
+        assert restarted.client().conversations.v1.conversations("visit").messages.create(body="Bye").index == written
         outcomes.add(written)
     assert outcomes == {0, 1}
 
 
-def is_heard(instance: Instance) -> None:
-    """By a webhook of its own, beside that of the account."""
-    comes_alive(instance)
+def create_with_scoped_webhook(instance: Instance) -> None:
+    """Create a conversation with a scoped webhook in addition to the webhook of the account."""
+    create_until_active(instance)
     filters = ["onMessageAdded", "onConversationRemoved"]
-    webhook = {"Target": "webhook", "Configuration.Url": OWN, "Configuration.Filters": filters}
+    webhook = {"Target": "webhook", "Configuration.Url": SCOPED_URL, "Configuration.Filters": filters}
     assert instance.call("POST", "/v1/Conversations/visit/Webhooks", webhook).status == 201
 
 
-def speaks_last_words(instance: Instance) -> None:
-    """What is told of them is split when nothing is left of the conversation."""
+def create_message_and_delete(instance: Instance) -> None:
+    """Create a message and delete the conversation. Its events are published after its items are deleted."""
     headers = {"X-Twilio-Webhook-Enabled": "true"}
     instance.call("POST", "/v1/Conversations/visit/Messages", {"Body": "Bye"}, headers)
     instance.call("DELETE", "/v1/Conversations/visit", headers=headers)
@@ -74,44 +84,45 @@ def speaks_last_words(instance: Instance) -> None:
     instance.work()
 
 
-def test_whenever_a_deletion_dies_the_conversation_s_own_webhook_is_told_what_the_account_s_is(tmp_path: Path) -> None:
+def test_crash_while_deleting_notifies_scoped_and_account_webhooks_alike(tmp_path: Path) -> None:
     outcomes = set()
-    for heir in crash_points(tmp_path, speaks_last_words, is_heard):
+    for restarted in crash_points(tmp_path, create_message_and_delete, create_with_scoped_webhook):
         kinds = ("onMessageAdded", "onConversationRemoved")
-        told = {(delivery.url == OWN, delivery.event.id, delivery.event.type) for delivery in heir.receivers.posted}
-        own, accounts = ({each[1:] for each in told if each[0] is side and each[2] in kinds} for side in (True, False))
-        assert own == accounts
-        outcomes.add(len(own))
+        posted = [each for each in restarted.receivers.posted if each.event.type in kinds]
+        scoped = {(each.event.id, each.event.type) for each in posted if each.url == SCOPED_URL}
+        account = {(each.event.id, each.event.type) for each in posted if each.url != SCOPED_URL}
+        assert scoped == account
+        outcomes.add(len(scoped))
     assert outcomes == {0, 1, 2}
 
 
-def has_talked(instance: Instance) -> None:
-    comes_alive(instance)
+def create_with_messages(instance: Instance) -> None:
+    create_until_active(instance)
     for number in range(MESSAGES_PER_BATCH + 3):
         instance.call("POST", "/v1/Conversations/visit/Messages", {"Body": str(number)})
 
 
-def gets_a_late_listener(instance: Instance) -> None:
-    """It is told what was said before, in two pages."""
-    webhook = {"Target": "webhook", "Configuration.Url": OWN, "Configuration.Filters": "onMessageAdded"}
+def create_replaying_webhook(instance: Instance) -> None:
+    """Create a scoped webhook that replays the messages, in two batches."""
+    webhook = {"Target": "webhook", "Configuration.Url": SCOPED_URL, "Configuration.Filters": "onMessageAdded"}
     instance.call("POST", "/v1/Conversations/visit/Webhooks", webhook | {"Configuration.ReplayAfter": "0"})
     instance.work()
 
 
-def test_whenever_a_replay_dies_its_webhook_is_told_every_message_or_is_not_there(tmp_path: Path) -> None:
+def test_crash_during_message_replay_replays_every_message_or_stores_no_webhook(tmp_path: Path) -> None:
     outcomes = set()
-    for heir in crash_points(tmp_path, gets_a_late_listener, has_talked):
-        created = len(heir.items("webhooks"))
-        told = {(each.event.id, each.parameters["Index"]) for each in heir.receivers.posted if each.url == OWN}
-        indexes = sorted(int(index) for _, index in told)
+    for restarted in crash_points(tmp_path, create_replaying_webhook, create_with_messages):
+        created = len(restarted.items("webhooks"))
+        posted = [each for each in restarted.receivers.posted if each.url == SCOPED_URL]
+        indexes = sorted(int(index) for _, index in {(each.event.id, each.parameters["Index"]) for each in posted})
         assert indexes == [*range(1, MESSAGES_PER_BATCH + 3)] * created
-        assert heir.waiting_messages("delivery") == 0
+        assert restarted.waiting_messages("delivery") == 0
         outcomes.add(created)
     assert outcomes == {0, 1}
 
 
-def changes_members(instance: Instance) -> None:
-    """One goes and another one comes."""
+def replace_participant(instance: Instance) -> None:
+    """Remove a participant and add another."""
     path, headers = "/v1/Conversations/visit/Participants", {"X-Twilio-Webhook-Enabled": "true"}
     instance.call("DELETE", f"{path}/member%200", headers=headers)
     binding = {"MessagingBinding.Address": "+15558675319", "MessagingBinding.ProxyAddress": "+15017122661"}
@@ -119,85 +130,86 @@ def changes_members(instance: Instance) -> None:
     instance.work()
 
 
-def test_whenever_a_change_of_members_dies_locks_and_events_are_those_of_the_members_that_are_there(
+def test_crash_while_changing_participants_keeps_locks_and_events_consistent(
     tmp_path: Path,
 ) -> None:
     outcomes = set()
-    for heir in crash_points(tmp_path, changes_members, comes_alive):
-        (conversation,) = heir.items("conversation")
-        members = heir.items("participant#")
+    for restarted in crash_points(tmp_path, replace_participant, create_until_active):
+        (conversation,) = restarted.items("conversation")
+        members = restarted.items("participant#")
         bound = [member["messaging_binding"]["address"] for member in members if "messaging_binding" in member]
         assert conversation["members"] == len(members)
         assert [each["messaging_binding"]["address"] for each in conversation["bound"]] == bound
-        assert sorted(lock["pk"].rpartition("#")[2] for lock in heir.items(PROXY)) == sorted(bound)
-        assert len(heir.items("identity#")) == len(members) - len(bound)
+        assert sorted(lock["pk"].rpartition("#")[2] for lock in restarted.items(PROXY)) == sorted(bound)
+        assert len(restarted.items("identity#")) == len(members) - len(bound)
         removed, added = len(members) - len(bound) < 9, len(bound) > 1
-        assert told_kinds(heir).count("onParticipantRemoved") == removed
-        assert told_kinds(heir).count("onParticipantAdded") == 10 + added
+        assert notified_event_types(restarted).count("onParticipantRemoved") == removed
+        assert notified_event_types(restarted).count("onParticipantAdded") == 10 + added
         outcomes.add((removed, added))
     assert outcomes == {(False, False), (True, False), (True, True)}
 
 
-def test_whenever_an_update_dies_it_is_done_and_told_or_not_done_at_all(tmp_path: Path) -> None:
+def test_crash_while_updating_stores_and_notifies_all_or_nothing(tmp_path: Path) -> None:
     outcomes = set()
-    for heir in crash_points(tmp_path, is_changed, comes_alive):
-        (conversation,) = heir.items("conversation")
-        (lock,) = heir.items("lock")
+    for restarted in crash_points(tmp_path, rename_and_close, create_until_active):
+        (conversation,) = restarted.items("conversation")
+        (lock,) = restarted.items("lock")
         assert lock["pk"].endswith(f"#{conversation['unique_name']}")
         assert "due_at" not in conversation
         created = ["onConversationAdded", "onConversationStateUpdated", *["onParticipantAdded"] * 10]
         if conversation["state"] == "closed":
-            assert (conversation["unique_name"], heir.items(PROXY)) == ("other", [])
+            assert (conversation["unique_name"], restarted.items(PROXY)) == ("other", [])
             updated = ["onConversationStateUpdated", "onConversationUpdated"]
-            assert told_kinds(heir) == sorted([*created, *updated])
+            assert notified_event_types(restarted) == sorted([*created, *updated])
         else:
-            assert (conversation["unique_name"], len(heir.items(PROXY))) == ("visit", 1)
-            assert told_kinds(heir) == created
+            assert (conversation["unique_name"], len(restarted.items(PROXY))) == ("visit", 1)
+            assert notified_event_types(restarted) == created
         outcomes.add(conversation["state"])
     assert outcomes == {"active", "closed"}
 
 
-@pytest.mark.parametrize("moment", [creates, comes_alive], ids=["while it is initializing", "once it is active"])
-def test_whenever_a_deletion_dies_nothing_stays_that_is_stuck(
-    tmp_path: Path, moment: Life, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "prepare", [create_conversation, create_until_active], ids=["while it is initializing", "once it is active"]
+)
+def test_crash_while_deleting_leaves_nothing_undeletable(
+    tmp_path: Path, prepare: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversations, "ERASE_BATCH_SIZE", 4)
     deleted = []
-    for heir in crash_points(tmp_path, is_deleted, moment):
-        kept = heir.items("conversation")
+    for restarted in crash_points(tmp_path, delete_conversation, prepare):
+        kept = restarted.items("conversation")
         deleted.append(not kept)
-        assert len(heir.items("lock")) == len(heir.items(PROXY)) == len(kept)
-        assert len(heir.items("provisioning")) == len(kept)
-        assert len(heir.items("participant#")) == 10 * len(kept)
+        assert len(restarted.items("lock")) == len(restarted.items(PROXY)) == len(kept)
+        assert len(restarted.items("provisioning")) == len(kept)
+        assert len(restarted.items("participant#")) == 10 * len(kept)
         assert [conversation["state"] for conversation in kept] in ([], ["active"])
-        assert ("onConversationRemoved" in told_kinds(heir)) is (not kept)
-        again = heir.client().conversations.v1.conversation_with_participants
+        assert ("onConversationRemoved" in notified_event_types(restarted)) is (not kept)
+        again = restarted.client().conversations.v1.conversation_with_participants
         if kept:
-            heir.client().conversations.v1.conversations("visit").delete()
+            restarted.client().conversations.v1.conversations("visit").delete()
         again.create(unique_name="visit", participant=PARTICIPANTS)
-        recover(heir)
-        (conversation,) = heir.items("conversation")
-        assert (conversation["state"], len(heir.items("lock"))) == ("active", 1)
+        recover(restarted)
+        (conversation,) = restarted.items("conversation")
+        assert (conversation["state"], len(restarted.items("lock"))) == ("active", 1)
     assert any(deleted)
     assert not all(deleted)
 
 
-def test_it_may_be_deleted_at_any_moment_of_its_life_whoever_died_before(tmp_path: Path) -> None:
-    """What the dead left behind is not finished: the client deletes the conversation first."""
+def test_conversation_can_be_deleted_after_a_crash_at_any_call(tmp_path: Path) -> None:
+    def delete(restarted: Instance) -> None:
+        restarted.call("DELETE", "/v1/Conversations/visit", headers={"X-Twilio-Webhook-Enabled": "true"})
 
-    def delete(heir: Instance) -> None:
-        heir.call("DELETE", "/v1/Conversations/visit", headers={"X-Twilio-Webhook-Enabled": "true"})
-
-    for heir in crash_points(tmp_path, takes_over=delete):
-        left = {item["sk"] for item in heir.items("") if "#CH" in item["pk"]}
+    # The client deletes the conversation before the work that the crash interrupted is finished.
+    for restarted in crash_points(tmp_path, after_restart=delete):
+        left = {item["sk"] for item in restarted.items("") if "#CH" in item["pk"]}
         assert left == set()
-        assert heir.items("lock") == heir.items(PROXY) == []
-        kinds = told_kinds(heir)
+        assert restarted.items("lock") == restarted.items(PROXY) == []
+        kinds = notified_event_types(restarted)
         if kinds:
             assert kinds.count("onConversationRemoved") == kinds.count("onConversationAdded") == 1
-        assert kinds.count("onConversationStateUpdated") == len(ended(heir))
+        assert kinds.count("onConversationStateUpdated") == len(finalizer_changes(restarted))
 
 
-def ended(heir: Instance) -> list[dict[str, Any]]:
-    """The changes that a finalizer has recorded: each is to be told, by it or with the deletion."""
-    return [change for change in heir.changes() if change["published_by_maker"]]
+def finalizer_changes(restarted: Instance) -> list[dict[str, Any]]:
+    """Return the changes that the finalizer stored. Each is published by the finalizer or with the deletion."""
+    return [change for change in restarted.changes() if change["published_by_maker"]]

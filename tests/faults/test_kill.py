@@ -1,4 +1,4 @@
-"""Promises 2 and 5 on a real process: it is killed at the worst moment, and nothing is lost."""
+"""A real process is killed or stopped while it works, and nothing is lost. See docs/how-it-works.md#promises."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from convoke.embedded import engine
 from convoke.embedded.server import SHUTDOWN_GRACE_SECONDS
 from tests.support.examples import chat
 from tests.support.instances import held_instance
-from tests.support.processes import PATIENCE, receiver, up
+from tests.support.processes import TIMEOUT_SECONDS, receiver, up
 
-SOONER_THAN_DUE = 8.0
-"""Seconds: the next attempt was to be ten seconds after the creation, but a new process begins at once."""
+RESUME_TIMEOUT_SECONDS = 8.0
+"""Shorter than the ten seconds until the next attempt is due: a new process resumes pending work at once."""
 
-HELD_UP = (sys.executable, "-m", "tests.support.held_up")
+WITHOUT_PARTICIPANT_QUEUE = (sys.executable, "-m", "tests.support.up_without_participant_queue")
 
 
-def test_killed_between_202_and_active_it_goes_on_by_itself_when_it_is_started_again(tmp_path: Path) -> None:
+def test_process_killed_between_202_and_active_resumes_after_restart(tmp_path: Path) -> None:
     data = str(tmp_path / "convoke.db")
     with receiver() as (url, received):
-        with up(data, command=HELD_UP) as doomed:
-            v1 = doomed.client.conversations.v1
+        with up(data, command=WITHOUT_PARTICIPANT_QUEUE) as crashing:
+            v1 = crashing.client.conversations.v1
             v1.configuration.webhooks().update(post_webhook_url=url, filters=["onConversationStateUpdated"])
             sid = v1.conversation_with_participants.create(participant=chat(10)).sid
             assert v1.conversations(sid).fetch().state == "initializing"
-            assert doomed.stop(signal.SIGKILL) == -signal.SIGKILL
+            assert crashing.stop(signal.SIGKILL) == -signal.SIGKILL
 
         with up("--data", data) as again:
-            parameters, signature = received.get(timeout=SOONER_THAN_DUE)
+            parameters, signature = received.get(timeout=RESUME_TIMEOUT_SECONDS)
             assert (parameters["ConversationSid"], parameters["StateTo"]) == (sid, "active")
             assert RequestValidator(again.ready["auth_token"]).validate(url, parameters, signature)
             conversation = again.client.conversations.v1.conversations(sid)
@@ -44,48 +44,48 @@ def test_killed_between_202_and_active_it_goes_on_by_itself_when_it_is_started_a
             assert len(conversation.participants.list()) == 10
 
 
-def test_killed_under_load_every_accepted_conversation_becomes_active(tmp_path: Path) -> None:
+def test_every_conversation_accepted_before_a_kill_becomes_active(tmp_path: Path) -> None:
     data = str(tmp_path / "convoke.db")
-    with up("--data", data) as doomed:
-        create = doomed.client.conversations.v1.conversation_with_participants.create
+    with up("--data", data) as crashing:
+        create = crashing.client.conversations.v1.conversation_with_participants.create
         accepted = [create(participant=chat(10)).sid for _ in range(20)]
-        doomed.stop(signal.SIGKILL)
+        crashing.stop(signal.SIGKILL)
     with up("--data", data) as again:
         v1 = again.client.conversations.v1
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT_SECONDS
         while {v1.conversations(sid).fetch().state for sid in accepted} != {"active"}:
             assert time.monotonic() < until
         for sid in accepted:
             assert len(v1.conversations(sid).participants.list()) == 10
 
 
-def test_killed_in_the_midst_of_a_call_the_webhook_is_called_again_at_once(tmp_path: Path) -> None:
-    """Not when the message would become visible again, half a minute later."""
+def test_webhook_call_interrupted_by_a_kill_is_retried_immediately(tmp_path: Path) -> None:
+    """The restarted process does not wait for the visibility timeout of 30 seconds."""
     data = str(tmp_path / "convoke.db")
     with held_instance(data) as prepared:
         webhooks = prepared.client().conversations.v1.configuration.webhooks()
         webhooks.update(post_webhook_url="https://hooks.example.com/", filters=["onConversationStateUpdated"])
         prepared.client().conversations.v1.conversation_with_participants.create(participant=chat(1))
-        prepared.engine._steps.run()
-        assert prepared.engine._queue.receive() is not None
-    with held_instance(data) as heir:
-        heir.work()
-        assert heir.receivers.posted == []
-        heir.engine.start()
-        until = time.monotonic() + PATIENCE
-        while not heir.receivers.posted:
+        prepared.engine.steps.run()
+        assert prepared.engine.queue.receive() is not None
+    with held_instance(data) as restarted:
+        restarted.work()
+        assert restarted.receivers.posted == []
+        restarted.engine.start()
+        until = time.monotonic() + TIMEOUT_SECONDS
+        while not restarted.receivers.posted:
             assert time.monotonic() < until
             time.sleep(0.01)
-    assert heir.receivers.retry_counts == [1]
+    assert restarted.receivers.retry_counts == [1]
 
 
-def test_told_to_stop_it_answers_at_once_who_waits_for_the_end_of_initializing(tmp_path: Path) -> None:
-    with up(str(tmp_path / "convoke.db"), command=HELD_UP) as stopped, ThreadPoolExecutor(1) as pool:
+def test_shutdown_answers_waiting_create_requests_immediately(tmp_path: Path) -> None:
+    with up(str(tmp_path / "convoke.db"), command=WITHOUT_PARTICIPANT_QUEUE) as stopped, ThreadPoolExecutor(1) as pool:
         client = stopped.client
         client.http_client.session.headers["Prefer"] = "wait=20"
         v1 = client.conversations.v1
         waiting = pool.submit(v1.conversation_with_participants.create, unique_name="visit", participant=chat(1))
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT_SECONDS
         while not exists(v1.conversations("visit")):
             assert time.monotonic() < until
         begun = time.monotonic()
@@ -102,7 +102,7 @@ def exists(conversation: ConversationContext) -> bool:
     return True
 
 
-def test_what_is_handed_over_is_done_at_once_and_not_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_queued_work_starts_immediately_and_not_at_the_next_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     for interval in ("SWEEP_INTERVAL_SECONDS", "DELIVERY_POLL_SECONDS"):
         monkeypatch.setattr(engine, interval, 3600)
     with held_instance() as instance:
@@ -113,7 +113,7 @@ def test_what_is_handed_over_is_done_at_once_and_not_at_the_next_look(monkeypatc
         instance.engine.start()
         for expected in (1, 2, 3):
             v1.conversation_with_participants.create(participant=chat(2))
-            until = time.monotonic() + PATIENCE
+            until = time.monotonic() + TIMEOUT_SECONDS
             while len(instance.receivers.posted) < expected:
                 assert time.monotonic() < until
                 time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Every hand-over comes three times, late and in any order; sweepers run beside each other. The outcome is the same."""
+"""Messages arrive three times, late and in any order, and sweepers run concurrently. The outcome is the same."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from typing import Any
 import pytest
 
 from convoke.embedded.engine import EmbeddedEdges
-from tests.support.crashes import PARTICIPANTS, TOLD, told_kinds
-from tests.support.hand_clock import HandClock
+from tests.support.crashes import NOTIFIED_EVENT_TYPES, PARTICIPANTS, notified_event_types
 from tests.support.instances import EmbeddedInstance, held_instance
+from tests.support.manual_clock import ManualClock
 
-HANDED_OVER = {"participant_queue": "send", "workflow": "start", "event_bus": "publish", "delivery_queue": "send"}
-"""The edges that hand something to the next step, and by what verb."""
+SENDING_METHODS = {"participant_queue": "send", "workflow": "start", "event_bus": "publish", "delivery_queue": "send"}
+"""The edges that send messages to the next step, and the method that sends."""
 
-TIMES = 3
+DELIVERIES_PER_MESSAGE = 3
 
 
-class Postman:
-    """Keeps every hand-over three times, and hands over one of them at a time, whichever chance picks."""
+class Shuffler:
+    """Holds each message back three times, and delivers the messages one at a time in random order."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
         self._kept: list[Callable[[], object]] = []
         self.delivered = 0
 
-    def keeps(self, edges: EmbeddedEdges) -> EmbeddedEdges:
-        kept = {name: Kept(getattr(edges, name), verb, self) for name, verb in HANDED_OVER.items()}
+    def hold_back(self, edges: EmbeddedEdges) -> EmbeddedEdges:
+        kept = {name: HoldingEdge(getattr(edges, name), verb, self) for name, verb in SENDING_METHODS.items()}
         return replace(edges, **kept)  # type: ignore[arg-type]
 
-    def keep(self, hand_over: Callable[[], object]) -> None:
-        self._kept += [hand_over] * TIMES
+    def keep(self, deliver: Callable[[], object]) -> None:
+        self._kept += [deliver] * DELIVERIES_PER_MESSAGE
 
     def deliver_all(self, instance: EmbeddedInstance) -> None:
         instance.work()
@@ -47,48 +47,48 @@ class Postman:
             instance.work()
 
 
-class Kept:
-    """An edge of which the postman has one verb."""
+class HoldingEdge:
+    """An edge whose sending method holds messages back."""
 
-    def __init__(self, edge: object, verb: str, postman: Postman) -> None:
+    def __init__(self, edge: object, verb: str, shuffler: Shuffler) -> None:
         self._edge = edge
         self._verb = verb
-        self._postman = postman
+        self._shuffler = shuffler
 
     def __getattr__(self, name: str) -> Any:
         verb = getattr(self._edge, name)
         return self._keep(verb) if name == self._verb else verb
 
     def _keep(self, verb: Callable[..., Any]) -> Callable[..., None]:
-        return lambda *arguments: self._postman.keep(partial(verb, *arguments))
+        return lambda *arguments: self._shuffler.keep(partial(verb, *arguments))
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_what_comes_three_times_in_any_order_happens_once(seed: int) -> None:
-    postman = Postman(seed)
-    with held_instance(":memory:", postman.keeps) as instance:
+def test_messages_delivered_three_times_in_any_order_take_effect_once(seed: int) -> None:
+    shuffler = Shuffler(seed)
+    with held_instance(":memory:", shuffler.hold_back) as instance:
         v1 = instance.client().conversations.v1
-        v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=TOLD)
+        v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=NOTIFIED_EVENT_TYPES)
         create = v1.conversation_with_participants.create
         sid = create(unique_name="visit", participant=PARTICIPANTS, x_twilio_webhook_enabled="true").sid
-        postman.deliver_all(instance)
+        shuffler.deliver_all(instance)
         conversation = v1.conversations(sid)
         assert conversation.fetch().state == "active"
         conversation.messages.create(body="Hello", x_twilio_webhook_enabled="true")
         conversation.update(state="closed", x_twilio_webhook_enabled="true")
-        postman.deliver_all(instance)
+        shuffler.deliver_all(instance)
         assert len(conversation.participants.list()) == len(PARTICIPANTS)
         added, state = ["onParticipantAdded"] * 10, "onConversationStateUpdated"
-        assert told_kinds(instance) == sorted(["onConversationAdded", "onMessageAdded", state, state, *added])
+        assert notified_event_types(instance) == sorted(["onConversationAdded", "onMessageAdded", state, state, *added])
         (stored,) = instance.items("conversation")
         assert "due_at" not in stored
         assert instance.waiting_messages("delivery") == instance.waiting_messages("delivery-dlq") == 0
-        assert postman.delivered > 2 * len(HANDED_OVER) * TIMES
+        assert shuffler.delivered > 2 * len(SENDING_METHODS) * DELIVERIES_PER_MESSAGE
 
 
-def test_sweepers_beside_each_other_do_everything_once(tmp_path: Path) -> None:
-    """As two processes on one file, after all messages were lost: members, a timer and a deletion are due."""
-    data, clock = str(tmp_path / "convoke.db"), HandClock()
+def test_concurrent_sweepers_do_all_due_work_once(tmp_path: Path) -> None:
+    """Two processes share a data file and all messages are lost. Participants, a timer and a deletion are due."""
+    data, clock = str(tmp_path / "convoke.db"), ManualClock()
     with held_instance(data, now=clock.now) as one, held_instance(data, now=clock.now) as other:
         v1 = one.client().conversations.v1
         create = v1.conversation_with_participants.create

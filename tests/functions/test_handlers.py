@@ -18,7 +18,8 @@ from tests.support.template import ROOT
 
 EVENTS = ROOT / "events"
 
-Call = Callable[[str, dict[str, Any]], Any]
+Call = Callable[..., Any]
+"""A function's name, an event and, unless there is time enough, a context."""
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def moto() -> Iterator[MotoInstance]:
 def function(moto: MotoInstance, monkeypatch: pytest.MonkeyPatch) -> Call:
     """Cold-start a function, invoke it with an event and return the answer."""
 
-    def call(name: str, event: dict[str, Any]) -> Any:
+    def call(name: str, event: dict[str, Any], context: FunctionContext | None = None) -> Any:
         for variable, value in moto.deployment.environment(name).items():
             monkeypatch.setenv(variable, value)
         spec = importlib.util.spec_from_file_location(f"functions_{name}", ROOT / "functions" / name / "app.py")
@@ -39,7 +40,7 @@ def function(moto: MotoInstance, monkeypatch: pytest.MonkeyPatch) -> Call:
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        return module.lambda_handler(event, FunctionContext())
+        return module.lambda_handler(event, context or FunctionContext())
 
     return call
 
@@ -147,3 +148,28 @@ def test_failed_delivery_is_a_batch_item_failure(moto: MotoInstance, function: C
 
 def test_sweeper_returns_the_number_of_processed_resources(moto: MotoInstance, function: Call) -> None:
     assert function("sweeper", sample(EVENTS / "sweeper" / "every_minute.json", moto)) == 0
+
+
+class ShrinkingContext(FunctionContext):
+    """Each look at the time that remains finds less."""
+
+    def __init__(self, *remaining: int) -> None:
+        super().__init__()
+        self._left = list(remaining)
+
+    def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]
+        return self._left.pop(0)
+
+
+def test_the_sweeper_leaves_the_rest_to_the_next_sweep_when_its_time_runs_out(
+    moto: MotoInstance, function: Call
+) -> None:
+    """A deleted conversation is due at once. The sweeper looks at the time twice: before it starts one and in it."""
+    conversations = moto.client().conversations.v1.conversations
+    for _ in range(3):
+        conversations.create().delete()
+    event = sample(EVENTS / "sweeper" / "every_minute.json", moto)
+    assert function("sweeper", event, ShrinkingContext(30_000, 29_000, 28_000, 15_001, 15_000)) == 2
+    assert len(moto.items("conversation")) == 1
+    assert function("sweeper", event) == 1
+    assert moto.items("conversation") == []

@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 
 from tests.support import lambda_runtime
-from tests.support.lambda_runtime import LAYER, PATIENCE
+from tests.support.lambda_runtime import LAYER, TIMEOUT_SECONDS
 from tests.support.template import ROOT
 
 pytestmark = pytest.mark.built
@@ -98,9 +98,9 @@ def test_restored_snapshot_is_warm_and_reseeds_random_numbers(tmp_path: Path) ->
             lambda_runtime.runtime_api(invocations=1) as (address, asked),
             lambda_runtime.started(tmp_path, environ, address),
         ):
-            assert asked.get(timeout=PATIENCE).endswith("/runtime/restore/next")
-            assert asked.get(timeout=PATIENCE).endswith("/runtime/invocation/next")
-            path, _, body = asked.get(timeout=PATIENCE).partition(" ")
+            assert asked.get(timeout=TIMEOUT_SECONDS).endswith("/runtime/restore/next")
+            assert asked.get(timeout=TIMEOUT_SECONDS).endswith("/runtime/invocation/next")
+            path, _, body = asked.get(timeout=TIMEOUT_SECONDS).partition(" ")
         assert path.endswith("/response"), body
         answered = json.loads(body)
         assert (answered["unbuilt"], answered["collecting"], answered["numbers"]) == ([], True, True)

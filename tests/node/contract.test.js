@@ -1,4 +1,4 @@
-// The contract of Convoke as the official Node SDK sees it. The command under test is in $CONVOKE.
+// Tests Convoke through the official Node SDK. The environment variable CONVOKE has the command that starts Convoke.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -25,7 +25,7 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     }
   });
 
-  test("calls a chat member and an SMS member together", async () => {
+  test("creates a conversation with a chat participant and an SMS participant", async () => {
     const { body: created, statusCode } = await api.conversationWithParticipants.createWithHttpInfo({
       friendlyName: "Visit",
       participant: [sms("+15558675310", "+15017122661"), chat("alice")],
@@ -55,7 +55,7 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     }
   });
 
-  test("calls a group MMS together, and refuses the same group a second time", async () => {
+  test("creates a group MMS, and rejects the same group a second time", async () => {
     const group = [phone("+15558675311"), phone("+15558675312"), business("+15017122662")];
     const created = await api.conversationWithParticipants.create({ participant: group });
     assert.equal(created.state, "initializing");
@@ -72,7 +72,7 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     assert.ok(refusal.message.endsWith(created.sid), refusal.message);
   });
 
-  test("answers a request without participants with an active conversation", async () => {
+  test("creates an active conversation without participants", async () => {
     const { body: created, statusCode } = await api.conversationWithParticipants.createWithHttpInfo({
       uniqueName: "empty",
     });
@@ -84,7 +84,7 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     assert.deepEqual(await conversation.participants().list(), []);
   });
 
-  test("does the same inside a service, and links into that service", async () => {
+  test("creates a conversation in a service, with links that name the service", async () => {
     const { sid: serviceSid } = await api.services.create({ friendlyName: "Clinic" });
     const service = api.services(serviceSid);
     const created = await service.conversationWithParticipants.create({
@@ -117,7 +117,7 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     }
   });
 
-  test("reports completion in a webhook whose signature the SDK accepts", async () => {
+  test("notifies a webhook of the active state, with a signature that the SDK accepts", async () => {
     const postWebhookUrl = `${receiver.url}/hooks?tenant=7`;
     const filters = ["onConversationStateUpdated"];
     const configured = await api.configuration.webhooks().update({ method: "POST", postWebhookUrl, filters });
@@ -140,7 +140,7 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     assert.equal(twilio.validateRequest(convoke.auth_token, signature, postWebhookUrl, forged), false);
   });
 
-  test("tells a webhook of a conversation by GET, whose signature the SDK accepts", async () => {
+  test("calls a scoped webhook with GET, with a signature that the SDK accepts", async () => {
     const conversation = api.conversations((await api.conversations.create()).sid);
     const { sid } = await conversation.webhooks.create({
       target: "trigger",
@@ -152,17 +152,17 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     const { method, path, signature } = await until("the webhook", () =>
       receiver.calls.find((call) => call.path.startsWith("/own?")),
     );
-    const told = new URL(path, receiver.url).searchParams;
+    const parameters = new URL(path, receiver.url).searchParams;
     assert.equal(method, "GET");
     assert.deepEqual(
-      ["tenant", "EventType", "Body", "WebhookSid", "RetryCount"].map((name) => told.get(name)),
+      ["tenant", "EventType", "Body", "WebhookSid", "RetryCount"].map((name) => parameters.get(name)),
       ["7", "onMessageAdded", "Help! größe & =", sid, "0"],
     );
     assert.equal(twilio.validateRequest(convoke.auth_token, signature, receiver.url + path, {}), true);
     assert.equal(twilio.validateRequest(convoke.auth_token, signature, `${receiver.url}${path}&x=1`, {}), false);
   });
 
-  test("refuses with the status and code that Twilio documents", async () => {
+  test("rejects requests with the status and code that Twilio documents", async () => {
     const stranger = connect({ ...convoke, auth_token: "wrong" });
     await refused(stranger.conversationWithParticipants.create(), 401, 20003);
 
@@ -177,7 +177,7 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     assert.equal(created.state, "active");
     assert.deepEqual(Object.keys(created.timers), ["date_inactive"]);
 
-    // What the SDK makes of an answer to a creation does not know its own SID.
+    // The object that the SDK returns from `create` does not have the SID for further calls.
     const conversation = api.conversations(created.sid);
     const updated = await conversation.update({ uniqueName: "", friendlyName: "Visit" });
     assert.deepEqual([updated.uniqueName, updated.friendlyName, updated.state], [null, "Visit", "active"]);
@@ -208,7 +208,7 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     assert.deepEqual(sizes, [2, 2, 1]);
   });
 
-  test("lists conversations, by their state too", async () => {
+  test("lists conversations, and filters them by state", async () => {
     const { sid: serviceSid } = await api.services.create({ friendlyName: "Lists" });
     const { conversations } = api.services(serviceSid);
     const made = [];
@@ -218,7 +218,7 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     assert.deepEqual(sids(await conversations.list({ state: "inactive" })), [made[1]]);
   });
 
-  test("adds, changes and removes a member", async () => {
+  test("adds, updates and removes a participant", async () => {
     const conversation = api.conversations((await api.conversations.create()).sid);
     const alice = await conversation.participants.create({ identity: "alice" });
     const bob = await conversation.participants.create({
@@ -237,7 +237,7 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     assert.deepEqual(sids(await conversation.participants.list()), [alice.sid]);
   });
 
-  test("sends, edits and deletes messages, and shows the receipts of their copies", async () => {
+  test("creates, updates and deletes messages, and lists their delivery receipts", async () => {
     const conversation = api.conversations((await api.conversations.create()).sid);
     const phone = await conversation.participants.create({
       "messagingBinding.address": "+15558675315",
@@ -261,7 +261,7 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     assert.deepEqual(sids(await conversation.messages.list()), sids(made.slice(1)));
   });
 
-  test("keeps webhooks of a conversation, one for each target", async () => {
+  test("creates, lists, updates and deletes a scoped webhook of each target", async () => {
     const { webhooks } = api.conversations((await api.conversations.create()).sid);
     const url = "https://hooks.example.com/";
     const each = { "configuration.url": url, "configuration.method": "POST" };
@@ -285,7 +285,7 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     await refused(webhooks.create({ target: "webhook" }), 400, 50369);
   });
 
-  test("makes, configures and deletes a service", async () => {
+  test("creates, configures and deletes a service", async () => {
     const { sid } = await api.services.create({ friendlyName: "Clinic" });
     const service = api.services(sid);
     assert.ok(sids(await api.services.list({ pageSize: 1 })).includes(sid));
@@ -306,7 +306,7 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     await refused(service.fetch(), 404, 20404);
   });
 
-  test("configures the account", async () => {
+  test("updates the configuration of the account", async () => {
     const before = await api.configuration().fetch();
     assert.equal(before.accountSid, convoke.account_sid);
     const timed = await api.configuration().update({ defaultInactiveTimer: "PT1H" });
@@ -344,10 +344,10 @@ function shape({ identity, messagingBinding }) {
   return { identity, messagingBinding };
 }
 
-// What a caller does
+// The client, and helpers that wait and check
 
 function connect({ url, account_sid, auth_token }) {
-  // Empty, so that TWILIO_EDGE and TWILIO_REGION of the developer's shell do not change the host.
+  // Empty values override TWILIO_EDGE and TWILIO_REGION of the developer's shell, which would change the host.
   const client = twilio(account_sid, auth_token, { edge: "", region: "" });
   client.conversations.baseUrl = url;
   return client.conversations.v1;
@@ -363,7 +363,7 @@ async function untilActive(tree, sid) {
 
 async function refused(request, status, code) {
   const error = await request.then(
-    () => assert.fail(`accepted, where ${status}/${code} was due`),
+    () => assert.fail(`the request was accepted instead of rejected with ${status}/${code}`),
     (reason) => reason,
   );
   assert.deepEqual({ status: error.status, code: error.code }, { status, code }, error.message);

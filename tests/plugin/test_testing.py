@@ -42,7 +42,7 @@ def test_fail_participant_affects_only_the_next_conversation(instance: RunningIn
     v1 = instance.client().conversations.v1
     create = v1.conversation_with_participants.create
     with (
-        instance._engine._steps.lock
+        instance._engine.steps.lock
     ):  # The steps of the first conversation wait for this lock, so they run after fail_participant.
         first = create(participant=chat(1)).sid
         instance.fail_participant(0, 50407)

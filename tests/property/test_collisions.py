@@ -1,4 +1,4 @@
-"""Creates, closes and deletes in any order, against a model that knows who holds what (reference, b.3, b.4, e.2)."""
+"""Create, close and delete conversations in any order, and compare collisions with a model of the held locks."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ PROXIES = ["+15017122661", "+15017122662"]
 
 
 @dataclass
-class Held:
-    """A conversation as the model knows it: what it holds while it is there, and while it is open."""
+class ExpectedConversation:
+    """A conversation in the model: its unique name, which it holds until it is deleted, and its pairs and groups."""
 
     name: str | None
     claims: frozenset[tuple[str, ...]]
     state: str
 
     def codes_for(self, name: str | None, claims: frozenset[tuple[str, ...]]) -> set[int]:
-        """The codes for whoever asks for this beside it."""
+        """Return the error codes of a new conversation that collides with this one."""
         common = claims & self.claims if self.state != "closed" else frozenset()
         return {50438 if len(claim) > 2 else 50425 for claim in common} | (
             {50353} if name and name == self.name else set()
@@ -63,7 +63,7 @@ class Collisions(RuleBasedStateMachine):
         super().__init__()
         self._held = held_instance()
         self.instance: EmbeddedInstance = self._held.__enter__()
-        self.model: dict[str, Held] = {}
+        self.model: dict[str, ExpectedConversation] = {}
 
     def teardown(self) -> None:
         self._held.__exit__(None, None, None)
@@ -78,11 +78,11 @@ class Collisions(RuleBasedStateMachine):
         answered = self.instance.call("POST", "/v1/ConversationWithParticipants", data)
         codes = {code for held in self.model.values() for code in held.codes_for(name, claims)}
         if codes:
-            told = {answered.body["code"], *(p["code"] for p in answered.body["details"].get("problems", []))}
-            assert (answered.status, answered.body["code"], told) == (409, min(codes), codes)
+            reported = {answered.body["code"], *(p["code"] for p in answered.body["details"].get("problems", []))}
+            assert (answered.status, answered.body["code"], reported) == (409, min(codes), codes)
             return multiple()
         assert answered.status == 202
-        self.model[answered.body["sid"]] = Held(name, claims, "initializing")
+        self.model[answered.body["sid"]] = ExpectedConversation(name, claims, "initializing")
         return answered.body["sid"]
 
     @rule()

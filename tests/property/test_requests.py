@@ -1,4 +1,7 @@
-"""Any request at all: an answer of the catalogue, and nothing left behind by what was refused (promise 1)."""
+"""Any request gets an answer of the catalogue, and a rejected request leaves nothing behind.
+
+See docs/how-it-works.md#promises.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ ADDRESSES = [
 ]
 
 TEXT = st.text(st.characters(codec="utf-8"))
-"""Any text that UTF-8 can hold, NUL included."""
+"""Any text that UTF-8 can encode, including NUL."""
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
@@ -84,8 +87,8 @@ FIELDS = optional(
 
 
 @contextmanager
-def peopled_instance() -> Iterator[EmbeddedInstance]:
-    """With a name, a pair and a group taken."""
+def instance_with_conversations() -> Iterator[EmbeddedInstance]:
+    """Run an instance in which a unique name, a pair and a group are taken."""
     with held_instance() as instance:
         assert instance.call("POST", PATH, {"UniqueName": "taken", "Participant": CHAT_AND_SMS}).status == 202
         assert instance.call("POST", PATH, {"Participant": GROUP_MMS}).status == 202
@@ -94,7 +97,7 @@ def peopled_instance() -> Iterator[EmbeddedInstance]:
 
 
 def check(answered: Answer) -> None:
-    """An answer as the reference has it: two statuses of success, or the catalogue's code with its status."""
+    """Check that an answer is a success, or an error of the catalogue with its status."""
     if answered.status in (201, 202):
         assert answered.body["sid"].startswith("CH")
         return
@@ -112,7 +115,7 @@ def check(answered: Answer) -> None:
 @example(fields={"Participant": ["[" * 100_000]})
 @example(fields={"Participant": ['{"a":' * 50_000]})
 @example(fields={"UniqueName": "taken", "Participant": [*CHAT_AND_SMS, *CHAT_AND_SMS]})
-def test_any_form_is_served_or_refused_and_what_is_refused_leaves_nothing(fields: dict[str, Any]) -> None:
+def test_any_form_is_served_or_rejected_without_leaving_items(fields: dict[str, Any]) -> None:
     serve_or_refuse(fields)
 
 
@@ -130,12 +133,12 @@ LIKELY_MEMBERS = optional(
 @given(
     members=st.lists(LIKELY_MEMBERS.map(json.dumps) | st.sampled_from(CHAT_AND_SMS + GROUP_MMS), min_size=1, max_size=5)
 )
-def test_any_participants_are_added_or_refused(members: list[str]) -> None:
+def test_any_participants_are_added_or_rejected(members: list[str]) -> None:
     serve_or_refuse({"Participant": members})
 
 
 def serve_or_refuse(fields: dict[str, Any]) -> None:
-    with peopled_instance() as instance:
+    with instance_with_conversations() as instance:
         before = instance.items("")
         answered = instance.call("POST", PATH, fields)
         event(f"{answered.status} {answered.body.get('code')}")
@@ -156,8 +159,8 @@ def serve_or_refuse(fields: dict[str, Any]) -> None:
 @example(body=b"Participant=%ED%A0%80", content_type="application/x-www-form-urlencoded")
 @example(body=b"a=1&" * 5000, content_type="application/x-www-form-urlencoded")
 @example(body=b"FriendlyName=" + b"x" * 2_000_000, content_type="application/x-www-form-urlencoded")
-def test_any_bytes_are_served_or_refused(body: bytes, content_type: str) -> None:
-    with peopled_instance() as instance:
+def test_any_bytes_as_a_body_are_served_or_rejected(body: bytes, content_type: str) -> None:
+    with instance_with_conversations() as instance:
         answered = instance.call(
             "POST", PATH, body.decode("latin-1"), {"content-type": content_type.encode().decode("latin-1")}
         )
@@ -193,13 +196,13 @@ VALID = optional(
 )
 
 
-def printed(requested: CreateConversation) -> Form:
-    """As a client would send it."""
+def formatted(requested: CreateConversation) -> Form:
+    """Return the form that a client would send for the request."""
     given = requested.model_dump(exclude_none=True)
-    return Form([(form_name(name), _printed(value)) for name, value in given.items()])
+    return Form([(form_name(name), _formatted(value)) for name, value in given.items()])
 
 
-def _printed(value: object) -> str:
+def _formatted(value: object) -> str:
     match value:
         case datetime():
             return value.isoformat()
@@ -212,9 +215,9 @@ def _printed(value: object) -> str:
 
 @settings(deadline=None)
 @given(fields=VALID)
-def test_what_is_printed_is_parsed_as_it_was(fields: dict[str, str]) -> None:
+def test_formatting_and_parsing_a_request_returns_an_equal_request(fields: dict[str, str]) -> None:
     requested = parse(CreateConversation, Form(list(fields.items())))
-    assert parse(CreateConversation, printed(requested)) == requested
+    assert parse(CreateConversation, formatted(requested)) == requested
     assert requested.model_dump(include={"friendly_name", "attributes"}) == {
         "friendly_name": fields.get("FriendlyName"),
         "attributes": fields.get("Attributes", "{}"),
@@ -242,7 +245,7 @@ VALID_MEMBERS = st.tuples(
 
 @settings(deadline=None)
 @given(requested=st.lists(VALID_MEMBERS, max_size=10))
-def test_participants_are_parsed_as_they_are_printed(requested: list[dict[str, Any]]) -> None:
+def test_formatting_and_parsing_participants_returns_equal_participants(requested: list[dict[str, Any]]) -> None:
     parsed, problems = read_participants([json.dumps(member) for member in requested])
     assert not problems
     assert read_participants([member.model_dump_json(exclude_none=True) for member in parsed]) == (parsed, [])

@@ -1,4 +1,4 @@
-"""Any sequence of operations through the SDK agrees with a model in memory, and so do the lists and their order."""
+"""Perform any sequence of operations through the SDK, and compare resources, lists and their order with a model."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Member:
 
 
 @dataclass
-class Held:
-    """A conversation as the model knows it. What belongs to it by its SIDs, in the order of making."""
+class Expected:
+    """A conversation in the model, with its resources by SID, in the order of creation."""
 
     name: str | None
     friendly_name: str | None
@@ -52,24 +52,24 @@ class Held:
     members: dict[str, Member] = field(default_factory=dict)
     messages: dict[str, Message] = field(default_factory=dict)
     webhooks: dict[str, str] = field(default_factory=dict)
-    """Their keywords."""
+    """The keyword of each webhook."""
     next_index: int = 0
 
 
 @dataclass
 class Outcome:
-    """What the server made of it: a code where it refused."""
+    """The outcome of an operation: the error code if the server rejected it."""
 
     code: int | None = None
 
 
 @contextmanager
 def outcome() -> Iterator[Outcome]:
-    told = Outcome()
+    result = Outcome()
     try:
-        yield told
+        yield result
     except TwilioRestException as refused:
-        told.code = refused.code
+        result.code = refused.code
 
 
 class Resources(RuleBasedStateMachine):
@@ -80,7 +80,7 @@ class Resources(RuleBasedStateMachine):
         self._held = held_instance()
         self.instance: EmbeddedInstance = self._held.__enter__()
         self.v1: Any = self.instance.client().conversations.v1
-        self.model: dict[str, Held] = {}
+        self.model: dict[str, Expected] = {}
 
     def teardown(self) -> None:
         self._held.__exit__(None, None, None)
@@ -94,40 +94,40 @@ class Resources(RuleBasedStateMachine):
     @rule(target=conversations, name=st.none() | NAMES, friendly_name=st.none() | TEXTS, attributes=ATTRIBUTES)
     def create(self, name: str | None, friendly_name: str | None, attributes: str) -> object:
         given = {"unique_name": name, "friendly_name": friendly_name, "attributes": attributes}
-        with outcome() as told:
+        with outcome() as result:
             created = self.v1.conversations.create(**{key: value for key, value in given.items() if value is not None})
         if self.taken(None, name):
-            assert told.code == 50353
+            assert result.code == 50353
             return multiple()
-        assert told.code is None
-        self.model[created.sid] = Held(name, friendly_name, attributes, "active")
+        assert result.code is None
+        self.model[created.sid] = Expected(name, friendly_name, attributes, "active")
         return created.sid
 
     @rule(sid=conversations, friendly_name=TEXTS, attributes=ATTRIBUTES, name=NAMES)
     def update(self, sid: str, friendly_name: str, attributes: str, name: str) -> None:
         held = self.model[sid]
-        with outcome() as told:
+        with outcome() as result:
             self.v1.conversations(sid).update(friendly_name=friendly_name, attributes=attributes, unique_name=name)
         expected = self.refused_in(sid) or (50353 if self.taken(sid, name) else None)
-        assert told.code == expected
+        assert result.code == expected
         if expected is None:
             held.friendly_name, held.attributes, held.name = friendly_name, attributes, name
 
     @rule(sid=conversations, state=STATES)
     def change_state(self, sid: str, state: str) -> None:
-        with outcome() as told:
+        with outcome() as result:
             self.v1.conversations(sid).update(state=state)
-        assert told.code == self.refused_in(sid)
-        if told.code is None:
+        assert result.code == self.refused_in(sid)
+        if result.code is None:
             self.model[sid].state = state
 
     @rule(sid=consumes(conversations))
     def delete(self, sid: str) -> None:
         assert self.v1.conversations(sid).delete()
         del self.model[sid]
-        with outcome() as told:
+        with outcome() as result:
             self.v1.conversations(sid).fetch()
-        assert told.code == 20404
+        assert result.code == 20404
 
     @rule(sid=conversations, identity=IDENTITIES, attributes=ATTRIBUTES)
     def add_chat_member(self, sid: str, identity: str, attributes: str) -> None:
@@ -154,10 +154,10 @@ class Resources(RuleBasedStateMachine):
         )
 
     def add(self, sid: str, member: Member, collision: int | None, **given: str) -> None:
-        with outcome() as told:
+        with outcome() as result:
             created = self.v1.conversations(sid).participants.create(**given)
-        assert told.code == (self.refused_in(sid) or collision)
-        if told.code is None:
+        assert result.code == (self.refused_in(sid) or collision)
+        if result.code is None:
             self.model[sid].members[created.sid] = member
 
     @rule(sid=conversations, data=st.data(), attributes=ATTRIBUTES)
@@ -165,51 +165,51 @@ class Resources(RuleBasedStateMachine):
         if members := self.model[sid].members:
             member_sid = data.draw(st.sampled_from(sorted(members)))
             named = data.draw(st.sampled_from([member_sid, members[member_sid].identity or member_sid]))
-            with outcome() as told:
+            with outcome() as result:
                 self.v1.conversations(sid).participants(named).update(attributes=attributes)
-            assert told.code == self.refused_in(sid)
-            if told.code is None:
+            assert result.code == self.refused_in(sid)
+            if result.code is None:
                 members[member_sid].attributes = attributes
 
     @rule(sid=conversations, data=st.data())
     def remove_member(self, sid: str, data: st.DataObject) -> None:
         if members := self.model[sid].members:
             member_sid = data.draw(st.sampled_from(sorted(members)))
-            with outcome() as told:
+            with outcome() as result:
                 self.v1.conversations(sid).participants(member_sid).delete()
-            assert told.code == self.refused_in(sid)
-            if told.code is None:
+            assert result.code == self.refused_in(sid)
+            if result.code is None:
                 del members[member_sid]
 
     @rule(sid=conversations, body=TEXTS.filter(bool), author=st.none() | IDENTITIES, attributes=ATTRIBUTES)
-    def say(self, sid: str, body: str, author: str | None, attributes: str) -> None:
+    def create_message(self, sid: str, body: str, author: str | None, attributes: str) -> None:
         held = self.model[sid]
         given = {"author": author} if author else {}
-        with outcome() as told:
-            said = self.v1.conversations(sid).messages.create(body=body, attributes=attributes, **given)
-        assert told.code == self.refused_in(sid)
-        if told.code is None:
-            held.messages[said.sid] = Message(held.next_index, body, author or "system", attributes)
+        with outcome() as result:
+            created = self.v1.conversations(sid).messages.create(body=body, attributes=attributes, **given)
+        assert result.code == self.refused_in(sid)
+        if result.code is None:
+            held.messages[created.sid] = Message(held.next_index, body, author or "system", attributes)
             held.next_index, held.state = held.next_index + 1, "active"
 
     @rule(sid=conversations, data=st.data(), body=TEXTS.filter(bool))
-    def edit(self, sid: str, data: st.DataObject, body: str) -> None:
+    def update_message(self, sid: str, data: st.DataObject, body: str) -> None:
         if messages := self.model[sid].messages:
             message_sid = data.draw(st.sampled_from(sorted(messages)))
-            with outcome() as told:
+            with outcome() as result:
                 self.v1.conversations(sid).messages(message_sid).update(body=body)
-            assert told.code == self.refused_in(sid)
-            if told.code is None:
+            assert result.code == self.refused_in(sid)
+            if result.code is None:
                 messages[message_sid].body = body
 
     @rule(sid=conversations, data=st.data())
-    def unsay(self, sid: str, data: st.DataObject) -> None:
+    def delete_message(self, sid: str, data: st.DataObject) -> None:
         if messages := self.model[sid].messages:
             message_sid = data.draw(st.sampled_from(sorted(messages)))
-            with outcome() as told:
+            with outcome() as result:
                 self.v1.conversations(sid).messages(message_sid).delete()
-            assert told.code == self.refused_in(sid)
-            if told.code is None:
+            assert result.code == self.refused_in(sid)
+            if result.code is None:
                 del messages[message_sid]
 
     @rule(size=SIZES, state=st.none() | STATES)
@@ -217,8 +217,8 @@ class Resources(RuleBasedStateMachine):
         listed = self.v1.conversations.list(page_size=size, **({"state": state} if state else {}))
         expected = [(sid, held) for sid, held in self.model.items() if state in (None, held.state)]
         assert [
-            (each.sid, Held(each.unique_name, each.friendly_name, each.attributes, each.state)) for each in listed
-        ] == [(sid, Held(held.name, held.friendly_name, held.attributes, held.state)) for sid, held in expected]
+            (each.sid, Expected(each.unique_name, each.friendly_name, each.attributes, each.state)) for each in listed
+        ] == [(sid, Expected(held.name, held.friendly_name, held.attributes, held.state)) for sid, held in expected]
 
     @rule(sid=conversations, size=SIZES)
     def list_members(self, sid: str, size: int) -> None:
@@ -237,7 +237,7 @@ class Resources(RuleBasedStateMachine):
 
     @rule(identity=IDENTITIES, size=SIZES)
     def list_conversations_of(self, identity: str, size: int) -> None:
-        """By the moment of joining, which SIDs sort by."""
+        """Compare the list of an identity's conversations, which is sorted by the SID of the participant."""
         listed = self.v1.participant_conversations.list(identity=identity, page_size=size)
         expected = [
             (member_sid, sid, held.state)
@@ -251,18 +251,18 @@ class Resources(RuleBasedStateMachine):
 
     @rule(sid=conversations, keyword=TEXTS.filter(bool))
     def add_webhook(self, sid: str, keyword: str) -> None:
-        with outcome() as told:
+        with outcome() as result:
             created = self.v1.conversations(sid).webhooks.create(
                 target="trigger", configuration_url="https://hooks.example.com/", configuration_triggers=[keyword]
             )
         webhooks = self.model[sid].webhooks
-        assert told.code == (self.refused_in(sid) or (50361 if len(webhooks) == 5 else None))
-        if told.code is None:
+        assert result.code == (self.refused_in(sid) or (50361 if len(webhooks) == 5 else None))
+        if result.code is None:
             webhooks[created.sid] = keyword
 
     @rule(sid=conversations, data=st.data())
     def remove_webhook(self, sid: str, data: st.DataObject) -> None:
-        """In a closed conversation, too."""
+        """Delete a webhook, which a closed conversation also allows."""
         if webhooks := self.model[sid].webhooks:
             webhook_sid = data.draw(st.sampled_from(sorted(webhooks)))
             assert self.v1.conversations(sid).webhooks(webhook_sid).delete()
@@ -275,7 +275,7 @@ class Resources(RuleBasedStateMachine):
         assert shown == [*self.model[sid].webhooks.items()]
 
     @invariant()
-    def names_lead_to_what_has_them(self) -> None:
+    def unique_names_lead_to_their_conversations(self) -> None:
         for sid, held in self.model.items():
             if held.name:
                 fetched = self.v1.conversations(held.name).fetch()

@@ -1,4 +1,7 @@
-"""Tenants never meet: whatever three accounts do, no answer to one holds anything of another (promise 8)."""
+"""Tenant isolation: in any sequence of requests of three accounts, no answer contains data of another account.
+
+See docs/how-it-works.md#promises.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +31,15 @@ class Tenant:
     sid: str
     credentials: tuple[str, str]
     marker: str
-    """A word that only this tenant writes."""
+    """A word that only this tenant writes into resources."""
     known: set[str] = field(default_factory=set)
-    """SIDs that answers to it held."""
+    """The SIDs in answers to this tenant."""
     pages: list[str] = field(default_factory=list)
-    """URLs of next pages that answers to it held."""
+    """The URLs of next pages in answers to this tenant."""
 
 
 class Tenants(RuleBasedStateMachine):
-    """Every account uses the same names and addresses, and the SIDs and page tokens of all three."""
+    """All accounts use the same names and addresses, and try the SIDs and page tokens of each other."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,14 +65,14 @@ class Tenants(RuleBasedStateMachine):
         asking = self.tenants[who]
         answered = call(self.instance.api, method, ORIGIN + path, auth=asking.credentials, data=data)
         assert answered.status < 500
-        said = set(SID.findall(path))  # A refusal may repeat the path.
+        in_path = set(SID.findall(path))  # An error message may repeat the path.
         for other in self.tenants:
             if other is not asking:
                 assert other.marker not in answered.text
-                told = set(SID.findall(answered.text)) - said
-                assert not told & ({other.sid} | (other.known - asking.known))
+                received = set(SID.findall(answered.text)) - in_path
+                assert not received & ({other.sid} | (other.known - asking.known))
         if answered.status < 300 and answered.text:
-            asking.known |= set(SID.findall(answered.text)) - said
+            asking.known |= set(SID.findall(answered.text)) - in_path
             if (meta := answered.body.get("meta")) and meta["next_page_url"]:
                 asking.pages.append(meta["next_page_url"].removeprefix(ORIGIN))
         return answered
@@ -95,7 +98,7 @@ class Tenants(RuleBasedStateMachine):
 
     @rule(who=WHO)
     def own_an_address(self, who: int) -> None:
-        """Not for long, as its list would keep a tenant from meeting the others in most requests."""
+        """Set the owned addresses and clear them again: with the list, most requests would be rejected early."""
         owned = {"OwnedAddresses": f"messenger:{self.tenants[who].marker}"}
         self.ask(who, "POST", "/convoke/v1/Configuration", owned)
         self.ask(who, "GET", "/convoke/v1/Configuration")
@@ -119,7 +122,7 @@ class Tenants(RuleBasedStateMachine):
 
     @rule(who=WHO, whose=WHO, data=st.data())
     def use_a_sid(self, who: int, whose: int, data: st.DataObject) -> None:
-        """Each SID wherever one of its kind stands in a path."""
+        """Use a SID at each position of a path that takes such a SID."""
         known = sorted(self.tenants[whose].known)
         if not known:
             return
@@ -162,7 +165,7 @@ class Tenants(RuleBasedStateMachine):
         self.ask(who, "GET", f"/v1/ParticipantConversations?{query}&PageSize=1")
 
     @rule(who=WHO, path=st.sampled_from(["/convoke/v1/Events?PageSize=1", "/v1/Alerts?PageSize=1"]))
-    def list_what_happened(self, who: int, path: str) -> None:
+    def list_events_and_alerts(self, who: int, path: str) -> None:
         self.ask(who, "GET", path)
 
     @rule(who=WHO, whose=WHO, data=st.data())

@@ -1,7 +1,7 @@
-"""The AWS engine in this process: what the template wires is called by hand, with the template's own environment.
+"""The AWS engine in this process, with the environment variables that the template sets.
 
-An imitation of AWS keeps the table with its stream, the queues, the bus with its rule, and the secrets. It runs no
-function, so `work` hands messages, stream records and executions to the handlers as AWS does.
+moto or MiniStack keeps the table with its stream, the queues, the bus with its rule, and the secrets. Neither invokes
+the functions here: `work` passes messages, stream records and executions to the handlers, as AWS does.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CREDENTIALS = {
 
 
 class FunctionContext(RequestContext):
-    """A Lambda context with all the time in the world."""
+    """A Lambda context whose remaining time never shrinks."""
 
     _function_name = "function"
     _memory_limit_in_mb = 1024
@@ -63,13 +63,13 @@ def new_session() -> Session:
 
 @cache
 def shared_session() -> Session:
-    """One for all tests: reading the models of the services takes longer than most of them."""
+    """Return one session for all tests: loading the service models takes longer than most tests."""
     return new_session()
 
 
 @dataclass
 class Deployment:
-    """The resources of the template, as far as imitations have them; `values` is what each `!Ref` stands for."""
+    """The resources of the template that the AWS imitation supports. `values` has the value of each `!Ref`."""
 
     values: dict[str, str] = field(default_factory=dict)
     session: Session = field(default_factory=shared_session)
@@ -119,14 +119,14 @@ class AwsInstance(Instance):
         super().__init__(self._resolve, self._operator(), self.edges("api").table, receivers)
 
     def edges(self, function: str) -> AwsEdges:
-        """Those of one function, with the environment that the template gives it."""
+        """Return the edges of a function, with the environment variables of the template."""
         if function not in self._edges:
             made = self._edges[function] = AwsEdges(self.deployment.environment(function))
             vars(made)["_session"] = self.session()
         return self._edges[function]
 
     def session(self) -> Session:
-        """What the clients of a function are made of."""
+        """Return the session that creates the clients of a function."""
         return self.deployment.session
 
     def _resolve(self, event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
@@ -137,7 +137,7 @@ class AwsInstance(Instance):
         return make_handler(function, self.edges(function))
 
     def _operator(self) -> Any:
-        """Whoever makes accounts: nobody's environment, but all that it takes."""
+        """Return the operations that create accounts, with the environment of the API function."""
         return Program(self.edges("api")).accounts
 
     def clear_caches(self) -> None:
@@ -182,7 +182,7 @@ class AwsInstance(Instance):
         return self._consume("DeliveryQueue", self._webhook_delivery)
 
     def _consume(self, queue: str, handler: Handler) -> bool:
-        """One batch of an event source mapping: what the handler does not report as failed is deleted."""
+        """Pass one batch to the handler, and delete the messages that it does not report as failed."""
         sqs, url = self.deployment.client("sqs"), self.deployment.values[queue]
         received = sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=3600, AttributeNames=["All"]
@@ -197,7 +197,7 @@ class AwsInstance(Instance):
         return True
 
     def _publish(self) -> bool:
-        """New records of the table's stream that pass the mapping's filter."""
+        """Pass the new stream records that match the filter of the event source mapping to the handler."""
         records = [json.loads(json.dumps(record, default=datetime.timestamp)) for record in self.new_records()]
         wanted = [record for record in records if passes_filter(record)]
         if wanted:
@@ -207,10 +207,10 @@ class AwsInstance(Instance):
 
     @abstractmethod
     def new_records(self) -> list[dict[str, Any]]:
-        """Those of the table's stream that were not answered before, oldest first."""
+        """Return the stream records since the last call, oldest first."""
 
     def _execute(self) -> bool:
-        """Executions that were started since."""
+        """Run the executions that were started since the last call."""
         stepfunctions = self.deployment.client("stepfunctions")
         arn = self.deployment.values["ConversationFinalizerStateMachine"]
         started = stepfunctions.list_executions(stateMachineArn=arn)["executions"]
@@ -222,7 +222,7 @@ class AwsInstance(Instance):
         return bool(new)
 
     def execute(self, data: dict[str, Any]) -> list[str]:
-        """Interpret the state machine as far as it goes; the names of the states it came through."""
+        """Interpret the state machine until it ends, and return the names of the entered states."""
         definition, passed = state_machine(), []
         name: str | None = definition["StartAt"]
         while name:
@@ -276,7 +276,7 @@ class AwsInstance(Instance):
 
 
 class MotoInstance(AwsInstance):
-    """moto runs no state machine either, and does not serve the stream's endpoint."""
+    """An instance on moto. Stream records come from the internals of moto, which does not serve the streams API."""
 
     _read_records = 0
 
@@ -300,7 +300,7 @@ def make_handler(function: str, edges: AwsEdges) -> Handler:
 
 
 def sqs_record(message: dict[str, Any]) -> dict[str, Any]:
-    """A received message as an event source mapping hands it over."""
+    """Return the record of an event source mapping for a received message."""
     return {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
@@ -315,7 +315,7 @@ def sqs_record(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def passes_filter(record: dict[str, Any]) -> bool:
-    """Whether a record passes the filter of the mapping, whose patterns are lists of values."""
+    """Return whether a record matches the filter of the event source mapping, whose patterns are lists of values."""
     mapping = functions()["event_publisher"]["Events"]["Changes"]["Properties"]
     (wanted,) = mapping["FilterCriteria"]["Filters"]
     return _fits(json.loads(wanted["Pattern"]), record)
@@ -329,7 +329,7 @@ def _fits(pattern: Any, value: Any) -> bool:
 
 @contextmanager
 def moto_instance(**edges: Any) -> Iterator[MotoInstance]:
-    """`edges` take the place of those of every function of the same name."""
+    """Run an instance on moto. `edges` replace the edges of the same name in every function."""
     with pytest.MonkeyPatch.context() as environ, mock_aws():
         for name, value in CREDENTIALS.items():
             environ.setenv(name, value)

@@ -1,4 +1,7 @@
-"""The process dies before or after any call to the outside, and another one takes over."""
+"""End the process before and after every call to an edge, restart it, and let it recover.
+
+An edge is a port to the outside: the table, a queue, the workflow, the bus, the webhook client.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,11 @@ from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
 
 PROXY = "+1501"
-"""How the sort key of the one pair lock begins."""
+"""The beginning of the sort key of the only pair lock."""
 
 PARTICIPANTS = [*chat(8), CHAT_AND_SMS[0], CHAT_AND_SMS[1]]
 
-TOLD = [
+NOTIFIED_EVENT_TYPES = [
     "onConversationAdded",
     "onConversationUpdated",
     "onConversationStateUpdated",
@@ -34,76 +37,77 @@ TOLD = [
     "onParticipantRemoved",
 ]
 
-Life = Callable[[Instance], None]
-"""What a process does until it dies."""
+Scenario = Callable[[Instance], None]
+"""The requests and background work of a process."""
 
-TRIED: Counter[str] = Counter()
-"""How many crash points there were, by the test that tried them."""
+CRASH_POINTS: Counter[str] = Counter()
+"""The number of crash points by test."""
 
-OUTSIDE = ("table", "participant_queue", "workflow", "event_bus", "delivery_queue", "webhook_client")
-"""The edges whose every call is a place to die at."""
+EDGES = ("table", "participant_queue", "workflow", "event_bus", "delivery_queue", "webhook_client")
+"""The edges at whose calls the process ends."""
 
 
 INSIDE_A_COMMIT = ("_write_pending", "_store", "_announce")
 """The parts of the table's commit: the process may die before and after each."""
 
 
-class DiedError(BaseException):
-    """The end of the process: nothing catches it."""
+class ProcessCrashError(BaseException):
+    """The end of the process. It is no Exception, so the product does not catch it."""
 
 
-class Fuse:
-    """Once it is armed it counts the calls to the outside, and ends the process before or after one of them."""
+class CrashSwitch:
+    """Counts the calls to edges once it is armed, and ends the process before or after the call number `crash_at`."""
 
-    def __init__(self, blows_at: int, *, after: bool) -> None:
+    def __init__(self, crash_at: int, *, after: bool) -> None:
         self.armed = False
         self.calls = 0
-        self._blows_at = blows_at
+        self._crash_at = crash_at
         self._after = after
 
     def guard(self, verb: Callable[..., Any]) -> Callable[..., Any]:
         def guarded(*arguments: Any, **options: Any) -> Any:
             self.calls += self.armed
-            past = self.calls - self._blows_at
+            past = self.calls - self._crash_at
+            # Every later call fails, too: a crashed process does nothing more.
             if self.armed and (past > 0 or (past == 0 and not self._after)):
-                raise DiedError
+                raise ProcessCrashError
             result = verb(*arguments, **options)
             if self.armed and past == 0:
-                raise DiedError
+                raise ProcessCrashError
             return result
 
         return guarded
 
 
-class Fused:
-    """An edge behind a fuse."""
+class CrashingEdge:
+    """An edge whose calls may end the process."""
 
-    def __init__(self, edge: object, fuse: Fuse) -> None:
+    def __init__(self, edge: object, switch: CrashSwitch) -> None:
         self._edge = edge
-        self._fuse = fuse
+        self._fuse = switch
 
     def __getattr__(self, name: str) -> Any:
-        return self._fuse.guard(getattr(self._edge, name))
+        return self._switch.guard(getattr(self._edge, name))
 
 
-def fused(fuse: Fuse, edges: EmbeddedEdges) -> EmbeddedEdges:
-    guarded = {name: Fused(getattr(edges, name), fuse) for name in OUTSIDE}
+def crashing_edges(switch: CrashSwitch, edges: EmbeddedEdges) -> EmbeddedEdges:
+    guarded = {name: CrashingEdge(getattr(edges, name), switch) for name in EDGES}
     return replace(edges, **guarded)  # type: ignore[arg-type]
 
 
-def creates(instance: Instance) -> None:
+def create_conversation(instance: Instance) -> None:
     create = instance.client().conversations.v1.conversation_with_participants.create
     create(unique_name="visit", participant=PARTICIPANTS, x_twilio_webhook_enabled="true")
 
 
-def comes_alive(instance: Instance) -> None:
-    """The life of a conversation until nothing is left to do, from the request to the delivered webhook."""
-    creates(instance)
+def create_until_active(instance: Instance) -> None:
+    """Create a conversation, and do all its work up to the delivered webhooks."""
+    create_conversation(instance)
     instance.work()
 
 
 def recover(instance: Instance) -> None:
-    """What another process does, once the time has come."""
+    """Sweep and work, as another process does after the next attempt is due."""
     for _ in range(3):
         instance.sweep(timedelta(hours=1))
         instance.forget_pauses()
@@ -112,58 +116,60 @@ def recover(instance: Instance) -> None:
 
 def crash_points(
     data: Path,
-    lives: Life = comes_alive,
-    before: Life = lambda instance: None,
-    takes_over: Life = lambda instance: None,
-    answers: Sequence[int] = (),
+    scenario: Scenario = create_until_active,
+    prepare: Scenario = lambda instance: None,
+    after_restart: Scenario = lambda instance: None,
+    statuses: Sequence[int] = (),
     **edges: Any,
 ) -> Iterator[EmbeddedInstance]:
-    """For every call to the outside in a life, before and after it: what another process makes of it.
+    """Crash `scenario` before and after each call to an edge, and yield the recovered instance of each crash.
 
-    `answers` are what receivers answer first.
+    `prepare` runs before the scenario, without a crash. `after_restart` runs before the recovery. `statuses` are the
+    first responses of the webhook receivers.
     """
     prepared, posted = str(data / "prepared.db"), list[Delivery]()
     for after in (False, True):
         for point in count(1):
             path = str(data / f"{point}-{after}.db")
+            # A test with its own clock moves it in each scenario, so the data must be prepared again.
             if "now" in edges or not Path(prepared).exists():
-                posted = _prepare(prepared, before, edges)
+                posted = _prepare(prepared, prepare, edges)
             copy(prepared, path)
-            fuse = Fuse(point, after=after)
-            with held_instance(path, partial(fused, fuse), **edges) as doomed:
-                for part in (doomed.engine.steps, doomed.engine.queue):
-                    object.__setattr__(part, "table", Fused(part.table, fuse))
+            switch = CrashSwitch(point, after=after)
+            with held_instance(path, partial(crashing_edges, switch), **edges) as crashing:
+                for part in (crashing.engine.steps, crashing.engine.queue):
+                    object.__setattr__(part, "table", CrashingEdge(part.table, switch))
                 for name in INSIDE_A_COMMIT:
-                    setattr(doomed.engine.table, name, fuse.guard(getattr(doomed.engine.table, name)))
-                doomed.receivers.statuses = [*answers]
-                fuse.armed = True
-                with suppress(DiedError):
-                    lives(doomed)
-            if fuse.calls < point:
+                    setattr(crashing.engine.table, name, switch.guard(getattr(crashing.engine.table, name)))
+                crashing.receivers.statuses = [*statuses]
+                switch.armed = True
+                with suppress(ProcessCrashError):
+                    scenario(crashing)
+            if switch.calls < point:
                 break
-            with held_instance(path, **edges) as heir:
-                heir.receivers.statuses = [*doomed.receivers.statuses]
-                takes_over(heir)
-                recover(heir)
-                heir.receivers.posted[:0] = [*posted, *doomed.receivers.posted]
-                TRIED[os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0]] += 1
-                yield heir
+            with held_instance(path, **edges) as restarted:
+                restarted.receivers.statuses = [*crashing.receivers.statuses]
+                after_restart(restarted)
+                recover(restarted)
+                restarted.receivers.posted[:0] = [*posted, *crashing.receivers.posted]
+                CRASH_POINTS[os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0]] += 1
+                yield restarted
 
 
-def _prepare(path: str, before: Life, edges: dict[str, Any]) -> list[Delivery]:
-    """Once for all points, but where a clock has moved on. Answers what receivers were told meanwhile."""
+def _prepare(path: str, prepare: Scenario, edges: dict[str, Any]) -> list[Delivery]:
+    """Create the data file that each crash starts from. Returns the webhook deliveries made so far."""
     Path(path).unlink(missing_ok=True)
     with held_instance(path, **edges) as prepared:
         prepared.client().conversations.v1.configuration.webhooks().update(
             post_webhook_url="https://hooks.example.com/",
-            filters=TOLD,
+            filters=NOTIFIED_EVENT_TYPES,
         )
         prepared.call("POST", "/convoke/v1/Configuration", {"ErrorLogUrl": "https://hooks.example.com/log"})
-        before(prepared)
+        prepare(prepared)
     return prepared.receivers.posted
 
 
-def told_kinds(heir: Instance) -> list[str]:
-    """The types of all that webhooks were told; what they were told twice has the same id."""
-    told = {delivery.event.id: str(delivery.event.type) for delivery in heir.receivers.posted}
-    return sorted(told.values())
+def notified_event_types(restarted: Instance) -> list[str]:
+    """Return the event types of all webhook deliveries. Repeated deliveries of an event count once."""
+    types = {delivery.event.id: str(delivery.event.type) for delivery in restarted.receivers.posted}
+    return sorted(types.values())

@@ -1,4 +1,4 @@
-"""Conversations that are to be deleted, and what is left of them."""
+"""Conversations to delete, and the items that remain of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LONG_AFTER = timedelta(days=1)
 
 
 def conversation_in(instance: Instance, state: str, participants: list[str] = GROUP_MMS) -> str:
-    """The SID of one with a unique name."""
+    """Create a conversation with a unique name in this state, and return its SID."""
     v1 = instance.client().conversations.v1
     sid = str(v1.conversation_with_participants.create(unique_name="visit", participant=participants).sid)
     if state != "initializing":
@@ -21,6 +21,6 @@ def conversation_in(instance: Instance, state: str, participants: list[str] = GR
     return sid
 
 
-def left_of(instance: Instance, sid: str) -> list[str]:
-    """The kinds of items that tell of a conversation, in their keys or elsewhere."""
+def item_kinds_left(instance: Instance, sid: str) -> list[str]:
+    """Return the kinds of the items that contain the SID of a conversation, in their keys or attributes."""
     return sorted(str(item["sk"]).partition("#")[0] for item in instance.items("") if sid in str(item))

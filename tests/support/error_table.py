@@ -1,4 +1,4 @@
-"""The generated part of docs/errors.md, made of the error catalogue: `make docs-tables` writes it anew."""
+"""Generate the table of docs/errors.md from the error catalogue: `make docs-tables`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOURCES = ROOT / "layers/convoke/src/convoke"
 
 @cache
 def raised() -> dict[int, type[ConversationsError]]:
-    """The errors that some module besides the catalogue names, by code: what a request can be answered with."""
+    """Return the errors that requests are answered with, by code: those that a module outside the catalogue names."""
     named = {
         name
         for path in SOURCES.rglob("*.py")
@@ -42,7 +42,6 @@ def _answered() -> Iterator[str]:
 
 
 def _logged() -> Iterator[str]:
-    """The codes of alerts."""
     yield from ("## Codes of the error log", "", "Only alerts have these codes. No request is answered with them.", "")
     for code, entry in sorted(LOG_ENTRIES.items()):
         yield from (f"### {code}", "", f"> {_text(entry)}", "")
@@ -64,7 +63,7 @@ def _reserved() -> Iterator[str]:
 
 
 def _text(error: type[ConversationsError] | type[LogEntry]) -> str:
-    """The message, with an ellipsis for each value that is filled in."""
+    """Return the message with an ellipsis for each placeholder."""
     fields = {name: "…" for _, name, _, _ in string.Formatter().parse(error.text) if name}
     return error.text.format_map(fields)
 

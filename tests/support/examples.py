@@ -1,4 +1,4 @@
-"""The two examples of the ConversationWithParticipants page, and others like them."""
+"""Values of the parameter `Participant`: the two examples of Twilio's documentation, and generated ones."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ GROUP_MMS = [
 
 
 def chat(count: int) -> list[str]:
-    """That many chat members."""
+    """Return `count` chat participants."""
     return [json.dumps({"identity": f"member {number}"}) for number in range(count)]
 
 
 def sms(count: int) -> list[str]:
-    """That many SMS members, each with a number of its own, behind one proxy."""
+    """Return `count` SMS participants with different numbers and the same proxy address."""
     return [_bound(address=_phone(number), proxy_address="+15017122661") for number in range(count)]
 
 
 def group_mms(count: int) -> list[str]:
-    """A group of that many, the business among them."""
+    """Return a group MMS of `count` participants, one of which is the business number."""
     return [*(_bound(address=_phone(number)) for number in range(count - 1)), _bound(projected_address="+15017122661")]
 
 

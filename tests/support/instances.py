@@ -1,4 +1,4 @@
-"""Instances of Convoke that the tests talk to through the official SDK, without a socket."""
+"""Instances of Convoke in this process, which tests use through the official SDK, without sockets."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from convoke.storage.packing import unpack_provisioning
 from convoke.storage.table import Table
 from convoke.webhooks.answers import WebhookAnswer, WebhookUnreachableError
 from convoke.webhooks.signature import sign
-from tests.support.described import check_described
+from tests.support.openapi_checks import check_against_openapi
 
 Resolve = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
-"""The API: a gateway event in, a gateway answer out."""
+"""The API: a function from a gateway event to a gateway response."""
 
 HOST = "convoke.test:8000"
 ORIGIN = f"http://{HOST}"
@@ -79,12 +79,12 @@ def call(api: Resolve, method: str, url: str, **given: Any) -> Answer:
     """Send one request through the gateway's event."""
     event = event_of(method, url, **given)
     answered = api(event, RequestContext())
-    check_described(method, event["rawPath"], answered["statusCode"], answered["body"])
+    check_against_openapi(method, event["rawPath"], answered["statusCode"], answered["body"])
     return Answer(answered["statusCode"], answered["headers"], answered["body"])
 
 
 class InProcessHttpClient(HttpClient):  # type: ignore[misc]
-    """The transport of the SDK, short-circuited."""
+    """An HTTP client of the SDK that calls the API in this process."""
 
     def __init__(self, api: Resolve) -> None:
         self._api = api
@@ -108,9 +108,9 @@ class InProcessHttpClient(HttpClient):  # type: ignore[misc]
 
 @dataclass
 class Receivers:
-    """Stands for the receivers of webhooks: what was posted, and what they are to answer, one a call.
+    """A fake webhook client: records all deliveries, and answers each call with the next of `statuses`.
 
-    That is a status, nothing where nobody is there, or the error that comes of it.
+    A status of None, or an error, is a failed connection. After the last status, calls are answered with 200.
     """
 
     posted: list[Delivery] = field(default_factory=list)
@@ -119,7 +119,7 @@ class Receivers:
     statuses: list[int | WebhookUnreachableError | None] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     body: bytes = b""
-    """Of whoever is not in `bodies`."""
+    """The response body of calls after the last of `bodies`."""
     on_call: Callable[[], None] = lambda: None
 
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
@@ -137,10 +137,10 @@ class Receivers:
 
 
 class Instance(ABC):
-    """A running Convoke, on either engine, whose asynchronous half is held until `work` is called."""
+    """A running Convoke on either engine. Its asynchronous work waits until a test calls `work`."""
 
     is_deployed = False
-    """Whether it is on AWS, where not every webhook may be called."""
+    """Whether the instance is on AWS, where webhooks to private addresses are rejected."""
 
     def __init__(self, api: Resolve, accounts: AccountOperations, table: Table, receivers: Receivers) -> None:
         self.api = api
@@ -153,7 +153,7 @@ class Instance(ABC):
     def client(
         self, account_sid: str | None = None, token: str | None = None, *, key: tuple[str, str] | None = None
     ) -> Client:
-        """The official SDK, with the account's Auth Token or the SID and secret of an API key."""
+        """Return a client of the official SDK, with the account's Auth Token or with an API key's SID and secret."""
         sid = account_sid or self.account.sid
         user, password = key or (sid, token or self.token)
         client = Client(user, password, sid, http_client=InProcessHttpClient(self.api))
@@ -167,33 +167,33 @@ class Instance(ABC):
         data: Mapping[str, object] | str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request without the SDK."""
+        """Send a request without the SDK."""
         auth = (self.account.sid, self.token)
         return call(self.api, method, ORIGIN + path, auth=auth, data=data, headers=headers)
 
     @abstractmethod
     def work(self) -> None:
-        """Do everything that is waiting; what fails or is put off stays so."""
+        """Do all waiting work. Failed and postponed messages stay in their queues."""
 
     @abstractmethod
     def sweep(self, later: timedelta) -> int:
-        """What the sweeper does when that time has passed; how many conversations it attended to."""
+        """Run the sweeper at the time `later` from now. Returns the number of conversations that it handled."""
 
     @abstractmethod
     def items(self, sort_key_prefix: str) -> list[dict[str, Any]]:
-        """Every item of that kind, by its keys."""
+        """Return the items whose sort key has this prefix, sorted by their keys."""
 
     def changes(self) -> list[dict[str, Any]]:
-        """What the ledger has, as JSON."""
+        """Return all stored changes as JSON."""
         return [change_of(item).model_dump(mode="json") for item in self.items("change")]
 
     @abstractmethod
     def waiting_messages(self, queue: str) -> int:
-        """How many messages `delivery` or `delivery-dlq` holds."""
+        """Return the number of messages in the queue `delivery` or `delivery-dlq`."""
 
     @abstractmethod
     def repeat(self, record: dict[str, Any]) -> None:
-        """Send the participant message of a stored provisioning once more."""
+        """Send the participant message of a stored provisioning record again."""
 
     @abstractmethod
     def clear_caches(self) -> None:
@@ -201,11 +201,11 @@ class Instance(ABC):
 
     @abstractmethod
     def lose_messages(self) -> None:
-        """Lose every participant message that is waiting."""
+        """Delete every waiting participant message."""
 
     @abstractmethod
     def forget_pauses(self) -> None:
-        """Make visible what was put off."""
+        """Make postponed messages visible now."""
 
 
 class EmbeddedInstance(Instance):
@@ -224,7 +224,7 @@ class EmbeddedInstance(Instance):
         auth = (self.account.sid, self.token)
         event = event_of(method, ORIGIN + path, auth=auth, data=data, headers=headers)
         response = await self._gateway.answer(event)
-        check_described(method, event["rawPath"], response.status_code, response.body or "")
+        check_openapi(method, event["rawPath"], response.status_code, response.body or "")
         answered = {name: str(value) for name, value in response.headers.items()}
         return Answer(response.status_code, answered, response.body or "")
 
@@ -262,7 +262,7 @@ def held_instance(
     movable_clock: MovableClock | None = None,
     **edges: Any,
 ) -> Iterator[EmbeddedInstance]:
-    """On the embedded engine. `edges` take the place of those of the same name; receivers are always stood in for."""
+    """Run an instance on the embedded engine. `edges` replace the edges of the same name. Receivers are fake."""
     receivers = Receivers()
     engine = EmbeddedEngine(
         data, lambda original: rewire(replace(original, webhook_client=receivers, **edges)), movable_clock
@@ -274,7 +274,7 @@ def held_instance(
 
 
 def refusal(request: Callable[[], object]) -> TwilioRestException:
-    """The exception with which the SDK reports that a request was refused."""
+    """Run a request that must be rejected, and return the exception of the SDK."""
     try:
         request()
     except TwilioRestException as error:

@@ -35,7 +35,7 @@ INVOCATION = {
 }
 """The headers of an invocation. The runtime client is written in C and crashes if one of them is missing."""
 
-PATIENCE = 60.0
+TIMEOUT_SECONDS = 60.0
 """How many seconds to wait for the runtime. The machine may be busy with other tests."""
 
 
@@ -173,7 +173,7 @@ class Emulated:
     def invoke(self, event: Mapping[str, Any]) -> Any:
         """Return the answer. A failed invocation returns an object with `errorType`."""
         request = urllib.request.Request(self.url, json.dumps(event).encode())
-        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
             return json.load(response)
 
 
@@ -227,7 +227,7 @@ def emulated(folder: str, stack: Stack, client: Path) -> Iterator[Emulated]:
         command, cwd=BUILD / function.logical_id, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            wait_for(port, PATIENCE)
+            wait_for(port, TIMEOUT_SECONDS)
             yield Emulated(f"http://{address}/2015-03-31/functions/function/invocations")
         finally:
             process.terminate()

@@ -1,6 +1,6 @@
-"""The table of docs/api-coverage.md: every operation of Conversations v1, and whether Convoke serves it.
+"""Generate the table of docs/api-coverage.md: every operation of Conversations v1, and whether Convoke serves it.
 
-`make docs-tables` writes the table anew.
+`make docs-tables` runs this module.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from convoke.api.routes import ROUTES
 from tests.support.docs import API_COVERAGE, with_part
 
 IN_SERVICE = "/Services/{ISxx}"
-"""What paths of a service's tree begin with."""
+"""The beginning of the paths that name a service."""
 
 CONVERSATION = "/Conversations/{sid or unique name}"
 
@@ -44,7 +44,7 @@ IN_BOTH_TREES = {
     "/Roles": ("GET POST", ""),
     "/Roles/{sid}": ("GET POST DELETE", ""),
 }
-"""The verbs of each path, and what is to be known of those that are served."""
+"""The methods of each path that exists with and without a service, and a note on those that are served."""
 
 IN_ONE_TREE = {
     "/Configuration": ("GET POST", "default service, default Messaging Service, default timers"),
@@ -61,16 +61,16 @@ IN_ONE_TREE = {
     f"{IN_SERVICE}/Bindings": ("GET", ""),
     f"{IN_SERVICE}/Bindings/{{sid}}": ("GET DELETE", ""),
 }
-"""The same of what the account or its services have alone."""
+"""The methods and notes of each path that exists only once."""
 
 ERROR_LOG = (alerts.LIST, alerts.FETCH)
 
 Operation = tuple[str, str]
-"""Verb and path, with `{}` for each value in it."""
+"""Method and path, with `{}` for each path value."""
 
 
 def known() -> list[Operation]:
-    """Every operation of Conversations v1."""
+    """Return every operation of Conversations v1."""
     both = [(path, verbs) for path, (verbs, _) in IN_BOTH_TREES.items()]
     paths = [*both, *((IN_SERVICE + path, verbs) for path, verbs in both)]
     paths += [(path, verbs) for path, (verbs, _) in IN_ONE_TREE.items()]
@@ -78,7 +78,7 @@ def known() -> list[Operation]:
 
 
 def served() -> set[Operation]:
-    """The operations of Conversations v1 that have a route; the error log is Monitor's."""
+    """Return the operations of Conversations v1 that have a route. The error log belongs to Monitor v1."""
     rules = ((route.method, rule) for route in ROUTES for rule in route.rules if route.contract not in ERROR_LOG)
     return {
         (method, _bare(rule.removeprefix(TWILIO_PREFIX)))
@@ -116,9 +116,9 @@ def _table(paths: dict[str, tuple[str, str]]) -> Iterator[str]:
     yield "|---|---|---|---|"
     answered = served()
     for path, (verbs, note) in paths.items():
-        there = [verb for verb in verbs.split() if (verb, _bare(path)) in answered]
-        missing = [verb for verb in verbs.split() if verb not in there]
-        yield f"| `{TWILIO_PREFIX}{path}` | {_listed(there)} | {_listed(missing)} | {note if there else ''} |"
+        supported = [verb for verb in verbs.split() if (verb, _bare(path)) in answered]
+        missing = [verb for verb in verbs.split() if verb not in supported]
+        yield f"| `{TWILIO_PREFIX}{path}` | {_listed(supported)} | {_listed(missing)} | {note if supported else ''} |"
 
 
 def _listed(verbs: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""`convoke up` as a process of its own, and a receiver of webhooks on a real socket."""
+"""Run `convoke up` in its own process, and a webhook receiver on a real socket."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from twilio.rest import Client
 
 UP = (sys.executable, "-m", "convoke", "up", "--port", "0", "--json")
 
-PATIENCE = 20.0
-"""Seconds, on a machine that is busy with other tests."""
+TIMEOUT_SECONDS = 20.0
+"""Long enough for a machine that is busy with other tests."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,17 @@ class Up:
         return client
 
     def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
-        """The exit code."""
+        """Send a signal, wait for the end of the process, and return its exit code."""
         os.kill(self.ready["pid"], by)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT_SECONDS)
 
 
-def wait_for(port: int, patience: float = PATIENCE) -> None:
-    """Until somebody listens there on this machine. Raises ConnectionRefusedError where nobody does in time."""
-    until = time.monotonic() + patience
+def wait_for(port: int, timeout: float = TIMEOUT_SECONDS) -> None:
+    """Wait until a process listens on the port. Raises ConnectionRefusedError after `timeout` seconds."""
+    until = time.monotonic() + timeout
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=patience).close()
+            socket.create_connection(("127.0.0.1", port), timeout=timeout).close()
         except ConnectionRefusedError:
             if time.monotonic() > until:
                 raise
@@ -59,7 +59,7 @@ def wait_for(port: int, patience: float = PATIENCE) -> None:
 
 @contextmanager
 def up(*options: str, command: Sequence[str] = UP, environ: Mapping[str, str] | None = None) -> Iterator[Up]:
-    """An instance that listens; killed at the end where it still runs."""
+    """Run an instance that listens. It is killed at the end if it still runs."""
     process = subprocess.Popen(
         [*command, *options],
         stdout=subprocess.PIPE,
@@ -78,12 +78,12 @@ def up(*options: str, command: Sequence[str] = UP, environ: Mapping[str, str] | 
 
 
 Received = Queue[tuple[dict[str, str], str]]
-"""The parameters and the signature of each webhook."""
+"""A queue with the parameters and the signature of each webhook call."""
 
 
 @contextmanager
 def receiver() -> Iterator[tuple[str, Received]]:
-    """The URL of a receiver that takes everything, and what it took."""
+    """Run a receiver that accepts every webhook. Yields its URL and the received calls."""
     received: Received = Queue()
 
     class Handler(BaseHTTPRequestHandler):
@@ -94,7 +94,7 @@ def receiver() -> Iterator[tuple[str, Received]]:
             received.put((dict(parse_qsl(body, keep_blank_values=True)), self.headers["X-Twilio-Signature"]))
 
         def log_message(self, *_: object) -> None:
-            """Tests print nothing."""
+            """Print nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()

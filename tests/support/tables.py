@@ -34,7 +34,7 @@ GAPS = {
     },
     "dynamodb-on-ministack": {"twice-on-an-attribute": "applies both actions"},
 }
-"""What DynamoDB does and its imitations (moto 5.2.5, MiniStack 1.5.33) do not, by the names of the contract's cases."""
+"""The deviations of moto 5.2.5 and MiniStack 1.5.33 from DynamoDB, by the names of the cases of the contract suite."""
 
 
 @contextmanager
@@ -68,7 +68,7 @@ def ministack_table(endpoint_url: str) -> Iterator[DynamoDbTable]:
 
 @cache
 def dynamodb_client(endpoint_url: str | None = None) -> DynamoDBClient:
-    """Without an endpoint it reaches nothing unless moto or a stubber answers it."""
+    """Return a client with fake credentials. Without an endpoint, only moto or a stubber can answer its calls."""
     return boto3.client(
         "dynamodb",
         region_name="us-east-1",
@@ -79,8 +79,8 @@ def dynamodb_client(endpoint_url: str | None = None) -> DynamoDBClient:
 
 
 def table_properties() -> dict[str, Any]:
-    """What `create_table` needs of the table in template.yaml, its stream included."""
+    """Return the parameters of `create_table` for the table in template.yaml, including its stream."""
     properties = resources("AWS::DynamoDB::Table")["Table"]
-    wanted = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
+    names = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
     stream = {"StreamEnabled": True, **properties["StreamSpecification"]}
-    return {**{name: properties[name] for name in wanted}, "StreamSpecification": stream}
+    return {**{name: properties[name] for name in names}, "StreamSpecification": stream}

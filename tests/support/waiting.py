@@ -9,6 +9,7 @@ TIMEOUT_SECONDS = 5.0
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
+    """Wait until the condition holds, and return whether it held before the timeout."""
     until = time.monotonic() + TIMEOUT_SECONDS
     while not holds() and time.monotonic() < until:
         time.sleep(0.005)

@@ -1,4 +1,4 @@
-"""Addresses and the channels they belong to (reference, b.2)."""
+"""Addresses and their channels. See docs/behaviour/addresses.md."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from convoke.domain.addresses import MAX_ADDRESS_CHARACTERS, Channel, channel_of
         ('"a@b"@example.com', Channel.EMAIL),
     ],
 )
-def test_the_form_of_an_address_tells_its_channel(address: str, channel: Channel) -> None:
+def test_address_format_determines_the_channel(address: str, channel: Channel) -> None:
     assert channel_of(address) is channel
 
 
-def test_numbers_as_whatsapp_spells_them_in_mexico_are_addresses_there_and_no_telephone_numbers() -> None:
-    """WhatsApp kept the `1` that the numbering plan of Mexico gave up."""
+def test_mexican_whatsapp_number_with_the_legacy_1_is_no_phone_number() -> None:
+    """WhatsApp still uses the `1` after the country code that Mexico's numbering plan removed."""
     assert channel_of("whatsapp:+5215512345678") is Channel.WHATSAPP
     assert channel_of("+5215512345678") is None
 
@@ -89,12 +89,12 @@ def test_numbers_as_whatsapp_spells_them_in_mexico_are_addresses_there_and_no_te
         "@example.com",
     ],
 )
-def test_what_has_the_form_of_no_address_has_no_channel(address: str) -> None:
+def test_malformed_address_has_no_channel(address: str) -> None:
     assert channel_of(address) is None
 
 
 @pytest.mark.parametrize("number", ["+4922", "+82222", "+492222", "+49111111111111111", "+8122222222222222222"])
-def test_a_number_has_7_to_15_digits_whatever_the_numbering_plan_of_its_country(number: str) -> None:
+def test_number_with_fewer_than_7_or_more_than_15_digits_has_no_channel(number: str) -> None:
     assert channel_of(number) is None
     assert channel_of("whatsapp:" + number) is None
 
@@ -108,14 +108,14 @@ def test_a_number_has_7_to_15_digits_whatever_the_numbering_plan_of_its_country(
         ("", "x", "@example.com", Channel.EMAIL),
     ],
 )
-def test_an_address_has_256_characters_at_the_most(start: str, fill: str, end: str, channel: Channel) -> None:
+def test_address_longer_than_256_characters_has_no_channel(start: str, fill: str, end: str, channel: Channel) -> None:
     longest = start + fill * (256 - len(start) - len(end)) + end
     assert len(longest) == MAX_ADDRESS_CHARACTERS
     assert channel_of(longest) is channel
     assert channel_of(start + fill + longest.removeprefix(start)) is None
 
 
-def test_the_channels_are_spelled_as_the_type_of_a_binding() -> None:
+def test_channel_values_are_the_binding_types_of_the_api() -> None:
     assert [str(channel) for channel in Channel] == ["sms", "whatsapp", "rcs", "messenger", "email"]
 
 
@@ -133,7 +133,7 @@ def test_the_channels_are_spelled_as_the_type_of_a_binding() -> None:
 @example("+" + "9" * 10_000)
 @example("+\x00")
 @example("whatsapp:+\u0967")
-def test_no_text_raises_anything(text: str) -> None:
+def test_channel_of_any_text_never_raises(text: str) -> None:
     channel = channel_of(text)
     assert channel is None or len(text) <= MAX_ADDRESS_CHARACTERS
     assert is_phone_number(text) is (channel is Channel.SMS)
@@ -143,6 +143,6 @@ def test_no_text_raises_anything(text: str) -> None:
 @given(st.text("0123456789", max_size=20))
 @example("4922")
 @example("6200000000000000")
-def test_what_is_a_phone_number_has_7_to_15_digits(digits: str) -> None:
+def test_phone_number_has_7_to_15_digits(digits: str) -> None:
     if is_phone_number("+" + digits):
         assert 7 <= len(digits) <= 15

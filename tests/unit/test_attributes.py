@@ -1,4 +1,4 @@
-"""The `attributes` of a resource (reference, f.1 and f.4)."""
+"""The `attributes` of a resource (domain/attributes.py)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ JSON_VALUES = st.recursive(
         '{"": ""}',
     ],
 )
-def test_any_json_is_kept_to_the_letter(attributes: str) -> None:
+def test_valid_json_attributes_are_stored_unchanged(attributes: str) -> None:
     assert check_attributes(attributes, KILOBYTES_16) == attributes
 
 
@@ -74,7 +74,7 @@ def test_any_json_is_kept_to_the_letter(attributes: str) -> None:
         "[1, [-Infinity]]",
     ],
 )
-def test_what_is_no_json_is_refused(attributes: str) -> None:
+def test_attributes_that_are_not_json_are_rejected(attributes: str) -> None:
     with pytest.raises(AttributesNotJsonError):
         check_attributes(attributes, KILOBYTES_16)
 
@@ -83,7 +83,7 @@ def test_what_is_no_json_is_refused(attributes: str) -> None:
     ("character", "size"), [("a", 1), ("\u00e9", 2), ("\u20ac", 3), ("\U0001f600", 4)], ids=lambda value: str(value)
 )
 @pytest.mark.parametrize("longest", [4 * 1024, KILOBYTES_16])
-def test_the_limit_counts_bytes_of_utf_8(character: str, size: int, longest: int) -> None:
+def test_attributes_limit_counts_utf_8_bytes(character: str, size: int, longest: int) -> None:
     filled = f'"{character * ((longest - 2) // size)}"'
     at_limit = filled + " " * (longest - len(filled.encode()))
     assert len(at_limit.encode()) == longest
@@ -94,14 +94,14 @@ def test_the_limit_counts_bytes_of_utf_8(character: str, size: int, longest: int
     assert str(longest) in caught.value.message
 
 
-def test_the_length_is_looked_at_first() -> None:
+def test_attributes_length_is_checked_before_the_json_syntax() -> None:
     with pytest.raises(AttributesTooLongError):
         check_attributes("x" * 17, 16)
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
-def test_deep_nesting_is_kept_or_refused_but_never_a_crash(opening: str, closing: str) -> None:
-    """How deep is too deep is for the interpreter to say."""
+def test_deeply_nested_attributes_are_accepted_or_rejected_without_a_crash(opening: str, closing: str) -> None:
+    """The depth at which the JSON parser gives up depends on the interpreter."""
     for depth in [100, *range(900, 1100), (KILOBYTES_16 - 1) // (len(opening) + len(closing))]:
         attributes = opening * depth + "1" + closing * depth
         try:
@@ -110,13 +110,13 @@ def test_deep_nesting_is_kept_or_refused_but_never_a_crash(opening: str, closing
             assert depth > 100
 
 
-def test_a_number_of_any_length_is_json() -> None:
+def test_attributes_with_a_very_long_number_are_accepted() -> None:
     assert check_attributes("1" * KILOBYTES_16, KILOBYTES_16)
 
 
 @settings(deadline=None)
 @given(st.text())
-def test_any_text_is_kept_or_refused(text: str) -> None:
+def test_any_text_as_attributes_is_accepted_unchanged_or_rejected(text: str) -> None:
     try:
         kept = check_attributes(text, KILOBYTES_16)
     except (AttributesNotJsonError, AttributesTooLongError):
@@ -127,6 +127,6 @@ def test_any_text_is_kept_or_refused(text: str) -> None:
 
 @settings(deadline=None)
 @given(JSON_VALUES, st.booleans())
-def test_every_json_value_can_be_kept(value: object, ascii_only: bool) -> None:
+def test_every_json_value_is_accepted_as_attributes(value: object, ascii_only: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only)
     assert check_attributes(text, 1_000_000) == text

@@ -1,4 +1,4 @@
-"""HTTP Basic credentials (reference, g.1)."""
+"""HTTP Basic authentication (api/auth.py)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def basic(user_and_password: bytes, scheme: str = "Basic") -> dict[str, str]:
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC"])
-def test_user_and_password_are_read_whatever_the_case_of_the_scheme(scheme: str) -> None:
+def test_basic_scheme_is_case_insensitive(scheme: str) -> None:
     assert basic_credentials(basic(f"{SID}:{TOKEN}".encode(), scheme)) == (SID, TOKEN)
 
 
@@ -36,7 +36,7 @@ def test_user_and_password_are_read_whatever_the_case_of_the_scheme(scheme: str)
         (b" user : password ", " user ", " password "),
     ],
 )
-def test_the_first_colon_divides_user_and_password(sent: bytes, user: str, password: str) -> None:
+def test_first_colon_separates_user_and_password(sent: bytes, user: str, password: str) -> None:
     assert basic_credentials(basic(sent)) == (user, password)
 
 
@@ -66,7 +66,7 @@ def test_the_first_colon_divides_user_and_password(sent: bytes, user: str, passw
         basic(b"user:password", "\u0130basic"),
     ],
 )
-def test_whoever_gives_no_credentials_is_not_authenticated(headers: dict[str, str]) -> None:
+def test_missing_or_malformed_authorization_header_is_answered_with_401(headers: dict[str, str]) -> None:
     with pytest.raises(NotAuthenticatedError) as caught:
         basic_credentials(headers)
     assert (caught.value.code, caught.value.status) == (20003, 401)
@@ -75,13 +75,13 @@ def test_whoever_gives_no_credentials_is_not_authenticated(headers: dict[str, st
 
 @settings(deadline=None)
 @given(st.text(st.characters(exclude_characters=":", codec="utf-8")), st.text(st.characters(codec="utf-8")))
-def test_any_user_and_password_are_read_as_they_were_sent(user: str, password: str) -> None:
+def test_any_user_and_password_are_decoded_unchanged(user: str, password: str) -> None:
     assert basic_credentials(basic(f"{user}:{password}".encode())) == (user, password)
 
 
 @settings(deadline=None)
 @given(st.one_of(st.text(), st.text().map(lambda text: "Basic " + text)))
-def test_any_header_gives_credentials_or_the_one_error(header: str) -> None:
+def test_any_authorization_header_gives_credentials_or_not_authenticated(header: str) -> None:
     try:
         user, password = basic_credentials({"authorization": header})
     except NotAuthenticatedError:

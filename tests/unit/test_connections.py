@@ -1,4 +1,4 @@
-"""What the fragment of a webhook's URL says (reference, d.5)."""
+"""Connection overrides in the fragment of a webhook URL (domain/connections.py)."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import pytest
 
 from convoke.domain.connections import ConnectionSettings, connection_settings
 
-USUAL = ConnectionSettings(3, 5, 5, 5)
+DEFAULTS = ConnectionSettings(3, 5, 5, 5)
 
 
 @pytest.mark.parametrize(
     ("fragment", "settings"),
     [
-        ("", USUAL),
-        ("#", USUAL),
-        ("#section-2", USUAL),
-        ("#rc=0", USUAL._replace(retries=0)),
-        ("#rc=5", USUAL._replace(retries=5)),
-        ("#rc=6&ct=99&rt=15001&tt=0", USUAL),
-        ("#rc=-1&ct=&rt=1.5&tt=fast&rp=5xx&e=dublin&sni=y&&=", USUAL),
-        ("#rc=\u0663", USUAL),
-        ("#rc=1&rc=2", USUAL._replace(retries=2)),
+        ("", DEFAULTS),
+        ("#", DEFAULTS),
+        ("#section-2", DEFAULTS),
+        ("#rc=0", DEFAULTS._replace(retries=0)),
+        ("#rc=5", DEFAULTS._replace(retries=5)),
+        ("#rc=6&ct=99&rt=15001&tt=0", DEFAULTS),
+        ("#rc=-1&ct=&rt=1.5&tt=fast&rp=5xx&e=dublin&sni=y&&=", DEFAULTS),
+        ("#rc=\u0663", DEFAULTS),
+        ("#rc=1&rc=2", DEFAULTS._replace(retries=2)),
         ("#ct=1000", ConnectionSettings(3, 1, 5, 5)),
         ("#rt=1000", ConnectionSettings(3, 5, 1, 5)),
         ("#rt=12000", ConnectionSettings(3, 5, 12, 12)),
@@ -30,5 +30,7 @@ USUAL = ConnectionSettings(3, 5, 5, 5)
         ("#rc=2&rt=3000&ct=2000&tt=15000", ConnectionSettings(2, 2, 3, 15)),
     ],
 )
-def test_overrides_count_as_far_as_they_can_be_used(fragment: str, settings: ConnectionSettings) -> None:
+def test_connection_overrides_in_the_url_fragment_set_retries_and_timeouts(
+    fragment: str, settings: ConnectionSettings
+) -> None:
     assert connection_settings(f"https://hooks.example.com/?rc=1{fragment}") == settings

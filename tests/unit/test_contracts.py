@@ -1,4 +1,4 @@
-"""Contracts say what their handlers do. Whoever adds a route is told here what its contract lacks."""
+"""The contracts of the routes agree with their handlers. A failure says what the contract of a new route lacks."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from convoke.api.schemas import RULES, query_parameters
 from convoke.domain.errors import MethodNotAllowedError
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
 from convoke.domain.model import Model
-from tests.support.described import operations
 from tests.support.error_table import raised
+from tests.support.openapi_checks import operations
 
 EVERY_ROUTE = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.rules[-1]}")
 
@@ -31,14 +31,14 @@ FORMS = {
     for name, model in vars(module).items()
     if isinstance(model, type) and issubclass(model, Model) and model.model_config.get("alias_generator")
 }
-"""The names of all forms."""
+"""The names of all form and query models."""
 
 READERS = {WEBHOOK_ENABLED: "request_webhooks", IDEMPOTENCY_KEY: "parse_idempotency_key", PREFER: "preferred_wait"}
-"""By what name of the code a header is read."""
+"""For each header, the name of the function or attribute that reads it."""
 
 
 def names_used(function: FunctionType) -> Iterator[str]:
-    """By a handler, and by the functions of its module that it calls."""
+    """Yield the names that a handler uses, and those of the functions of its module that it calls."""
     for instruction in dis.get_instructions(function):
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_ATTR", "LOAD_METHOD"):
             yield instruction.argval
@@ -58,7 +58,7 @@ def contract_of(route: Route) -> str:
 
 
 @EVERY_ROUTE
-def test_a_contract_names_the_form_that_is_read(route: Route) -> None:
+def test_contract_names_the_form_that_the_handler_reads(route: Route) -> None:
     named = {model.__name__ for model in (route.contract.form, route.contract.query) if model}
     assert used_by(route) & FORMS == named, f"{contract_of(route)}: `form` or `query` must be what the handler parses"
     read = "read_participants" in used_by(route)
@@ -66,34 +66,34 @@ def test_a_contract_names_the_form_that_is_read(route: Route) -> None:
 
 
 @EVERY_ROUTE
-def test_a_contract_names_the_headers_that_are_read(route: Route) -> None:
+def test_contract_names_the_headers_that_the_handler_reads(route: Route) -> None:
     read = {header for header, name in READERS.items() if name in used_by(route)}
     named = set(route.contract.request_headers) & set(READERS)
     assert read == named, f"{contract_of(route)}: `request_headers` must name {sorted(read)}"
 
 
 @EVERY_ROUTE
-def test_a_contract_of_a_list_names_its_key(route: Route) -> None:
+def test_contract_of_a_paginated_list_names_the_page_key(route: Route) -> None:
     paged = "Pagination" in used_by(route)
     assert paged == (route.contract.page is not None), f"{contract_of(route)}: `page` must be set: {paged}"
 
 
-def test_every_header_that_the_api_takes_is_looked_for_here() -> None:
+def test_every_documented_header_is_covered_by_these_tests() -> None:
     assert set(READERS) == set(REQUEST_HEADERS) - {"If-None-Match"}
 
 
-def test_every_form_is_one_of_some_route() -> None:
-    told = [model for route in ROUTES for model in (route.contract.form, route.contract.query) if model]
-    unused = FORMS - {model.__name__ for model in told}
+def test_every_form_belongs_to_a_route() -> None:
+    named = [model for route in ROUTES for model in (route.contract.form, route.contract.query) if model]
+    unused = FORMS - {model.__name__ for model in named}
     assert unused == set(), "no contract names these forms as `form` or `query`"
 
 
-def test_every_error_is_one_of_some_operation_and_every_operation_s_is_raised() -> None:
-    told = {code for operation in operations().values() for code in operation.codes}
-    assert told | {MethodNotAllowedError.code} == set(raised())
+def test_documented_error_codes_equal_the_codes_that_are_raised() -> None:
+    documented = {code for operation in operations().values() for code in operation.codes}
+    assert documented | {MethodNotAllowedError.code} == set(raised())
 
 
-def test_every_rule_is_about_a_parameter_that_there_is() -> None:
+def test_every_openapi_limit_belongs_to_an_existing_parameter() -> None:
     models = {name: schema for name, schema in document()["components"]["schemas"].items() if "properties" in schema}
     lists = [route.contract.query for route in ROUTES if route.contract.query]
     properties = {name: schema["properties"] for name, schema in models.items()}
@@ -102,12 +102,12 @@ def test_every_rule_is_about_a_parameter_that_there_is() -> None:
     assert set(RULES) <= parameters | {parameter.partition(".")[2] for parameter in parameters}
 
 
-def test_the_ids_of_operations_are_their_own() -> None:
+def test_operation_ids_are_unique() -> None:
     assert len(operations()) == sum(len(route.rules) for route in ROUTES)
 
 
-def test_every_process_tells_the_same() -> None:
-    """So that whoever has it from one Lambda instance does not get it again from another."""
+def test_openapi_etag_is_equal_in_every_process() -> None:
+    """A client that has the document from one Lambda instance gets a 304 from every other."""
     made = (
         "from convoke.api.app import openapi_document; from convoke.api.resources.description import fetch;"
         "print(fetch({}, openapi_document).headers['ETag'])"
@@ -121,7 +121,7 @@ def test_every_process_tells_the_same() -> None:
     assert len(printed) == 1
 
 
-def test_no_cold_start_pays_for_the_description() -> None:
+def test_cold_start_does_not_import_the_openapi_generator() -> None:
     loaded = "import sys, convoke.api.app; print([name for name in sys.modules if name.startswith('convoke.api')])"
     printed = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout
     assert "convoke.api.resources.description" in printed

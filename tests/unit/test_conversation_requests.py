@@ -1,4 +1,4 @@
-"""What an update makes of a conversation (reference, a.1, e.1 and e.3)."""
+"""Updates of a conversation. See docs/behaviour/conversations.md."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def conversation(**fields: Any) -> Conversation:
 
 
 def asked(**parameters: str) -> ConversationChange:
-    """`Timers_Inactive` stands for `Timers.Inactive`."""
+    """Parse an update. An underscore in a parameter name stands for a dot: `Timers_Inactive` for `Timers.Inactive`."""
     form = Form([(name.replace("_", "."), value) for name, value in parameters.items()])
     return parse(UpdateConversation, form)
 
 
 MOMENTS = {"date_updated", "date_inactive", "date_closed"}
-"""What every update moves."""
+"""The dates that every update changes."""
 
 
 def changed(standing: Conversation, **parameters: str) -> dict[str, Any]:
-    """What an update makes different, but for what every update moves."""
+    """Return the fields that an update changes, except MOMENTS."""
     before, after = standing.model_dump(), asked(**parameters).applied_to(standing, LATER).model_dump()
     return {name: value for name, value in after.items() if value != before[name] and name not in MOMENTS}
 
@@ -82,13 +82,11 @@ def changed(standing: Conversation, **parameters: str) -> dict[str, Any]:
         ("Bindings_Email_Name", "B", {"email": {"projected_address": "a@example.com", "name": "B"}}),
     ],
 )
-def test_a_parameter_changes_what_it_is_about_and_nothing_else(
-    parameter: str, value: str, different: dict[str, Any]
-) -> None:
+def test_update_parameter_changes_only_its_own_fields(parameter: str, value: str, different: dict[str, Any]) -> None:
     assert changed(conversation(), **{parameter: value}) == different
 
 
-def test_without_an_address_and_a_name_nothing_is_left_of_the_sender() -> None:
+def test_clearing_email_address_and_name_removes_the_email_binding() -> None:
     assert changed(conversation(), Bindings_Email_Address="", Bindings_Email_Name="") == {"email": None}
     assert changed(conversation(email=None), Bindings_Email_Name="B") == {
         "email": {"projected_address": None, "name": "B"}
@@ -114,7 +112,7 @@ def test_without_an_address_and_a_name_nothing_is_left_of_the_sender() -> None:
         ("Timers_Closed", "PT9M", 50376),
     ],
 )
-def test_each_rule_has_its_code(parameter: str, value: str, code: int) -> None:
+def test_invalid_update_parameter_is_rejected_with_its_code(parameter: str, value: str, code: int) -> None:
     with pytest.raises(ConversationsError) as caught:
         asked(**{parameter: value})
     assert (caught.value.code, caught.value.parameter) == (code, parameter.replace("_", "."))
@@ -125,7 +123,7 @@ def test_every_update_restarts_both_timers() -> None:
     assert (after.date_inactive, after.date_closed) == (LATER + MINUTE, LATER + TEN_MINUTES)
 
 
-def test_one_that_is_closed_has_no_timers() -> None:
+def test_update_to_closed_stops_both_timers() -> None:
     running = conversation().with_timers_from(NOON)
     after = asked(State="closed", Timers_Inactive="PT5M").applied_to(running, LATER)
     assert (after.date_inactive, after.date_closed) == (None, None)
@@ -144,14 +142,12 @@ NEXT_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
         (NEXT_YEAR, None, LATER, NEXT_YEAR),
     ],
 )
-def test_the_date_of_update_never_goes_back(
-    standing: datetime, given: str | None, now: datetime, expected: datetime
-) -> None:
+def test_date_updated_never_decreases(standing: datetime, given: str | None, now: datetime, expected: datetime) -> None:
     parameters = {"DateUpdated": given} if given else {"FriendlyName": "Other"}
     assert asked(**parameters).applied_to(conversation(date_updated=standing), now).date_updated == expected
 
 
-def test_what_was_imported_can_be_dated_back() -> None:
+def test_date_updated_of_an_imported_conversation_can_be_in_the_past() -> None:
     imported = conversation(date_updated=datetime(2015, 1, 1, tzinfo=UTC))
     after = asked(DateUpdated="2016-01-01T00:00:00Z").applied_to(imported, LATER)
     assert after.date_updated == datetime(2016, 1, 1, tzinfo=UTC)
@@ -169,7 +165,7 @@ def test_what_was_imported_can_be_dated_back() -> None:
         ({"DateUpdated": "2020-01-01T00:00:00Z"}, False),
     ],
 )
-def test_nothing_given_or_the_state_it_is_in_leaves_a_conversation_alone(
+def test_update_without_parameters_or_with_the_current_state_changes_nothing(
     parameters: dict[str, str], left_alone: bool
 ) -> None:
     assert asked(**parameters).leaves_alone(conversation()) is left_alone
@@ -184,24 +180,28 @@ def test_nothing_given_or_the_state_it_is_in_leaves_a_conversation_alone(
         ({"state": State.INITIALIZING, "date_removed": NOON}, ConversationBeingDeletedError),
     ],
 )
-def test_some_conversations_take_no_changes(fields: dict[str, Any], refused: type[ConversationsError]) -> None:
+def test_initializing_closed_or_deleted_conversation_rejects_changes(
+    fields: dict[str, Any], refused: type[ConversationsError]
+) -> None:
     with pytest.raises(refused):
         conversation(**fields).refuse_changes()
 
 
 @pytest.mark.parametrize("state", [State.ACTIVE, State.INACTIVE])
-def test_the_others_do(state: State) -> None:
+def test_active_or_inactive_conversation_accepts_changes(state: State) -> None:
     conversation(state=state).refuse_changes()
 
 
-def test_a_tombstone_is_due_at_once_and_has_nothing_left_to_publish() -> None:
+def test_tombstone_is_due_immediately_and_needs_no_publishing() -> None:
     removed = conversation(attempts=7, unsettled=True, due_at=LATER).removed(NOON)
     assert (removed.date_removed, removed.due_at, removed.attempts, removed.unsettled) == (NOON, NOON, 0, False)
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.datetimes(timezones=st.just(UTC)), st.none() | st.datetimes(timezones=st.just(UTC)))))
-def test_no_clock_and_no_client_takes_the_date_of_update_back(moments: list[tuple[datetime, datetime | None]]) -> None:
+def test_date_updated_never_decreases_for_any_clock_and_any_given_date(
+    moments: list[tuple[datetime, datetime | None]],
+) -> None:
     standing = conversation(timers=Timers())
     for now, given_date in moments:
         requested = ConversationChange.model_validate(

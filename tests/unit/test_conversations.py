@@ -1,4 +1,4 @@
-"""The parameters of a new conversation and its timers (reference, a.1, b.7 step 3 and e.3)."""
+"""The parameters of a new conversation, and its timers. See docs/behaviour/conversations.md."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def parsed(**parameters: str) -> CreateConversation:
 
 
 def named(parameters: dict[str, str]) -> dict[str, str]:
-    """`Timers_Inactive` stands for `Timers.Inactive`."""
+    """Replace underscores by dots: `Timers_Inactive` stands for `Timers.Inactive`."""
     return {name.replace("_", "."): value for name, value in parameters.items()}
 
 
@@ -89,7 +89,7 @@ def refusal(fields: list[tuple[str, str]]) -> tuple[int, int, str | None]:
         ("MessagingServiceSid", "MG" + DIGITS + "\n", 50341),
     ],
 )
-def test_each_rule_has_its_code_and_names_its_parameter(parameter: str, value: str, code: int) -> None:
+def test_invalid_create_parameter_is_rejected_with_its_code_and_name(parameter: str, value: str, code: int) -> None:
     assert refusal([(parameter, value)]) == (code, 400, parameter)
 
 
@@ -129,13 +129,13 @@ def test_each_rule_has_its_code_and_names_its_parameter(parameter: str, value: s
         ("Bindings.Email.Name", "A", "bindings_email_name", "A"),
     ],
 )
-def test_what_is_within_the_rules_is_taken(parameter: str, value: str, field: str, expected: object) -> None:
+def test_valid_create_parameter_is_accepted(parameter: str, value: str, field: str, expected: object) -> None:
     taken = parse(CreateConversation, Form([(parameter, value)]))
     assert getattr(taken, field) == expected
     assert taken.model_fields_set == {field}
 
 
-def test_what_is_not_given_has_its_default() -> None:
+def test_omitted_create_parameters_have_their_defaults() -> None:
     assert parsed() == CreateConversation.model_construct(
         friendly_name=None,
         unique_name=None,
@@ -152,11 +152,11 @@ def test_what_is_not_given_has_its_default() -> None:
     )
 
 
-def test_timers_can_be_given_without_a_state() -> None:
+def test_timers_are_accepted_without_a_state() -> None:
     assert parsed(Timers_Inactive="PT1M", Timers_Closed="PT10M").state is State.ACTIVE
 
 
-def test_the_closed_timer_may_be_shorter_than_the_inactive_one() -> None:
+def test_closed_timer_may_be_shorter_than_the_inactive_timer() -> None:
     assert parsed(Timers_Inactive="P1D", Timers_Closed="PT10M").timers_closed == timedelta(minutes=10)
 
 
@@ -174,7 +174,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("first", range(len(WRONG)))
-def test_the_first_rule_that_does_not_hold_is_told_whatever_the_order_of_the_form(first: int) -> None:
+def test_first_violated_rule_is_reported_whatever_the_order_of_the_form(first: int) -> None:
     wrong = list(WRONG.items())[first:]
     parameter, (_, code) = wrong[0]
     assert refusal([(name, value) for name, (value, _) in reversed(wrong)]) == (code, 400, parameter)
@@ -182,7 +182,7 @@ def test_the_first_rule_that_does_not_hold_is_told_whatever_the_order_of_the_for
 
 @settings(deadline=None)
 @given(st.text())
-def test_any_state_is_one_of_two_or_refused(value: str) -> None:
+def test_any_state_but_active_or_inactive_is_rejected(value: str) -> None:
     if value.lower() in {State.ACTIVE, State.INACTIVE}:
         assert parsed(State=value).state == value.lower()
     else:
@@ -215,14 +215,14 @@ MINUTE, TEN_MINUTES = timedelta(minutes=1), timedelta(minutes=10)
         (Timers(inactive=MINUTE, closed=TEN_MINUTES), NOON + MINUTE, NOON + TEN_MINUTES),
     ],
 )
-def test_both_timers_count_from_the_same_moment(
+def test_both_timers_start_at_the_same_moment(
     timers: Timers, inactive: datetime | None, closed: datetime | None
 ) -> None:
     started = conversation(timers).with_timers_from(NOON)
     assert (started.date_inactive, started.date_closed) == (inactive, closed)
 
 
-def test_timers_wait_while_a_conversation_is_initializing() -> None:
+def test_timers_do_not_run_while_a_conversation_is_initializing() -> None:
     waiting = conversation(Timers(inactive=MINUTE, closed=TEN_MINUTES))
     assert (waiting.date_inactive, waiting.date_closed) == (None, None)
 
@@ -236,21 +236,21 @@ def test_timers_start_when_the_conversation_leaves_initializing(state: State) ->
     assert finished.unsettled
 
 
-def test_no_timer_starts_for_one_that_is_closed() -> None:
+def test_no_timer_starts_for_a_closed_conversation() -> None:
     finished = conversation(Timers(inactive=MINUTE, closed=TEN_MINUTES)).finished(State.CLOSED, NOON)
     assert (finished.state, finished.date_inactive, finished.date_closed) == (State.CLOSED, None, None)
     assert finished.unsettled
 
 
-def test_a_date_of_update_in_the_future_stays() -> None:
+def test_finishing_keeps_a_date_updated_in_the_future() -> None:
     finished = conversation(Timers()).finished(State.ACTIVE, NOON - timedelta(days=1))
     assert finished.date_updated == NOON
 
 
-def test_the_longest_timer_ends_at_a_date() -> None:
+def test_longest_closed_timer_ends_at_a_valid_date() -> None:
     started = conversation(Timers(closed=timedelta(days=36_500))).with_timers_from(NOON)
     assert started.date_closed == NOON + timedelta(days=36_500)
 
 
-def test_the_domain_model_takes_its_own_names() -> None:
+def test_domain_model_accepts_python_field_names() -> None:
     assert NewConversation(friendly_name="Ours").friendly_name == "Ours"

@@ -1,4 +1,4 @@
-"""The conversations that growth is measured with are such as requests leave."""
+"""The copied conversations of the growth benchmark look like created ones (tests/benchmarks/copies.py)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ AUTH = (SidFactory()(Prefix.ACCOUNT), "token")
 URL = "http://convoke.test"
 
 
-def test_copies_are_found_like_the_original(tmp_path: Path) -> None:
+def test_copied_conversations_are_listed_like_the_original(tmp_path: Path) -> None:
     data = tmp_path / "convoke.db"
     engine = EmbeddedEngine(str(data))
     engine.accounts.create(*AUTH)
-    asked = {"FriendlyName": "Visit", "Participant": chat(3)}
-    created = call(engine.api.resolve, "POST", f"{URL}/v1/ConversationWithParticipants", auth=AUTH, data=asked)
+    form = {"FriendlyName": "Visit", "Participant": chat(3)}
+    created = call(engine.api.resolve, "POST", f"{URL}/v1/ConversationWithParticipants", auth=AUTH, data=form)
     original = created.body["sid"]
     engine.work()
     engine.stop()

@@ -1,4 +1,4 @@
-"""The arithmetic of the benchmarks, on cases worked out by hand."""
+"""The arithmetic of the cost and partition benchmarks, compared with sums made by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.benchmarks.aws_calls import Cost
 from tests.benchmarks.cost import as_deployed, as_straightforward, dollars
 
 
-def test_a_million_conversations_cost_what_was_worked_out_by_hand() -> None:
+def test_cost_of_a_million_conversations_equals_the_sum_by_hand() -> None:
     calls = Counter({"dynamodb:TransactWriteItems": 1, "sqs:SendMessage": 1})
     steps = {
         "create": Cost(invocations=1, write_units=10, index_write_units=3, calls=calls),
@@ -21,7 +21,8 @@ def test_a_million_conversations_cost_what_was_worked_out_by_hand() -> None:
         "deliver": Cost(invocations=2, read_units=2),
     }
     used = as_deployed(steps)
-    # Eight invocations of 14 ms, calls of 20, 10 and 20, a receiver of 100; one execution of 78 ms counts as 100.
+    # Eight invocations of 14 ms, calls of 20, 10 and 20 ms, a receiver of 100 ms. An execution of 78 ms is billed as
+    # 100 ms.
     assert used["Lambda GB-seconds"] == pytest.approx(0.262)
     assert used["Express GB-seconds"] == pytest.approx(0.1 / 16)
     assert used["SQS requests"] == 9
@@ -35,12 +36,12 @@ def test_a_million_conversations_cost_what_was_worked_out_by_hand() -> None:
     assert sum(costs.values()) == pytest.approx(33 * 0.625 + 0.5 + 12 + 1.6 + 3.6 + others)
 
 
-def test_a_standard_workflow_pays_for_each_member() -> None:
+def test_standard_workflow_is_charged_transitions_per_participant() -> None:
     steps = {"create": Cost(invocations=1), "add": Cost(invocations=10), "finalize": Cost(invocations=1)}
     assert dollars(as_straightforward(steps))["Standard transitions"] == pytest.approx(13 * 25)
 
 
-def test_no_key_is_too_busy_at_the_planned_rate() -> None:
+def test_no_partition_exceeds_its_limit_at_the_planned_rate() -> None:
     busiest = partitions.hottest(partitions.PLANNED_RATE)
     assert busiest.keys() == partitions.LIMITS.keys()
     assert {name: units for name, units in busiest.items() if units > partitions.LIMITS[name]} == {}

@@ -1,4 +1,4 @@
-"""Dates that clients send (reference, f.4)."""
+"""Dates in requests (domain/dates.py)."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ NEW_YEAR = datetime(2020, 1, 1, tzinfo=UTC)
         ("9999-12-31T23:59:59.999Z", datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)),
     ],
 )
-def test_a_date_with_a_time_is_read_in_utc_and_whole_milliseconds(text: str, expected: datetime) -> None:
+def test_date_with_time_is_parsed_to_utc_in_whole_milliseconds(text: str, expected: datetime) -> None:
     read = parse_date(text)
     assert read == expected
     assert read.utcoffset() == timedelta(0)
 
 
 @pytest.mark.parametrize("text", ["2020-01-01t00:00:00z", "2020-01-01T00:00:00z", "2020-01-01t00:00:00Z"])
-def test_rfc_3339_takes_its_letters_in_lower_case_too(text: str) -> None:
+def test_rfc_3339_date_with_lower_case_letters_is_accepted(text: str) -> None:
     assert parse_date(text) == NEW_YEAR
 
 
@@ -82,7 +82,7 @@ def test_rfc_3339_takes_its_letters_in_lower_case_too(text: str) -> None:
         "\u0662\u0660\u0662\u0660-01-01T00:00:00Z",
     ],
 )
-def test_anything_else_is_a_value_error(text: str) -> None:
+def test_malformed_date_raises_value_error(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         parse_date(text)
 
@@ -91,7 +91,7 @@ def test_anything_else_is_a_value_error(text: str) -> None:
 @given(st.text())
 @example("\ud800T")
 @example("2020-01-01T00:00:00\x00")
-def test_any_text_is_read_or_a_value_error(text: str) -> None:
+def test_any_text_is_parsed_as_a_date_or_raises_value_error(text: str) -> None:
     try:
         read = parse_date(text)
     except ValueError:
@@ -102,7 +102,7 @@ def test_any_text_is_read_or_a_value_error(text: str) -> None:
 
 @settings(deadline=None)
 @given(st.datetimes(), st.integers(-23 * 60, 23 * 60))
-def test_any_date_with_an_offset_is_read_or_out_of_range(moment: datetime, minutes: int) -> None:
+def test_any_date_with_an_offset_is_parsed_unless_out_of_range(moment: datetime, minutes: int) -> None:
     sign = "-" if minutes < 0 else "+"
     text = f"{moment.isoformat()}{sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
     try:
@@ -116,10 +116,10 @@ def test_any_date_with_an_offset_is_read_or_out_of_range(moment: datetime, minut
 
 @pytest.mark.parametrize("error", [InvalidDateCreatedError, InvalidDateUpdatedError])
 @pytest.mark.parametrize("value", ["2020-01-01", "", 1577836800, 1.5, True, None, [], {}])
-def test_the_validator_raises_the_error_of_its_parameter(error: type[ConversationsError], value: object) -> None:
+def test_date_validator_raises_the_error_of_its_parameter(error: type[ConversationsError], value: object) -> None:
     with pytest.raises(error):
         date_validator(error)(value)
 
 
-def test_the_validator_answers_the_date() -> None:
+def test_date_validator_returns_the_parsed_date() -> None:
     assert date_validator(InvalidDateCreatedError)("2020-01-01T00:00:00Z") == NEW_YEAR

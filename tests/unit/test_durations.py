@@ -1,4 +1,4 @@
-"""Durations, as timers use them (reference, e.3)."""
+"""ISO 8601 durations of timers (domain/durations.py)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from convoke.domain.durations import MAX_DURATION, parse_duration
         ("PT876000H", MAX_DURATION),
     ],
 )
-def test_a_duration_is_a_length_of_weeks_days_hours_minutes_and_seconds(text: str, expected: timedelta) -> None:
+def test_duration_of_weeks_days_hours_minutes_and_seconds_is_parsed(text: str, expected: timedelta) -> None:
     assert parse_duration(text) == expected
 
 
@@ -49,13 +49,13 @@ def test_a_duration_is_a_length_of_weeks_days_hours_minutes_and_seconds(text: st
         *("PT\u0661M", "PT\uff11M", "PT1\u041c"),
     ],
 )
-def test_anything_else_is_a_value_error(text: str) -> None:
+def test_malformed_or_unsupported_duration_raises_value_error(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         parse_duration(text)
 
 
 @pytest.mark.parametrize("text", ["PT", "P1DT", "PT1M\n", "PT0S\n"])
-def test_a_duration_has_a_number_behind_its_t_and_nothing_behind_its_end(text: str) -> None:
+def test_duration_with_an_empty_time_part_or_a_trailing_newline_raises_value_error(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         parse_duration(text)
 
@@ -71,7 +71,7 @@ DURATION_LIKE = st.lists(st.sampled_from(["P", "T", "Y", "M", "W", "D", "H", "S"
 @example("P0." + "9" * 10_000 + "D")
 @example("P0000-00-00T00:10:00")
 @example("P0001-01-01T00:00:00")
-def test_any_text_is_a_length_of_0_to_a_century_or_a_value_error(text: str) -> None:
+def test_any_text_is_a_duration_of_at_most_36500_days_or_raises_value_error(text: str) -> None:
     try:
         length = parse_duration(text)
     except ValueError:
@@ -81,5 +81,5 @@ def test_any_text_is_a_length_of_0_to_a_century_or_a_value_error(text: str) -> N
 
 @settings(deadline=None)
 @given(st.timedeltas(timedelta(0), MAX_DURATION))
-def test_every_length_can_be_written_as_days_and_seconds(length: timedelta) -> None:
+def test_every_duration_in_days_and_seconds_is_parsed_exactly(length: timedelta) -> None:
     assert parse_duration(f"P{length.days}DT{length.seconds}.{length.microseconds:06}S") == length

@@ -106,18 +106,18 @@ def example(error: type[ConversationsError]) -> ConversationsError:
     return error(**dict.fromkeys(placeholders(error.text), "example"))
 
 
-def test_the_catalogue_holds_every_code_that_can_be_answered() -> None:
+def test_catalogue_contains_exactly_the_known_codes() -> None:
     assert set(CATALOGUE) == CODES
 
 
-def test_every_class_has_a_code_of_its_own() -> None:
+def test_every_error_class_has_a_unique_code() -> None:
     codes = [error.code for error in CATALOGUE.values()] + [entry.code for entry in LOG_ENTRIES.values()]
     assert len(set(codes)) == len(codes)
     assert codes == [*CATALOGUE, *LOG_ENTRIES]
 
 
 @pytest.mark.parametrize("code", [20003, 50427])
-def test_a_code_cannot_be_given_twice(code: int) -> None:
+def test_defining_a_second_class_with_the_same_code_raises_type_error(code: int) -> None:
     with pytest.raises(TypeError, match=f"AgainError and .+ the same code {code}"):
         type("AgainError", (ConversationsError,), {}, code=code, text="Again")
     with pytest.raises(TypeError, match=f"AgainError and .+ the same code {code}"):
@@ -125,28 +125,28 @@ def test_a_code_cannot_be_given_twice(code: int) -> None:
 
 
 @EVERY_ERROR
-def test_the_status_is_the_one_that_clients_know(error: type[ConversationsError]) -> None:
+def test_every_error_has_the_http_status_that_clients_expect(error: type[ConversationsError]) -> None:
     assert error.status == STATUSES.get(error.code, 400)
 
 
 @pytest.mark.parametrize(("code", "text"), LITERALS.items())
-def test_texts_that_clients_match_on_are_literal(code: int, text: str) -> None:
+def test_texts_that_clients_match_on_equal_twilios_texts(code: int, text: str) -> None:
     assert CATALOGUE[code].text == text
 
 
 @EVERY_ERROR
-def test_the_placeholders_are_the_ones_that_callers_fill(error: type[ConversationsError]) -> None:
+def test_error_text_has_only_the_known_placeholders(error: type[ConversationsError]) -> None:
     assert placeholders(error.text) == PLACEHOLDERS.get(error.code, set())
 
 
 @pytest.mark.parametrize("code", PLACEHOLDERS)
-def test_an_error_whose_placeholder_is_not_given_cannot_be_made(code: int) -> None:
+def test_error_without_a_value_for_its_placeholder_raises_key_error(code: int) -> None:
     with pytest.raises(KeyError):
         CATALOGUE[code](something_else="example")
 
 
 @EVERY_ERROR
-def test_every_error_is_named_documented_and_rendered(error: type[ConversationsError]) -> None:
+def test_every_error_has_a_class_name_a_docstring_and_a_message(error: type[ConversationsError]) -> None:
     made = example(error)
     assert error.__name__.endswith("Error")
     assert error.__doc__
@@ -155,31 +155,31 @@ def test_every_error_is_named_documented_and_rendered(error: type[ConversationsE
 
 
 @EVERY_ERROR
-def test_the_messages_are_our_own_but_for_the_address_of_more_information(error: type[ConversationsError]) -> None:
+def test_only_the_more_info_url_of_an_error_names_twilio(error: type[ConversationsError]) -> None:
     made = example(error)
     assert "twilio" not in made.message.lower()
     assert made.more_info == f"https://www.twilio.com/docs/errors/{error.code}"
 
 
 @pytest.mark.parametrize("error", [GroupExistsError, BindingTakenError])
-def test_the_message_ends_in_the_sid_of_the_other_conversation(error: type[ConversationsError]) -> None:
+def test_conflict_message_ends_with_the_sid_of_the_other_conversation(error: type[ConversationsError]) -> None:
     made = error(conflicting_conversation_sid=SID)
     assert made.message[-34:] == SID
     assert made.details == {"conflicting_conversation_sid": SID}
 
 
-def test_details_that_the_text_does_not_need_are_kept() -> None:
+def test_error_details_that_the_text_does_not_use_are_kept() -> None:
     error = UniqueNameTakenError(parameter="UniqueName", conflicting_conversation_sid=SID)
     assert error.parameter == "UniqueName"
     assert error.details == {"conflicting_conversation_sid": SID}
     assert SID not in error.message
 
 
-def test_what_is_given_is_not_taken_for_a_template() -> None:
+def test_braces_in_a_detail_are_not_formatted_again() -> None:
     assert BindingsTakenError(where="{where}{0}").message.endswith("{where}{0}")
 
 
-def test_an_error_can_be_given_the_place_where_it_was_found() -> None:
+def test_at_returns_a_copy_of_the_error_with_the_parameter() -> None:
     error = GroupExistsError(conflicting_conversation_sid=SID)
     found = error.at("Participant[1]")
     assert type(found) is GroupExistsError
@@ -187,13 +187,13 @@ def test_an_error_can_be_given_the_place_where_it_was_found() -> None:
     assert error.parameter is None
 
 
-def test_an_error_without_parameter_and_details_has_none() -> None:
+def test_error_without_arguments_has_no_parameter_and_no_details() -> None:
     error = InternalError()
     assert error.parameter is None
     assert error.details == {}
 
 
-def test_codes_that_are_only_logged_are_no_answers() -> None:
+def test_log_only_codes_are_not_in_the_catalogue() -> None:
     assert set(LOG_ENTRIES) == {50057, 50076, 50427}
     assert not set(LOG_ENTRIES) & set(CATALOGUE)
     for entry in LOG_ENTRIES.values():

@@ -1,36 +1,36 @@
-"""What the table of figures says."""
+"""The table of benchmark figures (tests/benchmarks/figures.py)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tests.benchmarks.figures import READY_AND_AHEAD, Figure, least, of
+from tests.benchmarks.figures import READY_TARGET, Figure, at_least, of
 from tests.benchmarks.results import NOT_MEASURED, Machine, Results
 
 MACHINE = Machine(cores=2, cpu="CPU", memory_gb=8, system="Linux", python="3.11", load_at_start=0.1)
 
-RATE = Figure("creates", "embedded", of("ours"), "/s", "theirs", of("theirs"), least(500))
+RATE = Figure("creates", "embedded", of("ours"), "/s", "theirs", of("theirs"), at_least(500))
 
 
 def row(figure: Figure, parts: dict[str, Any]) -> list[str]:
     return figure.row(Results(command="make bench", date="2026-11-22", machine=MACHINE, stolen=0, parts=parts))
 
 
-def test_a_figure_stands_beside_what_it_is_compared_with_and_its_target() -> None:
+def test_figure_row_shows_value_comparison_and_target() -> None:
     measured = {"embedded": {"ours": 600, "theirs": 1200}}
     assert row(RATE, measured) == ["creates", "600 /s", "theirs: 1,200 /s", "0.50", "≥ 500", "yes"]
 
 
-def test_a_target_that_is_missed_is_told() -> None:
+def test_missed_target_is_marked_in_bold() -> None:
     assert row(RATE, {"embedded": {"ours": 499.9, "theirs": 1000}})[-1] == "**no**"
 
 
-def test_to_be_fast_is_not_enough_where_the_peer_is_faster() -> None:
-    assert READY_AND_AHEAD.holds(400, 1.1)
-    assert not READY_AND_AHEAD.holds(400, 0.9)
-    assert not READY_AND_AHEAD.holds(300, 1.1)
+def test_start_time_target_also_requires_being_faster_than_the_peer() -> None:
+    assert READY_TARGET.holds(400, 1.1)
+    assert not READY_TARGET.holds(400, 0.9)
+    assert not READY_TARGET.holds(300, 1.1)
 
 
-def test_what_was_not_measured_says_why_and_meets_nothing() -> None:
-    told = row(RATE, {"embedded": {NOT_MEASURED: "there is no Node"}})
-    assert told == ["creates", "not measured: there is no Node", "theirs", "", "≥ 500", ""]
+def test_figure_that_was_not_measured_shows_the_reason() -> None:
+    cells = row(RATE, {"embedded": {NOT_MEASURED: "there is no Node"}})
+    assert cells == ["creates", "not measured: there is no Node", "theirs", "", "≥ 500", ""]

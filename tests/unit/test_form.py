@@ -1,4 +1,4 @@
-"""Form bodies (reference, a.0)."""
+"""Form-encoded request bodies (api/form.py)."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def parsed_or_refused(event: Mapping[str, Any]) -> Form | InvalidParameterError:
         ("=1", {"": ["1"]}),
     ],
 )
-def test_a_form_is_read_alike_plain_and_in_base64(body: str, expected: dict[str, list[str]]) -> None:
+def test_form_is_parsed_equally_from_plain_text_and_base64(body: str, expected: dict[str, list[str]]) -> None:
     assert values(parse_form(plain(body))) == expected
     assert values(parse_form(encoded(body.encode()))) == expected
 
@@ -84,7 +84,7 @@ def test_a_form_is_read_alike_plain_and_in_base64(body: str, expected: dict[str,
         encoded(b""),
     ],
 )
-def test_no_body_is_an_empty_form_whatever_its_content_type(event: dict[str, Any]) -> None:
+def test_missing_body_is_an_empty_form_with_any_content_type(event: dict[str, Any]) -> None:
     assert values(parse_form(event)) == {}
 
 
@@ -100,11 +100,11 @@ def test_no_body_is_an_empty_form_whatever_its_content_type(event: dict[str, Any
         None,
     ],
 )
-def test_the_content_type_may_have_parameters_and_any_case_or_be_missing(content_type: str | None) -> None:
+def test_form_content_type_may_have_parameters_any_case_or_be_missing(content_type: str | None) -> None:
     assert values(parse_form(plain("A=1", content_type))) == {"A": ["1"]}
 
 
-def test_an_event_without_headers_has_a_form_all_the_same() -> None:
+def test_event_without_headers_is_parsed_as_a_form() -> None:
     assert values(parse_form({"body": "A=1"})) == {"A": ["1"]}
 
 
@@ -120,49 +120,49 @@ def test_an_event_without_headers_has_a_form_all_the_same() -> None:
         FORM + ", text/plain",
     ],
 )
-def test_another_content_type_is_refused(content_type: str) -> None:
+def test_content_type_other_than_form_is_rejected(content_type: str) -> None:
     assert refused(plain("A=1", content_type)) == "Content-Type"
 
 
 @pytest.mark.parametrize(
     "body", ["A=%FF", "A=%C3", "A=%ED%A0%80", "A=%F8%88%80%80%80", "%FF=1", "A=1&B=%E2%82", "A=%C0%80"]
 )
-def test_what_is_no_utf_8_is_refused(body: str) -> None:
+def test_form_that_is_not_utf_8_is_rejected(body: str) -> None:
     assert refused(plain(body)) == "body"
     assert refused(encoded(body.encode())) == "body"
 
 
 @pytest.mark.parametrize("body", ["A", "A=1", "\u00e9", "QT0\u0661", "QQQQQ"])
-def test_what_is_no_base64_is_refused(body: str) -> None:
+def test_body_that_is_not_base64_is_rejected(body: str) -> None:
     assert refused({"headers": {}, "body": body, "isBase64Encoded": True}) == "body"
 
 
 @pytest.mark.parametrize("body", [b"A=\xff", b"\x00\xff\xfe", b"\x1f\x8b\x08"])
-def test_bytes_that_are_no_text_are_refused(body: bytes) -> None:
+def test_binary_body_is_rejected(body: bytes) -> None:
     assert refused(encoded(body)) == "body"
 
 
-def test_a_form_has_1000_fields_at_the_most() -> None:
+def test_form_with_more_than_1000_fields_is_rejected() -> None:
     at_limit = "&".join(["A=1"] * MAX_FORM_FIELDS)
     assert values(parse_form(plain(at_limit))) == {"A": ["1"] * 1000}
     assert refused(plain(at_limit + "&A=1")) == "body"
     assert refused(encoded((at_limit + "&B=1").encode())) == "body"
 
 
-def test_a_refusal_does_not_show_what_was_sent() -> None:
+def test_form_error_message_does_not_contain_the_form() -> None:
     with pytest.raises(InvalidParameterError) as caught:
         parse_form(plain("Secret=%FF"))
     assert "Secret" not in caught.value.message
     assert caught.value.details == {"wanted": "a form in UTF-8 with at most 1000 fields"}
 
 
-def test_of_a_repeated_name_the_last_value_counts_unless_it_is_a_list() -> None:
+def test_last_value_of_a_repeated_field_wins_unless_it_is_a_list() -> None:
     form = Form([("A", "1"), ("B", "x"), ("A", "2"), ("A", "")])
     assert form.select({"A": False, "B": False}) == {"A": "", "B": "x"}
     assert form.select({"A": True, "B": True}) == {"A": ["1", "2", ""], "B": ["x"]}
 
 
-def test_only_names_that_were_sent_are_selected() -> None:
+def test_only_fields_that_were_sent_are_selected() -> None:
     form = Form([("A", "1"), ("Unknown", "2")])
     assert form.select({"A": False, "B": False, "C": True, "a": False}) == {"A": "1"}
 
@@ -172,7 +172,7 @@ FIELDS = st.lists(st.tuples(st.sampled_from(list(ALL)), st.text()), max_size=20)
 
 @settings(deadline=None)
 @given(FIELDS)
-def test_every_form_that_sdks_send_is_read_as_it_was_meant(fields: list[tuple[str, str]]) -> None:
+def test_any_urlencoded_form_is_parsed_to_the_same_fields(fields: list[tuple[str, str]]) -> None:
     meant: dict[str, list[str]] = {}
     for name, value in fields:
         meant.setdefault(name, []).append(value)
@@ -184,7 +184,7 @@ def test_every_form_that_sdks_send_is_read_as_it_was_meant(fields: list[tuple[st
 @settings(deadline=None)
 @given(st.binary())
 @example(b"%ff")
-def test_any_bytes_are_a_form_or_refused(body: bytes) -> None:
+def test_any_bytes_are_parsed_as_a_form_or_rejected(body: bytes) -> None:
     outcome = parsed_or_refused(encoded(body))
     if isinstance(outcome, InvalidParameterError):
         assert outcome.parameter == "body"
@@ -194,6 +194,6 @@ def test_any_bytes_are_a_form_or_refused(body: bytes) -> None:
 
 @settings(deadline=None)
 @given(st.text(), st.booleans())
-def test_any_body_is_a_form_or_refused(body: str, is_base64: bool) -> None:
+def test_any_body_is_parsed_as_a_form_or_rejected(body: str, is_base64: bool) -> None:
     outcome = parsed_or_refused({"headers": {}, "body": body, "isBase64Encoded": is_base64})
     assert isinstance(outcome, Form) or outcome.parameter == "body"

@@ -1,4 +1,4 @@
-"""Group MMS and the relations between the participants of one request (reference, b.3 and b.4)."""
+"""Group MMS, and duplicate participants in one request (domain/groups.py)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ Members = Sequence[NewParticipant]
         pytest.param([chat("a"), mask("b", P1)], {P1}, id="one mask among chat"),
     ],
 )
-def test_an_address_without_a_proxy_or_a_projected_address_makes_a_group(members: Members, numbers: set[str]) -> None:
+def test_address_without_proxy_or_projected_address_makes_a_group(members: Members, numbers: set[str]) -> None:
     assert is_group(members)
     assert number_group(members) == numbers
 
@@ -76,13 +76,13 @@ def test_an_address_without_a_proxy_or_a_projected_address_makes_a_group(members
         pytest.param([e_mail("a@example.com"), e_mail("a@example.com")], id="the same e-mail twice"),
     ],
 )
-def test_everything_else_is_no_group(members: Members) -> None:
+def test_participants_with_proxies_chat_or_email_make_no_group(members: Members) -> None:
     assert not is_group(members)
     assert number_group(members) == frozenset()
     assert not [*relation_problems(members)]
 
 
-def test_the_number_group_has_no_order() -> None:
+def test_number_group_ignores_the_order_of_participants() -> None:
     members = [phone(A1), phone(A2), business(P1)]
     assert {number_group(order) for order in permutations(members)} == {frozenset({A1, A2, P1})}
 
@@ -102,7 +102,7 @@ def test_the_number_group_has_no_order() -> None:
         pytest.param([phone(f"+1555867{number:04}") for number in range(9)] + [business(P1)], id="ten members"),
     ],
 )
-def test_a_group_has_three_bound_members_a_phone_and_a_business_side(members: Members) -> None:
+def test_group_with_three_bindings_a_phone_and_a_business_number_is_valid(members: Members) -> None:
     for order in (members, members[::-1]):
         assert not [*relation_problems(order)]
 
@@ -148,19 +148,21 @@ def refused(members: Members) -> tuple[int, int, str | None]:
         pytest.param([mask("a", P1), pair(A1, P1), pair(A2, P1)], 50435, 400, "", id="no phone member but pairs"),
     ],
 )
-def test_each_rule_of_the_reference_has_its_code(members: Members, code: int, status: int, where: str) -> None:
+def test_invalid_group_or_duplicate_participant_is_rejected_with_its_code(
+    members: Members, code: int, status: int, where: str
+) -> None:
     assert refused(members) == (code, status, f"Participant{where}")
 
 
-def test_the_same_identity_in_another_spelling_is_somebody_else() -> None:
+def test_identities_are_compared_case_sensitively() -> None:
     assert not [*relation_problems([chat("alice"), chat("Alice"), chat("alice ")])]
 
 
-def test_the_same_address_may_be_in_a_conversation_with_several_proxies() -> None:
+def test_same_address_may_join_with_several_proxies() -> None:
     assert not [*relation_problems([pair(A1, P1), pair(A1, P2)])]
 
 
-def test_the_message_of_a_pair_in_the_request_twice_shows_no_number() -> None:
+def test_duplicate_pair_message_contains_no_phone_number() -> None:
     (problem,) = relation_problems([pair(A1, P1), pair(A1, P1)])
     assert A1 not in problem.message
     assert P1 not in problem.message

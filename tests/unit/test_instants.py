@@ -1,4 +1,4 @@
-"""Moments and the two ways they are written (reference, a.0 and f.4)."""
+"""Instants and their two text formats (domain/instants.py)."""
 
 from __future__ import annotations
 
@@ -39,28 +39,28 @@ MOMENTS = st.datetimes(timezones=st.just(UTC))
         ),
     ],
 )
-def test_a_moment_is_written_in_utc_and_cut_off_not_rounded(moment: datetime, seconds: str, milliseconds: str) -> None:
+def test_instant_is_formatted_in_utc_and_truncated(moment: datetime, seconds: str, milliseconds: str) -> None:
     assert to_seconds(moment) == seconds
     assert to_milliseconds(moment) == milliseconds
 
 
 @settings(deadline=None)
 @given(MOMENTS)
-def test_both_forms_have_the_same_length_whatever_the_year(moment: datetime) -> None:
+def test_both_instant_formats_have_a_fixed_length(moment: datetime) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", to_seconds(moment))
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", to_milliseconds(moment))
 
 
 @settings(deadline=None)
 @given(MOMENTS, MOMENTS)
-def test_milliseconds_sort_by_time(first: datetime, second: datetime) -> None:
+def test_instants_in_milliseconds_sort_by_time(first: datetime, second: datetime) -> None:
     earlier, later = sorted((first, second))
     assert to_milliseconds(earlier) <= to_milliseconds(later)
 
 
 @settings(deadline=None)
 @given(MOMENTS)
-def test_what_is_stored_is_read_back_to_the_millisecond(moment: datetime) -> None:
+def test_stored_instant_is_read_back_to_the_millisecond(moment: datetime) -> None:
     stored = INSTANT.dump_python(moment, mode="json")
     assert stored == to_milliseconds(moment)
     read = INSTANT.validate_python(stored)
@@ -68,7 +68,7 @@ def test_what_is_stored_is_read_back_to_the_millisecond(moment: datetime) -> Non
     assert timedelta(0) <= moment - read < timedelta(milliseconds=1)
 
 
-def test_a_moment_without_an_offset_is_no_instant() -> None:
+def test_instant_without_an_offset_is_rejected() -> None:
     with pytest.raises(ValidationError):
         INSTANT.validate_python("2026-01-02T03:04:05")
 

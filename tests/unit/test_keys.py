@@ -1,4 +1,4 @@
-"""Every key of the table: accounts never meet, and what must be one is one (architecture, promises 2, 5 and 8)."""
+"""Every key of the table: keys of different accounts and of different resources never collide (storage/keys.py)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ EVERY_KEY = pytest.mark.parametrize("make", KEYS.values(), ids=KEYS)
 NAMES = st.one_of(st.text(), st.text("#-pairunqe"), st.sampled_from([OURS, THEIRS, f"#pair#{OURS}", "lock", ""]))
 
 
-def test_every_key_that_is_made_is_looked_at_here() -> None:
+def test_every_key_function_is_covered_by_these_tests() -> None:
     made = {
         name for name, function in vars(keys).items() if getattr(function, "__annotations__", {}).get("return") == "Key"
     }
@@ -83,7 +83,7 @@ def test_keys_of_different_accounts_are_never_equal() -> None:
     assert not {make(OURS) for make in KEYS.values()} & {make(THEIRS) for make in KEYS.values()}
 
 
-def test_whose_an_api_key_is_stands_apart_from_everything_of_an_account() -> None:
+def test_api_key_owner_has_a_partition_outside_any_account() -> None:
     owner = keys.api_key_owner(API_KEY)
     assert owner.pk == API_KEY
     assert owner.pk not in {make(account).pk for make in KEYS.values() for account in (OURS, THEIRS)}
@@ -94,7 +94,7 @@ def test_no_two_keys_of_an_account_are_equal() -> None:
 
 
 @EVERY_KEY
-def test_every_key_but_the_directory_s_starts_from_its_account(make: Callable[[str], Key]) -> None:
+def test_every_partition_key_except_the_account_list_starts_with_the_account_sid(make: Callable[[str], Key]) -> None:
     key = make(OURS)
     if key.pk == keys.account_directory():
         assert key == Key("accounts", OURS)
@@ -103,7 +103,7 @@ def test_every_key_but_the_directory_s_starts_from_its_account(make: Callable[[s
 
 
 @EVERY_KEY
-def test_a_key_made_again_is_the_same(make: Callable[[str], Key]) -> None:
+def test_key_functions_are_deterministic(make: Callable[[str], Key]) -> None:
     assert make(OURS) == make(OURS)
 
 
@@ -111,7 +111,7 @@ def test_a_key_made_again_is_the_same(make: Callable[[str], Key]) -> None:
 @given(NAMES, NAMES, NAMES)
 @example("", "", "")
 @example("a", "#b", "#c")
-def test_whatever_a_client_chooses_stays_within_its_account_and_kind(first: str, second: str, third: str) -> None:
+def test_values_chosen_by_clients_cannot_collide_with_other_keys(first: str, second: str, third: str) -> None:
     made = [
         keys.unique_name_lock(OURS, SERVICE, first),
         keys.unique_name_lock(OURS, OTHER_SERVICE, first),
@@ -128,13 +128,13 @@ def test_whatever_a_client_chooses_stays_within_its_account_and_kind(first: str,
 @given(st.tuples(NAMES, NAMES), st.tuples(NAMES, NAMES))
 @example(("a", "b#c"), ("a#b", "c"))
 @example(("ab", "c"), ("a", "bc"))
-def test_pairs_have_the_same_key_only_where_they_are_the_same(first: tuple[str, str], second: tuple[str, str]) -> None:
+def test_different_pairs_have_different_lock_keys(first: tuple[str, str], second: tuple[str, str]) -> None:
     assert (keys.pair_lock(OURS, *first) == keys.pair_lock(OURS, *second)) is (first == second)
 
 
 @settings(deadline=None)
 @given(st.tuples(NAMES, st.booleans()), st.tuples(NAMES, st.booleans()))
-def test_unique_names_have_the_same_key_only_where_name_and_service_are_the_same(
+def test_unique_name_locks_differ_unless_name_and_service_are_equal(
     first: tuple[str, bool], second: tuple[str, bool]
 ) -> None:
     made = [
@@ -146,26 +146,26 @@ def test_unique_names_have_the_same_key_only_where_name_and_service_are_the_same
 NUMBERS = ["+15558675310", "+15558675311", "+15558675312", "+15017122661"]
 
 
-def test_a_number_group_has_one_key_whatever_the_order() -> None:
+def test_number_group_lock_ignores_the_order_of_numbers() -> None:
     assert len({keys.number_group_lock(OURS, order) for order in permutations(NUMBERS)}) == 1
 
 
-def test_a_number_that_stands_twice_in_a_group_counts_once() -> None:
+def test_duplicate_numbers_do_not_change_the_number_group_lock() -> None:
     assert keys.number_group_lock(OURS, [*NUMBERS, *NUMBERS]) == keys.number_group_lock(OURS, frozenset(NUMBERS))
 
 
-def test_different_sets_of_numbers_have_different_keys() -> None:
+def test_different_number_groups_have_different_locks() -> None:
     groups = [group for size in range(1, 5) for group in combinations(NUMBERS, size)]
     assert len({keys.number_group_lock(OURS, group) for group in groups}) == len(groups) == 15
 
 
-def test_numbers_cannot_be_read_from_the_key_of_their_group() -> None:
+def test_number_group_lock_does_not_contain_phone_numbers() -> None:
     key = keys.number_group_lock(OURS, NUMBERS)
     assert not any(number[1:] in f"{key.pk} {key.sk}" for number in NUMBERS)
 
 
 def test_keys_stay_within_the_limits_of_dynamodb() -> None:
-    """2048 bytes for a partition key, 1024 for a sort key."""
+    """DynamoDB allows 2048 bytes for a partition key and 1024 for a sort key."""
     longest = "messenger:" + "\U0001f600" * 246
     for key in (
         keys.unique_name_lock(OURS, SERVICE, "\U0001f600" * 256),
@@ -185,20 +185,20 @@ def test_keys_stay_within_the_limits_of_dynamodb() -> None:
     ],
     ids=["services", "API keys", "participants"],
 )
-def test_a_range_of_sort_keys_holds_its_own_kind_only(between: tuple[str, str], inside: Key) -> None:
+def test_sort_key_range_contains_only_its_own_kind_of_item(between: tuple[str, str], inside: Key) -> None:
     lower, upper = (bound.encode() for bound in between)
     neighbours = [key for make in KEYS.values() if (key := make(OURS)).pk == inside.pk]
     assert len(neighbours) > 1
     assert [key for key in neighbours if lower <= key.sk.encode() <= upper] == [inside]
 
 
-def test_participants_sort_by_the_moment_of_their_making() -> None:
+def test_participant_keys_sort_by_creation_time() -> None:
     new_sid = SidFactory()
     made = [keys.participant(OURS, CONVERSATION, new_sid(Prefix.PARTICIPANT)) for _ in range(100)]
     assert made == sorted(made)
 
 
-def test_attempts_lie_beside_the_change_they_belong_to_and_those_of_an_event_beside_each_other() -> None:
+def test_attempt_keys_share_the_partition_of_the_change_and_sort_by_event() -> None:
     key = keys.event_attempt(OURS, f"{CHANGE}-1", "#account#01")
     partition, (lower, upper) = keys.event_attempts(OURS, f"{CHANGE}-1")
     assert key.pk == keys.change(OURS, CHANGE).pk == partition
@@ -207,11 +207,11 @@ def test_attempts_lie_beside_the_change_they_belong_to_and_those_of_an_event_bes
         assert not lower < keys.event_attempt(OURS, f"{CHANGE}-{other}", "#account#01").sk < upper
 
 
-def test_the_sids_of_a_conversation_are_read_from_its_key() -> None:
+def test_account_and_conversation_sid_are_read_from_a_conversation_key() -> None:
     assert keys.sids_of_conversation(keys.conversation(OURS, CONVERSATION)) == (OURS, CONVERSATION)
 
 
-def test_the_list_of_a_service_is_its_account_s_and_its_own() -> None:
+def test_conversation_list_shards_differ_by_account_and_service() -> None:
     shards = {
         shard
         for account in (OURS, THEIRS)
@@ -222,22 +222,22 @@ def test_the_list_of_a_service_is_its_account_s_and_its_own() -> None:
     assert all(shard.startswith((f"{OURS}#", f"{THEIRS}#")) for shard in shards)
 
 
-def test_a_conversation_stays_in_its_shard_of_the_list() -> None:
-    """Part of what is stored, as above."""
+def test_list_shard_of_a_conversation_does_not_change() -> None:
+    """The shard is stored, so no later version may compute another shard."""
     moments = [NOON + timedelta(days=day) for day in range(10)]
     listed = [keys.list_attributes(OURS, SERVICE, CONVERSATION, moment) for moment in moments]
     assert {item[keys.LISTED.partition] for item in listed} == {f"{OURS}#{SERVICE}#0"}
     assert [item[keys.LISTED.sort] for item in listed] == sorted(str(item[keys.LISTED.sort]) for item in listed)
 
 
-def test_conversations_are_spread_over_every_shard_of_a_list() -> None:
+def test_conversations_are_spread_over_every_list_shard() -> None:
     new_sid = SidFactory()
     made = [keys.list_attributes(OURS, SERVICE, new_sid(Prefix.CONVERSATION), NOON) for _ in range(2000)]
     shards = [item[keys.LISTED.partition] for item in made]
     assert all(shards.count(shard) > 300 for shard in keys.list_shards(OURS, SERVICE))
 
 
-def test_memberships_are_somebody_s_in_a_service_of_an_account() -> None:
+def test_membership_partitions_differ_by_account_service_kind_and_value() -> None:
     made = [
         keys.membership_partition(account, service, kind, value)
         for account in (OURS, THEIRS)
@@ -250,7 +250,7 @@ def test_memberships_are_somebody_s_in_a_service_of_an_account() -> None:
     assert max(len(partition.encode()) for partition in made) <= 2048
 
 
-def test_the_position_of_a_membership_leads_back_to_its_participant() -> None:
+def test_membership_position_gives_the_key_of_the_participant() -> None:
     member = keys.participant(OURS, CONVERSATION, PARTICIPANT)
     assert keys.participant(OURS, *keys.sids_of_membership(keys.membership_position(member))) == member
 
@@ -258,24 +258,24 @@ def test_the_position_of_a_membership_leads_back_to_its_participant() -> None:
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
-def test_conversations_are_spread_over_every_shard_and_no_other() -> None:
+def test_conversations_are_spread_over_every_due_shard() -> None:
     new_sid = SidFactory()
     shards = [keys.due_attributes(new_sid(Prefix.CONVERSATION), NOON)[keys.DUE.partition] for _ in range(4000)]
     assert set(shards) == set(keys.due_shards())
     assert all(shards.count(shard) > 300 for shard in keys.due_shards())
 
 
-def test_there_are_eight_shards() -> None:
+def test_due_index_has_eight_shards() -> None:
     assert len(set(keys.due_shards())) == len(keys.due_shards()) == keys.DUE_SHARDS == 8
 
 
-def test_a_conversation_stays_in_its_shard() -> None:
-    """The shard is part of what is stored: this one must not move from one version to the next."""
+def test_due_shard_of_a_conversation_does_not_change() -> None:
+    """The shard is stored, so no later version may compute another shard."""
     moments = [NOON + timedelta(days=day) for day in range(10)]
     assert {keys.due_attributes(CONVERSATION, moment)[keys.DUE.partition] for moment in moments} == {"due#4"}
 
 
-def test_what_is_due_sorts_by_time() -> None:
+def test_due_items_sort_by_time() -> None:
     moments = [NOON + timedelta(milliseconds=37 * step) for step in range(100)]
     written = [str(keys.due_attributes(CONVERSATION, moment)[keys.DUE.sort]) for moment in moments]
     assert written == sorted(written)
@@ -291,5 +291,5 @@ def test_what_is_due_sorts_by_time() -> None:
         *[({**make(OURS)._asdict()}, False) for name, make in KEYS.items() if name != "change"],
     ],
 )
-def test_only_changes_that_their_maker_does_not_publish_are_streamed(item: dict[str, str], expected: bool) -> None:
+def test_change_is_streamed_unless_its_writer_publishes_it(item: dict[str, str], expected: bool) -> None:
     assert keys.is_streamed({**item}) is expected

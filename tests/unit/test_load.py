@@ -1,4 +1,4 @@
-"""The load generator takes answers as servers send them, and takes nothing but success for one."""
+"""The load generator of the benchmarks (tests/benchmarks/load.py)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 
 
 @pytest.mark.parametrize(("sent", "status"), [(PLAIN, 202), (CHUNKED, 201)])
-def test_an_answer_is_whole_with_its_last_byte_and_not_before(sent: bytes, status: int) -> None:
+def test_response_is_complete_only_with_its_last_byte(sent: bytes, status: int) -> None:
     assert [parsed(sent[:end]) for end in range(len(sent))] == [None] * len(sent)
     answer = parsed(sent)
     assert answer == Answer(status, b'{"sid":"CH"}')
@@ -52,7 +52,7 @@ async def two_requests(connection: Connection) -> None:
     await connection.ask(REQUEST)
 
 
-def test_rounds_and_requests_are_counted() -> None:
+def test_load_counts_rounds_and_requests() -> None:
     with answering(200) as address:
         found = load(address, two_requests, clients=2, seconds=0.2)
     assert found.requests == 2 * len(found.milliseconds) > 0
@@ -60,6 +60,6 @@ def test_rounds_and_requests_are_counted() -> None:
     assert min(found.milliseconds) > 5
 
 
-def test_any_failure_fails_the_run() -> None:
+def test_error_status_fails_the_load_run() -> None:
     with answering(429) as address, pytest.raises(LoadError, match="429"):
         load(address, two_requests, clients=2, seconds=0.2)

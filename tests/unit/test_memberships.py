@@ -1,4 +1,4 @@
-"""What a member may not be to the others of its conversation, where building it by requests would take long."""
+"""The limits on the participants of a conversation. Reaching them through the API would take too long."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def problems(before: Conversation, joining: Participant) -> list[int]:
     return [problem.code for problem in membership_problems(before, before.joined(joining), joining)]
 
 
-def test_the_thousandth_member_is_the_last() -> None:
+def test_1001st_participant_is_rejected() -> None:
     standing = conversation().joined(*map(member, range(999)))
     assert problems(standing, member(999)) == []
     assert problems(standing.joined(member(999)), member(1000)) == [50417]
 
 
-def test_the_fiftieth_member_outside_chat_is_the_last() -> None:
+def test_51st_participant_with_a_binding_is_rejected() -> None:
     standing = conversation().joined(member(1000), *map(sms, range(49)))
     assert problems(standing, sms(49)) == []
     full = standing.joined(sms(49))
@@ -58,12 +58,12 @@ def test_the_fiftieth_member_outside_chat_is_the_last() -> None:
     assert problems(full, member(1001)) == []
 
 
-def test_a_full_conversation_still_takes_changes() -> None:
+def test_participant_of_a_full_conversation_can_be_updated() -> None:
     standing = conversation().joined(*map(sms, range(50)))
     after = standing.with_changed(sms(49))
     assert [*membership_problems(standing, after, sms(49))] == []
 
 
-def test_only_chat_members_need_no_messaging_service() -> None:
+def test_sms_participant_without_a_messaging_service_is_rejected() -> None:
     assert problems(conversation(None), member(1)) == []
     assert problems(conversation(None), sms(1)) == [50373]

@@ -1,4 +1,4 @@
-"""What a message is to its members, and how its SID tells its index (reference, a.4)."""
+"""The author and body of a message, and message SIDs that sort by index (domain/messages.py)."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ STANDALONE = member(projected_address=PROXY)
 
 
 @given(st.lists(st.integers(0, 16**12 - 1), min_size=2, max_size=2, unique=True))
-def test_messages_sort_by_their_index_whoever_made_their_sids(indexes: list[int]) -> None:
+def test_message_sids_sort_by_message_index(indexes: list[int]) -> None:
     make = SidFactory()
     sids = {index: numbered_sid(make(Prefix.MESSAGE), index) for index in indexes}
     assert all(is_sid(sid, Prefix.MESSAGE) for sid in sids.values())
     assert sorted(sids.values()) == [sids[index] for index in sorted(indexes)]
 
 
-def test_messages_of_one_index_have_sids_of_their_own() -> None:
+def test_message_sids_with_the_same_index_are_unique() -> None:
     make = SidFactory()
     assert len({numbered_sid(make(Prefix.MESSAGE), 0) for _ in range(1000)}) == 1000
 
@@ -66,7 +66,7 @@ def test_messages_of_one_index_have_sids_of_their_own() -> None:
         ("", None),
     ],
 )
-def test_an_author_is_who_has_that_name_or_number(author: str, found: Participant | None) -> None:
+def test_author_is_found_by_identity_address_or_projected_address(author: str, found: Participant | None) -> None:
     assert author_among([CHAT, IN_GROUP, MASKED, STANDALONE], author) is found
 
 
@@ -80,7 +80,7 @@ def problem(author: str, body: str | None, *members: Participant) -> type[Conver
 
 
 @pytest.mark.parametrize("outside", [SMS, EMAIL, IN_GROUP])
-def test_one_member_outside_chat_is_enough_for_the_lower_limit(outside: Participant) -> None:
+def test_one_participant_outside_chat_limits_the_body_to_1600_characters(outside: Participant) -> None:
     author = next(iter(outside.names))
     assert problem(author, "x" * 1600, CHAT, outside) is None
     assert problem(author, "x" * 1601, CHAT, outside) is MessageTooLongError
@@ -89,7 +89,7 @@ def test_one_member_outside_chat_is_enough_for_the_lower_limit(outside: Particip
 
 
 @pytest.mark.parametrize("member_of_group", [IN_GROUP, MASKED, STANDALONE])
-def test_one_member_of_a_group_is_enough_for_authors_to_be_members(member_of_group: Participant) -> None:
+def test_author_in_a_group_mms_must_be_a_participant(member_of_group: Participant) -> None:
     assert problem("nobody", "x", CHAT, SMS, EMAIL) is None
     assert problem("nobody", "x", SMS, member_of_group) is AuthorNotInGroupError
     assert problem(PHONE, "x", SMS, member_of_group) is None

@@ -1,4 +1,4 @@
-"""What events of a change, and members of a request, have in common is stored once, and comes back."""
+"""Packing stores the common values of events or participants once; unpacking restores them (storage/packing.py)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EVENTS = st.builds(
 
 
 @given(st.lists(EVENTS, max_size=4))
-def test_whatever_is_packed_comes_back(events: list[Event]) -> None:
+def test_packed_events_are_unpacked_unchanged(events: list[Event]) -> None:
     change = Change(sid="EV", account_sid="AC", conversation_sid="CH", events=tuple(events), notify_webhooks=True)
     assert unpack_change(pack_change(change)) == change
 
@@ -49,24 +49,24 @@ MEMBERS = st.builds(
 
 
 @given(st.lists(MEMBERS, max_size=4))
-def test_whatever_members_are_packed_come_back(members: list[Participant]) -> None:
+def test_packed_participants_are_unpacked_unchanged(members: list[Participant]) -> None:
     provisioning = request_of(members)
     assert unpack_provisioning(pack_provisioning(provisioning)) == provisioning
 
 
-def test_members_that_were_stored_before_there_was_packing_are_read() -> None:
+def test_provisioning_stored_without_packing_is_read() -> None:
     provisioning = request_of(ten_members())
     assert unpack_provisioning(provisioning.model_dump(mode="json", exclude_none=True)) == provisioning
 
 
-def test_ten_members_cost_less_than_two_kilobytes() -> None:
+def test_change_with_ten_participants_packs_into_less_than_2500_characters() -> None:
     subject = Subject("AC" + "0" * 32, "IS" + "0" * 32, "CH" + "0" * 32)
     change = participants_added("EV" + "0" * 32, subject, ten_members(), at=MOMENT, notify_webhooks=False)
     assert len(str(change_write(change).item)) < 2500
     assert len(str(change.model_dump(mode="json"))) > 6000
 
 
-def test_ten_members_to_add_cost_less_than_two_kilobytes() -> None:
+def test_provisioning_of_ten_participants_packs_into_less_than_2000_characters() -> None:
     provisioning = request_of(ten_members())
     assert len(str(provisioning_item(provisioning))) < 2000
     assert len(str(provisioning.model_dump(mode="json"))) > 4000

@@ -1,4 +1,4 @@
-"""Pages of a list that is at hand as a whole."""
+"""Pages of a list that is in memory (domain/pages.py)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LISTS = st.lists(st.text("abc", min_size=1, max_size=3), unique=True, max_size=6
 
 @given(sids=LISTS, size=st.integers(1, 4))
 @example(sids=[], size=1)
-def test_following_the_pages_shows_everything_once_there_and_back(sids: list[str], size: int) -> None:
+def test_paging_forward_and_backward_returns_every_resource_once(sids: list[str], size: int) -> None:
     page = page_among(sids, sids, PageRequest(size))
     pages = [page]
     while page.has_next:
@@ -26,9 +26,7 @@ def test_following_the_pages_shows_everything_once_there_and_back(sids: list[str
 
 
 @given(sids=LISTS, size=st.integers(1, 4), position=st.text("abc", min_size=1, max_size=3))
-def test_a_position_that_is_no_longer_there_parts_the_list_all_the_same(
-    sids: list[str], size: int, position: str
-) -> None:
+def test_position_of_a_deleted_resource_still_splits_the_list(sids: list[str], size: int, position: str) -> None:
     behind = page_among(sids, sids, PageRequest(size, position))
     before = page_among(sids, sids, PageRequest(size, position, forward=False))
     assert behind.resources == [sid for sid in sids if sid > position][:size]

@@ -1,4 +1,4 @@
-"""The meta block of lists, and page tokens that only the list they belong to takes (reference, a.0)."""
+"""The meta block of lists, and page tokens that are valid for one list only. See docs/behaviour/pagination.md."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def body(list_: Pagination, page: Page[str]) -> dict[str, Any]:
 
 
 def middle(list_: Pagination) -> dict[str, Any]:
-    """The meta block of a page with neighbours on both sides."""
+    """Return the meta block of a page that has a next and a previous page."""
     meta: dict[str, Any] = body(list_, Page([FIRST, LAST], has_previous=True, has_next=True))["meta"]
     return meta
 
@@ -71,7 +71,7 @@ def refused(list_: Pagination) -> str | None:
     return caught.value.parameter
 
 
-def test_an_only_page_has_no_neighbours() -> None:
+def test_single_page_has_no_next_or_previous_url() -> None:
     answered = body(pagination(), Page([FIRST, LAST], has_previous=False, has_next=False))
     assert answered == {
         "meta": {
@@ -87,19 +87,19 @@ def test_an_only_page_has_no_neighbours() -> None:
     }
 
 
-def test_an_empty_list_has_the_same_meta_block() -> None:
+def test_empty_list_has_the_same_meta_block() -> None:
     answered = body(pagination({"PageSize": "7"}), Page([], has_previous=False, has_next=False))
     assert answered["services"] == []
     assert answered["meta"]["url"] == answered["meta"]["first_page_url"] == f"{SERVICES}?PageSize=7&Page=0"
     assert (answered["meta"]["previous_page_url"], answered["meta"]["next_page_url"]) == (None, None)
 
 
-def test_a_page_that_became_empty_has_no_neighbour_to_start_from() -> None:
+def test_emptied_page_has_no_next_or_previous_url() -> None:
     answered = body(pagination(NEXT), Page([], has_previous=True, has_next=False))
     assert (answered["meta"]["previous_page_url"], answered["meta"]["next_page_url"]) == (None, None)
 
 
-def test_the_keys_stand_in_the_order_of_the_reference() -> None:
+def test_meta_keys_have_a_fixed_order() -> None:
     answered = body(pagination(), Page([FIRST], has_previous=False, has_next=False))
     assert list(answered) == ["meta", "services"]
     assert list(answered["meta"]) == [
@@ -123,7 +123,7 @@ def test_the_keys_stand_in_the_order_of_the_reference() -> None:
         ("-1000000000000", 1),
     ],
 )
-def test_a_page_size_out_of_bounds_is_clamped(asked: str | None, size: int) -> None:
+def test_page_size_is_clamped_to_1_and_100(asked: str | None, size: int) -> None:
     list_ = pagination() if asked is None else pagination({"PageSize": asked})
     assert list_.page_request == PageRequest(size)
     assert middle(list_)["page_size"] == size
@@ -131,43 +131,43 @@ def test_a_page_size_out_of_bounds_is_clamped(asked: str | None, size: int) -> N
 
 
 @pytest.mark.parametrize("asked", ["", " ", "ten", "1.5", "1e2", "0x10", "50,50", "9" * 5000, "\ud800"])
-def test_a_page_size_that_is_no_number_is_refused(asked: str) -> None:
+def test_page_size_that_is_no_integer_is_rejected(asked: str) -> None:
     assert refused(pagination({"PageSize": asked})) == "PageSize"
 
 
-def test_a_page_number_without_a_token_is_a_mistake_that_gets_the_first_page() -> None:
+def test_page_number_without_a_token_returns_the_first_page() -> None:
     list_ = pagination({"Page": "3"})
     assert list_.page_request == PageRequest(50)
     assert (list_.page_number, middle(list_)["url"]) == (0, f"{SERVICES}?PageSize=50&Page=0")
 
 
 @pytest.mark.parametrize(("page", "number"), [("3", 3), ("0", 0), ("-3", 0), (None, 0)])
-def test_a_page_number_beside_a_token_is_for_show(page: str | None, number: int) -> None:
+def test_page_number_with_a_token_does_not_select_the_page(page: str | None, number: int) -> None:
     token = {"PageToken": NEXT["PageToken"]}
     list_ = pagination(token if page is None else {**token, "Page": page})
     assert list_.page_number == number
     assert list_.page_request.position == LAST
 
 
-def test_a_page_number_beside_a_token_is_a_number() -> None:
+def test_page_number_that_is_no_integer_is_rejected() -> None:
     with pytest.raises(InvalidParameterError) as caught:
         _ = pagination({"PageToken": NEXT["PageToken"], "Page": "x"}).page_number
     assert caught.value.parameter == "Page"
 
 
-def test_the_next_page_lies_behind_the_last_resource() -> None:
+def test_next_page_starts_after_the_last_resource() -> None:
     assert list(NEXT) == ["PageSize", "Page", "PageToken"]
     assert (NEXT["PageSize"], NEXT["Page"]) == ("2", "1")
     assert pagination(NEXT).page_request == PageRequest(2, LAST, forward=True)
 
 
-def test_the_previous_page_lies_before_the_first_resource() -> None:
+def test_previous_page_ends_before_the_first_resource() -> None:
     assert list(PREVIOUS) == ["PageSize", "Page", "PageToken"]
     assert (PREVIOUS["PageSize"], PREVIOUS["Page"]) == ("2", "0")
     assert pagination(PREVIOUS).page_request == PageRequest(2, FIRST, forward=False)
 
 
-def test_the_numbers_count_pages_there_and_back() -> None:
+def test_page_numbers_count_up_and_down() -> None:
     meta = middle(pagination())
     for number in (1, 2, 3):
         meta = middle(pagination(query_of(meta["next_page_url"])))
@@ -178,13 +178,13 @@ def test_the_numbers_count_pages_there_and_back() -> None:
 
 
 @pytest.mark.parametrize("query", [NEXT, PREVIOUS])
-def test_the_url_of_a_page_leads_to_the_same_page(query: dict[str, str]) -> None:
+def test_meta_url_leads_to_the_same_page(query: dict[str, str]) -> None:
     meta = middle(pagination(query))
     assert query_of(meta["url"]) == query
     assert meta["first_page_url"] == f"{SERVICES}?PageSize=2&Page=0"
 
 
-def test_only_the_sides_that_go_on_have_a_neighbour() -> None:
+def test_first_and_last_page_have_one_neighbour_url() -> None:
     first = body(pagination(), Page([FIRST], has_previous=False, has_next=True))["meta"]
     assert first["previous_page_url"] is None
     assert first["next_page_url"]
@@ -193,7 +193,7 @@ def test_only_the_sides_that_go_on_have_a_neighbour() -> None:
     assert last["previous_page_url"]
 
 
-def test_the_size_may_change_from_page_to_page() -> None:
+def test_page_size_may_change_between_pages() -> None:
     assert pagination({**NEXT, "PageSize": "9"}).page_request == PageRequest(9, LAST)
 
 
@@ -207,16 +207,16 @@ def test_the_size_may_change_from_page_to_page() -> None:
         f"{HOST}/v1/Conversations/CH{DIGITS}/Participants",
     ],
 )
-def test_the_token_of_another_list_is_refused(url: str, query: dict[str, str]) -> None:
+def test_page_token_of_another_list_is_rejected(url: str, query: dict[str, str]) -> None:
     assert refused(pagination(query, url)) == "PageToken"
 
 
 @pytest.mark.parametrize("query", [NEXT, PREVIOUS])
-def test_the_token_of_another_account_is_refused(query: dict[str, str]) -> None:
+def test_page_token_of_another_account_is_rejected(query: dict[str, str]) -> None:
     assert refused(pagination(query, key=OTHER_KEY)) == "PageToken"
 
 
-def test_a_token_fits_whatever_the_host_that_the_list_is_reached_by() -> None:
+def test_page_token_is_valid_on_any_host() -> None:
     request = Request(event(NEXT, host="api.example.com", scheme="https"), ACCOUNT)
     list_ = Pagination(request, "https://api.example.com/v1/Services", "services", KEY)
     assert list_.page_request == PageRequest(2, LAST)
@@ -224,7 +224,7 @@ def test_a_token_fits_whatever_the_host_that_the_list_is_reached_by() -> None:
 
 
 @pytest.mark.parametrize("query", [NEXT, PREVIOUS])
-def test_a_token_with_any_bit_changed_is_refused(query: dict[str, str]) -> None:
+def test_page_token_with_any_bit_changed_is_rejected(query: dict[str, str]) -> None:
     sealed = base64.urlsafe_b64decode(query["PageToken"])
     for position in range(len(sealed) * 8):
         changed = bytearray(sealed)
@@ -232,25 +232,25 @@ def test_a_token_with_any_bit_changed_is_refused(query: dict[str, str]) -> None:
         assert refused(pagination({"PageToken": base64.urlsafe_b64encode(changed).decode()})) == "PageToken"
 
 
-def test_a_token_that_is_cut_off_or_added_to_is_refused() -> None:
+def test_truncated_or_extended_page_token_is_rejected() -> None:
     sealed = base64.urlsafe_b64decode(NEXT["PageToken"])
     for changed in (*(sealed[:length] for length in range(len(sealed))), sealed[1:], sealed + b"0", b"0" + sealed):
         assert refused(pagination({"PageToken": base64.urlsafe_b64encode(changed).decode()})) == "PageToken"
 
 
 @pytest.mark.parametrize("token", ["", " ", "x", "=", "PA" + LAST, LAST, "PT1" + LAST, "\u00e9", "\ud800", "A" * 5000])
-def test_a_token_that_is_none_is_refused(token: str) -> None:
+def test_malformed_page_token_is_rejected(token: str) -> None:
     assert refused(pagination({"PageToken": token})) == "PageToken"
 
 
 @settings(deadline=None)
 @given(st.text())
 @example("AAAAAAAAAAAAAAAAAAAAAA==")
-def test_no_text_but_a_token_opens_a_page(token: str) -> None:
+def test_any_text_but_a_page_token_is_rejected(token: str) -> None:
     assert refused(pagination({"PageToken": token})) == "PageToken"
 
 
-def test_tokens_are_spelled_so_that_urls_can_hold_them() -> None:
+def test_page_tokens_survive_url_encoding() -> None:
     for number in range(100):
         page = Page([f"IS{number:032x}"], has_previous=True, has_next=True)
         meta = body(pagination(), page)["meta"]
@@ -276,7 +276,7 @@ SERVICE = Service(
     ("service_in_path", "expected"),
     [(False, HOST + "/v1/Conversations"), (True, f"{HOST}/v1/Services/{FIRST}/Conversations")],
 )
-def test_urls_stay_in_the_tree_that_the_request_came_in_by(service_in_path: bool, expected: str) -> None:
+def test_resource_urls_keep_the_path_prefix_of_the_request(service_in_path: bool, expected: str) -> None:
     assert ServiceRequest(event(), ACCOUNT, SERVICE, service_in_path).url("/Conversations") == expected
 
 
@@ -290,7 +290,7 @@ def test_urls_stay_in_the_tree_that_the_request_came_in_by(service_in_path: bool
         (None, "https://localhost"),
     ],
 )
-def test_urls_begin_with_the_origin_that_the_client_spelled(headers: dict[str, str] | None, origin: str) -> None:
+def test_resource_urls_begin_with_the_origin_of_the_request(headers: dict[str, str] | None, origin: str) -> None:
     request = Request({"headers": headers}, ACCOUNT)
     assert request.origin == origin
     assert request.url("/Services") == f"{origin}/v1/Services"
@@ -300,13 +300,13 @@ def test_urls_begin_with_the_origin_that_the_client_spelled(headers: dict[str, s
     ("value", "expected"),
     [(None, False), ("true", True), ("false", False), ("True", True), ("fAlse", False), ("TRUE", True)],
 )
-def test_the_webhook_header_is_compared_without_regard_to_case(value: str | None, expected: bool) -> None:
+def test_webhook_enabled_header_is_case_insensitive(value: str | None, expected: bool) -> None:
     headers = {} if value is None else {"x-twilio-webhook-enabled": value}
     assert Request({"headers": headers}, ACCOUNT).notify_webhooks is expected
 
 
 @pytest.mark.parametrize("value", ["", "yes", "1", " true", "true,true"])
-def test_a_webhook_header_that_is_neither_true_nor_false_is_refused(value: str) -> None:
+def test_webhook_enabled_header_other_than_true_or_false_is_rejected(value: str) -> None:
     with pytest.raises(InvalidParameterError) as caught:
         _ = Request({"headers": {"x-twilio-webhook-enabled": value}}, ACCOUNT).notify_webhooks
     assert (caught.value.code, caught.value.parameter) == (20001, "X-Twilio-Webhook-Enabled")

@@ -1,4 +1,4 @@
-"""The names of form parameters, and what a form of any content comes to (reference, a.0, a.1 and a.8)."""
+"""The names of form parameters, and the parsing of any form (api/parameters.py)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NAMES = {
     "bindings_email_address": "Bindings.Email.Address",
     "bindings_email_name": "Bindings.Email.Name",
 }
-"""Of the table of a.1."""
+"""The form names of the fields of a conversation."""
 
 WEBHOOK_NAMES = {
     "method": "Method",
@@ -46,7 +46,7 @@ WEBHOOK_NAMES = {
     "post_webhook_url": "PostWebhookUrl",
     "target": "Target",
 }
-"""Of the table of a.8."""
+"""The form names of the fields of the webhook configuration."""
 
 
 def parsed_or_refused(model: type[Model], fields: list[tuple[str, str]]) -> Model | ConversationsError:
@@ -63,7 +63,7 @@ def refused(model: type[Model], *fields: tuple[str, str]) -> tuple[int, int, str
 
 
 @pytest.mark.parametrize(("field", "name"), [*NAMES.items(), *WEBHOOK_NAMES.items()])
-def test_each_field_is_sent_by_the_name_that_clients_know(field: str, name: str) -> None:
+def test_field_has_the_form_name_of_the_api(field: str, name: str) -> None:
     assert form_name(field) == name
 
 
@@ -75,9 +75,7 @@ def test_each_field_is_sent_by_the_name_that_clients_know(field: str, name: str)
         (UpdateConfigurationWebhooks, WEBHOOK_NAMES),
     ],
 )
-def test_a_request_takes_the_parameters_of_the_reference_and_no_others(
-    model: type[Model], names: dict[str, str]
-) -> None:
+def test_request_model_accepts_exactly_the_documented_parameters(model: type[Model], names: dict[str, str]) -> None:
     assert {field: info.alias for field, info in model.model_fields.items()} == names
 
 
@@ -85,29 +83,29 @@ def test_a_request_takes_the_parameters_of_the_reference_and_no_others(
     "name",
     ["friendly_name", "friendlyname", "FRIENDLYNAME", "friendlyName", "FriendlyName[]", " FriendlyName", "Colour"],
 )
-def test_parameters_by_other_names_are_ignored(name: str) -> None:
+def test_parameters_with_unknown_names_are_ignored(name: str) -> None:
     assert parse(CreateConversation, Form([(name, "x" * 1000)])) == parse(CreateConversation, Form([]))
 
 
 @pytest.mark.parametrize("name", ["TimersInactive", "Timers_Inactive", "timers.inactive", "Timers.Inactive.X"])
-def test_nested_parameters_are_known_by_their_dots_only(name: str) -> None:
+def test_nested_parameters_without_the_exact_dotted_name_are_ignored(name: str) -> None:
     assert parse(CreateConversation, Form([(name, "no duration")])) == parse(CreateConversation, Form([]))
 
 
-def test_of_a_parameter_that_is_repeated_the_last_value_counts() -> None:
+def test_last_value_of_a_repeated_parameter_wins() -> None:
     form = Form([("FriendlyName", "x" * 1000), ("State", "closed"), ("FriendlyName", "last"), ("State", "inactive")])
     taken = parse(CreateConversation, form)
     assert (taken.friendly_name, taken.state) == ("last", "inactive")
 
 
-def test_participants_are_taken_in_their_order() -> None:
+def test_participants_keep_the_order_of_the_request() -> None:
     members = [{"identity": name} for name in "cab"]
     taken, problems = read_participants([json.dumps(member) for member in members])
     assert [member.identity for member in taken] == ["c", "a", "b"]
     assert not problems
 
 
-def test_requests_cannot_be_changed() -> None:
+def test_request_models_are_immutable() -> None:
     taken: Model = parse(CreateConversation, Form([]))
     with pytest.raises(ValidationError):
         setattr(taken, "friendly_name", "other")  # noqa: B010
@@ -124,7 +122,7 @@ def test_requests_cannot_be_changed() -> None:
         (("Timers.Inactive",), "Timers.Inactive"),
     ],
 )
-def test_a_place_is_written_as_the_client_would_point_at_it(location: tuple[str | int, ...], name: str) -> None:
+def test_error_location_is_formatted_as_a_parameter_name(location: tuple[str | int, ...], name: str) -> None:
     assert parameter_name(location) == name
 
 
@@ -147,7 +145,7 @@ def test_a_place_is_written_as_the_client_would_point_at_it(location: tuple[str 
         ([("Unknown", "x")], {}),
     ],
 )
-def test_an_update_of_the_webhooks_holds_what_was_given(
+def test_webhook_configuration_update_contains_only_given_parameters(
     fields: list[tuple[str, str]], expected: dict[str, object]
 ) -> None:
     assert parse(UpdateConfigurationWebhooks, Form(fields)).model_dump(exclude_unset=True) == expected
@@ -171,7 +169,7 @@ def test_an_update_of_the_webhooks_holds_what_was_given(
         ],
     ],
 )
-def test_settings_of_webhooks_that_cannot_be_used_are_refused(
+def test_invalid_webhook_configuration_is_rejected_with_its_code(
     fields: list[tuple[str, str]], code: int, parameter: str
 ) -> None:
     assert refused(UpdateConfigurationWebhooks, *fields) == (code, 400, parameter)
@@ -181,7 +179,7 @@ def test_settings_of_webhooks_that_cannot_be_used_are_refused(
     ("fields", "code"),
     [([], 50000), ([("FriendlyName", "")], 50000), ([("FriendlyName", "x" * 257)], 50003)],
 )
-def test_a_service_has_a_name_of_1_to_256_characters(fields: list[tuple[str, str]], code: int) -> None:
+def test_service_friendly_name_must_have_1_to_256_characters(fields: list[tuple[str, str]], code: int) -> None:
     assert refused(CreateService, *fields) == (code, 400, "FriendlyName")
     assert parse(CreateService, Form([("FriendlyName", "x" * 256)])).friendly_name == "x" * 256
 
@@ -225,7 +223,7 @@ MODELS: list[type[Model]] = [
 @example(fields=[("Participant", "{" * 10_000)])
 @example(fields=[("Timers.Closed", "P" + "9" * 10_000 + "D")])
 @example(fields=[("DateCreated", "0001-01-01T00:00:00+14:00")])
-def test_any_form_gives_a_request_or_an_error_of_the_catalogue(
+def test_any_form_is_parsed_or_rejected_with_a_catalogue_error(
     model: type[Model], fields: list[tuple[str, str]]
 ) -> None:
     outcome = parsed_or_refused(model, fields)
@@ -241,6 +239,6 @@ def test_any_form_gives_a_request_or_an_error_of_the_catalogue(
 
 @settings(deadline=None)
 @given(name=st.sampled_from(list(NAMES.values())), value=st.one_of(PRINTABLE, PIECES))
-def test_any_value_of_one_parameter_is_taken_or_refused_by_its_name(name: str, value: str) -> None:
+def test_any_value_is_accepted_or_rejected_with_the_parameter_name(name: str, value: str) -> None:
     outcome = parsed_or_refused(CreateConversation, [(name, value)])
     assert not isinstance(outcome, ConversationsError) or outcome.parameter == name

@@ -1,4 +1,4 @@
-"""Every value that `Participant` takes and every row of the validity table (reference, b.2)."""
+"""The values of `Participant`, valid and invalid. See docs/behaviour/participants.md."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def bound(**binding: object) -> dict[str, object]:
         ],
     ],
 )
-def test_each_row_of_the_validity_table_has_its_code_and_names_its_place(member: object, code: int, where: str) -> None:
+def test_invalid_participant_is_rejected_with_its_code_and_field(member: object, code: int, where: str) -> None:
     error = refused('{"identity": "someone"}', json.dumps(member))
     assert (error.code, error.status, error.parameter) == (code, 400, f"Participant[1]{where}")
 
@@ -247,7 +247,9 @@ def test_each_row_of_the_validity_table_has_its_code_and_names_its_place(member:
         ),
     ],
 )
-def test_each_valid_shape_is_taken(member: object, identity: str | None, binding: MessagingBinding | None) -> None:
+def test_every_valid_kind_of_participant_is_accepted(
+    member: object, identity: str | None, binding: MessagingBinding | None
+) -> None:
     participant = taken(member)
     assert (participant.identity, participant.binding()) == (identity, binding)
     assert participant.attributes == "{}"
@@ -265,7 +267,7 @@ def test_each_valid_shape_is_taken(member: object, identity: str | None, binding
         (bound(type="email", address=EMAIL), None, None, None),
     ],
 )
-def test_a_shape_tells_what_is_to_be_locked(
+def test_binding_fields_determine_the_pair_and_the_group_address(
     member: object, pair: tuple[str, str] | None, group_address: str | None, projected_address: str | None
 ) -> None:
     participant = taken(member)
@@ -274,32 +276,32 @@ def test_a_shape_tells_what_is_to_be_locked(
 
 
 @pytest.mark.parametrize("type_", ["sms", "SMS", "Sms"])
-def test_the_type_is_compared_without_regard_to_case(type_: str) -> None:
+def test_binding_type_is_case_insensitive(type_: str) -> None:
     binding = taken(bound(type=type_, **PHONE)).binding()
     assert binding is not None
     assert binding.type is Channel.SMS
 
 
 @pytest.mark.parametrize("type_", ["whatsapp", "whAtsAPP"])
-def test_a_type_that_the_addresses_tell_may_be_given(type_: str) -> None:
+def test_binding_type_that_matches_the_addresses_is_accepted(type_: str) -> None:
     member = bound(type=type_, address="whatsapp:" + ADDRESS, proxy_address="whatsapp:" + PROXY)
     assert taken(member).messaging_binding.type is Channel.WHATSAPP
 
 
 @pytest.mark.parametrize("level", ["to", "cc", "from", "TO", "Cc"])
-def test_the_level_of_an_e_mail_is_compared_without_regard_to_case(level: str) -> None:
+def test_email_level_is_case_insensitive(level: str) -> None:
     binding = taken(bound(type="email", address=EMAIL, level=level)).binding()
     assert binding is not None
     assert binding.level == level.lower()
 
 
 @pytest.mark.parametrize("identity", ["x" * 256, EMOJI * 256, " ", " alice ", "Alice", "US1", "CH" + DIGITS, "+1", "@"])
-def test_an_identity_is_taken_literally_up_to_256_characters(identity: str) -> None:
+def test_identity_of_up_to_256_characters_is_stored_unchanged(identity: str) -> None:
     assert taken({"identity": identity}).identity == identity
 
 
 @pytest.mark.parametrize("fill", ["x", EMOJI])
-def test_addresses_have_256_characters_at_the_most(fill: str) -> None:
+def test_address_or_proxy_longer_than_256_characters_is_rejected(fill: str) -> None:
     address, proxy = "messenger:" + fill * 246, "messenger:p" + fill * 245
     assert taken(bound(address=address, proxy_address=proxy)).pair == (address, proxy)
     assert refused(json.dumps(bound(address=address + fill, proxy_address=proxy))).code == 50407
@@ -307,22 +309,22 @@ def test_addresses_have_256_characters_at_the_most(fill: str) -> None:
 
 
 @pytest.mark.parametrize("attributes", ['{ "role": "driver" }', "[]", "null", f'"{"x" * 4094}"', f'"{"é" * 2047}"'])
-def test_attributes_are_kept_to_the_letter_up_to_4_kilobytes(attributes: str) -> None:
+def test_participant_attributes_of_up_to_4_kilobytes_are_stored_unchanged(attributes: str) -> None:
     assert taken({"identity": "a", "attributes": attributes}).attributes == attributes
 
 
 @pytest.mark.parametrize("attributes", [{}, {"role": "driver"}, {"a": [1, 2.5, None, {"b": True}]}, {"é": EMOJI}])
-def test_attributes_may_be_an_object(attributes: dict[str, object]) -> None:
+def test_participant_attributes_may_be_a_json_object(attributes: dict[str, object]) -> None:
     kept = taken({"identity": "a", "attributes": attributes}).attributes
     assert json.loads(kept) == attributes
 
 
-def test_the_limit_of_attributes_that_are_an_object_counts_bytes_of_utf_8_too() -> None:
+def test_attributes_object_limit_counts_utf_8_bytes() -> None:
     attributes = {"note": "é" * 2000}
     assert json.loads(taken({"identity": "a", "attributes": attributes}).attributes) == attributes
 
 
-def test_role_and_dates_are_taken() -> None:
+def test_participant_role_sid_and_dates_are_accepted() -> None:
     member = {
         "identity": "a",
         "role_sid": "RL" + DIGITS,
@@ -335,12 +337,12 @@ def test_role_and_dates_are_taken() -> None:
     assert participant.date_updated == datetime(2020, 1, 1, 1, tzinfo=UTC)
 
 
-def test_unknown_keys_are_ignored() -> None:
+def test_unknown_participant_keys_are_ignored() -> None:
     member = {"identity": "a", "colour": "red", BINDING: {"unknown": {"deep": [1]}}, "sid": "MB" + DIGITS}
     assert taken(member) == taken({"identity": "a"})
 
 
-def test_nulls_count_as_not_given() -> None:
+def test_null_participant_values_count_as_omitted() -> None:
     keys = ("attributes", "role_sid", "date_created", "date_updated", BINDING)
     assert taken({"identity": "a", **dict.fromkeys(keys)}) == taken({"identity": "a"})
     unused = dict.fromkeys(("type", "projected_address", "name", "level"))
@@ -372,13 +374,13 @@ def test_nulls_count_as_not_given() -> None:
     ],
     ids=lambda value: repr(value[:24]),
 )
-def test_a_value_is_a_json_object(value: str) -> None:
+def test_participant_value_that_is_no_json_object_is_rejected(value: str) -> None:
     error = refused('{"identity": "someone"}', value)
     assert (error.code, error.status, error.parameter) == (50424, 400, "Participant[1]")
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
-def test_what_only_python_takes_for_json_is_none(number: str) -> None:
+def test_nan_and_infinity_in_a_participant_are_rejected(number: str) -> None:
     assert refused('{"identity": "a", "score": ' + number + "}").code == 50424
 
 
@@ -393,8 +395,8 @@ def test_what_only_python_takes_for_json_is_none(number: str) -> None:
         ('{"messaging_binding": {"type": "email", "address": "a@b", "name": "\\ud800"}}', "name"),
     ],
 )
-def test_half_a_character_that_cannot_be_stored_is_refused(value: str, where: str) -> None:
-    """JSON can escape one half of a surrogate pair, UTF-8 cannot hold it: storing it would be a crash."""
+def test_lone_surrogate_in_a_participant_is_rejected(value: str, where: str) -> None:
+    """JSON can escape a lone surrogate, but UTF-8 cannot encode one, so storing it would fail."""
     error = refused('{"identity": "someone"}', value)
     assert error.status == 400, where
     assert error.parameter is not None
@@ -403,7 +405,9 @@ def test_half_a_character_that_cannot_be_stored_is_refused(value: str, where: st
 
 @pytest.mark.parametrize("key", ["attributes", "date_created", "identity", "role_sid", BINDING, "unknown"])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
-def test_deep_nesting_is_taken_or_refused_but_never_a_crash(key: str, opening: str, closing: str) -> None:
+def test_deeply_nested_participant_is_accepted_or_rejected_without_a_crash(
+    key: str, opening: str, closing: str
+) -> None:
     for depth in [*range(900, 1100, 3), 5_000, 50_000]:
         nested = opening * depth + "1" + closing * depth
         outcome = taken_or_refused(f'{{"identity": "a", "{key}": {nested}}}')
@@ -411,28 +415,28 @@ def test_deep_nesting_is_taken_or_refused_but_never_a_crash(key: str, opening: s
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 10])
-def test_there_may_be_up_to_10_participants_and_none_at_all(count: int) -> None:
+def test_zero_to_ten_participants_are_accepted(count: int) -> None:
     values = [json.dumps({"identity": f"member {number}"}) for number in range(count)]
     assert [member.identity for member in parsed(*values)] == [f"member {number}" for number in range(count)]
 
 
 @pytest.mark.parametrize("value", ['{"identity": "a"}', "no JSON", "{}"])
-def test_eleven_participants_are_too_many_whatever_they_are(value: str) -> None:
+def test_eleven_participants_are_rejected(value: str) -> None:
     error = refused(*[value] * 11)
     assert (error.code, error.status, error.parameter) == (50426, 400, "Participant")
 
 
-def test_of_two_participants_that_are_wrong_the_first_is_told() -> None:
+def test_first_of_two_invalid_participants_is_reported() -> None:
     error = refused('{"identity": "a"}', "{}", json.dumps(bound(address="")))
     assert (error.code, error.parameter) == (50204, "Participant[1].identity")
 
 
-def test_that_a_value_is_no_json_object_is_told_before_what_is_wrong_with_another() -> None:
+def test_malformed_json_is_reported_before_other_participant_errors() -> None:
     error = refused("{}", "no JSON")
     assert (error.code, error.parameter) == (50424, "Participant[1]")
 
 
-def test_a_refusal_does_not_show_what_was_given() -> None:
+def test_participant_error_does_not_contain_the_given_address() -> None:
     secret = "+1secret"
     error = refused(json.dumps(bound(address=secret, proxy_address=PROXY)))
     assert secret not in error.message
@@ -476,7 +480,7 @@ MEMBERS = st.fixed_dictionaries(
 
 @settings(deadline=None)
 @given(MEMBERS)
-def test_any_json_object_is_a_member_or_one_of_the_errors_that_clients_know(member: dict[str, object]) -> None:
+def test_any_json_object_is_a_participant_or_rejected_with_400(member: dict[str, object]) -> None:
     outcome = taken_or_refused(json.dumps(member))
     if isinstance(outcome, ConversationsError):
         assert outcome.status == 400

@@ -1,4 +1,4 @@
-"""The header `Prefer`, as RFC 7240 spells it."""
+"""The header `Prefer` of RFC 7240 (api/preferences.py)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from convoke.api.preferences import MAX_WAIT_SECONDS, preferred_wait
         ("wait=7, wait=9", 7),
     ],
 )
-def test_the_seconds_to_wait_are_found(prefer: str, seconds: int) -> None:
+def test_wait_preference_is_read_from_the_prefer_header(prefer: str, seconds: int) -> None:
     assert preferred_wait({"prefer": prefer}) == seconds
 
 
@@ -42,21 +42,21 @@ def test_the_seconds_to_wait_are_found(prefer: str, seconds: int) -> None:
         *("wait 7", "await=7", "waits=7", 'note="wait=7"', "note=a; wait=7", "wait=soon, wait=7", 'wait="7'),
     ],
 )
-def test_what_is_malformed_or_something_else_is_ignored(prefer: str) -> None:
+def test_malformed_or_unknown_preference_is_ignored(prefer: str) -> None:
     assert preferred_wait({"prefer": prefer}) is None
 
 
-def test_without_the_header_there_is_no_preference() -> None:
+def test_missing_prefer_header_gives_no_preference() -> None:
     assert preferred_wait({}) is None
 
 
 @pytest.mark.parametrize("piece", ['"', '\\"', '"\\', ",", "wait=", "a;", "\\", " "])
-def test_the_longest_header_is_read_at_once(piece: str) -> None:
+def test_very_long_prefer_header_is_parsed_within_a_second(piece: str) -> None:
     begun = time.process_time()
     preferred_wait({"prefer": '"' + piece * 32_768})
     assert time.process_time() - begun < 1
 
 
 @given(st.text(alphabet='wait=07 ,;"\\'))
-def test_any_text_is_read_without_failing(prefer: str) -> None:
+def test_any_prefer_header_is_parsed_without_raising(prefer: str) -> None:
     assert preferred_wait({"prefer": prefer}) in (None, *range(MAX_WAIT_SECONDS + 1))

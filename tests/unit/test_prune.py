@@ -1,4 +1,4 @@
-"""What the build of the layer leaves of botocore: its roots verify what AWS signs, and its files are nobody else's."""
+"""Pruning botocore for the layer: the kept root certificates are those of Amazon, and no linked file is changed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Signed = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 
 
 def prune() -> Any:
-    """A program of the layer's build, which is no part of a package."""
+    """Import the build script of the layer, which belongs to no package."""
     spec = importlib.util.spec_from_file_location("prune", ROOT / "layers/convoke/prune.py")
     assert spec is not None
     assert spec.loader is not None
@@ -56,7 +56,7 @@ def pem(*signed: Signed) -> str:
 
 
 def accepts(bundle: str, chain: Path) -> bool:
-    """Whether a client that trusts a bundle shakes hands with a server that presents a chain."""
+    """Return whether a client that trusts `bundle` accepts the TLS certificate `chain` of a server."""
     client, server = ssl.create_default_context(cadata=bundle), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(chain)
     ours, theirs = socket.socketpair()
@@ -80,9 +80,7 @@ def accepts(bundle: str, chain: Path) -> bool:
 
 
 @pytest.mark.parametrize(("root", "accepted"), [("Amazon Root CA 1", True), ("Amazon Root CA 4", True), ("X", False)])
-def test_a_chain_by_way_of_an_intermediate_is_trusted_where_it_ends_in_a_root_of_amazon(
-    root: str, accepted: bool, tmp_path: Path
-) -> None:
+def test_certificate_chain_is_trusted_only_under_an_amazon_root(root: str, accepted: bool, tmp_path: Path) -> None:
     pruned = prune()
     roots = {name: certificate(name, None, authority=True) for name in (*pruned.ROOTS, "X")}
     intermediate = certificate("Amazon RSA 2048 M01", roots[root], authority=True)
@@ -95,12 +93,12 @@ def test_a_chain_by_way_of_an_intermediate_is_trusted_where_it_ends_in_a_root_of
     assert accepts(pem(*roots.values()), chain)
 
 
-def test_a_bundle_that_lacks_a_root_of_amazon_fails_the_build() -> None:
+def test_certificate_bundle_without_every_amazon_root_fails_the_build() -> None:
     with pytest.raises(ValueError, match="the bundle has 1"):
         prune().roots_of_amazon(pem(certificate("Amazon Root CA 1", None, authority=True)))
 
 
-def test_a_file_that_an_installer_has_linked_with_its_cache_is_left_to_the_cache(tmp_path: Path) -> None:
+def test_pruning_a_hard_linked_file_leaves_the_installer_cache_unchanged(tmp_path: Path) -> None:
     cached, data = tmp_path / "cache.json", tmp_path / "data"
     described = {"metadata": {"endpointPrefix": "sqs"}}
     endpoints: Any = {"partitions": [{"services": {"sqs": {}, "s3": {}}}]}

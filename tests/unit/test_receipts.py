@@ -1,4 +1,4 @@
-"""The summary of what became of a message's copies (reference, a.4 and a.5)."""
+"""The delivery summary of a message (domain/receipts.py)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUMMARIES = {
     "failed failed": ("none", "none", "none", "all", "none"),
     "undelivered sent": ("all", "none", "none", "none", "some"),
 }
-"""By statuses: sent, delivered, read, failed, undelivered."""
+"""For the statuses of two receipts: the counts of sent, delivered, read, failed and undelivered."""
 
 
 def receipt(status: str) -> Receipt:
@@ -34,7 +34,7 @@ def receipt(status: str) -> Receipt:
 
 
 @pytest.mark.parametrize("statuses", SUMMARIES)
-def test_a_copy_counts_for_every_station_it_has_passed(statuses: str) -> None:
+def test_delivery_summary_counts_each_status_a_receipt_has_passed(statuses: str) -> None:
     summary = DeliverySummary.of([receipt(status) for status in statuses.split()])
     assert summary is not None
     sent, delivered, read, failed, undelivered = SUMMARIES[statuses]
@@ -48,5 +48,5 @@ def test_a_copy_counts_for_every_station_it_has_passed(statuses: str) -> None:
     }
 
 
-def test_of_no_copies_there_is_no_summary() -> None:
+def test_message_without_receipts_has_no_delivery_summary() -> None:
     assert DeliverySummary.of([]) is None

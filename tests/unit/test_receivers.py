@@ -1,4 +1,4 @@
-"""Where a deployment may call webhooks."""
+"""The rules of a deployment on the URLs of webhooks (domain/receivers.py)."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ PUBLIC = [
 
 
 @pytest.mark.parametrize("url", NOT_PUBLIC)
-def test_what_is_not_public_is_refused_in_whatever_form(url: str) -> None:
+def test_url_with_a_private_address_in_any_notation_is_rejected(url: str) -> None:
     with pytest.raises(InvalidWebhookSettingsError) as refused:
         PUBLIC_ONLY.refuse({"PostWebhookUrl": url})
     assert refused.value.parameter == "PostWebhookUrl"
@@ -79,16 +79,16 @@ def test_what_is_not_public_is_refused_in_whatever_form(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", PUBLIC)
-def test_what_is_public_or_a_name_is_taken(url: str) -> None:
+def test_url_with_a_public_address_or_a_host_name_is_accepted(url: str) -> None:
     PUBLIC_ONLY.refuse({"PostWebhookUrl": url})
 
 
 @pytest.mark.parametrize("url", [*NOT_PUBLIC, *PUBLIC])
-def test_without_rules_everything_is_taken(url: str) -> None:
+def test_without_receiver_rules_every_url_is_accepted(url: str) -> None:
     ReceiverRules().refuse({"PostWebhookUrl": url})
 
 
-def test_networks_can_be_allowed() -> None:
+def test_private_address_in_an_allowed_network_is_accepted() -> None:
     rules = ReceiverRules.of_deployment(["10.1.0.0/16", "fd12:3456::/48"], https_only=False)
     for url in ("http://10.1.2.3/", "http://[::ffff:10.1.2.3]/", "http://[fd12:3456::1]/"):
         rules.refuse({"PostWebhookUrl": url})
@@ -96,7 +96,7 @@ def test_networks_can_be_allowed() -> None:
         assert not rules.accepts(url)
 
 
-def test_https_can_be_required() -> None:
+def test_http_url_is_rejected_if_https_is_required() -> None:
     rules = ReceiverRules.of_deployment([], https_only=True)
     assert rules.accepts("HTTPS://hooks.example.com/")
     with pytest.raises(InvalidWebhookSettingsError, match="must be an absolute http or https URL") as refused:
@@ -108,6 +108,6 @@ def test_https_can_be_required() -> None:
     ]
 
 
-def test_what_is_no_network_stops_the_deployment() -> None:
+def test_malformed_allowed_network_raises_value_error() -> None:
     with pytest.raises(ValueError, match="hooks"):
         ReceiverRules.of_deployment(["hooks"], https_only=False)

@@ -1,4 +1,4 @@
-"""SIDs: their form, and that they sort by the moment of their making (reference, f.3)."""
+"""SIDs: their format, and their order by creation time (domain/sids.py)."""
 
 from __future__ import annotations
 
@@ -13,69 +13,69 @@ import pytest
 from convoke.domain.sids import Prefix, SidFactory, is_sid
 
 THREADS = 8
-EACH = 500
+SIDS_PER_THREAD = 500
 
 DIGITS = "0123456789abcdef" * 2
 
 
-def made_by_threads(new_sid: SidFactory) -> list[list[str]]:
-    """What each of `THREADS` threads got that asked at the same time."""
+def created_by_threads(new_sid: SidFactory) -> list[list[str]]:
+    """Create SIDs in concurrent threads, and return the SIDs of each thread in their order."""
     barrier = Barrier(THREADS)
 
     def make() -> list[str]:
         barrier.wait()
-        return [new_sid(Prefix.PARTICIPANT) for _ in range(EACH)]
+        return [new_sid(Prefix.PARTICIPANT) for _ in range(SIDS_PER_THREAD)]
 
     with ThreadPoolExecutor(THREADS) as pool:
         return [future.result() for future in [pool.submit(make) for _ in range(THREADS)]]
 
 
 @pytest.mark.parametrize("prefix", Prefix)
-def test_a_sid_is_its_prefix_and_32_lower_case_hexadecimal_digits(prefix: Prefix) -> None:
+def test_sid_is_the_prefix_and_32_lower_case_hexadecimal_digits(prefix: Prefix) -> None:
     sid = SidFactory()(prefix)
     assert re.fullmatch(f"{prefix}[0-9a-f]{{32}}", sid)
     assert is_sid(sid, prefix)
 
 
-def test_every_prefix_is_two_capital_letters_of_its_own() -> None:
+def test_every_prefix_is_unique_and_has_two_capital_letters() -> None:
     assert all(re.fullmatch("[A-Z]{2}", prefix) for prefix in Prefix)
     assert len({prefix.value for prefix in Prefix}) == len(Prefix)
 
 
-def test_sids_sort_strictly_by_their_making() -> None:
+def test_sids_sort_strictly_by_creation() -> None:
     new_sid = SidFactory()
     sids = [new_sid(Prefix.CONVERSATION) for _ in range(5000)]
     assert all(earlier < later for earlier, later in pairwise(sids))
 
 
-def test_sids_of_eight_threads_sort_strictly_in_each_and_are_all_different() -> None:
-    made = made_by_threads(SidFactory())
+def test_sids_of_eight_threads_are_unique_and_sort_within_each_thread() -> None:
+    made = created_by_threads(SidFactory())
     for sids in made:
         assert all(earlier < later for earlier, later in pairwise(sids))
     ordered = {sid[:18] for sids in made for sid in sids}
-    assert len(ordered) == THREADS * EACH
+    assert len(ordered) == THREADS * SIDS_PER_THREAD
 
 
-def test_what_is_made_after_the_threads_are_done_sorts_behind_all_of_theirs() -> None:
+def test_sid_created_after_all_threads_sorts_last() -> None:
     new_sid = SidFactory()
-    latest = max(max(sids) for sids in made_by_threads(new_sid))
+    latest = max(max(sids) for sids in created_by_threads(new_sid))
     assert new_sid(Prefix.PARTICIPANT) > latest
 
 
-def test_sids_tell_the_millisecond_of_their_making() -> None:
+def test_sid_contains_its_creation_time_in_milliseconds() -> None:
     before = time.time_ns() // 1_000_000
     sid = SidFactory()(Prefix.CONVERSATION)
     assert before <= int(sid[2:14], 16) <= time.time_ns() // 1_000_000
 
 
-def test_sids_go_on_growing_when_the_clock_is_set_back() -> None:
+def test_sids_increase_after_the_clock_is_set_back() -> None:
     new_sid = SidFactory()
     new_sid._last = (time.time_ns() // 1_000_000 + 3_600_000) << 16
     first, second = new_sid(Prefix.CONVERSATION), new_sid(Prefix.CONVERSATION)
     assert f"{new_sid._last - 1:016x}" == first[2:18] < second[2:18]
 
 
-def test_two_factories_do_not_make_the_same_sid() -> None:
+def test_different_factories_create_different_sids() -> None:
     factories = [SidFactory() for _ in range(2000)]
     assert len({new_sid(Prefix.CONVERSATION) for new_sid in factories}) == len(factories)
 
@@ -100,5 +100,5 @@ def test_two_factories_do_not_make_the_same_sid() -> None:
         ("", False),
     ],
 )
-def test_a_sid_is_known_by_its_form_in_either_case_of_its_digits(value: str, expected: bool) -> None:
+def test_is_sid_checks_prefix_length_and_hexadecimal_digits(value: str, expected: bool) -> None:
     assert is_sid(value, Prefix.CONVERSATION) is expected

@@ -1,4 +1,4 @@
-"""`X-Twilio-Signature`, checked against vectors from the official SDK's validator and against the validator itself."""
+"""`X-Twilio-Signature`, checked against the validator of the official SDK and against vectors that it produced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Lambda function behind an HTTP API usually looks like: all of Powertools' core, pydantic and boto3."""
+"""A typical Lambda function behind an HTTP API: the core utilities of Powertools, pydantic and boto3."""
 
 from __future__ import annotations
 

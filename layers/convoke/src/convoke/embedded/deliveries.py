@@ -85,14 +85,14 @@ class Deliveries:
         match MESSAGE.validate_json(message.body):
             case Event() as event:
                 self.delivery.split(event)
-                self.queue.remove(message)
+                self.queue.delete(message)
                 return None
             case Delivery() as delivery:
                 return self.delivery.begin(delivery, message.receive_count)
 
     def _finish(self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome) -> None:
         self.delivery.finish(begun, outcome)
-        self.queue.remove(message)
+        self.queue.delete(message)
 
     def _settled(self, message: ReceivedMessage, handle: Callable[[], BegunDelivery | None]) -> BegunDelivery | None:
         """A failure of Convoke itself uses up no attempt; a message that cannot be read is a dead letter."""
@@ -102,10 +102,10 @@ class Deliveries:
             self.queue.change_visibility(message, error.seconds)
         except (DeliveryFailedError, ValidationError) as error:
             logger.error("a webhook delivery was given up: %s", error)  # noqa: TRY400 - the text says what happened
-            self.queue.move_to_dead_letters(message)
+            self.queue.dead_letter(message)
         except Exception:
             logger.exception("a webhook delivery failed in Convoke and will be tried again")
-            self.queue.return_unattempted(message, OWN_FAILURE_RETRY_SECONDS)
+            self.queue.return_uncounted(message, OWN_FAILURE_RETRY_SECONDS)
         return None
 
 
@@ -223,10 +223,10 @@ class ConcurrentDeliveries:
             self._dropped(message)
             return
         if outcome is None:
-            self._queue.return_unattempted(message, OWN_FAILURE_RETRY_SECONDS)
+            self._queue.return_uncounted(message, OWN_FAILURE_RETRY_SECONDS)
         elif self._stopping and outcome.status is None:
             # Cut by the shutdown: the receiver is not to blame.
-            self._queue.return_unattempted(message, 0)
+            self._queue.return_uncounted(message, 0)
         else:
             self._record(message.receiver, outcome)
             self._deliveries.finish(message, begun, outcome)

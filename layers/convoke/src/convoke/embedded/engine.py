@@ -32,7 +32,7 @@ from convoke.embedded.handover import (
     InProcessEventBus,
     SqliteDeliveryQueue,
 )
-from convoke.embedded.loops import Loop, StepScheduler
+from convoke.embedded.loops import PeriodicThread, StepScheduler
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
 from convoke.embedded.sqlite import SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
@@ -167,7 +167,7 @@ class EmbeddedEngine:
         self._deliveries = Deliveries(self.queue, self.program.webhook_delivery)
         self._waiters = ConversationWaiters()
         self._admission = Admission(self.steps.age)
-        self._sweeper_loop = Loop("sweeper", self._sweep, SWEEP_INTERVAL_SECONDS)
+        self._sweeper_loop = PeriodicThread("sweeper", self._sweep, SWEEP_INTERVAL_SECONDS)
         self._sweep_until: datetime | None = None
         self._movable_clock = movable_clock
         self._sweeping = Lock()
@@ -196,7 +196,7 @@ class EmbeddedEngine:
         self._clock_difference = _clock_difference()
         with suppress(Exception):
             # If the write lock is held, the visibility timeout ends for what the last process was delivering.
-            self.queue.release()
+            self.queue.make_received_visible()
         self._sweep_until = self.edges.now() + self.edges.provisioning_retries.max_pause
         scheduler.wake()
         self._poll_deliveries()
@@ -291,7 +291,7 @@ class EmbeddedEngine:
         """After the wall clock was set back, do what a start does: otherwise everything would wait for it."""
         difference = _clock_difference()
         if self._clock_difference - difference > CLOCK_STEP_SECONDS:
-            self.queue.release()
+            self.queue.make_received_visible()
             self._sweep_until = self.edges.now() + self.edges.provisioning_retries.max_pause
         self._clock_difference = difference
 

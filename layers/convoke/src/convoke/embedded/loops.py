@@ -24,7 +24,7 @@ LOCKED_RETRY_SECONDS = 0.005
 FAILURE_RETRY_SECONDS = 1.0
 
 
-class Loop:
+class PeriodicThread:
     """A thread that does its work when it is woken, and every `interval` seconds."""
 
     def __init__(self, name: str, work: Callable[[], object], interval: float) -> None:

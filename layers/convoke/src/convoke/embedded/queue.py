@@ -89,24 +89,24 @@ class DurableQueue:
         )
         return datetime.fromtimestamp(rows[0][0], UTC) if rows[0][0] is not None else None
 
-    def return_unattempted(self, message: ReceivedMessage, seconds: float) -> None:
+    def return_uncounted(self, message: ReceivedMessage, seconds: float) -> None:
         """Make the message visible after `seconds` and do not count this receipt."""
         self.table.write(
             "UPDATE messages SET visible_at = ?, receive_count = receive_count - 1 WHERE id = ?",
             (self._seconds() + seconds, message.id),
         )
 
-    def remove(self, message: ReceivedMessage) -> None:
+    def delete(self, message: ReceivedMessage) -> None:
         self.table.write("DELETE FROM messages WHERE id = ?", (message.id,))
 
     def change_visibility(self, message: ReceivedMessage, seconds: float) -> None:
         """Make the message visible after `seconds`."""
         self.table.write("UPDATE messages SET visible_at = ? WHERE id = ?", (self._seconds() + seconds, message.id))
 
-    def move_to_dead_letters(self, message: ReceivedMessage) -> None:
+    def dead_letter(self, message: ReceivedMessage) -> None:
         self.table.write("UPDATE messages SET queue = ? WHERE id = ?", (_dead_letters_of(self.name), message.id))
 
-    def release(self) -> None:
+    def make_received_visible(self) -> None:
         """Make every message visible: this process has just started, so nothing is being delivered."""
         if self.table.rows("SELECT 1 FROM messages WHERE queue = ? AND visible_at > 0 LIMIT 1", (self.name,)):
             self.table.write("UPDATE messages SET visible_at = 0 WHERE queue = ? AND visible_at > 0", (self.name,))

@@ -254,7 +254,7 @@ class SqliteTable:
         records = self.rows("SELECT sequence, body FROM stream ORDER BY sequence LIMIT ?", (limit,))
         return [(sequence, decode(body)) for sequence, body in records]
 
-    def remove_stream_records(self, sequences: Sequence[int]) -> None:
+    def delete_stream_records(self, sequences: Sequence[int]) -> None:
         """Remove published records."""
         self.write("DELETE FROM stream WHERE sequence = ?", *((sequence,) for sequence in sequences))
 

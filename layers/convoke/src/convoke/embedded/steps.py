@@ -135,7 +135,7 @@ class Steps:
         if events := [event for change in changes for event in change.events]:
             self.bus.publish(events)
         if records:
-            self.table.remove_stream_records([sequence for sequence, _ in records])
+            self.table.delete_stream_records([sequence for sequence, _ in records])
 
 
 def _readable(item: Item) -> Change | None:

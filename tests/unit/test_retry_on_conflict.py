@@ -1,4 +1,4 @@
-"""What is done again because another request was faster (operations/conversations.py)."""
+"""Retries after optimistic locking failed (`retry_on_conflict` of operations/conversations.py)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from convoke.storage.revisions import ChangedMeanwhileError
 
 
 @pytest.fixture
-def restless_threads() -> Iterator[None]:
+def frequent_thread_switches() -> Iterator[None]:
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(interval)
 
 
-@pytest.mark.usefixtures("restless_threads")
-def test_requests_that_are_done_again_at_once_do_not_meet() -> None:
-    """The library's decorator keeps one account of its attempts for all threads, in which it missed entries."""
+@pytest.mark.usefixtures("frequent_thread_switches")
+def test_concurrent_retries_in_many_threads_do_not_interfere() -> None:
+    """The decorator of the library kept its statistics in one dict for all threads, and sometimes missed keys in it."""
 
     @retry_on_conflict
     def succeed_at(attempt: list[int]) -> int:

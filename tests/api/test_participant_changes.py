@@ -1,4 +1,4 @@
-"""Members that come, change and go one by one (reference, a.3, b.2 to b.4 and e.2)."""
+"""Participants: create, update and delete. See docs/behaviour/participants.md and docs/behaviour/group-mms.md."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ P1, P2 = "+15017122661", "+15017122662"
 
 
 def members_of(instance: Instance, **parameters: Any) -> Any:
-    """The participants of a new conversation."""
+    """Return the participants of a new conversation, as the SDK names them."""
     v1 = instance.client().conversations.v1
     return v1.conversations(v1.conversations.create(**parameters).sid).participants
 
@@ -29,14 +29,14 @@ def phone(address: str) -> dict[str, str]:
     return {"messaging_binding_address": address}
 
 
-def mask(address: str) -> dict[str, str]:
+def projected(address: str) -> dict[str, str]:
     return {"messaging_binding_projected_address": address}
 
 
 # Create
 
 
-def test_a_member_is_answered_as_it_is_stored(instance: Instance) -> None:
+def test_create_returns_stored_participant(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = v1.conversations.create().sid
     path = f"/v1/Conversations/{sid}/Participants"
@@ -62,7 +62,8 @@ def test_a_member_is_answered_as_it_is_stored(instance: Instance) -> None:
     assert instance.call("GET", f"{path}/{stored['sid']}").body == created.body
 
 
-def test_in_the_tree_of_its_service_it_is_the_same_member(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_participant_is_scoped_to_its_service(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     service = v1.services.create(friendly_name="other")
     conversations = v1.services(service.sid).conversations
@@ -85,16 +86,18 @@ def test_in_the_tree_of_its_service_it_is_the_same_member(instance: Instance) ->
             {"type": "whatsapp", "address": f"whatsapp:{A1}", "proxy_address": f"whatsapp:{P1}"},
         ),
         (phone(A1), {"type": "sms", "address": A1}),
-        (mask(P1), {"type": "sms", "projected_address": P1}),
-        ({"identity": "alice", **mask(P1)}, {"type": "sms", "projected_address": P1}),
+        (projected(P1), {"type": "sms", "projected_address": P1}),
+        ({"identity": "alice", **projected(P1)}, {"type": "sms", "projected_address": P1}),
     ],
 )
-def test_every_shape_has_its_binding(instance: Instance, given: dict[str, str], binding: dict[str, str]) -> None:
+def test_each_address_combination_makes_expected_binding(
+    instance: Instance, given: dict[str, str], binding: dict[str, str]
+) -> None:
     created = members_of(instance).create(**given)
     assert (created.messaging_binding, created.identity) == (binding, given.get("identity"))
 
 
-def test_a_member_on_email_has_a_name_and_a_level(instance: Instance) -> None:
+def test_email_participant_has_name_and_level(instance: Instance) -> None:
     sid = instance.client().conversations.v1.conversations.create().sid
     binding = {"Type": "email", "Address": "a@example.com", "Name": "A", "Level": "CC"}
     form = {f"MessagingBinding.{name}": value for name, value in binding.items()}
@@ -102,7 +105,7 @@ def test_a_member_on_email_has_a_name_and_a_level(instance: Instance) -> None:
     assert created["messaging_binding"] == {"type": "email", "address": "a@example.com", "name": "A", "level": "cc"}
 
 
-def test_a_member_can_be_back_dated(instance: Instance) -> None:
+def test_participant_can_be_back_dated(instance: Instance) -> None:
     then = datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC)
     created = members_of(instance).create(identity="alice", date_created=then, date_updated=then + timedelta(days=1))
     assert (created.date_created, created.date_updated) == (then, then + timedelta(days=1))
@@ -129,7 +132,7 @@ def test_a_member_can_be_back_dated(instance: Instance) -> None:
         ({"Identity": "alice", "DateUpdated": "now"}, 50309, "DateUpdated"),
     ],
 )
-def test_what_is_wrong_is_told_by_the_name_in_the_form_and_leaves_nothing(
+def test_invalid_participant_is_refused_with_parameter_name_and_stores_nothing(
     instance: Instance, form: dict[str, str], code: int, parameter: str
 ) -> None:
     sid = instance.client().conversations.v1.conversations.create().sid
@@ -139,7 +142,7 @@ def test_what_is_wrong_is_told_by_the_name_in_the_form_and_leaves_nothing(
     assert instance.items("") == before
 
 
-def test_addresses_that_the_account_does_not_own_are_refused(instance: Instance) -> None:
+def test_address_not_owned_by_account_is_refused(instance: Instance) -> None:
     members = members_of(instance)
     chatting = members.create(identity="alice")
     instance.call("POST", "/convoke/v1/Configuration", {"OwnedAddresses": [P1, f"whatsapp:{P1}"]})
@@ -147,14 +150,15 @@ def test_addresses_that_the_account_does_not_own_are_refused(instance: Instance)
     for refused, code in (
         (lambda: members.create(**pair(A2, P2)), 50413),
         (lambda: members.create(**pair(f"whatsapp:{A2}", f"whatsapp:{P2}")), 50415),
-        (lambda: members.create(**mask(P2)), 50439),
+        (lambda: members.create(**projected(P2)), 50439),
         (lambda: members(fine.sid).update(messaging_binding_proxy_address=P2), 50413),
         (lambda: members(chatting.sid).update(messaging_binding_projected_address=P2), 50439),
     ):
         assert refusal(refused).code == code
 
 
-def test_nobody_comes_changes_or_goes_while_the_conversation_is_initializing_or_closed(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_participant_changes_are_refused_while_initializing_closed_or_deleted(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     created = v1.conversation_with_participants.create(participant=CHAT_AND_SMS)
     members = v1.conversations(created.sid).participants
@@ -176,11 +180,11 @@ def test_nobody_comes_changes_or_goes_while_the_conversation_is_initializing_or_
     assert [(refusal(each).status, refusal(each).code) for each in requests] == [(409, 50334)] * 4
 
 
-# By identity
+# Addressing by identity
 
 
 @pytest.mark.parametrize("identity", ["alice", "Alice Smith", "ä😀#?", "a&b=c+d%20", "MB", "😀" * 256])
-def test_a_chat_member_goes_by_its_identity(instance: Instance, identity: str) -> None:
+def test_chat_participant_is_addressed_by_identity(instance: Instance, identity: str) -> None:
     sid = instance.client().conversations.v1.conversations.create().sid
     path = f"/v1/Conversations/{sid}/Participants"
     created = instance.call("POST", path, {"Identity": identity}).body
@@ -194,7 +198,8 @@ def test_a_chat_member_goes_by_its_identity(instance: Instance, identity: str) -
     assert instance.items("identity") == instance.items("participant") == []
 
 
-def test_members_of_the_bulk_resource_go_by_their_identity_too(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_participant_created_with_conversation_is_addressed_by_identity(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=chat(2)).sid
     assert refusal(v1.conversations(sid).participants("member 1").fetch).status == 404
@@ -203,7 +208,8 @@ def test_members_of_the_bulk_resource_go_by_their_identity_too(instance: Instanc
     assert refusal(lambda: v1.conversations(sid).participants.create(identity="member 1")).code == 50433
 
 
-def test_an_identity_is_in_a_conversation_once(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_identity_joins_a_conversation_once(instance: Instance) -> None:
     members = members_of(instance)
     members.create(identity="alice")
     before = instance.items("")
@@ -221,7 +227,8 @@ def test_an_identity_is_in_a_conversation_once(instance: Instance) -> None:
 # Update
 
 
-def test_only_what_is_given_changes(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_update_changes_given_fields_only(instance: Instance) -> None:
     members = members_of(instance)
     created = members.create(identity="alice", attributes='{"a": 1}')
     (stored,) = instance.items("service")
@@ -242,7 +249,8 @@ def test_only_what_is_given_changes(instance: Instance) -> None:
             assert {**values, "date_updated": None} == {**expected, "date_updated": None}
 
 
-def test_an_update_of_nothing_changes_nothing(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_update_without_parameters_writes_nothing(instance: Instance) -> None:
     members = members_of(instance)
     members.create(identity="alice")
     before = instance.items("")
@@ -268,7 +276,7 @@ def test_an_update_of_nothing_changes_nothing(instance: Instance) -> None:
         ({"MessagingBinding.ProjectedAddress": ""}, 50439, "MessagingBinding.ProjectedAddress"),
     ],
 )
-def test_a_chat_member_is_not_changed_like_this(
+def test_invalid_update_of_chat_participant_is_refused(
     instance: Instance, form: dict[str, str], code: int, parameter: str
 ) -> None:
     sid = instance.client().conversations.v1.conversations.create().sid
@@ -280,15 +288,15 @@ def test_a_chat_member_is_not_changed_like_this(
     assert instance.items("") == before
 
 
-def test_a_member_outside_chat_is_not_changed_like_this(instance: Instance) -> None:
+def test_invalid_update_of_sms_or_whatsapp_participant_is_refused(instance: Instance) -> None:
     members = members_of(instance)
     sms = members(members.create(**pair()).sid)
     whatsapp = members(members.create(**pair(f"whatsapp:{A1}", f"whatsapp:{P1}")).sid)
     abroad = members(members.create(**pair("+4915112345678", P1)).sid)
     for member, given, code in (
         (sms, {"identity": "alice"}, 50444),
-        (sms, mask(P2), 50443),
-        (sms, mask("null"), 50442),
+        (sms, projected(P2), 50443),
+        (sms, projected("null"), 50442),
         (sms, {"messaging_binding_proxy_address": A1}, 50409),
         (sms, {"messaging_binding_proxy_address": f"whatsapp:{P2}"}, 50414),
         (whatsapp, {"messaging_binding_proxy_address": "null"}, 50440),
@@ -297,18 +305,19 @@ def test_a_member_outside_chat_is_not_changed_like_this(instance: Instance) -> N
         assert refusal(lambda member=member, given=given: member.update(**given)).code == code  # type: ignore[misc]
 
 
-def test_a_business_number_is_handed_to_a_person_and_taken_back(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_projected_address_moves_between_participants(instance: Instance) -> None:
     members = members_of(instance)
-    number = members.create(**mask(P1))
-    assert refusal(lambda: members(number.sid).update(**mask("null"))).code == 50204
-    assert members(number.sid).update(**mask(P2)).messaging_binding["projected_address"] == P2
+    number = members.create(**projected(P1))
+    assert refusal(lambda: members(number.sid).update(**projected("null"))).code == 50204
+    assert members(number.sid).update(**projected(P2)).messaging_binding["projected_address"] == P2
     assert members(number.sid).update(identity="alice").identity == "alice"
     assert members("alice").fetch().sid == number.sid
     assert refusal(lambda: members("alice").update(identity="bob")).code == 50444
     assert refusal(lambda: members.create(identity="alice")).code == 50433
-    assert members("alice").update(**mask("null")).messaging_binding is None
-    assert members("alice").update(**mask(P1)).messaging_binding == {"type": "sms", "projected_address": P1}
-    other = members.create(**mask(P2))
+    assert members("alice").update(**projected("null")).messaging_binding is None
+    assert members("alice").update(**projected(P1)).messaging_binding == {"type": "sms", "projected_address": P1}
+    other = members.create(**projected(P2))
     assert refusal(lambda: members(other.sid).update(identity="alice")).code == 50433
     both = members(other.sid).update(identity="bob", messaging_binding_projected_address="null")
     assert (both.identity, both.messaging_binding) == ("bob", None)
@@ -317,7 +326,8 @@ def test_a_business_number_is_handed_to_a_person_and_taken_back(instance: Instan
 # Locks
 
 
-def test_a_pair_is_in_one_open_conversation_of_the_account(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_address_pair_is_used_by_one_open_conversation(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     first = v1.conversations.create().sid
     held = v1.conversations(first).participants.create(**pair())
@@ -337,7 +347,8 @@ def test_a_pair_is_in_one_open_conversation_of_the_account(instance: Instance) -
     assert second.create(**pair())
 
 
-def test_a_change_of_the_proxy_moves_the_lock(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_proxy_address_update_moves_the_lock(instance: Instance) -> None:
     one, other = members_of(instance), members_of(instance)
     first, second = one.create(**pair(A1, P1)), other.create(**pair(A1, P2))
     assert refusal(lambda: one(first.sid).update(messaging_binding_proxy_address=P2)).code == 50416
@@ -351,8 +362,9 @@ def test_a_change_of_the_proxy_moves_the_lock(instance: Instance) -> None:
     assert other.create(**pair(A1, P2))
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("end", ["closed", "deleted"])
-def test_closing_and_deleting_free_what_the_members_hold_by_then(instance: Instance, end: str) -> None:
+def test_closing_and_deleting_release_current_address_pairs(instance: Instance, end: str) -> None:
     v1 = instance.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=CHAT_AND_SMS).sid
     instance.work()
@@ -377,7 +389,8 @@ def test_closing_and_deleting_free_what_the_members_hold_by_then(instance: Insta
     assert len(instance.items(P1)) == 3
 
 
-def test_after_a_sweep_nothing_is_left_of_a_deleted_conversation(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_sweep_erases_participants_of_deleted_conversation(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = v1.conversations.create().sid
     for given in ({"identity": "alice"}, pair()):
@@ -390,11 +403,12 @@ def test_after_a_sweep_nothing_is_left_of_a_deleted_conversation(instance: Insta
 # Groups
 
 
-def test_a_group_is_built_step_by_step_and_holds_its_numbers_from_the_third_on(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_group_locks_its_numbers_from_third_participant_on(instance: Instance) -> None:
     one, other = members_of(instance), members_of(instance)
     for members in (one, other):
         members.create(**phone(A1))
-        members.create(**mask(P1))
+        members.create(**projected(P1))
     first = one.create(**phone(A2))
     error = refusal(lambda: other.create(**phone(A2)))
     sid = first.conversation_sid
@@ -418,58 +432,59 @@ def test_a_group_is_built_step_by_step_and_holds_its_numbers_from_the_third_on(i
     assert len([item for item in instance.items("lock") if "#number-group#" in item["pk"]]) == 1
 
 
-def test_a_change_of_a_number_moves_the_lock_of_the_group(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_projected_address_update_moves_the_group_lock(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=GROUP_MMS).sid
     instance.work()
     members = v1.conversations(sid).participants
     (number,) = [each for each in members.list() if "projected_address" in each.messaging_binding]
-    members(number.sid).update(**mask(P2))
+    members(number.sid).update(**projected(P2))
     second = v1.conversation_with_participants.create(participant=GROUP_MMS)
     instance.work()
     assert v1.conversations(second.sid).fetch().state == "active"
-    assert refusal(lambda: members(number.sid).update(**mask(P1))).code == 50438
+    assert refusal(lambda: members(number.sid).update(**projected(P1))).code == 50438
 
 
 @pytest.mark.parametrize(
-    ("standing", "given", "code"),
+    ("existing", "given", "code"),
     [
         ([phone(A1)], phone(A1), 50437),
-        ([mask(P1)], mask(P1), 50437),
-        ([mask(P1)], phone(P1), 50437),
-        ([phone(A1)], mask(A1), 50437),
-        ([{"identity": "alice", **mask(P1)}], {"identity": "alice", **mask(P1)}, 50437),
+        ([projected(P1)], projected(P1), 50437),
+        ([projected(P1)], phone(P1), 50437),
+        ([phone(A1)], projected(A1), 50437),
+        ([{"identity": "alice", **projected(P1)}], {"identity": "alice", **projected(P1)}, 50437),
         ([pair(A1, P1), phone(A2)], pair(A1, P1), 50437),
-        ([{"identity": "alice", **mask(P1)}], {"identity": "alice", **mask(P2)}, 50433),
-        ([phone(A1), mask(P1), phone(A2)], {"identity": "alice"}, 50434),
-        ([{"identity": "alice"}, phone(A1), mask(P1)], phone(A2), 50435),
+        ([{"identity": "alice", **projected(P1)}], {"identity": "alice", **projected(P2)}, 50433),
+        ([phone(A1), projected(P1), phone(A2)], {"identity": "alice"}, 50434),
+        ([{"identity": "alice"}, phone(A1), projected(P1)], phone(A2), 50435),
         ([phone(A1), phone(A2)], phone(A3), 50435),
-        ([mask(P1), mask(P2)], {"identity": "alice", **mask(P1)}, 50435),
+        ([projected(P1), projected(P2)], {"identity": "alice", **projected(P1)}, 50435),
     ],
 )
-def test_who_does_not_fit_into_the_group_is_refused(
-    instance: Instance, standing: list[dict[str, str]], given: dict[str, str], code: int
+def test_participant_that_breaks_group_rules_is_refused(
+    instance: Instance, existing: list[dict[str, str]], given: dict[str, str], code: int
 ) -> None:
     members = members_of(instance)
-    for each in standing:
+    for each in existing:
         members.create(**each)
     before = instance.items("")
     assert refusal(lambda: members.create(**given)).code == code
     assert instance.items("") == before
 
 
-def test_people_of_a_group_share_a_business_number(instance: Instance) -> None:
+def test_group_participants_share_a_projected_address(instance: Instance) -> None:
     members = members_of(instance)
-    for each in (phone(A1), phone(A2), {"identity": "alice", **mask(P1)}, {"identity": "bob", **mask(P1)}):
+    for each in (phone(A1), phone(A2), {"identity": "alice", **projected(P1)}, {"identity": "bob", **projected(P1)}):
         members.create(**each)
-    assert refusal(lambda: members("bob").update(**mask("null"))).code == 50434
+    assert refusal(lambda: members("bob").update(**projected("null"))).code == 50434
     members("bob").delete()
     assert refusal(lambda: members.create(identity="bob")).code == 50434
 
 
-def test_a_group_has_ten_members(instance: Instance) -> None:
+def test_group_accepts_at_most_ten_participants(instance: Instance) -> None:
     members = members_of(instance)
-    members.create(**mask(P1))
+    members.create(**projected(P1))
     for number in range(9):
         members.create(**phone(f"+1555867{number:04}"))
     assert refusal(lambda: members.create(**phone(A1))).code == 50436

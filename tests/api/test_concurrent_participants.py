@@ -1,4 +1,4 @@
-"""Members that come, change and go at once leave the locks that follow from who is there (promise 2)."""
+"""Concurrent changes of participants leave exactly the locks of the remaining participants."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.api.test_lost_updates import at_once, conversation, processes_on
+from tests.api.test_optimistic_locking import conversation, engines_on, run_concurrently
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.instances import EmbeddedInstance
 
@@ -25,7 +25,7 @@ def new(instance: EmbeddedInstance) -> str:
 
 
 def pairs_held(instance: EmbeddedInstance) -> set[tuple[str, str]]:
-    """Address and conversation of every pair that is locked."""
+    """Return the proxy address and the conversation of every locked address pair."""
     return {(item["pk"].rpartition("#")[2], item["conversation_sid"]) for item in instance.items("+1501")}
 
 
@@ -33,55 +33,55 @@ def groups_held(instance: EmbeddedInstance) -> list[str]:
     return [item["conversation_sid"] for item in instance.items("lock") if "#number-group#" in item["pk"]]
 
 
-def test_of_two_that_bring_one_identity_one_does(tmp_path: Path) -> None:
-    with processes_on(tmp_path, 2) as instances:
+def test_concurrent_creates_of_one_identity_add_it_once(tmp_path: Path) -> None:
+    with engines_on(tmp_path, 2) as instances:
         for _ in range(20):
             sid = new(instances[0])
             works = [partial(members(each, sid).create, identity="alice") for each in instances]
-            answers = at_once(*works)
+            answers = run_concurrently(*works)
             assert [answer for answer in answers if isinstance(answer, int)] == [50433]
             assert len(members(instances[0], sid).list()) == 1
 
 
-def test_of_two_conversations_that_claim_one_pair_one_gets_it(tmp_path: Path) -> None:
+def test_concurrent_claims_of_one_address_pair_succeed_once(tmp_path: Path) -> None:
     given = {"messaging_binding_address": A1, "messaging_binding_proxy_address": P1}
-    with processes_on(tmp_path, 2) as instances:
+    with engines_on(tmp_path, 2) as instances:
         for _ in range(20):
             works = [partial(members(each, new(each)).create, **given) for each in instances]
-            answers = at_once(*works)
+            answers = run_concurrently(*works)
             (winner,) = (answer for answer in answers if answer != 50416)
             assert pairs_held(instances[0]) == {(A1, winner.conversation_sid)}
             conversation(instances[0], winner.conversation_sid).update(state="closed")
             assert pairs_held(instances[0]) == set()
 
 
-def test_whoever_comes_at_once_is_counted_each(tmp_path: Path) -> None:
-    with processes_on(tmp_path, 2) as instances:
+def test_concurrent_creates_count_every_participant(tmp_path: Path) -> None:
+    with engines_on(tmp_path, 2) as instances:
         sid = new(instances[0])
         for number in range(40):
-            at_once(*(partial(members(each, sid).create, identity=f"{number} {each}") for each in instances))
+            run_concurrently(*(partial(members(each, sid).create, identity=f"{number} {each}") for each in instances))
         (stored,) = instances[0].items("conversation")
         assert (stored["members"], stored["revision"]) == (80, 80)
         assert len(members(instances[0], sid).list()) == len(instances[0].items("identity")) == 80
 
 
-def test_closing_while_a_pair_comes_leaves_no_lock(tmp_path: Path) -> None:
+def test_closing_during_participant_create_leaves_no_lock(tmp_path: Path) -> None:
     given = {"messaging_binding_address": A2, "messaging_binding_proxy_address": P1}
-    with processes_on(tmp_path, 2) as (one, other):
+    with engines_on(tmp_path, 2) as (one, other):
         outcomes: Counter[bool] = Counter()
         for ending in ["close", "delete"] * 10:
             sid = one.client().conversations.v1.conversation_with_participants.create(participant=CHAT_AND_SMS).sid
             one.work()
             mine = conversation(one, sid)
             end = mine.delete if ending == "delete" else partial(mine.update, state="closed")
-            _, came = at_once(end, partial(members(other, sid).create, **given))
+            _, came = run_concurrently(end, partial(members(other, sid).create, **given))
             assert not isinstance(came, int) or came in {50377, 50334, 20404}
             outcomes[isinstance(came, int)] += 1
             assert pairs_held(one) == set()
 
 
-def test_a_proxy_that_two_change_at_once_leaves_the_lock_of_the_one_that_is_shown(tmp_path: Path) -> None:
-    with processes_on(tmp_path, 2) as instances:
+def test_concurrent_proxy_updates_leave_one_matching_lock(tmp_path: Path) -> None:
+    with engines_on(tmp_path, 2) as instances:
         sid = new(instances[0])
         given = {"messaging_binding_address": A1, "messaging_binding_proxy_address": P1}
         member = members(instances[0], sid).create(**given).sid
@@ -91,13 +91,13 @@ def test_a_proxy_that_two_change_at_once_leaves_the_lock_of_the_one_that_is_show
                 partial(members(each, sid)(member).update, messaging_binding_proxy_address=proxy)
                 for each, proxy in zip(instances, proxies, strict=True)
             ]
-            assert not [answer for answer in at_once(*works) if isinstance(answer, int)]
+            assert not [answer for answer in run_concurrently(*works) if isinstance(answer, int)]
             shown = members(instances[0], sid)(member).fetch().messaging_binding["proxy_address"]
             assert [item["sk"] for item in instances[0].items("+1501")] == [shown]
 
 
-def test_a_group_whose_phones_come_and_go_at_once_holds_the_numbers_that_are_there(tmp_path: Path) -> None:
-    with processes_on(tmp_path, 2) as (one, other):
+def test_concurrent_group_changes_lock_the_remaining_numbers(tmp_path: Path) -> None:
+    with engines_on(tmp_path, 2) as (one, other):
         for _ in range(10):
             sid = new(one)
             mine, yours = members(one, sid), members(other, sid)
@@ -107,12 +107,12 @@ def test_a_group_whose_phones_come_and_go_at_once_holds_the_numbers_that_are_the
                     if address != A2
                     else mine.create(messaging_binding_projected_address=P2)
                 )
-            at_once(mine(last.sid).delete, partial(yours.create, messaging_binding_address=A4))
+            run_concurrently(mine(last.sid).delete, partial(yours.create, messaging_binding_address=A4))
             assert groups_held(one) == [sid]
             same = new(one)
             members(one, same).create(messaging_binding_address=A1)
             members(one, same).create(messaging_binding_projected_address=P2)
-            code = at_once(partial(members(one, same).create, messaging_binding_address=A4))
+            code = run_concurrently(partial(members(one, same).create, messaging_binding_address=A4))
             assert code == [50438]
             conversation(one, sid).update(state="closed")
             assert groups_held(one) == []

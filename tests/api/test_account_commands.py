@@ -1,4 +1,4 @@
-"""`convoke account` on a data file and on a deployment: the same commands, the same answers."""
+"""`convoke account` gives the same answers on a data file and on a deployed stack."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.places import FIRST, REGION, UNKNOWN, Deployed, Place, refusal
+from tests.support.cli_targets import FIRST, REGION, UNKNOWN, CliTarget, StackTarget, refusal
 from tests.support.tables import TABLE_NAME
 from tests.support.template import STACK_NAME
 
 
-def test_an_account_that_is_made_can_be_used_at_once(place: Place) -> None:
+def test_account_create_prints_usable_credentials(place: CliTarget) -> None:
     (created,) = place.printed("account", "create")
     assert set(created) == {
         "sid",
@@ -25,7 +25,7 @@ def test_an_account_that_is_made_can_be_used_at_once(place: Place) -> None:
     assert place.status(created["sid"], created["auth_token"]) == 200
 
 
-def test_accounts_are_listed_without_their_tokens(place: Place) -> None:
+def test_account_list_prints_no_tokens(place: CliTarget) -> None:
     (created,) = place.printed("account", "create")
     listed = place.printed("account", "list")
     token = created.pop("auth_token")
@@ -33,7 +33,7 @@ def test_accounts_are_listed_without_their_tokens(place: Place) -> None:
     assert token not in json.dumps(listed)
 
 
-def test_a_new_token_takes_the_place_of_the_old_one(place: Place) -> None:
+def test_rotate_token_replaces_old_token(place: CliTarget) -> None:
     (created,) = place.printed("account", "create")
     (rotated,) = place.printed("account", "rotate-token", created["sid"])
     assert set(rotated) == {"sid", "auth_token"}
@@ -41,63 +41,63 @@ def test_a_new_token_takes_the_place_of_the_old_one(place: Place) -> None:
     assert place.status(rotated["sid"], rotated["auth_token"]) == 200
 
 
-def test_an_account_that_nobody_knows_gets_no_token(place: Place) -> None:
+def test_rotate_token_of_unknown_account_fails(place: CliTarget) -> None:
     place.printed("account", "create")
     line = refusal(place.run("account", "rotate-token", UNKNOWN))
-    assert line == f"Error: there is no account {UNKNOWN} in {place.told}"
+    assert line == f"Error: there is no account {UNKNOWN} in {place.name_in_messages}"
 
 
-def test_the_account_that_a_deployment_starts_with_is_listed_before_its_first_request(deployed: Deployed) -> None:
+def test_first_account_of_deployment_is_listed_before_first_request(deployed: StackTarget) -> None:
     (listed,) = deployed.printed("account", "list")
     assert listed["sid"] == FIRST
     assert deployed.status(FIRST, deployed.token) == 200
     assert deployed.printed("account", "list") == [listed]
 
 
-def test_the_account_that_a_deployment_starts_with_stays_the_oldest(deployed: Deployed) -> None:
+def test_first_account_of_deployment_stays_the_oldest(deployed: StackTarget) -> None:
     (created,) = deployed.printed("account", "create")
     assert [account["sid"] for account in deployed.printed("account", "list")] == [FIRST, created["sid"]]
 
 
-def test_the_account_that_a_deployment_starts_with_gets_a_new_token_before_its_first_request(
-    deployed: Deployed,
+def test_rotate_token_of_first_account_works_before_first_request(
+    deployed: StackTarget,
 ) -> None:
     (rotated,) = deployed.printed("account", "rotate-token", FIRST)
     assert deployed.status(FIRST, deployed.token) == 401
     assert deployed.status(rotated["sid"], rotated["auth_token"]) == 200
 
 
-def test_a_deployment_whose_first_token_is_gone_still_has_its_other_accounts(deployed: Deployed) -> None:
+def test_account_list_works_after_first_token_secret_is_deleted(deployed: StackTarget) -> None:
     deployed.client("secretsmanager").delete_secret(SecretId=deployed.secret, ForceDeleteWithoutRecovery=True)
     (created,) = deployed.printed("account", "create")
     assert [account["sid"] for account in deployed.printed("account", "list")] == [created["sid"]]
 
 
 @pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
-def test_the_region_is_what_the_environment_says(deployed: Deployed, variable: str) -> None:
+def test_region_is_read_from_environment(deployed: StackTarget, variable: str) -> None:
     result = deployed.run("account", "list", **{"AWS_REGION": None, variable: REGION})
     assert json.loads(result.stdout)["sid"] == FIRST
     assert deployed.cloudformation.regions == [REGION]
 
 
-def test_a_data_file_and_a_stack_exclude_each_other(deployed: Deployed, tmp_path: Path) -> None:
+def test_data_and_stack_options_exclude_each_other(deployed: StackTarget, tmp_path: Path) -> None:
     for arguments in (["list"], ["create"], ["rotate-token", FIRST]):
         line = refusal(deployed.run("account", *arguments, "--data", str(tmp_path / "convoke.db")))
         assert line == "Error: --data and --stack exclude each other"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_stack_that_does_not_exist_is_one_clear_line(deployed: Deployed) -> None:
+def test_missing_stack_is_reported_in_one_line(deployed: StackTarget) -> None:
     deployed.cloudformation.stacks.clear()
     assert refusal(deployed.run("account", "list")) == f"Error: there is no stack {STACK_NAME} in {REGION}"
 
 
-def test_a_stack_without_a_name_is_one_clear_line(deployed: Deployed) -> None:
+def test_empty_stack_name_is_reported_in_one_line(deployed: StackTarget) -> None:
     nameless = replace(deployed, options=("--stack", ""))
     assert refusal(nameless.run("account", "list")) == "Error: the name of the stack is empty"
 
 
-def test_another_stack_is_one_clear_line(deployed: Deployed) -> None:
+def test_stack_of_another_program_is_reported_in_one_line(deployed: StackTarget) -> None:
     deployed.cloudformation.stacks[STACK_NAME] = {"TableName": "of something else"}
     line = refusal(deployed.run("account", "create"))
     assert line.startswith(f"Error: the stack {STACK_NAME} is not a deployment of this version of Convoke")
@@ -116,14 +116,14 @@ MISCONFIGURED: dict[str, tuple[dict[str, str | None], str]] = {
 
 
 @pytest.mark.parametrize("case", MISCONFIGURED)
-def test_an_environment_that_does_not_lead_to_aws_is_one_clear_line(deployed: Deployed, case: str) -> None:
+def test_aws_configuration_error_is_reported_in_one_line(deployed: StackTarget, case: str) -> None:
     environ, named = MISCONFIGURED[case]
     line = refusal(deployed.run("account", "list", **environ))
     assert line.startswith("Error: ")
     assert named in line
 
 
-def test_a_refusal_by_aws_is_one_clear_line(deployed: Deployed) -> None:
+def test_cloudformation_error_is_reported_in_one_line(deployed: StackTarget) -> None:
     deployed.cloudformation.refusal = (403, "AccessDenied", "User: me\n is not authorized")
     line = refusal(deployed.run("account", "list"))
     assert "AccessDenied" in line
@@ -131,7 +131,9 @@ def test_a_refusal_by_aws_is_one_clear_line(deployed: Deployed) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["create"], ["rotate-token", FIRST]])
-def test_a_refusal_behind_the_stack_is_one_clear_line(deployed: Deployed, arguments: list[str]) -> None:
+def test_secrets_manager_and_dynamodb_errors_are_reported_in_one_line(
+    deployed: StackTarget, arguments: list[str]
+) -> None:
     # A secret that waits for its deletion can neither be read nor written.
     deployed.client("secretsmanager").delete_secret(SecretId=deployed.secret)
     assert "GetSecretValue" in refusal(deployed.run("account", *arguments))

@@ -28,17 +28,17 @@ def verify(url: str, body: str, signed: str, token: str = TOKEN, *, by: str = "-
 
 @pytest.mark.parametrize("by", ["--token", "CONVOKE_AUTH_TOKEN"])
 @pytest.mark.parametrize("end", ["", "\n"])
-def test_what_fits_is_said_to_fit(by: str, end: str) -> None:
+def test_matching_signature_is_confirmed(by: str, end: str) -> None:
     result = verify(URL, urlencode(FORM) + end, signature(), by=by)
     assert (result.exit_code, result.output) == (0, "The signature matches.\n")
 
 
-def test_a_get_has_no_body() -> None:
+def test_signature_of_a_get_request_without_a_body_matches() -> None:
     assert verify(URL, "", signature(form={})).exit_code == 0
 
 
 @pytest.mark.parametrize(
-    ("seen", "told"),
+    ("seen", "explanation"),
     [
         (URL.replace("https", "http"), "begins with https://"),
         (URL.replace(".com", ".com:443"), "does not contain the port 443"),
@@ -49,50 +49,50 @@ def test_a_get_has_no_body() -> None:
         (URL.replace("https://", "https://me:secret@"), "credentials"),
     ],
 )
-def test_a_url_that_was_changed_on_its_way_is_found_out(seen: str, told: str) -> None:
+def test_mismatch_explains_how_the_url_was_changed(seen: str, explanation: str) -> None:
     result = verify(seen, urlencode(FORM), signature())
     assert result.exit_code == 1
     first, mistake = result.output.splitlines()
     assert first == "The signature does not match."
-    assert told in mistake
+    assert explanation in mistake
 
 
 @pytest.mark.parametrize(
-    ("signed", "told"),
+    ("signed", "explanation"),
     [
         ("https://hooks.example.com:443/x", "contains the port 443"),
         ("http://hooks.example.com/x", "begins with http://"),
         ("https://hooks.example.com/x/", "ends with a slash"),
     ],
 )
-def test_so_is_what_was_signed_and_is_not_seen(signed: str, told: str) -> None:
+def test_mismatch_explains_what_the_signed_url_had_in_addition(signed: str, explanation: str) -> None:
     result = verify("https://hooks.example.com/x", urlencode(FORM), signature(signed))
     assert result.exit_code == 1
-    assert told in result.output
+    assert explanation in result.output
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "explanation"),
     [
         (urlencode(FORM).replace("+", "%20").replace("%2B", "+"), "read as a plus"),
         (urlencode({name: urlencode({"": value})[1:] for name, value in FORM.items()}), "encoded twice"),
         (urlencode({name: value.replace("\n", "\r\n") for name, value in FORM.items()}), "line ends"),
     ],
 )
-def test_a_body_that_was_changed_on_its_way_is_found_out(body: str, told: str) -> None:
+def test_mismatch_explains_how_the_body_was_changed(body: str, explanation: str) -> None:
     result = verify(URL, body, signature())
     assert result.exit_code == 1
-    assert told in result.output
+    assert explanation in result.output
 
 
-def test_several_mistakes_are_told_together() -> None:
+def test_several_url_mistakes_are_explained_together() -> None:
     seen = URL.replace("https://hooks.example.com/x?", "http://hooks.example.com:80/x/?")
     result = verify(seen, urlencode(FORM), signature())
     assert result.exit_code == 1
     assert len(result.output.splitlines()) == 4
 
 
-def test_what_nothing_explains_is_a_wrong_token() -> None:
+def test_unexplained_mismatch_suggests_another_auth_token() -> None:
     result = verify(URL, urlencode(FORM), signature(token="0" * 32))
     assert result.exit_code == 1
     assert "Auth Token of this account" in result.output

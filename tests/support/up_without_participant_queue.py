@@ -1,6 +1,6 @@
-"""`convoke up`, but whoever is to be added to a conversation is left to the sweeper.
+"""Run `convoke up` without a participant queue, so that conversations stay initializing until the sweeper runs.
 
-Run as `python -m tests.support.held_up PATH`, it prints the ready line. It is for being killed.
+`python -m tests.support.up_without_participant_queue PATH` prints the ready line. Tests kill this process.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from convoke.embedded.engine import EmbeddedEngine
 from convoke.embedded.server import Server, listening_socket
 
 
-class Forgetful:
+class LosingQueue:
+    """A participant queue that loses every message."""
+
     def send(self, provisioning: Provisioning) -> None:
-        """Nowhere."""
+        """Do nothing."""
 
 
 def main(data: str) -> None:
-    engine = EmbeddedEngine(data, lambda edges: replace(edges, participant_queue=Forgetful()))
+    engine = EmbeddedEngine(data, lambda edges: replace(edges, participant_queue=LosingQueue()))
     account, token = first_account(engine.accounts, {})
     listener = listening_socket("127.0.0.1", 0)
     ready = {

@@ -1,4 +1,7 @@
-"""What a refusal says: where, which rule, and everything else that is wrong (reference, b.7 and c.1)."""
+"""The `details` of an error: parameter, index, rule, and every further problem.
+
+See docs/behaviour/requests-and-answers.md#error-details.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ Body = dict[str, Any]
 
 
 def refused(instance: Instance, *participants: object, **parameters: str) -> Body:
-    """The body of a refusal, which leaves nothing behind."""
+    """Send a request that is refused and stores nothing, and return the body of the response."""
     values = [value if isinstance(value, str) else json.dumps(value) for value in participants]
     before = instance.items("")
     answered = instance.call("POST", PATH, {**parameters, "Participant": values})
@@ -26,8 +29,8 @@ def refused(instance: Instance, *participants: object, **parameters: str) -> Bod
     return body
 
 
-def told(body: Body) -> list[tuple[int, str]]:
-    """Code and parameter of every problem, the one that is the answer first."""
+def problems(body: Body) -> list[tuple[int, str]]:
+    """Return code and parameter of every problem, beginning with the main error."""
     details = body["details"]
     return [
         (body["code"], details["parameter"]),
@@ -39,7 +42,7 @@ def bound(**binding: str) -> Body:
     return {"messaging_binding": binding}
 
 
-def test_a_refusal_names_the_parameter_its_position_and_the_rule(instance: Instance) -> None:
+def test_details_name_parameter_index_and_rule(instance: Instance) -> None:
     body = refused(instance, {"identity": "alice"}, bound(address="nonsense", proxy_address="+15017122661"))
     assert body == {
         "code": 50407,
@@ -50,14 +53,14 @@ def test_a_refusal_names_the_parameter_its_position_and_the_rule(instance: Insta
     }
 
 
-def test_a_parameter_of_the_conversation_has_no_position(instance: Instance) -> None:
+def test_details_of_conversation_parameter_have_no_index(instance: Instance) -> None:
     assert refused(instance, FriendlyName="x" * 257)["details"] == {
         "parameter": "FriendlyName",
         "rule": "friendly_name_too_long",
     }
 
 
-def test_every_further_problem_is_told_in_the_order_of_the_checks(instance: Instance) -> None:
+def test_problems_are_listed_in_order_of_checks(instance: Instance) -> None:
     body = refused(
         instance,
         {"identity": "alice"},
@@ -68,7 +71,7 @@ def test_every_further_problem_is_told_in_the_order_of_the_checks(instance: Inst
         Attributes="no JSON",
         State="open",
     )
-    assert told(body) == [
+    assert problems(body) == [
         (50304, "Attributes"),
         (50390, "UniqueName"),
         (50378, "State"),
@@ -82,25 +85,26 @@ def test_every_further_problem_is_told_in_the_order_of_the_checks(instance: Inst
     assert all(problem["message"] and problem["rule"] for problem in body["details"]["problems"])
 
 
-def test_what_participants_are_to_each_other_is_told_beside_what_the_conversation_is(instance: Instance) -> None:
+def test_problems_include_conversation_and_participant_rules(instance: Instance) -> None:
     body = refused(instance, *chat(1), *chat(1), {"identity": "bob", "role_sid": "RL" + "0" * 32}, State="closed")
-    assert told(body) == [(50384, "State"), (50433, "Participant[1]"), (50109, "Participant[2].role_sid")]
+    assert problems(body) == [(50384, "State"), (50433, "Participant[1]"), (50109, "Participant[2].role_sid")]
 
 
-def test_too_many_participants_are_not_looked_into(instance: Instance) -> None:
-    assert told(refused(instance, *["nonsense"] * 11, State="")) == [(50374, "State"), (50426, "Participant")]
+def test_more_than_ten_participants_are_not_validated(instance: Instance) -> None:
+    assert problems(refused(instance, *["nonsense"] * 11, State="")) == [(50374, "State"), (50426, "Participant")]
 
 
-def test_every_rule_of_a_group_that_does_not_hold_is_told(instance: Instance) -> None:
+def test_every_broken_group_rule_is_reported(instance: Instance) -> None:
     body = refused(instance, bound(address="+15558675310"), bound(address="+15558675310"), {"identity": "alice"})
-    assert told(body) == [
+    assert problems(body) == [
         (50437, "Participant[1]"),
         (50434, "Participant[2].messaging_binding.projected_address"),
         (50435, "Participant"),
     ]
 
 
-def test_every_collision_is_told_with_its_conversation(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_every_collision_is_reported_with_conflicting_sid(instance: Instance) -> None:
     named = instance.call("POST", PATH, {"UniqueName": "taken"}).body["sid"]
     paired = instance.call("POST", PATH, {"Participant": CHAT_AND_SMS}).body["sid"]
     body = refused(instance, *chat(1), CHAT_AND_SMS[0], UniqueName="taken")
@@ -111,7 +115,8 @@ def test_every_collision_is_told_with_its_conversation(instance: Instance) -> No
     assert pair["conflicting_conversation_sid"] == paired
 
 
-def test_the_sid_of_an_open_group_ends_the_message(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_message_ends_with_sid_of_conflicting_group(instance: Instance) -> None:
     sid = instance.call("POST", PATH, {"Participant": GROUP_MMS}).body["sid"]
     body = refused(instance, *reversed(GROUP_MMS))
     assert (body["code"], body["message"][-34:]) == (50438, sid)
@@ -130,13 +135,13 @@ def test_the_sid_of_an_open_group_ends_the_message(instance: Instance) -> None:
         pytest.param({"projected_address": "12345"}, 50439, id="business short code"),
     ],
 )
-def test_a_group_takes_long_codes_of_north_america_only(instance: Instance, binding: Body, code: int) -> None:
+def test_group_accepts_north_american_long_codes_only(instance: Instance, binding: Body, code: int) -> None:
     (name,) = binding
     body = refused(instance, *GROUP_MMS, {"messaging_binding": binding})
-    assert told(body) == [(code, f"Participant[3].messaging_binding.{name}")]
+    assert problems(body) == [(code, f"Participant[3].messaging_binding.{name}")]
 
 
-def test_outside_a_group_other_countries_and_toll_free_numbers_are_welcome(instance: Instance) -> None:
+def test_numbers_outside_north_america_are_accepted_outside_groups(instance: Instance) -> None:
     members = [
         json.dumps(bound(address="+447700900123", proxy_address="+18005550100")),
         json.dumps(bound(address="whatsapp:+447700900123", proxy_address="whatsapp:+18005550100")),
@@ -144,8 +149,8 @@ def test_outside_a_group_other_countries_and_toll_free_numbers_are_welcome(insta
     assert instance.call("POST", PATH, {"Participant": members}).status == 202
 
 
-def test_no_refusal_repeats_what_it_refuses(instance: Instance) -> None:
-    """Names, addresses, identities and attributes stay out: refusals are logged."""
+def test_error_details_never_repeat_personal_data(instance: Instance) -> None:
+    """Errors are logged, so they must not contain names, addresses, identities or attributes."""
     private = ["Jane Doe", "+15558675310", "+15017122661", "jane@example.com", "secret"]
     values = [
         {"identity": "jane@example.com"},

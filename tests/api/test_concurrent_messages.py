@@ -1,4 +1,4 @@
-"""Of messages that come at once, each gets an index of its own, in the order in which they are stored."""
+"""Concurrent messages get distinct indexes in the order in which they are stored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def messages_of(instance: Instance, sid: str) -> Any:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_fifty_writers_at_once_get_fifty_indexes(tmp_path: Path, processes: int) -> None:
+def test_fifty_concurrent_messages_get_distinct_indexes(tmp_path: Path, processes: int) -> None:
     with ExitStack() as stack:
         file = str(tmp_path / "convoke.db")
         instances = [stack.enter_context(held_instance(file)) for _ in range(processes)]
@@ -49,8 +49,8 @@ def test_fifty_writers_at_once_get_fifty_indexes(tmp_path: Path, processes: int)
         assert len(instances[0].items("receipt#")) == WRITERS
 
 
-def test_whoever_reads_meanwhile_never_finds_a_message_before_one_that_was_there(tmp_path: Path) -> None:
-    """The order of indexes is the order in which messages become visible: what was listed stays the beginning."""
+def test_list_during_writes_never_inserts_before_listed_messages(tmp_path: Path) -> None:
+    """Messages become visible in the order of their indexes, so an earlier list is a prefix of a later one."""
     with held_instance(str(tmp_path / "convoke.db")) as instance:
         sid = instance.client().conversations.v1.conversations.create().sid
         done = Event()
@@ -74,8 +74,8 @@ def test_whoever_reads_meanwhile_never_finds_a_message_before_one_that_was_there
 
 
 @pytest.mark.xdist_group("ministack")
-def test_fifty_writers_at_once_on_dynamodb(ministack_url: str) -> None:
-    """MiniStack's, over HTTP. Who was told that too many are at it asks again, as a busy machine is slow."""
+def test_fifty_concurrent_messages_on_dynamodb_get_distinct_indexes(ministack_url: str) -> None:
+    """Use DynamoDB of MiniStack over HTTP. A 503 for too many conflicts is retried: a busy machine is slow."""
     with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
         sid = call(api, "POST", f"{ORIGIN}/v1/Conversations", auth=credentials).body["sid"]
         path = f"{ORIGIN}/v1/Conversations/{sid}/Messages"

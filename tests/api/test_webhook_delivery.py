@@ -1,4 +1,4 @@
-"""Whom an event is told: account or service, and the webhooks of its conversation (reference, d.1 to d.3 and d.7)."""
+"""Which webhooks an event is delivered to. See docs/behaviour/webhook-delivery.md."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def conversation(instance: Instance) -> Any:
     return v1.conversations(v1.conversations.create().sid)
 
 
-def hook(conversation: Any, number: int = 0, **configuration: Any) -> str:
-    """The SID of a new webhook."""
+def create_webhook(conversation: Any, number: int = 0, **configuration: Any) -> str:
+    """Create a webhook, and return its SID."""
     given = {"target": "webhook", "configuration_filters": EVENTS, "configuration_url": f"{OWN}/{number}"}
     return str(conversation.webhooks.create(**given | configuration).sid)
 
 
-def told(instance: Instance) -> list[tuple[str, str]]:
-    """The URL and the event of whatever was told since the last look, by the URL."""
+def delivered(instance: Instance) -> list[tuple[str, str]]:
+    """Deliver every pending event; return URL and event type of each delivery since the last call, sorted."""
     instance.work()
     deliveries = [(delivery.url, delivery.parameters["EventType"]) for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()
@@ -47,15 +47,16 @@ def delete(instance: Instance, conversation: Any) -> Answer:
     return instance.call("DELETE", f"/v1/Conversations/{conversation.fetch().sid}", headers=HEADER)
 
 
-def test_an_event_is_told_the_account_and_every_webhook_of_the_conversation_that_wants_it(
+@pytest.mark.each_engine
+def test_event_is_delivered_to_account_and_matching_conversation_webhooks(
     instance: Instance, conversation: Any
 ) -> None:
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(post_webhook_url=ACCOUNT, filters=["onMessageAdded"])
-    sids = [hook(conversation, number) for number in range(4)]
-    hook(conversation, 4, configuration_filters=["onParticipantAdded"])
+    sids = [create_webhook(conversation, number) for number in range(4)]
+    create_webhook(conversation, 4, configuration_filters=["onParticipantAdded"])
     other = v1.conversations(v1.conversations.create().sid)
-    hook(other, 5)
+    create_webhook(other, 5)
     conversation.messages.create(body="Hello", **WITH)
     instance.work()
     urls = [delivery.url for delivery in instance.receivers.posted]
@@ -66,13 +67,14 @@ def test_an_event_is_told_the_account_and_every_webhook_of_the_conversation_that
     assert {item["target"] for item in instance.items("attempt#")} == {"account", *sids}
 
 
-def test_they_are_told_beside_a_service_that_silences_the_account(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_conversation_webhooks_are_called_beside_service_webhooks(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     service = v1.services(v1.services.create(friendly_name="Support").sid)
     v1.configuration.webhooks().update(post_webhook_url=ACCOUNT, filters=EVENTS)
     service.configuration.webhooks().update(post_webhook_url=SERVICE, filters=["onMessageAdded"])
     conversation = service.conversations(service.conversations.create().sid)
-    hook(conversation, configuration_method="get")
+    create_webhook(conversation, configuration_method="get")
     conversation.messages.create(body="Hello", **WITH)
     instance.work()
     deliveries = {delivery.url: delivery for delivery in instance.receivers.posted}
@@ -82,87 +84,92 @@ def test_they_are_told_beside_a_service_that_silences_the_account(instance: Inst
     assert {delivery.parameters["ChatServiceSid"] for delivery in deliveries.values()} == {service_sid}
     conversation.update(friendly_name="x", **WITH)
     instance.receivers.posted.clear()
-    assert told(instance) == [(f"{OWN}/0", "onConversationUpdated")]
+    assert delivered(instance) == [(f"{OWN}/0", "onConversationUpdated")]
 
 
-def test_without_the_header_they_are_told_as_little_as_others(instance: Instance, conversation: Any) -> None:
-    hook(conversation)
+@pytest.mark.each_engine
+def test_conversation_webhooks_get_state_event_only_without_header(instance: Instance, conversation: Any) -> None:
+    create_webhook(conversation)
     conversation.messages.create(body="Hello")
     conversation.update(state="inactive")
-    assert told(instance) == []
+    assert delivered(instance) == []
     conversation.messages.create(body="Hello")
-    assert told(instance) == [(f"{OWN}/0", "onConversationStateUpdated")]
+    assert delivered(instance) == [(f"{OWN}/0", "onConversationStateUpdated")]
 
 
 @pytest.mark.parametrize(
     ("body", "triggers"),
     [("Help!", True), ("please STOP it", True), ("unstoppable", True), ("", False), ("hel p", False), (None, False)],
 )
-def test_a_trigger_is_told_of_messages_that_hold_a_keyword(
+def test_trigger_receives_messages_with_keyword_only(
     instance: Instance, conversation: Any, body: str | None, triggers: bool
 ) -> None:
-    hook(conversation, target="trigger", configuration_triggers=["help", "sToP"])
+    create_webhook(conversation, target="trigger", configuration_triggers=["help", "sToP"])
     conversation.messages.create(**({"body": body} if body else {"content_sid": "HX" + "0" * 32}), **WITH)
-    assert told(instance) == ([(f"{OWN}/0", "onMessageAdded")] if triggers else [])
+    assert delivered(instance) == ([(f"{OWN}/0", "onMessageAdded")] if triggers else [])
 
 
-def test_a_trigger_is_told_of_no_other_event_and_studio_of_none(instance: Instance, conversation: Any) -> None:
-    hook(conversation, target="trigger", configuration_triggers=["help"])
-    hook(conversation, target="studio", configuration_flow_sid="FW" + "0" * 32)
+def test_trigger_receives_new_messages_only_and_studio_nothing(instance: Instance, conversation: Any) -> None:
+    create_webhook(conversation, target="trigger", configuration_triggers=["help"])
+    create_webhook(conversation, target="studio", configuration_flow_sid="FW" + "0" * 32)
     sid = conversation.messages.create(body="Hello", **WITH).sid
     conversation.messages(sid).update(body="help", **WITH)
-    assert told(instance) == []
+    assert delivered(instance) == []
     conversation.messages.create(body="help", **WITH)
-    assert told(instance) == [(f"{OWN}/0", "onMessageAdded")]
+    assert delivered(instance) == [(f"{OWN}/0", "onMessageAdded")]
 
 
-def test_what_was_changed_or_deleted_counts_from_then_on(instance: Instance, conversation: Any) -> None:
-    changed, deleted = hook(conversation), hook(conversation, 1)
+@pytest.mark.each_engine
+def test_updated_or_deleted_webhook_applies_to_next_event(instance: Instance, conversation: Any) -> None:
+    changed, deleted = create_webhook(conversation), create_webhook(conversation, 1)
     conversation.webhooks(changed).update(configuration_url=f"{OWN}/2")
     conversation.webhooks(deleted).delete()
     conversation.messages.create(body="Hello", **WITH)
-    assert told(instance) == [(f"{OWN}/2", "onMessageAdded")]
+    assert delivered(instance) == [(f"{OWN}/2", "onMessageAdded")]
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("removed_before", [False, True])
-def test_the_end_of_a_conversation_and_what_came_before_it_is_told_though_nothing_is_left_of_it(
+def test_events_before_and_of_deletion_are_delivered_after_deletion(
     instance: Instance, conversation: Any, removed_before: bool
 ) -> None:
-    hook(conversation)
+    create_webhook(conversation)
     conversation.messages.create(body="Hello", **WITH)
     delete(instance, conversation)
     if removed_before:
         instance.sweep(AT_ONCE)
         assert instance.items("conversation") == instance.items("message#") == []
-    assert told(instance) == [(f"{OWN}/0", "onConversationRemoved"), (f"{OWN}/0", "onMessageAdded")]
+    assert delivered(instance) == [(f"{OWN}/0", "onConversationRemoved"), (f"{OWN}/0", "onMessageAdded")]
 
 
-def test_after_the_end_of_a_closed_conversation_nothing_is_told(instance: Instance, conversation: Any) -> None:
+@pytest.mark.each_engine
+def test_closed_conversation_delivers_no_removed_event_to_its_webhooks(instance: Instance, conversation: Any) -> None:
     instance.client().conversations.v1.configuration.webhooks().update(post_webhook_url=ACCOUNT, filters=EVENTS)
-    hook(conversation)
+    create_webhook(conversation)
     conversation.messages.create(body="Hello", **WITH)
     conversation.update(state="closed", **WITH)
     delete(instance, conversation)
-    events = told(instance)
+    events = delivered(instance)
     assert [event for url, event in events if url != ACCOUNT] == ["onConversationStateUpdated", "onMessageAdded"]
     assert (ACCOUNT, "onConversationRemoved") in events
 
 
-def test_the_end_of_one_whose_members_could_not_be_added_is_told() -> None:
-    def nobody(*_: object) -> None:
+def test_closing_of_failed_conversation_is_delivered() -> None:
+    def refuse(*_: object) -> None:
         raise InvalidRoleSidError
 
-    with held_instance(admit=nobody) as instance:
+    with held_instance(admit=refuse) as instance:
         v1 = instance.client().conversations.v1
         conversation = v1.conversations(v1.conversation_with_participants.create(participant=chat(2)).sid)
-        hook(conversation)
-        assert told(instance) == [(f"{OWN}/0", "onConversationStateUpdated")]
+        create_webhook(conversation)
+        assert delivered(instance) == [(f"{OWN}/0", "onConversationStateUpdated")]
         assert conversation.fetch().state == "closed"
 
 
-def test_retries_of_one_are_not_told_the_others(instance: Instance, conversation: Any) -> None:
-    hook(conversation)
-    hook(conversation, 1)
+@pytest.mark.each_engine
+def test_retry_of_one_target_does_not_repeat_others(instance: Instance, conversation: Any) -> None:
+    create_webhook(conversation)
+    create_webhook(conversation, 1)
     conversation.messages.create(body="Hello", **WITH)
     instance.receivers.statuses = [500, 200]
     instance.work()
@@ -173,11 +180,12 @@ def test_retries_of_one_are_not_told_the_others(instance: Instance, conversation
     assert instance.receivers.retry_counts == [0, 0, 1]
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize(("fragment", "attempts"), [("#rc=0", 1), ("#rc=1&tt=900", 2), ("#rc=5", 6), ("#rc=9", 4)])
-def test_the_fragment_says_how_often_it_is_tried_again(
+def test_url_fragment_sets_number_of_retries(
     instance: Instance, conversation: Any, fragment: str, attempts: int
 ) -> None:
-    hook(conversation, configuration_url=OWN + fragment)
+    create_webhook(conversation, configuration_url=OWN + fragment)
     conversation.messages.create(body="Hello", **WITH)
     instance.receivers.statuses = [503] * 10
     for _ in range(8):
@@ -187,23 +195,25 @@ def test_the_fragment_says_how_often_it_is_tried_again(
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 1)
 
 
-def test_messages_too_long_for_one_call_to_the_queue_are_sent_in_several(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_messages_over_queue_batch_limit_are_sent_in_several_calls(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     conversation = v1.conversations(v1.conversation_with_participants.create(participant=chat(1)).sid)
     instance.work()
     v1.configuration.webhooks().update(post_webhook_url=ACCOUNT, filters=EVENTS)
     for number in range(5):
-        hook(conversation, number)
+        create_webhook(conversation, number)
     body = "\x01" * (32 * 1024)
     assert 5 * 6 * len(body) > delivery_queue.MAX_BATCH_BYTES > 6 * len(body)
     conversation.messages.create(body=body, **WITH)
-    assert len(told(instance)) == 6
+    assert len(delivered(instance)) == 6
 
 
 # onDeliveryUpdated
 
 
-def test_a_receipt_is_told_whether_or_not_the_request_wants_webhooks(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_receipt_event_is_delivered_with_or_without_header(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(post_webhook_url=ACCOUNT, filters=["onDeliveryUpdated", "onMessageAdded"])
     conversation = v1.conversations(v1.conversation_with_participants.create(participant=CHAT_AND_SMS).sid)
@@ -228,15 +238,15 @@ def test_a_receipt_is_told_whether_or_not_the_request_wants_webhooks(instance: I
     }
 
 
-def test_a_message_without_copies_makes_no_receipt_event(instance: Instance, conversation: Any) -> None:
+def test_message_without_receipts_makes_no_receipt_event(instance: Instance, conversation: Any) -> None:
     instance.client().conversations.v1.configuration.webhooks().update(
         post_webhook_url=ACCOUNT, filters=["onDeliveryUpdated"]
     )
     conversation.messages.create(body="Hello", **WITH)
-    assert told(instance) == []
+    assert delivered(instance) == []
 
 
-def test_the_events_of_the_largest_message_with_the_most_copies_fit_into_an_item() -> None:
+def test_events_of_message_with_50_receipts_fit_into_one_item() -> None:
     with held_instance() as instance:
         v1 = instance.client().conversations.v1
         conversation = v1.conversations(v1.conversations.create().sid)
@@ -253,17 +263,18 @@ def test_the_events_of_the_largest_message_with_the_most_copies_fit_into_an_item
     assert len(str(largest)) < 60_000
 
 
-# Where a deployment calls webhooks
+# Hosts that a deployment may call
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize(
     "url", ["http://169.254.169.254/latest/", "http://localhost:3000/", "http://[::ffff:10.0.0.1]/"]
 )
-def test_a_deployment_takes_no_webhook_that_is_not_public(instance: Instance, conversation: Any, url: str) -> None:
+def test_deployment_refuses_webhook_url_that_is_not_public(instance: Instance, conversation: Any, url: str) -> None:
     v1 = instance.client().conversations.v1
     service = v1.services.create(friendly_name="Support").sid
     own = f"/v1/Conversations/{conversation.fetch().sid}/Webhooks"
-    known = hook(conversation)
+    known = create_webhook(conversation)
     scoped = {"Target": "webhook", "Configuration.Filters": "onMessageAdded"}
     before = instance.items("")
     for path, parameter, rest in (

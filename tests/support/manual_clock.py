@@ -1,4 +1,4 @@
-"""A clock that stands still until somebody sleeps by it."""
+"""A clock that stands still until a test moves it or the product sleeps."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from convoke.domain import instants
 
 
-class HandClock:
-    """The time of tests: `now` and `sleep` of an instance. `on_sleep` is called when its time has passed."""
+class ManualClock:
+    """Provides `now` and `sleep` of an instance. Calls `on_sleep` at the end of each sleep."""
 
     def __init__(self) -> None:
         self.present = instants.now()

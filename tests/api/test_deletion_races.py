@@ -1,4 +1,4 @@
-"""Whoever comes too late for a conversation that is deleted resurrects nothing and ends quietly (promise 3)."""
+"""Late messages and stale writes never restore a deleted conversation. See docs/how-it-works.md#promises."""
 
 from __future__ import annotations
 
@@ -23,29 +23,30 @@ from convoke.storage.events import EventRepository
 from convoke.storage.packing import unpack_provisioning
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.revisions import ChangedMeanwhileError
-from tests.support.deletions import AT_ONCE, LONG_AFTER, conversation_in, left_of
+from tests.support.deletions import AT_ONCE, LONG_AFTER, conversation_in, item_kinds_left
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.instances import Instance
 
 
-def before_the_adder(instance: Instance) -> None:
-    """Its message is still waiting."""
+def participants_not_added(instance: Instance) -> None:
+    """The participant message is still in the queue."""
 
 
-def after_the_adder(instance: Instance) -> None:
-    """The members are in, and the finalizer is to start."""
+def participants_added_by_adder(instance: Instance) -> None:
+    """Add the participants; the finalizer has not started."""
     (record,) = instance.items("provisioning")
     provisioning = unpack_provisioning(record)
     added = provisioning.added(provisioning.date_created)
     assert ProvisioningRepository(instance.table).add(added, members_added(added))
 
 
-def after_the_finalizer(instance: Instance) -> None:
+def conversation_finalized(instance: Instance) -> None:
     instance.work()
 
 
-@pytest.mark.parametrize("moment", [before_the_adder, after_the_adder, after_the_finalizer])
-def test_whoever_comes_late_resurrects_nothing_and_ends_quietly(
+@pytest.mark.each_engine
+@pytest.mark.parametrize("moment", [participants_not_added, participants_added_by_adder, conversation_finalized])
+def test_late_participant_message_after_deletion_has_no_effect(
     instance: Instance, moment: Callable[[Instance], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     v1 = instance.client().conversations.v1
@@ -55,20 +56,20 @@ def test_whoever_comes_late_resurrects_nothing_and_ends_quietly(
     v1.conversations(sid).delete()
     instance.work()
     deleted = instance.items("")
-    late(instance, record)
+    repeat_participant_message(instance, record)
     assert instance.items("") == deleted
 
     instance.sweep(AT_ONCE)
     removed = instance.items("")
-    late(instance, record)
+    repeat_participant_message(instance, record)
     assert instance.items("") == removed
     assert instance.sweep(LONG_AFTER) == 0
-    assert set(left_of(instance, sid)) == {"change"}
+    assert set(item_kinds_left(instance, sid)) == {"change"}
     assert [entry for entry in caplog.records if entry.levelno >= logging.WARNING] == []
 
 
-def late(instance: Instance, record: dict[str, Any]) -> None:
-    """A participant message comes again, and with it an execution of the finalizer."""
+def repeat_participant_message(instance: Instance, record: dict[str, Any]) -> None:
+    """Repeat the participant message, which starts the finalizer again."""
     for _ in range(2):
         instance.repeat(record)
         instance.work()
@@ -84,8 +85,8 @@ def members_added(provisioning: Provisioning) -> Change:
     )
 
 
-class Latecomer:
-    """Whoever has read a conversation before it was deleted, and writes after that."""
+class StaleWriter:
+    """A writer that reads a conversation now, and writes later what it read."""
 
     def __init__(self, instance: Instance, sid: str) -> None:
         self.conversations = ConversationRepository(instance.table)
@@ -139,35 +140,37 @@ class Latecomer:
         return True
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("swept", [False, True])
 @pytest.mark.parametrize("write", ["add", "finalize", "close", "settle", "claim", "update", "delete"])
-def test_what_was_read_before_is_written_by_nobody_after(instance: Instance, write: str, swept: bool) -> None:
+def test_stale_write_after_deletion_is_refused(instance: Instance, write: str, swept: bool) -> None:
     sid = conversation_in(instance, "initializing")
-    latecomer = Latecomer(instance, sid)
+    stale_writer = StaleWriter(instance, sid)
     instance.client().conversations.v1.conversations(sid).delete()
     if swept:
         instance.sweep(AT_ONCE)
     before = instance.items("")
-    assert getattr(latecomer, write)() is False
+    assert getattr(stale_writer, write)() is False
     assert instance.items("") == before
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("end", ["finalize", "close"])
-def test_what_has_left_initializing_since_it_was_read_is_read_again(instance: Instance, end: str) -> None:
-    """It has an event to tell by then, or other locks."""
+def test_delete_read_before_initializing_ended_is_refused(instance: Instance, end: str) -> None:
+    """A deletion must not miss the state event, or the locks, that the end of `initializing` adds."""
     sid = conversation_in(instance, "initializing")
     if end == "finalize":
-        after_the_adder(instance)
-    latecomer = Latecomer(instance, sid)
-    assert getattr(Latecomer(instance, sid), end)()
+        participants_added_by_adder(instance)
+    stale_writer = StaleWriter(instance, sid)
+    assert getattr(StaleWriter(instance, sid), end)()
     before = instance.items("")
-    assert not latecomer.delete()
+    assert not stale_writer.delete()
     assert instance.items("") == before
 
 
 @dataclass(frozen=True)
-class Overtaken(ProvisioningRepository):
-    """Something happens between each reading and what follows from it."""
+class OvertakenRepository(ProvisioningRepository):
+    """Call `meanwhile` after each read, before the caller can write."""
 
     meanwhile: Callable[[], object]
 
@@ -177,22 +180,24 @@ class Overtaken(ProvisioningRepository):
         return found
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("task", ["finalize", "close"])
-def test_a_finalizer_that_is_overtaken_by_the_deletion_finds_nothing_left(instance: Instance, task: str) -> None:
+def test_finalizer_overtaken_by_deletion_raises_nothing_left(instance: Instance, task: str) -> None:
     sid = conversation_in(instance, "initializing")
     if task == "finalize":
-        after_the_adder(instance)
+        participants_added_by_adder(instance)
     meanwhile = partial(instance.call, "DELETE", f"/v1/Conversations/{sid}")
-    finalizer = finalizer_on(instance, Overtaken(instance.table, meanwhile))
+    finalizer = finalizer_on(instance, OvertakenRepository(instance.table, meanwhile))
     with pytest.raises(NothingToFinalizeError):
         getattr(finalizer, task)(instance.account.sid, sid, [])
     assert instance.items("alert") == []
 
 
-def test_a_finalizer_that_is_overtaken_by_another_leaves_the_rest_to_it(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_finalizer_overtaken_by_another_finalizer_raises_not_in_yet(instance: Instance) -> None:
     sid = conversation_in(instance, "initializing")
-    after_the_adder(instance)
-    finalizer = finalizer_on(instance, Overtaken(instance.table, Latecomer(instance, sid).finalize))
+    participants_added_by_adder(instance)
+    finalizer = finalizer_on(instance, OvertakenRepository(instance.table, StaleWriter(instance, sid).finalize))
     with pytest.raises(NotReadyError):
         finalizer.finalize(instance.account.sid, sid, [])
 
@@ -202,12 +207,13 @@ def finalizer_on(instance: Instance, provisionings: ProvisioningRepository) -> C
     return ConversationFinalizer(ConversationRepository(table), provisionings, EventRepository(table), now, NoMetrics())
 
 
-def test_what_was_read_before_it_was_settled_is_read_again(instance: Instance) -> None:
-    """When it is due follows from its timers since."""
+@pytest.mark.each_engine
+def test_stale_write_before_settling_is_refused(instance: Instance) -> None:
+    """Settling makes the conversation due by its timers, which a stale write would undo."""
     sid = conversation_in(instance, "initializing")
-    after_the_adder(instance)
-    assert Latecomer(instance, sid).finalize()
-    unsettled = Latecomer(instance, sid)
+    participants_added_by_adder(instance)
+    assert StaleWriter(instance, sid).finalize()
+    unsettled = StaleWriter(instance, sid)
     unsettled.settle()
     before = instance.items("")
     assert not unsettled.update()
@@ -215,41 +221,44 @@ def test_what_was_read_before_it_was_settled_is_read_again(instance: Instance) -
     assert instance.items("") == before
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("timer", ["PT0S", "PT1M"])
-def test_what_is_changed_before_it_is_settled_stays_due_for_that(instance: Instance, timer: str) -> None:
+def test_update_before_settling_keeps_conversation_due_for_settling(instance: Instance, timer: str) -> None:
     sid = conversation_in(instance, "initializing")
-    after_the_adder(instance)
-    assert Latecomer(instance, sid).finalize()
+    participants_added_by_adder(instance)
+    assert StaleWriter(instance, sid).finalize()
     instance.lose_messages()
-    before = Latecomer(instance, sid).conversation
+    before = StaleWriter(instance, sid).conversation
     instance.client().conversations.v1.conversations(sid).update(timers_inactive=timer)
-    assert Latecomer(instance, sid).conversation.due_at == before.due_at
+    assert StaleWriter(instance, sid).conversation.due_at == before.due_at
     assert instance.sweep(timedelta(seconds=11)) == 1
     instance.work()
-    after = Latecomer(instance, sid).conversation
+    after = StaleWriter(instance, sid).conversation
     assert (after.unsettled, after.due_at) == (False, after.date_inactive)
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("write", ["settle", "claim"])
-def test_what_becomes_of_an_old_due_moment_leaves_the_tombstone_due(instance: Instance, write: str) -> None:
+def test_stale_settle_or_claim_keeps_deleted_conversation_due(instance: Instance, write: str) -> None:
     sid = conversation_in(instance, "initializing")
-    after_the_adder(instance)
-    assert Latecomer(instance, sid).finalize()
-    unsettled = Latecomer(instance, sid)
+    participants_added_by_adder(instance)
+    assert StaleWriter(instance, sid).finalize()
+    unsettled = StaleWriter(instance, sid)
     getattr(unsettled, write)()
-    assert Latecomer(instance, sid).delete()
+    assert StaleWriter(instance, sid).delete()
     getattr(unsettled, write)()
     assert instance.sweep(AT_ONCE) == 1
-    assert set(left_of(instance, sid)) <= {"change"}
+    assert set(item_kinds_left(instance, sid)) <= {"change"}
 
 
-def test_what_was_read_in_two_halves_takes_nothing_from_another(instance: Instance) -> None:
-    """The record of its members, read from before it failed, says that it has locks which another one has by now."""
+@pytest.mark.each_engine
+def test_delete_with_stale_provisioning_keeps_locks_of_another_conversation(instance: Instance) -> None:
+    """The stale provisioning record lists locks that another conversation holds by now."""
     sid = conversation_in(instance, "initializing", CHAT_AND_SMS)
-    early = Latecomer(instance, sid)
+    early = StaleWriter(instance, sid)
     assert early.close()
     other = conversation_in(instance, "active", CHAT_AND_SMS)
-    early.conversation = Latecomer(instance, sid).conversation
+    early.conversation = StaleWriter(instance, sid).conversation
     before = instance.items("")
     assert not early.delete()
     assert instance.items("") == before

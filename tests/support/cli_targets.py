@@ -1,4 +1,4 @@
-"""The places that the command line finds accounts in: a data file, and a deployment on moto."""
+"""The targets that the command line administers accounts in: a data file, and a stack on moto."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ from tests.support.template import STACK_NAME, environment, resources
 REGION = "eu-central-1"
 
 VALUES = {"Table": TABLE_NAME, "Id": "0123456789abcdef" * 2}
-"""What names of the template stand for, but for queues; `Id` is the digits of the stack's id."""
+"""The values of the names in the template, except those of queues. `Id` is the digits of the stack id."""
 
 FIRST = f"AC{VALUES['Id']}"
 UNKNOWN = "AC" + "0" * 32
 
-NOWHERE: dict[str, str | None] = {
+NO_AWS_CONFIGURATION: dict[str, str | None] = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_DEFAULT_REGION": None,
     "AWS_PROFILE": None,
 }
-"""Whoever runs the tests has an AWS of their own."""
+"""Environment variables that hide the AWS configuration of the developer who runs the tests."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where accounts are: the options that say so, and an API that has just started there."""
+class CliTarget:
+    """A target of the command line: the options that select it, and a function that starts an API on it."""
 
     options: tuple[str, str]
     api: Callable[[], AbstractContextManager[Resolve]]
     environ: Mapping[str, str | None]
 
     @property
-    def told(self) -> str:
-        """What messages call it."""
+    def name_in_messages(self) -> str:
+        """Return the name of the place in messages of the command line."""
         option, name = self.options
         return {"--data": name, "--stack": f"the stack {name}"}[option]
 
@@ -59,47 +59,47 @@ class Place:
         return CliRunner().invoke(main, [*arguments, *self.options], env={**self.environ, **environ})
 
     def printed(self, *arguments: str) -> list[dict[str, Any]]:
-        """What a command prints that ends well."""
+        """Run a command that must succeed, and return its output."""
         result = self.run(*arguments)
         assert (result.exit_code, result.stderr) == (0, "")
         return [json.loads(line) for line in result.stdout.splitlines()]
 
     def status(self, user: str, password: str) -> int:
-        """What the API answers to these credentials."""
+        """Return the status of an API request with these credentials."""
         with self.api() as api:
             return call(api, "GET", f"{ORIGIN}/v1/Services", auth=(user, password)).status
 
 
 @contextmanager
-def on_data(data: Path) -> Iterator[Place]:
+def data_file_target(data: Path) -> Iterator[CliTarget]:
     @contextmanager
     def api() -> Iterator[Resolve]:
         with held_instance(str(data)) as instance:
             yield instance.api
 
-    yield Place(("--data", str(data)), api, {})
+    yield CliTarget(("--data", str(data)), api, {})
 
 
 @dataclass(frozen=True)
-class Deployed(Place):
+class StackTarget(CliTarget):
     cloudformation: CloudFormation
     token: str
-    """Of the first account, as the deployment makes it."""
+    """The Auth Token of the first account, as the deployment creates it."""
     queues: Mapping[str, str]
-    """The URL of each by its name in the template."""
+    """The URL of each queue by its name in the template."""
 
     def client(self, service: Any) -> Any:
         return boto3.client(service, region_name=REGION)
 
     @property
     def secret(self) -> str:
-        """The name of the first account's secret."""
+        """Return the name of the first account's secret."""
         (secret,) = resources("AWS::SecretsManager::Secret").values()
         return output_value(secret["Name"], VALUES)
 
 
 @contextmanager
-def on_stack() -> Iterator[Deployed]:
+def stack_target() -> Iterator[StackTarget]:
     @contextmanager
     def api() -> Iterator[Resolve]:
         yield Program(AwsEdges({**environment("api", {**VALUES, **queues}), "AWS_REGION": REGION})).api.resolve
@@ -108,15 +108,15 @@ def on_stack() -> Iterator[Deployed]:
         sqs = boto3.client("sqs", region_name=REGION)
         queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in resources("AWS::SQS::Queue")}
         served.stacks[STACK_NAME] = outputs({**VALUES, **queues})
-        environ = {**NOWHERE, "AWS_REGION": REGION, "AWS_ENDPOINT_URL_CLOUDFORMATION": served.url}
-        place = Deployed(("--stack", STACK_NAME), api, environ, served, new_token(), queues)
+        environ = {**NO_AWS_CONFIGURATION, "AWS_REGION": REGION, "AWS_ENDPOINT_URL_CLOUDFORMATION": served.url}
+        place = StackTarget(("--stack", STACK_NAME), api, environ, served, new_token(), queues)
         place.client("dynamodb").create_table(TableName=TABLE_NAME, **table_properties())
         place.client("secretsmanager").create_secret(Name=place.secret, SecretString=place.token)
         yield place
 
 
 def refusal(result: Result) -> str:
-    """The one line it is refused with."""
+    """Return the error message of a command that must fail with one line."""
     assert (result.exit_code, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
     return line

@@ -1,4 +1,4 @@
-"""A receiver that fails hurts only itself (promise 7): the embedded engine with its threads, on real sockets."""
+"""A failing receiver delays no other receiver: the embedded engine, with threads and real sockets."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def running() -> Iterator[EmbeddedInstance]:
         yield instance
 
 
-def until(look: Callable[[], Any]) -> Any:
+def wait_until(look: Callable[[], Any]) -> Any:
     end = time.monotonic() + PATIENCE
     while not (found := look()):
         assert time.monotonic() < end
@@ -37,7 +37,7 @@ def until(look: Callable[[], Any]) -> Any:
 
 
 def attempts(instance: EmbeddedInstance) -> dict[str, list[Any]]:
-    """The statuses of the attempts that have come to an end, by the URL."""
+    """Return the statuses of completed attempts, by URL."""
     found: dict[str, list[Any]] = {}
     for item in instance.items("attempt#"):
         if "milliseconds" in item:
@@ -45,7 +45,7 @@ def attempts(instance: EmbeddedInstance) -> dict[str, list[Any]]:
     return found
 
 
-def test_who_hangs_resets_drips_redirects_or_answers_too_much_delays_nobody_else(running: EmbeddedInstance) -> None:
+def test_hanging_or_misbehaving_receiver_does_not_delay_others(running: EmbeddedInstance) -> None:
     v1 = running.client().conversations.v1
     conversation = v1.conversations(v1.conversations.create().sid)
     with ExitStack() as stack:
@@ -60,20 +60,20 @@ def test_who_hangs_resets_drips_redirects_or_answers_too_much_delays_nobody_else
             )
         begun = time.monotonic()
         conversation.messages.create(body="Hello", x_twilio_webhook_enabled="true")
-        until(lambda: taken)
+        wait_until(lambda: taken)
         assert time.monotonic() - begun < 1.5
-        ended = until(lambda: len(found := attempts(running)) == 6 and found)
+        ended = wait_until(lambda: len(found := attempts(running)) == 6 and found)
         assert time.monotonic() - begun < 5
     assert {url: ended[url] for url in failing} == {url: [None] for url in failing}
     assert (ended[healthy], ended[huge], ended[redirecting]) == ([200], [200], [302])
     assert len(redirected) == 1
-    until(lambda: running.waiting_messages("delivery-dlq") == 4)
+    wait_until(lambda: running.waiting_messages("delivery-dlq") == 4)
     ((_, path, headers, body),) = taken
     parameters = dict(parse_qsl(body, keep_blank_values=True))
     assert RequestValidator(running.token).validate(healthy + path, parameters, headers["X-Twilio-Signature"])
 
 
-def test_who_answers_500_is_told_again_and_who_drips_its_answer_has_taken_the_event(running: EmbeddedInstance) -> None:
+def test_status_500_is_retried_and_slow_body_counts_as_delivered(running: EmbeddedInstance) -> None:
     v1 = running.client().conversations.v1
     conversation = v1.conversations(v1.conversations.create().sid)
     with ExitStack() as stack:
@@ -84,14 +84,14 @@ def test_who_answers_500_is_told_again_and_who_drips_its_answer_has_taken_the_ev
                 target="webhook", configuration_url=url, configuration_filters=["onMessageAdded"]
             )
         conversation.messages.create(body="Hello", x_twilio_webhook_enabled="true")
-        until(lambda: len(taken) == 2)
+        wait_until(lambda: len(taken) == 2)
         counts = [dict(parse_qsl(body))["RetryCount"] for _, _, _, body in taken]
         assert counts == ["0", "1"]
-        until(lambda: attempts(running) == {recovering: [500, 200], dripping: [200]})
+        wait_until(lambda: attempts(running) == {recovering: [500, 200], dripping: [200]})
     assert running.waiting_messages("delivery-dlq") == 0
 
 
-def test_a_pre_event_has_the_time_that_its_url_gives_it(running: EmbeddedInstance) -> None:
+def test_pre_event_uses_timeout_from_url_fragment(running: EmbeddedInstance) -> None:
     v1 = running.client().conversations.v1
     with misbehaving(hang) as url:
         v1.configuration.webhooks().update(pre_webhook_url=f"{url}#tt=300&rc=5", filters=["onConversationAdd"])

@@ -1,4 +1,4 @@
-"""Which business addresses an account may use (reference, b.2)."""
+"""The business addresses that an account may use (operations/conversation_with_participants.py)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def problems(owned: frozenset[str], **binding: str) -> list[tuple[int, str | Non
         ({"projected_address": "+15017122662"}, (50439, "projected_address")),
     ],
 )
-def test_an_account_with_a_list_uses_what_is_on_it(binding: dict[str, str], expected: tuple[int, str] | None) -> None:
+def test_proxy_address_outside_the_owned_addresses_is_rejected(
+    binding: dict[str, str], expected: tuple[int, str] | None
+) -> None:
     found = problems(OWNED, **binding)
     assert found == ([(expected[0], f"Participant[1].messaging_binding.{expected[1]}")] if expected else [])
     assert problems(frozenset(), **binding) == []

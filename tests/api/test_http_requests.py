@@ -1,9 +1,10 @@
-"""What holds for every request (reference, a.0, c.1 and g.1)."""
+"""Rules for every request: authentication, paths, bodies and headers. See docs/behaviour/requests-and-answers.md."""
 
 from __future__ import annotations
 
 import base64
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -21,7 +22,7 @@ from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, call, he
     "authorization",
     [None, "Basic", "Basic !", "Bearer token", "Basic " + base64.b64encode(b"no colon").decode()],
 )
-def test_without_credentials_nothing_is_told(instance: Instance, authorization: str | None) -> None:
+def test_request_without_credentials_gets_401(instance: Instance, authorization: str | None) -> None:
     headers = {"authorization": authorization} if authorization else {}
     for path in ("/v1/Conversations/CH" + "0" * 32, "/v1/Nothing", "/"):
         refused = call(instance.api, "GET", ORIGIN + path, headers=headers)
@@ -37,12 +38,13 @@ def test_without_credentials_nothing_is_told(instance: Instance, authorization: 
 
 
 @pytest.mark.parametrize("user", ["", "x" * 3000, "ACme", "SKme"])
-def test_a_user_that_is_no_account_is_refused_before_anything_is_looked_up(instance: Instance, user: str) -> None:
+def test_malformed_user_name_gets_401(instance: Instance, user: str) -> None:
     answered = call(instance.api, "GET", f"{ORIGIN}/v1/Services", auth=(user, "x"))
     assert (answered.status, answered.body["code"]) == (401, 20003)
 
 
-def test_sids_may_be_spelled_in_capitals(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_sids_are_accepted_in_upper_case(instance: Instance) -> None:
     v1 = instance.client(account_sid="AC" + instance.account.sid[2:].upper()).conversations.v1
     created = v1.conversation_with_participants.create(participant=chat(1))
     instance.work()
@@ -55,32 +57,53 @@ def test_sids_may_be_spelled_in_capitals(instance: Instance) -> None:
     assert in_service.participants(capitals(member.sid)).fetch().sid == member.sid
 
 
+def test_unique_name_of_256_characters_is_found(instance: Instance) -> None:
+    conversations = instance.client().conversations.v1.conversations
+    created = conversations.create(unique_name="x" * 256)
+    assert conversations("x" * 256).fetch().sid == created.sid
+
+
+@pytest.mark.each_engine
 @pytest.mark.parametrize("name", ["x" * 257, "x" * 3000])
-def test_a_name_longer_than_any_is_not_found(instance: Instance, name: str) -> None:
+def test_overlong_name_in_path_is_not_found(instance: Instance, name: str) -> None:
     for path in (f"/v1/Conversations/{name}", f"/v1/Services/{name}", f"/v1/Conversations/{name}/Participants/{name}"):
         assert instance.call("GET", path).body["code"] == 20404
 
 
-def test_a_body_that_is_no_form_is_told_what_is_wanted(instance: Instance) -> None:
+def test_json_body_is_refused_with_expected_content_type(instance: Instance) -> None:
     headers = {"Content-Type": "application/json"}
     refused = instance.call("POST", "/v1/Services", '{"FriendlyName": "x"}', headers)
     assert (refused.status, refused.body["code"]) == (400, 20001)
     assert refused.body["message"].endswith("Content-Type must be application/x-www-form-urlencoded")
 
 
-def test_a_body_over_a_megabyte_is_refused(instance: Instance) -> None:
+def test_body_over_one_megabyte_is_refused(instance: Instance) -> None:
     refused = instance.call("POST", "/v1/Services", "FriendlyName=" + "x" * (1024 * 1024))
     assert (refused.status, refused.body["code"]) == (400, 20001)
     assert refused.body["message"].endswith("body must be at most 1048576 bytes")
 
 
-def test_a_wrong_token_and_an_unknown_account_are_refused_alike(instance: Instance) -> None:
+def test_wrong_token_and_unknown_account_get_same_401(instance: Instance) -> None:
     for client in (instance.client(token="wrong"), instance.client(account_sid="AC" + "0" * 32)):
         error = refusal(client.conversations.v1.conversations("CH" + "0" * 32).fetch)
         assert (error.status, error.code) == (401, 20003)
 
 
-def test_another_account_s_conversation_does_not_exist(instance: Instance) -> None:
+@pytest.mark.parametrize(
+    "alter",
+    [str.upper, lambda token: token[:-1], lambda token: f"{token} ", lambda token: ""],
+    ids=["in capitals", "without its end", "with a space", "empty"],
+)
+def test_auth_token_must_match_exactly(instance: Instance, alter: Callable[[str], str]) -> None:
+    account = instance.accounts.create(token="abcdef" + "0" * 26)
+    right = instance.accounts.token(account.sid)
+    assert instance.client(account.sid, right).conversations.v1.conversations.list() == []
+    answered = call(instance.api, "GET", f"{ORIGIN}/v1/Services", auth=(account.sid, alter(right)))
+    assert (answered.status, answered.body["code"]) == (401, 20003)
+
+
+@pytest.mark.each_engine
+def test_conversation_of_another_account_is_not_found(instance: Instance) -> None:
     created = instance.client().conversations.v1.conversation_with_participants.create(
         unique_name="visit", participant=chat(1)
     )
@@ -91,7 +114,7 @@ def test_another_account_s_conversation_does_not_exist(instance: Instance) -> No
     assert v1.conversation_with_participants.create(unique_name="visit").sid != created.sid
 
 
-def test_the_404_names_the_path_without_its_version(instance: Instance) -> None:
+def test_404_message_names_path_without_version(instance: Instance) -> None:
     answered = instance.call("GET", "/v1/Conversations/CH" + "0" * 32)
     assert answered.body == {
         "code": 20404,
@@ -100,7 +123,7 @@ def test_the_404_names_the_path_without_its_version(instance: Instance) -> None:
         "status": 404,
     }
     assert instance.call("GET", "/v1/Nothing").body["message"] == "The requested resource /Nothing was not found"
-    path = f"/Services/{instance.account.default_chat_service_sid}/Conversations/nobody"
+    path = f"/Services/{instance.account.default_chat_service_sid}/Conversations/unknown"
     assert instance.call("GET", f"/v1{path}").body["message"] == f"The requested resource {path} was not found"
 
 
@@ -113,7 +136,7 @@ def test_the_404_names_the_path_without_its_version(instance: Instance) -> None:
         ("PATCH", "/v1/Configuration/Webhooks"),
     ],
 )
-def test_a_wrong_verb_on_a_known_path_is_405(instance: Instance, method: str, path: str) -> None:
+def test_wrong_method_on_known_path_gets_405(instance: Instance, method: str, path: str) -> None:
     answered = instance.call(method, path)
     assert (answered.status, answered.body["code"]) == (405, 20004)
     assert "POST" in answered.headers["Allow"]
@@ -129,7 +152,7 @@ class BrokenSids:
         raise OSError("the disk is gone")
 
 
-def test_a_crash_inside_is_a_500_with_a_request_id_and_no_trace(caplog: pytest.LogCaptureFixture) -> None:
+def test_unexpected_error_gets_500_with_request_id_and_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
     with held_instance() as instance:
         broken = EmbeddedEngine(":memory:", lambda edges: replace(instance.engine.edges, new_sid=BrokenSids()))
         auth = (instance.account.sid, instance.token)
@@ -146,7 +169,7 @@ def test_a_crash_inside_is_a_500_with_a_request_id_and_no_trace(caplog: pytest.L
     assert "a secret" not in caplog.text
 
 
-def test_what_fails_after_the_commit_does_not_turn_the_answer_into_an_error() -> None:
+def test_queue_failure_after_commit_does_not_fail_the_request() -> None:
     with held_instance(participant_queue=BrokenQueue()) as instance:
         v1 = instance.client().conversations.v1
         created = v1.conversation_with_participants.create(participant=chat(2))
@@ -158,7 +181,7 @@ def test_what_fails_after_the_commit_does_not_turn_the_answer_into_an_error() ->
         assert v1.conversations(created.sid).fetch().state == "active"
 
 
-def test_every_answer_has_a_request_id_and_resources_have_cors_headers(instance: Instance) -> None:
+def test_every_response_has_request_id_and_cors_headers(instance: Instance) -> None:
     answered = instance.call("GET", "/v1/Services")
     assert answered.headers["Access-Control-Allow-Origin"] == "*"
     assert answered.headers["Content-Type"] == "application/json"
@@ -166,22 +189,22 @@ def test_every_answer_has_a_request_id_and_resources_have_cors_headers(instance:
     assert instance.call("GET", "/v1/Nothing").headers["Twilio-Request-Id"].startswith("RQ")
 
 
-def test_thirty_two_threads_never_see_another_s_answer(embedded: EmbeddedInstance) -> None:
-    """The stock resolver keeps the request on its class, where overlapping requests overwrite it."""
+def test_concurrent_requests_never_mix_up_responses(embedded: EmbeddedInstance) -> None:
+    """Powertools keeps the request on the resolver class, where concurrent requests overwrite it."""
     instance = embedded
     v1 = instance.client().conversations.v1
     names = [v1.conversation_with_participants.create(unique_name=f"name {n}").unique_name for n in range(32)]
 
-    def ask(turn: int) -> bool:
-        name = names[turn % 32]
-        match turn % 3:
+    def ask(number: int) -> bool:
+        name = names[number % 32]
+        match number % 3:
             case 0:
                 return bool(instance.call("GET", f"/v1/Conversations/{name}").body["unique_name"] == name)
             case 1:
-                return str(turn) in str(instance.call("GET", f"/v1/Conversations/missing-{turn}").body["message"])
+                return str(number) in str(instance.call("GET", f"/v1/Conversations/missing-{number}").body["message"])
             case _:
-                made: Any = instance.call("POST", "/v1/ConversationWithParticipants", {"FriendlyName": f"f{turn}"})
-                return bool(made.body["friendly_name"] == f"f{turn}")
+                made: Any = instance.call("POST", "/v1/ConversationWithParticipants", {"FriendlyName": f"f{number}"})
+                return bool(made.body["friendly_name"] == f"f{number}")
 
     with ThreadPoolExecutor(32) as pool:
         answers = list(pool.map(ask, range(2_000)))
@@ -189,7 +212,7 @@ def test_thirty_two_threads_never_see_another_s_answer(embedded: EmbeddedInstanc
 
 
 class SlowTable:
-    """Holds whoever reads a key that is `slow`."""
+    """A table that blocks every read of a key with `slow` in its name until `go` is set."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -205,7 +228,7 @@ class SlowTable:
         return self._table.get(key)
 
 
-def test_a_request_that_is_held_does_not_hold_another(embedded: EmbeddedInstance) -> None:
+def test_slow_request_does_not_block_another_request(embedded: EmbeddedInstance) -> None:
     instance = embedded
     table = SlowTable(instance.engine.table)
     slow = EmbeddedEngine(":memory:", lambda _: replace(instance.engine.edges, table=table))

@@ -1,4 +1,4 @@
-"""Of changes that several clients make to one conversation at once, none is lost (promise 2)."""
+"""Concurrent changes of one conversation are never lost."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ TIMES = 50
 
 
 @contextmanager
-def processes_on(data: Path, count: int) -> Iterator[list[EmbeddedInstance]]:
-    """Each with a connection of its own to one data file, as if it were another process."""
+def engines_on(data: Path, count: int) -> Iterator[list[EmbeddedInstance]]:
+    """Open several engines on one data file, each with its own connection, like separate processes."""
     with ExitStack() as stack:
         yield [stack.enter_context(held_instance(str(data / "convoke.db"))) for _ in range(count)]
 
 
-def at_once(*works: Callable[[], Any]) -> list[Any]:
-    """What each answered, or the code with which it was refused."""
+def run_concurrently(*works: Callable[[], Any]) -> list[Any]:
+    """Run every function at the same time, and return each result or the error code of its refusal."""
     together = Barrier(len(works))
 
     def start(work: Callable[[], Any]) -> Any:
@@ -62,16 +62,14 @@ FIELDS: dict[str, tuple[str, str, Callable[[Any], tuple[str, str]]]] = {
         lambda shown: (shown.bindings["email"]["projected_address"], shown.bindings["email"]["name"]),
     ),
 }
-"""Two parameters, and where their values are shown."""
+"""Two parameters, and a function that reads their values from the resource."""
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("fields", FIELDS)
-def test_two_clients_that_update_different_fields_do_not_undo_each_other(
-    tmp_path: Path, processes: int, fields: str
-) -> None:
+def test_concurrent_updates_of_different_fields_are_both_kept(tmp_path: Path, processes: int, fields: str) -> None:
     *names, shown = FIELDS[fields]
-    with processes_on(tmp_path, processes) as instances:
+    with engines_on(tmp_path, processes) as instances:
         create = instances[0].client().conversations.v1.conversations.create
         sid = create(bindings_email_address="0", bindings_email_name="0").sid
 
@@ -81,24 +79,27 @@ def test_two_clients_that_update_different_fields_do_not_undo_each_other(
                 assert shown(mine.update(**{name: number}))[position] == number
                 assert shown(mine.fetch())[position] == number
 
-        assert at_once(partial(count, 0), partial(count, 1)) == [None, None]
+        assert run_concurrently(partial(count, 0), partial(count, 1)) == [None, None]
         assert shown(conversation(instances[0], sid).fetch()) == (str(TIMES - 1), str(TIMES - 1))
         (stored,) = instances[0].items("conversation")
         assert stored["revision"] == 2 * TIMES
         assert len(instances[0].changes()) == 1 + 2 * TIMES
 
 
-def test_two_clients_that_give_a_conversation_the_same_name_both_get_it(tmp_path: Path) -> None:
-    """Whoever is second finds the lock taken: by the conversation itself."""
-    with processes_on(tmp_path, 2) as instances:
+def test_concurrent_updates_to_the_same_unique_name_both_succeed(tmp_path: Path) -> None:
+    """The second update finds the lock taken by the same conversation."""
+    with engines_on(tmp_path, 2) as instances:
         sid = instances[0].client().conversations.v1.conversations.create().sid
         for name in map(str, range(TIMES)):
-            answers = at_once(*(partial(conversation(each, sid).update, unique_name=name) for each in instances))
+            answers = run_concurrently(
+                *(partial(conversation(each, sid).update, unique_name=name) for each in instances)
+            )
             assert [answer.unique_name for answer in answers] == [name, name]
         assert len(instances[0].items("lock")) == 1
 
 
-def test_what_has_a_name_by_now_is_read_again_and_not_refused(instance: Instance) -> None:
+@pytest.mark.each_engine
+def test_stale_update_to_own_unique_name_raises_changed_meanwhile(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = v1.conversations.create().sid
     found = ProvisioningRepository(instance.table).fetch(instance.account.sid, sid)
@@ -113,37 +114,37 @@ def test_what_has_a_name_by_now_is_read_again_and_not_refused(instance: Instance
     assert instance.items("") == stored
 
 
-def test_of_two_clients_that_give_one_name_to_two_conversations_one_gets_it(tmp_path: Path) -> None:
-    with processes_on(tmp_path, 2) as instances:
+def test_concurrent_updates_to_one_unique_name_succeed_for_one_conversation(tmp_path: Path) -> None:
+    with engines_on(tmp_path, 2) as instances:
         create = instances[0].client().conversations.v1.conversations.create
         for name in map(str, range(20)):
             mine = [conversation(instance, create().sid) for instance in instances]
-            answers = at_once(*(partial(each.update, unique_name=name) for each in mine))
+            answers = run_concurrently(*(partial(each.update, unique_name=name) for each in mine))
             (winner,) = (answer for answer in answers if answer != 50353)
             assert conversation(instances[0], name).fetch().sid == winner.sid
         assert len(instances[0].items("lock")) == 20
 
 
-def test_a_name_goes_from_hand_to_hand_and_is_never_lost(tmp_path: Path) -> None:
-    """Each takes the name and gives it back; a lock that stays behind would keep it for ever."""
+def test_unique_name_is_never_lost_by_concurrent_renames(tmp_path: Path) -> None:
+    """Two conversations take and release one name in turn; a lock left behind would block the name for ever."""
 
-    def take_turns(mine: Any) -> int:
-        turns = 0
+    def take_and_release(mine: Any) -> int:
+        taken = 0
         for _ in range(TIMES):
             if code_of(lambda: mine.update(unique_name="visit")) is None:
                 mine.update(unique_name="")
-                turns += 1
-        return turns
+                taken += 1
+        return taken
 
-    with processes_on(tmp_path, 2) as instances:
+    with engines_on(tmp_path, 2) as instances:
         create = instances[0].client().conversations.v1.conversations.create
-        works = [partial(take_turns, conversation(instance, create().sid)) for instance in instances]
-        assert sum(at_once(*works)) > 0
+        works = [partial(take_and_release, conversation(instance, create().sid)) for instance in instances]
+        assert sum(run_concurrently(*works)) > 0
         assert instances[0].items("lock") == []
 
 
 def code_of(request: Callable[[], object]) -> int | None:
-    """The code with which a request was refused."""
+    """Return the error code of a refused request, or None."""
     try:
         request()
     except TwilioRestException as error:
@@ -152,13 +153,13 @@ def code_of(request: Callable[[], object]) -> int | None:
     return None
 
 
-def test_closing_and_renaming_at_once_ends_in_one_order_or_the_other(tmp_path: Path) -> None:
-    with processes_on(tmp_path, 2) as (one, other):
+def test_concurrent_close_and_rename_end_in_one_order(tmp_path: Path) -> None:
+    with engines_on(tmp_path, 2) as (one, other):
         for _ in range(20):
             v1 = one.client().conversations.v1
             sid = v1.conversation_with_participants.create(unique_name="visit", participant=CHAT_AND_SMS).sid
             one.work()
-            closed, renamed = at_once(
+            closed, renamed = run_concurrently(
                 partial(conversation(one, sid).update, state="closed"),
                 partial(conversation(other, sid).update, unique_name="other"),
             )
@@ -170,11 +171,11 @@ def test_closing_and_renaming_at_once_ends_in_one_order_or_the_other(tmp_path: P
             assert one.items("lock") == []
 
 
-def test_deleting_and_updating_at_once_leaves_nothing(tmp_path: Path) -> None:
-    with processes_on(tmp_path, 2) as (one, other):
+def test_concurrent_delete_and_update_leave_nothing(tmp_path: Path) -> None:
+    with engines_on(tmp_path, 2) as (one, other):
         for _ in range(20):
             sid = one.client().conversations.v1.conversations.create(unique_name="visit").sid
-            deleted, updated = at_once(
+            deleted, updated = run_concurrently(
                 conversation(one, sid).delete, partial(conversation(other, sid).update, unique_name="other")
             )
             assert deleted is True
@@ -184,12 +185,12 @@ def test_deleting_and_updating_at_once_leaves_nothing(tmp_path: Path) -> None:
         assert one.items("conversation") == []
 
 
-def test_deleting_while_the_members_are_added_leaves_nothing(tmp_path: Path) -> None:
-    with processes_on(tmp_path, 2) as (one, other):
+def test_delete_during_provisioning_leaves_nothing(tmp_path: Path) -> None:
+    with engines_on(tmp_path, 2) as (one, other):
         for _ in range(20):
             create = one.client().conversations.v1.conversation_with_participants.create
             sid = create(unique_name="visit", participant=chat(10)).sid
-            assert at_once(one.work, conversation(other, sid).delete) == [None, True]
+            assert run_concurrently(one.work, conversation(other, sid).delete) == [None, True]
             one.work()
             one.sweep(timedelta(seconds=1))
             kinds = {item["sk"] for item in one.items("") if sid in str(item)}
@@ -197,11 +198,11 @@ def test_deleting_while_the_members_are_added_leaves_nothing(tmp_path: Path) -> 
         assert one.items("lock") == []
 
 
-def test_of_two_clients_that_delete_one_is_told_that_there_is_nothing(tmp_path: Path) -> None:
-    with processes_on(tmp_path, 2) as instances:
+def test_concurrent_deletes_succeed_once(tmp_path: Path) -> None:
+    with engines_on(tmp_path, 2) as instances:
         for _ in range(20):
             sid = instances[0].client().conversations.v1.conversations.create(unique_name="visit").sid
-            answers = at_once(*(conversation(instance, sid).delete for instance in instances))
+            answers = run_concurrently(*(conversation(instance, sid).delete for instance in instances))
             assert sorted(answers) == [True, 20404]
         removed = [event for change in instances[0].changes() for event in change["events"]]
         assert [event["type"] for event in removed].count("onConversationRemoved") == 20
@@ -215,19 +216,19 @@ def webhook(conversation: Any, **parameters: Any) -> Any:
     return conversation.webhooks.create(target="webhook", **{**given, **parameters})
 
 
-def test_of_many_webhooks_at_once_five_are_made(tmp_path: Path) -> None:
-    with processes_on(tmp_path, 2) as instances:
+def test_concurrent_webhook_creates_stop_at_five(tmp_path: Path) -> None:
+    with engines_on(tmp_path, 2) as instances:
         create = instances[0].client().conversations.v1.conversations.create
         for _ in range(5):
             sid = create().sid
-            answers = at_once(*(partial(webhook, conversation(instances[n % 2], sid)) for n in range(8)))
+            answers = run_concurrently(*(partial(webhook, conversation(instances[n % 2], sid)) for n in range(8)))
             made = [answer.sid for answer in answers if answer != 50361]
             assert answers.count(50361) == 3
             assert sorted(made) == [each.sid for each in conversation(instances[0], sid).webhooks.list()]
 
 
-def test_two_clients_that_update_webhooks_do_not_undo_each_other(tmp_path: Path) -> None:
-    with processes_on(tmp_path, 2) as instances:
+def test_concurrent_webhook_updates_are_all_kept(tmp_path: Path) -> None:
+    with engines_on(tmp_path, 2) as instances:
         sid = instances[0].client().conversations.v1.conversations.create().sid
         one, other = (webhook(conversation(instances[0], sid)).sid for _ in range(2))
 
@@ -238,17 +239,17 @@ def test_two_clients_that_update_webhooks_do_not_undo_each_other(tmp_path: Path)
                 mine.update(**({"configuration_url": url} if name == "url" else {"configuration_method": "get"}))
 
         works = [partial(count, 0, one, "url"), partial(count, 1, one, "method"), partial(count, 1, other, "url")]
-        assert at_once(*works) == [None, None, None]
+        assert run_concurrently(*works) == [None, None, None]
         shown = [each.configuration for each in conversation(instances[0], sid).webhooks.list()]
         assert [each["url"] for each in shown] == ["https://hooks.example.com/19"] * 2
         assert [each["method"] for each in shown] == ["get", "POST"]
 
 
-def test_a_webhook_that_comes_while_the_conversation_is_deleted_leaves_nothing(tmp_path: Path) -> None:
-    with processes_on(tmp_path, 2) as (one, other):
+def test_webhook_create_during_deletion_leaves_nothing(tmp_path: Path) -> None:
+    with engines_on(tmp_path, 2) as (one, other):
         for _ in range(20):
             sid = one.client().conversations.v1.conversations.create(unique_name="visit").sid
-            deleted, made = at_once(conversation(one, sid).delete, partial(webhook, conversation(other, sid)))
+            deleted, made = run_concurrently(conversation(one, sid).delete, partial(webhook, conversation(other, sid)))
             assert deleted is True
             assert made in (50334, 20404) or made.conversation_sid == sid
         one.sweep(timedelta(seconds=1))
@@ -256,12 +257,12 @@ def test_a_webhook_that_comes_while_the_conversation_is_deleted_leaves_nothing(t
         assert all("expires_at" in webhooks for webhooks in one.items("webhooks"))
 
 
-def test_a_webhook_that_comes_while_the_members_are_added_is_kept_and_so_are_they(tmp_path: Path) -> None:
-    with processes_on(tmp_path, 2) as (one, other):
+def test_webhook_create_during_provisioning_is_kept(tmp_path: Path) -> None:
+    with engines_on(tmp_path, 2) as (one, other):
         for _ in range(20):
             create = one.client().conversations.v1.conversation_with_participants.create
             sid = create(participant=chat(10)).sid
-            _, made = at_once(one.work, partial(webhook, conversation(other, sid)))
+            _, made = run_concurrently(one.work, partial(webhook, conversation(other, sid)))
             one.work()
             shown = conversation(one, sid)
             assert (shown.fetch().state, len(shown.participants.list())) == ("active", 10)

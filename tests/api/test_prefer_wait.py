@@ -1,10 +1,10 @@
-"""Prefer: wait=N, so that a client need not poll (RFC 7240)."""
+"""`Prefer: wait=N` (RFC 7240). See docs/behaviour/conversation-with-participants.md#waiting."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,24 +14,24 @@ from convoke.domain.errors import InvalidRoleSidError
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
 from convoke.embedded.gateway import RequestContext
-from convoke.storage.table import Item, Key
+from convoke.storage.table import Item, Key, Write
 from tests.support.examples import CHAT_AND_SMS, chat
-from tests.support.hand_clock import HandClock
 from tests.support.instances import Answer, EmbeddedInstance, Instance, held_instance
-from tests.support.processes import PATIENCE
+from tests.support.manual_clock import ManualClock
+from tests.support.processes import TIMEOUT_SECONDS
 
 PATH = "/v1/ConversationWithParticipants"
 
 WAITING = 300
-"""Requests at once: more than there are threads."""
+"""Number of concurrent requests: more than the server has threads."""
 
 
 def create(instance: Instance, prefer: str, **headers: str) -> Answer:
     return instance.call("POST", PATH, {"Participant": CHAT_AND_SMS}, {"Prefer": prefer, **headers})
 
 
-def after(pauses: int, then: Callable[[], object], clock: HandClock) -> None:
-    """Do it once so many pauses have passed."""
+def after(pauses: int, then: Callable[[], object], clock: ManualClock) -> None:
+    """Call `then` when the clock has slept `pauses` times."""
 
     def on_sleep() -> None:
         if len(clock.pauses) == pauses:
@@ -40,14 +40,15 @@ def after(pauses: int, then: Callable[[], object], clock: HandClock) -> None:
     clock.on_sleep = on_sleep
 
 
-def test_without_a_preference_it_is_answered_at_once(clocked: Instance, clock: HandClock) -> None:
+def test_request_without_prefer_is_answered_at_once(clocked: Instance, clock: ManualClock) -> None:
     answered = clocked.call("POST", PATH, {"Participant": CHAT_AND_SMS})
     assert (answered.status, answered.body["state"]) == (202, "initializing")
     assert "Preference-Applied" not in answered.headers
     assert clock.pauses == []
 
 
-def test_it_is_answered_as_soon_as_the_members_are_in(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_prefer_wait_returns_when_participants_are_added(clocked: Instance, clock: ManualClock) -> None:
     after(3, clocked.work, clock)
     answered = create(clocked, "wait=10")
     assert (answered.status, answered.body["state"]) == (202, "active")
@@ -57,7 +58,7 @@ def test_it_is_answered_as_soon_as_the_members_are_in(clocked: Instance, clock: 
     assert {**fetched, "links": answered.body["links"]} == answered.body
 
 
-def test_one_that_is_deleted_meanwhile_is_not_waited_for(clocked: Instance, clock: HandClock) -> None:
+def test_deletion_ends_the_wait(clocked: Instance, clock: ManualClock) -> None:
     def delete() -> None:
         (stored,) = clocked.items("conversation")
         assert clocked.call("DELETE", f"/v1/Conversations/{stored['sid']}").status == 204
@@ -68,7 +69,8 @@ def test_one_that_is_deleted_meanwhile_is_not_waited_for(clocked: Instance, cloc
     assert len(clock.pauses) == 2
 
 
-def test_when_the_time_is_over_it_is_answered_as_it_is(clocked: Instance, clock: HandClock) -> None:
+@pytest.mark.each_engine
+def test_wait_ends_after_requested_seconds(clocked: Instance, clock: ManualClock) -> None:
     begun = clock.present
     answered = create(clocked, "respond-async, wait=3")
     assert (answered.status, answered.body["state"]) == (202, "initializing")
@@ -76,7 +78,7 @@ def test_when_the_time_is_over_it_is_answered_as_it_is(clocked: Instance, clock:
     assert clock.present - begun == timedelta(seconds=3)
 
 
-def test_20_seconds_are_the_most_and_take_some_16_reads(clocked: Instance, clock: HandClock) -> None:
+def test_wait_is_limited_to_20_seconds_and_16_reads(clocked: Instance, clock: ManualClock) -> None:
     begun = clock.present
     assert create(clocked, "wait=3600").headers["Preference-Applied"] == "wait=20"
     assert clock.present - begun == timedelta(seconds=20)
@@ -85,13 +87,13 @@ def test_20_seconds_are_the_most_and_take_some_16_reads(clocked: Instance, clock
 
 
 @pytest.mark.parametrize("prefer", ["", "wait", "wait=soon", "wait=-1", "wait=1.5", "handling=lenient"])
-def test_what_is_malformed_or_unknown_is_ignored(clocked: Instance, clock: HandClock, prefer: str) -> None:
+def test_malformed_or_unknown_preference_is_ignored(clocked: Instance, clock: ManualClock, prefer: str) -> None:
     answered = create(clocked, prefer)
     assert (answered.status, answered.headers.get("Preference-Applied")) == (202, None)
     assert clock.pauses == []
 
 
-def test_a_conversation_whose_members_cannot_be_added_is_told_closed(clock: HandClock) -> None:
+def test_wait_returns_closed_when_participants_cannot_be_added(clock: ManualClock) -> None:
     def refuse(provisioning: Provisioning, participant: Participant) -> None:
         raise InvalidRoleSidError
 
@@ -101,13 +103,13 @@ def test_a_conversation_whose_members_cannot_be_added_is_told_closed(clock: Hand
         assert (answered.status, answered.body["state"]) == (202, "closed")
 
 
-def test_without_participants_there_is_nothing_to_wait_for(clocked: Instance, clock: HandClock) -> None:
+def test_conversation_without_participants_does_not_wait(clocked: Instance, clock: ManualClock) -> None:
     answered = clocked.call("POST", PATH, {}, {"Prefer": "wait=10"})
     assert (answered.status, answered.headers.get("Preference-Applied")) == (201, None)
     assert clock.pauses == []
 
 
-def test_a_replay_does_not_wait(clocked: Instance, clock: HandClock) -> None:
+def test_repeated_request_does_not_wait(clocked: Instance, clock: ManualClock) -> None:
     key = {"Idempotency-Key": "1"}
     after(1, clocked.work, clock)
     assert create(clocked, "wait=10", **key).body["state"] == "active"
@@ -117,8 +119,8 @@ def test_a_replay_does_not_wait(clocked: Instance, clock: HandClock) -> None:
     assert clock.pauses == [0.02]
 
 
-class Unreadable:
-    """A table of which no conversation can be read."""
+class UnreadableTable:
+    """A table that fails on every read of a conversation."""
 
     def __init__(self, table: Any) -> None:
         self._table = table
@@ -133,9 +135,9 @@ class Unreadable:
         return item
 
 
-def test_what_cannot_be_read_is_answered_as_it_was_created(clock: HandClock) -> None:
+def test_read_failure_returns_conversation_as_created(clock: ManualClock) -> None:
     with held_instance(
-        rewire=lambda edges: replace(edges, table=Unreadable(edges.table)), now=clock.now, sleep=clock.sleep
+        rewire=lambda edges: replace(edges, table=UnreadableTable(edges.table)), now=clock.now, sleep=clock.sleep
     ) as instance:
         answered = create(instance, "wait=10")
         assert (answered.status, answered.body["state"]) == (202, "initializing")
@@ -144,7 +146,7 @@ def test_what_cannot_be_read_is_answered_as_it_was_created(clock: HandClock) -> 
 
 
 @pytest.mark.parametrize(("seconds_left", "applied"), [(26, "wait=20"), (12, "wait=7"), (5.5, None), (0, None)])
-def test_it_never_takes_longer_than_the_api_may(clock: HandClock, seconds_left: float, applied: str | None) -> None:
+def test_wait_ends_before_api_timeout(clock: ManualClock, seconds_left: float, applied: str | None) -> None:
     with held_instance(now=clock.now, sleep=clock.sleep) as instance:
         limited = instance.api
 
@@ -156,9 +158,49 @@ def test_it_never_takes_longer_than_the_api_may(clock: HandClock, seconds_left: 
         assert (answered.status, answered.headers.get("Preference-Applied")) == (202, applied)
 
 
-def test_who_waits_keeps_nobody_else_waiting() -> None:
-    """However many they are."""
+class ShrinkingContext(RequestContext):
+    """Lambda's context: the time that remains shrinks as a clock moves on."""
 
+    def __init__(self, clock: ManualClock, seconds: float) -> None:
+        super().__init__()
+        self._clock = clock
+        self._end = clock.present + timedelta(seconds=seconds)
+
+    def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]
+        return int((self._end - self._clock.present) / timedelta(milliseconds=1))
+
+
+@dataclass(frozen=True)
+class SlowTable:
+    """A table whose transactions take some seconds of a clock."""
+
+    table: Any
+    clock: ManualClock
+    seconds: float
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.table, name)
+
+    def transact(self, writes: Sequence[Write]) -> None:
+        self.table.transact(writes)
+        self.clock.move(timedelta(seconds=self.seconds))
+
+
+@pytest.mark.parametrize(("writing", "applied"), [(8, "wait=13"), (20, "wait=1"), (20.001, None), (22, None)])
+def test_time_spent_on_creating_is_not_waited_again(clock: ManualClock, writing: float, applied: str | None) -> None:
+    with held_instance(
+        rewire=lambda edges: replace(edges, table=SlowTable(edges.table, clock, writing)),
+        now=clock.now,
+        sleep=clock.sleep,
+    ) as instance:
+        limited, context = instance.api, ShrinkingContext(clock, seconds=26)
+        instance.api = lambda event, _: limited(event, context)
+        answered = create(instance, "wait=20")
+        assert (answered.status, answered.headers.get("Preference-Applied")) == (202, applied)
+        assert context.get_remaining_time_in_millis() >= min(26 - writing, 5) * 1000
+
+
+def test_waiting_requests_do_not_block_other_requests() -> None:
     async def scenario(instance: EmbeddedInstance) -> None:
         waiting = [
             asyncio.create_task(instance.asked("POST", PATH, {"Participant": chat(1)}, Prefer="wait=20"))
@@ -178,13 +220,13 @@ def test_who_waits_keeps_nobody_else_waiting() -> None:
         asyncio.run(scenario(instance))
 
 
-def test_who_waits_when_the_server_is_to_end_is_answered_at_once() -> None:
+def test_shutdown_ends_waiting_requests() -> None:
     async def scenario(instance: EmbeddedInstance) -> None:
         waiting = asyncio.create_task(instance.asked("POST", PATH, {"Participant": chat(1)}, Prefer="wait=20"))
         while not instance.items("conversation"):
             await asyncio.sleep(0.01)
         await asyncio.to_thread(instance.engine.greenlets.wake)
-        answered = await asyncio.wait_for(waiting, PATIENCE)
+        answered = await asyncio.wait_for(waiting, TIMEOUT_SECONDS)
         assert (answered.headers["Preference-Applied"], answered.body["state"]) == ("wait=20", "initializing")
 
     with held_instance() as instance:

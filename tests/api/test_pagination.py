@@ -1,4 +1,4 @@
-"""Every list in pages, with the official SDK, in both trees (reference, a.0)."""
+"""Every list, paged through the official SDK, with and without a service. See docs/behaviour/pagination.md."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def messages(instance: Instance, tree: Any) -> tuple[Any, list[str]]:
 
 
 def receipts(instance: Instance, tree: Any) -> tuple[Any, list[str]]:
-    """SIDs sort by the moment of their making."""
+    """Make receipts. Receipts are listed by SID, and SIDs sort by creation time."""
     created = tree.conversation_with_participants.create(
         participant=sms(ITEMS), messaging_service_sid=MESSAGING_SERVICE
     )
@@ -62,8 +62,9 @@ LISTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize(("filled", "in_service"), LISTS)
-def test_a_list_is_the_same_whatever_its_pages(
+def test_every_list_is_complete_with_any_page_size(
     instance: Instance, filled: Callable[[Instance, Any], tuple[Any, list[str]]], in_service: bool
 ) -> None:
     v1 = instance.client().conversations.v1

@@ -1,4 +1,4 @@
-"""Holds an answer against what `/openapi.json` says of its operation."""
+"""Check responses against `/openapi.json`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from convoke.embedded import clock_api
 Schema = dict[str, Any]
 
 CLOCK = CONVOKE_PREFIX + clock_api.PATH
-"""Served by instances with a clock that can be moved, and not described by any."""
+"""The path of the test clock, which `/openapi.json` does not describe."""
 
-ANYWHERE = {NotAuthenticatedError.code, NotFoundError.code, MethodNotAllowedError.code}
-"""What is answered where no operation is asked for."""
+CODES_WITHOUT_OPERATION = {NotAuthenticatedError.code, NotFoundError.code, MethodNotAllowedError.code}
+"""The error codes of requests that match no operation."""
 
 
 class Operation(NamedTuple):
@@ -35,7 +35,7 @@ class Operation(NamedTuple):
 
     @property
     def form(self) -> dict[str, Schema]:
-        """The schema of each parameter of its form."""
+        """Return the schema of each parameter of the form."""
         contents = self.description.get("requestBody", {}).get("content", {}).values()
         return {
             name: resolved(schema)
@@ -45,18 +45,18 @@ class Operation(NamedTuple):
 
     @property
     def required(self) -> list[str]:
-        """The parameters that its form cannot do without."""
+        """Return the required parameters of the form."""
         contents = self.description.get("requestBody", {}).get("content", {}).values()
         return [name for content in contents for name in resolved(content["schema"]).get("required", [])]
 
     @property
     def statuses(self) -> set[int]:
-        """Those it answers but for refusals."""
+        """Return the statuses of successful responses."""
         return {int(status) for status in self.description["responses"] if status < "400"}
 
     @property
     def codes(self) -> set[int]:
-        """Those it can be refused with."""
+        """Return the error codes."""
         refusals = [answer for status, answer in self.description["responses"].items() if status >= "400"]
         schemas = [answer["content"]["application/json"]["schema"]["allOf"][1] for answer in refusals]
         return {code for schema in schemas for code in schema["properties"]["code"]["enum"]}
@@ -64,7 +64,7 @@ class Operation(NamedTuple):
 
 @cache
 def operations() -> dict[str, Operation]:
-    """By their ids."""
+    """Return all operations by their ids."""
     found = [
         Operation(method.upper(), path, description)
         for path, item in document()["paths"].items()
@@ -82,7 +82,7 @@ def operation_of(method: str, path: str) -> Operation | None:
 
 
 def resolved(schema: Schema) -> Schema:
-    """What a schema refers to, or itself."""
+    """Return the schema that a `$ref` refers to, or the schema itself."""
     found: Schema = _components()[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
     return found
 
@@ -93,30 +93,30 @@ def _components() -> dict[str, Schema]:
     return components
 
 
-def check_described(method: str, path: str, status: int, text: str) -> None:
-    """Raises AssertionError where the description says otherwise."""
+def check_against_openapi(method: str, path: str, status: int, text: str) -> None:
+    """Raise AssertionError if the response does not match the description of its operation."""
     operation = operation_of(method, path)
     if operation is None and status < 400:
         contract = {"GET": clock_api.FETCH, "POST": clock_api.UPDATE}[method] if path == CLOCK else None
-        assert contract, f"{method} {path} is served, and not described: give its route a contract"
+        assert contract, f"{method} {path} is served but not described: give its route a contract"
         assert contract.representation
         assert set(json.loads(text)) == set(contract.representation.model_fields)
         return
     if operation is None:
         of_clock = {error.code for error in clock_api.UPDATE.errors} if path == CLOCK else set()
-        assert json.loads(text)["code"] in ANYWHERE | of_clock
+        assert json.loads(text)["code"] in CODES_WITHOUT_OPERATION | of_clock
         return
     validator = _validator(operation.id, status)
     if validator is None:
-        assert not text, f"{operation.id} is described to answer {status} without a body"
+        assert not text, f"{operation.id} must answer {status} without a body, as its contract says"
         return
     wrong = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(json.loads(text))]
-    assert not wrong, f"the contract of {operation.id} says of {status} otherwise: {wrong}"
+    assert not wrong, f"the response {status} of {operation.id} does not match its contract: {wrong}"
 
 
 @cache
 def _validator(operation_id: str, status: int) -> Draft202012Validator | None:
-    """None where the answer has no body."""
+    """Return the validator of the response body, or None if the response has no body."""
     responses = operations()[operation_id].description["responses"]
     assert str(status) in responses, f"the contract of {operation_id} does not name the status {status}"
     content = responses[str(status)].get("content")
@@ -127,7 +127,7 @@ def _validator(operation_id: str, status: int) -> Draft202012Validator | None:
 
 
 def _closed(schema: Any) -> Any:
-    """Clients have to expect fields that they do not know; tests do not."""
+    """Return the schema with additional properties forbidden, so that a test notices an undescribed field."""
     if isinstance(schema, list):
         return [_closed(part) for part in schema]
     if not isinstance(schema, dict):

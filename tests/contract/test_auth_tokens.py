@@ -1,0 +1,58 @@
+"""The stores of Auth Tokens: the table, and Secrets Manager on moto (storage/auth_tokens.py, aws/secrets.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from convoke.aws.secrets import SecretAuthTokens
+from convoke.storage.auth_tokens import AuthTokens, AuthTokenTable, CachedAuthTokens
+from tests.support.tables import memory_table
+
+ACCOUNT, OTHER_ACCOUNT = "AC" + "0" * 32, "AC" + "1" * 32
+
+
+def secrets() -> SecretAuthTokens:
+    """Return a new process's store of the secrets."""
+    client = boto3.client(
+        "secretsmanager", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
+    )
+    return SecretAuthTokens(client, "convoke/auth-token/")
+
+
+@pytest.fixture(params=["table", "cached table", "secrets"])
+def auth_tokens(request: pytest.FixtureRequest) -> Iterator[AuthTokens]:
+    if request.param == "secrets":
+        with mock_aws():
+            yield secrets()
+        return
+    with memory_table() as table:
+        stored = AuthTokenTable(table)
+        yield stored if request.param == "table" else CachedAuthTokens(stored)
+
+
+def test_unknown_account_has_no_token(auth_tokens: AuthTokens) -> None:
+    assert auth_tokens.fetch(ACCOUNT) is None
+
+
+def test_stored_token_is_fetched(auth_tokens: AuthTokens) -> None:
+    assert auth_tokens.fetch(ACCOUNT) is None
+    auth_tokens.put(ACCOUNT, "first")
+    auth_tokens.put(OTHER_ACCOUNT, "second")
+    assert (auth_tokens.fetch(ACCOUNT), auth_tokens.fetch(OTHER_ACCOUNT)) == ("first", "second")
+
+
+def test_rotated_token_is_effective_at_once_in_the_same_process(auth_tokens: AuthTokens) -> None:
+    auth_tokens.put(ACCOUNT, "old")
+    assert auth_tokens.fetch(ACCOUNT) == "old"
+    auth_tokens.put(ACCOUNT, "new")
+    assert auth_tokens.fetch(ACCOUNT) == "new"
+
+
+def test_secret_is_shared_between_processes() -> None:
+    with mock_aws():
+        secrets().put(ACCOUNT, "token")
+        assert secrets().fetch(ACCOUNT) == "token"

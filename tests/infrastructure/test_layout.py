@@ -1,0 +1,97 @@
+"""Each module of the product has a test file that is found by the module's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "layers/convoke/src/convoke"
+
+PACKAGES = ("domain", "operations", "storage", "api", "api/resources", "webhooks", "embedded", "aws")
+"""The packages whose modules must have a test file. The files of `cli` and `testing` are named after commands."""
+
+TEST_FOLDERS = ("unit", "contract", "api", "functions", "infrastructure")
+
+TESTED_IN = {
+    "webhook_levels": "tests/api/test_webhook_delivery.py",
+    "json_schema": "tests/unit/test_contracts.py",
+    "accounts": "tests/api/test_account_commands.py",
+    "app": "tests/api/test_http_requests.py",
+    "batches": "tests/contract/test_event_bus.py",
+    "client": "tests/contract/test_webhook_client.py",
+    "clock_api": "tests/api/test_clock.py",
+    "conversation_finalizer": "tests/faults/test_crashes.py",
+    "description": "tests/api/test_openapi.py",
+    "edges": "tests/functions/test_handlers.py",
+    "engine": "tests/faults/test_kill.py",
+    "event_attempts": "tests/api/test_events.py",
+    "event_replays": "tests/api/test_events.py",
+    "handover": "tests/faults/test_repetition.py",
+    "lists": "tests/api/test_conversation_lists.py",
+    "outbox": "tests/faults/test_crashes.py",
+    "paging": "tests/api/test_pagination.py",
+    "participant_adder": "tests/faults/test_crashes.py",
+    "participant_queue": "tests/functions/test_handlers.py",
+    "queue": "tests/contract/test_delivery_queue.py",
+    "requests": "tests/unit/test_pagination.py",
+    "routes": "tests/unit/test_contracts.py",
+    "schemas": "tests/unit/test_contracts.py",
+    "secrets": "tests/contract/test_auth_tokens.py",
+    "server": "tests/e2e/test_up.py",
+    "service_configuration_webhooks": "tests/api/test_service_configuration.py",
+    "steps": "tests/faults/test_crashes.py",
+    "sweeper": "tests/faults/test_repetition.py",
+    "waiting": "tests/api/test_prefer_wait.py",
+    "webhooks": "tests/api/test_configuration_webhooks.py",
+    "workflow": "tests/functions/test_handlers.py",
+}
+"""The test file of each module, by name, that has none of the same name: one behaviour takes several modules."""
+
+NOT_TESTED = {
+    "answers": "declares the result of a webhook call",
+    "model": "declares the base class of all models",
+    "operations": "declares the operations that the API calls",
+    "ports": "declares the Protocols of the outside ports",
+}
+"""The modules, by name, that only declare types."""
+
+
+def module_name(module: Path) -> str:
+    """Return the name by which the test file is found. The modules of a deeper package share the package's file."""
+    _, *inner = module.relative_to(SOURCE).with_suffix("").parts
+    return inner[0] if inner[0] != "resources" else inner[1]
+
+
+MODULES = sorted(
+    path
+    for package in PACKAGES
+    for path in (SOURCE / package).rglob("*.py")
+    if path.name != "__init__.py" and (package == "api/resources" or "resources" not in path.parts)
+)
+
+NAMES = {module_name(module) for module in MODULES}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(SOURCE)))
+def test_module_has_a_test_file_of_the_same_name(module: Path) -> None:
+    name = module_name(module)
+    if name in TESTED_IN or name in NOT_TESTED:
+        return
+    candidates = [ROOT / "tests" / folder / f"test_{name}.py" for folder in TEST_FOLDERS]
+    assert any(path.exists() for path in candidates), (
+        f"{module.relative_to(ROOT)} has no test file: add tests/unit/test_{name}.py,"
+        " or name the file that tests it in TESTED_IN of tests/infrastructure/test_layout.py"
+    )
+
+
+@pytest.mark.parametrize(("name", "path"), TESTED_IN.items())
+def test_exception_names_an_existing_module_and_test_file(name: str, path: str) -> None:
+    assert name in NAMES, f"there is no module {name}: delete its entry from TESTED_IN"
+    assert (ROOT / path).exists(), f"the test file of {name} does not exist: {path}"
+
+
+@pytest.mark.parametrize("name", NOT_TESTED)
+def test_module_without_tests_exists(name: str) -> None:
+    assert name in NAMES, f"there is no module {name}: delete its entry from NOT_TESTED"

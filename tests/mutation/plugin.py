@@ -1,0 +1,38 @@
+"""A pytest plugin for mutation testing (`pytest -p tests.mutation.plugin`).
+
+Under coverage.py, the plugin records which test executes a line: each test's id becomes coverage's dynamic context.
+If the variable `ONLY_TESTS` names a file with a JSON list of ids, pytest runs only those tests, in that order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import coverage
+import pytest
+
+ONLY_TESTS = "CONVOKE_ONLY_TESTS"
+
+_PHASE = re.compile(r" \((setup|call|teardown)\)$")
+_GROUP = re.compile(r"(@[\w-]+)$")
+
+
+def plain_id(test: str) -> str:
+    """Return a test's id without the phase that pytest adds and the group that xdist adds."""
+    return _GROUP.sub("", _PHASE.sub("", test))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logstart(nodeid: str) -> None:
+    if measured := coverage.Coverage.current():
+        measured.switch_context(plain_id(nodeid))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if chosen := os.environ.get(ONLY_TESTS):
+        position = {test: index for index, test in enumerate(json.loads(Path(chosen).read_text()))}
+        items[:] = sorted((item for item in items if item.nodeid in position), key=lambda item: position[item.nodeid])

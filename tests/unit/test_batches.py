@@ -1,0 +1,29 @@
+"""Batches: their limits of number and size, exactly reached and passed by one."""
+
+from __future__ import annotations
+
+import pytest
+
+from convoke.domain.batches import batches
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([], []),
+        ([1], [[1]]),
+        ([1, 1, 1], [[1, 1, 1]]),
+        ([1, 1, 1, 1], [[1, 1, 1], [1]]),
+        ([1] * 7, [[1, 1, 1], [1, 1, 1], [1]]),
+        ([5, 5], [[5, 5]]),
+        ([5, 6], [[5], [6]]),
+        ([5, 5, 1], [[5, 5], [1]]),
+        ([4, 4, 3, 3, 4, 1], [[4, 4], [3, 3, 4], [1]]),
+        ([11], [[11]]),
+        ([1, 11, 1], [[1], [11], [1]]),
+        ([10, 10], [[10], [10]]),
+    ],
+)
+def test_a_batch_has_at_most_three_things_and_ten_bytes(sizes: list[int], expected: list[list[int]]) -> None:
+    """A thing that is larger than a batch may be is a batch of its own: the service outside refuses it."""
+    assert [*batches(sizes, lambda size: size, most=3, largest=10)] == expected

@@ -1,0 +1,39 @@
+"""The actions that turn one item into another (storage/items.py)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convoke.storage.items import differences
+from convoke.storage.table import Action, Item, Key, Put, Remove, Set, Update
+from tests.support.tables import memory_table
+
+ITEMS = st.dictionaries(st.sampled_from("abcd"), st.sampled_from([0, 1, "", "x"]))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({}, {}, []),
+        ({"a": 1}, {"a": 1}, []),
+        ({"a": 1}, {"a": 2}, [Set("a", 2)]),
+        ({"a": 1}, {}, [Remove("a")]),
+        ({}, {"a": 1}, [Set("a", 1)]),
+        ({"a": 1, "b": 1}, {"b": 1, "c": 1}, [Remove("a"), Set("c", 1)]),
+    ],
+)
+def test_differences_contain_only_changed_attributes(before: Item, after: Item, expected: list[Action]) -> None:
+    assert differences(before, after) == expected
+
+
+@given(before=ITEMS, after=ITEMS)
+def test_applying_the_differences_gives_the_new_item(before: Item, after: Item) -> None:
+    key = Key("AC1", "item")
+    actions = differences(before, after)
+    with memory_table() as table:
+        table.transact([Put({**key._asdict(), **before})])
+        if actions:
+            table.update(Update(key, tuple(actions)))
+        assert table.get(key) == {**key._asdict(), **after}

@@ -1,0 +1,63 @@
+"""The pages in which a new webhook is told of earlier messages: no step more than there are messages for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from convoke.domain.events import Event
+from convoke.domain.webhooks import Delivery
+from convoke.operations.message_replays import MESSAGES_PER_BATCH, MessageReplay
+from convoke.storage.conversations import ConversationRepository
+from convoke.storage.messages import MessageRepository
+from convoke.storage.scoped_webhooks import ScopedWebhookRepository
+from tests.support.instances import EmbeddedInstance, held_instance
+
+
+@dataclass
+class SentMessages:
+    """A delivery queue that keeps what it is sent."""
+
+    sent: list[Delivery | Event] = field(default_factory=list)
+
+    def send(self, messages: Sequence[Delivery | Event]) -> None:
+        self.sent.extend(messages)
+
+
+def replay_of(instance: EmbeddedInstance, conversation: Any) -> Event:
+    """Create a webhook that is to hear of every message but the first; the event that tells so."""
+    conversation.webhooks.create(
+        target="webhook",
+        configuration_url="https://hooks.example.com/",
+        configuration_filters=["onMessageAdded"],
+        configuration_replay_after=0,
+    )
+    events = [event for change in instance.changes() for event in change["events"]]
+    (replay,) = [event for event in events if "Until" in event["payload"]]
+    return Event.model_validate(replay)
+
+
+@pytest.mark.parametrize(
+    ("before", "continued"),
+    [(MESSAGES_PER_BATCH, False), (MESSAGES_PER_BATCH + 1, False), (MESSAGES_PER_BATCH + 2, True)],
+)
+def test_replay_continues_only_while_messages_from_before_the_webhook_are_left(before: int, continued: bool) -> None:
+    """Messages that came later lie behind the page, too, and are no reason to continue."""
+    with held_instance() as instance:
+        v1 = instance.client().conversations.v1
+        conversation = v1.conversations(v1.conversations.create().sid)
+        for index in range(before):
+            conversation.messages.create(body=f"Message {index}")
+        replay = replay_of(instance, conversation)
+        for index in range(2):
+            conversation.messages.create(body=f"Later message {index}")
+        queue, table = SentMessages(), instance.table
+        MessageReplay(
+            ConversationRepository(table), ScopedWebhookRepository(table), MessageRepository(table), queue
+        ).split(replay)
+        told = [each.event.payload["Index"] for each in queue.sent if isinstance(each, Delivery)]
+        assert told == [str(index) for index in range(1, min(before, MESSAGES_PER_BATCH + 1))]
+        assert [type(each) for each in queue.sent[len(told) :]] == ([Event] if continued else [])
