@@ -224,7 +224,7 @@ class EmbeddedInstance(Instance):
         auth = (self.account.sid, self.token)
         event = event_of(method, ORIGIN + path, auth=auth, data=data, headers=headers)
         response = await self._gateway.answer(event)
-        check_openapi(method, event["rawPath"], response.status_code, response.body or "")
+        check_against_openapi(method, event["rawPath"], response.status_code, response.body or "")
         answered = {name: str(value) for name, value in response.headers.items()}
         return Answer(response.status_code, answered, response.body or "")
 
