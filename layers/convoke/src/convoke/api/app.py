@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
-
 from convoke.api.deferred import Deferred
 from convoke.api.dispatch import Dispatcher, request_id
 from convoke.api.operations import Operations
+from convoke.api.requests import InvocationContext
+from convoke.api.responses import Response
 from convoke.api.routes import AccountRoute
 
 
@@ -22,14 +21,14 @@ class Api:
         self.conversation_waiter = operations.conversation_waiter
         self._dispatcher = Dispatcher(operations, extra_routes)
 
-    def answer(self, event: Mapping[str, Any], context: LambdaContext) -> Response[str] | Deferred:
+    def answer(self, event: Mapping[str, Any], context: InvocationContext) -> Response | Deferred:
         """Answer one request without waiting for what happens after its commit."""
         answered = self._dispatcher.answer(event, context)
         if isinstance(answered, Response):
             answered.headers["Twilio-Request-Id"] = request_id(context)
         return answered
 
-    def respond(self, event: Mapping[str, Any], context: LambdaContext) -> Response[str]:
+    def respond(self, event: Mapping[str, Any], context: InvocationContext) -> Response:
         """Answer one request, and wait in this thread if the client prefers that."""
         answered = self.answer(event, context)
         if isinstance(answered, Response):
@@ -37,13 +36,13 @@ class Api:
         conversation = self.conversation_waiter.wait_until_initialized(answered.created, answered.seconds)
         return self.rendered(answered, conversation, context)
 
-    def rendered(self, deferred: Deferred, conversation: Any, context: LambdaContext) -> Response[str]:
+    def rendered(self, deferred: Deferred, conversation: Any, context: InvocationContext) -> Response:
         """Return the answer of a request that has waited."""
         response = deferred.render(conversation)
         response.headers["Twilio-Request-Id"] = request_id(context)
         return response
 
-    def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    def resolve(self, event: Mapping[str, Any], context: InvocationContext) -> dict[str, Any]:
         """Answer one request in the form that API Gateway takes."""
         response = self.respond(event, context)
-        return {"statusCode": response.status_code, "headers": response.headers, "body": response.body or ""}
+        return {"statusCode": response.status_code, "headers": response.headers, "body": response.body}

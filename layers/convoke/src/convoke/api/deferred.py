@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from aws_lambda_powertools.event_handler import Response
-
+from convoke.api.responses import Response
 from convoke.domain.conversations import Conversation
 
 
@@ -17,4 +16,4 @@ class Deferred:
     created: Conversation
     seconds: int
     """How long to wait at most."""
-    render: Callable[[Conversation], Response[str]]
+    render: Callable[[Conversation], Response]

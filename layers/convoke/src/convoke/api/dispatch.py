@@ -10,14 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
-
 from convoke.api.auth import basic_credentials
 from convoke.api.deferred import Deferred
 from convoke.api.errors import render
 from convoke.api.operations import Operations
-from convoke.api.requests import TWILIO_PREFIX, Request, ServiceRequest
+from convoke.api.requests import TWILIO_PREFIX, InvocationContext, Request, ServiceRequest
+from convoke.api.responses import Response
 from convoke.api.routes import (
     ACCOUNT_ROUTES,
     PUBLIC_ROUTES,
@@ -32,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 Event = Mapping[str, Any]
 
-Handler = Callable[[Event, LambdaContext, Any, dict[str, str]], Response[str] | Deferred]
+Handler = Callable[[Event, InvocationContext, Any, dict[str, str]], Response | Deferred]
 """Gets the event, the context, the account (None for a public route) and the values of the path."""
 
 
@@ -61,7 +59,7 @@ class Dispatcher:
         for service_route in SERVICE_ROUTES:
             self._add(service_route, self._service_handler(service_route))
 
-    def answer(self, event: Event, context: LambdaContext) -> Response[str] | Deferred:
+    def answer(self, event: Event, context: InvocationContext) -> Response | Deferred:
         """Answer one request. Every Exception becomes an answer; a BaseException, such as a signal, is not caught."""
         path: str = event["rawPath"]
         try:
@@ -78,7 +76,7 @@ class Dispatcher:
             logger.exception("a request failed", extra={"request_id": identified})
             return render(InternalError(request_id=identified))
 
-    def _answered(self, path: str, event: Event, context: LambdaContext) -> Response[str] | Deferred:
+    def _answered(self, path: str, event: Event, context: InvocationContext) -> Response | Deferred:
         account = None
         if path not in self._public:
             # Before the route is looked up: a stranger does not learn which paths exist.
@@ -107,13 +105,13 @@ class Dispatcher:
             node.methods[route.method] = handler, tuple(names)
 
     def _public_handler(self, route: PublicRoute) -> Handler:
-        def handler(event: Event, _: LambdaContext, __: Any, ___: dict[str, str]) -> Response[str]:
+        def handler(event: Event, _: InvocationContext, __: Any, ___: dict[str, str]) -> Response:
             return route.handler(event, openapi_document)
 
         return handler
 
     def _account_handler(self, route: AccountRoute) -> Handler:
-        def handler(event: Event, _: LambdaContext, account: Any, values: dict[str, str]) -> Response[str]:
+        def handler(event: Event, _: InvocationContext, account: Any, values: dict[str, str]) -> Response:
             return route.handler(self._operations, Request(event, account), **values)
 
         return handler
@@ -122,8 +120,8 @@ class Dispatcher:
         operations = self._operations
 
         def handler(
-            event: Event, context: LambdaContext, account: Any, values: dict[str, str]
-        ) -> Response[str] | Deferred:
+            event: Event, context: InvocationContext, account: Any, values: dict[str, str]
+        ) -> Response | Deferred:
             named = values.pop("chat_service_sid", None)
             service = operations.services.fetch(account.sid, named or account.default_chat_service_sid)
 
@@ -163,6 +161,6 @@ def openapi_document() -> dict[str, Any]:
     return document()
 
 
-def request_id(context: LambdaContext) -> str:
+def request_id(context: InvocationContext) -> str:
     """Return Lambda's id of the request in Twilio's form, so that an answer leads to its logs."""
     return "RQ" + context.aws_request_id.replace("-", "")

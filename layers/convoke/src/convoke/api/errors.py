@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Callable, Sequence
 
-from aws_lambda_powertools.event_handler import Response
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from convoke.api.responses import Response
 from convoke.domain.errors import (
     ConversationInitializingError,
     ConversationsError,
@@ -42,7 +42,7 @@ WANTED = {
 """The requirement behind a problem that pydantic itself finds, by pydantic's type of error."""
 
 
-def render(error: ConversationsError, message: str | None = None) -> Response[str]:
+def render(error: ConversationsError, message: str | None = None) -> Response:
     """Return the answer for an error: the four keys that SDKs read, and `details` if there are any."""
     body: dict[str, object] = {
         "code": error.code,
@@ -114,7 +114,7 @@ def parameter_name(location: Sequence[str | int]) -> str:
     return name
 
 
-def _headers(error: ConversationsError) -> dict[str, str | list[str]]:
+def _headers(error: ConversationsError) -> dict[str, str]:
     if isinstance(error, NotAuthenticatedError):
         return {"WWW-Authenticate": 'Basic realm="Twilio API"'}
     if isinstance(error, ConversationInitializingError):

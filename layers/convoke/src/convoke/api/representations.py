@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated
 
-from aws_lambda_powertools.event_handler import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
 from convoke.api.errors import JSON
 from convoke.api.requests import ServiceRequest
+from convoke.api.responses import Response
 from convoke.domain.instants import to_milliseconds, to_seconds
 
 RestDate = Annotated[
@@ -62,11 +62,11 @@ def add_service_sid(
 
 def json_response(
     body: Representation | str, status: int = 200, headers: Mapping[str, str] = MappingProxyType({})
-) -> Response[str]:
+) -> Response:
     """Return a response with a representation, or with a body that is JSON already."""
     text = body if isinstance(body, str) else body.model_dump_json()
     return Response(status, JSON, text, headers={**CORS, **headers})
 
 
-def no_content() -> Response[str]:
+def no_content() -> Response:
     return Response(204, body="")

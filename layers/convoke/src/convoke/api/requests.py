@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
-from typing import Any
+from typing import Any, Protocol
 
 from convoke.api.form import Form, decode_body, parse_form
 from convoke.domain.accounts import Account
@@ -19,6 +19,15 @@ CONVOKE_PREFIX = "/convoke/v1"
 """The prefix of the paths that Twilio's API does not have."""
 
 WEBHOOK_ENABLED = "X-Twilio-Webhook-Enabled"
+
+
+class InvocationContext(Protocol):
+    """The part of Lambda's context that the API uses."""
+
+    @property
+    def aws_request_id(self) -> str: ...
+
+    def get_remaining_time_in_millis(self) -> int: ...
 
 
 @dataclass(frozen=True)

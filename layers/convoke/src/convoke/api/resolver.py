@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+from aws_lambda_powertools.event_handler import Response as PowertoolsResponse
 
 from convoke.api.app import Api
 
@@ -13,8 +14,9 @@ def resolver_of(api: Api) -> APIGatewayHttpResolver:
     """Return a resolver for one Lambda environment, which answers one request at a time."""
     app = APIGatewayHttpResolver()
 
-    def respond(*_: object) -> Response[str]:
-        return api.respond(app.current_event.raw_event, app.lambda_context)
+    def respond(*_: object) -> PowertoolsResponse[str]:
+        answered = api.respond(app.current_event.raw_event, app.lambda_context)
+        return PowertoolsResponse(answered.status_code, body=answered.body, headers={**answered.headers})
 
     app.route(".+", METHODS)(respond)
     # A method that is not in the list has no route; the API answers it with 405.

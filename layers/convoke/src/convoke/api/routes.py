@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, NamedTuple
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import Contract
 from convoke.api.deferred import Deferred
 from convoke.api.operations import Operations
@@ -36,6 +34,7 @@ from convoke.api.resources import (
     service_configuration_webhooks,
     services,
 )
+from convoke.api.responses import Response
 from convoke.domain.sids import Prefix
 
 SERVICE_PREFIX = "/Services/<chat_service_sid>"
@@ -47,7 +46,7 @@ class PublicRoute(NamedTuple):
 
     method: str
     rule: str
-    handler: Callable[[Mapping[str, Any], Callable[[], dict[str, Any]]], Response[str]]
+    handler: Callable[[Mapping[str, Any], Callable[[], dict[str, Any]]], Response]
     contract: Contract
 
     @property
@@ -60,7 +59,7 @@ class AccountRoute(NamedTuple):
 
     method: str
     rule: str
-    handler: Callable[Concatenate[Operations, Request, ...], Response[str]]
+    handler: Callable[Concatenate[Operations, Request, ...], Response]
     contract: Contract
     version: str = TWILIO_PREFIX
 
@@ -74,7 +73,7 @@ class ServiceRoute(NamedTuple):
 
     method: str
     rule: str
-    handler: Callable[Concatenate[Operations, ServiceRequest, ...], Response[str] | Deferred]
+    handler: Callable[Concatenate[Operations, ServiceRequest, ...], Response | Deferred]
     contract: Contract
     version: str = TWILIO_PREFIX
 

@@ -9,13 +9,12 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import Contract
 from convoke.api.errors import JSON
 from convoke.api.operations import Operations
 from convoke.api.representations import Representation, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
+from convoke.api.responses import Response
 from convoke.api.routes import AccountRoute
 from convoke.domain.durations import format_duration, parse_duration
 from convoke.domain.errors import InvalidParameterError
@@ -43,10 +42,10 @@ UPDATE = Contract("Clock", AdvancedRepresentation, errors=(InvalidParameterError
 def clock_routes(now: Clock, advance: Callable[[timedelta], AdvanceResult]) -> tuple[AccountRoute, ...]:
     """Return the routes of the clock. `advance` moves it."""
 
-    def fetch(_: Operations, request: Request) -> Response[str]:
+    def fetch(_: Operations, request: Request) -> Response:
         return json_response(ClockRepresentation(now=now(), url=request.url(PATH, CONVOKE_PREFIX)))
 
-    def update(_: Operations, request: Request) -> Response[str]:
+    def update(_: Operations, request: Request) -> Response:
         by = requested_duration(request)
         try:
             result = advance(by)

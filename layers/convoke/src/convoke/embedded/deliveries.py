@@ -46,7 +46,9 @@ OWN_FAILURE_RETRY_SECONDS = 5.0
 LOCKED_RETRY_SECONDS = 0.01
 """Pause before an outcome is stored again while another process holds the write lock."""
 
-MESSAGE: TypeAdapter[Delivery | Event] = TypeAdapter(Delivery | Event, config=ConfigDict(hide_input_in_errors=True))
+MESSAGE: TypeAdapter[Delivery | Event] = TypeAdapter(
+    Delivery | Event, config=ConfigDict(hide_input_in_errors=True, defer_build=True)
+)
 """The messages of the delivery queue."""
 
 

@@ -18,13 +18,11 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
-
 from convoke.api.app import Api
 from convoke.api.deferred import Deferred
 from convoke.api.errors import render
 from convoke.api.form import MAX_REQUEST_BODY_CHARACTERS
+from convoke.api.responses import Response
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import UnavailableError
 from convoke.embedded.admission import Admission
@@ -37,7 +35,7 @@ from convoke.storage.table import Item
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Answer = Response[str] | Deferred
+Answer = Response | Deferred
 
 NO_TIME_LIMIT_MILLISECONDS = 60_000
 """The remaining time that the API sees: nothing ends a request here."""
@@ -52,14 +50,14 @@ FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.001, 0.05
 """Between two runs of a request."""
 
 
-class RequestContext(LambdaContext):
-    """The part of Lambda's context that the API uses: the id of the request and the remaining time."""
+class RequestContext:
+    """An InvocationContext of one machine."""
 
     def __init__(self, remaining: int = NO_TIME_LIMIT_MILLISECONDS) -> None:
-        self._aws_request_id = str(uuid4())
+        self.aws_request_id = str(uuid4())
         self._remaining = remaining
 
-    def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]
+    def get_remaining_time_in_millis(self) -> int:
         """Return a constant, because it is read once for each request."""
         return self._remaining
 
@@ -132,14 +130,14 @@ class Gateway:
         if body is None:
             return
         response = await self.answer(gateway_event(scope, body, trust_forwarded=self._trust_forwarded))
-        content = (response.body or "").encode()
-        headers = [(name.lower().encode(), str(value).encode()) for name, value in response.headers.items()]
+        content = response.body.encode()
+        headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
         if response.status_code != HTTPStatus.NO_CONTENT:  # RFC 9110, 8.6: no content has no length.
             headers.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    async def answer(self, event: dict[str, Any]) -> Response[str]:
+    async def answer(self, event: dict[str, Any]) -> Response:
         """Return the answer to a gateway event, after the commit of everything that it may tell of."""
         context = RequestContext()
         if self._admission.applies_to(event) and not await self._admission.admitted():
@@ -201,7 +199,7 @@ def _run_again(_: float) -> NoReturn:
     raise RunAgainError
 
 
-def _unavailable(*, retry_after: bool = False) -> Response[str]:
+def _unavailable(*, retry_after: bool = False) -> Response:
     response = render(UnavailableError())
     if retry_after:
         response.headers["Retry-After"] = "1"

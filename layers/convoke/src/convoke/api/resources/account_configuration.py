@@ -5,13 +5,12 @@ See docs/behaviour/configuration.md.
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.parameters import UpdateAccountConfiguration, parse
 from convoke.api.representations import Representation, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
+from convoke.api.responses import Response
 from convoke.domain import errors
 from convoke.domain.accounts import Account
 
@@ -41,11 +40,11 @@ def represent(request: Request, account: Account) -> AccountConfigurationReprese
     )
 
 
-def fetch(_: Operations, request: Request) -> Response[str]:
+def fetch(_: Operations, request: Request) -> Response:
     """Return the configuration that this process works with. Other processes see an update a few seconds later."""
     return json_response(represent(request, request.account))
 
 
-def update(operations: Operations, request: Request) -> Response[str]:
+def update(operations: Operations, request: Request) -> Response:
     change = parse(UpdateAccountConfiguration, request.form)
     return json_response(represent(request, operations.account_configuration.update(request.account, change)))

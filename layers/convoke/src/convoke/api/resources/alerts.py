@@ -5,14 +5,13 @@ See docs/behaviour/alerts.md.
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.parameters import ListAlerts, parse_query
 from convoke.api.representations import Representation, RestDate, json_response
 from convoke.api.requests import Request
+from convoke.api.responses import Response
 from convoke.domain.alerts import Alert, LogLevel
 from convoke.domain.webhooks import Method
 
@@ -65,11 +64,11 @@ def represent(request: Request, alert: Alert) -> AlertRepresentation:
     )
 
 
-def fetch(operations: Operations, request: Request, sid: str) -> Response[str]:
+def fetch(operations: Operations, request: Request, sid: str) -> Response:
     return json_response(represent(request, operations.alerts.fetch(request.account.sid, sid)))
 
 
-def list_(operations: Operations, request: Request) -> Response[str]:
+def list_(operations: Operations, request: Request) -> Response:
     filters, sent = parse_query(ListAlerts, request.query)
     key = operations.accounts.page_key(request.account.sid)
     pagination = Pagination(request, request.url("/Alerts"), "alerts", key, filters=sent, descending=True)

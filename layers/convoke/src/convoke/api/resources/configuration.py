@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.parameters import UpdateConfiguration, parse
 from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
+from convoke.api.responses import Response
 from convoke.domain.accounts import Account
 from convoke.domain.durations import format_duration
 
@@ -48,12 +47,12 @@ def represent(request: Request, account: Account) -> ConfigurationRepresentation
     )
 
 
-def fetch(_: Operations, request: Request) -> Response[str]:
+def fetch(_: Operations, request: Request) -> Response:
     """Return the configuration that this process works with. Other processes see an update a few seconds later."""
     return json_response(represent(request, request.account))
 
 
-def update(operations: Operations, request: Request) -> Response[str]:
+def update(operations: Operations, request: Request) -> Response:
     change = parse(UpdateConfiguration, request.form)
     return json_response(represent(request, operations.configuration.update(request.account, change)))
 

@@ -5,13 +5,12 @@ See docs/behaviour/configuration-webhooks.md#account-webhooks.
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.parameters import UpdateConfigurationWebhooks, parse
 from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
+from convoke.api.responses import Response
 from convoke.domain import errors
 from convoke.domain.events import EventType
 from convoke.domain.webhooks import ConfigurationWebhooks, Method, Target
@@ -49,10 +48,10 @@ def represent(request: Request, configuration: ConfigurationWebhooks) -> Configu
     )
 
 
-def fetch(operations: Operations, request: Request) -> Response[str]:
+def fetch(operations: Operations, request: Request) -> Response:
     return json_response(represent(request, operations.configuration_webhooks.fetch(request.account.sid)))
 
 
-def update(operations: Operations, request: Request) -> Response[str]:
+def update(operations: Operations, request: Request) -> Response:
     change = parse(UpdateConfigurationWebhooks, request.form)
     return json_response(represent(request, operations.configuration_webhooks.update(request.account.sid, change)))

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import Contract
 from convoke.api.deferred import Deferred
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED, parse_idempotency_key
@@ -19,6 +17,7 @@ from convoke.api.representations import json_response
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
 from convoke.api.resources.conversations import ConversationRepresentation, represent
 from convoke.api.resources.participants import MEMBER_ERRORS
+from convoke.api.responses import Response
 from convoke.domain import errors
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.errors import refusal
@@ -52,7 +51,7 @@ CREATE = Contract(
 )
 
 
-def create(operations: Operations, request: ServiceRequest) -> Response[str] | Deferred:
+def create(operations: Operations, request: ServiceRequest) -> Response | Deferred:
     """Create the conversation. The status is 202 if participants are still to be added, else 201.
 
     See docs/behaviour/conversation-with-participants.md#status-codes.
@@ -75,7 +74,7 @@ def create(operations: Operations, request: ServiceRequest) -> Response[str] | D
         idempotent=idempotent_request,
     )
 
-    def respond(conversation: Conversation, headers: Mapping[str, str]) -> Response[str]:
+    def respond(conversation: Conversation, headers: Mapping[str, str]) -> Response:
         representation = represent(request, conversation, ("Participants", "Messages", "Webhooks"))
         return json_response(representation, status=202 if participants else 201, headers=headers)
 

@@ -5,8 +5,6 @@ See docs/behaviour/conversations.md.
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import CHANGE_REFUSED, Contract
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED, parse_idempotency_key
 from convoke.api.operations import Operations
@@ -14,6 +12,7 @@ from convoke.api.pagination import Pagination
 from convoke.api.parameters import CreateConversation, ListConversations, UpdateConversation, parse, parse_query
 from convoke.api.representations import Representation, RestDate, json_response, no_content
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
+from convoke.api.responses import Response
 from convoke.domain import errors
 from convoke.domain.conversations import Conversation, EmailBinding, State
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
@@ -85,7 +84,7 @@ def represent(
     )
 
 
-def create(operations: Operations, request: ServiceRequest) -> Response[str]:
+def create(operations: Operations, request: ServiceRequest) -> Response:
     """Create a conversation: the same operation as ConversationWithParticipants, without participants."""
     request_webhooks, idempotent_request = operations.request_webhooks(request), parse_idempotency_key(request)
     created = operations.conversation_with_participants.create(
@@ -100,11 +99,11 @@ def create(operations: Operations, request: ServiceRequest) -> Response[str]:
     return json_response(represent(request, created.conversation, LINKS), status=201, headers=headers)
 
 
-def fetch(operations: Operations, request: ServiceRequest, sid: str) -> Response[str]:
+def fetch(operations: Operations, request: ServiceRequest, sid: str) -> Response:
     return json_response(represent(request, operations.conversations.fetch(request.service, sid), LINKS))
 
 
-def list_(operations: Operations, request: ServiceRequest) -> Response[str]:
+def list_(operations: Operations, request: ServiceRequest) -> Response:
     filters, sent = parse_query(ListConversations, request.query)
     key = operations.accounts.page_key(request.account.sid)
     pagination = Pagination(
@@ -114,14 +113,14 @@ def list_(operations: Operations, request: ServiceRequest) -> Response[str]:
     return json_response(pagination.body(page, lambda each: represent(request, each, LINKS), lambda each: each.sid))
 
 
-def update(operations: Operations, request: ServiceRequest, sid: str) -> Response[str]:
+def update(operations: Operations, request: ServiceRequest, sid: str) -> Response:
     # The header is checked before the form. See docs/behaviour/requests-and-answers.md#order-of-checks.
     request_webhooks, requested = operations.request_webhooks(request), parse(UpdateConversation, request.form)
     updated = operations.conversations.update(request.service, sid, requested, request_webhooks=request_webhooks)
     return json_response(represent(request, updated, LINKS))
 
 
-def delete(operations: Operations, request: ServiceRequest, sid: str) -> Response[str]:
+def delete(operations: Operations, request: ServiceRequest, sid: str) -> Response:
     operations.conversations.delete(request.service, sid, request_webhooks=operations.request_webhooks(request))
     return no_content()
 

@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import Contract
 from convoke.api.representations import Representation, json_response
+from convoke.api.responses import Response
 
 
 class DescriptionRepresentation(Representation):
@@ -34,7 +33,7 @@ FETCH = Contract(
 )
 
 
-def fetch(event: Mapping[str, Any], document: Callable[[], dict[str, Any]]) -> Response[str]:
+def fetch(event: Mapping[str, Any], document: Callable[[], dict[str, Any]]) -> Response:
     """Return what `document` returns, or 304 if the client has it already."""
     text, tag = _text_and_tag(document)
     # The header can list several tags, and a proxy can mark them as weak (`W/"..."`).

@@ -5,14 +5,13 @@ See docs/behaviour/events.md.
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.representations import Representation, StreamDate, json_response
 from convoke.api.requests import Request
 from convoke.api.resources.events import event_url
+from convoke.api.responses import Response
 from convoke.domain.webhooks import EventAttempt, Method
 
 
@@ -50,7 +49,7 @@ def represent(attempt: EventAttempt) -> EventAttemptRepresentation:
     )
 
 
-def list_(operations: Operations, request: Request, event_id: str) -> Response[str]:
+def list_(operations: Operations, request: Request, event_id: str) -> Response:
     key = operations.accounts.page_key(request.account.sid)
     pagination = Pagination(request, f"{event_url(request, event_id)}/Attempts", "attempts", key)
     page = operations.events.list_attempts(request.account.sid, event_id, pagination.page_request)

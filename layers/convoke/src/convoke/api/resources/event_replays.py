@@ -5,14 +5,13 @@ See docs/behaviour/events.md.
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.parameters import CreateEventReplay, parse
 from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
 from convoke.api.resources.events import event_url
+from convoke.api.responses import Response
 
 
 class EventReplayRepresentation(Representation):
@@ -26,7 +25,7 @@ class EventReplayRepresentation(Representation):
 CREATE = Contract("EventReplay", EventReplayRepresentation, statuses=(202,), form=CreateEventReplay)
 
 
-def create(operations: Operations, request: Request, event_id: str) -> Response[str]:
+def create(operations: Operations, request: Request, event_id: str) -> Response:
     replay = operations.events.replay(request.account.sid, event_id, parse(CreateEventReplay, request.form))
     url = event_url(request, replay.event.id)
     representation = EventReplayRepresentation(

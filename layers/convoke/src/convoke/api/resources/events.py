@@ -5,14 +5,13 @@ See docs/behaviour/events.md.
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.parameters import ListEvents, parse_query
 from convoke.api.representations import Representation, StreamDate, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
+from convoke.api.responses import Response
 from convoke.domain.events import AnyEventType, Event
 
 MAX_PAGE_SIZE = 50
@@ -50,11 +49,11 @@ def event_url(request: Request, event_id: str) -> str:
     return request.url(f"/Events/{event_id}", CONVOKE_PREFIX)
 
 
-def fetch(operations: Operations, request: Request, event_id: str) -> Response[str]:
+def fetch(operations: Operations, request: Request, event_id: str) -> Response:
     return json_response(represent(request, operations.events.fetch(request.account.sid, event_id)))
 
 
-def list_(operations: Operations, request: Request) -> Response[str]:
+def list_(operations: Operations, request: Request) -> Response:
     filters, sent = parse_query(ListEvents, request.query)
     key = operations.accounts.page_key(request.account.sid)
     url = request.url("/Events", CONVOKE_PREFIX)

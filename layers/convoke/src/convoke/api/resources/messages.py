@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import CHANGE_REFUSED, Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.parameters import CreateMessage, ListMessages, UpdateMessage, parse, parse_query
 from convoke.api.representations import Representation, RestDate, add_service_sid, json_response, no_content
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
+from convoke.api.responses import Response
 from convoke.domain import errors
 from convoke.domain.messages import Message
 from convoke.domain.pages import Order
@@ -109,7 +108,7 @@ def represent(request: ServiceRequest, message: Message) -> Representation:
     return add_service_sid(request, common, ServiceMessageRepresentation)
 
 
-def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
+def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response:
     request_webhooks, requested = operations.request_webhooks(request), parse(CreateMessage, request.form)
     created = operations.messages.create(
         request.service, conversation_sid, requested, request_webhooks=request_webhooks
@@ -117,11 +116,11 @@ def create(operations: Operations, request: ServiceRequest, conversation_sid: st
     return json_response(represent(request, created), status=201)
 
 
-def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
+def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response:
     return json_response(represent(request, operations.messages.fetch(request.service, conversation_sid, sid)))
 
 
-def list_(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
+def list_(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response:
     filters, sent = parse_query(ListMessages, request.query)
     pagination = Pagination(
         request,
@@ -136,7 +135,7 @@ def list_(operations: Operations, request: ServiceRequest, conversation_sid: str
     return json_response(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))
 
 
-def update(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
+def update(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response:
     request_webhooks, requested = operations.request_webhooks(request), parse(UpdateMessage, request.form)
     updated = operations.messages.update(
         request.service, conversation_sid, sid, requested, request_webhooks=request_webhooks
@@ -144,7 +143,7 @@ def update(operations: Operations, request: ServiceRequest, conversation_sid: st
     return json_response(represent(request, updated))
 
 
-def delete(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
+def delete(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response:
     operations.messages.delete(
         request.service, conversation_sid, sid, request_webhooks=operations.request_webhooks(request)
     )

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
@@ -16,6 +14,7 @@ from convoke.api.parameters import ListParticipantConversations, parse_query
 from convoke.api.representations import Representation, RestDate, json_response
 from convoke.api.requests import ServiceRequest
 from convoke.api.resources.conversations import timers
+from convoke.api.responses import Response
 from convoke.domain.conversations import State
 from convoke.domain.participant_conversations import ParticipantConversation
 from convoke.domain.participants import MessagingBinding
@@ -81,7 +80,7 @@ def represent(request: ServiceRequest, membership: ParticipantConversation) -> R
     )
 
 
-def list_(operations: Operations, request: ServiceRequest) -> Response[str]:
+def list_(operations: Operations, request: ServiceRequest) -> Response:
     filters, sent = parse_query(ListParticipantConversations, request.query)
     pagination = Pagination(
         request,

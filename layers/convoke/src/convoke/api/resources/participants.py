@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import CHANGE_REFUSED, Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.parameters import CreateParticipant, UpdateParticipant, parse, parse_participant
 from convoke.api.representations import Representation, RestDate, add_service_sid, json_response, no_content
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
+from convoke.api.responses import Response
 from convoke.domain import errors
 from convoke.domain.participants import Participant
 
@@ -149,7 +148,7 @@ def represent(request: ServiceRequest, participant: Participant) -> Representati
     return add_service_sid(request, common, ServiceParticipantRepresentation)
 
 
-def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
+def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response:
     # The header is checked before the form.
     request_webhooks = operations.request_webhooks(request)
     requested = parse_participant(CreateParticipant, request.form)
@@ -159,11 +158,11 @@ def create(operations: Operations, request: ServiceRequest, conversation_sid: st
     return json_response(represent(request, created), status=201)
 
 
-def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
+def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response:
     return json_response(represent(request, operations.participants.fetch(request.service, conversation_sid, sid)))
 
 
-def update(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
+def update(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response:
     request_webhooks, requested = operations.request_webhooks(request), parse(UpdateParticipant, request.form)
     updated = operations.participants.update(
         request.account, request.service, conversation_sid, sid, requested, request_webhooks=request_webhooks
@@ -171,14 +170,14 @@ def update(operations: Operations, request: ServiceRequest, conversation_sid: st
     return json_response(represent(request, updated))
 
 
-def delete(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
+def delete(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response:
     operations.participants.delete(
         request.service, conversation_sid, sid, request_webhooks=operations.request_webhooks(request)
     )
     return no_content()
 
 
-def list_(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
+def list_(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response:
     url = request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Participants")
     pagination = Pagination(request, url, "participants", operations.accounts.page_key(request.account.sid))
     page = operations.participants.list(request.service, conversation_sid, pagination.page_request)

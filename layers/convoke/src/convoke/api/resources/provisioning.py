@@ -5,12 +5,11 @@ See docs/behaviour/provisioning.md.
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.representations import Representation, RestDate, json_response
 from convoke.api.requests import CONVOKE_PREFIX, ServiceRequest
+from convoke.api.responses import Response
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
@@ -71,7 +70,7 @@ def represent(
     )
 
 
-def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
+def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response:
     return json_response(represent(request, *operations.provisionings.fetch(request.service, conversation_sid)))
 
 

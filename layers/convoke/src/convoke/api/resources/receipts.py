@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.representations import Representation, RestDate, add_service_sid, json_response
 from convoke.api.requests import ServiceRequest
+from convoke.api.responses import Response
 from convoke.domain.receipts import Receipt, ReceiptStatus
 
 MAX_PAGE_SIZE = 50
@@ -57,13 +56,13 @@ def represent(request: ServiceRequest, receipt: Receipt) -> Representation:
 
 def fetch(
     operations: Operations, request: ServiceRequest, conversation_sid: str, message_sid: str, sid: str
-) -> Response[str]:
+) -> Response:
     return json_response(
         represent(request, operations.receipts.fetch(request.service, conversation_sid, message_sid, sid))
     )
 
 
-def list_(operations: Operations, request: ServiceRequest, conversation_sid: str, message_sid: str) -> Response[str]:
+def list_(operations: Operations, request: ServiceRequest, conversation_sid: str, message_sid: str) -> Response:
     # The path values are decoded: a unique name in a URL of the meta block has to be encoded again.
     conversation, message = quote(conversation_sid, safe=""), quote(message_sid, safe="")
     pagination = Pagination(

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.parameters import CreateScopedWebhook, UpdateScopedWebhook, parse
 from convoke.api.representations import Representation, RestDate, add_service_sid, json_response, no_content
 from convoke.api.requests import ServiceRequest
+from convoke.api.responses import Response
 from convoke.domain import errors
 from convoke.domain.scoped_webhooks import MAX_WEBHOOKS_PER_CONVERSATION, ScopedTarget, ScopedWebhook
 
@@ -90,17 +89,17 @@ def represent(request: ServiceRequest, webhook: ScopedWebhook) -> Representation
     return add_service_sid(request, common, ServiceScopedWebhookRepresentation)
 
 
-def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
+def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response:
     requested = parse(CreateScopedWebhook, request.form)
     created = operations.scoped_webhooks.create(request.service, conversation_sid, requested)
     return json_response(represent(request, created), status=201)
 
 
-def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
+def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response:
     return json_response(represent(request, operations.scoped_webhooks.fetch(request.service, conversation_sid, sid)))
 
 
-def list_(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response[str]:
+def list_(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response:
     pagination = Pagination(
         request,
         request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Webhooks"),
@@ -113,12 +112,12 @@ def list_(operations: Operations, request: ServiceRequest, conversation_sid: str
     return json_response(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))
 
 
-def update(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
+def update(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response:
     requested = parse(UpdateScopedWebhook, request.form)
     updated = operations.scoped_webhooks.update(request.service, conversation_sid, sid, requested)
     return json_response(represent(request, updated))
 
 
-def delete(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response[str]:
+def delete(operations: Operations, request: ServiceRequest, conversation_sid: str, sid: str) -> Response:
     operations.scoped_webhooks.delete(request.service, conversation_sid, sid)
     return no_content()

@@ -5,13 +5,12 @@ See docs/behaviour/configuration.md#service-configuration.
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.parameters import UpdateServiceConfiguration, parse
 from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
+from convoke.api.responses import Response
 from convoke.domain import errors
 from convoke.domain.services import Service
 
@@ -48,13 +47,13 @@ def represent(request: Request, service: Service) -> ServiceConfigurationReprese
     )
 
 
-def fetch(operations: Operations, request: Request, chat_service_sid: str) -> Response[str]:
+def fetch(operations: Operations, request: Request, chat_service_sid: str) -> Response:
     return json_response(
         represent(request, operations.service_configuration.fetch(request.account.sid, chat_service_sid))
     )
 
 
-def update(operations: Operations, request: Request, chat_service_sid: str) -> Response[str]:
+def update(operations: Operations, request: Request, chat_service_sid: str) -> Response:
     service = operations.service_configuration.fetch(request.account.sid, chat_service_sid)
     change = parse(UpdateServiceConfiguration, request.form)
     return json_response(

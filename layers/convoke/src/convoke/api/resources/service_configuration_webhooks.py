@@ -5,13 +5,12 @@ See docs/behaviour/configuration-webhooks.md#service-webhooks.
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.parameters import UpdateServiceConfigurationWebhooks, parse
 from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
+from convoke.api.responses import Response
 from convoke.domain import errors
 from convoke.domain.events import EventType
 from convoke.domain.webhooks import Method, ServiceConfigurationWebhooks
@@ -51,14 +50,14 @@ def represent(
     )
 
 
-def fetch(operations: Operations, request: Request, chat_service_sid: str) -> Response[str]:
+def fetch(operations: Operations, request: Request, chat_service_sid: str) -> Response:
     service = operations.services.fetch(request.account.sid, chat_service_sid)
     return json_response(
         represent(request, operations.service_configuration_webhooks.fetch(request.account.sid, service.sid))
     )
 
 
-def update(operations: Operations, request: Request, chat_service_sid: str) -> Response[str]:
+def update(operations: Operations, request: Request, chat_service_sid: str) -> Response:
     service = operations.services.fetch(request.account.sid, chat_service_sid)
     change = parse(UpdateServiceConfigurationWebhooks, request.form)
     updated = operations.service_configuration_webhooks.update(request.account.sid, service.sid, change)

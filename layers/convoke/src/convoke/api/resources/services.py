@@ -5,14 +5,13 @@ See docs/behaviour/services.md.
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler import Response
-
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
 from convoke.api.parameters import CreateService, parse
 from convoke.api.representations import Representation, RestDate, json_response, no_content
 from convoke.api.requests import Request
+from convoke.api.responses import Response
 from convoke.domain import errors
 from convoke.domain.services import Service
 
@@ -62,22 +61,22 @@ def represent(request: Request, service: Service) -> ServiceRepresentation:
     )
 
 
-def create(operations: Operations, request: Request) -> Response[str]:
+def create(operations: Operations, request: Request) -> Response:
     parameters = parse(CreateService, request.form)
     service = operations.services.create(request.account.sid, parameters.friendly_name)
     return json_response(represent(request, service), status=201)
 
 
-def fetch(operations: Operations, request: Request, sid: str) -> Response[str]:
+def fetch(operations: Operations, request: Request, sid: str) -> Response:
     return json_response(represent(request, operations.services.fetch(request.account.sid, sid)))
 
 
-def delete(operations: Operations, request: Request, sid: str) -> Response[str]:
+def delete(operations: Operations, request: Request, sid: str) -> Response:
     operations.services.delete(request.account.sid, sid)
     return no_content()
 
 
-def list_(operations: Operations, request: Request) -> Response[str]:
+def list_(operations: Operations, request: Request) -> Response:
     key = operations.accounts.page_key(request.account.sid)
     pagination = Pagination(request, request.url("/Services"), "services", key)
     page = operations.services.list(request.account.sid, pagination.page_request)
