@@ -288,12 +288,12 @@ def test_with_every_member_in_it_is_never_given_up() -> None:
         def publish(self, _: object) -> None:
             raise OSError("the bus is gone")
 
-    with held_instance(event_bus=BrokenBus(), attempts=ProvisioningRetries(most=2)) as instance:
+    with held_instance(event_bus=BrokenBus(), attempts=ProvisioningRetries(max_attempts=2)) as instance:
         v1 = instance.client().conversations.v1
         created = v1.conversation_with_participants.create(participant=CHAT_AND_SMS)
         instance.work()
         for _ in range(5):
-            assert instance.sweep(ProvisioningRetries().longest_pause) == 1
+            assert instance.sweep(ProvisioningRetries().max_delay) == 1
             instance.work()
         assert v1.conversations(created.sid).fetch().state == "active"
         assert len(v1.conversations(created.sid).participants.list()) == 2
@@ -325,16 +325,16 @@ def test_an_unexpected_error_closes_the_conversation_only_when_its_attempts_are_
     def broken(provisioning: Provisioning, participant: Participant) -> None:
         raise RuntimeError("the unexpected")
 
-    with held_instance(admit=broken, attempts=ProvisioningRetries(most=3)) as instance:
+    with held_instance(admit=broken, attempts=ProvisioningRetries(max_attempts=3)) as instance:
         v1 = instance.client().conversations.v1
         created = v1.conversation_with_participants.create(participant=CHAT_AND_SMS)
         instance.work()
         states = []
         for _ in range(4):
-            instance.sweep(ProvisioningRetries().longest_pause)
+            instance.sweep(ProvisioningRetries().max_delay)
             instance.work()
             states.append(v1.conversations(created.sid).fetch().state)
         assert states == ["initializing", "initializing", "initializing", "closed"]
         (alert,) = instance.items("alert")
         assert [cause["code"] for cause in alert["causes"]] == [20500]
-        assert instance.sweep(ProvisioningRetries().longest_pause) == 0
+        assert instance.sweep(ProvisioningRetries().max_delay) == 0

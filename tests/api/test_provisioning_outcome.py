@@ -97,7 +97,7 @@ def broken(provisioning: Provisioning, participant: Participant) -> None:
 
 
 def test_a_reason_that_concerns_all_members_is_told_of_the_group_and_of_each() -> None:
-    with held_instance(admit=broken, attempts=ProvisioningRetries(most=2)) as instance:
+    with held_instance(admit=broken, attempts=ProvisioningRetries(max_attempts=2)) as instance:
         sid = create(instance, chat(2))
         instance.lose_messages()
         counted = []

@@ -63,9 +63,9 @@ class Settings:
     def provisioning(self) -> Mapping[str, str]:
         """What is set of how often, and after what ISO 8601 durations, members are tried to be added again."""
         names = {
-            "most": "CONVOKE_PROVISIONING_ATTEMPTS",
-            "first_after": "CONVOKE_PROVISIONING_FIRST_PAUSE",
-            "longest_pause": "CONVOKE_PROVISIONING_LONGEST_PAUSE",
+            "max_attempts": "CONVOKE_PROVISIONING_ATTEMPTS",
+            "initial_delay": "CONVOKE_PROVISIONING_FIRST_PAUSE",
+            "max_delay": "CONVOKE_PROVISIONING_LONGEST_PAUSE",
         }
         return {name: value for name, variable in names.items() if (value := self.environ.get(variable))}
 

@@ -65,7 +65,7 @@ class AlertFilters(Period):
     log_level: Annotated[LogLevel, BeforeValidator(parse_log_level)] | None = None
 
 
-def provisioning_failed(conversation: Conversation, failed: Provisioning, at: datetime) -> Alert:
+def provisioning_failed_alert(conversation: Conversation, failed: Provisioning, at: datetime) -> Alert:
     return Alert(
         sid=failed.alert_sid,
         account_sid=failed.account_sid,
@@ -86,7 +86,7 @@ def _told(failed: Provisioning) -> Sequence[str]:
     return [f"{places.get(cause.participant_sid or '', 'all participants')}: {cause.code}" for cause in failed.causes]
 
 
-def webhook_given_up(delivery: Delivery, attempt: EventAttempt, entry: type[LogEntry], at: datetime) -> Alert:
+def webhook_failed_alert(delivery: Delivery, attempt: EventAttempt, entry: type[LogEntry], at: datetime) -> Alert:
     """Of one delivery there is one, as its SID follows from the event, the target and the replay."""
     event = delivery.event
     told = f"the answer was {attempt.status}" if attempt.status else attempt.error
@@ -108,7 +108,7 @@ def webhook_given_up(delivery: Delivery, attempt: EventAttempt, entry: type[LogE
     )
 
 
-def alert_logged(alert: Alert) -> Change:
+def alert_logged_change(alert: Alert) -> Change:
     """What announces it, to the bus and to the account's error-log URL. Its SID follows from that of the alert."""
     sid = Prefix.CHANGE + alert.sid.removeprefix(Prefix.ALERT)
     event = Event(

@@ -11,7 +11,7 @@ TIME_LIMIT = 5.0
 
 MAX_TIMEOUT_SECONDS = 15.0
 
-RETRIES = 3
+DEFAULT_RETRIES = 3
 MAX_RETRIES = 5
 
 BOUNDS = {
@@ -41,7 +41,7 @@ def connection_settings(url: str) -> ConnectionSettings:
     connect, read, total = (given.get(key, 0) / 1000 for key in ("ct", "rt", "tt"))
     total = total or min(max(TIME_LIMIT, connect + read), MAX_TIMEOUT_SECONDS)
     return ConnectionSettings(
-        retries=given.get("rc", RETRIES),
+        retries=given.get("rc", DEFAULT_RETRIES),
         connect=min(connect or TIME_LIMIT, total),
         read=min(read or total, total),
         total=total,

@@ -16,7 +16,7 @@ from convoke.domain.errors import (
 from convoke.domain.periods import Period
 
 
-def parse_wanted_state(text: str) -> State:
+def parse_state_filter(text: str) -> State:
     """Any state that a conversation can be in."""
     return State.INITIALIZING if text.lower() == State.INITIALIZING else parse_state(text)
 
@@ -28,7 +28,7 @@ class ConversationFilters(Period):
         StateUnknownError,
     )
 
-    state: Annotated[State, BeforeValidator(parse_wanted_state)] | None = None
+    state: Annotated[State, BeforeValidator(parse_state_filter)] | None = None
 
     @property
     def newest_first(self) -> bool:

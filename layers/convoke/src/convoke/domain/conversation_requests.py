@@ -107,12 +107,12 @@ class ConversationChange(ConversationParameters):
     state: Annotated[State, BeforeValidator(parse_state)] | None = None
 
     @property
-    def is_about_state_alone(self) -> bool:
+    def changes_only_state(self) -> bool:
         return self.model_fields_set == {"state"}
 
-    def leaves_alone(self, conversation: Conversation) -> bool:
+    def changes_nothing(self, conversation: Conversation) -> bool:
         """Whether nothing was given, or nothing but the state that it is in (reference, a.1 and e.1)."""
-        return not self.model_fields_set or (self.is_about_state_alone and self.state is conversation.state)
+        return not self.model_fields_set or (self.changes_only_state and self.state is conversation.state)
 
     def applied_to(self, conversation: Conversation, moment: datetime) -> Conversation:
         """The conversation as it is from `moment` on, with both timers restarted (reference, e.3).

@@ -113,7 +113,7 @@ class Conversation(Model):
         """The set of numbers of which an account may have one open group only; empty where it is no group."""
         return number_group(self.bound) if self.is_formed_group else frozenset()
 
-    def joined(self, *participants: Participant) -> Self:
+    def with_participants(self, *participants: Participant) -> Self:
         bound = tuple(member for participant in participants for member in participant.bound)
         update = {"members": self.members + len(participants), "bound": (*self.bound, *bound)}
         return self.model_copy(update=update)
@@ -121,7 +121,7 @@ class Conversation(Model):
     def left(self, participant: Participant) -> Self:
         return self.model_copy(update={"members": self.members - 1, "bound": self._bound_but(participant)})
 
-    def with_changed(self, participant: Participant) -> Self:
+    def with_changed_participant(self, participant: Participant) -> Self:
         return self.model_copy(update={"bound": (*self._bound_but(participant), *participant.bound)})
 
     def _bound_but(self, participant: Participant) -> tuple[BoundMember, ...]:
@@ -147,9 +147,9 @@ class Conversation(Model):
         """With both timers started at `moment`, not stacked on each other; without any once it is closed (e.3)."""
         timers = Timers() if self.state is State.CLOSED else self.timers
         ends = {"date_inactive": _end(moment, timers.inactive), "date_closed": _end(moment, timers.closed)}
-        return self.model_copy(update=ends).due_in_time()
+        return self.model_copy(update=ends).due_no_later_than_timers()
 
-    def with_timers_run_out(self, moment: datetime) -> Self:
+    def with_expired_timers(self, moment: datetime) -> Self:
         """As it is where timers are over by `moment`: closed at once where both are. Neither starts anew (e.3)."""
         if self.date_closed and self.date_closed <= moment:
             return self._turned(State.CLOSED, moment).with_timers_from(moment)
@@ -162,7 +162,7 @@ class Conversation(Model):
         running = (self.date_closed, self.date_inactive if self.state is State.ACTIVE else None)
         return self.model_copy(update={"due_at": min((end for end in running if end), default=None)})
 
-    def due_in_time(self) -> Self:
+    def due_no_later_than_timers(self) -> Self:
         """Return the conversation, due no later than its next timer.
 
         An earlier due time stays, so that restarting a timer does not write the index `due`. A sweeper that comes too

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from convoke.domain.errors import ConversationsError
-from convoke.domain.instants import in_milliseconds
+from convoke.domain.instants import truncate_to_milliseconds
 
 
 def parse_date(text: str) -> datetime:
@@ -21,7 +21,7 @@ def parse_date(text: str) -> datetime:
         moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except OverflowError as error:
         raise ValueError("a date out of range") from error
-    return in_milliseconds(moment)
+    return truncate_to_milliseconds(moment)
 
 
 def date_validator(error: type[ConversationsError]) -> Callable[[object], datetime]:

@@ -11,6 +11,9 @@ from typing import ClassVar, Self
 
 from pydantic.alias_generators import to_snake
 
+FieldPath = tuple[str | int, ...]
+"""The path to a field of a request: `("participants", 3, "messaging_binding", "address")`."""
+
 CATALOGUE: dict[int, type[ConversationsError]] = {}
 """What a request can be answered with, by code."""
 
@@ -52,9 +55,10 @@ class ConversationsError(ValueError):
         cls.rule = to_snake(cls.__name__.removesuffix("Error"))
         CATALOGUE[code] = cls
 
-    def __init__(self, *, parameter: str | None = None, **details: str | int) -> None:
+    def __init__(self, *, parameter: str | None = None, field: FieldPath = (), **details: str | int) -> None:
         super().__init__(self.text.format_map(details))
         self.parameter = parameter
+        self.field = field
         self.details = details
         self.others: tuple[ConversationsError, ...] = ()
 

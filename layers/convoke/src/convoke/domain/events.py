@@ -110,7 +110,7 @@ class Change(Model):
         return tuple(event for event in self.events if event.id.startswith(f"{self.sid}-"))
 
     @property
-    def date_told(self) -> datetime | None:
+    def last_event_at(self) -> datetime | None:
         return self.events[-1].occurred_at if self.events else None
 
 
@@ -127,7 +127,7 @@ class EventFilters(Period):
     conversation_sid: Annotated[str, AfterValidator(check_conversation_sid)] | None = None
 
 
-def change_of_event(event_id: str) -> str | None:
+def change_sid_of_event(event_id: str) -> str | None:
     """The SID of the change that an event began with; None where that is no id of an event."""
     sid, _, position = event_id.partition("-")
     return parse_sid(sid, Prefix.CHANGE) if position.isdecimal() else None
@@ -157,7 +157,7 @@ def conversation_updated(
     return _change(sid, subject_of(after), told, at=at, notify_webhooks=notify_webhooks)
 
 
-def timer_ran_out(sid: str, before: Conversation, after: Conversation, *, at: datetime) -> Change:
+def timer_expired(sid: str, before: Conversation, after: Conversation, *, at: datetime) -> Change:
     """Webhooks are always told, as no client's request causes it (reference, d.2)."""
     told = [(EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.TIMER, at))]
     return _change(sid, subject_of(after), told, at=at, notify_webhooks=True)

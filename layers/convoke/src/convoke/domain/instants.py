@@ -18,10 +18,10 @@ Sleep = Callable[[float], None]
 
 def now() -> datetime:
     """The present moment of this machine."""
-    return in_milliseconds(datetime.now(UTC))
+    return truncate_to_milliseconds(datetime.now(UTC))
 
 
-def in_milliseconds(moment: datetime) -> datetime:
+def truncate_to_milliseconds(moment: datetime) -> datetime:
     """What is kept of a moment."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 

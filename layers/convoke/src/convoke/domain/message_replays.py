@@ -19,19 +19,19 @@ class Span(NamedTuple):
     """The index of the last one that was there when the webhook was created."""
 
 
-def replay_asked_for(sid: str, conversation: Conversation, webhook: ScopedWebhook) -> Change | None:
+def requested_replay(sid: str, conversation: Conversation, webhook: ScopedWebhook) -> Change | None:
     """None where a webhook that is created now has nothing to be told."""
     after = webhook.replay_after
-    if after is None or after >= conversation.next_index - 1 or not webhook.may_hear_messages:
+    if after is None or after >= conversation.next_index - 1 or not webhook.receives_messages:
         return None
     return messages_replayed(sid, conversation, webhook.sid, after, at=webhook.date_created)
 
 
-def span_of(replay: Event) -> Span:
+def replay_span(replay: Event) -> Span:
     return Span(int(replay.payload["After"]), int(replay.payload["Until"]))
 
 
-def continued(replay: Event, after: int) -> Event:
+def replay_from(replay: Event, after: int) -> Event:
     """The same event, for what is left behind the index `after`."""
     return replay.model_copy(update={"payload": {**replay.payload, "After": str(after)}})
 

@@ -83,7 +83,7 @@ class Message(Model):
     date_updated: Instant
 
 
-def numbered_sid(sid: str, index: int) -> str:
+def sid_with_index(sid: str, index: int) -> str:
     """`sid` with the index of its message in the place of the time, so that SIDs sort by index, whoever made them.
 
     What is left of it, 80 bits, tells messages with the same index apart.
@@ -92,9 +92,9 @@ def numbered_sid(sid: str, index: int) -> str:
     return f"{Prefix.MESSAGE}{index:0{INDEX_DIGITS}x}{sid[start + INDEX_DIGITS :]}"
 
 
-def last_sid_at(index: int) -> str:
+def greatest_sid_with_index(index: int) -> str:
     """The greatest SID that a message with this index can have: behind it are those with greater ones."""
-    return numbered_sid(Prefix.MESSAGE + "f" * 32, index)
+    return sid_with_index(Prefix.MESSAGE + "f" * 32, index)
 
 
 def is_index(text: str) -> bool:
@@ -110,7 +110,7 @@ def check_author(author: str) -> str:
 
 
 def check_body(body: str) -> str | None:
-    """The empty one counts as none given. The lower limit depends on the members: see `check_body_among`."""
+    """The empty one counts as none given. The lower limit depends on the members: see `check_body_length_outside_chat`."""
     if len(body.encode()) > MAX_BODY_BYTES:
         raise MessageTooLongError
     return body or None
@@ -135,19 +135,19 @@ def check_subject(subject: str) -> str | None:
     return subject or None
 
 
-def author_among(participants: Sequence[Participant], author: str) -> Participant | None:
+def find_author(participants: Sequence[Participant], author: str) -> Participant | None:
     """The member who speaks as `author`. A number that several people of a group stand behind is none of them."""
     return next((member for member in participants if author in member.names), None)
 
 
-def check_author_among(participants: Sequence[Participant], author: str) -> None:
+def check_group_author(participants: Sequence[Participant], author: str) -> None:
     """In a group MMS it is one of the members, or a number that several of them stand behind (reference, a.4)."""
     known = {name for member in participants for name in (*member.names, member.projected_address)}
     if author not in known and any(member.is_in_group for member in participants):
         raise AuthorNotInGroupError(parameter="Author")
 
 
-def check_body_among(participants: Sequence[Participant], body: str | None) -> None:
+def check_body_length_outside_chat(participants: Sequence[Participant], body: str | None) -> None:
     too_long_outside_chat = body is not None and len(body) > MAX_BODY_OUTSIDE_CHAT_CHARACTERS
     if too_long_outside_chat and any(member.address for member in participants):
         raise MessageTooLongError(parameter="Body")
@@ -195,12 +195,12 @@ class NewMessage(MessageParameters):
             raise ContentSidMissingError(parameter="ContentVariables")
         return self
 
-    def check_among(self, participants: Sequence[Participant]) -> None:
+    def check_against_participants(self, participants: Sequence[Participant]) -> None:
         """Asked once it is known that there is a conversation: that there is none comes before it."""
         if not (self.body or self.media_sid or self.content_sid):
             raise MessageEmptyError(parameter="Body")
-        check_author_among(participants, self.author)
-        check_body_among(participants, self.shown_body)
+        check_group_author(participants, self.author)
+        check_body_length_outside_chat(participants, self.shown_body)
 
     @property
     def shown_body(self) -> str | None:
@@ -250,7 +250,7 @@ class MessageChange(MessageParameters):
             "date_updated": max(self.date_updated or moment, message.date_updated),
         }
         if "author" in self.model_fields_set:
-            author = author_among(participants, self.author)
+            author = find_author(participants, self.author)
             update["participant_sid"] = author.sid if author else None
         edited = message.model_copy(update=update)
         self._check(edited, participants)
@@ -263,9 +263,9 @@ class MessageChange(MessageParameters):
         if not (edited.body or edited.media_sid or edited.content_sid):
             raise MessageEmptyError(parameter="Body")
         if "author" in given:
-            check_author_among(participants, edited.author)
+            check_group_author(participants, edited.author)
         if "body" in given:
-            check_body_among(participants, edited.body)
+            check_body_length_outside_chat(participants, edited.body)
 
 
 def parse_order(word: str) -> Order:

@@ -49,7 +49,7 @@ class Page(Generic[Resource]):
         return bool(self.resources) or self.has_previous or self.has_next
 
 
-def page_among(resources: Sequence[Resource], sids: Sequence[str], page: PageRequest) -> Page[Resource]:
+def page_of_list(resources: Sequence[Resource], sids: Sequence[str], page: PageRequest) -> Page[Resource]:
     """A page of a list that is at hand as a whole, with the SIDs that it is in the order of."""
     if page.forward:
         start = bisect_right(sids, page.position or "")

@@ -50,7 +50,7 @@ PROXY_ADDRESS = "MessagingBinding.ProxyAddress"
 PROJECTED_ADDRESS = "MessagingBinding.ProjectedAddress"
 
 
-def removable(check: Callable[[str], str]) -> Callable[[str], str | None]:
+def allow_null(check: Callable[[str], str]) -> Callable[[str], str | None]:
     def validate(value: str) -> str | None:
         return None if value == NULL else check(value)
 
@@ -78,8 +78,8 @@ class ParticipantChange(Model):
     """A field that was not given stays as it is (look at `model_fields_set`); one that is given as None is removed."""
 
     identity: Annotated[str, AfterValidator(check_identity)] | None = None
-    messaging_binding_proxy_address: Annotated[str | None, BeforeValidator(removable(check_proxy_address))] = None
-    messaging_binding_projected_address: Annotated[str | None, BeforeValidator(removable(check_projected_address))] = (
+    messaging_binding_proxy_address: Annotated[str | None, BeforeValidator(allow_null(check_proxy_address))] = None
+    messaging_binding_projected_address: Annotated[str | None, BeforeValidator(allow_null(check_projected_address))] = (
         None
     )
     attributes: Annotated[
@@ -92,7 +92,7 @@ class ParticipantChange(Model):
     date_updated: Annotated[Instant, BeforeValidator(date_validator(InvalidDateUpdatedError))] | None = None
 
     @property
-    def is_about_reads_alone(self) -> bool:
+    def changes_only_read_position(self) -> bool:
         """Reading restarts no timer (reference, e.3)."""
         return self.model_fields_set <= READS
 

@@ -198,7 +198,7 @@ def parse_attributes(value: object) -> object:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
 
 
-def parse_word(value: object) -> object:
+def lower_case(value: object) -> object:
     """Words are compared without regard to case (reference, a.0)."""
     return value.lower() if isinstance(value, str) else value
 
@@ -206,12 +206,12 @@ def parse_word(value: object) -> object:
 class NewBinding(Model):
     """The `messaging_binding` that a client asks for."""
 
-    type: Annotated[Channel, BeforeValidator(parse_word)] | None = None
+    type: Annotated[Channel, BeforeValidator(lower_case)] | None = None
     address: Annotated[str, AfterValidator(check_address)] | None = None
     proxy_address: Annotated[str, AfterValidator(check_proxy_address)] | None = None
     projected_address: Annotated[str, AfterValidator(check_projected_address)] | None = None
     name: Annotated[str, AfterValidator(check_name)] | None = None
-    level: Annotated[str, BeforeValidator(parse_word)] | None = None
+    level: Annotated[str, BeforeValidator(lower_case)] | None = None
 
     @property
     def channel(self) -> Channel:
@@ -247,7 +247,7 @@ def check_phone_binding(binding: NewBinding, channel: Channel) -> None:
             raise NameOrLevelNotAcceptableError(parameter=f"messaging_binding.{name}")
     proxy = binding.proxy_address
     if proxy is None:
-        check_alone(binding)
+        check_address_without_proxy(binding)
         return
     if binding.address is None:
         raise AddressEmptyError(parameter="messaging_binding.address")
@@ -257,7 +257,7 @@ def check_phone_binding(binding: NewBinding, channel: Channel) -> None:
         raise ChannelMismatchError(parameter="messaging_binding.proxy_address")
 
 
-def check_alone(binding: NewBinding) -> None:
+def check_address_without_proxy(binding: NewBinding) -> None:
     """An address without a proxy makes a member of a group MMS (reference, b.4)."""
     if binding.address is not None and not is_group_number(binding.address):
         raise InvalidAddressError(parameter="messaging_binding.address")

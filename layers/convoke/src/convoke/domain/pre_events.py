@@ -77,12 +77,12 @@ def message_remove(conversation: Conversation, message: Message) -> PreEvent:
     return PreEvent(subject_of(conversation), (EventType.MESSAGE_REMOVE, edited_payload(conversation, message)))
 
 
-def renamed(conversation: Conversation, reply: Reply) -> Conversation:
+def apply_conversation_reply(conversation: Conversation, reply: Reply) -> Conversation:
     """Raises why it cannot have the name that was answered."""
     return conversation.model_copy(update=_checked(reply, {"friendly_name": check_friendly_name}))
 
 
-def reworded(requested: Requested, reply: Reply) -> Requested:
+def apply_message_reply(requested: Requested, reply: Reply) -> Requested:
     """Raises why a message cannot be what was answered."""
     checks: dict[str, Check] = {"author": check_author, "body": check_body, "attributes": check_message_attributes}
     return requested.model_copy(update=_checked(reply, checks))

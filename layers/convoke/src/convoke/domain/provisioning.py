@@ -58,13 +58,13 @@ class Provisioning(Model):
         return Subject(self.account_sid, self.chat_service_sid, self.conversation_sid)
 
     @property
-    def causes_of_all(self) -> tuple[Cause, ...]:
+    def shared_causes(self) -> tuple[Cause, ...]:
         return tuple(cause for cause in self.causes if cause.participant_sid is None)
 
     def cause_of(self, participant: Participant) -> Cause | None:
         """Why a member could not be added: a reason of its own, or else one of all of them."""
         own = (cause for cause in self.causes if cause.participant_sid == participant.sid)
-        return next(chain(own, self.causes_of_all), None)
+        return next(chain(own, self.shared_causes), None)
 
     def added(self, moment: datetime) -> Self:
         return self.model_copy(update={"status": ProvisioningStatus.ADDED, "date_updated": moment})
@@ -81,10 +81,10 @@ MAX_DOUBLINGS = 16
 class ProvisioningRetries(Model):
     """How the sweeper finishes what was interrupted: when, and how often before it gives up (promises 4 and 5)."""
 
-    first_after: Annotated[timedelta, Field(ge=timedelta(seconds=1))] = timedelta(seconds=10)
-    longest_pause: Annotated[timedelta, Field(ge=timedelta(seconds=1))] = timedelta(minutes=10)
+    initial_delay: Annotated[timedelta, Field(ge=timedelta(seconds=1))] = timedelta(seconds=10)
+    max_delay: Annotated[timedelta, Field(ge=timedelta(seconds=1))] = timedelta(minutes=10)
     most: Annotated[int, Field(ge=1)] = 8
 
-    def next_after(self, moment: datetime, attempts: int) -> datetime:
+    def next_attempt_at(self, moment: datetime, attempts: int) -> datetime:
         """When to try again after `attempts` attempts have been made: twice as long each time, up to the longest."""
-        return moment + min(self.first_after * (1 << min(attempts, MAX_DOUBLINGS)), self.longest_pause)
+        return moment + min(self.initial_delay * (1 << min(attempts, MAX_DOUBLINGS)), self.max_delay)

@@ -95,7 +95,7 @@ class ScopedWebhook(Model):
         return self.model_dump(mode="json", include=set(CONFIGURATION[self.target]))
 
     @property
-    def may_hear_messages(self) -> bool:
+    def receives_messages(self) -> bool:
         return EventType.MESSAGE_ADDED in (self.filters or ()) or bool(self.triggers)
 
     def hook(self, event: Event) -> Hook | None:
@@ -119,7 +119,7 @@ class ScopedWebhook(Model):
         return any(keyword.casefold() in folded for keyword in self.triggers or ())
 
 
-def scoped_hooks(webhooks: Iterable[ScopedWebhook], event: Event) -> list[Hook]:
+def hooks_for_event(webhooks: Iterable[ScopedWebhook], event: Event) -> list[Hook]:
     """Those of a conversation that want an event. Of what comes after its closing they hear nothing (d.7)."""
     if event.type is EventType.CONVERSATION_REMOVED and event.payload.get("State") == State.CLOSED:
         return []
@@ -160,7 +160,7 @@ def parse_post_event(value: object) -> EventType:
     return EventType(str(value))
 
 
-def without_repetition(filters: tuple[EventType, ...]) -> tuple[EventType, ...]:
+def without_duplicates(filters: tuple[EventType, ...]) -> tuple[EventType, ...]:
     return tuple(dict.fromkeys(filters))
 
 
@@ -209,11 +209,11 @@ class ScopedWebhookParameters(Model):
 
     url: Annotated[str, AfterValidator(check_scoped_url)] | None = None
     method: Annotated[str, AfterValidator(check_method)] | None = None
-    filters: Annotated[tuple[Filter, ...], AfterValidator(without_repetition)] | None = None
+    filters: Annotated[tuple[Filter, ...], AfterValidator(without_duplicates)] | None = None
     triggers: Annotated[tuple[Trigger, ...], AfterValidator(check_triggers)] | None = None
     flow_sid: Annotated[str, AfterValidator(check_flow_sid)] | None = None
 
-    def given_for(self, target: ScopedTarget) -> dict[str, object]:
+    def given_configuration(self, target: ScopedTarget) -> dict[str, object]:
         return self.model_dump(include=set(CONFIGURATION[target]), exclude_unset=True)
 
 
@@ -229,7 +229,7 @@ class NewScopedWebhook(ScopedWebhookParameters):
     target: Annotated[ScopedTarget, BeforeValidator(parse_scoped_target)] = Field(default=None, validate_default=True)
     replay_after: Annotated[int, BeforeValidator(parse_replay_after)] | None = None
 
-    def refuse_incomplete(self) -> None:
+    def check_required_configuration(self) -> None:
         """Asked once it is known that there is a conversation: that there is none comes before it."""
         needed = REQUIRED_CONFIGURATION[self.target].items()
         missing = [error(parameter=configuration_name(name)) for name, error in needed if getattr(self, name) is None]
@@ -238,7 +238,7 @@ class NewScopedWebhook(ScopedWebhookParameters):
 
     def webhook(self, moment: datetime, **identity: str) -> ScopedWebhook:
         """The webhook as it is stored; `identity` is what the request does not say of it."""
-        configuration = self.given_for(self.target)
+        configuration = self.given_configuration(self.target)
         if "method" in CONFIGURATION[self.target]:
             configuration.setdefault("method", Method.POST)
         return ScopedWebhook.model_validate(
@@ -260,7 +260,7 @@ class ScopedWebhookChange(ScopedWebhookParameters):
 
     def applied_to(self, webhook: ScopedWebhook, moment: datetime) -> ScopedWebhook:
         """The same where nothing was given that its target knows."""
-        given = self.given_for(webhook.target)
+        given = self.given_configuration(webhook.target)
         if not given:
             return webhook
         return webhook.model_copy(update={**given, "date_updated": max(moment, webhook.date_updated)})

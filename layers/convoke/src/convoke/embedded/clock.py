@@ -52,7 +52,7 @@ class Advance:
     def __call__(self, by: timedelta) -> Advanced:
         """Raises OverflowError past the year 9999."""
         moment: datetime | None = self.clock()
-        until, sweeps, attended = instants.in_milliseconds(self.clock() + by), 0, 0
+        until, sweeps, attended = instants.truncate_to_milliseconds(self.clock() + by), 0, 0
         try:
             while moment and moment <= until and self.go_on():
                 self.clock.stand_at(moment)

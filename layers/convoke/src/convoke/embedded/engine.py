@@ -157,7 +157,7 @@ class EmbeddedEngine:
         """
         self._started = True
         self._queue.release()
-        self._sweep_until = self.edges.now() + self.edges.attempts.longest_pause
+        self._sweep_until = self.edges.now() + self.edges.attempts.max_delay
         if event_loop:
             self._rouse_steps = Debounced(event_loop, self._steps.turn).wake
         else:

@@ -20,7 +20,7 @@ from convoke.domain.groups import relation_problems
 from convoke.domain.idempotency import IdempotencyRecord, IdempotentRequest
 from convoke.domain.instants import Clock
 from convoke.domain.participants import NewParticipant
-from convoke.domain.pre_events import conversation_add, renamed
+from convoke.domain.pre_events import apply_conversation_reply, conversation_add
 from convoke.domain.provisioning import Provisioning, ProvisioningRetries
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix
@@ -68,12 +68,14 @@ class ConversationWithParticipantsOperations:
         if problems := self.problems(account, service, requested, participants):
             raise refusal(problems)
         conversation = self._new(account, service, requested, initializing=bool(participants))
-        conversation = renamed(conversation, request_webhooks.ask(lambda: conversation_add(conversation)))
+        conversation = apply_conversation_reply(
+            conversation, request_webhooks.ask(lambda: conversation_add(conversation))
+        )
         told = request_webhooks.enabled
         change = conversation_added(self.new_sid(Prefix.CHANGE), conversation, at=self.now(), notify_webhooks=told)
         provisioning = self._provisioning(conversation, service, participants, notify_webhooks=told)
         if provisioning:
-            conversation = conversation.joined(*provisioning.participants)
+            conversation = conversation.with_participants(*provisioning.participants)
         record = self._record(conversation, idempotent) if idempotent else None
         created = self.conversations.create(conversation, change, provisioning, record)
         if created.sid != conversation.sid:
@@ -144,7 +146,7 @@ class ConversationWithParticipantsOperations:
             requested_state=requested.state,
         )
         if initializing:
-            due_at = self.attempts.next_after(now, 0)
+            due_at = self.attempts.next_attempt_at(now, 0)
             return conversation.model_copy(update={"state": State.INITIALIZING, "due_at": due_at})
         return conversation.with_timers_from(now)
 

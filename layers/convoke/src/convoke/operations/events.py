@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from convoke.domain.errors import NotFoundError
-from convoke.domain.events import Event, EventFilters, change_of_event
+from convoke.domain.events import Event, EventFilters, change_sid_of_event
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.sids import NewSid, Prefix
 from convoke.domain.webhooks import EventAttempt, NewEventReplay
@@ -33,7 +33,7 @@ class EventOperations:
 
     def fetch(self, account_sid: str, event_id: str) -> Event:
         """Raises NotFoundError, also for another account's event."""
-        change_sid = change_of_event(event_id)
+        change_sid = change_sid_of_event(event_id)
         change = self.changes.fetch(account_sid, change_sid) if change_sid else None
         named = f"{change_sid}{event_id[len(change_sid or '') :]}"
         found = next((event for event in change.own_events if event.id == named), None) if change else None

@@ -61,7 +61,7 @@ class ParticipantOperations:
         """
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
         participant = new_participant(self.new_sid(Prefix.PARTICIPANT), conversation, service, requested, now)
-        after = conversation.joined(participant).with_timers_from(now)
+        after = conversation.with_participants(participant).with_timers_from(now)
         binding = requested.messaging_binding
         _refuse(
             [
@@ -103,9 +103,9 @@ class ParticipantOperations:
             return participant
         self._check_update(account, service, participant, requested)
         updated = requested.applied_to(participant, now)
-        after = conversation if requested.is_about_reads_alone else conversation.with_timers_from(now)
+        after = conversation if requested.changes_only_read_position else conversation.with_timers_from(now)
         if updated.bound != participant.bound:
-            after = after.with_changed(updated)
+            after = after.with_changed_participant(updated)
             _refuse([*membership_problems(conversation, after, updated)])
         request_webhooks.ask(lambda: participant_update(conversation, updated))
         change_sid, subject = self.new_sid(Prefix.CHANGE), subject_of(conversation)
@@ -122,7 +122,7 @@ class ParticipantOperations:
         """
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
         participant = self._known(conversation, sid)
-        after = conversation.left(participant).with_timers_from(now)
+        after = conversation.without_participant(participant).with_timers_from(now)
         request_webhooks.ask(lambda: participant_remove(conversation, participant))
         change_sid, subject = self.new_sid(Prefix.CHANGE), subject_of(conversation)
         change = participant_removed(change_sid, subject, participant, at=now, notify_webhooks=request_webhooks.enabled)

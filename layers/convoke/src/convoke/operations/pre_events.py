@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from convoke.domain.alerts import webhook_given_up
+from convoke.domain.alerts import webhook_failed_alert
 from convoke.domain.errors import WebhookRejectedError
 from convoke.domain.events import pre_event
 from convoke.domain.instants import Clock
@@ -61,7 +61,7 @@ class PreEvents:
     def ask(self, pending: PreEvent) -> Reply:
         """The receiver's answer; nothing where there is none that wants to know, or none that answers in time."""
         account_sid, chat_service_sid, _ = pending.subject
-        event = pre_event(self.new_sid(Prefix.CHANGE), pending.subject, pending.told, at=self.now())
+        event = pre_event(self.new_sid(Prefix.CHANGE), pending.subject, pending.data, at=self.now())
         hook = self.levels.fetch(account_sid, chat_service_sid).pre_hook(event.type)
         token = self.auth_tokens.fetch(account_sid) if hook else None
         if hook is None or token is None:
@@ -87,7 +87,7 @@ class PreEvents:
         now = self.now()
         try:
             unanswered = attempt.completed(None, str(error), b"", now)
-            self.alerts.create(webhook_given_up(delivery, unanswered, error.entry, now))
+            self.alerts.create(webhook_failed_alert(delivery, unanswered, error.entry, now))
         except Exception:
             logger.exception("an alert was not logged", extra={"event_id": delivery.event.id})
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import InvalidWebhookSidError, NotFoundError, TooManyWebhooksError
 from convoke.domain.instants import Clock
-from convoke.domain.message_replays import replay_asked_for
-from convoke.domain.pages import Page, PageRequest, page_among
+from convoke.domain.message_replays import requested_replay
+from convoke.domain.pages import Page, PageRequest, page_of_list
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.scoped_webhooks import (
     MAX_WEBHOOKS_PER_CONVERSATION,
@@ -46,7 +46,7 @@ class ScopedWebhookOperations:
         """
         conversation = self._there(service, conversation_sid)
         conversation.refuse_webhooks()
-        requested.refuse_incomplete()
+        requested.check_required_configuration()
         self.rules.refuse({configuration_name("url"): requested.url})
         standing = self._every(conversation)
         if len(standing) >= MAX_WEBHOOKS_PER_CONVERSATION:
@@ -57,7 +57,7 @@ class ScopedWebhookOperations:
             conversation_sid=conversation.sid,
             sid=self.new_sid(Prefix.WEBHOOK),
         )
-        replay = replay_asked_for(self.new_sid(Prefix.CHANGE), conversation, webhook)
+        replay = requested_replay(self.new_sid(Prefix.CHANGE), conversation, webhook)
         self.webhooks.replace(conversation, [*standing, webhook], replay)
         return webhook
 
@@ -67,7 +67,7 @@ class ScopedWebhookOperations:
 
     def list(self, service: Service, conversation_sid: str, page: PageRequest) -> Page[ScopedWebhook]:
         webhooks = self._every(self.conversations.fetch(service, conversation_sid))
-        return page_among(webhooks, [webhook.sid for webhook in webhooks], page)
+        return page_of_list(webhooks, [webhook.sid for webhook in webhooks], page)
 
     @retry_on_conflict
     def update(

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import InternalError
-from convoke.domain.events import timer_ran_out
+from convoke.domain.events import timer_expired
 from convoke.domain.instants import Clock
 from convoke.domain.provisioning import Cause, Provisioning, ProvisioningRetries, ProvisioningStatus
 from convoke.domain.sids import NewSid, Prefix
@@ -64,10 +64,10 @@ class Sweeper:
     def _run_timers(self, conversation: Conversation) -> None:
         """Nobody claims it, as of several only one can change what was read. Whoever was faster left it due."""
         now = self.now()
-        after = conversation.with_timers_run_out(now)
+        after = conversation.with_expired_timers(now)
         with suppress(ChangedMeanwhileError):
             if after.state is not conversation.state:
-                change = timer_ran_out(self.new_sid(Prefix.CHANGE), conversation, after, at=now)
+                change = timer_expired(self.new_sid(Prefix.CHANGE), conversation, after, at=now)
                 self.conversations.update(conversation, after, change)
                 logger.info("timer ran out", extra={"conversation_sid": conversation.sid, "state": after.state})
             elif after.due_at != conversation.due_at:
@@ -77,7 +77,7 @@ class Sweeper:
         self, conversation: Conversation, provisioning: Provisioning | None, go_on: Callable[[], bool]
     ) -> None:
         """Claim the conversation, so that the next attempt is put off whatever comes of this one, and finish it."""
-        next_attempt = self.attempts.next_after(self.now(), conversation.attempts + 1)
+        next_attempt = self.attempts.next_attempt_at(self.now(), conversation.attempts + 1)
         if not self.conversations.claim(conversation, next_attempt):
             return
         if conversation.date_removed:
@@ -89,7 +89,7 @@ class Sweeper:
         """Only who is not in yet can be given up: with every member in, there is nothing that could fail for good."""
         if provisioning.status is not ProvisioningStatus.PENDING:
             self.workflow.start(conversation.account_sid, conversation.sid, [])
-        elif conversation.attempts < self.attempts.most:
+        elif conversation.attempts < self.attempts.max_attempts:
             self.participant_adder.add(provisioning)
         else:
             self.workflow.start(conversation.account_sid, conversation.sid, [_given_up(conversation.attempts)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convoke.domain.alerts import Alert, AlertFilters, alert_logged
+from convoke.domain.alerts import Alert, AlertFilters, alert_logged_change
 from convoke.domain.pages import Page, PageRequest
 from convoke.storage import items, keys, lists
 from convoke.storage.events import recorded
@@ -15,7 +15,7 @@ def logged(alert: Alert) -> list[Put]:
     """The alert, once, and the events that announce it; to be written with what it is about."""
     made = items.expiring(items.item(keys.alert(alert.account_sid, alert.sid), alert), alert.date_expires)
     made |= keys.listed(alert.account_sid, keys.ALERTS, alert.sid, alert.date_created)
-    return [Put(made, NotExists("pk")), recorded(alert_logged(alert))]
+    return [Put(made, NotExists("pk")), recorded(alert_logged_change(alert))]
 
 
 @dataclass(frozen=True, slots=True)

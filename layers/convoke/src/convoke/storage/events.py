@@ -25,9 +25,9 @@ def recorded(change: Change) -> Put:
     """To be written with what changes (promise 6). One that tells nothing is in no list."""
     key = keys.change(change.account_sid, change.sid)
     made = {"pk": key.pk, "sk": key.sk, **packed(change)}
-    if change.date_told:
-        made = items.expiring(made, change.date_told + LEDGER_LIFETIME)
-        made |= keys.listed(change.account_sid, keys.EVENTS, change.sid, change.date_told)
+    if change.last_event_at:
+        made = items.expiring(made, change.last_event_at + LEDGER_LIFETIME)
+        made |= keys.listed(change.account_sid, keys.EVENTS, change.sid, change.last_event_at)
     return Put(made)
 
 

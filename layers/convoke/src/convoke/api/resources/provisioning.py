@@ -60,7 +60,7 @@ def represent(
         date_updated=provisioning.date_updated or provisioning.date_created,
         alert_sid=provisioning.alert_sid if failed else None,
         participants=[_member(url, provisioning, member) for member in provisioning.participants],
-        causes=[CauseRepresentation(code=cause.code, message=cause.message) for cause in provisioning.causes_of_all],
+        causes=[CauseRepresentation(code=cause.code, message=cause.message) for cause in provisioning.shared_causes],
         url=request.url(f"{path}/Provisioning", CONVOKE_PREFIX),
         links={"conversation": url, "participants": f"{url}/Participants"},
     )
