@@ -7,7 +7,8 @@ from itertools import permutations
 
 import pytest
 
-from convoke.domain.groups import is_group, number_group, relation_problems
+from convoke.domain.conversation_with_participants import relation_problems
+from convoke.domain.groups import is_group, number_group
 from convoke.domain.participants import NewParticipant
 
 A1, A2, A3, A4 = "+15558675310", "+15558675311", "+15558675312", "+15558675313"

@@ -19,10 +19,11 @@ from convoke.api.parameters import (
     parse,
     read_participants,
 )
+from convoke.domain.configuration_webhooks import Target
 from convoke.domain.errors import CATALOGUE, ConversationsError
 from convoke.domain.events import EventType
 from convoke.domain.model import Model
-from convoke.domain.webhooks import Method, Target
+from convoke.domain.webhooks import Method
 
 NAMES = {
     "friendly_name": "FriendlyName",

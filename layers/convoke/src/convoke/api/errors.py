@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from aws_lambda_powertools.event_handler import Response
 from pydantic import ValidationError
 
+from convoke.api.parameter_names import join_name, parameter_name
 from convoke.domain.errors import (
     ConversationInitializingError,
     ConversationsError,
@@ -27,6 +28,7 @@ DETAILS_IN_TEXT = frozenset({"wanted", "where"})
 
 def render(error: ConversationsError, message: str | None = None) -> Response[str]:
     """Four keys; `details` beside them where there is something to point at. SDKs hand it to their callers."""
+    error = _with_parameter(error)
     body: dict[str, object] = {
         "code": error.code,
         "message": message or error.message,
@@ -38,6 +40,13 @@ def render(error: ConversationsError, message: str | None = None) -> Response[st
     if details := _details(error):
         body["details"] = details
     return Response(error.status, JSON, json.dumps(body), headers=_headers(error))
+
+
+def _with_parameter(error: ConversationsError) -> ConversationsError:
+    """Return the error and its further problems with the name of the parameter instead of the path of the field."""
+    named = error.at(parameter_name(error.field)) if error.field else error
+    named.others = tuple(_with_parameter(other) for other in error.others)
+    return named
 
 
 def _details(error: ConversationsError) -> dict[str, object]:
@@ -73,17 +82,8 @@ def problems_of(
     for each in validation.errors(include_url=False, include_input=False):
         cause = each.get("ctx", {}).get("error")
         error = cause if isinstance(cause, ConversationsError) else InvalidParameterError()
-        within = [error.parameter] if error.parameter else []
-        problems.append(error.at(parameter_name([*located(*each["loc"]), *within])))
+        problems.append(error.at(join_name(located(*each["loc"], *error.field))))
     return problems
-
-
-def parameter_name(location: Sequence[str | int]) -> str:
-    """Return the parameter name of an error's location, such as `Participant[3].messaging_binding.address`."""
-    name = ""
-    for part in location:
-        name += f"[{part}]" if isinstance(part, int) else f".{part}" if name and part[0] != "[" else part
-    return name
 
 
 def _headers(error: ConversationsError) -> dict[str, str | list[str]]:

@@ -33,7 +33,7 @@ class SqsDeliveryQueue:
     def send(self, messages: Sequence[Delivery | Event]) -> None:
         """Raises MessagesNotSentError."""
         bodies = (message.model_dump_json() for message in messages)
-        for batch in batches(bodies, _size, most=MAX_BATCH_ENTRIES, largest=MAX_BATCH_BYTES):
+        for batch in batches(bodies, _size, max_entries=MAX_BATCH_ENTRIES, max_bytes=MAX_BATCH_BYTES):
             answer = self.client.send_message_batch(
                 QueueUrl=self.queue_url,
                 Entries=[{"Id": str(number), "MessageBody": body} for number, body in enumerate(batch)],

@@ -59,7 +59,7 @@ class EventBridgeBus:
 
     def publish(self, events: Sequence[Event]) -> None:
         """Entries that the bus refuses, as under throttling, are put again. Raises EventsNotPublishedError."""
-        for batch in batches(events, _size, most=MAX_BATCH_ENTRIES, largest=MAX_BATCH_BYTES):
+        for batch in batches(events, _size, max_entries=MAX_BATCH_ENTRIES, max_bytes=MAX_BATCH_BYTES):
             self._publish(batch)
 
     def _publish(self, events: Sequence[Event]) -> None:

@@ -72,7 +72,7 @@ def events_show(event_id: str, account: str | None, data: str, stack: str | None
 @stack_option
 def events_replay(event_id: str, target: str | None, account: str | None, data: str, stack: str | None) -> None:
     """Tell webhooks of an event once more: those that are configured to be told by now."""
-    from convoke.domain.webhooks import NewEventReplay
+    from convoke.domain.event_replays import NewEventReplay
 
     with open_installation(data, stack) as place:
         event = _event(place, account, event_id)

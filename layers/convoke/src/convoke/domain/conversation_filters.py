@@ -1,4 +1,7 @@
-"""Which conversations a list is to show, and in what order (reference, a.1)."""
+"""The filters of the list of conversations.
+
+See docs/behaviour/conversations.md#list.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,12 @@ from convoke.domain.errors import (
     StateEmptyError,
     StateUnknownError,
 )
+from convoke.domain.json_schema import IN_EITHER_CASE, word_schema
 from convoke.domain.periods import Period
 
 
 def parse_state_filter(text: str) -> State:
-    """Any state that a conversation can be in."""
+    """Return any state, `initializing` included, which no request can set."""
     return State.INITIALIZING if text.lower() == State.INITIALIZING else parse_state(text)
 
 
@@ -28,9 +32,9 @@ class ConversationFilters(Period):
         StateUnknownError,
     )
 
-    state: Annotated[State, BeforeValidator(parse_state_filter)] | None = None
+    state: Annotated[State, BeforeValidator(parse_state_filter), word_schema(State, IN_EITHER_CASE)] | None = None
 
     @property
     def newest_first(self) -> bool:
-        """Where dates are asked for; else the oldest is the first (reference, a.0)."""
+        """Whether the list is sorted in descending order, as it is if a date is given."""
         return bool(self.start_date or self.end_date)

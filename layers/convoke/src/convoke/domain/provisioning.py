@@ -1,4 +1,7 @@
-"""The asynchronous half of ConversationWithParticipants (reference, b.8)."""
+"""Provisioning: adding the participants of a ConversationWithParticipants request after it was answered.
+
+See docs/behaviour/provisioning.md.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ class ProvisioningStatus(StrEnum):
 
 
 class Cause(Model):
-    """Why one member, or where `participant_sid` is None all of them, could not be added."""
+    """Why a participant could not be added; all participants if `participant_sid` is None."""
 
     code: int
     message: str
@@ -31,9 +34,9 @@ class Cause(Model):
 
 
 class Provisioning(Model):
-    """The members still to add, stored with the conversation; afterwards the record of what became of them.
+    """The participants to add, stored with the conversation. Afterwards it records the result.
 
-    The SIDs of all that will come of it are made here, so that doing a step again writes the same items.
+    It holds the SIDs of everything that provisioning creates, so that a repeated step writes the same items.
     """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -45,13 +48,13 @@ class Provisioning(Model):
     status: ProvisioningStatus = ProvisioningStatus.PENDING
     causes: tuple[Cause, ...] = ()
     notify_webhooks: bool = Field(default=False, alias="webhooks")
-    """Whether the request asked for webhooks (reference, d.2)."""
+    """Whether the request asked for webhooks."""
     added_change_sid: str
     state_change_sid: str
     alert_sid: str
     date_created: Instant
     date_updated: Instant | None = None
-    """When its status changed."""
+    """When the status changed; None while it is pending."""
 
     @property
     def subject(self) -> Subject:
@@ -59,10 +62,11 @@ class Provisioning(Model):
 
     @property
     def shared_causes(self) -> tuple[Cause, ...]:
+        """The causes that concern all participants."""
         return tuple(cause for cause in self.causes if cause.participant_sid is None)
 
     def cause_of(self, participant: Participant) -> Cause | None:
-        """Why a member could not be added: a reason of its own, or else one of all of them."""
+        """Return why a participant could not be added: its own cause or else a shared one; None if there is neither."""
         own = (cause for cause in self.causes if cause.participant_sid == participant.sid)
         return next(chain(own, self.shared_causes), None)
 
@@ -75,16 +79,19 @@ class Provisioning(Model):
 
 
 MAX_DOUBLINGS = 16
-"""Far past any pause. ProvisioningRetries to publish are not limited, and a duration is."""
+"""Limits the exponent of the backoff. Attempts to publish are unlimited, and a `timedelta` would overflow."""
 
 
 class ProvisioningRetries(Model):
-    """How the sweeper finishes what was interrupted: when, and how often before it gives up (promises 4 and 5)."""
+    """When the sweeper resumes interrupted provisioning, and after how many attempts it gives up.
+
+    See docs/how-it-works.md#promises.
+    """
 
     initial_delay: Annotated[timedelta, Field(ge=timedelta(seconds=1))] = timedelta(seconds=10)
     max_delay: Annotated[timedelta, Field(ge=timedelta(seconds=1))] = timedelta(minutes=10)
-    most: Annotated[int, Field(ge=1)] = 8
+    max_attempts: Annotated[int, Field(ge=1)] = 8
 
     def next_attempt_at(self, moment: datetime, attempts: int) -> datetime:
-        """When to try again after `attempts` attempts have been made: twice as long each time, up to the longest."""
+        """Return when the next attempt is due: the delay doubles with each attempt, up to `max_delay`."""
         return moment + min(self.initial_delay * (1 << min(attempts, MAX_DOUBLINGS)), self.max_delay)

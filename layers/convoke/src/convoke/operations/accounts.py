@@ -6,7 +6,8 @@ import hmac
 import secrets
 from dataclasses import dataclass
 
-from convoke.domain.accounts import Account, AccountChange, AccountConfigurationChange
+from convoke.domain.account_configuration import AccountConfigurationChange
+from convoke.domain.accounts import Account, AccountChange
 from convoke.domain.errors import NotAuthenticatedError
 from convoke.domain.instants import Clock
 from convoke.domain.receivers import ReceiverRules
@@ -89,7 +90,7 @@ class AccountOperations:
         Raises InvalidWebhookSettingsError.
         """
         if isinstance(change, AccountConfigurationChange):
-            self.rules.refuse({"ErrorLogUrl": change.error_log_url})
+            self.rules.refuse({("error_log_url",): change.error_log_url})
         return self.accounts.update(account.sid, change) if change.model_fields_set else account
 
     def rotate_token(self, account_sid: str) -> str | None:

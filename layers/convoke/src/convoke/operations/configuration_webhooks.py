@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic.alias_generators import to_pascal
-
+from convoke.domain.configuration_webhooks import ConfigurationWebhooks, ConfigurationWebhooksChange
+from convoke.domain.errors import FieldPath
 from convoke.domain.receivers import ReceiverRules
-from convoke.domain.webhooks import (
-    ConfigurationWebhooks,
-    ConfigurationWebhooksChange,
-    ServiceConfigurationWebhooks,
-    WebhookSettingsChange,
-)
+from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooks
+from convoke.domain.webhooks import WebhookSettingsChange
 from convoke.storage.configuration_webhooks import (
     ConfigurationWebhooksRepository,
     ServiceConfigurationWebhooksRepository,
@@ -53,6 +49,6 @@ class ServiceConfigurationWebhooksOperations:
         return self.configurations.update(account_sid, chat_service_sid, change)
 
 
-def _urls(change: WebhookSettingsChange) -> dict[str, str | None]:
-    """By the names of their parameters."""
-    return {to_pascal(name): getattr(change, name) for name in ("pre_webhook_url", "post_webhook_url")}
+def _urls(change: WebhookSettingsChange) -> dict[FieldPath, str | None]:
+    """By their fields."""
+    return {(name,): getattr(change, name) for name in ("pre_webhook_url", "post_webhook_url")}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from convoke.domain.accounts import Account
 from convoke.domain.conversation_requests import NewConversation
+from convoke.domain.conversation_with_participants import PARTICIPANTS, relation_problems
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.errors import (
     ConversationsError,
@@ -16,7 +17,6 @@ from convoke.domain.errors import (
     refusal,
 )
 from convoke.domain.events import conversation_added
-from convoke.domain.groups import relation_problems
 from convoke.domain.idempotency import IdempotencyRecord, IdempotentRequest
 from convoke.domain.instants import Clock
 from convoke.domain.participants import NewParticipant
@@ -183,13 +183,13 @@ def ownership_problems(account: Account, participants: Sequence[NewParticipant])
     for position, member in enumerate(participants):
         binding = member.messaging_binding
         for name, error in unowned(account, binding.proxy_address, binding.projected_address):
-            yield error(parameter=f"Participant[{position}].messaging_binding.{name}")
+            yield error(field=(PARTICIPANTS, position, "messaging_binding", name))
 
 
 def role_problems(service: Service, participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
     for position, member in enumerate(participants):
         if not has_role(service, member.role_sid):
-            yield InvalidRoleSidError(parameter=f"Participant[{position}].role_sid")
+            yield InvalidRoleSidError(field=(PARTICIPANTS, position, "role_sid"))
 
 
 def messaging_service_problems(
@@ -197,7 +197,7 @@ def messaging_service_problems(
 ) -> Iterator[ConversationsError]:
     """Whoever is no pure chat member needs a Messaging Service to be reached through (reference, b.3)."""
     if not _messaging_service_sid(account, requested) and any(member.binding() for member in participants):
-        yield MessagingServiceMissingError(parameter="MessagingServiceSid")
+        yield MessagingServiceMissingError(field=("messaging_service_sid",))
 
 
 def _messaging_service_sid(account: Account, requested: NewConversation) -> str | None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from convoke.domain.errors import NotFoundError
+from convoke.domain.event_attempts import EventAttempt
+from convoke.domain.event_replays import NewEventReplay
 from convoke.domain.events import Event, EventFilters, change_sid_of_event
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.sids import NewSid, Prefix
-from convoke.domain.webhooks import EventAttempt, NewEventReplay
 from convoke.operations.webhook_delivery import WebhookDelivery
 from convoke.storage.events import EventAttemptRepository, EventRepository
 

@@ -23,7 +23,7 @@ from convoke.domain.events import participant_removed, participant_updated, part
 from convoke.domain.instants import Clock
 from convoke.domain.memberships import membership_problems
 from convoke.domain.pages import Page, PageRequest
-from convoke.domain.participant_requests import PROJECTED_ADDRESS, PROXY_ADDRESS, ParticipantChange
+from convoke.domain.participant_requests import ParticipantChange
 from convoke.domain.participants import MAX_IDENTITY_CHARACTERS, NewParticipant, Participant
 from convoke.domain.pre_events import participant_add, participant_remove, participant_update
 from convoke.domain.services import Service
@@ -33,8 +33,6 @@ from convoke.operations.pre_events import RequestWebhooks
 from convoke.storage.participants import ParticipantRepository
 
 logger = logging.getLogger(__name__)
-
-FORM_NAMES = {"proxy_address": PROXY_ADDRESS, "projected_address": PROJECTED_ADDRESS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +197,12 @@ def _ownership_problems(
     account: Account, proxy_address: str | None, projected_address: str | None
 ) -> Iterator[ConversationsError]:
     for name, error in unowned(account, proxy_address, projected_address):
-        yield error(parameter=FORM_NAMES[name])
+        yield error(field=("messaging_binding", name))
 
 
 def _role_problems(service: Service, role_sid: str | None) -> Iterator[ConversationsError]:
     if not has_role(service, role_sid):
-        yield InvalidRoleSidError(parameter="RoleSid")
+        yield InvalidRoleSidError(field=("role_sid",))
 
 
 def _refuse(problems: Sequence[ConversationsError]) -> None:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from convoke.domain.alerts import webhook_failed_alert
 from convoke.domain.errors import WebhookRejectedError
+from convoke.domain.event_attempts import EventAttempt
 from convoke.domain.events import pre_event
 from convoke.domain.instants import Clock
 from convoke.domain.pre_events import PreEvent, Reply
 from convoke.domain.sids import NewSid, Prefix
-from convoke.domain.webhooks import Delivery, EventAttempt
+from convoke.domain.webhooks import Delivery
 from convoke.operations.ports import WebhookClient
 from convoke.storage.alerts import AlertRepository
 from convoke.storage.auth_tokens import AuthTokens

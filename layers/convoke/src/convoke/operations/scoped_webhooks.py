@@ -16,7 +16,6 @@ from convoke.domain.scoped_webhooks import (
     NewScopedWebhook,
     ScopedWebhook,
     ScopedWebhookChange,
-    configuration_name,
 )
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
@@ -47,7 +46,7 @@ class ScopedWebhookOperations:
         conversation = self._there(service, conversation_sid)
         conversation.refuse_webhooks()
         requested.check_required_configuration()
-        self.rules.refuse({configuration_name("url"): requested.url})
+        self.rules.refuse({("configuration", "url"): requested.url})
         standing = self._every(conversation)
         if len(standing) >= MAX_WEBHOOKS_PER_CONVERSATION:
             raise TooManyWebhooksError
@@ -78,7 +77,7 @@ class ScopedWebhookOperations:
         conversation.refuse_webhooks()
         standing = self._every(conversation)
         webhook = _among(standing, sid)
-        self.rules.refuse({configuration_name("url"): requested.url})
+        self.rules.refuse({("configuration", "url"): requested.url})
         updated = requested.applied_to(webhook, self.now())
         if updated is not webhook:
             self.webhooks.replace(conversation, [*_without(standing, webhook), updated])

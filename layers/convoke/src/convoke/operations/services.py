@@ -9,7 +9,8 @@ from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.errors import ConflictError, NotFoundError, UnavailableError, refusal
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
-from convoke.domain.services import Service, ServiceConfigurationChange
+from convoke.domain.service_configuration import ServiceConfigurationChange
+from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.storage.accounts import AccountRepository
 from convoke.storage.conversations import ConversationRepository

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 from convoke.domain.alerts import webhook_failed_alert
 from convoke.domain.errors import LogEntry, WebhookFailedError
+from convoke.domain.event_attempts import EventAttempt
 from convoke.domain.events import ErrorLogType, Event, ReplayType
 from convoke.domain.instants import Clock
 from convoke.domain.scoped_webhooks import hooks_for_event
-from convoke.domain.webhooks import ERROR_LOG, Delivery, EventAttempt, Method
+from convoke.domain.webhooks import ERROR_LOG, Delivery, Method
 from convoke.observability import Measure, Metrics
 from convoke.operations.message_replays import MessageReplay
 from convoke.operations.ports import DeliveryQueue, WebhookClient

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from convoke.domain.configuration_webhooks import ConfigurationWebhooks, ConfigurationWebhooksChange
 from convoke.domain.errors import NotFoundError
 from convoke.domain.scoped_webhooks import ScopedWebhook
-from convoke.domain.webhooks import (
-    ConfigurationWebhooks,
-    ConfigurationWebhooksChange,
-    ServiceConfigurationWebhooks,
-    WebhookLevels,
-    WebhookSettingsChange,
-)
+from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooks, WebhookLevels
+from convoke.domain.webhooks import WebhookSettingsChange
 from convoke.storage import items, keys
 from convoke.storage.scoped_webhooks import webhooks_in
 from convoke.storage.services import service_still_exists

@@ -98,7 +98,7 @@ class ConversationRepository:
             self.table.transact(writes)
         except TransactionCanceledError as canceled:
             if record and (standing := canceled.failed.get(0)):
-                return items.resource(IdempotencyRecord, standing).conversation_of(record)
+                return items.resource(IdempotencyRecord, standing).conversation_for(record)
             raise collision(locks, canceled, first=len(kept)) from canceled
         return conversation
 

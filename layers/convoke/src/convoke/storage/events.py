@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from convoke.domain.event_attempts import EventAttempt
 from convoke.domain.events import LEDGER_LIFETIME, Change, Event, EventFilters
 from convoke.domain.pages import Page, PageRequest
-from convoke.domain.webhooks import Delivery, EventAttempt
+from convoke.domain.webhooks import Delivery
 from convoke.storage import items, keys, lists, paging
 from convoke.storage.packing import packed, unpacked
 from convoke.storage.table import Item, Put, Set, Table, Update

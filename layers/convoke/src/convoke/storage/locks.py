@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from convoke.domain.conversation_with_participants import PARTICIPANTS
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.errors import (
     BindingsTakenError,
     BindingTakenError,
     ConversationsError,
+    FieldPath,
     GroupExistsError,
     ParticipantExistsError,
     UniqueNameTakenError,
     refusal,
 )
-from convoke.domain.memberships import BINDING
+from convoke.domain.memberships import BINDING_FIELD, IDENTITY_FIELD
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
 from convoke.storage import keys
@@ -51,7 +53,7 @@ def locks_of_new(conversation: Conversation, provisioning: Provisioning | None) 
         for position, pair in enumerate(pairs)
         if pair
     ]
-    return [*_name_locks(conversation), *made, *_group_locks(conversation, "Participant")]
+    return [*_name_locks(conversation), *made, *_group_locks(conversation, (PARTICIPANTS,))]
 
 
 def locks_held(conversation: Conversation) -> dict[Key, Lock]:
@@ -63,7 +65,7 @@ def locks_held(conversation: Conversation) -> dict[Key, Lock]:
         return {}
     held = _name_locks(conversation)
     if conversation.state is not State.CLOSED:
-        held += [*_pair_locks(conversation), *_group_locks(conversation, BINDING)]
+        held += [*_pair_locks(conversation), *_group_locks(conversation, BINDING_FIELD)]
     return {lock.key: lock for lock in held}
 
 
@@ -72,7 +74,7 @@ def identity_locks(participant: Participant | None) -> dict[Key, Lock]:
     if participant is None or participant.identity is None:
         return {}
     key = keys.identity_lock(participant.account_sid, participant.conversation_sid, participant.identity)
-    return {key: Lock(key, lambda _: ParticipantExistsError(parameter="Identity"), participant.sid)}
+    return {key: Lock(key, lambda _: ParticipantExistsError(field=IDENTITY_FIELD), participant.sid)}
 
 
 def holder(lock_item: Item) -> str:
@@ -94,7 +96,7 @@ def _name_locks(conversation: Conversation) -> list[Lock]:
     if conversation.unique_name is None:
         return []
     key = keys.unique_name_lock(conversation.account_sid, conversation.chat_service_sid, conversation.unique_name)
-    return [Lock(key, lambda sid: UniqueNameTakenError(parameter="UniqueName", conflicting_conversation_sid=sid))]
+    return [Lock(key, lambda sid: UniqueNameTakenError(field=("unique_name",), conflicting_conversation_sid=sid))]
 
 
 def _pair_locks(conversation: Conversation) -> list[Lock]:
@@ -102,22 +104,22 @@ def _pair_locks(conversation: Conversation) -> list[Lock]:
     return [Lock(keys.pair_lock(conversation.account_sid, *pair), _pair_taken) for pair in pairs if pair]
 
 
-def _group_locks(conversation: Conversation, parameter: str) -> list[Lock]:
+def _group_locks(conversation: Conversation, field: FieldPath) -> list[Lock]:
     def taken(sid: str) -> ConversationsError:
-        return GroupExistsError(parameter=parameter, conflicting_conversation_sid=sid)
+        return GroupExistsError(field=field, conflicting_conversation_sid=sid)
 
     numbers = conversation.number_group
     return [Lock(keys.number_group_lock(conversation.account_sid, numbers), taken)] if numbers else []
 
 
 def _pair_taken(sid: str) -> ConversationsError:
-    return BindingTakenError(parameter=BINDING, conflicting_conversation_sid=sid)
+    return BindingTakenError(field=BINDING_FIELD, conflicting_conversation_sid=sid)
 
 
 def _pair_of_request_taken(position: int) -> Callable[[str], ConversationsError]:
     def error(sid: str) -> ConversationsError:
         return BindingsTakenError(
-            parameter=f"Participant[{position}].messaging_binding",
+            field=(PARTICIPANTS, position, "messaging_binding"),
             where=f"Conversation {sid}",
             conflicting_conversation_sid=sid,
         )

@@ -10,13 +10,13 @@ from string import Formatter
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
+from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
 from convoke.domain.durations import parse_duration
 from convoke.domain.errors import CATALOGUE, ConversationsError
 from convoke.domain.events import EventType
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
 from convoke.domain.sids import NewSid, Prefix, SidFactory
-from convoke.domain.webhooks import ConfigurationWebhooksChange
 from convoke.embedded.clock import Advanced, MovableClock
 from convoke.embedded.engine import EmbeddedEdges, EmbeddedEngine
 from convoke.embedded.gateway import Gateway
