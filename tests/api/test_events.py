@@ -85,7 +85,7 @@ def test_an_event_is_fetched_as_it_is_listed(instance: Instance) -> None:
         "webhooks": True,
         "payload": event["payload"],
         "url": url,
-        "links": {"attempts": f"{url}/ProvisioningRetries", "replay": f"{url}/Replay"},
+        "links": {"attempts": f"{url}/Attempts", "replay": f"{url}/Replay"},
     }
 
 
@@ -134,7 +134,7 @@ def test_what_a_page_looks_at_is_bounded_and_the_list_is_whole_all_the_same(embe
 def test_an_event_that_is_not_there_is_not_found(instance: Instance, event_id: str) -> None:
     make(instance)
     place = state_event(instance)["id"].partition("-")[0]
-    for path in (event_id, f"{event_id}/ProvisioningRetries", f"{place}-7", f"{place}-00"):
+    for path in (event_id, f"{event_id}/Attempts", f"{place}-7", f"{place}-00"):
         assert instance.call("GET", f"{PATH}/{path}").body["code"] == 20404
     assert instance.call("POST", f"{PATH}/{event_id}/Replay").body["code"] == 20404
 

@@ -239,7 +239,7 @@ def test_the_ledger_lists_the_replay_which_itself_is_told_to_nobody(instance: In
         "Until": "2",
     }
     path = f"/convoke/v1/Events/{listed['id']}"
-    assert instance.call("GET", f"{path}/ProvisioningRetries").body["attempts"] == []
+    assert instance.call("GET", f"{path}/Attempts").body["attempts"] == []
     assert instance.call("POST", f"{path}/Replay").body["targets"] == []
     assert told(instance) == []
 

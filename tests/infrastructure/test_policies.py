@@ -101,7 +101,7 @@ def live(instance: MotoInstance) -> None:
     assert len(v1.conversations("visit").participants.list()) == 2
     assert len(v1.conversations.list()) == len(v1.participant_conversations.list(identity="alice")) == 1
     (event, *_) = instance.call("GET", "/convoke/v1/Events").body["events"]
-    assert instance.call("GET", f"/convoke/v1/Events/{event['id']}/ProvisioningRetries").status == 200
+    assert instance.call("GET", f"/convoke/v1/Events/{event['id']}/Attempts").status == 200
     assert instance.call("POST", f"/convoke/v1/Events/{event['id']}/Replay").status == 202
     assert len(instance.call("GET", "/v1/Alerts").body["alerts"]) == 1
     v1.conversations("visit").update(unique_name="other", state="closed", x_twilio_webhook_enabled="true")

@@ -143,7 +143,7 @@ class Tenants(RuleBasedStateMachine):
             f"/v1/Services/{sid}/ParticipantConversations?Identity=alice",
             f"/v1/Alerts/{sid}",
             f"/convoke/v1/Events/{sid}-0",
-            f"/convoke/v1/Events/{sid}-0/ProvisioningRetries",
+            f"/convoke/v1/Events/{sid}-0/Attempts",
         ):
             answered = self.ask(who, "GET", path)
             foreign = sid not in self.tenants[who].known

@@ -81,7 +81,7 @@ def problem(author: str, body: str | None, *members: Participant) -> type[Conver
 
 @pytest.mark.parametrize("outside", [SMS, EMAIL, IN_GROUP])
 def test_one_member_outside_chat_is_enough_for_the_lower_limit(outside: Participant) -> None:
-    author = next(iter(outside.names))
+    author = next(iter(outside.author_names))
     assert problem(author, "x" * 1600, CHAT, outside) is None
     assert problem(author, "x" * 1601, CHAT, outside) is MessageTooLongError
     assert problem("alice", "x" * 1601, CHAT) is None

@@ -103,9 +103,7 @@ ACCOUNT_ROUTES = (
     AccountRoute("POST", "/Configuration", account_configuration.update, account_configuration.UPDATE, CONVOKE_PREFIX),
     AccountRoute("GET", "/Events", events.list_, events.LIST, CONVOKE_PREFIX),
     AccountRoute("GET", "/Events/<event_id>", events.fetch, events.FETCH, CONVOKE_PREFIX),
-    AccountRoute(
-        "GET", "/Events/<event_id>/ProvisioningRetries", event_attempts.list_, event_attempts.LIST, CONVOKE_PREFIX
-    ),
+    AccountRoute("GET", "/Events/<event_id>/Attempts", event_attempts.list_, event_attempts.LIST, CONVOKE_PREFIX),
     AccountRoute("POST", "/Events/<event_id>/Replay", event_replays.create, event_replays.CREATE, CONVOKE_PREFIX),
     AccountRoute("GET", "/Alerts", alerts.list_, alerts.LIST),
     AccountRoute("GET", "/Alerts/<sid>", alerts.fetch, alerts.FETCH),

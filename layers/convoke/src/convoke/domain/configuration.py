@@ -38,7 +38,7 @@ ServiceSid = Annotated[str, AfterValidator(check_service_sid), sid_schema(Prefix
 
 def unknown_default_service() -> ConversationsError:
     """Return the error for a default service that the account does not have."""
-    return InvalidParameterError(field=("default_chat_service_sid",), wanted="the SID of a service of this account")
+    return InvalidParameterError(field="default_chat_service_sid", wanted="the SID of a service of this account")
 
 
 class ConfigurationChange(AccountChange):

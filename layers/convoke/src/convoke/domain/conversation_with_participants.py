@@ -29,7 +29,7 @@ PARTICIPANTS = "participants"
 def count_problems(count: int) -> Iterator[ConversationsError]:
     """Yield an error if a request has more than `MAX_PARTICIPANTS_PER_REQUEST` participants."""
     if count > MAX_PARTICIPANTS_PER_REQUEST:
-        yield TooManyParticipantsInRequestError(field=(PARTICIPANTS,))
+        yield TooManyParticipantsInRequestError(field=PARTICIPANTS)
 
 
 def relation_problems(participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
@@ -64,7 +64,7 @@ def group_problems(participants: Sequence[NewParticipant]) -> Iterator[Conversat
             yield ProjectedAddressMissingError(field=field)
     bound = sum(member.binding() is not None for member in participants)
     if bound < MIN_GROUP_PARTICIPANTS or not has_both_sides(participants):
-        yield GroupNotActivatableError(field=(PARTICIPANTS,))
+        yield GroupNotActivatableError(field=PARTICIPANTS)
 
 
 def _projected_addresses_of_members(participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:

@@ -12,7 +12,10 @@ from typing import ClassVar, Self
 from pydantic.alias_generators import to_snake
 
 FieldPath = tuple[str | int, ...]
-"""The path to a field of a request: `("participants", 3, "messaging_binding", "address")`."""
+"""The path to a field of a request, such as `("participants", 3, "messaging_binding", "address")`.
+
+`convoke.api.parameter_names` turns it into the name of a parameter.
+"""
 
 CATALOGUE: dict[int, type[ConversationsError]] = {}
 """What a request can be answered with, by code."""
@@ -55,16 +58,16 @@ class ConversationsError(ValueError):
         cls.rule = to_snake(cls.__name__.removesuffix("Error"))
         CATALOGUE[code] = cls
 
-    def __init__(self, *, parameter: str | None = None, field: FieldPath = (), **details: str | int) -> None:
+    def __init__(self, *, parameter: str | None = None, field: str | FieldPath = (), **details: str | int) -> None:
         super().__init__(self.text.format_map(details))
         self.parameter = parameter
-        self.field = field
+        self.field: FieldPath = (field,) if isinstance(field, str) else field
         self.details = details
         self.others: tuple[ConversationsError, ...] = ()
 
     def at(self, parameter: str) -> Self:
         """The same failure, where it was found."""
-        return type(self)(parameter=parameter, **self.details)
+        return type(self)(parameter=parameter, field=(), **self.details)
 
     @property
     def message(self) -> str:

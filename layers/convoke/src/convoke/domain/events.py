@@ -29,7 +29,7 @@ LEDGER_LIFETIME = timedelta(days=30)
 
 
 class EventType(StrEnum):
-    """Every event of Conversations. Those that end in `Add`, `Update` or `Remove` precede the change: they are pre-events."""
+    """Every event of Conversations. Those that end in `Add`, `Update` or `Remove` are pre-events."""
 
     CONVERSATION_ADD = "onConversationAdd"
     CONVERSATION_ADDED = "onConversationAdded"

@@ -12,7 +12,6 @@ from convoke.domain.errors import (
     BindingTakenError,
     ConversationsError,
     DuplicateGroupMemberError,
-    FieldPath,
     GroupNotActivatableError,
     GroupTooLargeError,
     MessagingServiceMissingError,
@@ -30,9 +29,9 @@ MAX_PARTICIPANTS = 1000
 MAX_NON_CHAT_PARTICIPANTS = 50
 """The participants of a conversation that have a messaging binding."""
 
-BINDING_FIELD: FieldPath = ("messaging_binding",)
+BINDING_FIELD = "messaging_binding"
 
-IDENTITY_FIELD: FieldPath = ("identity",)
+IDENTITY_FIELD = "identity"
 
 
 def membership_problems(
@@ -111,5 +110,5 @@ def _projected(member: BoundMember) -> set[str]:
     return {member.projected_address} if member.projected_address else set()
 
 
-def _field_of(participant: Participant) -> FieldPath:
+def _field_of(participant: Participant) -> str:
     return BINDING_FIELD if participant.bound else IDENTITY_FIELD

@@ -155,14 +155,14 @@ def check_group_author(participants: Sequence[Participant], author: str) -> None
     """
     known = {name for member in participants for name in (*member.author_names, member.projected_address)}
     if author not in known and any(member.is_in_group for member in participants):
-        raise AuthorNotInGroupError(field=("author",))
+        raise AuthorNotInGroupError(field="author")
 
 
 def check_body_length_outside_chat(participants: Sequence[Participant], body: str | None) -> None:
     """Raise an error if the body is too long for a participant outside chat."""
     too_long_outside_chat = body is not None and len(body) > MAX_BODY_OUTSIDE_CHAT_CHARACTERS
     if too_long_outside_chat and any(member.address for member in participants):
-        raise MessageTooLongError(field=("body",))
+        raise MessageTooLongError(field="body")
 
 
 Author = Annotated[str, AfterValidator(check_author), string_schema(MAX_AUTHOR_CHARACTERS)]
@@ -220,7 +220,7 @@ class NewMessage(MessageParameters):
     @model_validator(mode="after")
     def check(self) -> Self:
         if self.content_variables is not None and self.content_sid is None:
-            raise ContentSidMissingError(field=("content_variables",))
+            raise ContentSidMissingError(field="content_variables")
         return self
 
     def check_against_participants(self, participants: Sequence[Participant]) -> None:
@@ -229,7 +229,7 @@ class NewMessage(MessageParameters):
         It is not part of the validation, because a missing conversation has to be reported first.
         """
         if not (self.body or self.media_sid or self.content_sid):
-            raise MessageEmptyError(field=("body",))
+            raise MessageEmptyError(field="body")
         check_group_author(participants, self.author)
         check_body_length_outside_chat(participants, self.shown_body)
 
@@ -291,9 +291,9 @@ class MessageChange(MessageParameters):
     def _check(self, edited: Message, participants: Sequence[Participant]) -> None:
         given = self.model_fields_set
         if "body" in given and edited.media_sid:
-            raise MediaMessageBodyFixedError(field=("body",))
+            raise MediaMessageBodyFixedError(field="body")
         if not (edited.body or edited.media_sid or edited.content_sid):
-            raise MessageEmptyError(field=("body",))
+            raise MessageEmptyError(field="body")
         if "author" in given:
             check_group_author(participants, edited.author)
         if "body" in given:

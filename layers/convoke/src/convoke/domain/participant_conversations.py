@@ -35,9 +35,9 @@ class ParticipantConversationFilters(Model):
     @model_validator(mode="after")
     def check(self) -> Self:
         if self.identity and self.address:
-            raise IdentityWithAddressError(field=("address",))
+            raise IdentityWithAddressError(field="address")
         if not self.identity and not self.address:
-            raise InvalidParameterError(field=("identity",), wanted="given unless Address is given")
+            raise InvalidParameterError(field="identity", wanted="given unless Address is given")
         return self
 
     @property

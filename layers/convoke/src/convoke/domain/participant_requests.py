@@ -123,7 +123,7 @@ class ParticipantChange(Model):
         """Yield the reasons why `participant` cannot be changed like this."""
         binding = participant.messaging_binding
         if self.identity and (participant.identity or not (binding and binding.projected_address)):
-            yield IdentityNotAddableError(field=("identity",))
+            yield IdentityNotAddableError(field="identity")
         if "messaging_binding_proxy_address" in self.model_fields_set:
             yield from self._proxy_problems(binding)
         if "messaging_binding_projected_address" in self.model_fields_set:

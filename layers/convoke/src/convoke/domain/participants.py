@@ -306,10 +306,10 @@ class NewParticipant(Model):
     def check(self) -> Self:
         binding = self.messaging_binding
         if self.identity and (binding.address or binding.proxy_address):
-            raise IdentityNotAcceptableError(field=("identity",))
+            raise IdentityNotAcceptableError(field="identity")
         check_binding(binding)
         if not self.identity and not binding.address and not binding.projected_address:
-            raise IdentityMissingError(field=("identity",))
+            raise IdentityMissingError(field="identity")
         return self
 
     @property

@@ -109,7 +109,7 @@ def _check(name: str, value: object, check: Check) -> object:
             return check(value)
         raise InvalidParameterError(wanted="a string")
     except ConversationsError as error:
-        raise type(error)(field=("pre_webhook", name), **error.details) from error
+        raise type(error)(parameter=None, field=("pre_webhook", name), **error.details) from error
 
 
 def _without(payload: Payload, *names: str) -> Payload:

@@ -103,7 +103,7 @@ class ReceiverRules:
 
 
 def _literal(host: str) -> str | None:
-    """Return the IP address in a host, in any form that resolvers accept: 127.1, 0x7f000001, localhost; None for names."""
+    """Return the IP address in a host, in any form that resolvers accept, such as 127.1; None for other names."""
     name = unicodedata.normalize("NFKC", host).lower().rstrip(".")
     if name in LOOPBACK_NAMES or name.endswith((".localhost", ".localhost.localdomain")):
         return LOOPBACK

@@ -61,5 +61,5 @@ class ServiceConfigurationChange(Model):
         ]
         user_role_sid = self.default_chat_service_role_sid
         if user_role_sid and user_role_sid not in service.service_role_sids:
-            found.append(UnknownServiceRoleError(field=("default_chat_service_role_sid",)))
+            found.append(UnknownServiceRoleError(field="default_chat_service_role_sid"))
         return found

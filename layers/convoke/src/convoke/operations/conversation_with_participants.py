@@ -197,7 +197,7 @@ def messaging_service_problems(
 ) -> Iterator[ConversationsError]:
     """Whoever is no pure chat member needs a Messaging Service to be reached through (reference, b.3)."""
     if not _messaging_service_sid(account, requested) and any(member.binding() for member in participants):
-        yield MessagingServiceMissingError(field=("messaging_service_sid",))
+        yield MessagingServiceMissingError(field="messaging_service_sid")
 
 
 def _messaging_service_sid(account: Account, requested: NewConversation) -> str | None:

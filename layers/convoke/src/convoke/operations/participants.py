@@ -202,7 +202,7 @@ def _ownership_problems(
 
 def _role_problems(service: Service, role_sid: str | None) -> Iterator[ConversationsError]:
     if not has_role(service, role_sid):
-        yield InvalidRoleSidError(field=("role_sid",))
+        yield InvalidRoleSidError(field="role_sid")
 
 
 def _refuse(problems: Sequence[ConversationsError]) -> None:

@@ -11,7 +11,6 @@ from convoke.domain.errors import (
     BindingsTakenError,
     BindingTakenError,
     ConversationsError,
-    FieldPath,
     GroupExistsError,
     ParticipantExistsError,
     UniqueNameTakenError,
@@ -53,7 +52,7 @@ def locks_of_new(conversation: Conversation, provisioning: Provisioning | None) 
         for position, pair in enumerate(pairs)
         if pair
     ]
-    return [*_name_locks(conversation), *made, *_group_locks(conversation, (PARTICIPANTS,))]
+    return [*_name_locks(conversation), *made, *_group_locks(conversation, PARTICIPANTS)]
 
 
 def locks_held(conversation: Conversation) -> dict[Key, Lock]:
@@ -96,7 +95,7 @@ def _name_locks(conversation: Conversation) -> list[Lock]:
     if conversation.unique_name is None:
         return []
     key = keys.unique_name_lock(conversation.account_sid, conversation.chat_service_sid, conversation.unique_name)
-    return [Lock(key, lambda sid: UniqueNameTakenError(field=("unique_name",), conflicting_conversation_sid=sid))]
+    return [Lock(key, lambda sid: UniqueNameTakenError(field="unique_name", conflicting_conversation_sid=sid))]
 
 
 def _pair_locks(conversation: Conversation) -> list[Lock]:
@@ -104,7 +103,7 @@ def _pair_locks(conversation: Conversation) -> list[Lock]:
     return [Lock(keys.pair_lock(conversation.account_sid, *pair), _pair_taken) for pair in pairs if pair]
 
 
-def _group_locks(conversation: Conversation, field: FieldPath) -> list[Lock]:
+def _group_locks(conversation: Conversation, field: str) -> list[Lock]:
     def taken(sid: str) -> ConversationsError:
         return GroupExistsError(field=field, conflicting_conversation_sid=sid)
 

@@ -50,6 +50,6 @@ def represent(attempt: EventAttempt) -> EventAttemptRepresentation:
 
 def list_(operations: Operations, request: Request, event_id: str) -> Response[str]:
     key = operations.accounts.page_key(request.account.sid)
-    pagination = Pagination(request, f"{event_url(request, event_id)}/ProvisioningRetries", "attempts", key)
+    pagination = Pagination(request, f"{event_url(request, event_id)}/Attempts", "attempts", key)
     page = operations.events.list_attempts(request.account.sid, event_id, pagination.wanted)
     return answer(pagination.body(page, represent, lambda each: each.position))

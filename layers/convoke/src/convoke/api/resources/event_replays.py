@@ -31,6 +31,6 @@ def create(operations: Operations, request: Request, event_id: str) -> Response[
         account_sid=replay.event.account_sid,
         event_id=replay.event.id,
         targets=replay.targets,
-        links={"event": url, "attempts": f"{url}/ProvisioningRetries"},
+        links={"event": url, "attempts": f"{url}/Attempts"},
     )
     return answer(made, status=202)

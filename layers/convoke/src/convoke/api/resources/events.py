@@ -22,7 +22,7 @@ class EventRepresentation(Representation):
     conversation_sid: str
     event_type: AnyEventType
     occurred_at: StreamDate
-    notify_webhooks: bool
+    webhooks: bool
     payload: dict[str, str]
     url: str
     links: dict[str, str]
@@ -35,10 +35,11 @@ LIST = Contract("Events", EventRepresentation, page="events", max_page_size=MAX_
 def represent(request: Request, event: Event) -> EventRepresentation:
     url = event_url(request, event.id)
     return EventRepresentation(
-        **event.model_dump(exclude={"type"}),
+        **event.model_dump(exclude={"type", "notify_webhooks"}),
         event_type=event.type,
+        webhooks=event.notify_webhooks,
         url=url,
-        links={"attempts": f"{url}/ProvisioningRetries", "replay": f"{url}/Replay"},
+        links={"attempts": f"{url}/Attempts", "replay": f"{url}/Replay"},
     )
 
 
