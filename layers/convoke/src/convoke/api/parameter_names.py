@@ -42,9 +42,8 @@ def parameter_name(path: FieldPath) -> str:
     `("messaging_binding", "proxy_address")` is `MessagingBinding.ProxyAddress`, and
     `("participants", 3, "identity")` is `Participant[3].identity`.
     """
-    first, *rest = path
-    if name := JSON_PARAMETERS.get(str(first)):
-        return join_name([name, *rest])
+    if path and (name := JSON_PARAMETERS.get(str(path[0]))):
+        return join_name([name, *path[1:]])
     return join_name(part if isinstance(part, int) else to_pascal(part) for part in path)
 
 

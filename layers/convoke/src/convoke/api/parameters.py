@@ -14,7 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from convoke.api.errors import problems_of
 from convoke.api.form import Form
-from convoke.api.parameter_names import PARTICIPANT, form_name, parameter_name, scoped_webhook_name
+from convoke.api.parameter_names import PARTICIPANT, form_name, join_name, parameter_name, scoped_webhook_name
 from convoke.domain.account_configuration import AccountConfigurationChange
 from convoke.domain.addresses import Channel
 from convoke.domain.alerts import AlertFilters
@@ -24,11 +24,7 @@ from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
 from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversation_requests import ConversationChange, NewConversation
 from convoke.domain.conversation_with_participants import count_problems
-from convoke.domain.errors import (
-    ConversationsError,
-    ParticipantNotJsonError,
-    refusal,
-)
+from convoke.domain.errors import ConversationsError, ParticipantNotJsonError, refusal
 from convoke.domain.event_replays import NewEventReplay
 from convoke.domain.events import EventFilters
 from convoke.domain.instants import Instant
@@ -194,9 +190,8 @@ def parse_participant(model: type[CreateParticipant], form: Form) -> NewParticip
     """Return the participant in a form. Raises the first error, with the others attached."""
     names = {field.alias or name: name for name, field in model.model_fields.items()}
     given = {names[name]: value for name, value in form.select(dict.fromkeys(names, False)).items()}
-    binding = {
-        name.removeprefix(BINDING_PREFIX): given.pop(name) for name in [*given] if name.startswith(BINDING_PREFIX)
-    }
+    in_binding = [name for name in given if name.startswith(BINDING_PREFIX)]
+    binding = {name.removeprefix(BINDING_PREFIX): given.pop(name) for name in in_binding}
     try:
         return NewParticipant.model_validate({**given, "messaging_binding": binding})
     except ValidationError as error:
@@ -216,8 +211,9 @@ def read_participants(values: Sequence[str]) -> tuple[tuple[NewParticipant, ...]
         try:
             objects[position] = parse_json_object(value)
         except ValueError:
-            problems.append(ParticipantNotJsonError(parameter=f"{PARTICIPANT}[{position}]"))
+            problems.append(ParticipantNotJsonError(parameter=join_name([PARTICIPANT, position])))
     try:
+        # The other values are validated too, so that one answer reports all problems.
         participants = PARTICIPANTS.validate_python(list(objects.values()))
     except ValidationError as error:
         positions = list(objects)
@@ -230,9 +226,8 @@ def parse_json_object(value: str) -> object:
     try:
         parsed = json.loads(value, parse_constant=refuse_constant)
         if "\\u" in value:
-            json.dumps(
-                parsed, ensure_ascii=False
-            ).encode()  # JSON can escape half a surrogate pair; UTF-8 cannot encode it.
+            # JSON can escape half a surrogate pair, which UTF-8 cannot encode: this raises a ValueError.
+            json.dumps(parsed, ensure_ascii=False).encode()
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     if not isinstance(parsed, dict):

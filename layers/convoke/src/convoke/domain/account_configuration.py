@@ -49,7 +49,7 @@ OwnedAddresses = Annotated[
             "type": "array",
             "maxItems": MAX_OWNED_ADDRESSES,
             "items": {"type": "string", "maxLength": MAX_ADDRESS_CHARACTERS},
-            "description": "The proxy and projected addresses that the account may use; one empty value for all.",
+            "description": "The proxy and projected addresses that the account may use. One empty value allows all.",
         }
     ),
 ]
@@ -57,7 +57,7 @@ OwnedAddresses = Annotated[
 ErrorLogUrl = Annotated[
     str,
     AfterValidator(check_url),
-    WithJsonSchema({"type": "string", "description": f"Where alerts are posted to. {URL_DESCRIPTION}"}),
+    WithJsonSchema({"type": "string", "description": f"The URL that alerts are posted to. {URL_DESCRIPTION}"}),
 ]
 
 

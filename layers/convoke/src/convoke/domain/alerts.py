@@ -106,6 +106,7 @@ def webhook_failed_alert(delivery: Delivery, attempt: EventAttempt, entry: type[
     outcome = f"the answer was {attempt.status}" if attempt.status else attempt.error
     name = f"{event.id}#{delivery.replay_sid}#{delivery.target}"
     return Alert(
+        # A SID has 32 hexadecimal digits.
         sid=Prefix.ALERT + hashlib.sha256(name.encode()).hexdigest()[:32],
         account_sid=event.account_sid,
         service_sid=event.payload.get("ChatServiceSid"),

@@ -60,10 +60,14 @@ def _parsed(text: str) -> dict[str, str]:
 
 
 ContentSid = Annotated[
-    str, AfterValidator(check_content_sid), sid_schema(Prefix.CONTENT, "Body and MediaSid are ignored beside it.")
+    str, AfterValidator(check_content_sid), sid_schema(Prefix.CONTENT, "If given, Body and MediaSid are ignored.")
 ]
 ContentVariables = Annotated[
     str,
     AfterValidator(check_content_variables),
-    string_schema(MAX_CONTENT_VARIABLES_CHARACTERS, media_type="application/json", description="An object of texts."),
+    string_schema(
+        MAX_CONTENT_VARIABLES_CHARACTERS,
+        media_type="application/json",
+        description="A JSON object whose values are strings.",
+    ),
 ]

@@ -107,7 +107,9 @@ class NewConversation(ConversationParameters):
     )
 
 
-NEXT_STATE_SCHEMA = word_schema([*STARTING_STATES, State.CLOSED], f"{IN_EITHER_CASE} Once closed it stays closed.")
+NEXT_STATE_SCHEMA = word_schema(
+    [*STARTING_STATES, State.CLOSED], f"{IN_EITHER_CASE} A closed conversation stays closed."
+)
 
 
 class ConversationChange(ConversationParameters):

@@ -45,6 +45,7 @@ def duplicate_problems(participants: Sequence[NewParticipant]) -> Iterator[Conve
     Members of a group MMS may share a projected address.
     """
     if is_group(participants):
+        # Only a member with a projected address has a mask: its identity and that address.
         masks = [(member.identity, member.projected_address) for member in participants]
         yield from _repeated([mask if mask[1] else None for mask in masks], DuplicateGroupMemberError)
         yield from _repeated([member.group_address for member in participants], DuplicateGroupMemberError)

@@ -308,7 +308,7 @@ FriendlyName = Annotated[str, AfterValidator(check_friendly_name), string_schema
 UniqueName = Annotated[
     str,
     AfterValidator(check_unique_name),
-    string_schema(MAX_NAME_CHARACTERS, description="Not of the form of a SID; empty for none."),
+    string_schema(MAX_NAME_CHARACTERS, description="Must not look like a SID. An empty string means no unique name."),
 ]
 ConversationAttributes = Annotated[
     str, AfterValidator(check_conversation_attributes), attributes_schema(MAX_CONVERSATION_ATTRIBUTES_BYTES)

@@ -9,7 +9,13 @@ from pydantic import WithJsonSchema
 from convoke.domain.model import Model
 
 ReplayTarget = Annotated[
-    str, WithJsonSchema({"type": "string", "description": "One of those that attempts name; else all."})
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": "A target, as event attempts show it. Without it, all webhooks get the event.",
+        }
+    ),
 ]
 
 

@@ -91,7 +91,7 @@ class Event(Model):
     occurred_at: Instant
     payload: dict[str, str]
     notify_webhooks: bool = Field(alias="webhooks")
-    """Whether webhooks may be sent this event. Stored and published as `webhooks`."""
+    """Whether webhooks get the event. Items and the event bus call the field `webhooks`."""
 
 
 class Change(Model):
@@ -107,7 +107,7 @@ class Change(Model):
     conversation_sid: str
     events: tuple[Event, ...]
     notify_webhooks: bool = Field(alias="webhooks")
-    """Whether webhooks may be sent any of the events. Stored as `webhooks`."""
+    """Whether webhooks get any of the events. Items call the field `webhooks`."""
     published_by_maker: bool = False
     """Whether the finalizer publishes the change itself. The consumer of the table stream then skips it."""
 
@@ -222,6 +222,7 @@ def message_added(
         data.append((EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.EVENT, at)))
     data += [(EventType.DELIVERY_UPDATED, _receipt_payload(receipt)) for receipt in receipts]
     change = _change(sid, subject_of(after), data, at=at, notify_webhooks=True)
+    # Only the event of the message depends on the request. The others are effects that no request asks for.
     added, *caused = change.events
     events = (added.model_copy(update={"notify_webhooks": notify_webhooks}), *caused)
     return change.model_copy(

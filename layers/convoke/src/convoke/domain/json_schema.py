@@ -12,7 +12,7 @@ from pydantic import WithJsonSchema
 
 from convoke.domain.sids import SID_DIGITS, Prefix
 
-IN_EITHER_CASE = "In either case."
+IN_EITHER_CASE = "Upper and lower case do not differ."
 
 
 def string_schema(
@@ -34,7 +34,7 @@ def attributes_schema(max_bytes: int) -> WithJsonSchema:
 
     JSON Schema counts characters: a string of non-ASCII characters can exceed `max_bytes` and still match the schema.
     """
-    return string_schema(max_bytes, media_type="application/json", description="Any JSON, as a text.")
+    return string_schema(max_bytes, media_type="application/json", description="A string that holds JSON.")
 
 
 def pattern_schema(pattern: str, description: str = "") -> WithJsonSchema:
@@ -56,5 +56,5 @@ def word_schema(words: Iterable[str], description: str = "", **more: object) -> 
 
 def timer_schema(minimum: str) -> WithJsonSchema:
     """Return the schema of an ISO 8601 duration that is `PT0S` or at least `minimum`."""
-    description = f"An ISO 8601 duration of {minimum} or more; PT0S switches the timer off."
+    description = f"An ISO 8601 duration of at least {minimum}. PT0S switches the timer off."
     return WithJsonSchema({"type": "string", "format": "duration", "description": description})

@@ -171,7 +171,7 @@ Body = Annotated[
     AfterValidator(check_body),
     string_schema(
         MAX_BODY_BYTES,
-        description=f"{MAX_BODY_OUTSIDE_CHAT_CHARACTERS:,} characters are the most where a member is outside chat.",
+        description=f"At most {MAX_BODY_OUTSIDE_CHAT_CHARACTERS:,} characters if a participant is outside chat.",
     ),
 ]
 MessageAttributes = Annotated[
@@ -283,6 +283,7 @@ class MessageChange(MessageParameters):
         }
         if "author" in self.model_fields_set:
             author = find_author(participants, self.author)
+            # The new author may be another participant, or none.
             update["participant_sid"] = author.sid if author else None
         edited = message.model_copy(update=update)
         self._check(edited, participants)

@@ -19,7 +19,7 @@ from convoke.domain.users import user_sid
 FilterValue = Annotated[
     str | None,
     AfterValidator(lambda text: text or None),
-    WithJsonSchema({"type": "string", "minLength": 1, "description": "Exactly one of Identity and Address is given."}),
+    WithJsonSchema({"type": "string", "minLength": 1, "description": "Either Identity or Address is required."}),
 ]
 """A value that counts as absent if it is empty."""
 

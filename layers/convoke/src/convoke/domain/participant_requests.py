@@ -79,7 +79,7 @@ def parse_timestamp(value: str) -> datetime | None:
 
 
 REMOVABLE_ADDRESS_SCHEMA = string_schema(
-    MAX_ADDRESS_CHARACTERS, min_characters=1, description="The word null removes it."
+    MAX_ADDRESS_CHARACTERS, min_characters=1, description="The value null removes it."
 )
 
 RemovableProxyAddress = Annotated[
@@ -91,7 +91,7 @@ RemovableProjectedAddress = Annotated[
 LastReadMessageIndex = Annotated[
     int | None,
     BeforeValidator(parse_index),
-    pattern_schema(f"({INDEX_PATTERN}|{NULL})", "A whole number; the word null removes it."),
+    pattern_schema(f"({INDEX_PATTERN}|{NULL})", "An integer. The value null removes it."),
 ]
 LastReadTimestamp = Annotated[
     Instant | None, BeforeValidator(parse_timestamp), WithJsonSchema({"type": "string", "format": "date-time"})

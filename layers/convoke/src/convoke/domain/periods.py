@@ -45,14 +45,16 @@ def _parse(text: str) -> datetime:
 
 def _date_schema(description: str) -> WithJsonSchema:
     forms = [{"type": "string", "format": form} for form in ("date", "date-time")]
-    return WithJsonSchema({"anyOf": forms, "description": f"Of creation, the newest first. {description}"})
+    return WithJsonSchema({"anyOf": forms, "description": f"{description} The list then starts with the newest."})
 
 
 StartDate = Annotated[
-    Instant, BeforeValidator(parse_start), _date_schema("At or after it; a day begins at its first moment.")
+    Instant, BeforeValidator(parse_start), _date_schema("The date of creation is at or after this one.")
 ]
 EndDate = Annotated[
-    Instant, BeforeValidator(parse_end), _date_schema("At or before it; a day ends with its last moment.")
+    Instant,
+    BeforeValidator(parse_end),
+    _date_schema("The date of creation is at or before this one. A day ends with its last moment."),
 ]
 
 

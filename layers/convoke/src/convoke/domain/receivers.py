@@ -104,11 +104,13 @@ class ReceiverRules:
 
 def _literal(host: str) -> str | None:
     """Return the IP address in a host, in any form that resolvers accept, such as 127.1; None for other names."""
+    # Resolvers normalise names: full-width digits are digits to them.
     name = unicodedata.normalize("NFKC", host).lower().rstrip(".")
     if name in LOOPBACK_NAMES or name.endswith((".localhost", ".localhost.localdomain")):
         return LOOPBACK
     with suppress(ValueError):
         return str(ipaddress.ip_address(name))
+    # inet_aton accepts every form that resolvers do, such as 127.1, 0x7f000001 and 2130706433.
     with suppress(OSError, ValueError):
         return socket.inet_ntoa(socket.inet_aton(name))
     return None

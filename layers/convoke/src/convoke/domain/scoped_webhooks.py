@@ -124,7 +124,7 @@ class ScopedWebhook(Model):
 def hooks_for_event(webhooks: Iterable[ScopedWebhook], event: Event) -> list[Hook]:
     """Return the receivers of an event among the webhooks of its conversation.
 
-    A closed conversation does not report its deletion: its webhooks ended with it. See
+    The webhooks of a closed conversation get no event of its deletion. See
     docs/behaviour/scoped-webhooks.md#delivery.
     """
     if event.type is EventType.CONVERSATION_REMOVED and event.payload.get("State") == State.CLOSED:
@@ -211,7 +211,7 @@ Triggers = Annotated[
 ScopedUrl = Annotated[
     str,
     AfterValidator(check_scoped_url),
-    string_schema(MAX_SCOPED_URL_CHARACTERS, min_characters=1, description="Absolute, with http or https."),
+    string_schema(MAX_SCOPED_URL_CHARACTERS, min_characters=1, description="An absolute URL with http or https."),
 ]
 
 SpelledMethod = Annotated[str, AfterValidator(check_method), word_schema(Method, IN_EITHER_CASE)]
@@ -219,7 +219,9 @@ SpelledMethod = Annotated[str, AfterValidator(check_method), word_schema(Method,
 FlowSid = Annotated[str, AfterValidator(check_flow_sid), sid_schema(Prefix.FLOW)]
 
 ReplayAfter = Annotated[
-    int, BeforeValidator(parse_replay_after), pattern_schema(INDEX_PATTERN, "The index of a message.")
+    int,
+    BeforeValidator(parse_replay_after),
+    pattern_schema(INDEX_PATTERN, "The index of a message. The webhook also gets the existing messages after it."),
 ]
 
 CONFIGURATION_ERRORS = (

@@ -73,7 +73,7 @@ class Delivery(Model):
         return connection_settings(self.url)
 
 
-URL_DESCRIPTION = "Absolute, with http or https; the empty text removes it."
+URL_DESCRIPTION = "An absolute URL with http or https. An empty string removes it."
 
 
 def parse_method(value: object) -> Method:
