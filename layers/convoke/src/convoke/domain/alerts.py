@@ -48,7 +48,7 @@ class Alert(Model):
     log_level: LogLevel = LogLevel.ERROR
     causes: tuple[Cause, ...] = ()
     request_method: Method | None = None
-    """The method of the failed webhook request. The URL and the answer follow; all are None for other alerts."""
+    """The HTTP method of the failed webhook request. This and the next three fields are None in other alerts."""
     request_url: str | None = None
     response_status: int | None = None
     response_body: str | None = None

@@ -21,11 +21,13 @@ from convoke.domain.periods import Period
 
 
 def parse_state_filter(text: str) -> State:
-    """Return any state, `initializing` included, which no request can set."""
+    """Return any state. Unlike a request that sets a state, a filter can name `initializing`."""
     return State.INITIALIZING if text.lower() == State.INITIALIZING else parse_state(text)
 
 
 class ConversationFilters(Period):
+    """The filters of the list of conversations."""
+
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         EndDateBeforeStartDateError,
         StateEmptyError,
@@ -36,5 +38,5 @@ class ConversationFilters(Period):
 
     @property
     def newest_first(self) -> bool:
-        """Whether the list is sorted in descending order, as it is if a date is given."""
+        """Whether the list starts with the newest conversation, as it does if a date is given."""
         return bool(self.start_date or self.end_date)

@@ -195,9 +195,10 @@ class Conversation(Model):
     def due_no_later_than_timers(self) -> Self:
         """Return the conversation, due no later than its next timer.
 
-        An earlier due time stays, so that restarting a timer does not write the index `due`. A sweeper that comes too
-        early puts the conversation off.
+        An earlier due time stays, so that restarting a timer does not write to the index `due`. If the sweeper finds
+        the conversation too early, it postpones the due time.
         """
+        # Unfinished work has its own due time, which a timer must not replace.
         if self.is_unfinished:
             return self
         due = self.due_for_timers()

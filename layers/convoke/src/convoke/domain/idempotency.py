@@ -25,7 +25,7 @@ class IdempotentRequest(Model):
 
     key: str
     fingerprint: str
-    """A hash of the request. Another request with the same key has another fingerprint."""
+    """A hash of the request. It distinguishes a repeated request from a different request with the same key."""
 
 
 class IdempotencyRecord(IdempotentRequest):

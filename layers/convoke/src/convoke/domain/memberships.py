@@ -75,6 +75,7 @@ def duplicate_problems(conversation: Conversation, member: BoundMember) -> Itera
 def group_problems(conversation: Conversation, participant: Participant) -> Iterator[ConversationsError]:
     """Yield the reasons why the members cannot form a group MMS."""
     bound = conversation.bound
+    # Every member of a group needs a binding; only bound members are stored with the conversation.
     unbound_count = conversation.members - len(bound)
     if not participant.bound:
         yield ProjectedAddressMissingError(field=PROJECTED_ADDRESS_FIELD)

@@ -144,7 +144,10 @@ def check_subject(subject: str) -> str | None:
 
 
 def find_author(participants: Sequence[Participant], author: str) -> Participant | None:
-    """Return the participant with the author name; None for a projected address, which several members may share."""
+    """Return the participant that `author` identifies.
+
+    None if it identifies nobody, as a projected address that several members share.
+    """
     return next((member for member in participants if author in member.author_names), None)
 
 

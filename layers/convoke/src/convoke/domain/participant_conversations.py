@@ -25,7 +25,7 @@ FilterValue = Annotated[
 
 
 class ParticipantConversationFilters(Model):
-    """The parameters of the list. Exactly one of them is required."""
+    """The parameters of the list. Either `identity` or `address` is required."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (IdentityWithAddressError,)
 
@@ -54,9 +54,9 @@ class ParticipantConversation:
 
     @property
     def is_shown(self) -> bool:
-        """Whether the list shows the conversation. It does not show the states `initializing` and deleted.
+        """Whether the list shows the conversation: not if it is `initializing` or deleted.
 
-        Participants are stored shortly before their conversation leaves `initializing`.
+        Participants are stored shortly before their conversation leaves `initializing`, so the list finds such ones.
         """
         return self.conversation.date_removed is None and self.conversation.state is not State.INITIALIZING
 

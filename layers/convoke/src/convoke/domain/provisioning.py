@@ -34,9 +34,9 @@ class Cause(Model):
 
 
 class Provisioning(Model):
-    """The participants to add, stored with the conversation. Afterwards it records the result.
+    """The participants that are to be added to a conversation and, afterwards, the result.
 
-    It holds the SIDs of everything that provisioning creates, so that a repeated step writes the same items.
+    The conversation and this record are created in one transaction. The record holds the SIDs of everything that provisioning creates, so that a repeated step writes the same items.
     """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -71,15 +71,17 @@ class Provisioning(Model):
         return next(chain(own, self.shared_causes), None)
 
     def added(self, moment: datetime) -> Self:
+        """Return the record after all participants were added."""
         return self.model_copy(update={"status": ProvisioningStatus.ADDED, "date_updated": moment})
 
     def failed(self, causes: Sequence[Cause], moment: datetime) -> Self:
+        """Return the record after provisioning failed."""
         update = {"status": ProvisioningStatus.FAILED, "causes": tuple(causes), "date_updated": moment}
         return self.model_copy(update=update)
 
 
 MAX_DOUBLINGS = 16
-"""Limits the exponent of the backoff. Attempts to publish are unlimited, and a `timedelta` would overflow."""
+"""The maximum exponent of the backoff. Attempts to publish are unlimited, so a `timedelta` could overflow."""
 
 
 class ProvisioningRetries(Model):

@@ -25,6 +25,8 @@ class ReceiptStatus(StrEnum):
 
 
 class Receipt(Model):
+    """The delivery of one message to one participant."""
+
     account_sid: str
     conversation_sid: str
     sid: str

@@ -69,18 +69,18 @@ class ReceiverRules:
         return cls(public_only=True, allowed=networks, https_only=https_only)
 
     def refuse(self, urls: Mapping[FieldPath, str | None]) -> None:
-        """Raise InvalidWebhookSettingsError if a URL is not allowed. `urls` maps the field of each URL to the URL."""
+        """Raise InvalidWebhookSettingsError if a URL is not allowed. The keys of `urls` are the fields of the URLs."""
         problems = [
             InvalidWebhookSettingsError(field=field, wanted=wanted)
             for field, url in urls.items()
-            if url and (wanted := self._missing(url))
+            if url and (wanted := self._unmet_requirement(url))
         ]
         if problems:
             raise refusal(problems)
 
     def accepts(self, url: str) -> bool:
         """Return whether a URL is allowed, without a DNS lookup. The webhook client checks the resolved addresses."""
-        return self._missing(url) is None
+        return self._unmet_requirement(url) is None
 
     def allows(self, address: str) -> bool:
         """Return whether a receiver may have an IP address."""
@@ -91,8 +91,8 @@ class ReceiverRules:
             receiver in network for network in NOT_PUBLIC
         )
 
-    def _missing(self, url: str) -> str | None:
-        """Return what the URL has to be; None if it is allowed."""
+    def _unmet_requirement(self, url: str) -> str | None:
+        """Return the requirement that the URL does not meet; None if the URL is allowed."""
         parts = urlsplit(url)
         if self.https_only and parts.scheme != "https":
             return "a URL with https"
