@@ -146,7 +146,7 @@ def check_subject(subject: str) -> str | None:
 def find_author(participants: Sequence[Participant], author: str) -> Participant | None:
     """Return the participant that `author` identifies.
 
-    None if it identifies nobody, as a projected address that several members share.
+    None if there is no such participant. A projected address that several members share identifies none of them.
     """
     return next((member for member in participants if author in member.author_names), None)
 

@@ -36,7 +36,8 @@ class Cause(Model):
 class Provisioning(Model):
     """The participants that are to be added to a conversation and, afterwards, the result.
 
-    The conversation and this record are created in one transaction. The record holds the SIDs of everything that provisioning creates, so that a repeated step writes the same items.
+    The conversation and this record are created in one transaction. The record holds the SIDs of everything that
+    provisioning creates, so that a repeated step writes the same items.
     """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
