@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from twilio.request_validator import RequestValidator
 
-from convoke.domain.connections import RETRIES
+from convoke.domain.connections import DEFAULT_RETRIES
 from convoke.domain.errors import InvalidRoleSidError
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
@@ -58,7 +58,7 @@ def give_up(instance: Instance, *statuses: int | WebhookUnreachableError | None)
     configure(instance, STATE)
     instance.receivers.statuses = [*statuses]
     sid: str = instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1)).sid
-    for _ in range(RETRIES + 2):
+    for _ in range(DEFAULT_RETRIES + 2):
         instance.work()
         instance.forget_pauses()
     return sid
@@ -122,7 +122,7 @@ def test_a_webhook_is_in_the_log_only_when_it_is_given_up(instance: Instance) ->
     [(WebhookLateError("no answer within 5 s"), "50076"), (WebhookUnreachableError("no connection"), "50057")],
 )
 def test_the_code_says_why_no_answer_came(instance: Instance, error: WebhookUnreachableError, code: str) -> None:
-    give_up(instance, *[error] * (RETRIES + 1))
+    give_up(instance, *[error] * (DEFAULT_RETRIES + 1))
     (alert,) = alerts(instance)
     assert (alert.error_code, alert.response_body) == (code, None)
     assert str(error) in alert.alert_text
@@ -190,7 +190,7 @@ def test_a_webhook_that_was_given_up_is_posted_to_the_error_log_url(instance: In
 def test_what_the_error_log_url_does_not_take_is_tried_again_and_makes_no_alert(instance: Instance) -> None:
     log_to(instance, ERRORS)
     give_up(instance, 403, *[500] * 10)
-    assert [delivery.url for delivery in instance.receivers.posted] == [URL, *[ERRORS] * (RETRIES + 1)]
+    assert [delivery.url for delivery in instance.receivers.posted] == [URL, *[ERRORS] * (DEFAULT_RETRIES + 1)]
     assert len(alerts(instance)) == 1
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 2)
 

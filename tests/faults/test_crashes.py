@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from convoke.domain.connections import RETRIES
+from convoke.domain.connections import DEFAULT_RETRIES
 from convoke.domain.errors import InvalidRoleSidError
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
@@ -103,7 +103,7 @@ def test_whenever_it_dies_a_webhook_that_is_given_up_is_logged_once_and_told(tmp
         create = instance.client().conversations.v1.conversation_with_participants.create
         create(participant=chat(1), x_twilio_webhook_enabled="true")
         instance.work()
-        for _ in range(RETRIES + 1):
+        for _ in range(DEFAULT_RETRIES + 1):
             instance.forget_pauses()
             instance.work()
 

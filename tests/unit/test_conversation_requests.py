@@ -172,7 +172,7 @@ def test_what_was_imported_can_be_dated_back() -> None:
 def test_nothing_given_or_the_state_it_is_in_leaves_a_conversation_alone(
     parameters: dict[str, str], left_alone: bool
 ) -> None:
-    assert asked(**parameters).leaves_alone(conversation()) is left_alone
+    assert asked(**parameters).changes_nothing(conversation()) is left_alone
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_the_others_do(state: State) -> None:
 
 
 def test_a_tombstone_is_due_at_once_and_has_nothing_left_to_publish() -> None:
-    removed = conversation(attempts=7, unsettled=True, due_at=LATER).removed(NOON)
+    removed = conversation(attempts=7, unsettled=True, due_at=LATER).as_tombstone(NOON)
     assert (removed.date_removed, removed.due_at, removed.attempts, removed.unsettled) == (NOON, NOON, 0, False)
 
 

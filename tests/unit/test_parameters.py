@@ -9,20 +9,20 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from convoke.api.errors import parameter_name
 from convoke.api.form import Form
+from convoke.api.parameter_names import form_name, join_name
 from convoke.api.parameters import (
     CreateConversation,
     CreateService,
     UpdateConfigurationWebhooks,
-    form_name,
     parse,
     read_participants,
 )
+from convoke.domain.configuration_webhooks import Target
 from convoke.domain.errors import CATALOGUE, ConversationsError
 from convoke.domain.events import EventType
 from convoke.domain.model import Model
-from convoke.domain.webhooks import Method, Target
+from convoke.domain.webhooks import Method
 
 NAMES = {
     "friendly_name": "FriendlyName",
@@ -125,7 +125,7 @@ def test_requests_cannot_be_changed() -> None:
     ],
 )
 def test_a_place_is_written_as_the_client_would_point_at_it(location: tuple[str | int, ...], name: str) -> None:
-    assert parameter_name(location) == name
+    assert join_name(location) == name
 
 
 @pytest.mark.parametrize(

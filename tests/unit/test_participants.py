@@ -419,7 +419,7 @@ def test_there_may_be_up_to_10_participants_and_none_at_all(count: int) -> None:
 @pytest.mark.parametrize("value", ['{"identity": "a"}', "no JSON", "{}"])
 def test_eleven_participants_are_too_many_whatever_they_are(value: str) -> None:
     error = refused(*[value] * 11)
-    assert (error.code, error.status, error.parameter) == (50426, 400, "Participant")
+    assert (error.code, error.status, error.field) == (50426, 400, ("participants",))
 
 
 def test_of_two_participants_that_are_wrong_the_first_is_told() -> None:
