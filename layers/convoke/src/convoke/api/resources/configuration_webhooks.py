@@ -13,8 +13,9 @@ from convoke.api.parameters import UpdateConfigurationWebhooks, parse
 from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
 from convoke.domain import errors
+from convoke.domain.configuration_webhooks import ConfigurationWebhooks, Target
 from convoke.domain.events import EventType
-from convoke.domain.webhooks import ConfigurationWebhooks, Method, Target
+from convoke.domain.webhooks import Method
 
 
 class ConfigurationWebhooksRepresentation(Representation):

@@ -13,7 +13,8 @@ from convoke.api.pagination import Pagination
 from convoke.api.representations import Representation, StreamDate, json_response
 from convoke.api.requests import Request
 from convoke.api.resources.events import event_url
-from convoke.domain.webhooks import EventAttempt, Method
+from convoke.domain.event_attempts import EventAttempt
+from convoke.domain.webhooks import Method
 
 
 class EventAttemptRepresentation(Representation):

@@ -14,7 +14,8 @@ from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
 from convoke.domain import errors
 from convoke.domain.events import EventType
-from convoke.domain.webhooks import Method, ServiceConfigurationWebhooks
+from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooks
+from convoke.domain.webhooks import Method
 
 
 class ServiceConfigurationWebhooksRepresentation(Representation):
