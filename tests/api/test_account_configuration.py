@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from convoke.domain.accounts import MAX_OWNED_ADDRESSES_BYTES
+from convoke.domain.account_configuration import MAX_OWNED_ADDRESSES_BYTES
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.instances import ORIGIN, Answer, Instance
 

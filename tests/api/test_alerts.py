@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from twilio.request_validator import RequestValidator
 
-from convoke.domain.connections import RETRIES
+from convoke.domain.connections import DEFAULT_RETRIES
 from convoke.domain.errors import InvalidRoleSidError
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
@@ -61,7 +61,7 @@ def give_up(instance: Instance, *statuses: int | WebhookUnreachableError | None)
     configure(instance, STATE)
     instance.receivers.statuses = [*statuses]
     sid: str = instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1)).sid
-    for _ in range(RETRIES + 2):
+    for _ in range(DEFAULT_RETRIES + 2):
         instance.work()
         instance.forget_pauses()
     return sid
@@ -129,7 +129,7 @@ def test_webhook_retries_create_alert_only_when_given_up(instance: Instance) -> 
 def test_alert_code_tells_timeout_from_connection_error(
     instance: Instance, error: WebhookUnreachableError, code: str
 ) -> None:
-    give_up(instance, *[error] * (RETRIES + 1))
+    give_up(instance, *[error] * (DEFAULT_RETRIES + 1))
     (alert,) = alerts(instance)
     assert (alert.error_code, alert.response_body) == (code, None)
     assert str(error) in alert.alert_text
@@ -201,7 +201,7 @@ def test_failed_webhook_delivery_is_posted_to_error_log_url(instance: Instance) 
 def test_failed_error_log_delivery_is_retried_without_creating_alert(instance: Instance) -> None:
     log_to(instance, ERRORS)
     give_up(instance, 403, *[500] * 10)
-    assert [delivery.url for delivery in instance.receivers.posted] == [URL, *[ERRORS] * (RETRIES + 1)]
+    assert [delivery.url for delivery in instance.receivers.posted] == [URL, *[ERRORS] * (DEFAULT_RETRIES + 1)]
     assert len(alerts(instance)) == 1
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 2)
 

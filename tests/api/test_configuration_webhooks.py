@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twilio.request_validator import RequestValidator
 
-from convoke.domain.connections import RETRIES
+from convoke.domain.connections import DEFAULT_RETRIES
 from tests.support.examples import chat
 from tests.support.instances import ORIGIN, Instance
 
@@ -113,7 +113,7 @@ def test_failed_delivery_is_retried_and_counts_retries(instance: Instance) -> No
     configure(instance, "onConversationStateUpdated")
     instance.receivers.statuses = [500, None, 429, 200]
     instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1))
-    for _ in range(RETRIES + 2):
+    for _ in range(DEFAULT_RETRIES + 2):
         instance.work()
         instance.forget_pauses()
     assert instance.receivers.retry_counts == [0, 1, 2, 3]
@@ -138,10 +138,10 @@ def test_delivery_that_keeps_failing_goes_to_dead_letter_queue(instance: Instanc
     configure(instance, "onConversationStateUpdated")
     instance.receivers.statuses = [503] * 10
     instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1))
-    for _ in range(RETRIES + 2):
+    for _ in range(DEFAULT_RETRIES + 2):
         instance.work()
         instance.forget_pauses()
-    assert len(instance.receivers.posted) == 1 + RETRIES
+    assert len(instance.receivers.posted) == 1 + DEFAULT_RETRIES
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 1)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from convoke.domain.alerts import provisioning_failed
+from convoke.domain.alerts import provisioning_failed_alert
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import Change, conversation_removed, initializing_ended, participants_added
 from convoke.domain.instants import now
@@ -107,7 +107,7 @@ class StaleWriter:
     def close(self) -> bool:
         closed = self.conversation.finished(State.CLOSED, self.now)
         failed = self.provisioning.failed([Cause(code=50109, message="a role")], self.now)
-        alert = provisioning_failed(closed, failed, self.now)
+        alert = provisioning_failed_alert(closed, failed, self.now)
         return self.provisionings.close(closed, failed, self._ended(closed), alert)
 
     def settle(self) -> bool:
@@ -122,7 +122,7 @@ class StaleWriter:
         return self._done(lambda: self.conversations.update(*self._between(after)[:3]))
 
     def delete(self) -> bool:
-        return self._done(lambda: self.conversations.delete(*self._between(self.conversation.removed(self.now))))
+        return self._done(lambda: self.conversations.delete(*self._between(self.conversation.as_tombstone(self.now))))
 
     def _between(self, after: Conversation) -> tuple[Conversation, Conversation, Change, Provisioning]:
         change = conversation_removed("EV" + "0" * 32, self.conversation, (), at=self.now, notify_webhooks=False)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twilio.request_validator import RequestValidator
 
-from convoke.domain.connections import RETRIES
+from convoke.domain.connections import DEFAULT_RETRIES
 from convoke.domain.events import LEDGER_LIFETIME
 from convoke.storage.lists import MIN_ENTRIES_WITH_FILTER
 from tests.support.examples import chat
@@ -167,7 +167,7 @@ def test_attempts_record_status_error_and_start_of_response(instance: Instance) 
     instance.receivers.statuses = [500, None, 403]
     instance.receivers.body = "größer".encode() * 100 + b"\xff"
     make(instance)
-    for _ in range(RETRIES + 1):
+    for _ in range(DEFAULT_RETRIES + 1):
         instance.forget_pauses()
         instance.work()
     first, second, third = attempts(instance, state_event(instance))

@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from convoke.aws.edges import AwsEdges
-from convoke.domain.alerts import provisioning_failed
+from convoke.domain.alerts import provisioning_failed_alert
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import initializing_ended, participants_added
 from convoke.domain.provisioning import Cause, Provisioning, ProvisioningRetries
@@ -58,7 +58,7 @@ class ProvisioningSteps:
         closed = self.conversation.finished(State.CLOSED, self.now)
         change = initializing_ended(self.provisioning.state_change_sid, closed, at=self.now)
         failed = self.provisioning.failed([Cause(code=50109, message="a role")], self.now)
-        alert = provisioning_failed(closed, failed, self.now)
+        alert = provisioning_failed_alert(closed, failed, self.now)
         return self.provisionings.close(closed, failed, change, alert)
 
     def settle(self) -> None:
@@ -151,7 +151,7 @@ def test_sweep_recovers_lost_participant_messages(instance: Instance) -> None:
 
 def test_backoff_never_runs_out_of_attempts() -> None:
     moment = datetime.fromisoformat("2026-01-02T03:04:05+00:00")
-    pauses = [ProvisioningRetries().next_after(moment, attempts) - moment for attempts in range(1000)]
+    pauses = [ProvisioningRetries().next_attempt_at(moment, attempts) - moment for attempts in range(1000)]
     assert pauses[:3] == [timedelta(seconds=10), timedelta(seconds=20), timedelta(seconds=40)]
     assert pauses == sorted(pauses)
     assert pauses[-1] == timedelta(minutes=10)

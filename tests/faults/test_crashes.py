@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from convoke.domain.connections import RETRIES
+from convoke.domain.connections import DEFAULT_RETRIES
 from convoke.domain.errors import InvalidRoleSidError
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
@@ -105,7 +105,7 @@ def test_crash_at_any_call_logs_an_abandoned_webhook_delivery_once(tmp_path: Pat
         create = instance.client().conversations.v1.conversation_with_participants.create
         create(participant=chat(1), x_twilio_webhook_enabled="true")
         instance.work()
-        for _ in range(RETRIES + 1):
+        for _ in range(DEFAULT_RETRIES + 1):
             instance.forget_pauses()
             instance.work()
 

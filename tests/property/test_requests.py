@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 from convoke.api.form import Form
-from convoke.api.parameters import CreateConversation, form_name, parse, read_participants
+from convoke.api.parameter_names import form_name
+from convoke.api.parameters import CreateConversation, parse, read_participants
 from convoke.domain.conversations import MAX_NAME_CHARACTERS
 from convoke.domain.errors import CATALOGUE
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS

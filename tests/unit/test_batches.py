@@ -26,4 +26,4 @@ from convoke.domain.batches import batches
 )
 def test_a_batch_has_at_most_three_things_and_ten_bytes(sizes: list[int], expected: list[list[int]]) -> None:
     """A thing that is larger than a batch may be is a batch of its own: the service outside refuses it."""
-    assert [*batches(sizes, lambda size: size, most=3, largest=10)] == expected
+    assert [*batches(sizes, lambda size: size, max_entries=3, max_bytes=10)] == expected

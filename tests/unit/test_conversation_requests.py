@@ -168,7 +168,7 @@ def test_date_updated_of_an_imported_conversation_can_be_in_the_past() -> None:
 def test_update_without_parameters_or_with_the_current_state_changes_nothing(
     parameters: dict[str, str], left_alone: bool
 ) -> None:
-    assert asked(**parameters).leaves_alone(conversation()) is left_alone
+    assert asked(**parameters).changes_nothing(conversation()) is left_alone
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_active_or_inactive_conversation_accepts_changes(state: State) -> None:
 
 
 def test_tombstone_is_due_immediately_and_needs_no_publishing() -> None:
-    removed = conversation(attempts=7, unsettled=True, due_at=LATER).removed(NOON)
+    removed = conversation(attempts=7, unsettled=True, due_at=LATER).as_tombstone(NOON)
     assert (removed.date_removed, removed.due_at, removed.attempts, removed.unsettled) == (NOON, NOON, 0, False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from convoke.api.parameter_names import parameter_name
 from convoke.domain.accounts import Account
 from convoke.domain.instants import now
 from convoke.domain.participants import NewParticipant
@@ -12,7 +13,7 @@ from convoke.operations.conversation_with_participants import ownership_problems
 OWNED = frozenset({"+15017122661", "whatsapp:+15017122662"})
 
 
-def problems(owned: frozenset[str], **binding: str) -> list[tuple[int, str | None]]:
+def problems(owned: frozenset[str], **binding: str) -> list[tuple[int, str]]:
     account = Account(
         sid="AC" + "0" * 32,
         date_created=now(),
@@ -23,7 +24,7 @@ def problems(owned: frozenset[str], **binding: str) -> list[tuple[int, str | Non
         NewParticipant(identity="alice"),
         NewParticipant.model_validate({"messaging_binding": binding}),
     ]
-    return [(problem.code, problem.parameter) for problem in ownership_problems(account, members)]
+    return [(problem.code, parameter_name(problem.field)) for problem in ownership_problems(account, members)]
 
 
 @pytest.mark.parametrize(

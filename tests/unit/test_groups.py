@@ -7,7 +7,9 @@ from itertools import permutations
 
 import pytest
 
-from convoke.domain.groups import is_group, number_group, relation_problems
+from convoke.api.parameter_names import parameter_name
+from convoke.domain.conversation_with_participants import relation_problems
+from convoke.domain.groups import is_group, number_group
 from convoke.domain.participants import NewParticipant
 
 A1, A2, A3, A4 = "+15558675310", "+15558675311", "+15558675312", "+15558675313"
@@ -109,7 +111,7 @@ def test_group_with_three_bindings_a_phone_and_a_business_number_is_valid(member
 
 def refused(members: Members) -> tuple[int, int, str | None]:
     first = next(relation_problems(members))
-    return first.code, first.status, first.parameter
+    return first.code, first.status, parameter_name(first.field)
 
 
 @pytest.mark.parametrize(

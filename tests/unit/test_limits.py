@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from convoke.domain.accounts import check_addresses
+from convoke.domain.account_configuration import check_addresses
 from convoke.domain.conversations import check_email_field
 from convoke.domain.errors import ConversationsError
 from convoke.domain.participant_requests import ParticipantChange
@@ -53,5 +53,5 @@ def test_period_of_one_moment_is_accepted() -> None:
 
 def test_change_of_both_read_horizons_is_about_reads_alone() -> None:
     reads = {"last_read_message_index": "3", "last_read_timestamp": "2026-01-02T03:04:05Z"}
-    assert ParticipantChange.model_validate(reads).is_about_reads_alone
-    assert not ParticipantChange.model_validate({**reads, "attributes": "{}"}).is_about_reads_alone
+    assert ParticipantChange.model_validate(reads).changes_only_read_position
+    assert not ParticipantChange.model_validate({**reads, "attributes": "{}"}).changes_only_read_position

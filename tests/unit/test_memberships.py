@@ -41,26 +41,26 @@ def sms(number: int) -> Participant:
 
 
 def problems(before: Conversation, joining: Participant) -> list[int]:
-    return [problem.code for problem in membership_problems(before, before.joined(joining), joining)]
+    return [problem.code for problem in membership_problems(before, before.with_participants(joining), joining)]
 
 
 def test_1001st_participant_is_rejected() -> None:
-    standing = conversation().joined(*map(member, range(999)))
+    standing = conversation().with_participants(*map(member, range(999)))
     assert problems(standing, member(999)) == []
-    assert problems(standing.joined(member(999)), member(1000)) == [50417]
+    assert problems(standing.with_participants(member(999)), member(1000)) == [50417]
 
 
 def test_51st_participant_with_a_binding_is_rejected() -> None:
-    standing = conversation().joined(member(1000), *map(sms, range(49)))
+    standing = conversation().with_participants(member(1000), *map(sms, range(49)))
     assert problems(standing, sms(49)) == []
-    full = standing.joined(sms(49))
+    full = standing.with_participants(sms(49))
     assert problems(full, sms(50)) == [50418]
     assert problems(full, member(1001)) == []
 
 
 def test_participant_of_a_full_conversation_can_be_updated() -> None:
-    standing = conversation().joined(*map(sms, range(50)))
-    after = standing.with_changed(sms(49))
+    standing = conversation().with_participants(*map(sms, range(50)))
+    after = standing.with_changed_participant(sms(49))
     assert [*membership_problems(standing, after, sms(49))] == []
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from convoke.domain.addresses import Channel
 from convoke.domain.errors import AuthorNotInGroupError, ConversationsError, MessageTooLongError
-from convoke.domain.messages import author_among, check_author_among, check_body_among, numbered_sid
+from convoke.domain.messages import check_body_length_outside_chat, check_group_author, find_author, sid_with_index
 from convoke.domain.participants import MessagingBinding, Participant
 from convoke.domain.sids import Prefix, SidFactory, is_sid
 
@@ -43,14 +43,14 @@ STANDALONE = member(projected_address=PROXY)
 @given(st.lists(st.integers(0, 16**12 - 1), min_size=2, max_size=2, unique=True))
 def test_message_sids_sort_by_message_index(indexes: list[int]) -> None:
     make = SidFactory()
-    sids = {index: numbered_sid(make(Prefix.MESSAGE), index) for index in indexes}
+    sids = {index: sid_with_index(make(Prefix.MESSAGE), index) for index in indexes}
     assert all(is_sid(sid, Prefix.MESSAGE) for sid in sids.values())
     assert sorted(sids.values()) == [sids[index] for index in sorted(indexes)]
 
 
 def test_message_sids_with_the_same_index_are_unique() -> None:
     make = SidFactory()
-    assert len({numbered_sid(make(Prefix.MESSAGE), 0) for _ in range(1000)}) == 1000
+    assert len({sid_with_index(make(Prefix.MESSAGE), 0) for _ in range(1000)}) == 1000
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,13 @@ def test_message_sids_with_the_same_index_are_unique() -> None:
     ],
 )
 def test_author_is_found_by_identity_address_or_projected_address(author: str, found: Participant | None) -> None:
-    assert author_among([CHAT, IN_GROUP, MASKED, STANDALONE], author) is found
+    assert find_author([CHAT, IN_GROUP, MASKED, STANDALONE], author) is found
 
 
 def problem(author: str, body: str | None, *members: Participant) -> type[ConversationsError] | None:
     try:
-        check_author_among(members, author)
-        check_body_among(members, body)
+        check_group_author(members, author)
+        check_body_length_outside_chat(members, body)
     except ConversationsError as error:
         return type(error)
     return None
@@ -81,7 +81,7 @@ def problem(author: str, body: str | None, *members: Participant) -> type[Conver
 
 @pytest.mark.parametrize("outside", [SMS, EMAIL, IN_GROUP])
 def test_one_participant_outside_chat_limits_the_body_to_1600_characters(outside: Participant) -> None:
-    author = next(iter(outside.names))
+    author = next(iter(outside.author_names))
     assert problem(author, "x" * 1600, CHAT, outside) is None
     assert problem(author, "x" * 1601, CHAT, outside) is MessageTooLongError
     assert problem("alice", "x" * 1601, CHAT) is None

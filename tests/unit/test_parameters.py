@@ -9,20 +9,20 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from convoke.api.errors import parameter_name
 from convoke.api.form import Form
+from convoke.api.parameter_names import form_name, join_name
 from convoke.api.parameters import (
     CreateConversation,
     CreateService,
     UpdateConfigurationWebhooks,
-    form_name,
     parse,
     read_participants,
 )
+from convoke.domain.configuration_webhooks import Target
 from convoke.domain.errors import CATALOGUE, ConversationsError
 from convoke.domain.events import EventType
 from convoke.domain.model import Model
-from convoke.domain.webhooks import Method, Target
+from convoke.domain.webhooks import Method
 
 NAMES = {
     "friendly_name": "FriendlyName",
@@ -123,7 +123,7 @@ def test_request_models_are_immutable() -> None:
     ],
 )
 def test_error_location_is_formatted_as_a_parameter_name(location: tuple[str | int, ...], name: str) -> None:
-    assert parameter_name(location) == name
+    assert join_name(location) == name
 
 
 @pytest.mark.parametrize(

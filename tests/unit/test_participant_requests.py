@@ -68,7 +68,7 @@ def test_update_reports_what_the_participant_does_not_allow(
 
 def test_setting_a_proxy_address_of_an_email_participant_is_rejected() -> None:
     (problem,) = ParticipantChange.model_validate({PROXY_FIELD: PROXY}).problems(EMAIL)
-    assert (problem.code, problem.parameter) == (50453, "MessagingBinding.ProxyAddress")
+    assert (problem.code, problem.field) == (50453, ("messaging_binding", "proxy_address"))
 
 
 def test_update_changes_only_the_given_fields() -> None:

@@ -423,7 +423,7 @@ def test_zero_to_ten_participants_are_accepted(count: int) -> None:
 @pytest.mark.parametrize("value", ['{"identity": "a"}', "no JSON", "{}"])
 def test_eleven_participants_are_rejected(value: str) -> None:
     error = refused(*[value] * 11)
-    assert (error.code, error.status, error.parameter) == (50426, 400, "Participant")
+    assert (error.code, error.status, error.field) == (50426, 400, ("participants",))
 
 
 def test_first_of_two_invalid_participants_is_reported() -> None:

@@ -73,25 +73,25 @@ PUBLIC = [
 @pytest.mark.parametrize("url", NOT_PUBLIC)
 def test_url_with_a_private_address_in_any_notation_is_rejected(url: str) -> None:
     with pytest.raises(InvalidWebhookSettingsError) as refused:
-        PUBLIC_ONLY.refuse({"PostWebhookUrl": url})
-    assert refused.value.parameter == "PostWebhookUrl"
+        PUBLIC_ONLY.refuse({("post_webhook_url",): url})
+    assert refused.value.field == ("post_webhook_url",)
     assert refused.value.message.endswith("a URL with a public host")
 
 
 @pytest.mark.parametrize("url", PUBLIC)
 def test_url_with_a_public_address_or_a_host_name_is_accepted(url: str) -> None:
-    PUBLIC_ONLY.refuse({"PostWebhookUrl": url})
+    PUBLIC_ONLY.refuse({("post_webhook_url",): url})
 
 
 @pytest.mark.parametrize("url", [*NOT_PUBLIC, *PUBLIC])
 def test_without_receiver_rules_every_url_is_accepted(url: str) -> None:
-    ReceiverRules().refuse({"PostWebhookUrl": url})
+    ReceiverRules().refuse({("post_webhook_url",): url})
 
 
 def test_private_address_in_an_allowed_network_is_accepted() -> None:
     rules = ReceiverRules.of_deployment(["10.1.0.0/16", "fd12:3456::/48"], https_only=False)
     for url in ("http://10.1.2.3/", "http://[::ffff:10.1.2.3]/", "http://[fd12:3456::1]/"):
-        rules.refuse({"PostWebhookUrl": url})
+        rules.refuse({("post_webhook_url",): url})
     for url in ("http://10.2.0.1/", "http://[fd12:3457::1]/", "http://localhost/"):
         assert not rules.accepts(url)
 
@@ -100,11 +100,11 @@ def test_http_url_is_rejected_if_https_is_required() -> None:
     rules = ReceiverRules.of_deployment([], https_only=True)
     assert rules.accepts("HTTPS://hooks.example.com/")
     with pytest.raises(InvalidWebhookSettingsError, match="must be an absolute http or https URL") as refused:
-        rules.refuse({"PreWebhookUrl": "http://a.example.com/", "PostWebhookUrl": "http://b.example.com/"})
+        rules.refuse({("pre_webhook_url",): "http://a.example.com/", ("post_webhook_url",): "http://b.example.com/"})
     assert refused.value.message.endswith("a URL with https")
-    assert [problem.parameter for problem in (refused.value, *refused.value.others)] == [
-        "PreWebhookUrl",
-        "PostWebhookUrl",
+    assert [problem.field for problem in (refused.value, *refused.value.others)] == [
+        ("pre_webhook_url",),
+        ("post_webhook_url",),
     ]
 
 

@@ -50,7 +50,7 @@ class EmfMetrics:
 
     def __init__(self, stack_name: str) -> None:
         # The embedded engine counts nothing, so it does not pay for this import.
-        from aws_lambda_powertools.metrics import EphemeralMetrics
+        from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: PLC0415 - only for AWS
 
         self._metrics = EphemeralMetrics(namespace=NAMESPACE, service=stack_name)
 
@@ -66,7 +66,7 @@ class EmfMetrics:
 def json_logger(stack_name: str) -> Logger:
     """Return the parent logger of all modules of this package, which writes JSON lines to stdout."""
     # The embedded engine logs with the standard library, so it does not pay for this import.
-    from aws_lambda_powertools import Logger
+    from aws_lambda_powertools import Logger  # noqa: PLC0415 - only for AWS
 
     return Logger(service=__package__, stack=stack_name, utc=True, use_rfc3339=True)
 

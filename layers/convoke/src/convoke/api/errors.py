@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from convoke.api.parameter_names import join_name, parameter_name
 from convoke.api.responses import Response
 from convoke.domain.errors import (
     ConversationInitializingError,
@@ -44,6 +45,7 @@ WANTED = {
 
 def render(error: ConversationsError, message: str | None = None) -> Response:
     """Return the answer for an error: the four keys that SDKs read, and `details` if there are any."""
+    error = _with_parameter(error)
     body: dict[str, object] = {
         "code": error.code,
         "message": message or error.message,
@@ -56,6 +58,13 @@ def render(error: ConversationsError, message: str | None = None) -> Response:
     if details := _details(error):
         body["details"] = details
     return Response(error.status, JSON, json.dumps(body), headers=_headers(error))
+
+
+def _with_parameter(error: ConversationsError) -> ConversationsError:
+    """Return the error and its further problems with the name of the parameter instead of the path of the field."""
+    named = error.at(parameter_name(error.field)) if error.field else error
+    named.others = tuple(_with_parameter(other) for other in error.others)
+    return named
 
 
 def _details(error: ConversationsError) -> dict[str, object]:
@@ -91,8 +100,7 @@ def problems_of(
     problems = []
     for problem in validation.errors(include_url=False, include_input=False):
         error = _catalogue_error(problem)
-        within = [error.parameter] if error.parameter else []
-        problems.append(error.at(parameter_name([*located(*problem["loc"]), *within])))
+        problems.append(error.at(join_name(located(*problem["loc"], *error.field))))
     return problems
 
 
@@ -104,14 +112,6 @@ def _catalogue_error(problem: ErrorDetails) -> ConversationsError:
         return cause
     wanted = context.get("expected") or WANTED.get(problem["type"])
     return InvalidParameterError(wanted=wanted) if wanted else InvalidParameterError()
-
-
-def parameter_name(location: Sequence[str | int]) -> str:
-    """Return the parameter name of an error's location, such as `Participant[3].messaging_binding.address`."""
-    name = ""
-    for part in location:
-        name += f"[{part}]" if isinstance(part, int) else f".{part}" if name and part[0] != "[" else part
-    return name
 
 
 def _headers(error: ConversationsError) -> dict[str, str]:

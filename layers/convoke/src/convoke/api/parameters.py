@@ -1,6 +1,6 @@
-"""The form parameters of each request, parsed into frozen models (rule 5).
+"""The form and query parameters of each request, parsed into frozen models.
 
-The rules stand in the domain; here they get the names that clients know them by.
+The models of the domain hold the rules. The models here give their fields the names that clients use.
 """
 
 from __future__ import annotations
@@ -11,56 +11,47 @@ from functools import cache
 from typing import TypeVar, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.alias_generators import to_pascal
 
 from convoke.api.errors import problems_of
 from convoke.api.form import Form
-from convoke.domain.accounts import AccountConfigurationChange, ConfigurationChange
+from convoke.api.parameter_names import PARTICIPANT, form_name, join_name, parameter_name, scoped_webhook_name
+from convoke.domain.account_configuration import AccountConfigurationChange
 from convoke.domain.addresses import Channel
 from convoke.domain.alerts import AlertFilters
 from convoke.domain.attributes import refuse_constant
+from convoke.domain.configuration import ConfigurationChange
+from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
 from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversation_requests import ConversationChange, NewConversation
-from convoke.domain.errors import (
-    ConversationsError,
-    ParticipantNotJsonError,
-    TooManyParticipantsInRequestError,
-    refusal,
-)
+from convoke.domain.conversation_with_participants import count_problems
+from convoke.domain.errors import ConversationsError, ParticipantNotJsonError, refusal
+from convoke.domain.event_replays import NewEventReplay
 from convoke.domain.events import EventFilters
 from convoke.domain.instants import Instant
 from convoke.domain.messages import MessageChange, MessageFilters, NewMessage
 from convoke.domain.model import Model
 from convoke.domain.participant_conversations import ParticipantConversationFilters
 from convoke.domain.participant_requests import ParticipantChange
-from convoke.domain.participants import NewParticipant
-from convoke.domain.scoped_webhooks import NewScopedWebhook, ScopedWebhookChange, configuration_name
-from convoke.domain.services import NewService, ServiceConfigurationChange
-from convoke.domain.webhooks import ConfigurationWebhooksChange, NewEventReplay, WebhookSettingsChange
+from convoke.domain.participants import (
+    Address,
+    EmailLevel,
+    EmailName,
+    Identity,
+    NewParticipant,
+    ParticipantAttributes,
+    ProjectedAddress,
+    ProxyAddress,
+    RoleSid,
+)
+from convoke.domain.scoped_webhooks import NewScopedWebhook, ScopedWebhookChange
+from convoke.domain.service_configuration import ServiceConfigurationChange
+from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooksChange
+from convoke.domain.services import NewService
 
-MAX_PARTICIPANTS_PER_REQUEST = 10
-"""Values of `Participant` in one request (reference, b.2)."""
-
-PARTICIPANT = "Participant"
-
-BINDING = "messaging_binding_"
-"""How the fields of a flat binding begin."""
+BINDING_PREFIX = "messaging_binding_"
+"""The prefix of the binding's fields in `CreateParticipant`."""
 
 PARTICIPANTS = TypeAdapter(tuple[NewParticipant, ...], config=ConfigDict(hide_input_in_errors=True, defer_build=True))
-
-GROUPS = ("Timers", "Bindings.Email", "MessagingBinding")
-"""Names that are followed by a dot."""
-
-
-def form_name(field: str) -> str:
-    """The name of a form parameter: `timers_inactive` is sent as `Timers.Inactive`."""
-    name = to_pascal(field)
-    for group in GROUPS:
-        plain = group.replace(".", "")
-        if name.startswith(plain):
-            return f"{group}.{name.removeprefix(plain)}"
-    return name
-
 
 FORM_NAMES = ConfigDict(alias_generator=form_name)
 
@@ -106,19 +97,19 @@ class UpdateMessage(MessageChange):
 
 
 class CreateParticipant(Model):
-    """Flat, as a form is. The rules are those of `NewParticipant`, of which `parse_participant` makes one."""
+    """The form of a new participant. A form is flat: `parse_participant` validates it as a nested `NewParticipant`."""
 
     model_config = FORM_NAMES
 
-    identity: str | None = None
+    identity: Identity | None = None
     messaging_binding_type: Channel | None = None
-    messaging_binding_address: str | None = None
-    messaging_binding_proxy_address: str | None = None
-    messaging_binding_projected_address: str | None = None
-    messaging_binding_name: str | None = None
-    messaging_binding_level: str | None = None
-    attributes: str = "{}"
-    role_sid: str | None = None
+    messaging_binding_address: Address | None = None
+    messaging_binding_proxy_address: ProxyAddress | None = None
+    messaging_binding_projected_address: ProjectedAddress | None = None
+    messaging_binding_name: EmailName | None = None
+    messaging_binding_level: EmailLevel | None = None
+    attributes: ParticipantAttributes = "{}"
+    role_sid: RoleSid | None = None
     date_created: Instant | None = None
     date_updated: Instant | None = None
 
@@ -128,11 +119,11 @@ class UpdateParticipant(ParticipantChange):
 
 
 class CreateScopedWebhook(NewScopedWebhook):
-    model_config = ConfigDict(alias_generator=configuration_name)
+    model_config = ConfigDict(alias_generator=scoped_webhook_name)
 
 
 class UpdateScopedWebhook(ScopedWebhookChange):
-    model_config = ConfigDict(alias_generator=configuration_name)
+    model_config = ConfigDict(alias_generator=scoped_webhook_name)
 
 
 class CreateService(NewService):
@@ -155,7 +146,7 @@ class UpdateServiceConfiguration(ServiceConfigurationChange):
     model_config = FORM_NAMES
 
 
-class UpdateServiceConfigurationWebhooks(WebhookSettingsChange):
+class UpdateServiceConfigurationWebhooks(ServiceConfigurationWebhooksChange):
     model_config = FORM_NAMES
 
 
@@ -163,7 +154,7 @@ Parameters = TypeVar("Parameters", bound=Model)
 
 
 def parse(model: type[Parameters], form: Form) -> Parameters:
-    """The parameters in a form. Raises the first rule that does not hold, with the others beside it."""
+    """Return the parameters in a form. Raises the first error, with the others attached."""
     parameters, problems = read(model, form)
     if parameters is None:
         raise refusal(problems)
@@ -171,61 +162,58 @@ def parse(model: type[Parameters], form: Form) -> Parameters:
 
 
 def parse_query(model: type[Parameters], query: Mapping[str, str]) -> tuple[Parameters, dict[str, str]]:
-    """The filters in a query, and what was sent of them."""
+    """Return the filters in a query, and the parameters of the query that are filters."""
     names = [field.alias or name for name, field in model.model_fields.items()]
     sent = {name: query[name] for name in names if name in query}
     return parse(model, Form([*sent.items()])), sent
 
 
 def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[ConversationsError]]:
-    """The parameters in a form, or else every rule that does not hold, in the order of the checks."""
+    """Return the parameters in a form, or else None and all errors in the order of the checks."""
     try:
         return model.model_validate(form.select(_lists(model))), []
     except ValidationError as error:
         names = {name: field.alias or name for name, field in model.model_fields.items()}
         ranks = {each: rank for rank, each in enumerate(model.order_of_checks)}
-        # Of a default, pydantic knows only the field; of what concerns several fields, none.
+        # Pydantic reports an alias, or the field if its default is invalid. Errors of a whole model name a field.
         found = problems_of(error, lambda *parts: (*(names.get(str(part), part) for part in parts[:1]), *parts[1:]))
         return None, sorted(found, key=lambda problem: ranks.get(type(problem), len(ranks)))
 
 
 @cache
 def _lists(model: type[Model]) -> dict[str, bool]:
-    """The form parameters of a model, and whether each takes every value of a repeated key."""
+    """Return the form parameters of a model, and whether each one is a list."""
     return {field.alias or name: _is_list(field.annotation) for name, field in model.model_fields.items()}
 
 
 def parse_participant(model: type[CreateParticipant], form: Form) -> NewParticipant:
-    """The member in a form. Raises the first rule that does not hold, with the others beside it."""
+    """Return the participant in a form. Raises the first error, with the others attached."""
     names = {field.alias or name: name for name, field in model.model_fields.items()}
     given = {names[name]: value for name, value in form.select(dict.fromkeys(names, False)).items()}
-    binding = {name.removeprefix(BINDING): given.pop(name) for name in [*given] if name.startswith(BINDING)}
+    in_binding = [name for name in given if name.startswith(BINDING_PREFIX)]
+    binding = {name.removeprefix(BINDING_PREFIX): given.pop(name) for name in in_binding}
     try:
         return NewParticipant.model_validate({**given, "messaging_binding": binding})
     except ValidationError as error:
-        raise refusal([each.at(_form_name(each.parameter or "")) for each in problems_of(error)]) from error
-
-
-def _form_name(parameter: str) -> str:
-    """`messaging_binding.proxy_address` is sent as `MessagingBinding.ProxyAddress`."""
-    return ".".join(map(to_pascal, parameter.split(".")))
+        raise refusal(problems_of(error, lambda *parts: (parameter_name(parts),))) from error
 
 
 def read_participants(values: Sequence[str]) -> tuple[tuple[NewParticipant, ...], list[ConversationsError]]:
-    """The values of `Participant`; none of them with every rule that one does not keep.
+    """Return the participants in the values of `Participant`, or else all errors.
 
-    Counts and form come first, whatever stands in the values (reference, b.7 steps 4 and 5).
+    Too many values are not parsed. See docs/behaviour/conversation-with-participants.md#order-of-checks.
     """
-    if len(values) > MAX_PARTICIPANTS_PER_REQUEST:
-        return (), [TooManyParticipantsInRequestError(parameter=PARTICIPANT)]
+    if too_many := [*count_problems(len(values))]:
+        return (), too_many
     problems: list[ConversationsError] = []
     objects: dict[int, object] = {}
     for position, value in enumerate(values):
         try:
             objects[position] = parse_json_object(value)
         except ValueError:
-            problems.append(ParticipantNotJsonError(parameter=f"{PARTICIPANT}[{position}]"))
+            problems.append(ParticipantNotJsonError(parameter=join_name([PARTICIPANT, position])))
     try:
+        # The other values are validated too, so that one answer reports all problems.
         participants = PARTICIPANTS.validate_python(list(objects.values()))
     except ValidationError as error:
         positions = list(objects)
@@ -234,15 +222,16 @@ def read_participants(values: Sequence[str]) -> tuple[tuple[NewParticipant, ...]
 
 
 def parse_json_object(value: str) -> object:
-    """The object in a value. A key that is null counts as not given. Raises ValueError for anything else."""
+    """Return the JSON object in a value, without the keys that are null. Raises ValueError if there is none."""
     try:
         parsed = json.loads(value, parse_constant=refuse_constant)
         if "\\u" in value:
-            json.dumps(parsed, ensure_ascii=False).encode()  # Half a surrogate pair can be escaped, but not stored.
+            # JSON can escape half a surrogate pair, which UTF-8 cannot encode: this raises a ValueError.
+            json.dumps(parsed, ensure_ascii=False).encode()
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     if not isinstance(parsed, dict):
-        raise ValueError("no object")  # noqa: TRY004 - of one kind with what json.loads raises
+        raise ValueError("no object")  # noqa: TRY004 - json.loads raises ValueError too
     return {key: part for key, part in parsed.items() if part is not None}
 
 

@@ -28,7 +28,7 @@ def started(function: str, environ: Mapping[str, str]) -> Handler:
     """
     gc.disable()
     # Imported here because the garbage collector is off only now.
-    from convoke.aws.edges import AwsEdges
+    from convoke.aws.edges import AwsEdges  # noqa: PLC0415 - only now is the garbage collector off
 
     handler: Handler = import_module(f"convoke.aws.handlers.{function}").make_handler(AwsEdges(environ))
     # Later collections skip everything that exists now.
@@ -42,9 +42,9 @@ def started(function: str, environ: Mapping[str, str]) -> Handler:
 def _before_snapshot() -> None:
     """Import and build everything that the first requests need, so that the snapshot contains it."""
     # A start without a snapshot does not need these names, and imports them with the garbage collector off.
-    from pydantic import BaseModel
+    from pydantic import BaseModel  # noqa: PLC0415 - only for snapshots
 
-    from convoke.domain.addresses import is_group_number
+    from convoke.domain.addresses import is_group_number  # noqa: PLC0415 - only for snapshots
 
     _build_subclasses(BaseModel)
     # The first check of a number imports phonenumbers, which a start without a snapshot leaves for later.

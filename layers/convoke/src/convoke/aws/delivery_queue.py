@@ -37,7 +37,7 @@ class SqsDeliveryQueue:
     def send(self, messages: Sequence[Delivery | Event]) -> None:
         """Send the messages in batches. Raises MessagesNotSentError if SQS does not accept a message."""
         bodies = (message.model_dump_json() for message in messages)
-        for batch in batches(bodies, _body_bytes, most=MAX_BATCH_ENTRIES, largest=MAX_BATCH_BYTES):
+        for batch in batches(bodies, _body_bytes, max_entries=MAX_BATCH_ENTRIES, max_bytes=MAX_BATCH_BYTES):
             answer = self.client.send_message_batch(
                 QueueUrl=self.queue_url,
                 Entries=[{"Id": str(number), "MessageBody": body} for number, body in enumerate(batch)],

@@ -63,7 +63,7 @@ class EventBridgeBus:
 
         Raises EventsNotPublishedError if the bus still rejects entries of a batch at the last attempt.
         """
-        for batch in batches(events, _entry_bytes, most=MAX_BATCH_ENTRIES, largest=MAX_BATCH_BYTES):
+        for batch in batches(events, _entry_bytes, max_entries=MAX_BATCH_ENTRIES, max_bytes=MAX_BATCH_BYTES):
             self._publish(batch)
 
     def _publish(self, events: Sequence[Event]) -> None:

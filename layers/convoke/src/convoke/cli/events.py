@@ -12,10 +12,10 @@ import click
 from convoke.cli.data_file import existing_data_option
 from convoke.cli.installation import Installation, open_installation, stack_option
 from convoke.domain.errors import NotFoundError
+from convoke.domain.event_replays import NewEventReplay
 from convoke.domain.events import Event, EventFilters
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.sids import Prefix, is_sid
-from convoke.domain.webhooks import NewEventReplay
 
 PAGE_SIZE = 50
 

@@ -81,7 +81,7 @@ def open_installation(data: str, stack: str | None) -> Iterator[Installation]:
             yield Installation(data, engine.program, lambda: [engine.dead_letters])
         return
     # Commands on a data file must run without boto3, which is an optional dependency and takes long to import.
-    from convoke.cli.deployment import DeploymentError, open_deployment
+    from convoke.cli.deployment import DeploymentError, open_deployment  # noqa: PLC0415 - imports boto3
 
     try:
         with open_deployment(stack) as deployment:

@@ -86,7 +86,7 @@ def up(host: str, port: int, data: str, engine: str, *, as_json: bool, trust_for
 
 def up_on_aws(port: int, *, as_json: bool) -> None:
     """Deploy the template to MiniStack and wait for SIGINT or SIGTERM."""
-    from convoke.cli.ministack import StackError, deployed
+    from convoke.cli.ministack import StackError, deployed  # noqa: PLC0415 - imports boto3, which is an optional dependency
 
     stopped = threading.Event()
     for each in (signal.SIGINT, signal.SIGTERM):

@@ -1,4 +1,7 @@
-"""Addresses of people and of businesses, and the channels they are reached on (reference, b.2)."""
+"""The addresses of people and businesses, and their channels.
+
+See docs/behaviour/addresses.md.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import re
 from enum import StrEnum
 
 MAX_ADDRESS_CHARACTERS = 256
-"""Characters (reference, f.1)."""
 
 NORTH_AMERICA = 1
 """The country code of the US and Canada."""
@@ -26,31 +28,31 @@ _PREFIXES = {f"{channel}:": channel for channel in (Channel.WHATSAPP, Channel.RC
 
 
 def channel_of(address: str) -> Channel | None:
-    """The channel an address belongs to by its form; None where it has the form of none.
+    """Return the channel of an address; None if the address is invalid.
 
-    An e-mail address is one by its `@`; whether it may be used is for the binding's `type` to say.
+    Any address with an `@` is an e-mail address here. `check_binding` checks that its binding has the type `email`.
     """
     if len(address) > MAX_ADDRESS_CHARACTERS:
         return None
     for prefix, channel in _PREFIXES.items():
         if address.startswith(prefix):
-            return channel if _fits(address.removeprefix(prefix), channel) else None
+            return channel if _is_valid_name(address.removeprefix(prefix), channel) else None
     if "@" in address:
         return Channel.EMAIL if all(address.rpartition("@")) else None
     return Channel.SMS if is_phone_number(address) else None
 
 
 def is_e164(value: str) -> bool:
-    """Whether `value` has the form of E.164: a plus and 7 to 15 digits (reference, b.2)."""
+    """Return whether `value` has the format of E.164: a plus sign and 7 to 15 digits."""
     return re.fullmatch(r"\+[1-9][0-9]{6,14}", value) is not None
 
 
 def is_phone_number(value: str) -> bool:
-    """Whether `value` is E.164 of a length that its country has. Whether it is assigned to anybody does not matter.
+    """Return whether `value` is an E.164 number with a length that is possible in its country.
 
-    The library is imported by the first number: it takes a twentieth of a cold start, and most chats have none.
+    The number need not be assigned. See docs/behaviour/addresses.md#phone-numbers.
     """
-    import phonenumbers
+    import phonenumbers  # noqa: PLC0415 - slow import, and few requests of a cold start need it
 
     try:
         return is_e164(value) and phonenumbers.is_possible_number(phonenumbers.parse(value))
@@ -59,22 +61,23 @@ def is_phone_number(value: str) -> bool:
 
 
 def is_group_number(value: str) -> bool:
-    """Whether a number can be in a group MMS: of the US or Canada, and not toll-free (reference, b.4).
+    """Return whether a number can be in a group MMS: a US or Canadian number that is not toll-free.
 
-    A short code is no number by E.164.
+    Short codes are not E.164 numbers, so they cannot. See docs/behaviour/addresses.md#group-numbers.
     """
     if not is_phone_number(value):
         return False
-    import phonenumbers
+    import phonenumbers  # noqa: PLC0415 - slow import, and few requests of a cold start need it
 
     number = phonenumbers.parse(value)
     toll_free = phonenumbers.PhoneNumberType.TOLL_FREE
     return number.country_code == NORTH_AMERICA and phonenumbers.number_type(number) != toll_free
 
 
-def _fits(name: str, channel: Channel) -> bool:
-    """Messenger names people as it likes; RCS senders are names of agents, not numbers only.
+def _is_valid_name(name: str, channel: Channel) -> bool:
+    """Return whether the part of an address after the prefix of its channel is valid.
 
-    WhatsApp keeps spellings that are no telephone numbers any more, such as Mexico's `+521`.
+    Messenger and RCS accept any name. WhatsApp needs a number, but its length is not checked: WhatsApp keeps numbers
+    that the telephone network no longer uses, such as Mexican numbers with `+521`.
     """
     return is_e164(name) if channel is Channel.WHATSAPP else bool(name)

@@ -1,4 +1,7 @@
-"""The error log: what went wrong after a request was accepted, or without one (reference, b.1 step 4, and h 13)."""
+"""The error log: failures after a request was accepted, or without a request.
+
+See docs/behaviour/alerts.md.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,15 @@ from pydantic import BeforeValidator
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import InvalidParameterError, LogEntry, ProvisioningFailedError
+from convoke.domain.event_attempts import EventAttempt
 from convoke.domain.events import LEDGER_LIFETIME, Change, ErrorLogType, Event
 from convoke.domain.instants import Instant, to_milliseconds
+from convoke.domain.json_schema import IN_EITHER_CASE, word_schema
 from convoke.domain.model import Model
 from convoke.domain.periods import Period
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.domain.sids import Prefix
-from convoke.domain.webhooks import Delivery, EventAttempt, Method
+from convoke.domain.webhooks import Delivery, Method
 
 
 class LogLevel(StrEnum):
@@ -30,7 +35,7 @@ class LogLevel(StrEnum):
 
 
 class Alert(Model):
-    """One entry. `resource_sid` names what it is about; `causes` what led to it. Never personal data."""
+    """One entry of the error log, about the resource `resource_sid`. It holds no personal data."""
 
     sid: str
     account_sid: str
@@ -43,7 +48,7 @@ class Alert(Model):
     log_level: LogLevel = LogLevel.ERROR
     causes: tuple[Cause, ...] = ()
     request_method: Method | None = None
-    """Of the webhook that it is about, as the two after it."""
+    """The HTTP method of the failed webhook request. This and the next three fields are None in other alerts."""
     request_url: str | None = None
     response_status: int | None = None
     response_body: str | None = None
@@ -61,11 +66,17 @@ def parse_log_level(text: str) -> LogLevel:
         raise InvalidParameterError(wanted="error, warning, notice or debug") from error
 
 
+LogLevelFilter = Annotated[LogLevel, BeforeValidator(parse_log_level), word_schema(LogLevel, IN_EITHER_CASE)]
+
+
 class AlertFilters(Period):
-    log_level: Annotated[LogLevel, BeforeValidator(parse_log_level)] | None = None
+    """The filters of the list of alerts."""
+
+    log_level: LogLevelFilter | None = None
 
 
-def provisioning_failed(conversation: Conversation, failed: Provisioning, at: datetime) -> Alert:
+def provisioning_failed_alert(conversation: Conversation, failed: Provisioning, at: datetime) -> Alert:
+    """Return the alert about a conversation that was closed because participants could not be added."""
     return Alert(
         sid=failed.alert_sid,
         account_sid=failed.account_sid,
@@ -73,32 +84,36 @@ def provisioning_failed(conversation: Conversation, failed: Provisioning, at: da
         conversation_sid=conversation.sid,
         resource_sid=conversation.sid,
         code=ProvisioningFailedError.code,
-        text="; ".join([ProvisioningFailedError.text, *map(str, _told(failed))]),
+        text="; ".join([ProvisioningFailedError.text, *map(str, _failed_participants(failed))]),
         more_info=ProvisioningFailedError.more_info,
         causes=failed.causes,
         date_created=at,
     )
 
 
-def _told(failed: Provisioning) -> Sequence[str]:
-    """Who could not be added, by place in the request and SID, and the code of the reason."""
+def _failed_participants(failed: Provisioning) -> Sequence[str]:
+    """Return a line for each participant that could not be added: its index in the request, its SID, and the code."""
     places = {member.sid: f"Participant[{place}] ({member.sid})" for place, member in enumerate(failed.participants)}
     return [f"{places.get(cause.participant_sid or '', 'all participants')}: {cause.code}" for cause in failed.causes]
 
 
-def webhook_given_up(delivery: Delivery, attempt: EventAttempt, entry: type[LogEntry], at: datetime) -> Alert:
-    """Of one delivery there is one, as its SID follows from the event, the target and the replay."""
+def webhook_failed_alert(delivery: Delivery, attempt: EventAttempt, entry: type[LogEntry], at: datetime) -> Alert:
+    """Return the alert about a delivery after its last attempt.
+
+    Its SID is a hash of the event, the target and the event replay, so that a repeated call creates no second alert.
+    """
     event = delivery.event
-    told = f"the answer was {attempt.status}" if attempt.status else attempt.error
-    named = f"{event.id}#{delivery.replay_sid}#{delivery.target}"
+    outcome = f"the answer was {attempt.status}" if attempt.status else attempt.error
+    name = f"{event.id}#{delivery.replay_sid}#{delivery.target}"
     return Alert(
-        sid=Prefix.ALERT + hashlib.sha256(named.encode()).hexdigest()[:32],
+        # A SID has 32 hexadecimal digits.
+        sid=Prefix.ALERT + hashlib.sha256(name.encode()).hexdigest()[:32],
         account_sid=event.account_sid,
         service_sid=event.payload.get("ChatServiceSid"),
         conversation_sid=event.conversation_sid,
         resource_sid=event.conversation_sid,
         code=entry.code,
-        text=f"{entry.text}: {told} (event {event.id}, target {delivery.target}, attempt {attempt.number})",
+        text=f"{entry.text}: {outcome} (event {event.id}, target {delivery.target}, attempt {attempt.number})",
         more_info=entry.more_info,
         request_method=delivery.method,
         request_url=delivery.url,
@@ -108,8 +123,11 @@ def webhook_given_up(delivery: Delivery, attempt: EventAttempt, entry: type[LogE
     )
 
 
-def alert_logged(alert: Alert) -> Change:
-    """What announces it, to the bus and to the account's error-log URL. Its SID follows from that of the alert."""
+def alert_logged_change(alert: Alert) -> Change:
+    """Return the change whose event announces an alert to the event bus and to the account's error-log URL.
+
+    Its SID follows from the SID of the alert, so that a repeated call creates no second event.
+    """
     sid = Prefix.CHANGE + alert.sid.removeprefix(Prefix.ALERT)
     event = Event(
         id=f"{sid}-0",
@@ -130,7 +148,7 @@ def alert_logged(alert: Alert) -> Change:
 
 
 def _payload(alert: Alert) -> dict[str, str]:
-    """Twilio's parameters of an error-log webhook; no account here has a parent."""
+    """Return Twilio's parameters of an error-log webhook. `ParentAccountSid` is empty: there are no subaccounts."""
     return {
         "AccountSid": alert.account_sid,
         "Sid": alert.sid,

@@ -1,4 +1,7 @@
-"""API keys: credentials of an account beside its Auth Token, each to be revoked by itself (reference, g.1)."""
+"""API keys: additional credentials of an account, which can be revoked one by one.
+
+See docs/behaviour/accounts-and-api-keys.md#api-keys.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ MAX_KEY_NAME_CHARACTERS = 64
 
 
 class ApiKey(Model):
-    """A key as it is listed. Its secret is told once, to whoever makes the key, and kept nowhere."""
+    """A key as it is listed. Its secret is shown once, when the key is created, and only its hash is stored."""
 
     sid: str
     account_sid: str
@@ -19,7 +22,7 @@ class ApiKey(Model):
 
 
 class ApiKeyOwner(Model):
-    """Whose a key is, and what its secret is recognised by."""
+    """The account of a key, and the hash of the key's secret."""
 
     account_sid: str
     secret_hash: str

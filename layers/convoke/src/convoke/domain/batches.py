@@ -1,23 +1,28 @@
-"""Batches: as many things as one call to a service outside may hold."""
+"""Batches of entries for one call to an AWS service."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-Thing = TypeVar("Thing")
+Entry = TypeVar("Entry")
 
 
-def batches(things: Iterable[Thing], size: Callable[[Thing], int], *, most: int, largest: int) -> Iterator[list[Thing]]:
-    """`things` in their order, no more than `most` at a time, nor than `largest` by their sizes together."""
-    batch: list[Thing] = []
+def batches(
+    entries: Iterable[Entry], size: Callable[[Entry], int], *, max_entries: int, max_bytes: int
+) -> Iterator[list[Entry]]:
+    """Yield the entries in their order, in batches of at most `max_entries` and `max_bytes`.
+
+    An entry that is larger than `max_bytes` is a batch of its own.
+    """
+    batch: list[Entry] = []
     total = 0
-    for thing in things:
-        bytes_ = size(thing)
-        if batch and (len(batch) == most or total + bytes_ > largest):
+    for entry in entries:
+        bytes_ = size(entry)
+        if batch and (len(batch) == max_entries or total + bytes_ > max_bytes):
             yield batch
             batch, total = [], 0
-        batch.append(thing)
+        batch.append(entry)
         total += bytes_
     if batch:
         yield batch

@@ -1,4 +1,7 @@
-"""What the fragment of a webhook's URL says of calls to it (reference, d.5)."""
+"""The connection settings that the fragment of a webhook's URL overrides: `#rc=2&ct=1000`.
+
+See docs/behaviour/webhook-delivery.md#connection-overrides.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,12 @@ import re
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-TIME_LIMIT = 5.0
-"""Seconds that a call may take where its URL says nothing else."""
+DEFAULT_TIMEOUT_SECONDS = 5.0
+"""The time limit of a call, unless its URL sets another."""
 
 MAX_TIMEOUT_SECONDS = 15.0
 
-RETRIES = 3
+DEFAULT_RETRIES = 3
 MAX_RETRIES = 5
 
 BOUNDS = {
@@ -20,36 +23,38 @@ BOUNDS = {
     "rt": range(100, 15_001),
     "tt": range(100, 15_001),
 }
-"""The overrides that are known: retries, and milliseconds for the connection, an answer, and the whole call."""
+"""The valid values of each override: retries, then milliseconds to connect, to read, and for the whole call."""
 
 
 class ConnectionSettings(NamedTuple):
     retries: int
     connect: float
-    """Seconds, as the following."""
+    """Seconds to connect."""
     read: float
-    """Between one part of the answer and the next."""
+    """Seconds between one part of the answer and the next."""
     total: float
+    """Seconds for the whole call."""
 
 
 def connection_settings(url: str) -> ConnectionSettings:
-    """What is unknown, malformed or out of bounds counts as not said.
+    """Return the settings of a URL. Overrides that are unknown, malformed or out of range are ignored.
 
-    Without `tt` the call has what `ct` and `rt` make together, no less than is usual and no more than is possible.
+    Without `tt`, the whole call may take the sum of `ct` and `rt`, but at least `DEFAULT_TIMEOUT_SECONDS` and at most
+    `MAX_TIMEOUT_SECONDS`.
     """
-    given = _given(urlsplit(url).fragment)
+    given = _overrides(urlsplit(url).fragment)
     connect, read, total = (given.get(key, 0) / 1000 for key in ("ct", "rt", "tt"))
-    total = total or min(max(TIME_LIMIT, connect + read), MAX_TIMEOUT_SECONDS)
+    total = total or min(max(DEFAULT_TIMEOUT_SECONDS, connect + read), MAX_TIMEOUT_SECONDS)
     return ConnectionSettings(
-        retries=given.get("rc", RETRIES),
-        connect=min(connect or TIME_LIMIT, total),
+        retries=given.get("rc", DEFAULT_RETRIES),
+        connect=min(connect or DEFAULT_TIMEOUT_SECONDS, total),
         read=min(read or total, total),
         total=total,
     )
 
 
-def _given(fragment: str) -> dict[str, int]:
-    """Of a key that is there twice, the last value that can be used."""
+def _overrides(fragment: str) -> dict[str, int]:
+    """Return the valid overrides. If a key is repeated, its last valid value counts."""
     return {
         key: int(value)
         for key, value in parse_qsl(fragment)

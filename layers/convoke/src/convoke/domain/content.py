@@ -1,8 +1,14 @@
-"""Content templates, as messages name them: a SID, and texts for its variables (reference, c.9 and f.1)."""
+"""The content template of a message: its SID and the values of its variables.
+
+See docs/behaviour/messages.md#content-templates.
+"""
 
 from __future__ import annotations
 
 import json
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from convoke.domain.attributes import refuse_constant
 from convoke.domain.errors import (
@@ -13,10 +19,11 @@ from convoke.domain.errors import (
     InvalidContentSidError,
     TooManyContentVariablesError,
 )
+from convoke.domain.json_schema import sid_schema, string_schema
 from convoke.domain.sids import Prefix, is_sid
 
 MAX_CONTENT_VARIABLES_CHARACTERS = 27_801
-"""Characters of the JSON: what the most variables of the longest keys and values come to without blanks."""
+"""The length of JSON without blanks that has the maximum number of variables, each with the longest key and value."""
 
 MAX_CONTENT_VARIABLES = 100
 MAX_VARIABLE_KEY_CHARACTERS = 16
@@ -50,3 +57,17 @@ def _parsed(text: str) -> dict[str, str]:
     if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
         raise ContentVariablesNotJsonError
     return variables
+
+
+ContentSid = Annotated[
+    str, AfterValidator(check_content_sid), sid_schema(Prefix.CONTENT, "If given, Body and MediaSid are ignored.")
+]
+ContentVariables = Annotated[
+    str,
+    AfterValidator(check_content_variables),
+    string_schema(
+        MAX_CONTENT_VARIABLES_CHARACTERS,
+        media_type="application/json",
+        description="A JSON object whose values are strings.",
+    ),
+]

@@ -1,4 +1,7 @@
-"""Which conversations a list is to show, and in what order (reference, a.1)."""
+"""The filters of the list of conversations.
+
+See docs/behaviour/conversations.md#list.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +16,27 @@ from convoke.domain.errors import (
     StateEmptyError,
     StateUnknownError,
 )
+from convoke.domain.json_schema import IN_EITHER_CASE, word_schema
 from convoke.domain.periods import Period
 
 
-def parse_wanted_state(text: str) -> State:
-    """Any state that a conversation can be in."""
+def parse_state_filter(text: str) -> State:
+    """Return any state. Unlike a request that sets a state, a filter can name `initializing`."""
     return State.INITIALIZING if text.lower() == State.INITIALIZING else parse_state(text)
 
 
 class ConversationFilters(Period):
+    """The filters of the list of conversations."""
+
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         EndDateBeforeStartDateError,
         StateEmptyError,
         StateUnknownError,
     )
 
-    state: Annotated[State, BeforeValidator(parse_wanted_state)] | None = None
+    state: Annotated[State, BeforeValidator(parse_state_filter), word_schema(State, IN_EITHER_CASE)] | None = None
 
     @property
     def newest_first(self) -> bool:
-        """Where dates are asked for; else the oldest is the first (reference, a.0)."""
+        """Whether the list starts with the newest conversation, as it does if a date is given."""
         return bool(self.start_date or self.end_date)

@@ -1,29 +1,32 @@
-"""What a client may say of a conversation when it creates or updates one (reference, a.1 and b.7 step 3)."""
+"""The parameters of requests that create or update a conversation.
+
+See docs/behaviour/conversations.md#parameters.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import BeforeValidator
 
-from convoke.domain.attributes import check_attributes
 from convoke.domain.conversations import (
-    MAX_CONVERSATION_ATTRIBUTES_BYTES,
+    STARTING_STATES,
+    ClosedTimer,
     Conversation,
+    ConversationAttributes,
     EmailBinding,
+    EmailField,
+    FriendlyName,
+    InactiveTimer,
+    MessagingServiceSid,
     State,
     Timers,
-    check_email_field,
-    check_friendly_name,
-    check_messaging_service_sid,
-    check_unique_name,
-    parse_closed_timer,
-    parse_inactive_timer,
+    UniqueName,
     parse_initial_state,
     parse_state,
 )
-from convoke.domain.dates import date_validator
+from convoke.domain.dates import DateCreated, DateUpdated
 from convoke.domain.errors import (
     AttributesNotJsonError,
     AttributesTooLongError,
@@ -42,12 +45,15 @@ from convoke.domain.errors import (
     UniqueNameLooksLikeSidError,
     UniqueNameTooLongError,
 )
-from convoke.domain.instants import Instant
+from convoke.domain.json_schema import IN_EITHER_CASE, word_schema
 from convoke.domain.model import Model
 
 
 class ConversationParameters(Model):
-    """What a client may say of a conversation, whatever it asks for. The order of checks: reference, b.7 step 3."""
+    """The parameters that creating and updating a conversation share.
+
+    See docs/behaviour/conversations.md#order-of-parameter-checks.
+    """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         FriendlyNameTooLongError,
@@ -67,57 +73,62 @@ class ConversationParameters(Model):
         InvalidMessagingServiceSidError,
     )
 
-    friendly_name: Annotated[str, AfterValidator(check_friendly_name)] | None = None
-    unique_name: Annotated[str, AfterValidator(check_unique_name)] | None = None
-    attributes: Annotated[
-        str, AfterValidator(lambda value: check_attributes(value, MAX_CONVERSATION_ATTRIBUTES_BYTES))
-    ] = "{}"
-    date_created: Annotated[Instant, BeforeValidator(date_validator(InvalidDateCreatedError))] | None = None
-    date_updated: Annotated[Instant, BeforeValidator(date_validator(InvalidDateUpdatedError))] | None = None
-    timers_inactive: Annotated[timedelta, BeforeValidator(parse_inactive_timer)] = timedelta(0)
-    timers_closed: Annotated[timedelta, BeforeValidator(parse_closed_timer)] = timedelta(0)
-    messaging_service_sid: Annotated[str, AfterValidator(check_messaging_service_sid)] | None = None
-    bindings_email_address: Annotated[str, AfterValidator(check_email_field)] | None = None
-    bindings_email_name: Annotated[str, AfterValidator(check_email_field)] | None = None
+    friendly_name: FriendlyName | None = None
+    unique_name: UniqueName | None = None
+    attributes: ConversationAttributes = "{}"
+    date_created: DateCreated | None = None
+    date_updated: DateUpdated | None = None
+    timers_inactive: InactiveTimer = timedelta(0)
+    timers_closed: ClosedTimer = timedelta(0)
+    messaging_service_sid: MessagingServiceSid | None = None
+    bindings_email_address: EmailField | None = None
+    bindings_email_name: EmailField | None = None
 
-    def timers(self, standing: Timers) -> Timers:
-        """Those of a conversation that has `standing` ones, of which it keeps what was not given."""
-        return standing.model_copy(update=self._given(inactive="timers_inactive", closed="timers_closed"))
+    def timers(self, before: Timers) -> Timers:
+        """Return the timers of a conversation that had the timers `before`."""
+        return before.model_copy(update=self._given(inactive="timers_inactive", closed="timers_closed"))
 
-    def email(self, standing: EmailBinding | None) -> EmailBinding | None:
-        """The same for the sender; None where nothing is left of it."""
+    def email(self, before: EmailBinding | None) -> EmailBinding | None:
+        """Return the e-mail binding of a conversation that had the binding `before`; None if it is empty."""
         given = self._given(projected_address="bindings_email_address", name="bindings_email_name")
-        email = (standing or EmailBinding()).model_copy(update=given)
+        email = (before or EmailBinding()).model_copy(update=given)
         return None if email == EmailBinding() else email
 
     def _given(self, **fields: str) -> dict[str, object]:
-        """The values of those fields that were given, under the names they have elsewhere."""
+        """Return the values of the fields that were given, under the names that they have in another model."""
         return {name: getattr(self, field) for name, field in fields.items() if field in self.model_fields_set}
 
 
 class NewConversation(ConversationParameters):
-    """What a client asks for when it creates a conversation."""
+    """The parameters of a request that creates a conversation."""
 
-    state: Annotated[State, BeforeValidator(parse_initial_state)] = State.ACTIVE
+    state: Annotated[State, BeforeValidator(parse_initial_state), word_schema(STARTING_STATES, IN_EITHER_CASE)] = (
+        State.ACTIVE
+    )
+
+
+NEXT_STATE_SCHEMA = word_schema(
+    [*STARTING_STATES, State.CLOSED], f"{IN_EITHER_CASE} A closed conversation stays closed."
+)
 
 
 class ConversationChange(ConversationParameters):
-    """What an update asks for; a field that was not given stays as it is (look at `model_fields_set`)."""
+    """The parameters of an update. A field that was not given stays as it is: see `model_fields_set`."""
 
-    state: Annotated[State, BeforeValidator(parse_state)] | None = None
+    state: Annotated[State, BeforeValidator(parse_state), NEXT_STATE_SCHEMA] | None = None
 
     @property
-    def is_about_state_alone(self) -> bool:
+    def changes_only_state(self) -> bool:
         return self.model_fields_set == {"state"}
 
-    def leaves_alone(self, conversation: Conversation) -> bool:
-        """Whether nothing was given, or nothing but the state that it is in (reference, a.1 and e.1)."""
-        return not self.model_fields_set or (self.is_about_state_alone and self.state is conversation.state)
+    def changes_nothing(self, conversation: Conversation) -> bool:
+        """Return whether the request gives nothing, or only the state that the conversation already has."""
+        return not self.model_fields_set or (self.changes_only_state and self.state is conversation.state)
 
     def applied_to(self, conversation: Conversation, moment: datetime) -> Conversation:
-        """The conversation as it is from `moment` on, with both timers restarted (reference, e.3).
+        """Return the changed conversation with both timers restarted.
 
-        Its date of update never goes back: neither for a clock that does, nor for an earlier one that was given.
+        The date of update never goes back, even if the clock does or if the request gives an earlier date.
         """
         copied = {"friendly_name", "unique_name", "attributes", "date_created", "messaging_service_sid", "state"}
         update = {

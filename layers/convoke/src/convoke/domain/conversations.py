@@ -1,11 +1,17 @@
-"""The Conversation resource: its states, the rules of its parameters (reference, a.1, b.7 step 3, e)."""
+"""The Conversation resource: its states and timers, and the rules of its parameters.
+
+See docs/behaviour/conversations.md and docs/behaviour/states-and-timers.md.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
 
+from pydantic import AfterValidator, BeforeValidator
+
+from convoke.domain.attributes import check_attributes
 from convoke.domain.durations import parse_duration
 from convoke.domain.errors import (
     ClosedTimerTooShortError,
@@ -27,15 +33,17 @@ from convoke.domain.errors import (
 )
 from convoke.domain.groups import MIN_GROUP_PARTICIPANTS, is_group, number_group
 from convoke.domain.instants import Instant
+from convoke.domain.json_schema import attributes_schema, sid_schema, string_schema, timer_schema
 from convoke.domain.model import Model
 from convoke.domain.participants import BoundMember, Participant
 from convoke.domain.sids import Prefix, is_sid
 
 MAX_NAME_CHARACTERS = 256
-"""Characters of a friendly or unique name (reference, f.1 and h 21)."""
+"""The maximum length of a friendly name, a unique name and the fields of an e-mail binding."""
 
 MAX_CONVERSATION_ATTRIBUTES_BYTES = 16 * 1024
-"""Bytes (reference, f.1)."""
+
+MINUTE = timedelta(minutes=1)
 
 MIN_INACTIVE_TIMER = timedelta(minutes=1)
 MIN_CLOSED_TIMER = timedelta(minutes=10)
@@ -49,21 +57,21 @@ class State(StrEnum):
 
 
 class Timers(Model):
-    """Lengths, kept so that a timer can be restarted; zero means switched off (reference, e.3)."""
+    """The lengths of both timers, which are stored so that a timer can be restarted. Zero switches a timer off."""
 
     inactive: timedelta = timedelta(0)
     closed: timedelta = timedelta(0)
 
 
 class EmailBinding(Model):
-    """The sender that members on e-mail see."""
+    """The sender that participants on e-mail see."""
 
     projected_address: str | None = None
     name: str | None = None
 
 
 class Conversation(Model):
-    """A conversation as it is stored. What follows `timers` is never shown to clients."""
+    """A conversation as it is stored. Answers do not show `requested_state` and the fields after it."""
 
     account_sid: str
     chat_service_sid: str
@@ -82,112 +90,138 @@ class Conversation(Model):
     timers: Timers = Timers()
     requested_state: State = State.ACTIVE
     attempts: int = 0
-    """How often the sweeper has tried to finish it."""
+    """The number of provisioning attempts of the sweeper."""
     due_at: Instant | None = None
-    """The next moment it needs attention (promise 5): a little early where a timer was restarted, and never late."""
+    """When the sweeper has to look at the conversation next. None if no work is due.
+
+    It can be too early if a timer was restarted, but it is never too late.
+    """
     unsettled: bool = False
-    """Whether the event of its leaving `initializing` may still have to be published."""
+    """Whether the event about the end of `initializing` may still have to be published."""
     members: int = 0
-    """How many it has, or while it is initializing, is to have."""
+    """The number of participants, including those who are still being added while it is `initializing`."""
     bound: tuple[BoundMember, ...] = ()
-    """Those of them with a binding: what locks it holds follows from them. They change with it, in one transaction."""
+    """The participants with a binding. The locks that the conversation holds follow from them.
+
+    They are stored with the conversation, so that both change in one transaction.
+    """
     revision: int = 0
-    """Counts its changes. What was read is changed only where nobody else was faster."""
+    """The number of changes, for optimistic locking."""
     next_index: int = 0
-    """That of the next message. It is given once, as a message is a change too."""
+    """The index of the next message. Optimistic locking ensures that no two messages get the same index."""
     date_removed: Instant | None = None
-    """When it was deleted: from then on it is there for nobody but the sweeper, who removes what is left of it."""
+    """When it was deleted. It is then a tombstone: only the sweeper reads it, to delete the rest of its items."""
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether it is due for its members, its event or its removal. While it is, timers wait."""
+        """Whether participants, an event or the deletion are unfinished. Meanwhile no timer expires."""
         return self.state is State.INITIALIZING or self.unsettled or self.date_removed is not None
 
     @property
     def is_formed_group(self) -> bool:
-        """A group MMS that is built step by step is none before its third member (reference, b.4)."""
+        """Whether it is a group MMS with enough members. A group that is built step by step is none before that.
+
+        See docs/behaviour/group-mms.md#step-by-step.
+        """
         return is_group(self.bound) and len(self.bound) >= MIN_GROUP_PARTICIPANTS
 
     @property
     def number_group(self) -> frozenset[str]:
-        """The set of numbers of which an account may have one open group only; empty where it is no group."""
+        """The set of numbers that identifies the group; empty if the conversation is no formed group."""
         return number_group(self.bound) if self.is_formed_group else frozenset()
 
-    def joined(self, *participants: Participant) -> Self:
+    def with_participants(self, *participants: Participant) -> Self:
+        """Return the conversation after the participants were added."""
         bound = tuple(member for participant in participants for member in participant.bound)
         update = {"members": self.members + len(participants), "bound": (*self.bound, *bound)}
         return self.model_copy(update=update)
 
-    def left(self, participant: Participant) -> Self:
-        return self.model_copy(update={"members": self.members - 1, "bound": self._bound_but(participant)})
+    def without_participant(self, participant: Participant) -> Self:
+        """Return the conversation after the participant was deleted."""
+        return self.model_copy(update={"members": self.members - 1, "bound": self._bound_without(participant)})
 
-    def with_changed(self, participant: Participant) -> Self:
-        return self.model_copy(update={"bound": (*self._bound_but(participant), *participant.bound)})
+    def with_changed_participant(self, participant: Participant) -> Self:
+        """Return the conversation after the participant was changed."""
+        return self.model_copy(update={"bound": (*self._bound_without(participant), *participant.bound)})
 
-    def _bound_but(self, participant: Participant) -> tuple[BoundMember, ...]:
+    def _bound_without(self, participant: Participant) -> tuple[BoundMember, ...]:
         return tuple(member for member in self.bound if member.sid != participant.sid)
 
     def refuse_changes(self) -> None:
-        """Raises the reason why it takes no changes, where there is one (reference, e.2)."""
+        """Raise an error if the conversation cannot be changed in its state.
+
+        See docs/behaviour/states-and-timers.md#allowed-operations.
+        """
         self.refuse_webhooks()
         if self.state is State.INITIALIZING:
             raise ConversationInitializingError
 
     def refuse_webhooks(self) -> None:
-        """The same for webhooks of its own, new or changed: those it takes while it is initializing too."""
+        """Raise an error if the webhooks of the conversation cannot be changed. They can during `initializing`."""
         self.refuse_deleted()
         if self.state is State.CLOSED:
             raise ConversationClosedError
 
     def refuse_deleted(self) -> None:
+        """Raise an error if the conversation was deleted."""
         if self.date_removed:
             raise ConversationBeingDeletedError
 
     def with_timers_from(self, moment: datetime) -> Self:
-        """With both timers started at `moment`, not stacked on each other; without any once it is closed (e.3)."""
+        """Return the conversation with both timers started at `moment`; without timers if it is closed.
+
+        The timers run in parallel: the closed timer does not wait for the inactive timer.
+        """
         timers = Timers() if self.state is State.CLOSED else self.timers
         ends = {"date_inactive": _end(moment, timers.inactive), "date_closed": _end(moment, timers.closed)}
-        return self.model_copy(update=ends).due_in_time()
+        return self.model_copy(update=ends).due_no_later_than_timers()
 
-    def with_timers_run_out(self, moment: datetime) -> Self:
-        """As it is where timers are over by `moment`: closed at once where both are. Neither starts anew (e.3)."""
+    def with_expired_timers(self, moment: datetime) -> Self:
+        """Return the conversation after the timers that end by `moment` have expired.
+
+        If both have expired, it is closed at once. The change of state does not restart the closed timer.
+        """
         if self.date_closed and self.date_closed <= moment:
-            return self._turned(State.CLOSED, moment).with_timers_from(moment)
+            return self._with_state(State.CLOSED, moment).with_timers_from(moment)
         if self.state is State.ACTIVE and self.date_inactive and self.date_inactive <= moment:
-            return self._turned(State.INACTIVE, moment).due_for_timers()
+            return self._with_state(State.INACTIVE, moment).due_for_timers()
         return self.due_for_timers()
 
     def due_for_timers(self) -> Self:
-        """Due when its next timer is over; not at all where none runs."""
+        """Return the conversation with its next timer as the due time; None if no timer runs."""
         running = (self.date_closed, self.date_inactive if self.state is State.ACTIVE else None)
         return self.model_copy(update={"due_at": min((end for end in running if end), default=None)})
 
-    def due_in_time(self) -> Self:
+    def due_no_later_than_timers(self) -> Self:
         """Return the conversation, due no later than its next timer.
 
-        An earlier due time stays, so that restarting a timer does not write the index `due`. A sweeper that comes too
-        early puts the conversation off.
+        An earlier due time stays, so that restarting a timer does not write to the index `due`. If the sweeper finds
+        the conversation too early, it postpones the due time.
         """
+        # Unfinished work has its own due time, which a timer must not replace.
         if self.is_unfinished:
             return self
         due = self.due_for_timers()
         return self if due.due_at and self.due_at and self.due_at <= due.due_at else due
 
-    def _turned(self, state: State, moment: datetime) -> Self:
+    def _with_state(self, state: State, moment: datetime) -> Self:
         return self.model_copy(update={"state": state, "date_updated": max(moment, self.date_updated)})
 
     def finished(self, state: State, moment: datetime) -> Self:
-        """As it leaves `initializing` for `state`: timers start unless it is closed, its event is to be published."""
-        turned = self._turned(state, moment)
-        return turned.model_copy(update={"unsettled": True}).with_timers_from(moment)
+        """Return the conversation after `initializing`, in its final state and with an event to publish.
+
+        Timers start unless it is closed.
+        """
+        finished = self._with_state(state, moment)
+        return finished.model_copy(update={"unsettled": True}).with_timers_from(moment)
 
     def with_message(self, moment: datetime) -> Self:
-        """As it is once a message has come: active, with both timers restarted (reference, e.1 and e.3)."""
-        active = self._turned(State.ACTIVE, moment) if self.state is State.INACTIVE else self
+        """Return the conversation after a new message: active, with both timers restarted."""
+        active = self._with_state(State.ACTIVE, moment) if self.state is State.INACTIVE else self
         return active.model_copy(update={"next_index": self.next_index + 1}).with_timers_from(moment)
 
-    def removed(self, moment: datetime) -> Self:
-        """As a tombstone: due at once, with all attempts before it, and nothing of it left to publish."""
+    def as_tombstone(self, moment: datetime) -> Self:
+        """Return the deleted conversation: due at once for the sweeper, with no event left to publish."""
         return self.model_copy(
             update={"date_removed": moment, "due_at": moment, "attempts": 0, "unsettled": False},
         )
@@ -204,7 +238,7 @@ def check_friendly_name(name: str) -> str:
 
 
 def check_unique_name(name: str) -> str | None:
-    """An empty name is none: it could not be put into a path."""
+    """Return the name; None if it is empty, because an empty name cannot be part of a path."""
     if len(name) > MAX_NAME_CHARACTERS:
         raise UniqueNameTooLongError
     if is_sid(name, Prefix.CONVERSATION):
@@ -219,14 +253,14 @@ def check_messaging_service_sid(sid: str) -> str:
 
 
 def check_email_field(text: str) -> str | None:
-    """An empty text is none."""
+    """Return the text; None if it is empty."""
     if len(text) > MAX_NAME_CHARACTERS:
         raise InvalidParameterError(wanted=f"at most {MAX_NAME_CHARACTERS} characters")
     return text or None
 
 
 def parse_state(value: str) -> State:
-    """The state a conversation may be asked to be in; upper and lower case alike (reference, a.0)."""
+    """Return a state that a request can set, in upper or lower case."""
     if not value:
         raise StateEmptyError
     match value.lower():
@@ -252,13 +286,39 @@ def parse_closed_timer(text: str) -> timedelta:
 
 
 def _parse_timer(
-    text: str, shortest: timedelta, invalid: type[ConversationsError], too_short: type[ConversationsError]
+    text: str, minimum: timedelta, invalid: type[ConversationsError], too_short: type[ConversationsError]
 ) -> timedelta:
-    """`PT0S` switches a timer off although it is below the minimum (reference, e.3)."""
+    """Return the length of a timer. `PT0S`, which switches the timer off, is valid although it is below the minimum."""
     try:
         length = parse_duration(text)
     except ValueError as error:
         raise invalid from error
-    if timedelta(0) < length < shortest:
+    if timedelta(0) < length < minimum:
         raise too_short
     return length
+
+
+def check_conversation_attributes(attributes: str) -> str:
+    return check_attributes(attributes, MAX_CONVERSATION_ATTRIBUTES_BYTES)
+
+
+STARTING_STATES = (State.ACTIVE, State.INACTIVE)
+"""The states that a new conversation can have."""
+
+FriendlyName = Annotated[str, AfterValidator(check_friendly_name), string_schema(MAX_NAME_CHARACTERS)]
+UniqueName = Annotated[
+    str,
+    AfterValidator(check_unique_name),
+    string_schema(MAX_NAME_CHARACTERS, description="Must not look like a SID. An empty string means no unique name."),
+]
+ConversationAttributes = Annotated[
+    str, AfterValidator(check_conversation_attributes), attributes_schema(MAX_CONVERSATION_ATTRIBUTES_BYTES)
+]
+MessagingServiceSid = Annotated[str, AfterValidator(check_messaging_service_sid), sid_schema(Prefix.MESSAGING_SERVICE)]
+EmailField = Annotated[str, AfterValidator(check_email_field), string_schema(MAX_NAME_CHARACTERS)]
+InactiveTimer = Annotated[
+    timedelta, BeforeValidator(parse_inactive_timer), timer_schema(f"PT{MIN_INACTIVE_TIMER // MINUTE}M")
+]
+ClosedTimer = Annotated[
+    timedelta, BeforeValidator(parse_closed_timer), timer_schema(f"PT{MIN_CLOSED_TIMER // MINUTE}M")
+]

@@ -1,18 +1,24 @@
-"""Dates that clients send, to back-date what they import (reference, f.4)."""
+"""The dates that clients send.
+
+See docs/behaviour/requests-and-answers.md#dates.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Annotated
 
-from convoke.domain.errors import ConversationsError
-from convoke.domain.instants import in_milliseconds
+from pydantic import BeforeValidator
+
+from convoke.domain.errors import ConversationsError, InvalidDateCreatedError, InvalidDateUpdatedError
+from convoke.domain.instants import Instant, truncate_to_milliseconds
 
 
 def parse_date(text: str) -> datetime:
-    """An ISO 8601 date and time, in UTC and whole milliseconds; UTC is assumed where it names no offset.
+    """Return an ISO 8601 date and time in UTC, truncated to milliseconds. A time without an offset is in UTC.
 
-    Raises ValueError for anything else, bare dates included.
+    Raises ValueError for any other text, and for a date without a time.
     """
     if "T" not in text.upper() and " " not in text:
         raise ValueError("a date needs a time")
@@ -21,11 +27,11 @@ def parse_date(text: str) -> datetime:
         moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except OverflowError as error:
         raise ValueError("a date out of range") from error
-    return in_milliseconds(moment)
+    return truncate_to_milliseconds(moment)
 
 
 def date_validator(error: type[ConversationsError]) -> Callable[[object], datetime]:
-    """A validator of text that raises `error`."""
+    """Return a validator that parses a date and raises `error` if it cannot."""
 
     def validate(value: object) -> datetime:
         try:
@@ -34,3 +40,8 @@ def date_validator(error: type[ConversationsError]) -> Callable[[object], dateti
             raise error from cause
 
     return validate
+
+
+DateCreated = Annotated[Instant, BeforeValidator(date_validator(InvalidDateCreatedError))]
+DateUpdated = Annotated[Instant, BeforeValidator(date_validator(InvalidDateUpdatedError))]
+"""Clients set these dates when they import resources from elsewhere."""

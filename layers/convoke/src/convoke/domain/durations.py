@@ -1,4 +1,7 @@
-"""ISO 8601 durations, as timers use them (reference, e.3)."""
+"""ISO 8601 durations, the lengths of timers.
+
+See docs/behaviour/states-and-timers.md#durations.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,18 @@ from datetime import timedelta
 import isodate
 
 MAX_DURATION = timedelta(days=36_500)
-"""A century. Beyond it the moment a timer ends at may not be a date any more."""
-
+"""About a century. A much longer timer could end after the year 9999, which `datetime` cannot represent."""
 
 _NUMBER = r"[0-9]+(?:[.,][0-9]+)?"
 
 _FORM = re.compile(rf"P(?=.)(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?=.)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?")
-"""isodate takes more than there is: `PT`, `P1DT`, signs, and years and months if they are zero."""
+"""isodate accepts more than Convoke does: `PT`, `P1DT`, signs, and years and months that are zero."""
 
 
 def parse_duration(text: str) -> timedelta:
-    """The length of `text`, `PT0S` included. Raises ValueError for anything else than a length of 0 to a century.
+    """Return the length of an ISO 8601 duration.
 
-    Years and months are refused: they have no length of their own.
+    Raises ValueError unless it is from 0 to `MAX_DURATION`, and for years and months, whose length varies.
     """
     if not _FORM.fullmatch(text):
         raise ValueError("no duration of weeks, days, hours, minutes and seconds")
@@ -34,6 +36,6 @@ def parse_duration(text: str) -> timedelta:
 
 
 def format_duration(length: timedelta) -> str:
-    """`PT1M`, `P1DT2H`: what `parse_duration` takes, so without years and months."""
+    """Return a duration that `parse_duration` can read, such as `PT1M` or `P1DT2H`."""
     text: str = isodate.duration_isoformat(length)
     return text

@@ -11,6 +11,12 @@ from typing import ClassVar, Self
 
 from pydantic.alias_generators import to_snake
 
+FieldPath = tuple[str | int, ...]
+"""The path to a field of a request, such as `("participants", 3, "messaging_binding", "address")`.
+
+`convoke.api.parameter_names` turns it into the name of a parameter.
+"""
+
 CATALOGUE: dict[int, type[ConversationsError]] = {}
 """The errors that a request can be answered with, by code."""
 
@@ -32,10 +38,11 @@ def _check_code_is_free(code: int, name: str) -> None:
 class ConversationsError(ValueError):
     """A request that cannot be served. It is a ValueError, so that pydantic collects it when a validator raises it.
 
-    `parameter` is the name of the invalid parameter, as the client wrote it. `others` are further problems of the same
-    request. `details` are the keyword arguments: the figures and SIDs that `text` and the answer need. The message and
-    the details are logged, so they must not hold personal data: no names, identities, addresses, attributes or bodies.
-    NotFoundError is the exception. A missing placeholder of `text` raises KeyError in the constructor.
+    `field` is the path to the invalid field. Only the API knows the name of the parameter that the client wrote; it
+    replaces `field` with that name in `parameter`. `others` are further problems of the same request. `details` are the
+    keyword arguments: the figures and SIDs that `text` and the answer need. The message and the details are logged, so
+    they must not hold personal data: no names, identities, addresses, attributes or bodies. NotFoundError is the
+    exception. A missing placeholder of `text` raises KeyError in the constructor.
     """
 
     code: ClassVar[int]
@@ -52,15 +59,16 @@ class ConversationsError(ValueError):
         cls.rule = to_snake(cls.__name__.removesuffix("Error"))
         CATALOGUE[code] = cls
 
-    def __init__(self, *, parameter: str | None = None, **details: str | int) -> None:
+    def __init__(self, *, parameter: str | None = None, field: str | FieldPath = (), **details: str | int) -> None:
         super().__init__(self.text.format_map(details))
         self.parameter = parameter
+        self.field: FieldPath = (field,) if isinstance(field, str) else field
         self.details = details
         self.others: tuple[ConversationsError, ...] = ()
 
     def at(self, parameter: str) -> Self:
         """Return the same error for another parameter name."""
-        return type(self)(parameter=parameter, **self.details)
+        return type(self)(parameter=parameter, field=(), **self.details)
 
     @property
     def message(self) -> str:

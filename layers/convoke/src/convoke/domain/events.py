@@ -1,4 +1,7 @@
-"""What happened, as webhooks and the event bus are told (reference, d.2 and d.3)."""
+"""Events, and the changes that cause them. Webhooks and the event bus get the events.
+
+See docs/behaviour/webhook-delivery.md#what-triggers-webhooks and docs/behaviour/webhook-delivery.md#event-parameters.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.errors import ConversationsError, InvalidSidError
 from convoke.domain.instants import Instant, to_milliseconds
+from convoke.domain.json_schema import sid_schema
 from convoke.domain.messages import Message
 from convoke.domain.model import Model
 from convoke.domain.participants import Participant
@@ -21,11 +25,11 @@ from convoke.domain.receipts import Receipt
 from convoke.domain.sids import Prefix, parse_sid
 
 LEDGER_LIFETIME = timedelta(days=30)
-"""How long events, the attempts to deliver them, and alerts are kept."""
+"""How long events, event attempts and alerts are stored."""
 
 
 class EventType(StrEnum):
-    """Every event of Conversations; those that end in `Add`, `Update` or `Remove` come before the change."""
+    """Every event of Conversations. Those that end in `Add`, `Update` or `Remove` are pre-events."""
 
     CONVERSATION_ADD = "onConversationAdd"
     CONVERSATION_ADDED = "onConversationAdded"
@@ -53,13 +57,13 @@ class EventType(StrEnum):
 
 
 class ErrorLogType(StrEnum):
-    """The event of the error log. No webhook can ask for it: it has a URL of its own."""
+    """The event of the error log. It goes to the account's error-log URL; no webhook can filter for it."""
 
     ERROR_LOGGED = "com.twilio.error-logs.error.logged"
 
 
 class ReplayType(StrEnum):
-    """Of a new webhook that is to be told what was there before it. Webhooks are told the messages, never this."""
+    """The event that starts a message replay. Its webhook gets one event per message instead of this event."""
 
     MESSAGES = "com.convoke.webhook.replay"
 
@@ -76,7 +80,7 @@ class Reason(StrEnum):
 
 
 class Event(Model):
-    """One event, with Twilio's parameters as its payload. The bus is always told, webhooks only where it says so."""
+    """One event, with Twilio's parameters as its payload. The event bus gets every event."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
@@ -87,11 +91,14 @@ class Event(Model):
     occurred_at: Instant
     payload: dict[str, str]
     notify_webhooks: bool = Field(alias="webhooks")
-    """Whether webhooks may be sent this event. Stored and published as `webhooks`."""
+    """Whether webhooks get the event. Items and the event bus call the field `webhooks`."""
 
 
 class Change(Model):
-    """The events of one change: stored with it, published after it (promise 6)."""
+    """The events of one change. They are stored in the same transaction as the change and published after it.
+
+    See docs/how-it-works.md#promises.
+    """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
@@ -100,17 +107,18 @@ class Change(Model):
     conversation_sid: str
     events: tuple[Event, ...]
     notify_webhooks: bool = Field(alias="webhooks")
-    """Whether webhooks may be sent any of the events. Stored as `webhooks`."""
+    """Whether webhooks get any of the events. Items call the field `webhooks`."""
     published_by_maker: bool = False
-    """Whether the finalizer publishes it itself, so that the stream leaves it out."""
+    """Whether the finalizer publishes the change itself. The consumer of the table stream then skips it."""
 
     @property
     def own_events(self) -> tuple[Event, ...]:
-        """Those that began with it: a deletion tells some of another change once more."""
+        """The events that this change caused. A deletion also carries unpublished events of earlier changes."""
         return tuple(event for event in self.events if event.id.startswith(f"{self.sid}-"))
 
     @property
-    def date_told(self) -> datetime | None:
+    def last_event_at(self) -> datetime | None:
+        """When the last event occurred; None without events."""
         return self.events[-1].occurred_at if self.events else None
 
 
@@ -121,20 +129,25 @@ def check_conversation_sid(text: str) -> str:
     return sid
 
 
+ConversationSid = Annotated[str, AfterValidator(check_conversation_sid), sid_schema(Prefix.CONVERSATION)]
+
+
 class EventFilters(Period):
+    """The filters of the list of events."""
+
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (*Period.order_of_checks, InvalidSidError)
 
-    conversation_sid: Annotated[str, AfterValidator(check_conversation_sid)] | None = None
+    conversation_sid: ConversationSid | None = None
 
 
-def change_of_event(event_id: str) -> str | None:
-    """The SID of the change that an event began with; None where that is no id of an event."""
+def change_sid_of_event(event_id: str) -> str | None:
+    """Return the SID of the change that caused an event; None if `event_id` is no id of an event."""
     sid, _, position = event_id.partition("-")
     return parse_sid(sid, Prefix.CHANGE) if position.isdecimal() else None
 
 
 class Subject(NamedTuple):
-    """What a change is about."""
+    """The conversation that a change is about."""
 
     account_sid: str
     chat_service_sid: str
@@ -142,35 +155,41 @@ class Subject(NamedTuple):
 
 
 def conversation_added(sid: str, conversation: Conversation, *, at: datetime, notify_webhooks: bool) -> Change:
-    told = [(EventType.CONVERSATION_ADDED, conversation_payload(conversation))]
-    return _change(sid, subject_of(conversation), told, at=at, notify_webhooks=notify_webhooks)
+    data = [(EventType.CONVERSATION_ADDED, conversation_payload(conversation))]
+    return _change(sid, subject_of(conversation), data, at=at, notify_webhooks=notify_webhooks)
 
 
 def conversation_updated(
     sid: str, before: Conversation, after: Conversation, *, state_alone: bool, at: datetime, notify_webhooks: bool
 ) -> Change:
-    """What a client has changed: its state has an event of its own, which is the only one where it is `state_alone`."""
-    told: list[Told] = [] if state_alone else [(EventType.CONVERSATION_UPDATED, conversation_payload(after))]
+    """Return the change that an update of a conversation causes. A new state has its own event.
+
+    With `state_alone` there is no other event than the one of the new state.
+    """
+    data: list[EventData] = [] if state_alone else [(EventType.CONVERSATION_UPDATED, conversation_payload(after))]
     if after.state is not before.state:
         payload = _state_payload(after, before.state, Reason.API, at)
-        told.append((EventType.CONVERSATION_STATE_UPDATED, payload))
-    return _change(sid, subject_of(after), told, at=at, notify_webhooks=notify_webhooks)
+        data.append((EventType.CONVERSATION_STATE_UPDATED, payload))
+    return _change(sid, subject_of(after), data, at=at, notify_webhooks=notify_webhooks)
 
 
-def timer_ran_out(sid: str, before: Conversation, after: Conversation, *, at: datetime) -> Change:
-    """Webhooks are always told, as no client's request causes it (reference, d.2)."""
-    told = [(EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.TIMER, at))]
-    return _change(sid, subject_of(after), told, at=at, notify_webhooks=True)
+def timer_expired(sid: str, before: Conversation, after: Conversation, *, at: datetime) -> Change:
+    """Return the change that an expired timer causes. Webhooks always get it, because no request could ask for them."""
+    data = [(EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.TIMER, at))]
+    return _change(sid, subject_of(after), data, at=at, notify_webhooks=True)
 
 
 def conversation_removed(
-    sid: str, conversation: Conversation, untold: Sequence[Event], *, at: datetime, notify_webhooks: bool
+    sid: str, conversation: Conversation, unpublished: Sequence[Event], *, at: datetime, notify_webhooks: bool
 ) -> Change:
-    """Its end, and with it the `untold` events of the conversation, which nobody will look for any more."""
+    """Return the change that a deletion causes, with the events of the conversation that are still `unpublished`.
+
+    The sweeper does not look for them after the deletion.
+    """
     payload = conversation_payload(conversation) | {"DateRemoved": to_milliseconds(at)}
-    told = [(EventType.CONVERSATION_REMOVED, payload)]
-    change = _change(sid, subject_of(conversation), told, at=at, notify_webhooks=notify_webhooks)
-    events = (*untold, *change.events)
+    data = [(EventType.CONVERSATION_REMOVED, payload)]
+    change = _change(sid, subject_of(conversation), data, at=at, notify_webhooks=notify_webhooks)
+    events = (*unpublished, *change.events)
     return change.model_copy(
         update={"events": events, "notify_webhooks": any(event.notify_webhooks for event in events)}
     )
@@ -179,8 +198,8 @@ def conversation_removed(
 def participants_added(
     sid: str, subject: Subject, participants: Sequence[Participant], *, at: datetime, notify_webhooks: bool
 ) -> Change:
-    told = [(EventType.PARTICIPANT_ADDED, participant_payload(participant)) for participant in participants]
-    return _change(sid, subject, told, at=at, notify_webhooks=notify_webhooks)
+    data = [(EventType.PARTICIPANT_ADDED, participant_payload(participant)) for participant in participants]
+    return _change(sid, subject, data, at=at, notify_webhooks=notify_webhooks)
 
 
 def message_added(
@@ -193,15 +212,17 @@ def message_added(
     at: datetime,
     notify_webhooks: bool,
 ) -> Change:
-    """A message, and what it brought about, of which webhooks are always told: a new state, and a receipt a copy (d.2).
+    """Return the change that a new message causes: the message, a new state of the conversation, and the receipts.
 
-    50 receipts, the most there can be, make an item of some 20 KB.
+    Webhooks always get the events of the state and the receipts. With the maximum of 50 receipts, the item of the
+    change has about 20 KB.
     """
-    told: list[Told] = [(EventType.MESSAGE_ADDED, message_payload(after, message))]
+    data: list[EventData] = [(EventType.MESSAGE_ADDED, message_payload(after, message))]
     if after.state is not before.state:
-        told.append((EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.EVENT, at)))
-    told += [(EventType.DELIVERY_UPDATED, _receipt_payload(receipt)) for receipt in receipts]
-    change = _change(sid, subject_of(after), told, at=at, notify_webhooks=True)
+        data.append((EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.EVENT, at)))
+    data += [(EventType.DELIVERY_UPDATED, _receipt_payload(receipt)) for receipt in receipts]
+    change = _change(sid, subject_of(after), data, at=at, notify_webhooks=True)
+    # Only the event of the message depends on the request. The others are effects that no request asks for.
     added, *caused = change.events
     events = (added.model_copy(update={"notify_webhooks": notify_webhooks}), *caused)
     return change.model_copy(
@@ -210,7 +231,7 @@ def message_added(
 
 
 def messages_replayed(sid: str, conversation: Conversation, webhook_sid: str, after: int, *, at: datetime) -> Change:
-    """That a new webhook is to be told the messages behind the index `after`: of those that are there now, all."""
+    """Return the change that starts a message replay: the existing messages after the index `after`, to one webhook."""
     payload = {
         "ConversationSid": conversation.sid,
         "WebhookSid": webhook_sid,
@@ -224,16 +245,16 @@ def message_updated(
     sid: str, conversation: Conversation, message: Message, *, at: datetime, notify_webhooks: bool
 ) -> Change:
     payload = edited_payload(conversation, message)
-    told = [(EventType.MESSAGE_UPDATED, payload)]
-    return _change(sid, subject_of(conversation), told, at=at, notify_webhooks=notify_webhooks)
+    data = [(EventType.MESSAGE_UPDATED, payload)]
+    return _change(sid, subject_of(conversation), data, at=at, notify_webhooks=notify_webhooks)
 
 
 def message_removed(
     sid: str, conversation: Conversation, message: Message, *, at: datetime, notify_webhooks: bool
 ) -> Change:
     payload = edited_payload(conversation, message) | {"DateRemoved": to_milliseconds(at)}
-    told = [(EventType.MESSAGE_REMOVED, payload)]
-    return _change(sid, subject_of(conversation), told, at=at, notify_webhooks=notify_webhooks)
+    data = [(EventType.MESSAGE_REMOVED, payload)]
+    return _change(sid, subject_of(conversation), data, at=at, notify_webhooks=notify_webhooks)
 
 
 def participant_updated(
@@ -254,7 +275,7 @@ def participant_removed(
 
 
 class Failure(NamedTuple):
-    """Why a conversation is closed that nobody closed, and the alert that says more."""
+    """Why Convoke closed a conversation, and the SID of the alert with the details."""
 
     code: int
     message: str
@@ -262,34 +283,34 @@ class Failure(NamedTuple):
 
 
 def initializing_ended(sid: str, conversation: Conversation, failure: Failure | None = None, *, at: datetime) -> Change:
-    """The event of a conversation that has left `initializing` for its present state.
+    """Return the change from `initializing` to the present state of the conversation.
 
-    Webhooks are always told, as no client's request causes it (reference, h 10); the finalizer publishes it itself.
+    Webhooks always get it, because no request could ask for them. The finalizer publishes it.
     """
     payload = _state_payload(conversation, State.INITIALIZING, Reason.EVENT, at)
     if failure:
         payload |= {"ErrorCode": str(failure.code), "ErrorMessage": failure.message, "AlertSid": failure.alert_sid}
-    told = [(EventType.CONVERSATION_STATE_UPDATED, payload)]
-    change = _change(sid, subject_of(conversation), told, at=at, notify_webhooks=True)
+    data = [(EventType.CONVERSATION_STATE_UPDATED, payload)]
+    change = _change(sid, subject_of(conversation), data, at=at, notify_webhooks=True)
     return change.model_copy(update={"published_by_maker": True})
 
 
-def pre_event(sid: str, subject: Subject, told: Told, *, at: datetime) -> Event:
-    """What is to happen, for who may change or refuse it."""
-    return _change(sid, subject, [told], at=at, notify_webhooks=True).events[0]
+def pre_event(sid: str, subject: Subject, data: EventData, *, at: datetime) -> Event:
+    """Return the event before a change. Its receiver may alter or reject the change."""
+    return _change(sid, subject, [data], at=at, notify_webhooks=True).events[0]
 
 
 Payload = Mapping[str, str | None]
-"""Twilio's parameters; one without a value is left out (reference, d.3)."""
+"""Twilio's parameters of an event. Parameters that are None are left out."""
 
-Told = tuple[EventType | ReplayType, Payload]
+EventData = tuple[EventType | ReplayType, Payload]
 
 
 def subject_of(conversation: Conversation) -> Subject:
     return Subject(conversation.account_sid, conversation.chat_service_sid, conversation.sid)
 
 
-def _change(sid: str, subject: Subject, told: Sequence[Told], *, at: datetime, notify_webhooks: bool) -> Change:
+def _change(sid: str, subject: Subject, data: Sequence[EventData], *, at: datetime, notify_webhooks: bool) -> Change:
     common: Payload = {
         "AccountSid": subject.account_sid,
         "ChatServiceSid": subject.chat_service_sid,
@@ -305,7 +326,7 @@ def _change(sid: str, subject: Subject, told: Sequence[Told], *, at: datetime, n
             payload=_without_absent({"EventType": event_type, **common, **payload}),
             notify_webhooks=notify_webhooks,
         )
-        for position, (event_type, payload) in enumerate(told)
+        for position, (event_type, payload) in enumerate(data)
     )
     return Change(
         sid=sid,
@@ -332,6 +353,7 @@ def _state_payload(conversation: Conversation, before: State, reason: Reason, at
 
 
 def conversation_payload(conversation: Conversation) -> dict[str, str | None]:
+    """Return the parameters of events about a conversation."""
     return {
         "ConversationSid": conversation.sid,
         "FriendlyName": conversation.friendly_name,
@@ -345,10 +367,12 @@ def conversation_payload(conversation: Conversation) -> dict[str, str | None]:
 
 
 def date_updated(participant: Participant) -> Payload:
+    """Return the parameter that only events about updated and deleted participants have."""
     return {"DateUpdated": to_milliseconds(participant.date_updated)}
 
 
 def participant_payload(participant: Participant) -> Payload:
+    """Return the parameters of events about a participant."""
     binding = participant.messaging_binding
     payload = {
         "ConversationSid": participant.conversation_sid,
@@ -372,6 +396,7 @@ def participant_payload(participant: Participant) -> Payload:
 
 
 def message_payload(conversation: Conversation, message: Message) -> dict[str, str | None]:
+    """Return the parameters of events about a message."""
     return {
         "ConversationSid": message.conversation_sid,
         "MessageSid": message.sid,
@@ -387,8 +412,8 @@ def message_payload(conversation: Conversation, message: Message) -> dict[str, s
 
 
 def _receipt_payload(receipt: Receipt) -> Payload:
-    """It is the only event without a `Source` (reference, d.3)."""
     return {
+        # The only event without a source. None removes the common parameter.
         "Source": None,
         "ConversationSid": receipt.conversation_sid,
         "MessageSid": receipt.message_sid,
@@ -403,4 +428,5 @@ def _receipt_payload(receipt: Receipt) -> Payload:
 
 
 def edited_payload(conversation: Conversation, message: Message) -> dict[str, str | None]:
+    """Return the parameters of events about an updated or deleted message."""
     return message_payload(conversation, message) | {"DateUpdated": to_milliseconds(message.date_updated)}

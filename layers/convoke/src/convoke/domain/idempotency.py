@@ -1,4 +1,7 @@
-"""Idempotency keys: the same request again is answered the same (draft-ietf-httpapi-idempotency-key-header)."""
+"""Idempotency keys: a repeated request gets the answer of the first one.
+
+The header is the one of the IETF draft `draft-ietf-httpapi-idempotency-key-header`.
+"""
 
 from __future__ import annotations
 
@@ -18,27 +21,27 @@ _KEY = re.compile("[ -~]{1,255}")
 
 
 class IdempotentRequest(Model):
-    """A request that may come again, under the key that the client gave it."""
+    """A request that the client may repeat, and the key that the client gave it."""
 
     key: str
     fingerprint: str
-    """Tells it from another request."""
+    """A hash of the request. It distinguishes a repeated request from a different request with the same key."""
 
 
 class IdempotencyRecord(IdempotentRequest):
-    """What such a request came to."""
+    """The stored result of a request with an idempotency key."""
 
     conversation: Conversation
-    """As it was created."""
+    """The conversation as it was when the request created it."""
     date_created: Instant
 
     @property
     def date_expires(self) -> datetime:
         return self.date_created + RECORD_LIFETIME
 
-    def conversation_of(self, again: IdempotentRequest) -> Conversation:
-        """What the same request is answered. Raises IdempotencyKeyReusedError for another one."""
-        if again.fingerprint != self.fingerprint:
+    def conversation_for(self, repeated: IdempotentRequest) -> Conversation:
+        """Return the conversation for a repeated request. Raises IdempotencyKeyReusedError for a different request."""
+        if repeated.fingerprint != self.fingerprint:
             sid = self.conversation.sid
             raise IdempotencyKeyReusedError(parameter=IDEMPOTENCY_KEY, conflicting_conversation_sid=sid)
         return self.conversation

@@ -1,4 +1,4 @@
-"""Moments in UTC, and the two ways they are written."""
+"""Moments in UTC, and their two formats."""
 
 from __future__ import annotations
 
@@ -10,40 +10,41 @@ from typing import Annotated
 from pydantic import AwareDatetime, PlainSerializer
 
 Clock = Callable[[], datetime]
-"""Answers the present moment, in UTC and whole milliseconds."""
+"""Returns the current time in UTC, truncated to milliseconds."""
 
 Sleep = Callable[[float], None]
-"""Comes back after so many seconds."""
+"""Blocks for a number of seconds."""
 
 
 def now() -> datetime:
-    """The present moment of this machine."""
-    return in_milliseconds(datetime.now(UTC))
+    """Return the current time of this machine."""
+    return truncate_to_milliseconds(datetime.now(UTC))
 
 
-def in_milliseconds(moment: datetime) -> datetime:
-    """What is kept of a moment."""
+def truncate_to_milliseconds(moment: datetime) -> datetime:
+    """Return a moment without its microseconds. Convoke stores milliseconds."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 @lru_cache(maxsize=16)
 def to_milliseconds(moment: datetime) -> str:
-    """`2026-01-02T03:04:05.678Z`: webhooks, streams and stored items. Sorts by time (reference, f.4).
+    """Format a moment as `2026-01-02T03:04:05.678Z`, for webhooks, streams and stored items. The text sorts by time.
 
-    Of the dozens of moments that a request writes most are the same.
+    See docs/behaviour/requests-and-answers.md#dates.
     """
+    # Cached, because one request formats the same few moments dozens of times.
     return _utc(moment).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def to_seconds(moment: datetime) -> str:
-    """`2026-01-02T03:04:05Z`: REST bodies. A fraction would make the Python SDK return a string (reference, a.0)."""
+    """Format a moment as `2026-01-02T03:04:05Z`, for REST bodies. The Python SDK cannot parse fractions of a second."""
     return _utc(moment).isoformat(timespec="seconds")[:19] + "Z"
 
 
 def _utc(moment: datetime) -> datetime:
-    """Nearly every moment is in UTC already."""
+    # Nearly every moment is in UTC already, and `astimezone` is slow.
     return moment.astimezone(UTC) if moment.utcoffset() else moment
 
 
 Instant = Annotated[AwareDatetime, PlainSerializer(to_milliseconds, when_used="json")]
-"""A moment as the models of the domain hold it."""
+"""A moment in a model. Items and events store it with milliseconds."""

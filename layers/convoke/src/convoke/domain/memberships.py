@@ -1,4 +1,7 @@
-"""What a member may not be to the others of its conversation (reference, b.3 and b.4)."""
+"""The rules between a new or changed participant and the other members of its conversation.
+
+See docs/behaviour/participants.md#create and docs/behaviour/group-mms.md#rules-of-a-group.
+"""
 
 from __future__ import annotations
 
@@ -17,69 +20,82 @@ from convoke.domain.errors import (
     TooManyParticipantsError,
 )
 from convoke.domain.groups import MAX_GROUP_PARTICIPANTS, has_both_sides, is_group
-from convoke.domain.participant_requests import PROJECTED_ADDRESS
+from convoke.domain.participant_requests import PROJECTED_ADDRESS_FIELD
 from convoke.domain.participants import BoundMember, Participant
 
 MAX_PARTICIPANTS = 1000
-"""Of all kinds (reference, f.1)."""
+"""The participants of a conversation, with and without a messaging binding."""
 
 MAX_NON_CHAT_PARTICIPANTS = 50
-"""With a messaging binding (reference, f.1)."""
+"""The participants of a conversation that have a messaging binding."""
 
-BINDING = "MessagingBinding"
-"""Stands for all parameters of the binding."""
+BINDING_FIELD = "messaging_binding"
+
+IDENTITY_FIELD = "identity"
 
 
 def membership_problems(
     before: Conversation, after: Conversation, participant: Participant
 ) -> Iterator[ConversationsError]:
-    """What is wrong with `after`, in which `participant` is new or changed, in the order of the reference (b.7)."""
+    """Yield the reasons why `before` cannot become `after`, in which `participant` is new or changed.
+
+    They are in the order of the checks.
+    """
     for member in participant.bound:
         yield from duplicate_problems(after, member)
     if after.is_formed_group:
         yield from group_problems(after, participant)
     if participant.bound and not after.messaging_service_sid:
-        yield MessagingServiceMissingError(parameter=BINDING)
+        yield MessagingServiceMissingError(field=BINDING_FIELD)
     if after.members > before.members:
         yield from limit_problems(after, participant)
 
 
 def limit_problems(conversation: Conversation, participant: Participant) -> Iterator[ConversationsError]:
+    """Yield an error for each limit that the conversation exceeds."""
     if conversation.members > MAX_PARTICIPANTS:
-        yield TooManyParticipantsError(parameter=_named(participant))
+        yield TooManyParticipantsError(field=_field_of(participant))
     if participant.bound and len(conversation.bound) > MAX_NON_CHAT_PARTICIPANTS:
-        yield TooManyNonChatParticipantsError(parameter=BINDING)
+        yield TooManyNonChatParticipantsError(field=BINDING_FIELD)
 
 
 def duplicate_problems(conversation: Conversation, member: BoundMember) -> Iterator[ConversationsError]:
-    """People may share a business number in a group; nothing and nobody else may be in a conversation twice."""
+    """Yield an error if another member of the conversation has the same binding.
+
+    Members of a group MMS may share a projected address.
+    """
     others = [other for other in conversation.bound if other.sid != member.sid]
     if is_group(conversation.bound):
-        if any(_same_in_group(member, other) for other in others):
-            yield DuplicateGroupMemberError(parameter=BINDING)
+        if any(_is_duplicate_in_group(member, other) for other in others):
+            yield DuplicateGroupMemberError(field=BINDING_FIELD)
     elif member.pair and member.pair in {other.pair for other in others}:
-        yield BindingTakenError(parameter=BINDING, conflicting_conversation_sid=conversation.sid)
+        yield BindingTakenError(field=BINDING_FIELD, conflicting_conversation_sid=conversation.sid)
 
 
 def group_problems(conversation: Conversation, participant: Participant) -> Iterator[ConversationsError]:
-    """What keeps a group MMS of three or more from being activated."""
+    """Yield the reasons why the members cannot form a group MMS."""
     bound = conversation.bound
-    without_mask = conversation.members - len(bound)
+    # Every member of a group needs a binding; only bound members are stored with the conversation.
+    unbound_count = conversation.members - len(bound)
     if not participant.bound:
-        yield ProjectedAddressMissingError(parameter=PROJECTED_ADDRESS)
-    if not has_both_sides(bound) or (without_mask and participant.bound):
-        yield GroupNotActivatableError(parameter=BINDING)
+        yield ProjectedAddressMissingError(field=PROJECTED_ADDRESS_FIELD)
+    if not has_both_sides(bound) or (unbound_count and participant.bound):
+        yield GroupNotActivatableError(field=BINDING_FIELD)
     if conversation.members > MAX_GROUP_PARTICIPANTS:
-        yield GroupTooLargeError(parameter=_named(participant))
+        yield GroupTooLargeError(field=_field_of(participant))
 
 
-def _same_in_group(one: BoundMember, other: BoundMember) -> bool:
-    """The same phone, pair or mask, or a business number that is also a phone's (reference, h 23)."""
+def _is_duplicate_in_group(one: BoundMember, other: BoundMember) -> bool:
+    """Return whether two members of a group have an address in common that they may not share.
+
+    That is the same phone, the same pair, the same projected address and identity, or a projected address that is the
+    phone of the other. See docs/behaviour/group-mms.md#duplicates.
+    """
     return (
         (one.projected_address is not None and _mask(one) == _mask(other))
         or (one.pair is not None and one.pair == other.pair)
-        or not _phones(one).isdisjoint(_phones(other) | _business(other))
-        or not _business(one).isdisjoint(_phones(other))
+        or not _phones(one).isdisjoint(_phones(other) | _projected(other))
+        or not _projected(one).isdisjoint(_phones(other))
     )
 
 
@@ -91,9 +107,9 @@ def _phones(member: BoundMember) -> set[str]:
     return {member.group_address} if member.group_address else set()
 
 
-def _business(member: BoundMember) -> set[str]:
+def _projected(member: BoundMember) -> set[str]:
     return {member.projected_address} if member.projected_address else set()
 
 
-def _named(participant: Participant) -> str:
-    return BINDING if participant.bound else "Identity"
+def _field_of(participant: Participant) -> str:
+    return BINDING_FIELD if participant.bound else IDENTITY_FIELD

@@ -1,4 +1,7 @@
-"""What a new webhook of a conversation is told of the messages that were there before it (reference, d.7)."""
+"""The message replay: a new webhook of a conversation gets the messages that were there before it.
+
+See docs/behaviour/scoped-webhooks.md#replay-of-messages.
+"""
 
 from __future__ import annotations
 
@@ -11,35 +14,37 @@ from convoke.domain.scoped_webhooks import ScopedWebhook
 
 
 class Span(NamedTuple):
-    """The messages of a replay that are still to be told."""
+    """The messages of a replay that the webhook has not got yet."""
 
     after: int
-    """Only those with a greater index."""
+    """The messages have a greater index than this."""
     until: int
-    """The index of the last one that was there when the webhook was created."""
+    """The index of the last message; later ones were added after the webhook."""
 
 
-def replay_asked_for(sid: str, conversation: Conversation, webhook: ScopedWebhook) -> Change | None:
-    """None where a webhook that is created now has nothing to be told."""
+def requested_replay(sid: str, conversation: Conversation, webhook: ScopedWebhook) -> Change | None:
+    """Return the change that starts the replay to a new webhook; None if there are no messages to replay."""
     after = webhook.replay_after
-    if after is None or after >= conversation.next_index - 1 or not webhook.may_hear_messages:
+    if after is None or after >= conversation.next_index - 1 or not webhook.receives_messages:
         return None
     return messages_replayed(sid, conversation, webhook.sid, after, at=webhook.date_created)
 
 
-def span_of(replay: Event) -> Span:
+def replay_span(replay: Event) -> Span:
+    """Return the messages that a replay event asks for."""
     return Span(int(replay.payload["After"]), int(replay.payload["Until"]))
 
 
-def continued(replay: Event, after: int) -> Event:
-    """The same event, for what is left behind the index `after`."""
+def replay_from(replay: Event, after: int) -> Event:
+    """Return the replay event for the messages after the index `after`."""
     return replay.model_copy(update={"payload": {**replay.payload, "After": str(after)}})
 
 
 def message_replayed(replay: Event, conversation: Conversation, message: Message) -> Event:
-    """The message as it is now, under an id that follows from the replay and the index, however often it is made.
+    """Return the event that replays one message as it is now.
 
-    It is for the one webhook, so whoever splits it tells nobody.
+    Its id follows from the replay and the index, so that a repeated replay creates no second event.
+    `notify_webhooks` is False because only the new webhook gets the event.
     """
     sid, _, _ = replay.id.partition("-")
     change = message_added(sid, conversation, conversation, message, (), at=replay.occurred_at, notify_webhooks=False)

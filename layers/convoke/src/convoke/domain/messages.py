@@ -1,4 +1,7 @@
-"""The Message resource: what is stored of one, and what a client may say of it (reference, a.4)."""
+"""The Message resource, and the rules of its parameters.
+
+See docs/behaviour/messages.md.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from typing import Annotated, ClassVar, Self
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from convoke.domain.attributes import check_attributes
-from convoke.domain.content import check_content_sid, check_content_variables
-from convoke.domain.dates import date_validator
+from convoke.domain.content import ContentSid, ContentVariables
+from convoke.domain.dates import DateCreated, DateUpdated
 from convoke.domain.errors import (
     AttributesNotJsonError,
     AttributesTooLongError,
@@ -35,6 +38,7 @@ from convoke.domain.errors import (
     TooManyContentVariablesError,
 )
 from convoke.domain.instants import Instant
+from convoke.domain.json_schema import IN_EITHER_CASE, attributes_schema, sid_schema, string_schema, word_schema
 from convoke.domain.model import Model
 from convoke.domain.pages import Order
 from convoke.domain.participants import Participant
@@ -42,28 +46,28 @@ from convoke.domain.receipts import DeliverySummary
 from convoke.domain.sids import Prefix, is_sid
 
 SYSTEM = "system"
-"""The author of a message that names none."""
+"""The author of a message without an author."""
 
 MAX_AUTHOR_CHARACTERS = 256
 MAX_SUBJECT_CHARACTERS = 256
-"""Characters (reference, f.1)."""
 
 MAX_MESSAGE_ATTRIBUTES_BYTES = 4 * 1024
 MAX_BODY_BYTES = 32 * 1024
-"""Bytes (reference, f.1)."""
 
 MAX_BODY_OUTSIDE_CHAT_CHARACTERS = 1600
-"""Characters, where any member is outside chat (reference, f.1)."""
+"""The maximum length of a body if any participant is outside chat."""
 
 MAX_INDEX_DIGITS = 18
-"""Decimal digits that a client may send of one: every number that both engines keep exactly."""
+"""The maximum number of decimal digits of an index in a request. Both engines store such numbers exactly."""
+
+INDEX_PATTERN = f"[0-9]{{1,{MAX_INDEX_DIGITS}}}"
 
 INDEX_DIGITS = 12
-"""Hexadecimal digits of a SID that hold the index of the message."""
+"""The number of hexadecimal digits that hold the index of the message in its SID."""
 
 
 class Message(Model):
-    """A message as it is stored. `content_variables` and `subject` are never shown to clients."""
+    """A message as it is stored. Answers do not show `content_variables` and `subject`."""
 
     account_sid: str
     conversation_sid: str
@@ -78,39 +82,43 @@ class Message(Model):
     attributes: str = "{}"
     participant_sid: str | None = None
     delivery: DeliverySummary | None = None
-    """None where nobody outside chat was sent a copy."""
+    """None if the conversation had no participants outside chat."""
     date_created: Instant
     date_updated: Instant
 
 
-def numbered_sid(sid: str, index: int) -> str:
-    """`sid` with the index of its message in the place of the time, so that SIDs sort by index, whoever made them.
+def sid_with_index(sid: str, index: int) -> str:
+    """Return `sid` with the index of its message instead of the time.
 
-    What is left of it, 80 bits, tells messages with the same index apart.
+    SIDs of messages then sort by index, even if the clocks of two processes differ. The other 80 bits stay, so that the
+    SIDs of two requests for the same index differ.
     """
     start = len(Prefix.MESSAGE)
     return f"{Prefix.MESSAGE}{index:0{INDEX_DIGITS}x}{sid[start + INDEX_DIGITS :]}"
 
 
-def last_sid_at(index: int) -> str:
-    """The greatest SID that a message with this index can have: behind it are those with greater ones."""
-    return numbered_sid(Prefix.MESSAGE + "f" * 32, index)
+def greatest_sid_with_index(index: int) -> str:
+    """Return the greatest SID that a message with this index can have. A page after it starts at the next index."""
+    return sid_with_index(Prefix.MESSAGE + "f" * 32, index)
 
 
 def is_index(text: str) -> bool:
-    """Whether `text` could be the index of a message."""
-    return re.fullmatch(f"[0-9]{{1,{MAX_INDEX_DIGITS}}}", text) is not None
+    """Return whether `text` is a valid index of a message."""
+    return re.fullmatch(INDEX_PATTERN, text) is not None
 
 
 def check_author(author: str) -> str:
-    """The empty one counts as none given."""
+    """Return the author; `system` if it is empty."""
     if len(author) > MAX_AUTHOR_CHARACTERS:
         raise AuthorTooLongError
     return author or SYSTEM
 
 
 def check_body(body: str) -> str | None:
-    """The empty one counts as none given. The lower limit depends on the members: see `check_body_among`."""
+    """Return the body; None if it is empty.
+
+    Participants outside chat lower the limit: see `check_body_length_outside_chat`.
+    """
     if len(body.encode()) > MAX_BODY_BYTES:
         raise MessageTooLongError
     return body or None
@@ -129,43 +137,66 @@ def check_media_sid(sid: str) -> str:
 
 
 def check_subject(subject: str) -> str | None:
-    """The empty one is none."""
+    """Return the subject; None if it is empty."""
     if len(subject) > MAX_SUBJECT_CHARACTERS:
         raise InvalidParameterError(wanted=f"at most {MAX_SUBJECT_CHARACTERS} characters")
     return subject or None
 
 
-def author_among(participants: Sequence[Participant], author: str) -> Participant | None:
-    """The member who speaks as `author`. A number that several people of a group stand behind is none of them."""
-    return next((member for member in participants if author in member.names), None)
+def find_author(participants: Sequence[Participant], author: str) -> Participant | None:
+    """Return the participant that `author` identifies.
+
+    None if there is no such participant. A projected address that several members share identifies none of them.
+    """
+    return next((member for member in participants if author in member.author_names), None)
 
 
-def check_author_among(participants: Sequence[Participant], author: str) -> None:
-    """In a group MMS it is one of the members, or a number that several of them stand behind (reference, a.4)."""
-    known = {name for member in participants for name in (*member.names, member.projected_address)}
+def check_group_author(participants: Sequence[Participant], author: str) -> None:
+    """Raise an error if the conversation is a group MMS and the author is neither a member nor a projected address.
+
+    See docs/behaviour/messages.md#authors.
+    """
+    known = {name for member in participants for name in (*member.author_names, member.projected_address)}
     if author not in known and any(member.is_in_group for member in participants):
-        raise AuthorNotInGroupError(parameter="Author")
+        raise AuthorNotInGroupError(field="author")
 
 
-def check_body_among(participants: Sequence[Participant], body: str | None) -> None:
+def check_body_length_outside_chat(participants: Sequence[Participant], body: str | None) -> None:
+    """Raise an error if the body is too long for a participant outside chat."""
     too_long_outside_chat = body is not None and len(body) > MAX_BODY_OUTSIDE_CHAT_CHARACTERS
     if too_long_outside_chat and any(member.address for member in participants):
-        raise MessageTooLongError(parameter="Body")
+        raise MessageTooLongError(field="body")
+
+
+Author = Annotated[str, AfterValidator(check_author), string_schema(MAX_AUTHOR_CHARACTERS)]
+Body = Annotated[
+    str,
+    AfterValidator(check_body),
+    string_schema(
+        MAX_BODY_BYTES,
+        description=f"At most {MAX_BODY_OUTSIDE_CHAT_CHARACTERS:,} characters if a participant is outside chat.",
+    ),
+]
+MessageAttributes = Annotated[
+    str, AfterValidator(check_message_attributes), attributes_schema(MAX_MESSAGE_ATTRIBUTES_BYTES)
+]
+Subject = Annotated[str, AfterValidator(check_subject), string_schema(MAX_SUBJECT_CHARACTERS)]
+MediaSid = Annotated[str, AfterValidator(check_media_sid), sid_schema(Prefix.MEDIA)]
 
 
 class MessageParameters(Model):
-    """What a client may say of a message, whether it sends or edits it."""
+    """The parameters that creating and updating a message share."""
 
-    author: Annotated[str, AfterValidator(check_author)] = SYSTEM
-    body: Annotated[str, AfterValidator(check_body)] | None = None
-    date_created: Annotated[Instant, BeforeValidator(date_validator(InvalidDateCreatedError))] | None = None
-    date_updated: Annotated[Instant, BeforeValidator(date_validator(InvalidDateUpdatedError))] | None = None
-    attributes: Annotated[str, AfterValidator(check_message_attributes)] = "{}"
-    subject: Annotated[str, AfterValidator(check_subject)] | None = None
+    author: Author = SYSTEM
+    body: Body | None = None
+    date_created: DateCreated | None = None
+    date_updated: DateUpdated | None = None
+    attributes: MessageAttributes = "{}"
+    subject: Subject | None = None
 
 
 class NewMessage(MessageParameters):
-    """What a client asks to send."""
+    """The parameters of a request that creates a message."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         AuthorTooLongError,
@@ -185,34 +216,38 @@ class NewMessage(MessageParameters):
         ContentVariableTooLongError,
     )
 
-    media_sid: Annotated[str, AfterValidator(check_media_sid)] | None = None
-    content_sid: Annotated[str, AfterValidator(check_content_sid)] | None = None
-    content_variables: Annotated[str, AfterValidator(check_content_variables)] | None = None
+    media_sid: MediaSid | None = None
+    content_sid: ContentSid | None = None
+    content_variables: ContentVariables | None = None
 
     @model_validator(mode="after")
     def check(self) -> Self:
         if self.content_variables is not None and self.content_sid is None:
-            raise ContentSidMissingError(parameter="ContentVariables")
+            raise ContentSidMissingError(field="content_variables")
         return self
 
-    def check_among(self, participants: Sequence[Participant]) -> None:
-        """Asked once it is known that there is a conversation: that there is none comes before it."""
+    def check_against_participants(self, participants: Sequence[Participant]) -> None:
+        """Raise an error if the message is empty or does not fit the participants.
+
+        It is not part of the validation, because a missing conversation has to be reported first.
+        """
         if not (self.body or self.media_sid or self.content_sid):
-            raise MessageEmptyError(parameter="Body")
-        check_author_among(participants, self.author)
-        check_body_among(participants, self.shown_body)
+            raise MessageEmptyError(field="body")
+        check_group_author(participants, self.author)
+        check_body_length_outside_chat(participants, self.shown_body)
 
     @property
     def shown_body(self) -> str | None:
-        """A template takes the place of body and media (reference, a.4)."""
+        """The body as it is stored. A content template replaces body and media."""
         return None if self.content_sid else self.body
 
     @property
     def shown_media_sid(self) -> str | None:
+        """The media as they are stored."""
         return None if self.content_sid else self.media_sid
 
     def message(self, moment: datetime, **identity: str | int | None) -> Message:
-        """The message as it is stored; `identity` is what the request does not say of it."""
+        """Return the message as it is stored. `identity` holds the fields that are not parameters, such as the SID."""
         created = self.date_created or moment
         given = self.model_dump(include={"author", "content_sid", "content_variables", "subject", "attributes"})
         return Message.model_validate(
@@ -228,7 +263,7 @@ class NewMessage(MessageParameters):
 
 
 class MessageChange(MessageParameters):
-    """What an edit asks for; a field that was not given stays as it is (look at `model_fields_set`)."""
+    """The parameters of an update. A field that was not given stays as it is: see `model_fields_set`."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         AuthorTooLongError,
@@ -240,9 +275,9 @@ class MessageChange(MessageParameters):
     )
 
     def applied_to(self, message: Message, participants: Sequence[Participant], moment: datetime) -> Message:
-        """The message as it is from `moment` on; its date of update never goes back.
+        """Return the changed message. Its date of update never goes back.
 
-        Raises why it cannot be that among those `participants`.
+        Raises an error if the message does not fit the participants.
         """
         copied = {"author", "body", "date_created", "attributes", "subject"}
         update: dict[str, object] = {
@@ -250,7 +285,8 @@ class MessageChange(MessageParameters):
             "date_updated": max(self.date_updated or moment, message.date_updated),
         }
         if "author" in self.model_fields_set:
-            author = author_among(participants, self.author)
+            author = find_author(participants, self.author)
+            # The new author may be another participant, or none.
             update["participant_sid"] = author.sid if author else None
         edited = message.model_copy(update=update)
         self._check(edited, participants)
@@ -259,13 +295,13 @@ class MessageChange(MessageParameters):
     def _check(self, edited: Message, participants: Sequence[Participant]) -> None:
         given = self.model_fields_set
         if "body" in given and edited.media_sid:
-            raise MediaMessageBodyFixedError(parameter="Body")
+            raise MediaMessageBodyFixedError(field="body")
         if not (edited.body or edited.media_sid or edited.content_sid):
-            raise MessageEmptyError(parameter="Body")
+            raise MessageEmptyError(field="body")
         if "author" in given:
-            check_author_among(participants, edited.author)
+            check_group_author(participants, edited.author)
         if "body" in given:
-            check_body_among(participants, edited.body)
+            check_body_length_outside_chat(participants, edited.body)
 
 
 def parse_order(word: str) -> Order:
@@ -275,7 +311,10 @@ def parse_order(word: str) -> Order:
         raise InvalidParameterError(wanted="asc or desc") from error
 
 
-class MessageFilters(Model):
-    """In what order a list is to show messages; by index, the first one first, where nothing is said."""
+ORDER_SCHEMA = word_schema(Order, IN_EITHER_CASE, default=Order.ASCENDING)
 
-    order: Annotated[Order, BeforeValidator(parse_order)] = Order.ASCENDING
+
+class MessageFilters(Model):
+    """The parameters of a list of messages. The default order is by ascending index."""
+
+    order: Annotated[Order, BeforeValidator(parse_order), ORDER_SCHEMA] = Order.ASCENDING

@@ -1,4 +1,4 @@
-"""What every resource of the domain is: a frozen pydantic model."""
+"""The base class of all domain models: a frozen pydantic model."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from convoke.domain.errors import ConversationsError
 
 
 class Model(BaseModel):
-    """Frozen; keys it does not know are ignored, in requests (reference, a.0) and in stored items alike.
+    """A frozen model. Unknown keys are ignored in requests and in stored items.
 
-    Its validation errors do not show what was given: they are logged, and it may be personal data. What validates is
-    built when it is first used: a start pays for no other model.
+    See docs/behaviour/requests-and-answers.md#form-bodies.
     """
+
+    # hide_input_in_errors: validation errors are logged, and the input may be personal data.
+    # defer_build: the validator is built at first use, so that a cold start builds only the models that it needs.
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = ()
-    """Of several problems, the earliest of these is the answer; without any, that of the earliest field."""
+    """The priority of the errors of an invalid request. The answer is the error that comes first here.
+
+    Errors that are not listed come last, in the order of the fields.
+    """

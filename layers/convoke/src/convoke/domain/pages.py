@@ -1,4 +1,7 @@
-"""Pages of a list."""
+"""Pages of a list.
+
+See docs/behaviour/pagination.md.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ Resource = TypeVar("Resource")
 
 
 class Order(StrEnum):
-    """Which end of a list comes first."""
+    """The order of a list."""
 
     ASCENDING = "asc"
     DESCENDING = "desc"
@@ -20,9 +23,10 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Which part of a list: `size` resources behind, or before, the one at `position`, mostly its SID.
+    """The part of a list that a client asks for: `size` resources after `position`, or before it unless `forward`.
 
-    A list may be asked for from its end; `forward` is the direction in it, whichever way it runs.
+    A position is mostly a SID. None is the start of the list. `descending` reverses the list; `forward` is relative to
+    the reversed list.
     """
 
     size: int
@@ -33,24 +37,24 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Resource]):
-    """Resources in the order of the list, and whether there are more on either side."""
+    """Resources in the order of the list, and whether there are more before and after them."""
 
     resources: list[Resource]
     has_previous: bool
     has_next: bool
     before: str | None = None
-    """The position that the previous page ends before; None for that of the first resource."""
+    """The position before which the previous page ends; None means the position of the first resource."""
     behind: str | None = None
-    """The position that the next page begins behind; None for that of the last resource."""
+    """The position after which the next page starts; None means the position of the last resource."""
 
     @property
     def has_any(self) -> bool:
-        """Whether the list has resources here, or may have them elsewhere."""
+        """Whether the list has resources, on this page or another."""
         return bool(self.resources) or self.has_previous or self.has_next
 
 
-def page_among(resources: Sequence[Resource], sids: Sequence[str], page: PageRequest) -> Page[Resource]:
-    """A page of a list that is at hand as a whole, with the SIDs that it is in the order of."""
+def page_of_list(resources: Sequence[Resource], sids: Sequence[str], page: PageRequest) -> Page[Resource]:
+    """Return a page of a complete list that is sorted by `sids`."""
     if page.forward:
         start = bisect_right(sids, page.position or "")
         end = start + page.size

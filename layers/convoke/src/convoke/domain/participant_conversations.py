@@ -1,11 +1,14 @@
-"""What somebody is a member of (reference, a.10)."""
+"""The ParticipantConversation resource: the conversations of one identity or address.
+
+See docs/behaviour/participant-conversations.md.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, WithJsonSchema, model_validator
 
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.errors import ConversationsError, IdentityWithAddressError, InvalidParameterError
@@ -13,22 +16,28 @@ from convoke.domain.model import Model
 from convoke.domain.participants import KnownBy, Participant
 from convoke.domain.users import user_sid
 
-NotEmpty = Annotated[str | None, AfterValidator(lambda text: text or None)]
-"""An empty text is none."""
+FilterValue = Annotated[
+    str | None,
+    AfterValidator(lambda text: text or None),
+    WithJsonSchema({"type": "string", "minLength": 1, "description": "Either Identity or Address is required."}),
+]
+"""A value that counts as absent if it is empty."""
 
 
 class ParticipantConversationFilters(Model):
+    """The parameters of the list. Either `identity` or `address` is required."""
+
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (IdentityWithAddressError,)
 
-    identity: NotEmpty = None
-    address: NotEmpty = None
+    identity: FilterValue = None
+    address: FilterValue = None
 
     @model_validator(mode="after")
     def check(self) -> Self:
         if self.identity and self.address:
-            raise IdentityWithAddressError(parameter="Address")
+            raise IdentityWithAddressError(field="address")
         if not self.identity and not self.address:
-            raise InvalidParameterError(parameter="Identity", wanted="given unless Address is given")
+            raise InvalidParameterError(field="identity", wanted="given unless Address is given")
         return self
 
     @property
@@ -38,14 +47,17 @@ class ParticipantConversationFilters(Model):
 
 @dataclass(frozen=True, slots=True)
 class ParticipantConversation:
-    """A conversation, and the member of it that was asked for."""
+    """A conversation, and the participant in it who has the identity or address."""
 
     conversation: Conversation
     participant: Participant
 
     @property
     def is_shown(self) -> bool:
-        """Members are in a moment before a conversation leaves `initializing`, a state that this resource lacks."""
+        """Whether the list shows the conversation: not if it is `initializing` or deleted.
+
+        Participants are stored shortly before their conversation leaves `initializing`, so the list finds such ones.
+        """
         return self.conversation.date_removed is None and self.conversation.state is not State.INITIALIZING
 
     @property

@@ -1,4 +1,7 @@
-"""What a client may ask to have changed of a member (reference, a.3; errors 50440 to 50444)."""
+"""The rules for an update of a participant.
+
+See docs/behaviour/participants.md#update and docs/behaviour/participants.md#binding-updates.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,18 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
-from convoke.domain.addresses import Channel, channel_of, is_group_number
-from convoke.domain.attributes import check_attributes
-from convoke.domain.dates import date_validator, parse_date
+from convoke.domain.addresses import MAX_ADDRESS_CHARACTERS, Channel, channel_of, is_group_number
+from convoke.domain.dates import DateCreated, DateUpdated, parse_date
 from convoke.domain.errors import (
     AddressEqualsProxyError,
     ChannelMismatchError,
     ConversationsError,
+    FieldPath,
     IdentityMissingError,
     IdentityNotAddableError,
     InvalidAddressError,
-    InvalidDateCreatedError,
-    InvalidDateUpdatedError,
     InvalidLastReadMessageIndexError,
     InvalidParameterError,
     ProjectedAddressNotAddableError,
@@ -29,28 +30,31 @@ from convoke.domain.errors import (
     ProxyNotSupportedError,
 )
 from convoke.domain.instants import Instant
-from convoke.domain.messages import is_index
+from convoke.domain.json_schema import pattern_schema, string_schema
+from convoke.domain.messages import INDEX_PATTERN, is_index
 from convoke.domain.model import Model
 from convoke.domain.participants import (
-    MAX_PARTICIPANT_ATTRIBUTES_BYTES,
+    Identity,
     MessagingBinding,
     Participant,
-    check_identity,
+    ParticipantAttributes,
+    RoleSid,
     check_projected_address,
     check_proxy_address,
-    check_role_sid,
 )
 
 NULL = "null"
-"""The literal that removes a value (reference, a.3)."""
+"""The parameter value that removes a stored value."""
 
-READS = frozenset({"last_read_message_index", "last_read_timestamp"})
+READ_POSITION = frozenset({"last_read_message_index", "last_read_timestamp"})
 
-PROXY_ADDRESS = "MessagingBinding.ProxyAddress"
-PROJECTED_ADDRESS = "MessagingBinding.ProjectedAddress"
+PROXY_ADDRESS_FIELD: FieldPath = ("messaging_binding", "proxy_address")
+PROJECTED_ADDRESS_FIELD: FieldPath = ("messaging_binding", "projected_address")
 
 
-def removable(check: Callable[[str], str]) -> Callable[[str], str | None]:
+def allow_null(check: Callable[[str], str]) -> Callable[[str], str | None]:
+    """Return a validator that turns the word `null` into None and passes other values to `check`."""
+
     def validate(value: str) -> str | None:
         return None if value == NULL else check(value)
 
@@ -74,41 +78,63 @@ def parse_timestamp(value: str) -> datetime | None:
         raise InvalidParameterError(wanted="an ISO 8601 date and time such as 2026-01-02T03:04:05Z") from error
 
 
-class ParticipantChange(Model):
-    """A field that was not given stays as it is (look at `model_fields_set`); one that is given as None is removed."""
+REMOVABLE_ADDRESS_SCHEMA = string_schema(
+    MAX_ADDRESS_CHARACTERS, min_characters=1, description="The value null removes it."
+)
 
-    identity: Annotated[str, AfterValidator(check_identity)] | None = None
-    messaging_binding_proxy_address: Annotated[str | None, BeforeValidator(removable(check_proxy_address))] = None
-    messaging_binding_projected_address: Annotated[str | None, BeforeValidator(removable(check_projected_address))] = (
-        None
-    )
-    attributes: Annotated[
-        str, AfterValidator(lambda value: check_attributes(value, MAX_PARTICIPANT_ATTRIBUTES_BYTES))
-    ] = "{}"
-    role_sid: Annotated[str, AfterValidator(check_role_sid)] | None = None
-    last_read_message_index: Annotated[int | None, BeforeValidator(parse_index)] = None
-    last_read_timestamp: Annotated[Instant | None, BeforeValidator(parse_timestamp)] = None
-    date_created: Annotated[Instant, BeforeValidator(date_validator(InvalidDateCreatedError))] | None = None
-    date_updated: Annotated[Instant, BeforeValidator(date_validator(InvalidDateUpdatedError))] | None = None
+RemovableProxyAddress = Annotated[
+    str | None, BeforeValidator(allow_null(check_proxy_address)), REMOVABLE_ADDRESS_SCHEMA
+]
+RemovableProjectedAddress = Annotated[
+    str | None, BeforeValidator(allow_null(check_projected_address)), REMOVABLE_ADDRESS_SCHEMA
+]
+LastReadMessageIndex = Annotated[
+    int | None,
+    BeforeValidator(parse_index),
+    pattern_schema(f"({INDEX_PATTERN}|{NULL})", "An integer. The value null removes it."),
+]
+LastReadTimestamp = Annotated[
+    Instant | None, BeforeValidator(parse_timestamp), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+
+
+class ParticipantChange(Model):
+    """The parameters of an update. A field that was not given stays as it is; a field that is None is removed.
+
+    `model_fields_set` holds the fields that were given.
+    """
+
+    identity: Identity | None = None
+    messaging_binding_proxy_address: RemovableProxyAddress = None
+    messaging_binding_projected_address: RemovableProjectedAddress = None
+    attributes: ParticipantAttributes = "{}"
+    role_sid: RoleSid | None = None
+    last_read_message_index: LastReadMessageIndex = None
+    last_read_timestamp: LastReadTimestamp = None
+    date_created: DateCreated | None = None
+    date_updated: DateUpdated | None = None
 
     @property
-    def is_about_reads_alone(self) -> bool:
-        """Reading restarts no timer (reference, e.3)."""
-        return self.model_fields_set <= READS
+    def changes_only_read_position(self) -> bool:
+        """Whether the request changes nothing else than what the participant has read, which restarts no timer."""
+        return self.model_fields_set <= READ_POSITION
 
     def problems(self, participant: Participant) -> Iterator[ConversationsError]:
-        """Why `participant` cannot be changed like this."""
+        """Yield the reasons why `participant` cannot be changed like this."""
         binding = participant.messaging_binding
         if self.identity and (participant.identity or not (binding and binding.projected_address)):
-            yield IdentityNotAddableError(parameter="Identity")
+            yield IdentityNotAddableError(field="identity")
         if "messaging_binding_proxy_address" in self.model_fields_set:
             yield from self._proxy_problems(binding)
         if "messaging_binding_projected_address" in self.model_fields_set:
             yield from self._projected_problems(binding, has_identity=bool(self.identity or participant.identity))
 
     def applied_to(self, participant: Participant, moment: datetime) -> Participant:
-        """The member as it is from `moment` on, where there are no problems. Its date of update never goes back."""
-        copied = {"identity", "attributes", "role_sid", "date_created", *READS}
+        """Return the changed participant. The caller has checked that there are no problems.
+
+        The date of update never goes back.
+        """
+        copied = {"identity", "attributes", "role_sid", "date_created", *READ_POSITION}
         update = {
             **self.model_dump(include=copied, exclude_unset=True),
             "messaging_binding": self._binding(participant.messaging_binding),
@@ -121,36 +147,42 @@ class ParticipantChange(Model):
         if proxy is None:
             yield from self._proxy_removal_problems(binding)
         elif address is None:
-            yield ProxyAddressNotAddableError(parameter=PROXY_ADDRESS)
+            yield ProxyAddressNotAddableError(field=PROXY_ADDRESS_FIELD)
         elif binding and binding.type is Channel.EMAIL:
-            yield ProxyNotSupportedError(parameter=PROXY_ADDRESS)
+            yield ProxyNotSupportedError(field=PROXY_ADDRESS_FIELD)
         elif proxy == address:
-            yield AddressEqualsProxyError(parameter=PROXY_ADDRESS)
+            yield AddressEqualsProxyError(field=PROXY_ADDRESS_FIELD)
         elif channel_of(proxy) is not channel_of(address):
-            yield ChannelMismatchError(parameter=PROXY_ADDRESS)
+            yield ChannelMismatchError(field=PROXY_ADDRESS_FIELD)
 
     @staticmethod
     def _proxy_removal_problems(binding: MessagingBinding | None) -> Iterator[ConversationsError]:
-        """An address that is left alone makes a member of a group MMS, which not every number can be."""
+        """Yield the reasons why the proxy address cannot be removed.
+
+        Without it the participant is a member of a group MMS, and not every number can be one.
+        """
         if binding is None or binding.pair is None or binding.type is not Channel.SMS:
-            yield ProxyAddressNotRemovableError(parameter=PROXY_ADDRESS)
+            yield ProxyAddressNotRemovableError(field=PROXY_ADDRESS_FIELD)
         elif not is_group_number(binding.pair[0]):
-            yield InvalidAddressError(parameter=PROXY_ADDRESS)
+            yield InvalidAddressError(field=PROXY_ADDRESS_FIELD)
 
     def _projected_problems(
         self, binding: MessagingBinding | None, *, has_identity: bool
     ) -> Iterator[ConversationsError]:
-        """One business number may take the place of another."""
+        """Yield the reasons why the projected address cannot be set, replaced or removed."""
         if self.messaging_binding_projected_address is not None:
             if binding and binding.address:
-                yield ProjectedAddressNotAddableError(parameter=PROJECTED_ADDRESS)
+                yield ProjectedAddressNotAddableError(field=PROJECTED_ADDRESS_FIELD)
         elif binding is None or binding.projected_address is None:
-            yield ProjectedAddressNotRemovableError(parameter=PROJECTED_ADDRESS)
+            yield ProjectedAddressNotRemovableError(field=PROJECTED_ADDRESS_FIELD)
         elif not has_identity:
-            yield IdentityMissingError(parameter=PROJECTED_ADDRESS)
+            yield IdentityMissingError(field=PROJECTED_ADDRESS_FIELD)
 
     def _binding(self, binding: MessagingBinding | None) -> MessagingBinding | None:
-        """A member whose projected address is removed is a chat member like any other."""
+        """Return the changed binding; None if the projected address is removed.
+
+        The participant is then an ordinary chat participant.
+        """
         if "messaging_binding_projected_address" in self.model_fields_set:
             projected = self.messaging_binding_projected_address
             return MessagingBinding(type=Channel.SMS, projected_address=projected) if projected else None

@@ -1,15 +1,18 @@
-"""The Participant resource: the shapes a member may have (reference, a.3 and b.2)."""
+"""The Participant resource, and the rules for the participant that a request adds.
+
+See docs/behaviour/participants.md.
+"""
 
 from __future__ import annotations
 
 import json
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BeforeValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema, model_validator
 
 from convoke.domain.addresses import MAX_ADDRESS_CHARACTERS, Channel, channel_of, is_group_number
 from convoke.domain.attributes import check_attributes
-from convoke.domain.dates import date_validator
+from convoke.domain.dates import DateCreated, DateUpdated
 from convoke.domain.errors import (
     AddressEmptyError,
     AddressEqualsProxyError,
@@ -19,8 +22,6 @@ from convoke.domain.errors import (
     IdentityNotAcceptableError,
     IdentityTooLongError,
     InvalidAddressError,
-    InvalidDateCreatedError,
-    InvalidDateUpdatedError,
     InvalidParameterError,
     InvalidProxyAddressError,
     InvalidRoleSidError,
@@ -30,20 +31,19 @@ from convoke.domain.errors import (
     ProxyNotSupportedError,
 )
 from convoke.domain.instants import Instant
+from convoke.domain.json_schema import attributes_schema, sid_schema, string_schema, word_schema
 from convoke.domain.model import Model
 from convoke.domain.sids import Prefix, is_sid
 
 MAX_IDENTITY_CHARACTERS = 256
-"""Characters (reference, f.1)."""
 
 MAX_PARTICIPANT_ATTRIBUTES_BYTES = 4 * 1024
-"""Bytes (reference, f.1)."""
 
 EMAIL_LEVELS = ("to", "cc", "from")
 
 
 class MessagingBinding(Model):
-    """How a member that is no pure chat member is reached; only the keys that apply are set (reference, a.3)."""
+    """How a participant outside chat is reached. Answers show only the keys that have a value."""
 
     type: Channel
     address: str | None = None
@@ -54,24 +54,24 @@ class MessagingBinding(Model):
 
     @property
     def pair(self) -> tuple[str, str] | None:
-        """The (address, proxy address) that may be in one open conversation of the account only."""
+        """The (address, proxy address), which can be in only one open conversation of the account."""
         return (self.address, self.proxy_address) if self.address and self.proxy_address else None
 
     @property
     def group_address(self) -> str | None:
-        """Its own number, where it is a phone member of a group MMS: an address without a proxy, not by e-mail."""
+        """The address, if it has no proxy address and is no e-mail address: such a phone is in a group MMS."""
         return self.address if self.proxy_address is None and self.type is not Channel.EMAIL else None
 
 
 class KnownBy(NamedTuple):
-    """Who somebody is, whatever conversations that is in."""
+    """The identity or address that a person has in every conversation."""
 
     kind: Literal["identity", "address"]
     value: str
 
 
 class BoundMember(Model):
-    """A member with a binding, as far as the locks and the group of its conversation follow from it."""
+    """A participant with a binding, as its conversation stores it to find its locks and its group."""
 
     sid: str
     identity: str | None = None
@@ -91,7 +91,7 @@ class BoundMember(Model):
 
 
 class Participant(Model):
-    """A member as it is stored."""
+    """A participant as it is stored."""
 
     account_sid: str
     conversation_sid: str
@@ -111,14 +111,14 @@ class Participant(Model):
 
     @property
     def bound(self) -> tuple[BoundMember, ...]:
-        """Itself, where it has a binding."""
+        """The participant as a bound member; empty if it has no binding."""
         if self.messaging_binding is None:
             return ()
         return (BoundMember(sid=self.sid, identity=self.identity, messaging_binding=self.messaging_binding),)
 
     @property
     def address(self) -> str | None:
-        """Its own device; None for a chat member, masked or not, and for a number of the business alone."""
+        """The address of the person's device. None for a chat participant and for a business number alone."""
         return self.messaging_binding.address if self.messaging_binding else None
 
     @property
@@ -127,28 +127,28 @@ class Participant(Model):
 
     @property
     def known_by(self) -> KnownBy | None:
-        """None for a number of the business alone, which is nobody."""
+        """The identity or else the address. None for a business number alone, which is no person."""
         if self.identity:
             return KnownBy("identity", self.identity)
         return KnownBy("address", self.address) if self.address else None
 
     @property
     def is_in_group(self) -> bool:
-        """Whether it can only be a member of a group MMS (reference, b.4)."""
+        """Whether the participant has a binding that only a group MMS can have: one without a proxy address."""
         binding = self.messaging_binding
         if binding is None or binding.type is Channel.EMAIL:
             return False
         return binding.proxy_address is None
 
     @property
-    def names(self) -> frozenset[str]:
-        """What messages of its own are signed with."""
+    def author_names(self) -> frozenset[str]:
+        """The values of `author` that identify this participant as the author of a message."""
         standalone = None if self.identity else self.projected_address
         return frozenset(name for name in (self.identity, self.address, standalone) if name)
 
 
 def check_identity(identity: str) -> str:
-    """Taken literally, blanks included; the empty one counts as none given."""
+    """Return the identity unchanged: it is not trimmed."""
     if not identity:
         raise IdentityMissingError
     if len(identity) > MAX_IDENTITY_CHARACTERS:
@@ -175,7 +175,10 @@ def check_proxy_address(address: str) -> str:
 
 
 def check_projected_address(address: str) -> str:
-    """A number of the business in a group MMS; one that cannot be in a group cannot be owned for it either."""
+    """Return a business number for a group MMS.
+
+    An address that cannot be in a group gets the same error as one that the account does not own.
+    """
     if not is_group_number(address):
         raise ProjectedAddressNotOwnedError
     return address
@@ -193,41 +196,67 @@ def check_role_sid(sid: str) -> str:
     return sid
 
 
+def check_participant_attributes(attributes: str) -> str:
+    return check_attributes(attributes, MAX_PARTICIPANT_ATTRIBUTES_BYTES)
+
+
 def parse_attributes(value: object) -> object:
-    """A JSON object is accepted beside the string that holds one (reference, h 18)."""
+    """Return a JSON object as a string. In a value of `Participant`, the attributes may be an object or a string."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
 
 
-def parse_word(value: object) -> object:
-    """Words are compared without regard to case (reference, a.0)."""
+def lower_case(value: object) -> object:
+    """Return a string in lower case, because upper and lower case do not differ in enumerations."""
     return value.lower() if isinstance(value, str) else value
 
 
-class NewBinding(Model):
-    """The `messaging_binding` that a client asks for."""
+ADDRESS_SCHEMA = string_schema(MAX_ADDRESS_CHARACTERS, min_characters=1)
 
-    type: Annotated[Channel, BeforeValidator(parse_word)] | None = None
-    address: Annotated[str, AfterValidator(check_address)] | None = None
-    proxy_address: Annotated[str, AfterValidator(check_proxy_address)] | None = None
-    projected_address: Annotated[str, AfterValidator(check_projected_address)] | None = None
-    name: Annotated[str, AfterValidator(check_name)] | None = None
-    level: Annotated[str, BeforeValidator(parse_word)] | None = None
+Identity = Annotated[str, AfterValidator(check_identity), string_schema(MAX_IDENTITY_CHARACTERS, min_characters=1)]
+Address = Annotated[str, AfterValidator(check_address), ADDRESS_SCHEMA]
+ProxyAddress = Annotated[str, AfterValidator(check_proxy_address), ADDRESS_SCHEMA]
+ProjectedAddress = Annotated[str, AfterValidator(check_projected_address), ADDRESS_SCHEMA]
+EmailName = Annotated[str, AfterValidator(check_name), string_schema(MAX_ADDRESS_CHARACTERS)]
+EmailLevel = Annotated[str, BeforeValidator(lower_case), word_schema(EMAIL_LEVELS)]
+RoleSid = Annotated[str, AfterValidator(check_role_sid), sid_schema(Prefix.ROLE)]
+ParticipantAttributes = Annotated[
+    str, AfterValidator(check_participant_attributes), attributes_schema(MAX_PARTICIPANT_ATTRIBUTES_BYTES)
+]
+ParticipantAttributesOrObject = Annotated[
+    ParticipantAttributes,
+    BeforeValidator(parse_attributes),
+    WithJsonSchema({"anyOf": [attributes_schema(MAX_PARTICIPANT_ATTRIBUTES_BYTES).json_schema, {"type": "object"}]}),
+]
+
+
+class NewBinding(Model):
+    """The `messaging_binding` of a participant that a request adds."""
+
+    type: Annotated[Channel, BeforeValidator(lower_case)] | None = None
+    address: Address | None = None
+    proxy_address: ProxyAddress | None = None
+    projected_address: ProjectedAddress | None = None
+    name: EmailName | None = None
+    level: EmailLevel | None = None
 
     @property
     def channel(self) -> Channel:
-        """The type as the addresses tell it; e-mail must say so itself, which `check_binding` sees to."""
+        """The channel of the address. `check_binding` checks that an e-mail binding has its type."""
         return channel_of(self.address or "") or Channel.SMS
 
 
 def check_binding(binding: NewBinding) -> None:
-    """The rows of the validity table that concern the binding alone (reference, b.2)."""
+    """Raise an error unless the fields of the binding fit together.
+
+    See docs/behaviour/participants.md#validity.
+    """
     channel = binding.channel
     if binding.address and binding.projected_address:
-        raise InvalidAddressError(parameter="messaging_binding.address")
+        raise InvalidAddressError(field=("messaging_binding", "address"))
     if channel is Channel.EMAIL and binding.type is not Channel.EMAIL:
-        raise InvalidAddressError(parameter="messaging_binding.address")
+        raise InvalidAddressError(field=("messaging_binding", "address"))
     if binding.type not in (None, channel):
-        raise InvalidParameterError(parameter="messaging_binding.type", wanted=f"{channel} for this address")
+        raise InvalidParameterError(field=("messaging_binding", "type"), wanted=f"{channel} for this address")
     if channel is Channel.EMAIL:
         check_email_binding(binding)
     else:
@@ -236,55 +265,51 @@ def check_binding(binding: NewBinding) -> None:
 
 def check_email_binding(binding: NewBinding) -> None:
     if binding.proxy_address:
-        raise ProxyNotSupportedError(parameter="messaging_binding.proxy_address")
+        raise ProxyNotSupportedError(field=("messaging_binding", "proxy_address"))
     if binding.level not in (None, *EMAIL_LEVELS):
-        raise InvalidParameterError(parameter="messaging_binding.level", wanted="to, cc or from")
+        raise InvalidParameterError(field=("messaging_binding", "level"), wanted="to, cc or from")
 
 
 def check_phone_binding(binding: NewBinding, channel: Channel) -> None:
     for name in ("name", "level"):
         if getattr(binding, name) is not None:
-            raise NameOrLevelNotAcceptableError(parameter=f"messaging_binding.{name}")
+            raise NameOrLevelNotAcceptableError(field=("messaging_binding", name))
     proxy = binding.proxy_address
     if proxy is None:
-        check_alone(binding)
+        check_address_without_proxy(binding)
         return
     if binding.address is None:
-        raise AddressEmptyError(parameter="messaging_binding.address")
+        raise AddressEmptyError(field=("messaging_binding", "address"))
     if proxy == binding.address:
-        raise AddressEqualsProxyError(parameter="messaging_binding.proxy_address")
+        raise AddressEqualsProxyError(field=("messaging_binding", "proxy_address"))
     if channel_of(proxy) is not channel:
-        raise ChannelMismatchError(parameter="messaging_binding.proxy_address")
+        raise ChannelMismatchError(field=("messaging_binding", "proxy_address"))
 
 
-def check_alone(binding: NewBinding) -> None:
-    """An address without a proxy makes a member of a group MMS (reference, b.4)."""
+def check_address_without_proxy(binding: NewBinding) -> None:
+    """Raise an error if the address has no proxy address and cannot be in a group MMS."""
     if binding.address is not None and not is_group_number(binding.address):
-        raise InvalidAddressError(parameter="messaging_binding.address")
+        raise InvalidAddressError(field=("messaging_binding", "address"))
 
 
 class NewParticipant(Model):
-    """What a client asks for when it adds a member; as JSON it is a value of `Participant` (reference, b.2)."""
+    """A participant that a request adds. A value of the parameter `Participant` is a JSON object of these fields."""
 
-    identity: Annotated[str, AfterValidator(check_identity)] | None = None
+    identity: Identity | None = None
     messaging_binding: NewBinding = NewBinding()
-    attributes: Annotated[
-        str,
-        BeforeValidator(parse_attributes),
-        AfterValidator(lambda value: check_attributes(value, MAX_PARTICIPANT_ATTRIBUTES_BYTES)),
-    ] = "{}"
-    role_sid: Annotated[str, AfterValidator(check_role_sid)] | None = None
-    date_created: Annotated[Instant, BeforeValidator(date_validator(InvalidDateCreatedError))] | None = None
-    date_updated: Annotated[Instant, BeforeValidator(date_validator(InvalidDateUpdatedError))] | None = None
+    attributes: ParticipantAttributesOrObject = "{}"
+    role_sid: RoleSid | None = None
+    date_created: DateCreated | None = None
+    date_updated: DateUpdated | None = None
 
     @model_validator(mode="after")
     def check(self) -> Self:
         binding = self.messaging_binding
         if self.identity and (binding.address or binding.proxy_address):
-            raise IdentityNotAcceptableError(parameter="identity")
+            raise IdentityNotAcceptableError(field="identity")
         check_binding(binding)
         if not self.identity and not binding.address and not binding.projected_address:
-            raise IdentityMissingError(parameter="identity")
+            raise IdentityMissingError(field="identity")
         return self
 
     @property
@@ -298,13 +323,13 @@ class NewParticipant(Model):
 
     @property
     def group_address(self) -> str | None:
-        """Its own number, where it is a phone member of a group MMS: an address without a proxy, not by e-mail."""
+        """The address, if it has no proxy address and is no e-mail address: such a phone is in a group MMS."""
         binding = self.messaging_binding
         alone = binding.address is not None and binding.proxy_address is None
         return binding.address if alone and binding.channel is not Channel.EMAIL else None
 
     def binding(self) -> MessagingBinding | None:
-        """The binding as it is stored; None for a pure chat member."""
+        """Return the binding as it is stored; None for a chat participant without a projected address."""
         requested = self.messaging_binding
         if not requested.address and not requested.projected_address:
             return None

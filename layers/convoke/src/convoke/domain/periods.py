@@ -1,4 +1,7 @@
-"""A time that a list is bounded to, and how clients write it."""
+"""The start and end dates that filter a list.
+
+See docs/behaviour/conversations.md#list.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, ValidationInfo, field_validator
+from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema, field_validator
 
 from convoke.domain.dates import parse_date
 from convoke.domain.errors import ConversationsError, EndDateBeforeStartDateError, InvalidParameterError
@@ -16,20 +19,20 @@ from convoke.domain.model import Model
 DAY = r"\d{4}-\d{2}-\d{2}"
 
 SHOWN_PRECISION = timedelta(seconds=1)
-"""Clients see whole seconds, so an end means all of its second."""
+"""Answers show whole seconds, so an end date includes its whole second."""
 
-LEAST = timedelta(milliseconds=1)
+STORED_PRECISION = timedelta(milliseconds=1)
 
 
 def parse_start(text: str) -> datetime:
-    """A day begins with its first moment."""
+    """Return the first moment of a day, or the given moment."""
     return _parse(f"{text}T00:00:00Z" if re.fullmatch(DAY, text) else text)
 
 
 def parse_end(text: str) -> datetime:
-    """A day, and a second, end with their last moment."""
+    """Return the last moment of a day or of a second."""
     end = _parse(f"{text}T23:59:59Z" if re.fullmatch(DAY, text) else text)
-    return end if end.microsecond else end + SHOWN_PRECISION - LEAST
+    return end if end.microsecond else end + SHOWN_PRECISION - STORED_PRECISION
 
 
 def _parse(text: str) -> datetime:
@@ -40,13 +43,28 @@ def _parse(text: str) -> datetime:
         raise InvalidParameterError(wanted=wanted) from error
 
 
+def _date_schema(description: str) -> WithJsonSchema:
+    forms = [{"type": "string", "format": form} for form in ("date", "date-time")]
+    return WithJsonSchema({"anyOf": forms, "description": f"{description} The list then starts with the newest."})
+
+
+StartDate = Annotated[
+    Instant, BeforeValidator(parse_start), _date_schema("The date of creation is at or after this one.")
+]
+EndDate = Annotated[
+    Instant,
+    BeforeValidator(parse_end),
+    _date_schema("The date of creation is at or before this one. A day ends with its last moment."),
+]
+
+
 class Period(Model):
-    """Both ends are included; one that was not given is open."""
+    """A period that includes its start and its end. An end that was not given is open."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (EndDateBeforeStartDateError,)
 
-    start_date: Annotated[Instant, BeforeValidator(parse_start)] | None = None
-    end_date: Annotated[Instant, BeforeValidator(parse_end)] | None = None
+    start_date: StartDate | None = None
+    end_date: EndDate | None = None
 
     @field_validator("end_date")
     @classmethod

@@ -1,4 +1,7 @@
-"""What is asked before a change, and what may be said to it (reference, d.3 and d.4)."""
+"""Pre-events: the event before each kind of change, and how the receiver's answer alters the change.
+
+See docs/behaviour/webhook-delivery.md#pre-events.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from typing import NamedTuple, TypeVar
 from convoke.domain.conversations import Conversation, check_friendly_name
 from convoke.domain.errors import ConversationsError, InvalidParameterError
 from convoke.domain.events import (
+    EventData,
     EventType,
     Payload,
     Subject,
-    Told,
     conversation_payload,
     date_updated,
     edited_payload,
@@ -23,7 +26,7 @@ from convoke.domain.messages import Message, MessageParameters, check_author, ch
 from convoke.domain.participants import Participant
 
 Reply = Mapping[str, object]
-"""What the receiver answered: fields that are to replace those of the pending change."""
+"""The JSON object in the receiver's answer. Its fields replace those of the pending change."""
 
 Check = Callable[[str], object]
 
@@ -31,8 +34,10 @@ Requested = TypeVar("Requested", bound=MessageParameters)
 
 
 class PreEvent(NamedTuple):
+    """The event before a change, without the SID and time that it gets when it is sent."""
+
     subject: Subject
-    told: Told
+    data: EventData
 
 
 def conversation_add(conversation: Conversation) -> PreEvent:
@@ -77,19 +82,22 @@ def message_remove(conversation: Conversation, message: Message) -> PreEvent:
     return PreEvent(subject_of(conversation), (EventType.MESSAGE_REMOVE, edited_payload(conversation, message)))
 
 
-def renamed(conversation: Conversation, reply: Reply) -> Conversation:
-    """Raises why it cannot have the name that was answered."""
+def apply_conversation_reply(conversation: Conversation, reply: Reply) -> Conversation:
+    """Return the conversation with the friendly name of the reply. Raises an error if the name is invalid.
+
+    See docs/behaviour/webhook-delivery.md#pre-event-answers.
+    """
     return conversation.model_copy(update=_checked(reply, {"friendly_name": check_friendly_name}))
 
 
-def reworded(requested: Requested, reply: Reply) -> Requested:
-    """Raises why a message cannot be what was answered."""
+def apply_message_reply(requested: Requested, reply: Reply) -> Requested:
+    """Return the message with the author, body and attributes of the reply. Raises an error if one is invalid."""
     checks: dict[str, Check] = {"author": check_author, "body": check_body, "attributes": check_message_attributes}
     return requested.model_copy(update=_checked(reply, checks))
 
 
 def _checked(reply: Reply, checks: Mapping[str, Check]) -> dict[str, object]:
-    """The fields that count, where they hold what a request may; null counts as not answered."""
+    """Return the checked values of the reply. A null counts as absent."""
     return {
         name: _check(name, value, check) for name, check in checks.items() if (value := reply.get(name)) is not None
     }
@@ -101,9 +109,9 @@ def _check(name: str, value: object, check: Check) -> object:
             return check(value)
         raise InvalidParameterError(wanted="a string")
     except ConversationsError as error:
-        raise error.at(f"PreWebhook.{name}") from error
+        raise type(error)(parameter=None, field=("pre_webhook", name), **error.details) from error
 
 
 def _without(payload: Payload, *names: str) -> Payload:
-    """What the resource has only when it is there is left out."""
+    """Return the payload without the parameters that exist only after the change."""
     return {name: value for name, value in payload.items() if name not in names}

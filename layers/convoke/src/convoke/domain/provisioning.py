@@ -1,4 +1,7 @@
-"""The asynchronous half of ConversationWithParticipants (reference, b.8)."""
+"""Provisioning: adding the participants of a ConversationWithParticipants request after it was answered.
+
+See docs/behaviour/provisioning.md.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ class ProvisioningStatus(StrEnum):
 
 
 class Cause(Model):
-    """Why one member, or where `participant_sid` is None all of them, could not be added."""
+    """Why a participant could not be added; all participants if `participant_sid` is None."""
 
     code: int
     message: str
@@ -31,9 +34,10 @@ class Cause(Model):
 
 
 class Provisioning(Model):
-    """The members still to add, stored with the conversation; afterwards the record of what became of them.
+    """The participants that are to be added to a conversation and, afterwards, the result.
 
-    The SIDs of all that will come of it are made here, so that doing a step again writes the same items.
+    The conversation and this record are created in one transaction. The record holds the SIDs of everything that
+    provisioning creates, so that a repeated step writes the same items.
     """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -45,46 +49,52 @@ class Provisioning(Model):
     status: ProvisioningStatus = ProvisioningStatus.PENDING
     causes: tuple[Cause, ...] = ()
     notify_webhooks: bool = Field(default=False, alias="webhooks")
-    """Whether the request asked for webhooks (reference, d.2)."""
+    """Whether the request asked for webhooks."""
     added_change_sid: str
     state_change_sid: str
     alert_sid: str
     date_created: Instant
     date_updated: Instant | None = None
-    """When its status changed."""
+    """When the status changed; None while it is pending."""
 
     @property
     def subject(self) -> Subject:
         return Subject(self.account_sid, self.chat_service_sid, self.conversation_sid)
 
     @property
-    def causes_of_all(self) -> tuple[Cause, ...]:
+    def shared_causes(self) -> tuple[Cause, ...]:
+        """The causes that concern all participants."""
         return tuple(cause for cause in self.causes if cause.participant_sid is None)
 
     def cause_of(self, participant: Participant) -> Cause | None:
-        """Why a member could not be added: a reason of its own, or else one of all of them."""
+        """Return why a participant could not be added: its own cause or else a shared one; None if there is neither."""
         own = (cause for cause in self.causes if cause.participant_sid == participant.sid)
-        return next(chain(own, self.causes_of_all), None)
+        return next(chain(own, self.shared_causes), None)
 
     def added(self, moment: datetime) -> Self:
+        """Return the record after all participants were added."""
         return self.model_copy(update={"status": ProvisioningStatus.ADDED, "date_updated": moment})
 
     def failed(self, causes: Sequence[Cause], moment: datetime) -> Self:
+        """Return the record after provisioning failed."""
         update = {"status": ProvisioningStatus.FAILED, "causes": tuple(causes), "date_updated": moment}
         return self.model_copy(update=update)
 
 
 MAX_DOUBLINGS = 16
-"""Far past any pause. Attempts to publish are unlimited, but a timedelta is not."""
+"""The maximum exponent of the backoff. Attempts to publish are unlimited, so a `timedelta` could overflow."""
 
 
 class ProvisioningRetries(Model):
-    """How the sweeper finishes what was interrupted: when, and how often before it gives up (promises 4 and 5)."""
+    """When the sweeper resumes interrupted provisioning, and after how many attempts it gives up.
+
+    See docs/how-it-works.md#promises.
+    """
 
     first_pause: Annotated[timedelta, Field(ge=timedelta(seconds=1))] = timedelta(seconds=10)
     max_pause: Annotated[timedelta, Field(ge=timedelta(seconds=1))] = timedelta(minutes=10)
     max_attempts: Annotated[int, Field(ge=1)] = 8
 
-    def next_after(self, moment: datetime, attempts: int) -> datetime:
-        """When to try again after `attempts` attempts have been made: twice as long each time, up to the longest."""
+    def next_attempt_at(self, moment: datetime, attempts: int) -> datetime:
+        """Return when the next attempt is due: the pause doubles with each attempt, up to `max_pause`."""
         return moment + min(self.first_pause * (1 << min(attempts, MAX_DOUBLINGS)), self.max_pause)

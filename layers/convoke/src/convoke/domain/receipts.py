@@ -1,4 +1,7 @@
-"""Receipts: what became of the copy of a message for one member outside chat (reference, a.5)."""
+"""The Receipt resource: the delivery status of a message to one participant outside chat.
+
+See docs/behaviour/receipts.md.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,8 @@ class ReceiptStatus(StrEnum):
 
 
 class Receipt(Model):
+    """The delivery of one message to one participant."""
+
     account_sid: str
     conversation_sid: str
     sid: str
@@ -30,13 +35,13 @@ class Receipt(Model):
     participant_sid: str
     status: ReceiptStatus
     error_code: int = 0
-    """0 where there is none."""
+    """0 without an error."""
     date_created: Instant
     date_updated: Instant | None = None
 
 
 class Share(StrEnum):
-    """How many of the copies."""
+    """How many of a message's receipts have a status."""
 
     ALL = "all"
     SOME = "some"
@@ -50,11 +55,11 @@ REACHED = {
     "failed": {ReceiptStatus.FAILED},
     "undelivered": {ReceiptStatus.UNDELIVERED},
 }
-"""The statuses of the copies that a word of the summary counts: what was read was delivered and sent before."""
+"""The statuses that each field of the summary counts. A message that was read was also delivered and sent."""
 
 
 class DeliverySummary(Model):
-    """The `delivery` of a message."""
+    """The field `delivery` of a message."""
 
     total: int
     sent: Share
@@ -65,22 +70,25 @@ class DeliverySummary(Model):
 
     @classmethod
     def of(cls, receipts: Sequence[Receipt]) -> Self | None:
-        """None where there are none."""
+        """Return the summary of a message's receipts; None without receipts."""
         if not receipts:
             return None
         shares = {word: _share(each.status in statuses for each in receipts) for word, statuses in REACHED.items()}
         return cls.model_validate({"total": len(receipts), **shares})
 
 
-def _share(counted: Iterable[bool]) -> Share:
-    both = set(counted)
-    if both == {True}:
+def _share(has_status: Iterable[bool]) -> Share:
+    values = set(has_status)
+    if values == {True}:
         return Share.ALL
-    return Share.SOME if True in both else Share.NONE
+    return Share.SOME if True in values else Share.NONE
 
 
 def channel_prefix(recipient: Participant, *, has_media: bool) -> Prefix:
-    """Of the SID of a copy: members of a group are reached by MMS, whatever is sent (reference, a.5)."""
+    """Return the prefix of a receipt's `channel_message_sid`. Members of a group MMS always get MMS.
+
+    See docs/behaviour/receipts.md#channel-message-sids.
+    """
     binding = recipient.messaging_binding
     if binding and binding.type is Channel.WHATSAPP:
         return Prefix.WHATSAPP

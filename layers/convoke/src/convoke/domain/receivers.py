@@ -1,4 +1,4 @@
-"""Where webhooks may be called: what keeps a deployment from calling what is behind its own doors."""
+"""The rules for the URLs of webhooks, which keep a deployment from calling hosts in its own network (SSRF)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
 
-from convoke.domain.errors import InvalidWebhookSettingsError, refusal
+from convoke.domain.errors import FieldPath, InvalidWebhookSettingsError, refusal
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -35,7 +35,7 @@ NOT_PUBLIC: tuple[Network, ...] = tuple(
             "203.0.113.0/24",
             "224.0.0.0/4",  # multicast
             "240.0.0.0/4",
-            # All of IPv6 but 2000::/3, the global unicast addresses, and of these what is set apart
+            # All of IPv6 except the global unicast addresses 2000::/3, and the reserved parts of 2000::/3
             "::/3",
             "4000::/2",
             "8000::/1",
@@ -45,7 +45,7 @@ NOT_PUBLIC: tuple[Network, ...] = tuple(
         ),
     )
 )
-"""Spelled out, as what Python calls global differs from version to version."""
+"""The networks that are not public. `ipaddress.is_global` differs between Python versions, so they are listed."""
 
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
@@ -62,60 +62,69 @@ def receiver_of(url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ReceiverRules:
-    """Without any, as on one machine, webhooks may be called wherever they are."""
+    """The rules of one instance. The default, for the embedded engine, allows every receiver."""
 
     public_only: bool = False
     allowed: tuple[Network, ...] = ()
-    """Networks that may be called although they are not public."""
+    """The networks that are not public and may be called nevertheless."""
     https_only: bool = False
 
     @classmethod
     def of_deployment(cls, allowed: Iterable[str], *, https_only: bool) -> Self:
-        """Raises ValueError for what is no network."""
+        """Return the rules of a deployment on AWS. Raises ValueError if an allowed network is malformed."""
         networks = tuple(ipaddress.ip_network(network, strict=False) for network in allowed)
         return cls(public_only=True, allowed=networks, https_only=https_only)
 
-    def refuse(self, urls: Mapping[str, str | None]) -> None:
-        """Raises InvalidWebhookSettingsError for those that no webhook may have, by the names of their parameters."""
-        problems = [problem.at(name) for name, url in urls.items() if url and (problem := self._problem(url))]
+    def refuse(self, urls: Mapping[FieldPath, str | None]) -> None:
+        """Raise InvalidWebhookSettingsError if a URL is not allowed. The keys of `urls` are the fields of the URLs."""
+        problems = [
+            InvalidWebhookSettingsError(field=field, wanted=wanted)
+            for field, url in urls.items()
+            if url and (wanted := self._unmet_requirement(url))
+        ]
         if problems:
             raise refusal(problems)
 
     def accepts(self, url: str) -> bool:
-        """As far as can be told without resolving a name: what it resolves to is looked at when it is called."""
-        return self._problem(url) is None
+        """Return whether a URL is allowed, without a DNS lookup. The webhook client checks the resolved addresses."""
+        return self._unmet_requirement(url) is None
 
     def allows(self, address: str) -> bool:
-        """Whether a receiver may be at an IP address."""
+        """Return whether a receiver may have an IP address."""
         if not self.public_only:
             return True
-        meant = _meant(ipaddress.ip_address(address))
-        return any(meant in network for network in self.allowed) or not any(meant in network for network in NOT_PUBLIC)
+        receiver = _effective_address(ipaddress.ip_address(address))
+        return any(receiver in network for network in self.allowed) or not any(
+            receiver in network for network in NOT_PUBLIC
+        )
 
-    def _problem(self, url: str) -> InvalidWebhookSettingsError | None:
+    def _unmet_requirement(self, url: str) -> str | None:
+        """Return the requirement that the URL does not meet; None if the URL is allowed."""
         parts = urlsplit(url)
         if self.https_only and parts.scheme != "https":
-            return InvalidWebhookSettingsError(wanted="a URL with https")
+            return "a URL with https"
         literal = _literal(parts.hostname or "")
         if literal and not self.allows(literal):
-            return InvalidWebhookSettingsError(wanted="a URL with a public host")
+            return "a URL with a public host"
         return None
 
 
 def _literal(host: str) -> str | None:
-    """The IP address that a host is, in any form that resolvers take for one: 127.1, 0x7f000001 and localhost too."""
+    """Return the IP address in a host, in any form that resolvers accept, such as 127.1; None for other names."""
+    # Resolvers normalise names: full-width digits are digits to them.
     name = unicodedata.normalize("NFKC", host).lower().rstrip(".")
     if name in LOOPBACK_NAMES or name.endswith((".localhost", ".localhost.localdomain")):
         return LOOPBACK
     with suppress(ValueError):
         return str(ipaddress.ip_address(name))
+    # inet_aton accepts every form that resolvers do, such as 127.1, 0x7f000001 and 2130706433.
     with suppress(OSError, ValueError):
         return socket.inet_ntoa(socket.inet_aton(name))
     return None
 
 
-def _meant(address: Address) -> Address:
-    """The IPv4 address that an IPv6 address stands for: mapped, 6to4, NAT64; elsewhere itself."""
+def _effective_address(address: Address) -> Address:
+    """Return the IPv4 address that a mapped, 6to4 or NAT64 address leads to; any other address unchanged."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in NAT64:

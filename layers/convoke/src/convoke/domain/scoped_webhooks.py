@@ -1,4 +1,7 @@
-"""The webhooks of one conversation (reference, a.6, c.7 and d.7)."""
+"""The webhooks of one conversation.
+
+See docs/behaviour/scoped-webhooks.md.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic.alias_generators import to_pascal
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from convoke.domain.conversations import State
 from convoke.domain.errors import (
@@ -31,21 +33,20 @@ from convoke.domain.errors import (
 )
 from convoke.domain.events import Event, EventType
 from convoke.domain.instants import Instant
-from convoke.domain.messages import is_index
+from convoke.domain.json_schema import IN_EITHER_CASE, pattern_schema, sid_schema, string_schema, word_schema
+from convoke.domain.messages import INDEX_PATTERN, is_index
 from convoke.domain.model import Model
 from convoke.domain.sids import Prefix, is_sid
 from convoke.domain.webhooks import Hook, Method, check_url, parse_method
 
 MAX_WEBHOOKS_PER_CONVERSATION = 5
-"""Of one conversation (reference, f.1)."""
 
 MAX_TRIGGERS = 5
 MAX_TRIGGER_CHARACTERS = 248
 MAX_SCOPED_URL_CHARACTERS = 512
-"""Characters (reference, f.1)."""
 
 POST_EVENTS = tuple(event for event in EventType if not event.endswith(("Add", "Update", "Remove")))
-"""What a filter may name: those that are told after the change."""
+"""The event types that a filter can name: those that follow a change."""
 
 
 class ScopedTarget(StrEnum):
@@ -61,7 +62,7 @@ CONFIGURATION: Mapping[ScopedTarget, tuple[str, ...]] = MappingProxyType(
         ScopedTarget.STUDIO: ("flow_sid",),
     }
 )
-"""What a webhook is configured by. What belongs to another target is ignored, once it is known to be well-formed."""
+"""The parameters that each target uses. Parameters of other targets are validated and then ignored."""
 
 REQUIRED_CONFIGURATION: Mapping[ScopedTarget, Mapping[str, type[ConversationsError]]] = MappingProxyType(
     {
@@ -73,7 +74,7 @@ REQUIRED_CONFIGURATION: Mapping[ScopedTarget, Mapping[str, type[ConversationsErr
 
 
 class ScopedWebhook(Model):
-    """A webhook as it is stored. `replay_after` is never shown to clients."""
+    """A webhook as it is stored. Answers do not show `replay_after`."""
 
     account_sid: str
     conversation_sid: str
@@ -81,12 +82,12 @@ class ScopedWebhook(Model):
     target: ScopedTarget
     url: str | None = None
     method: str | None = None
-    """As the client spelled it."""
+    """The method in the upper or lower case that the client used."""
     filters: tuple[EventType, ...] | None = None
     triggers: tuple[str, ...] | None = None
     flow_sid: str | None = None
     replay_after: int | None = None
-    """The index after which messages that are there already are told too; None for none of them."""
+    """The webhook also gets the existing messages after this index. If it is None, it gets no existing messages."""
     date_created: Instant
     date_updated: Instant
 
@@ -95,16 +96,17 @@ class ScopedWebhook(Model):
         return self.model_dump(mode="json", include=set(CONFIGURATION[self.target]))
 
     @property
-    def may_hear_messages(self) -> bool:
+    def receives_messages(self) -> bool:
+        """Whether the webhook can get the event `onMessageAdded`."""
         return EventType.MESSAGE_ADDED in (self.filters or ()) or bool(self.triggers)
 
     def hook(self, event: Event) -> Hook | None:
-        """None where it does not want the event; Studio is not there to be called."""
-        if self.url is None or not self._wants(event):
+        """Return the receiver of the event; None if the webhook does not get it. Convoke does not call Studio flows."""
+        if self.url is None or not self._accepts(event):
             return None
         return Hook(self.sid, self.url, parse_method(self.method))
 
-    def _wants(self, event: Event) -> bool:
+    def _accepts(self, event: Event) -> bool:
         match self.target:
             case ScopedTarget.WEBHOOK:
                 return event.type in (self.filters or ())
@@ -114,21 +116,20 @@ class ScopedWebhook(Model):
                 return False
 
     def _is_triggered_by(self, body: str) -> bool:
-        """Upper and lower case alike, inside of words too."""
+        """Return whether the body contains a trigger, also inside a word and in upper or lower case."""
         folded = body.casefold()
         return any(keyword.casefold() in folded for keyword in self.triggers or ())
 
 
-def scoped_hooks(webhooks: Iterable[ScopedWebhook], event: Event) -> list[Hook]:
-    """Those of a conversation that want an event. Of what comes after its closing they hear nothing (d.7)."""
+def hooks_for_event(webhooks: Iterable[ScopedWebhook], event: Event) -> list[Hook]:
+    """Return the receivers of an event among the webhooks of its conversation.
+
+    The webhooks of a closed conversation get no event of its deletion. See
+    docs/behaviour/scoped-webhooks.md#delivery.
+    """
     if event.type is EventType.CONVERSATION_REMOVED and event.payload.get("State") == State.CLOSED:
         return []
     return [hook for webhook in webhooks if (hook := webhook.hook(event))]
-
-
-def configuration_name(field: str) -> str:
-    """The name of a form parameter: `flow_sid` is sent as `Configuration.FlowSid`."""
-    return to_pascal(field) if field == "target" else f"Configuration.{to_pascal(field)}"
 
 
 def parse_scoped_target(value: object) -> ScopedTarget:
@@ -141,7 +142,7 @@ def parse_scoped_target(value: object) -> ScopedTarget:
 
 
 def check_scoped_url(url: str) -> str | None:
-    """Unlike that of an account, it cannot be removed."""
+    """Return the URL. Unlike an account's URL, it cannot be removed."""
     if not url:
         raise WebhookUrlMissingError
     if len(url) > MAX_SCOPED_URL_CHARACTERS:
@@ -150,6 +151,7 @@ def check_scoped_url(url: str) -> str | None:
 
 
 def check_method(method: str) -> str:
+    """Return the method as the client wrote it."""
     parse_method(method)
     return method
 
@@ -160,7 +162,7 @@ def parse_post_event(value: object) -> EventType:
     return EventType(str(value))
 
 
-def without_repetition(filters: tuple[EventType, ...]) -> tuple[EventType, ...]:
+def without_duplicates(filters: tuple[EventType, ...]) -> tuple[EventType, ...]:
     return tuple(dict.fromkeys(filters))
 
 
@@ -188,9 +190,39 @@ def parse_replay_after(value: object) -> int:
     return int(str(value))
 
 
-Filter = Annotated[EventType, BeforeValidator(parse_post_event)]
+Filter = Annotated[EventType, BeforeValidator(parse_post_event), word_schema(POST_EVENTS)]
+
+Filters = Annotated[tuple[Filter, ...], AfterValidator(without_duplicates)]
 
 Trigger = Annotated[str, AfterValidator(check_trigger)]
+
+Triggers = Annotated[
+    tuple[Trigger, ...],
+    AfterValidator(check_triggers),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "maxItems": MAX_TRIGGERS,
+            "items": {"type": "string", "minLength": 1, "maxLength": MAX_TRIGGER_CHARACTERS},
+        }
+    ),
+]
+
+ScopedUrl = Annotated[
+    str,
+    AfterValidator(check_scoped_url),
+    string_schema(MAX_SCOPED_URL_CHARACTERS, min_characters=1, description="An absolute URL with http or https."),
+]
+
+SpelledMethod = Annotated[str, AfterValidator(check_method), word_schema(Method, IN_EITHER_CASE)]
+
+FlowSid = Annotated[str, AfterValidator(check_flow_sid), sid_schema(Prefix.FLOW)]
+
+ReplayAfter = Annotated[
+    int,
+    BeforeValidator(parse_replay_after),
+    pattern_schema(INDEX_PATTERN, "The index of a message. The webhook also gets the existing messages after it."),
+]
 
 CONFIGURATION_ERRORS = (
     WebhookUrlMissingError,
@@ -205,20 +237,21 @@ CONFIGURATION_ERRORS = (
 
 
 class ScopedWebhookParameters(Model):
-    """What a client may say of a webhook, whether it creates or updates it."""
+    """The parameters that creating and updating a webhook share."""
 
-    url: Annotated[str, AfterValidator(check_scoped_url)] | None = None
-    method: Annotated[str, AfterValidator(check_method)] | None = None
-    filters: Annotated[tuple[Filter, ...], AfterValidator(without_repetition)] | None = None
-    triggers: Annotated[tuple[Trigger, ...], AfterValidator(check_triggers)] | None = None
-    flow_sid: Annotated[str, AfterValidator(check_flow_sid)] | None = None
+    url: ScopedUrl | None = None
+    method: SpelledMethod | None = None
+    filters: Filters | None = None
+    triggers: Triggers | None = None
+    flow_sid: FlowSid | None = None
 
-    def given_for(self, target: ScopedTarget) -> dict[str, object]:
+    def given_configuration(self, target: ScopedTarget) -> dict[str, object]:
+        """Return the given parameters that the target uses."""
         return self.model_dump(include=set(CONFIGURATION[target]), exclude_unset=True)
 
 
 class NewScopedWebhook(ScopedWebhookParameters):
-    """What a client asks for."""
+    """The parameters of a request that creates a webhook."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         WebhookTargetMissingError,
@@ -226,19 +259,23 @@ class NewScopedWebhook(ScopedWebhookParameters):
         *CONFIGURATION_ERRORS,
     )
 
+    # The default is validated too, so that a missing target gets the error of an empty one.
     target: Annotated[ScopedTarget, BeforeValidator(parse_scoped_target)] = Field(default=None, validate_default=True)
-    replay_after: Annotated[int, BeforeValidator(parse_replay_after)] | None = None
+    replay_after: ReplayAfter | None = None
 
-    def refuse_incomplete(self) -> None:
-        """Asked once it is known that there is a conversation: that there is none comes before it."""
-        needed = REQUIRED_CONFIGURATION[self.target].items()
-        missing = [error(parameter=configuration_name(name)) for name, error in needed if getattr(self, name) is None]
+    def check_required_configuration(self) -> None:
+        """Raise an error if a parameter that the target requires is missing.
+
+        It is not part of the validation, because a missing conversation has to be reported first.
+        """
+        required = REQUIRED_CONFIGURATION[self.target].items()
+        missing = [error(field=("configuration", name)) for name, error in required if getattr(self, name) is None]
         if missing:
             raise refusal(missing)
 
     def webhook(self, moment: datetime, **identity: str) -> ScopedWebhook:
-        """The webhook as it is stored; `identity` is what the request does not say of it."""
-        configuration = self.given_for(self.target)
+        """Return the webhook as it is stored. `identity` holds the fields that are not parameters, such as the SID."""
+        configuration = self.given_configuration(self.target)
         if "method" in CONFIGURATION[self.target]:
             configuration.setdefault("method", Method.POST)
         return ScopedWebhook.model_validate(
@@ -254,13 +291,13 @@ class NewScopedWebhook(ScopedWebhookParameters):
 
 
 class ScopedWebhookChange(ScopedWebhookParameters):
-    """What an update asks for; a field that was not given stays as it is, as the target always does."""
+    """The parameters of an update. A field that was not given stays as it is. The target cannot be changed."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = CONFIGURATION_ERRORS
 
     def applied_to(self, webhook: ScopedWebhook, moment: datetime) -> ScopedWebhook:
-        """The same where nothing was given that its target knows."""
-        given = self.given_for(webhook.target)
+        """Return the changed webhook; the same one if the request gives no parameter that its target uses."""
+        given = self.given_configuration(webhook.target)
         if not given:
             return webhook
         return webhook.model_copy(update={**given, "date_updated": max(moment, webhook.date_updated)})

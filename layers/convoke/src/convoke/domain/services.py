@@ -1,26 +1,23 @@
-"""The Service resource, with the four roles each starts with (reference, a.13 to a.15)."""
+"""The Service resource, with the four roles that each service starts with.
+
+See docs/behaviour/services.md.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
-from convoke.domain.conversations import check_friendly_name
-from convoke.domain.errors import (
-    ConversationsError,
-    FriendlyNameMissingError,
-    InvalidParameterError,
-    RoleSidMissingError,
-    UnknownConversationRoleError,
-    UnknownServiceRoleError,
-)
+from convoke.domain.conversations import MAX_NAME_CHARACTERS, check_friendly_name
+from convoke.domain.errors import FriendlyNameMissingError
 from convoke.domain.instants import Instant
+from convoke.domain.json_schema import string_schema
 from convoke.domain.model import Model
 
 
 class Service(Model):
-    """A chat service as it is stored."""
+    """A chat service as it is stored, with its configuration (`service_configuration.py`)."""
 
     account_sid: str
     sid: str
@@ -39,27 +36,27 @@ class Service(Model):
 
     @property
     def creator_role_sid(self) -> str:
-        """Of whoever creates a conversation: what was configured, or what the service started with."""
+        """The role of the participant who creates a conversation: the configured role or the initial one."""
         return self.default_conversation_creator_role_sid or self.conversation_admin_role_sid
 
     @property
     def member_role_sid(self) -> str:
-        """The same for whoever is added to one."""
+        """The role of a participant who is added to a conversation: the configured role or the initial one."""
         return self.default_conversation_role_sid or self.conversation_user_role_sid
 
     @property
     def user_role_sid(self) -> str:
-        """The same for a new user."""
+        """The role of a new user: the configured role or the initial one."""
         return self.default_chat_service_role_sid or self.service_user_role_sid
 
     @property
     def service_role_sids(self) -> frozenset[str]:
-        """The roles that a user may be given."""
+        """The roles that a user can have."""
         return frozenset((self.service_admin_role_sid, self.service_user_role_sid))
 
     @property
     def conversation_role_sids(self) -> frozenset[str]:
-        """The roles that a participant may be given."""
+        """The roles that a participant can have."""
         return frozenset((self.conversation_admin_role_sid, self.conversation_user_role_sid))
 
 
@@ -69,50 +66,13 @@ def check_required_name(name: str | None) -> str:
     return check_friendly_name(name)
 
 
+RequiredName = Annotated[
+    str, BeforeValidator(check_required_name), string_schema(MAX_NAME_CHARACTERS, min_characters=1)
+]
+
+
 class NewService(Model):
-    """What a client asks for when it creates a service."""
+    """The parameters of a request that creates a service."""
 
-    friendly_name: Annotated[str, BeforeValidator(check_required_name)] = Field(default="", validate_default=True)
-
-
-def check_given(role_sid: str) -> str:
-    if not role_sid:
-        raise RoleSidMissingError
-    return role_sid
-
-
-def parse_boolean(value: object) -> bool:
-    match str(value).lower():
-        case "true":
-            return True
-        case "false":
-            return False
-    raise InvalidParameterError(wanted="true or false")
-
-
-RoleSid = Annotated[str, AfterValidator(check_given)]
-
-
-class ServiceConfigurationChange(Model):
-    """What an update of the configuration asks for (reference, a.15); what was not given stays as it is."""
-
-    order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (RoleSidMissingError,)
-
-    default_conversation_creator_role_sid: RoleSid | None = None
-    default_conversation_role_sid: RoleSid | None = None
-    default_chat_service_role_sid: RoleSid | None = None
-    reachability_enabled: Annotated[bool, BeforeValidator(parse_boolean)] = False
-
-    def problems(self, service: Service) -> list[ConversationsError]:
-        """Roles that the service does not have, or has in the other scope."""
-        creator, member = self.default_conversation_creator_role_sid, self.default_conversation_role_sid
-        of_conversations = {"DefaultConversationCreatorRoleSid": creator, "DefaultConversationRoleSid": member}
-        found: list[ConversationsError] = [
-            UnknownConversationRoleError(parameter=name)
-            for name, role_sid in of_conversations.items()
-            if role_sid and role_sid not in service.conversation_role_sids
-        ]
-        user = self.default_chat_service_role_sid
-        if user and user not in service.service_role_sids:
-            found.append(UnknownServiceRoleError(parameter="DefaultChatServiceRoleSid"))
-        return found
+    # The default is validated too, so that a missing name gets the error of an empty one.
+    friendly_name: RequiredName = Field(default="", validate_default=True)

@@ -1,4 +1,7 @@
-"""Identifiers: two capital letters and 32 lower-case hexadecimal digits (reference, f.3)."""
+"""SIDs: two capital letters and 32 lower-case hexadecimal digits.
+
+See docs/behaviour/limits.md#identifiers.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from enum import StrEnum
 
 
 class Prefix(StrEnum):
-    """What a SID names. `EV`, of a change, and `RP`, of a replay, are ours: Twilio's events carry none."""
+    """The kind of resource that a SID identifies. Twilio has no `EV` (change) and no `RP` (event replay)."""
 
     ACCOUNT = "AC"
     ALERT = "NO"
@@ -35,24 +38,28 @@ class Prefix(StrEnum):
     WHATSAPP = "WA"
 
 
+SID_DIGITS = "[0-9a-fA-F]{32}"
+"""The regular expression of the part after the prefix. Clients may send upper-case digits."""
+
 NewSid = Callable[[Prefix], str]
 
 
 def is_sid(value: str, prefix: Prefix) -> bool:
-    """Whether `value` has the form of a SID of that kind, in either case as clients may send it."""
-    return re.fullmatch(prefix + "[0-9a-fA-F]{32}", value) is not None
+    """Return whether `value` is a SID with that prefix. Upper-case digits are valid too."""
+    return re.fullmatch(prefix + SID_DIGITS, value) is not None
 
 
 def parse_sid(value: str, prefix: Prefix) -> str | None:
-    """The SID that a client means by `value`, with its digits in lower case; None where it is none of that kind."""
+    """Return `value` with its digits in lower case; None if it is no SID with that prefix."""
     return prefix + value[len(prefix) :].lower() if is_sid(value, prefix) else None
 
 
 class SidFactory:
-    """Makes SIDs that sort by the moment of their making, strictly so within one process.
+    """Creates SIDs that sort by the time of their creation. Within one process the order is strict.
 
-    48 bits of milliseconds, 16 bits of sequence, 64 bits from the operating system's source of randomness (asked anew
-    each time, so that two restores of one Lambda snapshot differ).
+    A SID has 48 bits of milliseconds, a sequence of 16 bits, and 64 random bits. The random bits come from the
+    operating system for each SID: a generator in this process would repeat itself when Lambda restores a snapshot
+    twice.
     """
 
     def __init__(self) -> None:

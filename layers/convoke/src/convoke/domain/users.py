@@ -1,4 +1,4 @@
-"""The User resource (reference, a.11)."""
+"""The SIDs of Users. The User resource itself is not served yet."""
 
 from __future__ import annotations
 
@@ -8,5 +8,8 @@ from convoke.domain.sids import Prefix
 
 
 def user_sid(chat_service_sid: str, identity: str) -> str:
-    """That of the User behind an identity in a service: it follows from the two, so it need not be looked up."""
+    """Return the SID of the User with an identity in a service.
+
+    It is a hash of the two, so that no table read is necessary.
+    """
     return Prefix.USER + hashlib.sha256(f"{chat_service_sid}#{identity}".encode()).hexdigest()[:32]

@@ -61,7 +61,7 @@ class Advance:
     def __call__(self, by: timedelta) -> AdvanceResult:
         """Move the clock. Raises OverflowError if the new time is after the year 9999."""
         moment: datetime | None = self.clock()
-        end, sweeps, conversations = instants.in_milliseconds(self.clock() + by), 0, 0
+        end, sweeps, conversations = instants.truncate_to_milliseconds(self.clock() + by), 0, 0
         try:
             while moment and moment <= end and self.should_continue():
                 self.clock.freeze_at(moment)

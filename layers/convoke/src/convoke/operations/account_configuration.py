@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convoke.domain.accounts import Account, AccountConfigurationChange
+from convoke.domain.account_configuration import AccountConfigurationChange
+from convoke.domain.accounts import Account
 from convoke.domain.receivers import ReceiverRules
 from convoke.storage.accounts import CachedAccounts
 
@@ -22,5 +23,5 @@ class AccountConfigurationOperations:
 
         Raises InvalidWebhookSettingsError.
         """
-        self.rules.refuse({"ErrorLogUrl": change.error_log_url})
+        self.rules.refuse({("error_log_url",): change.error_log_url})
         return self.accounts.update(account.sid, change) if change.model_fields_set else account

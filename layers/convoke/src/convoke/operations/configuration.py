@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convoke.domain.accounts import Account, ConfigurationChange
+from convoke.domain.accounts import Account
+from convoke.domain.configuration import ConfigurationChange
 from convoke.storage.accounts import CachedAccounts
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic.alias_generators import to_pascal
-
+from convoke.domain.configuration_webhooks import ConfigurationWebhooks, ConfigurationWebhooksChange
+from convoke.domain.errors import FieldPath
 from convoke.domain.receivers import ReceiverRules
-from convoke.domain.webhooks import ConfigurationWebhooks, ConfigurationWebhooksChange, WebhookSettingsChange
+from convoke.domain.webhooks import WebhookSettingsChange
 from convoke.storage.configuration_webhooks import ConfigurationWebhooksRepository
 
 
@@ -21,10 +21,10 @@ class ConfigurationWebhooksOperations:
 
     def update(self, account_sid: str, change: ConfigurationWebhooksChange) -> ConfigurationWebhooks:
         """Update the given fields. Raises InvalidWebhookSettingsError."""
-        self.rules.refuse(urls_by_parameter(change))
+        self.rules.refuse(urls_by_field(change))
         return self.configurations.update(account_sid, change)
 
 
-def urls_by_parameter(change: WebhookSettingsChange) -> dict[str, str | None]:
-    """Return the URLs of a change by the names of their form parameters, such as `PreWebhookUrl`."""
-    return {to_pascal(name): getattr(change, name) for name in ("pre_webhook_url", "post_webhook_url")}
+def urls_by_field(change: WebhookSettingsChange) -> dict[FieldPath, str | None]:
+    """Return the URLs of a change by the paths of their fields, such as `("pre_webhook_url",)`."""
+    return {(name,): getattr(change, name) for name in ("pre_webhook_url", "post_webhook_url")}

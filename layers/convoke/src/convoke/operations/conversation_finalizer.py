@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from convoke.domain.alerts import Alert, provisioning_failed
+from convoke.domain.alerts import Alert, provisioning_failed_alert
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import Event, Failure, initializing_ended
 from convoke.domain.instants import Clock
@@ -75,7 +75,7 @@ class ConversationFinalizer:
         now = self.now()
         closed = conversation.finished(State.CLOSED, now)
         failed = provisioning.failed(causes, now)
-        alert = provisioning_failed(closed, failed, now)
+        alert = provisioning_failed_alert(closed, failed, now)
         failure = Failure(alert.code, alert.text, alert.sid)
         change = initializing_ended(provisioning.state_change_sid, closed, failure, at=now)
         if self.provisionings.close(closed, failed, change, alert):

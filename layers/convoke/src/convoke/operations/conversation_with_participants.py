@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from convoke.domain.accounts import Account
 from convoke.domain.conversation_requests import NewConversation
+from convoke.domain.conversation_with_participants import PARTICIPANTS, relation_problems
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.errors import (
     ConversationsError,
@@ -19,11 +20,10 @@ from convoke.domain.errors import (
     refusal,
 )
 from convoke.domain.events import conversation_added
-from convoke.domain.groups import relation_problems
 from convoke.domain.idempotency import IdempotencyRecord, IdempotentRequest
 from convoke.domain.instants import Clock
 from convoke.domain.participants import NewParticipant
-from convoke.domain.pre_events import conversation_add, renamed
+from convoke.domain.pre_events import apply_conversation_reply, conversation_add
 from convoke.domain.provisioning import Provisioning, ProvisioningRetries
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix
@@ -73,12 +73,14 @@ class ConversationWithParticipantsOperations:
         if problems := self.problems(account, service, requested, participants):
             raise refusal(problems)
         conversation = self._new(account, service, requested, initializing=bool(participants))
-        conversation = renamed(conversation, request_webhooks.send_pre_event(lambda: conversation_add(conversation)))
+        conversation = apply_conversation_reply(
+            conversation, request_webhooks.send_pre_event(lambda: conversation_add(conversation))
+        )
         notify = request_webhooks.enabled
         change = conversation_added(self.new_sid(Prefix.CHANGE), conversation, at=self.now(), notify_webhooks=notify)
         provisioning = self._provisioning(conversation, service, participants, notify_webhooks=notify)
         if provisioning:
-            conversation = conversation.joined(*provisioning.participants)
+            conversation = conversation.with_participants(*provisioning.participants)
         record = self._record(conversation, idempotent) if idempotent else None
         created = self.conversations.create(conversation, change, provisioning, record)
         if created.sid != conversation.sid:
@@ -149,7 +151,7 @@ class ConversationWithParticipantsOperations:
             requested_state=requested.state,
         )
         if initializing:
-            due_at = self.retries.next_after(now, 0)
+            due_at = self.retries.next_attempt_at(now, 0)
             return conversation.model_copy(update={"state": State.INITIALIZING, "due_at": due_at})
         return conversation.with_timers_from(now)
 
@@ -181,24 +183,19 @@ class ConversationWithParticipantsOperations:
         )
 
 
-def parameter_of(position: int, key: str) -> str:
-    """Return the name of a key in a value of the form parameter `Participant`, counted from 0."""
-    return f"Participant[{position}].{key}"
-
-
 def ownership_problems(account: Account, participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
     """Yield an error for each proxy or projected address that the account does not own."""
     for position, member in enumerate(participants):
         binding = member.messaging_binding
         for name, error in not_owned_addresses(account, binding.proxy_address, binding.projected_address):
-            yield error(parameter=parameter_of(position, f"messaging_binding.{name}"))
+            yield error(field=(PARTICIPANTS, position, "messaging_binding", name))
 
 
 def role_problems(service: Service, participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
     """Yield an error for each role that the service does not have."""
     for position, member in enumerate(participants):
         if not has_role(service, member.role_sid):
-            yield InvalidRoleSidError(parameter=parameter_of(position, "role_sid"))
+            yield InvalidRoleSidError(field=(PARTICIPANTS, position, "role_sid"))
 
 
 def messaging_service_problems(
@@ -206,7 +203,7 @@ def messaging_service_problems(
 ) -> Iterator[ConversationsError]:
     """Yield an error if a participant has an address and neither the request nor the account names a service."""
     if not _messaging_service_sid(account, requested) and any(member.binding() for member in participants):
-        yield MessagingServiceMissingError(parameter="MessagingServiceSid")
+        yield MessagingServiceMissingError(field="messaging_service_sid")
 
 
 def _messaging_service_sid(account: Account, requested: NewConversation) -> str | None:

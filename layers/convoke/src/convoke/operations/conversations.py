@@ -22,7 +22,7 @@ from convoke.domain.errors import NotFoundError, UnavailableError
 from convoke.domain.events import Event, conversation_removed, conversation_updated
 from convoke.domain.instants import Clock, Sleep
 from convoke.domain.pages import Page, PageRequest
-from convoke.domain.pre_events import conversation_remove, conversation_update, renamed
+from convoke.domain.pre_events import apply_conversation_reply, conversation_remove, conversation_update
 from convoke.domain.provisioning import Provisioning
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
@@ -104,17 +104,19 @@ class ConversationOperations:
         Raises NotFoundError, UniqueNameTakenError, and the error of a state that permits no changes.
         """
         conversation = self.fetch_to_change(service, sid)
-        if requested.leaves_alone(conversation):
+        if requested.changes_nothing(conversation):
             return conversation
         now = self.now()
         updated = requested.applied_to(conversation, now)
-        if not requested.is_about_state_alone:
-            updated = renamed(updated, request_webhooks.send_pre_event(lambda: conversation_update(updated)))
+        if not requested.changes_only_state:
+            updated = apply_conversation_reply(
+                updated, request_webhooks.send_pre_event(lambda: conversation_update(updated))
+            )
         change = conversation_updated(
             self.new_sid(Prefix.CHANGE),
             conversation,
             updated,
-            state_alone=requested.is_about_state_alone,
+            state_alone=requested.changes_only_state,
             at=now,
             notify_webhooks=request_webhooks.enabled,
         )
@@ -136,7 +138,7 @@ class ConversationOperations:
         change = conversation_removed(
             self.new_sid(Prefix.CHANGE), conversation, unpublished, at=now, notify_webhooks=notify
         )
-        self.conversations.delete(conversation, conversation.removed(now), change, provisioning)
+        self.conversations.delete(conversation, conversation.as_tombstone(now), change, provisioning)
         logger.info("conversation deleted", extra={"conversation_sid": conversation.sid})
 
     def fetch_to_change(self, service: Service, sid: str) -> Conversation:

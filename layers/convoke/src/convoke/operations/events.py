@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from convoke.domain.errors import NotFoundError
-from convoke.domain.events import Event, EventFilters, change_of_event
+from convoke.domain.event_attempts import EventAttempt
+from convoke.domain.event_replays import NewEventReplay
+from convoke.domain.events import Event, EventFilters, change_sid_of_event
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.sids import NewSid, Prefix
-from convoke.domain.webhooks import EventAttempt, NewEventReplay
 from convoke.operations.webhook_delivery import WebhookDelivery
 from convoke.storage.event_attempts import EventAttemptRepository
 from convoke.storage.events import EventRepository
@@ -34,7 +35,7 @@ class EventOperations:
 
     def fetch(self, account_sid: str, event_id: str) -> Event:
         """Raises NotFoundError, also if the event belongs to another account."""
-        change_sid = change_of_event(event_id)
+        change_sid = change_sid_of_event(event_id)
         change = self.changes.fetch(account_sid, change_sid) if change_sid else None
         # SIDs are case-insensitive in paths, but an event id is compared as a whole.
         canonical_id = f"{change_sid}{event_id[len(change_sid or '') :]}"

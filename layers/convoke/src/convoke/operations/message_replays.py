@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from convoke.domain.events import Event
-from convoke.domain.message_replays import continued, message_replayed, span_of
-from convoke.domain.messages import last_sid_at
+from convoke.domain.message_replays import message_replayed, replay_from, replay_span
+from convoke.domain.messages import greatest_sid_with_index
 from convoke.domain.pages import PageRequest
 from convoke.domain.scoped_webhooks import ScopedWebhook
 from convoke.domain.webhooks import Delivery
@@ -38,15 +38,15 @@ class MessageReplay:
         webhook = self._webhook(replay)
         if conversation is None or webhook is None:
             return
-        span = span_of(replay)
-        request = PageRequest(MESSAGES_PER_BATCH, last_sid_at(span.after))
+        span = replay_span(replay)
+        request = PageRequest(MESSAGES_PER_BATCH, greatest_sid_with_index(span.after))
         page = self.messages.list(replay.account_sid, replay.conversation_sid, request)
         events = [
             message_replayed(replay, conversation, message) for message in page.resources if message.index <= span.until
         ]
         sent: list[Delivery | Event] = [Delivery.to(hook, event) for event in events if (hook := webhook.hook(event))]
         if page.has_next and page.resources[-1].index < span.until:
-            sent.append(continued(replay, page.resources[-1].index))
+            sent.append(replay_from(replay, page.resources[-1].index))
         if sent:
             self.queue.send(sent)
 

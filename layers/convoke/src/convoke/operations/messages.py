@@ -14,12 +14,12 @@ from convoke.domain.messages import (
     Message,
     MessageChange,
     NewMessage,
-    author_among,
-    numbered_sid,
+    find_author,
+    sid_with_index,
 )
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participants import Participant
-from convoke.domain.pre_events import PreEvent, message_add, message_remove, message_update, reworded
+from convoke.domain.pre_events import PreEvent, apply_message_reply, message_add, message_remove, message_update
 from convoke.domain.receipts import DeliverySummary, Receipt
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
@@ -52,11 +52,11 @@ class MessageOperations:
         """
         before = self.conversations.fetch_to_change(service, conversation_sid)
         participants = self.participants.every(before.account_sid, before.sid)
-        requested.check_among(participants)
+        requested.check_against_participants(participants)
         if reply := request_webhooks.send_pre_event(lambda: self._pre_event(before, requested, participants)):
-            requested = reworded(requested, reply)
+            requested = apply_message_reply(requested, reply)
             # The reply can replace the author, so the rules apply to the message once more.
-            requested.check_among(participants)
+            requested.check_against_participants(participants)
         now = self.now()
         message, receipts = self._send(before, requested, participants, now)
         after, notify = before.with_message(now), request_webhooks.enabled
@@ -93,7 +93,7 @@ class MessageOperations:
         participants = self.participants.every(conversation.account_sid, conversation.sid)
         edited = requested.applied_to(message, participants, now)
         if reply := request_webhooks.send_pre_event(lambda: message_update(conversation, edited)):
-            edited = reworded(requested, reply).applied_to(message, participants, now)
+            edited = apply_message_reply(requested, reply).applied_to(message, participants, now)
         notify = request_webhooks.enabled
         change = message_updated(self.new_sid(Prefix.CHANGE), conversation, edited, at=now, notify_webhooks=notify)
         self.messages.update(conversation, edited, change)
@@ -124,12 +124,12 @@ class MessageOperations:
     def _message(
         self, conversation: Conversation, requested: NewMessage, participants: Sequence[Participant], now: datetime
     ) -> Message:
-        author = author_among(participants, requested.author)
+        author = find_author(participants, requested.author)
         return requested.message(
             now,
             account_sid=conversation.account_sid,
             conversation_sid=conversation.sid,
-            sid=numbered_sid(self.new_sid(Prefix.MESSAGE), conversation.next_index),
+            sid=sid_with_index(self.new_sid(Prefix.MESSAGE), conversation.next_index),
             index=conversation.next_index,
             participant_sid=author.sid if author else None,
         )

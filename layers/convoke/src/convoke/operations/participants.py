@@ -23,7 +23,7 @@ from convoke.domain.events import participant_removed, participant_updated, part
 from convoke.domain.instants import Clock
 from convoke.domain.memberships import membership_problems
 from convoke.domain.pages import Page, PageRequest
-from convoke.domain.participant_requests import PROJECTED_ADDRESS, PROXY_ADDRESS, ParticipantChange
+from convoke.domain.participant_requests import ParticipantChange
 from convoke.domain.participants import MAX_IDENTITY_CHARACTERS, NewParticipant, Participant
 from convoke.domain.pre_events import participant_add, participant_remove, participant_update
 from convoke.domain.services import Service
@@ -33,9 +33,6 @@ from convoke.operations.pre_events import RequestWebhooks
 from convoke.storage.participants import ParticipantRepository
 
 logger = logging.getLogger(__name__)
-
-PARAMETERS = {"proxy_address": PROXY_ADDRESS, "projected_address": PROJECTED_ADDRESS}
-"""The names of the form parameters, by field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,7 @@ class ParticipantOperations:
         """
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
         participant = new_participant(self.new_sid(Prefix.PARTICIPANT), conversation, service, requested, now)
-        after = conversation.joined(participant).with_timers_from(now)
+        after = conversation.with_participants(participant).with_timers_from(now)
         binding = requested.messaging_binding
         _raise_first(
             [
@@ -104,9 +101,9 @@ class ParticipantOperations:
             return participant
         self._check_update(account, service, participant, requested)
         updated = requested.applied_to(participant, now)
-        after = conversation if requested.is_about_reads_alone else conversation.with_timers_from(now)
+        after = conversation if requested.changes_only_read_position else conversation.with_timers_from(now)
         if updated.bound != participant.bound:
-            after = after.with_changed(updated)
+            after = after.with_changed_participant(updated)
             _raise_first([*membership_problems(conversation, after, updated)])
         request_webhooks.send_pre_event(lambda: participant_update(conversation, updated))
         change_sid, subject = self.new_sid(Prefix.CHANGE), subject_of(conversation)
@@ -123,7 +120,7 @@ class ParticipantOperations:
         """
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
         participant = self._fetch_of(conversation, sid)
-        after = conversation.left(participant).with_timers_from(now)
+        after = conversation.without_participant(participant).with_timers_from(now)
         request_webhooks.send_pre_event(lambda: participant_remove(conversation, participant))
         change_sid, subject = self.new_sid(Prefix.CHANGE), subject_of(conversation)
         change = participant_removed(change_sid, subject, participant, at=now, notify_webhooks=request_webhooks.enabled)
@@ -208,12 +205,12 @@ def _ownership_problems(
     account: Account, proxy_address: str | None, projected_address: str | None
 ) -> Iterator[ConversationsError]:
     for name, error in not_owned_addresses(account, proxy_address, projected_address):
-        yield error(parameter=PARAMETERS[name])
+        yield error(field=("messaging_binding", name))
 
 
 def _role_problems(service: Service, role_sid: str | None) -> Iterator[ConversationsError]:
     if not has_role(service, role_sid):
-        yield InvalidRoleSidError(parameter="RoleSid")
+        yield InvalidRoleSidError(field="role_sid")
 
 
 def _raise_first(problems: Sequence[ConversationsError]) -> None:

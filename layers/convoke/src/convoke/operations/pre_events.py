@@ -10,13 +10,14 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from convoke.domain.alerts import webhook_given_up
+from convoke.domain.alerts import webhook_failed_alert
 from convoke.domain.errors import WebhookRejectedError
+from convoke.domain.event_attempts import EventAttempt
 from convoke.domain.events import pre_event
 from convoke.domain.instants import Clock
 from convoke.domain.pre_events import PreEvent, Reply
 from convoke.domain.sids import NewSid, Prefix
-from convoke.domain.webhooks import Delivery, EventAttempt
+from convoke.domain.webhooks import Delivery
 from convoke.operations.ports import WebhookClient
 from convoke.storage.alerts import AlertRepository
 from convoke.storage.auth_tokens import AuthTokens
@@ -69,7 +70,7 @@ class PreEvents:
         change then goes on. Raises WebhookRejectedError.
         """
         account_sid, chat_service_sid, _ = pending.subject
-        event = pre_event(self.new_sid(Prefix.CHANGE), pending.subject, pending.told, at=self.now())
+        event = pre_event(self.new_sid(Prefix.CHANGE), pending.subject, pending.data, at=self.now())
         hook = self.levels.fetch(account_sid, chat_service_sid).pre_hook(event.type)
         token = self.auth_tokens.fetch(account_sid) if hook else None
         if hook is None or token is None:
@@ -96,7 +97,7 @@ class PreEvents:
         now = self.now()
         try:
             unanswered = attempt.completed(None, str(error), b"", now)
-            self.alerts.create(webhook_given_up(delivery, unanswered, error.entry, now))
+            self.alerts.create(webhook_failed_alert(delivery, unanswered, error.entry, now))
         except Exception:
             logger.exception("storing an alert failed", extra={"event_id": delivery.event.id})
 

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import InvalidWebhookSidError, NotFoundError, TooManyWebhooksError
 from convoke.domain.instants import Clock
-from convoke.domain.message_replays import replay_asked_for
-from convoke.domain.pages import Page, PageRequest, page_among
+from convoke.domain.message_replays import requested_replay
+from convoke.domain.pages import Page, PageRequest, page_of_list
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.scoped_webhooks import (
     MAX_WEBHOOKS_PER_CONVERSATION,
     NewScopedWebhook,
     ScopedWebhook,
     ScopedWebhookChange,
-    configuration_name,
 )
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
@@ -46,8 +45,8 @@ class ScopedWebhookOperations:
         """
         conversation = self._conversation(service, conversation_sid)
         conversation.refuse_webhooks()
-        requested.refuse_incomplete()
-        self.rules.refuse({configuration_name("url"): requested.url})
+        requested.check_required_configuration()
+        self.rules.refuse({("configuration", "url"): requested.url})
         webhooks = self._webhooks_of(conversation)
         if len(webhooks) >= MAX_WEBHOOKS_PER_CONVERSATION:
             raise TooManyWebhooksError
@@ -57,7 +56,7 @@ class ScopedWebhookOperations:
             conversation_sid=conversation.sid,
             sid=self.new_sid(Prefix.WEBHOOK),
         )
-        replay = replay_asked_for(self.new_sid(Prefix.CHANGE), conversation, webhook)
+        replay = requested_replay(self.new_sid(Prefix.CHANGE), conversation, webhook)
         self.webhooks.replace(conversation, [*webhooks, webhook], replay)
         return webhook
 
@@ -67,7 +66,7 @@ class ScopedWebhookOperations:
 
     def list(self, service: Service, conversation_sid: str, page: PageRequest) -> Page[ScopedWebhook]:
         webhooks = self._webhooks_of(self.conversations.fetch(service, conversation_sid))
-        return page_among(webhooks, [webhook.sid for webhook in webhooks], page)
+        return page_of_list(webhooks, [webhook.sid for webhook in webhooks], page)
 
     @retry_on_conflict
     def update(
@@ -78,7 +77,7 @@ class ScopedWebhookOperations:
         conversation.refuse_webhooks()
         webhooks = self._webhooks_of(conversation)
         webhook = _find(webhooks, sid)
-        self.rules.refuse({configuration_name("url"): requested.url})
+        self.rules.refuse({("configuration", "url"): requested.url})
         updated = requested.applied_to(webhook, self.now())
         if updated is not webhook:
             self.webhooks.replace(conversation, [*_without(webhooks, webhook), updated])

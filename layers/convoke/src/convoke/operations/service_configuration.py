@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from convoke.domain.errors import NotFoundError, refusal
-from convoke.domain.services import Service, ServiceConfigurationChange
+from convoke.domain.service_configuration import ServiceConfigurationChange
+from convoke.domain.services import Service
 from convoke.operations.services import ServiceOperations
 from convoke.storage.services import CachedServices
 

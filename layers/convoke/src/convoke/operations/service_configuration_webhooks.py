@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from convoke.domain.receivers import ReceiverRules
-from convoke.domain.webhooks import ServiceConfigurationWebhooks, WebhookSettingsChange
-from convoke.operations.configuration_webhooks import urls_by_parameter
+from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooks
+from convoke.domain.webhooks import WebhookSettingsChange
+from convoke.operations.configuration_webhooks import urls_by_field
 from convoke.storage.service_configuration_webhooks import ServiceConfigurationWebhooksRepository
 
 
@@ -22,7 +23,7 @@ class ServiceConfigurationWebhooksOperations:
         self, account_sid: str, chat_service_sid: str, change: WebhookSettingsChange
     ) -> ServiceConfigurationWebhooks:
         """Update the given fields. Raises InvalidWebhookSettingsError, or NotFoundError if the service is gone."""
-        self.rules.refuse(urls_by_parameter(change))
+        self.rules.refuse(urls_by_field(change))
         if not change.model_fields_set:
             return self.fetch(account_sid, chat_service_sid)
         return self.configurations.update(account_sid, chat_service_sid, change)

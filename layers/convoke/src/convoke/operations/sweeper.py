@@ -13,7 +13,7 @@ from datetime import datetime
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import InternalError
-from convoke.domain.events import timer_ran_out
+from convoke.domain.events import timer_expired
 from convoke.domain.instants import Clock
 from convoke.domain.provisioning import Cause, Provisioning, ProvisioningRetries, ProvisioningStatus
 from convoke.domain.sids import NewSid, Prefix
@@ -73,10 +73,10 @@ class Sweeper:
         others do nothing.
         """
         now = self.now()
-        after = conversation.with_timers_run_out(now)
+        after = conversation.with_expired_timers(now)
         with suppress(ChangedMeanwhileError):
             if after.state is not conversation.state:
-                change = timer_ran_out(self.new_sid(Prefix.CHANGE), conversation, after, at=now)
+                change = timer_expired(self.new_sid(Prefix.CHANGE), conversation, after, at=now)
                 self.conversations.update(conversation, after, change)
                 logger.info("timer expired", extra={"conversation_sid": conversation.sid, "state": after.state})
             elif after.due_at != conversation.due_at:
@@ -89,7 +89,7 @@ class Sweeper:
 
         The claim moves the next attempt into the future, so a crash here does not lead to a busy loop.
         """
-        next_attempt = self.retries.next_after(self.now(), conversation.attempts + 1)
+        next_attempt = self.retries.next_attempt_at(self.now(), conversation.attempts + 1)
         if not self.conversations.claim(conversation, next_attempt):
             return
         if conversation.date_removed:

@@ -10,12 +10,13 @@ import random
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from convoke.domain.alerts import webhook_given_up
+from convoke.domain.alerts import webhook_failed_alert
 from convoke.domain.errors import LogEntry, WebhookFailedError
+from convoke.domain.event_attempts import EventAttempt
 from convoke.domain.events import ErrorLogType, Event, ReplayType
 from convoke.domain.instants import Clock
-from convoke.domain.scoped_webhooks import scoped_hooks
-from convoke.domain.webhooks import ERROR_LOG, Delivery, EventAttempt, Method
+from convoke.domain.scoped_webhooks import hooks_for_event
+from convoke.domain.webhooks import ERROR_LOG, Delivery, Method
 from convoke.observability import Measure, Metrics
 from convoke.operations.message_replays import MessageReplay
 from convoke.operations.ports import DeliveryQueue, WebhookClient
@@ -142,7 +143,7 @@ class WebhookDelivery:
             return []
         account_sid, service_sid = event.account_sid, event.payload["ChatServiceSid"]
         levels, scoped = self.levels.fetch_with_scoped(account_sid, service_sid, event.conversation_sid)
-        hooks = (levels.post_hook(event.type), *scoped_hooks(scoped, event))
+        hooks = (levels.post_hook(event.type), *hooks_for_event(scoped, event))
         return [Delivery.to(hook, event) for hook in hooks if hook]
 
     def _error_log_deliveries(self, event: Event) -> list[Delivery]:
@@ -164,7 +165,7 @@ class WebhookDelivery:
             raise RetryLaterError(retry_delay_seconds(attempt.number))
         # No alert about a failed alert: it would fail too, and lead to another alert.
         if delivery.target != ERROR_LOG:
-            self.alerts.create(webhook_given_up(delivery, attempt, outcome.entry, self.now()))
+            self.alerts.create(webhook_failed_alert(delivery, attempt, outcome.entry, self.now()))
         raise self._report_failure(outcome.error or f"the receiver answered {outcome.status}")
 
     def _report_failure(self, reason: str) -> DeliveryFailedError:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convoke.domain.accounts import Account, AccountChange, ConfigurationChange, unknown_default_service
+from convoke.domain.accounts import Account, AccountChange
+from convoke.domain.configuration import ConfigurationChange, unknown_default_service
 from convoke.domain.services import Service
 from convoke.storage import items, keys
 from convoke.storage.cached import Cached

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convoke.domain.alerts import Alert, AlertFilters, alert_logged
+from convoke.domain.alerts import Alert, AlertFilters, alert_logged_change
 from convoke.domain.pages import Page, PageRequest
 from convoke.storage import items, keys, lists
 from convoke.storage.events import change_write
@@ -19,7 +19,7 @@ def alert_writes(alert: Alert) -> list[Put]:
     """
     item = items.with_expiry(items.to_item(keys.alert(alert.account_sid, alert.sid), alert), alert.date_expires)
     item |= keys.list_attributes(alert.account_sid, keys.ALERTS, alert.sid, alert.date_created)
-    return [Put(item, NotExists("pk")), change_write(alert_logged(alert))]
+    return [Put(item, NotExists("pk")), change_write(alert_logged_change(alert))]
 
 
 @dataclass(frozen=True, slots=True)

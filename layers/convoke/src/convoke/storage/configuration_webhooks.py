@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from convoke.domain.webhooks import ConfigurationWebhooks, ConfigurationWebhooksChange
+from convoke.domain.configuration_webhooks import ConfigurationWebhooks, ConfigurationWebhooksChange
 from convoke.storage import items, keys
 from convoke.storage.table import Item, Set, Table, Update
 

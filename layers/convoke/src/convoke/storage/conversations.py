@@ -103,7 +103,7 @@ class ConversationRepository:
             # A repeated request finds its record, and also its locks, held by the conversation that it created. The
             # record therefore counts first.
             if record and (existing := canceled.failed.get(0)):
-                return items.to_resource(IdempotencyRecord, existing).conversation_of(record)
+                return items.to_resource(IdempotencyRecord, existing).conversation_for(record)
             raise collision_error(locks, canceled, first=len(record_writes)) from canceled
         return conversation
 

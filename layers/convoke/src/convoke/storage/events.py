@@ -28,10 +28,10 @@ def change_write(change: Change) -> Put:
     """
     key = keys.change(change.account_sid, change.sid)
     item = {"pk": key.pk, "sk": key.sk, **pack_change(change)}
-    # A change without events has no date_told, and appears in no list.
-    if change.date_told:
-        item = items.with_expiry(item, change.date_told + LEDGER_LIFETIME)
-        item |= keys.list_attributes(change.account_sid, keys.EVENTS, change.sid, change.date_told)
+    # A change without events has no last_event_at, and appears in no list.
+    if change.last_event_at:
+        item = items.with_expiry(item, change.last_event_at + LEDGER_LIFETIME)
+        item |= keys.list_attributes(change.account_sid, keys.EVENTS, change.sid, change.last_event_at)
     return Put(item)
 
 

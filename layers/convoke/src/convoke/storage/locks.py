@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from convoke.domain.conversation_with_participants import PARTICIPANTS
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.errors import (
     BindingsTakenError,
@@ -20,19 +21,11 @@ from convoke.domain.errors import (
     UniqueNameTakenError,
     refusal,
 )
-from convoke.domain.memberships import BINDING
+from convoke.domain.memberships import BINDING_FIELD, IDENTITY_FIELD
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
 from convoke.storage import keys
 from convoke.storage.table import Delete, Equals, Item, Key, NotExists, Or, Put, TransactionCanceledError
-
-PARTICIPANT_PARAMETER = "Participant"
-"""The parameter of ConversationWithParticipants that its errors name."""
-
-
-def binding_parameter(position: int) -> str:
-    """Return the name of the messaging binding in the value of `Participant` at `position`, as errors show it."""
-    return f"{PARTICIPANT_PARAMETER}[{position}].messaging_binding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +64,7 @@ def initial_locks(conversation: Conversation, provisioning: Provisioning | None)
         for position, pair in enumerate(pairs)
         if pair
     ]
-    return [*_name_locks(conversation), *pair_locks, *_group_locks(conversation, PARTICIPANT_PARAMETER)]
+    return [*_name_locks(conversation), *pair_locks, *_group_locks(conversation, PARTICIPANTS)]
 
 
 def locks_held(conversation: Conversation) -> dict[Key, Lock]:
@@ -87,7 +80,7 @@ def locks_held(conversation: Conversation) -> dict[Key, Lock]:
         return {}
     held = _name_locks(conversation)
     if conversation.state is not State.CLOSED:
-        held += [*_pair_locks(conversation), *_group_locks(conversation, BINDING)]
+        held += [*_pair_locks(conversation), *_group_locks(conversation, BINDING_FIELD)]
     return {lock.key: lock for lock in held}
 
 
@@ -99,7 +92,7 @@ def identity_locks(participant: Participant | None) -> dict[Key, Lock]:
     if participant is None or participant.identity is None:
         return {}
     key = keys.identity_lock(participant.account_sid, participant.conversation_sid, participant.identity)
-    return {key: Lock(key, lambda _: ParticipantExistsError(parameter="Identity"), participant.sid)}
+    return {key: Lock(key, lambda _: ParticipantExistsError(field=IDENTITY_FIELD), participant.sid)}
 
 
 def holder_sid(lock_item: Item) -> str:
@@ -122,7 +115,7 @@ def _name_locks(conversation: Conversation) -> list[Lock]:
     if conversation.unique_name is None:
         return []
     key = keys.unique_name_lock(conversation.account_sid, conversation.chat_service_sid, conversation.unique_name)
-    return [Lock(key, lambda sid: UniqueNameTakenError(parameter="UniqueName", conflicting_conversation_sid=sid))]
+    return [Lock(key, lambda sid: UniqueNameTakenError(field="unique_name", conflicting_conversation_sid=sid))]
 
 
 def _pair_locks(conversation: Conversation) -> list[Lock]:
@@ -130,22 +123,22 @@ def _pair_locks(conversation: Conversation) -> list[Lock]:
     return [Lock(keys.pair_lock(conversation.account_sid, *pair), _pair_error) for pair in pairs if pair]
 
 
-def _group_locks(conversation: Conversation, parameter: str) -> list[Lock]:
+def _group_locks(conversation: Conversation, field: str) -> list[Lock]:
     def error(sid: str) -> ConversationsError:
-        return GroupExistsError(parameter=parameter, conflicting_conversation_sid=sid)
+        return GroupExistsError(field=field, conflicting_conversation_sid=sid)
 
     numbers = conversation.number_group
     return [Lock(keys.number_group_lock(conversation.account_sid, numbers), error)] if numbers else []
 
 
 def _pair_error(sid: str) -> ConversationsError:
-    return BindingTakenError(parameter=BINDING, conflicting_conversation_sid=sid)
+    return BindingTakenError(field=BINDING_FIELD, conflicting_conversation_sid=sid)
 
 
 def _requested_pair_error(position: int) -> Callable[[str], ConversationsError]:
     def error(sid: str) -> ConversationsError:
         return BindingsTakenError(
-            parameter=binding_parameter(position),
+            field=(PARTICIPANTS, position, "messaging_binding"),
             where=f"Conversation {sid}",
             conflicting_conversation_sid=sid,
         )

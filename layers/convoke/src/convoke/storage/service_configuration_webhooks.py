@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from convoke.domain.errors import NotFoundError
-from convoke.domain.webhooks import ServiceConfigurationWebhooks, WebhookSettingsChange
+from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooks
+from convoke.domain.webhooks import WebhookSettingsChange
 from convoke.storage import items, keys
 from convoke.storage.services import service_still_exists
 from convoke.storage.table import Item, Set, Table, TransactionCanceledError, Update

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from convoke.domain.pages import Page, PageRequest
-from convoke.domain.services import Service, ServiceConfigurationChange
+from convoke.domain.service_configuration import ServiceConfigurationChange
+from convoke.domain.services import Service
 from convoke.storage import items, keys
 from convoke.storage.cached import Cached
 from convoke.storage.paging import query_page

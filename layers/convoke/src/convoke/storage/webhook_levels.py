@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from convoke.domain.scoped_webhooks import ScopedWebhook
-from convoke.domain.webhooks import WebhookLevels
+from convoke.domain.service_configuration_webhooks import WebhookLevels
 from convoke.storage import keys
 from convoke.storage.configuration_webhooks import to_configuration_webhooks
 from convoke.storage.scoped_webhooks import to_scoped_webhooks

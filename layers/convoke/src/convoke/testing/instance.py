@@ -15,13 +15,13 @@ from string import Formatter
 from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
+from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
 from convoke.domain.durations import parse_duration
 from convoke.domain.errors import CATALOGUE, ConversationsError
 from convoke.domain.events import EventType
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
 from convoke.domain.sids import NewSid, Prefix, SidFactory
-from convoke.domain.webhooks import ConfigurationWebhooksChange
 from convoke.embedded.clock import AdvanceResult, MovableClock
 from convoke.embedded.data_format import MEMORY
 from convoke.embedded.engine import EmbeddedEdges, EmbeddedEngine
@@ -123,7 +123,7 @@ class RunningInstance:
         Raises RuntimeError if the package `twilio` is not installed.
         """
         try:
-            from twilio.rest import Client
+            from twilio.rest import Client  # noqa: PLC0415 - optional dependency
         except ModuleNotFoundError as error:
             raise RuntimeError(
                 "client() requires the Twilio SDK, which is not installed: pip install twilio"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def _running_convoke() -> Iterator[RunningInstance]:
-    from convoke.testing.instance import running
+    from convoke.testing.instance import running  # noqa: PLC0415 - pytest loads this module in every run
 
     with running() as instance:
         yield instance

@@ -12,8 +12,9 @@ from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
 from convoke.api.responses import Response
 from convoke.domain import errors
+from convoke.domain.configuration_webhooks import ConfigurationWebhooks, Target
 from convoke.domain.events import EventType
-from convoke.domain.webhooks import ConfigurationWebhooks, Method, Target
+from convoke.domain.webhooks import Method
 
 
 class ConfigurationWebhooksRepresentation(Representation):

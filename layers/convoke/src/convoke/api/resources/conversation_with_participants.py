@@ -11,7 +11,8 @@ from convoke.api.contracts import Contract
 from convoke.api.deferred import Deferred
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED, parse_idempotency_key
 from convoke.api.operations import Operations
-from convoke.api.parameters import PARTICIPANT, CreateConversation, read, read_participants
+from convoke.api.parameter_names import PARTICIPANT
+from convoke.api.parameters import CreateConversation, read, read_participants
 from convoke.api.preferences import PREFER, PREFERENCE_APPLIED, preferred_wait
 from convoke.api.representations import json_response
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest

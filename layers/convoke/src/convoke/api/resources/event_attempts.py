@@ -12,7 +12,8 @@ from convoke.api.representations import Representation, StreamDate, json_respons
 from convoke.api.requests import Request
 from convoke.api.resources.events import event_url
 from convoke.api.responses import Response
-from convoke.domain.webhooks import EventAttempt, Method
+from convoke.domain.event_attempts import EventAttempt
+from convoke.domain.webhooks import Method
 
 
 class EventAttemptRepresentation(Representation):

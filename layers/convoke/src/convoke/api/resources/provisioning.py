@@ -64,7 +64,7 @@ def represent(
         participants=[
             _provisioned_participant(url, provisioning, participant) for participant in provisioning.participants
         ],
-        causes=[CauseRepresentation(code=cause.code, message=cause.message) for cause in provisioning.causes_of_all],
+        causes=[CauseRepresentation(code=cause.code, message=cause.message) for cause in provisioning.shared_causes],
         url=request.url(f"{path}/Provisioning", CONVOKE_PREFIX),
         links={"conversation": url, "participants": f"{url}/Participants"},
     )

@@ -13,7 +13,8 @@ from convoke.api.requests import Request
 from convoke.api.responses import Response
 from convoke.domain import errors
 from convoke.domain.events import EventType
-from convoke.domain.webhooks import Method, ServiceConfigurationWebhooks
+from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooks
+from convoke.domain.webhooks import Method
 
 
 class ServiceConfigurationWebhooksRepresentation(Representation):

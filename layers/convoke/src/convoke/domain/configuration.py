@@ -1,0 +1,59 @@
+"""The configuration of an account that Twilio has too: the default service and the defaults of new conversations.
+
+See docs/behaviour/configuration.md#account-configuration.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator
+
+from convoke.domain.accounts import AccountChange
+from convoke.domain.conversations import ClosedTimer, InactiveTimer, MessagingServiceSid
+from convoke.domain.errors import (
+    ClosedTimerTooShortError,
+    ConversationsError,
+    InactiveTimerTooShortError,
+    InvalidClosedTimerError,
+    InvalidInactiveTimerError,
+    InvalidMessagingServiceSidError,
+    InvalidParameterError,
+    InvalidSidError,
+)
+from convoke.domain.json_schema import sid_schema
+from convoke.domain.sids import Prefix, parse_sid
+
+
+def check_service_sid(text: str) -> str:
+    sid = parse_sid(text, Prefix.SERVICE)
+    if sid is None:
+        raise InvalidSidError
+    return sid
+
+
+ServiceSid = Annotated[str, AfterValidator(check_service_sid), sid_schema(Prefix.SERVICE)]
+
+
+def unknown_default_service() -> ConversationsError:
+    """Return the error for a default service that the account does not have."""
+    return InvalidParameterError(field="default_chat_service_sid", wanted="the SID of a service of this account")
+
+
+class ConfigurationChange(AccountChange):
+    """The parameters of an update of `/v1/Configuration`."""
+
+    order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
+        InvalidSidError,
+        InvalidMessagingServiceSidError,
+        InvalidInactiveTimerError,
+        InvalidClosedTimerError,
+        InactiveTimerTooShortError,
+        ClosedTimerTooShortError,
+    )
+
+    default_chat_service_sid: ServiceSid | None = None
+    default_messaging_service_sid: MessagingServiceSid | None = None
+    default_inactive_timer: InactiveTimer = timedelta(0)
+    default_closed_timer: ClosedTimer = timedelta(0)

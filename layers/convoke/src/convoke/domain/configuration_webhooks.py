@@ -1,0 +1,45 @@
+"""The webhooks of an account.
+
+See docs/behaviour/configuration-webhooks.md#account-webhooks.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from convoke.domain.errors import InvalidParameterError
+from convoke.domain.events import EventType
+from convoke.domain.model import Model
+from convoke.domain.webhooks import Method, WebhookSettingsChange
+
+
+class Target(StrEnum):
+    WEBHOOK = "webhook"
+    FLEX = "flex"
+
+
+class ConfigurationWebhooks(Model):
+    """The webhooks of an account. Events that `filters` does not list are not sent."""
+
+    account_sid: str
+    method: Method = Method.POST
+    filters: tuple[EventType, ...] | None = None
+    pre_webhook_url: str | None = None
+    post_webhook_url: str | None = None
+    target: Target = Target.WEBHOOK
+
+
+def parse_target(value: object) -> Target:
+    try:
+        return Target(str(value).lower())
+    except ValueError as error:
+        raise InvalidParameterError(wanted="webhook or flex") from error
+
+
+class ConfigurationWebhooksChange(WebhookSettingsChange):
+    """The parameters of an update of an account's webhooks."""
+
+    target: Annotated[Target, BeforeValidator(parse_target)] | None = None

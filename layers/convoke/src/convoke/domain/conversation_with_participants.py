@@ -1,0 +1,90 @@
+"""The rules between the participants of one ConversationWithParticipants request.
+
+`groups.py` says what a group MMS is. `memberships.py` holds the rules for participants who are added later. See
+docs/behaviour/conversation-with-participants.md#relations-between-participants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+
+from convoke.domain.errors import (
+    BindingsTakenError,
+    ConversationsError,
+    DuplicateGroupMemberError,
+    GroupNotActivatableError,
+    ParticipantExistsError,
+    ProjectedAddressMissingError,
+    TooManyParticipantsInRequestError,
+)
+from convoke.domain.groups import MIN_GROUP_PARTICIPANTS, has_both_sides, is_group
+from convoke.domain.participants import NewParticipant
+
+MAX_PARTICIPANTS_PER_REQUEST = 10
+
+PARTICIPANTS = "participants"
+"""The first part of the field path of a participant: `("participants", 3, "identity")`."""
+
+
+def count_problems(count: int) -> Iterator[ConversationsError]:
+    """Yield an error if a request has more than `MAX_PARTICIPANTS_PER_REQUEST` participants."""
+    if count > MAX_PARTICIPANTS_PER_REQUEST:
+        yield TooManyParticipantsInRequestError(field=PARTICIPANTS)
+
+
+def relation_problems(participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
+    """Yield the errors between the participants of one request, in the order of the checks."""
+    yield from duplicate_problems(participants)
+    if is_group(participants):
+        yield from group_problems(participants)
+
+
+def duplicate_problems(participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
+    """Yield an error for each participant that repeats an earlier one.
+
+    Members of a group MMS may share a projected address.
+    """
+    if is_group(participants):
+        # Only a member with a projected address has a mask: its identity and that address.
+        masks = [(member.identity, member.projected_address) for member in participants]
+        yield from _repeated([mask if mask[1] else None for mask in masks], DuplicateGroupMemberError)
+        yield from _repeated([member.group_address for member in participants], DuplicateGroupMemberError)
+        yield from _repeated([member.pair for member in participants], DuplicateGroupMemberError)
+        yield from _projected_addresses_of_members(participants)
+    else:
+        for position in _repeated_positions([member.pair for member in participants]):
+            yield BindingsTakenError(field=(PARTICIPANTS, position), where="this request")
+    yield from _repeated([member.identity for member in participants], ParticipantExistsError)
+
+
+def group_problems(participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
+    """Yield the reasons why the participants cannot form a group MMS."""
+    for position, member in enumerate(participants):
+        if member.identity and not member.projected_address:
+            field = (PARTICIPANTS, position, "messaging_binding", "projected_address")
+            yield ProjectedAddressMissingError(field=field)
+    bound = sum(member.binding() is not None for member in participants)
+    if bound < MIN_GROUP_PARTICIPANTS or not has_both_sides(participants):
+        yield GroupNotActivatableError(field=PARTICIPANTS)
+
+
+def _projected_addresses_of_members(participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
+    """Yield an error for each projected address that is also the phone number of a member."""
+    addresses = {member.group_address for member in participants} - {None}
+    for position, member in enumerate(participants):
+        if member.projected_address in addresses:
+            yield DuplicateGroupMemberError(field=(PARTICIPANTS, position))
+
+
+def _repeated(values: Sequence[Hashable | None], error: type[ConversationsError]) -> Iterator[ConversationsError]:
+    return (error(field=(PARTICIPANTS, position)) for position in _repeated_positions(values))
+
+
+def _repeated_positions(values: Sequence[Hashable | None]) -> Iterator[int]:
+    """Yield the position of each value that an earlier position has too. None is not compared."""
+    seen: set[Hashable] = set()
+    for position, value in enumerate(values):
+        if value in seen:
+            yield position
+        if value is not None:
+            seen.add(value)

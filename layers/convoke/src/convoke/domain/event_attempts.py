@@ -1,0 +1,59 @@
+"""The EventAttempt resource: one HTTP request that delivers an event to a webhook."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+from convoke.domain.events import LEDGER_LIFETIME
+from convoke.domain.instants import Instant
+from convoke.domain.model import Model
+from convoke.domain.webhooks import Delivery, Method
+
+MAX_STORED_ANSWER_BYTES = 500
+
+
+class EventAttempt(Model):
+    """An attempt at a delivery. It is stored before the call and completed after it."""
+
+    event_id: str
+    replay_sid: str
+    target: str
+    number: int
+    """1 for the first attempt at a delivery."""
+    method: Method
+    url: str
+    started_at: Instant
+    status: int | None = None
+    """The HTTP status of the answer; None if there was no answer."""
+    error: str | None = None
+    milliseconds: int | None = None
+    answer: str | None = None
+    """The first `MAX_STORED_ANSWER_BYTES` of the answer's body."""
+
+    @classmethod
+    def begun(cls, delivery: Delivery, number: int, at: datetime) -> Self:
+        return cls(
+            event_id=delivery.event.id,
+            replay_sid=delivery.replay_sid,
+            target=delivery.target,
+            number=number,
+            method=delivery.method,
+            url=delivery.url,
+            started_at=at,
+        )
+
+    @property
+    def position(self) -> str:
+        """The sort key among the attempts at an event: they sort by replay, target and number."""
+        return f"{self.replay_sid}#{self.target}#{self.number:02}"
+
+    @property
+    def date_expires(self) -> datetime:
+        return self.started_at + LEDGER_LIFETIME
+
+    def completed(self, status: int | None, error: str | None, answer: bytes, at: datetime) -> Self:
+        milliseconds = int((at - self.started_at).total_seconds() * 1000)
+        text = answer[:MAX_STORED_ANSWER_BYTES].decode(errors="replace") or None
+        update = {"status": status, "error": error, "milliseconds": milliseconds, "answer": text}
+        return self.model_copy(update=update)

@@ -1,0 +1,60 @@
+"""The JSON Schema of request fields, as `WithJsonSchema` markers on the field types.
+
+Pydantic cannot read the limits that stand in validators. Each field type therefore carries a validator and one of these
+markers, and both use the same constant. `/openapi.json` shows the markers; parsing a request ignores them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import WithJsonSchema
+
+from convoke.domain.sids import SID_DIGITS, Prefix
+
+IN_EITHER_CASE = "Upper and lower case do not differ."
+
+
+def string_schema(
+    max_characters: int, *, min_characters: int = 0, media_type: str = "", description: str = ""
+) -> WithJsonSchema:
+    """Return the schema of a string with a limited length."""
+    schema: dict[str, object] = {"type": "string", "maxLength": max_characters}
+    if min_characters:
+        schema["minLength"] = min_characters
+    if media_type:
+        schema["contentMediaType"] = media_type
+    if description:
+        schema["description"] = description
+    return WithJsonSchema(schema)
+
+
+def attributes_schema(max_bytes: int) -> WithJsonSchema:
+    """Return the schema of a string that holds JSON.
+
+    JSON Schema counts characters: a string of non-ASCII characters can exceed `max_bytes` and still match the schema.
+    """
+    return string_schema(max_bytes, media_type="application/json", description="A string that holds JSON.")
+
+
+def pattern_schema(pattern: str, description: str = "") -> WithJsonSchema:
+    """Return the schema of a string that matches a regular expression."""
+    schema = {"type": "string", "pattern": f"^{pattern}$"}
+    return WithJsonSchema(schema | {"description": description} if description else schema)
+
+
+def sid_schema(prefix: Prefix, description: str = "") -> WithJsonSchema:
+    """Return the schema of a SID."""
+    return pattern_schema(prefix + SID_DIGITS, description)
+
+
+def word_schema(words: Iterable[str], description: str = "", **more: object) -> WithJsonSchema:
+    """Return the schema of a string that is one of `words`."""
+    schema: dict[str, object] = {"type": "string", "enum": [*words], **more}
+    return WithJsonSchema(schema | {"description": description} if description else schema)
+
+
+def timer_schema(minimum: str) -> WithJsonSchema:
+    """Return the schema of an ISO 8601 duration that is `PT0S` or at least `minimum`."""
+    description = f"An ISO 8601 duration of at least {minimum}. PT0S switches the timer off."
+    return WithJsonSchema({"type": "string", "format": "duration", "description": description})

@@ -1,0 +1,65 @@
+"""The configuration of a service: the roles of new participants and users, and reachability.
+
+See docs/behaviour/configuration.md#service-configuration.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, BeforeValidator
+
+from convoke.domain.errors import (
+    ConversationsError,
+    InvalidParameterError,
+    RoleSidMissingError,
+    UnknownConversationRoleError,
+    UnknownServiceRoleError,
+)
+from convoke.domain.json_schema import IN_EITHER_CASE, sid_schema, word_schema
+from convoke.domain.model import Model
+from convoke.domain.services import Service
+from convoke.domain.sids import Prefix
+
+
+def check_not_empty(role_sid: str) -> str:
+    if not role_sid:
+        raise RoleSidMissingError
+    return role_sid
+
+
+def parse_boolean(value: object) -> bool:
+    match str(value).lower():
+        case "true":
+            return True
+        case "false":
+            return False
+    raise InvalidParameterError(wanted="true or false")
+
+
+DefaultRoleSid = Annotated[str, AfterValidator(check_not_empty), sid_schema(Prefix.ROLE)]
+
+Boolean = Annotated[bool, BeforeValidator(parse_boolean), word_schema(["true", "false"], IN_EITHER_CASE)]
+
+
+class ServiceConfigurationChange(Model):
+    """The parameters of an update of a service's configuration. A field that was not given stays as it is."""
+
+    order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (RoleSidMissingError,)
+
+    default_conversation_creator_role_sid: DefaultRoleSid | None = None
+    default_conversation_role_sid: DefaultRoleSid | None = None
+    default_chat_service_role_sid: DefaultRoleSid | None = None
+    reachability_enabled: Boolean = False
+
+    def problems(self, service: Service) -> list[ConversationsError]:
+        """Return an error for each role that the service does not have, or has in the other scope."""
+        found: list[ConversationsError] = [
+            UnknownConversationRoleError(field=(name,))
+            for name in ("default_conversation_creator_role_sid", "default_conversation_role_sid")
+            if (role_sid := getattr(self, name)) and role_sid not in service.conversation_role_sids
+        ]
+        user_role_sid = self.default_chat_service_role_sid
+        if user_role_sid and user_role_sid not in service.service_role_sids:
+            found.append(UnknownServiceRoleError(field="default_chat_service_role_sid"))
+        return found

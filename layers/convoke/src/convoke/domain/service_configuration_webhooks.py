@@ -1,0 +1,58 @@
+"""The webhooks of a service, and which of account and service gets an event.
+
+See docs/behaviour/configuration-webhooks.md#service-webhooks.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from convoke.domain.configuration_webhooks import ConfigurationWebhooks
+from convoke.domain.events import AnyEventType, EventType
+from convoke.domain.model import Model
+from convoke.domain.webhooks import Hook, Method, WebhookSettingsChange
+
+
+class ServiceConfigurationWebhooks(Model):
+    """The webhooks of a service. A setting that was never given is None."""
+
+    account_sid: str
+    chat_service_sid: str
+    method: Method | None = None
+    filters: tuple[EventType, ...] | None = None
+    pre_webhook_url: str | None = None
+    post_webhook_url: str | None = None
+
+
+class ServiceConfigurationWebhooksChange(WebhookSettingsChange):
+    """The parameters of an update of a service's webhooks."""
+
+
+class WebhookLevels(NamedTuple):
+    """The webhooks of an account and of one of its services.
+
+    If the service has a URL, the account's webhooks get no events of the service. See
+    docs/behaviour/webhook-delivery.md#levels.
+    """
+
+    account: ConfigurationWebhooks
+    service: ServiceConfigurationWebhooks
+
+    def pre_hook(self, event_type: AnyEventType) -> Hook | None:
+        """Return the receiver that is asked before a change, if there is one."""
+        return self._hook(event_type, self._level.pre_webhook_url)
+
+    def post_hook(self, event_type: AnyEventType) -> Hook | None:
+        """Return the receiver that is notified after a change, if there is one."""
+        return self._hook(event_type, self._level.post_webhook_url)
+
+    @property
+    def _level(self) -> ConfigurationWebhooks | ServiceConfigurationWebhooks:
+        is_configured = self.service.pre_webhook_url or self.service.post_webhook_url
+        return self.service if is_configured else self.account
+
+    def _hook(self, event_type: AnyEventType, url: str | None) -> Hook | None:
+        level = self._level
+        if not url or event_type not in (level.filters or ()):
+            return None
+        return Hook("service" if level is self.service else "account", url, level.method or Method.POST)
