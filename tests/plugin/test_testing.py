@@ -10,7 +10,8 @@ import pytest
 
 from convoke.domain import instants
 from convoke.domain.errors import CATALOGUE
-from convoke.testing.instance import POST_EVENTS, RunningInstance, _error, running
+from convoke.domain.events import POST_EVENTS
+from convoke.testing.instance import RunningInstance, _error, running
 from tests.support.examples import CHAT_AND_SMS, chat
 
 

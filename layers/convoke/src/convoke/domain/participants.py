@@ -10,7 +10,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema, model_validator
 
-from convoke.domain.addresses import MAX_ADDRESS_CHARACTERS, Channel, channel_of, is_group_number
+from convoke.domain.addresses import MAX_ADDRESS_CHARACTERS, Channel, channel_of
 from convoke.domain.attributes import check_attributes
 from convoke.domain.dates import DateCreated, DateUpdated
 from convoke.domain.errors import (
@@ -30,6 +30,7 @@ from convoke.domain.errors import (
     ProxyAddressEmptyError,
     ProxyNotSupportedError,
 )
+from convoke.domain.groups import is_group_number
 from convoke.domain.instants import Instant
 from convoke.domain.json_schema import attributes_schema, sid_schema, string_schema, word_schema
 from convoke.domain.model import Model
