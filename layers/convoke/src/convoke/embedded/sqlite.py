@@ -294,10 +294,12 @@ class SqliteTable:
     def _run_here(self, function: Callable[[], Result]) -> Result:
         """Without an event loop the calling thread does it, and commits unless it is inside `unit()`."""
         with self._lock:
-            result = self._when_unlocked(function)
-            if self._unit is not None and not self._held:
-                self._commit()
-            return result
+            try:
+                return self._when_unlocked(function)
+            finally:
+                # Also after a refused transaction, which has written nothing but holds the write lock.
+                if self._unit is not None and not self._held:
+                    self._commit()
 
     def _run_on_loop(self, function: Callable[[], Result]) -> Result:
         def hand_over() -> Result:
