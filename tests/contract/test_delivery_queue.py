@@ -90,15 +90,16 @@ def test_message_given_back_does_not_count_the_receive(queue: DurableQueue) -> N
 def test_postponed_message_is_received_at_its_time_by_the_given_clock(queue: DurableQueue, clock: ManualClock) -> None:
     send(queue, "a", "b")
     queue.change_visibility(received(queue), 60)
-    queue.return_uncounted(received(queue), 90)
+    queue.return_uncounted(received(queue), 80)
     assert bodies(queue) == []
     assert queue.next_visible(clock.now()) == clock.now() + timedelta(seconds=60)
     clock.move(timedelta(seconds=60))
     assert bodies(queue) == ["a"]
-    clock.move(timedelta(seconds=29.9))
+    clock.move(timedelta(seconds=19.9))
     assert bodies(queue) == []
     clock.move(timedelta(seconds=0.1))
-    assert (received(queue).body, queue.receivers()) == ("b", [ONE])
+    assert queue.receivers() == [ONE]
+    assert received(queue).body == "b"
 
 
 def test_received_message_becomes_visible_after_the_visibility_timeout(queue: DurableQueue, clock: ManualClock) -> None:
