@@ -126,6 +126,9 @@ class Machine:
     def counts(self) -> list[int]:
         return [count for (count,) in self.table.rows("SELECT receive_count FROM messages ORDER BY id")]
 
+    def is_idle(self) -> bool:
+        return not self.concurrent._receivers
+
     async def until(self, condition: Callable[[], Any]) -> None:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while not condition():
@@ -271,7 +274,7 @@ def test_circuit_breaker_opens_grows_tries_one_delivery_and_closes() -> None:
     async def scenario(machine: Machine) -> None:
         machine.fake.outcomes["broken"] = Outcome(500)
         machine.send("broken", 20)
-        await machine.until(lambda: len(machine.fake.finished) >= 5 and not machine.fake.now_under_way["broken"])
+        await machine.until(lambda: len(machine.fake.finished) >= 5 and machine.is_idle())
         opened = len(machine.fake.called)
         assert 5 <= opened < 5 + MAX_CONCURRENT_DELIVERIES_PER_RECEIVER
         await machine.stays(lambda: len(machine.fake.called) == opened)
@@ -295,7 +298,7 @@ def test_only_one_delivery_is_tried_while_the_breaker_is_half_open() -> None:
     async def scenario(machine: Machine) -> None:
         machine.fake.outcomes["broken"] = Outcome(None, "unreachable")
         machine.send("broken", 20)
-        await machine.until(lambda: len(machine.fake.finished) >= 5 and not machine.fake.now_under_way["broken"])
+        await machine.until(lambda: len(machine.fake.finished) >= 5 and machine.is_idle())
         machine.fake.hanging, before = {"broken"}, len(machine.fake.called)
         machine.clock.move(timedelta(seconds=1))
         await machine.stays(lambda: len(machine.fake.called) <= before + 1)
@@ -472,7 +475,7 @@ def test_failed_storing_of_an_outcome_frees_the_place(monkeypatch: pytest.Monkey
         machine.send("host")
         await machine.until(lambda: machine.fake.now_under_way["host"] == 1)
         machine.fake.answer_all()
-        await machine.until(lambda: not machine.concurrent._receivers)
+        await machine.until(machine.is_idle)
         machine.table._connection.execute("PRAGMA query_only = 0")
         machine.clock.move(timedelta(seconds=60))
         await machine.until(machine.queue.is_empty)
