@@ -1,35 +1,58 @@
-"""The delivery queue in the data file behaves like SQS."""
+"""The delivery queue in the data file behaves like SQS (embedded/queue.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from convoke.embedded.queue import SCHEMA, DurableQueue, ReceivedMessage
+from convoke.embedded.queue import (
+    MAX_PAUSE_SECONDS,
+    NO_RECEIVER,
+    REDRIVE_PAGE_SIZE,
+    VISIBILITY_TIMEOUT_SECONDS,
+    DeadLetterQueue,
+    DurableQueue,
+    QueuedMessage,
+    ReceivedMessage,
+)
 from convoke.embedded.sqlite import SqliteTable
+from tests.support.manual_clock import ManualClock
+
+ONE, OTHER = "AC1 https://one.example:443", "AC1 https://other.example:443"
 
 
 @pytest.fixture
-def queue() -> Iterator[DurableQueue]:
-    table = SqliteTable(":memory:", schema=SCHEMA)
-    yield DurableQueue(table, "delivery")
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def queue(clock: ManualClock) -> Iterator[DurableQueue]:
+    table = SqliteTable(":memory:")
+    yield DurableQueue(table, "delivery", clock.now)
     table.close()
 
 
-def send(queue: DurableQueue, *bodies: str) -> None:
-    queue.send([("AC1", body) for body in bodies])
+@pytest.fixture
+def dead_letters(queue: DurableQueue, clock: ManualClock) -> DeadLetterQueue:
+    return DeadLetterQueue(queue.table, "delivery", clock.now)
 
 
-def received(queue: DurableQueue) -> ReceivedMessage:
-    message = queue.receive()
+def send(queue: DurableQueue, *bodies: str, receiver: str = ONE) -> None:
+    queue.send([QueuedMessage("AC1", receiver, body) for body in bodies])
+
+
+def received(queue: DurableQueue, receiver: str = ONE) -> ReceivedMessage:
+    message = queue.receive(receiver)
     assert message is not None
     return message
 
 
-def bodies(queue: DurableQueue) -> list[str]:
+def bodies(queue: DurableQueue, receiver: str = ONE) -> list[str]:
     found = []
-    while message := queue.receive():
+    while message := queue.receive(receiver):
         found.append(message.body)
     return found
 
@@ -38,6 +61,8 @@ def test_messages_are_received_in_order_and_then_invisible(queue: DurableQueue) 
     send(queue, "a", "b", "c")
     assert bodies(queue) == ["a", "b", "c"]
     assert bodies(queue) == []
+    assert not queue.has_visible()
+    assert not queue.is_empty()
 
 
 def test_message_stays_until_removed_and_counts_receives(queue: DurableQueue) -> None:
@@ -49,28 +74,63 @@ def test_message_stays_until_removed_and_counts_receives(queue: DurableQueue) ->
     queue.delete(again)
     queue.make_received_visible()
     assert bodies(queue) == []
+    assert queue.is_empty()
 
 
 def test_message_given_back_does_not_count_the_receive(queue: DurableQueue) -> None:
     send(queue, "a")
-    queue.return_uncounted(received(queue), 0)
+    message = received(queue)
+    queue.return_uncounted(message, 0)
     assert received(queue).receive_count == 1
+    queue.return_uncounted(message, 0)
+    queue.return_uncounted(message, 0)
+    assert received(queue).receive_count == 1, "a message that is given back twice loses one receive only"
 
 
-def test_postponed_message_is_not_received(queue: DurableQueue) -> None:
+def test_postponed_message_is_received_at_its_time_by_the_given_clock(queue: DurableQueue, clock: ManualClock) -> None:
     send(queue, "a", "b")
     queue.change_visibility(received(queue), 60)
-    queue.return_uncounted(received(queue), 60)
+    queue.return_uncounted(received(queue), 80)
     assert bodies(queue) == []
+    assert queue.next_visible(clock.now()) == clock.now() + timedelta(seconds=60)
+    clock.move(timedelta(seconds=60))
+    assert bodies(queue) == ["a"]
+    clock.move(timedelta(seconds=19.9))
+    assert bodies(queue) == []
+    clock.move(timedelta(seconds=0.1))
+    assert queue.receivers() == [ONE]
+    assert received(queue).body == "b"
 
 
-def test_messages_of_passed_over_accounts_are_skipped(queue: DurableQueue) -> None:
-    queue.send([("AC1", "a"), ("AC2", "b"), ("AC1", "c")])
-    message = queue.receive(excluded_accounts=["AC1"])
-    assert message is not None
-    assert (message.account_sid, message.body) == ("AC2", "b")
-    assert queue.receive(excluded_accounts=["AC1"]) is None
+def test_received_message_becomes_visible_after_the_visibility_timeout(queue: DurableQueue, clock: ManualClock) -> None:
+    send(queue, "a")
+    received(queue)
+    clock.move(timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS - 0.001))
+    assert queue.receive(ONE) is None
+    clock.move(timedelta(seconds=0.001))
+    assert received(queue).receive_count == 2
+
+
+def test_each_receiver_has_its_own_order(queue: DurableQueue) -> None:
+    send(queue, "a", "c")
+    send(queue, "b", receiver=OTHER)
+    send(queue, "event", receiver=NO_RECEIVER)
+    assert queue.receivers() == [ONE, OTHER]
+    message = received(queue, OTHER)
+    assert (message.account_sid, message.receiver, message.body) == ("AC1", OTHER, "b")
+    assert queue.receivers() == [ONE]
     assert bodies(queue) == ["a", "c"]
+    assert queue.receivers() == []
+    assert queue.has_visible(), "the event"
+    assert bodies(queue, NO_RECEIVER) == ["event"]
+    assert not queue.has_visible()
+
+
+def test_queues_of_different_names_do_not_meet(queue: DurableQueue, clock: ManualClock) -> None:
+    other = DurableQueue(queue.table, "another", clock.now)
+    send(other, "a")
+    assert (queue.receivers(), queue.has_visible(), queue.is_empty()) == ([], False, True)
+    assert queue.next_visible(datetime.fromtimestamp(0, UTC)) is None
 
 
 def test_messages_received_by_dead_process_are_received_again(queue: DurableQueue) -> None:
@@ -80,11 +140,67 @@ def test_messages_received_by_dead_process_are_received_again(queue: DurableQueu
     assert bodies(queue) == ["a"]
 
 
-def test_buried_message_is_in_dead_letter_queue_only(queue: DurableQueue) -> None:
+def test_message_postponed_beyond_the_longest_pause_is_visible_as_the_clock_was_set_back(
+    queue: DurableQueue, clock: ManualClock
+) -> None:
+    send(queue, "a")
+    clock.move(timedelta(seconds=-MAX_PAUSE_SECONDS))
+    assert (queue.receivers(), queue.receive(ONE)) == ([], None)
+    clock.move(timedelta(seconds=-1))
+    assert queue.receivers() == [ONE]
+    assert queue.has_visible()
+    assert received(queue).body == "a"
+
+
+def test_finding_receivers_does_not_walk_through_their_messages(queue: DurableQueue) -> None:
+    """Counted in steps of SQLite's virtual machine, which do not depend on the machine."""
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+
+    def cost() -> int:
+        nonlocal steps
+        steps = 0
+        queue.table._connection.set_progress_handler(count, 1)
+        assert queue.receivers() == []
+        queue.table._connection.set_progress_handler(None, 1)
+        return steps
+
+    def postpone(count: int) -> None:
+        send(queue, *["a"] * count)
+        for message in [received(queue) for _ in range(count)]:
+            queue.change_visibility(message, 600)
+
+    postpone(5)
+    few = cost()
+    postpone(500)
+    assert cost() <= few + 5
+
+
+def test_dead_letter_is_in_dead_letter_queue_only(queue: DurableQueue, dead_letters: DeadLetterQueue) -> None:
     send(queue, "a")
     queue.dead_letter(received(queue))
     queue.make_received_visible()
     assert bodies(queue) == []
-    dead = DurableQueue(queue.table, "delivery-dlq")
-    dead.make_received_visible()
-    assert bodies(dead) == ["a"]
+    assert queue.is_empty()
+    assert dead_letters.bodies() == ["a"]
+
+
+def test_redrive_sends_all_dead_letters_in_pages_as_if_never_received(
+    queue: DurableQueue, dead_letters: DeadLetterQueue
+) -> None:
+    count = REDRIVE_PAGE_SIZE + 1
+    send(queue, *map(str, range(count)))
+    for _ in range(count):
+        queue.dead_letter(received(queue))
+    statements: list[str] = []
+    queue.table._connection.set_trace_callback(statements.append)
+    assert dead_letters.redrive(lambda body: f"again {body}") == count
+    assert statements.count("COMMIT") == 2
+    assert dead_letters.bodies() == []
+    message = received(queue)
+    assert (message.body, message.receiver, message.receive_count) == ("again 0", ONE, 1)
+    assert len(bodies(queue)) == count - 1
+    assert dead_letters.redrive(lambda body: body) == 0

@@ -1,25 +1,23 @@
-"""The SQLite engine beyond the Table port: stream, data file, and concurrent processes and threads."""
+"""The SQLite engine beyond the Table port: stream, units without an event loop, concurrent processes and threads."""
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from convoke.embedded.sqlite import APPLICATION_ID, MAX_EXPIRED_PER_PASS, SCHEMA_VERSION, DataFileError, SqliteTable
+from convoke.domain.errors import UnavailableError
+from convoke.embedded.sqlite import MAX_EXPIRED_PER_PASS, SqliteTable
 from convoke.storage import keys
-from convoke.storage.keys import DUE, LISTED, MEMBERSHIPS, is_streamed
+from convoke.storage.keys import DUE, is_streamed
 from convoke.storage.table import (
     Add,
     ConditionFailedError,
@@ -54,6 +52,17 @@ class CallCounter:
 
     def __call__(self) -> None:
         self.calls += 1
+
+
+def trace(table: SqliteTable) -> list[str]:
+    """Return a list that gets every statement from now on."""
+    statements: list[str] = []
+    table._connection.set_trace_callback(statements.append)
+    return statements
+
+
+def plan_of(table: SqliteTable, statement: str) -> list[str]:
+    return [detail for *_, detail in table.rows(f"EXPLAIN QUERY PLAN {statement}")]
 
 
 # The stream
@@ -121,13 +130,13 @@ def test_stream_records_stay_until_forgotten(tmp_path: Path) -> None:
         table.transact([Put(change(number)) for number in range(5)])
         numbers = [number for number, _ in table.stream_records(10)]
         assert numbers == sorted(numbers)
-        table.delete_stream_records(numbers[2])
+        table.delete_stream_records(numbers[:3])
     with closing(SqliteTable(path, streamed=is_streamed)) as table:
         assert [item for _, item in table.stream_records(10)] == [change(3), change(4)]
-        table.delete_stream_records(numbers[-1])
-        # Forgetting the same number twice must not remove later records.
+        table.delete_stream_records(numbers[3:])
+        # Removing the same numbers twice must not remove later records.
         table.transact([Put(change(9))])
-        table.delete_stream_records(numbers[-1])
+        table.delete_stream_records(numbers[3:])
         assert [item for _, item in table.stream_records(10)] == [change(9)]
 
 
@@ -142,163 +151,109 @@ def test_file_keeps_items_after_close(tmp_path: Path) -> None:
         assert table.get(KEY) == COUNTER
 
 
-def test_empty_file_is_initialised(tmp_path: Path) -> None:
-    path = tmp_path / "convoke.db"
-    path.touch()
-    with closing(SqliteTable(str(path))) as table:
-        table.transact([Put(COUNTER)])
-        assert table.get(KEY) == COUNTER
-
-
-def test_file_has_application_id_and_schema_version(tmp_path: Path) -> None:
-    path = tmp_path / "convoke.db"
-    SqliteTable(str(path)).close()
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
-        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-
-
-def test_changed_indexes_require_new_schema_version() -> None:
-    assert (SCHEMA_VERSION, keys.INDEXES) == (4, (DUE, LISTED, MEMBERSHIPS))
-
-
-def a_file_of_another_version(path: Path) -> None:
-    SqliteTable(str(path)).close()
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-
-
-def a_database_of_another_program(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE cookies (name TEXT)")
-
-
-def a_marked_database_of_another_program(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA application_id = 7")
-
-
-def no_database(path: Path) -> None:
-    path.write_text("Dear diary, " * 1000)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (a_file_of_another_version, r"was written by another version of Convoke \(data format 5, .*run that version"),
-        (a_database_of_another_program, "is not a Convoke data file: choose another path"),
-        (a_marked_database_of_another_program, "is not a Convoke data file: choose another path"),
-        (no_database, "is not a Convoke data file: choose another path"),
-        (Path.mkdir, "cannot be opened .*: check that its folder exists"),
-    ],
-)
-def test_file_of_another_program_or_version_is_refused_and_unchanged(
-    tmp_path: Path, make: Callable[[Path], None], message: str
-) -> None:
-    path = tmp_path / "convoke.db"
-    make(path)
-    before = path.read_bytes() if path.is_file() else b""
-    with pytest.raises(DataFileError, match=f"convoke.db {message}") as failure:
-        SqliteTable(str(path))
-    assert "\n" not in str(failure.value)
-    assert (path.read_bytes() if path.is_file() else b"") == before
-    assert os.listdir(tmp_path) == ["convoke.db"]
-
-
-def test_file_in_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataFileError, match=r"missing/convoke.db cannot be opened .*: check that its folder exists"):
-        SqliteTable(str(tmp_path / "missing" / "convoke.db"))
-
-
-UNPRIVILEGED_UID = 65534
-"""The user `nobody`. Tests that run as root need it, because root may write to every file."""
-
-
-@contextmanager
-def unprivileged() -> Iterator[None]:
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(UNPRIVILEGED_UID)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
-
-
-def test_read_only_file_is_refused() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "convoke.db"
-        SqliteTable(str(path)).close()
-        Path(folder).chmod(0o777)
-        path.chmod(0o444)
-        with unprivileged(), pytest.raises(DataFileError, match="is writable"):
-            SqliteTable(str(path))
-
-
-def test_another_module_may_keep_tables_in_the_same_file(tmp_path: Path) -> None:
-    path, schema = str(tmp_path / "convoke.db"), ["CREATE TABLE IF NOT EXISTS queue (body TEXT)"]
-    SqliteTable(path).close()
-    for _ in range(2):
-        with closing(SqliteTable(path, schema=schema)) as table, table.transaction() as connection:
-            connection.execute("INSERT INTO queue VALUES ('message')")
-    with closing(SqliteTable(path, schema=schema)) as table, table.transaction() as connection:
-        assert connection.execute("SELECT body FROM queue").fetchall() == [("message",), ("message",)]
-
-
 def test_items_and_stream_records_share_one_transaction() -> None:
-    statements: list[str] = []
     with closing(SqliteTable(":memory:", streamed=lambda item: True)) as table:
-        with table.transaction() as connection:
-            connection.set_trace_callback(statements.append)
-        statements.clear()
+        statements = trace(table)
         table.transact([Put({"pk": "a", "sk": str(number)}) for number in range(3)])
         assert len(table.stream_records(10)) == 3
     bounds = [statement for statement in statements if statement.startswith(("BEGIN", "COMMIT"))]
     assert bounds == ["BEGIN IMMEDIATE", "COMMIT"]
 
 
-def enqueue_and_fail(table: SqliteTable) -> None:
-    with table.transaction() as connection:
-        connection.execute("INSERT INTO queue VALUES ('message')")
+def send(table: SqliteTable, body: str = "message") -> None:
+    table.write("INSERT INTO messages (queue, account_sid, body, visible_at) VALUES ('test', 'AC1', ?, 0)", (body,))
+
+
+def sent(table: SqliteTable) -> list[str]:
+    return [body for (body,) in table.rows("SELECT body FROM messages ORDER BY id")]
+
+
+def test_unit_commits_items_and_messages_at_once() -> None:
+    on_stream = CallCounter()
+    with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=on_stream)) as table:
+        statements = trace(table)
+        with table.unit():
+            table.transact([Put(change(1))])
+            with table.unit():
+                send(table)
+            table.update(Update(KEY, (Add("count", 1),)))
+            assert on_stream.calls == 0
+        assert [statement for statement in statements if statement.startswith(("BEGIN", "COMMIT"))] == [
+            "BEGIN IMMEDIATE",
+            "COMMIT",
+        ]
+        assert on_stream.calls == 1
+        assert (sent(table), table.get(KEY)) == (["message"], {**KEY._asdict(), "count": 1})
+
+
+def write_and_fail(table: SqliteTable) -> None:
+    with table.unit():
+        table.transact([Put({"pk": "a", "sk": "b"})])
+        send(table)
         raise KeyError
 
 
-def test_exception_rolls_back_transaction() -> None:
-    with closing(SqliteTable(":memory:", schema=["CREATE TABLE queue (body TEXT)"])) as table:
+def test_exception_drops_the_unit() -> None:
+    failures = CallCounter()
+    with closing(SqliteTable(":memory:", on_failure=failures)) as table:
         with pytest.raises(KeyError):
-            enqueue_and_fail(table)
-        with table.transaction() as connection:
-            assert connection.execute("SELECT count(*) FROM queue").fetchone() == (0,)
+            write_and_fail(table)
+        assert (table.query("a", limit=9), sent(table), failures.calls) == ([], [], 1)
+        table.transact([Put({"pk": "a", "sk": "c"})])
+        assert [item["sk"] for item in table.query("a", limit=9)] == ["c"]
 
 
-def test_nested_failure_rolls_back_only_the_nested_transaction() -> None:
-    with closing(SqliteTable(":memory:", schema=["CREATE TABLE queue (body TEXT)"])) as table:
-        with table.transaction() as connection:
+def test_refused_transaction_does_not_keep_the_write_lock(tmp_path: Path) -> None:
+    path = str(tmp_path / "convoke.db")
+    with closing(SqliteTable(path)) as table, closing(sqlite3.connect(path, timeout=0)) as other:
+        with pytest.raises(TransactionCanceledError):
+            table.transact([Put(COUNTER, Exists("pk"))])
+        with pytest.raises(ValueError, match="added"):
+            table.update(Update(KEY, (Add("count", "text"),)))  # type: ignore[arg-type]
+        other.execute("BEGIN IMMEDIATE")
+
+
+def write_and_fail_inside_a_unit(table: SqliteTable) -> None:
+    with table.unit():
+        table.transact([Put({"pk": "a", "sk": "outside"})])
+        write_and_fail(table)
+
+
+def test_exception_that_leaves_a_nested_unit_drops_the_outer_one() -> None:
+    with closing(SqliteTable(":memory:")) as table:
+        with pytest.raises(KeyError):
+            write_and_fail_inside_a_unit(table)
+        assert (table.query("a", limit=9), sent(table)) == ([], [])
+
+
+def test_refused_transaction_leaves_the_unit_as_it_was() -> None:
+    with closing(SqliteTable(":memory:")) as table:
+        with table.unit():
             table.transact([Put({"pk": "a", "sk": "before"})])
             with pytest.raises(TransactionCanceledError):
                 table.transact([Put({"pk": "a", "sk": "never"}), Put({"pk": "a", "sk": "before"}, NotExists("pk"))])
-            with pytest.raises(KeyError):
-                enqueue_and_fail(table)
+            with pytest.raises(ValueError, match="added"):
+                table.transact([Put({"pk": "a", "sk": "never"}), Update(Key("a", "x"), (Set("n", "s"), Add("m", "t")))])  # type: ignore[arg-type]
             table.transact([Put({"pk": "a", "sk": "behind"})])
         assert [item["sk"] for item in table.query("a", limit=9)] == ["before", "behind"]
-        with table.transaction() as connection:
-            assert connection.execute("SELECT count(*) FROM queue").fetchone() == (0,)
 
 
-def put_and_fail(table: SqliteTable) -> None:
-    with table.transaction():
-        table.transact([Put({"pk": "a", "sk": "b"})])
-        raise KeyError
+def put_and_write_half_a_message(table: SqliteTable) -> None:
+    with table.unit():
+        table.transact([Put(COUNTER)])
+        table.write("INSERT INTO messages (queue) VALUES (?)", ("without an account",))
 
 
-def test_failed_outer_transaction_rolls_back_nested_writes() -> None:
-    with closing(SqliteTable(":memory:")) as table:
-        with pytest.raises(KeyError):
-            put_and_fail(table)
-        assert table.query("a", limit=9) == []
-        table.transact([Put({"pk": "a", "sk": "c"})])
-        assert [item["sk"] for item in table.query("a", limit=9)] == ["c"]
+def test_failed_statement_drops_the_whole_unit(caplog: pytest.LogCaptureFixture) -> None:
+    failures = CallCounter()
+    with closing(SqliteTable(":memory:", on_failure=failures)) as table:
+        with pytest.raises(UnavailableError):
+            put_and_write_half_a_message(table)
+        assert (table.get(KEY), failures.calls) == (None, 1)
+        assert "the data file cannot be used: NOT NULL constraint failed" in caplog.text
+        with pytest.raises(UnavailableError):
+            table.rows("SELECT nothing FROM nowhere")
+        assert len(caplog.records) == 1, "one line a minute"
 
 
 def test_integer_out_of_range_is_refused() -> None:
@@ -307,9 +262,8 @@ def test_integer_out_of_range_is_refused() -> None:
 
 
 def test_every_statement_uses_an_index() -> None:
-    with closing(SqliteTable(":memory:")) as table, table.transaction() as connection:
-        statements: list[str] = []
-        connection.set_trace_callback(statements.append)
+    with closing(SqliteTable(":memory:")) as table:
+        statements = trace(table)
         item: Item = {**KEY._asdict(), **keys.due_attributes("CH1", datetime(2026, 1, 2, tzinfo=UTC))}
         for forward in (True, False):
             table.query("P", limit=1, between=("a", "b"), after=item, forward=forward)
@@ -317,10 +271,9 @@ def test_every_statement_uses_an_index() -> None:
             table.query("P", limit=1, index=DUE, between=("a", "b"), forward=forward)
         table.get(KEY)
         table.get_many([KEY, CHANGE])
-        connection.set_trace_callback(None)
         assert len(statements) == 8
-        for statement in statements:
-            plan = [detail for *_, detail in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+        for statement in statements.copy():
+            plan = plan_of(table, statement)
             assert any(step.startswith("SEARCH items USING") for step in plan)
             assert not any(step.startswith(("SCAN items", "USE TEMP B-TREE")) for step in plan)
 
@@ -340,19 +293,27 @@ def test_expired_items_are_removed_and_others_kept() -> None:
         assert table.get(Key("AC1#2", "record")) is not None
 
 
+def test_removed_item_is_no_longer_known_to_its_unit() -> None:
+    with closing(SqliteTable(":memory:")) as table:
+        table.transact([expiring(1, expires_at=1)])
+        with table.unit():
+            table.update(Update(Key("AC1#2", "record"), (Set("a", 1),)))
+            assert table.get(Key("AC1#1", "record"))
+            table.remove_expired(datetime.fromtimestamp(100, UTC))
+            assert table.get(Key("AC1#1", "record")) is None
+            table.transact([expiring(1)])
+        assert table.get(Key("AC1#1", "record")) == expiring(1).item
+
+
 def test_expired_items_are_found_by_index_and_removed_in_batches() -> None:
     with closing(SqliteTable(":memory:")) as table:
         for first in range(0, MAX_EXPIRED_PER_PASS + 100, 100):
             table.transact([expiring(number, expires_at=1) for number in range(first, first + 100)])
-        with table.transaction() as connection:
-            statements: list[str] = []
-            connection.set_trace_callback(statements.append)
+        statements = trace(table)
         table.remove_expired(datetime.fromtimestamp(100, UTC))
-        with table.transaction() as connection:
-            connection.set_trace_callback(None)
-            assert connection.execute("SELECT count(*) FROM items").fetchone() == (100,)
-            (statement,) = [statement for statement in statements if statement.startswith("DELETE")]
-            plan = [detail for *_, detail in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+        assert table.rows("SELECT count(*) FROM items") == [(100,)]
+        (statement,) = [statement for statement in statements if statement.startswith("DELETE")]
+        plan = plan_of(table, statement)
         assert any("INDEX items_expires_at" in step for step in plan)
         assert not any(step.startswith("SCAN items") for step in plan)
 

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
 
 from convoke.domain.errors import NotFoundError
-from convoke.embedded.loops import Debouncer, PeriodicThread
+from convoke.embedded import loops
+from convoke.embedded.loops import (
+    DEBOUNCE_SECONDS,
+    MAX_DEBOUNCE_SECONDS,
+    MAX_SLICE_SECONDS,
+    MIN_SLICE_SECONDS,
+    PeriodicThread,
+    StepScheduler,
+)
+from convoke.embedded.suspension import RunAgainError
 from tests.support.waiting import eventually
+
+# A thread with an interval
 
 
 def test_periodic_thread_runs_when_woken_and_survives_errors() -> None:
@@ -24,61 +41,195 @@ def test_periodic_thread_runs_when_woken_and_survives_errors() -> None:
     thread.stop()
 
 
-def test_debouncer_combines_wake_ups_and_runs_batches_until_no_work_is_left() -> None:
-    batches: list[int] = []
-    waiting = 0
+def test_periodic_thread_runs_after_each_interval() -> None:
+    runs: list[int] = []
+    thread = PeriodicThread("test", lambda: runs.append(1), interval=0.01)
+    thread.start()
+    assert eventually(lambda: len(runs) >= 3)
+    thread.stop()
+    done = len(runs)
+    time.sleep(0.05)
+    assert len(runs) == done
 
-    def run_batch() -> bool:
-        nonlocal waiting
-        taken, waiting = min(waiting, 3), max(waiting - 3, 0)
-        batches.append(taken)
-        return taken > 0
 
-    async def scenario() -> None:
-        nonlocal waiting
-        debouncer = Debouncer(asyncio.get_running_loop(), run_batch)
+def test_periodic_thread_finishes_its_work_before_it_stops() -> None:
+    log: list[str] = []
+
+    def work() -> None:
+        log.append("begun")
+        time.sleep(0.05)
+        log.append("finished")
+
+    thread = PeriodicThread("test", work, interval=60)
+    thread.start()
+    thread.wake()
+    assert eventually(lambda: log == ["begun"])
+    thread.stop()
+    assert log == ["begun", "finished"]
+
+
+def test_periodic_thread_that_was_never_started_can_be_stopped() -> None:
+    PeriodicThread("test", lambda: None, interval=60).stop()
+
+
+# Steps on an event loop
+
+
+@dataclass
+class FakeSteps:
+    """Waiting steps; one is done in each run. Records until when each run was allowed to go on."""
+
+    waiting: int = 0
+    ends: list[float] = field(default_factory=list)
+    at: list[float] = field(default_factory=list)
+    errors: list[BaseException] = field(default_factory=list)
+    on_run: Callable[[], None] = lambda: None
+
+    @property
+    def are_waiting(self) -> bool:
+        return self.waiting > 0
+
+    def run(self, until: float) -> None:
+        self.ends.append(until)
+        self.at.append(time.monotonic())
+        if self.errors:
+            raise self.errors.pop(0)
+        self.waiting = max(self.waiting - 1, 0)
+        self.on_run()
+
+    async def until_run(self, times: int) -> None:
+        while len(self.ends) < times:
+            await asyncio.sleep(0.0005)
+
+
+def run(scenario: Callable[[StepScheduler, FakeSteps], Awaitable[None]]) -> None:
+    async def attached() -> None:
+        steps = FakeSteps()
+        await scenario(StepScheduler(asyncio.get_running_loop(), steps), steps)  # type: ignore[arg-type]
+
+    asyncio.run(asyncio.wait_for(attached(), 5))
+
+
+def test_wake_ups_of_a_moment_lead_to_one_run() -> None:
+    async def scenario(scheduler: StepScheduler, steps: FakeSteps) -> None:
         for _ in range(4):
-            waiting += 1
-            debouncer.wake()
-        while batches[-1:] != [0]:
-            await asyncio.sleep(0.001)
-        waiting += 1
-        await asyncio.to_thread(debouncer.wake)
-        while batches[-2:] != [1, 0] or len(batches) < 5:
-            await asyncio.sleep(0.001)
+            scheduler.wake()
+        await steps.until_run(1)
+        await asyncio.sleep(2 * MAX_DEBOUNCE_SECONDS)
+        assert len(steps.ends) == 1
+        scheduler.wake()
+        await steps.until_run(2)
 
-    asyncio.run(asyncio.wait_for(scenario(), 5))
-    assert batches == [3, 1, 0, 1, 0]
+    run(scenario)
 
 
-def test_debouncer_runs_although_it_is_woken_without_pause() -> None:
-    async def scenario() -> None:
-        done = asyncio.Event()
+def test_steps_start_a_moment_after_the_last_wake_up() -> None:
+    async def scenario(scheduler: StepScheduler, steps: FakeSteps) -> None:
+        scheduler.wake()
+        await asyncio.sleep(0)
+        last = time.monotonic()
+        scheduler.wake()
+        await steps.until_run(1)
+        assert steps.at[0] - last >= DEBOUNCE_SECONDS - 0.001
 
-        def run_batch() -> bool:
-            done.set()
-            return False
+    run(scenario)
 
-        debouncer = Debouncer(asyncio.get_running_loop(), run_batch)
-        while not done.is_set():
-            debouncer.wake()
+
+def test_steps_run_although_they_are_woken_without_pause() -> None:
+    async def scenario(scheduler: StepScheduler, steps: FakeSteps) -> None:
+        while not steps.ends:
+            scheduler.wake()
             await asyncio.sleep(0)
 
-    asyncio.run(asyncio.wait_for(scenario(), 5))
+    run(scenario)
 
 
-def test_debouncer_runs_again_after_a_failed_batch() -> None:
-    batches: list[int] = []
+def test_steps_run_in_slices_until_nothing_is_waiting_and_requests_come_between() -> None:
+    async def scenario(scheduler: StepScheduler, steps: FakeSteps) -> None:
+        steps.waiting = 5
+        scheduler.wake()
+        await steps.until_run(1)
+        between = 0
+        while steps.are_waiting:
+            between += 1
+            await asyncio.sleep(0)
+        assert between >= 3, "other tasks run between two slices"
+        await asyncio.sleep(2 * MAX_DEBOUNCE_SECONDS)
+        assert len(steps.ends) == 5
 
-    def run_batch() -> bool:
-        batches.append(1)
-        raise NotFoundError
+    run(scenario)
 
-    async def scenario() -> None:
-        debouncer = Debouncer(asyncio.get_running_loop(), run_batch)
-        for expected in (1, 2):
-            debouncer.wake()
-            while len(batches) < expected:
-                await asyncio.sleep(0.001)
 
-    asyncio.run(asyncio.wait_for(scenario(), 5))
+@pytest.mark.parametrize(
+    ("took", "expected"),
+    [(0.0, MIN_SLICE_SECONDS), (0.005, 0.005), (0.01, 0.01), (1.0, MAX_SLICE_SECONDS)],
+)
+def test_slice_takes_as_long_as_the_requests_since_the_slice_before(
+    took: float, expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loops, "time", SimpleNamespace(monotonic=lambda: 100.0))
+
+    async def scenario(scheduler: StepScheduler, steps: FakeSteps) -> None:
+        steps.waiting = 2
+        scheduler.took(took / 2)
+        scheduler.took(took / 2)
+        scheduler.wake()
+        await steps.until_run(2)
+        assert steps.ends == pytest.approx([100 + expected, 100 + MIN_SLICE_SECONDS]), "a request counts once"
+
+    run(scenario)
+
+
+def test_steps_that_must_run_again_do_so_after_a_pause() -> None:
+    async def scenario(scheduler: StepScheduler, steps: FakeSteps) -> None:
+        steps.errors = [RunAgainError(), RunAgainError()]
+        steps.waiting = 1
+        scheduler.wake()
+        await steps.until_run(3)
+        assert steps.at[2] - steps.at[0] >= 2 * loops.LOCKED_RETRY_SECONDS - 0.002
+        assert steps.waiting == 0
+
+    run(scenario)
+
+
+def test_failed_steps_run_again_after_a_longer_pause(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(loops, "FAILURE_RETRY_SECONDS", 0.3)
+
+    async def scenario(scheduler: StepScheduler, steps: FakeSteps) -> None:
+        steps.errors = [NotFoundError()]
+        scheduler.wake()
+        await steps.until_run(1)
+        scheduler.wake()
+        await asyncio.sleep(MAX_DEBOUNCE_SECONDS)
+        assert len(steps.ends) == 1, "wake-ups do not end the pause"
+        await steps.until_run(2)
+
+    run(scenario)
+    assert "steps failed" in caplog.text
+
+
+def test_wake_up_during_a_slice_does_not_lead_to_a_second_timer() -> None:
+    async def scenario(scheduler: StepScheduler, steps: FakeSteps) -> None:
+        steps.waiting, steps.on_run = 2, scheduler.wake
+        scheduler.wake()
+        await steps.until_run(2)
+        steps.on_run = lambda: None
+        await steps.until_run(3)
+        await asyncio.sleep(3 * MAX_DEBOUNCE_SECONDS)
+        assert len(steps.ends) == 3
+
+    run(scenario)
+
+
+def test_stopped_scheduler_starts_no_slice() -> None:
+    async def scenario(scheduler: StepScheduler, steps: FakeSteps) -> None:
+        steps.waiting = 9
+        scheduler.wake()
+        scheduler.stop()
+        scheduler.wake()
+        await asyncio.sleep(2 * MAX_DEBOUNCE_SECONDS)
+        assert steps.ends == []
+
+    run(scenario)

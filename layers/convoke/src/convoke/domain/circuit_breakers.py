@@ -26,6 +26,9 @@ class CircuitBreaker:
     open_until: datetime | None = None
 
     def failed(self, at: datetime) -> CircuitBreaker:
+        if self._is_paused(at):
+            # This delivery was under way when the breaker opened: it failed for the same reason.
+            return self
         failures = self.failures + 1
         if failures < FAILURES_TO_OPEN:
             return CircuitBreaker(failures)
@@ -34,11 +37,11 @@ class CircuitBreaker:
 
     def allows(self, at: datetime, *, under_way: int) -> bool:
         """Whether another delivery may start. After the pause only one may be under way until it has succeeded."""
-        if self.open_until is None:
-            return True
+        return self.open_until is None or (not self._is_paused(at) and not under_way)
+
+    def _is_paused(self, at: datetime) -> bool:
         # A clock that was set back must not keep the breaker open for longer than its longest pause.
-        is_over = at >= self.open_until or self.open_until - at > MAX_PAUSE
-        return is_over and not under_way
+        return self.open_until is not None and at < self.open_until <= at + MAX_PAUSE
 
 
 CLOSED = CircuitBreaker()

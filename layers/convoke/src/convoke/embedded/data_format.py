@@ -5,6 +5,7 @@ The pragmas are explained at https://www.sqlite.org/pragma.html.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import time
@@ -84,8 +85,6 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
     # SQLite keeps the undo journal of a statement here. On disk it would be one file for each statement.
     connection.execute("PRAGMA temp_store = MEMORY")
-    if OLDEST_DATA_FORMAT <= _format_of(connection, path) < DATA_FORMAT:
-        _back_up(connection, path)
     connection.execute("BEGIN IMMEDIATE")
     # Read again: another process may have created or migrated the file in the meantime.
     found = _format_of(connection, path)
@@ -94,6 +93,8 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     elif found < DATA_FORMAT:
+        # Under the write lock, so that two processes do not both migrate, nor back up what is migrated already.
+        _back_up(path, found)
         _migrate(connection, found)
     # Written every time: a file that cannot be written fails here and not at the first request.
     connection.execute(f"PRAGMA user_version = {DATA_FORMAT}")
@@ -136,17 +137,17 @@ def _not_ours(path: str) -> DataFileError:
     return DataFileError(f"{path} is not a data file of Convoke: name another path, or move that file away.")
 
 
-def _back_up(connection: sqlite3.Connection, path: str) -> None:
+def _back_up(path: str, version: int) -> None:
     """Copy the file to `PATH.format-N` before its migration. A copy that exists already stays."""
-    version = _format_of(connection, path)
     backup = Path(f"{path}.format-{version}")
     if backup.exists():
         return
     unfinished = Path(f"{backup}.unfinished")
     unfinished.unlink(missing_ok=True)
     os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o600))
-    with closing(sqlite3.connect(unfinished)) as copy:
-        connection.backup(copy)
+    # SQLite refuses to copy from a connection that is inside a write transaction.
+    with closing(connect(path)) as source, closing(sqlite3.connect(unfinished)) as copy:
+        source.backup(copy)
     unfinished.rename(backup)
 
 
@@ -157,19 +158,21 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
         connection.execute("DROP INDEX IF EXISTS messages_visible")
         for statement in MESSAGES:
             connection.execute(statement)
-        # A message is a delivery, which has a URL, or an event, which belongs to no receiver yet.
-        connection.create_function("receiver_of", 1, _receiver_of, deterministic=True)
+        connection.create_function("receiver_in", 2, _receiver_in, deterministic=True)
         connection.execute(
             "INSERT INTO messages (id, queue, account_sid, receiver, body, visible_at, receive_count)"
-            " SELECT id, queue, account_sid,"
-            " coalesce(account_sid || ' ' || receiver_of(json_extract(body, '$.url')), ''),"
-            " body, visible_at, receive_count FROM messages_4"
+            " SELECT id, queue, account_sid, receiver_in(account_sid, body), body, visible_at, receive_count"
+            " FROM messages_4"
         )
         connection.execute("DROP TABLE messages_4")
 
 
-def _receiver_of(url: str | None) -> str | None:
-    return receiver_of(url) if url else None
+def _receiver_in(account_sid: str, body: str) -> str:
+    """Return the receiver of a delivery, which has a URL, or '' for an event and for what cannot be read."""
+    try:
+        return f"{account_sid} {receiver_of(json.loads(body)['url'])}"
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return ""
 
 
 def _tables() -> list[str]:

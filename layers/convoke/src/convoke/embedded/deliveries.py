@@ -40,6 +40,9 @@ MAX_CONCURRENT_DELIVERIES_PER_RECEIVER = 4
 EVENTS_PER_TICK = 8
 """Events split in one tick of the event loop. They never wait for deliveries."""
 
+MAX_STARTS_PER_TICK = 32
+"""Deliveries begun in one tick, also of those that fail before a call."""
+
 OWN_FAILURE_RETRY_SECONDS = 5.0
 """Pause before a delivery that failed in Convoke itself is tried again."""
 
@@ -126,38 +129,50 @@ class ConcurrentDeliveries:
         self._breakers: dict[str, CircuitBreaker] = {}
         self._last_receiver = ""
         self._woken = False
+        self._pause: asyncio.TimerHandle | None = None
+        """The end of the pause after a failed commit."""
         self._stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
 
     def wake(self) -> None:
         """Look at the queue in the next tick. To be called on the event loop's thread."""
-        if not self._woken and not self._stopping:
+        if not self._woken and not self._stopping and self._pause is None:
             self._woken = True
             self._loop.call_soon(self._schedule)
 
     async def stop(self, grace_seconds: float, cut: Callable[[], None]) -> None:
-        """Start no more calls. Wait for those under way; after `grace_seconds` call `cut`, which must end them."""
+        """Start no more calls. Wait for those under way; after `grace_seconds` call `cut`, which should end them.
+
+        The messages of calls that go on even then become visible at the next start.
+        """
         self._stopping = True
+        if self._pause is not None:
+            self._pause.cancel()
         try:
-            await asyncio.wait_for(self._idle.wait(), grace_seconds)
-        except TimeoutError:
-            cut()
-            await self._idle.wait()
+            if not await self._is_idle_within(grace_seconds):
+                cut()
+                await self._is_idle_within(grace_seconds)
         finally:
             self._pool.shutdown(wait=False)
 
+    async def _is_idle_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._idle.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
     def _schedule(self) -> None:
         self._woken = False
+        if self._stopping or self._pause is not None:
+            return
         try:
             if not self._queue.has_visible():
                 return
             self._table.begin()
             more = self._split_events()
-            while not self._stopping and (receiver := self._next_receiver()):
-                if (message := self._queue.receive(receiver)) is None:
-                    break
-                self._start(message)
+            more = self._start_deliveries() or more
         except RunAgainError:
             self._loop.call_later(LOCKED_RETRY_SECONDS, self.wake)
         except Exception:
@@ -173,6 +188,14 @@ class ConcurrentDeliveries:
             if (message := self._queue.receive(NO_RECEIVER)) is None:
                 return False
             self._deliveries.begin(message)
+        return True
+
+    def _start_deliveries(self) -> bool:
+        """Start deliveries as far as the limits allow and return whether there may be more."""
+        for _ in range(MAX_STARTS_PER_TICK):
+            if (receiver := self._next_receiver()) is None or (message := self._queue.receive(receiver)) is None:
+                return False
+            self._start(message)
         return True
 
     def _next_receiver(self) -> str | None:
@@ -203,7 +226,10 @@ class ConcurrentDeliveries:
         self._table.on_failure(partial(self._dropped, message))
 
     def _call(self, message: ReceivedMessage, begun: BegunDelivery) -> None:
-        self._pool.submit(self._call_receiver, message, begun)
+        if self._stopping:
+            self._finish(message, begun, None)
+        else:
+            self._pool.submit(self._call_receiver, message, begun)
 
     def _call_receiver(self, message: ReceivedMessage, begun: BegunDelivery) -> None:
         try:
@@ -224,16 +250,23 @@ class ConcurrentDeliveries:
             logger.exception("the outcome of a webhook delivery is lost; it will be repeated")
             self._dropped(message)
             return
-        if outcome is None:
-            self._queue.return_uncounted(message, OWN_FAILURE_RETRY_SECONDS)
-        elif self._stopping and outcome.status is None:
+        # Before anything that can fail: a message that is counted for ever would hold its place for ever.
+        self._table.after_commit(partial(self._done, message))
+        self._table.on_failure(partial(self._dropped, message))
+        try:
+            self._settle(message, begun, outcome)
+        except Exception:
+            logger.exception("the outcome of a webhook delivery is lost; it will be repeated")
+
+    def _settle(self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome | None) -> None:
+        if self._stopping and (outcome is None or outcome.status is None):
             # Cut by the shutdown: the receiver is not to blame.
             self._queue.return_uncounted(message, 0)
+        elif outcome is None:
+            self._queue.return_uncounted(message, OWN_FAILURE_RETRY_SECONDS)
         else:
             self._record(message.receiver, outcome)
             self._deliveries.finish(message, begun, outcome)
-        self._table.after_commit(partial(self._done, message))
-        self._table.on_failure(partial(self._dropped, message))
 
     def _record(self, receiver: str, outcome: Outcome) -> None:
         """Count failures that are the receiver's, in a row; a success closes the breaker."""
@@ -264,7 +297,12 @@ class ConcurrentDeliveries:
     def _dropped(self, message: ReceivedMessage) -> None:
         """The unit with this message was not stored, and the next one may not be either: pause."""
         self._count(message, -1)
-        self._loop.call_later(OWN_FAILURE_RETRY_SECONDS, self.wake)
+        if self._pause is None and not self._stopping:
+            self._pause = self._loop.call_later(OWN_FAILURE_RETRY_SECONDS, self._resume)
+
+    def _resume(self) -> None:
+        self._pause = None
+        self.wake()
 
 
 def _account_of(receiver: str) -> str:

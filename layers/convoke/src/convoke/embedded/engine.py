@@ -36,7 +36,7 @@ from convoke.embedded.loops import PeriodicThread, StepScheduler
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
 from convoke.embedded.sqlite import SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
-from convoke.embedded.suspension import NeedsThreadError
+from convoke.embedded.suspension import NeedsThreadError, RunAgainError
 from convoke.observability import Metrics, NoMetrics
 from convoke.operations.participant_adder import Admit
 from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
@@ -194,7 +194,7 @@ class EmbeddedEngine:
         self._admission.took = scheduler.took
         self._concurrent_deliveries = ConcurrentDeliveries(self._deliveries, loop, self.edges.now)
         self._clock_difference = _clock_difference()
-        with suppress(Exception):
+        with suppress(Exception, RunAgainError):
             # If the write lock is held, the visibility timeout ends for what the last process was delivering.
             self.queue.make_received_visible()
         self._sweep_until = self.edges.now() + self.edges.provisioning_retries.max_pause
@@ -219,7 +219,7 @@ class EmbeddedEngine:
             # The sweeper's thread may wait for this event loop, so the loop must go on meanwhile.
             await asyncio.to_thread(self._sweeper_loop.stop)
             self.table.detach()
-            self.steps.run_all(lambda: time.monotonic() < until)
+            self.steps.run_all(until)
         finally:
             self.close()
 
@@ -318,6 +318,8 @@ class EmbeddedEngine:
 
     def _forget(self) -> None:
         self.program.clear_caches()
+        # The dropped unit may have published records, which are in the stream again. The next poll wakes the steps.
+        self.steps.stream_grew = True
 
     def _wake_steps(self) -> None:
         if self._scheduler:
@@ -335,6 +337,8 @@ class EmbeddedEngine:
     def _poll_deliveries(self) -> None:
         if self._event_loop and not self._stopping:
             self._wake_deliveries()
+            if self.steps.are_waiting:
+                self._wake_steps()
             self._event_loop.call_later(DELIVERY_POLL_SECONDS, self._poll_deliveries)
 
 

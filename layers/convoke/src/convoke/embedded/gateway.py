@@ -173,14 +173,17 @@ class Gateway:
         sleep_before_retry.set(_run_again)
         begun = time.perf_counter()
         answered = self._api.answer(event, context)
-        committed = self._table.committed()
         self._admission.took(time.perf_counter() - begun)
-        if committed is not None:
-            try:
+        return answered if await self._is_committed() else _unavailable()
+
+    async def _is_committed(self) -> bool:
+        """Wait for the commit of everything that was read just now, and return whether it succeeded."""
+        try:
+            if (committed := self._table.committed()) is not None:
                 await committed
-            except UnavailableError:
-                return _unavailable()
-        return answered
+        except UnavailableError:
+            return False
+        return True
 
     async def _waited_for(self, deferred: Deferred) -> Conversation:
         """The conversation when it has left `initializing`, or as it is after the time that the client gave."""
@@ -188,6 +191,8 @@ class Gateway:
         for pause in pauses(deferred.seconds):
             await self._waiters.change(seen.sid, pause)
             found = self._api.conversation_waiter.read(seen)
+            if not await self._is_committed():
+                continue
             seen = found.conversation
             if found.is_final or self._waiters.are_over:
                 break

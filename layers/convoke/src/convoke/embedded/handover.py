@@ -72,7 +72,11 @@ class SqliteDeliveryQueue:
     wake: Wake
 
     def send(self, messages: Sequence[Delivery | Event]) -> None:
-        self.queue.send([_queued(message) for message in messages])
+        self.queue.table.run(partial(self._send, [_queued(message) for message in messages]))
+
+    def _send(self, messages: Sequence[QueuedMessage]) -> None:
+        # On the thread that owns the table: only there `after_commit` means the unit of these messages.
+        self.queue.send(messages)
         self.queue.table.after_commit(self.wake)
 
 

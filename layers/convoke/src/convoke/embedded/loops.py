@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from convoke.embedded.steps import Steps
 from convoke.embedded.suspension import RunAgainError
@@ -86,11 +85,6 @@ class StepScheduler:
             self._timer.cancel()
         self._timer = self._loop.call_at(min(now + DEBOUNCE_SECONDS, self._latest), self._run)
 
-    def wake_from_thread(self) -> None:
-        # The loop may be closed already: then the table keeps what is left.
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self.wake)
-
     def took(self, seconds: float) -> None:
         """Add the time that a request took since the last slice."""
         self._request_seconds += seconds
@@ -118,4 +112,7 @@ class StepScheduler:
 
     def _again(self, seconds: float) -> None:
         self._is_running = True
+        if self._timer:
+            # A commit in the middle of the slice has woken these steps.
+            self._timer.cancel()
         self._timer = self._loop.call_later(seconds, self._run) if seconds else self._loop.call_soon(self._run)

@@ -59,7 +59,7 @@ class DurableQueue:
 
     def receivers(self) -> list[str]:
         """Return the receivers that have a visible message, in the order of their names."""
-        # SQLite seeks from one receiver to the next in the index: the time does not grow with the messages.
+        # SQLite seeks in the index, for each receiver a few times: the time does not grow with the messages.
         return [receiver for (receiver,) in self.table.rows(_RECEIVERS, (self.name, self._seconds()))]
 
     def receive(self, receiver: str) -> ReceivedMessage | None:
@@ -76,7 +76,7 @@ class DurableQueue:
         return ReceivedMessage(id_, account_sid, receiver, body, receive_count + 1)
 
     def has_visible(self) -> bool:
-        return bool(self.table.rows(_ANY, (self.name, self._seconds())))
+        return bool(self.table.rows(_OLDEST, (self.name, self._seconds(), NO_RECEIVER)) or self.receivers())
 
     def is_empty(self) -> bool:
         """Whether there is no message at all, not even an invisible one."""
@@ -92,8 +92,9 @@ class DurableQueue:
     def return_uncounted(self, message: ReceivedMessage, seconds: float) -> None:
         """Make the message visible after `seconds` and do not count this receipt."""
         self.table.write(
-            "UPDATE messages SET visible_at = ?, receive_count = receive_count - 1 WHERE id = ?",
-            (self._seconds() + seconds, message.id),
+            # Not `receive_count - 1`: the receipt may have been dropped with its unit already.
+            "UPDATE messages SET visible_at = ?, receive_count = ? WHERE id = ?",
+            (self._seconds() + seconds, message.receive_count - 1, message.id),
         )
 
     def delete(self, message: ReceivedMessage) -> None:
@@ -117,21 +118,23 @@ class DurableQueue:
 
 _VISIBLE = f"(visible_at <= ?2 OR visible_at > ?2 + {MAX_PAUSE_SECONDS})"
 
-_ANY = f"SELECT 1 FROM messages WHERE queue = ?1 AND {_VISIBLE} LIMIT 1"  # noqa: S608 - only our names
-
 _OLDEST = (
-    "SELECT id, account_sid, receiver, body, receive_count FROM messages"  # noqa: S608
+    "SELECT id, account_sid, receiver, body, receive_count FROM messages"  # noqa: S608 - only our names
     f" WHERE queue = ?1 AND receiver = ?3 AND {_VISIBLE} ORDER BY visible_at, id LIMIT 1"
 )
 
+_OF_RECEIVER = "FROM messages WHERE queue = ?1 AND messages.receiver = found.receiver"
+
+# Two terms, because SQLite would walk through all messages of a receiver to evaluate `_VISIBLE`.
 _RECEIVERS = (
     "WITH RECURSIVE found (receiver) AS ("  # noqa: S608
     " SELECT min(receiver) FROM messages WHERE queue = ?1 AND receiver > ''"
     " UNION ALL"
     " SELECT (SELECT min(receiver) FROM messages WHERE queue = ?1 AND receiver > found.receiver)"
     " FROM found WHERE found.receiver IS NOT NULL)"
-    " SELECT receiver FROM found WHERE receiver IS NOT NULL"
-    f" AND EXISTS (SELECT 1 FROM messages WHERE queue = ?1 AND messages.receiver = found.receiver AND {_VISIBLE})"
+    " SELECT receiver FROM found WHERE receiver IS NOT NULL AND ("
+    f" EXISTS (SELECT 1 {_OF_RECEIVER} AND visible_at <= ?2)"
+    f" OR EXISTS (SELECT 1 {_OF_RECEIVER} AND visible_at > ?2 + {MAX_PAUSE_SECONDS}))"
 )
 
 

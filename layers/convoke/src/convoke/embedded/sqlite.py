@@ -223,7 +223,17 @@ class SqliteTable:
         future: asyncio.Future[None] = self._loop.create_future()
         self._unit.on_commit.append(partial(_succeed, future))
         self._unit.on_failure.append(partial(_fail, future))
+        self.commit_if_full()
         return future
+
+    def commit_if_full(self) -> None:
+        """Commit the unit of a tick that holds MAX_ROWS rows.
+
+        To be called between two operations only: an operation whose first write was committed before its second one
+        could not run again if the write lock were lost in between, and would not notice that its first write failed.
+        """
+        if self._unit is not None and self._unit.rows >= MAX_ROWS and not self._held:
+            self._commit()
 
     def begin(self) -> None:
         """Open a unit unless one is open. Raises RunAgainError while another process holds the write lock."""
@@ -260,11 +270,16 @@ class SqliteTable:
 
     def remove_expired(self, now: datetime) -> None:
         """Remove some of the items whose `expires_at` has passed, as DynamoDB does by itself. Call it regularly."""
+        self._run(partial(self._remove_expired, int(now.timestamp())))
+
+    def _remove_expired(self, seconds: int) -> None:
         expired = f"SELECT pk, sk FROM items WHERE {EXPIRES_AT} < ? LIMIT ?"  # noqa: S608 - only our names
-        seconds = int(now.timestamp())
-        if self.rows(expired, (seconds, 1)):
+        if self._rows(expired, (seconds, 1)):
             statement = f"DELETE FROM items WHERE (pk, sk) IN ({expired})"  # noqa: S608
-            self.write(statement, (seconds, MAX_EXPIRED_PER_PASS))
+            self._write(statement, [(seconds, MAX_EXPIRED_PER_PASS)])
+            if self._unit is not None:
+                # Some of these items may be among the removed ones.
+                self._unit.known.clear()
 
     # Threads.
 
@@ -279,10 +294,12 @@ class SqliteTable:
     def _run_here(self, function: Callable[[], Result]) -> Result:
         """Without an event loop the calling thread does it, and commits unless it is inside `unit()`."""
         with self._lock:
-            result = self._when_unlocked(function)
-            if self._unit is not None and not self._held:
-                self._commit()
-            return result
+            try:
+                return self._when_unlocked(function)
+            finally:
+                # Also after a refused transaction, which has written nothing but holds the write lock.
+                if self._unit is not None and not self._held:
+                    self._commit()
 
     def _run_on_loop(self, function: Callable[[], Result]) -> Result:
         def hand_over() -> Result:
@@ -306,6 +323,7 @@ class SqliteTable:
         self.after_commit(conclude)
         if self._unit is not None:
             self._unit.on_failure.append(future.set_exception)
+            self.commit_if_full()
 
     def _when_unlocked(self, function: Callable[[], Result]) -> Result:
         """Run `function` again while another process holds the write lock. Raises UnavailableError after some time."""
@@ -340,8 +358,8 @@ class SqliteTable:
         known = unit.known if unit is not None else {}
         missing = [key for key in keys if key not in known]
         if missing:
-            known.update(dict.fromkeys(missing))
             found = self._select(_select(len(missing)), list(chain.from_iterable(missing)))
+            known.update(dict.fromkeys(missing))
             known.update((Key(pk, sk), body) for pk, sk, body in found)
         return known
 
@@ -380,8 +398,6 @@ class SqliteTable:
             unit.write(key, row)
             if row is not None and key not in standing and not isinstance(write, Delete):
                 self._add_to_stream(unit, row)
-        if unit.rows >= MAX_ROWS and not self._held:
-            self._commit()
         return rows
 
     def _add_to_stream(self, unit: Unit, row: Row) -> None:
@@ -442,11 +458,11 @@ class SqliteTable:
         if self._checkpoints:
             self._checkpoints.wake()
         for function in unit.on_commit:
-            function()
+            _notify(function)
         if unit.changes:
-            self._on_changes(unit.changes)
+            _notify(partial(self._on_changes, unit.changes))
         if unit.stream:
-            self._on_stream()
+            _notify(self._on_stream)
 
     def _write_pending(self, unit: Unit) -> None:
         """Give the collected rows to SQLite's open transaction, in the order of their keys."""
@@ -466,8 +482,8 @@ class SqliteTable:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         for function in unit.on_failure if unit else ():
-            function(error)
-        self._on_failure()
+            _notify(partial(function, error))
+        _notify(self._on_failure)
 
     def _unavailable(self, error: sqlite3.Error) -> UnavailableError:
         now = time.monotonic()
@@ -475,6 +491,14 @@ class SqliteTable:
             self._last_failure_logged = now
             logger.error("the data file cannot be used: %s", error)
         return UnavailableError()
+
+
+def _notify(function: Callable[[], None]) -> None:
+    """Call `function`. Its failure must not keep the others that wait for the same commit from their news."""
+    try:
+        function()
+    except Exception:
+        logger.exception("what follows a commit failed")
 
 
 def _succeed(future: asyncio.Future[None]) -> None:

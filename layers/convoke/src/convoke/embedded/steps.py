@@ -103,24 +103,31 @@ class Steps:
     def are_waiting(self) -> bool:
         return bool(len(self.participants) or len(self.executions) or self.stream_grew)
 
-    def run_all(self, go_on: Callable[[], bool] = lambda: True) -> None:
-        """Run until nothing is waiting or `go_on` returns False; the table keeps what is left."""
-        while self.are_waiting and go_on():
+    def run_all(self, until: float = float("inf")) -> None:
+        """Without an event loop: run until nothing is waiting or `until` has come; the table keeps what is left.
+
+        Raises UnavailableError if another process holds the write lock for too long.
+        """
+        while self.are_waiting and time.monotonic() < until:
             with self.table.unit():
-                self.run(until=float("inf"))
+                self.table.run(self.table.begin)
+                self.run(until)
 
     def run(self, until: float) -> None:
         """Run steps until `until`, a moment of the monotonic clock, at least one; then publish a batch of the stream.
 
-        Raises RunAgainError, before anything is taken from a queue, while another process holds the write lock.
+        Raises RunAgainError while another process holds the write lock; then no step has been lost.
         """
         self.table.begin()
         while len(self.participants) or len(self.executions):
+            # A no-op unless the step before has filled the unit.
+            self.table.begin()
             # Executions first: they finish what has been begun.
             if len(self.executions):
                 _attempt(self.state_machine.execute, self.executions.pop())
             else:
                 _attempt(self.adder.add, self.participants.pop())
+            self.table.commit_if_full()
             if time.monotonic() >= until:
                 break
         self._publish()

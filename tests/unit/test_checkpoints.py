@@ -1,0 +1,95 @@
+"""Checkpoints of the write-ahead log on a thread of their own (embedded/checkpoints.py)."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from convoke.embedded import checkpoints
+from convoke.embedded.checkpoints import Checkpoints
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "convoke.db"
+
+
+@pytest.fixture
+def writer(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
+    monkeypatch.setattr(checkpoints, "INTERVAL_SECONDS", 0.01)
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("CREATE TABLE texts (body TEXT)")
+        yield connection
+
+
+def write(connection: sqlite3.Connection, megabytes: int) -> None:
+    for _ in range(megabytes):
+        connection.execute("INSERT INTO texts VALUES (?)", ("x" * 1_000_000,))
+
+
+def test_log_is_copied_into_the_file_after_a_wake_up_and_not_before(path: Path, writer: sqlite3.Connection) -> None:
+    thread = Checkpoints(str(path))
+    thread.start()
+    write(writer, 2)
+    time.sleep(0.1)
+    assert path.stat().st_size < 1_000_000
+    thread.wake()
+    assert eventually(lambda: path.stat().st_size > 2_000_000)
+    thread.stop()
+
+
+def test_long_log_is_restarted_so_that_it_does_not_grow_for_ever(
+    path: Path, writer: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "RESTART_FRAMES", 500)
+    thread = Checkpoints(str(path))
+    thread.start()
+    log = Path(f"{path}-wal")
+    for _ in range(10):
+        write(writer, 3)
+        copied = path.stat().st_size
+        thread.wake()
+        assert eventually(lambda copied=copied: path.stat().st_size > copied)  # type: ignore[misc]
+        time.sleep(0.03)  # The restart follows the copy.
+        while True:
+            try:
+                writer.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                continue
+            writer.execute("COMMIT")
+            break
+    thread.stop()
+    assert log.stat().st_size < 10_000_000, "30 MB were written"
+
+
+def test_failed_checkpoint_is_logged_and_repeated(
+    path: Path, writer: sqlite3.Connection, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, failures = Checkpoints._checkpoint, [sqlite3.OperationalError("disk I/O error")]
+
+    def fail_once(self: Checkpoints, connection: sqlite3.Connection) -> None:
+        if failures:
+            raise failures.pop()
+        original(self, connection)
+
+    monkeypatch.setattr(Checkpoints, "_checkpoint", fail_once)
+    thread = Checkpoints(str(path))
+    thread.start()
+    write(writer, 2)
+    thread.wake()
+    assert eventually(lambda: "a checkpoint failed" in caplog.text)
+    thread.wake()
+    assert eventually(lambda: path.stat().st_size > 2_000_000)
+    thread.stop()
+
+
+def test_thread_that_was_never_started_can_be_stopped(path: Path) -> None:
+    Checkpoints(str(path)).stop()

@@ -1,0 +1,61 @@
+"""The circuit breaker of a receiver (domain/circuit_breakers.py)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from convoke.domain.circuit_breakers import CLOSED, FAILURES_TO_OPEN, FIRST_PAUSE, MAX_PAUSE, CircuitBreaker
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+MOMENT = timedelta(microseconds=1)
+
+
+def failing(count: int) -> tuple[CircuitBreaker, datetime]:
+    """Return the breaker after that many failures, each at the end of the pause before, and the last one's time."""
+    breaker, at = CLOSED, NOW
+    for _ in range(count):
+        at = breaker.open_until or at
+        breaker = breaker.failed(at)
+    return breaker, at
+
+
+def test_breaker_opens_after_several_failures_in_a_row() -> None:
+    breaker, at = failing(FAILURES_TO_OPEN - 1)
+    assert breaker.allows(at, under_way=3)
+    breaker = breaker.failed(at)
+    assert not breaker.allows(at, under_way=0)
+    assert not breaker.allows(at + FIRST_PAUSE - MOMENT, under_way=0)
+
+
+def test_after_the_pause_one_delivery_is_tried() -> None:
+    breaker, at = failing(FAILURES_TO_OPEN)
+    assert breaker.allows(at + FIRST_PAUSE, under_way=0)
+    assert not breaker.allows(at + FIRST_PAUSE, under_way=1)
+
+
+@pytest.mark.parametrize(
+    ("more", "seconds"), [(0, 1), (1, 2), (2, 4), (3, 8), (4, 16), (5, 32), (6, 60), (7, 60), (900, 60)]
+)
+def test_pause_doubles_up_to_a_maximum(more: int, seconds: int) -> None:
+    breaker, at = failing(FAILURES_TO_OPEN + more)
+    assert breaker.open_until == at + timedelta(seconds=seconds)
+    assert breaker.failures == FAILURES_TO_OPEN + more
+
+
+def test_failures_of_deliveries_under_way_at_the_opening_do_not_prolong_the_pause() -> None:
+    breaker, at = failing(FAILURES_TO_OPEN)
+    assert breaker.failed(at).failed(at + FIRST_PAUSE - MOMENT) == breaker
+
+
+def test_breaker_does_not_stay_open_after_the_clock_was_set_back() -> None:
+    breaker, at = failing(FAILURES_TO_OPEN + 9)
+    assert not breaker.allows(at, under_way=0)
+    assert breaker.allows(at - MOMENT, under_way=0)
+    assert not breaker.allows(at - MOMENT, under_way=1)
+    assert breaker.failed(at - MOMENT).open_until == at - MOMENT + MAX_PAUSE
+
+
+def test_closed_breaker_allows_any_number() -> None:
+    assert CLOSED.allows(NOW, under_way=100)

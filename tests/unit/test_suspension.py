@@ -1,0 +1,21 @@
+"""The signals that suspend a request pass through every handler of Exception (embedded/suspension.py)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+
+from convoke.embedded.suspension import NeedsThreadError, RunAgainError
+
+
+@pytest.mark.parametrize("signal", [RunAgainError, NeedsThreadError])
+def test_signal_is_no_exception_that_a_handler_would_turn_into_an_answer(signal: type[BaseException]) -> None:
+    assert not issubclass(signal, Exception)
+    with pytest.raises(signal), suppress(Exception):
+        raise signal
+
+
+@pytest.mark.parametrize(("one", "other"), [(RunAgainError, NeedsThreadError), (NeedsThreadError, RunAgainError)])
+def test_signals_are_told_apart(one: type[BaseException], other: type[BaseException]) -> None:
+    assert not issubclass(one, other)
