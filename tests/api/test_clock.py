@@ -184,9 +184,8 @@ def test_idempotency_record_expires_in_moved_time(movable: EmbeddedInstance) -> 
 def test_failing_conversation_does_not_stop_time(movable: EmbeddedInstance, caplog: pytest.LogCaptureFixture) -> None:
     create = movable.client().conversations.v1.conversations.create
     spoilt, other = create(timers_inactive="PT1M").sid, create(timers_inactive="PT2M").sid
-    with movable.engine.table.transaction() as connection:
-        spoil = "UPDATE items SET body = json_set(body, '$.state', 'x') WHERE pk LIKE ? AND sk = 'conversation'"
-        connection.execute(spoil, (f"%{spoilt}",))
+    spoil = "UPDATE items SET body = json_set(body, '$.state', 'x') WHERE pk LIKE ? AND sk = 'conversation'"
+    movable.engine.table.write(spoil, (f"%{spoilt}",))
     advance(movable, "PT5M")
     assert [sid for _, sid, _ in states(movable)] == [other]
     assert "attending to a due conversation failed" in caplog.text
@@ -209,12 +208,13 @@ def test_other_requests_are_answered_while_time_moves() -> None:
     clock = HeldClock()
 
     async def scenario(instance: EmbeddedInstance) -> None:
-        moved = asyncio.create_task(instance.asked("POST", CLOCK, {"Advance": "PT1M"}))
-        assert await asyncio.to_thread(clock.held.wait, 5)
-        assert (await instance.asked("GET", "/v1/Services")).status == 200
-        assert not moved.done()
-        clock.may_go_on.set()
-        assert (await moved).status == 200
+        async with instance.served():
+            moved = asyncio.create_task(instance.asked("POST", CLOCK, {"Advance": "PT1M"}))
+            assert await asyncio.to_thread(clock.held.wait, 5)
+            assert (await instance.asked("GET", "/v1/Services")).status == 200
+            assert not moved.done()
+            clock.may_go_on.set()
+            assert (await moved).status == 200
 
     with held_instance(movable_clock=clock) as instance:
         asyncio.run(scenario(instance))

@@ -24,8 +24,8 @@ PATIENCE = 20.0
 def running() -> Iterator[EmbeddedInstance]:
     calls = WebhookHttpClient(ReceiverRules())
     with held_instance(rewire=lambda edges: replace(edges, webhook_client=calls)) as instance:
-        instance.engine.start()
-        yield instance
+        with instance.served_by_thread():
+            yield instance
 
 
 def wait_until(look: Callable[[], Any]) -> Any:
