@@ -223,7 +223,7 @@ def hold_participants(edges: EmbeddedEdges) -> EmbeddedEdges:
 
 def test_waiting_requests_do_not_block_other_requests() -> None:
     async def scenario(instance: EmbeddedInstance) -> None:
-        async with instance.served():
+        async with instance.served(), instance.without_sweeps():
             waiting = [
                 asyncio.create_task(instance.asked("POST", PATH, {"Participant": chat(1)}, Prefer="wait=20"))
                 for _ in range(WAITING)
@@ -246,7 +246,7 @@ def test_waiting_requests_do_not_block_other_requests() -> None:
 
 def test_shutdown_ends_waiting_requests() -> None:
     async def scenario(instance: EmbeddedInstance) -> None:
-        async with instance.served():
+        async with instance.served(), instance.without_sweeps():
             waiting = asyncio.create_task(instance.asked("POST", PATH, {"Participant": chat(1)}, Prefer="wait=20"))
             while not instance.items("conversation"):
                 await asyncio.sleep(0.01)

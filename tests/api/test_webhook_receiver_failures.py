@@ -23,9 +23,11 @@ PATIENCE = 20.0
 @pytest.fixture
 def running() -> Iterator[EmbeddedInstance]:
     calls = WebhookHttpClient(ReceiverRules())
-    with held_instance(rewire=lambda edges: replace(edges, webhook_client=calls)) as instance:
-        with instance.served_by_thread():
-            yield instance
+    with (
+        held_instance(rewire=lambda edges: replace(edges, webhook_client=calls)) as instance,
+        instance.served_by_thread(),
+    ):
+        yield instance
 
 
 def wait_until(look: Callable[[], Any]) -> Any:

@@ -26,6 +26,7 @@ from convoke.embedded.clock import MovableClock
 from convoke.embedded.engine import EmbeddedEngine, Rewire
 from convoke.embedded.gateway import Gateway, RequestContext, gateway_event
 from convoke.embedded.queue import NO_RECEIVER, DurableQueue, ReceivedMessage
+from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS
 from convoke.operations.accounts import AccountOperations
 from convoke.storage.events import change_of
 from convoke.storage.packing import unpack_provisioning
@@ -249,6 +250,16 @@ class EmbeddedInstance(Instance):
                 loop.call_soon_threadsafe(stopped.set)
                 serving.result()
 
+    @asynccontextmanager
+    async def without_sweeps(self) -> AsyncIterator[None]:
+        """Let no sweep run during the block, which is inside `served`."""
+        # In a thread, because a sweep under way needs the event loop.
+        await asyncio.to_thread(self.engine._sweeping.acquire)
+        try:
+            yield
+        finally:
+            self.engine._sweeping.release()
+
     async def asked(
         self, method: str, path: str, data: Mapping[str, object] | str | None = None, **headers: str
     ) -> Answer:
@@ -300,12 +311,16 @@ def held_instance(
     data: str = ":memory:",
     rewire: Rewire = lambda edges: edges,
     movable_clock: MovableClock | None = None,
+    lock_timeout: float = LOCK_TIMEOUT_SECONDS,
     **edges: Any,
 ) -> Iterator[EmbeddedInstance]:
     """Run an instance on the embedded engine. `edges` replace the edges of the same name. Receivers are fake."""
     receivers = Receivers()
     engine = EmbeddedEngine(
-        data, lambda original: rewire(replace(original, webhook_client=receivers, **edges)), movable_clock
+        data,
+        lambda original: rewire(replace(original, webhook_client=receivers, **edges)),
+        movable_clock,
+        lock_timeout=lock_timeout,
     )
     try:
         yield EmbeddedInstance(engine, receivers)

@@ -18,6 +18,7 @@ from functools import partial
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from convoke.domain.circuit_breakers import CLOSED, CircuitBreaker
+from convoke.domain.errors import UnavailableError
 from convoke.domain.events import Event
 from convoke.domain.instants import Clock
 from convoke.domain.webhooks import Delivery
@@ -222,6 +223,16 @@ class ConcurrentDeliveries:
             logger.exception("the outcome of a webhook delivery is lost; it will be repeated")
             self._dropped(message)
             return
+        try:
+            self._conclude(message, begun, outcome)
+        except UnavailableError:
+            # The unit is dropped already, so it cannot call `_dropped` any more.
+            self._dropped(message)
+            return
+        self._table.after_commit(partial(self._done, message))
+        self._table.on_failure(partial(self._dropped, message))
+
+    def _conclude(self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome | None) -> None:
         if outcome is None:
             self._queue.return_uncounted(message, OWN_FAILURE_RETRY_SECONDS)
         elif self._stopping and outcome.status is None:
@@ -230,8 +241,6 @@ class ConcurrentDeliveries:
         else:
             self._record(message.receiver, outcome)
             self._deliveries.finish(message, begun, outcome)
-        self._table.after_commit(partial(self._done, message))
-        self._table.on_failure(partial(self._dropped, message))
 
     def _record(self, receiver: str, outcome: Outcome) -> None:
         """Count failures that are the receiver's, in a row; a success closes the breaker."""

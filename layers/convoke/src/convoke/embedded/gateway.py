@@ -119,12 +119,14 @@ class Gateway:
         waiters: ConversationWaiters,
         *,
         trust_forwarded: bool = False,
+        run_again_seconds: float = RUN_AGAIN_SECONDS,
     ) -> None:
         self._api = api
         self._table = table
         self._admission = admission
         self._waiters = waiters
         self._trust_forwarded = trust_forwarded
+        self._run_again_seconds = run_again_seconds
         self._threads = ThreadPoolExecutor(MAX_REQUESTS_ON_THREADS, thread_name_prefix="request")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -159,7 +161,7 @@ class Gateway:
 
     async def _computed(self, event: dict[str, Any], context: RequestContext) -> Answer:
         loop = asyncio.get_running_loop()
-        until, pause = loop.time() + RUN_AGAIN_SECONDS, FIRST_PAUSE_SECONDS
+        until, pause = loop.time() + self._run_again_seconds, FIRST_PAUSE_SECONDS
         while True:
             try:
                 return await self._computed_here(event, context)
@@ -190,6 +192,12 @@ class Gateway:
         for pause in pauses(deferred.seconds):
             await self._waiters.change(seen.sid, pause)
             found = self._api.conversation_waiter.read(seen)
+            committed = self._table.committed()
+            if committed is not None:
+                try:
+                    await committed
+                except UnavailableError:
+                    continue  # What was read is not stored.
             seen = found.conversation
             if found.is_final or self._waiters.are_over:
                 break
