@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -22,7 +23,7 @@ from convoke.domain.errors import UnavailableError
 from convoke.domain.events import Event
 from convoke.domain.instants import Clock
 from convoke.domain.webhooks import Delivery
-from convoke.embedded.queue import NO_RECEIVER, DurableQueue, ReceivedMessage
+from convoke.embedded.queue import NO_RECEIVER, VISIBILITY_TIMEOUT_SECONDS, DurableQueue, ReceivedMessage
 from convoke.embedded.suspension import RunAgainError
 from convoke.operations.webhook_delivery import (
     BegunDelivery,
@@ -122,12 +123,19 @@ class ConcurrentDeliveries:
         self._pool = ThreadPoolExecutor(MAX_CONCURRENT_DELIVERIES, thread_name_prefix="delivery")
         self._accounts: Counter[str] = Counter()
         self._receivers: Counter[str] = Counter()
+        self._under_way: dict[int, tuple[ReceivedMessage, datetime]] = {}
+        """Messages whose receivers are being called, and when each becomes visible again."""
         self._breakers: dict[str, CircuitBreaker] = {}
         self._last_receiver = ""
         self._woken = False
         self._stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
+
+    @property
+    def under_way(self) -> list[int]:
+        """The ids of the messages whose receivers are being called."""
+        return [*self._under_way]
 
     def wake(self) -> None:
         """Look at the queue in the next tick. To be called on the event loop's thread."""
@@ -152,6 +160,7 @@ class ConcurrentDeliveries:
             if not self._queue.has_visible():
                 return
             self._table.begin()
+            self._hide_messages_under_way()
             more = self._split_events()
             while not self._stopping and (receiver := self._next_receiver()):
                 if (message := self._queue.receive(receiver)) is None:
@@ -165,6 +174,14 @@ class ConcurrentDeliveries:
         else:
             if more:
                 self.wake()
+
+    def _hide_messages_under_way(self) -> None:
+        """Keep them invisible although the clock was moved: calls take real time."""
+        now = self._now()
+        for message, visible_at in [*self._under_way.values()]:
+            if visible_at <= now:
+                self._queue.change_visibility(message, VISIBILITY_TIMEOUT_SECONDS)
+                self._under_way[message.id] = message, now + timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS)
 
     def _split_events(self) -> bool:
         """Split some events and return whether there may be more."""
@@ -255,6 +272,11 @@ class ConcurrentDeliveries:
             )
 
     def _count(self, message: ReceivedMessage, step: int) -> None:
+        if step > 0:
+            visible_at = self._now() + timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS)
+            self._under_way[message.id] = message, visible_at
+        else:
+            self._under_way.pop(message.id, None)
         for counter, key in ((self._accounts, message.account_sid), (self._receivers, message.receiver)):
             counter[key] += step
             if not counter[key]:

@@ -273,9 +273,10 @@ class EmbeddedEngine:
         return advanced
 
     def _next_due(self, after: datetime) -> datetime | None:
+        under_way = self._concurrent_deliveries.under_way if self._concurrent_deliveries else ()
         moments = (
             ConversationRepository(self.edges.table).next_due(after),
-            self.queue.next_visible(after),
+            self.queue.next_visible(after, excluded=under_way),
         )
         return min((moment for moment in moments if moment), default=None)
 
