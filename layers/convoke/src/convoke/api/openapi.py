@@ -170,7 +170,8 @@ def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
     possible: set[type[ConversationsError]] = {errors.InternalError, *contract.errors, *form_errors}
     if isinstance(route, PublicRoute):
         return possible
-    possible.add(errors.NotAuthenticatedError)
+    # The embedded engine answers 503 while its data file cannot be written, and to a write also under load.
+    possible |= {errors.NotAuthenticatedError, errors.UnavailableError}
     if "<" in rule:  # A value in the path can name something that does not exist.
         possible.add(errors.NotFoundError)
     if WEBHOOK_ENABLED in contract.request_headers:
