@@ -40,7 +40,7 @@ from convoke.storage.table import (
     TransactionCanceledError,
     Update,
     Write,
-    checked_writes,
+    writes_by_key,
 )
 
 logger = logging.getLogger(__name__)
@@ -169,7 +169,7 @@ class SqliteTable:
         return decode(bodies[update.key].body)
 
     def transact(self, writes: Sequence[Write]) -> None:
-        self._run(partial(self._apply, checked_writes(writes)))
+        self._run(partial(self._apply, writes))
 
     # Units.
 
@@ -298,17 +298,17 @@ class SqliteTable:
         """Without an event loop the calling thread does it, and commits unless it is inside `unit()`."""
         with self._lock:
             try:
-                try:
-                return self._when_unlocked(function)
+                result = self._when_unlocked(function)
             except Exception:
                 # A refused write has left the unit as it was. The unit must end, because it holds the write lock.
-                if self._unit is not None and not self._held:
-                    self._commit()
+                self._commit_unless_held()
                 raise
-            finally:
-                # Also after a refused transaction, which has written nothing but holds the write lock.
-                if self._unit is not None and not self._held:
-                    self._commit()
+            self._commit_unless_held()
+            return result
+
+    def _commit_unless_held(self) -> None:
+        if self._unit is not None and not self._held:
+            self._commit()
 
     def _run_on_loop(self, function: Callable[[], Result]) -> Result:
         def hand_over() -> Result:
@@ -392,7 +392,7 @@ class SqliteTable:
     def _apply(self, writes: Sequence[Write]) -> dict[Key, Row]:
         """Add all writes to the unit, or none, and return the rows written."""
         check_updates(writes)
-        by_key = {write.key: write for write in writes}
+        by_key = writes_by_key(writes)
         # Encoded before the write lock is taken: other processes wait for it.
         rows = {key: row_of(write.item) for key, write in by_key.items() if isinstance(write, Put)}
         self.begin()
