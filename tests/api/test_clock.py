@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -14,8 +15,10 @@ import pytest
 
 from convoke.domain import instants
 from convoke.embedded.clock import MovableClock
+from convoke.embedded.engine import DELIVERY_POLL_SECONDS
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call, held_instance
+from tests.support.waiting import eventually
 
 CLOCK = "/convoke/v1/Clock"
 MINUTE = timedelta(minutes=1)
@@ -184,12 +187,31 @@ def test_idempotency_record_expires_in_moved_time(movable: EmbeddedInstance) -> 
 def test_failing_conversation_does_not_stop_time(movable: EmbeddedInstance, caplog: pytest.LogCaptureFixture) -> None:
     create = movable.client().conversations.v1.conversations.create
     spoilt, other = create(timers_inactive="PT1M").sid, create(timers_inactive="PT2M").sid
-    with movable.engine.table.transaction() as connection:
-        spoil = "UPDATE items SET body = json_set(body, '$.state', 'x') WHERE pk LIKE ? AND sk = 'conversation'"
-        connection.execute(spoil, (f"%{spoilt}",))
+    spoil = "UPDATE items SET body = json_set(body, '$.state', 'x') WHERE pk LIKE ? AND sk = 'conversation'"
+    movable.engine.table.write(spoil, (f"%{spoilt}",))
     advance(movable, "PT5M")
     assert [sid for _, sid, _ in states(movable)] == [other]
     assert "attending to a due conversation failed" in caplog.text
+
+
+def test_webhook_call_under_way_is_not_repeated_when_time_moves() -> None:
+    may_answer, calls = Event(), list[int]()
+
+    def hold() -> None:
+        calls.append(len(calls))
+        assert may_answer.wait(5)
+
+    with held_instance(movable_clock=MovableClock()) as instance, instance.served_by_thread():
+        v1, webhook = instance.client().conversations.v1, "https://hooks.example.com/"
+        v1.configuration.webhooks().update(post_webhook_url=webhook, filters=["onConversationAdded"])
+        instance.receivers.on_call = hold
+        v1.conversations.create(x_twilio_webhook_enabled="true")
+        assert eventually(lambda: len(calls) == 1)
+        moved = instance.call("POST", CLOCK, {"Advance": "PT1H"}).body
+        time.sleep(2 * DELIVERY_POLL_SECONDS)
+        may_answer.set()
+        assert eventually(lambda: instance.waiting_messages("delivery") == 0)
+        assert (calls, moved["sweeps"]) == ([0], 1)
 
 
 class HeldClock(MovableClock):
@@ -209,12 +231,13 @@ def test_other_requests_are_answered_while_time_moves() -> None:
     clock = HeldClock()
 
     async def scenario(instance: EmbeddedInstance) -> None:
-        moved = asyncio.create_task(instance.asked("POST", CLOCK, {"Advance": "PT1M"}))
-        assert await asyncio.to_thread(clock.held.wait, 5)
-        assert (await instance.asked("GET", "/v1/Services")).status == 200
-        assert not moved.done()
-        clock.may_go_on.set()
-        assert (await moved).status == 200
+        async with instance.served():
+            moved = asyncio.create_task(instance.asked("POST", CLOCK, {"Advance": "PT1M"}))
+            assert await asyncio.to_thread(clock.held.wait, 5)
+            assert (await instance.asked("GET", "/v1/Services")).status == 200
+            assert not moved.done()
+            clock.may_go_on.set()
+            assert (await moved).status == 200
 
     with held_instance(movable_clock=clock) as instance:
         asyncio.run(scenario(instance))

@@ -90,7 +90,7 @@ def _ask_on_file(file: str, credentials: Credentials, data: dict[str, Any]) -> l
         _together.wait()
         return [ask(engine.api.resolve, credentials, data) for _ in range(REQUESTS // PROCESSES)]
     finally:
-        engine.stop()
+        engine.close()
 
 
 PROCESSES = 4
@@ -162,11 +162,11 @@ def test_concurrent_requests_with_one_idempotency_key_on_dynamodb_create_once(mi
 def test_steps_of_several_conversations_share_one_commit(embedded: EmbeddedInstance) -> None:
     v1, statements = embedded.client().conversations.v1, list[str]()
     created = [v1.conversation_with_participants.create(participant=chat(2)).sid for _ in range(3)]
-    with embedded.engine.table.transaction() as connection:
-        connection.set_trace_callback(statements.append)
-    statements.clear()
-    assert embedded.engine.steps.run_batch()
-    connection.set_trace_callback(None)
+    table, steps = embedded.engine.table, embedded.engine.steps
+    table._connection.set_trace_callback(statements.append)
+    with table.unit():
+        steps.run(until=float("inf"))
+    table._connection.set_trace_callback(None)
     assert {v1.conversations(sid).fetch().state for sid in created} == {"active"}
     assert [each for each in statements if each.startswith(("BEGIN", "COMMIT"))] == ["BEGIN IMMEDIATE", "COMMIT"]
 
@@ -191,7 +191,7 @@ def test_crash_during_steps_rolls_back_and_sweeper_completes_them_once() -> None
         v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=[STATE])
         created = {v1.conversation_with_participants.create(participant=chat(2)).sid for _ in range(2)}
         with pytest.raises(KeyboardInterrupt):
-            instance.engine.steps.run_batch()
+            instance.engine.steps.run_all()
         assert {v1.conversations(sid).fetch().state for sid in created} == {"initializing"}
         assert instance.items("participant#") == []
         assert instance.waiting_messages("delivery") == 0

@@ -233,7 +233,7 @@ def test_unpublished_state_event_is_published_with_deletion() -> None:
         assert isinstance(bus, BusSwitch)
         configure_webhook(v1)
         sid = v1.conversation_with_participants.create(participant=chat(2)).sid
-        instance.engine.steps._finish_conversations()
+        instance.run_steps()
         assert v1.conversations(sid).fetch().state == "active"
         v1.conversations(sid).delete()
         bus.broken = False

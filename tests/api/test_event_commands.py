@@ -9,9 +9,9 @@ from typing import Any
 
 from convoke.domain.sids import is_sid
 from convoke.domain.webhooks import Delivery
-from convoke.embedded.queue import DurableQueue
+from convoke.embedded.queue import NO_RECEIVER, QueuedMessage
 from tests.support.cli_targets import CliTarget, StackTarget, data_file_target, refusal
-from tests.support.instances import ORIGIN, call, held_instance
+from tests.support.instances import ORIGIN, call, held_instance, receive_any
 
 URL = "https://hooks.example.com/"
 
@@ -50,7 +50,7 @@ def received_deliveries(place: CliTarget) -> list[Delivery]:
         return [Delivery.model_validate_json(message["Body"]) for message in received]
     with held_instance(place.options[1]) as instance:
         found = []
-        while message := instance.engine.queue.receive():
+        while message := receive_any(instance.engine.queue):
             assert message.receive_count == 1
             instance.engine.queue.delete(message)
             found.append(Delivery.model_validate_json(message.body))
@@ -63,9 +63,9 @@ def bury(place: CliTarget, who: dict[str, Any], bodies: Sequence[str]) -> None:
             place.client("sqs").send_message(QueueUrl=place.queues["DeliveryDeadLetterQueue"], MessageBody=body)
         return
     with held_instance(place.options[1]) as instance:
-        queue = DurableQueue(instance.engine.table, "delivery")
-        queue.send([(who["sid"], body) for body in bodies])
-        while message := queue.receive():
+        queue = instance.engine.queue
+        queue.send([QueuedMessage(who["sid"], NO_RECEIVER, body) for body in bodies])
+        while message := queue.receive(NO_RECEIVER):
             queue.dead_letter(message)
 
 

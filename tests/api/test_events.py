@@ -151,7 +151,7 @@ def test_event_republished_by_deletion_is_listed_once() -> None:
     with held_instance(event_bus=BrokenBus()) as instance:
         conversations = instance.client().conversations.v1.conversations
         sid = instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1)).sid
-        instance.engine.steps._finish_conversations()
+        instance.run_steps()
         assert conversations(sid).fetch().state == "active"
         conversations(sid).delete()
         removal = instance.changes()[-1]

@@ -158,7 +158,7 @@ def test_unexpected_error_gets_500_with_request_id_and_no_traceback(caplog: pyte
         auth = (instance.account.sid, instance.token)
         path = f"{ORIGIN}/v1/ConversationWithParticipants"
         answered = call(broken.api.resolve, "POST", path, auth=auth, data={"FriendlyName": "a secret"})
-        broken.stop()
+        broken.close()
     assert answered.status == 500
     assert answered.body["code"] == 20500
     request_id = answered.body["details"]["request_id"]
@@ -241,4 +241,4 @@ def test_slow_request_does_not_block_another_request(embedded: EmbeddedInstance)
         table.go.set()
         assert "/Conversations/slow" in waiting.result().body["message"]
     assert "/Conversations/quick" in quick.body["message"]
-    slow.stop()
+    slow.close()

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from openapi_spec_validator import validate
 from pydantic.alias_generators import to_snake
 
+from convoke.api.dispatch import _Node
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call, held_instance
 from tests.support.openapi_checks import Operation, Schema, operations, resolved
@@ -164,9 +165,19 @@ def test_similar_paths_require_credentials(instance: Instance) -> None:
         assert call(instance.api, "GET", ORIGIN + path).status == 401
 
 
+def routes_of(node: _Node, *segments: str) -> Iterator[tuple[str, str]]:
+    """Yield the method and the path of every route below a node of the dispatcher."""
+    for method, (_, names) in node.methods.items():
+        values = iter(names)
+        yield method, "".join(f"/{segment or f'<{next(values)}>'}" for segment in segments)
+    for segment, following in node.literals.items():
+        yield from routes_of(following, *segments, segment)
+    if node.value:
+        yield from routes_of(node.value, *segments, "")
+
+
 def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> None:
-    resolver = embedded.engine.api._resolver
-    served = {(route.method, route.path) for route in (*resolver._static_routes, *resolver._dynamic_routes)}
+    served = set(routes_of(embedded.engine.api._dispatcher._root))
     described = {(each.method, re.sub(r"{(\w+)}", r"<\1>", each.path)) for each in operations().values()}
     assert described == served
 

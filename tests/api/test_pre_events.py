@@ -349,7 +349,8 @@ def test_other_requests_are_answered_while_pre_event_is_pending() -> None:
             assert another.result(10).status == 200
 
         instance.receivers.on_call = send_another
-        assert (await instance.asked("POST", "/v1/Conversations", **HEADER)).status == 201
+        async with instance.served():
+            assert (await instance.asked("POST", "/v1/Conversations", **HEADER)).status == 201
         assert len(sent_pre_events(instance)) == 1
 
     with held_instance() as instance:

@@ -13,7 +13,9 @@ import pytest
 from convoke.domain.errors import InvalidRoleSidError
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
+from convoke.embedded.engine import EmbeddedEdges
 from convoke.embedded.gateway import RequestContext
+from convoke.operations.ports import ParticipantQueue
 from convoke.storage.table import Item, Key, Write
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import Answer, EmbeddedInstance, Instance, held_instance
@@ -200,34 +202,58 @@ def test_time_spent_on_creating_is_not_waited_again(clock: ManualClock, writing:
         assert context.get_remaining_time_in_millis() >= min(26 - writing, 5) * 1000
 
 
+class HoldingQueue:
+    """A participant queue that passes nothing on before `release`."""
+
+    def __init__(self, queue: ParticipantQueue) -> None:
+        self._queue = queue
+        self._held: list[Provisioning] = []
+
+    def send(self, provisioning: Provisioning) -> None:
+        self._held.append(provisioning)
+
+    def release(self) -> None:
+        for provisioning in self._held:
+            self._queue.send(provisioning)
+
+
+def hold_participants(edges: EmbeddedEdges) -> EmbeddedEdges:
+    return replace(edges, participant_queue=HoldingQueue(edges.participant_queue))
+
+
 def test_waiting_requests_do_not_block_other_requests() -> None:
     async def scenario(instance: EmbeddedInstance) -> None:
-        waiting = [
-            asyncio.create_task(instance.asked("POST", PATH, {"Participant": chat(1)}, Prefer="wait=20"))
-            for _ in range(WAITING)
-        ]
-        while len(instance.items("conversation")) < len(waiting):
-            await asyncio.sleep(0.01)
-        for _ in range(20):
-            assert (await instance.asked("GET", "/v1/Services")).status == 200
-        assert not any(task.done() for task in waiting)
-        instance.engine.start(asyncio.get_running_loop())
-        for answered in await asyncio.gather(*waiting):
-            assert (answered.status, answered.body["state"]) == (202, "active")
-            assert answered.headers["Preference-Applied"] == "wait=20"
+        async with instance.served(), instance.without_sweeps():
+            waiting = [
+                asyncio.create_task(instance.asked("POST", PATH, {"Participant": chat(1)}, Prefer="wait=20"))
+                for _ in range(WAITING)
+            ]
+            while len(instance.items("conversation")) < len(waiting):
+                await asyncio.sleep(0.01)
+            for _ in range(20):
+                assert (await instance.asked("GET", "/v1/Services")).status == 200
+            assert not any(task.done() for task in waiting)
+            queue = instance.engine.edges.participant_queue
+            assert isinstance(queue, HoldingQueue)
+            queue.release()
+            for answered in await asyncio.gather(*waiting):
+                assert (answered.status, answered.body["state"]) == (202, "active")
+                assert answered.headers["Preference-Applied"] == "wait=20"
 
-    with held_instance() as instance:
+    with held_instance(rewire=hold_participants) as instance:
         asyncio.run(scenario(instance))
 
 
 def test_shutdown_ends_waiting_requests() -> None:
     async def scenario(instance: EmbeddedInstance) -> None:
-        waiting = asyncio.create_task(instance.asked("POST", PATH, {"Participant": chat(1)}, Prefer="wait=20"))
-        while not instance.items("conversation"):
-            await asyncio.sleep(0.01)
-        await asyncio.to_thread(instance.engine.greenlets.wake)
-        answered = await asyncio.wait_for(waiting, TIMEOUT_SECONDS)
-        assert (answered.headers["Preference-Applied"], answered.body["state"]) == ("wait=20", "initializing")
+        async with instance.served(), instance.without_sweeps():
+            waiting = asyncio.create_task(instance.asked("POST", PATH, {"Participant": chat(1)}, Prefer="wait=20"))
+            while not instance.items("conversation"):
+                await asyncio.sleep(0.01)
+            assert instance.gateway is not None
+            instance.gateway.stop_waiting()
+            answered = await asyncio.wait_for(waiting, TIMEOUT_SECONDS)
+            assert (answered.headers["Preference-Applied"], answered.body["state"]) == ("wait=20", "initializing")
 
-    with held_instance() as instance:
+    with held_instance(rewire=hold_participants) as instance:
         asyncio.run(scenario(instance))

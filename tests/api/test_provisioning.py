@@ -168,7 +168,7 @@ def test_provisioning_retries_are_read_from_environment() -> None:
     wanted = ProvisioningRetries(max_attempts=2, first_pause=timedelta(seconds=3), max_pause=timedelta(minutes=1))
     for environ, attempts in ((SETTINGS, wanted), ({}, ProvisioningRetries())):
         engine = EmbeddedEngine(":memory:", environ=environ)
-        engine.stop()
+        engine.close()
         assert engine.edges.provisioning_retries == AwsEdges(environ).provisioning_retries == attempts
 
 

@@ -140,7 +140,7 @@ def test_conversation_and_provisioning_are_read_in_one_call(embedded: EmbeddedIn
         table.verbs.clear()
         call(counted.api.resolve, "GET", f"{ORIGIN}/convoke/v1/Conversations/{name}/Provisioning", auth=auth)
         assert table.verbs == verbs
-    counted.stop()
+    counted.close()
 
 
 def test_provisioning_without_participants_or_conversation_is_not_found(instance: Instance) -> None:

@@ -372,7 +372,7 @@ class InterruptedTable:
 def test_update_during_settling_uses_its_new_timers(embedded: EmbeddedInstance) -> None:
     v1 = embedded.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=CHAT_AND_SMS, timers_inactive="P1D").sid
-    embedded.engine.steps._finish_conversations()
+    embedded.run_steps()
     settled = v1.conversations(sid)
     (stored,) = embedded.items("conversation")
     assert stored["unsettled"] is False

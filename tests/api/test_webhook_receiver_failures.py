@@ -23,8 +23,10 @@ PATIENCE = 20.0
 @pytest.fixture
 def running() -> Iterator[EmbeddedInstance]:
     calls = WebhookHttpClient(ReceiverRules())
-    with held_instance(rewire=lambda edges: replace(edges, webhook_client=calls)) as instance:
-        instance.engine.start()
+    with (
+        held_instance(rewire=lambda edges: replace(edges, webhook_client=calls)) as instance,
+        instance.served_by_thread(),
+    ):
         yield instance
 
 

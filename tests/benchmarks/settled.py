@@ -70,7 +70,7 @@ def main(conversations: int, create: dict[str, Any]) -> None:
     state, threads = answered(fetch)["state"], threading.active_count()
     if (state, threads) != ("active", 1):
         raise RuntimeError(f"the last conversation is {state}, and the process has {threads} threads")
-    engine.stop()
+    engine.close()
 
 
 if __name__ == "__main__":

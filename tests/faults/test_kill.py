@@ -16,7 +16,7 @@ from twilio.rest.conversations.v1.conversation import ConversationContext
 from convoke.embedded import engine
 from convoke.embedded.server import SHUTDOWN_GRACE_SECONDS
 from tests.support.examples import chat
-from tests.support.instances import held_instance
+from tests.support.instances import held_instance, receive_any
 from tests.support.processes import TIMEOUT_SECONDS, receiver, up
 
 RESUME_TIMEOUT_SECONDS = 8.0
@@ -66,16 +66,16 @@ def test_webhook_call_interrupted_by_a_kill_is_retried_immediately(tmp_path: Pat
         webhooks = prepared.client().conversations.v1.configuration.webhooks()
         webhooks.update(post_webhook_url="https://hooks.example.com/", filters=["onConversationStateUpdated"])
         prepared.client().conversations.v1.conversation_with_participants.create(participant=chat(1))
-        prepared.engine.steps.run()
-        assert prepared.engine.queue.receive() is not None
+        prepared.engine.steps.run_all()
+        assert receive_any(prepared.engine.queue) is not None
     with held_instance(data) as restarted:
         restarted.work()
         assert restarted.receivers.posted == []
-        restarted.engine.start()
-        until = time.monotonic() + TIMEOUT_SECONDS
-        while not restarted.receivers.posted:
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        with restarted.served_by_thread():
+            until = time.monotonic() + TIMEOUT_SECONDS
+            while not restarted.receivers.posted:
+                assert time.monotonic() < until
+                time.sleep(0.01)
     assert restarted.receivers.retry_counts == [1]
 
 
@@ -110,10 +110,10 @@ def test_queued_work_starts_immediately_and_not_at_the_next_sweep(monkeypatch: p
         v1.configuration.webhooks().update(
             post_webhook_url="https://hooks.example.com/", filters=["onConversationStateUpdated"]
         )
-        instance.engine.start()
-        for expected in (1, 2, 3):
-            v1.conversation_with_participants.create(participant=chat(2))
-            until = time.monotonic() + TIMEOUT_SECONDS
-            while len(instance.receivers.posted) < expected:
-                assert time.monotonic() < until
-                time.sleep(0.01)
+        with instance.served_by_thread():
+            for expected in (1, 2, 3):
+                v1.conversation_with_participants.create(participant=chat(2))
+                until = time.monotonic() + TIMEOUT_SECONDS
+                while len(instance.receivers.posted) < expected:
+                    assert time.monotonic() < until
+                    time.sleep(0.01)

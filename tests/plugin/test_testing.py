@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from convoke.domain import instants
 from convoke.domain.errors import CATALOGUE
-from convoke.testing.instance import POST_EVENTS, RunningInstance, _error, running
+from convoke.embedded.suspension import RunAgainError
+from convoke.domain.events import POST_EVENTS
+from convoke.testing.instance import RunningInstance, _error, running
 from tests.support.examples import CHAT_AND_SMS, chat
 
 
@@ -38,15 +41,32 @@ def test_fail_participant_closes_the_conversation_and_records_the_codes(instance
     assert outcome["status"] == "failed"
 
 
+class LockedTable:
+    """A table whose write lock is held elsewhere as long as `is_locked`."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        self.is_locked = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+    def begin(self) -> None:
+        if self.is_locked:
+            raise RunAgainError
+        self._table.begin()
+
+
 def test_fail_participant_affects_only_the_next_conversation(instance: RunningInstance) -> None:
     v1 = instance.client().conversations.v1
     create = v1.conversation_with_participants.create
-    with (
-        instance._engine.steps.lock
-    ):  # The steps of the first conversation wait for this lock, so they run after fail_participant.
-        first = create(participant=chat(1)).sid
-        instance.fail_participant(0, 50407)
-        second, third = create(participant=chat(1)).sid, create(participant=chat(1)).sid
+    # The steps of the first conversation run after `fail_participant`.
+    table = LockedTable(instance._engine.table)
+    instance._engine.steps.table = table  # type: ignore[assignment]
+    first = create(participant=chat(1)).sid
+    instance.fail_participant(0, 50407)
+    second, third = create(participant=chat(1)).sid, create(participant=chat(1)).sid
+    table.is_locked = False
     instance.settle()
     assert [v1.conversations(sid).fetch().state for sid in (first, second, third)] == ["active", "closed", "active"]
 

@@ -84,7 +84,7 @@ class CrashingEdge:
 
     def __init__(self, edge: object, switch: CrashSwitch) -> None:
         self._edge = edge
-        self._fuse = switch
+        self._switch = switch
 
     def __getattr__(self, name: str) -> Any:
         return self._switch.guard(getattr(self._edge, name))

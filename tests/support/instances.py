@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from queue import Queue
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
@@ -22,6 +25,8 @@ from convoke.domain.webhooks import Delivery
 from convoke.embedded.clock import MovableClock
 from convoke.embedded.engine import EmbeddedEngine, Rewire
 from convoke.embedded.gateway import Gateway, RequestContext, gateway_event
+from convoke.embedded.queue import NO_RECEIVER, DurableQueue, ReceivedMessage
+from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS
 from convoke.operations.accounts import AccountOperations
 from convoke.storage.events import change_of
 from convoke.storage.packing import unpack_provisioning
@@ -29,6 +34,7 @@ from convoke.storage.table import Table
 from convoke.webhooks.answers import WebhookAnswer, WebhookUnreachableError
 from convoke.webhooks.signature import sign
 from tests.support.openapi_checks import check_against_openapi
+from tests.support.waiting import TIMEOUT_SECONDS
 
 Resolve = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 """The API: a function from a gateway event to a gateway response."""
@@ -211,22 +217,67 @@ class Instance(ABC):
 class EmbeddedInstance(Instance):
     def __init__(self, engine: EmbeddedEngine, receivers: Receivers) -> None:
         self.engine = engine
-        self._gateway: Gateway | None = None
+        self.gateway: Gateway | None = None
         super().__init__(engine.api.resolve, engine.accounts, engine.table, receivers)
+
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator[None]:
+        """Run the engine on the running event loop until the end of the block, which closes the data file."""
+        self.engine.start()
+        self.gateway = self.engine.gateway()
+        try:
+            yield
+        finally:
+            self.gateway.close()
+            await self.engine.stop()
+
+    @contextmanager
+    def served_by_thread(self) -> Iterator[asyncio.AbstractEventLoop]:
+        """Run the engine on an event loop of another thread until the end of the block, which closes the data file."""
+        loops, stopped = Queue[asyncio.AbstractEventLoop](), asyncio.Event()
+
+        async def serve() -> None:
+            async with self.served():
+                loops.put(asyncio.get_running_loop())
+                await stopped.wait()
+
+        with ThreadPoolExecutor(1) as pool:
+            serving = pool.submit(asyncio.run, serve())
+            loop = loops.get(timeout=TIMEOUT_SECONDS)
+            try:
+                yield loop
+            finally:
+                loop.call_soon_threadsafe(stopped.set)
+                serving.result()
+
+    @asynccontextmanager
+    async def without_sweeps(self) -> AsyncIterator[None]:
+        """Let no sweep run during the block, which is inside `served`."""
+        # In a thread, because a sweep under way needs the event loop.
+        await asyncio.to_thread(self.engine._sweeping.acquire)
+        try:
+            yield
+        finally:
+            self.engine._sweeping.release()
 
     async def asked(
         self, method: str, path: str, data: Mapping[str, object] | str | None = None, **headers: str
     ) -> Answer:
-        """One request as the server has it answered, on the event loop with others."""
-        if self._gateway is None:
-            self.engine.start()
-            self._gateway = self.engine.gateway()
+        """Return the gateway's answer to one request, inside `served`. Other requests proceed meanwhile."""
+        assert self.gateway is not None
         auth = (self.account.sid, self.token)
         event = event_of(method, ORIGIN + path, auth=auth, data=data, headers=headers)
-        response = await self._gateway.answer(event)
+        response = await self.gateway.answer(event)
         check_against_openapi(method, event["rawPath"], response.status_code, response.body or "")
         answered = {name: str(value) for name, value in response.headers.items()}
         return Answer(response.status_code, answered, response.body or "")
+
+    def run_steps(self) -> None:
+        """Run the steps that are waiting, without publishing the stream."""
+        steps = self.engine.steps
+        with self.engine.table.unit():
+            steps.stream_grew = False
+            steps.run(until=float("inf"))
 
     def work(self) -> None:
         self.engine.work()
@@ -260,17 +311,29 @@ def held_instance(
     data: str = ":memory:",
     rewire: Rewire = lambda edges: edges,
     movable_clock: MovableClock | None = None,
+    lock_timeout: float = LOCK_TIMEOUT_SECONDS,
     **edges: Any,
 ) -> Iterator[EmbeddedInstance]:
     """Run an instance on the embedded engine. `edges` replace the edges of the same name. Receivers are fake."""
     receivers = Receivers()
     engine = EmbeddedEngine(
-        data, lambda original: rewire(replace(original, webhook_client=receivers, **edges)), movable_clock
+        data,
+        lambda original: rewire(replace(original, webhook_client=receivers, **edges)),
+        movable_clock,
+        lock_timeout=lock_timeout,
     )
     try:
         yield EmbeddedInstance(engine, receivers)
     finally:
         engine.close()
+
+
+def receive_any(queue: DurableQueue) -> ReceivedMessage | None:
+    """Receive a message, whoever its receiver is."""
+    for receiver in (NO_RECEIVER, *queue.receivers()):
+        if message := queue.receive(receiver):
+            return message
+    return None
 
 
 def refusal(request: Callable[[], object]) -> TwilioRestException:

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from convoke.api.form import Form
 from convoke.api.parameters import UpdateConversation, parse
-from convoke.domain.conversation_requests import ConversationChange
-from convoke.domain.conversations import Conversation, EmailBinding, State, Timers
+from convoke.domain.conversations import Conversation, ConversationChange, EmailBinding, State, Timers
 from convoke.domain.errors import (
     ConversationBeingDeletedError,
     ConversationClosedError,

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from convoke.api.form import Form
 from convoke.api.parameters import CreateConversation, parse
-from convoke.domain.conversation_requests import NewConversation
-from convoke.domain.conversations import Conversation, State, Timers
+from convoke.domain.conversations import Conversation, NewConversation, State, Timers
 from convoke.domain.errors import ConversationsError
 
 DIGITS = "0123456789abcdef" * 2

@@ -23,7 +23,7 @@ def test_copied_conversations_are_listed_like_the_original(tmp_path: Path) -> No
     created = call(engine.api.resolve, "POST", f"{URL}/v1/ConversationWithParticipants", auth=AUTH, data=form)
     original = created.body["sid"]
     engine.work()
-    engine.stop()
+    engine.close()
 
     sids = copy(data, original, 20)
 
@@ -40,4 +40,4 @@ def test_copied_conversations_are_listed_like_the_original(tmp_path: Path) -> No
         members = listed(f"/v1/Conversations/{sid}/Participants", "participants")
         assert {each["identity"] for each in members} == {"member 0", "member 1", "member 2"}
         assert len(listed(f"/convoke/v1/Events?ConversationSid={sid}", "events")) == 5
-    engine.stop()
+    engine.close()

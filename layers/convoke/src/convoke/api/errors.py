@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from convoke.api.parameter_names import join_name, parameter_name
 from convoke.api.responses import Response
@@ -104,7 +103,7 @@ def problems_of(
     return problems
 
 
-def _catalogue_error(problem: ErrorDetails) -> ConversationsError:
+def _catalogue_error(problem: Mapping[str, Any]) -> ConversationsError:
     """Return the error that a validator raised, or an InvalidParameterError for a problem that pydantic found."""
     context = problem.get("ctx", {})
     cause = context.get("error")

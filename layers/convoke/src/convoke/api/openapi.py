@@ -14,7 +14,6 @@ from convoke.api.contracts import Contract
 from convoke.api.errors import JSON
 from convoke.api.form import FORM
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED
-from convoke.api.pagination import DEFAULT_PAGE_SIZE
 from convoke.api.preferences import MAX_WAIT_SECONDS, PREFER, PREFERENCE_APPLIED
 from convoke.api.requests import WEBHOOK_ENABLED
 from convoke.api.routes import PATH_VALUES, ROUTES, PublicRoute, Route
@@ -22,6 +21,7 @@ from convoke.api.schemas import Schema, components, form_component, query_parame
 from convoke.domain import errors
 from convoke.domain.errors import ConversationsError
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
+from convoke.domain.pages import DEFAULT_PAGE_SIZE
 from convoke.domain.sids import Prefix
 
 REQUEST_HEADERS = {
@@ -170,7 +170,8 @@ def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
     possible: set[type[ConversationsError]] = {errors.InternalError, *contract.errors, *form_errors}
     if isinstance(route, PublicRoute):
         return possible
-    possible.add(errors.NotAuthenticatedError)
+    # The embedded engine answers 503 while its data file cannot be written, and to a write also under load.
+    possible |= {errors.NotAuthenticatedError, errors.UnavailableError}
     if "<" in rule:  # A value in the path can name something that does not exist.
         possible.add(errors.NotFoundError)
     if WEBHOOK_ENABLED in contract.request_headers:

@@ -18,12 +18,10 @@ from pydantic import BaseModel, ConfigDict
 
 from convoke.api.requests import Request
 from convoke.domain.errors import InvalidParameterError
-from convoke.domain.pages import Page, PageRequest
+from convoke.domain.pages import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Page, PageRequest
 
 Resource = TypeVar("Resource")
 
-DEFAULT_PAGE_SIZE = 50
-MAX_PAGE_SIZE = 100
 
 WANTED_PAGE = "a token from a page of this list"
 

@@ -22,8 +22,8 @@ from convoke.domain.attributes import refuse_constant
 from convoke.domain.configuration import ConfigurationChange
 from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
 from convoke.domain.conversation_filters import ConversationFilters
-from convoke.domain.conversation_requests import ConversationChange, NewConversation
 from convoke.domain.conversation_with_participants import count_problems
+from convoke.domain.conversations import ConversationChange, NewConversation
 from convoke.domain.errors import ConversationsError, ParticipantNotJsonError, refusal
 from convoke.domain.event_replays import NewEventReplay
 from convoke.domain.events import EventFilters

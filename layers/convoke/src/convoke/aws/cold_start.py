@@ -44,7 +44,7 @@ def _before_snapshot() -> None:
     # A start without a snapshot does not need these names, and imports them with the garbage collector off.
     from pydantic import BaseModel  # noqa: PLC0415 - only for snapshots
 
-    from convoke.domain.addresses import is_group_number  # noqa: PLC0415 - only for snapshots
+    from convoke.domain.groups import is_group_number  # noqa: PLC0415 - only for snapshots
 
     _build_subclasses(BaseModel)
     # The first check of a number imports phonenumbers, which a start without a snapshot leaves for later.

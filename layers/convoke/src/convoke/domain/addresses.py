@@ -10,9 +10,6 @@ from enum import StrEnum
 
 MAX_ADDRESS_CHARACTERS = 256
 
-NORTH_AMERICA = 1
-"""The country code of the US and Canada."""
-
 
 class Channel(StrEnum):
     """The `type` of a messaging binding."""
@@ -58,20 +55,6 @@ def is_phone_number(value: str) -> bool:
         return is_e164(value) and phonenumbers.is_possible_number(phonenumbers.parse(value))
     except phonenumbers.NumberParseException:
         return False
-
-
-def is_group_number(value: str) -> bool:
-    """Return whether a number can be in a group MMS: a US or Canadian number that is not toll-free.
-
-    Short codes are not E.164 numbers, so they cannot. See docs/behaviour/addresses.md#group-numbers.
-    """
-    if not is_phone_number(value):
-        return False
-    import phonenumbers  # noqa: PLC0415 - slow import, and few requests of a cold start need it
-
-    number = phonenumbers.parse(value)
-    toll_free = phonenumbers.PhoneNumberType.TOLL_FREE
-    return number.country_code == NORTH_AMERICA and phonenumbers.number_type(number) != toll_free
 
 
 def _is_valid_name(name: str, channel: Channel) -> bool:

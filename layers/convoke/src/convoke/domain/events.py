@@ -29,7 +29,7 @@ LEDGER_LIFETIME = timedelta(days=30)
 
 
 class EventType(StrEnum):
-    """Every event of Conversations. Those that end in `Add`, `Update` or `Remove` are pre-events."""
+    """Every event of Conversations."""
 
     CONVERSATION_ADD = "onConversationAdd"
     CONVERSATION_ADDED = "onConversationAdded"
@@ -54,6 +54,13 @@ class EventType(StrEnum):
     USER_ADDED = "onUserAdded"
     USER_UPDATE = "onUserUpdate"
     USER_UPDATED = "onUserUpdated"
+
+
+PRE_EVENTS = tuple(event for event in EventType if event.endswith(("Add", "Update", "Remove")))
+"""Sent before a change. The receiver can reject the change."""
+
+POST_EVENTS = tuple(event for event in EventType if event not in PRE_EVENTS)
+"""Sent after a change."""
 
 
 class ErrorLogType(StrEnum):

@@ -41,7 +41,7 @@ from convoke.domain.instants import Instant
 from convoke.domain.json_schema import IN_EITHER_CASE, attributes_schema, sid_schema, string_schema, word_schema
 from convoke.domain.model import Model
 from convoke.domain.pages import Order
-from convoke.domain.participants import Participant
+from convoke.domain.participants import Member
 from convoke.domain.receipts import DeliverySummary
 from convoke.domain.sids import Prefix, is_sid
 
@@ -143,7 +143,7 @@ def check_subject(subject: str) -> str | None:
     return subject or None
 
 
-def find_author(participants: Sequence[Participant], author: str) -> Participant | None:
+def find_author(participants: Sequence[Member], author: str) -> Member | None:
     """Return the participant that `author` identifies.
 
     None if there is no such participant. A projected address that several members share identifies none of them.
@@ -151,7 +151,7 @@ def find_author(participants: Sequence[Participant], author: str) -> Participant
     return next((member for member in participants if author in member.author_names), None)
 
 
-def check_group_author(participants: Sequence[Participant], author: str) -> None:
+def check_group_author(participants: Sequence[Member], author: str) -> None:
     """Raise an error if the conversation is a group MMS and the author is neither a member nor a projected address.
 
     See docs/behaviour/messages.md#authors.
@@ -161,7 +161,7 @@ def check_group_author(participants: Sequence[Participant], author: str) -> None
         raise AuthorNotInGroupError(field="author")
 
 
-def check_body_length_outside_chat(participants: Sequence[Participant], body: str | None) -> None:
+def check_body_length_outside_chat(participants: Sequence[Member], body: str | None) -> None:
     """Raise an error if the body is too long for a participant outside chat."""
     too_long_outside_chat = body is not None and len(body) > MAX_BODY_OUTSIDE_CHAT_CHARACTERS
     if too_long_outside_chat and any(member.address for member in participants):
@@ -226,7 +226,7 @@ class NewMessage(MessageParameters):
             raise ContentSidMissingError(field="content_variables")
         return self
 
-    def check_against_participants(self, participants: Sequence[Participant]) -> None:
+    def check_against_participants(self, participants: Sequence[Member]) -> None:
         """Raise an error if the message is empty or does not fit the participants.
 
         It is not part of the validation, because a missing conversation has to be reported first.
@@ -274,7 +274,7 @@ class MessageChange(MessageParameters):
         InvalidDateUpdatedError,
     )
 
-    def applied_to(self, message: Message, participants: Sequence[Participant], moment: datetime) -> Message:
+    def applied_to(self, message: Message, participants: Sequence[Member], moment: datetime) -> Message:
         """Return the changed message. Its date of update never goes back.
 
         Raises an error if the message does not fit the participants.
@@ -292,7 +292,7 @@ class MessageChange(MessageParameters):
         self._check(edited, participants)
         return edited
 
-    def _check(self, edited: Message, participants: Sequence[Participant]) -> None:
+    def _check(self, edited: Message, participants: Sequence[Member]) -> None:
         given = self.model_fields_set
         if "body" in given and edited.media_sid:
             raise MediaMessageBodyFixedError(field="body")

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from convoke.domain.addresses import MAX_ADDRESS_CHARACTERS, Channel, channel_of, is_group_number
+from convoke.domain.addresses import MAX_ADDRESS_CHARACTERS, Channel, channel_of
 from convoke.domain.dates import DateCreated, DateUpdated, parse_date
 from convoke.domain.errors import (
     AddressEqualsProxyError,
@@ -29,6 +29,7 @@ from convoke.domain.errors import (
     ProxyAddressNotRemovableError,
     ProxyNotSupportedError,
 )
+from convoke.domain.groups import is_group_number
 from convoke.domain.instants import Instant
 from convoke.domain.json_schema import pattern_schema, string_schema
 from convoke.domain.messages import INDEX_PATTERN, is_index

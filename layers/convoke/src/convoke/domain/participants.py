@@ -10,7 +10,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema, model_validator
 
-from convoke.domain.addresses import MAX_ADDRESS_CHARACTERS, Channel, channel_of, is_group_number
+from convoke.domain.addresses import MAX_ADDRESS_CHARACTERS, Channel, channel_of
 from convoke.domain.attributes import check_attributes
 from convoke.domain.dates import DateCreated, DateUpdated
 from convoke.domain.errors import (
@@ -30,6 +30,7 @@ from convoke.domain.errors import (
     ProxyAddressEmptyError,
     ProxyNotSupportedError,
 )
+from convoke.domain.groups import is_group_number
 from convoke.domain.instants import Instant
 from convoke.domain.json_schema import attributes_schema, sid_schema, string_schema, word_schema
 from convoke.domain.model import Model
@@ -70,51 +71,16 @@ class KnownBy(NamedTuple):
     value: str
 
 
-class BoundMember(Model):
-    """A participant with a binding, as its conversation stores it to find its locks and its group."""
+class Member(Model):
+    """What a message needs to know of a participant: who it is, and how it is reached."""
 
     sid: str
     identity: str | None = None
-    messaging_binding: MessagingBinding
-
-    @property
-    def pair(self) -> tuple[str, str] | None:
-        return self.messaging_binding.pair
-
-    @property
-    def group_address(self) -> str | None:
-        return self.messaging_binding.group_address
-
-    @property
-    def projected_address(self) -> str | None:
-        return self.messaging_binding.projected_address
-
-
-class Participant(Model):
-    """A participant as it is stored."""
-
-    account_sid: str
-    conversation_sid: str
-    sid: str
-    identity: str | None = None
-    attributes: str = "{}"
     messaging_binding: MessagingBinding | None = None
-    role_sid: str | None = None
-    date_created: Instant
-    date_updated: Instant
-    last_read_message_index: int | None = None
-    last_read_timestamp: Instant | None = None
 
     @property
     def pair(self) -> tuple[str, str] | None:
         return self.messaging_binding.pair if self.messaging_binding else None
-
-    @property
-    def bound(self) -> tuple[BoundMember, ...]:
-        """The participant as a bound member; empty if it has no binding."""
-        if self.messaging_binding is None:
-            return ()
-        return (BoundMember(sid=self.sid, identity=self.identity, messaging_binding=self.messaging_binding),)
 
     @property
     def address(self) -> str | None:
@@ -124,13 +90,6 @@ class Participant(Model):
     @property
     def projected_address(self) -> str | None:
         return self.messaging_binding.projected_address if self.messaging_binding else None
-
-    @property
-    def known_by(self) -> KnownBy | None:
-        """The identity or else the address. None for a business number alone, which is no person."""
-        if self.identity:
-            return KnownBy("identity", self.identity)
-        return KnownBy("address", self.address) if self.address else None
 
     @property
     def is_in_group(self) -> bool:
@@ -145,6 +104,43 @@ class Participant(Model):
         """The values of `author` that identify this participant as the author of a message."""
         standalone = None if self.identity else self.projected_address
         return frozenset(name for name in (self.identity, self.address, standalone) if name)
+
+
+class BoundMember(Member):
+    """A participant with a binding, as its conversation stores it to find its locks, its group and its recipients."""
+
+    messaging_binding: MessagingBinding
+
+    @property
+    def group_address(self) -> str | None:
+        return self.messaging_binding.group_address
+
+
+class Participant(Member):
+    """A participant as it is stored."""
+
+    account_sid: str
+    conversation_sid: str
+    attributes: str = "{}"
+    role_sid: str | None = None
+    date_created: Instant
+    date_updated: Instant
+    last_read_message_index: int | None = None
+    last_read_timestamp: Instant | None = None
+
+    @property
+    def bound(self) -> tuple[BoundMember, ...]:
+        """The participant as a bound member; empty if it has no binding."""
+        if self.messaging_binding is None:
+            return ()
+        return (BoundMember(sid=self.sid, identity=self.identity, messaging_binding=self.messaging_binding),)
+
+    @property
+    def known_by(self) -> KnownBy | None:
+        """The identity or else the address. None for a business number alone, which is no person."""
+        if self.identity:
+            return KnownBy("identity", self.identity)
+        return KnownBy("address", self.address) if self.address else None
 
 
 def check_identity(identity: str) -> str:

@@ -12,7 +12,7 @@ from typing import Self
 from convoke.domain.addresses import Channel
 from convoke.domain.instants import Instant
 from convoke.domain.model import Model
-from convoke.domain.participants import Participant
+from convoke.domain.participants import Member
 from convoke.domain.sids import Prefix
 
 
@@ -84,7 +84,7 @@ def _share(has_status: Iterable[bool]) -> Share:
     return Share.SOME if True in values else Share.NONE
 
 
-def channel_prefix(recipient: Participant, *, has_media: bool) -> Prefix:
+def channel_prefix(recipient: Member, *, has_media: bool) -> Prefix:
     """Return the prefix of a receipt's `channel_message_sid`. Members of a group MMS always get MMS.
 
     See docs/behaviour/receipts.md#channel-message-sids.

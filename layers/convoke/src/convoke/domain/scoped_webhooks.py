@@ -31,7 +31,7 @@ from convoke.domain.errors import (
     WebhookUrlTooLongError,
     refusal,
 )
-from convoke.domain.events import Event, EventType
+from convoke.domain.events import POST_EVENTS, Event, EventType
 from convoke.domain.instants import Instant
 from convoke.domain.json_schema import IN_EITHER_CASE, pattern_schema, sid_schema, string_schema, word_schema
 from convoke.domain.messages import INDEX_PATTERN, is_index
@@ -44,9 +44,6 @@ MAX_WEBHOOKS_PER_CONVERSATION = 5
 MAX_TRIGGERS = 5
 MAX_TRIGGER_CHARACTERS = 248
 MAX_SCOPED_URL_CHARACTERS = 512
-
-POST_EVENTS = tuple(event for event in EventType if not event.endswith(("Add", "Update", "Remove")))
-"""The event types that a filter can name: those that follow a change."""
 
 
 class ScopedTarget(StrEnum):

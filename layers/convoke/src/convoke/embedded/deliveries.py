@@ -13,15 +13,17 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from convoke.domain.circuit_breakers import CLOSED, CircuitBreaker
+from convoke.domain.errors import UnavailableError
 from convoke.domain.events import Event
 from convoke.domain.instants import Clock
 from convoke.domain.webhooks import Delivery
-from convoke.embedded.queue import NO_RECEIVER, DurableQueue, ReceivedMessage
+from convoke.embedded.queue import NO_RECEIVER, VISIBILITY_TIMEOUT_SECONDS, DurableQueue, ReceivedMessage
 from convoke.embedded.suspension import RunAgainError
 from convoke.operations.webhook_delivery import (
     BegunDelivery,
@@ -126,6 +128,8 @@ class ConcurrentDeliveries:
         self._pool = ThreadPoolExecutor(MAX_CONCURRENT_DELIVERIES, thread_name_prefix="delivery")
         self._accounts: Counter[str] = Counter()
         self._receivers: Counter[str] = Counter()
+        self._under_way: dict[int, tuple[ReceivedMessage, datetime]] = {}
+        """Messages whose receivers are being called, and when each becomes visible again."""
         self._breakers: dict[str, CircuitBreaker] = {}
         self._last_receiver = ""
         self._woken = False
@@ -134,6 +138,11 @@ class ConcurrentDeliveries:
         self._stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
+
+    @property
+    def under_way(self) -> list[int]:
+        """The ids of the messages whose receivers are being called."""
+        return [*self._under_way]
 
     def wake(self) -> None:
         """Look at the queue in the next tick. To be called on the event loop's thread."""
@@ -171,6 +180,7 @@ class ConcurrentDeliveries:
             if not self._queue.has_visible():
                 return
             self._table.begin()
+            self._hide_messages_under_way()
             more = self._split_events()
             more = self._start_deliveries() or more
         except RunAgainError:
@@ -181,6 +191,14 @@ class ConcurrentDeliveries:
         else:
             if more:
                 self.wake()
+
+    def _hide_messages_under_way(self) -> None:
+        """Keep them invisible although the clock was moved: calls take real time."""
+        now = self._now()
+        for message, visible_at in [*self._under_way.values()]:
+            if visible_at <= now:
+                self._queue.change_visibility(message, VISIBILITY_TIMEOUT_SECONDS)
+                self._under_way[message.id] = message, now + timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS)
 
     def _split_events(self) -> bool:
         """Split some events and return whether there may be more."""
@@ -250,6 +268,16 @@ class ConcurrentDeliveries:
             logger.exception("the outcome of a webhook delivery is lost; it will be repeated")
             self._dropped(message)
             return
+        try:
+            self._conclude(message, begun, outcome)
+        except UnavailableError:
+            # The unit is dropped already, so it cannot call `_dropped` any more.
+            self._dropped(message)
+            return
+        self._table.after_commit(partial(self._done, message))
+        self._table.on_failure(partial(self._dropped, message))
+
+    def _conclude(self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome | None) -> None:
         # Before anything that can fail: a message that is counted for ever would hold its place for ever.
         self._table.after_commit(partial(self._done, message))
         self._table.on_failure(partial(self._dropped, message))
@@ -281,6 +309,11 @@ class ConcurrentDeliveries:
             )
 
     def _count(self, message: ReceivedMessage, step: int) -> None:
+        if step > 0:
+            visible_at = self._now() + timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS)
+            self._under_way[message.id] = message, visible_at
+        else:
+            self._under_way.pop(message.id, None)
         for counter, key in ((self._accounts, message.account_sid), (self._receivers, message.receiver)):
             counter[key] += step
             if not counter[key]:

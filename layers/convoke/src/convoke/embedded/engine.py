@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from convoke.config import Settings
 from convoke.domain import instants
+from convoke.domain.errors import UnavailableError
 from convoke.domain.instants import Clock, Sleep
 from convoke.domain.provisioning import Provisioning, ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
@@ -34,7 +35,7 @@ from convoke.embedded.handover import (
 )
 from convoke.embedded.loops import PeriodicThread, StepScheduler
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
-from convoke.embedded.sqlite import SqliteTable
+from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
 from convoke.observability import Metrics, NoMetrics
@@ -116,11 +117,13 @@ class EmbeddedEngine:
         rewire: Rewire = lambda edges: edges,
         movable_clock: MovableClock | None = None,
         environ: Mapping[str, str] = MappingProxyType({}),
+        lock_timeout: float = LOCK_TIMEOUT_SECONDS,
     ) -> None:
         """`data` is the path of the data file, or `:memory:`. Raises DataFileError.
 
         With a `movable_clock` the API has paths to move it. `environ` is read only for the retries of provisioning;
-        raises ValidationError.
+        raises ValidationError. `lock_timeout` is how many seconds a write waits while another process holds the data
+        file's write lock.
         """
         now: Clock = movable_clock or instants.now
         self.table = SqliteTable(
@@ -129,7 +132,9 @@ class EmbeddedEngine:
             on_stream=self._stream_grew,
             on_changes=self._changed,
             on_failure=self._forget,
+            lock_timeout=lock_timeout,
         )
+        self._lock_timeout = lock_timeout
         self.queue = DurableQueue(self.table, "delivery", now)
         self.dead_letters = DeadLetterQueue(self.table, "delivery", now)
         self._participants: Waiting[Provisioning] = Waiting()
@@ -180,7 +185,14 @@ class EmbeddedEngine:
 
     def gateway(self, *, trust_forwarded: bool = False) -> Gateway:
         """Return the ASGI application that serves this engine."""
-        return Gateway(self.api, self.table, self._admission, self._waiters, trust_forwarded=trust_forwarded)
+        return Gateway(
+            self.api,
+            self.table,
+            self._admission,
+            self._waiters,
+            trust_forwarded=trust_forwarded,
+            run_again_seconds=self._lock_timeout,
+        )
 
     def start(self) -> None:
         """Start the work behind the requests on the running event loop, beginning with what a crash has left.
@@ -219,7 +231,9 @@ class EmbeddedEngine:
             # The sweeper's thread may wait for this event loop, so the loop must go on meanwhile.
             await asyncio.to_thread(self._sweeper_loop.stop)
             self.table.detach()
-            self.steps.run_all(until)
+            # If the write lock is held elsewhere or the disk is full, the next process runs these steps.
+            with suppress(UnavailableError):
+                self.steps.run_all(until)
         finally:
             self.close()
 
@@ -259,9 +273,10 @@ class EmbeddedEngine:
         return advanced
 
     def _next_due(self, after: datetime) -> datetime | None:
+        under_way = self._concurrent_deliveries.under_way if self._concurrent_deliveries else ()
         moments = (
             ConversationRepository(self.edges.table).next_due(after),
-            self.queue.next_visible(after),
+            self.queue.next_visible(after, excluded=under_way),
         )
         return min((moment for moment in moments if moment), default=None)
 
@@ -317,9 +332,11 @@ class EmbeddedEngine:
         self._waiters.changed(changes)
 
     def _forget(self) -> None:
+        """A unit was dropped: caches may hold what it wrote, and the stream holds what it published."""
         self.program.clear_caches()
-        # The dropped unit may have published records, which are in the stream again. The next poll wakes the steps.
         self.steps.stream_grew = True
+        if self._scheduler:
+            self._scheduler.pause()
 
     def _wake_steps(self) -> None:
         if self._scheduler:

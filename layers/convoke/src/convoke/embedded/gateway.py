@@ -117,12 +117,14 @@ class Gateway:
         waiters: ConversationWaiters,
         *,
         trust_forwarded: bool = False,
+        run_again_seconds: float = RUN_AGAIN_SECONDS,
     ) -> None:
         self._api = api
         self._table = table
         self._admission = admission
         self._waiters = waiters
         self._trust_forwarded = trust_forwarded
+        self._run_again_seconds = run_again_seconds
         self._threads = ThreadPoolExecutor(MAX_REQUESTS_ON_THREADS, thread_name_prefix="request")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -157,7 +159,7 @@ class Gateway:
 
     async def _computed(self, event: dict[str, Any], context: RequestContext) -> Answer:
         loop = asyncio.get_running_loop()
-        until, pause = loop.time() + RUN_AGAIN_SECONDS, FIRST_PAUSE_SECONDS
+        until, pause = loop.time() + self._run_again_seconds, FIRST_PAUSE_SECONDS
         while True:
             try:
                 return await self._computed_here(event, context)

@@ -71,6 +71,7 @@ class StepScheduler:
         self._latest = 0.0
         self._is_running = False
         self._request_seconds = 0.0
+        self._stopping = False
 
     def wake(self) -> None:
         """Debounce: to be called on the event loop's thread after every hand-over."""
@@ -89,8 +90,18 @@ class StepScheduler:
         """Add the time that a request took since the last slice."""
         self._request_seconds += seconds
 
+    def pause(self) -> None:
+        """Wait before the next slice, because the data file could not be written; a hand-over ends the pause."""
+        if self._timer:
+            self._timer.cancel()
+        if not self._stopping:
+            self._is_running = False
+            self._latest = self._loop.time() + FAILURE_RETRY_SECONDS
+            self._timer = self._loop.call_at(self._latest, self._run)
+
     def stop(self) -> None:
         """Start no more slices."""
+        self._stopping = True
         if self._timer:
             self._timer.cancel()
         self._is_running = True
@@ -107,7 +118,7 @@ class StepScheduler:
             logger.exception("steps failed; the sweeper will try again")
             self._again(FAILURE_RETRY_SECONDS)
         else:
-            if self._steps.are_waiting:
+            if self._steps.are_waiting and self._timer is None:
                 self._again(0)
 
     def _again(self, seconds: float) -> None:

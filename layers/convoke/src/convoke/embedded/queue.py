@@ -6,7 +6,7 @@ delivery and loses none. See docs/how-it-works.md#promise-7-a-failing-receiver-h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -82,10 +82,12 @@ class DurableQueue:
         """Whether there is no message at all, not even an invisible one."""
         return not self.table.rows("SELECT 1 FROM messages WHERE queue = ? LIMIT 1", (self.name,))
 
-    def next_visible(self, after: datetime) -> datetime | None:
-        """Return when the next message becomes visible after that moment."""
+    def next_visible(self, after: datetime, excluded: Collection[int] = ()) -> datetime | None:
+        """Return when the next message, except for those with the `excluded` ids, becomes visible after that moment."""
         rows = self.table.rows(
-            "SELECT min(visible_at) FROM messages WHERE queue = ? AND visible_at > ?", (self.name, after.timestamp())
+            "SELECT min(visible_at) FROM messages WHERE queue = ? AND visible_at > ?"  # noqa: S608 - only placeholders
+            f" AND id NOT IN ({', '.join('?' * len(excluded))})",
+            (self.name, after.timestamp(), *excluded),
         )
         return datetime.fromtimestamp(rows[0][0], UTC) if rows[0][0] is not None else None
 

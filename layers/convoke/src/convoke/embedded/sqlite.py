@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cache, partial
 from itertools import chain, repeat
@@ -82,11 +82,14 @@ class SqliteTable:
         on_stream: Callable[[], None] = lambda: None,
         on_changes: Callable[[Sequence[Item]], None] = lambda items: None,  # noqa: ARG005
         on_failure: Callable[[], None] = lambda: None,
+        lock_timeout: float = LOCK_TIMEOUT_SECONDS,
     ) -> None:
+        """`lock_timeout` is how many seconds a thread waits for the write lock of another process."""
         self._streamed = streamed
         self._on_stream = on_stream
         self._on_changes = on_changes
         self._on_failure = on_failure
+        self._lock_timeout = lock_timeout
         self._lock = threading.RLock()
         """Guards the connection as long as no event loop owns it."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -108,8 +111,8 @@ class SqliteTable:
 
     def detach(self) -> None:
         """Give the connection back to whichever thread calls. To be called when the loop has ended or is about to."""
-        if self._unit is not None and not self._held:
-            self._commit()
+        if not self._held:
+            self._end_tick()
         self._owner, self._loop = 0, None
 
     def close(self) -> None:
@@ -295,7 +298,13 @@ class SqliteTable:
         """Without an event loop the calling thread does it, and commits unless it is inside `unit()`."""
         with self._lock:
             try:
+                try:
                 return self._when_unlocked(function)
+            except Exception:
+                # A refused write has left the unit as it was. The unit must end, because it holds the write lock.
+                if self._unit is not None and not self._held:
+                    self._commit()
+                raise
             finally:
                 # Also after a refused transaction, which has written nothing but holds the write lock.
                 if self._unit is not None and not self._held:
@@ -327,7 +336,7 @@ class SqliteTable:
 
     def _when_unlocked(self, function: Callable[[], Result]) -> Result:
         """Run `function` again while another process holds the write lock. Raises UnavailableError after some time."""
-        deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
+        deadline = time.monotonic() + self._lock_timeout
         while True:
             try:
                 return function()
@@ -372,7 +381,11 @@ class SqliteTable:
         try:
             return self._connection.execute(statement, parameters).fetchall()
         except sqlite3.Error as error:
-            raise self._unavailable(error) from error
+            unavailable = self._unavailable(error)
+            # After some I/O errors SQLite has rolled back by itself: later writes would be committed one by one.
+            if self._unit is not None and not self._connection.in_transaction:
+                self._abandon(unavailable)
+            raise unavailable from error
 
     # Writing.
 
@@ -432,9 +445,12 @@ class SqliteTable:
 
     def _end_tick(self) -> None:
         if self._unit is not None:
-            self._commit()
+            # Everyone who waits for the commit gets the error; the event loop has no use for it.
+            with suppress(UnavailableError):
+                self._commit()
 
     def _commit(self) -> None:
+        """Raises UnavailableError, also to whoever commits in the middle of a tick: its write is dropped."""
         unit = self._unit
         assert unit is not None
         try:
@@ -442,9 +458,7 @@ class SqliteTable:
         except sqlite3.Error as error:
             unavailable = self._unavailable(error)
             self._abandon(unavailable)
-            if self._loop is None:
-                raise unavailable from error
-            return
+            raise unavailable from error
         self._unit = None
         self._announce(unit)
 

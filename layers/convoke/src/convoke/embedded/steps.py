@@ -116,9 +116,10 @@ class Steps:
     def run(self, until: float) -> None:
         """Run steps until `until`, a moment of the monotonic clock, at least one; then publish a batch of the stream.
 
-        Raises RunAgainError while another process holds the write lock; then no step has been lost.
+        Raises RunAgainError, before anything is taken from a queue, while another process holds the write lock; without
+        an event loop waits for the lock.
         """
-        self.table.begin()
+        self.table.run(self.table.begin)
         while len(self.participants) or len(self.executions):
             # A no-op unless the step before has filled the unit.
             self.table.begin()

@@ -10,9 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from convoke.domain.accounts import Account
-from convoke.domain.conversation_requests import NewConversation
 from convoke.domain.conversation_with_participants import PARTICIPANTS, relation_problems
-from convoke.domain.conversations import Conversation, State
+from convoke.domain.conversations import Conversation, NewConversation, State
 from convoke.domain.errors import (
     ConversationsError,
     InvalidRoleSidError,

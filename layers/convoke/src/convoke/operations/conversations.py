@@ -16,8 +16,7 @@ from typing import ParamSpec, TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from convoke.domain.conversation_filters import ConversationFilters
-from convoke.domain.conversation_requests import ConversationChange
-from convoke.domain.conversations import MAX_NAME_CHARACTERS, Conversation
+from convoke.domain.conversations import MAX_NAME_CHARACTERS, Conversation, ConversationChange
 from convoke.domain.errors import NotFoundError, UnavailableError
 from convoke.domain.events import Event, conversation_removed, conversation_updated
 from convoke.domain.instants import Clock, Sleep

@@ -18,7 +18,7 @@ from convoke.domain.messages import (
     sid_with_index,
 )
 from convoke.domain.pages import Page, PageRequest
-from convoke.domain.participants import Participant
+from convoke.domain.participants import Member
 from convoke.domain.pre_events import PreEvent, apply_message_reply, message_add, message_remove, message_update
 from convoke.domain.receipts import DeliverySummary, Receipt
 from convoke.domain.services import Service
@@ -51,14 +51,15 @@ class MessageOperations:
         of the message itself.
         """
         before = self.conversations.fetch_to_change(service, conversation_sid)
-        participants = self.participants.every(before.account_sid, before.sid)
-        requested.check_against_participants(participants)
-        if reply := request_webhooks.send_pre_event(lambda: self._pre_event(before, requested, participants)):
+        members = self._members(before, requested.author)
+        requested.check_against_participants(members)
+        if reply := request_webhooks.send_pre_event(lambda: self._pre_event(before, requested, members)):
             requested = apply_message_reply(requested, reply)
             # The reply can replace the author, so the rules apply to the message once more.
-            requested.check_against_participants(participants)
+            members = self._members(before, requested.author)
+            requested.check_against_participants(members)
         now = self.now()
-        message, receipts = self._send(before, requested, participants, now)
+        message, receipts = self._send(before, requested, members, now)
         after, notify = before.with_message(now), request_webhooks.enabled
         change = message_added(
             self.new_sid(Prefix.CHANGE), before, after, message, receipts, at=now, notify_webhooks=notify
@@ -90,10 +91,9 @@ class MessageOperations:
         if not requested.model_fields_set:
             return message
         now = self.now()
-        participants = self.participants.every(conversation.account_sid, conversation.sid)
-        edited = requested.applied_to(message, participants, now)
+        edited = self._edited(conversation, message, requested, now)
         if reply := request_webhooks.send_pre_event(lambda: message_update(conversation, edited)):
-            edited = apply_message_reply(requested, reply).applied_to(message, participants, now)
+            edited = self._edited(conversation, message, apply_message_reply(requested, reply), now)
         notify = request_webhooks.enabled
         change = message_updated(self.new_sid(Prefix.CHANGE), conversation, edited, at=now, notify_webhooks=notify)
         self.messages.update(conversation, edited, change)
@@ -116,15 +116,28 @@ class MessageOperations:
             raise NotFoundError
         return message
 
-    def _pre_event(
-        self, conversation: Conversation, requested: NewMessage, participants: Sequence[Participant]
-    ) -> PreEvent:
-        return message_add(conversation, self._message(conversation, requested, participants, self.now()))
+    def _members(self, conversation: Conversation, author: str) -> Sequence[Member]:
+        """Return the participants that a message concerns: those outside chat, and its author.
+
+        The conversation stores the former, and the lock of an identity leads to the latter, so the time does not grow
+        with the number of participants.
+        """
+        if find_author(conversation.bound, author):
+            return conversation.bound
+        sid = self.participants.sid_of(conversation.account_sid, conversation.sid, author)
+        return [*conversation.bound, Member(sid=sid, identity=author)] if sid else conversation.bound
+
+    def _edited(self, conversation: Conversation, message: Message, requested: MessageChange, now: datetime) -> Message:
+        author = requested.author if "author" in requested.model_fields_set else message.author
+        return requested.applied_to(message, self._members(conversation, author), now)
+
+    def _pre_event(self, conversation: Conversation, requested: NewMessage, members: Sequence[Member]) -> PreEvent:
+        return message_add(conversation, self._message(conversation, requested, members, self.now()))
 
     def _message(
-        self, conversation: Conversation, requested: NewMessage, participants: Sequence[Participant], now: datetime
+        self, conversation: Conversation, requested: NewMessage, members: Sequence[Member], now: datetime
     ) -> Message:
-        author = find_author(participants, requested.author)
+        author = find_author(members, requested.author)
         return requested.message(
             now,
             account_sid=conversation.account_sid,
@@ -135,10 +148,10 @@ class MessageOperations:
         )
 
     def _send(
-        self, conversation: Conversation, requested: NewMessage, participants: Sequence[Participant], now: datetime
+        self, conversation: Conversation, requested: NewMessage, members: Sequence[Member], now: datetime
     ) -> tuple[Message, Sequence[Receipt]]:
         """Return a message and one receipt for each copy: participants with an address get one, except the author."""
-        message = self._message(conversation, requested, participants, now)
-        recipients = [each for each in participants if each.address and each.sid != message.participant_sid]
+        message = self._message(conversation, requested, members, now)
+        recipients = [each for each in members if each.address and each.sid != message.participant_sid]
         receipts = self.channels.send(message, recipients, now)
         return message.model_copy(update={"delivery": DeliverySummary.of(receipts)}), receipts

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.messages import Message
-from convoke.domain.participants import Participant
+from convoke.domain.participants import Member
 from convoke.domain.receipts import Receipt, ReceiptStatus, channel_prefix
 from convoke.domain.sids import NewSid, Prefix
 
@@ -18,10 +18,10 @@ class Outbox:
 
     new_sid: NewSid
 
-    def send(self, message: Message, recipients: Sequence[Participant], at: datetime) -> list[Receipt]:
+    def send(self, message: Message, recipients: Sequence[Member], at: datetime) -> list[Receipt]:
         return [self._receipt(message, recipient, at) for recipient in recipients]
 
-    def _receipt(self, message: Message, recipient: Participant, at: datetime) -> Receipt:
+    def _receipt(self, message: Message, recipient: Member, at: datetime) -> Receipt:
         return Receipt(
             account_sid=message.account_sid,
             conversation_sid=message.conversation_sid,

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from convoke.domain.events import Event
 from convoke.domain.messages import Message
-from convoke.domain.participants import Participant
+from convoke.domain.participants import Member
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.domain.receipts import Receipt
 from convoke.domain.webhooks import Delivery
@@ -49,7 +49,7 @@ class WebhookClient(Protocol):
 
 
 class ChannelSender(Protocol):
-    def send(self, message: Message, recipients: Sequence[Participant], at: datetime) -> Sequence[Receipt]:
+    def send(self, message: Message, recipients: Sequence[Member], at: datetime) -> Sequence[Receipt]:
         """Accept one copy of the message for each recipient and return the receipts to store with the message.
 
         The caller may call this again for a message that it failed to store.

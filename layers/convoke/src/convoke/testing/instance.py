@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
 from convoke.domain.durations import parse_duration
 from convoke.domain.errors import CATALOGUE, ConversationsError
-from convoke.domain.events import EventType
+from convoke.domain.events import POST_EVENTS
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
 from convoke.domain.sids import NewSid, Prefix, SidFactory
@@ -40,9 +40,6 @@ HOST = "127.0.0.1"
 
 TIMEOUT_SECONDS = 10.0
 """Default time to wait for something that usually takes a few milliseconds."""
-
-POST_EVENTS = tuple(event for event in EventType if event.endswith("ed"))
-"""The event types of post-events, which report a change after it was made. Their names end with `ed`."""
 
 
 class SwitchingApp:

@@ -1,0 +1,149 @@
+"""Nothing blocks the thread of the embedded engine's event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convoke.embedded.clock import MovableClock
+from convoke.operations.conversations import sleep_before_retry
+from convoke.storage.table import Write
+from tests.support.examples import chat
+from tests.support.instances import EmbeddedInstance, held_instance
+from tests.support.waiting import TIMEOUT_SECONDS
+
+CONVERSATIONS = "/v1/Conversations"
+CLOCK = "/convoke/v1/Clock"
+HEADER = {"X-Twilio-Webhook-Enabled": "true"}
+
+
+@pytest.fixture
+def slept_on_event_loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """Let `time.sleep` raise on a thread that runs an event loop, and check at the end that nothing called it there."""
+    calls, sleep = list[float](), time.sleep
+
+    def guarded(seconds: float) -> None:
+        if asyncio._get_running_loop() is not None:
+            calls.append(seconds)
+            raise AssertionError("time.sleep on the event loop's thread")
+        sleep(seconds)
+
+    monkeypatch.setattr(time, "sleep", guarded)
+    token = sleep_before_retry.set(guarded)
+    yield calls
+    sleep_before_retry.reset(token)
+    assert calls == []
+
+
+def configure_pre_events(instance: EmbeddedInstance) -> None:
+    form = {"PreWebhookUrl": "https://hooks.example.com/", "Filters": ["onConversationAdd", "onConversationUpdate"]}
+    assert instance.call("POST", "/v1/Configuration/Webhooks", form).status == 200
+
+
+def test_pre_event_and_unrelated_read_wait_for_neither() -> None:
+    """The receiver answers only after the GET has been answered, and the GET is sent only after the receiver's call."""
+    called, may_answer = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        called.set()
+        assert may_answer.wait(TIMEOUT_SECONDS)
+
+    async def scenario(instance: EmbeddedInstance) -> None:
+        instance.receivers.on_call = hold
+        async with instance.served():
+            created = asyncio.create_task(instance.asked("POST", CONVERSATIONS, **HEADER))
+            assert await asyncio.to_thread(called.wait, TIMEOUT_SECONDS)
+            for path in (CONVERSATIONS, "/v1/Services"):
+                answered = await asyncio.wait_for(instance.asked("GET", path), TIMEOUT_SECONDS)
+                assert answered.status == 200
+            assert (await instance.asked("POST", CONVERSATIONS)).status == 201
+            assert not created.done()
+            may_answer.set()
+            assert (await asyncio.wait_for(created, TIMEOUT_SECONDS)).status == 201
+
+    with held_instance() as instance:
+        configure_pre_events(instance)
+        asyncio.run(scenario(instance))
+
+
+@pytest.mark.usefixtures("slept_on_event_loop")
+def test_pre_events_do_not_sleep_on_event_loop() -> None:
+    async def scenario(instance: EmbeddedInstance) -> None:
+        instance.receivers.on_call = lambda: time.sleep(0.01)
+        async with instance.served():
+            created = await asyncio.gather(*(instance.asked("POST", CONVERSATIONS, **HEADER) for _ in range(10)))
+            assert {answered.status for answered in created} == {201}
+            # Pre-events of one conversation: the requests conflict with each other.
+            path = f"{CONVERSATIONS}/{created[0].body['sid']}"
+            updates = [
+                instance.asked("POST", path, {"Attributes": f'{{"n": {n}}}'}, **(HEADER if n % 2 else {}))
+                for n in range(10)
+            ]
+            assert {answered.status for answered in await asyncio.gather(*updates)} == {200}
+
+    with held_instance() as instance:
+        configure_pre_events(instance)
+        asyncio.run(scenario(instance))
+
+
+@dataclass
+class InterruptedTable:
+    """A table before whose next transactions another process writes."""
+
+    table: Any
+    meanwhile: list[Callable[[], object]]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.table, name)
+
+    def transact(self, writes: Sequence[Write]) -> None:
+        if self.meanwhile:
+            self.meanwhile.pop()()
+        self.table.transact(writes)
+
+
+@pytest.mark.usefixtures("slept_on_event_loop")
+def test_lost_optimistic_lock_does_not_sleep_on_event_loop(tmp_path: Path) -> None:
+    data, meanwhile = str(tmp_path / "convoke.db"), list[Callable[[], object]]()
+
+    async def scenario(instance: EmbeddedInstance, other: EmbeddedInstance) -> None:
+        async with instance.served(), instance.without_sweeps():
+            sid = (await instance.asked("POST", CONVERSATIONS)).body["sid"]
+            path = f"{CONVERSATIONS}/{sid}"
+            meanwhile.extend(
+                lambda n=n: other.call("POST", path, {"Attributes": f'{{"n": {n}}}'})  # type: ignore[misc]
+                for n in range(3)
+            )
+            answered = await instance.asked("POST", path, {"FriendlyName": "Visit"})
+            assert (answered.status, answered.body["friendly_name"]) == (200, "Visit")
+            assert answered.body["attributes"] == '{"n": 0}'
+            assert meanwhile == []
+
+    with (
+        held_instance(data, lambda edges: replace(edges, table=InterruptedTable(edges.table, meanwhile))) as instance,
+        held_instance(data) as other,
+    ):
+        asyncio.run(scenario(instance, other))
+
+
+@pytest.mark.usefixtures("slept_on_event_loop")
+def test_moving_clock_does_not_sleep_on_event_loop() -> None:
+    async def scenario(instance: EmbeddedInstance) -> None:
+        async with instance.served():
+            form = {"Participant": chat(2), "Timers.Inactive": "PT1M"}
+            sids = [
+                (await instance.asked("POST", "/v1/ConversationWithParticipants", form)).body["sid"] for _ in range(3)
+            ]
+            assert (await instance.asked("POST", CLOCK, {"Advance": "PT5M"})).status == 200
+            for sid in sids:
+                assert (await instance.asked("GET", f"{CONVERSATIONS}/{sid}")).body["state"] == "inactive"
+
+    with held_instance(movable_clock=MovableClock()) as instance:
+        asyncio.run(scenario(instance))

@@ -1,0 +1,163 @@
+"""Another process holds the write lock of the data file: writes wait for it, reads do not."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.api.test_prefer_wait import HoldingQueue, hold_participants
+from tests.support.examples import chat
+from tests.support.instances import EmbeddedInstance, held_instance
+
+CONVERSATIONS = "/v1/Conversations"
+
+LOCK_TIMEOUT_SECONDS = 0.4
+"""The engine of these tests waits this long; the product waits five seconds."""
+
+HELD_SECONDS = 0.1
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    return str(tmp_path / "convoke.db")
+
+
+@contextmanager
+def held_write_lock(data: str) -> Iterator[sqlite3.Connection]:
+    """Hold the write lock until the end of the block, or until the test ends the transaction."""
+    with closing(sqlite3.connect(data, isolation_level=None, check_same_thread=False)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield connection
+
+
+@asynccontextmanager
+async def write_lock(data: str) -> AsyncIterator[sqlite3.Connection]:
+    """Take the write lock in a thread, because the event loop may have to commit before."""
+    held = held_write_lock(data)
+    connection = await asyncio.to_thread(held.__enter__)
+    with ExitStack() as stack:
+        stack.push(held)
+        yield connection
+
+
+def test_write_is_refused_when_lock_is_not_released_in_time(data: str) -> None:
+    async def scenario(instance: EmbeddedInstance) -> None:
+        async with instance.served():
+            sid = (await instance.asked("POST", CONVERSATIONS)).body["sid"]
+            async with write_lock(data):
+                begun = time.monotonic()
+                refused = await instance.asked("POST", CONVERSATIONS)
+                assert LOCK_TIMEOUT_SECONDS <= time.monotonic() - begun < 4 * LOCK_TIMEOUT_SECONDS
+                deleted = await instance.asked("DELETE", f"{CONVERSATIONS}/{sid}")
+            for answered in (refused, deleted):
+                assert (answered.status, answered.body["code"]) == (503, 20503)
+            assert [each["sid"] for each in instance.items("conversation")] == [sid]
+            assert (await instance.asked("DELETE", f"{CONVERSATIONS}/{sid}")).status == 204
+
+    with held_instance(data, lock_timeout=LOCK_TIMEOUT_SECONDS) as instance:
+        asyncio.run(scenario(instance))
+
+
+def test_reads_go_on_while_lock_is_held(data: str) -> None:
+    async def scenario(instance: EmbeddedInstance) -> None:
+        async with instance.served():
+            sid = (await instance.asked("POST", CONVERSATIONS)).body["sid"]
+            async with write_lock(data):
+                waiting = asyncio.create_task(instance.asked("POST", CONVERSATIONS))
+                for path in (CONVERSATIONS, f"{CONVERSATIONS}/{sid}", f"{CONVERSATIONS}/{sid}/Participants"):
+                    assert (await instance.asked("GET", path)).status == 200
+                assert not waiting.done()
+            assert (await waiting).status == 201
+
+    with held_instance(data) as instance:
+        asyncio.run(scenario(instance))
+
+
+def test_write_succeeds_when_lock_is_released_in_time(data: str) -> None:
+    async def scenario(instance: EmbeddedInstance) -> None:
+        async with instance.served():
+            async with write_lock(data):
+                waiting = asyncio.create_task(instance.asked("POST", CONVERSATIONS))
+                await asyncio.sleep(HELD_SECONDS)
+                assert not waiting.done()
+            assert (await waiting).status == 201
+            assert len(instance.items("conversation")) == 1
+
+    with held_instance(data) as instance:
+        asyncio.run(scenario(instance))
+
+
+def test_write_of_other_process_is_seen_by_write_that_waited(data: str) -> None:
+    """Conditions are evaluated on what is read after the write lock was taken."""
+
+    async def scenario(instance: EmbeddedInstance) -> None:
+        async with instance.served():
+            sid = (await instance.asked("POST", CONVERSATIONS)).body["sid"]
+            async with write_lock(data) as connection:
+                update = asyncio.create_task(
+                    instance.asked("POST", f"{CONVERSATIONS}/{sid}", {"FriendlyName": "Visit"})
+                )
+                await asyncio.sleep(HELD_SECONDS)
+                connection.execute(
+                    "UPDATE items SET body = json_set(body, '$.attributes', ?, '$.revision', 7)"
+                    " WHERE sk = 'conversation'",
+                    ('{"theirs": 1}',),
+                )
+                connection.execute("COMMIT")
+            answered = await update
+            assert (answered.status, answered.body["friendly_name"]) == (200, "Visit")
+            assert answered.body["attributes"] == '{"theirs": 1}'
+
+    with held_instance(data) as instance:
+        asyncio.run(scenario(instance))
+
+
+def test_steps_wait_for_lock_and_run_after_its_release(data: str) -> None:
+    async def scenario(instance: EmbeddedInstance) -> None:
+        async with instance.served(), instance.without_sweeps():
+            path = "/v1/ConversationWithParticipants"
+            sid = (await instance.asked("POST", path, {"Participant": chat(2)})).body["sid"]
+            async with write_lock(data):
+                queue = instance.engine.edges.participant_queue
+                assert isinstance(queue, HoldingQueue)
+                queue.release()
+                await asyncio.sleep(HELD_SECONDS)
+                assert (await instance.asked("GET", f"{CONVERSATIONS}/{sid}")).body["state"] == "initializing"
+            while (await instance.asked("GET", f"{CONVERSATIONS}/{sid}")).body["state"] == "initializing":
+                await asyncio.sleep(0.01)
+            assert (await instance.asked("GET", f"{CONVERSATIONS}/{sid}")).body["state"] == "active"
+
+    with held_instance(data, hold_participants) as instance:
+        asyncio.run(scenario(instance))
+
+
+def test_thread_waits_for_lock_and_gives_up(data: str) -> None:
+    """Sweeper, clock and requests that call a receiver use the table from threads."""
+
+    async def scenario(instance: EmbeddedInstance) -> None:
+        async with instance.served():
+            async with write_lock(data):
+                refused = await asyncio.to_thread(instance.call, "POST", CONVERSATIONS)
+            assert (refused.status, refused.body["code"]) == (503, 20503)
+            async with write_lock(data) as connection:
+                waiting = asyncio.create_task(asyncio.to_thread(instance.call, "POST", CONVERSATIONS))
+                await asyncio.sleep(HELD_SECONDS)
+                connection.execute("ROLLBACK")
+            assert (await waiting).status == 201
+
+    with held_instance(data, lock_timeout=LOCK_TIMEOUT_SECONDS) as instance:
+        asyncio.run(scenario(instance))
+
+
+def test_without_event_loop_calling_thread_waits_for_lock(data: str) -> None:
+    with held_instance(data, lock_timeout=LOCK_TIMEOUT_SECONDS) as instance:
+        with held_write_lock(data):
+            refused = instance.call("POST", CONVERSATIONS)
+        assert (refused.status, refused.body["code"]) == (503, 20503)
+        assert instance.call("POST", CONVERSATIONS).status == 201
