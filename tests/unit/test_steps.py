@@ -272,6 +272,7 @@ def test_no_step_is_lost_while_another_process_holds_the_write_lock(tmp_path: Pa
     path = str(tmp_path / "convoke.db")
     machine = Machine(path)
     with closing(machine.table), closing(sqlite3.connect(path, isolation_level=None)) as other:
+        machine.table._owner = threading.get_ident()  # As on the thread of an event loop.
         machine.participants.append("a")
         machine.executions.append("b")
         other.execute("BEGIN IMMEDIATE")
