@@ -19,14 +19,13 @@ import pytest
 from convoke.api.deferred import Deferred
 from convoke.api.form import MAX_REQUEST_BODY_CHARACTERS
 from convoke.api.responses import Response
-from convoke.embedded import gateway
 from convoke.embedded.admission import Admission
 from convoke.embedded.gateway import ConversationWaiters, Gateway, gateway_event
 from convoke.embedded.sqlite import SqliteTable
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
 from convoke.operations.conversations import sleep_before_retry
 from convoke.operations.waiting import Reading
-from convoke.storage.table import Put
+from convoke.storage.table import Item, Put
 
 
 def scope(**changed: Any) -> dict[str, Any]:
@@ -109,7 +108,8 @@ def run(
     async def attached() -> None:
         table, waiters, took = SqliteTable(path), ConversationWaiters(), list[float]()
         table.attach(asyncio.get_running_loop())
-        gateway = Gateway(api, table, Admission(lambda: age, took.append), waiters)  # type: ignore[arg-type]
+        admission = Admission(lambda: age, took.append)
+        gateway = Gateway(api, table, admission, waiters, run_again_seconds=0.1)  # type: ignore[arg-type]
         try:
             await scenario(Machine(api, gateway, table, waiters, took))
         finally:
@@ -246,10 +246,7 @@ def test_request_never_sleeps_on_the_loop_before_a_retry() -> None:
     run(FakeApi(retry, OK), scenario)
 
 
-def test_request_is_refused_if_the_write_lock_is_held_for_too_long(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(gateway, "RUN_AGAIN_SECONDS", 0.1)
+def test_request_is_refused_if_the_write_lock_is_held_for_too_long(tmp_path: Path) -> None:
     path, tables = str(tmp_path / "convoke.db"), list[SqliteTable]()
 
     async def scenario(machine: Machine) -> None:
@@ -315,7 +312,7 @@ def reading(state: str) -> Reading:
     return Reading(conversation(state), is_final=state != "initializing")
 
 
-CHANGE = {"pk": "a", "sk": "change", "conversation_sid": "CH1"}
+CHANGE: Item = {"pk": "a", "sk": "change", "conversation_sid": "CH1"}
 
 
 def test_deferred_answer_waits_for_changes_of_its_conversation() -> None:

@@ -21,7 +21,7 @@ from convoke.embedded.steps import STREAM_BATCH_SIZE, StateMachine, Steps, Waiti
 from convoke.embedded.suspension import RunAgainError
 from convoke.embedded.unit import MAX_ROWS
 from convoke.operations.conversation_finalizer import MustCloseError, NothingToFinalizeError
-from convoke.storage.table import Key, Put
+from convoke.storage.table import Item, Key, Put
 from tests.support.events import an_event
 
 INFINITY = float("inf")
@@ -151,7 +151,7 @@ class Machine:
     def stream(self, bodies: int) -> None:
         for number in range(bodies):
             event = an_event("AC1", number).model_dump(mode="json")
-            item = {"pk": f"AC1#IM{number}", "sk": "change", "sid": f"IM{number}", "event": event}
+            item: Item = {"pk": f"AC1#IM{number}", "sk": "change", "sid": f"IM{number}", "event": event}
             self.table.transact([Put(item)])
 
 
@@ -205,7 +205,12 @@ def test_failed_step_is_logged_and_the_next_one_runs(machine: Machine, caplog: p
 
 def test_steps_that_a_step_hands_over_run_in_the_same_slice(machine: Machine) -> None:
     machine.participants.append("a")
-    machine.work.on_step = lambda: machine.executions.append("b") if machine.work.log == ["add a"] else None
+
+    def hand_over() -> None:
+        if machine.work.log == ["add a"]:
+            machine.executions.append("b")
+
+    machine.work.on_step = hand_over
     machine.run()
     assert machine.work.log == ["add a", "execute b"]
 
@@ -244,7 +249,8 @@ def test_failed_publication_leaves_the_stream_as_it_was(machine: Machine) -> Non
     def fail(_: object) -> None:
         raise OSError("no bus")
 
-    publish, machine.work.publish = machine.work.publish, fail  # type: ignore[method-assign]
+    publish = machine.work.publish
+    machine.work.publish = fail  # type: ignore[method-assign, assignment]
     with pytest.raises(OSError, match="no bus"):
         machine.run()
     assert len(machine.table.stream_records(9)) == 1
@@ -305,11 +311,14 @@ def test_step_that_fills_the_unit_loses_nothing_if_the_lock_is_taken_before_the_
     machine = Machine(path)
     with closing(machine.table), closing(sqlite3.connect(path, isolation_level=None)) as other:
 
+        def lose_the_lock() -> None:
+            other.execute("BEGIN IMMEDIATE")
+
         def fill_and_lose_the_lock() -> None:
             machine.work.on_step = lambda: None
             assert machine.table._unit
             machine.table._unit.rows = MAX_ROWS
-            machine.table.after_commit(lambda: other.execute("BEGIN IMMEDIATE") and None)
+            machine.table.after_commit(lose_the_lock)
 
         machine.work.on_step = fill_and_lose_the_lock
         machine.table._owner = threading.get_ident()  # As on the thread of an event loop.
