@@ -168,7 +168,7 @@ class ShrinkingContext(RequestContext):
         self._clock = clock
         self._end = clock.present + timedelta(seconds=seconds)
 
-    def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]
+    def get_remaining_time_in_millis(self) -> int:
         return int((self._end - self._clock.present) / timedelta(milliseconds=1))
 
 

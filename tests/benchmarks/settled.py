@@ -52,7 +52,7 @@ def main(conversations: int, create: dict[str, Any]) -> None:
     engine = EmbeddedEngine(":memory:", lambda edges: replace(edges, now=lambda: NOW))
 
     def answered(event: dict[str, Any]) -> Any:
-        answer = engine.api.resolve(event, Context())  # type: ignore[arg-type]
+        answer = engine.api.resolve(event, Context())
         if not 200 <= answer["statusCode"] < 300:
             raise RuntimeError(f"the API refused a request: {answer}")
         return json.loads(answer["body"])

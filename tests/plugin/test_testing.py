@@ -11,8 +11,8 @@ import pytest
 
 from convoke.domain import instants
 from convoke.domain.errors import CATALOGUE
-from convoke.embedded.suspension import RunAgainError
 from convoke.domain.events import POST_EVENTS
+from convoke.embedded.suspension import RunAgainError
 from convoke.testing.instance import RunningInstance, _error, running
 from tests.support.examples import CHAT_AND_SMS, chat
 

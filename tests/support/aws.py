@@ -25,9 +25,9 @@ from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
 from moto.sqs.models import sqs_backends
 
+from convoke.api.requests import InvocationContext
 from convoke.aws.edges import AwsEdges
 from convoke.aws.handlers.invocations import Handler
-from convoke.embedded.gateway import RequestContext
 from convoke.program import Program
 from convoke.storage.packing import unpack_provisioning
 from tests.support.instances import Instance, Receivers
@@ -43,9 +43,10 @@ CREDENTIALS = {
 }
 
 
-class FunctionContext(RequestContext):
+class FunctionContext(LambdaContext):
     """A Lambda context whose remaining time never shrinks."""
 
+    _aws_request_id = "00000000-0000-4000-8000-000000000000"
     _function_name = "function"
     _memory_limit_in_mb = 1024
     _invoked_function_arn = f"arn:aws:lambda:{REGION}:123456789012:function:function"
@@ -129,7 +130,7 @@ class AwsInstance(Instance):
         """Return the session that creates the clients of a function."""
         return self.deployment.session
 
-    def _resolve(self, event: dict[str, Any], _: LambdaContext) -> dict[str, Any]:
+    def _resolve(self, event: dict[str, Any], _: InvocationContext) -> dict[str, Any]:
         answered: dict[str, Any] = self._api(event, FunctionContext())
         return answered
 

@@ -15,12 +15,12 @@ from queue import Queue
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from twilio.base.exceptions import TwilioRestException
 from twilio.http import HttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
+from convoke.api.requests import InvocationContext
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.clock import MovableClock
 from convoke.embedded.engine import EmbeddedEngine, Rewire
@@ -36,7 +36,7 @@ from convoke.webhooks.signature import sign
 from tests.support.openapi_checks import check_against_openapi
 from tests.support.waiting import TIMEOUT_SECONDS
 
-Resolve = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
+Resolve = Callable[[dict[str, Any], InvocationContext], dict[str, Any]]
 """The API: a function from a gateway event to a gateway response."""
 
 HOST = "convoke.test:8000"

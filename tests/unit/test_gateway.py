@@ -99,19 +99,22 @@ class Machine:
     gateway: Gateway
     table: SqliteTable
     waiters: ConversationWaiters
-    took: list[float]
+    log: list[str]
+    """When requests arrived and were answered, as the scheduler of the steps hears it."""
 
 
 def run(
     api: FakeApi, scenario: Callable[[Machine], Awaitable[None]], *, path: str = ":memory:", age: float = 0.0
 ) -> None:
     async def attached() -> None:
-        table, waiters, took = SqliteTable(path), ConversationWaiters(), list[float]()
+        table, waiters, log = SqliteTable(path), ConversationWaiters(), list[str]()
         table.attach(asyncio.get_running_loop())
-        admission = Admission(lambda: age, took.append)
+        admission = Admission(lambda: age)
+        admission.request_arrived = lambda: log.append("arrived")
+        admission.request_answered = lambda: log.append("answered")
         gateway = Gateway(api, table, admission, waiters, run_again_seconds=0.1)  # type: ignore[arg-type]
         try:
-            await scenario(Machine(api, gateway, table, waiters, took))
+            await scenario(Machine(api, gateway, table, waiters, log))
         finally:
             gateway.close()
             table.close()
@@ -198,7 +201,7 @@ def test_answer_waits_for_the_commit_of_its_tick() -> None:
         assert answered is OK
         assert committed
         assert committed.done()
-        assert len(machine.took) == 1
+        assert machine.log == ["arrived", "answered"]
 
     run(FakeApi(OK), scenario)
 
@@ -242,6 +245,7 @@ def test_request_never_sleeps_on_the_loop_before_a_retry() -> None:
     async def scenario(machine: Machine) -> None:
         assert await machine.gateway.answer(EVENT) is OK
         assert len(machine.api.events) == 2
+        assert machine.log == ["arrived", "answered"], "the runs are one request"
 
     run(FakeApi(retry, OK), scenario)
 
@@ -289,7 +293,7 @@ def test_new_work_is_shed_while_steps_are_late_and_reads_are_not(monkeypatch: py
     async def scenario(machine: Machine) -> None:
         shed = await machine.gateway.answer(EVENT)
         assert (shed.status_code, json.loads(shed.body)["code"], shed.headers["Retry-After"]) == (503, 20503, "1")
-        assert machine.api.events == []
+        assert (machine.api.events, machine.log) == ([], [])
         assert await machine.gateway.answer(gateway_event(scope(method="GET"), b"")) is OK
         controls = scope(path="/convoke/v1/Clock")
         assert await machine.gateway.answer(gateway_event(controls, b"")) is OK
@@ -321,6 +325,7 @@ def test_deferred_answer_waits_for_changes_of_its_conversation() -> None:
         answering = asyncio.create_task(machine.gateway.answer(EVENT))
         await asyncio.sleep(0)
         machine.waiters.changed([{**CHANGE, "conversation_sid": "CH2"}, CHANGE])
+        assert machine.log == ["arrived", "answered"], "what only waits takes no time from the steps"
         assert (await answering).body == "active"
         assert machine.api.readings == []
 

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import pytest
 
@@ -15,8 +14,6 @@ from convoke.embedded import loops
 from convoke.embedded.loops import (
     DEBOUNCE_SECONDS,
     MAX_DEBOUNCE_SECONDS,
-    MAX_SLICE_SECONDS,
-    MIN_SLICE_SECONDS,
     PeriodicThread,
     StepScheduler,
 )
@@ -84,6 +81,8 @@ class FakeSteps:
     at: list[float] = field(default_factory=list)
     errors: list[BaseException] = field(default_factory=list)
     on_run: Callable[[], None] = lambda: None
+    seconds: float = 0.0
+    """How long a run takes."""
 
     @property
     def are_waiting(self) -> bool:
@@ -94,6 +93,7 @@ class FakeSteps:
         self.at.append(time.monotonic())
         if self.errors:
             raise self.errors.pop(0)
+        time.sleep(self.seconds)
         self.waiting = max(self.waiting - 1, 0)
         self.on_run()
 
@@ -159,22 +159,31 @@ def test_steps_run_in_slices_until_nothing_is_waiting_and_requests_come_between(
     run(scenario)
 
 
-@pytest.mark.parametrize(
-    ("took", "expected"),
-    [(0.0, MIN_SLICE_SECONDS), (0.005, 0.005), (0.01, 0.01), (1.0, MAX_SLICE_SECONDS)],
-)
-def test_slice_takes_as_long_as_the_requests_since_the_slice_before(
-    took: float, expected: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loops, "time", SimpleNamespace(monotonic=lambda: 100.0))
+@pytest.mark.parametrize("requests", [0, 1])
+def test_requests_under_way_get_as_much_time_as_the_last_slice(requests: int) -> None:
+    slice_seconds = 0.1
 
     async def scenario(scheduler: StepScheduler, steps: FakeSteps) -> None:
-        steps.waiting = 2
-        scheduler.took(took / 2)
-        scheduler.took(took / 2)
+        steps.waiting, steps.seconds = 2, slice_seconds
+        for _ in range(requests):
+            scheduler.request_arrived()
         scheduler.wake()
         await steps.until_run(2)
-        assert steps.ends == pytest.approx([100 + expected, 100 + MIN_SLICE_SECONDS]), "a request counts once"
+        pause = steps.at[1] - steps.at[0] - slice_seconds
+        assert pause >= 0.9 * slice_seconds if requests else pause < 0.5 * slice_seconds
+
+    run(scenario)
+
+
+def test_answered_request_gives_the_time_back_to_the_steps() -> None:
+    async def scenario(scheduler: StepScheduler, steps: FakeSteps) -> None:
+        steps.waiting, steps.seconds = 2, 0.5
+        scheduler.request_arrived()
+        scheduler.wake()
+        await steps.until_run(1)
+        scheduler.request_answered()
+        await steps.until_run(2)
+        assert steps.at[1] - steps.at[0] < 0.9
 
     run(scenario)
 

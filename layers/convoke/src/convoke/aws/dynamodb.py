@@ -38,8 +38,8 @@ from convoke.storage.table import (
     Update,
     Value,
     Write,
-    checked_writes,
     key_of,
+    writes_by_key,
 )
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class DynamoDbTable:
         return _to_item(response["Attributes"])
 
     def transact(self, writes: Sequence[Write]) -> None:
-        requests: list[Any] = [self._write_request(write) for write in checked_writes(writes)]
+        requests: list[Any] = [self._write_request(write) for write in writes_by_key(writes).values()]
         token = str(uuid4())
 
         def write_all() -> None:

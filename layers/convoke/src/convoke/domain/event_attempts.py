@@ -30,6 +30,8 @@ class EventAttempt(Model):
     milliseconds: int | None = None
     answer: str | None = None
     """The first `MAX_STORED_ANSWER_BYTES` of the answer's body."""
+    paused_until: Instant | None = None
+    """Until when the circuit breaker holds back deliveries to this receiver after this attempt."""
 
     @classmethod
     def begun(cls, delivery: Delivery, number: int, at: datetime) -> Self:
@@ -52,8 +54,15 @@ class EventAttempt(Model):
     def date_expires(self) -> datetime:
         return self.started_at + LEDGER_LIFETIME
 
-    def completed(self, status: int | None, error: str | None, answer: bytes, at: datetime) -> Self:
+    def completed(
+        self,
+        status: int | None,
+        error: str | None,
+        answer: bytes,
+        at: datetime,
+        paused_until: datetime | None = None,
+    ) -> Self:
         milliseconds = int((at - self.started_at).total_seconds() * 1000)
         text = answer[:MAX_STORED_ANSWER_BYTES].decode(errors="replace") or None
         update = {"status": status, "error": error, "milliseconds": milliseconds, "answer": text}
-        return self.model_copy(update=update)
+        return self.model_copy(update={**update, "paused_until": paused_until})

@@ -27,11 +27,13 @@ SHED_PATHS = re.compile(
 
 
 class Admission:
-    """`age` returns how many seconds the oldest ready step has waited; `took` hears how long requests computed."""
+    """`age` returns how many seconds the oldest ready step has waited."""
 
-    def __init__(self, age: Callable[[], float], took: Callable[[float], None] = lambda seconds: None) -> None:  # noqa: ARG005
+    def __init__(self, age: Callable[[], float]) -> None:
         self._age = age
-        self.took = took
+        self.request_arrived: Callable[[], None] = _nothing
+        self.request_answered: Callable[[], None] = _nothing
+        """The scheduler of the steps listens here, to share the thread with requests that are under way."""
 
     def applies_to(self, event: dict[str, Any]) -> bool:
         return event["requestContext"]["http"]["method"] in SHED_METHODS and bool(
@@ -49,3 +51,7 @@ class Admission:
             if self._age() <= MAX_STEP_AGE_SECONDS:
                 return True
         return False
+
+
+def _nothing() -> None:
+    """Nobody listens without an event loop."""

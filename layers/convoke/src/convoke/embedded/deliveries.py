@@ -78,9 +78,15 @@ class Deliveries:
         """Split an event, or record that an attempt starts; return the attempt whose receiver is to be called."""
         return self._settled(message, partial(self._begin, message))
 
-    def finish(self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome) -> None:
-        """Record the outcome and decide what becomes of the message."""
-        self._settled(message, partial(self._finish, message, begun, outcome))
+    def finish(
+        self,
+        message: ReceivedMessage,
+        begun: BegunDelivery,
+        outcome: Outcome,
+        paused_until: datetime | None = None,
+    ) -> None:
+        """Record the outcome, and delete the message, postpone it or move it to the dead letters."""
+        self._settled(message, partial(self._finish, message, begun, outcome, paused_until))
 
     def _next(self) -> ReceivedMessage | None:
         for receiver in (NO_RECEIVER, *self.queue.receivers()):
@@ -97,8 +103,10 @@ class Deliveries:
             case Delivery() as delivery:
                 return self.delivery.begin(delivery, message.receive_count)
 
-    def _finish(self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome) -> None:
-        self.delivery.finish(begun, outcome)
+    def _finish(
+        self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome, paused_until: datetime | None
+    ) -> None:
+        self.delivery.finish(begun, outcome, paused_until)
         self.queue.delete(message)
 
     def _settled(self, message: ReceivedMessage, handle: Callable[[], BegunDelivery | None]) -> BegunDelivery | None:
@@ -286,20 +294,20 @@ class ConcurrentDeliveries:
         elif outcome is None:
             self._queue.return_uncounted(message, OWN_FAILURE_RETRY_SECONDS)
         else:
-            self._record(message.receiver, outcome)
-            self._deliveries.finish(message, begun, outcome)
+            self._deliveries.finish(message, begun, outcome, self._record(message.receiver, outcome))
 
-    def _record(self, receiver: str, outcome: Outcome) -> None:
-        """Count failures that are the receiver's, in a row; a success closes the breaker."""
+    def _record(self, receiver: str, outcome: Outcome) -> datetime | None:
+        """Count the receiver's failures in a row and return until when deliveries pause. A success resets the count."""
         if not outcome.is_retryable:
             self._breakers.pop(receiver, None)
-            return
+            return None
         breaker = self._breakers[receiver] = self._breakers.get(receiver, CLOSED).failed(self._now())
         if breaker.open_until:
             logger.warning(
                 "deliveries to a receiver pause",
                 extra={"account_sid": _account_of(receiver), "failures": breaker.failures},
             )
+        return breaker.open_until
 
     def _count(self, message: ReceivedMessage, step: int) -> None:
         if step > 0:

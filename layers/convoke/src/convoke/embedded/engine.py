@@ -203,7 +203,8 @@ class EmbeddedEngine:
         self._loop_thread = threading.get_ident()
         self.table.attach(loop)
         scheduler = self._scheduler = StepScheduler(loop, self.steps)
-        self._admission.took = scheduler.took
+        self._admission.request_arrived = scheduler.request_arrived
+        self._admission.request_answered = scheduler.request_answered
         self._concurrent_deliveries = ConcurrentDeliveries(self._deliveries, loop, self.edges.now)
         self._clock_difference = _clock_difference()
         with suppress(Exception, RunAgainError):

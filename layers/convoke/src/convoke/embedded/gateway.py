@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -144,7 +143,11 @@ class Gateway:
         context = RequestContext()
         if self._admission.applies_to(event) and not await self._admission.admitted():
             return _unavailable(retry_after=True)
-        answered = await self._computed(event, context)
+        self._admission.request_arrived()
+        try:
+            answered = await self._computed(event, context)
+        finally:
+            self._admission.request_answered()
         if isinstance(answered, Deferred):
             return self._api.rendered(answered, await self._waited_for(answered), context)
         return answered
@@ -173,9 +176,7 @@ class Gateway:
 
     async def _computed_here(self, event: dict[str, Any], context: RequestContext) -> Answer:
         sleep_before_retry.set(_run_again)
-        begun = time.perf_counter()
         answered = self._api.answer(event, context)
-        self._admission.took(time.perf_counter() - begun)
         return answered if await self._is_committed() else _unavailable()
 
     async def _is_committed(self) -> bool:

@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 DEBOUNCE_SECONDS, MAX_DEBOUNCE_SECONDS = 0.003, 0.015
 """Steps start this long after the last wake-up, and at most so long after the first: requests go first meanwhile."""
 
-MIN_SLICE_SECONDS, MAX_SLICE_SECONDS = 0.002, 0.02
-"""Bounds of the time that steps take in one tick of the event loop."""
+SLICE_SECONDS = 0.004
+"""After this time the steps leave the event loop's thread to the requests, at the end of the current step."""
 
 LOCKED_RETRY_SECONDS = 0.005
 FAILURE_RETRY_SECONDS = 1.0
@@ -61,7 +61,8 @@ class PeriodicThread:
 class StepScheduler:
     """Runs steps on an event loop in slices, so that requests and steps share its thread fairly.
 
-    A slice takes as long as the requests took since the slice before, within bounds.
+    After a slice, requests that are under way get as much time as the slice took. So neither starves the other, and a
+    request waits for one slice at most.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, steps: Steps) -> None:
@@ -70,8 +71,9 @@ class StepScheduler:
         self._timer: asyncio.Handle | None = None
         self._latest = 0.0
         self._is_running = False
-        self._request_seconds = 0.0
         self._stopping = False
+        self._requests = 0
+        self._slice_seconds = self._slice_ended = 0.0
 
     def wake(self) -> None:
         """Debounce: to be called on the event loop's thread after every hand-over."""
@@ -86,9 +88,11 @@ class StepScheduler:
             self._timer.cancel()
         self._timer = self._loop.call_at(min(now + DEBOUNCE_SECONDS, self._latest), self._run)
 
-    def took(self, seconds: float) -> None:
-        """Add the time that a request took since the last slice."""
-        self._request_seconds += seconds
+    def request_arrived(self) -> None:
+        self._requests += 1
+
+    def request_answered(self) -> None:
+        self._requests -= 1
 
     def pause(self) -> None:
         """Wait before the next slice, because the data file could not be written; a hand-over ends the pause."""
@@ -108,10 +112,13 @@ class StepScheduler:
 
     def _run(self) -> None:
         self._timer, self._is_running = None, False
-        slice_seconds = min(max(self._request_seconds, MIN_SLICE_SECONDS), MAX_SLICE_SECONDS)
-        self._request_seconds = 0.0
+        begun = time.monotonic()
+        if self._requests and begun - self._slice_ended < self._slice_seconds:
+            # Requests get as much time as the last slice took.
+            self._again(0)
+            return
         try:
-            self._steps.run(until=time.monotonic() + slice_seconds)
+            self._steps.run(until=begun + SLICE_SECONDS)
         except RunAgainError:
             self._again(LOCKED_RETRY_SECONDS)
         except Exception:
@@ -120,6 +127,8 @@ class StepScheduler:
         else:
             if self._steps.are_waiting and self._timer is None:
                 self._again(0)
+        self._slice_ended = time.monotonic()
+        self._slice_seconds = self._slice_ended - begun
 
     def _again(self, seconds: float) -> None:
         self._is_running = True

@@ -24,6 +24,8 @@ def index_columns(index: Index) -> tuple[str, str]:
     return f"{index.name}_partition", f"{index.name}_sort"
 
 
+NOT_IN_INDEX = (None, None)
+
 COLUMNS = ("pk", "sk", *chain.from_iterable(map(index_columns, INDEXES)), EXPIRES_AT)
 """Every column of the table `items` before `body`."""
 
@@ -32,7 +34,10 @@ def row_of(item: Item) -> Row:
     """Raises TypeError or ValueError for a value that no attribute can hold."""
     columns: list[Value] = [item["pk"], item["sk"]]
     for index in INDEXES:
-        columns += _index_values(item, index)
+        if index.partition in item:
+            columns += _index_values(item, index)
+        else:
+            columns += NOT_IN_INDEX
     columns.append(item.get(EXPIRES_AT))
     return Row(item, tuple(columns), encode(item))
 

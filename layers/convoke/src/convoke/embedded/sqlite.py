@@ -40,7 +40,7 @@ from convoke.storage.table import (
     TransactionCanceledError,
     Update,
     Write,
-    checked_writes,
+    writes_by_key,
 )
 
 logger = logging.getLogger(__name__)
@@ -169,7 +169,7 @@ class SqliteTable:
         return decode(bodies[update.key].body)
 
     def transact(self, writes: Sequence[Write]) -> None:
-        self._run(partial(self._apply, checked_writes(writes)))
+        self._run(partial(self._apply, writes))
 
     # Units.
 
@@ -397,7 +397,7 @@ class SqliteTable:
     def _apply(self, writes: Sequence[Write]) -> dict[Key, Row]:
         """Add all writes to the unit, or none, and return the rows written."""
         check_updates(writes)
-        by_key = {write.key: write for write in writes}
+        by_key = writes_by_key(writes)
         # Encoded before the write lock is taken: other processes wait for it.
         rows = {key: row_of(write.item) for key, write in by_key.items() if isinstance(write, Put)}
         self.begin()

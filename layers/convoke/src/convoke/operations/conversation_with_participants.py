@@ -71,6 +71,9 @@ class ConversationWithParticipantsOperations:
         """
         if problems := self.problems(account, service, requested, participants):
             raise refusal(problems)
+        # The receiver of a pre-event must not be asked about a conversation that exists already.
+        if idempotent and request_webhooks.enabled and (known := self._find_repeated(account, idempotent)):
+            return self._repeated(known)
         conversation = self._new(account, service, requested, initializing=bool(participants))
         conversation = apply_conversation_reply(
             conversation, request_webhooks.send_pre_event(lambda: conversation_add(conversation))
@@ -111,6 +114,9 @@ class ConversationWithParticipantsOperations:
         return IdempotencyRecord(
             key=request.key, fingerprint=request.fingerprint, conversation=conversation, date_created=self.now()
         )
+
+    def _find_repeated(self, account: Account, request: IdempotentRequest) -> Conversation | None:
+        return self.conversations.find_repeated(account.sid, request, self.now())
 
     @staticmethod
     def _repeated(conversation: Conversation) -> Created:

@@ -33,7 +33,7 @@ from convoke.storage.revisions import ChangedMeanwhileError
 
 logger = logging.getLogger(__name__)
 
-MAX_CONTENTION_SECONDS = 15
+MAX_CONTENTION_SECONDS = 9
 """Concurrent changes of one conversation are retried this long. In each round at least one of them succeeds."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import random
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
 from convoke.domain.alerts import webhook_failed_alert
@@ -130,9 +131,12 @@ class WebhookDelivery:
             return Outcome(None, str(error), entry=error.entry)
         return Outcome(answer.status, answer=answer.body)
 
-    def finish(self, begun: BegunDelivery, outcome: Outcome) -> None:
-        """Record the outcome. Raises RetryLaterError or DeliveryFailedError unless the receiver accepted the event."""
-        completed = begun.attempt.completed(outcome.status, outcome.error, outcome.answer, self.now())
+    def finish(self, begun: BegunDelivery, outcome: Outcome, paused_until: datetime | None = None) -> None:
+        """Record the outcome, and until when the receiver's circuit breaker pauses deliveries.
+
+        Raises RetryLaterError or DeliveryFailedError unless the receiver accepted the event.
+        """
+        completed = begun.attempt.completed(outcome.status, outcome.error, outcome.answer, self.now(), paused_until)
         self.attempts.put(begun.delivery, completed)
         self._conclude(begun.delivery, completed, outcome)
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversations import Conversation
 from convoke.domain.events import Change
-from convoke.domain.idempotency import IdempotencyRecord
+from convoke.domain.idempotency import IdempotencyRecord, IdempotentRequest
 from convoke.domain.instants import to_milliseconds
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
@@ -106,6 +106,16 @@ class ConversationRepository:
                 return items.to_resource(IdempotencyRecord, existing).conversation_for(record)
             raise collision_error(locks, canceled, first=len(record_writes)) from canceled
         return conversation
+
+    def find_repeated(self, account_sid: str, request: IdempotentRequest, now: datetime) -> Conversation | None:
+        """Return the conversation that the same request created before, as it was then, or None.
+
+        Raises IdempotencyKeyReusedError if the key was used for another request.
+        """
+        stored = self.table.get(keys.idempotency_record(account_sid, request.key))
+        record = items.to_resource(IdempotencyRecord, stored) if stored else None
+        # DynamoDB may delete an expired record days later.
+        return record.conversation_for(request) if record and record.date_expires >= now else None
 
     def fetch(self, account_sid: str, conversation_sid: str) -> Conversation | None:
         """Return a conversation, or None if it does not exist or was deleted."""

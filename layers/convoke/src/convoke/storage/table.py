@@ -262,10 +262,11 @@ def key_of(item: Mapping[str, Value]) -> Key:
     return Key(pk, sk)
 
 
-def checked_writes(writes: Sequence[Write]) -> Sequence[Write]:
-    """Return `writes` unchanged. Raises ValueError if an engine could not apply them in one transaction."""
+def writes_by_key(writes: Sequence[Write]) -> dict[Key, Write]:
+    """Return the writes by their keys. Raises ValueError if an engine could not apply them in one transaction."""
     if not 1 <= len(writes) <= MAX_WRITES:
         raise ValueError(f"a transaction takes 1 to {MAX_WRITES} writes, not {len(writes)}")
-    if len({write.key for write in writes}) < len(writes):
+    by_key = {write.key: write for write in writes}
+    if len(by_key) < len(writes):
         raise ValueError("two writes of one transaction name the same key")
-    return writes
+    return by_key

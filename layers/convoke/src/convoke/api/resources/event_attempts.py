@@ -28,6 +28,7 @@ class EventAttemptRepresentation(Representation):
     milliseconds: int | None
     error: str | None
     answer: str | None
+    paused_until: StreamDate | None
 
 
 LIST = Contract("EventAttempts", EventAttemptRepresentation, page="attempts")
@@ -47,6 +48,7 @@ def represent(attempt: EventAttempt) -> EventAttemptRepresentation:
         milliseconds=attempt.milliseconds,
         error=attempt.error,
         answer=attempt.answer,
+        paused_until=attempt.paused_until,
     )
 
 
