@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from convoke.domain.errors import UnavailableError
-from convoke.embedded import sqlite
 from convoke.embedded.sqlite import SqliteTable
 from convoke.embedded.suspension import RunAgainError
 from convoke.embedded.unit import MAX_ROWS
@@ -56,7 +55,7 @@ class Log(list[str]):
 class Machine:
     """A table that an event loop owns, and a second connection that sees what is committed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lock_timeout: float = 5.0) -> None:
         self.log = Log()
         self.table = SqliteTable(
             str(path),
@@ -64,6 +63,7 @@ class Machine:
             on_stream=self.log.entry("stream"),
             on_changes=self.log.changes,
             on_failure=self.log.entry("failure"),
+            lock_timeout=lock_timeout,
         )
         self.other = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         self.statements: list[str] = []
@@ -416,9 +416,8 @@ def test_thread_without_a_loop_waits_for_the_lock_of_another_connection(path: Pa
         unlock.join()
 
 
-def test_thread_gives_up_on_a_lock_that_is_held_too_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "LOCK_TIMEOUT_SECONDS", 0.05)
-    machine = Machine(path)
+def test_thread_gives_up_on_a_lock_that_is_held_too_long(path: Path) -> None:
+    machine = Machine(path, lock_timeout=0.05)
     with closing(machine.table), closing(machine.other), machine.write_lock_elsewhere():
         with pytest.raises(UnavailableError):
             machine.table.transact([Put(item("a"))])

@@ -46,28 +46,37 @@ def test_log_is_copied_into_the_file_after_a_wake_up_and_not_before(path: Path, 
     thread.stop()
 
 
+@pytest.mark.parametrize(("frames", "restarts"), [(50, 0), (700, 1)])
 def test_long_log_is_restarted_so_that_it_does_not_grow_for_ever(
+    path: Path, writer: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, frames: int, restarts: int
+) -> None:
+    monkeypatch.setattr(checkpoints, "RESTART_FRAMES", 600)
+    writer.execute("INSERT INTO texts VALUES (?)", ("x" * 4096 * frames,))
+    statements: list[str] = []
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.set_trace_callback(statements.append)
+        Checkpoints(str(path))._checkpoint(connection)
+    assert statements.count("PRAGMA wal_checkpoint(RESTART)") == restarts
+    assert path.stat().st_size > 4096 * frames
+    log = Path(f"{path}-wal").stat().st_size
+    write(writer, 1)
+    assert Path(f"{path}-wal").stat().st_size <= max(log, 1_100_000), "the log is written from its beginning again"
+
+
+def test_restart_gives_up_on_a_reader_and_leaves_the_writer_free(
     path: Path, writer: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoints, "RESTART_FRAMES", 500)
-    thread = Checkpoints(str(path))
-    thread.start()
-    log = Path(f"{path}-wal")
-    for _ in range(10):
-        write(writer, 3)
-        copied = path.stat().st_size
-        thread.wake()
-        assert eventually(lambda copied=copied: path.stat().st_size > copied)  # type: ignore[misc]
-        time.sleep(0.03)  # The restart follows the copy.
-        while True:
-            try:
-                writer.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:
-                continue
-            writer.execute("COMMIT")
-            break
-    thread.stop()
-    assert log.stat().st_size < 10_000_000, "30 MB were written"
+    monkeypatch.setattr(checkpoints, "RESTART_FRAMES", 1)
+    write(writer, 1)
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as reader,
+        closing(sqlite3.connect(path, timeout=0.05, isolation_level=None)) as connection,
+    ):
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM texts").fetchone() == (1,)
+        Checkpoints(str(path))._checkpoint(connection)
+        write(writer, 1)
+        assert reader.execute("SELECT count(*) FROM texts").fetchone() == (1,)
 
 
 def test_failed_checkpoint_is_logged_and_repeated(

@@ -116,7 +116,7 @@ def test_operation_ids_are_unique() -> None:
 def test_openapi_etag_is_equal_in_every_process() -> None:
     """A client that has the document from one Lambda instance gets a 304 from every other."""
     made = (
-        "from convoke.api.app import openapi_document; from convoke.api.resources.description import fetch;"
+        "from convoke.api.dispatch import openapi_document; from convoke.api.resources.description import fetch;"
         "print(fetch({}, openapi_document).headers['ETag'])"
     )
     printed = {

@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import closing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ class FakeDelivery:
         self.numbers: list[int] = []
         self.called: list[str] = []
         self.finished: list[str] = []
+        self.paused_until: list[datetime | None] = []
         self.on_begin: Callable[[Delivery], None] = lambda delivery: None
         self.on_finish: Callable[[Delivery], None] = lambda delivery: None
         self.now_under_way: Counter[str] = Counter()
@@ -88,7 +89,8 @@ class FakeDelivery:
                 self.now_under_way[key] -= 1
         return outcome
 
-    def finish(self, begun: BegunDelivery, outcome: Outcome) -> None:
+    def finish(self, begun: BegunDelivery, outcome: Outcome, paused_until: datetime | None = None) -> None:
+        self.paused_until.append(paused_until)
         self.on_finish(begun.delivery)
         self.finished.append(host_of(begun.delivery))
         if outcome.is_retryable:
@@ -276,6 +278,8 @@ def test_circuit_breaker_opens_grows_tries_one_delivery_and_closes() -> None:
         machine.send("broken", 20)
         await machine.until(lambda: len(machine.fake.finished) >= 5 and machine.is_idle())
         opened = len(machine.fake.called)
+        paused_until = machine.clock.now() + timedelta(seconds=1)
+        assert machine.fake.paused_until == [None] * 4 + [paused_until] * (opened - 4)
         assert 5 <= opened < 5 + MAX_CONCURRENT_DELIVERIES_PER_RECEIVER
         await machine.stays(lambda: len(machine.fake.called) == opened)
         for tries, pause in enumerate((1, 2, 4), start=1):

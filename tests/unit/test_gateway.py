@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
+import sqlite3
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from convoke.embedded.greenlets import RequestGreenlets
 
+from convoke.api.deferred import Deferred
 from convoke.api.form import MAX_REQUEST_BODY_CHARACTERS
-from convoke.embedded.gateway import Gateway, gateway_event
+from convoke.api.responses import Response
+from convoke.embedded.admission import Admission
+from convoke.embedded.gateway import ConversationWaiters, Gateway, gateway_event
+from convoke.embedded.sqlite import SqliteTable
+from convoke.embedded.suspension import NeedsThreadError, RunAgainError
+from convoke.operations.conversations import sleep_before_retry
+from convoke.operations.waiting import Reading
+from convoke.storage.table import Item, Put
 
 
 def scope(**changed: Any) -> dict[str, Any]:
@@ -53,22 +68,65 @@ def test_without_a_proxy_the_scheme_is_that_of_the_server() -> None:
     assert gateway_event(scope(), b"")["headers"]["x-forwarded-proto"] == "http"
 
 
-class Recorder:
-    """An API that records its events."""
+class FakeApi:
+    """An API that records its events and answers with what it is given, one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, *answers: Response | Deferred | BaseException | Callable[[], Response | Deferred]) -> None:
         self.events: list[dict[str, Any]] = []
+        self.threads: list[int] = []
+        self.readings: list[Callable[[], Reading]] = []
+        self.conversation_waiter = SimpleNamespace(read=lambda seen: self.readings.pop(0)())
+        self._answers = list(answers)
 
-    def resolve(self, event: dict[str, Any], _: object) -> dict[str, Any]:
+    def answer(self, event: dict[str, Any], _: object) -> Response | Deferred:
         self.events.append(event)
-        if event["requestContext"]["http"]["method"] == "DELETE":
-            return {"statusCode": 204, "headers": {}, "body": ""}
-        return {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": "{}"}
+        self.threads.append(threading.get_ident())
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer if isinstance(answer, Response | Deferred) else answer()
+
+    def rendered(self, deferred: Deferred, conversation: Any, _: object) -> Response:
+        return deferred.render(conversation)
 
 
-def run_gateway(*messages: dict[str, Any], method: str = "POST") -> tuple[Recorder, list[dict[str, Any]]]:
+OK = Response(200, "application/json", "{}")
+
+
+@dataclass
+class Machine:
+    api: FakeApi
+    gateway: Gateway
+    table: SqliteTable
+    waiters: ConversationWaiters
+    log: list[str]
+    """When requests arrived and were answered, as the scheduler of the steps hears it."""
+
+
+def run(
+    api: FakeApi, scenario: Callable[[Machine], Awaitable[None]], *, path: str = ":memory:", age: float = 0.0
+) -> None:
+    async def attached() -> None:
+        table, waiters, log = SqliteTable(path), ConversationWaiters(), list[str]()
+        table.attach(asyncio.get_running_loop())
+        admission = Admission(lambda: age)
+        admission.request_arrived = lambda: log.append("arrived")
+        admission.request_answered = lambda: log.append("answered")
+        gateway = Gateway(api, table, admission, waiters, run_again_seconds=0.1)  # type: ignore[arg-type]
+        try:
+            await scenario(Machine(api, gateway, table, waiters, log))
+        finally:
+            gateway.close()
+            table.close()
+
+    asyncio.run(asyncio.wait_for(attached(), 10))
+
+
+def run_gateway(
+    *messages: dict[str, Any], method: str = "POST", answer: Response = OK
+) -> tuple[FakeApi, list[dict[str, Any]]]:
     """Send ASGI messages to the gateway. Returns the API and the messages that the gateway sent to the client."""
-    api, sent, waiting = Recorder(), [], list(messages)
+    api, sent, waiting = FakeApi(answer), list[dict[str, Any]](), list(messages)
 
     async def receive() -> dict[str, Any]:
         return waiting.pop(0)
@@ -76,7 +134,10 @@ def run_gateway(*messages: dict[str, Any], method: str = "POST") -> tuple[Record
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(Gateway(api, RequestGreenlets())(scope(method=method), receive, send))  # type: ignore[arg-type]
+    async def scenario(machine: Machine) -> None:
+        await machine.gateway(scope(method=method), receive, send)
+
+    run(api, scenario)
     return api, sent
 
 
@@ -92,7 +153,7 @@ def test_request_body_in_several_parts_is_joined() -> None:
 
 
 def test_response_without_content_has_no_content_length() -> None:
-    _, sent = run_gateway(part(b"", more=False), method="DELETE")
+    _, sent = run_gateway(part(b"", more=False), method="DELETE", answer=Response(204))
     assert sent == [
         {"type": "http.response.start", "status": 204, "headers": []},
         {"type": "http.response.body", "body": b""},
@@ -116,3 +177,207 @@ def test_outermost_proxy_wins_and_missing_host_falls_back_to_the_server() -> Non
     assert (seen["x-forwarded-proto"], seen["host"]) == ("https", "a.example")
     bare = gateway_event(scope(headers=[], server=("127.0.0.1", 8000)), b"")["headers"]
     assert bare["host"] == "127.0.0.1:8000"
+
+
+# Runs of a request
+
+EVENT = gateway_event(scope(), b"")
+PUT = Put({"pk": "a", "sk": "b"})
+
+
+def putting(table: Callable[[], SqliteTable], answer: Response | Deferred = OK) -> Callable[[], Response | Deferred]:
+    def put() -> Response | Deferred:
+        table().transact([PUT])
+        return answer
+
+    return put
+
+
+def test_answer_waits_for_the_commit_of_its_tick() -> None:
+    async def scenario(machine: Machine) -> None:
+        machine.table.transact([PUT])
+        committed = machine.table.committed()
+        answered = await machine.gateway.answer(EVENT)
+        assert answered is OK
+        assert committed
+        assert committed.done()
+        assert machine.log == ["arrived", "answered"]
+
+    run(FakeApi(OK), scenario)
+
+
+def test_answer_becomes_503_if_the_commit_fails() -> None:
+    async def scenario(machine: Machine) -> None:
+        machine.table.transact([PUT])
+        machine.table._connection.execute("PRAGMA query_only = 1")
+        answered = await machine.gateway.answer(EVENT)
+        assert (answered.status_code, json.loads(answered.body)["code"]) == (503, 20503)
+        assert "Retry-After" not in answered.headers
+
+    run(FakeApi(OK), scenario)
+
+
+def test_request_that_lost_a_race_is_run_again_without_stopping_the_loop() -> None:
+    async def scenario(machine: Machine) -> None:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0)
+
+        ticking = asyncio.create_task(tick())
+        assert await machine.gateway.answer(EVENT) is OK
+        ticking.cancel()
+        assert machine.api.events == [EVENT] * 3
+        assert ticks > 3
+        assert set(machine.api.threads) == {threading.get_ident()}
+
+    run(FakeApi(RunAgainError(), RunAgainError(), OK), scenario)
+
+
+def test_request_never_sleeps_on_the_loop_before_a_retry() -> None:
+    def retry() -> Response:
+        sleep_before_retry.get()(0.1)
+        raise AssertionError
+
+    async def scenario(machine: Machine) -> None:
+        assert await machine.gateway.answer(EVENT) is OK
+        assert len(machine.api.events) == 2
+        assert machine.log == ["arrived", "answered"], "the runs are one request"
+
+    run(FakeApi(retry, OK), scenario)
+
+
+def test_request_is_refused_if_the_write_lock_is_held_for_too_long(tmp_path: Path) -> None:
+    path, tables = str(tmp_path / "convoke.db"), list[SqliteTable]()
+
+    async def scenario(machine: Machine) -> None:
+        tables.append(machine.table)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert (await machine.gateway.answer(EVENT)).status_code == 503
+            assert len(machine.api.events) > 3
+        assert await machine.gateway.answer(EVENT) is OK
+
+    run(FakeApi(putting(lambda: tables[0])), scenario, path=path)
+
+
+def test_request_that_must_wait_for_a_receiver_is_run_again_on_a_thread_and_others_go_on() -> None:
+    go = threading.Event()
+    tables: list[SqliteTable] = []
+
+    def wait_and_write() -> Response | Deferred:
+        assert go.wait(5)
+        return putting(lambda: tables[0])()
+
+    async def scenario(machine: Machine) -> None:
+        tables.append(machine.table)
+        waiting = asyncio.create_task(machine.gateway.answer(EVENT))
+        await asyncio.sleep(0.02)
+        assert await machine.gateway.answer(EVENT) is OK
+        assert not waiting.done()
+        go.set()
+        assert await waiting is OK
+        here = threading.get_ident()
+        assert [thread == here for thread in machine.api.threads] == [True, False, True]
+        assert machine.table.get(PUT.key) == PUT.item
+
+    run(FakeApi(NeedsThreadError(), wait_and_write, OK), scenario)
+
+
+def test_new_work_is_shed_while_steps_are_late_and_reads_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convoke.embedded.admission.MAX_WAIT_SECONDS", 0.05)
+
+    async def scenario(machine: Machine) -> None:
+        shed = await machine.gateway.answer(EVENT)
+        assert (shed.status_code, json.loads(shed.body)["code"], shed.headers["Retry-After"]) == (503, 20503, "1")
+        assert (machine.api.events, machine.log) == ([], [])
+        assert await machine.gateway.answer(gateway_event(scope(method="GET"), b"")) is OK
+        controls = scope(path="/convoke/v1/Clock")
+        assert await machine.gateway.answer(gateway_event(controls, b"")) is OK
+
+    run(FakeApi(OK), scenario, age=60)
+
+
+# Answers that wait on the server
+
+
+def conversation(state: str) -> Any:
+    return SimpleNamespace(sid="CH1", state=state)
+
+
+def deferred(seconds: int = 5) -> Deferred:
+    return Deferred(conversation("initializing"), seconds, lambda seen: Response(201, body=seen.state))
+
+
+def reading(state: str) -> Reading:
+    return Reading(conversation(state), is_final=state != "initializing")
+
+
+CHANGE: Item = {"pk": "a", "sk": "change", "conversation_sid": "CH1"}
+
+
+def test_deferred_answer_waits_for_changes_of_its_conversation() -> None:
+    async def scenario(machine: Machine) -> None:
+        machine.api.readings = [lambda: reading("initializing"), lambda: reading("active")]
+        answering = asyncio.create_task(machine.gateway.answer(EVENT))
+        await asyncio.sleep(0)
+        machine.waiters.changed([{**CHANGE, "conversation_sid": "CH2"}, CHANGE])
+        assert machine.log == ["arrived", "answered"], "what only waits takes no time from the steps"
+        assert (await answering).body == "active"
+        assert machine.api.readings == []
+
+    run(FakeApi(deferred()), scenario)
+
+
+def test_deferred_answer_is_given_after_its_time() -> None:
+    async def scenario(machine: Machine) -> None:
+        machine.api.readings = [lambda: reading("initializing")] * 99
+        assert (await machine.gateway.answer(EVENT)).body == "initializing"
+
+    run(FakeApi(deferred(seconds=1)), scenario)
+
+
+def test_deferred_answer_is_given_at_once_when_the_server_stops() -> None:
+    async def scenario(machine: Machine) -> None:
+        machine.api.readings = [lambda: reading("initializing")]
+        answering = asyncio.create_task(machine.gateway.answer(EVENT))
+        await asyncio.sleep(0)
+        machine.gateway.stop_waiting()
+        assert (await answering).body == "initializing"
+        machine.api.readings = [lambda: reading("initializing")]
+        assert (await machine.gateway.answer(EVENT)).body == "initializing"
+
+    run(FakeApi(deferred(seconds=20)), scenario)
+
+
+def test_deferred_answer_tells_of_nothing_that_is_not_committed() -> None:
+    async def scenario(machine: Machine) -> None:
+        def uncommitted() -> Reading:
+            machine.table.transact([PUT])
+            machine.table._connection.execute("PRAGMA query_only = 1")
+            return reading("active")
+
+        def healed() -> Reading:
+            machine.table._connection.execute("PRAGMA query_only = 0")
+            return reading("closed")
+
+        machine.api.readings = [uncommitted, healed]
+        assert (await machine.gateway.answer(EVENT)).body == "closed"
+
+    run(FakeApi(deferred()), scenario)
+
+
+def test_waiter_that_is_gone_leaves_nothing_behind() -> None:
+    async def scenario(machine: Machine) -> None:
+        await machine.waiters.change("CH1", 0.01)
+        waiting = asyncio.create_task(machine.waiters.change("CH1", 60))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
+        assert not machine.waiters._waiting
+
+    run(FakeApi(OK), scenario)

@@ -146,14 +146,13 @@ def test_steps_run_although_they_are_woken_without_pause() -> None:
 
 def test_steps_run_in_slices_until_nothing_is_waiting_and_requests_come_between() -> None:
     async def scenario(scheduler: StepScheduler, steps: FakeSteps) -> None:
-        steps.waiting = 5
+        ticks, at_slice = 0, list[int]()
+        steps.waiting, steps.on_run = 5, lambda: at_slice.append(ticks)
         scheduler.wake()
-        await steps.until_run(1)
-        between = 0
-        while steps.are_waiting:
-            between += 1
+        while len(steps.ends) < 5:
+            ticks += 1
             await asyncio.sleep(0)
-        assert between >= 3, "other tasks run between two slices"
+        assert len(set(at_slice)) == 5, "other tasks run between two slices"
         await asyncio.sleep(2 * MAX_DEBOUNCE_SECONDS)
         assert len(steps.ends) == 5
 
@@ -162,7 +161,7 @@ def test_steps_run_in_slices_until_nothing_is_waiting_and_requests_come_between(
 
 @pytest.mark.parametrize("requests", [0, 1])
 def test_requests_under_way_get_as_much_time_as_the_last_slice(requests: int) -> None:
-    slice_seconds = 0.03
+    slice_seconds = 0.1
 
     async def scenario(scheduler: StepScheduler, steps: FakeSteps) -> None:
         steps.waiting, steps.seconds = 2, slice_seconds
@@ -240,5 +239,23 @@ def test_stopped_scheduler_starts_no_slice() -> None:
         scheduler.wake()
         await asyncio.sleep(2 * MAX_DEBOUNCE_SECONDS)
         assert steps.ends == []
+
+    run(scenario)
+
+
+def test_pause_after_a_failed_commit_delays_the_next_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops, "FAILURE_RETRY_SECONDS", 0.1)
+
+    async def scenario(scheduler: StepScheduler, steps: FakeSteps) -> None:
+        steps.waiting, steps.on_run = 2, scheduler.pause
+        scheduler.wake()
+        await steps.until_run(1)
+        steps.on_run = lambda: None
+        await steps.until_run(2)
+        assert steps.at[1] - steps.at[0] >= 0.1 - 0.002
+        scheduler.stop()
+        scheduler.pause()
+        await asyncio.sleep(0.15)
+        assert len(steps.ends) == 2
 
     run(scenario)

@@ -276,21 +276,14 @@ class ConcurrentDeliveries:
             logger.exception("the outcome of a webhook delivery is lost; it will be repeated")
             self._dropped(message)
             return
-        try:
-            self._conclude(message, begun, outcome)
-        except UnavailableError:
-            # The unit is dropped already, so it cannot call `_dropped` any more.
-            self._dropped(message)
-            return
-        self._table.after_commit(partial(self._done, message))
-        self._table.on_failure(partial(self._dropped, message))
-
-    def _conclude(self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome | None) -> None:
         # Before anything that can fail: a message that is counted for ever would hold its place for ever.
         self._table.after_commit(partial(self._done, message))
         self._table.on_failure(partial(self._dropped, message))
         try:
             self._settle(message, begun, outcome)
+        except UnavailableError:
+            # The unit is dropped and has called `_dropped`; the table has logged why.
+            return
         except Exception:
             logger.exception("the outcome of a webhook delivery is lost; it will be repeated")
 

@@ -355,8 +355,6 @@ class EmbeddedEngine:
     def _poll_deliveries(self) -> None:
         if self._event_loop and not self._stopping:
             self._wake_deliveries()
-            if self.steps.are_waiting:
-                self._wake_steps()
             self._event_loop.call_later(DELIVERY_POLL_SECONDS, self._poll_deliveries)
 
 

@@ -236,7 +236,7 @@ class SqliteTable:
         could not run again if the write lock were lost in between, and would not notice that its first write failed.
         """
         if self._unit is not None and self._unit.rows >= MAX_ROWS and not self._held:
-            self._commit()
+            self._end_tick()
 
     def begin(self) -> None:
         """Open a unit unless one is open. Raises RunAgainError while another process holds the write lock."""
@@ -302,6 +302,11 @@ class SqliteTable:
             except Exception:
                 # A refused write has left the unit as it was. The unit must end, because it holds the write lock.
                 self._commit_unless_held()
+                raise
+            except BaseException:
+                # An interrupt may have come in the middle of a write.
+                if self._unit is not None and not self._held:
+                    self._abandon(UnavailableError())
                 raise
             self._commit_unless_held()
             return result
@@ -450,7 +455,7 @@ class SqliteTable:
                 self._commit()
 
     def _commit(self) -> None:
-        """Raises UnavailableError, also to whoever commits in the middle of a tick: its write is dropped."""
+        """Commit the unit, or drop it and raise UnavailableError."""
         unit = self._unit
         assert unit is not None
         try:

@@ -110,14 +110,13 @@ class Steps:
         """
         while self.are_waiting and time.monotonic() < until:
             with self.table.unit():
-                self.table.run(self.table.begin)
                 self.run(until)
 
     def run(self, until: float) -> None:
         """Run steps until `until`, a moment of the monotonic clock, at least one; then publish a batch of the stream.
 
-        Raises RunAgainError, before anything is taken from a queue, while another process holds the write lock; without
-        an event loop waits for the lock.
+        Raises RunAgainError while another process holds the write lock; then no step is lost. Without an event loop
+        waits for the lock.
         """
         self.table.run(self.table.begin)
         while len(self.participants) or len(self.executions):
