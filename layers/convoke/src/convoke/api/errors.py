@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from convoke.api.parameter_names import join_name, parameter_name
 from convoke.domain.errors import (
@@ -104,7 +104,7 @@ def problems_of(
     return problems
 
 
-def _catalogue_error(problem: ErrorDetails) -> ConversationsError:
+def _catalogue_error(problem: Mapping[str, Any]) -> ConversationsError:
     """Return the error that a validator raised, or an InvalidParameterError for a problem that pydantic found."""
     context = problem.get("ctx", {})
     cause = context.get("error")
