@@ -56,8 +56,8 @@ class Api:
     def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Return the gateway's response to one request.
 
-        The order is: authenticate, find the route, fetch the service, and then the handler, which parses the form
-        and calls the operation. Every error is rendered by `errors.render`.
+        The steps are: authenticate, find the route, fetch the service, call the handler. The handler parses the form
+        and calls the operation. `errors.render` renders every error.
         """
         response = self._resolver.resolve(event, context)
         response["headers"]["Twilio-Request-Id"] = request_id(context)

@@ -65,7 +65,8 @@ class ConcurrentResolver(APIGatewayHttpResolver):
     def build_middleware_stacks(self) -> None:
         """Build the middleware stack of every route. Call this after the last route is registered.
 
-        The base class does it at the first request of a route: two concurrent ones would wrap the handler twice.
+        The base class builds a stack at the first request of its route. Two concurrent first requests would wrap the
+        handler twice.
         """
         for route in [*self._static_routes, *self._dynamic_routes]:
             route._build_middleware_stack(self._router_middlewares, self)  # noqa: SLF001

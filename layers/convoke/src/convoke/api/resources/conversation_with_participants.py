@@ -24,7 +24,10 @@ from convoke.domain.idempotency import IDEMPOTENCY_KEY
 from convoke.operations.conversation_with_participants import Created
 
 WAIT_MARGIN_SECONDS = 5
-"""How long before the invocation's timeout a wait ends: the last read can take seconds if AWS throttles it."""
+"""A wait ends this many seconds before the Lambda invocation times out.
+
+The time is needed for the last read of the table, which can take seconds if AWS throttles the read.
+"""
 
 RELATION_ERRORS = (
     errors.BindingsTakenError,
@@ -37,7 +40,7 @@ RELATION_ERRORS = (
     errors.ProjectedAddressMissingError,
     errors.TooManyParticipantsInRequestError,
 )
-"""Errors of participants in relation to each other, or to participants of other conversations."""
+"""The errors of rules that compare a participant with other participants, in this or another conversation."""
 
 CREATE = Contract(
     "ConversationWithParticipants",
@@ -52,12 +55,12 @@ CREATE = Contract(
 
 
 def create(operations: Operations, request: ServiceRequest) -> Response[str]:
-    """Create the conversation. The status is 202 if participants are still to be added, else 201.
+    """Create the conversation. The status is 202 if Convoke must still add participants, else 201.
 
     See docs/behaviour/conversation-with-participants.md#status-codes.
     """
     request_webhooks, idempotent_request = operations.request_webhooks(request), parse_idempotency_key(request)
-    # An invalid request gets all its problems in one response, so the checks go on after the first one.
+    # The response to an invalid request contains all problems. Therefore the checks continue after the first problem.
     requested, problems = read(CreateConversation, request.form)
     participants, participant_problems = read_participants(request.form.values(PARTICIPANT))
     if requested is None or participant_problems:
@@ -81,8 +84,8 @@ def create(operations: Operations, request: ServiceRequest) -> Response[str]:
 def _wait_if_preferred(
     operations: Operations, request: ServiceRequest, created: Created
 ) -> tuple[Conversation, dict[str, str]]:
-    """Wait as long as the client prefers. Returns the conversation and the response headers."""
-    # A repeated request returns the stored response at once, whatever it prefers.
+    """Wait as long as the client prefers. Return the conversation after the wait, and the response headers."""
+    # A repeated request gets the stored response without a wait, even if the request has a preference.
     if created.repeated:
         return created.conversation, {IDEMPOTENT_REPLAYED: "true"}
     seconds = _seconds_to_wait(request) if created.conversation.state is State.INITIALIZING else None
@@ -93,7 +96,10 @@ def _wait_if_preferred(
 
 
 def _seconds_to_wait(request: ServiceRequest) -> int | None:
-    """Return the preferred wait, capped by the time left. Returns None without a preference or if there is no time."""
+    """Return the preferred wait, but not more than the time that is left for a wait.
+
+    Return None if the request has no preference, or if no time is left.
+    """
     preferred, available = preferred_wait(request.headers), request.seconds_left() - WAIT_MARGIN_SECONDS
     if preferred is None or available < 1:
         return None
