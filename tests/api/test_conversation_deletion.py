@@ -159,7 +159,7 @@ class AdmissionSwitch:
 
 @contextmanager
 def failed_conversation(participants: list[str]) -> Iterator[tuple[EmbeddedInstance, str, str]]:
-    """Yield an instance, a failed conversation and a later conversation, both as SIDs.
+    """Yield an instance, the SID of a failed conversation, and the SID of a later conversation.
 
     The later conversation claims the same unique name and addresses as the failed conversation.
     """

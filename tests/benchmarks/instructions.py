@@ -33,7 +33,7 @@ from tests.support.template import ROOT
 PROGRAM = Path(__file__).with_name("settled.py")
 
 FEW, MANY = 50, 250
-"""How many conversations each of the two runs creates. After about ten, all caches are filled."""
+"""How many conversations each of the two runs creates. After about ten conversations, all caches are filled."""
 
 MEMBERS = 10
 

@@ -1,4 +1,4 @@
-"""End the process before and after every call to an edge, restart it, and let it recover.
+"""End the process before and after every call to an edge, restart the process, and let it recover.
 
 An edge is a port to the outside: the table, a queue, the workflow, the bus, the webhook client.
 """

@@ -38,7 +38,7 @@ READERS = {WEBHOOK_ENABLED: "request_webhooks", IDEMPOTENCY_KEY: "parse_idempote
 
 
 def names_used(function: FunctionType) -> Iterator[str]:
-    """Yield the names that a handler uses, and the names that the functions it calls in its own module use."""
+    """Yield the names that a handler uses. Include the names in functions of the same module that the handler calls."""
     for instruction in dis.get_instructions(function):
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_ATTR", "LOAD_METHOD"):
             yield instruction.argval

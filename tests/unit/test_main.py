@@ -1,4 +1,4 @@
-"""The command `convoke`: its list of commands, and what it imports to print the list."""
+"""The command `convoke`: its list of commands, and the modules that printing the list imports."""
 
 from __future__ import annotations
 

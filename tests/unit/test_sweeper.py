@@ -109,7 +109,7 @@ def test_deleted_conversation_that_another_sweeper_has_claimed_is_left_to_that_o
 
 
 def sweep_after_a_claim(instance: EmbeddedInstance, clock: ManualClock) -> list[dict[str, Any]]:
-    """Sweep while another process claims the conversation, after the sweeper has read it.
+    """Sweep. After the sweeper has read the conversation, another process claims the conversation.
 
     Return the items as the claim left them.
     """
@@ -139,7 +139,7 @@ def test_claim_is_won_once(instance: EmbeddedInstance, clock: ManualClock) -> No
 def test_timer_that_is_shortened_while_the_sweeper_puts_off_a_conversation_runs_out_in_time(clock: ManualClock) -> None:
     """The client reads a due time that is early enough for the shortened timer.
 
-    Before the client writes, the sweeper postpones the due time, so that it is no longer early enough.
+    Before the client writes, the sweeper postpones the due time, which is then too late for the shortened timer.
     """
     tables: list[Interrupted] = []
 
