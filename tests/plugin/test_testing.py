@@ -42,9 +42,8 @@ def test_fail_participant_closes_the_conversation_and_records_the_codes(instance
 def test_fail_participant_affects_only_the_next_conversation(instance: RunningInstance) -> None:
     v1 = instance.client().conversations.v1
     create = v1.conversation_with_participants.create
-    with (
-        instance._engine._steps.lock
-    ):  # The steps of the first conversation wait for this lock, so they run after fail_participant.
+    # The steps of the first conversation wait for this lock, so they run after `fail_participant`.
+    with instance._engine._steps.lock:
         first = create(participant=chat(1)).sid
         instance.fail_participant(0, 50407)
         second, third = create(participant=chat(1)).sid, create(participant=chat(1)).sid

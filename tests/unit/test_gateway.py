@@ -54,7 +54,7 @@ def test_without_a_proxy_the_scheme_is_that_of_the_server() -> None:
 
 
 class Recorder:
-    """An API that records its events."""
+    """An API that records the events that it receives."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
