@@ -1,4 +1,4 @@
-"""The API function: it answers the HTTP requests that API Gateway passes on."""
+"""The API function, which answers the HTTP requests that API Gateway passes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The participant adder: it adds the participants that a request named to their conversation."""
+"""The participant adder, which adds the participants of a request to the new conversation."""
 
 from __future__ import annotations
 
@@ -14,5 +14,8 @@ add = started("participant_adder", os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Process one batch of messages from the participant queue. Each message is one conversation."""
+    """Process one batch of messages from the participant queue.
+
+    Each message contains one conversation's participants.
+    """
     return add(event, context)

@@ -1,4 +1,4 @@
-"""The sweeper: every minute it resumes interrupted work, fires timers and retries failed steps."""
+"""The sweeper, which resumes interrupted work, runs expired timers and erases deleted conversations every minute."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ sweep = started("sweeper", os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Process everything that is due, and return how many resources that were."""
+    """Process every due conversation and return how many were processed."""
     return sweep(event, context)

@@ -1,4 +1,4 @@
-"""The webhook delivery function: it sends events to webhooks."""
+"""The webhook delivery function, which sends events to webhooks."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ deliver = started("webhook_delivery", os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Process one message: split an event into one message per target, or make one attempt to deliver to a target."""
+    """Process one queue message. Split an event into one delivery for each target, or attempt a delivery."""
     return deliver(event, context)

@@ -1,10 +1,11 @@
-"""Remove from a built layer the data of botocore that no function uses: `python prune.py SITE SERVICE...`.
+"""Remove unused data of botocore from a built layer: `python prune.py SITE SERVICE...`.
 
-botocore describes about 400 services in 27 MB. Reading the documentation of the services in use, and the endpoints of
-all services, would take a tenth of a cold start.
+botocore describes about 400 services in 27 MB. The script keeps only the given services, without documentation.
+Otherwise, reading the documentation of these services and the endpoints of all services would take a tenth of a cold
+start.
 
-The script also writes `amazon-roots.pem`, the CA certificates that AWS endpoints use. botocore's own bundle has many
-more, and every new connection reads its bundle.
+The script also writes `amazon-roots.pem`. This file contains only the CA certificates that AWS endpoints use.
+botocore's own bundle contains many more certificates, and every new connection reads the bundle.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ ROOTS = {f"Amazon Root CA {number}" for number in (1, 2, 3, 4)} | {"Starfield Se
 
 
 def prune(data: Path, services: list[str]) -> None:
-    """Reduce botocore's data folder to the given services."""
+    """Delete the data of every service that is not in `services` from botocore's data folder."""
     for folder in data.iterdir():
         if folder.is_dir() and folder.name not in services:
             shutil.rmtree(folder)
@@ -53,7 +54,8 @@ def _without_documentation(described: Any) -> Any:
     """Return a service description without its documentation texts."""
     match described:
         case dict():
-            # A shape can have a member named "documentation". That one is an object, not a text, and stays.
+            # A shape can have a member named "documentation". The value of such a member is an object and not a text,
+            # so the member stays.
             return {
                 name: _without_documentation(value)
                 for name, value in described.items()
@@ -66,7 +68,7 @@ def _without_documentation(described: Any) -> Any:
 
 
 def roots_of_amazon(bundle: str) -> str:
-    """Return the PEM blocks of Amazon's root CAs from a bundle. Raises ValueError if one is missing."""
+    """Return the PEM blocks of Amazon's root CAs from a bundle. Raises ValueError if a root CA is missing."""
     certificates = re.findall(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", bundle, re.DOTALL)
     kept = [certificate for certificate in certificates if _common_name(certificate) in ROOTS]
     if len(kept) != len(ROOTS):
@@ -83,7 +85,10 @@ def _common_name(certificate: str) -> Any:
 
 
 def _write(path: Path, content: Any) -> None:
-    """Replace a file instead of changing it: the old file may be a hard link into the installer's shared cache."""
+    """Replace a file by a new file.
+
+    The old file must not be changed, because the old file may be a hard link into the installer's shared cache.
+    """
     written = path.with_name(f"{path.name}.new")
     written.write_text(json.dumps(content, separators=(",", ":")))
     os.replace(written, path)

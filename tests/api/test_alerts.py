@@ -54,7 +54,7 @@ def log_to(instance: Instance, url: str) -> Any:
 
 
 def give_up(instance: Instance, *statuses: int | WebhookUnreachableError | None) -> str:
-    """Create a conversation, and attempt its event until the delivery succeeds or is given up.
+    """Create a conversation, and retry the delivery of its event until the delivery succeeds or is given up.
 
     `statuses` are the receiver's responses to the attempts. Return the SID of the conversation.
     """

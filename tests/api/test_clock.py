@@ -23,7 +23,7 @@ from tests.support.waiting import eventually
 CLOCK = "/convoke/v1/Clock"
 MINUTE = timedelta(minutes=1)
 A_MOMENT = timedelta(seconds=30)
-"""Longer than any of these tests runs."""
+"""An upper limit for the duration of each test."""
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ CLAIMS: dict[str, tuple[dict[str, Any], int]] = {
     "pair": ({"Participant": CHAT_AND_SMS}, 50425),
     "group": ({"Participant": GROUP_MMS}, 50438),
 }
-"""For each kind of value: the form that claims the value, and the error code of every request after the first."""
+"""For each value: the form that claims it, and the error code of every request except the first."""
 
 Credentials = tuple[str, str]
 

@@ -105,7 +105,7 @@ def test_sweep_erases_many_items_page_by_page(instance: Instance, monkeypatch: p
 
 
 def test_largest_messages_fit_into_one_erase_transaction(instance: Instance) -> None:
-    """The test adds up the item sizes, because neither moto nor SQLite enforces DynamoDB's limit of 4 MB."""
+    """The test computes the transaction's size, because neither moto nor SQLite enforces DynamoDB's limit of 4 MB."""
     conversation = instance.client().conversations.v1.conversations(conversation_in(instance, "active", chat(1)))
     text = "\N{GRINNING FACE}" * 256
     conversation.messages.create(

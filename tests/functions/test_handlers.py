@@ -19,7 +19,7 @@ from tests.support.template import ROOT
 EVENTS = ROOT / "events"
 
 Call = Callable[..., Any]
-"""The arguments are a function's name, an event and, for a test of the time limit, a context."""
+"""Calls a function. The arguments are its name, an event and, for tests of the time limit, a context."""
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def test_every_path_value_is_described() -> None:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """A step of the recipe that is left out."""
+    """A test case in which a step of the recipe is missing."""
 
     messages: Iterable[str]
     """The messages of the check that must notice the missing step."""

@@ -1,4 +1,4 @@
-"""The environment variables that configure a deployment. Only this module knows their names."""
+"""Read the environment variables that configure a deployment. Functions read the variables only through this module."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class NotConfiguredError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Reads each variable on access, because each function has only the variables that it needs."""
+    """Reads each variable when its property is accessed, because each function has only the variables that it needs."""
 
     environ: Mapping[str, str]
 
@@ -46,12 +46,15 @@ class Settings:
 
     @property
     def auth_token_prefix(self) -> str:
-        """Return the prefix of the names of the secrets with Auth Tokens. The account SID follows it."""
+        """Return the prefix of the names of the secrets that contain Auth Tokens.
+
+        The Account SID follows the prefix.
+        """
         return self._required("CONVOKE_AUTH_TOKEN_PREFIX")
 
     @property
     def allowed_webhook_networks(self) -> tuple[str, ...]:
-        """Return the CIDR networks that webhooks may be in although they are not public."""
+        """Return the private networks, in CIDR notation, that webhook URLs may point to."""
         networks = self.environ.get("CONVOKE_ALLOWED_WEBHOOK_NETWORKS", "").split(",")
         return tuple(network.strip() for network in networks if network.strip())
 
@@ -61,7 +64,7 @@ class Settings:
 
     @property
     def provisioning_retries(self) -> Mapping[str, str]:
-        """Return the fields of ProvisioningRetries that are set. The pauses are ISO 8601 durations."""
+        """Return the fields of ProvisioningRetries whose variables are set. The pauses are ISO 8601 durations."""
         names = {
             "max_attempts": "CONVOKE_PROVISIONING_ATTEMPTS",
             "first_pause": "CONVOKE_PROVISIONING_FIRST_PAUSE",

@@ -1,6 +1,7 @@
 """Logs and metrics.
 
-Modules log with the standard library and count with a `Metrics`. An engine chooses the output format from this module.
+All other modules write logs with the standard library, and record metrics with a `Metrics`. Each engine selects the
+output formats from the classes of this module.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ NAMESPACE = "Convoke"
 
 
 class Measure(StrEnum):
-    """The CloudWatch metrics, by name."""
+    """The names of the CloudWatch metrics."""
 
     CREATED = "ConversationsCreated"
     ACTIVATED = "ConversationsActivated"
     CLOSED = "ConversationsClosed"
     """Conversations that were closed because their participants could not be added."""
     TIME_TO_ACTIVE = "TimeToActive"
-    """Milliseconds from the request to the requested state of the conversation."""
+    """The time in milliseconds from the request until the conversation has its requested state."""
     DELIVERED = "WebhooksDelivered"
     DELIVERY_FAILED = "WebhooksFailed"
-    """Deliveries that were given up. A single failed attempt does not count."""
+    """Deliveries that failed permanently. An attempt that will be retried does not count."""
 
 
 class Metrics(Protocol):
@@ -37,19 +38,19 @@ class Metrics(Protocol):
 
 
 class NoMetrics:
-    """A `Metrics` that discards everything, for an engine without metrics."""
+    """A `Metrics` that discards all values, for an engine without metrics."""
 
     def add(self, measure: Measure, value: float = 1) -> None: ...
 
 
 class EmfMetrics:
-    """Metrics in CloudWatch's embedded metric format, which CloudWatch reads from the log.
+    """A `Metrics` that logs values in CloudWatch's embedded metric format. CloudWatch reads the values from the log.
 
-    `flush` writes one line for an invocation that has counted something.
+    `flush` writes one log line, unless the invocation recorded no values.
     """
 
     def __init__(self, stack_name: str) -> None:
-        # The embedded engine counts nothing, so it does not pay for this import.
+        # Import here, because the embedded engine records no metrics and must not spend time on this import.
         from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: PLC0415 - only for AWS
 
         self._metrics = EphemeralMetrics(namespace=NAMESPACE, service=stack_name)
@@ -64,8 +65,8 @@ class EmfMetrics:
 
 
 def json_logger(stack_name: str) -> Logger:
-    """Return the parent logger of all modules of this package, which writes JSON lines to stdout."""
-    # The embedded engine logs with the standard library, so it does not pay for this import.
+    """Return the parent logger of all modules in this package. The logger writes JSON lines to stdout."""
+    # Import here, because the embedded engine logs with the standard library and must not spend time on this import.
     from aws_lambda_powertools import Logger  # noqa: PLC0415 - only for AWS
 
     return Logger(service=__package__, stack=stack_name, utc=True, use_rfc3339=True)
@@ -77,6 +78,6 @@ class ConsoleFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class's name
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name in the base class
         extra = {name: value for name, value in vars(record).items() if name not in _STANDARD_ATTRIBUTES}
         return super().formatMessage(record) + (f" {json.dumps(extra, default=str)}" if extra else "")

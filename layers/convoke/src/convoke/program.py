@@ -1,7 +1,8 @@
-"""The composition root: an engine's edges go in, the pieces of the program come out.
+"""The composition root: builds the parts of the program on the edges of an engine.
 
-Both engines build one `Program` per process, so every piece shares the same caches. Each property imports the modules
-of its piece when it is first read: on AWS a cold start of one function must not pay for the modules of another.
+Each process has one `Program`, so that all parts of the program share the same caches. When a property is first read,
+the property imports the modules of its part. On AWS, the cold start of one function therefore does not import the
+modules of other functions.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Edges(Protocol):
-    """Everything that an engine provides to the program."""
+    """The edges of the program: everything that an engine provides."""
 
     @property
     def table(self) -> Table: ...
@@ -62,22 +63,25 @@ class Edges(Protocol):
     def provisioning_retries(self) -> ProvisioningRetries: ...
     @property
     def admit(self) -> Admit | None:
-        """Return the rule that decides who may be added to a conversation, or None for the default rule."""
+        """Return the check whether a participant may be added to a conversation, or None for the default check."""
 
     @property
     def metrics(self) -> Metrics: ...
 
 
 class Program:
-    """The program of one process. Reading a property builds its piece once.
+    """The program of one process. When a property is first read, the property builds its part of the program.
 
-    Caches (accounts, Auth Tokens, API keys, services) go only to readers that may see data some seconds old:
-    authentication, the service of a URL or of participants to add, and the token that signs a webhook. Everything else
-    reads the table.
+    Accounts, Auth Tokens, API keys and services have caches, whose data can be some seconds old. The following code
+    uses a cache; all other code reads the table:
+
+    - Authentication.
+    - The lookup of a service for a URL, or for participants to add.
+    - The lookup of the Auth Token that signs a webhook.
     """
 
     def __init__(self, edges: Edges, extra_routes: Sequence[AccountRoute] = ()) -> None:
-        """`extra_routes` are routes that only one engine has, such as those of a test clock."""
+        """`extra_routes` are routes that only one engine has, such as the routes of a test clock."""
         self.edges = edges
         self._extra_routes = extra_routes
 
@@ -104,7 +108,7 @@ class Program:
         return CachedApiKeys(ApiKeyRepository(self.edges.table))
 
     def clear_caches(self) -> None:
-        """Forget every cached read."""
+        """Remove all entries from all caches."""
         for fetch in (
             self.auth_tokens.fetch,
             self.known_accounts.fetch,

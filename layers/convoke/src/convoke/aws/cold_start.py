@@ -22,16 +22,19 @@ if TYPE_CHECKING:
 def started(function: str, environ: Mapping[str, str]) -> Handler:
     """Import the module of `function` in `convoke.aws.handlers` and return its handler.
 
-    The garbage collector is off while modules are imported: nearly every object that a start creates lives as long as
-    the process, so a collection would find nothing. `app.py` therefore names its function instead of importing the
-    module, and imports nothing of this package but this module.
+    The garbage collector is off while modules are imported. A collection would find nothing, because nearly every
+    object that a cold start creates lives as long as the process.
+
+    `app.py` passes the name of its function and does not import the handler's module. The import must happen in this
+    function, because the garbage collector is off only here. For the same reason, `app.py` imports no other module of
+    this package.
     """
     gc.disable()
-    # Imported here because the garbage collector is off only now.
+    # Import here, because the garbage collector is off only now.
     from convoke.aws.edges import AwsEdges  # noqa: PLC0415 - only now is the garbage collector off
 
     handler: Handler = import_module(f"convoke.aws.handlers.{function}").make_handler(AwsEdges(environ))
-    # Later collections skip everything that exists now.
+    # Exclude all existing objects from later collections.
     gc.freeze()
     gc.enable()
     register_before_snapshot(_before_snapshot)
@@ -40,21 +43,23 @@ def started(function: str, environ: Mapping[str, str]) -> Handler:
 
 
 def _before_snapshot() -> None:
-    """Import and build everything that the first requests need, so that the snapshot contains it."""
-    # A start without a snapshot does not need these names, and imports them with the garbage collector off.
+    """Import all modules and build all models that the first requests need, so that the snapshot contains them."""
+    # Import here, because a start without a snapshot does not need these names. Such a start imports the modules later,
+    # with the garbage collector off.
     from pydantic import BaseModel  # noqa: PLC0415 - only for snapshots
 
     from convoke.domain.groups import is_group_number  # noqa: PLC0415 - only for snapshots
 
     _build_subclasses(BaseModel)
-    # The first check of a number imports phonenumbers, which a start without a snapshot leaves for later.
+    # The first check of a number imports phonenumbers. A start without a snapshot imports phonenumbers only when
+    # needed.
     is_group_number("+15017122661")
     gc.collect()
     gc.freeze()
 
 
 def _build_subclasses(model: type[BaseModel]) -> None:
-    """Build the models of this package, whose building `defer_build` leaves to their first use."""
+    """Build all models of this package. The option `defer_build` would otherwise build each model at its first use."""
     for subclass in model.__subclasses__():
         if subclass.__module__.startswith(f"{__package__.partition('.')[0]}."):
             subclass.model_rebuild()
@@ -62,9 +67,10 @@ def _build_subclasses(model: type[BaseModel]) -> None:
 
 
 def _after_restore() -> None:
-    """Seed `random` again: all environments restored from one snapshot would otherwise draw the same backoff pauses.
+    """Seed `random` again after a restore.
 
-    Nothing else needs a hook. SIDs, tokens and secrets are drawn from the operating system, and nothing that expires is
-    fetched before the first request.
+    All environments that are restored from the same snapshot would otherwise choose the same random backoff pauses. No
+    other module needs a hook. SIDs, tokens and secrets use random numbers of the operating system, and nothing that
+    expires is fetched before the first request.
     """
     random.seed()

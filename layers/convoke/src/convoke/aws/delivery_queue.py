@@ -1,6 +1,6 @@
-"""The delivery queue on SQS and its dead-letter queue.
+"""The delivery queue on SQS, and its dead-letter queue.
 
-A message is one event, or one delivery of an event to one target. See docs/how-it-works.md#promises.
+A queue message is one event, or one delivery of an event to one target. See docs/how-it-works.md#promises.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ from convoke.domain.webhooks import Delivery
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# The limits of one SendMessageBatch call: messages, and the bytes of all messages together.
+# The limits of one SendMessageBatch call: the number of messages, and the bytes of all messages together.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
 
 MAX_VISIBILITY_SECONDS = 43_200
-"""SQS's maximum for the visibility timeout of a message: 12 hours."""
+"""The maximum visibility timeout of a message in SQS: 12 hours."""
 
 
 class MessagesNotSentError(Exception):
-    """SQS did not accept some messages. All messages may be sent again: consumers tolerate duplicates."""
+    """SQS did not accept some messages.
+
+    The caller may send all messages again, because consumers tolerate duplicates.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +45,14 @@ class SqsDeliveryQueue:
                 QueueUrl=self.queue_url,
                 Entries=[{"Id": str(number), "MessageBody": body} for number, body in enumerate(batch)],
             )
-            # SQS answers 200 even if it rejected messages of the batch.
+            # SQS answers 200 even if SQS rejected some messages of the batch.
             if failed := answer.get("Failed"):
                 raise MessagesNotSentError(f"{len(failed)} of {len(batch)}: {failed[0]['Code']}")
 
     def postpone(self, receipt_handle: str, seconds: float) -> None:
-        """Make SQS send a received message again after `seconds`, rounded up.
+        """Make SQS deliver a received message again after `seconds`, rounded up to whole seconds.
 
-        The consumer must also report the message as failed; otherwise Lambda deletes the message.
+        The consumer must also report the message as failed, because Lambda otherwise deletes the message.
         """
         timeout = min(-int(-seconds // 1), MAX_VISIBILITY_SECONDS)
         self.client.change_message_visibility(
@@ -63,7 +66,7 @@ class SqsDeadLetterQueue:
     queue_url: str
 
     def send(self, body: str) -> None:
-        """Add a copy of a message. The consumer then deletes the original from its queue."""
+        """Add a copy of a queue message. The consumer then deletes the original message from its queue."""
         self.client.send_message(QueueUrl=self.queue_url, MessageBody=body)
 
 

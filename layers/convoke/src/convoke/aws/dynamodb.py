@@ -1,8 +1,8 @@
 """The Table port on DynamoDB.
 
-This module renders the port's conditions and actions as expressions, translates items to attribute values and back, and
-retries calls that DynamoDB throttles or that conflict with another transaction. It uses botocore without boto3, whose
-import costs a quarter of a cold start.
+This module renders the port's conditions and actions as expressions, and converts items to attribute values and back.
+Calls that DynamoDB throttles are retried. Transactions that conflict with another transaction are retried too. The
+module uses botocore without boto3, because the import of boto3 costs a quarter of a cold start.
 """
 
 from __future__ import annotations
@@ -47,18 +47,24 @@ if TYPE_CHECKING:
     from tenacity.wait import wait_base
 
 BACKOFF = wait_random_exponential(multiplier=0.025, max=1)
-"""Random pauses in seconds: at most 0.025, 0.05, 0.1 and so on, but never more than 1 ("full jitter")."""
+"""Random pauses between the attempts of a call ("full jitter").
+
+The maximum pause is 0.025, 0.05, 0.1, ... seconds, but never more than 1 second.
+"""
 
 MAX_ATTEMPTS = 10
-"""With BACKOFF, all attempts take 2.5 seconds on average. botocore retries throttled calls in addition."""
+"""The maximum number of attempts of a call. With BACKOFF, all attempts take 2.5 seconds on average.
+
+In addition, botocore retries throttled calls.
+"""
 
 MAX_KEYS = 100
-"""DynamoDB's limit for one BatchGetItem.
+"""The maximum number of keys in one BatchGetItem call.
 
 See https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html.
 """
 
-# Error codes of a call, and reasons for which a write of a transaction was canceled. See
+# Error codes of a call, and the reasons why DynamoDB canceled a write of a transaction. See
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
 _TRANSIENT_ERRORS = {
     "ProvisionedThroughputExceededException",
@@ -68,19 +74,19 @@ _TRANSIENT_ERRORS = {
     "TransactionInProgressException",
 }
 _TRANSIENT_REASONS = {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
-# "None" is the reason of a write that had no problem itself.
+# The reason "None" belongs to a write that had no problem itself.
 _FINAL_REASONS = {"None", "ConditionalCheckFailed"}
 
 
 class UnprocessedKeysError(Exception):
-    """DynamoDB did not read some keys of a batch, at any attempt. That is how it throttles a BatchGetItem."""
+    """DynamoDB left some keys of a batch unread. DynamoDB throttles BatchGetItem in this way."""
 
 
 class DynamoDbTable:
     """Implements `Table`.
 
-    A call that is still throttled or in conflict at the last attempt raises botocore's ClientError, or
-    UnprocessedKeysError if it reads several items.
+    If the last attempt of a call is still throttled or in conflict, the call raises botocore's ClientError. If DynamoDB
+    still leaves keys unread at the last attempt, `get_many` raises UnprocessedKeysError.
     """
 
     def __init__(
@@ -101,7 +107,7 @@ class DynamoDbTable:
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
         if len(keys) > MAX_KEYS:
             raise ValueError(f"at most {MAX_KEYS} items can be read at once, not {len(keys)}")
-        # DynamoDB refuses a batch that names a key twice.
+        # Remove repeated keys, because DynamoDB refuses a batch that contains a key twice.
         unread: Sequence[Any] = [_to_attributes(key._asdict()) for key in dict.fromkeys(keys)]
         found: dict[Key, Item] = {}
 
@@ -112,7 +118,7 @@ class DynamoDbTable:
             )
             for item in map(_to_item, response["Responses"].get(self._table_name, [])):
                 found[key_of(item)] = item
-            # DynamoDB leaves keys unread if it throttles the batch, or if the items exceed 16 MB.
+            # DynamoDB leaves keys unread if the batch is throttled, or if the items exceed 16 MB.
             unread = response["UnprocessedKeys"].get(self._table_name, {"Keys": []})["Keys"]
             if unread:
                 raise UnprocessedKeysError(f"{len(unread)} keys were left unread")
@@ -138,19 +144,19 @@ class DynamoDbTable:
         if after and between:
             position = str(after[sort_name])
             near, far = between if forward else between[::-1]
-            # DynamoDB refuses an ExclusiveStartKey outside of the range. Beyond the far end there is nothing left to
-            # read; before the near end, the query starts at the beginning of the range.
+            # DynamoDB refuses an ExclusiveStartKey outside the range. If `after` is beyond the far end of the range, no
+            # items are left. If `after` is before the near end, the query starts at the beginning of the range.
             if (position > far) if forward else (position < far):
                 return []
             if (position < near) if forward else (position > near):
                 after = None
         request = self._query_request(partition, partition_name, sort_name, between)
-        # A global secondary index refuses consistent reads.
+        # DynamoDB refuses consistent reads of a global secondary index.
         request |= {"ScanIndexForward": forward, "ConsistentRead": consistent and index is None}
         if index:
             request["IndexName"] = index.name
         if after:
-            # In an index, the start key needs the keys of the index and of the table.
+            # The start key of an index query must have the key attributes of the index and of the table.
             start = {name: after[name] for name in ("pk", "sk", sort_name)} | {partition_name: partition}
             request["ExclusiveStartKey"] = _to_attributes(start)
         return self._read_pages(request, limit)
@@ -174,9 +180,10 @@ class DynamoDbTable:
             try:
                 self._client.transact_write_items(TransactItems=requests, ClientRequestToken=token)
             except self._client.exceptions.TransactionCanceledException:
-                # A canceled transaction wrote nothing, so the next attempt is a new transaction. After any other error,
-                # such as a timeout, the transaction may have been applied. The next attempt keeps the token:
-                # DynamoDB then returns the first outcome, and the conditions do not fail on our own writes.
+                # A canceled transaction wrote nothing, so the next attempt is a new transaction with a new token. After
+                # any other error, such as a timeout, the transaction may have been applied. The next attempt then keeps
+                # the token, because DynamoDB returns the first outcome for a known token. With a new token, the
+                # conditions could fail because of our own writes.
                 token = str(uuid4())
                 raise
 
@@ -203,7 +210,7 @@ class DynamoDbTable:
         return {"TableName": self._table_name, "KeyConditionExpression": text, **expression.placeholders()}
 
     def _read_pages(self, request: dict[str, Any], limit: int) -> list[Item]:
-        """Read up to `limit` items. DynamoDB ends a page after 1 MB, so this may take several calls."""
+        """Read up to `limit` items. Several calls may be necessary, because DynamoDB ends a page after 1 MB."""
         items: list[Item] = []
         while len(items) < limit:
             response = self._retrying(self._client.query, **request, Limit=limit - len(items))
@@ -229,11 +236,15 @@ class DynamoDbTable:
         return {**request, "Key": _to_attributes(update.key._asdict()), "UpdateExpression": text}
 
     def _request(self, expression: _Expression, condition: Condition | None) -> dict[str, Any]:
-        """Return the parameters that all writes have. Call it last: it takes the placeholders collected so far."""
+        """Return the parameters that all kinds of writes have.
+
+        Call this method after all other expressions are rendered, because the result contains all placeholders of
+        `expression`.
+        """
         request: dict[str, Any] = {"TableName": self._table_name}
         if condition is not None:
             request["ConditionExpression"] = _render_condition(condition, expression)
-            # A failed condition then returns the existing item, which saves a read.
+            # With this parameter, the error of a failed condition contains the existing item, which saves a read.
             request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         return {**request, **expression.placeholders()}
 
@@ -245,8 +256,8 @@ def _is_transient(error: BaseException) -> bool:
     if not isinstance(error, ClientError):
         return isinstance(error, UnprocessedKeysError)
     if reasons := {reason["Code"] for reason in _cancellation_reasons(error)}:
-        # The condition of a write that is in conflict may fail, too. Callers need to know every failed condition, so a
-        # conflict is retried even beside a failed condition. See
+        # A conflict is retried even if the condition of another write failed. The reason is that callers need to know
+        # every failed condition, and the condition of the conflicting write may fail too. See
         # docs/decisions/0020-conflicts-retried-before-conditions-count.md.
         unsettled = reasons - _FINAL_REASONS
         return bool(unsettled) and unsettled <= _TRANSIENT_REASONS
@@ -258,13 +269,20 @@ def _code(error: ClientError) -> str:
 
 
 def _cancellation_reasons(error: ClientError) -> Sequence[Any]:
-    """Return one reason for each write, in their order, if a transaction was canceled; otherwise nothing."""
+    """Return the cancellation reason of each write, in the order of the writes.
+
+    Returns an empty sequence if the error does not come from a canceled transaction.
+    """
     reasons: Sequence[Any] = error.response.get("CancellationReasons", ())
     return reasons
 
 
 def _existing_item(failure: Mapping[str, Any]) -> Item | None:
-    """Return the item whose condition failed. Both a failed update and a failed transaction name it `Item`."""
+    """Return the existing item from a failed condition, or None.
+
+    `failure` describes a failed update or a failed write of a transaction. The item has the name `Item` in each
+    description.
+    """
     return _to_item(failure["Item"]) if failure.get("Item") else None
 
 
@@ -272,9 +290,9 @@ def _existing_item(failure: Mapping[str, Any]) -> Item | None:
 
 
 class _Expression:
-    """Collects the names and values of a request's expressions as placeholders.
+    """Replaces the attribute names and the values in a request's expressions by placeholders.
 
-    Every name gets a placeholder, because names such as `state` are reserved words. See
+    Every name gets a placeholder, because some names, such as `state`, are reserved words. See
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html.
     """
 
@@ -291,7 +309,10 @@ class _Expression:
         return placeholder
 
     def placeholders(self) -> dict[str, Any]:
-        """Return the parameters of the request. DynamoDB refuses empty ones, so they are left out."""
+        """Return the parameters that define the placeholders.
+
+        DynamoDB refuses an empty parameter, so a parameter without placeholders is left out.
+        """
         parameters: dict[str, Any] = {}
         if self._names:
             parameters["ExpressionAttributeNames"] = {placeholder: name for name, placeholder in self._names.items()}
@@ -311,8 +332,8 @@ def _render_condition(condition: Condition, expression: _Expression) -> str:
         case LessThan(name, value):
             return f"{expression.name(name)} < {expression.value(value)}"
         case Contains(name, value):
-            # Without the type, contains() would look for a part of a string or for an element of a list as well.
-            # `contains` alone would also hold for a string with this substring.
+            # Check the type, because contains() also accepts a string with the substring `value` and a list with the
+            # element `value`.
             is_set = f"attribute_type({expression.name(name)}, {expression.value('SS')})"
             return f"({is_set} AND contains({expression.name(name)}, {expression.value(value)}))"
         case And(conditions):
@@ -322,7 +343,7 @@ def _render_condition(condition: Condition, expression: _Expression) -> str:
 
 
 def _join(operator: str, parts: Sequence[str]) -> str:
-    # A single part gets no parentheses: DynamoDB refuses redundant parentheses.
+    # A single part gets no parentheses, because DynamoDB refuses redundant parentheses.
     return f"({operator.join(parts)})" if len(parts) > 1 else parts[0]
 
 

@@ -1,7 +1,7 @@
-"""The edges of the AWS engine.
+"""The edges of the AWS engine: the objects through which the program reaches AWS.
 
-Each property imports the modules of its edge and creates its client when the property is first read. A cold start of
-one function therefore does not pay for the edges of another: the sweeper has no webhook client, for example. See
+When a property is first read, the property imports the modules of its edge and creates the client. A cold start of one
+function therefore does not import the edges of other functions. For example, the sweeper has no webhook client. See
 docs/decisions/0058-cold-start.md.
 """
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class AwsEdges:
-    """The edges of a deployment, configured by the environment variables that its template sets."""
+    """The edges of a deployment. The environment variables in template.yaml configure the edges."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.settings = Settings(environ)
@@ -115,13 +115,16 @@ class AwsEdges:
 
     @cached_property
     def _session(self) -> Session:
-        """A session of botocore. boto3 would also import resources and S3 uploads, a quarter of a cold start."""
+        """A botocore session.
+
+        boto3 is not used, because boto3 also imports resources and S3 uploads, which take a quarter of a cold start.
+        """
         from botocore.config import Config
         from botocore.session import get_session
 
         session = get_session()
-        # botocore's parameter validation and its long user agent took two fifths of the instructions of a create. Types
-        # and AWS already validate the parameters.
+        # Turn off parameter validation, because types and AWS already validate the parameters. The validation and
+        # botocore's long user agent took two fifths of the instructions of a create request.
         session.set_default_client_config(Config(parameter_validation=False, user_agent="convoke"))
         # Lambda and the command line set AWS_REGION. botocore reads only AWS_DEFAULT_REGION.
         session.set_config_variable("region", self.settings.environ.get("AWS_REGION"))
@@ -132,5 +135,8 @@ class AwsEdges:
         return self._client("sqs")  # type: ignore[no-any-return]
 
     def _client(self, service: Any) -> Any:
-        """Return a new client of the shared session. The type is Any because botocore's client classes are dynamic."""
+        """Return a new client of the shared session.
+
+        The return type is Any because botocore creates client classes at run time.
+        """
         return self._session.create_client(service)

@@ -1,4 +1,4 @@
-"""The event bus on EventBridge."""
+"""Publish events on an EventBridge bus."""
 
 from __future__ import annotations
 
@@ -17,25 +17,28 @@ if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
 SOURCE = "convoke"
-"""The `source` of every event. A rule on the bus selects Convoke's events by it."""
+"""The `source` of every event on the bus. A rule selects Convoke's events by this value."""
 
-# The limits of one PutEvents call: entries, and the bytes of all entries together.
+# The limits of one PutEvents call: the number of entries, and the bytes of all entries together.
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
 
 MAX_ENTRY_OVERHEAD_BYTES = 256
-"""An upper limit of the bytes that the source, the type and the time of an entry count for."""
+"""An upper bound for the bytes of an entry's source, detail type and time."""
 
 
 class BusEvent(Model):
-    """The envelope in which EventBridge sends an event to a target. Only the detail is used."""
+    """The envelope in which EventBridge sends an event to a target. Convoke reads only the detail."""
 
     detail: Event
 
 
 class EventsNotPublishedError(Exception):
-    """EventBridge did not accept some events. All events may be published again: consumers tolerate duplicates."""
+    """EventBridge did not accept some events.
+
+    The caller may publish all events again, because consumers tolerate duplicates.
+    """
 
     def __init__(self, rejected: Sequence[Event], code: str) -> None:
         super().__init__(f"{len(rejected)} events: {code}")
@@ -43,7 +46,10 @@ class EventsNotPublishedError(Exception):
 
 
 def put_events_entry(event: Event, event_bus_name: str) -> PutEventsRequestEntryTypeDef:
-    """Return the entry of a PutEvents call for `event`. Its detail type is the event type, its detail the event."""
+    """Return the PutEvents entry for `event`.
+
+    The detail type is the type of the event, and the detail is the whole event.
+    """
     return {
         "Source": SOURCE,
         "DetailType": event.type,
@@ -59,9 +65,10 @@ class EventBridgeBus:
     attempts: int = 4
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Put the events on the bus in batches, and retry the entries that the bus rejects, for example by throttling.
+        """Put the events on the bus in batches, and retry the entries that the bus rejects.
 
-        Raises EventsNotPublishedError if the bus still rejects entries of a batch at the last attempt.
+        The bus rejects entries during throttling, for example. Raises EventsNotPublishedError if the bus also rejects
+        entries at the last attempt.
         """
         for batch in batches(events, _entry_bytes, max_entries=MAX_BATCH_ENTRIES, max_bytes=MAX_BATCH_BYTES):
             self._publish(batch)
@@ -78,14 +85,14 @@ class EventBridgeBus:
                 try:
                     self._put(remaining)
                 except EventsNotPublishedError as error:
-                    # PutEvents is not atomic: the next attempt must not repeat the accepted entries.
+                    # PutEvents is not atomic, so the next attempt must contain only the rejected entries.
                     remaining = error.rejected
                     raise
 
     def _put(self, events: Sequence[Event]) -> None:
         answer = self.client.put_events(Entries=[put_events_entry(event, self.event_bus_name) for event in events])
         if answer["FailedEntryCount"]:
-            # The results come in the order of the entries.
+            # The results have the order of the entries.
             failed = [
                 (event, result)
                 for event, result in zip(events, answer["Entries"], strict=True)

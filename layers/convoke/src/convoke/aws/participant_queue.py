@@ -1,4 +1,4 @@
-"""The participant queue on SQS: one message for each conversation, with the participants to add."""
+"""The participant queue on SQS. Each queue message contains the participants to add to one conversation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Auth Tokens in Secrets Manager: one secret for each account, whose text is the token."""
+"""Store Auth Tokens in Secrets Manager. Each account has one secret. The text of the secret is the Auth Token."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 TOKEN_CACHE_SECONDS = 60
-"""A process may use the previous token for this long after another process has rotated it."""
+"""How long an Auth Token is cached.
+
+For this long, a process may use the old Auth Token after another process has rotated the token.
+"""
 
 
 class SecretAuthTokens:
-    """Auth Tokens in Secrets Manager, with a cache: each read of a secret costs money and time."""
+    """Implements `AuthTokens` with Secrets Manager and a cache, because each read of a secret costs money and time."""
 
     def __init__(self, client: SecretsManagerClient, prefix: str) -> None:
         self.client = client

@@ -1,4 +1,4 @@
-"""The finalizer's state machine on Step Functions."""
+"""Start the finalizer's state machine on Step Functions."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StepFunctionsWorkflow:
-    """Starts Express executions, which run at least once. Two of the same conversation can run at the same time.
+    """Starts Express executions, which run at least once.
 
-    Every task tolerates both. See docs/how-it-works.md#promises and
+    Two executions for the same conversation can run at the same time. Every task tolerates repetition and concurrency.
+    See docs/how-it-works.md#promises and
     https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html.
     """
 

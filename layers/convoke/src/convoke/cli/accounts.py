@@ -1,4 +1,4 @@
-"""`convoke account`: the accounts of a data file or an AWS deployment."""
+"""`convoke account`: create and list the accounts of a data file or an AWS deployment, and rotate Auth Tokens."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from convoke.cli.installation import open_installation, stack_option
 from convoke.operations.accounts import new_token
 
 CONFIGURATION_FIELDS = {"owned_addresses", "default_inactive_timer", "default_closed_timer", "error_log_url"}
-"""Fields that the commands do not print, because the API serves them as the account's configuration."""
+"""The fields that the commands do not print. The API serves these fields as the account's configuration."""
 
 
 @click.group()
@@ -25,8 +25,8 @@ def account() -> None:
 def account_create(data: str, stack: str | None) -> None:
     """Create an account with its default services.
 
-    These are the default Conversations service and the default Messaging Service. Prints the account with its Auth
-    Token as one line of JSON. Creates the data file if it does not exist.
+    The default services are a Conversations service and a Messaging Service. Prints the account with its Auth Token as
+    one line of JSON. Creates the data file if the data file does not exist.
     """
     with open_installation(data, stack) as installation:
         token = new_token()
@@ -55,8 +55,8 @@ def account_list(data: str, stack: str | None) -> None:
 def account_rotate_token(account_sid: str, data: str, stack: str | None) -> None:
     """Replace the Auth Token of an account.
 
-    Prints the new token as one line of JSON. A running `convoke up` accepts the new token within
-    5 seconds, an AWS deployment within about a minute.
+    Prints the new token as one line of JSON. A running `convoke up` accepts the new token within 5 seconds. An AWS
+    deployment accepts the new token within about a minute.
     """
     with open_installation(data, stack) as installation:
         token = installation.accounts.rotate_token(account_sid)

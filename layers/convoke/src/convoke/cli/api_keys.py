@@ -1,4 +1,4 @@
-"""`convoke key`: the API keys of an account."""
+"""`convoke key`: create, list and revoke the API keys of an account."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def key() -> None:
 def key_create(account_sid: str | None, name: str, data: str, stack: str | None) -> None:
     """Create an API key and print it with its secret.
 
-    Convoke does not store the secret, so it cannot print the secret again. ACCOUNT_SID defaults to the oldest account.
+    Convoke does not store the secret, so Convoke cannot print the secret again. ACCOUNT_SID defaults to the oldest
+    account.
     """
     with open_installation(data, stack) as installation:
         owner = installation.account_sid(account_sid)
@@ -57,7 +58,7 @@ def key_list(account_sid: str | None, data: str, stack: str | None) -> None:
 @existing_data_option
 @stack_option
 def key_revoke(key_sid: str, data: str, stack: str | None) -> None:
-    """Revoke an API key permanently. It stops working within 5 seconds."""
+    """Revoke an API key permanently. The API key stops working within 5 seconds."""
     with open_installation(data, stack) as installation:
         if not installation.accounts.api_keys.delete(key_sid):
             raise installation.missing(f"API key {key_sid}")

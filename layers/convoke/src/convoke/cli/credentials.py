@@ -1,4 +1,4 @@
-"""The account that `convoke up` uses, chosen by environment variables."""
+"""Choose the account that `convoke up` uses. Environment variables can name the account and its Auth Token."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ TOKEN_VARIABLE = "CONVOKE_AUTH_TOKEN"  # noqa: S105 - the name of a variable, no
 
 
 class CredentialsError(Exception):
-    """The credentials in the environment are invalid. The message is one line for the user."""
+    """The credentials in the environment are invalid. The error text is one line for the user."""
 
 
 def first_account(accounts: AccountOperations, environ: Mapping[str, str]) -> tuple[Account, str]:
-    """Return the account to use and its Auth Token.
+    """Return the account that `convoke up` uses, and its Auth Token. Raises CredentialsError.
 
-    The account is the one that the environment names, otherwise the oldest account, otherwise a new account. A token
-    in the environment replaces the stored token. Raises CredentialsError.
+    The environment can name the account. Otherwise the oldest account is used. If the account does not exist, a new
+    account is created. An Auth Token in the environment replaces the stored Auth Token.
     """
     sid, token = environ.get(SID_VARIABLE) or None, environ.get(TOKEN_VARIABLE) or None
     if sid is not None and not is_sid(sid, Prefix.ACCOUNT):

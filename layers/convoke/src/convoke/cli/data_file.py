@@ -1,4 +1,4 @@
-"""The option `--data`, and the engine on the data file that the option names."""
+"""The option `--data`, and the embedded engine on the data file that the option names."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ _option = partial(
 )
 
 data_option = _option(callback=resolve_data)
-"""For commands that create the data file if it does not exist."""
+"""For commands that create the data file if the data file does not exist."""
 
 existing_data_option = _option(callback=resolve_existing_data)
-"""For commands that read or change existing data. They do not create a data file."""
+"""For commands that read or change existing data. These commands do not create a data file."""
 
 
 @contextmanager
 def open_engine(data: str, movable_clock: MovableClock | None = None) -> Iterator[EmbeddedEngine]:
-    """Open an engine that answers requests. It processes its queues only after `start`.
+    """Open an engine that answers requests. The engine processes its queues only after `start`.
 
     Raises ClickException if the data file or a variable CONVOKE_PROVISIONING_* is invalid.
     """
@@ -78,7 +78,7 @@ def open_engine(data: str, movable_clock: MovableClock | None = None) -> Iterato
 
 
 def create_folder(data: str) -> None:
-    """Create the folder of a data file if it does not exist. Only its owner can read a new folder."""
+    """Create the folder of a data file if the folder does not exist. Only the owner can read a new folder."""
     try:
         Path(data).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -1,7 +1,7 @@
 """`convoke demo`: create conversations with the Twilio SDK against a `convoke up`, and check every result.
 
-The first act runs the two examples of Twilio's ConversationWithParticipants page. The second act takes one conversation
-through its states.
+The first part runs the two examples of Twilio's ConversationWithParticipants page. The second part takes one
+conversation through its states.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def demo() -> None:
 
 @dataclass(slots=True)
 class Timeline:
-    """Prints lines, each with the milliseconds since the timeline began."""
+    """Prints each line with the milliseconds since the timeline began."""
 
     print_line: Print
     begun: float = field(default_factory=time.perf_counter)
@@ -60,7 +60,7 @@ class Timeline:
 
 
 def run_demo(print_line: Print) -> bool:
-    """Run both acts and return whether every step had the expected result."""
+    """Run the examples and the lifecycle. Return whether every step had the expected result."""
     with started_instance() as ready, Receiver().listening() as receiver:
         print_line(f"Convoke listens on {ready['url']}, a webhook receiver on {receiver.url}")
         client = Client(ready["account_sid"], ready["auth_token"])
@@ -130,7 +130,7 @@ def run_lifecycle(client: Client, print_line: Print) -> bool:
 
 
 def error_code(request: Callable[[], object]) -> int | None:
-    """Return the Twilio error code that a request is refused with, or None if it succeeds."""
+    """Return the Twilio error code of a refused request, or None if the request succeeds."""
     try:
         request()
     except TwilioRestException as error:
@@ -139,7 +139,7 @@ def error_code(request: Callable[[], object]) -> int | None:
 
 
 def check_webhook(conversation_sid: str, receiver: Receiver, validator: RequestValidator, timeline: Timeline) -> bool:
-    """Wait for the webhook of the state change and return whether its signature and its new state are right."""
+    """Wait for the webhook of the state change. Return whether its signature and its new state are correct."""
     webhook = receiver.wait_for(
         lambda received: received.parameters.get("ConversationSid") == conversation_sid, TIMEOUT_SECONDS
     )

@@ -1,4 +1,4 @@
-"""An AWS deployment, opened by the name of its stack with the credentials that boto3 finds."""
+"""Open an AWS deployment by the name of its stack. boto3 finds the credentials."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ OUTPUTS = {
     "CONVOKE_AUTH_TOKEN_PREFIX": "AuthTokenPrefix",
     "CONVOKE_DELIVERY_QUEUE_URL": "DeliveryQueueUrl",
 }
-"""For each environment variable of the functions that a command needs, the stack output with its value."""
+"""The environment variables of the functions that the commands need, and the stack outputs with their values."""
 
 QUEUES = {
     "participant": ("ParticipantQueueUrl", "ParticipantDeadLetterQueueUrl"),
     "delivery": ("DeliveryQueueUrl", "DeliveryDeadLetterQueueUrl"),
 }
-"""For each queue, the stack outputs with the URLs of the queue and of its dead-letter queue."""
+"""The URL outputs of each queue: first the URL of the queue, then the URL of its dead-letter queue."""
 
 FIRST_ACCOUNT = "AccountSid"
 """The stack output with the SID of the account that the template declares."""
 
 
 class DeploymentError(Exception):
-    """The stack does not exist, is not usable, or AWS returned an error. The message is one line for the user."""
+    """The stack does not exist or is not usable, or AWS returned an error. The error text is one line for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The program on the table, the secrets and the queues of a stack."""
+    """A deployed stack, and the program that uses the table, the secrets and the queues of the stack."""
 
     program: Program
     outputs: Mapping[str, str]
@@ -57,9 +57,9 @@ class Deployment:
 
 @contextmanager
 def open_deployment(stack: str) -> Iterator[Deployment]:
-    """Open the deployment of a stack.
+    """Open the deployment of a stack. Raises DeploymentError.
 
-    Raises DeploymentError. Errors of AWS inside the `with` block become a DeploymentError too.
+    An error of AWS inside the `with` block is also raised as DeploymentError.
     """
     try:
         cloudformation = _cloudformation_client()
@@ -74,7 +74,8 @@ def open_deployment(stack: str) -> Iterator[Deployment]:
 
 def _cloudformation_client() -> Any:
     try:
-        # boto3 reads only AWS_DEFAULT_REGION. The AWS CLI and the other SDKs also read AWS_REGION.
+        # Pass the region to boto3, because boto3 reads only AWS_DEFAULT_REGION. The AWS CLI and the other SDKs also
+        # read AWS_REGION.
         return boto3.Session(region_name=os.environ.get("AWS_REGION") or None).client("cloudformation")
     except ValueError as error:
         # botocore raises ValueError if AWS_ENDPOINT_URL is not a URL.
@@ -88,7 +89,7 @@ def _stack_outputs(cloudformation: Any, stack: str) -> Mapping[str, str]:
     try:
         (description,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     except ClientError as error:
-        # CloudFormation has no error code of its own for a stack that does not exist.
+        # CloudFormation has no specific error code for a stack that does not exist. It returns ValidationError.
         if error.response["Error"]["Code"] != "ValidationError":
             raise
         raise DeploymentError(f"there is no stack {stack} in {cloudformation.meta.region_name}") from error
@@ -103,9 +104,10 @@ def _stack_outputs(cloudformation: Any, stack: str) -> Mapping[str, str]:
 
 
 def _create_first_account(accounts: AccountOperations, account_sid: str) -> None:
-    """Create the account that the template declares, if no request has created it yet.
+    """Create the account that the template declares, unless a request has already created the account.
 
-    The stack creates only the secret with the account's Auth Token. The first authentication creates the account.
+    The stack itself creates only the secret with the account's Auth Token. The first authentication creates the
+    account.
     """
     if accounts.accounts.fetch(account_sid) is None and (token := accounts.auth_tokens.fetch(account_sid)):
         accounts.authenticate(account_sid, token)

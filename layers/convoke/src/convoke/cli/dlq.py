@@ -30,7 +30,8 @@ def dlq() -> None:
 def dlq_list(data: str, stack: str | None) -> None:
     """Print a summary of every message.
 
-    Each summary is one line of JSON with the SIDs, the event type and the target. The messages stay in their queues.
+    Each summary is one line of JSON with the SIDs, the event type and the target. The messages stay in the dead-letter
+    queues.
     """
     with open_installation(data, stack) as installation:
         for letters in installation.dead_letters():
@@ -44,8 +45,8 @@ def dlq_list(data: str, stack: str | None) -> None:
 def dlq_redrive(data: str, stack: str | None) -> None:
     """Move every message back to its queue.
 
-    Convoke then processes the messages again from the start. A webhook delivery gets its full number
-    of attempts again. Earlier attempts stay on record.
+    Convoke then processes each message from the start. A webhook delivery gets its full number of attempts again.
+    Earlier attempts stay on record.
     """
     with open_installation(data, stack) as installation:
         rewrite = partial(_with_new_replay, lambda: installation.program.edges.new_sid(Prefix.REPLAY))
@@ -54,9 +55,10 @@ def dlq_redrive(data: str, stack: str | None) -> None:
 
 
 def _with_new_replay(new_replay_sid: Callable[[], str], body: str) -> str:
-    """Give a delivery a replay SID of its own. Return any other body unchanged.
+    """Return the body of a delivery with a new replay SID. Return any other body unchanged.
 
-    The attempts of a delivery are stored by event, target and replay. A new replay SID starts the count again.
+    The attempts of a delivery are stored by event, target and replay. With a new replay SID, the attempts start at 1
+    again.
     """
     try:
         delivery = Delivery.model_validate_json(body)
@@ -66,10 +68,11 @@ def _with_new_replay(new_replay_sid: Callable[[], str], body: str) -> str:
 
 
 def _summary(body: str) -> dict[str, Any]:
-    """Return the SIDs, event type and target of a message, without content that people wrote."""
+    """Return the SIDs, the event type and the target of a message. The summary contains no text that people wrote."""
     try:
         message = json.loads(body)
-        # A message is a delivery (`event`), an EventBridge event (`detail`), or a provisioning record.
+        # The event is in `event` for a delivery, and in `detail` for an EventBridge event. Any other message is an
+        # event or a provisioning record itself.
         subject = message.get("event") or message.get("detail") or message
         event = {"event_id": subject.get("id"), "event_type": subject.get("type"), "target": message.get("target")}
         sids = {name: subject.get(name) for name in ("account_sid", "conversation_sid")}

@@ -28,7 +28,7 @@ account_option = click.option(
 def events() -> None:
     """List, show and replay events.
 
-    Convoke keeps events, and the attempts to deliver them to webhooks, for 30 days.
+    Convoke keeps events and their delivery attempts for 30 days.
     """
 
 
@@ -48,7 +48,7 @@ def events_list(account: str | None, conversation: str | None, limit: int, data:
     with open_installation(data, stack) as installation:
         account_sid, operations = installation.account_sid(account), installation.events
         filters = EventFilters(conversation_sid=conversation)
-        # A page of events always has its own position (`Page.behind`), so the position of an event is not needed.
+        # A page of events always has `behind`, so the position of an event is never computed.
         newest_first = _all_resources(
             lambda request: operations.list(account_sid, filters, request), lambda _: "", descending=True
         )
@@ -86,8 +86,8 @@ def events_show(event_id: str, account: str | None, data: str, stack: str | None
 def events_replay(event_id: str, target: str | None, account: str | None, data: str, stack: str | None) -> None:
     """Send an event to its webhooks again.
 
-    Convoke sends the event to the webhooks that are configured for it now. Webhooks that were configured when the event
-    happened may have changed since.
+    Convoke sends the event to the webhooks that are configured now. The webhooks may have changed since the event
+    happened.
     """
     with open_installation(data, stack) as installation:
         event = _fetch_event(installation, account, event_id)
@@ -105,7 +105,7 @@ def _fetch_event(installation: Installation, account: str | None, event_id: str)
 def _all_resources(
     list_page: Callable[[PageRequest], Page[Any]], position_of: Callable[[Any], str], *, descending: bool = False
 ) -> Iterator[Any]:
-    """Yield the resources of every page. A page is read only when the caller reaches it."""
+    """Yield the resources of every page. A page is read only when the caller reaches the page."""
     page = list_page(PageRequest(PAGE_SIZE, descending=descending))
     yield from page.resources
     while page.has_next:

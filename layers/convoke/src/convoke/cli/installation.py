@@ -25,17 +25,20 @@ stack_option = click.option(
 
 
 class DeadLetters(Protocol):
-    """The dead-letter queue of one queue."""
+    """The port to the dead-letter queue of one queue."""
 
     @property
     def name(self) -> str:
-        """The name of the queue that the messages were moved from."""
+        """The name of the original queue of the messages."""
 
     def bodies(self) -> Sequence[str]:
         """Return the bodies of all messages. The messages stay in the dead-letter queue."""
 
     def redrive(self, rewrite: Callable[[str], str]) -> int:
-        """Move every message back to its queue and return how many were moved. `rewrite` returns the body to send."""
+        """Move every message back to its queue. Returns how many messages were moved.
+
+        `rewrite` takes the body of a message and returns the body to send.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Installation:
     """A data file or an AWS deployment, with the program that runs on it."""
 
     description: str
-    """How messages name the installation, such as `the stack convoke`."""
+    """The name of the installation in error texts, such as `the stack convoke`."""
     program: Program
     dead_letters: Callable[[], Sequence[DeadLetters]]
 
@@ -69,7 +72,7 @@ class Installation:
         return account.sid
 
     def missing(self, thing: str) -> click.ClickException:
-        """Return the error for something that does not exist in this installation."""
+        """Return the error that says that `thing` does not exist in this installation."""
         return click.ClickException(f"there is no {thing} in {self.description}")
 
 

@@ -1,6 +1,7 @@
 """The command `convoke`: a click group that imports each command's module only when the command runs.
 
-The embedded engine, boto3 and the Twilio SDK take up to a second to import. `convoke --help` needs none of them.
+The embedded engine, boto3 and the Twilio SDK take up to a second to import. `convoke --help` imports none of these
+modules.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import click
 
 
 class LazyCommand(NamedTuple):
-    """The place of a command that is not imported yet."""
+    """A command that is not imported yet."""
 
     path: str
-    """Module and attribute, such as `convoke.cli.up:up`."""
+    """The module and the attribute of the command, such as `convoke.cli.up:up`."""
     summary: str
-    """The first sentence of the command's help, as the list of commands shows it."""
+    """The first sentence of the command's help. The list of commands shows this sentence."""
 
 
 COMMANDS = {
@@ -30,14 +31,15 @@ COMMANDS = {
     "up": LazyCommand("convoke.cli.up:up", "Start the API on this machine, until Ctrl-C."),
     "webhooks": LazyCommand("convoke.cli.webhooks:webhooks", "Check webhook requests."),
 }
-"""Every command by its name. A test compares the summaries with the commands' own help."""
+"""Every command by its name. A test compares the summaries with the help of the commands."""
 
 
 class LazyGroup(click.Group):
     """A click group whose commands are imported on first use.
 
     See https://click.palletsprojects.com/en/stable/complex/#lazily-loading-subcommands. The group in click's
-    documentation imports every command to list their help. This group lists the summaries in `lazy_commands` instead.
+    documentation imports every command to list the help of the commands. This group lists the summaries in
+    `lazy_commands` instead.
     """
 
     def __init__(self, *args: Any, lazy_commands: Mapping[str, LazyCommand], **kwargs: Any) -> None:

@@ -1,8 +1,8 @@
 """Deploy template.yaml to MiniStack, an AWS emulator that runs on this machine without Docker.
 
-This module requires a checkout of Convoke: it reads the template and the folders of the functions, and runs the
-functions in the current Python environment. A comment at each difference from a real deployment says why MiniStack
-needs it.
+This module requires a checkout of Convoke, because the module reads the template and the folders of the functions. The
+functions run in the current Python environment. Where this deployment differs from a real deployment, a comment
+explains why MiniStack needs the difference.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ import yaml
 ROOT = Path(__file__).parents[5]
 
 MINISTACK = "ministack[full]==1.5.33"
-"""MiniStack pins another botocore, so uv runs it in a separate environment. `full` includes the SAM transform."""
+"""The package of MiniStack. The extra `full` includes the SAM transform.
+
+uv runs MiniStack in a separate environment, because MiniStack requires another version of botocore.
+"""
 
 RUNTIME_CLIENT = "awslambdaric==4.2.2"
 
@@ -42,13 +45,13 @@ REGION = "us-east-1"
 BUCKET = "artifacts"
 
 PARAMETERS = {"AllowedWebhookNetworks": "0.0.0.0/0,::/0"}
-"""Template parameters that differ from their defaults: webhooks may call any address, such as localhost."""
+"""The template parameters that differ from their defaults. Webhooks may call any address, such as localhost."""
 
 MAX_CONCURRENT_REQUESTS = 64
-"""Lambda invocations at a time, each in a process that stays alive.
+"""The maximum number of concurrent Lambda invocations. Each invocation runs in a process that stays alive.
 
-MiniStack's default is up to 1,000. MiniStack rejects an invocation above the limit instead of queueing it: the API
-answers 429, and a state machine fails with an error name that its Retry does not list.
+MiniStack's default is up to 1,000. MiniStack does not queue an invocation above the maximum, but rejects the
+invocation. In this case the API answers 429, and a state machine fails with an error name that its Retry does not list.
 """
 
 STACK_TIMEOUT_SECONDS = 60.0
@@ -67,15 +70,18 @@ class Stack:
     """A stack deployed to MiniStack."""
 
     url: str
-    """Base URL for the SDKs. URLs in responses, such as next_page_url, lack its path, so clients cannot follow them."""
+    """The base URL for the SDKs.
+
+    URLs in responses, such as `next_page_url`, lack the path of the base URL, so clients cannot follow such URLs.
+    """
     account_sid: str
     auth_token: str
     endpoint_url: str
-    """Endpoint of every AWS service."""
+    """The endpoint of every AWS service."""
     outputs: Mapping[str, str]
 
     def client(self, service: Any) -> Any:
-        """Return a boto3 client. The result is Any, so that callers can annotate it with the client's own type."""
+        """Return a boto3 client. The return type is Any, so that callers can annotate the client with its own type."""
         return _client(service, self.endpoint_url)
 
     def resource(self, logical_id: str) -> str:
@@ -87,7 +93,7 @@ class Stack:
 
 
 def fetch() -> None:
-    """Download the packages that `deployed` needs, so that it can start without a network."""
+    """Download the packages that `deployed` needs, so that `deployed` can start without a network."""
     with TemporaryDirectory() as folder:
         _bootstrap(Path(folder))
         command = [uv(), "tool", "run", "--quiet", "--python", sys.executable, "--from", MINISTACK, "python", "-V"]
@@ -96,7 +102,7 @@ def fetch() -> None:
 
 @contextmanager
 def deployed(port: int = 0) -> Iterator[Stack]:
-    """Start MiniStack, deploy the template, and yield the stack. Nothing of it is left after the block.
+    """Start MiniStack, deploy the template, and yield the stack. After the block, MiniStack and its files are removed.
 
     Port 0 takes any free port. Raises StackError.
     """
@@ -107,9 +113,9 @@ def deployed(port: int = 0) -> Iterator[Stack]:
 
 @contextmanager
 def ministack(folder: Path, port: int = 0) -> Iterator[str]:
-    """Start MiniStack without any resources and yield its URL. MiniStack ends with the block.
+    """Start MiniStack without any resources and yield its URL. MiniStack ends when the block ends.
 
-    MiniStack listens on the loopback interface only and stores its files in `folder`. Raises StackError.
+    MiniStack listens only on the loopback interface and stores its files in `folder`. Raises StackError.
     """
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
@@ -137,7 +143,8 @@ def ministack(folder: Path, port: int = 0) -> Iterator[str]:
         _wait_until_healthy(f"{url}/_ministack/health", process, log)
         yield url
     finally:
-        # uv, MiniStack and the functions are one process group. All their files are in `folder`, so SIGKILL is safe.
+        # uv, MiniStack and the functions are one process group. All files of these processes are in `folder`, so
+        # SIGKILL is safe.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -153,7 +160,10 @@ def _wait_until_healthy(health: str, process: subprocess.Popen[bytes], log: Path
 
 
 def _deploy_template(url: str, bootstrap: str) -> None:
-    """Create the stack as `sam deploy` does: upload the code to a bucket and write its S3 URL into the template."""
+    """Create the stack as `sam deploy` does.
+
+    The code is uploaded to a bucket, and the template gets the S3 URL of the code.
+    """
     s3 = _client("s3", url)
     s3.create_bucket(Bucket=BUCKET)
 
@@ -163,8 +173,9 @@ def _deploy_template(url: str, bootstrap: str) -> None:
             path, key = ROOT / value.value, value.value.replace("/", "-")
             s3.put_object(Bucket=BUCKET, Key=key, Body=_artifact(name, path, bootstrap))
             value.value = f"s3://{BUCKET}/{key}"
-    # MiniStack's Python runtime reports every exception as Runtime.HandlerError, but the state machine catches errors
-    # by their own names. It would also run the functions in MiniStack's Python environment. A custom runtime does not.
+    # Use a custom runtime, for two reasons. MiniStack's Python runtime reports every exception as Runtime.HandlerError,
+    # but the state machine catches each error by its own name. MiniStack's Python runtime also runs the functions in
+    # MiniStack's Python environment.
     runtimes = [value for name, value in _properties(template) if name == "Runtime"]
     if not runtimes:
         raise StackError("template.yaml does not declare a runtime")
@@ -186,7 +197,7 @@ def _deploy_template(url: str, bootstrap: str) -> None:
 
 
 def _stack(url: str) -> Stack:
-    """Return the deployed stack, after setting what MiniStack's CloudFormation ignores."""
+    """Set the properties that MiniStack's CloudFormation ignores, and return the deployed stack."""
     description = _describe(_client("cloudformation", url))
     outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
     # MiniStack's CloudFormation ignores TimeToLiveSpecification.
@@ -197,10 +208,12 @@ def _stack(url: str) -> Stack:
     _client("dynamodb", url).update_time_to_live(
         TableName=outputs["TableName"], TimeToLiveSpecification={"Enabled": True, "AttributeName": attribute}
     )
-    # MiniStack ignores the Exclude properties of GenerateSecretString, so its token would contain punctuation.
+    # MiniStack ignores the Exclude properties of GenerateSecretString, so the generated token would contain
+    # punctuation.
     token = token_hex(16)
     _client("secretsmanager", url).put_secret_value(SecretId=outputs["AuthTokenSecret"], SecretString=token)
-    # The host name of MiniStack's ApiUrl is a subdomain of 127.0.0.1, which does not resolve.
+    # Build the URL from the API ID. The host name of MiniStack's ApiUrl is a subdomain of 127.0.0.1, which does not
+    # resolve.
     api_id = outputs["ApiUrl"].removeprefix("http://").partition(".")[0]
     return Stack(
         url=f"{url}/_aws/execute-api/{api_id}/$default",
@@ -212,7 +225,10 @@ def _stack(url: str) -> Stack:
 
 
 def _template() -> yaml.Node:
-    """Return template.yaml as a tree of YAML nodes, which keep CloudFormation's tags (`!Ref`) as they are."""
+    """Return template.yaml as a tree of YAML nodes.
+
+    YAML nodes keep CloudFormation's tags, such as `!Ref`, unchanged.
+    """
     template = yaml.compose((ROOT / "template.yaml").read_text(), yaml.SafeLoader)
     if template is None:
         raise StackError("template.yaml is empty")

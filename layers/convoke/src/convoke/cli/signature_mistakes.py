@@ -1,8 +1,8 @@
-"""Common mistakes that make a webhook receiver compute another signature than Convoke.
+"""Find common mistakes that make a webhook receiver compute another signature than Convoke.
 
-A receiver signs the URL and the body that it sees, and compares the result with X-Twilio-Signature. Proxies and web
-frameworks change both. This module tries the usual changes until one of them explains the signature. See
-docs/behaviour/webhook-delivery.md#signature.
+A receiver signs the URL and the body that arrived, and compares the result with X-Twilio-Signature. Proxies and web
+frameworks can change the URL and the body. This module tries the usual changes until one combination explains the
+signature. See docs/behaviour/webhook-delivery.md#signature.
 """
 
 from __future__ import annotations
@@ -18,14 +18,18 @@ from convoke.webhooks.signature import sign
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 MAX_PERMUTED_PARAMETERS = 5
-"""Query strings with more parameters are tried in sorted order only, because n parameters have n! orders."""
+"""The maximum number of query parameters for which all orders are tried.
+
+With more parameters, only the sorted order is tried, because n parameters have n! orders.
+"""
 
 Value = TypeVar("Value")
 
 Variants = list[tuple[str | None, Value]]
-"""The values that a part of the request may have had when it was signed.
+"""The possible signed values of one part of the request.
 
-Each value comes with a sentence for the user: the mistake that changed the value. The unchanged value has None.
+Each value has a sentence for the user, which describes the mistake that changed the value. The unchanged value has
+None.
 """
 
 
@@ -54,7 +58,7 @@ def find_mistakes(url: str, body: str, token: str, signature: str) -> list[str] 
 
 def _urls(url: SplitResult) -> Iterator[tuple[tuple[str | None, ...], str]]:
     for scheme in _schemes(url):
-        # The host depends on the scheme, which has the default port.
+        # The variants of the host depend on the scheme, because each scheme has its own default port.
         for others in product(_hosts(url, scheme[1]), _paths(url), _queries(url.query), _fragments(url)):
             chosen = (scheme, *others)
             yield tuple(mistake for mistake, _ in chosen), _join_url(_Parts(*(value for _, value in chosen)))
@@ -73,7 +77,7 @@ def _schemes(url: SplitResult) -> Variants[str]:
 
 def _hosts(url: SplitResult, scheme: str) -> Variants[str]:
     _, at, host = url.netloc.rpartition("@")
-    # An IPv6 address without a port ends with a bracket, and its colons do not separate a port.
+    # An IPv6 address without a port ends with a bracket. The colons inside the brackets do not separate a port.
     name, colon, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
     variants: Variants[str] = [(None, url.netloc)]
     if at:
@@ -91,7 +95,7 @@ def _paths(url: SplitResult) -> Variants[str]:
 
 
 def _queries(query: str) -> Variants[str]:
-    """Return each variant of the query string once, with the first mistake that produces it."""
+    """Return each variant of the query string once, with the first mistake that produces the variant."""
     mistakes_by_query: dict[str, str | None] = {query: None}
     for mistake, other in _other_queries(query) if query else ():
         mistakes_by_query.setdefault(other, mistake)
@@ -120,7 +124,7 @@ def _fragments(url: SplitResult) -> Variants[str]:
 
 
 def _bodies(body: str) -> Variants[dict[str, str]]:
-    # Editors add a line feed to the end of a file, which is not part of the form.
+    # Remove line feeds from the end, because editors add a line feed to a file and the form does not contain it.
     text = body.rstrip("\r\n")
     form = _parse_form(text)
     decoded = "The body was decoded before it was parsed, so each + in it must be read as a plus, not as a space."

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 MAX_RECEIVED_MESSAGES = 10
-"""Messages per call of ReceiveMessage, a limit of SQS."""
+"""The maximum number of messages that one ReceiveMessage call of SQS returns."""
 
 VISIBILITY_TIMEOUT_SECONDS = 60
 """How long a received message stays invisible to other consumers."""
@@ -38,16 +38,18 @@ class SqsDeadLetters:
     def redrive(self, rewrite: Callable[[str], str]) -> int:
         redriven = 0
         for message in self._receive():
-            # Send first, then delete: a crash between the two calls duplicates the message, but never loses it.
+            # Send the message before deleting the old message. A crash between these calls then duplicates the message,
+            # but never loses the message.
             self.client.send_message(QueueUrl=self.queue_url, MessageBody=rewrite(message["Body"]))
             self.client.delete_message(QueueUrl=self.dead_letter_queue_url, ReceiptHandle=message["ReceiptHandle"])
             redriven += 1
         return redriven
 
     def _receive(self) -> Iterator[MessageTypeDef]:
-        """Receive about as many messages as the queue holds now.
+        """Receive about as many messages as the queue contains now.
 
-        Without this limit `redrive` might never end: a redriven message that fails at once comes back to this queue.
+        Without this maximum, `redrive` might never end, because a redriven message that fails at once comes back to
+        this queue.
         """
         remaining = self._message_count()
         while remaining > 0:
@@ -55,7 +57,7 @@ class SqsDeadLetters:
                 QueueUrl=self.dead_letter_queue_url,
                 MaxNumberOfMessages=min(remaining, MAX_RECEIVED_MESSAGES),
                 VisibilityTimeout=VISIBILITY_TIMEOUT_SECONDS,
-                # Long polling asks all of SQS's servers. Short polling asks some of them, and can miss messages.
+                # Use long polling, because short polling asks only some of SQS's servers and can miss messages.
                 WaitTimeSeconds=1,
             ).get("Messages", [])
             yield from messages

@@ -26,8 +26,9 @@ from convoke.observability import ConsoleFormatter
 SWITCH_INTERVAL_SECONDS = 0.0005
 """How long a thread may run before it must give the interpreter to a waiting thread.
 
-Python's default is 5 ms. The sqlite3 module gives up the interpreter at every row it reads. While another thread
-computes, each row could take that long. See https://docs.python.org/3/library/sys.html#sys.setswitchinterval.
+Python's default is 5 ms. The sqlite3 module gives up the interpreter at every row that the module reads. While another
+thread computes, each row could take 5 ms with the default. See
+https://docs.python.org/3/library/sys.html#sys.setswitchinterval.
 """
 
 SNIPPET = """\
@@ -69,11 +70,11 @@ def up(host: str, port: int, data: str, engine: str, *, as_json: bool, trust_for
     """Start the API on this machine, until Ctrl-C.
 
     CONVOKE_ACCOUNT_SID and CONVOKE_AUTH_TOKEN set the credentials of the account to use. By default, Convoke uses the
-    oldest account in the data file, and creates an account if there is none.
+    oldest account in the data file, or creates an account if the data file has no account.
 
     CONVOKE_PROVISIONING_ATTEMPTS (default 8), CONVOKE_PROVISIONING_FIRST_PAUSE (PT10S) and
     CONVOKE_PROVISIONING_LONGEST_PAUSE (PT10M) set how often, and after which pauses, Convoke retries to add the
-    participants of a conversation. They apply to the embedded engine.
+    participants of a conversation. Only the embedded engine reads these variables.
     """
     configure_logging()
     if engine == "embedded":
@@ -126,7 +127,7 @@ def up_embedded(host: str, port: int, data: str, *, as_json: bool, trust_forward
 def lock_data_file(data: str) -> Iterator[None]:
     """Hold the lock of a data file. Raises ClickException if another process holds the lock.
 
-    Two instances on one file would each process its queues and call every webhook twice. See
+    Two instances with the same data file would each process its queues, so every webhook would be called twice. See
     docs/decisions/0013-one-instance-per-data-file.md.
     """
     if data == MEMORY:

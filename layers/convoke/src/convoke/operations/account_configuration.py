@@ -1,6 +1,6 @@
-"""The Configuration of an account under `/convoke/v1`, which Twilio's API does not have: update.
+"""Update the Configuration of an account under `/convoke/v1`. Twilio's API does not have this resource.
 
-A fetch needs no operation, because every request holds its account.
+No operation fetches the Configuration, because authentication has already read the account.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class AccountConfigurationOperations:
     rules: ReceiverRules
 
     def update(self, account: Account, change: AccountConfigurationChange) -> Account:
-        """Update the given fields and return the account. Other processes use their cached copy for some seconds.
+        """Store the given fields and return the account. Raises InvalidWebhookSettingsError.
 
-        Raises InvalidWebhookSettingsError.
+        Other processes may use a cached copy of the old account for some seconds.
         """
         self.rules.refuse({("error_log_url",): change.error_log_url})
         return self.accounts.update(account.sid, change) if change.model_fields_set else account

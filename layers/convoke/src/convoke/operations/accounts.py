@@ -1,4 +1,4 @@
-"""Accounts: authentication, creation, and rotation of the Auth Token."""
+"""Authenticate requests, create accounts, and rotate Auth Tokens."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ class AccountOperations:
     new_sid: NewSid
 
     def authenticate(self, user: str, password: str) -> Account:
-        """Return the account of a pair of credentials: its SID and Auth Token, or the SID and secret of an API key.
+        """Return the account that a user name and a password belong to.
 
-        Raises NotAuthenticatedError. The error does not say whether the user or the password is wrong.
+        The user name and the password are an Account SID and its Auth Token, or the SID and the secret of an API key.
+        Raises NotAuthenticatedError. The error does not say whether the user name or the password is wrong.
         """
         sid = self._authenticated_sid(user, password)
         if sid is None:
             raise NotAuthenticatedError
-        # A deployment may store an Auth Token without an account. The first request then creates the account.
+        # A deployment can contain an Auth Token whose account does not exist yet. The first request with this token
+        # creates the account.
         return self.accounts.fetch(sid) or self._create_or_fetch(sid)
 
     def _authenticated_sid(self, user: str, password: str) -> str | None:
@@ -45,28 +47,29 @@ class AccountOperations:
         return sid if token is not None and hmac.compare_digest(token.encode(), password.encode()) else None
 
     def token(self, account_sid: str) -> str:
-        """Return the Auth Token of an account. Raises NotAuthenticatedError if it has none."""
+        """Return the Auth Token of an account. Raises NotAuthenticatedError if the account has no Auth Token."""
         token = self.auth_tokens.fetch(account_sid)
         if token is None:
             raise NotAuthenticatedError
         return token
 
     def page_key(self, account_sid: str) -> bytes:
-        """Return the key that signs the account's page tokens. A new Auth Token makes older page tokens invalid."""
+        """Return the key that signs the account's page tokens. A new Auth Token makes all older page tokens invalid."""
         return hmac.digest(self.token(account_sid).encode(), b"page tokens", "sha256")
 
     def create(self, account_sid: str | None = None, token: str | None = None) -> Account:
         """Create an account with a default service and a default messaging service.
 
-        A missing SID or token is generated. The operation can be repeated after a crash.
+        Generates the SID and the Auth Token unless they are given. The caller can repeat this operation after a crash.
         """
         sid = account_sid or self.new_sid(Prefix.ACCOUNT)
-        # The token is stored first: if the process dies here, the first request with the token creates the account.
+        # Store the token first. If the process dies after this call, the first request with the token creates the
+        # account.
         self.auth_tokens.put(sid, token or new_token())
         return self._create_or_fetch(sid)
 
     def _create_or_fetch(self, account_sid: str) -> Account:
-        """Return the account with this SID, which this call or a concurrent one has created."""
+        """Create an account, or return the account that a concurrent call has created with the same SID."""
         now = self.now()
         service = new_service(account_sid, DEFAULT_SERVICE_NAME, now, self.new_sid)
         account = Account(
@@ -83,7 +86,7 @@ class AccountOperations:
         return known
 
     def rotate_token(self, account_sid: str) -> str | None:
-        """Replace the Auth Token and return the new one. Returns None if the account does not exist."""
+        """Replace the Auth Token of an account and return the new token. Returns None if the account does not exist."""
         if self.accounts.fetch(account_sid) is None:
             return None
         token = new_token()
@@ -92,5 +95,5 @@ class AccountOperations:
 
 
 def new_token() -> str:
-    """Return a random Auth Token of 32 hexadecimal digits, the form of Twilio's tokens."""
+    """Return a random Auth Token. Like Twilio's tokens, the Auth Token has 32 hexadecimal digits."""
     return secrets.token_hex(16)

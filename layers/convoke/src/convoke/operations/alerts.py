@@ -1,4 +1,4 @@
-"""The Alert resource, which is the error log: fetch and list."""
+"""Fetch and list alerts, which are the entries of the error log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class AlertOperations:
     alerts: AlertRepository
 
     def fetch(self, account_sid: str, sid: str) -> Alert:
-        """Raises NotFoundError, also if the alert belongs to another account."""
+        """Return an alert. Raises NotFoundError if the alert does not exist or belongs to another account."""
         known = parse_sid(sid, Prefix.ALERT)
         alert = known and self.alerts.fetch(account_sid, known)
         if not alert:

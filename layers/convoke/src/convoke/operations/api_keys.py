@@ -1,4 +1,4 @@
-"""API keys: create, list, delete, authenticate."""
+"""Create, list and delete API keys, and authenticate requests with an API key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ class ApiKeyOperations:
     new_sid: NewSid
 
     def create(self, account_sid: str, friendly_name: str = "") -> tuple[ApiKey, str]:
-        """Create a key for an existing account, and return it with its secret. Raises FriendlyNameTooLongError."""
+        """Create an API key for an existing account. Returns the API key and its secret.
+
+        Raises FriendlyNameTooLongError.
+        """
         key = ApiKey(
             sid=self.new_sid(Prefix.API_KEY),
             account_sid=account_sid,
@@ -39,14 +42,17 @@ class ApiKeyOperations:
         return self.api_keys.list(account_sid)
 
     def delete(self, key_sid: str) -> bool:
-        """Revoke a key. Returns False if it does not exist. Other processes accept a cached key for some seconds."""
+        """Revoke an API key. Returns False if the API key does not exist.
+
+        Other processes may accept the API key from their caches for some seconds.
+        """
         if (known := parse_sid(key_sid, Prefix.API_KEY)) is None or (owner := self.api_keys.fetch_owner(known)) is None:
             return False
         self.api_keys.delete(owner.account_sid, known)
         return True
 
     def authenticate(self, key_sid: str, secret: str) -> str | None:
-        """Return the account SID of a key, or None if the key does not exist or the secret is wrong."""
+        """Return the account SID of an API key, or None if the API key does not exist or the secret is wrong."""
         owner = self.api_keys.fetch_owner(key_sid)
         if owner is None or not hmac.compare_digest(owner.secret_hash, hash_secret(secret)):
             return None
@@ -54,14 +60,17 @@ class ApiKeyOperations:
 
 
 def new_secret() -> str:
-    """Return a random secret of 32 letters and digits, the form of Twilio's secrets. It holds 190 random bits."""
+    """Return a random secret.
+
+    Like Twilio's secrets, the secret has 32 letters and digits, which are 190 random bits.
+    """
     return "".join(secrets.choice(ALPHABET) for _ in range(32))
 
 
 def hash_secret(secret: str) -> str:
     """Return the SHA-256 hash of a secret, without salt.
 
-    Salts and slow hashes protect passwords that people choose. A secret of 190 random bits cannot be guessed and is
-    unique, and a slow hash would delay every request.
+    A salt and a slow hash protect passwords that people choose. A secret with 190 random bits needs no such protection,
+    because the secret is unique and cannot be guessed. A slow hash would also delay every request.
     """
     return hashlib.sha256(secret.encode()).hexdigest()

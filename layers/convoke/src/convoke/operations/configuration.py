@@ -1,4 +1,7 @@
-"""The Configuration of an account: update. A fetch needs no operation, because every request holds its account."""
+"""Update the Configuration of an account.
+
+No operation fetches the Configuration, because authentication has already read the account.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,9 @@ class ConfigurationOperations:
     accounts: CachedAccounts
 
     def update(self, account: Account, change: ConfigurationChange) -> Account:
-        """Update the given fields and return the account. Other processes use their cached copy for some seconds.
+        """Store the given fields and return the account.
 
-        Raises InvalidParameterError if the new default service does not exist.
+        Other processes may use a cached copy of the old account for some seconds. Raises InvalidParameterError if the
+        new default service does not exist.
         """
         return self.accounts.update(account.sid, change) if change.model_fields_set else account

@@ -1,4 +1,4 @@
-"""The webhooks in the Configuration of an account: fetch and update."""
+"""Fetch and update the webhook configuration of an account."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class ConfigurationWebhooksOperations:
         return self.configurations.fetch(account_sid)
 
     def update(self, account_sid: str, change: ConfigurationWebhooksChange) -> ConfigurationWebhooks:
-        """Update the given fields. Raises InvalidWebhookSettingsError."""
+        """Store the given fields and return the new configuration. Raises InvalidWebhookSettingsError."""
         self.rules.refuse(urls_by_field(change))
         return self.configurations.update(account_sid, change)
 
 
 def urls_by_field(change: WebhookSettingsChange) -> dict[FieldPath, str | None]:
-    """Return the URLs of a change by the paths of their fields, such as `("pre_webhook_url",)`."""
+    """Return the URLs in `change`. The key of each URL is the path of its field, such as `("pre_webhook_url",)`."""
     return {(name,): getattr(change, name) for name in ("pre_webhook_url", "post_webhook_url")}

@@ -1,6 +1,7 @@
 """The tasks of the state machine that ends the state `initializing`: finalize, close, settle.
 
-A conversation gets its requested state with every participant, or it is closed. See docs/how-it-works.md#promises.
+A conversation leaves `initializing` in one of two ways. Either the conversation gets its requested state with every
+participant, or the conversation is closed. See docs/how-it-works.md#promises.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ class MustCloseError(Exception):
 
 
 class NothingToFinalizeError(Exception):
-    """The conversation is deleted, or its event is already published. This execution is a repeated or a late one."""
+    """The conversation is deleted, or its event is already published.
+
+    The execution is a repeated or a late execution.
+    """
 
 
 class NotReadyError(Exception):
@@ -37,7 +41,10 @@ class NotReadyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ConversationFinalizer:
-    """The tasks, which can be repeated: `finalize` and `close` return the recorded event until it is settled."""
+    """The tasks of the state machine. Every task can be repeated.
+
+    If `finalize` or `close` is repeated before `settle`, the task returns the event that the first execution recorded.
+    """
 
     conversations: ConversationRepository
     provisionings: ProvisioningRepository
@@ -48,8 +55,9 @@ class ConversationFinalizer:
     def finalize(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> Event:
         """Change the conversation to its requested state, and return the event.
 
-        Raises MustCloseError if the participants are not added and there are `causes` for that, NotReadyError if they
-        are not added and there are none, and NothingToFinalizeError.
+        `causes` are the reasons why the participants cannot be added. If the participants are not added, the method
+        raises MustCloseError with causes, and NotReadyError without causes. The method also raises NotReadyError if a
+        concurrent execution was faster. Raises NothingToFinalizeError.
         """
         conversation, provisioning = self._fetch(account_sid, conversation_sid)
         if conversation.state is not State.INITIALIZING:
@@ -67,7 +75,7 @@ class ConversationFinalizer:
     def close(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> Event:
         """Close the conversation, release its locks, record an alert with code 50427, and return the event.
 
-        Raises NotReadyError if the participants have been added in the meantime, and NothingToFinalizeError.
+        Raises NotReadyError if the participants have been added in the meantime. Raises NothingToFinalizeError.
         """
         conversation, provisioning = self._fetch(account_sid, conversation_sid)
         if conversation.state is not State.INITIALIZING:
@@ -84,7 +92,7 @@ class ConversationFinalizer:
         raise self._changed_concurrently(account_sid, conversation_sid)
 
     def settle(self, account_sid: str, conversation_sid: str) -> None:
-        """Record that the event is on the bus, so that the sweeper no longer attends to the conversation."""
+        """Record that the event is on the bus, so that the sweeper does not start the state machine again."""
         self.conversations.settle(account_sid, conversation_sid)
 
     def _fetch(self, account_sid: str, conversation_sid: str) -> tuple[Conversation, Provisioning]:
@@ -94,12 +102,18 @@ class ConversationFinalizer:
         return conversation, provisioning
 
     def _changed_concurrently(self, account_sid: str, conversation_sid: str) -> NotReadyError:
-        """Return the error for a lost race. Raises NothingToFinalizeError if the conversation was deleted."""
+        """Return the error for an execution whose write failed because of a concurrent write.
+
+        Raises NothingToFinalizeError if the conversation was deleted.
+        """
         self._fetch(account_sid, conversation_sid)
         return NotReadyError()
 
     def _recorded_event(self, conversation: Conversation, provisioning: Provisioning) -> Event:
-        """Return the event that an earlier execution recorded, which may not be published yet."""
+        """Return the event that an earlier execution recorded.
+
+        Raises NothingToFinalizeError if the event is already published.
+        """
         change = self.changes.fetch(provisioning.account_sid, provisioning.state_change_sid)
         if change is None or not conversation.unsettled:
             raise NothingToFinalizeError

@@ -1,4 +1,4 @@
-"""ConversationWithParticipants: create. This is the synchronous part, which one request waits for.
+"""Create a conversation with participants. This module is the synchronous part, before the response is sent.
 
 See docs/behaviour/conversation-with-participants.md.
 """
@@ -61,13 +61,13 @@ class ConversationWithParticipantsOperations:
         request_webhooks: RequestWebhooks,
         idempotent: IdempotentRequest | None = None,
     ) -> Created:
-        """Store the conversation with every lock that it needs, and enqueue its participants.
+        """Store a conversation and all its locks, and enqueue its participants.
 
-        With participants the new conversation is `initializing`. Without participants it has the requested state at
-        once. A repeated request with the same Idempotency-Key stores and enqueues nothing.
+        A conversation with participants starts in the state `initializing`. A conversation without participants has the
+        requested state at once. A repeated request with the same Idempotency-Key stores and enqueues nothing.
 
-        Raises the error of the first broken rule, with the other errors attached. Then nothing is stored. See
-        docs/behaviour/conversation-with-participants.md#order-of-checks.
+        Raises the error of the first broken rule. The errors of other broken rules are attached to this error. If an
+        error is raised, nothing is stored. See docs/behaviour/conversation-with-participants.md#order-of-checks.
         """
         if problems := self.problems(account, service, requested, participants):
             raise refusal(problems)
@@ -99,9 +99,10 @@ class ConversationWithParticipantsOperations:
         requested: NewConversation | None,
         participants: Sequence[NewParticipant],
     ) -> list[ConversationsError]:
-        """Return the problems of participants that are well-formed one by one, in the order of checks.
+        """Return the errors that concern several parts of a request, in the order of checks.
 
-        `requested` is None if the parameters of the conversation itself are invalid.
+        Each participant must be well-formed by itself. `requested` is None if the parameters of the conversation are
+        invalid.
         """
         return [
             *ownership_problems(account, participants),
@@ -120,7 +121,8 @@ class ConversationWithParticipantsOperations:
 
     @staticmethod
     def _repeated(conversation: Conversation) -> Created:
-        # Enqueues nothing: the first request has enqueued the participants, or the sweeper adds them.
+        # The participants need not be enqueued, because the first request enqueued them. If that failed, the sweeper
+        # adds the participants.
         logger.info("repeated request answered", extra={"conversation_sid": conversation.sid})
         return Created(conversation, repeated=True)
 
@@ -129,7 +131,10 @@ class ConversationWithParticipantsOperations:
         self.metrics.add(Measure.CREATED)
 
     def _enqueue(self, provisioning: Provisioning) -> None:
-        """Enqueue the participants. A failure is only logged, because the sweeper adds participants that are due."""
+        """Enqueue the participants.
+
+        A failure is only logged, because the sweeper adds the participants of every conversation that is due.
+        """
         try:
             self.participant_queue.send(provisioning)
         except Exception:
@@ -168,7 +173,7 @@ class ConversationWithParticipantsOperations:
         *,
         notify_webhooks: bool,
     ) -> Provisioning | None:
-        """Return the record of the participants to add, or None if there are none."""
+        """Return the provisioning record with the participants to add, or None if there are no participants."""
         if not requested:
             return None
         now = self.now()
@@ -206,7 +211,7 @@ def role_problems(service: Service, participants: Sequence[NewParticipant]) -> I
 def messaging_service_problems(
     account: Account, requested: NewConversation, participants: Sequence[NewParticipant]
 ) -> Iterator[ConversationsError]:
-    """Yield an error if a participant has an address and neither the request nor the account names a service."""
+    """Yield an error if a participant has an address, but the request and the account name no messaging service."""
     if not _messaging_service_sid(account, requested) and any(member.binding() for member in participants):
         yield MessagingServiceMissingError(field="messaging_service_sid")
 

@@ -1,6 +1,6 @@
-"""The Conversation resource: fetch, list, update, delete.
+"""Fetch, list, update and delete conversations.
 
-The operation that creates a conversation with participants also creates one without participants.
+The module `conversation_with_participants` creates conversations with and without participants.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ from convoke.storage.revisions import ChangedMeanwhileError
 logger = logging.getLogger(__name__)
 
 MAX_CONTENTION_SECONDS = 9
-"""Concurrent changes of one conversation are retried this long. In each round at least one of them succeeds."""
+"""How long an operation is retried after conflicts with other requests for the same conversation.
+
+Whenever operations conflict, at least one operation succeeds.
+"""
 
 
 def _give_up(_: RetryCallState) -> None:
@@ -62,14 +65,14 @@ Result = TypeVar("Result")
 
 
 def retry_on_conflict(operation: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Repeat an operation, from its first read on, if optimistic locking fails.
+    """Repeat the whole operation, including its reads, if optimistic locking fails.
 
     Raises UnavailableError after MAX_CONTENTION_SECONDS.
     """
 
     @wraps(operation)
     def retrying(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
-        # A copy for each call: one Retrying counts the attempts of all threads together.
+        # Each call needs its own copy, because one Retrying object counts the attempts of all threads together.
         return _contending.copy()(operation, *arguments, **options)
 
     return retrying
@@ -84,7 +87,10 @@ class ConversationOperations:
     new_sid: NewSid
 
     def fetch(self, service: Service, sid: str) -> Conversation:
-        """Return a conversation by its SID or unique name. Raises NotFoundError, also if it is in another service."""
+        """Return a conversation by its SID or unique name.
+
+        Raises NotFoundError if the conversation does not exist or belongs to another service.
+        """
         known = self._resolve_sid(service, sid)
         found = known and self.conversations.fetch(service.account_sid, known)
         if not found or found.chat_service_sid != service.sid:
@@ -98,9 +104,10 @@ class ConversationOperations:
     def update(
         self, service: Service, sid: str, requested: ConversationChange, *, request_webhooks: RequestWebhooks
     ) -> Conversation:
-        """Update the given fields. Without any, nothing changes. See docs/behaviour/conversations.md#update.
+        """Store the given fields. If no fields are given, nothing changes. See docs/behaviour/conversations.md#update.
 
-        Raises NotFoundError, UniqueNameTakenError, and the error of a state that permits no changes.
+        Raises NotFoundError or UniqueNameTakenError. Raises another error if the state of the conversation permits no
+        changes.
         """
         conversation = self.fetch_to_change(service, sid)
         if requested.changes_nothing(conversation):
@@ -124,9 +131,10 @@ class ConversationOperations:
 
     @retry_on_conflict
     def delete(self, service: Service, sid: str, *, request_webhooks: RequestWebhooks) -> None:
-        """Delete a conversation in any state: it is a tombstone with no locks, which the sweeper erases later.
+        """Delete a conversation in any state, and release its locks.
 
-        Raises NotFoundError, also if the conversation is already deleted.
+        The conversation becomes a tombstone, which the sweeper erases later. Raises NotFoundError if the conversation
+        does not exist or is already deleted.
         """
         conversation, provisioning = self.fetch_with_provisioning(service, sid)
         if conversation.date_removed:
@@ -141,13 +149,19 @@ class ConversationOperations:
         logger.info("conversation deleted", extra={"conversation_sid": conversation.sid})
 
     def fetch_to_change(self, service: Service, sid: str) -> Conversation:
-        """Return a conversation to change. Raises NotFoundError, and the error of a state that permits no changes."""
+        """Return a conversation that the caller may change.
+
+        Raises NotFoundError. Raises another error if the state of the conversation permits no changes.
+        """
         conversation, _ = self.fetch_with_provisioning(service, sid)
         conversation.refuse_changes()
         return conversation
 
     def fetch_with_provisioning(self, service: Service, sid: str) -> tuple[Conversation, Provisioning | None]:
-        """Return a conversation, which may be a tombstone, and its provisioning record. Raises NotFoundError."""
+        """Return a conversation and its provisioning record.
+
+        The conversation may be a tombstone. Raises NotFoundError.
+        """
         known = self._resolve_sid(service, sid)
         found = known and self.provisionings.fetch(service.account_sid, known)
         if not found or found[0].chat_service_sid != service.sid:
@@ -162,10 +176,10 @@ class ConversationOperations:
         )
 
     def _unpublished_events(self, conversation: Conversation, provisioning: Provisioning | None) -> tuple[Event, ...]:
-        """Return the event of the end of `initializing` if the finalizer may not have published it yet.
+        """Return the event for the end of `initializing` if the finalizer may not have published the event yet.
 
-        The finalizer cannot publish it once the conversation is deleted, so the deletion publishes it. If both publish
-        it, receivers see the same event id twice.
+        The finalizer publishes no event of a deleted conversation, so the deletion must publish this event. If the
+        finalizer has published the event too, receivers get the same event ID twice.
         """
         if not conversation.unsettled or provisioning is None:
             return ()

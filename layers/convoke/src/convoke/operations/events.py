@@ -1,4 +1,4 @@
-"""The Event resource, which is the ledger: list, fetch, list the delivery attempts, replay."""
+"""List, fetch and replay the events of the ledger, and list their delivery attempts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class EventReplay(NamedTuple):
     sid: str
     event: Event
     targets: list[str]
-    """The webhooks that the event is sent to again."""
+    """The webhooks to which the event is sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,11 @@ class EventOperations:
         return self.changes.list(account_sid, filters, page)
 
     def fetch(self, account_sid: str, event_id: str) -> Event:
-        """Raises NotFoundError, also if the event belongs to another account."""
+        """Return an event. Raises NotFoundError if the event does not exist or belongs to another account."""
         change_sid = change_sid_of_event(event_id)
         change = self.changes.fetch(account_sid, change_sid) if change_sid else None
-        # SIDs are case-insensitive in paths, but an event id is compared as a whole.
+        # Convert the SID in the event ID to its canonical form, because a path may contain a SID in upper or lower
+        # case.
         canonical_id = f"{change_sid}{event_id[len(change_sid or '') :]}"
         found = next((event for event in change.own_events if event.id == canonical_id), None) if change else None
         if found is None:
@@ -45,10 +46,10 @@ class EventOperations:
         return found
 
     def list_attempts(self, account_sid: str, event_id: str, page: PageRequest) -> Page[EventAttempt]:
-        """Raises NotFoundError."""
+        """Return a page of the attempts to deliver an event. Raises NotFoundError."""
         return self.attempts.list(self.fetch(account_sid, event_id), page)
 
     def replay(self, account_sid: str, event_id: str, replay: NewEventReplay) -> EventReplay:
-        """Send an event again to the webhooks that are configured for it now. Raises NotFoundError."""
+        """Send an event again to the webhooks that are configured now. Raises NotFoundError."""
         event, sid = self.fetch(account_sid, event_id), self.new_sid(Prefix.REPLAY)
         return EventReplay(sid, event, self.delivery.replay(event, sid, replay.target))

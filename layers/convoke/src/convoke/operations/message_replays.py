@@ -1,4 +1,4 @@
-"""Message replay: sends the earlier messages of a conversation to a new webhook.
+"""Message replay: send the earlier messages of a conversation to a new webhook.
 
 See docs/behaviour/scoped-webhooks.md#replay-of-messages.
 """
@@ -19,7 +19,10 @@ from convoke.storage.messages import MessageRepository
 from convoke.storage.scoped_webhooks import ScopedWebhookRepository
 
 MESSAGES_PER_BATCH = 9
-"""With the event that continues the replay, this fills one call to the queue, which takes ten messages."""
+"""The number of conversation messages in one batch of a replay.
+
+One call to the delivery queue takes ten entries: nine messages and the event that continues the replay.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class MessageReplay:
     queue: DeliveryQueue
 
     def split(self, replay: Event) -> None:
-        """Send the next batch of messages to the webhook, and an event that continues after them.
+        """Send the next batch of messages to the webhook, and enqueue the event that continues the replay.
 
         Does nothing if the webhook or the conversation is deleted.
         """

@@ -1,4 +1,4 @@
-"""The Message resource: create, fetch, list, update, delete."""
+"""Create, fetch, list, update and delete messages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from convoke.storage.participants import ParticipantRepository
 
 @dataclass(frozen=True, slots=True)
 class MessageOperations:
-    """Each change of a message also changes the revision of its conversation, so concurrent changes are detected."""
+    """Each write of a message increments the revision of its conversation, so optimistic locking detects conflicts."""
 
     conversations: ConversationOperations
     participants: ParticipantRepository
@@ -45,17 +45,17 @@ class MessageOperations:
     def create(
         self, service: Service, conversation_sid: str, requested: NewMessage, *, request_webhooks: RequestWebhooks
     ) -> Message:
-        """Send a message with the next index. It activates an inactive conversation.
+        """Send a message with the next index. An inactive conversation becomes active.
 
-        Raises NotFoundError, the error of a state that permits no changes, and AuthorNotInGroupError or another error
-        of the message itself.
+        Raises NotFoundError. Raises another error if the state of the conversation permits no changes, or if the
+        message is invalid (for example AuthorNotInGroupError).
         """
         before = self.conversations.fetch_to_change(service, conversation_sid)
         members = self._members(before, requested.author)
         requested.check_against_participants(members)
         if reply := request_webhooks.send_pre_event(lambda: self._pre_event(before, requested, members)):
             requested = apply_message_reply(requested, reply)
-            # The reply can replace the author, so the rules apply to the message once more.
+            # The reply can replace the author, so check the message again.
             members = self._members(before, requested.author)
             requested.check_against_participants(members)
         now = self.now()
@@ -68,7 +68,7 @@ class MessageOperations:
         return message
 
     def fetch(self, service: Service, conversation_sid: str, sid: str) -> Message:
-        """Raises NotFoundError if the conversation or the message does not exist."""
+        """Return a message. Raises NotFoundError if the conversation or the message does not exist."""
         return self._fetch_of(self.conversations.fetch(service, conversation_sid), sid)
 
     def list(self, service: Service, conversation_sid: str, page: PageRequest) -> Page[Message]:
@@ -85,7 +85,7 @@ class MessageOperations:
         *,
         request_webhooks: RequestWebhooks,
     ) -> Message:
-        """Update the given fields. Without any, nothing changes."""
+        """Store the given fields. If no fields are given, nothing changes."""
         conversation = self.conversations.fetch_to_change(service, conversation_sid)
         message = self._fetch_of(conversation, sid)
         if not requested.model_fields_set:
@@ -101,7 +101,7 @@ class MessageOperations:
 
     @retry_on_conflict
     def delete(self, service: Service, conversation_sid: str, sid: str, *, request_webhooks: RequestWebhooks) -> None:
-        """Delete a message and its receipts. No other message gets its index."""
+        """Delete a message and its receipts. The index of the message is not used again."""
         conversation = self.conversations.fetch_to_change(service, conversation_sid)
         message = self._fetch_of(conversation, sid)
         request_webhooks.send_pre_event(lambda: message_remove(conversation, message))
@@ -150,7 +150,10 @@ class MessageOperations:
     def _send(
         self, conversation: Conversation, requested: NewMessage, members: Sequence[Member], now: datetime
     ) -> tuple[Message, Sequence[Receipt]]:
-        """Return a message and one receipt for each copy: participants with an address get one, except the author."""
+        """Send one copy of a message to each participant with an address, except the author.
+
+        Returns the message and one receipt for each copy.
+        """
         message = self._message(conversation, requested, members, now)
         recipients = [each for each in members if each.address and each.sid != message.participant_sid]
         receipts = self.channels.send(message, recipients, now)

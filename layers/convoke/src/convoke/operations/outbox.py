@@ -1,4 +1,4 @@
-"""A channel sender without a carrier: each copy of a message counts as sent, but nothing leaves Convoke."""
+"""A channel sender without a carrier. Each copy of a message gets the status `sent`, but nothing leaves Convoke."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from convoke.domain.sids import NewSid, Prefix
 
 @dataclass(frozen=True, slots=True)
 class Outbox:
-    """A ChannelSender."""
+    """Implements `ChannelSender`."""
 
     new_sid: NewSid
 

@@ -1,4 +1,4 @@
-"""Adds the participants of a new conversation: the first step after the answer."""
+"""Add the participants of a new conversation. This is the first step after the response to the request."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from convoke.operations.ports import Workflow
 from convoke.storage.provisioning import ProvisioningRepository
 
 Admit = Callable[[Provisioning, Participant], None]
-"""Raises the ConversationsError of a participant that cannot be added, although its request was accepted."""
+"""A check whether a participant can be added. Raises a ConversationsError if the participant cannot be added.
+
+The check runs after Convoke has accepted the request. A rejected participant therefore closes the conversation.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class AdmitByService:
-    """Admits participants whose role still exists in the service."""
+    """An `Admit` that accepts a participant whose role still exists in the service."""
 
     fetch_service: Callable[[str, str], Service | None]
 
@@ -40,9 +43,10 @@ class ParticipantAdder:
     now: Clock
 
     def add(self, provisioning: Provisioning) -> None:
-        """Add every participant, or none if one of them cannot be added, and start the finalizer either way.
+        """Add all participants, and start the finalizer. If one participant cannot be added, add no participant.
 
-        Can be called again at any time: participants are added once, and the finalizer ignores finished work.
+        The finalizer is started in any case. The method can be called again at any time, because participants are added
+        only once and the finalizer ignores finished work.
         """
         causes = self._causes(provisioning)
         if not causes:

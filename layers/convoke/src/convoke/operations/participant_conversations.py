@@ -1,4 +1,4 @@
-"""The ParticipantConversation resource: list the conversations of an identity or an address."""
+"""List the conversations of an identity or an address."""
 
 from __future__ import annotations
 

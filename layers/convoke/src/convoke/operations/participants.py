@@ -1,4 +1,4 @@
-"""The Participant resource: create, fetch, list, update, delete."""
+"""Create, fetch, list, update and delete participants."""
 
 from __future__ import annotations
 
@@ -52,10 +52,11 @@ class ParticipantOperations:
         *,
         request_webhooks: RequestWebhooks,
     ) -> Participant:
-        """Store the participant with every lock that it needs. See docs/behaviour/participants.md#create.
+        """Store a participant and all locks that the participant needs. See docs/behaviour/participants.md#create.
 
-        Raises NotFoundError, the error of a state that permits no changes, and the error of the first broken rule with
-        the other errors attached. Then nothing is stored.
+        Raises NotFoundError. Raises another error if the state of the conversation permits no changes. If the request
+        breaks rules, raises the error of the first broken rule, with the errors of the other broken rules attached. If
+        an error is raised, nothing is stored.
         """
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
         participant = new_participant(self.new_sid(Prefix.PARTICIPANT), conversation, service, requested, now)
@@ -76,7 +77,10 @@ class ParticipantOperations:
         return participant
 
     def fetch(self, service: Service, conversation_sid: str, sid: str) -> Participant:
-        """Return a participant by SID or identity. Raises NotFoundError, also if the conversation does not exist."""
+        """Return a participant by SID or identity.
+
+        Raises NotFoundError if the conversation or the participant does not exist.
+        """
         return self._fetch_of(self.conversations.fetch(service, conversation_sid), sid)
 
     def list(self, service: Service, conversation_sid: str, page: PageRequest) -> Page[Participant]:
@@ -94,7 +98,7 @@ class ParticipantOperations:
         *,
         request_webhooks: RequestWebhooks,
     ) -> Participant:
-        """Update the given fields. Without any, nothing changes. Raises the same errors as `create`."""
+        """Store the given fields. If no fields are given, nothing changes. Raises the same errors as `create`."""
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
         participant = self._fetch_of(conversation, sid)
         if not requested.model_fields_set:
@@ -113,10 +117,10 @@ class ParticipantOperations:
 
     @retry_on_conflict
     def delete(self, service: Service, conversation_sid: str, sid: str, *, request_webhooks: RequestWebhooks) -> None:
-        """Delete a participant and release the locks of its identity and its pair of addresses.
+        """Delete a participant, and release the locks of its identity and its pair of addresses.
 
-        Raises NotFoundError, the error of a state that permits no changes, and GroupExistsError if another group has
-        the numbers that remain.
+        Raises NotFoundError. Raises another error if the state of the conversation permits no changes. Raises
+        GroupExistsError if another group has the same numbers as the remaining participants.
         """
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
         participant = self._fetch_of(conversation, sid)
@@ -130,8 +134,8 @@ class ParticipantOperations:
     def _fetch_of(self, conversation: Conversation, sid: str) -> Participant:
         """Return a participant of a conversation. Raises NotFoundError.
 
-        The caller reads the conversation first. If the participant changes between the two reads, so does the revision
-        of the conversation, and the write fails.
+        The caller must read the conversation first. If another request changes the participant between these two reads,
+        that request also increments the revision of the conversation, so the caller's write fails.
         """
         known = parse_sid(sid, Prefix.PARTICIPANT) or self._sid_of(conversation, sid)
         found = known and self.participants.fetch(conversation.account_sid, conversation.sid, known)
@@ -166,9 +170,9 @@ class ParticipantOperations:
 def new_participant(
     sid: str, conversation: Conversation, service: Service, requested: NewParticipant, now: datetime
 ) -> Participant:
-    """Return the participant to store."""
+    """Return the participant to store. A participant without a requested role gets the default role of the service."""
     created = requested.date_created or now
-    # A phone in a group MMS has no default role.
+    # A phone number in a group MMS gets no default role.
     default_role = None if requested.group_address else service.member_role_sid
     return Participant(
         account_sid=conversation.account_sid,
@@ -186,9 +190,9 @@ def new_participant(
 def not_owned_addresses(
     account: Account, proxy_address: str | None, projected_address: str | None
 ) -> Iterator[tuple[str, type[ConversationsError]]]:
-    """Yield the field and the error of each address that the account does not own.
+    """Yield the field name and the error class for each address that the account does not own.
 
-    An account that lists no addresses owns every address.
+    An account without a list of addresses owns every address.
     """
     if proxy_address and not account.owns(proxy_address):
         is_whatsapp = channel_of(proxy_address) is Channel.WHATSAPP

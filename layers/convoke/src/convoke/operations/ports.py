@@ -1,6 +1,7 @@
-"""The outside ports of the operations: queues, workflow, event bus, HTTP client, channel sender.
+"""The ports to the outside world: queues, workflow, event bus, HTTP client, channel sender.
 
-An engine implements each of them. Operations use repositories directly, because a repository has one implementation.
+Operations reach the outside world only through these ports. There are no ports for repositories, because a repository
+has only one implementation.
 """
 
 from __future__ import annotations
@@ -20,29 +21,39 @@ from convoke.webhooks.answers import WebhookAnswer
 
 class ParticipantQueue(Protocol):
     def send(self, provisioning: Provisioning) -> None:
-        """Enqueue the participants of one conversation as one message."""
+        """Enqueue the participants of one conversation as one queue message."""
 
 
 class Workflow(Protocol):
-    """The finalizer's state machine: Finalize, Publish, Settle. Close replaces Finalize after a permanent failure."""
+    """The state machine of the finalizer. Its states are Finalize, Publish and Settle.
+
+    If the participants cannot be added, the state Close follows Finalize and closes the conversation before Publish.
+    """
 
     def start(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> None:
-        """Start an execution. An execution with `causes` closes the conversation for these reasons."""
+        """Start an execution. If there are `causes`, the execution closes the conversation for these reasons."""
 
 
 class EventBus(Protocol):
     def publish(self, events: Sequence[Event]) -> None:
-        """Publish the events at least once. Raises if any event is not on the bus; the caller then repeats all."""
+        """Publish the events at least once.
+
+        Raises an exception if any event is not on the bus. The caller must then publish all events again.
+        """
 
 
 class DeliveryQueue(Protocol):
     def send(self, messages: Sequence[Delivery | Event]) -> None:
-        """Enqueue each element as one message: a delivery to attempt, or an event to split into deliveries."""
+        """Enqueue each element as one queue message.
+
+        The consumer attempts a delivery once for each receive of its queue message, and splits an event into
+        deliveries.
+        """
 
 
 class WebhookClient(Protocol):
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
-        """Send one signed request and read at most `max_answer_bytes` bytes of the body.
+        """Send one signed request and read at most `max_answer_bytes` bytes of the answer's body.
 
         Raises WebhookUnreachableError if no answer arrives.
         """
@@ -50,7 +61,8 @@ class WebhookClient(Protocol):
 
 class ChannelSender(Protocol):
     def send(self, message: Message, recipients: Sequence[Member], at: datetime) -> Sequence[Receipt]:
-        """Accept one copy of the message for each recipient and return the receipts to store with the message.
+        """Accept one copy of the message for each recipient, and return the receipts.
 
-        The caller may call this again for a message that it failed to store.
+        The caller stores the receipts with the message. If storing the message fails, the caller may call this method
+        again with the same message.
         """

@@ -1,4 +1,4 @@
-"""Pre-events: the webhook call that may change or reject a request before Convoke stores anything.
+"""Pre-events: webhook calls that can change or reject a request before Convoke stores anything.
 
 See docs/behaviour/webhook-delivery.md#pre-events.
 """
@@ -27,14 +27,17 @@ from convoke.webhooks.answers import WebhookUnreachableError
 logger = logging.getLogger(__name__)
 
 MAX_REPLY_BYTES = 256 * 1024
-"""The longest body and attributes fit, even if every character of the JSON is escaped."""
+"""The maximum size of a receiver's reply.
+
+A message body and attributes of maximum length fit, even if the JSON of the reply escapes every character.
+"""
 
 
 class RequestWebhooks:
-    """Whether one request notifies webhooks, and the reply to its pre-event.
+    """The webhook setting of one request, and the reply to its pre-event.
 
-    An operation is repeated if optimistic locking fails. The reply is kept, so the receiver gets one pre-event for each
-    request.
+    An operation is repeated if optimistic locking fails. The repeated operation uses the stored reply, so that the
+    receiver gets only one pre-event for each request.
     """
 
     def __init__(self, pre_events: PreEvents, *, enabled: bool) -> None:
@@ -43,7 +46,11 @@ class RequestWebhooks:
         self._reply: Reply | None = None
 
     def send_pre_event(self, build: Callable[[], PreEvent]) -> Reply:
-        """Return the fields that replace those of the pending change. Raises WebhookRejectedError."""
+        """Send the pre-event of the request once, and return the receiver's reply. Raises WebhookRejectedError.
+
+        The fields of the reply replace fields of the pending change. The reply is empty if the request does not enable
+        webhooks.
+        """
         if not self.enabled:
             return {}
         if self._reply is None:
@@ -64,10 +71,10 @@ class PreEvents:
         return RequestWebhooks(self, enabled=enabled)
 
     def send(self, pending: PreEvent) -> Reply:
-        """Send a pre-event and return the receiver's reply.
+        """Send a pre-event and return the receiver's reply. Raises WebhookRejectedError.
 
-        The reply is empty if no webhook is configured for this event, or if the receiver does not answer in time: the
-        change then goes on. Raises WebhookRejectedError.
+        The reply is empty if no webhook is configured for this event, or if the receiver does not answer in time. With
+        an empty reply, the request continues without modification.
         """
         account_sid, chat_service_sid, _ = pending.subject
         event = pre_event(self.new_sid(Prefix.CHANGE), pending.subject, pending.data, at=self.now())
@@ -89,11 +96,11 @@ class PreEvents:
         if not 200 <= answer.status < 300:
             logger.info("the receiver of a pre-event rejected the change", extra=context | {"status": answer.status})
             raise WebhookRejectedError
-        # Other statuses from 201 to 299 accept the change as it is, whatever the body says.
+        # A status from 201 to 299 accepts the request without modification. The body does not matter.
         return _json_object(answer.body) if answer.status == 200 else {}
 
     def _record_alert(self, delivery: Delivery, attempt: EventAttempt, error: WebhookUnreachableError) -> None:
-        """Store an alert. A failure is only logged, because the change must go on."""
+        """Store an alert. A failure to store the alert is only logged, because the request must continue."""
         now = self.now()
         try:
             unanswered = attempt.completed(None, str(error), b"", now)
@@ -103,7 +110,7 @@ class PreEvents:
 
 
 def _json_object(body: bytes) -> Reply:
-    """Return the JSON object in a body, or an empty one if the body is anything else."""
+    """Return the JSON object in a body. Returns an empty object if the body is not a JSON object."""
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError):

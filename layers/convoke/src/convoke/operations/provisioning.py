@@ -1,4 +1,4 @@
-"""The outcome of adding the participants that a conversation was created with: fetch."""
+"""Fetch the provisioning of a conversation, which shows the outcome of adding its first participants."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ class ProvisioningOperations:
     conversations: ConversationOperations
 
     def fetch(self, service: Service, conversation_sid: str) -> tuple[Conversation, Provisioning]:
-        """Raises NotFoundError, also if the conversation was created without participants."""
+        """Return a conversation and its provisioning.
+
+        Raises NotFoundError if the conversation does not exist or was created without participants.
+        """
         conversation, provisioning = self.conversations.fetch_with_provisioning(service, conversation_sid)
         if conversation.date_removed or provisioning is None:
             raise NotFoundError

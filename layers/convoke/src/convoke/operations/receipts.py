@@ -1,4 +1,4 @@
-"""The delivery receipts of a message: fetch and list."""
+"""Fetch and list the delivery receipts of a message."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ReceiptOperations:
     receipts: ReceiptRepository
 
     def fetch(self, service: Service, conversation_sid: str, message_sid: str, sid: str) -> Receipt:
-        """Raises NotFoundError if the conversation, the message or the receipt does not exist."""
+        """Return a receipt. Raises NotFoundError if the conversation, the message or the receipt does not exist."""
         message = self.messages.fetch(service, conversation_sid, message_sid)
         known = parse_sid(sid, Prefix.RECEIPT)
         receipt = known and self.receipts.fetch(message, known)

@@ -1,4 +1,4 @@
-"""The webhooks of a conversation: create, fetch, list, update, delete."""
+"""Create, fetch, list, update and delete the webhooks of a conversation."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from convoke.storage.scoped_webhooks import ScopedWebhookRepository
 
 @dataclass(frozen=True, slots=True)
 class ScopedWebhookOperations:
-    """Each change of a webhook also changes the revision of its conversation, so concurrent changes are detected.
+    """Each write of a webhook increments the revision of its conversation, so optimistic locking detects conflicts.
 
-    An operation reads the conversation before the webhooks, so it also detects a change between the two reads.
+    Each operation reads the conversation before the webhooks, so a change between these two reads is detected too.
     """
 
     conversations: ConversationOperations
@@ -40,8 +40,8 @@ class ScopedWebhookOperations:
     def create(self, service: Service, conversation_sid: str, requested: NewScopedWebhook) -> ScopedWebhook:
         """Create a webhook of a conversation. See docs/behaviour/scoped-webhooks.md#create.
 
-        Raises NotFoundError, TooManyWebhooksError, and the error of a missing parameter, of a URL that is not allowed
-        or of a state that permits no new webhooks.
+        Raises NotFoundError or TooManyWebhooksError. Raises another error if a required parameter is missing, if the
+        URL is not allowed, or if the state of the conversation permits no new webhooks.
         """
         conversation = self._conversation(service, conversation_sid)
         conversation.refuse_webhooks()
@@ -61,7 +61,11 @@ class ScopedWebhookOperations:
         return webhook
 
     def fetch(self, service: Service, conversation_sid: str, sid: str) -> ScopedWebhook:
-        """Raises InvalidWebhookSidError, and NotFoundError if the conversation or the webhook does not exist."""
+        """Return a webhook of a conversation.
+
+        Raises InvalidWebhookSidError if `sid` is not a webhook SID. Raises NotFoundError if the conversation or the
+        webhook does not exist.
+        """
         return _find(self._webhooks_of(self.conversations.fetch(service, conversation_sid)), sid)
 
     def list(self, service: Service, conversation_sid: str, page: PageRequest) -> Page[ScopedWebhook]:
@@ -72,7 +76,7 @@ class ScopedWebhookOperations:
     def update(
         self, service: Service, conversation_sid: str, sid: str, requested: ScopedWebhookChange
     ) -> ScopedWebhook:
-        """Update the given fields. Without any, nothing changes."""
+        """Store the given fields. If no fields are given, nothing changes."""
         conversation = self._conversation(service, conversation_sid)
         conversation.refuse_webhooks()
         webhooks = self._webhooks_of(conversation)

@@ -1,4 +1,4 @@
-"""The Configuration of a service: fetch and update. The service itself holds the configuration."""
+"""Fetch and update the Configuration of a service. The service contains the configuration."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class ServiceConfigurationOperations:
     repository: CachedServices
 
     def fetch(self, account_sid: str, chat_service_sid: str) -> Service:
-        """Raises NotFoundError, also if the service belongs to another account."""
+        """Return the service. Raises NotFoundError if the service does not exist or belongs to another account."""
         return self.services.fetch(account_sid, chat_service_sid)
 
     def update(self, account_sid: str, chat_service_sid: str, change: ServiceConfigurationChange) -> Service:
-        """Update the given fields and return the service.
+        """Store the given fields and return the service.
 
-        Raises NotFoundError, and an error of the catalogue for a role that the service does not have.
+        Raises NotFoundError. Raises another error if a given role does not exist in the service.
         """
         service = self.fetch(account_sid, chat_service_sid)
         if problems := change.problems(service):

@@ -1,4 +1,4 @@
-"""The webhooks in the Configuration of a service: fetch and update. The caller checks that the service exists."""
+"""Fetch and update the webhook configuration of a service. The caller must check that the service exists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ class ServiceConfigurationWebhooksOperations:
     def update(
         self, account_sid: str, chat_service_sid: str, change: WebhookSettingsChange
     ) -> ServiceConfigurationWebhooks:
-        """Update the given fields. Raises InvalidWebhookSettingsError, or NotFoundError if the service is gone."""
+        """Store the given fields and return the new configuration.
+
+        Raises InvalidWebhookSettingsError. Raises NotFoundError if the service was deleted in the meantime.
+        """
         self.rules.refuse(urls_by_field(change))
         if not change.model_fields_set:
             return self.fetch(account_sid, chat_service_sid)

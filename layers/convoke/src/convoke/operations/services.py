@@ -1,4 +1,4 @@
-"""The Service resource: create, fetch, list, delete."""
+"""Create, fetch, list and delete services."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ServiceOperations:
         return service
 
     def fetch(self, account_sid: str, chat_service_sid: str) -> Service:
-        """Raises NotFoundError, also if the service belongs to another account."""
+        """Return a service. Raises NotFoundError if the service does not exist or belongs to another account."""
         known = parse_sid(chat_service_sid, Prefix.SERVICE)
         service = known and self.services.fetch(account_sid, known)
         if not service:
@@ -41,13 +41,15 @@ class ServiceOperations:
         return self.services.list(account_sid, page)
 
     def delete(self, account_sid: str, chat_service_sid: str) -> None:
-        """Delete a service that has no conversations. A process that has cached it accepts it for some seconds.
+        """Delete a service that has no conversations.
 
-        Raises NotFoundError, ConflictError if the service is the default one or has conversations, and UnavailableError
-        if the default service changes at the same time.
+        Raises NotFoundError. Raises ConflictError if the service is the default service or has conversations. Raises
+        UnavailableError if another request changes the default service at the same time.
+
+        Other processes may use a cached copy of the deleted service for some seconds.
         """
         known = parse_sid(chat_service_sid, Prefix.SERVICE)
-        # Reads past the cache: a cached copy could be of a service that is already deleted.
+        # Read without the cache, because the cache may contain a service that is already deleted.
         service = known and self.services.stored.fetch(account_sid, known)
         account = self.accounts.fetch(account_sid)
         if not service or account is None:

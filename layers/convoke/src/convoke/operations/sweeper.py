@@ -1,4 +1,4 @@
-"""Attends to each conversation that is due: interrupted, deleted, or with an expired timer.
+"""Process due conversations: finish provisioning, erase deleted conversations, and run expired timers.
 
 See docs/how-it-works.md#promises.
 """
@@ -37,10 +37,11 @@ class Sweeper:
     new_sid: NewSid
 
     def sweep(self, until: datetime | None = None, *, go_on: Callable[[], bool] = lambda: True) -> int:
-        """Attend once to each conversation that is due by `until` (default: now), and return their number.
+        """Process every conversation whose due time is not after `until`, once each. Return how many were processed.
 
-        A failure is logged, and the conversation stays due. The pauses between the provisioning attempts grow, and
-        after the last attempt the conversation is closed. If `go_on` returns False, the sweep ends early.
+        The default of `until` is the current time. If processing a conversation fails, the failure is logged and the
+        conversation stays due. The pauses between the provisioning attempts grow. After the last attempt, the
+        conversation is closed. The sweep ends early if `go_on` returns False.
         """
         seen: set[str] = set()
         for account_sid, conversation_sid in self.conversations.due(until or self.now()):
@@ -49,14 +50,14 @@ class Sweeper:
             if conversation_sid not in seen:
                 seen.add(conversation_sid)
                 try:
-                    self._attend(account_sid, conversation_sid, go_on)
+                    self._process(account_sid, conversation_sid, go_on)
                 except Exception:
                     logger.exception(
                         "attending to a due conversation failed", extra={"conversation_sid": conversation_sid}
                     )
         return len(seen)
 
-    def _attend(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> None:
+    def _process(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> None:
         found = self.provisionings.fetch(account_sid, conversation_sid)
         if found is None:
             return
@@ -67,10 +68,9 @@ class Sweeper:
             self._run_timers(conversation)
 
     def _run_timers(self, conversation: Conversation) -> None:
-        """Apply expired timers.
+        """Apply the expired timers of a conversation.
 
-        A claim is not necessary: optimistic locking lets only one of several sweepers change the conversation. The
-        others do nothing.
+        No claim is necessary, because optimistic locking lets only one of several sweepers change the conversation.
         """
         now = self.now()
         after = conversation.with_expired_timers(now)
@@ -85,9 +85,9 @@ class Sweeper:
     def _finish_or_erase(
         self, conversation: Conversation, provisioning: Provisioning | None, go_on: Callable[[], bool]
     ) -> None:
-        """Claim the conversation, then erase it or continue its provisioning.
+        """Claim the conversation. Erase a deleted conversation, or continue the provisioning of any other conversation.
 
-        The claim moves the next attempt into the future, so a crash here does not lead to a busy loop.
+        The claim moves the next attempt into the future, so that a crash after the claim does not cause a busy loop.
         """
         next_attempt = self.retries.next_attempt_at(self.now(), conversation.attempts + 1)
         if not self.conversations.claim(conversation, next_attempt):
@@ -98,9 +98,10 @@ class Sweeper:
             self._finish(conversation, provisioning)
 
     def _finish(self, conversation: Conversation, provisioning: Provisioning) -> None:
-        """Continue the provisioning, or give up after the last attempt.
+        """Continue the provisioning, or close the conversation after the last attempt.
 
-        Once the participants are added, nothing can fail permanently, so then the attempts are not limited.
+        After the participants are added, the number of attempts is not limited, because no later step can fail
+        permanently.
         """
         if provisioning.status is not ProvisioningStatus.PENDING:
             self.workflow.start(conversation.account_sid, conversation.sid, [])

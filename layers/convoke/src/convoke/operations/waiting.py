@@ -1,4 +1,4 @@
-"""Waiting on the server until a conversation leaves `initializing`, so that a client need not poll.
+"""Wait on the server until a conversation leaves `initializing`, so that the client need not poll.
 
 See docs/behaviour/conversation-with-participants.md#waiting.
 """
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.02
 MAX_PAUSE_SECONDS = 2.0
-"""With these pauses a wait of 20 seconds costs about 16 reads."""
+"""The maximum pause between two reads. With these pauses, a wait of 20 seconds costs about 16 reads."""
 
 
 class Reading(NamedTuple):
@@ -35,16 +35,16 @@ class ConversationWaiter:
     sleep: Sleep
 
     def wait_until_initialized(self, created: Conversation, seconds: float) -> Conversation:
-        """Return the conversation when it has left `initializing`, or its current state after `seconds`.
+        """Wait at most `seconds` until the conversation leaves `initializing`. Returns the conversation as last read.
 
-        Never raises. The conversation is already stored, so a failed read must not turn the answer into an error: then
-        the conversation is returned as it was created.
+        Never raises an exception. The conversation is already stored, so a failed read must not cause an error
+        response. If a read fails, the return value is `created`.
         """
         latest, until = created, self.now() + timedelta(seconds=seconds)
         for pause in pauses(seconds):
             self.sleep(pause)
             latest, is_final = self.read(latest)
-            # The pauses alone add up to `seconds`, and the reads take time too, so the clock decides.
+            # Compare with the clock, because the pauses add up to `seconds` and the reads take additional time.
             if is_final or self.now() >= until:
                 break
         return latest
@@ -62,7 +62,10 @@ class ConversationWaiter:
 
 
 def pauses(seconds: float) -> Iterator[float]:
-    """Yield pauses in seconds that add up to `seconds`. Each pause is twice as long as the one before."""
+    """Yield pauses in seconds that add up to `seconds`.
+
+    Each pause is twice as long as the previous pause, but at most MAX_PAUSE_SECONDS.
+    """
     left, pause = seconds, FIRST_PAUSE_SECONDS
     while left > 0:
         yield min(pause, left)

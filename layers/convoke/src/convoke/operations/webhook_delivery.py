@@ -1,6 +1,6 @@
-"""Delivers events to webhooks: one queue message for each target, one attempt for each receive of a message.
+"""Deliver events to webhooks. Each target of an event has its own queue message.
 
-See docs/behaviour/webhook-delivery.md#retries.
+Each receive of a queue message makes one attempt. See docs/behaviour/webhook-delivery.md#retries.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ RETRIED_STATUSES = frozenset({429, *range(500, 600)})
 
 
 class RetryLaterError(Exception):
-    """The attempt failed, and the queue must deliver the message again after `seconds`."""
+    """The attempt failed. The queue must deliver the queue message again after `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"retry in {seconds:.1f} s")
@@ -44,7 +44,10 @@ class RetryLaterError(Exception):
 
 
 class DeliveryFailedError(Exception):
-    """The attempts are used up, or no attempt can succeed. The message belongs in the dead-letter queue."""
+    """The delivery failed permanently. Its queue message belongs in the dead-letter queue.
+
+    Either the attempts are used up, or a further attempt cannot succeed.
+    """
 
 
 class Outcome(NamedTuple):
@@ -87,23 +90,30 @@ class WebhookDelivery:
     metrics: Metrics
 
     def split(self, event: Event) -> None:
-        """Enqueue one message for each webhook that receives the event, or the messages of a message replay."""
+        """Enqueue one queue message for each webhook that receives the event.
+
+        For the event of a message replay, enqueue the next batch of messages instead.
+        """
         if event.type is ReplayType.MESSAGES:
             self.message_replay.split(event)
         elif deliveries := self._deliveries(event):
             self.queue.send(deliveries)
 
     def replay(self, event: Event, replay_sid: str, target: str | None) -> list[str]:
-        """Enqueue the messages of an event again, for all targets or for one, and return the targets."""
+        """Enqueue the deliveries of an event again, and return their targets.
+
+        If `target` is not None, only the delivery to this target is enqueued.
+        """
         deliveries = [each for each in self._deliveries(event) if target in (None, each.target)]
         if deliveries:
             self.queue.send([each.model_copy(update={"replay_sid": replay_sid}) for each in deliveries])
         return [each.target for each in deliveries]
 
     def deliver(self, delivery: Delivery, number: int) -> None:
-        """Make attempt `number`, counted from 1, and record it before and after the call.
+        """Make attempt `number` of a delivery. The first attempt has the number 1.
 
-        Returns if the receiver accepts the event. Raises RetryLaterError or DeliveryFailedError otherwise.
+        The attempt is recorded before and after the webhook call. Does nothing else if the receiver accepts the event.
+        Otherwise raises RetryLaterError or DeliveryFailedError.
         """
         begun = self.begin(delivery, number)
         self.finish(begun, self.call(begun))
@@ -114,7 +124,8 @@ class WebhookDelivery:
         if token is None:
             raise self._report_failure("the account has no Auth Token to sign with")
         attempt = EventAttempt.begun(delivery, number, self.now())
-        # Recorded before the call: after a crash, the ledger shows that the receiver may have got the event.
+        # Record the attempt before the call. After a crash, the ledger then shows that the receiver may have got the
+        # event.
         self.attempts.put(delivery, attempt)
         return BegunDelivery(delivery, attempt, token)
 
@@ -157,7 +168,10 @@ class WebhookDelivery:
         return [Delivery(event=event, target=ERROR_LOG, url=account.error_log_url, method=Method.POST)]
 
     def _conclude(self, delivery: Delivery, attempt: EventAttempt, outcome: Outcome) -> None:
-        """Return if the receiver accepted the event, else raise the error that decides about the message."""
+        """Do nothing if the receiver accepted the event. Otherwise raise RetryLaterError or DeliveryFailedError.
+
+        The error determines whether the queue message is retried. DeliveryFailedError also causes an alert.
+        """
         if outcome.is_delivered:
             self.metrics.add(Measure.DELIVERED)
             return
@@ -167,7 +181,8 @@ class WebhookDelivery:
         )
         if attempt.number <= delivery.connection.retries and outcome.is_retryable:
             raise RetryLaterError(retry_delay_seconds(attempt.number))
-        # No alert about a failed alert: it would fail too, and lead to another alert.
+        # Record no alert if the delivery of an alert failed, because the new alert would probably fail too and cause
+        # another alert.
         if delivery.target != ERROR_LOG:
             self.alerts.create(webhook_failed_alert(delivery, attempt, outcome.entry, self.now()))
         raise self._report_failure(outcome.error or f"the receiver answered {outcome.status}")
@@ -178,8 +193,9 @@ class WebhookDelivery:
 
 
 def retry_delay_seconds(number: int) -> float:
-    """Return the pause after attempt `number`: at most 2, 4, 8, ... seconds, with jitter of up to a half.
+    """Return the pause in seconds after attempt `number`.
 
-    Without jitter, deliveries that failed together would hit the receiver together again.
+    The maximum pause is 2, 4, 8, ... seconds. Jitter shortens the pause by up to a half. Without jitter, deliveries
+    that failed together would call the receiver together again.
     """
-    return (1 << number) * random.uniform(0.5, 1)  # noqa: S311  (jitter, no secret)
+    return (1 << number) * random.uniform(0.5, 1)  # noqa: S311  (jitter, not a secret)

@@ -1,4 +1,7 @@
-"""Accounts. The operator's list of accounts is one partition, with a copy of each account."""
+"""Store accounts, and the list of all accounts that the operator of the deployment can see.
+
+The list is one partition of the table. The partition contains a copy of each account.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from convoke.storage.services import service_still_exists
 from convoke.storage.table import Exists, NotExists, Put, Table, TransactionCanceledError, Update
 
 MAX_LISTED_ACCOUNTS = 1000
-"""The operator's list of accounts ends after this many. No deployment has as many."""
+"""The maximum number of accounts in the operator's list. No deployment is expected to have more accounts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class AccountRepository:
     table: Table
 
     def create(self, account: Account, service: Service) -> bool:
-        """Store a new account with its default service. Returns False if the SID is taken."""
+        """Store a new account and its default service. Returns False if an account with this SID exists."""
         writes = [
             Put(items.to_item(keys.account(account.sid), account), NotExists("pk")),
             Put(items.to_item(keys.account_entry(account.sid), account)),
@@ -38,27 +41,27 @@ class AccountRepository:
         return items.to_resource(Account, stored) if stored else None
 
     def update(self, account_sid: str, change: AccountChange) -> Account:
-        """Set the given fields of an existing account and return the account.
+        """Store the given fields of an existing account, and return the updated account.
 
         Raises InvalidParameterError if the new default service does not exist.
         """
         actions = tuple(items.update_actions(change))
         account = Update(keys.account(account_sid), actions, Exists("pk"))
-        # The operator's list shows only the configuration, so no other change updates the entry of the list.
+        # No other kind of change sets a field that the operator's list shows.
         if not isinstance(change, ConfigurationChange):
             return items.to_resource(Account, self.table.update(account))
         entry = Update(keys.account_entry(account_sid), actions, Exists("pk"))
         self._update_with_entry(account, entry, change.default_chat_service_sid)
-        # A transaction returns no items, so the account is read again.
+        # A transaction does not return the new items, so read the account again.
         return items.to_resource(Account, self.table.get(account.key) or {})
 
     def _update_with_entry(self, account: Update, entry: Update, chat_service_sid: str | None) -> None:
-        # The condition on the new default service keeps another request from deleting the service at the same time.
+        # Without this condition, another request could delete the new default service at the same time.
         service = [service_still_exists(account.key.pk, chat_service_sid)] if chat_service_sid else []
         try:
             self.table.transact([account, entry, *service])
         except TransactionCanceledError as canceled:
-            # Only the condition of the third write, on the service, failed.
+            # Position 2 is the condition on the service. If only this condition failed, the service does not exist.
             if set(canceled.failed) == {2}:
                 raise unknown_default_service() from canceled
             raise
@@ -70,7 +73,10 @@ class AccountRepository:
 
 
 class CachedAccounts:
-    """An AccountRepository whose `fetch` is cached. Updates made through this object are visible in it at once."""
+    """An AccountRepository with a cache for `fetch`.
+
+    `update` removes the account from the cache, so this process sees the updated account at once.
+    """
 
     def __init__(self, accounts: AccountRepository) -> None:
         self._accounts = accounts

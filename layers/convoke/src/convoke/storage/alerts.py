@@ -1,4 +1,4 @@
-"""Alerts: entries of the error log. See docs/behaviour/alerts.md."""
+"""Store alerts, which are the entries of the error log. See docs/behaviour/alerts.md."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from convoke.storage.table import NotExists, Put, Table, TransactionCanceledErro
 def alert_writes(alert: Alert) -> list[Put]:
     """Return the writes that store a new alert and its event.
 
-    They can belong to the same transaction as the failure that the alert is about. The condition fails if the alert
-    exists: an alert's SID is derived from its cause, so the same failure is logged once.
+    A caller can add these writes to the transaction that stores the failure. The condition of the alert's write fails
+    if the alert exists. The same failure always gets the same alert SID, so a failure is logged only once.
     """
     item = items.with_expiry(items.to_item(keys.alert(alert.account_sid, alert.sid), alert), alert.date_expires)
     item |= keys.list_attributes(alert.account_sid, keys.ALERTS, alert.sid, alert.date_created)
@@ -27,7 +27,7 @@ class AlertRepository:
     table: Table
 
     def create(self, alert: Alert) -> None:
-        """Store an alert and its event. Does nothing if the alert exists."""
+        """Store an alert and its event. Does nothing if the alert already exists."""
         try:
             self.table.transact(alert_writes(alert))
         except TransactionCanceledError:

@@ -1,7 +1,8 @@
-"""API keys: one item in the list of its account, and one item that authenticates requests.
+"""Store API keys. Each API key has two items: the key item and the owner item.
 
-A request with an API key does not name its account, so the second item has the key's SID as its partition key. Only the
-second item holds the hash of the secret.
+The key item is in the partition of the account, so that the API keys of an account can be listed. The owner item has
+the SID of the API key as its partition key, because a request names only the API key and not the account. Only the
+owner item contains the hash of the secret.
 """
 
 from __future__ import annotations
@@ -30,19 +31,25 @@ class ApiKeyRepository:
         return items.to_resource(ApiKeyOwner, stored) if stored else None
 
     def list(self, account_sid: str) -> Iterator[ApiKey]:
-        """Iterate over all keys of the account, oldest first. Each page is read when the iteration reaches it."""
+        """Iterate over all API keys of the account, oldest first.
+
+        Each page is read when the iteration reaches the page.
+        """
         between, after = keys.api_keys(), None
         while page := self.table.query(account_sid, between=between, after=after, limit=PAGE_SIZE, consistent=True):
             yield from (items.to_resource(ApiKey, stored) for stored in page)
             after = page[-1]
 
     def delete(self, account_sid: str, key_sid: str) -> None:
-        """Delete a key. Does nothing if the key does not exist."""
+        """Delete an API key. Does nothing if the API key does not exist."""
         self.table.transact([Delete(keys.api_key(account_sid, key_sid)), Delete(keys.api_key_owner(key_sid))])
 
 
 class CachedApiKeys:
-    """An ApiKeyRepository whose `fetch_owner` is cached. A key deleted through this object is refused at once."""
+    """An ApiKeyRepository with a cache for `fetch_owner`.
+
+    `delete` removes the API key from the cache, so this process refuses the API key at once.
+    """
 
     def __init__(self, api_keys: ApiKeyRepository) -> None:
         self._api_keys = api_keys

@@ -1,4 +1,4 @@
-"""Auth Tokens. They are stored in plain text, because they sign webhooks as well as authenticate requests."""
+"""Store Auth Tokens in plain text. A hash is not enough, because Convoke signs webhooks with the Auth Token."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from convoke.storage.table import Put, Table
 
 
 class AuthTokens(Protocol):
-    """The store of Auth Tokens: Secrets Manager on AWS, the table on one machine."""
+    """The port for the store of Auth Tokens. On AWS the store is Secrets Manager; on one machine it is the table."""
 
     def fetch(self, account_sid: str) -> str | None: ...
 
@@ -20,7 +20,10 @@ class AuthTokens(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AuthTokenTable:
-    """Auth Tokens in the table, for the embedded engine: a reader of its data file owns everything in it anyway."""
+    """Stores Auth Tokens in the table of the embedded engine.
+
+    A separate store would add no protection, because a person who can read the data file can read all data anyway.
+    """
 
     table: Table
 
@@ -34,7 +37,10 @@ class AuthTokenTable:
 
 
 class CachedAuthTokens:
-    """AuthTokens with a cache. `put` invalidates the entry, so a rotated token is effective at once in this process."""
+    """AuthTokens with a cache for `fetch`.
+
+    `put` removes the old token from the cache, so this process uses the new token at once.
+    """
 
     def __init__(self, auth_tokens: AuthTokens) -> None:
         self._auth_tokens = auth_tokens

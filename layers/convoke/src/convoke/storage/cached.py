@@ -14,15 +14,18 @@ from cachetools import TTLCache
 Found = TypeVar("Found")
 
 CACHE_LIFETIME_SECONDS = 5.0
-"""A change made by another process, such as a revoked API key, may go unnoticed for this long."""
+"""How long a cached result is used.
+
+For this long, a process may not notice a change that another process made, such as the revocation of an API key.
+"""
 
 MAX_CACHE_ENTRIES = 10_000
 
 
 class Cached(Generic[Found]):
-    """Calls `fetch` and keeps its result for each key for `lifetime` seconds.
+    """Calls `fetch` and caches the result for each key for `lifetime` seconds.
 
-    A result of None is not kept: an account that was just created must be found at once.
+    None is not cached, because an account that was just created must be found at once.
     """
 
     def __init__(self, fetch: Callable[..., Found | None], lifetime: float = CACHE_LIFETIME_SECONDS) -> None:
@@ -31,8 +34,8 @@ class Cached(Generic[Found]):
         self._lock = Lock()
 
     def __call__(self, *key: str) -> Found | None:
-        # TTLCache is not safe to use from several threads. Two threads that miss the same key both call `fetch`, which
-        # does not hold the lock.
+        # TTLCache is not thread-safe, so the lock guards each access. `fetch` is called without the lock. Two threads
+        # that look up the same uncached key therefore both call `fetch`.
         with self._lock:
             found = self._found.get(key)
         if found is None and (found := self._fetch(*key)) is not None:

@@ -1,4 +1,4 @@
-"""The webhook configuration of an account."""
+"""Store the webhook configuration of an account. The first update creates the item."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ class ConfigurationWebhooksRepository:
         return to_configuration_webhooks(account_sid, stored)
 
     def update(self, account_sid: str, change: ConfigurationWebhooksChange) -> ConfigurationWebhooks:
-        """Set the given fields and return the new configuration."""
-        # The first update creates the item, so every update writes the SID that the item must have.
+        """Store the given fields and return the new configuration."""
+        # Every update sets the account SID, because the first update creates the item and the item must contain the
+        # SID.
         actions = (*items.update_actions(change), Set("account_sid", account_sid))
         updated = self.table.update(Update(keys.configuration_webhooks(account_sid), actions))
         return items.to_resource(ConfigurationWebhooks, updated)
 
 
 def to_configuration_webhooks(account_sid: str, stored: Item | None) -> ConfigurationWebhooks:
-    """Return the configuration in an item. An account without the item has the default configuration."""
+    """Convert an item to a configuration. Without an item, return the default configuration."""
     return items.to_resource(ConfigurationWebhooks, stored or {"account_sid": account_sid})

@@ -1,4 +1,4 @@
-"""Conversations, their locks, and the index of due work."""
+"""Store conversations with their locks, and find the conversations that are due."""
 
 from __future__ import annotations
 
@@ -42,34 +42,39 @@ from convoke.storage.table import (
 )
 
 FIRST_INSTANT, LAST_INSTANT = "0", ":"
-"""Strings that sort before and after every stored instant. DynamoDB refuses an empty string as a key."""
+"""Strings that sort before and after every stored instant.
+
+FIRST_INSTANT is not empty, because DynamoDB refuses an empty string as a key.
+"""
 
 INSTANT_PRECISION = timedelta(milliseconds=1)
-"""The shortest time between two different stored instants."""
+"""Instants are stored in whole milliseconds."""
 
 DUE_PAGE_SIZE = 100
-"""How many keys of due conversations are read in one query."""
+"""The maximum number of due conversations that one query returns."""
 
 ERASE_BATCH_SIZE = 25
-"""How many items of a deleted conversation are removed in one transaction.
+"""The maximum number of items of a deleted conversation that one transaction removes.
 
-DynamoDB limits a transaction to 4 MB. The largest message has about 120 KB.
+DynamoDB limits a transaction to 4 MB. The largest message has about 120 KB, so 25 items fit.
 """
 
 WEBHOOKS_RETENTION = timedelta(days=14)
-"""How long the webhooks of a deleted conversation are kept, so that its last events can still be delivered.
+"""How long the webhooks of a deleted conversation are kept.
 
-SQS keeps a dead letter for as long. See docs/decisions/0051-webhooks-outlive-conversation.md.
+During this time, the last events of the conversation can still be delivered. SQS keeps a dead letter for the same time.
+See docs/decisions/0051-webhooks-outlive-conversation.md.
 """
 
 TOMBSTONE_ATTRIBUTES = ("date_removed", "attempts", "unsettled", keys.DUE.partition, keys.DUE.sort)
 """The attributes that a deletion sets.
 
-All are written, even if they do not differ from what was read: `claim` writes some of them without a new revision.
+A deletion sets all of these attributes, even an attribute whose value did not change since the request read the
+conversation. The stored value may be newer, because `claim` does not increment the revision.
 """
 
 LIST_ATTRIBUTES = (keys.LISTED.partition, keys.LISTED.sort)
-"""The attributes that a deletion removes, so that the conversation is in no list."""
+"""The attributes that a deletion removes. Without these attributes, the conversation is in no list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +90,16 @@ class ConversationRepository:
     ) -> Conversation:
         """Store a conversation, its locks, its provisioning and its events in one transaction.
 
-        Returns the conversation. If the record of the same request exists, returns the conversation that the request
-        created before, as it was then. Raises IdempotencyKeyReusedError if the record belongs to another request, and
+        Returns `conversation`, unless an earlier request with the same idempotency key had the same content. In that
+        case nothing is stored, and the method returns the conversation as the earlier request created it.
+
+        Raises IdempotencyKeyReusedError if an earlier request with the same idempotency key had other content. Raises
         UniqueNameTakenError, BindingsTakenError or GroupExistsError if another conversation holds a lock.
         """
         locks = initial_locks(conversation, provisioning)
         record_writes = [idempotency_record_write(record)] if record else []
-        # The record and the locks come first, so the position of a failed write says which one exists.
+        # The idempotency record and the locks are the first writes. The position of a failed write therefore identifies
+        # the record or the lock that exists.
         writes: list[Write] = [*record_writes, *(lock.acquire(conversation.sid) for lock in locks)]
         writes.append(Put(items.conversation_item(conversation), NotExists("pk")))
         writes.append(change_write(change))
@@ -100,8 +108,8 @@ class ConversationRepository:
         try:
             self.table.transact(writes)
         except TransactionCanceledError as canceled:
-            # A repeated request finds its record, and also its locks, held by the conversation that it created. The
-            # record therefore counts first.
+            # Check the record before the locks. A repeated request fails on the record, and also on the locks of the
+            # conversation that the first request created. These locks are not a collision.
             if record and (existing := canceled.failed.get(0)):
                 return items.to_resource(IdempotencyRecord, existing).conversation_for(record)
             raise collision_error(locks, canceled, first=len(record_writes)) from canceled
@@ -118,7 +126,7 @@ class ConversationRepository:
         return record.conversation_for(request) if record and record.date_expires >= now else None
 
     def fetch(self, account_sid: str, conversation_sid: str) -> Conversation | None:
-        """Return a conversation, or None if it does not exist or was deleted."""
+        """Return a conversation, or None if the conversation does not exist or was deleted."""
         stored = self.table.get(keys.conversation(account_sid, conversation_sid))
         return items.to_resource(Conversation, stored) if stored and "date_removed" not in stored else None
 
@@ -134,22 +142,22 @@ class ConversationRepository:
             only=("state", filters.state) if filters.state else None,
         )
 
-        # The index may lag behind the item: the conversation may have been deleted, or have another state.
+        # The index is eventually consistent, so the conversation may already be deleted or have another state.
         def is_shown(each: Conversation) -> bool:
             return not each.date_removed and filters.state in (None, each.state)
 
         return lists.list_page(Conversation, self.table, list_query, page, is_shown)
 
     def sid_of(self, account_sid: str, chat_service_sid: str, unique_name: str) -> str | None:
-        """Return the SID of the conversation that has a unique name, or None."""
+        """Return the SID of the conversation with this unique name, or None."""
         lock = self.table.get(keys.unique_name_lock(account_sid, chat_service_sid, unique_name))
         return holder_sid(lock) if lock else None
 
     def update(self, before: Conversation, after: Conversation, change: Change) -> None:
-        """Store the changed attributes, and acquire and release locks accordingly, in one transaction.
+        """Store the attributes that changed, and acquire and release locks accordingly, in one transaction.
 
-        Raises ChangedMeanwhileError if another request changed the conversation after this request read it, or
-        UniqueNameTakenError.
+        Raises UniqueNameTakenError. Raises ChangedMeanwhileError if another request changed the conversation after this
+        request read the conversation.
         """
         held, wanted = locks_held(before), locks_held(after)
         revise(
@@ -166,15 +174,16 @@ class ConversationRepository:
     ) -> None:
         """Turn a conversation into a tombstone, delete its provisioning and release its locks, in one transaction.
 
-        The sweeper removes the other items with `erase`. Raises ChangedMeanwhileError if another request changed the
-        conversation after this request read it. See docs/decisions/0023-tombstones.md.
+        The sweeper later removes the other items with `erase`. Raises ChangedMeanwhileError if another request changed
+        the conversation after this request read the conversation. See docs/decisions/0023-tombstones.md.
         """
         tombstone = items.conversation_item(removed)
-        # A conversation that failed has released its locks. Other conversations may hold them.
+        # A conversation whose provisioning failed has already released its locks. Other conversations may hold these
+        # locks.
         failed = provisioning is not None and provisioning.status is ProvisioningStatus.FAILED
         deletes: list[Write] = [*lock_releases({} if failed else locks_held(before), {}, before.sid)]
         if provisioning is not None:
-            # Without the provisioning, a late message to the participant adder has no effect.
+            # After the provisioning is deleted, a late message in the participant queue has no effect.
             deletes.append(Delete(_provisioning_key(provisioning)))
         actions: list[Action] = [
             *(Set(name, tombstone[name]) for name in TOMBSTONE_ATTRIBUTES),
@@ -183,10 +192,10 @@ class ConversationRepository:
         revise(self.table, before, actions, change, other_writes=deletes)
 
     def erase(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> None:
-        """Remove all items of a deleted conversation except its webhooks, which get an expiry date.
+        """Remove all items of a deleted conversation except its webhooks. The webhooks get an expiry date.
 
-        Removes one batch after another as long as `go_on` returns True. The tombstone goes last, so the conversation
-        stays due until nothing else is left.
+        The items are removed in batches. Before each batch, the method stops if `go_on` returns False. The tombstone is
+        removed last, because the conversation must stay due until all other items are removed.
         """
         tombstone = keys.conversation(account_sid, conversation_sid)
         webhooks = keys.scoped_webhooks(account_sid, conversation_sid)
@@ -194,17 +203,19 @@ class ConversationRepository:
             found = self.table.query(tombstone.pk, limit=ERASE_BATCH_SIZE, consistent=True)
             batch = {key_of(item): item for item in found}
             others = [key for key in batch if key not in (tombstone, webhooks)]
-            # "conversation" is the first sort key of the partition and "webhooks" the last. A batch that has both has
-            # everything that is left.
+            # The tombstone has the first sort key of the partition ("conversation"). The webhooks have the last sort
+            # key ("webhooks"). A batch that contains the tombstone and the webhooks therefore contains all remaining
+            # items.
             expiries = [_webhooks_expiry(webhooks, batch[tombstone])] if {tombstone, webhooks} <= batch.keys() else []
             self.table.transact([*(Delete(key) for key in others or [tombstone]), *expiries])
             if not others:
                 break
 
     def claim(self, conversation: Conversation, due_at: datetime) -> bool:
-        """Count an attempt to finish a conversation, and make it due again at `due_at`.
+        """Count an attempt to finish a conversation, and make the conversation due again at `due_at`.
 
-        Returns False if another sweeper did so first: the write is conditional on the `due_at` that was read.
+        The write has the condition that the stored `due_at` still has the value that was read. Returns False if the
+        condition fails, because another sweeper has then claimed the conversation first.
         """
         seen = conversation.due_at
         if seen is None:
@@ -217,15 +228,15 @@ class ConversationRepository:
         return _try_update(self.table, update)
 
     def settle(self, account_sid: str, conversation_sid: str) -> None:
-        """Record that the event of leaving `initializing` is published. Does nothing if that is recorded already.
+        """Record that the event for the end of `initializing` is published. Does nothing if this is already recorded.
 
-        The conversation is then due only for its timers, if any run.
+        Afterwards the conversation is due only for its timers, if any timers run.
         """
         key = keys.conversation(account_sid, conversation_sid)
         no_timers = And((NotExists("date_inactive"), NotExists("date_closed")))
         actions: list[Action] = [Remove(keys.DUE.partition), Remove(keys.DUE.sort), Set("unsettled", value=False)]
-        # Most conversations have no timers, and one update without a read is enough. If the condition fails, DynamoDB
-        # returns the existing item, so no read is needed for the next update either.
+        # Most conversations have no timers. For these conversations, one update without a read is enough. If the
+        # condition fails, the error contains the existing item, so the next update needs no read either.
         existing = self._try_settle(key, actions, no_timers)
         while existing and existing.get("unsettled"):
             before = items.to_resource(Conversation, existing)
@@ -233,7 +244,11 @@ class ConversationRepository:
             existing = self._try_settle(key, differences(before, after), Equals("revision", before.revision))
 
     def _try_settle(self, key: Key, actions: Sequence[Action], condition: Condition) -> Item | None:
-        """Apply `actions`. If `condition` fails or the conversation is settled, return the existing item instead."""
+        """Apply `actions` to an unsettled conversation and return None.
+
+        If the conversation is already settled or `condition` fails, nothing is changed, and the existing item is
+        returned.
+        """
         unsettled = Equals("unsettled", value=True)
         try:
             self.table.update(Update(key, (*actions, Add("revision", 1)), And((unsettled, condition))))
@@ -242,29 +257,29 @@ class ConversationRepository:
         return None
 
     def put_off(self, before: Conversation, after: Conversation) -> None:
-        """Store when the conversation is due.
+        """Store a new due time for a conversation.
 
-        Raises ChangedMeanwhileError if another request changed the conversation after this request read it.
+        Raises ChangedMeanwhileError if another request changed the conversation after the caller read the conversation.
         """
         key, actions = keys.conversation(before.account_sid, before.sid), differences(before, after)
-        # The new time follows from the timers that were read, so a concurrent change of the timers must fail. See
-        # docs/decisions/0042-restarted-timer-keeps-due-at.md.
+        # The new due time is computed from the timers that the caller read. The revision ensures that a concurrent
+        # change of the timers is detected. See docs/decisions/0042-restarted-timer-keeps-due-at.md.
         update = Update(key, (*actions, Add("revision", 1)), Equals("revision", before.revision))
         if not _try_update(self.table, update):
             raise ChangedMeanwhileError
 
     def due(self, until: datetime) -> Iterator[tuple[str, str]]:
-        """Iterate over the account and conversation SIDs of the conversations that are due at `until` or before.
+        """Iterate over the account SID and conversation SID of each conversation whose due time is not after `until`.
 
-        Each page is read when the iteration reaches it. The index is eventually consistent, so the conversation must be
-        read before it is processed.
+        Each page is read when the iteration reaches the page. The index is eventually consistent, so the caller must
+        read the conversation before processing the conversation.
         """
         for shard in keys.due_shards():
             for stored in self._due_in(shard, until):
                 yield keys.sids_of_conversation(key_of(stored))
 
     def next_due(self, after: datetime) -> datetime | None:
-        """Return the first time later than `after` at which a conversation is due, or None."""
+        """Return the earliest due time that is later than `after`, or None if no conversation is due after `after`."""
         between = (to_milliseconds(after + INSTANT_PRECISION), LAST_INSTANT)
         pages = [self.table.query(shard, index=keys.DUE, between=between, limit=1) for shard in keys.due_shards()]
         instants = [datetime.fromisoformat(str(item[keys.DUE.sort])) for page in pages for item in page]
@@ -278,7 +293,7 @@ class ConversationRepository:
 
 
 def _webhooks_expiry(webhooks: Key, tombstone: Item) -> Update:
-    """Return the write that lets the webhooks of a deleted conversation expire."""
+    """Return the write that sets the expiry date of a deleted conversation's webhooks."""
     removed = datetime.fromisoformat(str(tombstone["date_removed"]))
     return Update(webhooks, (Set(EXPIRES_AT, items.epoch_seconds(removed + WEBHOOKS_RETENTION)),), Exists("pk"))
 

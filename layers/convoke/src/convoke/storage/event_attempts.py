@@ -1,4 +1,4 @@
-"""The attempts to deliver an event to a target. See docs/behaviour/events.md#attempts."""
+"""Store the attempts to deliver an event to a target. See docs/behaviour/events.md#attempts."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class EventAttemptRepository:
     table: Table
 
     def put(self, delivery: Delivery, attempt: EventAttempt) -> None:
-        """Store an attempt. It replaces the record of the same attempt, which was stored before the call."""
+        """Store an attempt. Each attempt is stored before the webhook call, and replaced after the call."""
         key = keys.event_attempt(delivery.event.account_sid, attempt.event_id, attempt.position)
         attributes = items.with_expiry(attempt.model_dump(mode="json", exclude_none=True), attempt.date_expires)
-        # An update costs half the write units of a transaction, and the Table port has no other single write. No
-        # attribute has to be removed: the record after the call has all attributes of the record before the call.
-        # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
+        # Use an update because an update costs half the write units of a transaction, and the Table port has no other
+        # single write. The update need not remove attributes, because the record after the call has all attributes of
+        # the record before the call.
         self.table.update(Update(key, tuple(Set(name, value) for name, value in attributes.items())))
 
     def list(self, event: Event, page: PageRequest) -> Page[EventAttempt]:

@@ -1,4 +1,7 @@
-"""The ledger of events: one item for each change, with the events of the change. See docs/behaviour/events.md."""
+"""Store the event ledger. Each item of the ledger contains a change and the events of the change.
+
+See docs/behaviour/events.md.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +15,23 @@ from convoke.storage.packing import pack_change, unpack_change
 from convoke.storage.table import Item, Put, Table
 
 LAST_PLACE = "999"
-"""Sorts after the place of every event in its change. A place is written with three digits."""
+"""The place after every event of a change. The place of an event has three digits."""
 
 
 def change_of(stored: Item) -> Change:
-    """Return the change in an item of the ledger, or in the new image of a record of the table's stream."""
+    """Convert an item of the ledger, or the new image of a stream record, to a change."""
     return unpack_change(stored)
 
 
 def change_write(change: Change) -> Put:
     """Return the write that stores a change and its events.
 
-    It belongs into the same transaction as the change itself, so that no event is lost. See
+    Put this write into the transaction that changes the resource, so that no event is lost. See
     docs/how-it-works.md#promises.
     """
     key = keys.change(change.account_sid, change.sid)
     item = {"pk": key.pk, "sk": key.sk, **pack_change(change)}
-    # A change without events has no last_event_at, and appears in no list.
+    # A change without events has no `last_event_at`, so the change is in no list.
     if change.last_event_at:
         item = items.with_expiry(item, change.last_event_at + LEDGER_LIFETIME)
         item |= keys.list_attributes(change.account_sid, keys.EVENTS, change.sid, change.last_event_at)
@@ -44,7 +47,7 @@ class EventRepository:
         return change_of(stored) if stored else None
 
     def list(self, account_sid: str, filters: EventFilters, page: PageRequest) -> Page[Event]:
-        """Return a page of an account's events, ordered by date. The events of a change stay next to each other."""
+        """Return a page of an account's events, ordered by date. The events of one change are adjacent."""
         forward = page.forward is not page.descending
         list_query = lists.ListQuery(
             account_sid,
@@ -52,8 +55,8 @@ class EventRepository:
             _range_from(page.position, keys.list_range(filters.start_date, filters.end_date), forward=forward),
             only=("conversation_sid", filters.conversation_sid) if filters.conversation_sid else None,
         )
-        # The previous page may end inside a change. This page reads that change again, and therefore one change more
-        # than it has events: the change may have no further events.
+        # The previous page may have ended inside a change. This page must read that change again, although the change
+        # may have no further events. The page therefore reads one change more than its number of events.
         entries = lists.query_entries(self.table, list_query, page.size + 1, forward=forward)
         listed = [
             event
@@ -70,9 +73,10 @@ class EventRepository:
 
 
 class _ListedEvent(NamedTuple):
-    """An event, and its position in the list: the position of its change, `#`, and its place in the change."""
+    """An event in a list, with its position in the list."""
 
     position: str
+    """The position of the change, `#`, and the place of the event in the change."""
     event: Event
 
 
@@ -89,12 +93,15 @@ def _is_after_position(listed: _ListedEvent, page: PageRequest, *, forward: bool
 
 
 def _end_of_change(change_position: str, *, forward: bool) -> str:
-    """Return a position after every event of the change, in the direction of the list."""
+    """Return a position that comes after all events of the change, in the direction of the list."""
     return f"{change_position}#{LAST_PLACE if forward else ''}"
 
 
 def _range_from(position: str | None, between: tuple[str, str], *, forward: bool) -> tuple[str, str]:
-    """Return the range `between` from the change that contains `position` on, including that change."""
+    """Return the part of the range `between` that begins at the change that contains `position`.
+
+    The part includes this change and follows the direction of the list. Without `position`, return the whole range.
+    """
     if position is None:
         return between
     change_position = position.rpartition("#")[0]

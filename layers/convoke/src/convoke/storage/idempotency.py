@@ -1,4 +1,4 @@
-"""Idempotency records: the result of a request, found by its Idempotency-Key."""
+"""Store idempotency records. A record contains the result of a request, and its key is the Idempotency-Key."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from convoke.storage.table import EXPIRES_AT, LessThan, NotExists, Or, Put
 
 
 def idempotency_record_write(record: IdempotencyRecord) -> Put:
-    """Return the write that stores a record, on the condition that its key is unused or has expired.
+    """Return the write that stores a record. Its condition fails if an unexpired record with the same key exists.
 
-    The condition checks the expiry because DynamoDB may delete an expired item days later. See
+    The condition compares the expiry date, because DynamoDB may delete an expired item only days later. See
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html.
     """
     key = keys.idempotency_record(record.conversation.account_sid, record.key)

@@ -1,4 +1,4 @@
-"""Translate resources to items of the table and back. Fields whose value is None are not stored."""
+"""Convert resources to items of the table, and items to resources. A field with the value None is not stored."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def to_item(key: Key, resource: Model) -> Item:
 
 
 def to_resource(model: type[AnyModel], stored: Item) -> AnyModel:
-    # Attributes that are no fields of the model, such as keys, are ignored.
+    # The model ignores attributes that are not fields of the model, such as keys.
     return model.model_validate(stored)
 
 
 def conversation_item(conversation: Conversation) -> Item:
-    """Return the item of a conversation, with the attributes that put it into the indexes `due` and `listed`."""
+    """Return the item of a conversation, including the attributes for the indexes `due` and `listed`."""
     item = to_item(keys.conversation(conversation.account_sid, conversation.sid), conversation)
     if conversation.due_at:
         item |= keys.due_attributes(conversation.sid, conversation.due_at)
-    # An item without the attributes of an index is not in the index: deleted conversations are in no list.
+    # A deleted conversation gets no list attributes. Without these attributes, the conversation is not in the index.
     if not conversation.date_removed:
         account_sid, service_sid = conversation.account_sid, conversation.chat_service_sid
         item |= keys.list_attributes(account_sid, service_sid, conversation.sid, conversation.date_created)
@@ -43,7 +43,7 @@ def provisioning_item(provisioning: Provisioning) -> Item:
 
 
 def participant_item(participant: Participant, chat_service_sid: str) -> Item:
-    """Return the item of a participant, with the attribute that puts it into the index `memberships`."""
+    """Return the item of a participant, including the attribute for the index `memberships`."""
     account_sid, known_by = participant.account_sid, participant.known_by
     item = to_item(keys.participant(account_sid, participant.conversation_sid, participant.sid), participant)
     if known_by:
@@ -52,7 +52,7 @@ def participant_item(participant: Participant, chat_service_sid: str) -> Item:
 
 
 def with_expiry(item: Item, at: datetime) -> Item:
-    """Return `item` with the attribute that lets the engine remove it some time after `at`."""
+    """Return a copy of `item` with an expiry date. The engine removes the item some time after `at`."""
     return {**item, EXPIRES_AT: epoch_seconds(at)}
 
 
@@ -61,15 +61,18 @@ def epoch_seconds(moment: datetime) -> int:
 
 
 def update_actions(change: Model) -> list[Action]:
-    """Return the actions that store the fields that `change` sets, and remove those that it sets to None.
+    """Return the actions that store the fields that are set in `change`. A field with the value None is removed.
 
-    Fields that it does not set are not written, so two concurrent updates of different fields both take effect.
+    Fields that are not set in `change` are not written, so two concurrent updates of different fields both take effect.
     """
     values = change.model_dump(mode="json", exclude_unset=True)
     return [Remove(name) if value is None else Set(name, value) for name, value in values.items()]
 
 
 def differences(before: Item, after: Item) -> list[Action]:
-    """Return the actions that turn the item `before` into `after`. Equal attributes are not written."""
+    """Return the actions that turn the item `before` into the item `after`.
+
+    Attributes with equal values are not written.
+    """
     removed = [Remove(name) for name in before if name not in after]
     return [*removed, *(Set(name, value) for name, value in after.items() if before.get(name) != value)]

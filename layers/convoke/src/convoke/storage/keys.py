@@ -1,13 +1,18 @@
-"""The keys of all items of the table and its indexes. No other module makes a key.
+"""Make the keys of all items in the table and its indexes. No other module makes a key.
 
-docs/data-model.md has a chart of all keys and one of all access patterns.
+docs/data-model.md has a table of all keys and a table of all access patterns.
 
-Each partition key starts with the SID of the account, so no request can reach items of another account. There are three
-exceptions. The directory of accounts and the index `due` are never read by a request. The owner of an API key is read
-to find out the account of a request. See docs/how-it-works.md#promises.
+Each partition key starts with the SID of the account, so a request cannot read or write items of another account. Three
+kinds of partition keys do not contain an account SID:
 
-All items that belong to a conversation share its partition, so one query reads the items of one kind, in the order of
-their SIDs. SIDs sort by their time of creation: see docs/decisions/0002-sids-sort-by-creation-time.md.
+- The directory of accounts. No request reads the directory.
+- The shards of the index `due`. No request reads this index.
+- The owner of an API key. Convoke reads the owner to find the account of a request.
+
+See docs/how-it-works.md#promises.
+
+All items of a conversation are in one partition, so one query can read all items of one kind, ordered by SID. SIDs sort
+by creation time: see docs/decisions/0002-sids-sort-by-creation-time.md.
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ from convoke.domain.sids import Prefix
 from convoke.storage.table import Index, Item, Key
 
 DUE = Index(name="due", partition="due_shard", sort="due_at")
-"""The conversations that need the sweeper, by the time at which they need it. Projects only keys.
+"""The conversations that the sweeper must process, ordered by due time. Projects only keys.
 
 See docs/decisions/0042-restarted-timer-keeps-due-at.md.
 """
@@ -33,22 +38,23 @@ LISTED = Index(
     sort="listed_at",
     projected=("state", "conversation_sid", "log_level"),
 )
-"""The conversations of each service, and the changes and alerts of each account, by date.
+"""The conversations of each service, and the changes and alerts of each account, ordered by date.
 
-Projects keys and the attributes that lists filter by: `state`, `conversation_sid` and `log_level`. Other attributes are
-not projected, because each change of a projected attribute also writes the index, which costs write units. See
-docs/decisions/0035-list-index-projects-keys-and-state.md.
+Projects the keys and the attributes that lists filter by: `state`, `conversation_sid` and `log_level`. An update of a
+projected attribute also writes the index, which costs write units. For this reason, no other attributes are projected.
+See docs/decisions/0035-list-index-projects-keys-and-state.md.
 """
 
-# The names of the lists of an account. A list of conversations has the SID of its service as its name.
+# The names of the lists that belong to an account. The list of a service's conversations has the service SID as its
+# name.
 EVENTS = "events"
 ALERTS = "alerts"
 
 MEMBERSHIPS = Index(name="memberships", partition="member", sort="sk")
-"""The participants in conversations of a service, by identity or address, ordered by SID. Projects only keys.
+"""The participants of a service, partitioned by identity or address and ordered by SID. Projects only keys.
 
-Its attributes change only when a participant gets an identity. Other updates of a participant do not write this index.
-See docs/decisions/0037-memberships-index.md.
+Most updates of a participant do not write this index. Only an update that gives the participant an identity changes the
+attribute of the index. See docs/decisions/0037-memberships-index.md.
 """
 
 INDEXES = (DUE, LISTED, MEMBERSHIPS)
@@ -56,19 +62,26 @@ INDEXES = (DUE, LISTED, MEMBERSHIPS)
 DUE_SHARDS = 8
 """The number of partitions of the index `due`.
 
-Each conversation writes to this index twice, and a partition of DynamoDB takes at most 1,000 write units per second.
-See https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html.
+One partition is not enough, because a partition of DynamoDB accepts at most 1,000 write units per second and each
+conversation writes to this index twice. See
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html.
 """
 
 LIST_SHARDS = 4
-"""The number of partitions of each list in the index `listed`. An item is in one of them; a page queries all."""
+"""The number of partitions of each list in the index `listed`.
+
+An item is in one partition. A page queries all partitions.
+"""
 
 LAST = "\U0010ffff"
-"""The character that sorts after all others by UTF-8 bytes, the order of sort keys. No SID or date contains it."""
+"""The character that sorts after all other characters in UTF-8, which is the order of sort keys.
+
+No SID or date contains this character.
+"""
 
 
 def account_directory() -> str:
-    """Return the partition that lists all accounts of the deployment, for its operator."""
+    """Return the partition of the operator's list, which contains all accounts of the deployment."""
     return "accounts"
 
 
@@ -95,7 +108,10 @@ def api_keys() -> tuple[str, str]:
 
 
 def api_key_owner(key_sid: str) -> Key:
-    """Return the key of the owner of an API key. It has no account, because a request names only the API key."""
+    """Return the key of an API key's owner.
+
+    The key does not contain the account SID, because a request names only the API key.
+    """
     return Key(key_sid, "owner")
 
 
@@ -139,7 +155,7 @@ def participants() -> tuple[str, str]:
 
 
 def message(account_sid: str, conversation_sid: str, message_sid: str) -> Key:
-    # The SID of a message begins with its index, so messages sort by index.
+    # A message SID begins with the index of the message, so messages sort by index.
     return Key(f"{account_sid}#{conversation_sid}", f"message#{message_sid}")
 
 
@@ -160,9 +176,9 @@ def receipts(message_sid: str) -> tuple[str, str]:
 def identity_lock(account_sid: str, conversation_sid: str, identity: str) -> Key:
     """Return the key of the lock of an identity in a conversation.
 
-    The lock is in the partition of the conversation, so erasing the conversation removes it. The identity is hashed: a
-    sort key of DynamoDB has at most 1024 bytes, and the longest identity with its prefix has more. See
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
+    The lock is in the partition of the conversation, so that erasing the conversation also removes the lock. The
+    identity is hashed, because a sort key must be at most 1024 bytes in DynamoDB and the longest identity with its
+    prefix has more bytes. See https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
     """
     return Key(f"{account_sid}#{conversation_sid}", f"identity#{hashlib.sha256(identity.encode()).hexdigest()}")
 
@@ -172,14 +188,17 @@ def unique_name_lock(account_sid: str, chat_service_sid: str, unique_name: str) 
 
 
 def pair_lock(account_sid: str, address: str, proxy_address: str) -> Key:
-    """Return the key of the lock of an address and its proxy address. It is unique in the account, not in a service."""
+    """Return the key of the lock of an address and its proxy address.
+
+    The pair of addresses must be unique in the whole account, not only in the service.
+    """
     return Key(f"{account_sid}#pair#{address}", proxy_address)
 
 
 def number_group_lock(account_sid: str, numbers: Iterable[str]) -> Key:
-    """Return the key of the lock of a set of numbers. Order and repetitions do not matter.
+    """Return the key of the lock of a set of numbers. The order of the numbers and repeated numbers do not matter.
 
-    The numbers are hashed, because the addresses of ten participants can exceed the limit of a key.
+    The numbers are hashed, because the addresses of ten participants can be longer than a key may be.
     """
     digest = hashlib.sha256("\n".join(sorted(set(numbers))).encode()).hexdigest()
     return Key(f"{account_sid}#number-group#{digest}", "lock")
@@ -202,7 +221,7 @@ def event_attempt(account_sid: str, event_id: str, position: str) -> Key:
 
 def event_attempts(account_sid: str, event_id: str) -> tuple[str, tuple[str, str]]:
     """Return the partition, and the range of the sort keys, of the attempts to deliver an event."""
-    # The ID of an event is the SID of its change, "-", and its place in the change.
+    # An event ID consists of the change SID, "-", and the place of the event in the change.
     change_sid, _, place = event_id.partition("-")
     return f"{account_sid}#{change_sid}", _prefix_range(f"attempt#{place}#")
 
@@ -213,7 +232,7 @@ def alert(account_sid: str, alert_sid: str) -> Key:
 
 def due_attributes(conversation_sid: str, at: datetime) -> Item:
     """Return the attributes that put a conversation into the index `due`."""
-    # crc32 returns the same number in every process, unlike Python's hash().
+    # Use crc32, because crc32 returns the same number in every process. Python's hash() returns different numbers.
     shard = zlib.crc32(conversation_sid.encode()) % DUE_SHARDS
     return {DUE.partition: f"due#{shard}", DUE.sort: to_milliseconds(at)}
 
@@ -233,65 +252,65 @@ def list_shards(account_sid: str, name: str) -> list[str]:
 
 
 def list_position(at: datetime, sid: str) -> str:
-    """Return the position of an item in a list. Positions sort by date, then by SID. Each item has its own."""
+    """Return the position of an item in a list. Each position is unique. Positions sort by date, then by SID."""
     return f"{to_milliseconds(at)}#{sid}"
 
 
 def list_range(earliest: datetime | None, latest: datetime | None) -> tuple[str, str]:
-    """Return the range of the positions of the items with a date between two dates, which are included."""
+    """Return the range of list positions from the date `earliest` to the date `latest`, including these dates."""
     return to_milliseconds(earliest) if earliest else "0", to_milliseconds(latest) + LAST if latest else LAST
 
 
 def list_start_key(account_sid: str, shard: str, position: str) -> Item:
-    """Return the key attributes that an item at `position` would have in `shard`, for `after` of a query.
+    """Return the key attributes of a hypothetical item at `position` in `shard`, for the parameter `after` of a query.
 
-    A page continues at one position in all shards, but the item at that position is in only one of them. A query
-    accepts the keys of an item that does not exist.
+    A page continues at the same position in every shard, but only one shard contains the item at this position. The
+    query accepts the keys anyway, because the item of `after` need not exist.
     """
     sid = position.rpartition("#")[2]
-    # The list of events passes no such position, because its range begins at the position instead.
+    # The list of events does not call this function, because the range of its query begins at the position.
     key = alert(account_sid, sid) if sid.startswith(Prefix.ALERT) else conversation(account_sid, sid)
     return {"pk": key.pk, "sk": key.sk, LISTED.partition: shard, LISTED.sort: position}
 
 
 def membership_partition(account_sid: str, chat_service_sid: str, kind: str, value: str) -> str:
-    """Return the partition of the index `memberships` for an identity or an address, depending on `kind`.
+    """Return the partition of the index `memberships` for an identity or an address.
 
-    The value is hashed, as in `identity_lock`.
+    `kind` says whether `value` is an identity or an address. The value is hashed, as in `identity_lock`.
     """
     return f"{account_sid}#{chat_service_sid}#{kind}#{hashlib.sha256(value.encode()).hexdigest()}"
 
 
 def membership_position(participant_key: Key) -> str:
-    """Return the position of a participant in `memberships`: the SIDs of its conversation and of itself."""
+    """Return the position of a participant in `memberships`: the conversation SID, `#` and the participant SID."""
     return f"{sids_of_conversation(participant_key)[1]}#{participant_key.sk.rpartition('#')[2]}"
 
 
 def sids_of_membership(position: str) -> tuple[str, str]:
-    """Return the SIDs of the conversation and the participant in a position of `memberships`."""
+    """Return the conversation SID and the participant SID in a position of `memberships`."""
     conversation_sid, _, participant_sid = position.partition("#")
     return conversation_sid, participant_sid
 
 
 def sids_of_conversation(key: Key) -> tuple[str, str]:
-    """Return the SIDs of the account and the conversation in the key of an item that belongs to a conversation."""
+    """Return the account SID and the conversation SID in the key of an item that belongs to a conversation."""
     account_sid, _, conversation_sid = key.pk.partition("#")
     return account_sid, conversation_sid
 
 
 def is_streamed(item: Item) -> bool:
-    """Return whether the stream passes a new item to the event publisher.
+    """Return whether the event publisher must receive a new item from the table's stream.
 
-    It passes changes, except those that the conversation finalizer publishes itself. The filter in template.yaml has
-    the same rule.
+    The event publisher must receive every change, except a change that the conversation finalizer publishes itself. The
+    filter in template.yaml has the same rule.
     """
     return item["sk"] == "change" and not item.get("published_by_maker", False)
 
 
 def is_streamed_to_webhooks(item: Item) -> bool:
-    """Return the same for an engine whose bus has only webhooks as targets.
+    """Return whether the event publisher must receive a new item, for an engine whose only event targets are webhooks.
 
-    Changes that notify no webhooks then need no publishing.
+    On such an engine, a change that notifies no webhooks need not be published.
     """
     return is_streamed(item) and bool(item["webhooks"])
 

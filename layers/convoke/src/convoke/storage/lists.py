@@ -1,9 +1,10 @@
-"""Lists ordered by date: query each shard of the index `listed`, merge the entries, and read their items.
+"""Read pages of lists that are ordered by date.
 
-The items are read consistently: a page shows no deleted resource and no old state. The index of DynamoDB is eventually
-consistent, so a page may lack a resource that was created some milliseconds ago. See
-docs/behaviour/pagination.md#consistency and
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html.
+A page queries each shard of the index `listed`, merges the entries, and reads the item of each entry.
+
+The items are read with strong consistency, so a page shows no deleted resource and no old state. On DynamoDB, the index
+is eventually consistent, so a page may lack a resource that was created some milliseconds ago. See
+docs/behaviour/pagination.md#consistency and https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from convoke.storage.paging import page_of_entries
 from convoke.storage.table import Item, Table, key_of
 
 MIN_ENTRIES_WITH_FILTER = 250
-"""A page of a filtered list reads at least this many entries of each shard.
+"""The minimum number of entries that a page of a filtered list reads from each shard.
 
-If few entries match the filter, a page would otherwise be nearly empty.
+Without this minimum, a page would be nearly empty if few entries match the filter.
 """
 
 
@@ -31,16 +32,16 @@ class ListQuery:
     account_sid: str
     name: str
     between: tuple[str, str]
-    """A range of positions. It includes both ends."""
+    """The first and the last position of the range."""
     after: str | None = None
-    """The position that the entries follow in the direction of the query."""
+    """The position after which the query starts, in the direction of the query."""
     only: tuple[str, str] | None = None
-    """An attribute of the entries, and the value that it must have. The index must project the attribute."""
+    """The filter: the name of an attribute and its required value. The index must project the attribute."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListEntries:
-    """Entries of all shards, merged, in the order of the query."""
+    """The merged entries of all shards, in the order of the query."""
 
     found: list[Item]
     end: str | None
@@ -58,9 +59,9 @@ def list_page(
     page: PageRequest,
     is_shown: Callable[[AnyModel], bool] = lambda _: True,
 ) -> Page[AnyModel]:
-    """Return a page of the resources that the entries lead to.
+    """Return a page of the resources that belong to the entries of a list.
 
-    `is_shown` filters the resources. It sees their current state, which may be newer than the index.
+    `is_shown` filters the resources. `is_shown` receives the stored resource, which may be newer than the index.
     """
     entries = query_entries(table, list_query, page.size, forward=page.forward is not page.descending)
     resources = (items.to_resource(model, stored) for stored in fetch_items(table, entries))
@@ -68,10 +69,10 @@ def list_page(
 
 
 def query_entries(table: Table, list_query: ListQuery, max_entries: int, *, forward: bool) -> ListEntries:
-    """Return up to `max_entries` entries.
+    """Return at most `max_entries` entries.
 
-    There may be fewer, even none, although the list continues: each shard is queried once, and few entries may match
-    the filter. `end` is then the position of the last entry that was read.
+    The result may have fewer entries, or none, although the list continues. The reason is that each shard is queried
+    only once and few entries may match the filter. In this case, `end` is the position of the last entry that was read.
     """
     limit = max(max_entries + 1, MIN_ENTRIES_WITH_FILTER if list_query.only else 0)
     pages = [
@@ -85,7 +86,10 @@ def query_entries(table: Table, list_query: ListQuery, max_entries: int, *, forw
 
 
 def fetch_items(table: Table, entries: ListEntries) -> list[Item]:
-    """Return the items of the entries, in their order. Deleted items are left out: the index may still have them."""
+    """Return the items of the entries, in the order of the entries.
+
+    The index may still have an entry for a deleted item. Such an entry is skipped.
+    """
     entry_keys = [key_of(entry) for entry in entries.found]
     found = table.get_many(entry_keys) if entry_keys else {}
     return [found[key] for key in entry_keys if key in found]
@@ -114,10 +118,10 @@ def _matches(entry: Item, list_query: ListQuery) -> bool:
 
 
 def _merge(pages: Sequence[list[Item]], *, forward: bool, limit: int) -> ListEntries:
-    """Merge one page of each shard.
+    """Merge the pages of all shards. There is one page for each shard.
 
-    A full page ends before the end of its shard. Entries of other shards after that position are left out, because
-    unread entries of the full shard may come before them.
+    The shard of a full page may have more entries, which are unread. Entries of other shards that come after the end of
+    a full page are left out, because an unread entry may come before these entries.
     """
     nearest = min if forward else max
     end = nearest((position_of(page[-1]) for page in pages if len(page) == limit), default=None)

@@ -1,8 +1,8 @@
-"""Locks: items whose existence keeps other conversations from taking the same name, pair, numbers or identity.
+"""Locks are items that keep unique names, pairs of addresses, sets of numbers and identities unique.
 
-A lock has the value itself in its key. The transaction that takes the value puts the lock on the condition that no item
-with this key exists. DynamoDB has no other unique constraint. See docs/behaviour/limits.md#uniqueness and
-docs/how-it-works.md#promises.
+The key of a lock contains the unique value. The transaction that uses the value puts the lock, with the condition that
+no item with this key exists. Locks are necessary because DynamoDB has no other unique constraint. See
+docs/behaviour/limits.md#uniqueness and docs/how-it-works.md#promises.
 """
 
 from __future__ import annotations
@@ -30,21 +30,22 @@ from convoke.storage.table import Delete, Equals, Item, Key, NotExists, Or, Put,
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """The key of a lock, and the error of a request that finds it held."""
+    """The key of a lock, and the error for a request that cannot acquire the lock."""
 
     key: Key
     make_error: Callable[[str], ConversationsError]
-    """Returns the error, given the SID of the conversation that holds the lock."""
+    """Takes the SID of the conversation that holds the lock, and returns the error."""
     participant_sid: str | None = None
-    """The participant that has the identity, if this is the lock of an identity."""
+    """The SID of the participant, if this is the lock of an identity."""
 
     def acquire(self, conversation_sid: str) -> Put:
         return Put(self.item(conversation_sid), NotExists("pk"))
 
     def release(self, conversation_sid: str) -> Delete:
-        """Return the write that deletes the lock if this conversation holds it, or if it is not held.
+        """Return the write that deletes the lock.
 
-        The condition fails if another conversation took the lock after this conversation released it.
+        The write does nothing if the lock does not exist. The condition fails if another conversation holds the lock.
+        That is possible after this conversation has released the lock.
         """
         return Delete(self.key, Or((NotExists("pk"), Equals("conversation_sid", conversation_sid))))
 
@@ -68,13 +69,13 @@ def initial_locks(conversation: Conversation, provisioning: Provisioning | None)
 
 
 def locks_held(conversation: Conversation) -> dict[Key, Lock]:
-    """Return the locks that a conversation holds in its state.
+    """Return the locks that a conversation holds in its current state.
 
-    A closed conversation holds only the lock of its unique name, and a deleted one holds no lock. See
+    A closed conversation holds only the lock of its unique name. A deleted conversation holds no lock. See
     docs/behaviour/states-and-timers.md#closing.
 
-    Do not call this with a conversation that was closed because its participants could not be added. It has released
-    all locks, and another conversation may hold them.
+    Do not call this function with a conversation that was closed because its participants could not be added. Such a
+    conversation has released all its locks, and other conversations may hold these locks.
     """
     if conversation.date_removed:
         return {}
@@ -85,9 +86,10 @@ def locks_held(conversation: Conversation) -> dict[Key, Lock]:
 
 
 def identity_locks(participant: Participant | None) -> dict[Key, Lock]:
-    """Return the lock that keeps an identity from joining a conversation twice.
+    """Return the lock of a participant's identity, or an empty dictionary for a participant without an identity.
 
-    The lock also leads from an identity to its participant.
+    The lock ensures that no two participants of a conversation have the same identity. The item of the lock also
+    contains the participant SID, so that a participant can be found by its identity.
     """
     if participant is None or participant.identity is None:
         return {}
@@ -103,8 +105,8 @@ def holder_sid(lock_item: Item) -> str:
 def collision_error(locks: Sequence[Lock], canceled: TransactionCanceledError, *, first: int) -> Exception:
     """Return the error for the locks that other conversations hold.
 
-    `first` is the position of the first lock in the transaction. If no lock is held, return `canceled` itself: then a
-    new SID exists already, which the random part of SIDs makes practically impossible.
+    `first` is the position of the first lock in the transaction. If no lock is held, the return value is `canceled`. In
+    that case a new SID already exists, which is practically impossible because SIDs have a random part.
     """
     existing = [(lock, canceled.failed.get(position)) for position, lock in enumerate(locks, first)]
     errors = [lock.make_error(holder_sid(item)) for lock, item in existing if item]

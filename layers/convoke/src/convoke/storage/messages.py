@@ -1,4 +1,4 @@
-"""Messages of a conversation."""
+"""Store the messages of a conversation."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from convoke.storage.table import MAX_WRITES, Delete, Put, Table, key_of
 
 @dataclass(frozen=True, slots=True)
 class MessageRepository:
-    """Stores each change and its events in one transaction with the conversation.
+    """Writes a message in one transaction with its events and with the revision of its conversation.
 
-    Writes raise ChangedMeanwhileError if another request changed the conversation after this request read it.
+    Every write raises ChangedMeanwhileError if another request changed the conversation after this request read the
+    conversation.
     """
 
     table: Table
@@ -33,7 +34,7 @@ class MessageRepository:
         receipts: Sequence[Receipt],
         change: Change,
     ) -> None:
-        """Store a new message and one receipt for each of its copies."""
+        """Store a new message and its receipts. A message has one receipt for each copy."""
         copies = [Put(items.to_item(keys.receipt(*_sids(message), receipt.sid), receipt)) for receipt in receipts]
         revise(self.table, before, differences(before, after), change, other_writes=[_message_write(message), *copies])
 
@@ -53,8 +54,9 @@ class MessageRepository:
     def delete(self, conversation: Conversation, message: Message, change: Change) -> None:
         """Delete a message and its receipts."""
         key, between = keys.message(*_sids(message)), keys.receipts(message.sid)
-        # One transaction holds all deletes: a message has a receipt for each participant with a binding, and their
-        # number is limited to 50. Receipts are written with their message, so a consistent query finds all of them.
+        # All deletes fit into one transaction. The reason is that a message has at most one receipt for each
+        # participant with a binding, and a conversation has at most 50 such participants. A consistent query finds all
+        # receipts, because receipts are written together with their message.
         receipts = self.table.query(key.pk, between=between, limit=MAX_WRITES, consistent=True)
         deletes = [Delete(key), *(Delete(key_of(receipt)) for receipt in receipts)]
         revise(self.table, conversation, (), change, other_writes=deletes)

@@ -1,7 +1,8 @@
-"""Store the common fields of a change's events, and of a request's participants, once.
+"""Pack the events of a change, and the participants of a request, into small items.
 
-DynamoDB charges for each KB of a written item, twice in a transaction. The events of ten participants differ only in
-SIDs and identities. See docs/decisions/0050-common-fields-stored-once.md.
+A field that has the same value in all events, or in all participants, is stored only once. DynamoDB charges for each KB
+of a written item, and twice as much in a transaction. The events of ten participants differ only in SIDs and
+identities. See docs/decisions/0050-common-fields-stored-once.md.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from convoke.storage.table import Item
 Fields = Mapping[str, Any]
 
 ABSENT = object()
-"""A default that equals no stored value. None could be one."""
+"""The default for a missing field. None is not suitable, because None could be a stored value."""
 
 
 class _PackedEvents(Model):
@@ -29,12 +30,12 @@ class _PackedEvents(Model):
 
 class _PackedParticipants(Model):
     common: dict[str, Any] = Field(default_factory=dict)
-    """Empty in items that were stored before participants were packed."""
+    """Empty in items that an older version stored, because that version did not pack participants."""
     participants: list[dict[str, Any]]
 
 
 def pack_change(change: Change) -> Item:
-    """Return the attributes of a change, without its keys."""
+    """Return the attributes of a change's item, without `pk` and `sk`."""
     stored = change.model_dump(mode="json", exclude_none=True)
     events: list[dict[str, Any]] = stored.pop("events")
     payloads = [event.pop("payload") for event in events]
@@ -58,7 +59,7 @@ def unpack_change(stored: Item) -> Change:
 
 
 def pack_provisioning(provisioning: Provisioning) -> Item:
-    """Return the attributes of a provisioning, without its keys."""
+    """Return the attributes of a provisioning's item, without `pk` and `sk`."""
     stored = provisioning.model_dump(mode="json", exclude_none=True)
     participants: list[dict[str, Any]] = stored["participants"]
     common = _common_fields(participants)
@@ -73,9 +74,9 @@ def unpack_provisioning(stored: Item) -> Provisioning:
     return Provisioning.model_validate({**stored, "participants": participants})
 
 
-def _common_fields(several: Sequence[Fields]) -> dict[str, Any]:
-    """Return the fields that have the same value in all of `several`."""
-    first, *others = several or ({},)
+def _common_fields(mappings: Sequence[Fields]) -> dict[str, Any]:
+    """Return the fields that have the same value in all mappings."""
+    first, *others = mappings or ({},)
     return {name: value for name, value in first.items() if all(each.get(name, ABSENT) == value for each in others)}
 
 

@@ -1,4 +1,4 @@
-"""Pages of the results of a query. See docs/behaviour/pagination.md."""
+"""Build pages from the results of a query. See docs/behaviour/pagination.md."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ def query_page(
     page: PageRequest,
     position: Key | None,
 ) -> Page[AnyModel]:
-    """Return a page of the resources whose sort keys lie in a range of one partition.
+    """Return a page of the resources in one partition whose sort keys are in the range `between`.
 
-    A page that goes forward begins after the resource with the key `position`; a page that goes backward ends before
-    it. Without `position` the page begins at the first resource or ends at the last.
+    `position` is the key of a resource. A forward page begins after this resource. A backward page ends before this
+    resource. Without `position`, a forward page begins at the first resource, and a backward page ends at the last
+    resource.
     """
     found = table.query(
         partition,
-        # One resource more than the page holds shows whether the list continues.
+        # Read one resource more than the page holds. The additional resource shows that the list continues.
         limit=page.size + 1,
         between=between,
         after={"pk": position.pk, "sk": position.sk} if position else None,
@@ -32,7 +33,7 @@ def query_page(
     )
     more, shown = len(found) > page.size, found[: page.size]
     resources = [items.to_resource(model, stored) for stored in (shown if page.forward else reversed(shown))]
-    # On the side of `position` the list is assumed to continue; to know it would cost a second query.
+    # The list is assumed to continue on the side of `position`, because a check would cost a second query.
     has_position = position is not None
     if page.forward:
         return Page(resources, has_previous=has_position, has_next=more)
@@ -42,11 +43,11 @@ def query_page(
 def page_of_entries(
     resources: list[Resource], positions: list[str], end: str | None, page: PageRequest
 ) -> Page[Resource]:
-    """Return a page of the resources that the entries of an index lead to.
+    """Return a page of the resources that belong to the entries of an index.
 
-    `resources`, and the `positions` of the entries, are in the order in which they were read. There are fewer resources
-    than entries if an entry's item was deleted. The neighbouring pages therefore begin at the positions of entries.
-    `end` is the position after which there may be more entries, or None if there are no more.
+    `resources` and the `positions` of the entries are in the order of the query. An entry whose item was deleted has a
+    position but no resource. The neighbouring pages therefore begin at positions of entries. `end` is the position
+    after which there may be more entries, or None if there are no more entries.
     """
     first = positions[0] if positions else end
     last = end or (positions[-1] if positions else None)

@@ -1,8 +1,9 @@
-"""The conversations of a participant: query the index `memberships`, and read the items of its entries.
+"""List the conversations of an identity or an address.
 
-The items of participants and conversations are read consistently: a page shows no removed participant and no deleted
-conversation. The index of DynamoDB is eventually consistent, so a page may lack a participant that was added some
-milliseconds ago. See docs/behaviour/participant-conversations.md#what-is-listed.
+A page queries the index `memberships`, and reads the items of the participant and the conversation of each entry. The
+items are read with strong consistency, so a page shows no removed participant and no deleted conversation. On DynamoDB,
+the index is eventually consistent, so a page may lack a participant that was added some milliseconds ago. See
+docs/behaviour/participant-conversations.md#what-is-listed.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class ParticipantConversationRepository:
     ) -> Page[ParticipantConversation]:
         """Return a page of the conversations of an identity or an address in a service, ordered by participant SID.
 
-        The page has fewer resources than asked for if entries of the index are outdated. The list still continues
-        after the page.
+        If entries of the index are outdated, the page has fewer resources than requested. The list may continue after
+        such a page.
         """
         partition = keys.membership_partition(account_sid, chat_service_sid, *known_by)
         found = self.table.query(
@@ -48,7 +49,7 @@ class ParticipantConversationRepository:
         if not participant_keys:
             return []
         conversation_keys = {key: keys.conversation(*keys.sids_of_conversation(key)) for key in participant_keys}
-        # At most 100 items, because a page has at most 50 participants.
+        # A page has at most 50 participants, so these are at most 100 keys.
         found = self.table.get_many([*participant_keys, *conversation_keys.values()])
         pairs = [
             (found[conversation_key], found[participant_key])

@@ -1,4 +1,4 @@
-"""Participants of a conversation, and the locks of their identities."""
+"""Store the participants of a conversation, and the locks of their identities."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from convoke.storage.table import Delete, Key, Put, Table, Write
 
 @dataclass(frozen=True, slots=True)
 class ParticipantRepository:
-    """Stores each change and its events in one transaction with the conversation.
+    """Writes a participant in one transaction with its events, its locks and its conversation.
 
-    Writes raise ChangedMeanwhileError if another request changed the conversation after this request read it, or the
-    error of a lock that another conversation or participant holds.
+    Every write raises ChangedMeanwhileError if another request changed the conversation after this request read the
+    conversation. Every write raises the error of a lock if another conversation or participant holds the lock.
     """
 
     table: Table
@@ -32,7 +32,7 @@ class ParticipantRepository:
         return items.to_resource(Participant, stored) if stored else None
 
     def sid_of(self, account_sid: str, conversation_sid: str, identity: str) -> str | None:
-        """Return the SID of the participant that has an identity, or None."""
+        """Return the SID of the participant with this identity, or None."""
         lock = self.table.get(keys.identity_lock(account_sid, conversation_sid, identity))
         return str(lock["participant_sid"]) if lock else None
 

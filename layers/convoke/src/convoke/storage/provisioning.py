@@ -1,7 +1,7 @@
 """The transactions that add the participants of a request and end the state `initializing`.
 
-Each transaction is conditional on the state that it ends, so it takes effect once, however often it is repeated. See
-docs/decisions/0004-one-transaction-ends-initializing.md.
+Each transaction has the condition that the state before the transaction still exists. A repeated transaction therefore
+has no further effect. See docs/decisions/0004-one-transaction-ends-initializing.md.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class ProvisioningRepository:
     table: Table
 
     def fetch(self, account_sid: str, conversation_sid: str) -> tuple[Conversation, Provisioning | None] | None:
-        """Return a conversation and its provisioning, read in one call.
+        """Read a conversation and its provisioning in one call. Returns None if the conversation does not exist.
 
-        Unlike `ConversationRepository.fetch`, this also returns a deleted conversation until the sweeper has erased it.
+        Unlike `ConversationRepository.fetch`, this method also returns a deleted conversation that is not yet erased.
         """
         conversation_key = keys.conversation(account_sid, conversation_sid)
         provisioning_key = keys.provisioning(account_sid, conversation_sid)
@@ -62,28 +62,28 @@ class ProvisioningRepository:
     def add(self, provisioning: Provisioning, change: Change) -> bool:
         """Store all participants in one transaction.
 
-        Returns False if they are stored already, or if the provisioning has failed or was deleted.
+        Returns False if the participants are already stored, or if the provisioning has failed or was deleted.
         """
         writes: list[Write] = [_provisioning_update(provisioning), change_write(change)]
         for participant in provisioning.participants:
             writes.append(Put(items.participant_item(participant, provisioning.chat_service_sid)))
-            # No condition is needed: while the provisioning is pending, nothing else writes these locks. A request that
-            # names an identity twice was refused.
+            # These writes need no condition, because no other request writes identity locks while the provisioning is
+            # pending. A request that names an identity twice was refused.
             locks = identity_locks(participant).values()
             writes.extend(Put(lock.item(provisioning.conversation_sid)) for lock in locks)
         return self._try_transact(writes)
 
     def finalize(self, conversation: Conversation, change: Change) -> bool:
-        """Store the state in which a conversation leaves `initializing`.
+        """Store the state that a conversation has after `initializing`.
 
-        Returns False if the conversation has left that state already, or was deleted.
+        Returns False if the conversation is no longer `initializing` or was deleted.
         """
         return self._try_transact([_conversation_update(conversation), change_write(change)])
 
     def close(self, conversation: Conversation, provisioning: Provisioning, change: Change, alert: Alert) -> bool:
         """Close a conversation whose participants could not be added, release its locks, and log an alert.
 
-        Returns False if the conversation has left the state `initializing` already, or was deleted.
+        Returns False if the conversation is no longer `initializing` or was deleted.
         """
         released = [lock.release(conversation.sid) for lock in initial_locks(conversation, provisioning)]
         return self._try_transact(

@@ -1,4 +1,7 @@
-"""Receipts: the delivery of a message to one participant. They are written with their message."""
+"""Read receipts. A receipt describes the delivery of a message to one participant.
+
+MessageRepository writes the receipts together with their message.
+"""
 
 from __future__ import annotations
 

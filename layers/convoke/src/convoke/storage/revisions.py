@@ -1,7 +1,7 @@
-"""Optimistic locking: change a conversation, or a resource that belongs to it, in one transaction.
+"""Optimistic locking for a conversation and the resources that belong to the conversation.
 
-Each transaction is conditional on the revision of the conversation that the request read, and increments it. See
-docs/decisions/0022-revision-optimistic-locking.md.
+Each change is one transaction. The transaction increments the revision of the conversation. Its condition fails if the
+stored revision is not the revision that the request read. See docs/decisions/0022-revision-optimistic-locking.md.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from convoke.storage.table import (
 
 
 class ChangedMeanwhileError(Exception):
-    """Optimistic locking failed: another request changed the conversation after this one read it."""
+    """Optimistic locking failed. Another request changed the conversation after this request read the conversation."""
 
 
 def revise(
@@ -39,35 +39,37 @@ def revise(
     acquired_locks: Sequence[Lock] = (),
     other_writes: Iterable[Write] = (),
 ) -> None:
-    """Apply `actions` to the conversation and the other writes to other items, in one transaction.
+    """Apply `actions` to the conversation, and write all other items, in one transaction.
 
-    `change` has the events of the change; without it, nothing is published. Raises ChangedMeanwhileError if the
-    conversation has another revision, or the errors of the locks that other conversations hold.
+    `change` contains the events to publish. Without `change`, nothing is published. Raises ChangedMeanwhileError if the
+    stored conversation does not have the revision of `before`. Raises the error of each lock that another conversation
+    holds.
     """
     key = keys.conversation(before.account_sid, before.sid)
     revised = Update(key, (*actions, Add("revision", 1)), Equals("revision", before.revision))
     change_writes = [change_write(change)] if change else []
-    # The locks come first, so the position of a failed write says which lock is held.
+    # The locks are the first writes. The position of a failed write therefore identifies the lock that is held.
     acquisitions = [lock.acquire(before.sid) for lock in acquired_locks]
     try:
         table.transact([*acquisitions, revised, *change_writes, *other_writes])
     except TransactionCanceledError as canceled:
-        # If the revision does not match, a failed lock means nothing: the conversation may hold the lock itself by now.
+        # If the revision does not match, ignore the locks that failed, because this conversation itself may hold these
+        # locks by now.
         if max(canceled.failed) >= len(acquired_locks):
             raise ChangedMeanwhileError from canceled
         raise collision_error(acquired_locks, canceled, first=0) from canceled
 
 
 def locks_to_acquire(held: Mapping[Key, Lock], wanted: Mapping[Key, Lock]) -> list[Lock]:
-    """Return the wanted locks that are not held."""
+    """Return the locks in `wanted` that are not in `held`."""
     return [lock for key, lock in wanted.items() if key not in held]
 
 
 def lock_releases(held: Mapping[Key, Lock], wanted: Mapping[Key, Lock], conversation_sid: str) -> list[Delete]:
-    """Return the writes that release the held locks that are no longer wanted."""
+    """Return the writes that release the locks in `held` that are not in `wanted`."""
     return [lock.release(conversation_sid) for key, lock in held.items() if key not in wanted]
 
 
 def differences(before: Conversation, after: Conversation) -> list[Action]:
-    """Return the actions that turn the stored item of `before` into that of `after`."""
+    """Return the actions that turn the item of the conversation `before` into the item of the conversation `after`."""
     return items.differences(items.conversation_item(before), items.conversation_item(after))

@@ -1,6 +1,6 @@
-"""The webhooks of a conversation.
+"""Store the webhooks of a conversation.
 
-One item holds all webhooks of a conversation, so that splitting an event reads them at once. See
+One item contains all webhooks of a conversation, so that one read returns all webhooks that an event may go to. See
 docs/decisions/0039-conversation-webhooks-one-item.md.
 """
 
@@ -23,7 +23,7 @@ class _ScopedWebhooksItem(Model):
 
 
 def to_scoped_webhooks(stored: Item | None) -> Sequence[ScopedWebhook]:
-    """Return the webhooks in an item. A conversation without the item has no webhooks."""
+    """Convert an item to webhooks. A conversation without the item has no webhooks."""
     return items.to_resource(_ScopedWebhooksItem, stored).webhooks if stored else ()
 
 
@@ -40,8 +40,9 @@ class ScopedWebhookRepository:
     ) -> None:
         """Replace all webhooks of the conversation.
 
-        Read the conversation before its webhooks: the revision of the conversation guards both. Raises
-        ChangedMeanwhileError if another request changed the conversation after that, or replaced its webhooks.
+        The caller must read the conversation before its webhooks, because the revision of the conversation also
+        protects the webhooks. Raises ChangedMeanwhileError if another request changed the conversation or its webhooks
+        after the caller read the conversation.
         """
         key = keys.scoped_webhooks(conversation.account_sid, conversation.sid)
         ordered = sorted(webhooks, key=lambda webhook: webhook.sid)

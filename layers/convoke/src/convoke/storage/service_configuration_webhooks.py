@@ -1,4 +1,4 @@
-"""The webhook configuration of a service."""
+"""Store the webhook configuration of a service. The first update creates the item."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ class ServiceConfigurationWebhooksRepository:
     def update(
         self, account_sid: str, chat_service_sid: str, change: WebhookSettingsChange
     ) -> ServiceConfigurationWebhooks:
-        """Set the given fields and return the new configuration. Raises NotFoundError if the service does not exist."""
+        """Store the given fields and return the new configuration.
+
+        Raises NotFoundError if the service does not exist.
+        """
         key = keys.service_configuration_webhooks(account_sid, chat_service_sid)
         actions = (*items.update_actions(change), Set("account_sid", account_sid))
         # Without the condition on the service, an update could create the item again after the service was deleted.
@@ -37,6 +40,6 @@ class ServiceConfigurationWebhooksRepository:
 def to_service_configuration_webhooks(
     account_sid: str, chat_service_sid: str, stored: Item | None
 ) -> ServiceConfigurationWebhooks:
-    """Return the configuration in an item. A service without the item has the default configuration."""
+    """Convert an item to a configuration. Without an item, return the default configuration."""
     sids = {"account_sid": account_sid, "chat_service_sid": chat_service_sid}
     return items.to_resource(ServiceConfigurationWebhooks, {**(stored or {}), **sids})

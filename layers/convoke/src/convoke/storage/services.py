@@ -1,4 +1,4 @@
-"""Services of an account."""
+"""Store the services of an account."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class ServiceRepository:
         return items.to_resource(Service, stored) if stored else None
 
     def update(self, account_sid: str, chat_service_sid: str, change: ServiceConfigurationChange) -> Service | None:
-        """Set the given fields and return the service, or None if it does not exist.
+        """Store the given fields and return the service. Returns None if the service does not exist.
 
-        `change` must set at least one field: DynamoDB refuses an update without actions.
+        `change` must set at least one field, because DynamoDB refuses an update without actions.
         """
         key, actions = keys.service(account_sid, chat_service_sid), tuple(items.update_actions(change))
         try:
@@ -49,10 +49,12 @@ class ServiceRepository:
     def delete(self, account_sid: str, chat_service_sid: str, default_service_sid: str) -> bool:
         """Delete a service and its webhook configuration.
 
-        Returns False if the service does not exist, or if the account's default service is not `default_service_sid`.
+        Returns False if the service does not exist, or if `default_service_sid` is not the default service of the
+        account.
         """
-        # This update writes the value that the attribute has. Its purpose is the condition: no other request can make
-        # this service the default at the same time. The Table port has no check without a write.
+        # This update sets the attribute to the value that the attribute already has. Only the condition matters. The
+        # condition ensures that no other request makes this service the default at the same time. An update is
+        # necessary, because the Table port cannot check a condition without a write.
         attribute = "default_chat_service_sid"
         same_default = Update(
             keys.account(account_sid), (Set(attribute, default_service_sid),), Equals(attribute, default_service_sid)
@@ -71,7 +73,10 @@ class ServiceRepository:
 
 
 class CachedServices:
-    """A ServiceRepository whose `fetch` is cached. Changes made through this object are visible in it at once."""
+    """A ServiceRepository with a cache for `fetch`.
+
+    `update` and `delete` remove the service from the cache, so this process sees the change at once.
+    """
 
     def __init__(self, services: ServiceRepository) -> None:
         self.stored = services
@@ -94,7 +99,8 @@ class CachedServices:
 def service_still_exists(account_sid: str, chat_service_sid: str) -> Update:
     """Return a write that cancels a transaction if the service does not exist.
 
-    The write sets an attribute to the value that it has, so it changes nothing. It costs as many write units as a
-    change: the Table port has no check without a write.
+    The write sets an attribute to the value that the attribute already has, so the service does not change. A write is
+    necessary, because the Table port cannot check a condition without a write. This write costs as many write units as
+    any other update.
     """
     return Update(keys.service(account_sid, chat_service_sid), (Set("sid", chat_service_sid),), Exists("pk"))

@@ -1,22 +1,24 @@
-"""The Table port: the five operations on which all repositories are written.
+"""The Table port: the five operations that all repositories use.
 
 One table holds all items. An item has the string attributes `pk` (partition key) and `sk` (sort key). `keys.py`
-declares the sparse indexes. Two engines implement the port: `aws/dynamodb.py` renders conditions and actions as
-DynamoDB expressions, and `embedded/sqlite.py` evaluates them inside an SQL transaction. `tests/contract/test_table.py`
-tests that both behave the same.
+declares the sparse indexes. Two engines implement the port. `aws/dynamodb.py` renders conditions and actions as
+DynamoDB expressions. `embedded/sqlite.py` evaluates conditions and actions inside an SQL transaction.
+`tests/contract/test_table.py` tests that the engines behave the same.
 
-Both engines guarantee:
+All engines guarantee:
 
-- Consistency: `get`, `get_many` and `query(consistent=True)` see every write that completed before the call. Any other
-  query may miss the writes of the last milliseconds on DynamoDB; on SQLite it misses none.
-- Isolation: `get_many` and `query` may return one write of a concurrent transaction without another write of it.
+- Consistency: `get`, `get_many` and `query(consistent=True)` see every write that completed before the call. On
+  DynamoDB, any other query may miss the writes of the last milliseconds. On SQLite, every query sees all writes.
+- Isolation: `get_many` and `query` may return one write of a concurrent transaction without another write of the same
+  transaction.
 - Atomicity: `update` applies all actions or none. `transact` applies all writes or none.
 - Conditions: each condition sees the item as it was before the update or the transaction. If a condition fails, nothing
   is changed, and the error contains the existing item.
 - Limits: 100 keys in `get_many`, 100 writes and 4 MB in `transact`, 400 KB in an item, 2048 bytes in a partition key
-  and 1024 bytes in a sort key. SQLite does not check sizes, so the repositories must stay below them.
-- Errors: the engine retries conflicts between transactions, and DynamoDB's throttling. An error that persists is raised
-  as the engine's own exception. After such an error, for example a timeout, a write may or may not have been applied.
+  and 1024 bytes in a sort key. The repositories must respect the sizes, because the SQLite engine does not check sizes.
+- Errors: the engine retries transactions that conflict, and calls that DynamoDB throttles. If an error persists, the
+  engine raises its own exception. After such an exception, for example a timeout, a write may or may not have been
+  applied.
 
 DynamoDB's limits: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
 """
@@ -33,9 +35,9 @@ Value = str | int | bool | None | list["Value"] | dict[str, "Value"] | set[str]
 Item = dict[str, Value]
 
 EXPIRES_AT = "expires_at"
-"""The attribute of items that expire: the Unix time in seconds after which the engine may remove the item.
+"""The name of the attribute that contains the expiry date of an item, as a Unix time in seconds.
 
-The engine removes it some time later. DynamoDB can take days:
+The engine removes the item some time after the expiry date. DynamoDB can take days:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html.
 """
 
@@ -49,21 +51,24 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A sparse index: the items that have both attributes, partitioned by `partition` and ordered by `sort`.
+    """A sparse index. The index contains only the items that have the attributes `partition` and `sort`.
 
-    Items with the same value of `sort` are ordered by their primary keys on SQLite. On DynamoDB their order is stable,
-    but undefined.
+    Items with the same value of `sort` are ordered by primary key on SQLite. On DynamoDB, the order of such items is
+    stable but undefined.
     """
 
     name: str
     partition: str
+    """The name of the attribute that determines the partition of an item."""
     sort: str
+    """The name of the attribute that orders the items of a partition."""
     projected: tuple[str, ...] = ()
-    """Attributes that a query returns beside the keys of the item and of the index. Nothing else is returned."""
+    """The names of the attributes that a query returns besides the keys of the item and of the index."""
 
 
-# Conditions. A condition on an absent attribute, or on an attribute of another type than the value, fails. NotExists is
-# the exception. `Exists("pk")` and `NotExists("pk")` ask whether the item exists, because every item has the attribute.
+# Conditions. Every condition except NotExists fails if the attribute is absent, or if the type of the attribute differs
+# from the type of the value. `Exists("pk")` and `NotExists("pk")` check whether the item exists, because every item has
+# the attribute `pk`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,8 @@ class Or:
 Condition = Exists | NotExists | Equals | LessThan | Contains | And | Or
 
 
-# Actions of an update. An update has at least one action, and at most one for each attribute, none of them a key.
+# Actions of an update. An update has at least one action. An update has at most one action for each attribute. No
+# action changes a key attribute.
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +133,7 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Add:
-    """Add a number to a number, or strings to a set. An absent attribute counts as 0 or as an empty set."""
+    """Add a number to a number, or strings to a set. An absent attribute is treated as 0 or as an empty set."""
 
     name: str
     value: int | frozenset[str]
@@ -135,7 +141,7 @@ class Add:
 
 @dataclass(frozen=True, slots=True)
 class DeleteFromSet:
-    """Remove strings from a set. A set that becomes empty is removed, because DynamoDB has no empty sets."""
+    """Remove strings from a set. A set that becomes empty is removed, because DynamoDB cannot store empty sets."""
 
     name: str
     values: frozenset[str]
@@ -149,7 +155,7 @@ Action = Set | Remove | Add | DeleteFromSet
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Store an item. It replaces the item with the same key."""
+    """Store an item. An existing item with the same key is replaced."""
 
     item: Item
     condition: Condition | None = None
@@ -161,7 +167,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Change attributes of the item with the key `key`. If no such item exists, one is created.
+    """Change attributes of the item with the key `key`. If the item does not exist, the update creates the item.
 
     Use the condition `Exists("pk")` if the update must not create an item.
     """
@@ -173,7 +179,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove the item with the key `key`, if it exists."""
+    """Remove the item with the key `key`. Does nothing if the item does not exist."""
 
     key: Key
     condition: Condition | None = None
@@ -182,14 +188,17 @@ class Delete:
 Write = Put | Update | Delete
 
 MAX_WRITES = 100
-"""DynamoDB's limit for one transaction.
+"""The maximum number of writes in one transaction of DynamoDB.
 
 See https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
 """
 
 
 class ConditionFailedError(Exception):
-    """The condition of an update failed, and nothing was changed. `item` is the existing item, or None."""
+    """The condition of an update failed, and nothing was changed.
+
+    `item` is the item that is stored under the update's key, or None if no item exists.
+    """
 
     def __init__(self, item: Item | None) -> None:
         super().__init__("the condition of an update failed")
@@ -199,7 +208,8 @@ class ConditionFailedError(Exception):
 class TransactionCanceledError(Exception):
     """At least one condition of a transaction failed, and nothing was changed.
 
-    `failed` maps the position of each write whose condition failed to the existing item with its key, or None.
+    `failed` has one entry for each write whose condition failed. The key of the entry is the write's position in the
+    transaction. The value is the item that is stored under the write's key, or None if no item exists.
     """
 
     def __init__(self, failed: Mapping[int, Item | None]) -> None:
@@ -208,15 +218,18 @@ class TransactionCanceledError(Exception):
 
 
 class Table(Protocol):
-    """The port. Any number of threads may call an implementation at the same time. The module docstring has more."""
+    """The Table port. The docstring of this module lists the guarantees.
+
+    Any number of threads may call an implementation at the same time.
+    """
 
     def get(self, key: Key) -> Item | None:
-        """Return the item with the key `key`, or None. Strongly consistent."""
+        """Return the item with the key `key`, or None. The read is strongly consistent."""
 
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
-        """Return those of the items that exist. Each item is strongly consistent.
+        """Return the items that exist, by key. The read of each item is strongly consistent.
 
-        `keys` may be empty or repeat a key. Raises ValueError for more than 100 keys.
+        `keys` may be empty. The same key may occur more than once. Raises ValueError for more than 100 keys.
         """
 
     def query(
@@ -232,19 +245,22 @@ class Table(Protocol):
     ) -> list[Item]:
         """Return the first `limit` items of a partition of the table, or of `index`, ordered by sort key.
 
-        `between` limits the sort keys to a range that includes both ends. `after` continues a query: it is the item
-        after which the result begins, in the direction of the query. Only its key attributes are used, and the item
-        need not exist. `forward=False` reverses the order. `consistent` makes a query of the table strongly
-        consistent. It has no effect with an index, because DynamoDB's indexes are always eventually consistent.
+        - `between` limits the sort keys to a range. The range includes its first and its last sort key.
+        - `after` continues a query: the result begins after the item `after`, in the direction of the query. Only the
+          key attributes of `after` are used, and the item need not exist.
+        - `forward=False` reverses the order.
+        - `consistent` makes a query of the table strongly consistent. A query of an index ignores `consistent`, because
+          DynamoDB's indexes are always eventually consistent.
 
-        Fewer than `limit` items are returned only if there are no more. A query of `index` returns only the attributes
-        that the index projects, on DynamoDB; SQLite returns whole items. Raises ValueError if `limit` is less than 1.
+        The result has fewer than `limit` items only if there are no more items. On DynamoDB, a query of `index` returns
+        only the attributes that the index projects. On SQLite, such a query returns whole items. Raises ValueError if
+        `limit` is less than 1.
         """
 
     def update(self, update: Update) -> Item:
         """Apply one update and return the new item. Raises ConditionFailedError.
 
-        On DynamoDB this costs half the write units of the same update in a transaction.
+        On DynamoDB, a single update costs half the write units of the same update in a transaction.
         """
 
     def transact(self, writes: Sequence[Write]) -> None:
@@ -258,12 +274,15 @@ def key_of(item: Mapping[str, Value]) -> Key:
     """Return the primary key of `item`. Raises ValueError if the item has no key."""
     pk, sk = item.get("pk"), item.get("sk")
     if not isinstance(pk, str) or not isinstance(sk, str):
-        raise ValueError("an item needs the string attributes pk and sk")  # noqa: TRY004  (a wrong item, not type)
+        raise ValueError("an item needs the string attributes pk and sk")  # noqa: TRY004  (the item is wrong, not its type)
     return Key(pk, sk)
 
 
 def writes_by_key(writes: Sequence[Write]) -> dict[Key, Write]:
-    """Return the writes by their keys. Raises ValueError if an engine could not apply them in one transaction."""
+    """Return the writes by their keys.
+
+    Raises ValueError if there are no writes or more than `MAX_WRITES`, or if two writes have the same key.
+    """
     if not 1 <= len(writes) <= MAX_WRITES:
         raise ValueError(f"a transaction takes 1 to {MAX_WRITES} writes, not {len(writes)}")
     by_key = {write.key: write for write in writes}

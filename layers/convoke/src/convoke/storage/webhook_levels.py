@@ -1,4 +1,4 @@
-"""The webhook configurations of all levels that an event concerns: account, service and conversation."""
+"""Read the webhook configurations that apply to an event. The levels are account, service and conversation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from convoke.storage.table import Item, Key, Table
 
 @dataclass(frozen=True, slots=True)
 class WebhookLevelsRepository:
-    """Reads several items in one call, because each event needs all of them."""
+    """Reads the configurations of all levels in one call, because each event needs all of them."""
 
     table: Table
 
@@ -27,9 +27,9 @@ class WebhookLevelsRepository:
     def fetch_with_scoped(
         self, account_sid: str, chat_service_sid: str, conversation_sid: str
     ) -> tuple[WebhookLevels, Sequence[ScopedWebhook]]:
-        """Return the same and the webhooks of a conversation.
+        """Return the webhook configurations of an account and a service, and the webhooks of a conversation.
 
-        The webhooks of a deleted conversation are returned, too, for `WEBHOOKS_RETENTION`.
+        The webhooks of a deleted conversation are returned until `WEBHOOKS_RETENTION` has passed.
         """
         scoped_key = keys.scoped_webhooks(account_sid, conversation_sid)
         levels, found = self._read(account_sid, chat_service_sid, scoped_key)

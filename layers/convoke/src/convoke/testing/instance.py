@@ -1,6 +1,6 @@
-"""A Convoke instance for tests: in memory, in the process of the tests, with a webhook receiver.
+"""A Convoke instance for tests, with a webhook receiver. The instance runs in memory, in the process of the tests.
 
-With pytest, use the fixture `convoke` (pytest_plugin.py). Elsewhere, use `running()`.
+With pytest, use the fixture `convoke` (pytest_plugin.py). Without pytest, use `running()`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 
 TIMEOUT_SECONDS = 10.0
-"""Default time to wait for something that usually takes a few milliseconds."""
+"""The default time to wait for a result that usually takes a few milliseconds."""
 
 
 class SwitchingApp:
@@ -62,20 +62,26 @@ class SwitchingApp:
 
 
 class FailingParticipants:
-    """An `Admit` that rejects the participants that a test chose, and passes the others to the engine's own `Admit`."""
+    """An `Admit` that rejects the participants that a test chose.
+
+    All other participants are passed to the engine's own `Admit`.
+    """
 
     def __init__(self, otherwise: Admit, new_sid: NewSid) -> None:
         self._otherwise = otherwise
         self._new_sid = new_sid
         self._lock = Lock()
         self._errors_for_next: dict[int, ConversationsError] = {}
-        """Errors of the next conversation, by participant index."""
+        """The errors for participants of the next conversation, by participant index."""
         self._sid_when_chosen = ""
-        """A SID made at the first `fail_in_next`. SIDs sort by creation time, so the next conversation's is greater."""
+        """A SID that was made at the first `fail_in_next`.
+
+        SIDs sort by creation time, so the SID of the next conversation is greater than this SID.
+        """
         self._errors_by_conversation: dict[str, dict[int, ConversationsError]] = {}
 
     def fail_in_next(self, index: int, error: ConversationsError) -> None:
-        """Reject a participant of the next conversation that is created."""
+        """Reject the participant with this index in the next conversation that is created."""
         with self._lock:
             if not self._errors_for_next:
                 self._sid_when_chosen = self._new_sid(Prefix.CONVERSATION)
@@ -88,9 +94,10 @@ class FailingParticipants:
         self._otherwise(provisioning, participant)
 
     def _errors_of(self, conversation_sid: str) -> dict[int, ConversationsError]:
-        """Return the errors of a conversation by participant index. They are the same at every provisioning attempt."""
+        """Return the errors of a conversation by participant index. Every provisioning attempt gets the same errors."""
         with self._lock:
-            # An older conversation may still be waiting for its participants. It must not get the errors.
+            # The participants of an older conversation may still be in the queue. An older conversation must not get
+            # the errors.
             if self._errors_for_next and conversation_sid > self._sid_when_chosen:
                 self._errors_by_conversation[conversation_sid] = self._errors_for_next
                 self._errors_for_next = {}
@@ -100,13 +107,13 @@ class FailingParticipants:
 class RunningInstance:
     """A running Convoke instance with one account.
 
-    All post-events of the account are sent to the instance's own webhook receiver: see `received_webhooks`. Its clock
-    can be moved with `advance`, or over HTTP at `/convoke/v1/Clock`.
+    The instance sends all post-events of the account to its own webhook receiver: see `received_webhooks`. A test can
+    move the clock of the instance with `advance`, or over HTTP at `/convoke/v1/Clock`.
     """
 
     def __init__(self, url: str, receiver: Receiver, app: SwitchingApp, loop: asyncio.AbstractEventLoop) -> None:
         self.url = url
-        """Base URL for the SDKs."""
+        """The base URL for the SDKs."""
         self._app = app
         self._loop = loop
         self.account_sid = SidFactory()(Prefix.ACCOUNT)
@@ -133,8 +140,8 @@ class RunningInstance:
     def received_webhooks(self) -> list[ReceivedWebhook]:
         """The webhooks received so far, in the order of their arrival.
 
-        A request causes webhooks only if it has the header `X-Twilio-Webhook-Enabled: true`, as at Twilio. State
-        changes that Convoke makes itself, such as those of timers, always cause webhooks.
+        A request causes webhooks only if the request has the header `X-Twilio-Webhook-Enabled: true`, as at Twilio.
+        State changes that Convoke makes itself, such as the end of a timer, always cause webhooks.
         """
         return self._receiver.received
 
@@ -154,7 +161,7 @@ class RunningInstance:
     def settle(self, timeout: float = TIMEOUT_SECONDS) -> None:
         """Wait until all participants are added and all webhooks are delivered.
 
-        `timeout` is in seconds. Raises TimeoutError.
+        `timeout` is in seconds. Raises TimeoutError if work remains after `timeout`.
         """
         if not self._engine.settle(timeout):
             raise TimeoutError(f"the instance has unfinished work after {timeout} s")
@@ -162,7 +169,7 @@ class RunningInstance:
     def advance(self, by: str | timedelta) -> AdvanceResult:
         """Move the clock forward, and run every timer and retry that becomes due, each at its own time.
 
-        `by` is an ISO 8601 duration, such as `PT30M`, or a timedelta. Then waits as `settle` does.
+        `by` is an ISO 8601 duration, such as `PT30M`, or a timedelta. Afterwards, the method waits as `settle` does.
         """
         result = self._engine.advance(parse_duration(by) if isinstance(by, str) else by)
         self.settle()
@@ -229,5 +236,5 @@ async def _nothing() -> None:
 
 
 def _error(kind: type[ConversationsError]) -> ConversationsError:
-    """Create an error, with `...` for each placeholder in its text."""
+    """Create an error of a class. Each placeholder in the error text is replaced by `...`."""
     return kind(**{name: "..." for _, name, _, _ in Formatter().parse(kind.text) if name})

@@ -1,7 +1,7 @@
 """The pytest plugin of Convoke: the fixture `convoke`.
 
-pytest loads this module in every run where Convoke is installed, even if no test uses the fixture. So the module
-imports pytest only, and the fixture imports the rest. Nothing else may import this module or pytest.
+pytest loads this module in every run where Convoke is installed, even if no test uses the fixture. For this reason, the
+module imports only pytest, and the fixture imports all other modules. No other module may import this module or pytest.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def _running_convoke() -> Iterator[RunningInstance]:
 
 @pytest.fixture
 def convoke(_running_convoke: RunningInstance) -> Iterator[RunningInstance]:
-    """Provide a Convoke instance that starts without data. Its URL and credentials are the same in the whole session.
+    """Provide a Convoke instance without data. The instance has the same URL and credentials in the whole session.
 
-    See `convoke.testing.instance.RunningInstance` for what the fixture can do.
+    `convoke.testing.instance.RunningInstance` describes the methods of the instance.
     """
     yield _running_convoke
     _running_convoke.reset()

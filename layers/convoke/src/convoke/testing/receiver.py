@@ -15,12 +15,12 @@ POLL_INTERVAL_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class ReceivedWebhook:
-    """A webhook request, as it was received."""
+    """A webhook request that the receiver received."""
 
     parameters: dict[str, str]
     """The form fields of the body."""
     headers: dict[str, str]
-    """The request headers, with their names in the case in which they were sent."""
+    """The request headers. Each name has the upper and lower case that the client sent."""
 
     @property
     def event_type(self) -> str:
@@ -33,7 +33,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.url = ""
-        """The URL to configure as webhook URL. Empty until the receiver listens."""
+        """The webhook URL to configure. The URL is empty until the receiver listens."""
         self._received: list[ReceivedWebhook] = []
         self._changed = Condition()
 

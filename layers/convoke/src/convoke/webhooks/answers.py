@@ -1,4 +1,4 @@
-"""What a webhook call returns or raises. Importing this module does not import the HTTP client."""
+"""The answer and the errors of a webhook call. Importing this module does not import the HTTP client."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from convoke.domain.errors import LogEntry, WebhookFailedError, WebhookTimeoutEr
 class WebhookAnswer(NamedTuple):
     status: int
     body: bytes
-    """At most as many bytes as the caller asked for."""
+    """The body, cut off after the maximum number of bytes that the caller requested."""
 
 
 class WebhookUnreachableError(Exception):
-    """No answer arrived: no connection, or a time limit. The text names the cause and nothing else."""
+    """No answer arrived, because the connection failed or a time limit was exceeded.
+
+    The error text contains only this reason.
+    """
 
     entry: ClassVar[type[LogEntry]] = WebhookFailedError
-    """The kind of entry that the error log gets."""
+    """The class of the entry in the error log."""
 
 
 class WebhookLateError(WebhookUnreachableError):

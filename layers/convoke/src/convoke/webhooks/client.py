@@ -1,8 +1,8 @@
-"""The HTTP client for webhooks: it sends one signed request and returns the answer.
+"""The HTTP client for webhooks. The client sends one signed request and returns the answer.
 
-urllib3 has no hook for two limits that a webhook needs: a total time for the whole call, and a connection to an IP
-address that the rules have accepted. `_BoundedConnection` adds both. It is the only class that uses private members of
-urllib3, so pyproject.toml bounds urllib3's version.
+A webhook call has two limits that urllib3 does not support. The first limit is a total time for the whole call. The
+second limit is that the client connects only to IP addresses that the rules accept. `_BoundedConnection` implements
+these limits. Only this class uses private members of urllib3, so pyproject.toml restricts the version of urllib3.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from convoke.webhooks.signature import sign
 USER_AGENT = "Convoke/1.0"
 
 MAX_CONNECTIONS = 32
-"""How many receivers have a pool, and how many idle connections one pool keeps."""
+"""The maximum number of receivers that have a connection pool, and the maximum number of idle connections in a pool."""
 
 MAX_IDLE_SECONDS = 4.0
-"""How long an idle connection may be reused. Many servers close an idle connection after five seconds."""
+"""How long an idle connection may be reused. Many servers close idle connections after five seconds."""
 
 
 class Address(NamedTuple):
@@ -43,21 +43,21 @@ class Address(NamedTuple):
 
     family: int
     sockaddr: Any
-    """The argument of `socket.connect` for this family. Its first part is the IP address."""
+    """The argument of `socket.connect` for this family. Its first element is the IP address."""
 
 
 Resolve = Callable[[str, int, float], list[Address]]
-"""Return the addresses of a host and port within a number of seconds.
+"""A function that looks up a host and a port, within a maximum number of seconds.
 
-Raises OSError, or UnicodeError if the host is not a valid name.
+Returns the addresses. Raises OSError, or UnicodeError if the host is not a valid name.
 """
 
 
 def resolve(host: str, port: int, seconds: float) -> list[Address]:
     """Look up a host name on a separate thread, and wait at most `seconds`.
 
-    `getaddrinfo` takes no timeout and cannot be cancelled. After the timeout its thread runs on until the system's
-    resolver gives up.
+    The thread is necessary because `getaddrinfo` takes no timeout and cannot be cancelled. After the timeout, the
+    thread continues until the system's resolver gives up.
     """
     # An IP address needs no lookup and no thread.
     with suppress(socket.gaierror):
@@ -82,9 +82,9 @@ def _get_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
 class _Call:
     """The deadline and the connection of one webhook call.
 
-    A socket timeout limits each read, not the whole answer: a receiver that sends one byte at a time could hold a call
-    forever. So a timer shuts the connection down at the deadline. The timer uses a duplicate of the socket, because TLS
-    detaches the original one.
+    A socket timeout limits each read, but not the whole answer. A receiver that sends one byte at a time could
+    therefore block a call forever. For this reason, a timer shuts the connection down at the deadline. The timer uses a
+    duplicate of the socket, because TLS detaches the original socket.
     """
 
     def __init__(self, settings: ConnectionSettings, rules: ReceiverRules, resolve: Resolve) -> None:
@@ -114,7 +114,8 @@ class _Call:
     def connect(self, host: str, port: int) -> socket.socket:
         """Connect to an address of the host that the rules allow. Raises WebhookUnreachableError.
 
-        The name is resolved once. A second lookup could return an address that the rules refuse (DNS rebinding).
+        The host name is looked up only once, because a second lookup could return an address that the rules refuse (DNS
+        rebinding).
         """
         until = min(self._deadline, time.monotonic() + self.settings.connect)
         try:
@@ -150,7 +151,7 @@ class _Call:
         return sock
 
     def use(self, sock: socket.socket) -> None:
-        """Remember the connection of this call, so that the timer can shut it down."""
+        """Remember the socket of this call, so that the timer can shut the connection down."""
         with self._lock:
             if self._socket is None:
                 self._socket = socket.socket(fileno=os.dup(sock.fileno()))
@@ -167,14 +168,14 @@ class _Call:
 
 
 _CALL: ContextVar[_Call] = ContextVar("call")
-"""The call in progress. urllib3 passes no argument of ours on to a connection."""
+"""The call in progress, as a context variable, because urllib3 cannot pass an argument to the connection."""
 
 
 class _BoundedConnection:
-    """A connection with the limits of the current call. A mixin for the connections of urllib3.
+    """A mixin that applies the limits of the current call to a connection of urllib3.
 
-    It overrides urllib3's private `_new_conn` and reads its private `_dns_host`. No other class uses private members of
-    urllib3; tests/infrastructure/test_dependencies.py checks that.
+    The mixin overrides urllib3's private method `_new_conn` and reads urllib3's private attribute `_dns_host`. No other
+    class uses private members of urllib3. tests/infrastructure/test_dependencies.py checks this rule.
     """
 
     sock: Any
@@ -184,7 +185,7 @@ class _BoundedConnection:
 
     @property
     def is_connected(self) -> bool:
-        """Whether urllib3 may reuse the connection. Otherwise it opens a new one."""
+        """Whether urllib3 may reuse the connection. Otherwise urllib3 opens a new connection."""
         recently = time.monotonic() - self._last_used < MAX_IDLE_SECONDS
         return recently and super().is_connected  # type: ignore[misc]
 
@@ -197,9 +198,9 @@ class _BoundedConnection:
         super().request(*arguments, **options)  # type: ignore[misc]
 
     def getresponse(self) -> Any:
-        """Return the answer, or raise TimeoutError if the deadline has passed.
+        """Return the answer. Raises TimeoutError if the deadline has passed.
 
-        `http.client` takes headers that break off for complete ones, so the deadline is checked here.
+        The deadline is checked here, because `http.client` treats incomplete headers as complete headers.
         """
         response = super().getresponse()  # type: ignore[misc]
         if _CALL.get().is_over:
@@ -226,7 +227,7 @@ class _HttpsPool(connectionpool.HTTPSConnectionPool):
 
 
 class WebhookHttpClient:
-    """A WebhookClient that keeps connections open. It does not follow redirects."""
+    """A WebhookClient that reuses connections. The client does not follow redirects."""
 
     def __init__(self, rules: ReceiverRules, resolve: Resolve = resolve) -> None:
         self._rules = rules
@@ -238,8 +239,8 @@ class WebhookHttpClient:
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
         """Send one delivery and return the answer, with at most `max_answer_bytes` bytes of its body.
 
-        Raises WebhookUnreachableError if no answer came, and WebhookLateError if it did not come in time. The
-        connection of a longer answer is closed.
+        Raises WebhookUnreachableError if no answer arrived. Raises WebhookLateError if no answer arrived in time. If
+        the body is longer than `max_answer_bytes`, the connection is closed.
         """
         if not self._rules.accepts(delivery.url):
             raise WebhookUnreachableError("no connection (the URL is not allowed)")
@@ -271,15 +272,15 @@ class WebhookHttpClient:
         parameters: dict[str, str],
         auth_token: str,
         settings: ConnectionSettings,
-        longest: int,
+        max_answer_bytes: int,
     ) -> WebhookAnswer:
         parsed = parse_url(delivery.url)
         url = url_to_send(parsed)
         if delivery.method is Method.GET:
             url = f"{url}{'&' if '?' in url else '?'}{urlencode(parameters)}"
-            return self._request("GET", url, None, headers_for(url, {}, auth_token, parsed), settings, longest)
+            return self._request("GET", url, None, headers_for(url, {}, auth_token, parsed), settings, max_answer_bytes)
         form, headers = urlencode(parameters), headers_for(url, parameters, auth_token, parsed)
-        return self._request("POST", url, form, headers, settings, longest)
+        return self._request("POST", url, form, headers, settings, max_answer_bytes)
 
     def _request(
         self,
@@ -288,9 +289,12 @@ class WebhookHttpClient:
         body: str | None,
         headers: dict[str, str],
         settings: ConnectionSettings,
-        longest: int,
+        max_answer_bytes: int,
     ) -> WebhookAnswer:
-        """Send a request and return the answer. A body that breaks off is returned as far as it was read."""
+        """Send a request and return the answer.
+
+        If the connection breaks while the body is read, the answer contains the part of the body that was read.
+        """
         sent = {"User-Agent": USER_AGENT, **headers}
         timeout = urllib3.Timeout(connect=settings.connect, read=settings.read, total=settings.total)
         response = self._pool.request(
@@ -298,14 +302,16 @@ class WebhookHttpClient:
         )
         content = b""
         with suppress(exceptions.HTTPError):
-            while len(content) < longest and (more := response.read1(longest - len(content), decode_content=False)):
+            while len(content) < max_answer_bytes and (
+                more := response.read1(max_answer_bytes - len(content), decode_content=False)
+            ):
                 content += more
         response.close()
         return WebhookAnswer(response.status, content)
 
 
 def url_to_send(url: Url) -> str:
-    """Return the URL that is sent and signed: escaped, with a path, without credentials and fragment."""
+    """Return the URL that is sent and signed. The URL is escaped and has a path, but no credentials and no fragment."""
     return url._replace(auth=None, fragment=None, path=url.path or "/").url
 
 

@@ -1,4 +1,4 @@
-"""The `X-Twilio-Signature` header: https://www.twilio.com/docs/usage/security#validating-requests."""
+"""Sign requests as in https://www.twilio.com/docs/usage/security#validating-requests (`X-Twilio-Signature`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def sign(url: str, parameters: Mapping[str, str], auth_token: str) -> str:
     """Return the signature of a request: the Base64 form of an HMAC-SHA1 over the URL and the form parameters.
 
     `url` is the full URL, with its query and without a fragment. `parameters` are the decoded form fields of a POST
-    request. Pass none for a GET request, whose parameters are in the query.
+    request. For a GET request, `parameters` must be empty, because the query contains the parameters.
     """
     text = url + "".join(name + parameters[name] for name in sorted(parameters))
     return base64.b64encode(hmac.digest(auth_token.encode(), text.encode(), "sha1")).decode()

@@ -1,8 +1,9 @@
-"""The handlers of the deployed functions: one module for each function, named as the folder in `functions/`.
+"""The Lambda handlers. Each deployed function has one module, which has the name of its folder in `functions/`.
 
-Each module has a function `make_handler(edges)`. It translates an AWS event into calls of an operation. The modules
-import everything at the top, because `convoke.aws.cold_start.started` imports only the module of its own function: a
-cold start does not pay for the modules of another function.
+Each module has a function `make_handler(edges)`, which returns the handler. The handler translates an AWS event into
+calls of an operation.
 
-This file imports nothing for the same reason.
+`convoke.aws.cold_start.started` imports only the module of its own function. The modules can therefore import
+everything at the top, because a cold start of one function does not import the modules of another function. This file
+must import nothing, because every function imports this file.
 """

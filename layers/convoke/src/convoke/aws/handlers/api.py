@@ -1,4 +1,4 @@
-"""The handler of the API function."""
+"""The Lambda handler for HTTP requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def make_handler(edges: AwsEdges) -> Handler:
     resolver = resolver_of(Program(edges).api)
 
     def handler(event: AwsEvent, context: LambdaContext) -> Any:
-        # The client sees this ID in the response header Twilio-Request-Id, so it leads from an answer to its log lines.
+        # The response header Twilio-Request-Id contains the same ID, so the log lines of a response can be found.
         edges.logger.set_correlation_id(request_id(context))
         return resolver.resolve(event, context)
 

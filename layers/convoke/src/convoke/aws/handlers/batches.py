@@ -1,6 +1,6 @@
-"""Handlers of batches of records from SQS or from the table's stream.
+"""Lambda handlers for batches of records from SQS or from the table's stream.
 
-A consumer of records raises an exception to receive the record again, and returns to be done with the record.
+A consumer of a record either returns or raises an exception. After an exception, the record is delivered again.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def batch_handler(
     consume: Callable[[Any], None],
     expected_error: type[Exception] | None = None,
 ) -> Handler:
-    """Return a handler that calls `consume` with each record and reports the records whose call raised an exception.
+    """Return a handler that calls `consume` for each record, and reports each record whose call raised an exception.
 
-    The queue sends only the reported records again. The stream sends the first reported record again, and every record
-    after it. See https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html.
+    SQS delivers only the reported records again. The stream delivers the first reported record and every later record
+    again. See https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html.
 
-    Each failure is logged, unless it is exactly an `expected_error`.
+    Each exception is logged, unless its class is exactly `expected_error`.
     """
     logger = edges.logger
     processor = _LoggingProcessor(event_type, logger, expected_error)
@@ -50,15 +50,15 @@ def batch_handler(
 
 class _LoggingProcessor(BatchProcessor):
     def __init__(self, event_type: EventType, logger: Logger, expected_error: type[Exception] | None) -> None:
-        # By default, Powertools raises an exception if every record of a batch failed. Lambda would count that as a
-        # crash of the function, although each record is reported.
+        # By default, Powertools raises an exception if every record of a batch failed. Lambda would count this
+        # exception as a crash of the function, although each failed record is reported.
         super().__init__(event_type, raise_on_entire_batch_failure=False)
         self._logger = logger
         self._expected_error = expected_error
 
     def failure_handler(self, record: Any, exception: Any) -> FailureResponse:
         if exception[0] is not self._expected_error:
-            # SQS names a record by its messageId, the stream by its eventID.
+            # The ID of a record is `messageId` in SQS and `eventID` in the stream.
             record_id = record.get("messageId") or record.get("eventID")
             self._logger.error("a record failed and comes again", exc_info=exception[1], extra={"record_id": record_id})
         return super().failure_handler(record, exception)

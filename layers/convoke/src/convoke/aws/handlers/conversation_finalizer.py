@@ -1,4 +1,4 @@
-"""The handler of the conversation finalizer: the tasks of its state machine."""
+"""The Lambda handler for the tasks of the finalizer's state machine."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def make_handler(edges: AwsEdges) -> Handler:
     """Return a handler that performs the task that the event names.
 
-    The tasks `finalize` and `close` return an entry for the event bus. The state machine puts the entry on the bus
-    itself, with its EventBridge integration.
+    The tasks `finalize` and `close` return an entry for the event bus. The state machine puts this entry on the bus
+    with its EventBridge integration.
     """
     finalizer, bus_name = Program(edges).conversation_finalizer, edges.settings.event_bus_name
     causes_type = TypeAdapter(list[Cause], config=ConfigDict(hide_input_in_errors=True))

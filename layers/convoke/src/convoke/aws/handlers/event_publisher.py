@@ -1,4 +1,4 @@
-"""The handler of the event publisher."""
+"""The Lambda handler for the table's stream."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler of records from the table's stream. Each record is one change with its events."""
+    """Return a handler for records of the table's stream. Each record is one change with its events."""
     bus = edges.event_bus
 
     def publish(record: DynamoDBRecord) -> None:

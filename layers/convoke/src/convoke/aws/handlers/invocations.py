@@ -1,4 +1,4 @@
-"""The parts that the handlers of all functions share: their types, and the logs and metrics of one invocation."""
+"""The types of all Lambda handlers, and the logs and metrics of one invocation."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Handler = Callable[[AwsEvent, "LambdaContext"], Any]
 
 
 def observed(edges: AwsEdges, handler: Handler) -> Handler:
-    """Wrap `handler` so that each log line names its invocation, and so that each invocation writes its metrics."""
+    """Wrap `handler` so that each log line names the invocation, and each invocation writes its metrics."""
     logger, metrics = edges.logger, edges.metrics
 
-    # clear_state removes the correlation ID that the previous invocation of this environment set.
+    # `clear_state` removes the correlation ID that the previous invocation in this environment set.
     @logger.inject_lambda_context(clear_state=True)
     def observed_handler(event: AwsEvent, context: LambdaContext) -> Any:
         try:
             return handler(event, context)
         finally:
-            # The embedded metric format is a log line. A failed invocation has counted things, too.
+            # Write the metrics even if the invocation failed, because the invocation may have counted something.
             metrics.flush()
 
     return observed_handler

@@ -1,4 +1,4 @@
-"""The handler of the participant adder."""
+"""The Lambda handler for the participant queue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler of messages from the participant queue. Each message is the provisioning of a conversation."""
+    """Return a handler for messages of the participant queue. Each message is the provisioning of one conversation."""
     adder = Program(edges).participant_adder
 
     def add(record: SQSRecord) -> None:

@@ -1,4 +1,4 @@
-"""The handler of the sweeper."""
+"""The Lambda handler for the schedule of the sweeper."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from convoke.aws.edges import AwsEdges
 
 SWEEP_MARGIN_MILLISECONDS = 15_000
-"""The sweeper starts no further work when less than this is left before the function's time limit."""
+"""The sweeper starts no further work when less than this time is left before the function's timeout."""
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler that processes everything that is due and returns the number of resources."""
+    """Return a handler that processes every due conversation and returns how many were processed."""
     operation = Program(edges).sweeper
 
     def handler(_: AwsEvent, context: LambdaContext) -> int:

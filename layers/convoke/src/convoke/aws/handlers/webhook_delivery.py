@@ -1,4 +1,4 @@
-"""The handler of the webhook delivery function."""
+"""The Lambda handler for the delivery queue."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler of messages from the delivery queue.
+    """Return a handler for messages of the delivery queue.
 
-    A message is an event, which is split into one message for each target, or one delivery to a target. Events arrive
-    from the rule on the bus in EventBridge's envelope, and from a replay without the envelope.
+    A queue message is an event or a delivery. The handler splits an event into one delivery for each target, and makes
+    one attempt for a delivery. The rule on the bus sends events in EventBridge's envelope. A message replay sends
+    events without the envelope.
     """
     webhook_delivery = Program(edges).webhook_delivery
     queue, dead_letters = edges.delivery_queue, edges.delivery_dead_letter_queue
-    # Bodies contain personal data, and validation errors are logged.
+    # Leave the input out of validation errors, because the errors are logged and bodies contain personal data.
     config = ConfigDict(hide_input_in_errors=True)
     message_type: TypeAdapter[Delivery | Event | BusEvent] = TypeAdapter(Delivery | Event | BusEvent, config=config)
 
@@ -43,12 +44,12 @@ def make_handler(edges: AwsEdges) -> Handler:
                 try:
                     webhook_delivery.deliver(delivery, int(record.attributes.approximate_receive_count))
                 except RetryLaterError as error:
-                    # Reporting the record as failed makes SQS send it again, after the pause that is set here.
+                    # The exception reports the record as failed, so SQS delivers the record again after this pause.
                     queue.postpone(record.receipt_handle, error.seconds)
                     raise
                 except DeliveryFailedError:
-                    # Copied to the dead-letter queue at once: SQS itself moves a message there only after the maximum
-                    # number of receives.
+                    # Copy the message to the dead-letter queue at once, because SQS itself moves a message only after
+                    # the maximum number of receives.
                     dead_letters.send(record.body)
 
     return batch_handler(edges, EventType.SQS, deliver, expected_error=RetryLaterError)
