@@ -219,13 +219,12 @@ def test_interrupted_write_is_dropped(tmp_path: Path) -> None:
 
         def write_and_be_interrupted() -> None:
             table.begin()
-            table.write("INSERT INTO items (pk, sk, body) VALUES ('a', 'b', '{}')")
-            table.begin()
-            table._write("DELETE FROM messages", [()])
+            table._write("INSERT INTO items (pk, sk, body) VALUES ('a', 'b', '{}')", [()])
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
             table.run(write_and_be_interrupted)
+        assert table.rows("SELECT 1 FROM items") == []
         other.execute("BEGIN IMMEDIATE")
 
 
