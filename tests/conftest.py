@@ -1,4 +1,4 @@
-"""Print at the end of a test run how many crash points it tried, also if several processes ran the tests."""
+"""Print at the end of a test run how many crash points the run tried, summed over all xdist workers."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 """Fixtures for the behaviour tests.
 
-Choose the engine of a test by what decides its behaviour:
+How to choose the engine of a test:
 
-- Validation, representations, texts and routing are decided above the Table port and cannot differ by engine. Such a
-  test uses `instance` as it is: one run on the embedded engine.
+- Validation, representations, texts and routing run above the Table port, so they are the same on every engine. Tests
+  of these use `instance` without a mark. Each test runs once, on the embedded engine.
 - Transactions, conditions, index queries, paging, queues, the stream, timeouts and the Lambda handlers can differ by
-  engine. Such a test also carries `@pytest.mark.each_engine`: one run on the embedded engine and one on the AWS engine,
-  with moto in the place of AWS. A run on moto takes many times as long.
+  engine. Tests of these carry `@pytest.mark.each_engine`. Each test runs twice: on the embedded engine, and on the AWS
+  engine with moto in place of AWS. A run on moto takes many times as long as a run on the embedded engine.
 """
 
 from __future__ import annotations
@@ -35,14 +35,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that is marked `each_engine` once on each engine."""
+    """Run each test that is marked `each_engine` once on every engine."""
     if metafunc.definition.get_closest_marker("each_engine"):
         metafunc.parametrize("engine", ENGINES)
 
 
 @pytest.fixture
 def engine() -> str:
-    """Return the name of the engine: the embedded one, unless the test is marked `each_engine`."""
+    """Return the name of the embedded engine.
+
+    For a test that is marked `each_engine`, `pytest_generate_tests` overrides the name.
+    """
     return EMBEDDED
 
 
@@ -50,7 +53,7 @@ def engine() -> str:
 def instance(engine: str) -> Iterator[Instance]:
     """Run Convoke on the embedded engine.
 
-    Mark the test `each_engine` if the engine can change its outcome; the test then runs on both engines.
+    Mark a test `each_engine` if its outcome can depend on the engine. The test then runs once on every engine.
     """
     with ENGINES[engine]() as made:
         yield made
@@ -64,27 +67,27 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def clocked(engine: str, clock: ManualClock) -> Iterator[Instance]:
-    """Run Convoke like `instance`, with `clock` as its clock."""
+    """Run Convoke on the same engine as `instance`, with `clock` as its clock."""
     with ENGINES[engine](now=clock.now, sleep=clock.sleep) as made:
         yield made
 
 
 @pytest.fixture
 def embedded() -> Iterator[EmbeddedInstance]:
-    """Run Convoke on the embedded engine, for tests of that engine itself."""
+    """Run Convoke on the embedded engine, for tests that concern only that engine."""
     with held_instance() as made:
         yield made
 
 
 @pytest.fixture(params=["data file", "stack"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CliTarget]:
-    """Run the command line on a data file (`--data`), then on a deployed stack (`--stack`)."""
+    """Provide each target of the command line: a data file (`--data`), then a deployed stack (`--stack`)."""
     with stack_target() if request.param == "stack" else data_file_target(tmp_path / "convoke.db") as made:
         yield made
 
 
 @pytest.fixture
 def deployed() -> Iterator[StackTarget]:
-    """Run the command line on a deployed stack (`--stack`)."""
+    """Provide a deployed stack as the target of the command line (`--stack`)."""
     with stack_target() as made:
         yield made

@@ -30,7 +30,7 @@ def refuse(provisioning: Provisioning, participant: Participant) -> None:
 
 @pytest.fixture
 def refusing() -> Iterator[Instance]:
-    """Run Convoke so that no participant with an identity can be added."""
+    """Run Convoke so that provisioning refuses every participant that has an identity."""
     with held_instance(admit=refuse) as made:
         yield made
 
@@ -54,9 +54,9 @@ def log_to(instance: Instance, url: str) -> Any:
 
 
 def give_up(instance: Instance, *statuses: int | WebhookUnreachableError | None) -> str:
-    """Create a conversation whose event is delivered until it succeeds or is given up, and return its SID.
+    """Create a conversation, and attempt its event until the delivery succeeds or is given up.
 
-    The receiver answers the attempts with `statuses`.
+    `statuses` are the receiver's responses to the attempts. Return the SID of the conversation.
     """
     configure(instance, STATE)
     instance.receivers.statuses = [*statuses]
@@ -222,7 +222,7 @@ def test_alert_is_recorded_as_event_and_can_be_replayed(instance: Instance) -> N
 
 @pytest.mark.each_engine
 def test_repeated_delivery_message_creates_one_alert(instance: Instance) -> None:
-    """Send the message of a finished delivery again: first unchanged, then as a replay."""
+    """Send the queue message of a finished delivery two more times: first unchanged, then as a replay."""
     give_up(instance, 403)
     (delivery,) = instance.receivers.posted
     stored = instance.items("alert")

@@ -61,7 +61,7 @@ def test_api_key_gives_access_to_its_own_account_only(instance: Instance) -> Non
     instance.work()
     (member,) = v1.conversations("visit").participants.list()
     other = instance.accounts.create()
-    # The account SID that the SDK also takes is in no path of this API.
+    # The SDK also takes an account SID, but no path of this API contains an account SID.
     theirs = instance.client(instance.account.sid, key=new_key(instance, other.sid)).conversations.v1
     for name in (ours.sid, "visit"):
         assert refusal(theirs.conversations(name).fetch).code == 20404
@@ -180,7 +180,7 @@ def test_every_api_key_is_listed_over_many_pages(embedded: EmbeddedInstance) -> 
 
 @pytest.fixture
 def account(place: CliTarget) -> str:
-    """Return the SID of the oldest account."""
+    """Create an account, and return the SID of the oldest account. A stack already has an older account."""
     place.printed("account", "create")
     oldest: str = place.printed("account", "list")[0]["sid"]
     return oldest

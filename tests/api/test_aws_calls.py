@@ -1,4 +1,4 @@
-"""AWS calls, write units and cost of a conversation, as MiniStack counts them, stay within fixed limits."""
+"""AWS calls, write units and cost per conversation stay within fixed limits. The AWS calls go to MiniStack."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Counted = dict[str, dict[str, Cost]]
 
 @pytest.fixture(scope="module")
 def costs(ministack_url: str) -> Iterator[Counted]:
-    """Return the cost of each step, for several conversations in one account each."""
+    """Return the cost of each step for several kinds of conversations. Each conversation has its own account."""
     with pytest.MonkeyPatch.context() as patched, redirect_stdout(StringIO()):
         for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": ministack_url}.items():
             patched.setenv(name, value)
@@ -52,7 +52,11 @@ def test_create_makes_two_aws_calls_and_no_read(costs: Counted) -> None:
 
 
 def test_provisioning_makes_at_most_six_aws_calls(costs: Counted) -> None:
-    """Count two calls that add, two that finalize and two that publish. The state event is published later."""
+    """Limit the calls until the conversation is active: two to add, two to finalize and two to publish.
+
+    `events:PutEvents` and `dynamodb:UpdateItem` of the finalizer come later and are not among the six. They publish the
+    state event and settle the conversation.
+    """
     for asked in ("1 chat", "10 chat", "10 sms"):
         steps = costs[asked]
         assert steps["add"].calls.total() + steps["publish"].calls.total() <= 4

@@ -23,7 +23,7 @@ from tests.support.waiting import eventually
 CLOCK = "/convoke/v1/Clock"
 MINUTE = timedelta(minutes=1)
 A_MOMENT = timedelta(seconds=30)
-"""Upper limit of the duration of a test."""
+"""Longer than any of these tests runs."""
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def present(instance: EmbeddedInstance) -> datetime:
 
 
 def states(instance: Instance) -> list[tuple[str, str, str]]:
-    """Return time, conversation SID and new state of each state change by a timer."""
+    """For each state change by a timer, return its time, the conversation SID and the new state."""
     events = [event for change in instance.changes() for event in change["events"]]
     payloads = [event["payload"] for event in events if event["payload"].get("Reason") == "TIMER"]
     return sorted((payload["StateUpdated"], payload["ConversationSid"], payload["StateTo"]) for payload in payloads)
@@ -215,7 +215,7 @@ def test_webhook_call_under_way_is_not_repeated_when_time_moves() -> None:
 
 
 class HeldClock(MovableClock):
-    """A clock that blocks when it is moved, until `may_go_on` is set."""
+    """A clock whose `freeze_at` blocks until `may_go_on` is set."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""If 100 concurrent requests claim the same unique value, exactly one gets it."""
+"""If 100 concurrent requests claim the same unique value, exactly one request gets the value."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ CLAIMS: dict[str, tuple[dict[str, Any], int]] = {
     "pair": ({"Participant": CHAT_AND_SMS}, 50425),
     "group": ({"Participant": GROUP_MMS}, 50438),
 }
-"""The claimed value, and the error code of every request after the first."""
+"""For each kind of value: the form that claims the value, and the error code of every request after the first."""
 
 Credentials = tuple[str, str]
 
 
 def ask(api: Resolve, credentials: Credentials, data: dict[str, Any]) -> tuple[int, int | None]:
-    """Send the request, and return its status and error code."""
+    """Send a create request, and return the status and error code of the response."""
     answered = call(api, "POST", ORIGIN + PATH, auth=credentials, data=data)
     return answered.status, answered.body.get("code")
 
@@ -110,7 +110,7 @@ def test_concurrent_processes_on_one_data_file_claim_unique_value_once(claim: st
 
 
 class DiscardingQueue:
-    """A queue that loses every message."""
+    """A participant queue that loses every message."""
 
     def send(self, provisioning: Provisioning) -> None: ...
 
@@ -138,7 +138,7 @@ def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
 @pytest.mark.xdist_group("ministack")
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_concurrent_threads_on_dynamodb_claim_unique_value_once(claim: str, ministack_url: str) -> None:
-    """Use DynamoDB of MiniStack over HTTP, with one connection per thread."""
+    """The threads call the DynamoDB of MiniStack over HTTP, with one connection per thread."""
     data, code = CLAIMS[claim]
     with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
         assert by_threads(api, credentials, data) == expected(code)
@@ -172,7 +172,7 @@ def test_steps_of_several_conversations_share_one_commit(embedded: EmbeddedInsta
 
 
 class DyingBus:
-    """A bus whose second call ends the process."""
+    """An event bus. The second call of `publish` ends the process."""
 
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus

@@ -1,4 +1,4 @@
-"""Concurrent messages get distinct indexes in the order in which they are stored."""
+"""Concurrent messages get distinct indexes, in the order in which the messages are stored."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_fifty_concurrent_messages_get_distinct_indexes(tmp_path: Path, processe
 
 
 def test_list_during_writes_never_inserts_before_listed_messages(tmp_path: Path) -> None:
-    """Messages become visible in the order of their indexes, so an earlier list is a prefix of a later one."""
+    """Messages become visible in the order of their indexes, so each list is a prefix of every later list."""
     with held_instance(str(tmp_path / "convoke.db")) as instance:
         sid = instance.client().conversations.v1.conversations.create().sid
         done = Event()
@@ -75,7 +75,10 @@ def test_list_during_writes_never_inserts_before_listed_messages(tmp_path: Path)
 
 @pytest.mark.xdist_group("ministack")
 def test_fifty_concurrent_messages_on_dynamodb_get_distinct_indexes(ministack_url: str) -> None:
-    """Use DynamoDB of MiniStack over HTTP. A 503 for too many conflicts is retried: a busy machine is slow."""
+    """Create the messages on the DynamoDB of MiniStack, over HTTP.
+
+    A 503 means that a request met too many conflicts. The test repeats such a request, because a busy machine is slow.
+    """
     with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
         sid = call(api, "POST", f"{ORIGIN}/v1/Conversations", auth=credentials).body["sid"]
         path = f"{ORIGIN}/v1/Conversations/{sid}/Messages"

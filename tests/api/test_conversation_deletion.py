@@ -1,4 +1,7 @@
-"""Deletion of a conversation: hidden at once, erased by the sweeper. See docs/behaviour/conversations.md#delete."""
+"""A deleted conversation is hidden at once, and the sweeper erases its items.
+
+See docs/behaviour/conversations.md#delete.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +105,7 @@ def test_sweep_erases_many_items_page_by_page(instance: Instance, monkeypatch: p
 
 
 def test_largest_messages_fit_into_one_erase_transaction(instance: Instance) -> None:
-    """A DynamoDB transaction is limited to 4 MB; neither moto nor SQLite enforces the limit."""
+    """The test adds up the item sizes, because neither moto nor SQLite enforces DynamoDB's limit of 4 MB."""
     conversation = instance.client().conversations.v1.conversations(conversation_in(instance, "active", chat(1)))
     text = "\N{GRINNING FACE}" * 256
     conversation.messages.create(
@@ -145,7 +148,7 @@ def test_erasing_twice_has_same_effect_as_once(instance: Instance) -> None:
 
 
 class AdmissionSwitch:
-    """Refuse every participant while `closed`."""
+    """An `admit` function that refuses every participant while `closed` is true."""
 
     closed = True
 
@@ -156,7 +159,10 @@ class AdmissionSwitch:
 
 @contextmanager
 def failed_conversation(participants: list[str]) -> Iterator[tuple[EmbeddedInstance, str, str]]:
-    """Yield an instance, a failed conversation, and a later conversation that claims the same values."""
+    """Yield an instance, the SID of a failed conversation, and the SID of a later conversation.
+
+    The later conversation claims the same unique name and addresses as the failed conversation.
+    """
     admission = AdmissionSwitch()
     with held_instance(admit=admission) as instance:
         first = conversation_in(instance, "initializing", participants)
@@ -190,7 +196,7 @@ def test_conversation_removed_event_has_last_stored_fields(instance: Instance) -
     v1 = instance.client().conversations.v1
     configure_webhook(v1)
     sid = v1.conversations.create(friendly_name="Visit", unique_name="visit", attributes='{"a": 1}').sid
-    # The Python SDK 9.13 accepts the header as an argument of `delete`, but does not send it.
+    # The Python SDK 9.13 accepts this header as an argument of `delete`, but does not send the header.
     instance.call("DELETE", f"/v1/Conversations/{sid}", headers={"X-Twilio-Webhook-Enabled": "true"})
     (stored,) = instance.items("conversation")
     instance.work()
@@ -213,7 +219,7 @@ def test_conversation_removed_event_has_last_stored_fields(instance: Instance) -
 
 
 class BusSwitch:
-    """Refuse every event while `broken`."""
+    """An event bus that refuses every event while `broken` is true."""
 
     broken = True
 
@@ -227,7 +233,7 @@ class BusSwitch:
 
 
 def test_unpublished_state_event_is_published_with_deletion() -> None:
-    """The finalizer normally publishes the event, but finds no conversation after the deletion."""
+    """Normally the finalizer publishes the event. After the deletion, the finalizer finds no conversation."""
     with held_instance(rewire=lambda edges: replace(edges, event_bus=BusSwitch(edges.event_bus))) as instance:
         v1, bus = instance.client().conversations.v1, instance.engine.edges.event_bus
         assert isinstance(bus, BusSwitch)

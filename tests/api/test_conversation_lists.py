@@ -25,7 +25,7 @@ NEW_YEAR = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 class StaleIndex:
-    """A table whose index `listed` shows no writes that come after the creation of this object."""
+    """A table whose index `listed` misses every write that is made after this object is created."""
 
     def __init__(self, table: Table, shards: Sequence[str]) -> None:
         self._known = {shard: table.query(shard, index=keys.LISTED, limit=100) for shard in shards}
@@ -41,7 +41,7 @@ def make(instance: Instance, number: int, **parameters: Any) -> list[str]:
 
 
 def make_daily(instance: Instance, days: Sequence[int]) -> list[str]:
-    """Create a conversation for noon of each of these days of January 2020, and return the SIDs by day."""
+    """Create a conversation at noon on each of these days of January 2020. Return the SIDs in order of date."""
     made = {
         day: make(instance, 1, date_created=NEW_YEAR + timedelta(days=day - 1, hours=12), friendly_name=str(day))
         for day in days
@@ -60,7 +60,7 @@ def page(instance: Instance, url: str) -> Any:
 
 
 def pages(instance: Instance, query: str, direction: str = "next_page_url") -> list[list[str]]:
-    """Return the SIDs of each page, beginning with the page of `query`."""
+    """Fetch the page of `query`, then follow the page links in `direction`. Return the SIDs on each page."""
     found, url = [], f"{LIST}{query}"
     while url:
         body = page(instance, url)

@@ -133,7 +133,7 @@ moment = datetime.fromisoformat
 
 
 def clock_of_whole_seconds() -> ManualClock:
-    """Return a clock of whole seconds, like the dates in responses."""
+    """Return a clock that stands at a whole second, because dates in responses have no fraction of a second."""
     clock = ManualClock()
     clock.present = clock.present.replace(microsecond=0)
     return clock

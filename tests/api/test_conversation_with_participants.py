@@ -248,7 +248,7 @@ def test_refused_request_stores_nothing(instance: Instance) -> None:
 
 
 class AdmissionSwitch:
-    """Refuse every participant while `closed`."""
+    """An `admit` function that refuses every participant while `closed` is true."""
 
     def __init__(self) -> None:
         self.closed = True

@@ -12,7 +12,7 @@ from tests.support.instances import ORIGIN, Instance, refusal
 
 
 def shown(resource: Any) -> dict[str, Any]:
-    """Return the fields of a resource of the SDK."""
+    """Return the public attributes of an SDK resource."""
     return {name: value for name, value in vars(resource).items() if not name.startswith("_")}
 
 

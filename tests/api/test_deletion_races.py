@@ -29,11 +29,11 @@ from tests.support.instances import Instance
 
 
 def participants_not_added(instance: Instance) -> None:
-    """The participant message is still in the queue."""
+    """Do nothing, so that the participant message stays in the queue."""
 
 
 def participants_added_by_adder(instance: Instance) -> None:
-    """Add the participants; the finalizer has not started."""
+    """Add the participants without starting the finalizer."""
     (record,) = instance.items("provisioning")
     provisioning = unpack_provisioning(record)
     added = provisioning.added(provisioning.date_created)
@@ -69,7 +69,7 @@ def test_late_participant_message_after_deletion_has_no_effect(
 
 
 def repeat_participant_message(instance: Instance, record: dict[str, Any]) -> None:
-    """Repeat the participant message, which starts the finalizer again."""
+    """Deliver the participant message two more times. Each delivery starts the finalizer again."""
     for _ in range(2):
         instance.repeat(record)
         instance.work()
@@ -86,7 +86,7 @@ def members_added(provisioning: Provisioning) -> Change:
 
 
 class StaleWriter:
-    """A writer that reads a conversation now, and writes later what it read."""
+    """Reads a conversation when this object is created. Its methods later write on the basis of that read."""
 
     def __init__(self, instance: Instance, sid: str) -> None:
         self.conversations = ConversationRepository(instance.table)
@@ -157,7 +157,10 @@ def test_stale_write_after_deletion_is_refused(instance: Instance, write: str, s
 @pytest.mark.each_engine
 @pytest.mark.parametrize("end", ["finalize", "close"])
 def test_delete_read_before_initializing_ended_is_refused(instance: Instance, end: str) -> None:
-    """A deletion must not miss the state event, or the locks, that the end of `initializing` adds."""
+    """The deletion is based on a read from before the end of `initializing`, so it must be refused.
+
+    Otherwise the deletion would miss the state event, or the locks, that the end of `initializing` adds.
+    """
     sid = conversation_in(instance, "initializing")
     if end == "finalize":
         participants_added_by_adder(instance)
@@ -170,7 +173,7 @@ def test_delete_read_before_initializing_ended_is_refused(instance: Instance, en
 
 @dataclass(frozen=True)
 class OvertakenRepository(ProvisioningRepository):
-    """Call `meanwhile` after each read, before the caller can write."""
+    """A repository that calls `meanwhile` after each read, before the caller can write."""
 
     meanwhile: Callable[[], object]
 
@@ -209,7 +212,7 @@ def finalizer_on(instance: Instance, provisionings: ProvisioningRepository) -> C
 
 @pytest.mark.each_engine
 def test_stale_write_before_settling_is_refused(instance: Instance) -> None:
-    """Settling makes the conversation due by its timers, which a stale write would undo."""
+    """Settling sets the due time from the timers. A stale write would undo that."""
     sid = conversation_in(instance, "initializing")
     participants_added_by_adder(instance)
     assert StaleWriter(instance, sid).finalize()
@@ -253,7 +256,7 @@ def test_stale_settle_or_claim_keeps_deleted_conversation_due(instance: Instance
 
 @pytest.mark.each_engine
 def test_delete_with_stale_provisioning_keeps_locks_of_another_conversation(instance: Instance) -> None:
-    """The stale provisioning record lists locks that another conversation holds by now."""
+    """The stale provisioning record lists locks that now belong to another conversation."""
     sid = conversation_in(instance, "initializing", CHAT_AND_SMS)
     early = StaleWriter(instance, sid)
     assert early.close()

@@ -19,7 +19,7 @@ Body = dict[str, Any]
 
 
 def refused(instance: Instance, *participants: object, **parameters: str) -> Body:
-    """Send a request that is refused and stores nothing, and return the body of the response."""
+    """Send a request that must be refused and must store nothing. Return the body of the response."""
     values = [value if isinstance(value, str) else json.dumps(value) for value in participants]
     before = instance.items("")
     answered = instance.call("POST", PATH, {**parameters, "Participant": values})
@@ -30,7 +30,7 @@ def refused(instance: Instance, *participants: object, **parameters: str) -> Bod
 
 
 def problems(body: Body) -> list[tuple[int, str]]:
-    """Return code and parameter of every problem, beginning with the main error."""
+    """Return the code and parameter of every problem. The main error comes first."""
     details = body["details"]
     return [
         (body["code"], details["parameter"]),
@@ -150,7 +150,7 @@ def test_numbers_outside_north_america_are_accepted_outside_groups(instance: Ins
 
 
 def test_error_details_never_repeat_personal_data(instance: Instance) -> None:
-    """Errors are logged, so they must not contain names, addresses, identities or attributes."""
+    """Errors are logged, so error details must not contain names, addresses, identities or attributes."""
     private = ["Jane Doe", "+15558675310", "+15017122661", "jane@example.com", "secret"]
     values = [
         {"identity": "jane@example.com"},

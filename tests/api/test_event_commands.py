@@ -1,4 +1,4 @@
-"""`convoke events` and `convoke dlq` give the same answers on a data file and on a deployed stack."""
+"""The output of `convoke events` and `convoke dlq` is the same for a data file and for a deployed stack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ URL = "https://hooks.example.com/"
 
 
 def account(place: CliTarget) -> dict[str, Any]:
-    """Create an account with a webhook. On a stack, an older account exists already."""
+    """Create an account with a webhook. A stack already has an older account."""
     (created,) = place.printed("account", "create")
     ask(place, created, "/v1/Configuration/Webhooks", {"PostWebhookUrl": URL, "Filters": "onConversationAdded"})
     return created
@@ -43,7 +43,7 @@ def create_conversation(place: CliTarget, who: dict[str, Any]) -> str:
 
 
 def received_deliveries(place: CliTarget) -> list[Delivery]:
-    """Receive and remove every message of the delivery queue."""
+    """Take every message out of the delivery queue, and return the deliveries."""
     if isinstance(place, StackTarget):
         sqs, url = place.client("sqs"), place.queues["DeliveryQueue"]
         received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
@@ -75,7 +75,7 @@ def show(place: CliTarget, who: dict[str, Any], event_id: str) -> dict[str, Any]
 
 
 def delivery(place: CliTarget, who: dict[str, Any]) -> Delivery:
-    """Return a delivery that was taken from the queue before it was made."""
+    """Return a delivery that was taken out of the queue before the webhook was called."""
     create_conversation(place, who)
     (listed,) = place.printed("events", "list", "--account", who["sid"])
     place.printed("events", "replay", listed["id"], "--account", who["sid"])

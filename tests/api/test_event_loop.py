@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from convoke.embedded.clock import MovableClock
+from convoke.embedded.suspension import RunAgainError
 from convoke.operations.conversations import sleep_before_retry
 from convoke.storage.table import Write
 from tests.support.examples import chat
@@ -105,6 +106,9 @@ class InterruptedTable:
 
     def transact(self, writes: Sequence[Write]) -> None:
         if self.meanwhile:
+            if self.table._unit is not None:
+                # The other process could not write now: run the request again in a tick that has no open unit yet.
+                raise RunAgainError
             self.meanwhile.pop()()
         self.table.transact(writes)
 

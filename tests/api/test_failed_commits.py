@@ -109,22 +109,18 @@ def test_participants_of_dropped_conversation_are_not_handed_over(data: str) -> 
 
 
 def test_caches_forget_dropped_unit(data: str) -> None:
-    """The service is cached when a request names it, and its creation is dropped in the same tick."""
+    """A request of the unit caches the account with a timer that is dropped."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served(), instance.without_sweeps():
-            known = instance.engine.program.known_services
-            assert (await instance.asked("GET", CONVERSATIONS)).status == 200
-            service_sid = instance.account.default_chat_service_sid
-            assert known.fetch(instance.account.sid, service_sid) is not None
             with full_disk(instance):
-                renamed = {"FriendlyName": "x" * 200}
                 answers = await asyncio.gather(
-                    instance.asked("POST", "/v1/Services", renamed),
-                    *(instance.asked("POST", CONVERSATIONS, LARGE) for _ in range(3)),
+                    instance.asked("POST", "/v1/Configuration", {"DefaultInactiveTimer": "PT5M"}),
+                    instance.asked("POST", CONVERSATIONS),
+                    instance.asked("POST", CONVERSATIONS, LARGE),
                 )
-            assert {answered.status for answered in answers} == {503}
-            assert len(instance.items("service")) == 1
+            assert [refusal(answered) for answered in answers] == [(503, 20503)] * 3
+            assert (await instance.asked("POST", CONVERSATIONS)).body["timers"] == {}
 
     with held_instance(data) as instance:
         asyncio.run(scenario(instance))

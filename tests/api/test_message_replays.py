@@ -33,7 +33,7 @@ def messages(conversation: Any, number: int, **parameters: Any) -> list[Any]:
 
 
 def create_webhook(conversation: Any, after: int | None, number: int = 0, **configuration: Any) -> str:
-    """Create a webhook with a replay of the messages after an index, and return its SID."""
+    """Create a webhook and return its SID. The webhook replays the messages whose index is greater than `after`."""
     given: dict[str, Any] = {"target": "webhook", "configuration_filters": ["onMessageAdded"]}
     given |= {"configuration_url": f"{OWN}/{number}", **configuration}
     if after is not None:
@@ -42,7 +42,7 @@ def create_webhook(conversation: Any, after: int | None, number: int = 0, **conf
 
 
 def delivered(instance: Instance) -> list[tuple[str, int]]:
-    """Deliver every pending event; return URL and message index of each delivery since the last call, sorted."""
+    """Deliver every pending event. Return the URL and message index of each delivery since the last call, sorted."""
     instance.work()
     found = [(delivery.url, int(delivery.parameters["Index"])) for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()
@@ -99,7 +99,7 @@ def test_messages_after_webhook_creation_are_delivered_once(instance: Instance, 
 @pytest.mark.parametrize("later", [0, 2])
 @pytest.mark.parametrize("pages", [1, 2, 3])
 def test_replay_covers_every_page_of_messages(instance: Instance, conversation: Any, pages: int, later: int) -> None:
-    """Test full pages too, and messages that are created during the replay."""
+    """Replay `pages` full pages of messages. `later` more messages are created before the replay is delivered."""
     number = pages * MESSAGES_PER_BATCH + 1
     messages(conversation, number)
     create_webhook(conversation, 0)

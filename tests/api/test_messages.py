@@ -19,7 +19,7 @@ MEDIA, CONTENT = "ME" + "0" * 32, "HX" + "0" * 32
 
 
 def conversation_of(instance: Instance, members: list[str], **parameters: Any) -> Any:
-    """Create a conversation with these participants, and return it as the SDK names it."""
+    """Create a conversation, wait until its participants are added, and return the SDK's conversation context."""
     v1 = instance.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=members, **parameters).sid
     instance.work()

@@ -1,4 +1,4 @@
-"""`/openapi.json` is valid and complete, and every operation conforms to it.
+"""`/openapi.json` is valid and complete, and every operation conforms to the document.
 
 `tests/support/openapi_checks.py` checks each response of every behaviour test against the document.
 """
@@ -69,7 +69,7 @@ EXAMPLES: dict[str, str | list[str]] = {
     "Timers.Inactive": "PT1M",
     "UniqueName": "free",
 }
-"""A valid value of every form parameter, except SIDs of existing resources."""
+"""A valid value for every form parameter that is not in SIDS."""
 
 SIDS = (
     "DefaultChatServiceSid",
@@ -77,10 +77,10 @@ SIDS = (
     "DefaultConversationRoleSid",
     "DefaultChatServiceRoleSid",
 )
-"""The parameters whose values are SIDs of existing resources."""
+"""The form parameters whose value must be the SID of an existing resource."""
 
 QUERIES = {"ParticipantConversations": "?Identity=alice"}
-"""Required query strings, by the last part of the path."""
+"""Required query strings. The key is the last segment of the path."""
 
 STUDIO = {"Target": "studio", "Configuration.FlowSid": "FW" + "0" * 32}
 
@@ -89,7 +89,7 @@ FITTING = {
     "createParticipant": ("Identity", "Attributes", "DateCreated", "DateUpdated"),
     "updateParticipant": ("MessagingBinding.ProxyAddress", "Attributes", "LastReadMessageIndex", "LastReadTimestamp"),
 }
-"""Parameters that can be sent together, by operation, for operations whose parameters exclude each other."""
+"""Parameters that can be sent together, for operations in which some parameters exclude each other."""
 
 TEXT = st.text(st.characters(codec="utf-8"))
 
@@ -97,16 +97,16 @@ EVERY_OPERATION = pytest.mark.parametrize("operation", operations().values(), id
 
 
 class Examples(dict[str, Any]):
-    """Examples by name. A missing one raises an error that says where to add it."""
+    """Examples by name. A missing example raises an error that says where to add the example."""
 
     def __missing__(self, name: str) -> Any:
         raise LookupError(
-            f"tests/api/test_openapi.py has no example for {name!r}: add it to EXAMPLES or Peopled.values"
+            f"tests/api/test_openapi.py has no example for {name!r}: add it to EXAMPLES or PopulatedInstance.values"
         )
 
 
 class PopulatedInstance:
-    """An instance with a resource behind every path."""
+    """An instance that has a resource for every path of the document."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
@@ -142,7 +142,7 @@ class PopulatedInstance:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[PopulatedInstance]:
-    """Share one instance between all tests that change nothing."""
+    """Run one instance for all tests in this module that change nothing."""
     with held_instance() as instance:
         yield PopulatedInstance(instance)
 
@@ -184,7 +184,7 @@ def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> No
 
 @EVERY_OPERATION
 def test_operation_returns_every_described_status(embedded: EmbeddedInstance, operation: Operation) -> None:
-    """Send the required parameters, then every parameter, then the ETag of the first response."""
+    """Send only the required parameters, then every parameter, then the ETag of the first response."""
     populated = PopulatedInstance(embedded)
     full = {name: populated.examples[name] for name in FITTING.get(operation.id.replace("Service", ""), operation.form)}
     first = populated.ask(operation, {name: full[name] for name in operation.required})
@@ -204,7 +204,10 @@ def test_operation_on_unknown_resource_is_not_found(shared: PopulatedInstance, o
 
 
 def wrong_values(schema: Schema, example: str | list[str]) -> st.SearchStrategy[Any]:
-    """Generate values that the schema of a form parameter forbids; none if it allows every value."""
+    """Generate values that the schema of a form parameter forbids.
+
+    Generate nothing if the schema allows every value.
+    """
     if schema["type"] != "array":
         return wrong_texts(schema)
     of_items = wrong_texts(resolved(schema["items"])).map(lambda text: [*example, text])
@@ -214,7 +217,7 @@ def wrong_values(schema: Schema, example: str | list[str]) -> st.SearchStrategy[
 
 
 def wrong_texts(schema: Schema) -> st.SearchStrategy[str]:
-    """Generate texts that the schema forbids. Words of an enumeration are valid in upper and lower case."""
+    """Generate texts that the schema forbids. Words of an enumeration are valid in any mix of upper and lower case."""
     wrong: list[st.SearchStrategy[str]] = []
     if "maxLength" in schema:
         wrong.append(st.characters(codec="utf-8").map(lambda character: character * (schema["maxLength"] + 1)))
@@ -233,7 +236,7 @@ def wrong_texts(schema: Schema) -> st.SearchStrategy[str]:
 
 
 def wrong_members(schema: Schema) -> st.SearchStrategy[str]:
-    """Generate values of `Participant` with one key that its schema forbids."""
+    """Generate values of `Participant` in which one key has a value that the schema forbids."""
     binding = {"address": "+15558675310", "proxy_address": "+15017122661"}
     bindings = with_one_wrong(binding, resolved(schema["properties"]["messaging_binding"]))
     members = with_one_wrong({"identity": "alice"}, schema)
@@ -253,7 +256,7 @@ BOUNDED = [
     for name, schema in operation.form.items()
     if not wrong_values(schema, EXAMPLES.get(name, "")).is_empty
 ]
-"""Every parameter whose schema forbids some values."""
+"""Every form parameter whose schema forbids at least one value."""
 
 
 @pytest.mark.parametrize(("operation", "name"), BOUNDED)

@@ -26,13 +26,13 @@ TIMES = 50
 
 @contextmanager
 def engines_on(data: Path, count: int) -> Iterator[list[EmbeddedInstance]]:
-    """Open several engines on one data file, each with its own connection, like separate processes."""
+    """Open several engines on one data file. Each engine has its own connection, as separate processes would have."""
     with ExitStack() as stack:
         yield [stack.enter_context(held_instance(str(data / "convoke.db"))) for _ in range(count)]
 
 
 def run_concurrently(*works: Callable[[], Any]) -> list[Any]:
-    """Run every function at the same time, and return each result or the error code of its refusal."""
+    """Run every function at the same time. Return the result of each, or the error code if the request was refused."""
     together = Barrier(len(works))
 
     def start(work: Callable[[], Any]) -> Any:
@@ -62,7 +62,7 @@ FIELDS: dict[str, tuple[str, str, Callable[[Any], tuple[str, str]]]] = {
         lambda shown: (shown.bindings["email"]["projected_address"], shown.bindings["email"]["name"]),
     ),
 }
-"""Two parameters, and a function that reads their values from the resource."""
+"""For each case: two parameters, and a function that reads the values of these parameters from the resource."""
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -87,7 +87,7 @@ def test_concurrent_updates_of_different_fields_are_both_kept(tmp_path: Path, pr
 
 
 def test_concurrent_updates_to_the_same_unique_name_both_succeed(tmp_path: Path) -> None:
-    """The second update finds the lock taken by the same conversation."""
+    """The second update finds that the same conversation already holds the lock."""
     with engines_on(tmp_path, 2) as instances:
         sid = instances[0].client().conversations.v1.conversations.create().sid
         for name in map(str, range(TIMES)):
@@ -126,7 +126,7 @@ def test_concurrent_updates_to_one_unique_name_succeed_for_one_conversation(tmp_
 
 
 def test_unique_name_is_never_lost_by_concurrent_renames(tmp_path: Path) -> None:
-    """Two conversations take and release one name in turn; a lock left behind would block the name for ever."""
+    """Two conversations take and release the same name. A lock that stays behind would block the name for ever."""
 
     def take_and_release(mine: Any) -> int:
         taken = 0
@@ -144,7 +144,7 @@ def test_unique_name_is_never_lost_by_concurrent_renames(tmp_path: Path) -> None
 
 
 def code_of(request: Callable[[], object]) -> int | None:
-    """Return the error code of a refused request, or None."""
+    """Return the error code of a refused request, or None if the request succeeds."""
     try:
         request()
     except TwilioRestException as error:

@@ -31,7 +31,7 @@ def messages(instance: Instance, tree: Any) -> tuple[Any, list[str]]:
 
 
 def receipts(instance: Instance, tree: Any) -> tuple[Any, list[str]]:
-    """Make receipts. Receipts are listed by SID, and SIDs sort by creation time."""
+    """Create receipts. The list of receipts is sorted by SID, and SIDs sort by creation time."""
     created = tree.conversation_with_participants.create(
         participant=sms(ITEMS), messaging_service_sid=MESSAGING_SERVICE
     )

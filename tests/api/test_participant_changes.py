@@ -16,7 +16,7 @@ P1, P2 = "+15017122661", "+15017122662"
 
 
 def members_of(instance: Instance, **parameters: Any) -> Any:
-    """Return the participants of a new conversation, as the SDK names them."""
+    """Create a conversation, and return the SDK's participant list of that conversation."""
     v1 = instance.client().conversations.v1
     return v1.conversations(v1.conversations.create(**parameters).sid).participants
 

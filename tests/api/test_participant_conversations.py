@@ -35,7 +35,7 @@ def tree(instance: Instance, request: pytest.FixtureRequest) -> Tree:
 
 
 class Tree:
-    """One of the two trees of paths: with or without a service."""
+    """One of the two path trees: with a service (`/v1/Services/IS.../`) or without a service (`/v1/`)."""
 
     def __init__(self, instance: Instance, *, in_service: bool) -> None:
         v1 = instance.client().conversations.v1
@@ -47,7 +47,7 @@ class Tree:
             self.path, self.client = f"/v1/Services/{self.service_sid}", v1.services(self.service_sid)
 
     def make(self, *participants: str, **parameters: Any) -> str:
-        """Create a conversation with these participants, wait until they are added, and return its SID."""
+        """Create a conversation with these participants, wait until they are added, and return the conversation SID."""
         sid: str = self.client.conversation_with_participants.create(participant=[*participants], **parameters).sid
         self.instance.work()
         return sid
@@ -270,7 +270,7 @@ def test_stale_index_entries_are_not_listed(instance: Instance) -> None:
 
 
 class StaleIndex:
-    """A table whose index `memberships` shows no writes that come after the creation of this object."""
+    """A table whose index `memberships` misses every write that is made after this object is created."""
 
     def __init__(self, instance: Instance, partition: str) -> None:
         self._known = instance.table.query(partition, index=keys.MEMBERSHIPS, limit=100)

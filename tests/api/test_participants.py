@@ -73,7 +73,7 @@ def test_page_token_is_valid_for_its_own_list_only(instance: Instance) -> None:
 
 @pytest.mark.each_engine
 def test_next_page_continues_while_participants_are_added(instance: Instance) -> None:
-    """The page token names a participant instead of an offset."""
+    """The page token refers to a participant and not to an offset, so new participants shift no page."""
     v1 = instance.client().conversations.v1
     created = v1.conversation_with_participants.create(participant=chat(4))
     first = v1.conversations(created.sid).participants.page(page_size=2)

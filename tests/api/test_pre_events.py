@@ -1,4 +1,7 @@
-"""Pre-events: the receiver can change or refuse a change. See docs/behaviour/webhook-delivery.md#pre-events."""
+"""Pre-events: the receiver can modify a change or refuse it.
+
+See docs/behaviour/webhook-delivery.md#pre-events.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ HEADER = {"X-Twilio-Webhook-Enabled": "true"}
 
 @pytest.fixture
 def receiving(instance: Instance) -> Instance:
-    """Return an instance whose account receives every pre-event, and no other event."""
+    """Return an instance whose account receives every pre-event and no other event."""
     return receive_pre_events(instance)
 
 
@@ -51,11 +54,11 @@ def answer(instance: Instance, body: object, status: int = 200) -> None:
 
 @dataclass
 class Change:
-    """A change that a test can request again and again."""
+    """A change, with a function that a test can call several times to request the change."""
 
     event_type: str
     make: Callable[[Any], Any]
-    """Send the request about a `Populated` conversation."""
+    """Send the request to the given `Populated` conversation."""
 
 
 def changes() -> Iterator[Change]:
@@ -77,7 +80,7 @@ EVERY_CHANGE = pytest.mark.parametrize(
 
 
 class Populated:
-    """A conversation with a chat participant and a message, and requests about them."""
+    """A conversation with participants and a message, and methods that send requests."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
@@ -328,7 +331,7 @@ def test_invalid_request_is_refused_before_pre_event(receiving: Instance) -> Non
 
 @pytest.mark.each_engine
 def test_retry_after_conflict_sends_no_second_pre_event(receiving: Instance) -> None:
-    """Another request changes the conversation while the pre-event is pending."""
+    """While the pre-event is pending, another request changes the conversation."""
     it = Populated(receiving)
     v1 = receiving.client().conversations.v1
     sid = it.path.rpartition("/")[2]

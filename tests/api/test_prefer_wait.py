@@ -25,7 +25,7 @@ from tests.support.processes import TIMEOUT_SECONDS
 PATH = "/v1/ConversationWithParticipants"
 
 WAITING = 300
-"""Number of concurrent requests: more than the server has threads."""
+"""The number of concurrent requests. It exceeds the number of the server's threads."""
 
 
 def create(instance: Instance, prefer: str, **headers: str) -> Answer:
@@ -33,7 +33,7 @@ def create(instance: Instance, prefer: str, **headers: str) -> Answer:
 
 
 def after(pauses: int, then: Callable[[], object], clock: ManualClock) -> None:
-    """Call `then` when the clock has slept `pauses` times."""
+    """Call `then` at the end of the clock's sleep number `pauses`."""
 
     def on_sleep() -> None:
         if len(clock.pauses) == pauses:
@@ -122,7 +122,7 @@ def test_repeated_request_does_not_wait(clocked: Instance, clock: ManualClock) -
 
 
 class UnreadableTable:
-    """A table that fails on every read of a conversation."""
+    """A table that raises an error when a conversation is read."""
 
     def __init__(self, table: Any) -> None:
         self._table = table
@@ -161,7 +161,7 @@ def test_wait_ends_before_api_timeout(clock: ManualClock, seconds_left: float, a
 
 
 class ShrinkingContext(RequestContext):
-    """Lambda's context: the time that remains shrinks as a clock moves on."""
+    """A Lambda context whose remaining time shrinks as `clock` moves on."""
 
     def __init__(self, clock: ManualClock, seconds: float) -> None:
         super().__init__()
@@ -174,7 +174,7 @@ class ShrinkingContext(RequestContext):
 
 @dataclass(frozen=True)
 class SlowTable:
-    """A table whose transactions take some seconds of a clock."""
+    """A table in which every transaction moves `clock` by `seconds`."""
 
     table: Any
     clock: ManualClock

@@ -24,7 +24,7 @@ from tests.support.instances import Instance
 
 
 class ProvisioningSteps:
-    """A new conversation, and every step of its provisioning, to be called in any order."""
+    """A new conversation, and one method for each step of its provisioning. A test can call the steps in any order."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance

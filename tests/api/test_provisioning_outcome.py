@@ -34,7 +34,7 @@ def outcome(instance: Instance, name: str) -> dict[str, Any]:
 
 
 def break_default_role(instance: Instance) -> None:
-    """Break the default role, so that no participant with this role can be added from now on."""
+    """Store an unknown SID as the default role, so that participants with the default role are refused."""
     service = keys.service(instance.account.sid, instance.account.default_chat_service_sid)
     instance.table.update(Update(service, (Set("conversation_user_role_sid", "RL" + "0" * 32),)))
     instance.clear_caches()
@@ -84,7 +84,7 @@ def test_provisioning_is_found_by_unique_name_and_in_service(instance: Instance)
 
 @pytest.mark.each_engine
 def test_failed_participant_has_error_code_and_message(instance: Instance) -> None:
-    """SMS participants of a group have no role and no error of their own; they fail with the group."""
+    """SMS participants of a group have no role and get no error of their own. They fail because the group fails."""
     person = '{"identity": "alice", "messaging_binding": {"projected_address": "+15017122662"}}'
     sid = create(instance, [*GROUP_MMS[:2], person])
     break_default_role(instance)
@@ -119,7 +119,7 @@ def test_unexpected_error_is_reported_for_conversation_and_each_participant() ->
 
 
 class CountedTable:
-    """A table that records the names of its called methods."""
+    """A table that records the name of every method that is called."""
 
     def __init__(self, table: Table) -> None:
         self._table = table

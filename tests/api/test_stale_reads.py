@@ -1,6 +1,7 @@
-"""Where the engine answers a read that may be stale with something old, nobody sees it (architecture, promise 2).
+"""Clients see no outdated data, even if eventually consistent reads return old data.
 
-On DynamoDB every index is eventually consistent, and so is every read that does not ask for more.
+See docs/how-it-works.md#promises. On DynamoDB every index is eventually consistent. A read of the table is eventually
+consistent unless the read asks for strong consistency.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Stale:
 
 @pytest.fixture
 def stale() -> Iterator[Stale]:
-    """An instance whose reads are stale until `table.catch_up()`."""
+    """Run an instance whose eventually consistent reads miss every write since the last `table.catch_up()`."""
     tables: list[StaleTable] = []
 
     def rewire(edges: EmbeddedEdges) -> EmbeddedEdges:

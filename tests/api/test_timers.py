@@ -30,7 +30,7 @@ Meanwhile = Callable[[], object]
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Return a clock of whole seconds, like the dates in responses."""
+    """Return a clock that stands at a whole second, because dates in responses have no fraction of a second."""
     made = ManualClock()
     made.present = made.present.replace(microsecond=0)
     return made
@@ -48,14 +48,14 @@ def configure_webhook(instance: Instance) -> None:
 
 
 def delivered_states(instance: Instance) -> list[tuple[str, ...]]:
-    """Deliver every pending event, and return old state, new state and reason of each state event."""
+    """Deliver every pending event. Return the old state, new state and reason of each state event."""
     instance.work()
     payloads = [delivery.event.payload for delivery in instance.receivers.posted]
     return [tuple(payload[name] for name in ("StateFrom", "StateTo", "Reason")) for payload in payloads]
 
 
 def create(instance: Instance, **parameters: Any) -> Any:
-    """Create a conversation with both timers, unless `parameters` say otherwise."""
+    """Create a conversation with an inactive and a closed timer. `parameters` override these timers."""
     timers = {"timers_inactive": "PT1M", "timers_closed": "PT10M"}
     return instance.client().conversations.v1.conversations.create(**{**timers, **parameters})
 
@@ -285,7 +285,7 @@ def test_deleted_conversation_is_erased_regardless_of_timers(clocked: Instance, 
 
 
 def test_sweep_that_looks_ahead_fires_no_timer_early(embedded: EmbeddedInstance) -> None:
-    """The first sweep of a new process looks ahead."""
+    """The first sweep of a new process looks ahead, so it also finds conversations that are not due yet."""
     conversation, before = create(embedded), embedded.items("")
     assert embedded.sweep(10 * MINUTE) == 1
     assert embedded.items("") == before
@@ -297,7 +297,7 @@ def test_sweep_that_looks_ahead_fires_no_timer_early(embedded: EmbeddedInstance)
 
 @dataclass(frozen=True)
 class OvertakenRepository(ProvisioningRepository):
-    """Call `meanwhile` after each read, before the caller can write."""
+    """A repository that calls `meanwhile` after each read, before the caller can write."""
 
     meanwhile: Meanwhile
 
@@ -351,7 +351,7 @@ def test_two_sweepers_fire_a_timer_once(
 
 @dataclass(frozen=True)
 class InterruptedTable:
-    """A table that calls a function of `meanwhile` after a failed condition."""
+    """A table that calls a function of `meanwhile` after each update whose condition fails."""
 
     table: Any
     meanwhile: list[Meanwhile]
@@ -404,7 +404,7 @@ def test_one_sweep_handles_1000_due_conversations_page_by_page(embedded: Embedde
 
 
 class PageRecorder:
-    """A table that records the size of each page read."""
+    """A table that records the size of every page that is read."""
 
     def __init__(self, table: Any) -> None:
         self._table = table

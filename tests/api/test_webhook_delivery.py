@@ -1,4 +1,4 @@
-"""Which webhooks an event is delivered to. See docs/behaviour/webhook-delivery.md."""
+"""The choice of webhooks that receive an event. See docs/behaviour/webhook-delivery.md."""
 
 from __future__ import annotations
 
@@ -29,13 +29,12 @@ def conversation(instance: Instance) -> Any:
 
 
 def create_webhook(conversation: Any, number: int = 0, **configuration: Any) -> str:
-    """Create a webhook, and return its SID."""
     given = {"target": "webhook", "configuration_filters": EVENTS, "configuration_url": f"{OWN}/{number}"}
     return str(conversation.webhooks.create(**given | configuration).sid)
 
 
 def delivered(instance: Instance) -> list[tuple[str, str]]:
-    """Deliver every pending event; return URL and event type of each delivery since the last call, sorted."""
+    """Deliver every pending event. Return the URL and event type of each delivery since the last call, sorted."""
     instance.work()
     deliveries = [(delivery.url, delivery.parameters["EventType"]) for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()
@@ -43,7 +42,7 @@ def delivered(instance: Instance) -> list[tuple[str, str]]:
 
 
 def delete(instance: Instance, conversation: Any) -> Answer:
-    # The Python SDK 9.13 does not send the header.
+    # The Python SDK 9.13 does not send this header with DELETE requests.
     return instance.call("DELETE", f"/v1/Conversations/{conversation.fetch().sid}", headers=HEADER)
 
 
@@ -263,7 +262,7 @@ def test_events_of_message_with_50_receipts_fit_into_one_item() -> None:
     assert len(str(largest)) < 60_000
 
 
-# Hosts that a deployment may call
+# The hosts that a deployment may call
 
 
 @pytest.mark.each_engine

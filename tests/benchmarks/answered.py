@@ -1,7 +1,7 @@
-"""Run the API function in this process, with a stub that answers every AWS call at once. `warm.py` runs this program.
+"""Run the API function in this process, with a stub that answers every AWS call at once.
 
-It runs on the built layer. Standard input is the gateway event of a create, and the argument is the Auth Token. The
-program writes to standard error the milliseconds of processor time that a create takes in each round.
+`warm.py` runs this program on the built layer. Standard input is the gateway event of a create, and the argument is the
+Auth Token. The program writes to standard error, for each round, the processor time of one create in milliseconds.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class _Context:
 def _answer(operation: str, given: Any) -> Any:
     """Return the answer of the AWS operation.
 
-    The table stores only its first transaction, which creates the account, so no create finds a lock that is held.
+    The table stores only the first transaction, which creates the account. A create therefore never finds a lock that
+    is held.
     """
     match operation:
         case "GetSecretValue":
@@ -70,7 +71,7 @@ def send(_: URLLib3Session, request: Any) -> AWSResponse:
 
 
 def create(event: str, times: int) -> float:
-    """Create `times` conversations and return the milliseconds of processor time for each."""
+    """Create `times` conversations, and return the processor time of one create in milliseconds."""
     before = time.process_time()
     for _ in range(times):
         answered = app.lambda_handler(json.loads(event), _Context())

@@ -1,12 +1,14 @@
-"""Count the AWS calls, units and events of one conversation, from the POST until it is active and settled.
+"""Count the AWS calls, units and events of one conversation, from the POST until the conversation is settled.
 
 `uv run python -m tests.benchmarks.aws_calls [--json PATH]`. Unlike times, the counts are the same on every machine.
 
-The handlers run in this process on the services of MiniStack. Counted are the calls of the handlers and of the state
-machine, and the invocations. Not counted is what AWS does itself: reading the queues and the stream, sending an event
-from the bus to a queue, and state transitions. Conversations are created one at a time, so they share no invocation.
-The two changes that `publish` gets from the stream are one batch here; AWS may split them into two. Credentials and
-configuration are cached, and the receiver of the webhook answers 200.
+The handlers run in this process and use the services of MiniStack. The program counts the calls of the handlers, the
+calls of the state machine, and the invocations. The program does not count what AWS does by itself: reading the queues
+and the stream, sending an event from the bus to a queue, and state transitions.
+
+Conversations are created one at a time, so that no two conversations share an invocation. The step `publish` gets two
+changes from the stream in one batch; AWS may deliver them in two batches. Credentials and configuration are cached. The
+receiver of the webhook answers 200.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ STEPS = {
     "event_publisher": "publish",
     "webhook_delivery": "deliver",
 }
-"""The step that each function performs. The calls of the state machine itself count for `finalize`."""
+"""The step that each function performs. The state machine's own calls are added to `finalize`."""
 
 REQUESTS = {
     "1 chat member": chat(1),
@@ -53,10 +55,10 @@ REQUESTS = {
 }
 
 EXISTING = (10, 100)
-"""Numbers of stored conversations, for measuring whether the counts grow with them."""
+"""How many conversations are stored before a measurement, to show whether the counts grow with that number."""
 
 READ_UNIT = 4096
-"""Bytes of an item that a consistent read returns for one read unit. Reading a missing item costs one unit.
+"""How many bytes one read unit returns in a consistent read. Reading a missing item costs one unit.
 
 Convoke makes consistent reads only.
 """
@@ -64,11 +66,12 @@ Convoke makes consistent reads only.
 
 @dataclass
 class Cost:
-    """The cost of one step. `write_units` does not include `index_write_units`."""
+    """The cost of one step."""
 
     invocations: int = 0
     read_units: float = 0
     write_units: float = 0
+    """The write units of the table, without those of its indexes."""
     index_write_units: float = 0
     bus_events: int = 0
     calls: Counter[str] = field(default_factory=Counter)
@@ -77,9 +80,9 @@ class Cost:
         return Cost(**{name: value + vars(other)[name] for name, value in vars(self).items()})
 
     def ask(self, *, model: Any, params: Any, **_: Any) -> None:
-        """Count one read unit for each key of a read call, before the call.
+        """Before a read call, count one read unit for each requested key.
 
-        MiniStack does not return the consumed capacity of a batch.
+        MiniStack does not return the consumed capacity of a batch, so this class computes the units.
         """
         match model.name:
             case "GetItem":
@@ -88,7 +91,7 @@ class Cost:
                 self.read_units += len(params["RequestItems"][TABLE_NAME]["Keys"])
 
     def count(self, *, model: Any, parsed: Any, **_: Any) -> None:
-        """Count an answered call. Retries inside botocore are not counted."""
+        """Count a call that AWS has answered. Retries inside botocore are not counted."""
         self.calls[f"{model.service_model.service_name}:{model.name}"] += 1
         match model.name:
             case "GetItem":
@@ -103,7 +106,7 @@ class Cost:
                 self.bus_events += len(parsed["Entries"])
 
     def _count_reads(self, items: list[Any]) -> None:
-        """Count the further units of items larger than 4 KB. MiniStack counts every item as one unit."""
+        """Count the further read units of items larger than 4 KB, because `ask` counts one unit for each item."""
         self.read_units += sum((size({"M": item}) - 1) // READ_UNIT for item in items)
 
     def _count_writes(self, consumed: Any) -> None:
@@ -115,7 +118,7 @@ class Cost:
 def size(attribute: dict[str, Any]) -> int:
     """Return the size of an attribute in bytes, as DynamoDB's developer guide defines it.
 
-    For an item, which is passed as a map, the result is a few bytes too large.
+    A whole item is passed as a map. Its result is a few bytes too large.
     """
     ((kind, value),) = attribute.items()
     match kind:
@@ -134,7 +137,10 @@ def size(attribute: dict[str, Any]) -> int:
 
 
 class CountedInstance(AwsInstance):
-    """An instance on MiniStack that counts its calls. It interprets the state machine: no function is deployed."""
+    """An instance on MiniStack that counts its AWS calls.
+
+    No function is deployed. Instead, this class calls the handlers and interprets the state machine.
+    """
 
     def __init__(self, deployment: Deployment) -> None:
         self.costs: defaultdict[str, Cost] = defaultdict(Cost)
@@ -147,7 +153,7 @@ class CountedInstance(AwsInstance):
     def edges(self, function: str) -> AwsEdges:
         edges = super().edges(function)
         events = edges._session.get_component("event_emitter")
-        # Events with the same unique id are registered once, so calls are not counted twice.
+        # The last argument is a unique id. botocore registers each id only once, so no call is counted twice.
         events.register("before-parameter-build.dynamodb", ask_for_capacity, "ask-for-capacity")
         events.register(
             "before-parameter-build.dynamodb", lambda **call: self.costs[STEPS[function]].ask(**call), "ask"
@@ -185,7 +191,7 @@ class CountedInstance(AwsInstance):
         return records
 
     def forget_pauses(self) -> None:
-        """Do nothing: no delivery is postponed, because every receiver answers 200."""
+        """Do nothing. No delivery is ever postponed, because every receiver answers 200."""
 
 
 def ask_for_capacity(params: dict[str, Any], model: Any, **_: Any) -> None:
@@ -196,7 +202,7 @@ def ask_for_capacity(params: dict[str, Any], model: Any, **_: Any) -> None:
 def measure(participants: list[str], *, webhook: bool, account: int, existing: int = 0) -> dict[str, Cost]:
     """Return the cost of each step of one conversation with these participants.
 
-    MiniStack uses an access key of twelve digits as the account id, so each measurement has an empty account.
+    Each measurement starts with an empty account, because MiniStack uses a 12-digit access key as the account id.
     """
     os.environ["AWS_ACCESS_KEY_ID"] = f"{account:012}"
     deployment = Deployment(session=new_session())
@@ -225,7 +231,7 @@ def measure(participants: list[str], *, webhook: bool, account: int, existing: i
 
 
 def measure_all() -> dict[str, dict[str, Cost]]:
-    """Return the costs by the name of the request."""
+    """Measure every kind of request, with and without a webhook. Return the costs by the name of the request."""
     asked = [(name, participants, webhook) for name, participants in REQUESTS.items() for webhook in (False, True)]
     measured = {
         f"{name}, {'one webhook' if webhook else 'no webhook'}": measure(participants, webhook=webhook, account=account)
@@ -239,7 +245,7 @@ def measure_all() -> dict[str, dict[str, Cost]]:
 
 @contextmanager
 def on_ministack() -> Iterator[None]:
-    """Run MiniStack, and discard standard output, to which the functions log."""
+    """Run MiniStack. Discard standard output, because the functions write their logs there."""
     with TemporaryDirectory() as folder, ministack(Path(folder)) as url, redirect_stdout(StringIO()):
         os.environ.update({**CREDENTIALS, "AWS_ENDPOINT_URL": url})
         yield

@@ -7,7 +7,7 @@ import shutil
 import sys
 
 COMMAND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
-"""The prefix of the command of the process to count."""
+"""The start of a command line that makes callgrind count a process."""
 
 
 def require() -> None:
@@ -17,6 +17,6 @@ def require() -> None:
 
 
 def collected(errors: bytes) -> int | None:
-    """Return the count that callgrind printed to standard error, or None if the process ended without a count."""
+    """Return the count that callgrind printed to standard error, or None if callgrind printed no count."""
     counted = re.search(rb"Collected : (\d+)", errors)
     return int(counted[1]) if counted else None

@@ -1,11 +1,12 @@
 """Count the machine instructions of a cold start of the API function and of a typical function.
 
-`make build`, then `uv run python -m tests.benchmarks.cold_start [--json PATH]`. It needs valgrind: callgrind counts the
-instructions from the start of the process until it asks for its first invocation, under awslambdaric. Unlike times, the
-counts of two runs differ by less than 0.1 %.
+`make build`, then `uv run python -m tests.benchmarks.cold_start [--json PATH]`. Valgrind must be installed.
 
-The typical function is in `typical/`. It is installed as `sam build` does it, without compiled bytecode. A third row
-shows the typical function with compiled bytecode.
+Each function runs under awslambdaric. Callgrind counts the instructions from the start of the process until the process
+asks for its first invocation. Unlike times, the counts of two runs differ by less than 0.1 %.
+
+The typical function is in `typical/`. It is installed as `sam build` does it, without compiled bytecode. The results
+also show the typical function with compiled bytecode.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from tests.support.template import ROOT
 TYPICAL = ROOT / "tests/benchmarks/typical"
 
 MAX_RATIO = 0.30
-"""The target: instructions of the API function, relative to those of the typical function."""
+"""The target: the instructions of the API function, divided by those of the typical function, must not exceed this."""
 
 TIMEOUT_SECONDS = 600.0
 
@@ -48,7 +49,7 @@ def measure(folder: Path) -> dict[str, int]:
 
 
 def instructions(function: Path, *path: Path) -> int:
-    """Return the number of instructions from the start of the process until it asks for its first invocation."""
+    """Return the number of instructions from the start of the process until the process asks for an invocation."""
     with (
         lambda_runtime.runtime_api() as (address, asked),
         lambda_runtime.started(function, lambda_runtime.environment(*path), address, *callgrind.COMMAND) as process,

@@ -1,7 +1,8 @@
-"""Copy a conversation many times inside a data file. 100,000 copies take a minute; 100,000 requests take much longer.
+"""Copy a conversation many times inside a data file.
 
-Each copy has new SIDs, in the order of creation, and includes the changes of the original. All copies have the same
-participants. `tests/unit/test_copies.py` reads copies through the API.
+100,000 copies take a minute; 100,000 requests take much longer. Each copy has new SIDs, in the order of creation, and
+includes copies of the original's changes. All copies have the same participants. `tests/unit/test_copies.py` reads
+copies through the API.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ Row = list[Any]
 
 
 def copy(data: Path, conversation_sid: str, count: int) -> list[str]:
-    """Add `count` copies to the data file and return their SIDs. No process may have the file open."""
+    """Add `count` copies to the data file, and return their conversation SIDs. No process may have the file open."""
     with closing(sqlite3.connect(data, isolation_level=None)) as connection:
-        # An interrupted run leaves a broken file. The next run starts with a new one.
+        # Fast but unsafe: an interrupted run leaves a broken file. That is harmless, because the next run starts with a
+        # new file.
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -262144")
         indexes = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql > ''").fetchall()
@@ -59,14 +61,14 @@ def _rows_of(connection: sqlite3.Connection, conversation_sid: str) -> list[Row]
 
 
 def _copied(pieces: Sequence[str], conversation_sid: str, new_sid: SidFactory) -> tuple[str, list[Row]]:
-    """Return the SID and the rows of a copy. `pieces` is the text of the original, split at each SID."""
+    """Return the conversation SID and the rows of a copy. `pieces` is the original's text, split at each SID."""
     sids = {sid: new_sid(Prefix(sid[:2])) for sid in dict.fromkeys(pieces[1::2])}
     rows: list[Row] = json.loads("".join([sids.get(piece, piece) for piece in pieces]))
     return sids[conversation_sid], [_listed(row) if '"list_shard"' in str(row[-1]) else row for row in rows]
 
 
 def _listed(row: Row) -> Row:
-    """Return the row with the list shard that its new SID determines."""
+    """Return the row with the list shard of its new SID, because the shard depends on the SID."""
     found = LIST.search(str(row[-1]))
     assert found
     before = found[0].split('"')[3]

@@ -1,8 +1,10 @@
 """Compute the cost of a million conversations of ten chat members with one webhook: `python -m tests.benchmarks.cost`.
 
 `--json PATH` also writes the result to a file. Calls, units and events are counted on MiniStack, for Convoke and for a
-straightforward design. Durations are the assumptions below. The result is an upper bound: it assumes that no two
-conversations share a batch, while under sustained load the queues and the stream deliver several records at once.
+straightforward design. Durations are assumed, as the constants below state.
+
+The result is an upper bound, because it assumes that no two conversations share a batch. Under sustained load, the
+queues and the stream deliver several records at once.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ from tests.support.template import template
 CONVERSATIONS = 1_000_000
 
 INVOCATION_CPU_MS = 14
-"""Processor time of an invocation, without waiting for calls.
+"""The assumed processor time of an invocation, without the time spent waiting for calls.
 
-On 2026-11-22 the functions took 8 ms on average on a core of an AMD EPYC; 1 GB of Lambda has 0.58 of a core.
+On 2026-11-22 the functions took 8 ms on average on a core of an AMD EPYC. A Lambda function with 1 GB has 0.58 of a
+core, so 8 ms become 14 ms.
 """
 
 CALL_LATENCY_MS = {
@@ -41,24 +44,24 @@ CALL_LATENCY_MS = {
 """The assumed duration of each call within the region."""
 
 RECEIVER_MS = 100
-"""The assumed response time of the webhook receiver. Each further 100 ms cost 1.67 USD per million conversations."""
+"""The assumed response time of the webhook receiver. 100 ms more cost 1.67 USD more per million conversations."""
 
 EXECUTION_OVERHEAD_MS = 50
-"""The assumed duration of an execution of the finalizer in addition to its tasks."""
+"""The assumed duration of an execution of the finalizer, without the duration of its tasks."""
 
 LAMBDA_LOG_BYTES = 300
 """The assumed size of the lines START, END and REPORT that Lambda logs for each invocation."""
 
 FUNCTION_LOG_BYTES = 1500
-"""The assumed size of all lines that the functions log for a conversation. 720 bytes are metrics (2026-11-22)."""
+"""The assumed size of all log lines of the functions for a conversation. 720 bytes are metrics (2026-11-22)."""
 
 BYTES_OUT = 2_000
-"""The assumed size of a response and a webhook with headers. The body of a response has 800 bytes (2026-11-22)."""
+"""The assumed size of a response and a webhook, with headers. The body of a response has 800 bytes (2026-11-22)."""
 
 MEMORY_GB = template()["Globals"]["Function"]["MemorySize"] / 1024
 
 Usage = Mapping[str, float]
-"""The quantity of each priced item that one conversation uses."""
+"""How much of each priced item one conversation uses. The key is the item."""
 
 
 def milliseconds(cost: Cost) -> float:
@@ -69,7 +72,7 @@ def milliseconds(cost: Cost) -> float:
 
 
 def usage(steps: Mapping[str, Cost]) -> Usage:
-    """Return the usage of the items that both designs use."""
+    """Return the usage of those items that Convoke and the straightforward design both use."""
     total = sum(steps.values(), Cost())
     return {
         "API requests": 1,
@@ -84,13 +87,17 @@ def usage(steps: Mapping[str, Cost]) -> Usage:
 
 
 def as_deployed(counted: Mapping[str, Cost]) -> Usage:
-    """Return the usage of Convoke. Unlike in the count, the two changes on the stream take an invocation each."""
+    """Return the usage of Convoke.
+
+    The two changes on the stream are charged as two invocations. The count has only one invocation, because both
+    changes are in one batch on MiniStack.
+    """
     steps = {**counted, "publish": counted["publish"] + Cost(invocations=1)}
     return {**usage(steps), **_queue_usage(steps), **_execution_usage(steps["finalize"])}
 
 
 def _queue_usage(steps: Mapping[str, Cost]) -> Usage:
-    """Return three SQS requests for each message: send, receive and delete. Each message takes an invocation."""
+    """Count three SQS requests for each message: send, receive and delete. Every message has its own invocation."""
     messages = steps["add"].invocations + steps["deliver"].invocations
     return {"SQS requests": 3 * messages}
 
@@ -107,7 +114,7 @@ def as_straightforward(steps: Mapping[str, Cost]) -> Usage:
 
 
 def dollars(used: Usage) -> dict[str, float]:
-    """Return the cost of each item for all conversations, in US dollars."""
+    """Return the cost in US dollars of each item, for CONVERSATIONS conversations."""
     return {item: PRICES[item].of(quantity * CONVERSATIONS) for item, quantity in used.items()}
 
 

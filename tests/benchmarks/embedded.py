@@ -1,8 +1,8 @@
-"""Measure how fast `convoke up` and the yardstick accept requests.
+"""Measure how fast `convoke up` and the yardstick (`yardstick.py`) accept requests.
 
-`python -m tests.benchmarks.embedded [--json PATH]`. Each request has 10 participants and is answered with 202; the
-data file is new. At the end the process is killed, and the benchmark checks that the conversations it had accepted
-become active after a restart.
+`python -m tests.benchmarks.embedded [--json PATH]`. Each request has 10 participants and is answered with 202. The data
+file is new. At the end, the benchmark kills the process and restarts it. The benchmark then checks that the
+conversations that were accepted before the kill become active.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ ONE_CLIENT_SECONDS = 3.0
 MEASUREMENTS = 3
 
 MAX_CHECKED_AFTER_KILL = 1000
-"""The number of conversations, accepted last before the kill, that are checked."""
+"""The maximum number of conversations that are checked after the kill: those that were accepted last."""
 
 
 class Yardstick(Server):
     async def create(self, connection: Connection) -> None:
-        """Perform a round: the request that Convoke gets, too."""
+        """Perform a round: send the same request as to Convoke."""
         await connection.ask(post("/", "AC", "token", FORM))
 
 
@@ -56,7 +56,7 @@ def compared(ours: Convoke, other: Yardstick, clients: int, seconds: float) -> d
 
 
 def killed(data: Path) -> list[str]:
-    """Kill a process under load, and return the paths of the conversations that it had accepted last."""
+    """Kill a process under load. Return the paths of the conversations that the process accepted last."""
     created: list[str] = []
     with convoke(data) as instance:
 
@@ -69,7 +69,7 @@ def killed(data: Path) -> list[str]:
 
 
 def active_after_restart(data: Path, paths: Sequence[str]) -> int:
-    """Return how many of the conversations become active. Raises LoadError if one does not exist."""
+    """Restart, and return how many conversations become active. Raises LoadError if a conversation does not exist."""
     with convoke(data) as instance:
 
         async def look(connection: Connection) -> int:

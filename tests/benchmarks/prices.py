@@ -7,12 +7,12 @@ from dataclasses import dataclass
 REGION = "us-east-1"
 
 DATE = "2026-11-22"
-"""The date on which the prices were collected, from public pages of AWS and of others of 2025 and 2026."""
+"""The date on which the prices were collected. The sources are public pages of AWS and others, of 2025 and 2026."""
 
 
 @dataclass(frozen=True)
 class Price:
-    """The on-demand price in US dollars of a number of units, in the first tier and without free tiers."""
+    """An on-demand price of the first tier, without free tiers: `usd` US dollars for each `units` units."""
 
     usd: float
     units: float
@@ -38,9 +38,13 @@ PRICES = {
     "log bytes": Price(0.50, 1e9, "CloudWatch Logs, ingestion"),
     "bytes to the internet": Price(0.09, 1e9, "data transfer out"),
 }
-"""The prices of each item.
+"""The price of each item.
 
-Not included: reads of the stream, which are free for Lambda; DynamoDB storage (0.25 USD per GB and month, and 0.20 USD
-for point-in-time recovery); the cost of an idle stack (docs/operate.md#cost); cold starts; and reads of an account's
-secret, which a process reads at most once in 5 seconds.
+These costs are not included:
+
+- reads of the stream, which are free for Lambda
+- DynamoDB storage: 0.25 USD per GB and month, and 0.20 USD for point-in-time recovery
+- an idle stack (docs/operate.md#cost)
+- cold starts
+- reads of an account's secret, which a process reads at most once in 5 seconds
 """

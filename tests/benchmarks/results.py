@@ -1,4 +1,4 @@
-"""The results of the last run, as committed, and the machine it ran on."""
+"""The committed results of the last run, and the machine on which the benchmarks ran."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LATEST = FOLDER / "latest.json"
 PLOT = ROOT / "docs/assets/benchmarks.svg"
 
 NOT_MEASURED = "not_measured"
-"""The key of the reason why a part was not measured. It replaces the figures of the part."""
+"""If a part was not measured, its results have only this key. The value is the reason."""
 
 
 class Machine(BaseModel):
@@ -29,7 +29,7 @@ class Machine(BaseModel):
     system: str
     python: str
     load_at_start: float
-    """The load average of the minute before the run. Above a few tenths, other processes were busy."""
+    """The load average over the minute before the run. More than a few tenths mean that other processes were busy."""
 
     @property
     def summary(self) -> str:
@@ -45,7 +45,7 @@ class Results(BaseModel):
     stolen: float
     """The fraction of processor time that other virtual machines took during the run."""
     parts: dict[str, Any]
-    """The results of each benchmark."""
+    """The results of each benchmark. The key is the name of the benchmark."""
 
 
 def this_machine() -> Machine:
@@ -62,7 +62,7 @@ def this_machine() -> Machine:
 
 
 def cpu_times() -> tuple[int, int]:
-    """Return the clock ticks of all cores since the machine started, and how many of them were stolen."""
+    """Return two numbers of clock ticks of all cores since the machine started: all ticks, and stolen ticks."""
     times = [int(each) for each in _lines("/proc/stat")[0].split()[1:9]]
     return sum(times), times[7]
 

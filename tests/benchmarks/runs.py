@@ -15,11 +15,11 @@ from tests.benchmarks.server import Server
 Found = TypeVar("Found")
 
 WARM_UP_SECONDS = 0.5
-"""Duration of the load before each measurement."""
+"""How long clients send requests before each measurement."""
 
 
 def alternately(sides: Mapping[str, Callable[[], Found]], times: int) -> dict[str, list[Found]]:
-    """Measure the sides in turn, so that other load on the machine affects all of them alike."""
+    """Measure the sides in turn, so that other load on the machine affects all sides alike."""
     found: dict[str, list[Found]] = {name: [] for name in sides}
     for _ in range(times):
         for name, side in sides.items():
@@ -28,9 +28,9 @@ def alternately(sides: Mapping[str, Callable[[], Found]], times: int) -> dict[st
 
 
 def measured(server: Server, work: Round, clients: int, seconds: float) -> dict[str, float]:
-    """Return the figures of the clients and of the server, after a warm-up.
+    """Warm up, measure, and return the figures of the clients and of the server.
 
-    The processor time of the server includes its work after the last response.
+    The server's processor time includes the work after the last response.
     """
     load(server.address, work, clients, WARM_UP_SECONDS)
     server.work_off()
@@ -42,12 +42,12 @@ def measured(server: Server, work: Round, clients: int, seconds: float) -> dict[
 
 
 def medians(measurements: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Return the median of each figure."""
+    """Return the median of each figure over all measurements."""
     return {name: round(statistics.median(each[name] for each in measurements), 3) for name in measurements[0]}
 
 
 def run(measure: Callable[[], Mapping[str, Any]], about: str | None) -> None:
-    """Run the command line of a benchmark: print the results, and write them to the file of `--json PATH`."""
+    """Run the command line of a benchmark: print the results, and write them to the file that `--json PATH` names."""
     arguments = ArgumentParser(description=about)
     arguments.add_argument("--json", type=Path, metavar="PATH", help="write the figures to this file, too")
     path: Path | None = arguments.parse_args().json

@@ -23,7 +23,7 @@ from tests.support.processes import up
 POLL_INTERVAL_SECONDS = 0.005
 
 LAST_CHECKED, OTHERS_CHECKED = 16, 48
-"""The number of conversations that are checked to find out whether the backlog is finished.
+"""How many of the last conversations, and of the earlier ones, are checked to see whether the backlog is finished.
 
 Listing all initializing conversations would take longer.
 """
@@ -64,16 +64,16 @@ class Process:
     pid: int
 
     def memory(self) -> float:
-        """Return the resident memory in megabytes. Memory that processes share counts once for each."""
+        """Return the resident memory in megabytes. Shared memory is counted once for each process that shares it."""
         return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self._all()) * PAGE / 1e6
 
     def cpu(self) -> float:
-        """Return the processor time in seconds since the start."""
+        """Return the processor time in seconds since the processes started."""
         stats = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self._all())
         return sum(int(stat[11]) + int(stat[12]) for stat in stats) / TICKS
 
     def kill(self) -> None:
-        """Kill all processes, as a crash would."""
+        """Kill all processes with SIGKILL, like a crash."""
         for pid in self._all():
             os.kill(pid, signal.SIGKILL)
 
@@ -86,19 +86,19 @@ class Process:
 
 
 class Server:
-    """A server that is measured. `ready` has its `url` and its `pid`."""
+    """A server that is measured. `ready` has the `url` and the `pid` of the server."""
 
     def __init__(self, ready: Mapping[str, Any]) -> None:
         self.address = address_of(ready["url"])
         self.process = Process(ready["pid"])
 
     def work_off(self) -> float:
-        """Wait until the server has finished its work after the last response, and return the seconds."""
+        """Wait until the server has finished its work after the last response. Return how many seconds that took."""
         return 0.0
 
 
 class Convoke(Server):
-    """An instance of Convoke, as its clients see it."""
+    """A running instance of Convoke that is measured."""
 
     def __init__(self, ready: Mapping[str, Any]) -> None:
         super().__init__(ready)
@@ -111,14 +111,14 @@ class Convoke(Server):
         return get(path, *self._credentials)
 
     async def create(self, connection: Connection) -> str:
-        """Perform a round: create a conversation of 10 participants. Returns its path."""
+        """Perform a round: create a conversation of 10 participants. Return the path of the conversation."""
         answer = await connection.ask(self._post)
         path = f"/v1/Conversations/{answer.json()['sid']}"
         self._created.append(path)
         return path
 
     async def create_until_active(self, connection: Connection) -> str:
-        """Perform a round: create a conversation and fetch it until it is active."""
+        """Perform a round: create a conversation, and fetch the conversation until it is active."""
         path = await self.create(connection)
         await self.wait_until_active(connection, path)
         return path
@@ -133,9 +133,9 @@ class Convoke(Server):
         await connection.ask(self.get("/v1/Conversations"))
 
     def work_off(self) -> float:
-        """Wait until the conversations created since the last call are active, and return the seconds.
+        """Wait until the conversations created since the last call are active, and return how many seconds that took.
 
-        The last ones and a random sample of the others are checked.
+        Only the last conversations and a random sample of the earlier conversations are checked.
         """
         last, others = self._created[-LAST_CHECKED:], self._created[:-LAST_CHECKED]
         self._created = []

@@ -1,10 +1,11 @@
-"""Create conversations on the embedded engine in this process, until each is settled. `instructions.py` runs this.
+"""Create conversations on the embedded engine in this process, and do all work until every conversation is settled.
 
-The argument is the number of conversations. Standard input is the gateway event of a create, without credentials.
+`instructions.py` runs this program. The argument is the number of conversations. Standard input is the gateway event of
+a create, without credentials.
 
-To execute the same instructions in every run, the process has one thread and opens no socket, the data is in memory,
-the clocks stand still, and the garbage collector is off. A cache entry therefore never expires, however slow callgrind
-makes the process.
+Every run must execute the same instructions. Therefore the process has one thread and opens no socket, the data is in
+memory, the clocks stand still, and the garbage collector is off. Because the clocks stand still, no cache entry
+expires, however slow callgrind makes the process.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 
 
 class Context:
-    """The part of a Lambda context that the API reads."""
+    """A stand-in for Lambda's context with the members that the API reads."""
 
     aws_request_id = "00000000-0000-0000-0000-000000000000"
 
@@ -36,7 +37,7 @@ class Context:
 def freeze() -> None:
     """Stop the clocks of the module `time`, turn off the garbage collector, and make `os.urandom` a counter.
 
-    Call this before importing Convoke: cachetools keeps the clock that it finds when it is imported.
+    Call this before importing Convoke, because cachetools keeps the clock that `time` has when cachetools is imported.
     """
     time.time = lambda: NOW.timestamp()
     time.time_ns = lambda: int(NOW.timestamp()) * 10**9
@@ -47,7 +48,7 @@ def freeze() -> None:
 
 
 def main(conversations: int, create: dict[str, Any]) -> None:
-    from convoke.embedded.engine import EmbeddedEngine  # Not before `freeze`.
+    from convoke.embedded.engine import EmbeddedEngine  # Only after `freeze`.
 
     engine = EmbeddedEngine(":memory:", lambda edges: replace(edges, now=lambda: NOW))
 

@@ -1,8 +1,8 @@
 """The straightforward design that Convoke is compared with: a Standard workflow that adds participants one by one.
 
-It writes the items of a conversation of Convoke with one call each. Without transactions it needs half the write units,
-but a failure in the middle leaves some items behind. It stores no events and has no outbox: the bus invokes the
-function that calls the webhook.
+The design writes the items of a Convoke conversation, each item with a call of its own. Without transactions the design
+needs half the write units, but a failure in the middle leaves some items behind. The design stores no events and has no
+outbox. The event bus invokes the function that calls the webhook.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.support.tables import TABLE_NAME
 from tests.support.template import STACK_NAME
 
 FIXED_TRANSITIONS = 3
-"""The transitions start, map and finish. Each participant is one more transition."""
+"""The number of state transitions without participants: start, map and finish. Each participant adds one transition."""
 
 EVENT = {"Source": "straightforward", "DetailType": "event", "Detail": "{}", "EventBusName": STACK_NAME}
 
@@ -29,7 +29,7 @@ StoredItem = dict[str, Any]
 
 @dataclass
 class Straightforward:
-    """Runs the steps in the MiniStack account in which Convoke last created a conversation of chat members."""
+    """Performs the steps in the MiniStack account in which Convoke last created a conversation of chat members."""
 
     costs: defaultdict[str, Cost] = field(default_factory=lambda: defaultdict(Cost))
 
@@ -63,12 +63,15 @@ class Straightforward:
         bus.put_events(Entries=[EVENT])
 
     def _deliver(self, conversation: StoredItem) -> None:
-        """Read the webhook configuration. Any item smaller than 4 KB costs the same."""
+        """Count a read of the webhook configuration.
+
+        The conversation is read instead, because all items smaller than 4 KB cost the same.
+        """
         table, _ = self._invoked("deliver")
         table.get_item(TableName=TABLE_NAME, Key=key(conversation), ConsistentRead=True)
 
     def _invoked(self, step: str) -> tuple[Any, Any]:
-        """Count an invocation of the step, and return a table client and a bus client whose calls are counted."""
+        """Count an invocation of the step. Return a table client and an event bus client whose calls are counted."""
         cost = self.costs[step]
         cost.invocations += 1
         session = boto3.Session(region_name=REGION)
@@ -79,9 +82,9 @@ class Straightforward:
 
 
 def items_of_last_conversation() -> dict[str, list[StoredItem]]:
-    """Return the items of the last conversation, by the first word of their sort keys.
+    """Return the items of the last conversation, grouped by the first word of the sort key.
 
-    Their partition keys are changed, so that writing the items creates new ones.
+    The partition keys are changed, so that writing the items creates new items.
     """
     stored = boto3.Session(region_name=REGION).client("dynamodb").scan(TableName=TABLE_NAME)["Items"]
     last = max(item["pk"]["S"] for item in stored if item["sk"]["S"] == "conversation")

@@ -1,4 +1,4 @@
-"""Measure throughput and latency by the number of clients, for the plot.
+"""Measure throughput and latency for several numbers of clients, for the plot.
 
 `python -m tests.benchmarks.sweep [--json PATH]`.
 """
@@ -20,7 +20,7 @@ SECONDS_PER_MEASUREMENT = 3.0
 
 
 def measure() -> dict[str, Any]:
-    """Return for each kind of request a list with the figures for each number of clients."""
+    """For each kind of request, return a list with the figures for each number of clients."""
     install()
     with (
         TemporaryDirectory() as folder,

@@ -21,7 +21,7 @@ from tests.support.lambda_runtime import BUILD, LAYER
 from tests.support.template import ROOT
 
 MAX_MILLISECONDS = 4.0
-"""The target for a create."""
+"""The target for the processor time of a create."""
 
 MEMBERS = 10
 
@@ -29,7 +29,7 @@ TOKEN = "0" * 32
 
 
 def measure() -> float:
-    """Return the milliseconds of processor time per create."""
+    """Return the processor time of a create in milliseconds."""
     event = json.loads((ROOT / "events/api/create_plain.json").read_text())
     credentials = base64.b64encode(f"AC{0:032}:{TOKEN}".encode()).decode()
     event["headers"]["authorization"] = f"Basic {credentials}"

@@ -1,8 +1,10 @@
-"""The yardstick: the HTTP server of Convoke with one small transaction per request. It shows what the machine can do.
+"""The yardstick: Convoke's HTTP server with one small transaction per request, to show what the machine can do.
 
-`python -m tests.benchmarks.yardstick PATH` listens like `convoke up --json`. It parses the form, stores it in two rows
-of the SQLite file as durably as Convoke does, and answers 202 with a body of the same length. The figures of Convoke
-are shown next to those of the yardstick, so figures of different machines, or of a busy one, can be compared.
+`python -m tests.benchmarks.yardstick PATH` listens like `convoke up --json`. The yardstick parses the form, stores the
+form in two rows of the SQLite file as durably as Convoke does, and answers 202 with a body of the same length.
+
+The figures of Convoke are shown next to the figures of the yardstick. Thus the figures of different machines, or of a
+busy machine, can be compared.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ Message = dict[str, Any]
 
 
 class Yardstick:
-    """The ASGI application."""
+    """The ASGI application that stores each request."""
 
     def __init__(self, path: str) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)

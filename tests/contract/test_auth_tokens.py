@@ -16,7 +16,7 @@ ACCOUNT, OTHER_ACCOUNT = "AC" + "0" * 32, "AC" + "1" * 32
 
 
 def secrets() -> SecretAuthTokens:
-    """Return a new process's store of the secrets."""
+    """Return a store of the secrets without cached values, as a new process has it."""
     client = boto3.client(
         "secretsmanager", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
     )

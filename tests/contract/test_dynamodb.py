@@ -62,7 +62,7 @@ VERBS: dict[str, tuple[str, dict[str, Any], Callable[[Table], object]]] = {
 
 @pytest.fixture
 def client() -> DynamoDBClient:
-    # Switch off botocore's own retries, which sleep.
+    # Switch off botocore's own retries, because they sleep.
     return boto3.client(
         "dynamodb",
         region_name="us-east-1",
@@ -86,7 +86,7 @@ def table(client: DynamoDBClient) -> DynamoDbTable:
 
 @pytest.fixture
 def tokens(client: DynamoDBClient) -> list[str]:
-    """Record the client request token of each transaction sent."""
+    """Return a list that collects the client request token of each transaction sent."""
     seen: list[str] = []
 
     def note(params: dict[str, Any], **_: object) -> None:

@@ -140,7 +140,7 @@ def test_stream_records_stay_until_forgotten(tmp_path: Path) -> None:
         assert [item for _, item in table.stream_records(10)] == [change(9)]
 
 
-# The file
+# The data file
 
 
 def test_file_keeps_items_after_close(tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ def test_expired_items_are_found_by_index_and_removed_in_batches() -> None:
         assert not any(step.startswith("SCAN items") for step in plan)
 
 
-# Many users
+# Concurrent processes and threads
 
 
 def test_two_processes_on_one_file_see_each_others_writes(tmp_path: Path) -> None:
@@ -422,7 +422,7 @@ def test_killed_process_leaves_whole_transactions_only(tmp_path: Path, seconds: 
     with closing(SqliteTable(path)) as table:
         last = (table.get(Key("last", "last")) or {})["number"]
         assert isinstance(last, int)
-        # Every printed transaction is stored, and at most the one after the last printed one.
+        # Every printed transaction is stored. At most one more is stored, because the kill can come before the print.
         assert last - (printed or [0])[-1] in (0, 1)
         parts = [len(table.query(f"transaction#{number}", limit=10)) for number in range(last + 2)]
         assert parts == [8] * (last + 1) + [0]
@@ -434,7 +434,7 @@ def test_killed_process_leaves_whole_transactions_only(tmp_path: Path, seconds: 
 def test_condition_sees_state_before_its_own_transaction() -> None:
     with closing(SqliteTable(":memory:")) as table:
         table.transact([Put(COUNTER)])
-        # Both conditions see the state before the transaction.
+        # Each condition sees the state before the transaction, whatever the transaction writes.
         table.transact([Update(KEY, (Add("count", 5),)), Put({**CHANGE._asdict(), "a": 1}, NotExists("pk"))])
         table.transact([Update(KEY, (Add("count", 1),), LessThan("count", 6)), Delete(CHANGE, Equals("a", 1))])
         assert table.get(KEY) == {**COUNTER, "count": 6}

@@ -1,4 +1,4 @@
-"""The Table port: every engine behaves the same."""
+"""The contract of the Table port, which every engine fulfils in the same way."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Tabl
 }
 
 MARKS = {"dynamodb-on-ministack": pytest.mark.xdist_group("ministack")}
-"""One xdist worker runs all tests on MiniStack, so that it starts once."""
+"""One pytest-xdist worker runs all tests on MiniStack, so that MiniStack starts only once."""
 
 KEY = Key("AC1#CH1", "conversation")
 OTHER = Key("AC1#CH1", "provisioning")
@@ -148,7 +148,10 @@ def table(engine: str, request: pytest.FixtureRequest) -> Iterator[Table]:
 
 
 def expect_gaps(request: pytest.FixtureRequest, engine: str, case: str) -> None:
-    """Expect the test to fail if the engine has a known gap; a closed gap fails the test until it leaves the list."""
+    """Expect the test to fail if GAPS has the case for this engine.
+
+    A case that passes although GAPS has it fails the run, so that a closed gap is removed from GAPS.
+    """
     if gap := GAPS.get(engine, {}).get(case):
         request.applymarker(pytest.mark.xfail(strict=True, reason=f"{engine}: {gap}"))
 
@@ -163,7 +166,7 @@ def item_of(key: Key, **attributes: Value) -> Item:
 
 
 def label(case: Value | Action) -> str:
-    """Return the name of a case. Unlike `repr`, it is the same in every process, whatever the order of a set."""
+    """Return the name of a case. Unlike `repr`, the name does not depend on the order of a set."""
     if isinstance(case, (Set, Remove, Add, DeleteFromSet)):
         return f"{type(case).__name__} {label(list(astuple(case)))}"
     return json.dumps(case, default=sorted)
@@ -223,7 +226,7 @@ def test_value_is_returned_with_same_type(table: Table, value: Value) -> None:
 
 
 def exact_types(value: Any) -> Any:
-    """Return the types at every depth, because `1 == True`."""
+    """Return the types of a value and of all values inside, because `1 == True`."""
     if isinstance(value, list):
         return [exact_types(element) for element in value]
     if isinstance(value, dict):
@@ -549,21 +552,24 @@ def test_sort_keys_are_ordered_by_utf8_bytes(table: Table) -> None:
 
 
 class Walk:
-    """Twelve items `a` to `l`, in the table or in an index, and a query that returns their letters."""
+    """Twelve items `a` to `l`, and a query that returns their letters.
+
+    The items are in an index if `index` is given, otherwise in the table.
+    """
 
     letters = "abcdefghijkl"
 
     def __init__(self, table: Table, index: Index | None) -> None:
         self.table, self.index = table, index
         put(table, *map(self.item, self.letters))
-        # Items of other partitions must not be returned.
+        # Add the same items to other partitions, which the query must not return.
         partition = {index.partition: "X"} if index else {}
         put(table, *({**self.item(letter), "pk": f"X{letter}", **partition} for letter in self.letters))
 
     def item(self, letter: str) -> Item:
         if self.index is None:
             return item_of(Key("P", letter))
-        # The primary keys run in the opposite order, unless the index uses them.
+        # The primary keys run in the opposite order, so the result shows whether the query uses the index.
         item: Item = {"pk": f"K{99 - ord(letter) % 97}", "sk": "conversation"}
         return item | {self.index.partition: "P", self.index.sort: letter}
 

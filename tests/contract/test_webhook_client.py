@@ -54,10 +54,10 @@ def called(to_deliver: Delivery, client: WebhookHttpClient | None = None, retry_
 
 @contextmanager
 def receiver(status: int | Sequence[int] = 200, body: bytes = b"") -> Iterator[tuple[str, list[Any]]]:
-    """Run a receiver that answers with one status, or with one status of several per request.
+    """Run a receiver that answers every request with one status, or each request with the next of several statuses.
 
-    Yield its origin and the requests it received, each as method, path, headers and body. The header `Port` is the port
-    of the client.
+    Yield the receiver's origin and the received requests. Each request is a tuple of method, path, headers and body.
+    The additional header `Port` is the port of the client.
     """
     requests: list[Any] = []
 
@@ -78,7 +78,7 @@ def receiver(status: int | Sequence[int] = 200, body: bytes = b"") -> Iterator[t
         do_POST = do_GET = handle_any  # noqa: N815 - the base class's names
 
         def log_message(self, *_: object) -> None:
-            """Keep the output of the tests free of request logs."""
+            """Print no request logs."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -144,7 +144,7 @@ def drip(connection: socket.socket) -> None:
 
 
 def drip_a_header(connection: socket.socket) -> None:
-    """Send status and one header, then an endless header byte by byte."""
+    """Send a status line and one header, then an endless header byte by byte."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Short: x\r\n")
     drip(connection)
 
@@ -157,7 +157,7 @@ def drip_the_body(connection: socket.socket) -> None:
 
 
 def drip_a_body_without_length(connection: socket.socket) -> None:
-    """Send a body without a length, which ends with the connection, byte by byte."""
+    """Send a body without a length byte by byte. The end of the connection ends such a body."""
     connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
     for _ in range(1000):
         connection.sendall(b"x")
@@ -183,7 +183,7 @@ def hang(_: socket.socket) -> None:
 
 @contextmanager
 def misbehaving(behave: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Run a receiver that answers its first connection with `behave`, and yield its URL."""
+    """Run a receiver that calls `behave` with its first connection, and yield the receiver's URL."""
 
     def serve() -> None:
         connection, _ = listener.accept()
@@ -308,7 +308,7 @@ def test_conversation_webhook_is_called_with_its_sid() -> None:
 
 
 class Resolver:
-    """Resolve every host to the given addresses, one per call; repeat the last address."""
+    """A fake DNS resolver. Each call returns the next address; after that, the last address is repeated."""
 
     def __init__(self, *addresses: str) -> None:
         self._addresses = list(addresses)
@@ -333,7 +333,7 @@ def test_host_with_private_address_is_not_called(address: str) -> None:
 
 
 def test_host_that_resolves_to_another_address_later_is_checked_again() -> None:
-    """Each new connection resolves the host again, and connects to the address that was checked."""
+    """Each new connection resolves the host again, checks the address, and connects to that same address."""
     rules = ReceiverRules.of_deployment(["127.0.0.1/32"], https_only=False)
     resolver = Resolver("127.0.0.1", "127.0.0.2")
     with receiver() as (origin, requests):
@@ -347,7 +347,7 @@ def test_host_that_resolves_to_another_address_later_is_checked_again() -> None:
 
 @contextmanager
 def listening(port: int, *hosts: str) -> Iterator[dict[str, list[socket.socket]]]:
-    """Answer 200 on a port of several addresses of this machine; yield the accepted connections by address."""
+    """Answer 200 on one port of several local addresses. Yield the accepted connections by address."""
     accepted: dict[str, list[socket.socket]] = {host: [] for host in hosts}
 
     def serve(host: str, listener: socket.socket) -> None:
@@ -367,7 +367,7 @@ def listening(port: int, *hosts: str) -> Iterator[dict[str, list[socket.socket]]
 
 
 def every(*addresses: str) -> Resolve:
-    """A resolver that answers all of these addresses at once."""
+    """Return a resolver that answers with all of these addresses at once."""
     return lambda host, port, seconds: [Address(socket.AF_INET, (address, port)) for address in addresses]
 
 

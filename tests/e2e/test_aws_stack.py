@@ -1,4 +1,4 @@
-"""The whole template: deployed to MiniStack, an AWS emulator, and used with the official SDK."""
+"""The whole template, deployed to MiniStack (an AWS emulator) and used with the official SDK."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.processes import Received, receiver, up
 
 pytestmark = [pytest.mark.xdist_group("aws-stack"), pytest.mark.timeout(300)]
-"""One pytest-xdist worker runs all tests of this group, so that the stack is deployed only once."""
+"""One pytest-xdist worker runs all tests of this module, so that the stack is deployed only once."""
 
 TIMEOUT_SECONDS = 60.0
-"""How many seconds to wait for a result. A cold start takes about a second, and the sweeper runs after ten."""
+"""How many seconds to wait for a result. A cold start takes about one second; the sweeper runs after ten seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +42,14 @@ def v1(stack: Stack) -> V1:
 
 @contextmanager
 def webhooks(v1: V1) -> Iterator[tuple[str, Received]]:
-    """Run a webhook receiver that gets every change of a state. Yields its URL and the requests it received."""
+    """Run a webhook receiver for state changes. Yields the receiver's URL and the received requests."""
     with receiver() as (url, received):
         v1.configuration.webhooks().update(method="POST", post_webhook_url=url, filters=["onConversationStateUpdated"])
         yield url, received
 
 
 def told_of(sid: str, received: Received) -> tuple[dict[str, str], str]:
-    """Wait for the webhook about a conversation, and skip those about the conversations of earlier tests."""
+    """Wait for the webhook about this conversation. Skip webhooks about the conversations of earlier tests."""
     while True:
         parameters, signature = received.get(timeout=TIMEOUT_SECONDS)
         if parameters["ConversationSid"] == sid:
@@ -71,7 +71,7 @@ def stopped(stack: Stack, function: str) -> Iterator[None]:
 
 @contextmanager
 def quick_redrive(stack: Stack, queue: str) -> Iterator[None]:
-    """Set a queue's visibility timeout to two seconds (three minutes in the template), so that retries are quick."""
+    """Set a queue's visibility timeout to two seconds, so that retries are quick. The template sets three minutes."""
     sqs, url = stack.client("sqs"), stack.resource(queue)
     timeout = {"VisibilityTimeout": "2"}
     before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(timeout))["Attributes"]
@@ -83,9 +83,9 @@ def quick_redrive(stack: Stack, queue: str) -> Iterator[None]:
 
 
 def poison(stack: Stack, queue: str, body: str) -> None:
-    """Send a message to a queue, and receive it until one more receive makes it a dead letter.
+    """Send a message to a queue, and receive the message until one more receive makes it a dead letter.
 
-    Nothing else may read from the queue meanwhile.
+    Nothing else may read from the queue at the same time.
     """
     sqs, url = stack.client("sqs"), stack.resource(queue)
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
@@ -95,7 +95,7 @@ def poison(stack: Stack, queue: str, body: str) -> None:
 
 
 def dead_letters(stack: Stack, queue: str, awaited: str) -> list[str]:
-    """Receive and delete the messages of a dead-letter queue up to the awaited one, and return their bodies."""
+    """Receive and delete messages of a dead-letter queue until the awaited message arrives. Return all bodies."""
     sqs, url = stack.client("sqs"), stack.resource(queue)
     until, found = time.monotonic() + TIMEOUT_SECONDS, list[str]()
     while awaited not in found:
@@ -191,7 +191,7 @@ def sweep(stack: Stack) -> None:
 
 
 def item_kinds_left(stack: Stack, sid: str) -> int:
-    """Return how many items of a conversation the table has."""
+    """Return how many items of a conversation are left in the table."""
     found = stack.client("dynamodb").query(
         TableName=stack.outputs["TableName"],
         KeyConditionExpression="pk = :pk",
@@ -227,7 +227,7 @@ def test_unreadable_message_becomes_a_dead_letter_and_blocks_no_other(
             created = v1.conversation_with_participants.create(participant=chat(2))
         assert wait_for_end(v1, created.sid) == "active"
         told_of(created.sid, received)
-        # Deliveries of earlier tests can become dead letters too, because their receivers have stopped.
+        # Deliveries of earlier tests can become dead letters too, because the receivers of those tests have stopped.
         buried = dead_letters(stack, f"{kind}DeadLetterQueue", "garbage")
         assert not [body for body in buried if created.sid in body]
 

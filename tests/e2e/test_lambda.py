@@ -1,6 +1,7 @@
-"""Every built function under AWS's runtime, invoked with every sample of events/ (`make e2e-lambda`).
+"""Every built function runs under AWS's runtime with every sample of events/ (`make e2e-lambda`).
 
-The tests use the emulator that `sam local invoke` runs in containers, but without a container. MiniStack is its AWS.
+The tests run the emulator that `sam local invoke` uses, but without its container. The functions call MiniStack instead
+of AWS.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def answers(function: str, stack: Stack, client: Path, conversation_sid: str = "-") -> dict[str, Any]:
-    """Invoke a function with each of its samples in one environment, and return the answers by file name."""
+    """Invoke a function with each of its samples in one environment. Return the answers by the samples' file names."""
     samples = sorted((EVENTS / function).glob("*.json"))
     with lambda_runtime.emulated(function, stack, client) as emulated:
         return {path.stem: emulated.invoke(lambda_runtime.filled_in(path, stack, conversation_sid)) for path in samples}
 
 
 def failed(*message_ids: str) -> dict[str, Any]:
-    """Return a partial batch response with these messages as failures."""
+    """Return a partial batch response that reports these messages as failed."""
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in message_ids]}
 
 
@@ -48,7 +49,7 @@ def test_every_function_has_sample_events() -> None:
 
 
 def test_api_creates_a_conversation_and_finalizer_performs_every_task(stack: Stack, client: Path) -> None:
-    """Both samples of the API create the same conversation, so the second one gets a 409 for its pair of addresses."""
+    """Both samples of the API create the same conversation. The second sample gets a 409, because its pair is taken."""
     created = answers("api", stack, client)
     statuses = {name: answer["statusCode"] for name, answer in created.items()}
     assert statuses == {"create_base64": 202, "create_plain": 409}

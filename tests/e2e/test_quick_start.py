@@ -1,4 +1,4 @@
-"""The quick start of the README and of the docs works as it is pasted."""
+"""The commands of the quick start, in the README and in the docs, work exactly as written."""
 
 from __future__ import annotations
 

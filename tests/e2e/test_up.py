@@ -1,4 +1,4 @@
-"""The command line, run as a separate process."""
+"""The command line, run in a separate process."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_up_without_json_prints_credentials_and_a_code_snippet() -> None:
 
 
 def one_line_of_refusal(result: subprocess.CompletedProcess[str]) -> str:
-    """Return the error message of a failed command. It must be one line on stderr, with exit status 1."""
+    """Return the error message of a failed command. The message must be one line on stderr, with exit status 1."""
     assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
     return line

@@ -32,7 +32,7 @@ def rename_and_close(instance: Instance) -> None:
 
 
 def delete_conversation(instance: Instance) -> None:
-    """Delete the conversation, and let the sweeper delete its items."""
+    """Delete the conversation, and let the sweeper erase the items."""
     instance.call("DELETE", "/v1/Conversations/visit", headers={"X-Twilio-Webhook-Enabled": "true"})
     instance.work()
     instance.sweep(timedelta(seconds=1))
@@ -45,7 +45,7 @@ def create_inactive(instance: Instance) -> None:
 
 
 def create_message(instance: Instance) -> None:
-    """Create a message. It reactivates the conversation, and the participant outside chat gets a receipt."""
+    """Create a message. The message reactivates the conversation, and the SMS participant gets a receipt."""
     headers = {"X-Twilio-Webhook-Enabled": "true"}
     instance.call("POST", "/v1/Conversations/visit/Messages", {"Body": "Hello"}, headers)
     instance.work()
@@ -76,7 +76,7 @@ def create_with_scoped_webhook(instance: Instance) -> None:
 
 
 def create_message_and_delete(instance: Instance) -> None:
-    """Create a message and delete the conversation. Its events are published after its items are deleted."""
+    """Create a message and delete the conversation. The events are published after the items are erased."""
     headers = {"X-Twilio-Webhook-Enabled": "true"}
     instance.call("POST", "/v1/Conversations/visit/Messages", {"Body": "Bye"}, headers)
     instance.call("DELETE", "/v1/Conversations/visit", headers=headers)
@@ -103,7 +103,7 @@ def create_with_messages(instance: Instance) -> None:
 
 
 def create_replaying_webhook(instance: Instance) -> None:
-    """Create a scoped webhook that replays the messages, in two batches."""
+    """Create a scoped webhook that replays the messages in two batches."""
     webhook = {"Target": "webhook", "Configuration.Url": SCOPED_URL, "Configuration.Filters": "onMessageAdded"}
     instance.call("POST", "/v1/Conversations/visit/Webhooks", webhook | {"Configuration.ReplayAfter": "0"})
     instance.work()
@@ -122,7 +122,6 @@ def test_crash_during_message_replay_replays_every_message_or_stores_no_webhook(
 
 
 def replace_participant(instance: Instance) -> None:
-    """Remove a participant and add another."""
     path, headers = "/v1/Conversations/visit/Participants", {"X-Twilio-Webhook-Enabled": "true"}
     instance.call("DELETE", f"{path}/member%200", headers=headers)
     binding = {"MessagingBinding.Address": "+15558675319", "MessagingBinding.ProxyAddress": "+15017122661"}
@@ -199,7 +198,7 @@ def test_conversation_can_be_deleted_after_a_crash_at_any_call(tmp_path: Path) -
     def delete(restarted: Instance) -> None:
         restarted.call("DELETE", "/v1/Conversations/visit", headers={"X-Twilio-Webhook-Enabled": "true"})
 
-    # The client deletes the conversation before the work that the crash interrupted is finished.
+    # The client deletes the conversation before the interrupted work is finished.
     for restarted in crash_points(tmp_path, after_restart=delete):
         left = {item["sk"] for item in restarted.items("") if "#CH" in item["pk"]}
         assert left == set()
@@ -211,5 +210,5 @@ def test_conversation_can_be_deleted_after_a_crash_at_any_call(tmp_path: Path) -
 
 
 def finalizer_changes(restarted: Instance) -> list[dict[str, Any]]:
-    """Return the changes that the finalizer stored. Each is published by the finalizer or with the deletion."""
+    """Return the changes that the finalizer stored. The finalizer or the deletion publishes each of these changes."""
     return [change for change in restarted.changes() if change["published_by_maker"]]

@@ -47,7 +47,7 @@ def create_and_expire_timers(clock: ManualClock) -> Scenario:
 
 def expire_timers_after_restart(clock: ManualClock) -> Scenario:
     def scenario(restarted: Instance) -> None:
-        # The recovery may add the participants, and the timers then start at this time.
+        # If the recovery adds the participants, the timers start at this time.
         recover(restarted)
         clock.move(LONG_AFTER)
         restarted.sweep(NOW)
@@ -75,7 +75,7 @@ def test_crash_while_timers_expire_closes_once_and_notifies_every_state(tmp_path
             assert sorted(states) in (["active", "closed"], ["active", "closed", "inactive"])
             assert notified_event_types(restarted).count("onConversationStateUpdated") == len(states)
             state_events_count.add(len(states))
-    # A conversation that was provisioned late expires both timers in one sweep, and is never inactive.
+    # If the conversation is provisioned late, one sweep finds both timers expired, so `inactive` is skipped.
     assert state_events_count == ({2, 3} if from_creation else {3})
 
 

@@ -20,7 +20,7 @@ from tests.support.instances import held_instance, receive_any
 from tests.support.processes import TIMEOUT_SECONDS, receiver, up
 
 RESUME_TIMEOUT_SECONDS = 8.0
-"""Shorter than the ten seconds until the next attempt is due: a new process resumes pending work at once."""
+"""Less than the ten seconds until the next attempt is due, because a new process must resume pending work at once."""
 
 WITHOUT_PARTICIPANT_QUEUE = (sys.executable, "-m", "tests.support.up_without_participant_queue")
 

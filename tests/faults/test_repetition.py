@@ -1,4 +1,7 @@
-"""Messages arrive three times, late and in any order, and sweepers run concurrently. The outcome is the same."""
+"""Messages arrive three times, late and in any order, and sweepers run concurrently.
+
+The outcome is the same as with one delivery of each message.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,13 @@ from tests.support.instances import EmbeddedInstance, held_instance
 from tests.support.manual_clock import ManualClock
 
 SENDING_METHODS = {"participant_queue": "send", "workflow": "start", "event_bus": "publish", "delivery_queue": "send"}
-"""The edges that send messages to the next step, and the method that sends."""
+"""For each edge that sends messages to the next step, the name of the method that sends."""
 
 DELIVERIES_PER_MESSAGE = 3
 
 
 class Shuffler:
-    """Holds each message back three times, and delivers the messages one at a time in random order."""
+    """Holds back each message, then delivers each message three times, one delivery at a time, in random order."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
@@ -48,7 +51,7 @@ class Shuffler:
 
 
 class HoldingEdge:
-    """An edge whose sending method holds messages back."""
+    """An edge whose sending method gives the message to the Shuffler instead."""
 
     def __init__(self, edge: object, verb: str, shuffler: Shuffler) -> None:
         self._edge = edge
@@ -87,7 +90,10 @@ def test_messages_delivered_three_times_in_any_order_take_effect_once(seed: int)
 
 
 def test_concurrent_sweepers_do_all_due_work_once(tmp_path: Path) -> None:
-    """Two processes share a data file and all messages are lost. Participants, a timer and a deletion are due."""
+    """Two processes share a data file, and all messages are lost.
+
+    The sweepers must find the due participants, the due timer and the due deletion.
+    """
     data, clock = str(tmp_path / "convoke.db"), ManualClock()
     with held_instance(data, now=clock.now) as one, held_instance(data, now=clock.now) as other:
         v1 = one.client().conversations.v1

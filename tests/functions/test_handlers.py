@@ -1,4 +1,4 @@
-"""The functions as Lambda runs them: their app.py, the environment of the template, a sample event."""
+"""Each function runs as on Lambda: its app.py, the environment variables of the template, and a sample event."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.template import ROOT
 EVENTS = ROOT / "events"
 
 Call = Callable[..., Any]
-"""A function's name, an event and, unless there is time enough, a context."""
+"""The arguments are a function's name, an event and, for a test of the time limit, a context."""
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def moto() -> Iterator[MotoInstance]:
 
 @pytest.fixture
 def function(moto: MotoInstance, monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Cold-start a function, invoke it with an event and return the answer."""
+    """Return a callable that cold-starts a function, invokes the function with an event, and returns the answer."""
 
     def call(name: str, event: dict[str, Any], context: FunctionContext | None = None) -> Any:
         for variable, value in moto.deployment.environment(name).items():
@@ -55,7 +55,7 @@ def sample(path: Path, moto: MotoInstance, conversation_sid: str = "") -> dict[s
 
 
 def basic(moto: MotoInstance) -> str:
-    """Return the Authorization header for the account of the instance."""
+    """Return a Basic Authorization header for the account of the instance."""
     return "Basic " + base64.b64encode(f"{moto.account.sid}:{moto.token}".encode()).decode()
 
 
@@ -134,7 +134,10 @@ def test_webhook_delivery_sends_one_message_per_target(moto: MotoInstance, funct
 
 
 def test_failed_delivery_is_a_batch_item_failure(moto: MotoInstance, function: Call) -> None:
-    """No server listens at the target. The message is received first, because the function changes its visibility."""
+    """The delivery fails, because no server listens at the target.
+
+    The function changes the visibility of the message, so the test must receive the message from the queue first.
+    """
     sqs, url = moto.deployment.client("sqs"), moto.deployment.values["DeliveryQueue"]
     event = sample(EVENTS / "webhook_delivery" / "delivery.json", moto)
     (record,) = event["Records"]
@@ -151,7 +154,7 @@ def test_sweeper_returns_the_number_of_processed_resources(moto: MotoInstance, f
 
 
 class ShrinkingContext(FunctionContext):
-    """Each look at the time that remains finds less."""
+    """A Lambda context in which each call returns the next of the `remaining` times."""
 
     def __init__(self, *remaining: int) -> None:
         super().__init__()
@@ -164,7 +167,11 @@ class ShrinkingContext(FunctionContext):
 def test_the_sweeper_leaves_the_rest_to_the_next_sweep_when_its_time_runs_out(
     moto: MotoInstance, function: Call
 ) -> None:
-    """A deleted conversation is due at once. The sweeper looks at the time twice: before it starts one and in it."""
+    """Three deleted conversations are due at once.
+
+    The sweeper checks the remaining time twice for each conversation: before it starts, and while it erases the items.
+    The fifth check finds too little time for the third conversation.
+    """
     conversations = moto.client().conversations.v1.conversations
     for _ in range(3):
         conversations.create().delete()

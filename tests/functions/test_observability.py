@@ -27,7 +27,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 
 def forget_logger() -> None:
-    """Remove the handlers of the logger, so that Powertools sets it up again for the test's standard output."""
+    """Remove the logger's handlers, so that Powertools sets up new handlers for the test's standard output."""
     logger = logging.getLogger("convoke")
     logger.handlers.clear()
     logger.setLevel(logging.NOTSET)
@@ -37,7 +37,7 @@ def forget_logger() -> None:
 
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
-    """Return a function that returns the lines logged since its last call."""
+    """Yield a function that returns the lines that were logged since its last call."""
     forget_logger()
     yield lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     forget_logger()
@@ -50,12 +50,12 @@ def moto(lines: Lines) -> Iterator[MotoInstance]:
 
 
 def logged(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the log lines without the metrics."""
+    """Return the log lines that are not metrics."""
     return [line for line in lines if "_aws" not in line]
 
 
 def counted(lines: list[dict[str, Any]]) -> dict[str, list[float]]:
-    """Return the values of each metric, and check that each belongs to this stack."""
+    """Return the values of each metric, and check that each metric belongs to this stack."""
     found = {}
     for line in lines:
         if "_aws" in line:
@@ -148,7 +148,7 @@ def test_webhook_retry_is_logged_as_warning(moto: MotoInstance, lines: Lines) ->
 def test_logs_contain_no_personal_data_or_tokens(
     moto: MotoInstance, lines: Lines, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Covers success, a refused webhook, an unreadable message and an internal error."""
+    """The scenario covers success, a refused webhook, an unreadable message and an internal error."""
     moto.receivers.statuses = [404]
     webhook = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationStateUpdated"}
     moto.call("POST", "/v1/Configuration/Webhooks", webhook)

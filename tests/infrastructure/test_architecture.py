@@ -1,4 +1,4 @@
-"""import-linter checks the import rules, and finds violations that these tests plant."""
+"""import-linter checks the import rules, and finds each violation that a test puts into a copy of the package."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """A copy of the package that a test may change."""
+    """Return a copy of the package that the test may change."""
     return shutil.copytree(SOURCE, tmp_path / "convoke", ignore=shutil.ignore_patterns("__pycache__"))
 
 

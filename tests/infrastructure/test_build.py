@@ -1,4 +1,7 @@
-"""The layer that `make build` builds: what is in it, and that every function starts on it with Lambda's Python."""
+"""The layer that `make build` builds.
+
+The tests check the files of the layer, and start every function on the layer with Lambda's Python version.
+"""
 
 from __future__ import annotations
 
@@ -60,12 +63,12 @@ print(edges.table._client.meta.service_model.service_name)
 
 
 def test_openapi_document_can_be_built_on_the_layer_alone() -> None:
-    """The document's modules are imported on first use, so the test that starts the functions does not cover them."""
+    """The document's modules are imported on first use, so starting a function does not import them."""
     assert run("from convoke.api.openapi import document; print(document()['openapi'])") == "3.1.0"
 
 
 def test_layer_size_is_at_most_25_mb() -> None:
-    """The size is unzipped, as in Lambda's own limit."""
+    """The test adds up the unzipped files, because Lambda limits the unzipped size."""
     assert sum(path.stat().st_size for path in LAYER.rglob("*") if path.is_file()) <= 25_000_000
 
 
@@ -74,7 +77,7 @@ def test_layer_is_tested_with_the_python_version_of_lambda() -> None:
 
 
 def test_aws_clients_trust_the_selected_ca_bundle() -> None:
-    """The template offers Amazon's root CAs (the default) and botocore's bundle. Lambda unpacks the layer to /opt."""
+    """The template offers Amazon's root CAs (default) and botocore's bundle. Lambda unpacks the layer to /opt."""
     chosen = template()["Parameters"]["AwsAuthorities"]
     bundles = [LAYER.parent / value.removeprefix("/opt/") for value in chosen["AllowedValues"]]
     small, whole = (ssl.create_default_context(cafile=bundle).get_ca_certs() for bundle in bundles)
@@ -89,7 +92,7 @@ print(AwsEdges(os.environ).table._client._endpoint.http_session._verify)
 
 
 def test_webhook_client_trusts_the_cas_of_the_system() -> None:
-    """Webhook receivers can use any public CA."""
+    """The certificate of a webhook receiver can come from any public CA."""
     program = """
 import os
 from convoke.aws.edges import AwsEdges

@@ -1,4 +1,7 @@
-"""The cost of a cold start on the built layer, and what SnapStart keeps of it, under AWS's runtime client."""
+"""Cold starts on the built layer, under AWS's runtime client.
+
+The tests limit the cost of a cold start, and check what a SnapStart snapshot contains.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,10 @@ from tests.support.template import ROOT
 pytestmark = pytest.mark.built
 
 MAX_BYTECODE_INSTRUCTIONS = 7_800_000
-"""How many bytecode instructions Python runs in a cold start of the API function.
+"""The maximum number of bytecode instructions that Python runs in a cold start of the API function.
 
-Unlike a time, the number is the same on every machine, to 0.01 %. Unlike the CPU instructions that
-`tests.benchmarks.cold_start` counts, it needs no tools. Lower the constant when a change makes the start cheaper.
+Unlike a time, the number is the same on every machine, to 0.01 %. Counting bytecode needs no tools, unlike counting CPU
+instructions in `tests.benchmarks.cold_start`. Lower the constant when a change makes the cold start cheaper.
 """
 
 COUNTING = """
@@ -68,7 +71,7 @@ def test_cold_start_runs_no_more_bytecode_than_before() -> None:
 
 @pytest.mark.parametrize("region", ["eu-central-1", "cn-north-1", "us-gov-west-1", "ap-southeast-5"])
 def test_pruning_botocore_changes_no_endpoint(region: str) -> None:
-    """Compares the clients on the layer with clients on the complete data of botocore."""
+    """Compare the endpoints of clients on the layer with those of clients that have all data of botocore."""
     services = [path.name for path in (LAYER / "botocore/data").iterdir() if path.is_dir()]
     of_session = f"""
 session = get_session()

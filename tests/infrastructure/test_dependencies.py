@@ -1,7 +1,7 @@
 """Dependencies whose private members Convoke uses have an upper version bound.
 
-A private member can change in any release. So the bound admits only the minor version that uv.lock pins, and raising it
-is a change that the tests see.
+Any release can change a private member. Therefore the bound admits only the minor version that uv.lock pins. Raising
+the bound is a change of this repository, so the tests run with the new version first.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import convoke
 from tests.support.template import ROOT
 
 DISTRIBUTIONS = {"aws_lambda_powertools": "aws-lambda-powertools"}
-"""The distributions of packages that have another name."""
+"""The distributions whose name differs from the package. The key is the package."""
 
 
 def private_names(class_: type) -> set[str]:
@@ -34,13 +34,14 @@ def private_names(class_: type) -> set[str]:
     for member in list(vars(class_).values()):
         for code in code_of(member):
             names.update(code.co_names)
-    return {name for name in names if re.match(r"_[^_]", name)} - {"_abc_impl"}  # abc.ABCMeta sets it on every class.
+    # abc.ABCMeta sets `_abc_impl` on every class.
+    return {name for name in names if re.match(r"_[^_]", name)} - {"_abc_impl"}
 
 
 def code_of(member: object) -> Iterator[CodeType]:
-    """Yield the code of a function, method or property, and of the functions inside."""
+    """Yield the code of a function, method or property, and of every function defined inside."""
     functions = [member, *(getattr(member, name, None) for name in ("__func__", "fget", "fset", "fdel"))]
-    # A decorated function is judged by its own code, not by that of the decorator.
+    # Of a decorated function, take the original code and not the code of the decorator.
     originals = [inspect.unwrap(each) for each in functions if callable(each)]
     found = [code for each in originals if isinstance(code := getattr(each, "__code__", None), CodeType)]
     while found:
@@ -63,7 +64,10 @@ def classes() -> Iterator[type]:
 
 @cache
 def used_private_members() -> dict[str, dict[str, set[type]]]:
-    """Return the private members of base classes that Convoke's classes use: by package and name, the users."""
+    """Return the private members of third-party base classes that Convoke's classes use.
+
+    The keys are the package and the name of the member. The value is the set of classes that use the member.
+    """
     used: dict[str, dict[str, set[type]]] = defaultdict(lambda: defaultdict(set))
     for class_ in classes():
         ours = [base for base in class_.__mro__ if base.__module__.partition(".")[0] == "convoke"]
@@ -108,6 +112,6 @@ def test_private_members_of_urllib3_are_used_in_one_class() -> None:
 
 
 def test_access_to_private_members_of_other_objects_is_limited_to_the_resolver() -> None:
-    """The linter rule SLF001 reports such accesses, so each of them has a `noqa` comment."""
+    """The linter rule SLF001 reports such access, so each line with such access has a `noqa` comment."""
     sources = (ROOT / "layers/convoke/src").rglob("*.py")
     assert [path.name for path in sources if "SLF001" in path.read_text()] == ["resolver.py"]

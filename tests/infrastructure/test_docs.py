@@ -1,4 +1,4 @@
-"""The documentation says what the code does, its generated parts are up to date, and what cites it finds it."""
+"""The documentation agrees with the code, its generated parts are up to date, and every cited page exists."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ GIVEN: dict[str, object] = {
     "proxy_address": "PROXY",
     "numbers": ["+1"],
 }
-"""The placeholder that the chart shows for each parameter of a key function."""
+"""The placeholder for each parameter of a key function, as docs/data-model.md shows it."""
 
 
 def chart() -> set[tuple[str, str]]:
-    """Return the partition key and sort key of each row of the chart."""
+    """Return the partition key and sort key of each row of the table in docs/data-model.md."""
     section = DATA_MODEL.read_text().partition("## Items")[2].partition("\n## ")[0]
     return set(re.findall(r"^\| [^|`]+ \| `([^`]+)` \| `([^`]+)` \|$", section, re.MULTILINE))
 
@@ -103,7 +103,7 @@ def test_api_coverage_lists_all_103_operations_of_twilio() -> None:
 
 
 def test_benchmark_table_shows_the_last_run() -> None:
-    """`make bench` updates the table. `make docs-tables` does so from the stored results."""
+    """`make bench` measures and updates the table. `make docs-tables` only regenerates the table."""
     page = BENCHMARKS.read_text()
     assert figures.with_table(page) == page, "run `make docs-tables`"
     assert f"]({PLOT.relative_to(DOCS)})" in page
@@ -135,7 +135,7 @@ CITING = (
     ROOT / "template.yaml",
     ROOT / "Makefile",
 )
-"""Every file that may cite a page of the documentation."""
+"""Every file that may cite a page of docs/."""
 
 NOT_OURS = {"node_modules", ".aws-sam", "__pycache__"}
 
@@ -145,7 +145,7 @@ PRIVATE_NOTES = re.compile(r"\b[Rr]eference, [a-j]\b")
 
 
 def sources() -> Iterator[tuple[Path, str]]:
-    """Return every file that may cite a page, with its text."""
+    """Yield every file that may cite a page, with the text of the file."""
     for path in sorted(CITING):
         if path.is_file() and not NOT_OURS & set(path.parts) and path != Path(__file__):
             try:
@@ -155,7 +155,7 @@ def sources() -> Iterator[tuple[Path, str]]:
 
 
 def dead(page: Path, anchor: str | None) -> bool:
-    """Return whether a page, or the anchor in it, does not exist."""
+    """Return whether the page does not exist, or does not have the anchor."""
     if anchor is None or page.suffix != ".md":
         return not page.exists()
     return not page.is_file() or anchor not in anchors(page)
@@ -173,7 +173,7 @@ def test_every_cited_page_and_anchor_exists() -> None:
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
 def test_links_of_pages_outside_docs_lead_somewhere(page: Path) -> None:
-    """The links between the pages in docs/ are checked by `make docs`."""
+    """`make docs` checks only the links between the pages in docs/."""
     links = RELATIVE_LINK.findall(page.read_text())
     assert [(link, anchor) for link, anchor in links if dead(ROOT / link, anchor or None)] == []
 
@@ -184,7 +184,7 @@ def test_no_source_cites_private_notes() -> None:
 
 
 def in_nav(entries: list[dict[str, Any]]) -> Iterator[str]:
-    """Return every page of the navigation, in its order."""
+    """Yield every page of the navigation, in the order of the navigation."""
     for entry in entries:
         for page in entry.values():
             yield from in_nav(page) if isinstance(page, list) else [page]
@@ -198,7 +198,7 @@ def test_navigation_has_every_page_but_single_decisions() -> None:
 
 
 VARIABLE = {True: re.compile(r'"(CONVOKE_[A-Z_]*[A-Z])"'), False: re.compile(r"\bCONVOKE_[A-Z_]*[A-Z]\b")}
-"""The name of an environment variable: in Python a whole string, elsewhere a word."""
+"""Patterns for the name of an environment variable: in Python (True) a whole string, elsewhere (False) a word."""
 
 
 def test_every_environment_variable_is_documented() -> None:
@@ -212,7 +212,7 @@ def test_every_environment_variable_is_documented() -> None:
 
 
 def command_line() -> click.Group:
-    """Return the group behind the `convoke` program."""
+    """Return the click group that the program `convoke` runs."""
     project = tomllib.loads((ROOT / "layers/convoke/pyproject.toml").read_text())["project"]
     module, _, name = project["scripts"]["convoke"].partition(":")
     group = getattr(importlib.import_module(module), name)

@@ -1,4 +1,4 @@
-"""Each module of the product has a test file that is found by the module's name."""
+"""Each module of the product has a test file that a reader finds by the name of the module."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "layers/convoke/src/convoke"
 
 PACKAGES = ("domain", "operations", "storage", "api", "api/resources", "webhooks", "embedded", "aws")
-"""The packages whose modules must have a test file. The files of `cli` and `testing` are named after commands."""
+"""The packages whose modules must have a test file. Test files of `cli` and `testing` are named after commands."""
 
 TEST_FOLDERS = ("unit", "contract", "api", "functions", "infrastructure")
 
@@ -49,7 +49,10 @@ TESTED_IN = {
     "webhooks": "tests/api/test_configuration_webhooks.py",
     "workflow": "tests/functions/test_handlers.py",
 }
-"""The test file of each module, by name, that has none of the same name: one behaviour takes several modules."""
+"""The test file of each module that has no test file of the same name.
+
+Such modules are tested together, because several modules implement one behaviour.
+"""
 
 NOT_TESTED = {
     "answers": "declares the result of a webhook call",
@@ -57,11 +60,11 @@ NOT_TESTED = {
     "operations": "declares the operations that the API calls",
     "ports": "declares the Protocols of the outside ports",
 }
-"""The modules, by name, that only declare types."""
+"""The modules that only declare types, so they need no test. The value is the reason."""
 
 
 def module_name(module: Path) -> str:
-    """Return the name by which the test file is found. The modules of a deeper package share the package's file."""
+    """Return the name by which a module's test file is found. All modules of a nested package share one test file."""
     _, *inner = module.relative_to(SOURCE).with_suffix("").parts
     return inner[0] if inner[0] != "resources" else inner[1]
 

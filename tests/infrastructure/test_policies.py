@@ -1,6 +1,6 @@
-"""Least privilege: the IAM policies of each function allow the AWS calls that it makes, and nothing else on the table.
+"""Least privilege: a function's IAM policies allow the AWS calls that it makes, and no other call on the table.
 
-The test runs a scenario that uses every feature, records the AWS calls and compares them with the policies.
+The test runs a scenario that uses every feature, records the AWS calls and compares the calls with the policies.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Action = tuple[str, str]
 """An IAM action and its resource: `table`, the name of an index, or an empty text for any other resource."""
 
 Calls = dict[str, set[Action]]
-"""The actions of each function, by the function's name."""
+"""The actions that each function uses. The key is the function's name."""
 
 
 @contextmanager
 def recorded(monkeypatch: pytest.MonkeyPatch, calls: Calls) -> Iterator[MotoInstance]:
     """Run an instance and record the AWS calls of its functions in `calls`.
 
-    Each sweep is a cold start with new edges, so calls through unknown edges belong to the sweeper.
+    Each sweep is a cold start with new edges. Therefore a call through unknown edges belongs to the sweeper.
     """
     names: dict[int, str] = {}
     client_of = AwsEdges._client
@@ -45,7 +45,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch, calls: Calls) -> Iterator[MotoInst
     monkeypatch.setattr(AwsEdges, "_client", recording)
     with moto_instance() as instance:
         names.update({id(instance.edges(function)): function for function in functions()})
-        calls.clear()  # The setup's own calls do not count.
+        calls.clear()  # Ignore the calls of the setup.
         yield instance
 
 
@@ -65,7 +65,7 @@ def needed(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[
 
 
 def allowed(function: str) -> Iterator[Action]:
-    """Yield the IAM actions that the template allows a function."""
+    """Yield the IAM actions that the template allows to a function."""
     for policy in functions()[function]["Policies"]:
         for statement in policy["Statement"]:
             for action in listed(statement["Action"]):
@@ -149,7 +149,8 @@ def test_policies_allow_the_calls_of_functions_and_nothing_more_on_the_table(mon
     calls: Calls = defaultdict(set)
     with recorded(monkeypatch, calls) as instance:
         live(instance)
-    calls["conversation_finalizer"].discard(("events:PutEvents", ""))  # The state machine makes this call itself.
+    # The state machine calls PutEvents itself, so the function needs no permission for the call.
+    calls["conversation_finalizer"].discard(("events:PutEvents", ""))
     for function in functions():
         may = set(allowed(function))
         assert calls[function] <= may, function

@@ -1,4 +1,7 @@
-"""The recipe "Add a resource" of CONTRIBUTING.md: each step that is left out is named, with the file to edit."""
+"""The recipe "Add a resource" of CONTRIBUTING.md.
+
+If a step is left out, the tests name the step and the file to edit.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ RESOURCES = PACKAGE / "api/resources"
 MODULES = sorted(path.stem for path in RESOURCES.glob("*.py") if path.stem != "__init__")
 
 LAST_STEP = "docs/behaviour"
-"""Where the list of files in CONTRIBUTING.md ends."""
+"""The last entry in the recipe's list of files."""
 
 
 def contracts(module: str) -> dict[str, Contract]:
@@ -33,7 +36,7 @@ def contracts(module: str) -> dict[str, Contract]:
 
 
 def unrouted(module: str, contracts: Mapping[str, Contract], routed: Iterable[Contract]) -> Iterator[str]:
-    """Return a message for each contract of a resource module that no route has."""
+    """Yield a message for each contract of a resource module that no route has."""
     ids = {id(contract) for contract in routed}
     if not contracts:
         yield f"api/resources/{module}.py has no Contract: add one for each of its handlers"
@@ -49,19 +52,19 @@ def attributes_of(variable: str, source: str) -> set[str]:
 
 
 def keyless(module: str, source: str) -> Iterator[str]:
-    """Return a message for each name that a repository reads from `keys` and that storage/keys.py does not define."""
+    """Yield a message for each name that a repository reads from `keys` but storage/keys.py does not define."""
     for name in sorted(attributes_of("keys", source) - set(vars(keys))):
         yield f"storage/keys.py does not define `{name}`, which storage/{module}.py reads: add it"
 
 
 def undeclared(module: str, source: str, declared: Iterable[str]) -> Iterator[str]:
-    """Return a message for each attribute of `operations` that a resource module reads and Operations does not have."""
+    """Yield a message for each attribute of `operations` that a resource module reads but Operations lacks."""
     for name in sorted(attributes_of("operations", source) - set(declared)):
         yield f"Operations in api/operations.py has no field `{name}`, which api/resources/{module}.py reads: add it"
 
 
 def unbuilt(program: str, declared: Iterable[str]) -> Iterator[str]:
-    """Return a message for each field of Operations that the composition root does not pass."""
+    """Yield a message for each field of Operations that the composition root does not pass."""
     calls = (node for node in ast.walk(ast.parse(program)) if isinstance(node, ast.Call))
     built = next(call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Operations")
     passed = {keyword.arg for keyword in built.keywords}
@@ -69,7 +72,7 @@ def unbuilt(program: str, declared: Iterable[str]) -> Iterator[str]:
 
 
 def undocumented(module: str, docstring: str, root: Path) -> Iterator[str]:
-    """Return a message if a resource module cites no page of its behaviour, or one that does not exist."""
+    """Yield a message if a resource module cites no page of docs/behaviour, or a page that does not exist."""
     cited = re.findall(r"docs/behaviour/[\w-]+\.md", docstring)
     if not cited:
         yield f"The docstring of api/resources/{module}.py cites no page of docs/behaviour: write one and cite it"
@@ -117,10 +120,12 @@ def test_every_path_value_is_described() -> None:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """A step of the recipe that is left out, and what the message about it must name."""
+    """A step of the recipe that is left out."""
 
     messages: Iterable[str]
+    """The messages of the check that must notice the missing step."""
     named: tuple[str, ...]
+    """The texts that the message must contain."""
 
 
 PARCELS = '''"""`/Parcels`: a resource that does not exist."""
@@ -130,7 +135,7 @@ def fetch(operations, request, sid):
 '''
 
 NO_PAGE = "/".join(("docs", "behaviour", "no-page.md"))
-"""A page that does not exist, spelled so that test_docs.py does not take it for a citation."""
+"""A page that does not exist. The path is joined from parts, so that test_docs.py sees no citation here."""
 
 FORGOTTEN = {
     "key": Forgotten(keyless("parcels", "keys.parcel(sid)"), ("storage/keys.py", "`parcel`", "storage/parcels.py")),
@@ -167,5 +172,5 @@ def test_recipe_names_at_most_ten_files_of_the_product_and_each_exists() -> None
     assert 5 <= len(files) <= 10, files
     assert files[-1].startswith(LAST_STEP)
     for file in files:
-        # The recipe is written for `receipts`, a resource that exists.
+        # The recipe uses the resource `receipts`, so its files exist.
         assert (PACKAGE / file).exists() or (ROOT / file).exists(), file

@@ -63,7 +63,7 @@ def test_policies_have_no_wildcards() -> None:
 def test_environment_variables_are_those_that_the_settings_read() -> None:
     known = set(re.findall(r'"(CONVOKE_\w+)"', (ROOT / "layers/convoke/src/convoke/config.py").read_text()))
     given = {name for properties in functions().values() for name in properties["Environment"]["Variables"]}
-    # botocore itself reads AWS_CA_BUNDLE.
+    # botocore reads AWS_CA_BUNDLE, so the settings do not.
     assert given == known | {"AWS_CA_BUNDLE"}
 
 

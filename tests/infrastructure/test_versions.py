@@ -1,4 +1,4 @@
-"""A changed layer or property publishes a new version of the API function, which its alias then serves."""
+"""A change of the layer or of a property publishes a new version of the API function."""
 
 from __future__ import annotations
 

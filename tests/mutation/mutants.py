@@ -1,4 +1,4 @@
-"""Make mutants of a module: small faults, each at one place, that the tests should notice."""
+"""Make mutants of a module. A mutant is a copy with one small fault, which the tests should notice."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOT_MUTATED_NAMES = {"__all__", "__slots__"}
 
 @dataclass(frozen=True)
 class Mutant:
-    """One changed place: `after` replaces the bytes from `start` to `stop` of the module's source."""
+    """A copy of a module with one change."""
 
     kind: str
     line: int
@@ -45,13 +45,14 @@ class Mutant:
     start: int
     stop: int
     after: str
+    """The source text that replaces the bytes from `start` to `stop`."""
 
     def applied_to(self, source: str) -> str:
         encoded = source.encode()
         return (encoded[: self.start] + self.after.encode() + encoded[self.stop :]).decode()
 
     def compiles(self, source: str) -> bool:
-        """Whether the mutant is a program, and another one than `source`."""
+        """Return whether the mutant is valid Python and differs from `source`."""
         try:
             return ast.dump(ast.parse(self.applied_to(source))) != ast.dump(ast.parse(source))
         except SyntaxError:
@@ -63,7 +64,7 @@ class Mutant:
 
 
 def mutants_of(source: str) -> list[Mutant]:
-    """Return every mutant of a module, in the order of its lines. A few do not compile (see `Mutant.compiles`)."""
+    """Return every mutant of a module, in the order of the lines. A few do not compile (see `Mutant.compiles`)."""
     line_starts = list(accumulate((len(line.encode()) for line in source.splitlines(keepends=True)), initial=0))
 
     def mutant(kind: str, node: ast.expr | ast.stmt, after: str) -> Mutant:
@@ -78,11 +79,11 @@ def mutants_of(source: str) -> list[Mutant]:
 
 
 Change = tuple[str, ast.expr | ast.stmt, str]
-"""The kind of mutant, the node that is replaced, and the source text that replaces the node."""
+"""The kind of mutant, the node that is replaced, and the source text of the replacement."""
 
 
 def _mutable(node: ast.AST) -> Iterator[ast.AST]:
-    """Walk through the nodes that may be mutated."""
+    """Yield every node that may be mutated."""
     if not _is_left_alone(node):
         yield node
         for child in _children(node):
@@ -90,7 +91,7 @@ def _mutable(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _is_left_alone(node: ast.AST) -> bool:
-    """Whether a node has no behaviour that a test should check."""
+    """Return whether a node has no behaviour that a test should check."""
     match node:
         case ast.JoinedStr() | ast.ImportFrom() | ast.Import():
             return True
@@ -106,7 +107,7 @@ def _is_left_alone(node: ast.AST) -> bool:
 
 
 def _children(node: ast.AST) -> Iterable[ast.AST]:
-    """Return the parts of a node, without decorators and type annotations."""
+    """Return the child nodes to mutate: no decorators and no type annotations."""
     match node:
         case ast.ClassDef():
             return [*(keyword.value for keyword in node.keywords), *node.body]
@@ -114,7 +115,7 @@ def _children(node: ast.AST) -> Iterable[ast.AST]:
             keyword_defaults = (default for default in node.args.kw_defaults if default is not None)
             return [*node.args.defaults, *keyword_defaults, *node.body]
         case ast.AnnAssign():
-            # In an annotation only calls have behaviour: `Annotated[str, Field(max_length=256)]`.
+            # Of an annotation, only calls are mutated, for example `Field` in `Annotated[str, Field(max_length=256)]`.
             calls = [each for each in ast.walk(node.annotation) if isinstance(each, ast.Call)]
             return [*calls, *([node.value] if node.value else [])]
     return ast.iter_child_nodes(node)

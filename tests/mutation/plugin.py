@@ -1,7 +1,8 @@
 """A pytest plugin for mutation testing (`pytest -p tests.mutation.plugin`).
 
-Under coverage.py, the plugin records which test executes a line: each test's id becomes coverage's dynamic context.
-If the variable `ONLY_TESTS` names a file with a JSON list of ids, pytest runs only those tests, in that order.
+Under coverage.py, the plugin records which tests execute a line: it sets the test's id as the dynamic context. The
+environment variable CONVOKE_ONLY_TESTS can name a file with a JSON list of test ids. pytest then runs only these tests,
+in the order of the list.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _GROUP = re.compile(r"(@[\w-]+)$")
 
 
 def plain_id(test: str) -> str:
-    """Return a test's id without the phase that pytest adds and the group that xdist adds."""
+    """Return a test's id without the phase that pytest adds and the group that pytest-xdist adds."""
     return _GROUP.sub("", _PHASE.sub("", test))
 
 

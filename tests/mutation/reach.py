@@ -14,7 +14,10 @@ from tests.mutation.mutants import Mutant
 from tests.mutation.plugin import plain_id
 
 MAX_OTHER_TESTS = 400
-"""Of the tests that reach a mutant, so many run beside all of the like-named test file (see `in_order`)."""
+"""How many tests run in addition to all tests of the like-named test file.
+
+The like-named test file is the file with the name of the mutated module.
+"""
 
 
 class Reach:
@@ -28,8 +31,8 @@ class Reach:
     def tests_for(self, path: Path, mutant: Mutant) -> list[str]:
         """Return the ids of the tests that execute the mutated lines, those of the like-named test file first.
 
-        Lines that run at import, such as a constant or a default value, belong to no test. For them, take the
-        like-named test file and the tests that execute a line that names what the lines define.
+        No test is recorded for lines that run at import, such as constants and default values. For such lines, return
+        the tests of the like-named test file and the tests that execute a line with a name that these lines define.
         """
         reached = self._tests(path, range(mutant.line, mutant.end_line + 1))
         if names := _names_defined_at_import(ast.parse(self._sources[path]), mutant.line):
@@ -53,7 +56,7 @@ class Reach:
 def _names_defined_at_import(tree: ast.AST, line: int) -> set[str]:
     """Return the names of the functions, classes and constants that a line helps to define.
 
-    Return none for a line in the body of a function, which runs when the function is called.
+    Return no names for a line in the body of a function, because that line runs when the function is called.
     """
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -75,8 +78,8 @@ def _is_like_named(test: str, path: Path) -> bool:
 def in_order(path: Path, tests: Iterable[str]) -> list[str]:
     """Order tests by how soon they are likely to notice a fault in a module.
 
-    First come the tests of the like-named test file, then one test of each other file in turn, unit tests first:
-    different files check different things.
+    The tests of the like-named test file come first. One test of each other file follows in turn, beginning with unit
+    tests, because different files check different things.
     """
     by_file: dict[str, list[str]] = {}
     for test in sorted(tests):

@@ -1,7 +1,7 @@
 """Draw mutants of the product at random and run the tests that reach them (`make mutants`).
 
-A mutant that no test notices shows a gap in the tests, or changes nothing that a test could tell. Mutants are made in
-copies of the source; the checkout stays as it is.
+A mutant that no test notices shows a gap in the tests, unless the mutant behaves like the original. Mutants are made in
+copies of the source, so the checkout does not change.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ COVERAGE_DATA = ROOT / ".coverage"
 
 TEST_TIMEOUT_SECONDS = 60
 MUTANT_TIMEOUT_SECONDS = 300
-"""A mutant that no test has noticed by then counts as survived. An endless loop ends with its test's time."""
+"""A mutant that no test has noticed after this time counts as survived.
+
+An endless loop does not take that long, because TEST_TIMEOUT_SECONDS ends its test.
+"""
 
 PYTEST_NO_TESTS_COLLECTED = 5
 
@@ -42,7 +45,7 @@ PYTEST_NO_TESTS_COLLECTED = 5
 class Outcome(StrEnum):
     KILLED = "killed"
     TIMED_OUT = "timed out"
-    """Counts as killed."""
+    """A test took longer than TEST_TIMEOUT_SECONDS. The mutant counts as killed."""
     SURVIVED = "survived"
     UNREACHED = "no test reaches it"
 
@@ -61,7 +64,7 @@ class Result:
 
 
 def draw(sources: dict[Path, str], seed: int, count: int) -> list[tuple[Path, Mutant]]:
-    """Return `count` mutants, the same for the same seed and the same sources."""
+    """Draw `count` mutants. The same seed and the same sources give the same mutants."""
     mutants = [(path, mutant) for path, source in sources.items() for mutant in mutants_of(source)]
     random.Random(seed).shuffle(mutants)
     compiling = (each for each in mutants if each[1].compiles(sources[each[0]]))
@@ -69,7 +72,7 @@ def draw(sources: dict[Path, str], seed: int, count: int) -> list[tuple[Path, Mu
 
 
 def run_tests(tests: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run tests against the package in `folder`/src. Raises subprocess.TimeoutExpired."""
+    """Run tests against the package in `folder`/src. Raises subprocess.TimeoutExpired after MUTANT_TIMEOUT_SECONDS."""
     chosen = folder / "tests.json"
     chosen.write_text(json.dumps(tests))
     command = [
@@ -107,7 +110,7 @@ def run_tests(tests: list[str], folder: Path) -> subprocess.CompletedProcess[str
 
 
 def judge(reach: Reach, sources: dict[Path, str], path: Path, mutant: Mutant) -> Result:
-    """Run the tests that reach a mutant until one fails."""
+    """Run the tests that reach a mutant until a test fails, and return the result."""
     result = partial(Result, path, mutant)
     tests = reach.tests_for(path, mutant)
     if not tests:

@@ -1,4 +1,4 @@
-// Tests Convoke through the official Node SDK. The environment variable CONVOKE has the command that starts Convoke.
+// Tests Convoke through the official Node SDK. The environment variable CONVOKE is the command that starts Convoke.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -177,7 +177,7 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     assert.equal(created.state, "active");
     assert.deepEqual(Object.keys(created.timers), ["date_inactive"]);
 
-    // The object that the SDK returns from `create` does not have the SID for further calls.
+    // Address the conversation by SID, because the object from `create` has no SID for further calls.
     const conversation = api.conversations(created.sid);
     const updated = await conversation.update({ uniqueName: "", friendlyName: "Visit" });
     assert.deepEqual([updated.uniqueName, updated.friendlyName, updated.state], [null, "Visit", "active"]);
@@ -318,7 +318,7 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
   });
 });
 
-// Participant values
+// Values of the parameter `Participant`
 
 function chat(identity, more = {}) {
   return JSON.stringify({ identity, ...more });
@@ -347,7 +347,7 @@ function shape({ identity, messagingBinding }) {
 // The client, and helpers that wait and check
 
 function connect({ url, account_sid, auth_token }) {
-  // Empty values override TWILIO_EDGE and TWILIO_REGION of the developer's shell, which would change the host.
+  // Empty values override TWILIO_EDGE and TWILIO_REGION of the developer's shell. These variables would change the host.
   const client = twilio(account_sid, auth_token, { edge: "", region: "" });
   client.conversations.baseUrl = url;
   return client.conversations.v1;
@@ -378,7 +378,7 @@ async function until(what, look, milliseconds = 10_000) {
   assert.fail(`waited ${milliseconds} ms for ${what}`);
 }
 
-// The two servers
+// The servers: Convoke and a webhook receiver
 
 async function startConvoke() {
   const [command, ...args] = (process.env.CONVOKE || "uv run convoke").split(" ");
@@ -399,7 +399,7 @@ async function startConvoke() {
   const ready = JSON.parse(line);
 
   async function stop() {
-    process.kill(ready.pid, "SIGTERM"); // the server itself: the child may be `uv run`
+    process.kill(ready.pid, "SIGTERM"); // Signal the server itself, because the child can be `uv run`.
     const killer = setTimeout(() => process.kill(ready.pid, "SIGKILL"), 10_000);
     const [exitCode] = await exited;
     clearTimeout(killer);

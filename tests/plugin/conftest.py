@@ -1,4 +1,4 @@
-"""Leaves the example project to test_plugin.py, which runs it in a pytest process of its own."""
+"""Exclude the example project from collection, because test_plugin.py runs it in a separate pytest process."""
 
 from __future__ import annotations
 

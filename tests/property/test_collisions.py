@@ -1,4 +1,4 @@
-"""Create, close and delete conversations in any order, and compare collisions with a model of the held locks."""
+"""Create, close and delete conversations in any order. Compare collisions with a model of the held locks."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ PROXIES = ["+15017122661", "+15017122662"]
 
 @dataclass
 class ExpectedConversation:
-    """A conversation in the model: its unique name, which it holds until it is deleted, and its pairs and groups."""
+    """A conversation in the model."""
 
     name: str | None
+    """The unique name, which the conversation holds until it is deleted."""
     claims: frozenset[tuple[str, ...]]
+    """The address pairs and number groups, which the conversation holds until it is closed."""
     state: str
 
     def codes_for(self, name: str | None, claims: frozenset[tuple[str, ...]]) -> set[int]:
-        """Return the error codes of a new conversation that collides with this one."""
+        """Return the error codes of a new conversation that collides with this conversation."""
         common = claims & self.claims if self.state != "closed" else frozenset()
         return {50438 if len(claim) > 2 else 50425 for claim in common} | (
             {50353} if name and name == self.name else set()

@@ -43,7 +43,7 @@ class Member:
 
 @dataclass
 class Expected:
-    """A conversation in the model, with its resources by SID, in the order of creation."""
+    """A conversation in the model. The resources of each kind are keyed by SID, in the order of creation."""
 
     name: str | None
     friendly_name: str | None
@@ -52,13 +52,13 @@ class Expected:
     members: dict[str, Member] = field(default_factory=dict)
     messages: dict[str, Message] = field(default_factory=dict)
     webhooks: dict[str, str] = field(default_factory=dict)
-    """The keyword of each webhook."""
+    """The trigger of each webhook."""
     next_index: int = 0
 
 
 @dataclass
 class Outcome:
-    """The outcome of an operation: the error code if the server rejected it."""
+    """The outcome of an operation. `code` is the error code, or None if the server accepted the operation."""
 
     code: int | None = None
 
@@ -237,7 +237,7 @@ class Resources(RuleBasedStateMachine):
 
     @rule(identity=IDENTITIES, size=SIZES)
     def list_conversations_of(self, identity: str, size: int) -> None:
-        """Compare the list of an identity's conversations, which is sorted by the SID of the participant."""
+        """Compare the list of an identity's conversations. The list is sorted by the SID of the participant."""
         listed = self.v1.participant_conversations.list(identity=identity, page_size=size)
         expected = [
             (member_sid, sid, held.state)
@@ -262,7 +262,7 @@ class Resources(RuleBasedStateMachine):
 
     @rule(sid=conversations, data=st.data())
     def remove_webhook(self, sid: str, data: st.DataObject) -> None:
-        """Delete a webhook, which a closed conversation also allows."""
+        """Delete a webhook. This is also allowed in a closed conversation."""
         if webhooks := self.model[sid].webhooks:
             webhook_sid = data.draw(st.sampled_from(sorted(webhooks)))
             assert self.v1.conversations(sid).webhooks(webhook_sid).delete()

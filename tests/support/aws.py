@@ -1,7 +1,8 @@
 """The AWS engine in this process, with the environment variables that the template sets.
 
-moto or MiniStack keeps the table with its stream, the queues, the bus with its rule, and the secrets. Neither invokes
-the functions here: `work` passes messages, stream records and executions to the handlers, as AWS does.
+moto or MiniStack provides the table with its stream, the queues, the bus with its rule, and the secrets. Neither moto
+nor MiniStack invokes the functions here. Instead, `work` passes messages, stream records and executions to the
+handlers, as AWS does.
 """
 
 from __future__ import annotations
@@ -64,15 +65,16 @@ def new_session() -> Session:
 
 @cache
 def shared_session() -> Session:
-    """Return one session for all tests: loading the service models takes longer than most tests."""
+    """Return one session for all tests, because loading the service models takes longer than most tests."""
     return new_session()
 
 
 @dataclass
 class Deployment:
-    """The resources of the template that the AWS imitation supports. `values` has the value of each `!Ref`."""
+    """The resources of the template that the AWS imitation supports."""
 
     values: dict[str, str] = field(default_factory=dict)
+    """The value of each `!Ref`. The key is the logical ID."""
     session: Session = field(default_factory=shared_session)
     _clients: dict[str, Any] = field(default_factory=dict)
 
@@ -138,11 +140,11 @@ class AwsInstance(Instance):
         return make_handler(function, self.edges(function))
 
     def _operator(self) -> Any:
-        """Return the operations that create accounts, with the environment of the API function."""
+        """Return the operations that create accounts, with the environment variables of the API function."""
         return Program(self.edges("api")).accounts
 
     def clear_caches(self) -> None:
-        """Each function is a process of its own, and the ones that read such data here have not read it yet."""
+        """Do nothing. Each function has its own caches, and no function has cached the data that a test changes."""
 
     def work(self) -> None:
         while any((self._add_participants(), self._execute(), self._publish(), self._deliver())):
@@ -183,7 +185,7 @@ class AwsInstance(Instance):
         return self._consume("DeliveryQueue", self._webhook_delivery)
 
     def _consume(self, queue: str, handler: Handler) -> bool:
-        """Pass one batch to the handler, and delete the messages that it does not report as failed."""
+        """Pass one batch to the handler. Delete the messages that the handler does not report as failed."""
         sqs, url = self.deployment.client("sqs"), self.deployment.values[queue]
         received = sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=3600, AttributeNames=["All"]
@@ -198,7 +200,7 @@ class AwsInstance(Instance):
         return True
 
     def _publish(self) -> bool:
-        """Pass the new stream records that match the filter of the event source mapping to the handler."""
+        """Pass the new stream records to the handler, if they match the filter of the event source mapping."""
         records = [json.loads(json.dumps(record, default=datetime.timestamp)) for record in self.new_records()]
         wanted = [record for record in records if passes_filter(record)]
         if wanted:
@@ -208,7 +210,7 @@ class AwsInstance(Instance):
 
     @abstractmethod
     def new_records(self) -> list[dict[str, Any]]:
-        """Return the stream records since the last call, oldest first."""
+        """Return the stream records that were added since the last call, oldest first."""
 
     def _execute(self) -> bool:
         """Run the executions that were started since the last call."""
@@ -223,7 +225,7 @@ class AwsInstance(Instance):
         return bool(new)
 
     def execute(self, data: dict[str, Any]) -> list[str]:
-        """Interpret the state machine until it ends, and return the names of the entered states."""
+        """Interpret the state machine until it ends. Return the names of the states that were entered."""
         definition, passed = state_machine(), []
         name: str | None = definition["StartAt"]
         while name:
@@ -277,7 +279,10 @@ class AwsInstance(Instance):
 
 
 class MotoInstance(AwsInstance):
-    """An instance on moto. Stream records come from the internals of moto, which does not serve the streams API."""
+    """An instance on moto.
+
+    Stream records are read from the internals of moto, because moto does not serve the streams API.
+    """
 
     _read_records = 0
 
@@ -294,14 +299,14 @@ class MotoInstance(AwsInstance):
 
 
 def make_handler(function: str, edges: AwsEdges) -> Handler:
-    """Return the handler of a function, as its cold start does."""
+    """Return the handler of a function, made in the same way as at the function's cold start."""
     module = import_module(f"convoke.aws.handlers.{function}")
     made: Handler = module.make_handler(edges)
     return made
 
 
 def sqs_record(message: dict[str, Any]) -> dict[str, Any]:
-    """Return the record of an event source mapping for a received message."""
+    """Return the record that an event source mapping makes of a received message."""
     return {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
@@ -316,7 +321,7 @@ def sqs_record(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def passes_filter(record: dict[str, Any]) -> bool:
-    """Return whether a record matches the filter of the event source mapping, whose patterns are lists of values."""
+    """Return whether a record matches the event source mapping's filter. The patterns are lists of values."""
     mapping = functions()["event_publisher"]["Events"]["Changes"]["Properties"]
     (wanted,) = mapping["FilterCriteria"]["Filters"]
     return _fits(json.loads(wanted["Pattern"]), record)
@@ -330,7 +335,7 @@ def _fits(pattern: Any, value: Any) -> bool:
 
 @contextmanager
 def moto_instance(**edges: Any) -> Iterator[MotoInstance]:
-    """Run an instance on moto. `edges` replace the edges of the same name in every function."""
+    """Run an instance on moto. In every function, `edges` replace the edges of the same name."""
     with pytest.MonkeyPatch.context() as environ, mock_aws():
         for name, value in CREDENTIALS.items():
             environ.setenv(name, value)

@@ -1,4 +1,4 @@
-"""The targets that the command line administers accounts in: a data file, and a stack on moto."""
+"""The targets on which the command line administers accounts: a data file, and a stack on moto."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.template import STACK_NAME, environment, resources
 REGION = "eu-central-1"
 
 VALUES = {"Table": TABLE_NAME, "Id": "0123456789abcdef" * 2}
-"""The values of the names in the template, except those of queues. `Id` is the digits of the stack id."""
+"""The values of the names in the template, without the queues. `Id` stands for the digits of the stack ID."""
 
 FIRST = f"AC{VALUES['Id']}"
 UNKNOWN = "AC" + "0" * 32
@@ -43,15 +43,17 @@ NO_AWS_CONFIGURATION: dict[str, str | None] = {
 
 @dataclass(frozen=True)
 class CliTarget:
-    """A target of the command line: the options that select it, and a function that starts an API on it."""
+    """A target of the command line."""
 
     options: tuple[str, str]
+    """The options that select the target: `--data` or `--stack`, and its value."""
     api: Callable[[], AbstractContextManager[Resolve]]
+    """Starts an API on the target."""
     environ: Mapping[str, str | None]
 
     @property
     def name_in_messages(self) -> str:
-        """Return the name of the place in messages of the command line."""
+        """Return how messages of the command line name this target."""
         option, name = self.options
         return {"--data": name, "--stack": f"the stack {name}"}[option]
 
@@ -59,13 +61,13 @@ class CliTarget:
         return CliRunner().invoke(main, [*arguments, *self.options], env={**self.environ, **environ})
 
     def printed(self, *arguments: str) -> list[dict[str, Any]]:
-        """Run a command that must succeed, and return its output."""
+        """Run a command that must succeed. Return the JSON objects that the command prints."""
         result = self.run(*arguments)
         assert (result.exit_code, result.stderr) == (0, "")
         return [json.loads(line) for line in result.stdout.splitlines()]
 
     def status(self, user: str, password: str) -> int:
-        """Return the status of an API request with these credentials."""
+        """Return the status of the response to an API request with these credentials."""
         with self.api() as api:
             return call(api, "GET", f"{ORIGIN}/v1/Services", auth=(user, password)).status
 
@@ -86,7 +88,7 @@ class StackTarget(CliTarget):
     token: str
     """The Auth Token of the first account, as the deployment creates it."""
     queues: Mapping[str, str]
-    """The URL of each queue by its name in the template."""
+    """The URL of each queue. The key is the queue's name in the template."""
 
     def client(self, service: Any) -> Any:
         return boto3.client(service, region_name=REGION)
@@ -116,7 +118,7 @@ def stack_target() -> Iterator[StackTarget]:
 
 
 def refusal(result: Result) -> str:
-    """Return the error message of a command that must fail with one line."""
+    """Check that a command failed with a one-line error message, and return the line."""
     assert (result.exit_code, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
     return line

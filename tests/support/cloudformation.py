@@ -1,6 +1,6 @@
 """A fake CloudFormation server that answers DescribeStacks, the only call that the command line makes.
 
-moto's CloudFormation would need a dozen more packages.
+moto also has a CloudFormation server, but that server needs a dozen more packages.
 """
 
 from __future__ import annotations
@@ -43,14 +43,15 @@ def output_value(value: Any, values: Mapping[str, str]) -> str:
 
 @dataclass
 class CloudFormation:
-    """The state of the server. If `refusal` is set, every request gets it as its answer."""
+    """The state of the server."""
 
     url: str = ""
     stacks: dict[str, Mapping[str, str]] = field(default_factory=dict)
-    """The outputs of each stack, by the stack's name."""
+    """The outputs of each stack. The key is the name of the stack."""
     refusal: Refusal | None = None
+    """The answer to every request, if it is set."""
     regions: list[str] = field(default_factory=list)
-    """The region of each request's signature, in order."""
+    """The region in the signature of each request, in the order of the requests."""
 
     def describe(self, name: str) -> tuple[int, str]:
         missing = (400, "ValidationError", f"Stack with id {name} does not exist")

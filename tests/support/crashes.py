@@ -1,4 +1,4 @@
-"""End the process before and after every call to an edge, restart it, and let it recover.
+"""End the process before and after every call to an edge, restart the process, and let it recover.
 
 An edge is a port to the outside: the table, a queue, the workflow, the bus, the webhook client.
 """
@@ -23,7 +23,7 @@ from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
 
 PROXY = "+1501"
-"""The beginning of the sort key of the only pair lock."""
+"""The beginning of the sort key of a pair lock. Each scenario has only one pair lock."""
 
 PARTICIPANTS = [*chat(8), CHAT_AND_SMS[0], CHAT_AND_SMS[1]]
 
@@ -38,13 +38,13 @@ NOTIFIED_EVENT_TYPES = [
 ]
 
 Scenario = Callable[[Instance], None]
-"""The requests and background work of a process."""
+"""A function that makes the requests and does the background work of a process."""
 
 CRASH_POINTS: Counter[str] = Counter()
-"""The number of crash points by test."""
+"""How many crash points each test tried."""
 
 EDGES = ("table", "participant_queue", "workflow", "event_bus", "delivery_queue", "webhook_client")
-"""The edges at whose calls the process ends."""
+"""The names of the edges. The process ends before or after a call to one of these edges."""
 
 
 INSIDE_A_COMMIT = ("_write_pending", "_store", "_announce")
@@ -52,11 +52,11 @@ INSIDE_A_COMMIT = ("_write_pending", "_store", "_announce")
 
 
 class ProcessCrashError(BaseException):
-    """The end of the process. It is no Exception, so the product does not catch it."""
+    """The end of the process. The base class is not Exception, so that the product does not catch the error."""
 
 
 class CrashSwitch:
-    """Counts the calls to edges once it is armed, and ends the process before or after the call number `crash_at`."""
+    """Counts the calls to edges while `armed` is set, and ends the process before or after call number `crash_at`."""
 
     def __init__(self, crash_at: int, *, after: bool) -> None:
         self.armed = False
@@ -68,7 +68,7 @@ class CrashSwitch:
         def guarded(*arguments: Any, **options: Any) -> Any:
             self.calls += self.armed
             past = self.calls - self._crash_at
-            # Every later call fails, too: a crashed process does nothing more.
+            # Every later call also fails, because a crashed process does nothing more.
             if self.armed and (past > 0 or (past == 0 and not self._after)):
                 raise ProcessCrashError
             result = verb(*arguments, **options)
@@ -80,7 +80,7 @@ class CrashSwitch:
 
 
 class CrashingEdge:
-    """An edge whose calls may end the process."""
+    """An edge in which every call can end the process."""
 
     def __init__(self, edge: object, switch: CrashSwitch) -> None:
         self._edge = edge
@@ -101,13 +101,13 @@ def create_conversation(instance: Instance) -> None:
 
 
 def create_until_active(instance: Instance) -> None:
-    """Create a conversation, and do all its work up to the delivered webhooks."""
+    """Create a conversation and do all pending work, including the deliveries to webhooks."""
     create_conversation(instance)
     instance.work()
 
 
 def recover(instance: Instance) -> None:
-    """Sweep and work, as another process does after the next attempt is due."""
+    """Sweep and do all pending work, like another process when the next attempt is due."""
     for _ in range(3):
         instance.sweep(timedelta(hours=1))
         instance.forget_pauses()
@@ -122,16 +122,16 @@ def crash_points(
     statuses: Sequence[int] = (),
     **edges: Any,
 ) -> Iterator[EmbeddedInstance]:
-    """Crash `scenario` before and after each call to an edge, and yield the recovered instance of each crash.
+    """Crash `scenario` before and after each call to an edge. Yield the recovered instance after each crash.
 
-    `prepare` runs before the scenario, without a crash. `after_restart` runs before the recovery. `statuses` are the
-    first responses of the webhook receivers.
+    `prepare` runs before the scenario, without a crash. `after_restart` runs after the crash and before the recovery.
+    `statuses` are the first responses of the webhook receivers.
     """
     prepared, posted = str(data / "prepared.db"), list[Delivery]()
     for after in (False, True):
         for point in count(1):
             path = str(data / f"{point}-{after}.db")
-            # A test with its own clock moves it in each scenario, so the data must be prepared again.
+            # A test with its own clock moves the clock in each scenario, so the data must be prepared again.
             if "now" in edges or not Path(prepared).exists():
                 posted = _prepare(prepared, prepare, edges)
             copy(prepared, path)
@@ -157,7 +157,7 @@ def crash_points(
 
 
 def _prepare(path: str, prepare: Scenario, edges: dict[str, Any]) -> list[Delivery]:
-    """Create the data file that each crash starts from. Returns the webhook deliveries made so far."""
+    """Create the data file that each crash starts from. Return the webhook deliveries that were made meanwhile."""
     Path(path).unlink(missing_ok=True)
     with held_instance(path, **edges) as prepared:
         prepared.client().conversations.v1.configuration.webhooks().update(
@@ -170,6 +170,6 @@ def _prepare(path: str, prepare: Scenario, edges: dict[str, Any]) -> list[Delive
 
 
 def notified_event_types(restarted: Instance) -> list[str]:
-    """Return the event types of all webhook deliveries. Repeated deliveries of an event count once."""
+    """Return the event type of each event that was delivered, once for each event."""
     types = {delivery.event.id: str(delivery.event.type) for delivery in restarted.receivers.posted}
     return sorted(types.values())

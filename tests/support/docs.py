@@ -1,7 +1,7 @@
-"""The documentation: its pages, the anchors in them, and the parts that are generated from code.
+"""The documentation: its pages, the anchors in the pages, and the parts that are generated from code.
 
-A generated part stands between two comments, `<!-- NAME: begin -->` and `<!-- NAME: end -->`.
-`make docs-tables` writes every generated part anew.
+A generated part stands between two comments, `<!-- NAME: begin -->` and `<!-- NAME: end -->`. `make docs-tables`
+updates every generated part.
 """
 
 from __future__ import annotations
@@ -35,6 +35,6 @@ def with_part(page: str, name: str, part: str) -> str:
 
 @cache
 def anchors(page: Path) -> frozenset[str]:
-    """Return every anchor of a page, as MkDocs makes them: one per heading, and each explicit `id`."""
+    """Return every anchor that MkDocs makes for a page: one for each heading, and each explicit `id`."""
     html = Markdown(extensions=["attr_list", "fenced_code", "tables", "toc"]).convert(page.read_text())
     return frozenset(re.findall(r'\sid="([^"]+)"', html))

@@ -17,7 +17,7 @@ SOURCES = ROOT / "layers/convoke/src/convoke"
 
 @cache
 def raised() -> dict[int, type[ConversationsError]]:
-    """Return the errors that requests are answered with, by code: those that a module outside the catalogue names."""
+    """Return the errors that a request can get, by code: the errors that a module outside the catalogue names."""
     named = {
         name
         for path in SOURCES.rglob("*.py")
@@ -63,7 +63,7 @@ def _reserved() -> Iterator[str]:
 
 
 def _text(error: type[ConversationsError] | type[LogEntry]) -> str:
-    """Return the message with an ellipsis for each placeholder."""
+    """Return the error's message with an ellipsis in place of each placeholder."""
     fields = {name: "…" for _, name, _, _ in string.Formatter().parse(error.text) if name}
     return error.text.format_map(fields)
 

@@ -1,4 +1,4 @@
-"""Values of the parameter `Participant`: the two examples of Twilio's documentation, and generated ones."""
+"""Values of the parameter `Participant`: the examples of Twilio's documentation, and generated values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sms(count: int) -> list[str]:
 
 
 def group_mms(count: int) -> list[str]:
-    """Return a group MMS of `count` participants, one of which is the business number."""
+    """Return a group MMS of `count` participants. The last participant is the business number."""
     return [*(_bound(address=_phone(number)) for number in range(count - 1)), _bound(projected_address="+15017122661")]
 
 

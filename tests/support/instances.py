@@ -1,4 +1,4 @@
-"""Instances of Convoke in this process, which tests use through the official SDK, without sockets."""
+"""Instances of Convoke in this process. Tests call an instance through the official SDK, without sockets."""
 
 from __future__ import annotations
 
@@ -114,9 +114,9 @@ class InProcessHttpClient(HttpClient):  # type: ignore[misc]
 
 @dataclass
 class Receivers:
-    """A fake webhook client: records all deliveries, and answers each call with the next of `statuses`.
+    """A fake webhook client. It records all deliveries, and answers each call with the next of `statuses`.
 
-    A status of None, or an error, is a failed connection. After the last status, calls are answered with 200.
+    A status of None, or an error, is a failed connection. When no status is left, calls are answered with 200.
     """
 
     posted: list[Delivery] = field(default_factory=list)
@@ -125,7 +125,7 @@ class Receivers:
     statuses: list[int | WebhookUnreachableError | None] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     body: bytes = b""
-    """The response body of calls after the last of `bodies`."""
+    """The response body when no body is left in `bodies`."""
     on_call: Callable[[], None] = lambda: None
 
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
@@ -143,7 +143,7 @@ class Receivers:
 
 
 class Instance(ABC):
-    """A running Convoke on either engine. Its asynchronous work waits until a test calls `work`."""
+    """A running instance of Convoke on either engine. Asynchronous work waits until a test calls `work`."""
 
     is_deployed = False
     """Whether the instance is on AWS, where webhooks to private addresses are rejected."""
@@ -159,7 +159,10 @@ class Instance(ABC):
     def client(
         self, account_sid: str | None = None, token: str | None = None, *, key: tuple[str, str] | None = None
     ) -> Client:
-        """Return a client of the official SDK, with the account's Auth Token or with an API key's SID and secret."""
+        """Return a client of the official SDK.
+
+        The client uses `key`, an API key's SID and secret. Without `key`, the client uses the account's Auth Token.
+        """
         sid = account_sid or self.account.sid
         user, password = key or (sid, token or self.token)
         client = Client(user, password, sid, http_client=InProcessHttpClient(self.api))
@@ -183,7 +186,7 @@ class Instance(ABC):
 
     @abstractmethod
     def sweep(self, later: timedelta) -> int:
-        """Run the sweeper at the time `later` from now. Returns the number of conversations that it handled."""
+        """Run the sweeper as if the time were `later` from now. Return how many conversations the sweeper processed."""
 
     @abstractmethod
     def items(self, sort_key_prefix: str) -> list[dict[str, Any]]:
@@ -195,7 +198,7 @@ class Instance(ABC):
 
     @abstractmethod
     def waiting_messages(self, queue: str) -> int:
-        """Return the number of messages in the queue `delivery` or `delivery-dlq`."""
+        """Return how many messages wait in the queue `delivery` or `delivery-dlq`."""
 
     @abstractmethod
     def repeat(self, record: dict[str, Any]) -> None:
@@ -203,7 +206,7 @@ class Instance(ABC):
 
     @abstractmethod
     def clear_caches(self) -> None:
-        """Forget cached reads, as if their lifetime had passed."""
+        """Forget cached reads, as if the lifetime of the cache had passed."""
 
     @abstractmethod
     def lose_messages(self) -> None:
@@ -211,7 +214,7 @@ class Instance(ABC):
 
     @abstractmethod
     def forget_pauses(self) -> None:
-        """Make postponed messages visible now."""
+        """Make postponed messages visible at once."""
 
 
 class EmbeddedInstance(Instance):
@@ -314,7 +317,7 @@ def held_instance(
     lock_timeout: float = LOCK_TIMEOUT_SECONDS,
     **edges: Any,
 ) -> Iterator[EmbeddedInstance]:
-    """Run an instance on the embedded engine. `edges` replace the edges of the same name. Receivers are fake."""
+    """Run an instance on the embedded engine with fake receivers. `edges` replace the edges of the same name."""
     receivers = Receivers()
     engine = EmbeddedEngine(
         data,
@@ -337,7 +340,7 @@ def receive_any(queue: DurableQueue) -> ReceivedMessage | None:
 
 
 def refusal(request: Callable[[], object]) -> TwilioRestException:
-    """Run a request that must be rejected, and return the exception of the SDK."""
+    """Run a request that must be refused, and return the exception that the SDK raises."""
     try:
         request()
     except TwilioRestException as error:

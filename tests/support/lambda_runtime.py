@@ -1,4 +1,4 @@
-"""Run functions under `awslambdaric`, AWS's runtime client, on a Python 3.13 that sees only the built layer."""
+"""Run functions under `awslambdaric`, AWS's runtime client, on a Python 3.13 that imports only the built layer."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ INVOCATION = {
     "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:123456789012:function:function",
     "Lambda-Runtime-Trace-Id": "Root=1-00000000-000000000000000000000000",
 }
-"""The headers of an invocation. The runtime client is written in C and crashes if one of them is missing."""
+"""The headers of an invocation. The runtime client is written in C and crashes if a header is missing."""
 
 TIMEOUT_SECONDS = 60.0
-"""How many seconds to wait for the runtime. The machine may be busy with other tests."""
+"""How many seconds to wait for the runtime. Other tests can make the machine slow."""
 
 
 @cache
 def python() -> Path:
-    """Return the path of a Python 3.13."""
+    """Return the path of a Python 3.13 executable."""
     found = subprocess.run([ROOT / ".ci/python313"], capture_output=True, text=True, check=True, cwd=ROOT)
     return Path(found.stdout.strip()) / "python3.13"
 
 
 def install(folder: Path, *requirements: str) -> Path:
-    """Install packages into a folder, as `sam build` does: not byte-compiled, whatever uv's settings here say."""
+    """Install packages into a folder without bytecode, as `sam build` does, whatever uv's settings are."""
     options = ["--quiet", "--no-compile-bytecode", "--link-mode", "copy", "--target", str(folder)]
     subprocess.run([uv(), "pip", "install", "--python", str(python()), *options, *requirements], check=True, cwd=ROOT)
     return folder
@@ -59,7 +59,7 @@ def byte_compile(folder: Path) -> None:
 
 
 def install_client(folder: Path) -> Path:
-    """Install the runtime client, byte-compiled as it is in Lambda's image."""
+    """Install the runtime client with bytecode, as in Lambda's image."""
     byte_compile(install(folder, RUNTIME_CLIENT))
     return folder
 
@@ -84,16 +84,17 @@ def environment(*path: Path) -> dict[str, str]:
 
 
 def _value_of(variable: Any) -> str:
-    """Return the default of a parameter. A reference to a resource becomes `-`, because no resource is called here."""
+    """Return the default of a parameter, or `-` for a resource, because no resource is called here."""
     parameter = template()["Parameters"].get(variable.get("Ref")) if isinstance(variable, dict) else None
     return str(parameter["Default"]) if parameter else "-"
 
 
 @contextmanager
 def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
-    """Run a fake Lambda Runtime API that hands out a number of empty events.
+    """Run a fake Lambda Runtime API that hands out `invocations` empty events.
 
-    Yields its address and a queue of the requests to it: the path, and for a POST also the body.
+    Yields the address of the API, and a queue of the requests that the API received. The queue has the path of each
+    request. For a POST the body follows.
     """
     asked: Queue[str] = Queue()
     over = threading.Event()
@@ -119,10 +120,10 @@ def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Print no access log. The tests read the queue."""
+            """Print no access log, because the tests read the queue."""
 
         def handle(self) -> None:
-            # The test kills the runtime client while its request is waiting.
+            # Writing a response can fail, because the test kills the runtime client while a request is waiting.
             try:
                 super().handle()
             except (BrokenPipeError, ConnectionResetError):
@@ -139,7 +140,7 @@ def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
 
 @contextmanager
 def started(function: Path, environ: Mapping[str, str], address: str, *under: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the function of a folder under the runtime client. `under` is a command line in front, such as a profiler."""
+    """Run the function of a folder under the runtime client. `under` is a command prefix, such as a profiler."""
     command = [*under, str(python()), "-m", "awslambdaric", "app.lambda_handler"]
     variables = {**environ, "AWS_LAMBDA_RUNTIME_API": address}
     with subprocess.Popen(command, cwd=function, env=variables, stderr=subprocess.PIPE) as process:
@@ -150,7 +151,7 @@ def started(function: Path, environ: Mapping[str, str], address: str, *under: st
 
 
 class NoEmulatorError(Exception):
-    """The SAM CLI is not installed, or has no emulator for this processor architecture."""
+    """The SAM CLI is not installed, or has no emulator for the architecture of this processor."""
 
 
 def emulator() -> Path:
@@ -166,12 +167,12 @@ def emulator() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Emulated:
-    """A built function that runs in the emulator. The emulator takes one invocation at a time."""
+    """A built function in the emulator. The emulator processes one invocation at a time."""
 
     url: str
 
     def invoke(self, event: Mapping[str, Any]) -> Any:
-        """Return the answer. A failed invocation returns an object with `errorType`."""
+        """Return the function's answer. If the invocation fails, the answer is an object with `errorType`."""
         request = urllib.request.Request(self.url, json.dumps(event).encode())
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
             return json.load(response)
@@ -184,7 +185,7 @@ class DeployedFunction:
 
 
 def function_of(folder: str, stack: Stack) -> DeployedFunction:
-    """Return the deployed function of a folder, with its environment variables in the stack."""
+    """Return the deployed function of a folder, with the environment variables that the stack gives the function."""
     (logical_id,) = (
         name
         for name, properties in resources("AWS::Serverless::Function").items()
@@ -211,7 +212,7 @@ def filled_in(sample: Path, stack: Stack, conversation_sid: str = "-") -> dict[s
 
 @contextmanager
 def emulated(folder: str, stack: Stack, client: Path) -> Iterator[Emulated]:
-    """Run a function that `make build` built, with its environment variables in the stack."""
+    """Run a function that `make build` built, with the environment variables that the stack gives the function."""
     function = function_of(folder, stack)
     environ = {
         **environment(LAYER, client),

@@ -9,7 +9,7 @@ from convoke.domain import instants
 
 
 class ManualClock:
-    """Provides `now` and `sleep` of an instance. Calls `on_sleep` at the end of each sleep."""
+    """A clock with `now` and `sleep`, to pass to an instance. Each sleep calls `on_sleep` at its end."""
 
     def __init__(self) -> None:
         self.present = instants.now()

@@ -20,7 +20,7 @@ CLOCK = CONVOKE_PREFIX + clock_api.PATH
 """The path of the test clock, which `/openapi.json` does not describe."""
 
 CODES_WITHOUT_OPERATION = {NotAuthenticatedError.code, NotFoundError.code, MethodNotAllowedError.code}
-"""The error codes of requests that match no operation."""
+"""The error codes of requests for which no operation is found."""
 
 
 class Operation(NamedTuple):
@@ -51,12 +51,12 @@ class Operation(NamedTuple):
 
     @property
     def statuses(self) -> set[int]:
-        """Return the statuses of successful responses."""
+        """Return the statuses of the operation's successful responses."""
         return {int(status) for status in self.description["responses"] if status < "400"}
 
     @property
     def codes(self) -> set[int]:
-        """Return the error codes."""
+        """Return the error codes that the operation's responses can have."""
         refusals = [answer for status, answer in self.description["responses"].items() if status >= "400"]
         schemas = [answer["content"]["application/json"]["schema"]["allOf"][1] for answer in refusals]
         return {code for schema in schemas for code in schema["properties"]["code"]["enum"]}
@@ -64,7 +64,7 @@ class Operation(NamedTuple):
 
 @cache
 def operations() -> dict[str, Operation]:
-    """Return all operations by their ids."""
+    """Return all operations. The key is the operation's id."""
     found = [
         Operation(method.upper(), path, description)
         for path, item in document()["paths"].items()
@@ -127,7 +127,7 @@ def _validator(operation_id: str, status: int) -> Draft202012Validator | None:
 
 
 def _closed(schema: Any) -> Any:
-    """Return the schema with additional properties forbidden, so that a test notices an undescribed field."""
+    """Return the schema with additional properties forbidden, so that tests notice fields without a description."""
     if isinstance(schema, list):
         return [_closed(part) for part in schema]
     if not isinstance(schema, dict):

@@ -14,7 +14,7 @@ from convoke.api.routes import ROUTES
 from tests.support.docs import API_COVERAGE, with_part
 
 IN_SERVICE = "/Services/{ISxx}"
-"""The beginning of the paths that name a service."""
+"""The beginning of each path that names a service."""
 
 CONVERSATION = "/Conversations/{sid or unique name}"
 
@@ -44,7 +44,10 @@ IN_BOTH_TREES = {
     "/Roles": ("GET POST", ""),
     "/Roles/{sid}": ("GET POST DELETE", ""),
 }
-"""The methods of each path that exists with and without a service, and a note on those that are served."""
+"""Each path that exists with and without a service.
+
+The value is the methods of the path, and a note on those methods that Convoke serves.
+"""
 
 IN_ONE_TREE = {
     "/Configuration": ("GET POST", "default service, default Messaging Service, default timers"),
@@ -61,12 +64,12 @@ IN_ONE_TREE = {
     f"{IN_SERVICE}/Bindings": ("GET", ""),
     f"{IN_SERVICE}/Bindings/{{sid}}": ("GET DELETE", ""),
 }
-"""The methods and notes of each path that exists only once."""
+"""Each path that exists only once. The value is the methods of the path, and a note on them."""
 
 ERROR_LOG = (alerts.LIST, alerts.FETCH)
 
 Operation = tuple[str, str]
-"""Method and path, with `{}` for each path value."""
+"""A method and a path, with `{}` in place of each path value."""
 
 
 def known() -> list[Operation]:
@@ -78,7 +81,7 @@ def known() -> list[Operation]:
 
 
 def served() -> set[Operation]:
-    """Return the operations of Conversations v1 that have a route. The error log belongs to Monitor v1."""
+    """Return the operations of Conversations v1 that have a route, without the error log, which is in Monitor v1."""
     rules = ((route.method, rule) for route in ROUTES for rule in route.rules if route.contract not in ERROR_LOG)
     return {
         (method, _bare(rule.removeprefix(TWILIO_PREFIX)))

@@ -23,7 +23,7 @@ from twilio.rest import Client
 UP = (sys.executable, "-m", "convoke", "up", "--port", "0", "--json")
 
 TIMEOUT_SECONDS = 20.0
-"""Long enough for a machine that is busy with other tests."""
+"""How many seconds to wait for a process. Other tests can make the machine slow."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def wait_for(port: int, timeout: float = TIMEOUT_SECONDS) -> None:
 
 @contextmanager
 def up(*options: str, command: Sequence[str] = UP, environ: Mapping[str, str] | None = None) -> Iterator[Up]:
-    """Run an instance that listens. It is killed at the end if it still runs."""
+    """Run an instance that listens on a port. At the end, kill the process if it still runs."""
     process = subprocess.Popen(
         [*command, *options],
         stdout=subprocess.PIPE,
@@ -78,12 +78,12 @@ def up(*options: str, command: Sequence[str] = UP, environ: Mapping[str, str] | 
 
 
 Received = Queue[tuple[dict[str, str], str]]
-"""A queue with the parameters and the signature of each webhook call."""
+"""A queue of webhook calls. Each call is its parameters and its signature."""
 
 
 @contextmanager
 def receiver() -> Iterator[tuple[str, Received]]:
-    """Run a receiver that accepts every webhook. Yields its URL and the received calls."""
+    """Run a receiver that accepts every webhook. Yields the receiver's URL and the queue of received calls."""
     received: Received = Queue()
 
     class Handler(BaseHTTPRequestHandler):
@@ -94,7 +94,7 @@ def receiver() -> Iterator[tuple[str, Received]]:
             received.put((dict(parse_qsl(body, keep_blank_values=True)), self.headers["X-Twilio-Signature"]))
 
         def log_message(self, *_: object) -> None:
-            """Print nothing."""
+            """Print no access log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()

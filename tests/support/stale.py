@@ -1,4 +1,4 @@
-"""A table whose indexes, and whose reads that do not ask for consistency, lag behind: as DynamoDB's may."""
+"""A table whose indexes and eventually consistent reads lag behind, which can happen on DynamoDB."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from convoke.storage.table import Index, Item, Update, Write
 
 
 class StaleTable:
-    """Wraps a table. What may be stale is read from a copy that knows nothing new until `catch_up`.
+    """Wraps a table. Eventually consistent reads use a copy that misses every write since the last `catch_up`.
 
-    moto and SQLite are always fresh, so only this shows who relies on a read that may be stale.
+    moto and SQLite always return the newest data. Only this class reveals code that wrongly relies on that.
     """
 
     def __init__(self, table: Any) -> None:

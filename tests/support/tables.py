@@ -34,7 +34,10 @@ GAPS = {
     },
     "dynamodb-on-ministack": {"twice-on-an-attribute": "applies both actions"},
 }
-"""The deviations of moto 5.2.5 and MiniStack 1.5.33 from DynamoDB, by the names of the cases of the contract suite."""
+"""The deviations of moto 5.2.5 and MiniStack 1.5.33 from DynamoDB, by engine and case.
+
+The cases are those of the contract suite (tests/contract/test_table.py).
+"""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Read template.yaml, with its CloudFormation tags, so that tests take the wiring from it and repeat none of it."""
+"""Read template.yaml, with its CloudFormation tags, so that tests use its wiring and do not repeat the wiring."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STACK_NAME = "convoke"
 
 
 class _TemplateLoader(yaml.SafeLoader):
-    """A YAML loader that turns CloudFormation's short form into the long form: `!Ref Table` into `{"Ref": "Table"}`."""
+    """A YAML loader that expands CloudFormation's short form: `!Ref Table` becomes `{"Ref": "Table"}`."""
 
 
 def _construct(loader: _TemplateLoader, tag: str, node: yaml.Node) -> Any:
@@ -37,13 +37,13 @@ _TemplateLoader.add_multi_constructor("!", _construct)
 
 @cache
 def template() -> dict[str, Any]:
-    """Return template.yaml. It is read once, so do not change the result."""
+    """Return template.yaml. The result is cached, so do not change it."""
     read: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), _TemplateLoader)
     return read
 
 
 def resources(type_: str) -> dict[str, Any]:
-    """Return the properties of every resource of a type, by logical ID."""
+    """Return the properties of every resource of a type. The key is the logical ID."""
     return {
         name: resource.get("Properties", {})
         for name, resource in template()["Resources"].items()
@@ -52,7 +52,10 @@ def resources(type_: str) -> dict[str, Any]:
 
 
 def functions() -> dict[str, Any]:
-    """Return the properties of every function, merged with the global ones, by the name of its folder."""
+    """Return the properties of every function, merged with the global properties.
+
+    The key is the name of the function's folder.
+    """
     shared = template()["Globals"]["Function"]
     variables = shared["Environment"]["Variables"]
     return {
@@ -72,7 +75,7 @@ def environment(function: str, values: Mapping[str, str]) -> dict[str, str]:
 
 
 def resolved(value: Any, values: Mapping[str, str]) -> str:
-    """Evaluate a text, a `!Ref` or a `!Sub`. Parameters have their defaults unless `values` overrides them."""
+    """Evaluate a text, a `!Ref` or a `!Sub`. Parameters have their default values unless `values` overrides them."""
     defaults = {name: str(parameter["Default"]) for name, parameter in template()["Parameters"].items()}
     known: dict[str, str] = {"AWS::StackName": STACK_NAME, **defaults, **values}
     match value:

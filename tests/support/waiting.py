@@ -1,4 +1,4 @@
-"""Waiting for a condition that another thread makes true."""
+"""Wait for a condition that another thread makes true."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TIMEOUT_SECONDS = 5.0
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
-    """Wait until the condition holds, and return whether it held before the timeout."""
+    """Wait until the condition is true or the timeout has passed. Return whether the condition is true."""
     until = time.monotonic() + TIMEOUT_SECONDS
     while not holds() and time.monotonic() < until:
         time.sleep(0.005)

@@ -41,7 +41,7 @@ def test_address_format_determines_the_channel(address: str, channel: Channel) -
 
 
 def test_mexican_whatsapp_number_with_the_legacy_1_is_no_phone_number() -> None:
-    """WhatsApp still uses the `1` after the country code that Mexico's numbering plan removed."""
+    """WhatsApp still uses the `1` after Mexico's country code, which the numbering plan no longer has."""
     assert channel_of("whatsapp:+5215512345678") is Channel.WHATSAPP
     assert channel_of("+5215512345678") is None
 

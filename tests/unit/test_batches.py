@@ -1,4 +1,4 @@
-"""Batches: their limits of number and size, exactly reached and passed by one."""
+"""Batches with exactly the maximum number and size of entries, and with one more."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ from convoke.domain.batches import batches
     ],
 )
 def test_a_batch_has_at_most_three_things_and_ten_bytes(sizes: list[int], expected: list[list[int]]) -> None:
-    """A thing that is larger than a batch may be is a batch of its own: the service outside refuses it."""
+    """An entry that is larger than a batch may be becomes a batch of its own, which the receiving service refuses."""
     assert [*batches(sizes, lambda size: size, max_entries=3, max_bytes=10)] == expected

@@ -1,4 +1,4 @@
-"""The contracts of the routes agree with their handlers. A failure says what the contract of a new route lacks."""
+"""Each route's contract agrees with its handler. A failed assertion says what the contract lacks."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ FORMS = {
 """The names of all form and query models."""
 
 READERS = {WEBHOOK_ENABLED: "request_webhooks", IDEMPOTENCY_KEY: "parse_idempotency_key", PREFER: "preferred_wait"}
-"""For each header, the name of the function or attribute that reads it."""
+"""For each header, the name of the function or attribute that reads the header."""
 
 
 def names_used(function: FunctionType) -> Iterator[str]:
-    """Yield the names that a handler uses, and those of the functions of its module that it calls."""
+    """Yield the names that a handler uses. Include the names in functions of the same module that the handler calls."""
     for instruction in dis.get_instructions(function):
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_ATTR", "LOAD_METHOD"):
             yield instruction.argval
@@ -53,7 +53,7 @@ def used_by(route: Route) -> set[str]:
 
 
 def contract_of(route: Route) -> str:
-    """Return which contract a failed assertion is about, and the file it is in."""
+    """Return a text that names the contract of a failed assertion, and the module of its handler."""
     return f"the contract of {route.handler.__name__} in {route.handler.__module__}"
 
 
@@ -94,7 +94,7 @@ def test_documented_error_codes_equal_the_codes_that_are_raised() -> None:
 
 
 def test_every_parameter_has_a_schema_with_a_limit_or_a_description() -> None:
-    """A field type with a validator but without a marker of `domain/json_schema.py` would be any string."""
+    """A field type with a validator but without a marker of `domain/json_schema.py` is described as any string."""
     schemas = document()["components"]["schemas"]
     models = {name: schemas[name]["properties"] for name in FORMS & set(schemas)}
     queries = [route.contract.query for route in ROUTES if route.contract.query]
@@ -114,7 +114,7 @@ def test_operation_ids_are_unique() -> None:
 
 
 def test_openapi_etag_is_equal_in_every_process() -> None:
-    """A client that has the document from one Lambda instance gets a 304 from every other."""
+    """A client that fetched the document from one Lambda instance gets a 304 from every other instance."""
     made = (
         "from convoke.api.dispatch import openapi_document; from convoke.api.resources.description import fetch;"
         "print(fetch({}, openapi_document).headers['ETag'])"

@@ -55,7 +55,7 @@ MOMENTS = {"date_updated", "date_inactive", "date_closed"}
 
 
 def changed(standing: Conversation, **parameters: str) -> dict[str, Any]:
-    """Return the fields that an update changes, except MOMENTS."""
+    """Return the fields that an update changes, without the dates in MOMENTS."""
     before, after = standing.model_dump(), asked(**parameters).applied_to(standing, LATER).model_dump()
     return {name: value for name, value in after.items() if value != before[name] and name not in MOMENTS}
 

@@ -23,7 +23,7 @@ def parsed(**parameters: str) -> CreateConversation:
 
 
 def named(parameters: dict[str, str]) -> dict[str, str]:
-    """Replace underscores by dots: `Timers_Inactive` stands for `Timers.Inactive`."""
+    """Replace underscores with dots: `Timers_Inactive` becomes `Timers.Inactive`."""
     return {name.replace("_", "."): value for name, value in parameters.items()}
 
 

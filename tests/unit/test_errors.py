@@ -1,4 +1,4 @@
-"""The error catalogue against the codes, literals and statuses that clients know."""
+"""The error catalogue has the codes, texts and statuses that clients know."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "layers/convoke/src/convoke"
 
 NEVER_RAISING = {"domain/errors.py", "api/openapi.py"}
-"""The catalogue itself, and the description, which only lists errors."""
+"""Modules that only list errors: the catalogue itself, and the OpenAPI description."""
 
 SID = "CH" + "0" * 32
 
@@ -68,7 +68,7 @@ STATUSES = {
     50437: 409,
     50438: 409,
 }
-"""Every status but 400."""
+"""The status of each code whose status is not 400."""
 
 LITERALS = {
     20003: "Authenticate",
@@ -220,13 +220,16 @@ DECISION = ROOT / "docs/decisions/0067-errors-kept-for-later-steps.md"
 
 
 def raised_errors() -> set[str]:
-    """The names of the error classes that the source raises, returns or passes on."""
+    """Return the names of the error classes that the source raises, returns or passes as an argument."""
     paths = [path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).as_posix() not in NEVER_RAISING]
     return {name for path in paths for name in names_in_use(ast.parse(path.read_text()))}
 
 
 def names_in_use(node: ast.AST, *, in_use: bool = False) -> Iterator[str]:
-    """The names inside functions and positional arguments. Lists of errors, such as a contract's, do not count."""
+    """Yield the names in function bodies and in positional arguments.
+
+    Names in a list of errors, such as the list in a contract, are left out, because a list does not raise its errors.
+    """
     match node:
         case ast.ExceptHandler():
             yield from (name for statement in node.body for name in names_in_use(statement, in_use=in_use))
@@ -239,7 +242,7 @@ def names_in_use(node: ast.AST, *, in_use: bool = False) -> Iterator[str]:
             yield from (name for keyword in node.keywords for name in names_in_use(keyword, in_use=in_use))
             return
         case ast.FunctionDef():
-            # Annotations and defaults are not part of the body.
+            # Annotations and default values are not part of the body.
             yield from (name for statement in node.body for name in names_in_use(statement, in_use=True))
             return
         case ast.Assign(value=ast.Name(name)) | ast.AnnAssign(value=ast.Name(name)):
@@ -253,7 +256,7 @@ def names_in_use(node: ast.AST, *, in_use: bool = False) -> Iterator[str]:
 
 
 def kept_errors() -> list[tuple[str, int]]:
-    """The classes and codes in the table of the decision record."""
+    """Return the classes and codes in the table of the decision record."""
     return [
         (name, int(code)) for name, code in re.findall(r"^\| `(\w+)` \| (\d+) \|", DECISION.read_text(), re.MULTILINE)
     ]

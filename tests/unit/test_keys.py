@@ -165,7 +165,7 @@ def test_number_group_lock_does_not_contain_phone_numbers() -> None:
 
 
 def test_keys_stay_within_the_limits_of_dynamodb() -> None:
-    """DynamoDB allows 2048 bytes for a partition key and 1024 for a sort key."""
+    """DynamoDB allows 2048 bytes for a partition key and 1024 bytes for a sort key."""
     longest = "messenger:" + "\U0001f600" * 246
     for key in (
         keys.unique_name_lock(OURS, SERVICE, "\U0001f600" * 256),
@@ -223,7 +223,7 @@ def test_conversation_list_shards_differ_by_account_and_service() -> None:
 
 
 def test_list_shard_of_a_conversation_does_not_change() -> None:
-    """The shard is stored, so no later version may compute another shard."""
+    """The shard is stored, so a later version must compute the same shard."""
     moments = [NOON + timedelta(days=day) for day in range(10)]
     listed = [keys.list_attributes(OURS, SERVICE, CONVERSATION, moment) for moment in moments]
     assert {item[keys.LISTED.partition] for item in listed} == {f"{OURS}#{SERVICE}#0"}
@@ -270,7 +270,7 @@ def test_due_index_has_eight_shards() -> None:
 
 
 def test_due_shard_of_a_conversation_does_not_change() -> None:
-    """The shard is stored, so no later version may compute another shard."""
+    """The shard is stored, so a later version must compute the same shard."""
     moments = [NOON + timedelta(days=day) for day in range(10)]
     assert {keys.due_attributes(CONVERSATION, moment)[keys.DUE.partition] for moment in moments} == {"due#4"}
 

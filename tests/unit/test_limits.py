@@ -1,4 +1,4 @@
-"""Limits of values: the longest value that is accepted, and the first that is not."""
+"""The limits of values: the longest value that is accepted, and the shortest value that is too long."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def url(length: int) -> str:
 
 
 def addresses(size: int) -> tuple[str, ...]:
-    """A thousand addresses of so many bytes in all."""
+    """Return a thousand addresses with `size` bytes in total."""
     each, rest = divmod(size, 1000)
     return tuple(f"messenger:{number:03}".ljust(each + (number < rest), "x") for number in range(1000))
 
@@ -33,7 +33,7 @@ LIMITS: dict[str, tuple[Callable[[int], object], int, int]] = {
     "number of triggers": (lambda count: check_triggers(("x",) * count), 5, 50362),
     "bytes of owned addresses": (lambda size: check_addresses(addresses(size)), 256 * 1024, 20001),
 }
-"""What checks a value of some length, the greatest length, and the code of the error beyond."""
+"""For each limit: a function that checks a value of a given length, the limit, and the error code beyond the limit."""
 
 
 @pytest.mark.parametrize("limit", LIMITS)

@@ -38,7 +38,7 @@ def answering(status: int) -> Iterator[Address]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Tests print nothing."""
+            """Print no access log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()

@@ -1,4 +1,4 @@
-"""The limits on the participants of a conversation. Reaching them through the API would take too long."""
+"""The maximum number of participants in a conversation. Reaching the limit through the API takes too long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages in which a new webhook is told of earlier messages: no step more than there are messages for."""
+"""Replay of earlier messages to a new webhook, page by page, without an empty page at the end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.instances import EmbeddedInstance, held_instance
 
 @dataclass
 class SentMessages:
-    """A delivery queue that keeps what it is sent."""
+    """A delivery queue that records what is sent."""
 
     sent: list[Delivery | Event] = field(default_factory=list)
 
@@ -28,7 +28,7 @@ class SentMessages:
 
 
 def replay_of(instance: EmbeddedInstance, conversation: Any) -> Event:
-    """Create a webhook that is to hear of every message but the first; the event that tells so."""
+    """Create a webhook that replays every message but the first. Return the event that starts the replay."""
     conversation.webhooks.create(
         target="webhook",
         configuration_url="https://hooks.example.com/",
@@ -45,7 +45,7 @@ def replay_of(instance: EmbeddedInstance, conversation: Any) -> Event:
     [(MESSAGES_PER_BATCH, False), (MESSAGES_PER_BATCH + 1, False), (MESSAGES_PER_BATCH + 2, True)],
 )
 def test_replay_continues_only_while_messages_from_before_the_webhook_are_left(before: int, continued: bool) -> None:
-    """Messages that came later lie behind the page, too, and are no reason to continue."""
+    """Messages that were created after the webhook must not cause another page."""
     with held_instance() as instance:
         v1 = instance.client().conversations.v1
         conversation = v1.conversations(v1.conversations.create().sid)

@@ -1,4 +1,4 @@
-"""The tool that makes mutants: each fault that it can put in, and what it leaves alone."""
+"""The mutants that the mutation tool makes, and the code that the tool does not mutate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.mutation.run import draw
 
 
 def mutated(source: str) -> list[str]:
-    """Every program that the tool makes of a source."""
+    """Return the source text of every mutant of a source."""
     return [mutant.applied_to(source) for mutant in mutants_of(source)]
 
 

@@ -1,4 +1,4 @@
-"""The names of parameters that the API makes of the field paths of the domain."""
+"""The API makes parameter names from the field paths of the domain (api/parameter_names.py)."""
 
 from __future__ import annotations
 

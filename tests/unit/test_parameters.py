@@ -37,7 +37,7 @@ NAMES = {
     "bindings_email_address": "Bindings.Email.Address",
     "bindings_email_name": "Bindings.Email.Name",
 }
-"""The form names of the fields of a conversation."""
+"""The form parameter of each field of a conversation."""
 
 WEBHOOK_NAMES = {
     "method": "Method",
@@ -46,7 +46,7 @@ WEBHOOK_NAMES = {
     "post_webhook_url": "PostWebhookUrl",
     "target": "Target",
 }
-"""The form names of the fields of the webhook configuration."""
+"""The form parameter of each field of a webhook configuration."""
 
 
 def parsed_or_refused(model: type[Model], fields: list[tuple[str, str]]) -> Model | ConversationsError:

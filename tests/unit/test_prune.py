@@ -1,4 +1,4 @@
-"""Pruning botocore for the layer: the kept root certificates are those of Amazon, and no linked file is changed."""
+"""Pruning botocore for the layer: only Amazon's root certificates are kept, and no linked file is changed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Signed = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 
 
 def prune() -> Any:
-    """Import the build script of the layer, which belongs to no package."""
+    """Import the layer's build script by its path, because the script belongs to no package."""
     spec = importlib.util.spec_from_file_location("prune", ROOT / "layers/convoke/prune.py")
     assert spec is not None
     assert spec.loader is not None

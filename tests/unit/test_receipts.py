@@ -17,7 +17,7 @@ SUMMARIES = {
     "failed failed": ("none", "none", "none", "all", "none"),
     "undelivered sent": ("all", "none", "none", "none", "some"),
 }
-"""For the statuses of two receipts: the counts of sent, delivered, read, failed and undelivered."""
+"""The key is the statuses of two receipts. The value is the summary: sent, delivered, read, failed, undelivered."""
 
 
 def receipt(status: str) -> Receipt:

@@ -1,4 +1,4 @@
-"""The rules of a deployment on the URLs of webhooks (domain/receivers.py)."""
+"""The rules of a deployment for webhook URLs (domain/receivers.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retries after optimistic locking failed (`retry_on_conflict` of operations/conversations.py)."""
+"""Retries when optimistic locking fails (`retry_on_conflict` of operations/conversations.py)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ def frequent_thread_switches() -> Iterator[None]:
 
 @pytest.mark.usefixtures("frequent_thread_switches")
 def test_concurrent_retries_in_many_threads_do_not_interfere() -> None:
-    """The decorator of the library kept its statistics in one dict for all threads, and sometimes missed keys in it."""
+    """The decorator of the retry library kept its statistics in one dict for all threads.
+
+    Concurrent threads sometimes missed keys in that dict, so the product does not use that decorator.
+    """
 
     @retry_on_conflict
     def succeed_at(attempt: list[int]) -> int:

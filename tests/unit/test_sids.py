@@ -19,7 +19,7 @@ DIGITS = "0123456789abcdef" * 2
 
 
 def created_by_threads(new_sid: SidFactory) -> list[list[str]]:
-    """Create SIDs in concurrent threads, and return the SIDs of each thread in their order."""
+    """Create SIDs in concurrent threads. Return the SIDs of each thread in the order of creation."""
     barrier = Barrier(THREADS)
 
     def make() -> list[str]:

@@ -1,4 +1,4 @@
-"""`X-Twilio-Signature`, checked against the validator of the official SDK and against vectors that it produced."""
+"""`X-Twilio-Signature`, checked with the official SDK's validator and with signatures that the validator produced."""
 
 from __future__ import annotations
 

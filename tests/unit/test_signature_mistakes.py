@@ -1,4 +1,4 @@
-"""`convoke webhooks verify`: which mistake explains a signature that does not match."""
+"""`convoke webhooks verify` names the mistake that explains why a signature does not match."""
 
 from __future__ import annotations
 

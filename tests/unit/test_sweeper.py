@@ -1,4 +1,4 @@
-"""The sweeper beside others who change the same conversation at the same time."""
+"""The sweeper, while a client or another sweeper changes the same conversation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass
 class Admissions:
-    """Admits every member, and keeps whom it was asked about."""
+    """Admits every participant, and records the participants that were checked."""
 
     asked: list[Participant] = field(default_factory=list)
 
@@ -39,7 +39,7 @@ class Admissions:
 
 @dataclass(frozen=True)
 class Overtaken(ProvisioningRepository):
-    """Something happens after a conversation was read."""
+    """A repository that calls `meanwhile` after each read of a conversation."""
 
     meanwhile: Callable[[Conversation], object]
 
@@ -52,7 +52,7 @@ class Overtaken(ProvisioningRepository):
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A table; something happens before its next transaction."""
+    """A table that calls a function of `meanwhile` before the next transaction."""
 
     table: Any
     meanwhile: list[Meanwhile] = field(default_factory=list)
@@ -109,7 +109,10 @@ def test_deleted_conversation_that_another_sweeper_has_claimed_is_left_to_that_o
 
 
 def sweep_after_a_claim(instance: EmbeddedInstance, clock: ManualClock) -> list[dict[str, Any]]:
-    """Sweep; once the sweeper has read the conversation, another claims it. The items as that one left them."""
+    """Sweep. After the sweeper has read the conversation, another process claims the conversation.
+
+    Return the items as the claim left them.
+    """
     items: list[list[dict[str, Any]]] = []
 
     def claim(conversation: Conversation) -> None:
@@ -134,7 +137,10 @@ def test_claim_is_won_once(instance: EmbeddedInstance, clock: ManualClock) -> No
 
 
 def test_timer_that_is_shortened_while_the_sweeper_puts_off_a_conversation_runs_out_in_time(clock: ManualClock) -> None:
-    """The client read that the conversation is due early enough. By the time it writes, that is no longer so."""
+    """The client reads a due time that is early enough for the shortened timer.
+
+    Before the client writes, the sweeper postpones the due time, which is then too late for the shortened timer.
+    """
     tables: list[Interrupted] = []
 
     def rewire(edges: Any) -> Any:
@@ -172,7 +178,7 @@ def test_putting_off_a_conversation_that_was_changed_meanwhile_fails(
 def test_conversation_is_given_up_once_its_attempts_are_used_up(
     clock: ManualClock, instance: EmbeddedInstance, admissions: Admissions
 ) -> None:
-    """The last attempt that is allowed is still made; the one after it closes the conversation."""
+    """The last allowed attempt is still made. The next sweep closes the conversation."""
     v1 = instance.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=chat(1)).sid
     instance.lose_messages()

@@ -1,4 +1,4 @@
-"""Which answers of a receiver count as taken, and after which another attempt follows."""
+"""Which responses of a receiver complete a delivery, and which responses lead to another attempt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which URLs a webhook may have."""
+"""The URLs that a webhook may have."""
 
 from __future__ import annotations
 

@@ -8,7 +8,10 @@ from twilio.rest import Client
 
 
 def open_visit(client: Client, patient: str, nurse: str, *, name: str = "visit") -> str:
-    """Create a conversation and return its SID. It becomes inactive after half an hour and closes after a day."""
+    """Create a conversation and return its SID.
+
+    The conversation becomes inactive after half an hour and closes after a day.
+    """
     participants = [
         {"messaging_binding": {"address": patient, "proxy_address": "+15017122661"}},
         {"identity": nurse},

@@ -1,4 +1,4 @@
-"""The API: a gateway event in, a gateway answer out."""
+"""The HTTP API. Requests and responses have the shapes of Amazon API Gateway (payload format 2.0)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from convoke.api.routes import AccountRoute
 
 
 class Api:
-    """Any number of threads may use one object at once."""
+    """The API of one program. Safe for use by several threads at the same time."""
 
     def __init__(self, operations: Operations, extra_routes: Sequence[AccountRoute] = ()) -> None:
         """`extra_routes` are routes that only one engine has; `/openapi.json` does not list them."""
@@ -22,14 +22,14 @@ class Api:
         self._dispatcher = Dispatcher(operations, extra_routes)
 
     def answer(self, event: Mapping[str, Any], context: InvocationContext) -> Response | Deferred:
-        """Answer one request without waiting for what happens after its commit."""
+        """Return the response, or a `Deferred` if the client prefers to wait until the participants are added."""
         answered = self._dispatcher.answer(event, context)
         if isinstance(answered, Response):
             answered.headers["Twilio-Request-Id"] = request_id(context)
         return answered
 
     def respond(self, event: Mapping[str, Any], context: InvocationContext) -> Response:
-        """Answer one request, and wait in this thread if the client prefers that."""
+        """Return the response. If the client prefers to wait, this thread waits."""
         answered = self.answer(event, context)
         if isinstance(answered, Response):
             return answered
@@ -37,12 +37,12 @@ class Api:
         return self.rendered(answered, conversation, context)
 
     def rendered(self, deferred: Deferred, conversation: Any, context: InvocationContext) -> Response:
-        """Return the answer of a request that has waited."""
+        """Return the response to a request after its wait. `conversation` is the conversation after the wait."""
         response = deferred.render(conversation)
         response.headers["Twilio-Request-Id"] = request_id(context)
         return response
 
     def resolve(self, event: Mapping[str, Any], context: InvocationContext) -> dict[str, Any]:
-        """Answer one request in the form that API Gateway takes."""
+        """Return the response as a dictionary for API Gateway."""
         response = self.respond(event, context)
         return {"statusCode": response.status_code, "headers": response.headers, "body": response.body}

@@ -1,4 +1,4 @@
-"""HTTP Basic credentials: Account SID and Auth Token, or SID and secret of an API key.
+"""HTTP Basic credentials: an Account SID with its Auth Token, or the SID of an API key with its secret.
 
 See docs/behaviour/requests-and-answers.md#authentication.
 """
@@ -13,7 +13,10 @@ from convoke.domain.errors import NotAuthenticatedError
 
 
 def basic_credentials(headers: Mapping[str, str]) -> tuple[str, str]:
-    """Return user and password of a request. Raises NotAuthenticatedError if the request has none."""
+    """Return the user and the password of a request.
+
+    Raise NotAuthenticatedError if the header `Authorization` is missing or malformed.
+    """
     scheme, _, encoded = headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         raise NotAuthenticatedError

@@ -1,6 +1,7 @@
-"""The contract of a route: what it takes and what it returns. `openapi.py` makes the OpenAPI document of the contracts.
+"""The contract of a route: the request that the route accepts, and the responses that the route can return.
 
-A contract is written beside the handler it describes, in `resources/`. The tests check every response against it.
+Each module in `resources/` defines the contracts of its handlers. `openapi.py` generates the OpenAPI document from the
+contracts. The tests check every response against its contract.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ CHANGE_REFUSED = (
     catalogue.ConversationInitializingError,
     catalogue.UnavailableError,
 )
-"""Errors of a change to a conversation, or to a resource in it, because of the conversation's state.
+"""The errors if the state of a conversation does not allow a change of the conversation or of a resource in it.
 
 See docs/behaviour/states-and-timers.md#allowed-operations.
 """
@@ -27,29 +28,30 @@ See docs/behaviour/states-and-timers.md#allowed-operations.
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What one route takes and returns.
+    """The accepted request and the possible responses of one route.
 
-    `resource` and the name of the handler make the operation id: `fetch` and `Conversation` make `fetchConversation`.
+    The OpenAPI operation id is the name of the handler followed by `resource`, for example `fetchConversation`.
     """
 
     resource: str
     representation: type[Representation] | None
-    """The body of one resource. None if a successful response has no body."""
+    """The model of the response body for one resource. None if a successful response has no body."""
     statuses: tuple[int, ...] = (200,)
     """The statuses of responses that are not errors."""
     service_representation: type[Representation] | None = None
-    """The body under `/Services/{sid}`, if it differs from `representation`."""
+    """The model of the response body under `/Services/{sid}`. None if the model is the same as `representation`."""
     page: str | None = None
-    """The key that holds the resources of a page. None if the response is one resource."""
+    """The key of the resources in the body of a page. None if the response is a single resource."""
     max_page_size: int = MAX_PAGE_SIZE
     query: type[Model] | None = None
-    """The filters of a list."""
+    """The model of the query parameters that filter a list."""
     form: type[Model] | None = None
+    """The model of the form parameters."""
     participants: bool = False
-    """Whether the form also takes `Participant`: a repeated parameter, each value a JSON object."""
+    """Whether the form also accepts the repeated parameter `Participant`. Each value is a JSON object."""
     request_headers: tuple[str, ...] = ()
-    """The headers that the handler reads."""
+    """The request headers that the handler reads."""
     response_headers: tuple[str, ...] = ()
-    """The headers that the handler may set."""
+    """The response headers that the handler can set."""
     errors: tuple[type[ConversationsError], ...] = ()
-    """The errors of this route, without those that every route or form can raise."""
+    """The errors that only this route can return, without the errors of every route and the errors of `form`."""

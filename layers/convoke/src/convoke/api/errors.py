@@ -1,4 +1,4 @@
-"""The one place that renders errors for clients. See docs/behaviour/requests-and-answers.md#error-body."""
+"""Errors as HTTP responses. No other module renders errors. See docs/behaviour/requests-and-answers.md#error-body."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from convoke.domain.errors import (
 JSON = "application/json"
 
 RETRY_AFTER_SECONDS = "1"
-"""Most conversations leave `initializing` within this time."""
+"""The value of `Retry-After` for error 50386. Most conversations leave the state `initializing` within this time."""
 
 DETAILS_IN_MESSAGE = frozenset({"wanted", "where"})
-"""Details that the message already contains, so the answer does not repeat them."""
+"""The keys of `ConversationsError.details` that responses omit, because the message already contains their values."""
 
 WANTED = {
     "bool_parsing": "true or false",
@@ -40,11 +40,11 @@ WANTED = {
     "model_type": "a JSON object",
     "string_type": "a string",
 }
-"""The requirement behind a problem that pydantic itself finds, by pydantic's type of error."""
+"""The requirement for a parameter, by pydantic's error type. Used for errors that no validator of Convoke raises."""
 
 
 def render(error: ConversationsError, message: str | None = None) -> Response:
-    """Return the answer for an error: the four keys that SDKs read, and `details` if there are any."""
+    """Return the response for an error. The body has the four keys that SDKs read, and `details` if there are any."""
     error = _with_parameter(error)
     body: dict[str, object] = {
         "code": error.code,
@@ -53,7 +53,7 @@ def render(error: ConversationsError, message: str | None = None) -> Response:
         "status": error.status,
     }
     if isinstance(error, NotAuthenticatedError):
-        # Twilio's answer has this key and this text only for wrong credentials, and clients match on them.
+        # Twilio sends this key only for wrong credentials. Clients compare the text, so the text must be Twilio's text.
         body["detail"] = "Your AccountSid or AuthToken was incorrect."
     if details := _details(error):
         body["details"] = details
@@ -61,14 +61,14 @@ def render(error: ConversationsError, message: str | None = None) -> Response:
 
 
 def _with_parameter(error: ConversationsError) -> ConversationsError:
-    """Return the error and its further problems with the name of the parameter instead of the path of the field."""
+    """Return the error with parameter names in place of field paths, also in `others`."""
     named = error.at(parameter_name(error.field)) if error.field else error
     named.others = tuple(_with_parameter(other) for other in error.others)
     return named
 
 
 def _details(error: ConversationsError) -> dict[str, object]:
-    """Return the pointers of an error, and under `problems` those of every further problem of the request."""
+    """Return the object `details` of the error body. The key `problems` contains the other errors of the request."""
     pointers = _pointers(error)
     if error.others:
         pointers["problems"] = [
@@ -78,7 +78,7 @@ def _details(error: ConversationsError) -> dict[str, object]:
 
 
 def _pointers(error: ConversationsError) -> dict[str, object]:
-    """Return the parameter, its index in a list, the broken rule, and the figures and SIDs of the error."""
+    """Return the parameter, the index of its value in a list, the broken rule, and the details of the error."""
     details: dict[str, object] = {key: value for key, value in error.details.items() if key not in DETAILS_IN_MESSAGE}
     if error.parameter is None:
         return details
@@ -93,9 +93,10 @@ Location = tuple[str | int, ...]
 def problems_of(
     validation: ValidationError, located: Callable[..., Location] = lambda *parts: parts
 ) -> list[ConversationsError]:
-    """Return each problem that pydantic collected as an error of the catalogue, with the name of its parameter.
+    """Convert each problem that pydantic collected to an error of the catalogue with a parameter name.
 
-    `located` converts a location in the model, passed part by part, to the location in the request.
+    `located` converts a location in the model to the location in the request. Each part of the location is one
+    argument.
     """
     problems = []
     for problem in validation.errors(include_url=False, include_input=False):
@@ -105,7 +106,7 @@ def problems_of(
 
 
 def _catalogue_error(problem: Mapping[str, Any]) -> ConversationsError:
-    """Return the error that a validator raised, or an InvalidParameterError for a problem that pydantic found."""
+    """Return the error that a validator raised, or an InvalidParameterError if pydantic itself found the problem."""
     context = problem.get("ctx", {})
     cause = context.get("error")
     if isinstance(cause, ConversationsError):

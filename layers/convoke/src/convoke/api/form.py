@@ -1,4 +1,4 @@
-"""Form bodies: repeated keys and dotted names, in plain text or Base64 as the gateway passes them on.
+"""Form bodies. Names can be repeated and can contain dots. The gateway can encode a body with Base64.
 
 See docs/behaviour/requests-and-answers.md#form-bodies.
 """
@@ -17,11 +17,11 @@ FORM = "application/x-www-form-urlencoded"
 MAX_FORM_FIELDS = 1000
 
 MAX_REQUEST_BODY_CHARACTERS = 1024 * 1024
-"""The limit of a body in characters, before Base64 is decoded. No valid request comes near it."""
+"""The maximum length of a body before Base64 is decoded. Every valid request is much shorter."""
 
 
 class Form:
-    """The fields of a form. Each field keeps all its values in the order in which the client sent them."""
+    """The fields of a form. The values of a repeated field keep the order in which the client sent them."""
 
     def __init__(self, fields: list[tuple[str, str]]) -> None:
         self._values: dict[str, list[str]] = {}
@@ -29,13 +29,14 @@ class Form:
             self._values.setdefault(name, []).append(value)
 
     def values(self, name: str) -> list[str]:
-        """Return every value of a field, in the order in which the client sent them."""
+        """Return every value of a field, in the order of the request. Empty if the client did not send the field."""
         return self._values.get(name, [])
 
     def select(self, names: Mapping[str, bool]) -> dict[str, str | list[str]]:
-        """Return the fields of `names` that the client sent.
+        """Return the values of the fields in `names` that the client sent.
 
-        If `names` maps a field to True, the result holds all its values, else the last one.
+        If `names` maps a field to True, the result contains the list of all values. Otherwise the result contains
+        the last value.
         """
         return {
             name: self._values[name] if is_list else self._values[name][-1]
@@ -45,7 +46,7 @@ class Form:
 
 
 def parse_form(event: Mapping[str, Any]) -> Form:
-    """Return the form in the body of a gateway event. Raises InvalidParameterError if the body is not a form."""
+    """Return the form in the body of a gateway event. Raise InvalidParameterError if the body is not a form."""
     body = decode_body(event)
     if not body:
         return Form([])
@@ -53,7 +54,7 @@ def parse_form(event: Mapping[str, Any]) -> Form:
     if content_type.partition(";")[0].strip().lower() != FORM:
         raise InvalidParameterError(parameter="Content-Type", wanted=FORM)
     try:
-        # Blank values count: an empty value removes a field in an update.
+        # Empty values are kept, because an empty value in an update removes the stored value.
         return Form(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS))
     except ValueError as error:
         wanted = f"a form in UTF-8 with at most {MAX_FORM_FIELDS} fields"
@@ -63,7 +64,7 @@ def parse_form(event: Mapping[str, Any]) -> Form:
 def decode_body(event: Mapping[str, Any]) -> bytes:
     """Return the body of a gateway event as the client sent it.
 
-    Raises InvalidParameterError if the body is too long or is not valid Base64.
+    Raise InvalidParameterError if the body is too long or is not valid Base64.
     """
     body = event.get("body") or ""
     if len(body) > MAX_REQUEST_BODY_CHARACTERS:

@@ -1,4 +1,4 @@
-"""The header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header)."""
+"""Parse the header `Idempotency-Key`, specified in the IETF draft `draft-ietf-httpapi-idempotency-key-header`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from convoke.api.requests import Request
 from convoke.domain.idempotency import IDEMPOTENCY_KEY, IdempotentRequest, check_idempotency_key
 
 IDEMPOTENT_REPLAYED = "Idempotent-Replayed"
-"""The response header that marks the response to a repeated request."""
+"""The name of the response header that marks the response to a repeated request."""
 
 
 def parse_idempotency_key(request: Request) -> IdempotentRequest | None:
-    """Return the request's key and fingerprint. Returns None if the request has no key.
+    """Return the idempotency key and the fingerprint of the request, or None if the request has no key.
 
-    Raises InvalidParameterError if the key is invalid.
+    Raise InvalidParameterError if the key is invalid.
     """
     key = request.headers.get(IDEMPOTENCY_KEY.lower())
     if key is None:
@@ -23,8 +23,8 @@ def parse_idempotency_key(request: Request) -> IdempotentRequest | None:
 
 
 def _fingerprint(request: Request) -> str:
-    """Return a hash of method, path and body, which tells a repeated request from a different one with the same key."""
+    """Return a hash of the method, path and body. A different request with the same key has a different hash."""
     http = request.event["requestContext"]["http"]
-    # The path includes the service, so the same key and body in another service is a different request.
+    # The path can contain the service SID. A request with the same key to another service is a different request.
     request_line = f"{http['method']} {request.event['rawPath']}\n"
     return hashlib.sha256(request_line.encode() + request.body).hexdigest()

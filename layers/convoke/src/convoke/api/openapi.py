@@ -1,7 +1,7 @@
-"""The OpenAPI 3.1 document of the API, made of the routes, their contracts and their models.
+"""Generate the OpenAPI 3.1 document of the API from the routes, their contracts and their models.
 
-`app.py` imports this module when a client first asks for the document, because pydantic's JSON Schema generator would
-slow every cold start.
+`app.py` imports this module when a client requests the document for the first time. An earlier import would slow every
+cold start, because this module imports pydantic's JSON Schema generator.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ PAGING = {
     "Page": {"type": "integer", "description": "Has no effect: PageToken selects the page."},
     "PageToken": {"type": "string", "description": "The token of a URL in `meta`."},
 }
-"""The query parameters of every list, besides PageSize."""
+"""The query parameters that every list has, in addition to PageSize."""
 
 STATUSES_WITHOUT_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
@@ -104,7 +104,7 @@ def _path_parameters(rule: str) -> Iterable[Schema]:
 
 
 def path_value(resource: str, rule: str) -> Schema:
-    """Return the schema of the path value after `resource`, such as `Users` in `/Users/<sid>`."""
+    """Return the schema of the value that follows `resource` in a path. In `/Users/<sid>`, `resource` is `Users`."""
     if resource not in PATH_VALUES:
         raise LookupError(
             f"PATH_VALUES in api/routes.py has no entry {resource!r}, which the route {rule} needs: "
@@ -132,7 +132,7 @@ def _header_parameters(contract: Contract) -> Iterable[Schema]:
 
 
 def _body(name: str, form: Schema) -> Schema:
-    """Return the request body of a form. `explode` means that a client repeats the key for each value of a list."""
+    """Return the request body of a form. With `explode`, a client repeats the key for each value of a list."""
     lists = [name for name, schema in form["properties"].items() if schema.get("type") == "array"]
     encoding = {name: {"style": "form", "explode": True} for name in lists}
     content = {"schema": reference(name)} | ({"encoding": encoding} if lists else {})
@@ -140,7 +140,7 @@ def _body(name: str, form: Schema) -> Schema:
 
 
 def _responses(contract: Contract, *, service_in_path: bool) -> Schema:
-    """Return the responses that are not errors, by status."""
+    """Return the successful responses by status."""
     names = ("Twilio-Request-Id", *contract.response_headers)
     headers = {name: {"schema": RESPONSE_HEADERS[name]} for name in names}
     body = _response_body(contract, service_in_path=service_in_path)
@@ -152,7 +152,7 @@ def _responses(contract: Contract, *, service_in_path: bool) -> Schema:
 
 
 def _response_body(contract: Contract, *, service_in_path: bool) -> Schema:
-    """Return the schema of one resource, or of a page of resources."""
+    """Return the schema of the body: one resource, or a page of resources."""
     representation = (contract.service_representation if service_in_path else None) or contract.representation
     if representation is None:
         return {}
@@ -164,7 +164,10 @@ def _response_body(contract: Contract, *, service_in_path: bool) -> Schema:
 
 
 def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
-    """Return every error of an operation: those of its contract, of its form, and of the steps before the handler."""
+    """Return every error that an operation can return.
+
+    These are the errors of the contract, the errors of the form, and the errors of the steps before the handler.
+    """
     contract = route.contract
     form_errors = [error for model in (contract.form, contract.query) if model for error in model.order_of_checks]
     possible: set[type[ConversationsError]] = {errors.InternalError, *contract.errors, *form_errors}
@@ -172,7 +175,7 @@ def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
         return possible
     # The embedded engine answers 503 while its data file cannot be written, and to a write also under load.
     possible |= {errors.NotAuthenticatedError, errors.UnavailableError}
-    if "<" in rule:  # A value in the path can name something that does not exist.
+    if "<" in rule:  # A path value can be the SID of a resource that does not exist.
         possible.add(errors.NotFoundError)
     if WEBHOOK_ENABLED in contract.request_headers:
         possible.add(errors.WebhookRejectedError)

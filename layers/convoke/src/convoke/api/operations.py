@@ -1,4 +1,4 @@
-"""The operations that handlers call."""
+"""The object that gives handlers access to the operations of every resource."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from convoke.operations.waiting import ConversationWaiter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operations:
-    """One object with the operations of each resource. `program.py` builds it."""
+    """The operations of every resource. `program.py` creates this object."""
 
     accounts: AccountOperations
     configuration: ConfigurationOperations
@@ -51,7 +51,7 @@ class Operations:
     conversation_waiter: ConversationWaiter
 
     def request_webhooks(self, request: Request) -> RequestWebhooks:
-        """Return the object that calls the pre-event webhook of this request, if its header asks for webhooks.
+        """Return the object that sends the pre-event of this request. Without the header, the object sends nothing.
 
         See docs/behaviour/webhook-delivery.md#what-triggers-webhooks.
         """

@@ -1,4 +1,4 @@
-"""Pages of lists: the meta block, and page tokens that are valid for one list only.
+"""The JSON body of a page: the resources, the meta block and the page tokens. A token is valid only for its list.
 
 See docs/behaviour/pagination.md.
 """
@@ -26,10 +26,10 @@ Resource = TypeVar("Resource")
 WANTED_PAGE = "a token from a page of this list"
 
 SIGNATURE_BYTES = 16
-"""The length of the truncated HMAC at the start of a token."""
+"""The length of the signature at the start of a token. The signature is a truncated HMAC."""
 
 FORWARD, BACKWARD = "PA", "PB"
-"""How the content of a token begins: the page after a position, or the page before it."""
+"""The direction at the start of a token's content: the page after the position, or the page before the position."""
 
 
 class Meta(BaseModel):
@@ -46,34 +46,41 @@ class Meta(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Pagination:
-    """The pagination of one request for the list at `url`, whose resources stand under `key` in the body.
+    """The pagination of one list request.
 
-    A token holds a direction and a position in the list (usually a SID), not an offset. So it stays valid when
-    resources are added or removed. It is signed for this list of this account with these filters.
+    A page token contains a direction and a position in the list, usually a SID. The token contains no offset, so the
+    token stays valid if resources are added or removed. The signature of the token covers the account, the list and the
+    filters.
     """
 
     request: Request
     url: str
+    """The URL of the list, without a query."""
     key: str
+    """The key of the resources in the body."""
     signing_key: bytes
+    """The account's key for the signatures of page tokens."""
     max_page_size: int = MAX_PAGE_SIZE
     filters: Mapping[str, str] = field(default_factory=dict)
-    """The filters as the client sent them. Every URL of the meta block begins its query with them."""
+    """The query parameters that filter the list. The query of every URL in the meta block starts with these filters."""
     descending: bool = False
 
     @property
     def page_size(self) -> int:
-        """The requested page size, clamped to the limits: SDKs send their `limit` as the page size without a cap."""
+        """The requested page size, reduced or raised to the allowed range.
+
+        A value out of range is not an error, because SDKs send their argument `limit` as the page size.
+        """
         return min(max(self._integer("PageSize", DEFAULT_PAGE_SIZE), 1), self.max_page_size)
 
     @property
     def page_number(self) -> int:
-        """The page number for the meta block. Only the token decides which page is returned."""
+        """The page number for the meta block. The number has no effect on the page: only the token selects the page."""
         return max(self._integer("Page", 0), 0) if "PageToken" in self.request.query else 0
 
     @property
     def page_request(self) -> PageRequest:
-        """The page that the client asks for. Raises InvalidParameterError if the page size or token is invalid."""
+        """The requested page. Raises InvalidParameterError if the page size or the token is invalid."""
         token = self.request.query.get("PageToken")
         if token is None:
             return PageRequest(self.page_size, descending=self.descending)
@@ -83,9 +90,9 @@ class Pagination:
     def body(
         self, page: Page[Resource], represent: Callable[[Resource], BaseModel], sid: Callable[[Resource], str]
     ) -> str:
-        """Return the JSON body of `page`."""
+        """Return the JSON body of `page`. `represent` and `sid` return the representation and the SID of a resource."""
         resources = [represent(resource).model_dump_json() for resource in page.resources]
-        # A filter can leave a page empty although the list goes on: then the repository sets `before` and `behind`.
+        # A filter can make a page empty although the list continues. Then the repository sets `before` and `behind`.
         before = (page.before or _sid_of(page.resources[:1], sid)) if page.has_previous else None
         behind = (page.behind or _sid_of(page.resources[-1:], sid)) if page.has_next else None
         meta = Meta(
@@ -100,7 +107,7 @@ class Pagination:
         return f'{{"meta":{meta.model_dump_json()},"{self.key}":[{",".join(resources)}]}}'
 
     def _neighbour(self, direction: str, number: int, position: str | None) -> str | None:
-        """Return the URL of the page before or after `position`. Returns None if there is no such page."""
+        """Return the URL of the page before or after `position`. Return None if `position` is None."""
         return self._page_url(max(number, 0), self._token(direction, position)) if position else None
 
     def _page_url(self, number: int, token: str | None = None) -> str:
@@ -118,7 +125,10 @@ class Pagination:
         return base64.urlsafe_b64encode(self._signature(content) + content.encode()).decode()
 
     def _parse_token(self, token: str) -> tuple[str, str]:
-        """Return direction and position of a token. Raises InvalidParameterError if it is not a token of this list."""
+        """Return the direction and the position in a token.
+
+        Raise InvalidParameterError if the token is malformed or belongs to another list.
+        """
         try:
             decoded = base64.urlsafe_b64decode(token.encode())
             content = decoded[SIGNATURE_BYTES:].decode()
@@ -129,8 +139,8 @@ class Pagination:
         return content[:2], content[2:]
 
     def _signature(self, content: str) -> bytes:
-        """Sign the list's path, its filters and the content with the account's key."""
-        # Without the origin: a token stays valid if the client reaches the API under another host name.
+        """Sign the path of the list, the filters and `content` with the key of the account."""
+        # The signature does not cover the origin, because a token must stay valid under another host name of the API.
         path = self.url.removeprefix(self.request.origin)
         filtered_path = f"{path}?{urlencode(self.filters)}" if self.filters else path
         digest = hmac.digest(self.signing_key, f"{filtered_path}\n{content}".encode(), hashlib.sha256)

@@ -1,6 +1,6 @@
-"""The names of request parameters: Twilio's PascalCase names for the snake_case fields of the domain.
+"""Convert the snake_case field names of the domain to the PascalCase parameter names of Twilio.
 
-Only this module knows them. The domain, the operations and the storage layer name fields by their path, such as
+Only this module knows the parameter names. All other layers use field paths, such as
 `("messaging_binding", "proxy_address")`.
 """
 
@@ -15,14 +15,17 @@ from convoke.domain.errors import FieldPath
 PARTICIPANT = "Participant"
 
 JSON_PARAMETERS = {"participants": PARTICIPANT, "pre_webhook": "PreWebhook"}
-"""The names for the first part of a field path that leads into JSON, where the other parts keep their spelling."""
+"""Field paths into JSON, by their first part. The value is the parameter that contains the JSON.
+
+The other parts of such a path are JSON keys, which `parameter_name` does not convert.
+"""
 
 PREFIXES = ("Timers", "Bindings.Email", "MessagingBinding")
-"""The parts of form parameter names that are followed by a dot."""
+"""The prefixes of form parameter names that end with a dot, such as `Timers` in `Timers.Inactive`."""
 
 
 def form_name(field: str) -> str:
-    """Return the form parameter of a field: `timers_inactive` is sent as `Timers.Inactive`."""
+    """Return the form parameter for a field. For example, the parameter for `timers_inactive` is `Timers.Inactive`."""
     name = to_pascal(field)
     for prefix in PREFIXES:
         plain = prefix.replace(".", "")
@@ -32,14 +35,14 @@ def form_name(field: str) -> str:
 
 
 def scoped_webhook_name(field: str) -> str:
-    """Return the form parameter of a field of a conversation's webhook: `flow_sid` is `Configuration.FlowSid`."""
+    """Return the form parameter for a field of a scoped webhook, for example `Configuration.FlowSid` for `flow_sid`."""
     return to_pascal(field) if field == "target" else f"Configuration.{to_pascal(field)}"
 
 
 def parameter_name(path: FieldPath) -> str:
-    """Return the parameter that a field path leads to.
+    """Return the parameter name for a field path.
 
-    `("messaging_binding", "proxy_address")` is `MessagingBinding.ProxyAddress`, and
+    For example, the name for `("messaging_binding", "proxy_address")` is `MessagingBinding.ProxyAddress`. The name for
     `("participants", 3, "identity")` is `Participant[3].identity`.
     """
     if path and (name := JSON_PARAMETERS.get(str(path[0]))):
@@ -48,7 +51,7 @@ def parameter_name(path: FieldPath) -> str:
 
 
 def join_name(parts: Iterable[str | int]) -> str:
-    """Return the parts of a name with dots between them, and with indexes in brackets."""
+    """Join the parts of a parameter name with dots. An index is written in brackets."""
     name = ""
     for part in parts:
         name += f"[{part}]" if isinstance(part, int) else f".{part}" if name and part[0] != "[" else part

@@ -1,6 +1,6 @@
 """The form and query parameters of each request, parsed into frozen models.
 
-The models of the domain hold the rules. The models here give their fields the names that clients use.
+The models of the domain define the fields and the rules. The subclasses in this module add the names that clients use.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from convoke.domain.service_configuration_webhooks import ServiceConfigurationWe
 from convoke.domain.services import NewService
 
 BINDING_PREFIX = "messaging_binding_"
-"""The prefix of the binding's fields in `CreateParticipant`."""
+"""The prefix of the fields in `CreateParticipant` that belong to the messaging binding."""
 
 PARTICIPANTS = TypeAdapter(tuple[NewParticipant, ...], config=ConfigDict(hide_input_in_errors=True, defer_build=True))
 
@@ -97,7 +97,11 @@ class UpdateMessage(MessageChange):
 
 
 class CreateParticipant(Model):
-    """The form of a new participant. A form is flat: `parse_participant` validates it as a nested `NewParticipant`."""
+    """The form parameters of a new participant, for the OpenAPI document and for the names of the parameters.
+
+    A form cannot contain nested objects. Therefore `parse_participant` converts the form to a nested `NewParticipant`,
+    and validates the nested object.
+    """
 
     model_config = FORM_NAMES
 
@@ -154,7 +158,7 @@ Parameters = TypeVar("Parameters", bound=Model)
 
 
 def parse(model: type[Parameters], form: Form) -> Parameters:
-    """Return the parameters in a form. Raises the first error, with the others attached."""
+    """Return the parameters in a form. Raise the first error, which has the remaining errors in `others`."""
     parameters, problems = read(model, form)
     if parameters is None:
         raise refusal(problems)
@@ -162,32 +166,35 @@ def parse(model: type[Parameters], form: Form) -> Parameters:
 
 
 def parse_query(model: type[Parameters], query: Mapping[str, str]) -> tuple[Parameters, dict[str, str]]:
-    """Return the filters in a query, and the parameters of the query that are filters."""
+    """Return the parsed filters in a query, and the text of each filter that the client sent."""
     names = [field.alias or name for name, field in model.model_fields.items()]
     sent = {name: query[name] for name in names if name in query}
     return parse(model, Form([*sent.items()])), sent
 
 
 def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[ConversationsError]]:
-    """Return the parameters in a form, or else None and all errors in the order of the checks."""
+    """Return the parameters in a form, and an empty list.
+
+    If the form has errors, return None and all errors in the order of the checks.
+    """
     try:
         return model.model_validate(form.select(_lists(model))), []
     except ValidationError as error:
         names = {name: field.alias or name for name, field in model.model_fields.items()}
         ranks = {each: rank for rank, each in enumerate(model.order_of_checks)}
-        # Pydantic reports an alias, or the field if its default is invalid. Errors of a whole model name a field.
+        # A location starts with the alias of a field, or with its field name. The field name is converted to the alias.
         found = problems_of(error, lambda *parts: (*(names.get(str(part), part) for part in parts[:1]), *parts[1:]))
         return None, sorted(found, key=lambda problem: ranks.get(type(problem), len(ranks)))
 
 
 @cache
 def _lists(model: type[Model]) -> dict[str, bool]:
-    """Return the form parameters of a model, and whether each one is a list."""
+    """Return the names of the form parameters of a model. The value is True if the parameter is a list."""
     return {field.alias or name: _is_list(field.annotation) for name, field in model.model_fields.items()}
 
 
 def parse_participant(model: type[CreateParticipant], form: Form) -> NewParticipant:
-    """Return the participant in a form. Raises the first error, with the others attached."""
+    """Return the participant in a form. Raise the first error, which has the remaining errors in `others`."""
     names = {field.alias or name: name for name, field in model.model_fields.items()}
     given = {names[name]: value for name, value in form.select(dict.fromkeys(names, False)).items()}
     in_binding = [name for name in given if name.startswith(BINDING_PREFIX)]
@@ -199,9 +206,10 @@ def parse_participant(model: type[CreateParticipant], form: Form) -> NewParticip
 
 
 def read_participants(values: Sequence[str]) -> tuple[tuple[NewParticipant, ...], list[ConversationsError]]:
-    """Return the participants in the values of `Participant`, or else all errors.
+    """Parse the values of the parameter `Participant`.
 
-    Too many values are not parsed. See docs/behaviour/conversation-with-participants.md#order-of-checks.
+    Return all participants and an empty list, or no participants and all errors. If there are too many values, none of
+    the values is parsed. See docs/behaviour/conversation-with-participants.md#order-of-checks.
     """
     if too_many := [*count_problems(len(values))]:
         return (), too_many
@@ -213,7 +221,7 @@ def read_participants(values: Sequence[str]) -> tuple[tuple[NewParticipant, ...]
         except ValueError:
             problems.append(ParticipantNotJsonError(parameter=join_name([PARTICIPANT, position])))
     try:
-        # The other values are validated too, so that one answer reports all problems.
+        # The JSON values are validated even if another value is not JSON, because one response reports all errors.
         participants = PARTICIPANTS.validate_python(list(objects.values()))
     except ValidationError as error:
         positions = list(objects)
@@ -222,11 +230,11 @@ def read_participants(values: Sequence[str]) -> tuple[tuple[NewParticipant, ...]
 
 
 def parse_json_object(value: str) -> object:
-    """Return the JSON object in a value, without the keys that are null. Raises ValueError if there is none."""
+    """Return the JSON object in a value, without the keys that are null. Raise ValueError for any other value."""
     try:
         parsed = json.loads(value, parse_constant=refuse_constant)
         if "\\u" in value:
-            # JSON can escape half a surrogate pair, which UTF-8 cannot encode: this raises a ValueError.
+            # A `\u` escape can be half of a surrogate pair. UTF-8 cannot encode a half, so `encode` raises ValueError.
             json.dumps(parsed, ensure_ascii=False).encode()
     except RecursionError as error:
         raise ValueError("nested too deeply") from error

@@ -1,4 +1,4 @@
-"""The header `Prefer: wait=SECONDS` (RFC 7240)."""
+"""Parse the header `Prefer: wait=SECONDS` (RFC 7240)."""
 
 from __future__ import annotations
 
@@ -8,23 +8,29 @@ from collections.abc import Mapping
 PREFER, PREFERENCE_APPLIED = "Prefer", "Preference-Applied"
 
 MAX_WAIT_SECONDS = 20
-"""The longest wait. A longer preference is capped: an HTTP API on AWS ends a request after 30 seconds."""
+"""The maximum wait. A longer preference is reduced to this value.
+
+An HTTP API of Amazon API Gateway ends a request after 30 seconds.
+"""
 
 _PREFERENCE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.?)*(?:"|$))+', re.DOTALL)
-"""The text between two commas. A comma in a quoted string does not count, and the closing quote may be missing."""
+"""One preference: the text between two commas.
+
+A comma in a quoted string does not end the preference. The closing quote of the string may be missing.
+"""
 
 _WAIT = re.compile(r'\s*wait\s*=\s*(?:([0-9]+)|"([0-9]+)")\s*(?:;.*)?', re.IGNORECASE | re.DOTALL)
 
 
 def preferred_wait(headers: Mapping[str, str]) -> int | None:
-    """Return the seconds of the preference `wait`. Returns None if there is none, or if it is malformed.
+    """Return the seconds of the preference `wait`. Return None if this preference is missing or malformed.
 
-    If `wait` is repeated, the first one counts (RFC 7240, section 2).
+    If `wait` is repeated, only the first preference is used (RFC 7240, section 2).
     """
     preferences = _PREFERENCE.findall(headers.get(PREFER.lower(), ""))
     waits = [preference for preference in preferences if _name(preference) == "wait"]
     found = _WAIT.fullmatch(waits[0]) if waits else None
-    # float, because int() raises ValueError for more than 4,300 digits.
+    # `float` parses the number, because `int` raises ValueError for more than 4,300 digits.
     return int(min(float(found[1] or found[2]), MAX_WAIT_SECONDS)) if found else None
 
 

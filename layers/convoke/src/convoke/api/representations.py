@@ -1,4 +1,4 @@
-"""The base class of all representations, their date types, and the responses that carry them."""
+"""The base class of response bodies, the date types of response bodies, and functions that create responses."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ RestDate = Annotated[
     PlainSerializer(to_seconds, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]
-"""A date in a resource of Twilio's API, in whole seconds."""
+"""The type of a date in a resource of Twilio's API, in whole seconds."""
 
 StreamDate = Annotated[
     AwareDatetime,
     PlainSerializer(to_milliseconds, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]
-"""A date in a resource under `/convoke`, in milliseconds as in webhooks."""
+"""The type of a date in a resource under `/convoke`. The date has milliseconds, as in webhooks."""
 
 CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -35,23 +35,23 @@ CORS = {
     "Access-Control-Allow-Credentials": "true",
     "Access-Control-Expose-Headers": "ETag, Idempotent-Replayed, Preference-Applied, Twilio-Request-Id",
 }
-"""The headers of every response that has a body and is not an error.
+"""The headers of every successful response that has a body.
 
 See docs/behaviour/requests-and-answers.md#cors.
 """
 
 
 class Representation(BaseModel):
-    """The body of a response, with its fields in Twilio's order."""
+    """The body of a response. The fields are in the same order as in Twilio's responses."""
 
-    # Built at the first use: building all models at import would slow every cold start.
+    # defer_build: pydantic builds a model at its first use. Building all models would slow every cold start.
     model_config = ConfigDict(defer_build=True)
 
 
 def add_service_sid(
     request: ServiceRequest, representation: Representation, service_representation: type[Representation]
 ) -> Representation:
-    """Return `representation`, with the field `chat_service_sid` added if the path names the service.
+    """Return `representation`. If the path contains the service SID, add the field `chat_service_sid`.
 
     See docs/behaviour/requests-and-answers.md#two-trees.
     """
@@ -63,7 +63,7 @@ def add_service_sid(
 def json_response(
     body: Representation | str, status: int = 200, headers: Mapping[str, str] = MappingProxyType({})
 ) -> Response:
-    """Return a response with a representation, or with a body that is JSON already."""
+    """Return a response whose body is a representation, or a string that is already JSON."""
     text = body if isinstance(body, str) else body.model_dump_json()
     return Response(status, JSON, text, headers={**CORS, **headers})
 

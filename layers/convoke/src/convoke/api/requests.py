@@ -1,4 +1,4 @@
-"""The request that a handler gets: gateway event, account and service."""
+"""The request object that a handler gets: the gateway event, the account and the service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from convoke.domain.services import Service
 TWILIO_PREFIX = "/v1"
 
 CONVOKE_PREFIX = "/convoke/v1"
-"""The prefix of the paths that Twilio's API does not have."""
+"""The prefix of the paths that exist only in Convoke and not in Twilio's API."""
 
 WEBHOOK_ENABLED = "X-Twilio-Webhook-Enabled"
 
@@ -32,12 +32,12 @@ class InvocationContext(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """A request of an authenticated account."""
+    """A request from an authenticated account."""
 
     event: Mapping[str, Any]
     account: Account
     seconds_left: Callable[[], float] = field(default=lambda: inf, kw_only=True)
-    """Returns the seconds that are left before the invocation times out."""
+    """A function that returns how many seconds are left before the Lambda invocation times out."""
 
     @cached_property
     def form(self) -> Form:
@@ -49,7 +49,7 @@ class Request:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers, with lower-case names as the gateway passes them on."""
+        """The headers. The gateway converts all header names to lower case."""
         headers: Mapping[str, str] = self.event.get("headers") or {}
         return headers
 
@@ -61,13 +61,13 @@ class Request:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port as the client spelled them."""
+        """The scheme, host and port as the client wrote them."""
         # The gateway sets x-forwarded-proto itself, so a client cannot forge it.
         return f"{self.headers.get('x-forwarded-proto', 'https')}://{self.headers.get('host', 'localhost')}"
 
     @property
     def notify_webhooks(self) -> bool:
-        """Whether the client asks for webhooks.
+        """Whether webhooks get the events that this request causes.
 
         See docs/behaviour/webhook-delivery.md#what-triggers-webhooks.
         """
@@ -80,13 +80,13 @@ class Request:
                 raise InvalidParameterError(parameter=WEBHOOK_ENABLED, wanted="true or false")
 
     def url(self, path: str, version: str = TWILIO_PREFIX) -> str:
-        """Return the absolute URL of a path of the account."""
+        """Return the absolute URL of a path."""
         return f"{self.origin}{version}{path}"
 
 
 @dataclass(frozen=True)
 class ServiceRequest(Request):
-    """A request within a service: the one in the path (`/Services/{sid}/...`), or the account's default service.
+    """A request to a service: the service in the path (`/Services/{sid}/...`), or the account's default service.
 
     See docs/behaviour/requests-and-answers.md#two-trees.
     """
@@ -95,5 +95,8 @@ class ServiceRequest(Request):
     service_in_path: bool
 
     def url(self, path: str, version: str = TWILIO_PREFIX) -> str:
-        """Return the absolute URL of a path, under `/Services/{sid}` if the request's path is."""
+        """Return the absolute URL of a path.
+
+        If the path of the request starts with `/Services/{sid}`, the returned URL also contains this prefix.
+        """
         return super().url(f"/Services/{self.service.sid}{path}" if self.service_in_path else path, version)

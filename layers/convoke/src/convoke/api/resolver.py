@@ -1,4 +1,4 @@
-"""Powertools' resolver in front of the API on AWS: one route that takes every request."""
+"""The Powertools resolver of the API function on AWS. It has one route, which passes every request to `Api`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS"]
 
 
 def resolver_of(api: Api) -> APIGatewayHttpResolver:
-    """Return a resolver for one Lambda environment, which answers one request at a time."""
+    """Return a resolver for one Lambda environment. Such an environment handles one request at a time."""
     app = APIGatewayHttpResolver()
 
     def respond(*_: object) -> PowertoolsResponse[str]:
@@ -19,6 +19,6 @@ def resolver_of(api: Api) -> APIGatewayHttpResolver:
         return PowertoolsResponse(answered.status_code, body=answered.body, headers={**answered.headers})
 
     app.route(".+", METHODS)(respond)
-    # A method that is not in the list has no route; the API answers it with 405.
+    # A method that is not in METHODS has no route. The API responds to it with 405.
     app.not_found(respond)
     return app

@@ -1,6 +1,6 @@
-"""Every route of the API: method, path, handler and contract.
+"""The table of all routes of the API: method, path, handler and contract.
 
-Each route of `SERVICE_ROUTES` has two paths: `/v1/...` for the account's default service, and
+Each route in `SERVICE_ROUTES` has two paths: `/v1/...` for the account's default service, and
 `/v1/Services/{sid}/...` for any service. See docs/behaviour/requests-and-answers.md#two-trees.
 """
 
@@ -38,11 +38,14 @@ from convoke.api.responses import Response
 from convoke.domain.sids import Prefix
 
 SERVICE_PREFIX = "/Services/<chat_service_sid>"
-"""The beginning of the paths of one service."""
+"""The part of a path that selects a service."""
 
 
 class PublicRoute(NamedTuple):
-    """A route without authentication. Its handler gets the gateway event, and a function that makes the document."""
+    """A route without authentication.
+
+    The arguments of the handler are the gateway event and a function that returns the OpenAPI document.
+    """
 
     method: str
     rule: str
@@ -55,7 +58,7 @@ class PublicRoute(NamedTuple):
 
 
 class AccountRoute(NamedTuple):
-    """A route of the account. The values in the path are keyword arguments of the handler."""
+    """A route to a resource of the account. The handler gets the values in the path as keyword arguments."""
 
     method: str
     rule: str
@@ -69,7 +72,10 @@ class AccountRoute(NamedTuple):
 
 
 class ServiceRoute(NamedTuple):
-    """A route of a service. The values in the path, without the service's SID, are keyword arguments of the handler."""
+    """A route to a resource of a service.
+
+    The handler gets the values in the path as keyword arguments, except the service SID.
+    """
 
     method: str
     rule: str
@@ -173,4 +179,4 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Events": {"pattern": f"^{Prefix.CHANGE}[0-9a-fA-F]{{32}}-[0-9]+$"},
     "Alerts": Prefix.ALERT,
 }
-"""The value that follows each path segment: the prefix of its SID, or its JSON Schema."""
+"""The valid values after a path segment: the prefix of a SID, or a JSON Schema."""

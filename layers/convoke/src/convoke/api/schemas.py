@@ -1,6 +1,6 @@
-"""The JSON Schemas of requests and answers, generated from the models that parse and write them.
+"""Generate the JSON Schemas of requests and responses from the pydantic models.
 
-The limits stand on the field types of the domain: see `convoke.domain.json_schema`.
+The limits come from the markers on the field types of the domain. See `convoke.domain.json_schema`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ ERROR: Schema = {
 
 
 class _Generator(GenerateJsonSchema):
-    """Generates schemas without titles, and drops `Representation` from their names."""
+    """Generates schemas without titles, and removes the suffix `Representation` from the names of schemas."""
 
     def normalize_name(self, name: str) -> str:
         return super().normalize_name(name).removesuffix("Representation")
@@ -96,21 +96,21 @@ def reference(name: str) -> Schema:
 
 
 def form_component(contract: Contract) -> str | None:
-    """Return the name of the schema of a contract's form; None if it has no form."""
+    """Return the name of the schema for the form of a contract, or None if the contract has no form."""
     if contract.participants:
         return f"Create{contract.resource}"
     return contract.form.__name__ if contract.form else None
 
 
 def query_parameters(model: type[Model]) -> dict[str, Schema]:
-    """Return the schema of each parameter of a query."""
+    """Return the schema of each query parameter in `model`, by the name of the parameter."""
     schema = model.model_json_schema(schema_generator=_Generator)
     properties: dict[str, Schema] = _request_schema(model, schema)["properties"]
     return properties
 
 
 def components(contracts: Sequence[Contract]) -> dict[str, Schema]:
-    """Return every schema that the document refers to, by its name."""
+    """Return every schema that the OpenAPI document refers to, by the name of the schema."""
     forms = (contract.form for contract in contracts if contract.form)
     parsed: set[type[Model]] = {NewParticipant, NewBinding, *forms}
     schemas = _generated(contracts, parsed)
@@ -123,7 +123,7 @@ def components(contracts: Sequence[Contract]) -> dict[str, Schema]:
 
 
 def _generated(contracts: Sequence[Contract], parsed: Iterable[type[Model]]) -> dict[str, Schema]:
-    """Return the generated schemas without the models' docstrings, which are for the developers of Convoke."""
+    """Return the generated schemas without the docstrings of the models, because clients do not need the docstrings."""
     answered = (each for contract in contracts for each in (contract.representation, contract.service_representation))
     modes: list[tuple[type[BaseModel], JsonSchemaMode]] = [(Meta, "serialization")]
     modes.extend((model, "serialization") for model in answered if model)
@@ -148,8 +148,8 @@ def _request_schema(model: type[Model], schema: Schema) -> Schema:
 def _property(model: type[Model], generated: Schema) -> Schema:
     """Return the schema of a parameter.
 
-    A client cannot send null: the models use None for absent parameters. An update has no defaults, because it leaves
-    absent parameters unchanged.
+    The schema does not allow null, because a client cannot send null. In the models, None means that the parameter is
+    absent. The schema of an update contains no defaults, because an update does not change absent parameters.
     """
     schema = _without_null(generated)
     default = generated.get("default")

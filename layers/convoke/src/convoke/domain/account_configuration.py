@@ -1,4 +1,4 @@
-"""The part of an account's configuration that only Convoke has: owned addresses and the error-log URL."""
+"""The settings of an account that do not exist in Twilio's API: owned addresses and the error-log URL."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ from convoke.domain.webhooks import URL_DESCRIPTION, check_url
 MAX_OWNED_ADDRESSES = 1000
 
 MAX_OWNED_ADDRESSES_BYTES = 256 * 1024
-"""The total of all addresses. An account is one item, and DynamoDB stores items of up to 400 KB."""
+"""The maximum total size of the owned addresses.
+
+All addresses are in the item of the account, and a DynamoDB item can have at most 400 KB.
+"""
 
 
 def parse_addresses(values: list[str]) -> list[str]:
-    """Return the given addresses. One empty value means no address, because a form cannot send an empty list."""
+    """Return the addresses of a form field.
+
+    A single empty value means an empty list, because a form cannot send an empty list.
+    """
     return [] if values == [""] else values
 
 
@@ -29,7 +35,7 @@ def check_owned_address(address: str) -> str:
 
 
 def check_addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the addresses sorted and without duplicates."""
+    """Return the addresses sorted and without duplicates. Raise an error if a limit is exceeded."""
     if (
         len(addresses) > MAX_OWNED_ADDRESSES
         or sum(len(address.encode()) for address in addresses) > MAX_OWNED_ADDRESSES_BYTES
@@ -62,7 +68,7 @@ ErrorLogUrl = Annotated[
 
 
 class AccountConfigurationChange(AccountChange):
-    """The parameters of an update of `/convoke/v1/Configuration`."""
+    """The parameters of a request that updates `/convoke/v1/Configuration`."""
 
     owned_addresses: OwnedAddresses = ()
     error_log_url: ErrorLogUrl | None = None

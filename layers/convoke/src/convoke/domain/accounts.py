@@ -1,4 +1,4 @@
-"""Accounts. Every resource belongs to one account.
+"""The account, which owns all other resources, and its configuration.
 
 See docs/behaviour/accounts-and-api-keys.md.
 """
@@ -13,7 +13,7 @@ from convoke.domain.model import Model
 
 
 class Account(Model):
-    """An account with its configuration. Its Auth Token is stored separately.
+    """An account with its configuration. The Auth Token of the account is stored separately.
 
     See docs/behaviour/configuration.md#account-configuration.
     """
@@ -21,24 +21,24 @@ class Account(Model):
     sid: str
     date_created: Instant
     default_chat_service_sid: str
-    """The service of paths that name none, such as `/v1/Conversations`."""
+    """The service of a request whose path contains no service SID, such as `/v1/Conversations`."""
     default_messaging_service_sid: str | None = None
     default_inactive_timer: timedelta = timedelta(0)
     default_closed_timer: timedelta = timedelta(0)
     owned_addresses: frozenset[str] = frozenset()
-    """The proxy and projected addresses that the account may use. If empty, it may use every valid address."""
+    """The proxy and projected addresses that the account may use. An empty set allows every valid address."""
     error_log_url: str | None = None
-    """The URL that alerts are posted to."""
+    """Convoke posts each alert to this URL."""
 
     @property
     def default_timers(self) -> Timers:
-        """The timers of a new conversation, unless its request sets them."""
+        """The timers of a new conversation. The request that creates the conversation can override each timer."""
         return Timers(inactive=self.default_inactive_timer, closed=self.default_closed_timer)
 
     def owns(self, address: str) -> bool:
-        """Return whether the account may use a proxy or projected address."""
+        """Return whether the account may use `address` as a proxy address or projected address."""
         return not self.owned_addresses or address in self.owned_addresses
 
 
 class AccountChange(Model):
-    """The base of the changes to an account. A field that was not given stays as it is: see `model_fields_set`."""
+    """The base class of account updates. A field that is not in `model_fields_set` keeps its stored value."""

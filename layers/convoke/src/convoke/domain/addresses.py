@@ -1,4 +1,4 @@
-"""The addresses of people and businesses, and their channels.
+"""The addresses of people and businesses, and the channel of each address.
 
 See docs/behaviour/addresses.md.
 """
@@ -12,7 +12,7 @@ MAX_ADDRESS_CHARACTERS = 256
 
 
 class Channel(StrEnum):
-    """The `type` of a messaging binding."""
+    """The channels of addresses. The value is also the `type` of a messaging binding."""
 
     SMS = "sms"
     WHATSAPP = "whatsapp"
@@ -25,9 +25,10 @@ _PREFIXES = {f"{channel}:": channel for channel in (Channel.WHATSAPP, Channel.RC
 
 
 def channel_of(address: str) -> Channel | None:
-    """Return the channel of an address; None if the address is invalid.
+    """Return the channel of an address, or None if the address is invalid.
 
-    Any address with an `@` is an e-mail address here. `check_binding` checks that its binding has the type `email`.
+    An address without a channel prefix and with an `@` is treated as an e-mail address. `check_binding` checks that the
+    binding of such an address has the type `email`.
     """
     if len(address) > MAX_ADDRESS_CHARACTERS:
         return None
@@ -45,11 +46,11 @@ def is_e164(value: str) -> bool:
 
 
 def is_phone_number(value: str) -> bool:
-    """Return whether `value` is an E.164 number with a length that is possible in its country.
+    """Return whether `value` is an E.164 number with a possible length for its country.
 
-    The number need not be assigned. See docs/behaviour/addresses.md#phone-numbers.
+    The function does not check whether the number is assigned. See docs/behaviour/addresses.md#phone-numbers.
     """
-    import phonenumbers  # noqa: PLC0415 - slow import, and few requests of a cold start need it
+    import phonenumbers  # noqa: PLC0415 - slow import that most requests do not need
 
     try:
         return is_e164(value) and phonenumbers.is_possible_number(phonenumbers.parse(value))
@@ -58,9 +59,9 @@ def is_phone_number(value: str) -> bool:
 
 
 def _is_valid_name(name: str, channel: Channel) -> bool:
-    """Return whether the part of an address after the prefix of its channel is valid.
+    """Return whether `name`, the part of an address after the channel prefix, is valid.
 
-    Messenger and RCS accept any name. WhatsApp needs a number, but its length is not checked: WhatsApp keeps numbers
-    that the telephone network no longer uses, such as Mexican numbers with `+521`.
+    Messenger and RCS accept any name. WhatsApp requires an E.164 number. The length of this number is not checked,
+    because WhatsApp still uses numbers that the telephone network no longer uses, such as Mexican numbers with `+521`.
     """
     return is_e164(name) if channel is Channel.WHATSAPP else bool(name)

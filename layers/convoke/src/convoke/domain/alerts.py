@@ -1,4 +1,4 @@
-"""The error log: failures after a request was accepted, or without a request.
+"""The error log. An alert records a failure that no response to a client reports.
 
 See docs/behaviour/alerts.md.
 """
@@ -35,7 +35,7 @@ class LogLevel(StrEnum):
 
 
 class Alert(Model):
-    """One entry of the error log, about the resource `resource_sid`. It holds no personal data."""
+    """One entry of the error log, about the resource `resource_sid`. An alert must not contain personal data."""
 
     sid: str
     account_sid: str
@@ -48,7 +48,10 @@ class Alert(Model):
     log_level: LogLevel = LogLevel.ERROR
     causes: tuple[Cause, ...] = ()
     request_method: Method | None = None
-    """The HTTP method of the failed webhook request. This and the next three fields are None in other alerts."""
+    """The HTTP method of the failed webhook request.
+
+    In alerts about other failures, `request_method`, `request_url`, `response_status` and `response_body` are None.
+    """
     request_url: str | None = None
     response_status: int | None = None
     response_body: str | None = None
@@ -70,7 +73,7 @@ LogLevelFilter = Annotated[LogLevel, BeforeValidator(parse_log_level), word_sche
 
 
 class AlertFilters(Period):
-    """The filters of the list of alerts."""
+    """The filters of the list of alerts: a period and a log level."""
 
     log_level: LogLevelFilter | None = None
 
@@ -92,21 +95,25 @@ def provisioning_failed_alert(conversation: Conversation, failed: Provisioning, 
 
 
 def _failed_participants(failed: Provisioning) -> Sequence[str]:
-    """Return a line for each participant that could not be added: its index in the request, its SID, and the code."""
+    """Return a line for each cause: the index and SID of the participant that could not be added, and the error code.
+
+    For a cause that applies to every participant, the line has the words "all participants" instead of the index.
+    """
     places = {member.sid: f"Participant[{place}] ({member.sid})" for place, member in enumerate(failed.participants)}
     return [f"{places.get(cause.participant_sid or '', 'all participants')}: {cause.code}" for cause in failed.causes]
 
 
 def webhook_failed_alert(delivery: Delivery, attempt: EventAttempt, entry: type[LogEntry], at: datetime) -> Alert:
-    """Return the alert about a delivery after its last attempt.
+    """Return the alert about a failed delivery, whose last attempt is `attempt`.
 
-    Its SID is a hash of the event, the target and the event replay, so that a repeated call creates no second alert.
+    The SID of the alert is a hash of the event id, the event replay and the target. Therefore a repeated call returns
+    the same SID, and Convoke does not store a second alert.
     """
     event = delivery.event
     outcome = f"the answer was {attempt.status}" if attempt.status else attempt.error
     name = f"{event.id}#{delivery.replay_sid}#{delivery.target}"
     return Alert(
-        # A SID has 32 hexadecimal digits.
+        # A SID has 32 hexadecimal digits after its prefix.
         sid=Prefix.ALERT + hashlib.sha256(name.encode()).hexdigest()[:32],
         account_sid=event.account_sid,
         service_sid=event.payload.get("ChatServiceSid"),
@@ -124,9 +131,9 @@ def webhook_failed_alert(delivery: Delivery, attempt: EventAttempt, entry: type[
 
 
 def alert_logged_change(alert: Alert) -> Change:
-    """Return the change whose event announces an alert to the event bus and to the account's error-log URL.
+    """Return the change with the event that sends an alert to the event bus and to the account's error-log URL.
 
-    Its SID follows from the SID of the alert, so that a repeated call creates no second event.
+    The SID of the change is derived from the SID of the alert. Therefore a repeated call returns the same event.
     """
     sid = Prefix.CHANGE + alert.sid.removeprefix(Prefix.ALERT)
     event = Event(
@@ -148,7 +155,10 @@ def alert_logged_change(alert: Alert) -> Change:
 
 
 def _payload(alert: Alert) -> dict[str, str]:
-    """Return Twilio's parameters of an error-log webhook. `ParentAccountSid` is empty: there are no subaccounts."""
+    """Return Twilio's parameters of an error-log webhook.
+
+    `ParentAccountSid` is empty, because Convoke has no subaccounts.
+    """
     return {
         "AccountSid": alert.account_sid,
         "Sid": alert.sid,

@@ -1,4 +1,4 @@
-"""API keys: additional credentials of an account, which can be revoked one by one.
+"""API keys: additional credentials of an account. An administrator can revoke each key separately.
 
 See docs/behaviour/accounts-and-api-keys.md#api-keys.
 """
@@ -13,7 +13,10 @@ MAX_KEY_NAME_CHARACTERS = 64
 
 
 class ApiKey(Model):
-    """A key as it is listed. Its secret is shown once, when the key is created, and only its hash is stored."""
+    """An API key without its secret.
+
+    Convoke shows the secret only once, when the key is created, and stores only a hash of the secret.
+    """
 
     sid: str
     account_sid: str
@@ -22,7 +25,7 @@ class ApiKey(Model):
 
 
 class ApiKeyOwner(Model):
-    """The account of a key, and the hash of the key's secret."""
+    """The stored data that authenticates a request: the account of a key, and the hash of the key's secret."""
 
     account_sid: str
     secret_hash: str

@@ -1,4 +1,4 @@
-"""The `attributes` of a resource: a string that holds JSON. Convoke stores it unchanged.
+"""The `attributes` of a resource: a string that contains JSON. Convoke stores the string unchanged.
 
 See docs/behaviour/requests-and-answers.md#json-in-parameters.
 """
@@ -11,11 +11,12 @@ from convoke.domain.errors import AttributesNotJsonError, AttributesTooLongError
 
 
 def check_attributes(attributes: str, max_bytes: int) -> str:
-    """Return `attributes` unchanged. Raise an error if they are not JSON or longer than `max_bytes` in UTF-8."""
+    """Return `attributes` unchanged. Raise an error if the string is not JSON or exceeds `max_bytes` bytes in UTF-8."""
     if len(attributes.encode()) > max_bytes:
         raise AttributesTooLongError(longest=max_bytes)
     try:
-        # `len` stands in for `int`: Python refuses to convert integers of thousands of digits, which JSON allows.
+        # JSON allows integers of any length, but `int` raises ValueError for more than 4,300 digits. Therefore `len`
+        # replaces `int` here. The parsed value is not used.
         json.loads(attributes, parse_constant=refuse_constant, parse_int=len)
     except (ValueError, RecursionError) as error:
         raise AttributesNotJsonError from error
@@ -23,5 +24,8 @@ def check_attributes(attributes: str, max_bytes: int) -> str:
 
 
 def refuse_constant(constant: str) -> None:
-    """Raise ValueError for `NaN` and `Infinity`, which Python's json module accepts by default."""
+    """Raise ValueError for `NaN` and `Infinity`.
+
+    Python's json module accepts these constants by default, but they are not valid JSON.
+    """
     raise ValueError(f"{constant} is not JSON")

@@ -1,4 +1,4 @@
-"""Batches of entries for one call to an AWS service."""
+"""Split entries into batches, because one call to an AWS service accepts a limited number of entries and bytes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Entry = TypeVar("Entry")
 def batches(
     entries: Iterable[Entry], size: Callable[[Entry], int], *, max_entries: int, max_bytes: int
 ) -> Iterator[list[Entry]]:
-    """Yield the entries in their order, in batches of at most `max_entries` and `max_bytes`.
+    """Yield batches of at most `max_entries` entries and `max_bytes` bytes. The order of the entries does not change.
 
-    An entry that is larger than `max_bytes` is a batch of its own.
+    An entry that is larger than `max_bytes` is the only entry of its batch.
     """
     batch: list[Entry] = []
     total = 0

@@ -1,4 +1,7 @@
-"""The configuration of an account that Twilio has too: the default service and the defaults of new conversations.
+"""The settings of an account that also exist in Twilio's API.
+
+The settings are the default service, and the defaults of new conversations.
+
 
 See docs/behaviour/configuration.md#account-configuration.
 """
@@ -37,12 +40,12 @@ ServiceSid = Annotated[str, AfterValidator(check_service_sid), sid_schema(Prefix
 
 
 def unknown_default_service() -> ConversationsError:
-    """Return the error for a default service that the account does not have."""
+    """Return the error for a default service that does not exist in the account."""
     return InvalidParameterError(field="default_chat_service_sid", wanted="the SID of a service of this account")
 
 
 class ConfigurationChange(AccountChange):
-    """The parameters of an update of `/v1/Configuration`."""
+    """The parameters of a request that updates `/v1/Configuration`."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         InvalidSidError,

@@ -1,4 +1,4 @@
-"""The webhooks of an account.
+"""The webhooks of an account, which receive the events of every service without its own webhooks.
 
 See docs/behaviour/configuration-webhooks.md#account-webhooks.
 """
@@ -22,7 +22,7 @@ class Target(StrEnum):
 
 
 class ConfigurationWebhooks(Model):
-    """The webhooks of an account. Events that `filters` does not list are not sent."""
+    """The stored webhooks of an account. Convoke sends only the events that `filters` contains."""
 
     account_sid: str
     method: Method = Method.POST
@@ -40,6 +40,6 @@ def parse_target(value: object) -> Target:
 
 
 class ConfigurationWebhooksChange(WebhookSettingsChange):
-    """The parameters of an update of an account's webhooks."""
+    """The parameters of a request that updates the webhooks of an account."""
 
     target: Annotated[Target, BeforeValidator(parse_target)] | None = None

@@ -1,4 +1,4 @@
-"""The connection settings that the fragment of a webhook's URL overrides: `#rc=2&ct=1000`.
+"""The connection settings of a webhook. The fragment of the URL, such as `#rc=2&ct=1000`, overrides the defaults.
 
 See docs/behaviour/webhook-delivery.md#connection-overrides.
 """
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 DEFAULT_TIMEOUT_SECONDS = 5.0
-"""The time limit of a call, unless its URL sets another."""
+"""The time limit of a call, unless the URL overrides the limit."""
 
 MAX_TIMEOUT_SECONDS = 15.0
 
@@ -23,24 +23,28 @@ BOUNDS = {
     "rt": range(100, 15_001),
     "tt": range(100, 15_001),
 }
-"""The valid values of each override: retries, then milliseconds to connect, to read, and for the whole call."""
+"""The valid values of each override.
+
+`rc` is the number of retries. The other overrides are times in milliseconds: `ct` to connect, `rt` between two parts of
+the answer, `tt` for the whole call.
+"""
 
 
 class ConnectionSettings(NamedTuple):
     retries: int
     connect: float
-    """Seconds to connect."""
+    """The maximum number of seconds to connect."""
     read: float
-    """Seconds between one part of the answer and the next."""
+    """The maximum number of seconds between two parts of the answer."""
     total: float
-    """Seconds for the whole call."""
+    """The maximum number of seconds for the whole call."""
 
 
 def connection_settings(url: str) -> ConnectionSettings:
-    """Return the settings of a URL. Overrides that are unknown, malformed or out of range are ignored.
+    """Return the connection settings of a URL. Overrides that are unknown, malformed or out of range are ignored.
 
-    Without `tt`, the whole call may take the sum of `ct` and `rt`, but at least `DEFAULT_TIMEOUT_SECONDS` and at most
-    `MAX_TIMEOUT_SECONDS`.
+    Without `tt`, the time limit of the whole call is the sum of `ct` and `rt`. The limit is then at least
+    `DEFAULT_TIMEOUT_SECONDS` and at most `MAX_TIMEOUT_SECONDS`.
     """
     given = _overrides(urlsplit(url).fragment)
     connect, read, total = (given.get(key, 0) / 1000 for key in ("ct", "rt", "tt"))
@@ -54,7 +58,7 @@ def connection_settings(url: str) -> ConnectionSettings:
 
 
 def _overrides(fragment: str) -> dict[str, int]:
-    """Return the valid overrides. If a key is repeated, its last valid value counts."""
+    """Return the valid overrides. If a key is repeated, the result contains its last valid value."""
     return {
         key: int(value)
         for key, value in parse_qsl(fragment)

@@ -21,12 +21,12 @@ from convoke.domain.periods import Period
 
 
 def parse_state_filter(text: str) -> State:
-    """Return any state. Unlike a request that sets a state, a filter can name `initializing`."""
+    """Return the state in `text`. A filter can contain every state, also `initializing`, which a request cannot set."""
     return State.INITIALIZING if text.lower() == State.INITIALIZING else parse_state(text)
 
 
 class ConversationFilters(Period):
-    """The filters of the list of conversations."""
+    """The filters of the list of conversations: a period and a state."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         EndDateBeforeStartDateError,
@@ -38,5 +38,5 @@ class ConversationFilters(Period):
 
     @property
     def newest_first(self) -> bool:
-        """Whether the list starts with the newest conversation, as it does if a date is given."""
+        """Whether the list starts with the newest conversation. This is the case if the request filters by date."""
         return bool(self.start_date or self.end_date)

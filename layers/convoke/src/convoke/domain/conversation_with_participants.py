@@ -1,6 +1,6 @@
-"""The rules between the participants of one ConversationWithParticipants request.
+"""The rules that the participants of one ConversationWithParticipants request must satisfy together.
 
-`groups.py` says what a group MMS is. `memberships.py` holds the rules for participants who are added later. See
+`groups.py` defines a group MMS. `memberships.py` has the rules for participants that are added later. See
 docs/behaviour/conversation-with-participants.md#relations-between-participants.
 """
 
@@ -23,7 +23,7 @@ from convoke.domain.participants import NewParticipant
 MAX_PARTICIPANTS_PER_REQUEST = 10
 
 PARTICIPANTS = "participants"
-"""The first part of the field path of a participant: `("participants", 3, "identity")`."""
+"""The first part of the field path of a participant, for example `("participants", 3, "identity")`."""
 
 
 def count_problems(count: int) -> Iterator[ConversationsError]:
@@ -33,19 +33,19 @@ def count_problems(count: int) -> Iterator[ConversationsError]:
 
 
 def relation_problems(participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
-    """Yield the errors between the participants of one request, in the order of the checks."""
+    """Yield an error for each rule that the participants of one request break, in the order of the checks."""
     yield from duplicate_problems(participants)
     if is_group(participants):
         yield from group_problems(participants)
 
 
 def duplicate_problems(participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
-    """Yield an error for each participant that repeats an earlier one.
+    """Yield an error for each participant that has the same address or identity as an earlier participant.
 
-    Members of a group MMS may share a projected address.
+    In a group MMS, members with different identities may share a projected address.
     """
     if is_group(participants):
-        # Only a member with a projected address has a mask: its identity and that address.
+        # A mask is the combination of a projected address and the identity, if any, that uses the projected address.
         masks = [(member.identity, member.projected_address) for member in participants]
         yield from _repeated([mask if mask[1] else None for mask in masks], DuplicateGroupMemberError)
         yield from _repeated([member.group_address for member in participants], DuplicateGroupMemberError)
@@ -81,7 +81,7 @@ def _repeated(values: Sequence[Hashable | None], error: type[ConversationsError]
 
 
 def _repeated_positions(values: Sequence[Hashable | None]) -> Iterator[int]:
-    """Yield the position of each value that an earlier position has too. None is not compared."""
+    """Yield the position of each value that is equal to an earlier value. None is never a repeated value."""
     seen: set[Hashable] = set()
     for position, value in enumerate(values):
         if value in seen:

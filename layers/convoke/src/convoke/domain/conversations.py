@@ -51,7 +51,7 @@ from convoke.domain.participants import BoundMember, Participant
 from convoke.domain.sids import Prefix, is_sid
 
 MAX_NAME_CHARACTERS = 256
-"""The maximum length of a friendly name, a unique name and the fields of an e-mail binding."""
+"""The maximum length of a friendly name, of a unique name, and of each field of an e-mail binding."""
 
 MAX_CONVERSATION_ATTRIBUTES_BYTES = 16 * 1024
 
@@ -69,21 +69,24 @@ class State(StrEnum):
 
 
 class Timers(Model):
-    """The lengths of both timers, which are stored so that a timer can be restarted. Zero switches a timer off."""
+    """The lengths of the inactive timer and the closed timer. Zero means that the timer is off.
+
+    Convoke stores the lengths, because a restart of the timers needs the lengths.
+    """
 
     inactive: timedelta = timedelta(0)
     closed: timedelta = timedelta(0)
 
 
 class EmailBinding(Model):
-    """The sender that participants on e-mail see."""
+    """The e-mail address and name of the conversation, which e-mail participants see as the sender."""
 
     projected_address: str | None = None
     name: str | None = None
 
 
 class Conversation(Model):
-    """A conversation as it is stored. Answers do not show `requested_state` and the fields after it."""
+    """A stored conversation. Responses do not contain `requested_state` and the fields below `requested_state`."""
 
     account_sid: str
     chat_service_sid: str
@@ -104,34 +107,44 @@ class Conversation(Model):
     attempts: int = 0
     """The number of provisioning attempts of the sweeper."""
     due_at: Instant | None = None
-    """When the sweeper has to look at the conversation next. None if no work is due.
+    """When the sweeper must process the conversation next. None if the sweeper has nothing to do.
 
-    It can be too early if a timer was restarted, but it is never too late.
+    After a timer is restarted, `due_at` can be earlier than the end of the timer, but never later.
     """
     unsettled: bool = False
-    """Whether the event about the end of `initializing` may still have to be published."""
+    """Whether the conversation has left `initializing` but the event about this may not be published yet."""
     members: int = 0
-    """The number of participants, including those who are still being added while it is `initializing`."""
-    bound: tuple[BoundMember, ...] = ()
-    """The participants with a binding. The locks that the conversation holds follow from them.
+    """The number of participants.
 
-    They are stored with the conversation, so that both change in one transaction.
+    While the state is `initializing`, the number includes the participants that Convoke still has to add.
+    """
+    bound: tuple[BoundMember, ...] = ()
+    """The participants with a binding. The addresses in the bindings determine which locks the conversation holds.
+
+    The item of the conversation contains these participants. Therefore the revision of the conversation also protects
+    these participants against concurrent changes.
     """
     revision: int = 0
-    """The number of changes, for optimistic locking."""
+    """The number of changes of the conversation. Optimistic locking compares this number."""
     next_index: int = 0
     """The index of the next message. Optimistic locking ensures that no two messages get the same index."""
     date_removed: Instant | None = None
-    """When it was deleted. It is then a tombstone: only the sweeper reads it, to delete the rest of its items."""
+    """When the conversation was deleted.
+
+    A deleted conversation is a tombstone: the API does not show it, and the sweeper later deletes its items.
+    """
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether participants, an event or the deletion are unfinished. Meanwhile no timer expires."""
+        """Whether Convoke must still add participants, publish an event, or delete items.
+
+        While the conversation is unfinished, no timer expires.
+        """
         return self.state is State.INITIALIZING or self.unsettled or self.date_removed is not None
 
     @property
     def is_formed_group(self) -> bool:
-        """Whether it is a group MMS with enough members. A group that is built step by step is none before that.
+        """Whether the conversation is a group MMS with at least three bound participants.
 
         See docs/behaviour/group-mms.md#step-by-step.
         """
@@ -139,28 +152,28 @@ class Conversation(Model):
 
     @property
     def number_group(self) -> frozenset[str]:
-        """The set of numbers that identifies the group; empty if the conversation is no formed group."""
+        """The set of numbers that identifies the group. Empty if the conversation is not a formed group."""
         return number_group(self.bound) if self.is_formed_group else frozenset()
 
     def with_participants(self, *participants: Participant) -> Self:
-        """Return the conversation after the participants were added."""
+        """Return the conversation with these new participants."""
         bound = tuple(member for participant in participants for member in participant.bound)
         update = {"members": self.members + len(participants), "bound": (*self.bound, *bound)}
         return self.model_copy(update=update)
 
     def without_participant(self, participant: Participant) -> Self:
-        """Return the conversation after the participant was deleted."""
+        """Return the conversation without this participant."""
         return self.model_copy(update={"members": self.members - 1, "bound": self._bound_without(participant)})
 
     def with_changed_participant(self, participant: Participant) -> Self:
-        """Return the conversation after the participant was changed."""
+        """Return the conversation with the current binding of this changed participant."""
         return self.model_copy(update={"bound": (*self._bound_without(participant), *participant.bound)})
 
     def _bound_without(self, participant: Participant) -> tuple[BoundMember, ...]:
         return tuple(member for member in self.bound if member.sid != participant.sid)
 
     def refuse_changes(self) -> None:
-        """Raise an error if the conversation cannot be changed in its state.
+        """Raise an error if the state of the conversation does not allow changes.
 
         See docs/behaviour/states-and-timers.md#allowed-operations.
         """
@@ -169,7 +182,10 @@ class Conversation(Model):
             raise ConversationInitializingError
 
     def refuse_webhooks(self) -> None:
-        """Raise an error if the webhooks of the conversation cannot be changed. They can during `initializing`."""
+        """Raise an error if the state of the conversation does not allow changes of its webhooks.
+
+        Unlike other changes, changes of webhooks are allowed in the state `initializing`.
+        """
         self.refuse_deleted()
         if self.state is State.CLOSED:
             raise ConversationClosedError
@@ -180,18 +196,19 @@ class Conversation(Model):
             raise ConversationBeingDeletedError
 
     def with_timers_from(self, moment: datetime) -> Self:
-        """Return the conversation with both timers started at `moment`; without timers if it is closed.
+        """Return the conversation with both timers started at `moment`. A closed conversation gets no timers.
 
-        The timers run in parallel: the closed timer does not wait for the inactive timer.
+        The timers run in parallel. The closed timer does not wait for the end of the inactive timer.
         """
         timers = Timers() if self.state is State.CLOSED else self.timers
         ends = {"date_inactive": _end(moment, timers.inactive), "date_closed": _end(moment, timers.closed)}
         return self.model_copy(update=ends).due_no_later_than_timers()
 
     def with_expired_timers(self, moment: datetime) -> Self:
-        """Return the conversation after the timers that end by `moment` have expired.
+        """Return the conversation in the state that its timers require at `moment`.
 
-        If both have expired, it is closed at once. The change of state does not restart the closed timer.
+        If both timers have ended, the conversation is closed directly and never becomes inactive. If only the inactive
+        timer has ended, the conversation becomes inactive and the closed timer continues.
         """
         if self.date_closed and self.date_closed <= moment:
             return self._with_state(State.CLOSED, moment).with_timers_from(moment)
@@ -200,17 +217,17 @@ class Conversation(Model):
         return self.due_for_timers()
 
     def due_for_timers(self) -> Self:
-        """Return the conversation with its next timer as the due time; None if no timer runs."""
+        """Return the conversation with `due_at` set to the end of the next timer, or to None if no timer runs."""
         running = (self.date_closed, self.date_inactive if self.state is State.ACTIVE else None)
         return self.model_copy(update={"due_at": min((end for end in running if end), default=None)})
 
     def due_no_later_than_timers(self) -> Self:
-        """Return the conversation, due no later than its next timer.
+        """Return the conversation with a `due_at` that is not later than the end of the next timer.
 
-        An earlier due time stays, so that restarting a timer does not write to the index `due`. If the sweeper finds
-        the conversation too early, it postpones the due time.
+        An earlier `due_at` does not change, because then a restarted timer causes no write to the index `due`. If
+        `due_at` is too early, the sweeper moves it to the end of the next timer.
         """
-        # Unfinished work has its own due time, which a timer must not replace.
+        # While work is unfinished, `due_at` is the time of the next attempt. A timer must not replace this time.
         if self.is_unfinished:
             return self
         due = self.due_for_timers()
@@ -220,20 +237,27 @@ class Conversation(Model):
         return self.model_copy(update={"state": state, "date_updated": max(moment, self.date_updated)})
 
     def finished(self, state: State, moment: datetime) -> Self:
-        """Return the conversation after `initializing`, in its final state and with an event to publish.
+        """Return the conversation after the end of `initializing`, with `state` and with an event to publish.
 
-        Timers start unless it is closed.
+        The timers start at `moment`, unless `state` is `closed`.
         """
         finished = self._with_state(state, moment)
         return finished.model_copy(update={"unsettled": True}).with_timers_from(moment)
 
     def with_message(self, moment: datetime) -> Self:
-        """Return the conversation after a new message: active, with both timers restarted."""
+        """Return the conversation after a new message.
+
+        The message restarts both timers and makes an inactive conversation active.
+        """
         active = self._with_state(State.ACTIVE, moment) if self.state is State.INACTIVE else self
         return active.model_copy(update={"next_index": self.next_index + 1}).with_timers_from(moment)
 
     def as_tombstone(self, moment: datetime) -> Self:
-        """Return the deleted conversation: due at once for the sweeper, with no event left to publish."""
+        """Return the conversation as a tombstone.
+
+        The sweeper processes the tombstone at once. The deletion itself publishes the events that are not published
+        yet.
+        """
         return self.model_copy(
             update={"date_removed": moment, "due_at": moment, "attempts": 0, "unsettled": False},
         )
@@ -250,7 +274,7 @@ def check_friendly_name(name: str) -> str:
 
 
 def check_unique_name(name: str) -> str | None:
-    """Return the name; None if it is empty, because an empty name cannot be part of a path."""
+    """Return the name, or None if the name is empty, because an empty name cannot be part of a path."""
     if len(name) > MAX_NAME_CHARACTERS:
         raise UniqueNameTooLongError
     if is_sid(name, Prefix.CONVERSATION):
@@ -265,14 +289,14 @@ def check_messaging_service_sid(sid: str) -> str:
 
 
 def check_email_field(text: str) -> str | None:
-    """Return the text; None if it is empty."""
+    """Return the text, or None if the text is empty."""
     if len(text) > MAX_NAME_CHARACTERS:
         raise InvalidParameterError(wanted=f"at most {MAX_NAME_CHARACTERS} characters")
     return text or None
 
 
 def parse_state(value: str) -> State:
-    """Return a state that a request can set, in upper or lower case."""
+    """Return the state that a request sets. Upper and lower case are the same. `initializing` is not allowed."""
     if not value:
         raise StateEmptyError
     match value.lower():
@@ -300,7 +324,7 @@ def parse_closed_timer(text: str) -> timedelta:
 def _parse_timer(
     text: str, minimum: timedelta, invalid: type[ConversationsError], too_short: type[ConversationsError]
 ) -> timedelta:
-    """Return the length of a timer. `PT0S`, which switches the timer off, is valid although it is below the minimum."""
+    """Return the length of a timer: at least `minimum`, or zero to switch the timer off."""
     try:
         length = parse_duration(text)
     except ValueError as error:
@@ -315,7 +339,7 @@ def check_conversation_attributes(attributes: str) -> str:
 
 
 STARTING_STATES = (State.ACTIVE, State.INACTIVE)
-"""The states that a new conversation can have."""
+"""The states that a client can give to a new conversation."""
 
 FriendlyName = Annotated[str, AfterValidator(check_friendly_name), string_schema(MAX_NAME_CHARACTERS)]
 UniqueName = Annotated[
@@ -336,11 +360,11 @@ ClosedTimer = Annotated[
 ]
 
 
-# The parameters of requests that create or update a conversation.
+# The parameters of requests that create or update a conversation
 
 
 class ConversationParameters(Model):
-    """The parameters that creating and updating a conversation share.
+    """The parameters that a client can give both when it creates a conversation and when it updates a conversation.
 
     See docs/behaviour/conversations.md#order-of-parameter-checks.
     """
@@ -375,17 +399,17 @@ class ConversationParameters(Model):
     bindings_email_name: EmailField | None = None
 
     def timers(self, before: Timers) -> Timers:
-        """Return the timers of a conversation that had the timers `before`."""
+        """Return the timers `before`, with the lengths that the request gives."""
         return before.model_copy(update=self._given(inactive="timers_inactive", closed="timers_closed"))
 
     def email(self, before: EmailBinding | None) -> EmailBinding | None:
-        """Return the e-mail binding of a conversation that had the binding `before`; None if it is empty."""
+        """Return the e-mail binding `before` with the values that the request gives, or None if no value is left."""
         given = self._given(projected_address="bindings_email_address", name="bindings_email_name")
         email = (before or EmailBinding()).model_copy(update=given)
         return None if email == EmailBinding() else email
 
     def _given(self, **fields: str) -> dict[str, object]:
-        """Return the values of the fields that were given, under the names that they have in another model."""
+        """Return the values of the given fields. `fields` maps a name in the result to a field name of this model."""
         return {name: getattr(self, field) for name, field in fields.items() if field in self.model_fields_set}
 
 
@@ -403,7 +427,7 @@ NEXT_STATE_SCHEMA = word_schema(
 
 
 class ConversationChange(ConversationParameters):
-    """The parameters of an update. A field that was not given stays as it is: see `model_fields_set`."""
+    """The parameters of an update. A field that is not in `model_fields_set` keeps its stored value."""
 
     state: Annotated[State, BeforeValidator(parse_state), NEXT_STATE_SCHEMA] | None = None
 
@@ -412,13 +436,13 @@ class ConversationChange(ConversationParameters):
         return self.model_fields_set == {"state"}
 
     def changes_nothing(self, conversation: Conversation) -> bool:
-        """Return whether the request gives nothing, or only the state that the conversation already has."""
+        """Return whether the request has no parameters, or sets only the state that the conversation already has."""
         return not self.model_fields_set or (self.changes_only_state and self.state is conversation.state)
 
     def applied_to(self, conversation: Conversation, moment: datetime) -> Conversation:
         """Return the changed conversation with both timers restarted.
 
-        The date of update never goes back, even if the clock does or if the request gives an earlier date.
+        `date_updated` never becomes earlier, even if the clock goes back or if the request gives an earlier date.
         """
         copied = {"friendly_name", "unique_name", "attributes", "date_created", "messaging_service_sid", "state"}
         update = {

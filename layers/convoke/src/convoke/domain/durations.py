@@ -1,4 +1,4 @@
-"""ISO 8601 durations, the lengths of timers.
+"""ISO 8601 durations. Clients write the lengths of timers in this format.
 
 See docs/behaviour/states-and-timers.md#durations.
 """
@@ -11,18 +11,22 @@ from datetime import timedelta
 import isodate
 
 MAX_DURATION = timedelta(days=36_500)
-"""About a century. A much longer timer could end after the year 9999, which `datetime` cannot represent."""
+"""About a century. With a much longer timer, the end could be after the year 9999. `datetime` cannot represent that."""
 
 _NUMBER = r"[0-9]+(?:[.,][0-9]+)?"
 
 _FORM = re.compile(rf"P(?=.)(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?=.)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?")
-"""isodate accepts more than Convoke does: `PT`, `P1DT`, signs, and years and months that are zero."""
+"""The durations that Convoke accepts.
+
+isodate also accepts durations that Convoke must refuse: `PT`, `P1DT`, signs, and zero years or months such as `P0Y`.
+"""
 
 
 def parse_duration(text: str) -> timedelta:
     """Return the length of an ISO 8601 duration.
 
-    Raises ValueError unless it is from 0 to `MAX_DURATION`, and for years and months, whose length varies.
+    Raise ValueError if the text is malformed, or if the duration is longer than `MAX_DURATION`. Years and months are
+    not accepted, because their length varies.
     """
     if not _FORM.fullmatch(text):
         raise ValueError("no duration of weeks, days, hours, minutes and seconds")

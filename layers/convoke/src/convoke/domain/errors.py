@@ -1,7 +1,7 @@
-"""The error catalogue: one class for each error code that an answer or the error log can have.
+"""The error catalogue: one class for each error code in responses and alerts.
 
-If Twilio has two codes for the same problem, the catalogue holds the code of Conversations and not the older one of
-Programmable Chat. A missing resource is always 20404.
+For some problems, Twilio has an older code of Programmable Chat and a code of Conversations. The catalogue contains
+the code of Conversations. The code of a missing resource is always 20404.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from pydantic.alias_generators import to_snake
 FieldPath = tuple[str | int, ...]
 """The path to a field of a request, such as `("participants", 3, "messaging_binding", "address")`.
 
-`convoke.api.parameter_names` turns it into the name of a parameter.
+`convoke.api.parameter_names` converts a field path to the name of the parameter.
 """
 
 CATALOGUE: dict[int, type[ConversationsError]] = {}
-"""The errors that a request can be answered with, by code."""
+"""The error classes that responses can have, by code."""
 
 LOG_ENTRIES: dict[int, type[LogEntry]] = {}
-"""The errors that only alerts record, by code."""
+"""The error classes that only alerts record, by code."""
 
 
 def _more_info(code: int) -> str:
-    """Return the address of a code's documentation. Clients know this address, so it is part of the wire format."""
+    """Return the URL of the documentation of a code. Clients can rely on this URL, so the URL must not change."""
     return f"https://www.twilio.com/docs/errors/{code}"
 
 
@@ -36,21 +36,27 @@ def _check_code_is_free(code: int, name: str) -> None:
 
 
 class ConversationsError(ValueError):
-    """A request that cannot be served. It is a ValueError, so that pydantic collects it when a validator raises it.
+    """The base class of the errors that responses can have.
 
-    `field` is the path to the invalid field. Only the API knows the name of the parameter that the client wrote; it
-    replaces `field` with that name in `parameter`. `others` are further problems of the same request. `details` are the
-    keyword arguments: the figures and SIDs that `text` and the answer need. The message and the details are logged, so
-    they must not hold personal data: no names, identities, addresses, attributes or bodies. NotFoundError is the
-    exception. A missing placeholder of `text` raises KeyError in the constructor.
+    The class is a subclass of ValueError, because pydantic collects only errors of this type from validators.
+
+    - `field` is the path to the invalid field.
+    - `parameter` is the name that clients use for the field. Only the API knows these names. Therefore the API replaces
+      `field` with `parameter`.
+    - `details` are the values for the placeholders of `text`, and other numbers and SIDs that the response contains. If
+      the value for a placeholder is missing, the constructor raises KeyError.
+    - `others` are the other errors of the same request.
+
+    Convoke logs the message and the details. Therefore they must not contain personal data, which means no names,
+    identities, addresses, attributes or bodies.
     """
 
     code: ClassVar[int]
     status: ClassVar[int]
     text: ClassVar[str]
-    """The message. {placeholders} are filled from the keyword arguments."""
+    """The message. The constructor replaces each {placeholder} with the value in `details`."""
     rule: ClassVar[str]
-    """The name of the broken rule, which never changes: `unique_name_taken`."""
+    """The name of the rule that the request breaks, such as `unique_name_taken`. This name never changes."""
 
     def __init_subclass__(cls, *, code: int, status: int = 400, text: str) -> None:
         super().__init_subclass__()
@@ -67,7 +73,7 @@ class ConversationsError(ValueError):
         self.others: tuple[ConversationsError, ...] = ()
 
     def at(self, parameter: str) -> Self:
-        """Return the same error for another parameter name."""
+        """Return a copy of the error that has `parameter` instead of a field path."""
         return type(self)(parameter=parameter, field=(), **self.details)
 
     @property
@@ -80,14 +86,14 @@ class ConversationsError(ValueError):
 
 
 def refusal(problems: Sequence[ConversationsError]) -> ConversationsError:
-    """Return the first of `problems`, with the others attached to it."""
+    """Return the first error of `problems`, with the remaining errors in its attribute `others`."""
     first, *others = problems
     first.others = tuple(others)
     return first
 
 
 class LogEntry:
-    """An error that Convoke finds after the answer. It is not an exception, so no request can be answered with it."""
+    """An error that only alerts record. The class is not an exception, so no response can have this error."""
 
     code: ClassVar[int]
     text: ClassVar[str]
@@ -104,11 +110,11 @@ class LogEntry:
 
 
 class InvalidParameterError(ConversationsError, code=20001, text="The parameter must have a valid value"):
-    """An invalid value that has no code of its own. The detail `wanted` completes "must be ..."."""
+    """The value of a parameter is invalid. The detail `wanted` is the requirement, for example `an integer`."""
 
     @property
     def message(self) -> str:
-        """The name of the parameter and, if it is known, the requirement: `PageSize must be an integer`."""
+        """The name of the parameter and the requirement, for example `PageSize must be an integer`."""
         name, wanted = self.parameter or "The parameter", self.details.get("wanted")
         return f"{name} must be {wanted}" if wanted else f"{name} must have a valid value"
 
@@ -118,21 +124,21 @@ class NotAuthenticatedError(ConversationsError, code=20003, status=401, text="Au
 
 
 class MethodNotAllowedError(ConversationsError, code=20004, status=405, text="Method not allowed"):
-    """The path exists, but does not support the HTTP method."""
+    """The path exists, but the path does not support the HTTP method."""
 
 
 class AccessDeniedError(
     ConversationsError, code=20006, status=403, text="The credentials must give access to this resource"
 ):
-    """The credentials are right, but the resource accepts other credentials only."""
+    """The credentials are valid, but the resource accepts only another type of credentials."""
 
 
 class NotFoundError(ConversationsError, code=20404, status=404, text="The requested resource was not found"):
-    """The resource does not exist, or belongs to another account or service. The path in the message is not logged."""
+    """The resource does not exist, or is in another account or service. The path is never logged."""
 
 
 class ConflictError(ConversationsError, code=20409, status=409, text="Conflict"):
-    """The resource's state does not permit the request, and no other code describes why. `reason` names the cause."""
+    """The state of the resource does not allow the request. The detail `reason` names the cause."""
 
 
 class IdempotencyKeyReusedError(
@@ -141,32 +147,32 @@ class IdempotencyKeyReusedError(
     status=422,
     text="Invalid Parameter: the Idempotency-Key must not have been used for another request within the last 24 hours",
 ):
-    """Convoke's own error: Twilio has no idempotency keys."""
+    """Two different requests have the same idempotency key. Twilio has no idempotency keys."""
 
 
 class InvalidSidError(
     ConversationsError, code=20423, text="A SID must be two capital letters and 32 hexadecimal digits"
 ):
-    """A malformed SID that has no code of its own."""
+    """A SID is malformed, and no other code exists for this type of SID."""
 
 
 class InternalError(
     ConversationsError, code=20500, status=500, text="The server failed: try again, and report the error if it persists"
 ):
-    """An unexpected exception in Convoke."""
+    """Convoke raised an unexpected exception."""
 
 
 class UnavailableError(
     ConversationsError, code=20503, status=503, text="Temporarily unavailable: try again in a second"
 ):
-    """Too many requests change the same resource at once."""
+    """Too many requests changed the same resource at the same time. Convoke stored nothing."""
 
 
 # Services and configuration webhooks
 
 
 class FriendlyNameMissingError(ConversationsError, code=50000, text="The friendly name must be given and not be empty"):
-    """Creating a service."""
+    """A request that creates a service has no friendly name."""
 
 
 class FriendlyNameTooLongError(
@@ -174,11 +180,11 @@ class FriendlyNameTooLongError(
     code=50003,
     text="The friendly name must be at most 256 characters, or 64 for roles and credentials",
 ):
-    """The friendly name of any resource. See docs/behaviour/limits.md."""
+    """The friendly name of a resource is too long. See docs/behaviour/limits.md."""
 
 
 class UniqueNameTooLongError(ConversationsError, code=50004, text="The unique name must be at most 256 characters"):
-    """The unique name of a conversation. The limit is Convoke's own."""
+    """The unique name of a conversation is too long. This limit exists only in Convoke."""
 
 
 class InvalidWebhookSettingsError(
@@ -186,43 +192,43 @@ class InvalidWebhookSettingsError(
     code=50054,
     text="A webhook URL must be an absolute http or https URL, and a filter must be the name of an event",
 ):
-    """The webhooks of an account or a service, and the URL of any webhook. `wanted` is a rule of the deployment."""
+    """A webhook URL or a filter is invalid. The detail `wanted` is a rule of the deployment for receivers."""
 
     @property
     def message(self) -> str:
-        """The requirement of the deployment if it is the reason, else the general rule."""
+        """The rule of the deployment that the URL breaks, if `wanted` is given. Otherwise the text of the class."""
         wanted = self.details.get("wanted")
         return f"{self.parameter or 'A webhook URL'} must be {wanted}" if wanted else str(self)
 
 
 class InvalidWebhookMethodError(ConversationsError, code=50055, text="The method of a webhook must be GET or POST"):
-    """Any webhook."""
+    """The method of any webhook is invalid."""
 
 
 class WebhookRejectedError(
     ConversationsError, code=50056, text="The pre-event webhook rejected the change: it did not answer with status 2xx"
 ):
-    """The change was not made."""
+    """The receiver of a pre-event rejected the change, so Convoke did not make the change."""
 
 
 class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):
-    """Recorded after the last attempt."""
+    """Convoke records this error in an alert after the last attempt."""
 
 
 class NotificationTemplateTooLongError(
     ConversationsError, code=50058, text="The template of a notification must be shorter"
 ):
-    """The notification configuration of a service."""
+    """A template in the notification configuration of a service is too long."""
 
 
 class NotificationSoundTooLongError(
     ConversationsError, code=50059, text="The name of a notification's sound must be shorter"
 ):
-    """The notification configuration of a service."""
+    """The name of a sound in the notification configuration of a service is too long."""
 
 
 class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook did not answer within 5 seconds"):
-    """Recorded after the last attempt."""
+    """Convoke records this error in an alert after the last attempt."""
 
 
 # Roles and users
@@ -231,33 +237,33 @@ class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook 
 class UnknownConversationRoleError(
     ConversationsError, code=50101, text="The role must be a role of this service with the type conversation"
 ):
-    """A default role in the configuration of a service. The role of a participant has the code 50109."""
+    """A default role of a service is invalid. For the role of a participant, the code is 50109."""
 
 
 class UnknownServiceRoleError(
     ConversationsError, code=50102, text="The role must be a role of this service with the type service"
 ):
-    """The role of a user, or a default role in the configuration of a service."""
+    """The role of a user, or the default role for users of a service, is invalid."""
 
 
 class RoleSidMissingError(ConversationsError, code=50103, text="The role SID must not be empty"):
-    """A default role in the configuration of a service."""
+    """A default role in the configuration of a service is empty."""
 
 
 class UnknownPermissionError(
     ConversationsError, code=50104, text="Each permission must be one that a role of this type can have"
 ):
-    """Each type of role has its own list of permissions."""
+    """A permission does not exist for this type of role. Each type of role has its own permissions."""
 
 
 class UnknownRoleTypeError(ConversationsError, code=50105, text="The type of a role must be conversation or service"):
-    """Creating a role."""
+    """A request that creates a role has an invalid type."""
 
 
 class NotPermittedError(
     ConversationsError, code=50107, status=403, text="The role of the user must permit this action"
 ):
-    """Clients with an access token. Account credentials are not subject to roles."""
+    """The role of a chat user does not permit the action. Account credentials do not need a role."""
 
 
 class InvalidRoleSidError(
@@ -265,19 +271,19 @@ class InvalidRoleSidError(
     code=50109,
     text="The role SID must be the SID of a role of this service with the type conversation",
 ):
-    """The role of a participant."""
+    """The role of a participant is invalid."""
 
 
 class UserExistsError(ConversationsError, code=50201, status=409, text="User already exists"):
-    """The service has a user with this identity. Identities are case-sensitive."""
+    """The service already has a user with this identity. Identities are case-sensitive."""
 
 
 class IdentityReservedError(ConversationsError, code=50203, text="The identity must not be a reserved one"):
-    """An identity such as `system`, which Convoke itself uses."""
+    """Convoke itself uses the identity, for example `system`."""
 
 
 class IdentityMissingError(ConversationsError, code=50204, text="Identity not provided"):
-    """A user without an identity, or a participant with neither an identity nor an address."""
+    """A user has no identity, or a participant has neither an identity nor an address."""
 
 
 class IdentityLooksLikeUserSidError(
@@ -285,41 +291,41 @@ class IdentityLooksLikeUserSidError(
     code=50206,
     text="The identity must not have the form of a user SID: US and 32 hexadecimal digits",
 ):
-    """A path accepts a SID or an identity, so such an identity would be ambiguous."""
+    """Some paths accept a SID or an identity. An identity like a SID would be ambiguous in these paths."""
 
 
 class IdentityTooLongError(ConversationsError, code=50207, text="The identity must be at most 256 characters"):
-    """The identity of a participant or user."""
+    """The identity of a participant or of a user is too long."""
 
 
 class InvalidPushBindingTypeError(
     ConversationsError, code=50209, text="The type of a push binding must be apn, gcm, fcm or twilsock"
 ):
-    """Listing the push bindings of a service or a user."""
+    """A filter of the list of push bindings is invalid."""
 
 
 class UnknownNotificationLevelError(
     ConversationsError, code=50210, text="The notification level must be default or muted"
 ):
-    """The notification level of a user in a conversation."""
+    """The notification level of a user in a conversation is invalid."""
 
 
 class IdentityNotAcceptableError(
     ConversationsError, code=50211, text="Identity parameter not acceptable for this Participant"
 ):
-    """An identity together with an address or a proxy address."""
+    """A participant has an identity and also an address or a proxy address."""
 
 
 class UserChangedConcurrentlyError(
     ConversationsError, code=50213, status=409, text="Another request is changing the user: try again"
 ):
-    """Two requests change the same user at once."""
+    """Two requests change the same user at the same time."""
 
 
 class TooManyConversationsError(
     ConversationsError, code=50214, text="The identity must be in at most 1,000 open conversations"
 ):
-    """Active and inactive conversations count, closed ones do not."""
+    """The limit applies to active and inactive conversations. Closed conversations do not count."""
 
 
 # Conversations
@@ -328,11 +334,11 @@ class TooManyConversationsError(
 class AttributesTooLongError(
     ConversationsError, code=50303, text="The attributes must be at most {longest} bytes of UTF-8"
 ):
-    """The limit depends on the resource."""
+    """The attributes are too long. The limit `longest` depends on the type of the resource."""
 
 
 class AttributesNotJsonError(ConversationsError, code=50304, text="Attributes not valid JSON"):
-    """Any JSON value is valid, not only objects."""
+    """The attributes are not valid JSON. Any JSON value is accepted, not only a JSON object."""
 
 
 class InvalidDateCreatedError(
@@ -340,7 +346,7 @@ class InvalidDateCreatedError(
     code=50308,
     text="The creation date must be an ISO 8601 date and time such as 2026-01-02T03:04:05Z",
 ):
-    """An imported conversation, participant or message."""
+    """The creation date of an imported conversation, participant or message is malformed."""
 
 
 class InvalidDateUpdatedError(
@@ -348,61 +354,61 @@ class InvalidDateUpdatedError(
     code=50309,
     text="The date of the last update must be an ISO 8601 date and time such as 2026-01-02T03:04:05Z",
 ):
-    """An imported conversation, participant or message."""
+    """The update date of an imported conversation, participant or message is malformed."""
 
 
 class AuthorTooLongError(ConversationsError, code=50310, text="The author must be at most 256 characters"):
-    """The same limit as for the identities and addresses that an author can be."""
+    """The author is too long. Identities and addresses have the same limit, because each can be an author."""
 
 
 class ConversationBeingDeletedError(
     ConversationsError, code=50334, status=409, text="The conversation is being deleted: the change was discarded"
 ):
-    """A change that arrives between the deletion of a conversation and the removal of its items."""
+    """A request changes a conversation that is deleted but whose items still exist."""
 
 
 class InvalidMessagingServiceSidError(
     ConversationsError, code=50341, text="The Messaging Service SID must be MG and 32 hexadecimal digits"
 ):
-    """Only the form is checked."""
+    """The SID is malformed. Convoke does not check whether the Messaging Service exists."""
 
 
 class UniqueNameTakenError(
     ConversationsError, code=50353, status=409, text="Conversation with provided unique name already exists"
 ):
-    """A closed conversation keeps its unique name until it is deleted."""
+    """Another conversation has this unique name. A closed conversation keeps its unique name."""
 
 
 class MessagingServiceMissingError(
     ConversationsError, code=50373, text="No Messaging Service assigned to Conversation"
 ):
-    """A participant with an address needs one, and neither the request nor the account's configuration names one."""
+    """A participant with a messaging binding needs a Messaging Service, but the conversation has none."""
 
 
 class StateEmptyError(ConversationsError, code=50374, text="The state must not be empty"):
-    """A `State` parameter with an empty value."""
+    """The parameter `State` has an empty value."""
 
 
 class InactiveTimerTooShortError(
     ConversationsError, code=50375, text="The inactive timer must be at least 1 minute, or PT0S to switch it off"
 ):
-    """See docs/behaviour/states-and-timers.md."""
+    """The length of the inactive timer is too short. See docs/behaviour/states-and-timers.md."""
 
 
 class ClosedTimerTooShortError(
     ConversationsError, code=50376, text="The closed timer must be at least 10 minutes, or PT0S to switch it off"
 ):
-    """See docs/behaviour/states-and-timers.md."""
+    """The length of the closed timer is too short. See docs/behaviour/states-and-timers.md."""
 
 
 class ConversationClosedError(
     ConversationsError, code=50377, text="Can't update conversation as it's in final closed state"
 ):
-    """Any change of a closed conversation except its deletion."""
+    """A request changes a closed conversation. Clients can still read and delete the conversation."""
 
 
 class StateUnknownError(ConversationsError, code=50378, text="The state must be active, inactive or closed"):
-    """A request cannot ask for `initializing`."""
+    """The parameter `State` is invalid. A client cannot set the state `initializing`."""
 
 
 class InvalidInactiveTimerError(
@@ -410,7 +416,7 @@ class InvalidInactiveTimerError(
     code=50379,
     text="The inactive timer must be an ISO 8601 duration such as PT1M, PT10M or P1D, without years and months",
 ):
-    """Years and months have no fixed length."""
+    """The duration is malformed. Years and months are not allowed, because their length varies."""
 
 
 class InvalidClosedTimerError(
@@ -418,13 +424,13 @@ class InvalidClosedTimerError(
     code=50380,
     text="The closed timer must be an ISO 8601 duration such as PT10M, PT1H or P1D, without years and months",
 ):
-    """Years and months have no fixed length."""
+    """The duration is malformed. Years and months are not allowed, because their length varies."""
 
 
 class InitialStateClosedError(
     ConversationsError, code=50384, text="The state of a new conversation must be active or inactive"
 ):
-    """An update can close a conversation."""
+    """A request creates a closed conversation. A client can close only an existing conversation."""
 
 
 class ConversationInitializingError(
@@ -433,7 +439,7 @@ class ConversationInitializingError(
     status=409,
     text="The conversation is still initializing: try again when its state is active or inactive",
 ):
-    """Convoke is adding the participants. See docs/behaviour/states-and-timers.md."""
+    """Convoke is still adding the participants. See docs/behaviour/states-and-timers.md."""
 
 
 class UniqueNameLooksLikeSidError(
@@ -441,131 +447,131 @@ class UniqueNameLooksLikeSidError(
     code=50390,
     text="The unique name must not have the form of a conversation SID: CH and 32 hexadecimal digits",
 ):
-    """A path accepts a SID or a unique name, so such a unique name would be ambiguous."""
+    """Paths accept a SID or a unique name. A unique name like a SID would be ambiguous in these paths."""
 
 
 class EndDateBeforeStartDateError(
     ConversationsError, code=50396, text="The end date must not be before the start date"
 ):
-    """A list that is filtered by date."""
+    """The date filters of a list are invalid."""
 
 
 # Webhooks of a conversation
 
 
 class TooManyWebhooksError(ConversationsError, code=50361, text="A conversation must have at most 5 webhooks"):
-    """The webhooks of the account and the service do not count."""
+    """The limit applies to each conversation. Webhooks of the account and of the service do not count."""
 
 
 class TooManyTriggersError(ConversationsError, code=50362, text="A webhook must have at most 5 triggers"):
-    """The keywords of a webhook with the target `trigger`."""
+    """A webhook with the target `trigger` has too many keywords."""
 
 
 class InvalidWebhookSidError(
     ConversationsError, code=50363, text="The webhook SID must be WH and 32 hexadecimal digits"
 ):
-    """Only the form is checked. An unknown webhook is 20404."""
+    """The webhook SID in the path is malformed. For a webhook that does not exist, the code is 20404."""
 
 
 class UnknownWebhookTargetError(
     ConversationsError, code=50364, text="The target of a webhook must be webhook, trigger or studio"
 ):
-    """Creating a webhook. An update cannot change the target."""
+    """A request that creates a webhook has an unknown target. An update cannot change the target."""
 
 
 class UnknownWebhookFilterError(
     ConversationsError, code=50365, text="A filter of a conversation's webhook must be the name of a post-event"
 ):
-    """Only the webhooks of the account and the service receive pre-events."""
+    """Only webhooks of an account or a service can receive pre-events."""
 
 
 class InvalidWebhookTriggerError(
     ConversationsError, code=50366, text="A trigger must be a keyword of 1 to 248 characters"
 ):
-    """A webhook with the target `trigger`."""
+    """A keyword of a webhook with the target `trigger` is empty or too long."""
 
 
 class InvalidFlowSidError(
     ConversationsError, code=50367, text="The Studio flow SID must be FW and 32 hexadecimal digits"
 ):
-    """A webhook with the target `studio`. Only the form is checked."""
+    """The SID is malformed or missing. Convoke does not check whether the Studio flow exists."""
 
 
 class WebhookTargetMissingError(
     ConversationsError, code=50368, text="The target must be given: webhook, trigger or studio"
 ):
-    """Creating a webhook."""
+    """A request that creates a webhook has no target."""
 
 
 class WebhookUrlMissingError(
     ConversationsError, code=50369, text="A webhook with the target webhook or trigger must have a URL"
 ):
-    """A webhook with the target `studio` has no URL."""
+    """The URL is missing or empty. Only a webhook with the target `studio` needs no URL."""
 
 
 class WebhookFilterMissingError(
     ConversationsError, code=50370, text="A webhook with the target webhook must have at least one filter"
 ):
-    """Without a filter Convoke would never call the webhook."""
+    """The webhook has no filters. Convoke would never call this webhook."""
 
 
 class WebhookTriggerMissingError(
     ConversationsError, code=50371, text="A webhook with the target trigger must have 1 to 5 triggers"
 ):
-    """Without a trigger Convoke would never call the webhook."""
+    """The webhook has no triggers. Convoke would never call this webhook."""
 
 
 class WebhookUrlTooLongError(
     ConversationsError, code=50372, text="The URL of a webhook must be at most 512 characters"
 ):
-    """See docs/behaviour/limits.md."""
+    """The URL of a conversation's webhook is too long. See docs/behaviour/limits.md."""
 
 
 # Participants and ConversationWithParticipants
 
 
 class InvalidAddressError(ConversationsError, code=50407, text="Invalid messaging binding address"):
-    """A malformed address, one over 256 characters, or an address together with a projected address."""
+    """The address is malformed, is too long, cannot be in a group MMS, or is given with a projected address."""
 
 
 class InvalidProxyAddressError(
     ConversationsError,
     code=50408,
-    text="The proxy address must be at most 256 characters, such as +15558675310 or whatsapp:+15558675310",
+    text="The proxy address must be valid, such as +15558675310 or whatsapp:+15558675310, and at most 256 characters",
 ):
-    """Only the form is checked. A proxy address of another account is 50413."""
+    """The proxy address is malformed. If it belongs to another account, the code is 50413."""
 
 
 class AddressEqualsProxyError(
     ConversationsError, code=50409, text="The address and the proxy address must be different"
 ):
-    """The address belongs to the participant, the proxy address to the account."""
+    """The address must belong to the participant, and the proxy address to the account."""
 
 
 class AddressEmptyError(
-    ConversationsError, code=50411, text="The address must not be empty, and must be given with a proxy address"
+    ConversationsError, code=50411, text="The address must not be empty, and a proxy address needs an address"
 ):
-    """An empty address, or a proxy address without an address."""
+    """The address is empty, or the request has a proxy address without an address."""
 
 
 class ProxyAddressEmptyError(ConversationsError, code=50412, text="The proxy address must not be empty"):
-    """A proxy address with an empty value."""
+    """The parameter for the proxy address has an empty value."""
 
 
 class ProxyAddressNotOwnedError(ConversationsError, code=50413, text="The proxy address must belong to this account"):
-    """Checked only if the account lists its own addresses."""
+    """Convoke checks this only if the configuration of the account lists owned addresses."""
 
 
 class ChannelMismatchError(
     ConversationsError, code=50414, text="The address and the proxy address must be on the same channel"
 ):
-    """For example, one of them has the prefix `whatsapp:` and the other does not."""
+    """For example, the address has the prefix `whatsapp:` but the proxy address does not have this prefix."""
 
 
 class ProxyNotWhatsAppSenderError(
     ConversationsError, code=50415, text="The proxy address must be a WhatsApp sender of this account"
 ):
-    """Checked only if the account lists its own addresses."""
+    """Convoke checks this only if the configuration of the account lists owned addresses."""
 
 
 class BindingTakenError(
@@ -575,33 +581,33 @@ class BindingTakenError(
     text="A binding for this participant and proxy address already exists"
     " in Conversation {conflicting_conversation_sid}",
 ):
-    """Another open conversation of the account has the same pair. Clients read the SID at the end of the message."""
+    """An open conversation already has the pair of addresses. Clients read the SID at the end of the message."""
 
 
 class TooManyParticipantsError(
     ConversationsError, code=50417, text="A conversation must have at most 1,000 participants"
 ):
-    """All participants count. A group MMS has the lower limit of 50436."""
+    """Participants with and without a messaging binding count. A group MMS has a lower limit, see 50436."""
 
 
 class TooManyNonChatParticipantsError(
     ConversationsError, code=50418, text="A conversation must have at most 50 participants with a messaging binding"
 ):
-    """Participants with an identity only do not count."""
+    """Participants without a messaging binding do not count."""
 
 
 class NameOrLevelNotAcceptableError(
     ConversationsError,
     code=50420,
-    text="The name and level of a messaging binding must be given for e-mail participants only",
+    text="Only the messaging binding of an e-mail participant can have a name or a level",
 ):
-    """A name or level for any other channel."""
+    """A messaging binding of another channel than e-mail has a name or a level."""
 
 
 class InvalidLastReadMessageIndexError(
     ConversationsError, code=50421, text="The index of the last read message must be an integer"
 ):
-    """The read position of a participant or of a user's conversation."""
+    """The read position of a participant, or of a user in a conversation, is invalid."""
 
 
 class ParticipantNotJsonError(
@@ -609,7 +615,7 @@ class ParticipantNotJsonError(
     code=50424,
     text="Each participant must be a JSON object with keys in snake_case",
 ):
-    """The value is no JSON, or another JSON value than an object."""
+    """A value of the parameter `Participant` is not valid JSON, or is not a JSON object."""
 
 
 class BindingsTakenError(
@@ -618,7 +624,7 @@ class BindingsTakenError(
     status=409,
     text="One or more pairs of address and proxy address are already in use, the first of them in {where}",
 ):
-    """`where` is `Conversation CH...`, or `this request` for a repeated pair. Clients read the SID at the end."""
+    """`where` is `Conversation CH...`, or `this request`. Clients read the SID at the end of the message."""
 
 
 class TooManyParticipantsInRequestError(
@@ -626,7 +632,7 @@ class TooManyParticipantsInRequestError(
     code=50426,
     text="The request must have at most 10 participants: add the others after the conversation is created",
 ):
-    """ConversationWithParticipants only."""
+    """The limit applies only to ConversationWithParticipants requests."""
 
 
 class ProvisioningFailedError(
@@ -634,17 +640,17 @@ class ProvisioningFailedError(
     code=50427,
     text="The participants could not be added: the conversation is closed, and the same request can be made again",
 ):
-    """All locks of the conversation are released. The alert lists the errors that led to it."""
+    """Convoke has released all locks of the conversation. The alert contains the causes of the failure."""
 
 
 class ParticipantExistsError(ConversationsError, code=50433, status=409, text="Participant already exists"):
-    """The identity is already in this conversation, or twice in this request."""
+    """The same identity is already in the conversation, or is twice in the request."""
 
 
 class ProjectedAddressMissingError(
     ConversationsError, code=50434, text="A participant with an identity must have a projected address in a group MMS"
 ):
-    """The phones of the group see the projected address instead of the identity."""
+    """Phones in the group MMS see the projected address of the participant instead of the identity."""
 
 
 class GroupNotActivatableError(
@@ -653,17 +659,17 @@ class GroupNotActivatableError(
     text="A group MMS must have at least 3 participants with a messaging binding: at least one phone and one business"
     " number, and a projected address for each identity",
 ):
-    """A phone has an address and no proxy address. A business number is a projected address or a proxy address."""
+    """A phone has no proxy address. A business number is a projected address or a proxy address."""
 
 
 class GroupTooLargeError(ConversationsError, code=50436, text="A group MMS must have at most 10 participants"):
-    """All participants count."""
+    """Participants with and without a messaging binding count."""
 
 
 class DuplicateGroupMemberError(
     ConversationsError, code=50437, status=409, text="Each participant must be in the group MMS only once"
 ):
-    """A repeated address, pair, or identity with projected address. Identities may share a projected address."""
+    """Two participants of a group MMS are the same. See docs/behaviour/group-mms.md#duplicates."""
 
 
 class GroupExistsError(
@@ -678,51 +684,51 @@ class GroupExistsError(
 class ProjectedAddressNotOwnedError(
     ConversationsError, code=50439, text="The projected address must be a phone number of this account"
 ):
-    """Also a projected address that is not a phone number."""
+    """The account does not own the projected address, or the address cannot be in a group MMS."""
 
 
 class ProxyAddressNotRemovableError(
-    ConversationsError, code=50440, text="The participant must have a proxy address for it to be removed"
+    ConversationsError, code=50440, text="A proxy address can be removed only from an SMS participant that has one"
 ):
-    """Updating a participant that has no proxy address, or that is not on SMS."""
+    """The participant has no proxy address, or the channel of the participant is not SMS."""
 
 
 class ProxyAddressNotAddableError(
-    ConversationsError, code=50441, text="The participant must have an address for a proxy address to be added"
+    ConversationsError, code=50441, text="A proxy address can be added only to a participant that has an address"
 ):
-    """Updating a participant that has an identity only."""
+    """An update adds a proxy address to a participant without an address."""
 
 
 class ProjectedAddressNotRemovableError(
-    ConversationsError, code=50442, text="The participant must have a projected address for it to be removed"
+    ConversationsError, code=50442, text="A projected address can be removed only from a participant that has one"
 ):
-    """Updating a participant of a group MMS."""
+    """An update removes the projected address of a participant without a projected address."""
 
 
 class ProjectedAddressNotAddableError(
     ConversationsError,
     code=50443,
-    text="The participant must have no messaging binding for a projected address to be added",
+    text="A projected address can be added only to a participant that has no address",
 ):
-    """Updating a participant."""
+    """An update adds a projected address to a participant that has an address."""
 
 
 class IdentityNotAddableError(
     ConversationsError,
     code=50444,
-    text="The participant must have a projected address and no identity for an identity to be added",
+    text="An identity can be added only to a participant that has a projected address and no identity",
 ):
-    """Assigning a business number of a group MMS to a user."""
+    """An update can add an identity only to a business number of a group MMS that has no identity yet."""
 
 
 class IdentityWithAddressError(ConversationsError, code=50451, text="Identity and Address must not be given together"):
-    """Listing the conversations of a participant."""
+    """A request that lists the conversations of a participant has an identity and an address."""
 
 
 class ProxyNotSupportedError(
     ConversationsError, code=50453, text="Participants on this channel must not have a proxy address"
 ):
-    """An e-mail participant."""
+    """An e-mail participant has a proxy address."""
 
 
 # Messages
@@ -731,7 +737,7 @@ class ProxyNotSupportedError(
 class MessageEmptyError(
     ConversationsError, code=50503, text="The message must have a body, media or a content template"
 ):
-    """An empty body counts as no body."""
+    """The message has no content. An empty body is not content."""
 
 
 class MessageTooLongError(
@@ -739,37 +745,37 @@ class MessageTooLongError(
     code=50504,
     text="The body must be at most 1,600 characters if a participant has an address, and at most 32 KB otherwise",
 ):
-    """See docs/behaviour/limits.md."""
+    """The body of a message is too long. See docs/behaviour/limits.md."""
 
 
 class MediaSidMissingError(ConversationsError, code=50506, text="The media SID must not be empty"):
-    """A `MediaSid` parameter with an empty value."""
+    """The parameter `MediaSid` has an empty value."""
 
 
 class MediaNotFoundError(ConversationsError, code=50507, text="The media must be uploaded to this service first"):
-    """The media is a parameter of the message and not the requested resource, so this is not a 404."""
+    """The status is not 404, because the media is a parameter of the message and not the requested resource."""
 
 
 class MediaAlreadyUsedError(
     ConversationsError, code=50508, text="The media must not be in another message: upload it again"
 ):
-    """Each media belongs to one message."""
+    """Each media belongs to exactly one message."""
 
 
 class MediaMessageBodyFixedError(
     ConversationsError, code=50509, text="The body of a message with media must not change"
 ):
-    """Updating a message."""
+    """A request updates the body of a message with media."""
 
 
 class InvalidMediaSidError(ConversationsError, code=50510, text="The media SID must be ME and 32 hexadecimal digits"):
-    """Only the form is checked."""
+    """The SID is malformed. Convoke does not check whether the media exists."""
 
 
 class MediaTypeNotAcceptableError(
     ConversationsError, code=50511, text="The content type of the media must be one that this channel accepts"
 ):
-    """Each channel has its own list of content types."""
+    """A channel does not accept the content type. Each channel has its own list of content types."""
 
 
 class MediaTooLargeError(
@@ -777,7 +783,7 @@ class MediaTooLargeError(
     code=50512,
     text="The media must be at most 150 MB in chat, 5 MB in total by MMS, and 16 MB on WhatsApp",
 ):
-    """See docs/behaviour/limits.md."""
+    """The media is too large for a channel. See docs/behaviour/limits.md."""
 
 
 class AuthorNotInGroupError(
@@ -785,31 +791,31 @@ class AuthorNotInGroupError(
     code=50513,
     text="The author must be the identity, address or projected address of a participant in the group MMS",
 ):
-    """The default author `system` is not a participant."""
+    """The author is not in the group MMS. The default author `system` is not a participant."""
 
 
 class InvalidContentSidError(
     ConversationsError, code=50526, text="The content SID must be HX and 32 hexadecimal digits"
 ):
-    """Only the form is checked."""
+    """The SID is malformed. Convoke does not check whether the content template exists."""
 
 
 class ContentVariablesNotJsonError(
     ConversationsError, code=50527, text="The content variables must be a JSON object whose values are strings"
 ):
-    """The variables of a content template."""
+    """The values for the variables of a content template are malformed."""
 
 
 class ContentSidMissingError(
-    ConversationsError, code=50528, text="The content SID must be given together with content variables"
+    ConversationsError, code=50528, text="Content variables must be given together with a content SID"
 ):
-    """Content variables without a content template."""
+    """A request gives content variables without the SID of a content template."""
 
 
 class ContentVariablesTooLongError(
     ConversationsError, code=50529, text="The content variables must be at most 27,801 characters in total"
 ):
-    """Keys and values together."""
+    """The limit applies to the whole JSON text with all keys and values."""
 
 
 class ChannelMetadataNotFoundError(ConversationsError, code=50530, text="The message must have channel metadata"):
@@ -819,16 +825,16 @@ class ChannelMetadataNotFoundError(ConversationsError, code=50530, text="The mes
 class ContentVariableKeyTooLongError(
     ConversationsError, code=50540, text="The key of a content variable must be at most 16 characters"
 ):
-    """See docs/behaviour/limits.md."""
+    """The key of a content variable is too long. See docs/behaviour/limits.md."""
 
 
 class ContentVariableTooLongError(
     ConversationsError, code=50541, text="The value of a content variable must be at most 256 characters"
 ):
-    """See docs/behaviour/limits.md."""
+    """The value of a content variable is too long. See docs/behaviour/limits.md."""
 
 
 class TooManyContentVariablesError(
     ConversationsError, code=50542, text="A message must have at most 100 content variables"
 ):
-    """See docs/behaviour/limits.md."""
+    """The message has too many content variables. See docs/behaviour/limits.md."""

@@ -1,4 +1,4 @@
-"""The EventAttempt resource: one HTTP request that delivers an event to a webhook."""
+"""The EventAttempt resource: a single HTTP request that delivers an event to a webhook."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ MAX_STORED_ANSWER_BYTES = 500
 
 
 class EventAttempt(Model):
-    """An attempt at a delivery. It is stored before the call and completed after it."""
+    """An attempt at a delivery. Convoke stores the attempt before the HTTP request, and adds the result afterwards."""
 
     event_id: str
     replay_sid: str
     target: str
     number: int
-    """1 for the first attempt at a delivery."""
+    """The number of the attempt at the delivery, counted from 1."""
     method: Method
     url: str
     started_at: Instant
     status: int | None = None
-    """The HTTP status of the answer; None if there was no answer."""
+    """The HTTP status of the answer. None if there was no answer."""
     error: str | None = None
     milliseconds: int | None = None
     answer: str | None = None
-    """The first `MAX_STORED_ANSWER_BYTES` of the answer's body."""
+    """The first `MAX_STORED_ANSWER_BYTES` bytes of the body of the answer."""
     paused_until: Instant | None = None
     """Until when the circuit breaker holds back deliveries to this receiver after this attempt."""
 
@@ -47,7 +47,7 @@ class EventAttempt(Model):
 
     @property
     def position(self) -> str:
-        """The sort key among the attempts at an event: they sort by replay, target and number."""
+        """The sort key of the attempt. The attempts of an event are sorted by replay, target and number."""
         return f"{self.replay_sid}#{self.target}#{self.number:02}"
 
     @property

@@ -1,4 +1,4 @@
-"""The event replay: a request to deliver an event to webhooks again."""
+"""The event replay: a client requests that Convoke delivers a stored event to webhooks again."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ ReplayTarget = Annotated[
 
 
 class NewEventReplay(Model):
-    """The parameters of an event replay: deliver to one target, or to all webhooks if `target` is None."""
+    """The parameters of an event replay. If `target` is None, all webhooks of the event get the event."""
 
     target: ReplayTarget | None = None

@@ -1,4 +1,4 @@
-"""Events, and the changes that cause them. Webhooks and the event bus get the events.
+"""The events that Convoke sends to webhooks and to the event bus, and the changes that cause the events.
 
 See docs/behaviour/webhook-delivery.md#what-triggers-webhooks and docs/behaviour/webhook-delivery.md#event-parameters.
 """
@@ -29,7 +29,7 @@ LEDGER_LIFETIME = timedelta(days=30)
 
 
 class EventType(StrEnum):
-    """Every event of Conversations."""
+    """The event types that the filters of webhooks can contain."""
 
     CONVERSATION_ADD = "onConversationAdd"
     CONVERSATION_ADDED = "onConversationAdded"
@@ -57,20 +57,26 @@ class EventType(StrEnum):
 
 
 PRE_EVENTS = tuple(event for event in EventType if event.endswith(("Add", "Update", "Remove")))
-"""Sent before a change. The receiver can reject the change."""
+"""The events that Convoke sends before a change. The receiver can reject the change."""
 
 POST_EVENTS = tuple(event for event in EventType if event not in PRE_EVENTS)
-"""Sent after a change."""
+"""The events that Convoke sends after a change."""
 
 
 class ErrorLogType(StrEnum):
-    """The event of the error log. It goes to the account's error-log URL; no webhook can filter for it."""
+    """The event about a new alert.
+
+    Convoke sends this event to the account's error-log URL. Filters of webhooks cannot contain this event.
+    """
 
     ERROR_LOGGED = "com.twilio.error-logs.error.logged"
 
 
 class ReplayType(StrEnum):
-    """The event that starts a message replay. Its webhook gets one event per message instead of this event."""
+    """The event that starts a message replay.
+
+    The webhook does not get this event. For each message, the webhook gets the event `onMessageAdded`.
+    """
 
     MESSAGES = "com.convoke.webhook.replay"
 
@@ -79,7 +85,7 @@ AnyEventType = EventType | ErrorLogType | ReplayType
 
 
 class Reason(StrEnum):
-    """Why a state changed."""
+    """Why the state of a conversation changed: the parameter `Reason` of `onConversationStateUpdated`."""
 
     API = "API"
     TIMER = "TIMER"
@@ -87,7 +93,7 @@ class Reason(StrEnum):
 
 
 class Event(Model):
-    """One event, with Twilio's parameters as its payload. The event bus gets every event."""
+    """An event with Twilio's parameters as its payload. The event bus gets every event except pre-events."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
@@ -98,12 +104,13 @@ class Event(Model):
     occurred_at: Instant
     payload: dict[str, str]
     notify_webhooks: bool = Field(alias="webhooks")
-    """Whether webhooks get the event. Items and the event bus call the field `webhooks`."""
+    """Whether webhooks get the event. In stored items and on the event bus, the name of the field is `webhooks`."""
 
 
 class Change(Model):
-    """The events of one change. They are stored in the same transaction as the change and published after it.
+    """The record of one change, with the events that the change causes.
 
+    The transaction that makes the change also stores this record. Convoke publishes the events after the transaction.
     See docs/how-it-works.md#promises.
     """
 
@@ -114,18 +121,21 @@ class Change(Model):
     conversation_sid: str
     events: tuple[Event, ...]
     notify_webhooks: bool = Field(alias="webhooks")
-    """Whether webhooks get any of the events. Items call the field `webhooks`."""
+    """Whether webhooks get any of the events. In stored items, the name of the field is `webhooks`."""
     published_by_maker: bool = False
-    """Whether the finalizer publishes the change itself. The consumer of the table stream then skips it."""
+    """Whether the finalizer publishes the events. If so, the consumer of the table stream ignores this record."""
 
     @property
     def own_events(self) -> tuple[Event, ...]:
-        """The events that this change caused. A deletion also carries unpublished events of earlier changes."""
+        """The events that this change caused.
+
+        The record of a deletion can also contain unpublished events of earlier changes. `own_events` omits them.
+        """
         return tuple(event for event in self.events if event.id.startswith(f"{self.sid}-"))
 
     @property
     def last_event_at(self) -> datetime | None:
-        """When the last event occurred; None without events."""
+        """When the last event occurred, or None if there are no events."""
         return self.events[-1].occurred_at if self.events else None
 
 
@@ -140,7 +150,7 @@ ConversationSid = Annotated[str, AfterValidator(check_conversation_sid), sid_sch
 
 
 class EventFilters(Period):
-    """The filters of the list of events."""
+    """The filters of the list of events: a period and a conversation."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (*Period.order_of_checks, InvalidSidError)
 
@@ -148,13 +158,13 @@ class EventFilters(Period):
 
 
 def change_sid_of_event(event_id: str) -> str | None:
-    """Return the SID of the change that caused an event; None if `event_id` is no id of an event."""
+    """Return the SID of the change that caused an event, or None if `event_id` is not an event id."""
     sid, _, position = event_id.partition("-")
     return parse_sid(sid, Prefix.CHANGE) if position.isdecimal() else None
 
 
 class Subject(NamedTuple):
-    """The conversation that a change is about."""
+    """The SIDs of the conversation that a change affects, and of its service and account."""
 
     account_sid: str
     chat_service_sid: str
@@ -169,9 +179,10 @@ def conversation_added(sid: str, conversation: Conversation, *, at: datetime, no
 def conversation_updated(
     sid: str, before: Conversation, after: Conversation, *, state_alone: bool, at: datetime, notify_webhooks: bool
 ) -> Change:
-    """Return the change that an update of a conversation causes. A new state has its own event.
+    """Return the change that an update of a conversation causes.
 
-    With `state_alone` there is no other event than the one of the new state.
+    A different state causes the event `onConversationStateUpdated`. The update also causes the event
+    `onConversationUpdated`, unless `state_alone` is True.
     """
     data: list[EventData] = [] if state_alone else [(EventType.CONVERSATION_UPDATED, conversation_payload(after))]
     if after.state is not before.state:
@@ -181,7 +192,10 @@ def conversation_updated(
 
 
 def timer_expired(sid: str, before: Conversation, after: Conversation, *, at: datetime) -> Change:
-    """Return the change that an expired timer causes. Webhooks always get it, because no request could ask for them."""
+    """Return the change that an expired timer causes.
+
+    Webhooks always get the event, because there is no request with a header that turns webhooks on or off.
+    """
     data = [(EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.TIMER, at))]
     return _change(sid, subject_of(after), data, at=at, notify_webhooks=True)
 
@@ -189,9 +203,10 @@ def timer_expired(sid: str, before: Conversation, after: Conversation, *, at: da
 def conversation_removed(
     sid: str, conversation: Conversation, unpublished: Sequence[Event], *, at: datetime, notify_webhooks: bool
 ) -> Change:
-    """Return the change that a deletion causes, with the events of the conversation that are still `unpublished`.
+    """Return the change that the deletion of a conversation causes.
 
-    The sweeper does not look for them after the deletion.
+    `unpublished` contains events of earlier changes that may not be published yet. The change includes these events,
+    because neither the finalizer nor the sweeper publishes them after the deletion.
     """
     payload = conversation_payload(conversation) | {"DateRemoved": to_milliseconds(at)}
     data = [(EventType.CONVERSATION_REMOVED, payload)]
@@ -219,17 +234,18 @@ def message_added(
     at: datetime,
     notify_webhooks: bool,
 ) -> Change:
-    """Return the change that a new message causes: the message, a new state of the conversation, and the receipts.
+    """Return the change that a new message causes.
 
-    Webhooks always get the events of the state and the receipts. With the maximum of 50 receipts, the item of the
-    change has about 20 KB.
+    The change has one event for the message, one event for each receipt, and one event for the state if the message
+    makes the conversation active. `notify_webhooks` applies only to the event for the message. With 50 receipts, which
+    is the maximum, the item of the change has about 20 KB.
     """
     data: list[EventData] = [(EventType.MESSAGE_ADDED, message_payload(after, message))]
     if after.state is not before.state:
         data.append((EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.EVENT, at)))
     data += [(EventType.DELIVERY_UPDATED, _receipt_payload(receipt)) for receipt in receipts]
     change = _change(sid, subject_of(after), data, at=at, notify_webhooks=True)
-    # Only the event of the message depends on the request. The others are effects that no request asks for.
+    # Webhooks always get the events for the state and the receipts, because these events are indirect effects.
     added, *caused = change.events
     events = (added.model_copy(update={"notify_webhooks": notify_webhooks}), *caused)
     return change.model_copy(
@@ -238,7 +254,10 @@ def message_added(
 
 
 def messages_replayed(sid: str, conversation: Conversation, webhook_sid: str, after: int, *, at: datetime) -> Change:
-    """Return the change that starts a message replay: the existing messages after the index `after`, to one webhook."""
+    """Return the change that starts a message replay.
+
+    The webhook `webhook_sid` gets the existing messages whose index is greater than `after`.
+    """
     payload = {
         "ConversationSid": conversation.sid,
         "WebhookSid": webhook_sid,
@@ -282,7 +301,7 @@ def participant_removed(
 
 
 class Failure(NamedTuple):
-    """Why Convoke closed a conversation, and the SID of the alert with the details."""
+    """Why Convoke closed an `initializing` conversation, and the SID of the alert that contains the details."""
 
     code: int
     message: str
@@ -290,9 +309,10 @@ class Failure(NamedTuple):
 
 
 def initializing_ended(sid: str, conversation: Conversation, failure: Failure | None = None, *, at: datetime) -> Change:
-    """Return the change from `initializing` to the present state of the conversation.
+    """Return the change from `initializing` to the current state of the conversation.
 
-    Webhooks always get it, because no request could ask for them. The finalizer publishes it.
+    Webhooks always get the event, because Convoke makes this change without a request. The finalizer publishes the
+    event.
     """
     payload = _state_payload(conversation, State.INITIALIZING, Reason.EVENT, at)
     if failure:
@@ -303,12 +323,12 @@ def initializing_ended(sid: str, conversation: Conversation, failure: Failure | 
 
 
 def pre_event(sid: str, subject: Subject, data: EventData, *, at: datetime) -> Event:
-    """Return the event before a change. Its receiver may alter or reject the change."""
+    """Return the event to send before a change. The receiver of the event may edit or reject the change."""
     return _change(sid, subject, [data], at=at, notify_webhooks=True).events[0]
 
 
 Payload = Mapping[str, str | None]
-"""Twilio's parameters of an event. Parameters that are None are left out."""
+"""Twilio's parameters of an event. Convoke does not send a parameter that is None."""
 
 EventData = tuple[EventType | ReplayType, Payload]
 
@@ -374,7 +394,7 @@ def conversation_payload(conversation: Conversation) -> dict[str, str | None]:
 
 
 def date_updated(participant: Participant) -> Payload:
-    """Return the parameter that only events about updated and deleted participants have."""
+    """Return the parameter `DateUpdated`, which only events about updated and deleted participants have."""
     return {"DateUpdated": to_milliseconds(participant.date_updated)}
 
 
@@ -420,7 +440,7 @@ def message_payload(conversation: Conversation, message: Message) -> dict[str, s
 
 def _receipt_payload(receipt: Receipt) -> Payload:
     return {
-        # The only event without a source. None removes the common parameter.
+        # No other event omits `Source`. The value None removes the parameter, which `_change` adds to every event.
         "Source": None,
         "ConversationSid": receipt.conversation_sid,
         "MessageSid": receipt.message_sid,

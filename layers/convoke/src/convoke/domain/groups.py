@@ -1,12 +1,12 @@
-"""Group MMS: when participants form a group, and how large it may be.
+"""Group MMS: when participants form a group, and how many participants a group can have.
 
 The rules of a group are in these places:
 
-- Duplicates and missing addresses among the participants of one request: `conversation_with_participants.py`.
-- The same rules, and the maximum size, for a participant who is added or changed later: `memberships.py`.
-- Which numbers can be in a group, when a group is formed, and which groups collide: here. The lock that refuses a
-  second group is in `storage/locks.py`.
-- Who may write a message in a group: `check_group_author` in `messages.py`.
+- `groups.py`: which numbers can be in a group, when a group is formed, and which groups have the same set of numbers.
+- `conversation_with_participants.py`: duplicates and missing addresses among the participants of one request.
+- `memberships.py`: the same rules, and the maximum size, for a participant that is added or changed later.
+- `storage/locks.py`: the lock that prevents a second group with the same set of numbers.
+- `check_group_author` in `messages.py`: who may write a message in a group.
 
 See docs/behaviour/group-mms.md.
 """
@@ -22,14 +22,14 @@ NORTH_AMERICA = 1
 """The country code of the US and Canada."""
 
 MIN_GROUP_PARTICIPANTS = 3
-"""The participants with a messaging binding that a group needs at least."""
+"""The minimum number of participants with a messaging binding in a group."""
 
 MAX_GROUP_PARTICIPANTS = 10
-"""The participants of a group, with and without a messaging binding."""
+"""The maximum number of participants of a group. Participants without a messaging binding count too."""
 
 
 class GroupCandidate(Protocol):
-    """A participant, stored or requested, with the addresses that decide whether a conversation is a group."""
+    """A stored or requested participant, with the addresses that determine whether a conversation is a group."""
 
     @property
     def group_address(self) -> str | None: ...
@@ -40,24 +40,27 @@ class GroupCandidate(Protocol):
 
 
 def is_group(participants: Sequence[GroupCandidate]) -> bool:
-    """Return whether any participant has an address without a proxy address, or a projected address."""
+    """Return whether the conversation of the participants is treated as a group MMS.
+
+    The conversation is a group if at least one participant has a projected address, or a phone number without a proxy
+    address.
+    """
     return any(member.group_address or member.projected_address for member in participants)
 
 
 def is_formed_group(participants: Sequence[GroupCandidate]) -> bool:
-    """Return whether the bound participants are a group and enough to hold its lock.
+    """Return whether the bound participants are a group with at least `MIN_GROUP_PARTICIPANTS` participants.
 
-    Only formed groups collide: a second open conversation of the account with the same `number_group` is refused. A
-    group that is built step by step is not formed before its third participant. See
-    docs/behaviour/group-mms.md#step-by-step.
+    Only a formed group holds the lock of its set of numbers. A client can add the participants of a group one by one.
+    Such a group becomes a formed group with its third bound participant. See docs/behaviour/group-mms.md#step-by-step.
     """
     return is_group(participants) and len(participants) >= MIN_GROUP_PARTICIPANTS
 
 
 def number_group(participants: Sequence[GroupCandidate]) -> frozenset[str]:
-    """Return the set of numbers that identifies the group; empty if the participants form no group.
+    """Return the set of numbers that identifies the group. The set is empty if the participants are not a group.
 
-    An account can have one open group per set of numbers.
+    An account can have only one open group with the same set of numbers.
     """
     if not is_group(participants):
         return frozenset()
@@ -67,7 +70,7 @@ def number_group(participants: Sequence[GroupCandidate]) -> frozenset[str]:
 
 
 def has_both_sides(participants: Sequence[GroupCandidate]) -> bool:
-    """Return whether there is a phone without a proxy address, and a business number that it can talk to."""
+    """Return whether the participants include at least one phone without a proxy address and one business number."""
     phone = any(member.group_address for member in participants)
     return phone and any(member.projected_address or member.pair for member in participants)
 
@@ -75,11 +78,12 @@ def has_both_sides(participants: Sequence[GroupCandidate]) -> bool:
 def is_group_number(value: str) -> bool:
     """Return whether a number can be in a group MMS: a US or Canadian number that is not toll-free.
 
-    Short codes are not E.164 numbers, so they cannot. See docs/behaviour/addresses.md#group-numbers.
+    A short code cannot be in a group, because a short code is not an E.164 number. See
+    docs/behaviour/addresses.md#group-numbers.
     """
     if not is_phone_number(value):
         return False
-    import phonenumbers  # noqa: PLC0415 - slow import, and few requests of a cold start need it
+    import phonenumbers  # noqa: PLC0415 - slow import that most requests do not need
 
     number = phonenumbers.parse(value)
     toll_free = phonenumbers.PhoneNumberType.TOLL_FREE

@@ -1,6 +1,6 @@
-"""Idempotency keys: a repeated request gets the answer of the first one.
+"""Idempotency keys: a repeated request gets the same response as the first request.
 
-The header is the one of the IETF draft `draft-ietf-httpapi-idempotency-key-header`.
+The header is specified in the IETF draft `draft-ietf-httpapi-idempotency-key-header`.
 """
 
 from __future__ import annotations
@@ -21,18 +21,21 @@ _KEY = re.compile("[ -~]{1,255}")
 
 
 class IdempotentRequest(Model):
-    """A request that the client may repeat, and the key that the client gave it."""
+    """The idempotency key of a request, and a fingerprint of the request."""
 
     key: str
     fingerprint: str
-    """A hash of the request. It distinguishes a repeated request from a different request with the same key."""
+    """A hash of the method, path and body.
+
+    If the key is the same but the fingerprint differs, the client used the key again for a different request.
+    """
 
 
 class IdempotencyRecord(IdempotentRequest):
     """The stored result of a request with an idempotency key."""
 
     conversation: Conversation
-    """The conversation as it was when the request created it."""
+    """The conversation at the time of its creation, without later changes."""
     date_created: Instant
 
     @property
@@ -40,7 +43,10 @@ class IdempotencyRecord(IdempotentRequest):
         return self.date_created + RECORD_LIFETIME
 
     def conversation_for(self, repeated: IdempotentRequest) -> Conversation:
-        """Return the conversation for a repeated request. Raises IdempotencyKeyReusedError for a different request."""
+        """Return the conversation that the first request with this key created.
+
+        Raise IdempotencyKeyReusedError if `repeated` is not the same request as the first request.
+        """
         if repeated.fingerprint != self.fingerprint:
             sid = self.conversation.sid
             raise IdempotencyKeyReusedError(parameter=IDEMPOTENCY_KEY, conflicting_conversation_sid=sid)

@@ -1,4 +1,4 @@
-"""Moments in UTC, and their two formats."""
+"""Moments in UTC. REST bodies show whole seconds; webhooks, streams and stored items use milliseconds."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Annotated
 from pydantic import AwareDatetime, PlainSerializer
 
 Clock = Callable[[], datetime]
-"""Returns the current time in UTC, truncated to milliseconds."""
+"""A function that returns the current time in UTC, truncated to milliseconds."""
 
 Sleep = Callable[[float], None]
-"""Blocks for a number of seconds."""
+"""A function that blocks the caller for a number of seconds."""
 
 
 def now() -> datetime:
@@ -22,29 +22,32 @@ def now() -> datetime:
 
 
 def truncate_to_milliseconds(moment: datetime) -> datetime:
-    """Return a moment without its microseconds. Convoke stores milliseconds."""
+    """Return a moment truncated to milliseconds, which is the precision that Convoke stores."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 @lru_cache(maxsize=16)
 def to_milliseconds(moment: datetime) -> str:
-    """Format a moment as `2026-01-02T03:04:05.678Z`, for webhooks, streams and stored items. The text sorts by time.
+    """Format a moment as `2026-01-02T03:04:05.678Z`, for webhooks, streams and stored items.
 
-    See docs/behaviour/requests-and-answers.md#dates.
+    Texts in this format sort by time. See docs/behaviour/requests-and-answers.md#dates.
     """
-    # Cached, because one request formats the same few moments dozens of times.
+    # The result is cached, because a single request formats the same few moments dozens of times.
     return _utc(moment).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def to_seconds(moment: datetime) -> str:
-    """Format a moment as `2026-01-02T03:04:05Z`, for REST bodies. The Python SDK cannot parse fractions of a second."""
+    """Format a moment as `2026-01-02T03:04:05Z`, for REST bodies.
+
+    REST bodies have no fractions of a second, because Twilio's Python SDK cannot parse them.
+    """
     return _utc(moment).isoformat(timespec="seconds")[:19] + "Z"
 
 
 def _utc(moment: datetime) -> datetime:
-    # Nearly every moment is in UTC already, and `astimezone` is slow.
+    # Most moments are already in UTC. `astimezone` is slow, so only moments with another offset need the call.
     return moment.astimezone(UTC) if moment.utcoffset() else moment
 
 
 Instant = Annotated[AwareDatetime, PlainSerializer(to_milliseconds, when_used="json")]
-"""A moment in a model. Items and events store it with milliseconds."""
+"""The type of a moment in a model. In JSON, the moment has milliseconds."""

@@ -1,7 +1,7 @@
-"""The JSON Schema of request fields, as `WithJsonSchema` markers on the field types.
+"""The JSON Schemas of request fields, as `WithJsonSchema` markers on the field types.
 
-Pydantic cannot read the limits that stand in validators. Each field type therefore carries a validator and one of these
-markers, and both use the same constant. `/openapi.json` shows the markers; parsing a request ignores them.
+Pydantic cannot derive a schema from the code of a validator. Therefore each field type has a validator and one of these
+markers. The validator and the marker use the same constants. Only `/openapi.json` uses the markers.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ def string_schema(
 
 
 def attributes_schema(max_bytes: int) -> WithJsonSchema:
-    """Return the schema of a string that holds JSON.
+    """Return the schema of a string that contains JSON.
 
-    JSON Schema counts characters: a string of non-ASCII characters can exceed `max_bytes` and still match the schema.
+    JSON Schema can only limit the number of characters. A string with non-ASCII characters can therefore match the
+    schema although the string exceeds `max_bytes`.
     """
     return string_schema(max_bytes, media_type="application/json", description="A string that holds JSON.")
 

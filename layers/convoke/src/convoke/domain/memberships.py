@@ -1,4 +1,4 @@
-"""The rules between a new or changed participant and the other members of its conversation.
+"""The rules that a new or changed participant must satisfy together with the other members of the conversation.
 
 See docs/behaviour/participants.md#create and docs/behaviour/group-mms.md#rules-of-a-group.
 """
@@ -24,10 +24,10 @@ from convoke.domain.participant_requests import PROJECTED_ADDRESS_FIELD
 from convoke.domain.participants import BoundMember, Participant
 
 MAX_PARTICIPANTS = 1000
-"""The participants of a conversation, with and without a messaging binding."""
+"""The maximum number of participants of a conversation, with and without a messaging binding."""
 
 MAX_NON_CHAT_PARTICIPANTS = 50
-"""The participants of a conversation that have a messaging binding."""
+"""The maximum number of participants with a messaging binding in a conversation."""
 
 BINDING_FIELD = "messaging_binding"
 
@@ -37,9 +37,10 @@ IDENTITY_FIELD = "identity"
 def membership_problems(
     before: Conversation, after: Conversation, participant: Participant
 ) -> Iterator[ConversationsError]:
-    """Yield the reasons why `before` cannot become `after`, in which `participant` is new or changed.
+    """Yield the reasons why a change of a participant is not valid, in the order of the checks.
 
-    They are in the order of the checks.
+    `before` is the conversation without the change. `after` is the conversation in which `participant` is added or
+    changed.
     """
     for member in participant.bound:
         yield from duplicate_problems(after, member)
@@ -52,7 +53,7 @@ def membership_problems(
 
 
 def limit_problems(conversation: Conversation, participant: Participant) -> Iterator[ConversationsError]:
-    """Yield an error for each limit that the conversation exceeds."""
+    """Yield an error for each maximum number of participants that the conversation exceeds."""
     if conversation.members > MAX_PARTICIPANTS:
         yield TooManyParticipantsError(field=_field_of(participant))
     if participant.bound and len(conversation.bound) > MAX_NON_CHAT_PARTICIPANTS:
@@ -60,9 +61,9 @@ def limit_problems(conversation: Conversation, participant: Participant) -> Iter
 
 
 def duplicate_problems(conversation: Conversation, member: BoundMember) -> Iterator[ConversationsError]:
-    """Yield an error if another member of the conversation has the same binding.
+    """Yield an error if another member of the conversation has the same binding as `member`.
 
-    Members of a group MMS may share a projected address.
+    In a group MMS, members with different identities may share a projected address.
     """
     others = [other for other in conversation.bound if other.sid != member.sid]
     if is_group(conversation.bound):
@@ -75,7 +76,7 @@ def duplicate_problems(conversation: Conversation, member: BoundMember) -> Itera
 def group_problems(conversation: Conversation, participant: Participant) -> Iterator[ConversationsError]:
     """Yield the reasons why the members cannot form a group MMS."""
     bound = conversation.bound
-    # Every member of a group needs a binding; only bound members are stored with the conversation.
+    # Every member of a group must have a binding. `conversation.bound` contains only the members that have a binding.
     unbound_count = conversation.members - len(bound)
     if not participant.bound:
         yield ProjectedAddressMissingError(field=PROJECTED_ADDRESS_FIELD)
@@ -86,10 +87,16 @@ def group_problems(conversation: Conversation, participant: Participant) -> Iter
 
 
 def _is_duplicate_in_group(one: BoundMember, other: BoundMember) -> bool:
-    """Return whether two members of a group have an address in common that they may not share.
+    """Return whether two members of a group have an address in common that members may not share.
 
-    That is the same phone, the same pair, the same projected address and identity, or a projected address that is the
-    phone of the other. See docs/behaviour/group-mms.md#duplicates.
+    Each of these cases is a duplicate:
+
+    - Both members have the same phone number without a proxy address.
+    - Both members have the same pair of address and proxy address.
+    - Both members have the same projected address, and the same identity or no identity.
+    - The projected address of one member is the phone number of the other member.
+
+    See docs/behaviour/group-mms.md#duplicates.
     """
     return (
         (one.projected_address is not None and _mask(one) == _mask(other))

@@ -1,4 +1,4 @@
-"""The message replay: a new webhook of a conversation gets the messages that were there before it.
+"""The message replay: a new webhook of a conversation gets the messages that are older than the webhook.
 
 See docs/behaviour/scoped-webhooks.md#replay-of-messages.
 """
@@ -14,16 +14,16 @@ from convoke.domain.scoped_webhooks import ScopedWebhook
 
 
 class Span(NamedTuple):
-    """The messages of a replay that the webhook has not got yet."""
+    """The range of messages that a replay still has to send to the webhook."""
 
     after: int
-    """The messages have a greater index than this."""
+    """The range starts after this index."""
     until: int
-    """The index of the last message; later ones were added after the webhook."""
+    """The index of the last message in the range. Later messages were created after the webhook."""
 
 
 def requested_replay(sid: str, conversation: Conversation, webhook: ScopedWebhook) -> Change | None:
-    """Return the change that starts the replay to a new webhook; None if there are no messages to replay."""
+    """Return the change that starts the replay to a new webhook, or None if there are no messages to replay."""
     after = webhook.replay_after
     if after is None or after >= conversation.next_index - 1 or not webhook.receives_messages:
         return None
@@ -31,20 +31,20 @@ def requested_replay(sid: str, conversation: Conversation, webhook: ScopedWebhoo
 
 
 def replay_span(replay: Event) -> Span:
-    """Return the messages that a replay event asks for."""
+    """Return the range of messages that a replay event requests."""
     return Span(int(replay.payload["After"]), int(replay.payload["Until"]))
 
 
 def replay_from(replay: Event, after: int) -> Event:
-    """Return the replay event for the messages after the index `after`."""
+    """Return the replay event with a range that starts after the index `after`."""
     return replay.model_copy(update={"payload": {**replay.payload, "After": str(after)}})
 
 
 def message_replayed(replay: Event, conversation: Conversation, message: Message) -> Event:
-    """Return the event that replays one message as it is now.
+    """Return the event that replays the current content of one message.
 
-    Its id follows from the replay and the index, so that a repeated replay creates no second event.
-    `notify_webhooks` is False because only the new webhook gets the event.
+    The event id consists of the change SID of the replay and the message index plus 1. A repeated replay therefore
+    sends the same event id again. `notify_webhooks` is False, because only the new webhook gets the event.
     """
     sid, _, _ = replay.id.partition("-")
     change = message_added(sid, conversation, conversation, message, (), at=replay.occurred_at, notify_webhooks=False)

@@ -46,7 +46,7 @@ from convoke.domain.receipts import DeliverySummary
 from convoke.domain.sids import Prefix, is_sid
 
 SYSTEM = "system"
-"""The author of a message without an author."""
+"""The author of a message whose request names no author."""
 
 MAX_AUTHOR_CHARACTERS = 256
 MAX_SUBJECT_CHARACTERS = 256
@@ -55,19 +55,19 @@ MAX_MESSAGE_ATTRIBUTES_BYTES = 4 * 1024
 MAX_BODY_BYTES = 32 * 1024
 
 MAX_BODY_OUTSIDE_CHAT_CHARACTERS = 1600
-"""The maximum length of a body if any participant is outside chat."""
+"""The maximum length of a body if the conversation has a participant with an address."""
 
 MAX_INDEX_DIGITS = 18
-"""The maximum number of decimal digits of an index in a request. Both engines store such numbers exactly."""
+"""The maximum number of decimal digits of an index in a request. DynamoDB and SQLite store such numbers exactly."""
 
 INDEX_PATTERN = f"[0-9]{{1,{MAX_INDEX_DIGITS}}}"
 
 INDEX_DIGITS = 12
-"""The number of hexadecimal digits that hold the index of the message in its SID."""
+"""The number of hexadecimal digits in the SID of a message that contain the index of the message."""
 
 
 class Message(Model):
-    """A message as it is stored. Answers do not show `content_variables` and `subject`."""
+    """A stored message. Responses do not contain `content_variables` and `subject`."""
 
     account_sid: str
     conversation_sid: str
@@ -82,42 +82,45 @@ class Message(Model):
     attributes: str = "{}"
     participant_sid: str | None = None
     delivery: DeliverySummary | None = None
-    """None if the conversation had no participants outside chat."""
+    """The summary of the receipts. None if Convoke created no receipts for the message."""
     date_created: Instant
     date_updated: Instant
 
 
 def sid_with_index(sid: str, index: int) -> str:
-    """Return `sid` with the index of its message instead of the time.
+    """Return the message SID `sid` with `index` in place of the time at the start of the SID.
 
-    SIDs of messages then sort by index, even if the clocks of two processes differ. The other 80 bits stay, so that the
-    SIDs of two requests for the same index differ.
+    Message SIDs then sort by index, even if the clocks of two processes differ. The other 80 bits do not change. These
+    bits keep the SIDs different if two concurrent requests use the same index.
     """
     start = len(Prefix.MESSAGE)
     return f"{Prefix.MESSAGE}{index:0{INDEX_DIGITS}x}{sid[start + INDEX_DIGITS :]}"
 
 
 def greatest_sid_with_index(index: int) -> str:
-    """Return the greatest SID that a message with this index can have. A page after it starts at the next index."""
+    """Return the greatest SID that a message with this index can have.
+
+    A page after this SID therefore starts with the message of the next index.
+    """
     return sid_with_index(Prefix.MESSAGE + "f" * 32, index)
 
 
 def is_index(text: str) -> bool:
-    """Return whether `text` is a valid index of a message."""
+    """Return whether `text` can be the index of a message: a decimal number without a sign."""
     return re.fullmatch(INDEX_PATTERN, text) is not None
 
 
 def check_author(author: str) -> str:
-    """Return the author; `system` if it is empty."""
+    """Return the author, or `system` if the author is empty."""
     if len(author) > MAX_AUTHOR_CHARACTERS:
         raise AuthorTooLongError
     return author or SYSTEM
 
 
 def check_body(body: str) -> str | None:
-    """Return the body; None if it is empty.
+    """Return the body, or None if the body is empty.
 
-    Participants outside chat lower the limit: see `check_body_length_outside_chat`.
+    `check_body_length_outside_chat` checks the lower limit for a conversation that has a participant with an address.
     """
     if len(body.encode()) > MAX_BODY_BYTES:
         raise MessageTooLongError
@@ -137,22 +140,23 @@ def check_media_sid(sid: str) -> str:
 
 
 def check_subject(subject: str) -> str | None:
-    """Return the subject; None if it is empty."""
+    """Return the subject, or None if the subject is empty."""
     if len(subject) > MAX_SUBJECT_CHARACTERS:
         raise InvalidParameterError(wanted=f"at most {MAX_SUBJECT_CHARACTERS} characters")
     return subject or None
 
 
 def find_author(participants: Sequence[Member], author: str) -> Member | None:
-    """Return the participant that `author` identifies.
+    """Return the participant that `author` identifies, or None.
 
-    None if there is no such participant. A projected address that several members share identifies none of them.
+    A projected address identifies a participant only if the participant has no identity, because several participants
+    with an identity can share one projected address.
     """
     return next((member for member in participants if author in member.author_names), None)
 
 
 def check_group_author(participants: Sequence[Member], author: str) -> None:
-    """Raise an error if the conversation is a group MMS and the author is neither a member nor a projected address.
+    """Raise an error if the conversation is a group MMS and `author` is not a name or address of a participant.
 
     See docs/behaviour/messages.md#authors.
     """
@@ -162,7 +166,7 @@ def check_group_author(participants: Sequence[Member], author: str) -> None:
 
 
 def check_body_length_outside_chat(participants: Sequence[Member], body: str | None) -> None:
-    """Raise an error if the body is too long for a participant outside chat."""
+    """Raise an error if a participant has an address and the body is too long for messages outside chat."""
     too_long_outside_chat = body is not None and len(body) > MAX_BODY_OUTSIDE_CHAT_CHARACTERS
     if too_long_outside_chat and any(member.address for member in participants):
         raise MessageTooLongError(field="body")
@@ -185,7 +189,7 @@ MediaSid = Annotated[str, AfterValidator(check_media_sid), sid_schema(Prefix.MED
 
 
 class MessageParameters(Model):
-    """The parameters that creating and updating a message share."""
+    """The parameters that a client can give both when it creates a message and when it updates a message."""
 
     author: Author = SYSTEM
     body: Body | None = None
@@ -227,9 +231,9 @@ class NewMessage(MessageParameters):
         return self
 
     def check_against_participants(self, participants: Sequence[Member]) -> None:
-        """Raise an error if the message is empty or does not fit the participants.
+        """Raise an error if the message is empty, or if its author or body is not valid for these participants.
 
-        It is not part of the validation, because a missing conversation has to be reported first.
+        The model validators do not call this method, because the error of a missing conversation has priority.
         """
         if not (self.body or self.media_sid or self.content_sid):
             raise MessageEmptyError(field="body")
@@ -238,16 +242,16 @@ class NewMessage(MessageParameters):
 
     @property
     def shown_body(self) -> str | None:
-        """The body as it is stored. A content template replaces body and media."""
+        """The body to store. None if the message has a content template, which replaces the body."""
         return None if self.content_sid else self.body
 
     @property
     def shown_media_sid(self) -> str | None:
-        """The media as they are stored."""
+        """The media SID to store. None if the message has a content template, which replaces the media."""
         return None if self.content_sid else self.media_sid
 
     def message(self, moment: datetime, **identity: str | int | None) -> Message:
-        """Return the message as it is stored. `identity` holds the fields that are not parameters, such as the SID."""
+        """Return the message to store. `identity` contains the fields that are not parameters, such as the SID."""
         created = self.date_created or moment
         given = self.model_dump(include={"author", "content_sid", "content_variables", "subject", "attributes"})
         return Message.model_validate(
@@ -263,7 +267,7 @@ class NewMessage(MessageParameters):
 
 
 class MessageChange(MessageParameters):
-    """The parameters of an update. A field that was not given stays as it is: see `model_fields_set`."""
+    """The parameters of an update. A field that is not in `model_fields_set` keeps its stored value."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         AuthorTooLongError,
@@ -275,9 +279,9 @@ class MessageChange(MessageParameters):
     )
 
     def applied_to(self, message: Message, participants: Sequence[Member], moment: datetime) -> Message:
-        """Return the changed message. Its date of update never goes back.
+        """Return the changed message. `date_updated` never becomes earlier.
 
-        Raises an error if the message does not fit the participants.
+        Raise an error if the changed message is empty, or if its author or body is not valid for these participants.
         """
         copied = {"author", "body", "date_created", "attributes", "subject"}
         update: dict[str, object] = {
@@ -286,7 +290,7 @@ class MessageChange(MessageParameters):
         }
         if "author" in self.model_fields_set:
             author = find_author(participants, self.author)
-            # The new author may be another participant, or none.
+            # The new author can be a different participant, or can be no participant.
             update["participant_sid"] = author.sid if author else None
         edited = message.model_copy(update=update)
         self._check(edited, participants)
@@ -315,6 +319,6 @@ ORDER_SCHEMA = word_schema(Order, IN_EITHER_CASE, default=Order.ASCENDING)
 
 
 class MessageFilters(Model):
-    """The parameters of a list of messages. The default order is by ascending index."""
+    """The parameters of a list of messages. Messages are sorted by index."""
 
     order: Annotated[Order, BeforeValidator(parse_order), ORDER_SCHEMA] = Order.ASCENDING

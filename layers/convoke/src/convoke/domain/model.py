@@ -15,13 +15,13 @@ class Model(BaseModel):
     See docs/behaviour/requests-and-answers.md#form-bodies.
     """
 
-    # hide_input_in_errors: validation errors are logged, and the input may be personal data.
-    # defer_build: the validator is built at first use, so that a cold start builds only the models that it needs.
+    # hide_input_in_errors: Convoke logs validation errors, and the input may contain personal data.
+    # defer_build: pydantic builds a validator at its first use. Building all validators would slow every cold start.
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = ()
-    """The priority of the errors of an invalid request. The answer is the error that comes first here.
+    """The errors of an invalid request by priority. The response has the code of the first error in this order.
 
-    Errors that are not listed come last, in the order of the fields.
+    Errors of classes that are not listed come last, in the order of the fields.
     """

@@ -21,11 +21,11 @@ FilterValue = Annotated[
     AfterValidator(lambda text: text or None),
     WithJsonSchema({"type": "string", "minLength": 1, "description": "Either Identity or Address is required."}),
 ]
-"""A value that counts as absent if it is empty."""
+"""A filter of the list. An empty value has the same effect as no value."""
 
 
 class ParticipantConversationFilters(Model):
-    """The parameters of the list. Either `identity` or `address` is required."""
+    """The parameters of the list. A request must give either `identity` or `address`, but not both."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (IdentityWithAddressError,)
 
@@ -47,16 +47,17 @@ class ParticipantConversationFilters(Model):
 
 @dataclass(frozen=True, slots=True)
 class ParticipantConversation:
-    """A conversation, and the participant in it who has the identity or address."""
+    """A conversation, and the participant of this conversation that has the requested identity or address."""
 
     conversation: Conversation
     participant: Participant
 
     @property
     def is_shown(self) -> bool:
-        """Whether the list shows the conversation: not if it is `initializing` or deleted.
+        """Whether the list shows the conversation. The list hides `initializing` and deleted conversations.
 
-        Participants are stored shortly before their conversation leaves `initializing`, so the list finds such ones.
+        The list can find an `initializing` conversation, because Convoke stores the participants shortly before the
+        conversation leaves this state.
         """
         return self.conversation.date_removed is None and self.conversation.state is not State.INITIALIZING
 

@@ -45,7 +45,7 @@ from convoke.domain.participants import (
 )
 
 NULL = "null"
-"""The parameter value that removes a stored value."""
+"""A client sends this word as the value of a parameter to remove the stored value."""
 
 READ_POSITION = frozenset({"last_read_message_index", "last_read_timestamp"})
 
@@ -54,7 +54,7 @@ PROJECTED_ADDRESS_FIELD: FieldPath = ("messaging_binding", "projected_address")
 
 
 def allow_null(check: Callable[[str], str]) -> Callable[[str], str | None]:
-    """Return a validator that turns the word `null` into None and passes other values to `check`."""
+    """Return a validator that converts the word `null` to None, and validates every other value with `check`."""
 
     def validate(value: str) -> str | None:
         return None if value == NULL else check(value)
@@ -100,9 +100,10 @@ LastReadTimestamp = Annotated[
 
 
 class ParticipantChange(Model):
-    """The parameters of an update. A field that was not given stays as it is; a field that is None is removed.
+    """The parameters of a request that updates a participant.
 
-    `model_fields_set` holds the fields that were given.
+    A field that is not in `model_fields_set` keeps its stored value. A field that is in `model_fields_set` and is None
+    removes the stored value.
     """
 
     identity: Identity | None = None
@@ -117,11 +118,11 @@ class ParticipantChange(Model):
 
     @property
     def changes_only_read_position(self) -> bool:
-        """Whether the request changes nothing else than what the participant has read, which restarts no timer."""
+        """Whether the request changes only the read position. Such a change does not restart the timers."""
         return self.model_fields_set <= READ_POSITION
 
     def problems(self, participant: Participant) -> Iterator[ConversationsError]:
-        """Yield the reasons why `participant` cannot be changed like this."""
+        """Yield the reasons why this change is not valid for `participant`."""
         binding = participant.messaging_binding
         if self.identity and (participant.identity or not (binding and binding.projected_address)):
             yield IdentityNotAddableError(field="identity")
@@ -131,9 +132,9 @@ class ParticipantChange(Model):
             yield from self._projected_problems(binding, has_identity=bool(self.identity or participant.identity))
 
     def applied_to(self, participant: Participant, moment: datetime) -> Participant:
-        """Return the changed participant. The caller has checked that there are no problems.
+        """Return the changed participant. `date_updated` never becomes earlier.
 
-        The date of update never goes back.
+        Before the call, the caller must check that `problems` yields no errors.
         """
         copied = {"identity", "attributes", "role_sid", "date_created", *READ_POSITION}
         update = {
@@ -160,7 +161,8 @@ class ParticipantChange(Model):
     def _proxy_removal_problems(binding: MessagingBinding | None) -> Iterator[ConversationsError]:
         """Yield the reasons why the proxy address cannot be removed.
 
-        Without it the participant is a member of a group MMS, and not every number can be one.
+        A participant whose proxy address is removed becomes a member of a group MMS. Therefore the address must be a
+        group number.
         """
         if binding is None or binding.pair is None or binding.type is not Channel.SMS:
             yield ProxyAddressNotRemovableError(field=PROXY_ADDRESS_FIELD)
@@ -180,9 +182,10 @@ class ParticipantChange(Model):
             yield IdentityMissingError(field=PROJECTED_ADDRESS_FIELD)
 
     def _binding(self, binding: MessagingBinding | None) -> MessagingBinding | None:
-        """Return the changed binding; None if the projected address is removed.
+        """Return the changed binding.
 
-        The participant is then an ordinary chat participant.
+        Return None if the change removes the projected address, because a chat participant without a projected address
+        has no binding.
         """
         if "messaging_binding_projected_address" in self.model_fields_set:
             projected = self.messaging_binding_projected_address

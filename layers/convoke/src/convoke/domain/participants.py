@@ -1,4 +1,4 @@
-"""The Participant resource, and the rules for the participant that a request adds.
+"""The Participant resource, and the rules for a participant that a request adds.
 
 See docs/behaviour/participants.md.
 """
@@ -44,7 +44,7 @@ EMAIL_LEVELS = ("to", "cc", "from")
 
 
 class MessagingBinding(Model):
-    """How a participant outside chat is reached. Answers show only the keys that have a value."""
+    """The addresses of a participant and their channel. Responses show only the keys that have a value."""
 
     type: Channel
     address: str | None = None
@@ -55,24 +55,24 @@ class MessagingBinding(Model):
 
     @property
     def pair(self) -> tuple[str, str] | None:
-        """The (address, proxy address), which can be in only one open conversation of the account."""
+        """The address and the proxy address. The same pair can be in only one open conversation of the account."""
         return (self.address, self.proxy_address) if self.address and self.proxy_address else None
 
     @property
     def group_address(self) -> str | None:
-        """The address, if it has no proxy address and is no e-mail address: such a phone is in a group MMS."""
+        """The address of a phone in a group MMS, which has no proxy address. Otherwise None."""
         return self.address if self.proxy_address is None and self.type is not Channel.EMAIL else None
 
 
 class KnownBy(NamedTuple):
-    """The identity or address that a person has in every conversation."""
+    """The identity or the address that identifies the same person in all conversations."""
 
     kind: Literal["identity", "address"]
     value: str
 
 
 class Member(Model):
-    """What a message needs to know of a participant: who it is, and how it is reached."""
+    """The part of a participant that the creation of a message needs: its identity and its addresses."""
 
     sid: str
     identity: str | None = None
@@ -84,7 +84,10 @@ class Member(Model):
 
     @property
     def address(self) -> str | None:
-        """The address of the person's device. None for a chat participant and for a business number alone."""
+        """The address of the person's device.
+
+        None for a chat participant, and for a participant that is only a business number.
+        """
         return self.messaging_binding.address if self.messaging_binding else None
 
     @property
@@ -93,7 +96,10 @@ class Member(Model):
 
     @property
     def is_in_group(self) -> bool:
-        """Whether the participant has a binding that only a group MMS can have: one without a proxy address."""
+        """Whether the participant has a binding that only a group MMS can have.
+
+        Such a binding has no proxy address and is not an e-mail binding.
+        """
         binding = self.messaging_binding
         if binding is None or binding.type is Channel.EMAIL:
             return False
@@ -107,7 +113,11 @@ class Member(Model):
 
 
 class BoundMember(Member):
-    """A participant with a binding, as its conversation stores it to find its locks, its group and its recipients."""
+    """The part of a participant with a binding that the item of the conversation contains.
+
+    The bound members determine the locks of the conversation, the recipients of its messages, and the set of numbers
+    of its group MMS.
+    """
 
     messaging_binding: MessagingBinding
 
@@ -117,7 +127,7 @@ class BoundMember(Member):
 
 
 class Participant(Member):
-    """A participant as it is stored."""
+    """A stored participant."""
 
     account_sid: str
     conversation_sid: str
@@ -130,21 +140,21 @@ class Participant(Member):
 
     @property
     def bound(self) -> tuple[BoundMember, ...]:
-        """The participant as a bound member; empty if it has no binding."""
+        """A tuple with the participant as its only bound member. Empty if the participant has no binding."""
         if self.messaging_binding is None:
             return ()
         return (BoundMember(sid=self.sid, identity=self.identity, messaging_binding=self.messaging_binding),)
 
     @property
     def known_by(self) -> KnownBy | None:
-        """The identity or else the address. None for a business number alone, which is no person."""
+        """The identity, else the address. None for a participant that is only a business number."""
         if self.identity:
             return KnownBy("identity", self.identity)
         return KnownBy("address", self.address) if self.address else None
 
 
 def check_identity(identity: str) -> str:
-    """Return the identity unchanged: it is not trimmed."""
+    """Return the identity unchanged. Spaces at the start and at the end are part of the identity."""
     if not identity:
         raise IdentityMissingError
     if len(identity) > MAX_IDENTITY_CHARACTERS:
@@ -171,9 +181,9 @@ def check_proxy_address(address: str) -> str:
 
 
 def check_projected_address(address: str) -> str:
-    """Return a business number for a group MMS.
+    """Return the projected address unchanged.
 
-    An address that cannot be in a group gets the same error as one that the account does not own.
+    An address that cannot be in a group MMS causes the same error as an address that the account does not own.
     """
     if not is_group_number(address):
         raise ProjectedAddressNotOwnedError
@@ -197,12 +207,15 @@ def check_participant_attributes(attributes: str) -> str:
 
 
 def parse_attributes(value: object) -> object:
-    """Return a JSON object as a string. In a value of `Participant`, the attributes may be an object or a string."""
+    """Return a JSON object as a string that contains JSON. Return any other value unchanged.
+
+    In a value of the parameter `Participant`, a client can write the attributes as an object or as a string.
+    """
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
 
 
 def lower_case(value: object) -> object:
-    """Return a string in lower case, because upper and lower case do not differ in enumerations."""
+    """Return a string in lower case, because enumerated values are valid in upper and lower case."""
     return value.lower() if isinstance(value, str) else value
 
 
@@ -237,12 +250,15 @@ class NewBinding(Model):
 
     @property
     def channel(self) -> Channel:
-        """The channel of the address. `check_binding` checks that an e-mail binding has its type."""
+        """The channel of the address, or SMS if there is no address.
+
+        `check_binding` checks that a binding with an e-mail address has the type `email`.
+        """
         return channel_of(self.address or "") or Channel.SMS
 
 
 def check_binding(binding: NewBinding) -> None:
-    """Raise an error unless the fields of the binding fit together.
+    """Raise an error if the fields of the binding are not valid together.
 
     See docs/behaviour/participants.md#validity.
     """
@@ -283,13 +299,13 @@ def check_phone_binding(binding: NewBinding, channel: Channel) -> None:
 
 
 def check_address_without_proxy(binding: NewBinding) -> None:
-    """Raise an error if the address has no proxy address and cannot be in a group MMS."""
+    """Raise an error if the address, which has no proxy address, cannot be in a group MMS."""
     if binding.address is not None and not is_group_number(binding.address):
         raise InvalidAddressError(field=("messaging_binding", "address"))
 
 
 class NewParticipant(Model):
-    """A participant that a request adds. A value of the parameter `Participant` is a JSON object of these fields."""
+    """A participant that a request adds. A value of the parameter `Participant` is a JSON object with these fields."""
 
     identity: Identity | None = None
     messaging_binding: NewBinding = NewBinding()
@@ -319,13 +335,13 @@ class NewParticipant(Model):
 
     @property
     def group_address(self) -> str | None:
-        """The address, if it has no proxy address and is no e-mail address: such a phone is in a group MMS."""
+        """The address of a phone in a group MMS, which has no proxy address. Otherwise None."""
         binding = self.messaging_binding
         alone = binding.address is not None and binding.proxy_address is None
         return binding.address if alone and binding.channel is not Channel.EMAIL else None
 
     def binding(self) -> MessagingBinding | None:
-        """Return the binding as it is stored; None for a chat participant without a projected address."""
+        """Return the binding to store, or None for a chat participant without a projected address."""
         requested = self.messaging_binding
         if not requested.address and not requested.projected_address:
             return None

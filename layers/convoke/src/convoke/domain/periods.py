@@ -1,4 +1,4 @@
-"""The start and end dates that filter a list.
+"""The filters `StartDate` and `EndDate` of a list.
 
 See docs/behaviour/conversations.md#list.
 """
@@ -19,18 +19,18 @@ from convoke.domain.model import Model
 DAY = r"\d{4}-\d{2}-\d{2}"
 
 SHOWN_PRECISION = timedelta(seconds=1)
-"""Answers show whole seconds, so an end date includes its whole second."""
+"""Responses show dates in whole seconds. Therefore an end date includes the whole second that it names."""
 
 STORED_PRECISION = timedelta(milliseconds=1)
 
 
 def parse_start(text: str) -> datetime:
-    """Return the first moment of a day, or the given moment."""
+    """Return the first moment of the day if `text` is a day. Otherwise return the moment in `text`."""
     return _parse(f"{text}T00:00:00Z" if re.fullmatch(DAY, text) else text)
 
 
 def parse_end(text: str) -> datetime:
-    """Return the last moment of a day or of a second."""
+    """Return the last moment of the day or of the second in `text`. A moment with a fraction is returned unchanged."""
     end = _parse(f"{text}T23:59:59Z" if re.fullmatch(DAY, text) else text)
     return end if end.microsecond else end + SHOWN_PRECISION - STORED_PRECISION
 
@@ -59,7 +59,7 @@ EndDate = Annotated[
 
 
 class Period(Model):
-    """A period that includes its start and its end. An end that was not given is open."""
+    """A period that includes its start date and its end date. A date that is None does not limit the period."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (EndDateBeforeStartDateError,)
 

@@ -1,4 +1,4 @@
-"""Pre-events: the event before each kind of change, and how the receiver's answer alters the change.
+"""Pre-events: the event that Convoke sends before a change, and the edits of the change that the receiver may make.
 
 See docs/behaviour/webhook-delivery.md#pre-events.
 """
@@ -26,7 +26,7 @@ from convoke.domain.messages import Message, MessageParameters, check_author, ch
 from convoke.domain.participants import Participant
 
 Reply = Mapping[str, object]
-"""The JSON object in the receiver's answer. Its fields replace those of the pending change."""
+"""The JSON object in the receiver's answer. Some of its fields, such as `body`, replace fields of the change."""
 
 Check = Callable[[str], object]
 
@@ -34,7 +34,7 @@ Requested = TypeVar("Requested", bound=MessageParameters)
 
 
 class PreEvent(NamedTuple):
-    """The event before a change, without the SID and time that it gets when it is sent."""
+    """The content of a pre-event. `convoke.domain.events.pre_event` adds the SID and the time."""
 
     subject: Subject
     data: EventData
@@ -83,7 +83,7 @@ def message_remove(conversation: Conversation, message: Message) -> PreEvent:
 
 
 def apply_conversation_reply(conversation: Conversation, reply: Reply) -> Conversation:
-    """Return the conversation with the friendly name of the reply. Raises an error if the name is invalid.
+    """Return the conversation with the friendly name in the reply, if any. Raise an error if the name is invalid.
 
     See docs/behaviour/webhook-delivery.md#pre-event-answers.
     """
@@ -91,13 +91,16 @@ def apply_conversation_reply(conversation: Conversation, reply: Reply) -> Conver
 
 
 def apply_message_reply(requested: Requested, reply: Reply) -> Requested:
-    """Return the message with the author, body and attributes of the reply. Raises an error if one is invalid."""
+    """Return the message with the author, body and attributes that the reply contains.
+
+    Raise an error if one of these values is invalid.
+    """
     checks: dict[str, Check] = {"author": check_author, "body": check_body, "attributes": check_message_attributes}
     return requested.model_copy(update=_checked(reply, checks))
 
 
 def _checked(reply: Reply, checks: Mapping[str, Check]) -> dict[str, object]:
-    """Return the checked values of the reply. A null counts as absent."""
+    """Return the valid values of the fields that `checks` names. A field that is null is left out."""
     return {
         name: _check(name, value, check) for name, check in checks.items() if (value := reply.get(name)) is not None
     }
@@ -113,5 +116,5 @@ def _check(name: str, value: object, check: Check) -> object:
 
 
 def _without(payload: Payload, *names: str) -> Payload:
-    """Return the payload without the parameters that exist only after the change."""
+    """Return the payload without the parameters `names`, whose values exist only after the change."""
     return {name: value for name, value in payload.items() if name not in names}

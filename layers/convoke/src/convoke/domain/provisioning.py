@@ -1,4 +1,4 @@
-"""Provisioning: adding the participants of a ConversationWithParticipants request after it was answered.
+"""Provisioning: Convoke adds the participants of a ConversationWithParticipants request after the response.
 
 See docs/behaviour/provisioning.md.
 """
@@ -26,7 +26,10 @@ class ProvisioningStatus(StrEnum):
 
 
 class Cause(Model):
-    """Why a participant could not be added; all participants if `participant_sid` is None."""
+    """Why a participant could not be added.
+
+    If `participant_sid` is None, the cause applies to every participant.
+    """
 
     code: int
     message: str
@@ -34,10 +37,10 @@ class Cause(Model):
 
 
 class Provisioning(Model):
-    """The participants that are to be added to a conversation and, afterwards, the result.
+    """The stored record of the participants to add to a conversation. Later, the record also contains the result.
 
-    The conversation and this record are created in one transaction. The record holds the SIDs of everything that
-    provisioning creates, so that a repeated step writes the same items.
+    One transaction creates the conversation and this record. The record contains the SIDs of everything that
+    provisioning creates, so a repeated step writes the same items again.
     """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -49,13 +52,13 @@ class Provisioning(Model):
     status: ProvisioningStatus = ProvisioningStatus.PENDING
     causes: tuple[Cause, ...] = ()
     notify_webhooks: bool = Field(default=False, alias="webhooks")
-    """Whether the request asked for webhooks."""
+    """Whether webhooks get the events of the added participants. In stored items, the field is named `webhooks`."""
     added_change_sid: str
     state_change_sid: str
     alert_sid: str
     date_created: Instant
     date_updated: Instant | None = None
-    """When the status changed; None while it is pending."""
+    """When the status changed. None while the status is `pending`."""
 
     @property
     def subject(self) -> Subject:
@@ -63,30 +66,33 @@ class Provisioning(Model):
 
     @property
     def shared_causes(self) -> tuple[Cause, ...]:
-        """The causes that concern all participants."""
+        """The causes that apply to every participant."""
         return tuple(cause for cause in self.causes if cause.participant_sid is None)
 
     def cause_of(self, participant: Participant) -> Cause | None:
-        """Return why a participant could not be added: its own cause or else a shared one; None if there is neither."""
+        """Return why `participant` could not be added: the own cause, else a shared cause, else None."""
         own = (cause for cause in self.causes if cause.participant_sid == participant.sid)
         return next(chain(own, self.shared_causes), None)
 
     def added(self, moment: datetime) -> Self:
-        """Return the record after all participants were added."""
+        """Return the record with the status `added`."""
         return self.model_copy(update={"status": ProvisioningStatus.ADDED, "date_updated": moment})
 
     def failed(self, causes: Sequence[Cause], moment: datetime) -> Self:
-        """Return the record after provisioning failed."""
+        """Return the record with the status `failed` and the causes."""
         update = {"status": ProvisioningStatus.FAILED, "causes": tuple(causes), "date_updated": moment}
         return self.model_copy(update=update)
 
 
 MAX_DOUBLINGS = 16
-"""The maximum exponent of the backoff. Attempts to publish are unlimited, so a `timedelta` could overflow."""
+"""The maximum exponent of the backoff.
+
+The number of attempts to publish an event has no limit. Without a maximum exponent, the `timedelta` could overflow.
+"""
 
 
 class ProvisioningRetries(Model):
-    """When the sweeper resumes interrupted provisioning, and after how many attempts it gives up.
+    """When the sweeper resumes interrupted provisioning, and after how many attempts the sweeper stops.
 
     See docs/how-it-works.md#promises.
     """
@@ -96,5 +102,5 @@ class ProvisioningRetries(Model):
     max_attempts: Annotated[int, Field(ge=1)] = 8
 
     def next_attempt_at(self, moment: datetime, attempts: int) -> datetime:
-        """Return when the next attempt is due: the pause doubles with each attempt, up to `max_pause`."""
+        """Return when the next attempt is due. The pause doubles with each attempt, up to `max_pause`."""
         return moment + min(self.first_pause * (1 << min(attempts, MAX_DOUBLINGS)), self.max_pause)

@@ -1,4 +1,4 @@
-"""The Receipt resource: the delivery status of a message to one participant outside chat.
+"""The Receipt resource: the delivery status of a message to one participant that has an address.
 
 See docs/behaviour/receipts.md.
 """
@@ -25,7 +25,7 @@ class ReceiptStatus(StrEnum):
 
 
 class Receipt(Model):
-    """The delivery of one message to one participant."""
+    """A stored receipt of one message for one participant."""
 
     account_sid: str
     conversation_sid: str
@@ -35,7 +35,7 @@ class Receipt(Model):
     participant_sid: str
     status: ReceiptStatus
     error_code: int = 0
-    """0 without an error."""
+    """0 means that there was no error."""
     date_created: Instant
     date_updated: Instant | None = None
 
@@ -55,11 +55,14 @@ REACHED = {
     "failed": {ReceiptStatus.FAILED},
     "undelivered": {ReceiptStatus.UNDELIVERED},
 }
-"""The statuses that each field of the summary counts. A message that was read was also delivered and sent."""
+"""The receipt statuses that each field of `DeliverySummary` includes.
+
+A read message was also delivered and sent, so the fields `delivered` and `sent` include the status `read`.
+"""
 
 
 class DeliverySummary(Model):
-    """The field `delivery` of a message."""
+    """The field `delivery` of a message: the number of receipts, and how many receipts have reached each status."""
 
     total: int
     sent: Share
@@ -70,7 +73,7 @@ class DeliverySummary(Model):
 
     @classmethod
     def of(cls, receipts: Sequence[Receipt]) -> Self | None:
-        """Return the summary of a message's receipts; None without receipts."""
+        """Return the summary of a message's receipts, or None if there are no receipts."""
         if not receipts:
             return None
         shares = {word: _share(each.status in statuses for each in receipts) for word, statuses in REACHED.items()}
@@ -85,7 +88,7 @@ def _share(has_status: Iterable[bool]) -> Share:
 
 
 def channel_prefix(recipient: Member, *, has_media: bool) -> Prefix:
-    """Return the prefix of a receipt's `channel_message_sid`. Members of a group MMS always get MMS.
+    """Return the prefix of a receipt's `channel_message_sid`. A member of a group MMS gets an MMS even without media.
 
     See docs/behaviour/receipts.md#channel-message-sids.
     """

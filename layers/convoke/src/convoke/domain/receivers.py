@@ -1,4 +1,8 @@
-"""The rules for the URLs of webhooks, which keep a deployment from calling hosts in its own network (SSRF)."""
+"""The rules for webhook URLs.
+
+The rules protect a deployment against server-side request forgery (SSRF): a client must not be able to make Convoke
+call hosts in the internal network of the deployment.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ NOT_PUBLIC: tuple[Network, ...] = tuple(
             "10.0.0.0/8",
             "100.64.0.0/10",  # carrier-grade NAT
             "127.0.0.0/8",
-            "169.254.0.0/16",  # link-local, with the metadata of AWS
+            "169.254.0.0/16",  # link-local, includes the EC2 instance metadata
             "172.16.0.0/12",
             "192.0.0.0/24",
             "192.0.2.0/24",
@@ -45,7 +49,10 @@ NOT_PUBLIC: tuple[Network, ...] = tuple(
         ),
     )
 )
-"""The networks that are not public. `ipaddress.is_global` differs between Python versions, so they are listed."""
+"""The networks that are not public.
+
+The list is explicit, because `ipaddress.is_global` gives different results in different Python versions.
+"""
 
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
@@ -62,21 +69,24 @@ def receiver_of(url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ReceiverRules:
-    """The rules of one instance. The default, for the embedded engine, allows every receiver."""
+    """The rules of one Convoke instance. The default is for the embedded engine and allows every receiver."""
 
     public_only: bool = False
     allowed: tuple[Network, ...] = ()
-    """The networks that are not public and may be called nevertheless."""
+    """Networks in which Convoke may call receivers although the networks are not public."""
     https_only: bool = False
 
     @classmethod
     def of_deployment(cls, allowed: Iterable[str], *, https_only: bool) -> Self:
-        """Return the rules of a deployment on AWS. Raises ValueError if an allowed network is malformed."""
+        """Return the rules of a deployment on AWS. Raise ValueError if a network in `allowed` is malformed."""
         networks = tuple(ipaddress.ip_network(network, strict=False) for network in allowed)
         return cls(public_only=True, allowed=networks, https_only=https_only)
 
     def refuse(self, urls: Mapping[FieldPath, str | None]) -> None:
-        """Raise InvalidWebhookSettingsError if a URL is not allowed. The keys of `urls` are the fields of the URLs."""
+        """Raise InvalidWebhookSettingsError if a URL is not allowed.
+
+        Each key of `urls` is the field path of the URL.
+        """
         problems = [
             InvalidWebhookSettingsError(field=field, wanted=wanted)
             for field, url in urls.items()
@@ -86,11 +96,14 @@ class ReceiverRules:
             raise refusal(problems)
 
     def accepts(self, url: str) -> bool:
-        """Return whether a URL is allowed, without a DNS lookup. The webhook client checks the resolved addresses."""
+        """Return whether a URL is allowed.
+
+        This method makes no DNS lookup. The webhook client checks the IP addresses after the lookup, with `allows`.
+        """
         return self._unmet_requirement(url) is None
 
     def allows(self, address: str) -> bool:
-        """Return whether a receiver may have an IP address."""
+        """Return whether Convoke may call a receiver that has this IP address."""
         if not self.public_only:
             return True
         receiver = _effective_address(ipaddress.ip_address(address))
@@ -99,7 +112,7 @@ class ReceiverRules:
         )
 
     def _unmet_requirement(self, url: str) -> str | None:
-        """Return the requirement that the URL does not meet; None if the URL is allowed."""
+        """Return the requirement that the URL does not meet, or None if the URL is allowed."""
         parts = urlsplit(url)
         if self.https_only and parts.scheme != "https":
             return "a URL with https"
@@ -110,21 +123,27 @@ class ReceiverRules:
 
 
 def _literal(host: str) -> str | None:
-    """Return the IP address in a host, in any form that resolvers accept, such as 127.1; None for other names."""
-    # Resolvers normalise names: full-width digits are digits to them.
+    """Return the IP address that `host` means without a DNS lookup, or None if `host` is any other name.
+
+    The address can have any form that resolvers accept, such as `127.1`. The name `localhost` means 127.0.0.1.
+    """
+    # Resolvers normalise a name before the lookup. For example, a full-width digit becomes an ASCII digit.
     name = unicodedata.normalize("NFKC", host).lower().rstrip(".")
     if name in LOOPBACK_NAMES or name.endswith((".localhost", ".localhost.localdomain")):
         return LOOPBACK
     with suppress(ValueError):
         return str(ipaddress.ip_address(name))
-    # inet_aton accepts every form that resolvers do, such as 127.1, 0x7f000001 and 2130706433.
+    # inet_aton accepts every form of an address that resolvers accept, such as 127.1, 0x7f000001 and 2130706433.
     with suppress(OSError, ValueError):
         return socket.inet_ntoa(socket.inet_aton(name))
     return None
 
 
 def _effective_address(address: Address) -> Address:
-    """Return the IPv4 address that a mapped, 6to4 or NAT64 address leads to; any other address unchanged."""
+    """Return the IPv4 address that an IPv4-mapped, 6to4 or NAT64 address contains.
+
+    Return any other address unchanged.
+    """
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in NAT64:

@@ -1,4 +1,4 @@
-"""The webhooks of one conversation.
+"""Scoped webhooks: the webhooks that receive the events of a single conversation.
 
 See docs/behaviour/scoped-webhooks.md.
 """
@@ -59,7 +59,7 @@ CONFIGURATION: Mapping[ScopedTarget, tuple[str, ...]] = MappingProxyType(
         ScopedTarget.STUDIO: ("flow_sid",),
     }
 )
-"""The parameters that each target uses. Parameters of other targets are validated and then ignored."""
+"""The parameters that each target uses. Convoke validates the parameters of other targets but does not store them."""
 
 REQUIRED_CONFIGURATION: Mapping[ScopedTarget, Mapping[str, type[ConversationsError]]] = MappingProxyType(
     {
@@ -71,7 +71,7 @@ REQUIRED_CONFIGURATION: Mapping[ScopedTarget, Mapping[str, type[ConversationsErr
 
 
 class ScopedWebhook(Model):
-    """A webhook as it is stored. Answers do not show `replay_after`."""
+    """A stored webhook of a conversation. Responses do not contain `replay_after`."""
 
     account_sid: str
     conversation_sid: str
@@ -79,12 +79,15 @@ class ScopedWebhook(Model):
     target: ScopedTarget
     url: str | None = None
     method: str | None = None
-    """The method in the upper or lower case that the client used."""
+    """The HTTP method as the client wrote it, in upper or lower case."""
     filters: tuple[EventType, ...] | None = None
     triggers: tuple[str, ...] | None = None
     flow_sid: str | None = None
     replay_after: int | None = None
-    """The webhook also gets the existing messages after this index. If it is None, it gets no existing messages."""
+    """The webhook also gets the messages that existed before the webhook and have a greater index than this.
+
+    None means that the webhook gets only new messages.
+    """
     date_created: Instant
     date_updated: Instant
 
@@ -94,11 +97,14 @@ class ScopedWebhook(Model):
 
     @property
     def receives_messages(self) -> bool:
-        """Whether the webhook can get the event `onMessageAdded`."""
+        """Whether the webhook can receive the event `onMessageAdded`."""
         return EventType.MESSAGE_ADDED in (self.filters or ()) or bool(self.triggers)
 
     def hook(self, event: Event) -> Hook | None:
-        """Return the receiver of the event; None if the webhook does not get it. Convoke does not call Studio flows."""
+        """Return the receiver of the event, or None if this webhook does not receive the event.
+
+        A webhook with the target `studio` receives no events, because Convoke does not call Studio flows.
+        """
         if self.url is None or not self._accepts(event):
             return None
         return Hook(self.sid, self.url, parse_method(self.method))
@@ -113,15 +119,15 @@ class ScopedWebhook(Model):
                 return False
 
     def _is_triggered_by(self, body: str) -> bool:
-        """Return whether the body contains a trigger, also inside a word and in upper or lower case."""
+        """Return whether the body contains a trigger. The search ignores case and also finds parts of words."""
         folded = body.casefold()
         return any(keyword.casefold() in folded for keyword in self.triggers or ())
 
 
 def hooks_for_event(webhooks: Iterable[ScopedWebhook], event: Event) -> list[Hook]:
-    """Return the receivers of an event among the webhooks of its conversation.
+    """Return the receivers of an event. `webhooks` are the webhooks of the conversation of the event.
 
-    The webhooks of a closed conversation get no event of its deletion. See
+    If a closed conversation is deleted, the webhooks do not receive the event `onConversationRemoved`. See
     docs/behaviour/scoped-webhooks.md#delivery.
     """
     if event.type is EventType.CONVERSATION_REMOVED and event.payload.get("State") == State.CLOSED:
@@ -139,7 +145,7 @@ def parse_scoped_target(value: object) -> ScopedTarget:
 
 
 def check_scoped_url(url: str) -> str | None:
-    """Return the URL. Unlike an account's URL, it cannot be removed."""
+    """Return the URL. An empty value is an error, because a webhook of a conversation must keep its URL."""
     if not url:
         raise WebhookUrlMissingError
     if len(url) > MAX_SCOPED_URL_CHARACTERS:
@@ -148,7 +154,7 @@ def check_scoped_url(url: str) -> str | None:
 
 
 def check_method(method: str) -> str:
-    """Return the method as the client wrote it."""
+    """Return the method unchanged. Raise an error unless the method is GET or POST in any case."""
     parse_method(method)
     return method
 
@@ -234,7 +240,7 @@ CONFIGURATION_ERRORS = (
 
 
 class ScopedWebhookParameters(Model):
-    """The parameters that creating and updating a webhook share."""
+    """The parameters that a client can give both when it creates a webhook and when it updates a webhook."""
 
     url: ScopedUrl | None = None
     method: SpelledMethod | None = None
@@ -256,14 +262,14 @@ class NewScopedWebhook(ScopedWebhookParameters):
         *CONFIGURATION_ERRORS,
     )
 
-    # The default is validated too, so that a missing target gets the error of an empty one.
+    # With `validate_default`, a missing target causes the same error as an empty target.
     target: Annotated[ScopedTarget, BeforeValidator(parse_scoped_target)] = Field(default=None, validate_default=True)
     replay_after: ReplayAfter | None = None
 
     def check_required_configuration(self) -> None:
         """Raise an error if a parameter that the target requires is missing.
 
-        It is not part of the validation, because a missing conversation has to be reported first.
+        The model validators do not call this method, because the error of a missing conversation has priority.
         """
         required = REQUIRED_CONFIGURATION[self.target].items()
         missing = [error(field=("configuration", name)) for name, error in required if getattr(self, name) is None]
@@ -271,7 +277,7 @@ class NewScopedWebhook(ScopedWebhookParameters):
             raise refusal(missing)
 
     def webhook(self, moment: datetime, **identity: str) -> ScopedWebhook:
-        """Return the webhook as it is stored. `identity` holds the fields that are not parameters, such as the SID."""
+        """Return the webhook to store. `identity` contains the fields that are not parameters, such as the SID."""
         configuration = self.given_configuration(self.target)
         if "method" in CONFIGURATION[self.target]:
             configuration.setdefault("method", Method.POST)
@@ -288,12 +294,18 @@ class NewScopedWebhook(ScopedWebhookParameters):
 
 
 class ScopedWebhookChange(ScopedWebhookParameters):
-    """The parameters of an update. A field that was not given stays as it is. The target cannot be changed."""
+    """The parameters of a request that updates a webhook. An update cannot change the target.
+
+    A field that is not in `model_fields_set` keeps its stored value.
+    """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = CONFIGURATION_ERRORS
 
     def applied_to(self, webhook: ScopedWebhook, moment: datetime) -> ScopedWebhook:
-        """Return the changed webhook; the same one if the request gives no parameter that its target uses."""
+        """Return the changed webhook.
+
+        If the request has no parameter that the target of the webhook uses, return `webhook` itself.
+        """
         given = self.given_configuration(webhook.target)
         if not given:
             return webhook

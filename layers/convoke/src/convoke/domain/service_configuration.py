@@ -43,7 +43,10 @@ Boolean = Annotated[bool, BeforeValidator(parse_boolean), word_schema(["true", "
 
 
 class ServiceConfigurationChange(Model):
-    """The parameters of an update of a service's configuration. A field that was not given stays as it is."""
+    """The parameters of a request that updates the configuration of a service.
+
+    A field that is not in `model_fields_set` keeps its stored value.
+    """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (RoleSidMissingError,)
 
@@ -53,7 +56,11 @@ class ServiceConfigurationChange(Model):
     reachability_enabled: Boolean = False
 
     def problems(self, service: Service) -> list[ConversationsError]:
-        """Return an error for each role that the service does not have, or has in the other scope."""
+        """Return an error for each role that is not a valid default role of `service`.
+
+        A conversation role must be one of `service.conversation_role_sids`, and a user role one of
+        `service.service_role_sids`.
+        """
         found: list[ConversationsError] = [
             UnknownConversationRoleError(field=(name,))
             for name in ("default_conversation_creator_role_sid", "default_conversation_role_sid")

@@ -1,4 +1,4 @@
-"""The webhooks of a service, and which of account and service gets an event.
+"""The webhooks of a service, and the choice between the webhooks of the account and of the service for an event.
 
 See docs/behaviour/configuration-webhooks.md#service-webhooks.
 """
@@ -14,7 +14,7 @@ from convoke.domain.webhooks import Hook, Method, WebhookSettingsChange
 
 
 class ServiceConfigurationWebhooks(Model):
-    """The webhooks of a service. A setting that was never given is None."""
+    """The stored webhooks of a service. A setting is None if no client has set it yet."""
 
     account_sid: str
     chat_service_sid: str
@@ -25,25 +25,25 @@ class ServiceConfigurationWebhooks(Model):
 
 
 class ServiceConfigurationWebhooksChange(WebhookSettingsChange):
-    """The parameters of an update of a service's webhooks."""
+    """The parameters of a request that updates the webhooks of a service."""
 
 
 class WebhookLevels(NamedTuple):
-    """The webhooks of an account and of one of its services.
+    """The webhooks of an account, and the webhooks of one service of the account.
 
-    If the service has a URL, the account's webhooks get no events of the service. See
-    docs/behaviour/webhook-delivery.md#levels.
+    If the service has a pre-event URL or a post-event URL, the webhooks of the account get no events of the service.
+    See docs/behaviour/webhook-delivery.md#levels.
     """
 
     account: ConfigurationWebhooks
     service: ServiceConfigurationWebhooks
 
     def pre_hook(self, event_type: AnyEventType) -> Hook | None:
-        """Return the receiver that is asked before a change, if there is one."""
+        """Return the receiver that can reject a change before Convoke makes the change, or None."""
         return self._hook(event_type, self._level.pre_webhook_url)
 
     def post_hook(self, event_type: AnyEventType) -> Hook | None:
-        """Return the receiver that is notified after a change, if there is one."""
+        """Return the receiver that Convoke notifies after a change, or None."""
         return self._hook(event_type, self._level.post_webhook_url)
 
     @property

@@ -17,7 +17,7 @@ from convoke.domain.model import Model
 
 
 class Service(Model):
-    """A chat service as it is stored, with its configuration (`service_configuration.py`)."""
+    """A stored chat service with its configuration. `service_configuration.py` has the rules of the configuration."""
 
     account_sid: str
     sid: str
@@ -36,27 +36,27 @@ class Service(Model):
 
     @property
     def creator_role_sid(self) -> str:
-        """The role of the participant who creates a conversation: the configured role or the initial one."""
+        """The role of the creator of a conversation: the configured role, else the role from the service's creation."""
         return self.default_conversation_creator_role_sid or self.conversation_admin_role_sid
 
     @property
     def member_role_sid(self) -> str:
-        """The role of a participant who is added to a conversation: the configured role or the initial one."""
+        """The role of a new participant: the configured role, else the role from the service's creation."""
         return self.default_conversation_role_sid or self.conversation_user_role_sid
 
     @property
     def user_role_sid(self) -> str:
-        """The role of a new user: the configured role or the initial one."""
+        """The role of a new user: the configured role, else the role from the service's creation."""
         return self.default_chat_service_role_sid or self.service_user_role_sid
 
     @property
     def service_role_sids(self) -> frozenset[str]:
-        """The roles that a user can have."""
+        """The SIDs of the roles that a user can have."""
         return frozenset((self.service_admin_role_sid, self.service_user_role_sid))
 
     @property
     def conversation_role_sids(self) -> frozenset[str]:
-        """The roles that a participant can have."""
+        """The SIDs of the roles that a participant can have."""
         return frozenset((self.conversation_admin_role_sid, self.conversation_user_role_sid))
 
 
@@ -74,5 +74,5 @@ RequiredName = Annotated[
 class NewService(Model):
     """The parameters of a request that creates a service."""
 
-    # The default is validated too, so that a missing name gets the error of an empty one.
+    # With `validate_default`, a missing name causes the same error as an empty name.
     friendly_name: RequiredName = Field(default="", validate_default=True)

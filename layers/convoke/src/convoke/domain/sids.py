@@ -14,7 +14,7 @@ from enum import StrEnum
 
 
 class Prefix(StrEnum):
-    """The kind of resource that a SID identifies. Twilio has no `EV` (change) and no `RP` (event replay)."""
+    """The type of the resource that a SID identifies. `EV` (change) and `RP` (event replay) do not exist at Twilio."""
 
     ACCOUNT = "AC"
     ALERT = "NO"
@@ -39,27 +39,28 @@ class Prefix(StrEnum):
 
 
 SID_DIGITS = "[0-9a-fA-F]{32}"
-"""The regular expression of the part after the prefix. Clients may send upper-case digits."""
+"""The regular expression of the digits after the prefix. Clients may send upper-case digits."""
 
 NewSid = Callable[[Prefix], str]
+"""A function that returns a new SID with the given prefix."""
 
 
 def is_sid(value: str, prefix: Prefix) -> bool:
-    """Return whether `value` is a SID with that prefix. Upper-case digits are valid too."""
+    """Return whether `value` is a SID with this prefix. Upper-case digits are valid too."""
     return re.fullmatch(prefix + SID_DIGITS, value) is not None
 
 
 def parse_sid(value: str, prefix: Prefix) -> str | None:
-    """Return `value` with its digits in lower case; None if it is no SID with that prefix."""
+    """Return `value` with its digits in lower case, or None if `value` is not a SID with this prefix."""
     return prefix + value[len(prefix) :].lower() if is_sid(value, prefix) else None
 
 
 class SidFactory:
-    """Creates SIDs that sort by the time of their creation. Within one process the order is strict.
+    """Creates SIDs that sort by the time of their creation. Within one process, the order is strict.
 
     A SID has 48 bits of milliseconds, a sequence of 16 bits, and 64 random bits. The random bits come from the
-    operating system for each SID: a generator in this process would repeat itself when Lambda restores a snapshot
-    twice.
+    operating system. A random generator in this process would create the same bits again if Lambda restored the same
+    snapshot twice.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The SIDs of Users. The User resource itself is not served yet."""
+"""The SID of a User. The API does not have the User resource yet."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from convoke.domain.sids import Prefix
 
 
 def user_sid(chat_service_sid: str, identity: str) -> str:
-    """Return the SID of the User with an identity in a service.
+    """Return the SID of the User that has `identity` in a service.
 
-    It is a hash of the two, so that no table read is necessary.
+    The SID is a hash of the service SID and the identity. Therefore Convoke can return the SID without a table read.
     """
     return Prefix.USER + hashlib.sha256(f"{chat_service_sid}#{identity}".encode()).hexdigest()[:32]

@@ -1,7 +1,7 @@
-"""The parts that the webhooks of accounts, services and conversations share, and the delivery of an event to one.
+"""The common parts of all webhooks, and the delivery of an event to a webhook.
 
-The resources themselves are in `configuration_webhooks.py`, `service_configuration_webhooks.py` and
-`scoped_webhooks.py`. See docs/behaviour/webhook-delivery.md.
+Webhooks exist at three levels: account (`configuration_webhooks.py`), service (`service_configuration_webhooks.py`) and
+conversation (`scoped_webhooks.py`). See docs/behaviour/webhook-delivery.md.
 """
 
 from __future__ import annotations
@@ -27,29 +27,30 @@ class Method(StrEnum):
 ERROR_LOG = "error-log"
 """The target of a delivery to an account's error-log URL.
 
-A failed delivery to this target creates no alert. Otherwise each alert would cause the next one forever.
+A failed delivery to this target creates no alert. Such an alert would cause a new delivery to the same URL, which could
+fail again and create an endless sequence of alerts.
 """
 
 
 class Hook(NamedTuple):
-    """A receiver of events."""
+    """A receiver of events: the URL that Convoke calls, and the webhook that has the URL."""
 
     target: str
-    """`account`, `service`, the SID of a conversation's webhook, or `error-log`."""
+    """`account`, `service`, or the SID of a conversation's webhook."""
     url: str
     method: Method
 
 
 class Delivery(Model):
-    """One event for one target. The delivery queue holds one message per attempt."""
+    """The delivery of one event to one target. The delivery queue stores this model as JSON."""
 
     event: Event
     target: str
-    """The target of the hook."""
+    """The target of the `Hook`, or `error-log`."""
     url: str
     method: Method
     replay_sid: str = ""
-    """The SID of the event replay that caused the delivery; empty for the first delivery."""
+    """The SID of the event replay that caused the delivery. Empty if the delivery is not a replay."""
 
     @classmethod
     def to(cls, hook: Hook, event: Event) -> Self:
@@ -61,7 +62,7 @@ class Delivery(Model):
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The parameters of the HTTP request. A conversation's webhook also gets its own SID.
+        """The parameters of the HTTP request. A webhook of a conversation also gets the parameter `WebhookSid`.
 
         See docs/behaviour/webhook-delivery.md#event-parameters.
         """
@@ -91,10 +92,13 @@ def parse_filter(value: object) -> EventType:
 
 
 def check_url(url: str) -> str | None:
-    """Return an absolute HTTP URL, or None for the empty string, which removes a URL."""
+    """Return the URL, or None for the empty string, which removes the stored URL.
+
+    Raise an error unless the URL is an absolute http or https URL.
+    """
     if not url:
         return None
-    # urlsplit drops tabs and line breaks silently, so they are refused here.
+    # urlsplit removes tabs and line breaks without an error. Therefore these characters are refused first.
     if any(character <= " " or character == "\x7f" for character in url):
         raise InvalidWebhookSettingsError
     try:
@@ -113,9 +117,9 @@ RemovableUrl = Annotated[
 
 
 class WebhookSettingsChange(Model):
-    """The parameters that updates of an account's and a service's webhooks share.
+    """The parameters for updating the webhooks of an account or of a service.
 
-    A field that was not given stays as it is: see `model_fields_set`.
+    A field that is not in `model_fields_set` keeps its stored value.
     """
 
     method: Annotated[Method, BeforeValidator(parse_method)] | None = None

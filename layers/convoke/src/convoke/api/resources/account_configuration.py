@@ -1,4 +1,4 @@
-"""`/convoke/v1/Configuration`: the settings of the account that Twilio's API does not have.
+"""`/convoke/v1/Configuration`: the settings of the account that do not exist in Twilio's API.
 
 See docs/behaviour/configuration.md.
 """
@@ -41,7 +41,10 @@ def represent(request: Request, account: Account) -> AccountConfigurationReprese
 
 
 def fetch(_: Operations, request: Request) -> Response:
-    """Return the configuration that this process works with. Other processes see an update a few seconds later."""
+    """Return the configuration in the cache of this process.
+
+    After an update, the caches of other processes contain the old configuration for a few seconds.
+    """
     return json_response(represent(request, request.account))
 
 

@@ -1,4 +1,4 @@
-"""`/v1/Configuration`: the configuration of the account.
+"""`/v1/Configuration`: the default service of the account, and the defaults of new conversations.
 
 See docs/behaviour/configuration.md#account-configuration.
 """
@@ -48,7 +48,10 @@ def represent(request: Request, account: Account) -> ConfigurationRepresentation
 
 
 def fetch(_: Operations, request: Request) -> Response:
-    """Return the configuration that this process works with. Other processes see an update a few seconds later."""
+    """Return the configuration in the cache of this process.
+
+    After an update, the caches of other processes contain the old configuration for a few seconds.
+    """
     return json_response(represent(request, request.account))
 
 
@@ -58,5 +61,5 @@ def update(operations: Operations, request: Request) -> Response:
 
 
 def _timer(length: timedelta) -> str | None:
-    """Return an ISO 8601 duration. Returns None if the timer is off."""
+    """Return the length of a timer as an ISO 8601 duration, or None if the timer is off."""
     return format_duration(length) if length else None

@@ -25,7 +25,10 @@ from convoke.domain.errors import refusal
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
 
 WAIT_MARGIN_SECONDS = 5
-"""How long before the invocation's timeout a wait ends: the last read can take seconds if AWS throttles it."""
+"""A wait ends this many seconds before the Lambda invocation times out.
+
+The time is needed for the last read of the table, which can take seconds if AWS throttles the read.
+"""
 
 RELATION_ERRORS = (
     errors.BindingsTakenError,
@@ -38,7 +41,7 @@ RELATION_ERRORS = (
     errors.ProjectedAddressMissingError,
     errors.TooManyParticipantsInRequestError,
 )
-"""Errors of participants in relation to each other, or to participants of other conversations."""
+"""The errors of rules that compare a participant with other participants, in this or another conversation."""
 
 CREATE = Contract(
     "ConversationWithParticipants",
@@ -53,12 +56,12 @@ CREATE = Contract(
 
 
 def create(operations: Operations, request: ServiceRequest) -> Response | Deferred:
-    """Create the conversation. The status is 202 if participants are still to be added, else 201.
+    """Create the conversation. The status is 202 if Convoke must still add participants, else 201.
 
     See docs/behaviour/conversation-with-participants.md#status-codes.
     """
     request_webhooks, idempotent_request = operations.request_webhooks(request), parse_idempotency_key(request)
-    # An invalid request gets all its problems in one response, so the checks go on after the first one.
+    # The response to an invalid request contains all problems. Therefore the checks continue after the first problem.
     requested, problems = read(CreateConversation, request.form)
     participants, participant_problems = read_participants(request.form.values(PARTICIPANT))
     if requested is None or participant_problems:
@@ -80,7 +83,7 @@ def create(operations: Operations, request: ServiceRequest) -> Response | Deferr
         return json_response(representation, status=202 if participants else 201, headers=headers)
 
     conversation = created.conversation
-    # A repeated request returns the stored response at once, whatever it prefers.
+    # A repeated request gets the stored response without a wait, even if the request has a preference.
     if created.repeated:
         return respond(conversation, {IDEMPOTENT_REPLAYED: "true"})
     seconds = _seconds_to_wait(request) if conversation.state is State.INITIALIZING else None
@@ -91,7 +94,10 @@ def create(operations: Operations, request: ServiceRequest) -> Response | Deferr
 
 
 def _seconds_to_wait(request: ServiceRequest) -> int | None:
-    """Return the preferred wait, capped by the time left. Returns None without a preference or if there is no time."""
+    """Return the preferred wait, but not more than the time that is left for a wait.
+
+    Return None if the request has no preference, or if no time is left.
+    """
     preferred, available = preferred_wait(request.headers), request.seconds_left() - WAIT_MARGIN_SECONDS
     if preferred is None or available < 1:
         return None

@@ -64,7 +64,7 @@ DELETE = Contract(
 def represent(
     request: ServiceRequest, conversation: Conversation, links: tuple[str, ...]
 ) -> ConversationRepresentation:
-    """Return the representation of a conversation. `links` are names of its subresources, such as `Participants`."""
+    """Return the representation of a conversation with `links` to its subresources, such as `Participants`."""
     url = request.url(f"/Conversations/{conversation.sid}")
     return ConversationRepresentation(
         sid=conversation.sid,
@@ -85,7 +85,7 @@ def represent(
 
 
 def create(operations: Operations, request: ServiceRequest) -> Response:
-    """Create a conversation: the same operation as ConversationWithParticipants, without participants."""
+    """Create a conversation. The operation is the same as for ConversationWithParticipants, with no participants."""
     request_webhooks, idempotent_request = operations.request_webhooks(request), parse_idempotency_key(request)
     created = operations.conversation_with_participants.create(
         request.account,
@@ -114,7 +114,8 @@ def list_(operations: Operations, request: ServiceRequest) -> Response:
 
 
 def update(operations: Operations, request: ServiceRequest, sid: str) -> Response:
-    # The header is checked before the form. See docs/behaviour/requests-and-answers.md#order-of-checks.
+    # The header is parsed before the form, because its error has priority. See
+    # docs/behaviour/requests-and-answers.md#order-of-checks.
     request_webhooks, requested = operations.request_webhooks(request), parse(UpdateConversation, request.form)
     updated = operations.conversations.update(request.service, sid, requested, request_webhooks=request_webhooks)
     return json_response(represent(request, updated, LINKS))
@@ -126,7 +127,7 @@ def delete(operations: Operations, request: ServiceRequest, sid: str) -> Respons
 
 
 def timers(conversation: Conversation) -> dict[str, str]:
-    """Return when each timer ends, without the timers that are off.
+    """Return when each timer ends. Timers that are off are left out.
 
     See docs/behaviour/states-and-timers.md#timers.
     """

@@ -34,15 +34,15 @@ FETCH = Contract(
 
 
 def fetch(event: Mapping[str, Any], document: Callable[[], dict[str, Any]]) -> Response:
-    """Return what `document` returns, or 304 if the client has it already."""
+    """Return the OpenAPI document, or status 304 if the client already has the current document."""
     text, tag = _text_and_tag(document)
-    # The header can list several tags, and a proxy can mark them as weak (`W/"..."`).
+    # The header can contain several tags, and a proxy can add the prefix `W/` to a tag. So `in` is used here.
     is_known = tag in (event.get("headers") or {}).get("if-none-match", "")
     return json_response("" if is_known else text, 304 if is_known else 200, {"ETag": tag})
 
 
 @cache
 def _text_and_tag(document: Callable[[], dict[str, Any]]) -> tuple[str, str]:
-    """Return the document as JSON and its ETag. The document is made at the first call only."""
+    """Return the document as JSON, and its ETag. Only the first call generates the document."""
     text = json.dumps(document())
     return text, f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'

@@ -35,7 +35,10 @@ LIST = Contract("EventAttempts", EventAttemptRepresentation, page="attempts")
 
 
 def represent(attempt: EventAttempt) -> EventAttemptRepresentation:
-    """Return the representation of an attempt. `url` is the receiver's URL: an attempt has no URL in the API."""
+    """Return the representation of an attempt.
+
+    `url` is the URL of the receiver, because an attempt has no URL of its own in the API.
+    """
     return EventAttemptRepresentation(
         event_id=attempt.event_id,
         replay_sid=attempt.replay_sid or None,

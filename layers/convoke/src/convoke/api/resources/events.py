@@ -1,4 +1,4 @@
-"""`/convoke/v1/Events`: every event of the last 30 days.
+"""`/convoke/v1/Events`: the ledger, which contains the events of the last 30 days.
 
 See docs/behaviour/events.md.
 """
@@ -15,7 +15,10 @@ from convoke.api.responses import Response
 from convoke.domain.events import AnyEventType, Event
 
 MAX_PAGE_SIZE = 50
-"""The largest page: each event can be in a change record of its own, and one read takes at most 100 items."""
+"""The maximum page size.
+
+Each event of a page can be in a different change record, and one read of the table returns at most 100 items.
+"""
 
 
 class EventRepresentation(Representation):

@@ -21,7 +21,7 @@ from convoke.domain.receipts import DeliverySummary
 
 
 class MediaRepresentation(Representation):
-    """The media of a message. Only the SID is known, because media are not uploaded to Convoke."""
+    """The media of a message. Convoke knows only the SID, because clients do not upload media to Convoke."""
 
     sid: str
     size: int | None = None
@@ -48,7 +48,7 @@ class MessageRepresentation(Representation):
 
 
 class ServiceMessageRepresentation(MessageRepresentation):
-    """The representation under `/Services/{sid}`, which has one more field."""
+    """The representation under `/Services/{sid}`, which also contains the service SID."""
 
     chat_service_sid: str
 
@@ -127,7 +127,7 @@ def list_(operations: Operations, request: ServiceRequest, conversation_sid: str
         request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Messages"),
         "messages",
         operations.accounts.page_key(request.account.sid),
-        # The parsed order, not the text the client sent: a token for `DESC` must be valid for `desc`.
+        # The filter is the parsed order and not the client's text, because a token for `DESC` must be valid for `desc`.
         filters=dict.fromkeys(sent, filters.order),
         descending=filters.order is Order.DESCENDING,
     )

@@ -22,7 +22,7 @@ from convoke.domain.participants import MessagingBinding
 MAX_PAGE_SIZE = 50
 
 CREATED_BY = "system"
-"""The value of `conversation_created_by`: an account creates every conversation, and no user does.
+"""The value of `conversation_created_by`. It is constant, because accounts and not users create conversations.
 
 See docs/behaviour/participant-conversations.md#fields.
 """
@@ -35,7 +35,7 @@ class ParticipantConversationRepresentation(Representation):
     participant_user_sid: str | None
     participant_identity: str | None
     participant_messaging_binding: MessagingBinding | None
-    """Always with all keys. The binding of a participant has only the keys that apply."""
+    """The binding with all keys. The Participant resource shows only the keys that have a value."""
     conversation_sid: str
     conversation_unique_name: str | None
     conversation_friendly_name: str | None

@@ -34,7 +34,7 @@ class ParticipantRepresentation(Representation):
 
 
 class ServiceParticipantRepresentation(ParticipantRepresentation):
-    """The representation under `/Services/{sid}`, which has one more field."""
+    """The representation under `/Services/{sid}`, which also contains the service SID."""
 
     chat_service_sid: str
 
@@ -61,12 +61,12 @@ MEMBER_ERRORS = (
     errors.ProxyNotSupportedError,
     errors.ProxyNotWhatsAppSenderError,
 )
-"""Errors of one participant by itself."""
+"""The errors of rules for a single participant, independent of other participants."""
 
 NOT_IN_UPDATES = frozenset(
     {errors.AddressEmptyError, errors.IdentityNotAcceptableError, errors.NameOrLevelNotAcceptableError}
 )
-"""Errors of parameters that an update does not have."""
+"""The errors in `MEMBER_ERRORS` about parameters that an update does not have."""
 
 MEMBERSHIP_ERRORS = (
     errors.BindingTakenError,
@@ -78,7 +78,7 @@ MEMBERSHIP_ERRORS = (
     errors.ParticipantExistsError,
     errors.ProjectedAddressMissingError,
 )
-"""Errors of a participant in relation to others of its conversation, or to participants of other conversations."""
+"""The errors of rules that compare a participant with other participants, in this or another conversation."""
 
 CREATE = Contract(
     "Participant",
@@ -149,7 +149,7 @@ def represent(request: ServiceRequest, participant: Participant) -> Representati
 
 
 def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response:
-    # The header is checked before the form.
+    # The header is parsed before the form, because its error has priority.
     request_webhooks = operations.request_webhooks(request)
     requested = parse_participant(CreateParticipant, request.form)
     created = operations.participants.create(

@@ -1,4 +1,4 @@
-"""`/convoke/v1/Conversations/{sid}/Provisioning`: whether each requested participant was added.
+"""`/convoke/v1/Conversations/{sid}/Provisioning`: whether Convoke has added each requested participant.
 
 See docs/behaviour/provisioning.md.
 """
@@ -77,7 +77,10 @@ def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str
 def _provisioned_participant(
     url: str, provisioning: Provisioning, participant: Participant
 ) -> ProvisionedParticipantRepresentation:
-    """Return one participant. All are added in one transaction, so each has the status of the provisioning."""
+    """Return the representation of one participant.
+
+    One transaction adds all participants. Therefore each participant has the status of the whole provisioning.
+    """
     cause = provisioning.cause_of(participant)
     return ProvisionedParticipantRepresentation(
         sid=participant.sid,

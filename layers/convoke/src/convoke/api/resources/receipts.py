@@ -33,7 +33,7 @@ class ReceiptRepresentation(Representation):
 
 
 class ServiceReceiptRepresentation(ReceiptRepresentation):
-    """The representation under `/Services/{sid}`, which has one more field."""
+    """The representation under `/Services/{sid}`, which also contains the service SID."""
 
     chat_service_sid: str
 
@@ -63,7 +63,7 @@ def fetch(
 
 
 def list_(operations: Operations, request: ServiceRequest, conversation_sid: str, message_sid: str) -> Response:
-    # The path values are decoded: a unique name in a URL of the meta block has to be encoded again.
+    # Path values are decoded. A unique name must be encoded again before it becomes part of a URL in the meta block.
     conversation, message = quote(conversation_sid, safe=""), quote(message_sid, safe="")
     pagination = Pagination(
         request,

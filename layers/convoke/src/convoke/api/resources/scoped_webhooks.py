@@ -1,4 +1,4 @@
-"""`/Conversations/{sid}/Webhooks`: the webhooks of one conversation.
+"""`/Conversations/{sid}/Webhooks`: the webhooks of a conversation.
 
 See docs/behaviour/scoped-webhooks.md.
 """
@@ -30,7 +30,7 @@ class ScopedWebhookRepresentation(Representation):
 
 
 class ServiceScopedWebhookRepresentation(ScopedWebhookRepresentation):
-    """The representation under `/Services/{sid}`, which has one more field."""
+    """The representation under `/Services/{sid}`, which also contains the service SID."""
 
     chat_service_sid: str
 
@@ -105,7 +105,7 @@ def list_(operations: Operations, request: ServiceRequest, conversation_sid: str
         request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Webhooks"),
         "webhooks",
         operations.accounts.page_key(request.account.sid),
-        # All webhooks of a conversation are in one item, so one page can hold them all.
+        # A conversation cannot have more webhooks than this, so one page can contain all webhooks.
         max_page_size=MAX_WEBHOOKS_PER_CONVERSATION,
     )
     page = operations.scoped_webhooks.list(request.service, conversation_sid, pagination.page_request)
