@@ -213,6 +213,21 @@ def test_refused_transaction_does_not_keep_the_write_lock(tmp_path: Path) -> Non
         other.execute("BEGIN IMMEDIATE")
 
 
+def test_interrupted_write_is_dropped(tmp_path: Path) -> None:
+    path = str(tmp_path / "convoke.db")
+    with closing(SqliteTable(path)) as table, closing(sqlite3.connect(path, timeout=0)) as other:
+
+        def write_and_be_interrupted() -> None:
+            table.begin()
+            table._write("INSERT INTO items (pk, sk, body) VALUES ('a', 'b', '{}')", [()])
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            table.run(write_and_be_interrupted)
+        assert table.rows("SELECT 1 FROM items") == []
+        other.execute("BEGIN IMMEDIATE")
+
+
 def write_and_fail_inside_a_unit(table: SqliteTable) -> None:
     with table.unit():
         table.transact([Put({"pk": "a", "sk": "outside"})])

@@ -339,7 +339,7 @@ def test_shutdown_cuts_calls_and_gives_their_messages_back_uncounted() -> None:
         machine.send("hanging", 6)
         await machine.until(lambda: machine.fake.now_under_way["hanging"] == MAX_CONCURRENT_DELIVERIES_PER_RECEIVER)
         assert machine.counts() == [1, 1, 1, 1, 0, 0]
-        await machine.concurrent.stop(0.01, machine.fake.cut.set)
+        await machine.concurrent.stop(0.5, machine.fake.cut.set)
         await asyncio.sleep(0)
         assert machine.counts() == [0] * 6
         assert machine.fake.finished == []
