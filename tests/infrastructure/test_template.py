@@ -11,6 +11,7 @@ import pytest
 
 from convoke.cli.deployment import FIRST_ACCOUNT, OUTPUTS, QUEUES
 from convoke.domain.connections import MAX_RETRIES, MAX_TIMEOUT_SECONDS
+from convoke.operations.conversations import MAX_CONTENTION_SECONDS
 from convoke.storage import keys
 from convoke.storage.conversations import WEBHOOKS_RETENTION
 from convoke.storage.table import EXPIRES_AT
@@ -100,6 +101,11 @@ def test_visibility_timeout_is_at_least_six_function_timeouts(function: str) -> 
 @pytest.mark.parametrize("function", ["api", "webhook_delivery"])
 def test_function_timeout_is_at_least_twice_the_longest_webhook_timeout(function: str) -> None:
     assert functions()[function]["Timeout"] >= 2 * MAX_TIMEOUT_SECONDS
+
+
+def test_request_with_a_pre_event_and_conflicts_ends_before_the_timeout_of_the_function() -> None:
+    margin = 5
+    assert functions()["api"]["Timeout"] >= MAX_TIMEOUT_SECONDS + MAX_CONTENTION_SECONDS + margin
 
 
 def test_webhook_delivery_batch_size_is_one() -> None:

@@ -33,6 +33,7 @@ def test_start_date_without_a_time_is_the_first_moment_of_the_day(start: str, ex
         ("2026-01-02", DAY + timedelta(days=1) - MILLISECOND),
         ("2026-01-02T00:00:00Z", DAY + timedelta(seconds=1) - MILLISECOND),
         ("2026-01-02T00:00:00.001Z", DAY + MILLISECOND),
+        ("9999-12-31", datetime(9999, 12, 31, 23, 59, 59, 999000, UTC)),
     ],
 )
 def test_end_date_includes_its_whole_day_or_second(end: str, expected: datetime) -> None:

@@ -32,7 +32,8 @@ def parse_start(text: str) -> datetime:
 def parse_end(text: str) -> datetime:
     """Return the last moment of the day or of the second in `text`. A moment with a fraction is returned unchanged."""
     end = _parse(f"{text}T23:59:59Z" if re.fullmatch(DAY, text) else text)
-    return end if end.microsecond else end + SHOWN_PRECISION - STORED_PRECISION
+    # The brackets keep the last second of the year 9999 representable.
+    return end if end.microsecond else end + (SHOWN_PRECISION - STORED_PRECISION)
 
 
 def _parse(text: str) -> datetime:
