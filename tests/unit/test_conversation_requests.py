@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from convoke.api.form import Form
 from convoke.api.parameters import UpdateConversation, parse
-from convoke.domain.conversations import Conversation, ConversationChange, EmailBinding, State, Timers
+from convoke.domain.conversations import Conversation, ConversationChange, EmailBinding, State
 from convoke.domain.errors import (
     ConversationBeingDeletedError,
     ConversationClosedError,
     ConversationInitializingError,
     ConversationsError,
 )
+from convoke.domain.timers import Timers
 
 DIGITS = "0123456789abcdef" * 2
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

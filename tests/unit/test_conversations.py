@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from convoke.api.form import Form
 from convoke.api.parameters import CreateConversation, parse
-from convoke.domain.conversations import Conversation, NewConversation, State, Timers
+from convoke.domain.conversations import Conversation, NewConversation, State
 from convoke.domain.errors import ConversationsError
+from convoke.domain.timers import Timers
 
 DIGITS = "0123456789abcdef" * 2
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

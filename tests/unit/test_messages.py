@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from convoke.domain.addresses import Channel
 from convoke.domain.errors import AuthorNotInGroupError, ConversationsError, MessageTooLongError
-from convoke.domain.messages import check_body_length_outside_chat, check_group_author, find_author, sid_with_index
+from convoke.domain.messages import check_body_length_outside_chat, check_group_author, find_author
 from convoke.domain.participants import MessagingBinding, Participant
-from convoke.domain.sids import Prefix, SidFactory, is_sid
+from convoke.domain.sids import Prefix, SidFactory, is_sid, sid_with_index
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 

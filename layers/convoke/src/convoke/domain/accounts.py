@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from convoke.domain.conversations import Timers
 from convoke.domain.instants import Instant
 from convoke.domain.model import Model
+from convoke.domain.timers import Timers
 
 
 class Account(Model):

@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator
 
 from convoke.domain.accounts import AccountChange
-from convoke.domain.conversations import ClosedTimer, InactiveTimer, MessagingServiceSid
+from convoke.domain.conversations import MessagingServiceSid
 from convoke.domain.errors import (
     ClosedTimerTooShortError,
     ConversationsError,
@@ -27,6 +27,7 @@ from convoke.domain.errors import (
 )
 from convoke.domain.json_schema import sid_schema
 from convoke.domain.sids import Prefix, parse_sid
+from convoke.domain.timers import ClosedTimer, InactiveTimer
 
 
 def check_service_sid(text: str) -> str:

@@ -13,7 +13,6 @@ from pydantic import AfterValidator, BeforeValidator
 
 from convoke.domain.attributes import check_attributes
 from convoke.domain.dates import DateCreated, DateUpdated
-from convoke.domain.durations import parse_duration
 from convoke.domain.errors import (
     AttributesNotJsonError,
     AttributesTooLongError,
@@ -43,22 +42,17 @@ from convoke.domain.json_schema import (
     attributes_schema,
     sid_schema,
     string_schema,
-    timer_schema,
     word_schema,
 )
 from convoke.domain.model import Model
 from convoke.domain.participants import BoundMember, Participant
 from convoke.domain.sids import Prefix, is_sid
+from convoke.domain.timers import ClosedTimer, InactiveTimer, Timers
 
 MAX_NAME_CHARACTERS = 256
 """The maximum length of a friendly name, of a unique name, and of each field of an e-mail binding."""
 
 MAX_CONVERSATION_ATTRIBUTES_BYTES = 16 * 1024
-
-MINUTE = timedelta(minutes=1)
-
-MIN_INACTIVE_TIMER = timedelta(minutes=1)
-MIN_CLOSED_TIMER = timedelta(minutes=10)
 
 
 class State(StrEnum):
@@ -66,16 +60,6 @@ class State(StrEnum):
     ACTIVE = "active"
     INACTIVE = "inactive"
     CLOSED = "closed"
-
-
-class Timers(Model):
-    """The lengths of the inactive timer and the closed timer. Zero means that the timer is off.
-
-    Convoke stores the lengths, because a restart of the timers needs the lengths.
-    """
-
-    inactive: timedelta = timedelta(0)
-    closed: timedelta = timedelta(0)
 
 
 class EmailBinding(Model):
@@ -313,27 +297,6 @@ def parse_initial_state(value: str) -> State:
     return state
 
 
-def parse_inactive_timer(text: str) -> timedelta:
-    return _parse_timer(text, MIN_INACTIVE_TIMER, InvalidInactiveTimerError, InactiveTimerTooShortError)
-
-
-def parse_closed_timer(text: str) -> timedelta:
-    return _parse_timer(text, MIN_CLOSED_TIMER, InvalidClosedTimerError, ClosedTimerTooShortError)
-
-
-def _parse_timer(
-    text: str, minimum: timedelta, invalid: type[ConversationsError], too_short: type[ConversationsError]
-) -> timedelta:
-    """Return the length of a timer: at least `minimum`, or zero to switch the timer off."""
-    try:
-        length = parse_duration(text)
-    except ValueError as error:
-        raise invalid from error
-    if timedelta(0) < length < minimum:
-        raise too_short
-    return length
-
-
 def check_conversation_attributes(attributes: str) -> str:
     return check_attributes(attributes, MAX_CONVERSATION_ATTRIBUTES_BYTES)
 
@@ -352,12 +315,6 @@ ConversationAttributes = Annotated[
 ]
 MessagingServiceSid = Annotated[str, AfterValidator(check_messaging_service_sid), sid_schema(Prefix.MESSAGING_SERVICE)]
 EmailField = Annotated[str, AfterValidator(check_email_field), string_schema(MAX_NAME_CHARACTERS)]
-InactiveTimer = Annotated[
-    timedelta, BeforeValidator(parse_inactive_timer), timer_schema(f"PT{MIN_INACTIVE_TIMER // MINUTE}M")
-]
-ClosedTimer = Annotated[
-    timedelta, BeforeValidator(parse_closed_timer), timer_schema(f"PT{MIN_CLOSED_TIMER // MINUTE}M")
-]
 
 
 # The parameters of requests that create or update a conversation

@@ -62,9 +62,6 @@ MAX_INDEX_DIGITS = 18
 
 INDEX_PATTERN = f"[0-9]{{1,{MAX_INDEX_DIGITS}}}"
 
-INDEX_DIGITS = 12
-"""The number of hexadecimal digits in the SID of a message that contain the index of the message."""
-
 
 class Message(Model):
     """A stored message. Responses do not contain `content_variables` and `subject`."""
@@ -85,24 +82,6 @@ class Message(Model):
     """The summary of the receipts. None if Convoke created no receipts for the message."""
     date_created: Instant
     date_updated: Instant
-
-
-def sid_with_index(sid: str, index: int) -> str:
-    """Return the message SID `sid` with `index` in place of the time at the start of the SID.
-
-    Message SIDs then sort by index, even if the clocks of two processes differ. The other 80 bits do not change. These
-    bits keep the SIDs different if two concurrent requests use the same index.
-    """
-    start = len(Prefix.MESSAGE)
-    return f"{Prefix.MESSAGE}{index:0{INDEX_DIGITS}x}{sid[start + INDEX_DIGITS :]}"
-
-
-def greatest_sid_with_index(index: int) -> str:
-    """Return the greatest SID that a message with this index can have.
-
-    A page after this SID therefore starts with the message of the next index.
-    """
-    return sid_with_index(Prefix.MESSAGE + "f" * 32, index)
 
 
 def is_index(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The Participant resource, and the rules for a participant that a request adds.
+"""The Participant resource, and the rules for a participant that a request adds, with its default role.
 
 See docs/behaviour/participants.md.
 """
@@ -339,6 +339,10 @@ class NewParticipant(Model):
         binding = self.messaging_binding
         alone = binding.address is not None and binding.proxy_address is None
         return binding.address if alone and binding.channel is not Channel.EMAIL else None
+
+    def role_sid_or(self, default: str) -> str | None:
+        """Return the requested role, or else `default`. A phone number in a group MMS does not get a default role."""
+        return self.role_sid or (None if self.group_address else default)
 
     def binding(self) -> MessagingBinding | None:
         """Return the binding to store, or None for a chat participant without a projected address."""

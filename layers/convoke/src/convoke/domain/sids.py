@@ -41,6 +41,9 @@ class Prefix(StrEnum):
 SID_DIGITS = "[0-9a-fA-F]{32}"
 """The regular expression of the digits after the prefix. Clients may send upper-case digits."""
 
+INDEX_DIGITS = 12
+"""The number of hexadecimal digits in the SID of a message that contain the index of the message."""
+
 NewSid = Callable[[Prefix], str]
 """A function that returns a new SID with the given prefix."""
 
@@ -58,6 +61,8 @@ def parse_sid(value: str, prefix: Prefix) -> str | None:
 class SidFactory:
     """Creates SIDs that sort by the time of their creation. Within one process, the order is strict.
 
+    The SIDs of messages sort by index instead: see `sid_with_index`.
+
     A SID has 48 bits of milliseconds, a sequence of 16 bits, and 64 random bits. The random bits come from the
     operating system. A random generator in this process would create the same bits again if Lambda restored the same
     snapshot twice.
@@ -72,3 +77,21 @@ class SidFactory:
             self._last = max(self._last + 1, (time.time_ns() // 1_000_000) << 16)
             ordered = self._last
         return f"{prefix}{ordered:016x}{os.urandom(8).hex()}"
+
+
+def sid_with_index(sid: str, index: int) -> str:
+    """Return the message SID `sid` with `index` in place of the time at the start of the SID.
+
+    Message SIDs then sort by index, even if the clocks of two processes differ. The other 80 bits do not change. These
+    bits keep the SIDs different if two concurrent requests use the same index.
+    """
+    start = len(Prefix.MESSAGE)
+    return f"{Prefix.MESSAGE}{index:0{INDEX_DIGITS}x}{sid[start + INDEX_DIGITS :]}"
+
+
+def greatest_sid_with_index(index: int) -> str:
+    """Return the greatest SID that a message with this index can have.
+
+    A page after this SID therefore starts with the message of the next index.
+    """
+    return sid_with_index(Prefix.MESSAGE + "f" * 32, index)

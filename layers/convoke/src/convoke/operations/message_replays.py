@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from convoke.domain.events import Event
 from convoke.domain.message_replays import message_replayed, replay_from, replay_span
-from convoke.domain.messages import greatest_sid_with_index
 from convoke.domain.pages import PageRequest
 from convoke.domain.scoped_webhooks import ScopedWebhook
+from convoke.domain.sids import greatest_sid_with_index
 from convoke.domain.webhooks import Delivery
 from convoke.operations.ports import DeliveryQueue
 from convoke.storage.conversations import ConversationRepository

@@ -15,14 +15,13 @@ from convoke.domain.messages import (
     MessageChange,
     NewMessage,
     find_author,
-    sid_with_index,
 )
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participants import Member
 from convoke.domain.pre_events import PreEvent, apply_message_reply, message_add, message_remove, message_update
 from convoke.domain.receipts import DeliverySummary, Receipt
 from convoke.domain.services import Service
-from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.domain.sids import NewSid, Prefix, parse_sid, sid_with_index
 from convoke.operations.conversations import ConversationOperations, retry_on_conflict
 from convoke.operations.ports import ChannelSender
 from convoke.operations.pre_events import RequestWebhooks

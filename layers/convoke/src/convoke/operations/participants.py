@@ -170,10 +170,8 @@ class ParticipantOperations:
 def new_participant(
     sid: str, conversation: Conversation, service: Service, requested: NewParticipant, now: datetime
 ) -> Participant:
-    """Return the participant to store. A participant without a requested role gets the default role of the service."""
+    """Return the participant to store."""
     created = requested.date_created or now
-    # A phone number in a group MMS gets no default role.
-    default_role = None if requested.group_address else service.member_role_sid
     return Participant(
         account_sid=conversation.account_sid,
         conversation_sid=conversation.sid,
@@ -181,7 +179,7 @@ def new_participant(
         identity=requested.identity,
         attributes=requested.attributes,
         messaging_binding=requested.binding(),
-        role_sid=requested.role_sid or default_role,
+        role_sid=requested.role_sid_or(service.member_role_sid),
         date_created=created,
         date_updated=requested.date_updated or created,
     )

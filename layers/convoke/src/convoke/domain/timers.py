@@ -1,0 +1,66 @@
+"""The lengths of the inactive timer and the closed timer: limits, defaults and parsing.
+
+`Conversation` in domain/conversations.py starts and ends timers. See docs/behaviour/states-and-timers.md#timers.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from convoke.domain.durations import parse_duration
+from convoke.domain.errors import (
+    ClosedTimerTooShortError,
+    ConversationsError,
+    InactiveTimerTooShortError,
+    InvalidClosedTimerError,
+    InvalidInactiveTimerError,
+)
+from convoke.domain.json_schema import timer_schema
+from convoke.domain.model import Model
+
+MINUTE = timedelta(minutes=1)
+
+MIN_INACTIVE_TIMER = timedelta(minutes=1)
+MIN_CLOSED_TIMER = timedelta(minutes=10)
+
+
+class Timers(Model):
+    """The lengths of the inactive timer and the closed timer. Zero means that the timer is off.
+
+    Convoke stores the lengths, because a restart of the timers needs the lengths.
+    """
+
+    inactive: timedelta = timedelta(0)
+    closed: timedelta = timedelta(0)
+
+
+def parse_inactive_timer(text: str) -> timedelta:
+    return _parse_timer(text, MIN_INACTIVE_TIMER, InvalidInactiveTimerError, InactiveTimerTooShortError)
+
+
+def parse_closed_timer(text: str) -> timedelta:
+    return _parse_timer(text, MIN_CLOSED_TIMER, InvalidClosedTimerError, ClosedTimerTooShortError)
+
+
+def _parse_timer(
+    text: str, minimum: timedelta, invalid: type[ConversationsError], too_short: type[ConversationsError]
+) -> timedelta:
+    """Return the length of a timer: at least `minimum`, or zero to switch the timer off."""
+    try:
+        length = parse_duration(text)
+    except ValueError as error:
+        raise invalid from error
+    if timedelta(0) < length < minimum:
+        raise too_short
+    return length
+
+
+InactiveTimer = Annotated[
+    timedelta, BeforeValidator(parse_inactive_timer), timer_schema(f"PT{MIN_INACTIVE_TIMER // MINUTE}M")
+]
+ClosedTimer = Annotated[
+    timedelta, BeforeValidator(parse_closed_timer), timer_schema(f"PT{MIN_CLOSED_TIMER // MINUTE}M")
+]
