@@ -11,7 +11,7 @@ from datetime import timedelta
 import isodate
 
 MAX_DURATION = timedelta(days=36_500)
-"""About a century. With a much longer timer, the end could be after the year 9999. `datetime` cannot represent that."""
+"""About a century. With a much longer timer, the end could be after the year 9999. `datetime` has no later date."""
 
 _NUMBER = r"[0-9]+(?:[.,][0-9]+)?"
 

@@ -38,7 +38,7 @@ def _check_code_is_free(code: int, name: str) -> None:
 class ConversationsError(ValueError):
     """The base class of the errors that responses can have.
 
-    The class is a subclass of ValueError, because pydantic collects only errors of this type from validators.
+    The class is a subclass of ValueError, because pydantic collects each ValueError that a validator raises.
 
     - `field` is the path to the invalid field.
     - `parameter` is the name that clients use for the field. Only the API knows these names. Therefore the API replaces
@@ -134,7 +134,7 @@ class AccessDeniedError(
 
 
 class NotFoundError(ConversationsError, code=20404, status=404, text="The requested resource was not found"):
-    """The resource does not exist, or is in another account or service. The path is never logged."""
+    """The resource does not exist, or is in another account or service. The path in the message is not logged."""
 
 
 class ConflictError(ConversationsError, code=20409, status=409, text="Conflict"):
