@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convoke.api.pagination import MAX_PAGE_SIZE
 from convoke.api.representations import Representation
 from convoke.domain import errors as catalogue
 from convoke.domain.errors import ConversationsError
 from convoke.domain.model import Model
-from convoke.domain.pages import MAX_PAGE_SIZE
 
 CHANGE_REFUSED = (
     catalogue.ConversationBeingDeletedError,

@@ -14,6 +14,7 @@ from convoke.api.contracts import Contract
 from convoke.api.errors import JSON
 from convoke.api.form import FORM
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED
+from convoke.api.pagination import DEFAULT_PAGE_SIZE
 from convoke.api.preferences import MAX_WAIT_SECONDS, PREFER, PREFERENCE_APPLIED
 from convoke.api.requests import WEBHOOK_ENABLED
 from convoke.api.routes import PATH_VALUES, ROUTES, PublicRoute, Route
@@ -21,7 +22,6 @@ from convoke.api.schemas import Schema, components, form_component, query_parame
 from convoke.domain import errors
 from convoke.domain.errors import ConversationsError
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
-from convoke.domain.pages import DEFAULT_PAGE_SIZE
 from convoke.domain.sids import Prefix
 
 REQUEST_HEADERS = {

@@ -18,7 +18,15 @@ from pydantic import BaseModel, ConfigDict
 
 from convoke.api.requests import Request
 from convoke.domain.errors import InvalidParameterError
-from convoke.domain.pages import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Page, PageRequest
+from convoke.domain.pages import Page, PageRequest
+
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 100
+MAX_SMALL_PAGE_SIZE = 50
+"""The maximum page size of the lists of receipts, of events and of participant conversations.
+
+Each event of a page can be in a different change record, and one read of the table returns at most 100 items.
+"""
 
 Resource = TypeVar("Resource")
 

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-DEFAULT_PAGE_SIZE = 50
-MAX_PAGE_SIZE = 100
-
 Resource = TypeVar("Resource")
 
 

@@ -7,18 +7,12 @@ from __future__ import annotations
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.pagination import Pagination
+from convoke.api.pagination import MAX_SMALL_PAGE_SIZE, Pagination
 from convoke.api.parameters import ListEvents, parse_query
 from convoke.api.representations import Representation, StreamDate, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.responses import Response
 from convoke.domain.events import AnyEventType, Event
-
-MAX_PAGE_SIZE = 50
-"""The maximum page size.
-
-Each event of a page can be in a different change record, and one read of the table returns at most 100 items.
-"""
 
 
 class EventRepresentation(Representation):
@@ -34,7 +28,7 @@ class EventRepresentation(Representation):
 
 
 FETCH = Contract("Event", EventRepresentation)
-LIST = Contract("Events", EventRepresentation, page="events", max_page_size=MAX_PAGE_SIZE, query=ListEvents)
+LIST = Contract("Events", EventRepresentation, page="events", max_page_size=MAX_SMALL_PAGE_SIZE, query=ListEvents)
 
 
 def represent(request: Request, event: Event) -> EventRepresentation:
@@ -60,6 +54,6 @@ def list_(operations: Operations, request: Request) -> Response:
     filters, sent = parse_query(ListEvents, request.query)
     key = operations.accounts.page_key(request.account.sid)
     url = request.url("/Events", CONVOKE_PREFIX)
-    pagination = Pagination(request, url, "events", key, MAX_PAGE_SIZE, filters=sent, descending=True)
+    pagination = Pagination(request, url, "events", key, MAX_SMALL_PAGE_SIZE, filters=sent, descending=True)
     page = operations.events.list(request.account.sid, filters, pagination.page_request)
     return json_response(pagination.body(page, lambda each: represent(request, each), lambda each: each.id))

@@ -9,7 +9,7 @@ from typing import Literal
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.pagination import Pagination
+from convoke.api.pagination import MAX_SMALL_PAGE_SIZE, Pagination
 from convoke.api.parameters import ListParticipantConversations, parse_query
 from convoke.api.representations import Representation, RestDate, json_response
 from convoke.api.requests import ServiceRequest
@@ -18,8 +18,6 @@ from convoke.api.responses import Response
 from convoke.domain.conversations import State
 from convoke.domain.participant_conversations import ParticipantConversation
 from convoke.domain.participants import MessagingBinding
-
-MAX_PAGE_SIZE = 50
 
 CREATED_BY = "system"
 """The value of `conversation_created_by`. It is constant, because accounts and not users create conversations.
@@ -52,7 +50,7 @@ LIST = Contract(
     "ParticipantConversations",
     ParticipantConversationRepresentation,
     page="conversations",
-    max_page_size=MAX_PAGE_SIZE,
+    max_page_size=MAX_SMALL_PAGE_SIZE,
     query=ListParticipantConversations,
 )
 
@@ -87,7 +85,7 @@ def list_(operations: Operations, request: ServiceRequest) -> Response:
         request.url("/ParticipantConversations"),
         "conversations",
         operations.accounts.page_key(request.account.sid),
-        max_page_size=MAX_PAGE_SIZE,
+        max_page_size=MAX_SMALL_PAGE_SIZE,
         filters=sent,
     )
     page = operations.participant_conversations.list(request.service, filters, pagination.page_request)

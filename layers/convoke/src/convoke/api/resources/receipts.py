@@ -9,13 +9,11 @@ from urllib.parse import quote
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.pagination import Pagination
+from convoke.api.pagination import MAX_SMALL_PAGE_SIZE, Pagination
 from convoke.api.representations import Representation, RestDate, add_service_sid, json_response
 from convoke.api.requests import ServiceRequest
 from convoke.api.responses import Response
 from convoke.domain.receipts import Receipt, ReceiptStatus
-
-MAX_PAGE_SIZE = 50
 
 
 class ReceiptRepresentation(Representation):
@@ -43,7 +41,7 @@ LIST = Contract(
     ReceiptRepresentation,
     service_representation=ServiceReceiptRepresentation,
     page="delivery_receipts",
-    max_page_size=MAX_PAGE_SIZE,
+    max_page_size=MAX_SMALL_PAGE_SIZE,
 )
 FETCH = Contract("Receipt", ReceiptRepresentation, service_representation=ServiceReceiptRepresentation)
 
@@ -70,7 +68,7 @@ def list_(operations: Operations, request: ServiceRequest, conversation_sid: str
         request.url(f"/Conversations/{conversation}/Messages/{message}/Receipts"),
         "delivery_receipts",
         operations.accounts.page_key(request.account.sid),
-        max_page_size=MAX_PAGE_SIZE,
+        max_page_size=MAX_SMALL_PAGE_SIZE,
     )
     page = operations.receipts.list(request.service, conversation_sid, message_sid, pagination.page_request)
     return json_response(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))
