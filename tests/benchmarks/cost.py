@@ -61,7 +61,7 @@ BYTES_OUT = 2_000
 MEMORY_GB = template()["Globals"]["Function"]["MemorySize"] / 1024
 
 Usage = Mapping[str, float]
-"""How much of each priced item one conversation uses. The key is the item."""
+"""How much of each priced item one conversation uses. The keys are the names of the priced items."""
 
 
 def milliseconds(cost: Cost) -> float:

@@ -1,6 +1,6 @@
 """The straightforward design that Convoke is compared with: a Standard workflow that adds participants one by one.
 
-The design writes the items of a Convoke conversation, each item with a call of its own. Without transactions the design
+The design writes the items of a Convoke conversation, with one call for each item. Without transactions the design
 needs half the write units, but a failure in the middle leaves some items behind. The design stores no events and has no
 outbox. The event bus invokes the function that calls the webhook.
 """

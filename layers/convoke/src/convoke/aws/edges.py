@@ -117,7 +117,7 @@ class AwsEdges:
     def _session(self) -> Session:
         """A botocore session.
 
-        boto3 is not used, because boto3 also imports resources and S3 uploads, which take a quarter of a cold start.
+        boto3 is not used, because its imports for resources and S3 uploads take a quarter of a cold start.
         """
         from botocore.config import Config
         from botocore.session import get_session

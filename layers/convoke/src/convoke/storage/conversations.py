@@ -195,7 +195,7 @@ class ConversationRepository:
         """Remove all items of a deleted conversation except its webhooks. The webhooks get an expiry date.
 
         The items are removed in batches. Before each batch, the method stops if `go_on` returns False. The tombstone is
-        removed last, because the conversation must stay due until all other items are removed.
+        removed last. It keeps the conversation in the index `due`, so the sweeper continues an interrupted removal.
         """
         tombstone = keys.conversation(account_sid, conversation_sid)
         webhooks = keys.scoped_webhooks(account_sid, conversation_sid)
