@@ -46,7 +46,7 @@ MAX_REQUESTS_ON_THREADS = 128
 """The maximum number of requests that run on worker threads because they wait for a receiver."""
 
 RUN_AGAIN_SECONDS = 5.0
-"""How long the gateway keeps running a request again that cannot write. After that, the response has the status 503.
+"""How long the gateway keeps repeating a request that cannot write. After that, the response has the status 503.
 
 A request cannot write while another process holds the write lock, or if it loses updates to other requests.
 """

@@ -1,7 +1,8 @@
 """The delivery queue in the data file. The queue has the properties of SQS that deliveries rely on.
 
-A received queue message is invisible until its visibility timeout ends. If the consumer does not delete the message, the
-message becomes visible again. A crash can therefore repeat a delivery, but cannot lose a delivery. See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
+A received queue message is invisible until its visibility timeout ends. If the consumer does not delete the message,
+the message becomes visible again. A crash can therefore repeat a delivery, but cannot lose a delivery.
+See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ class DurableQueue:
         self.table.write("UPDATE messages SET queue = ? WHERE id = ?", (_dead_letters_of(self.name), message.id))
 
     def make_received_visible(self) -> None:
-        """Make every message visible. Call this method when the invisibility times in the data file are out of date."""
+        """Make every message visible. Call this method at the start, and after the clock was set back."""
         if self.table.rows("SELECT 1 FROM messages WHERE queue = ? AND visible_at > 0 LIMIT 1", (self.name,)):
             self.table.write("UPDATE messages SET visible_at = 0 WHERE queue = ? AND visible_at > 0", (self.name,))
 
