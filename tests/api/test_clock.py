@@ -1,4 +1,7 @@
-"""The clock of `convoke up --test-clock`. See docs/behaviour/states-and-timers.md#test-clock."""
+"""Requests move the clock of `convoke up --test-clock`.
+
+See docs/behaviour/states-and-timers.md#test-clock.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ def present(instance: EmbeddedInstance) -> datetime:
 
 
 def states(instance: Instance) -> list[tuple[str, str, str]]:
-    """For each state change by a timer, return its time, the conversation SID and the new state."""
+    """Return the time, conversation SID and new state of each state change by a timer, sorted by time."""
     events = [event for change in instance.changes() for event in change["events"]]
     payloads = [event["payload"] for event in events if event["payload"].get("Reason") == "TIMER"]
     return sorted((payload["StateUpdated"], payload["ConversationSid"], payload["StateTo"]) for payload in payloads)
@@ -215,7 +218,7 @@ def test_webhook_call_under_way_is_not_repeated_when_time_moves() -> None:
 
 
 class HeldClock(MovableClock):
-    """A clock whose `freeze_at` blocks until `may_go_on` is set."""
+    """A clock whose `freeze_at` waits until `may_go_on` is set, but at most five seconds."""
 
     def __init__(self) -> None:
         super().__init__()

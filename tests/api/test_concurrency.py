@@ -41,7 +41,7 @@ CLAIMS: dict[str, tuple[dict[str, Any], int]] = {
     "pair": ({"Participant": CHAT_AND_SMS}, 50425),
     "group": ({"Participant": GROUP_MMS}, 50438),
 }
-"""For each value: the form that claims it, and the error code of every request except the first."""
+"""The form that claims a value, and the error code of every request except the first. The key names the value."""
 
 Credentials = tuple[str, str]
 
@@ -172,7 +172,7 @@ def test_steps_of_several_conversations_share_one_commit(embedded: EmbeddedInsta
 
 
 class DyingBus:
-    """An event bus. The second call of `publish` ends the process."""
+    """An event bus that simulates the end of the process at the second call of `publish`."""
 
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus

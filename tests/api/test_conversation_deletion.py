@@ -1,4 +1,4 @@
-"""A deleted conversation is hidden at once, and the sweeper erases its items.
+"""A deleted conversation is hidden at once. The sweeper erases the items of the conversation.
 
 See docs/behaviour/conversations.md#delete.
 """
@@ -233,7 +233,10 @@ class BusSwitch:
 
 
 def test_unpublished_state_event_is_published_with_deletion() -> None:
-    """Normally the finalizer publishes the event. After the deletion, the finalizer finds no conversation."""
+    """Normally the finalizer publishes the event.
+
+    Here the finalizer finds no conversation, because the conversation is deleted before the finalizer can publish.
+    """
     with held_instance(rewire=lambda edges: replace(edges, event_bus=BusSwitch(edges.event_bus))) as instance:
         v1, bus = instance.client().conversations.v1, instance.engine.edges.event_bus
         assert isinstance(bus, BusSwitch)

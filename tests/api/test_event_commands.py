@@ -17,7 +17,7 @@ URL = "https://hooks.example.com/"
 
 
 def account(place: CliTarget) -> dict[str, Any]:
-    """Create an account with a webhook. A stack already has an older account."""
+    """Create an account with a webhook. A stack already has an account, because the deployment creates one."""
     (created,) = place.printed("account", "create")
     ask(place, created, "/v1/Configuration/Webhooks", {"PostWebhookUrl": URL, "Filters": "onConversationAdded"})
     return created

@@ -27,7 +27,10 @@ HEADER = {"X-Twilio-Webhook-Enabled": "true"}
 
 @pytest.fixture
 def slept_on_event_loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """Let `time.sleep` raise on a thread that runs an event loop, and check at the end that nothing called it there."""
+    """Make `time.sleep` raise an error on the thread of an event loop.
+
+    After the test, check that no such call was made. The product could have caught the error.
+    """
     calls, sleep = list[float](), time.sleep
 
     def guarded(seconds: float) -> None:
@@ -49,7 +52,7 @@ def configure_pre_events(instance: EmbeddedInstance) -> None:
 
 
 def test_pre_event_and_unrelated_read_wait_for_neither() -> None:
-    """The receiver answers only after the GET has been answered, and the GET is sent only after the receiver's call."""
+    """The other requests are sent and answered while the receiver holds the pre-event."""
     called, may_answer = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -81,7 +84,7 @@ def test_pre_events_do_not_sleep_on_event_loop() -> None:
         async with instance.served():
             created = await asyncio.gather(*(instance.asked("POST", CONVERSATIONS, **HEADER) for _ in range(10)))
             assert {answered.status for answered in created} == {201}
-            # Pre-events of one conversation: the requests conflict with each other.
+            # These requests conflict with each other, because every request updates the same conversation.
             path = f"{CONVERSATIONS}/{created[0].body['sid']}"
             updates = [
                 instance.asked("POST", path, {"Attributes": f'{{"n": {n}}}'}, **(HEADER if n % 2 else {}))
@@ -96,7 +99,10 @@ def test_pre_events_do_not_sleep_on_event_loop() -> None:
 
 @dataclass
 class InterruptedTable:
-    """A table before whose next transactions another process writes."""
+    """A table in which another process writes before the next transactions.
+
+    Each function in `meanwhile` makes one such write.
+    """
 
     table: Any
     meanwhile: list[Callable[[], object]]
@@ -107,7 +113,8 @@ class InterruptedTable:
     def transact(self, writes: Sequence[Write]) -> None:
         if self.meanwhile:
             if self.table._unit is not None:
-                # The other process could not write now: run the request again in a tick that has no open unit yet.
+                # The open unit holds the write lock, so the other process cannot write.
+                # Therefore run the request again in a later tick.
                 raise RunAgainError
             self.meanwhile.pop()()
         self.table.transact(writes)

@@ -1,4 +1,4 @@
-"""The data file cannot be written: every answer that depends on the dropped unit of work is a 503."""
+"""If the data file cannot be written, every response that depends on the dropped unit of work is a 503."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONVERSATIONS = "/v1/Conversations"
 WITH_PARTICIPANTS = "/v1/ConversationWithParticipants"
 
 LARGE = {"Attributes": '{"a": "' + "x" * 16_000 + '"}'}
-"""More than fits into the free space of the pages that are in use."""
+"""A form that does not fit into the free space of the data file's existing pages."""
 
 CANNOT_BE_USED = "the data file cannot be used"
 
@@ -30,7 +30,7 @@ def data(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @contextmanager
 def full_disk(instance: EmbeddedInstance) -> Iterator[None]:
-    """Let the data file not grow during the block."""
+    """Prevent the data file from growing during the block."""
     connection = instance.engine.table._connection
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (limit,) = connection.execute("PRAGMA max_page_count").fetchone()
@@ -50,7 +50,7 @@ def test_every_answer_of_dropped_unit_is_503(data: str) -> None:
         async with instance.served(), instance.without_sweeps():
             taken = {"UniqueName": "visit", **LARGE}
             with full_disk(instance):
-                # All of them are computed in one tick of the event loop, in this order.
+                # All four requests are processed in one tick of the event loop, in this order.
                 answers = await asyncio.gather(
                     instance.asked("POST", CONVERSATIONS, taken),
                     instance.asked("GET", f"{CONVERSATIONS}/visit"),
@@ -109,7 +109,7 @@ def test_participants_of_dropped_conversation_are_not_handed_over(data: str) -> 
 
 
 def test_caches_forget_dropped_unit(data: str) -> None:
-    """A request of the unit caches the account with a timer that is dropped."""
+    """The second request caches the account with the timer of the first request. Then the timer is dropped."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served(), instance.without_sweeps():
@@ -127,7 +127,7 @@ def test_caches_forget_dropped_unit(data: str) -> None:
 
 
 def test_events_of_stream_are_published_after_failed_commit(data: str) -> None:
-    """The unit that publishes the stream is dropped: the stream is read again without a further change."""
+    """The unit that publishes the stream is dropped. The stream must be read again without a further change."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served(), instance.without_sweeps():
@@ -160,7 +160,7 @@ def test_failed_commits_are_logged_once_a_minute(data: str, caplog: pytest.LogCa
 
 
 def test_large_unit_that_fails_before_its_tick_ends_answers_503(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A unit with many rows is committed in the middle of a tick."""
+    """A unit with at least MAX_ROWS rows is committed before the end of the tick."""
     monkeypatch.setattr("convoke.embedded.sqlite.MAX_ROWS", 1)
 
     async def scenario(instance: EmbeddedInstance) -> None:

@@ -190,7 +190,7 @@ def test_every_response_has_request_id_and_cors_headers(instance: Instance) -> N
 
 
 def test_concurrent_requests_never_mix_up_responses(embedded: EmbeddedInstance) -> None:
-    """Powertools stores the current request on the resolver class, where concurrent requests overwrite each other."""
+    """Powertools stores the current request on the resolver class. There, concurrent requests overwrite each other."""
     instance = embedded
     v1 = instance.client().conversations.v1
     names = [v1.conversation_with_participants.create(unique_name=f"name {n}").unique_name for n in range(32)]
@@ -212,7 +212,7 @@ def test_concurrent_requests_never_mix_up_responses(embedded: EmbeddedInstance) 
 
 
 class SlowTable:
-    """A table that blocks reads until `go` is set, if the key of the read contains `slow`."""
+    """A table whose `get` waits until `go` is set if the partition key contains `slow`."""
 
     def __init__(self, table: Table) -> None:
         self._table = table

@@ -184,7 +184,7 @@ def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> No
 
 @EVERY_OPERATION
 def test_operation_returns_every_described_status(embedded: EmbeddedInstance, operation: Operation) -> None:
-    """Send only the required parameters, then every parameter, then the ETag of the first response."""
+    """Send one request with only the required parameters, one with every parameter, and one with the first ETag."""
     populated = PopulatedInstance(embedded)
     full = {name: populated.examples[name] for name in FITTING.get(operation.id.replace("Service", ""), operation.form)}
     first = populated.ask(operation, {name: full[name] for name in operation.required})

@@ -47,14 +47,14 @@ def sent_pre_events(instance: Instance) -> list[dict[str, str]]:
 
 
 def answer(instance: Instance, body: object, status: int = 200) -> None:
-    """Set the response to the next pre-event."""
+    """Set the receiver's response to the next pre-event."""
     instance.receivers.statuses = [status]
     instance.receivers.bodies = [body if isinstance(body, bytes) else json.dumps(body).encode()]
 
 
 @dataclass
 class Change:
-    """A change, with a function that a test can call several times to request the change."""
+    """A kind of change, named by its pre-event. A test can request the change several times."""
 
     event_type: str
     make: Callable[[Any], Any]

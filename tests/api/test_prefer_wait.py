@@ -25,7 +25,7 @@ from tests.support.processes import TIMEOUT_SECONDS
 PATH = "/v1/ConversationWithParticipants"
 
 WAITING = 300
-"""The number of concurrent requests. It exceeds the number of the server's threads."""
+"""The number of concurrent requests. The number is greater than the number of the server's threads."""
 
 
 def create(instance: Instance, prefer: str, **headers: str) -> Answer:
@@ -33,7 +33,7 @@ def create(instance: Instance, prefer: str, **headers: str) -> Answer:
 
 
 def after(pauses: int, then: Callable[[], object], clock: ManualClock) -> None:
-    """Call `then` at the end of the clock's sleep number `pauses`."""
+    """Let the clock call `then` at the end of sleep number `pauses`. The first sleep has the number 1."""
 
     def on_sleep() -> None:
         if len(clock.pauses) == pauses:
@@ -203,7 +203,7 @@ def test_time_spent_on_creating_is_not_waited_again(clock: ManualClock, writing:
 
 
 class HoldingQueue:
-    """A participant queue that passes nothing on before `release`."""
+    """A participant queue that holds all messages until a test calls `release`."""
 
     def __init__(self, queue: ParticipantQueue) -> None:
         self._queue = queue

@@ -1,4 +1,4 @@
-"""Each step of provisioning takes effect once, even if its message is late or repeated.
+"""Each step of provisioning takes effect once, even if the message for the step is late or repeated.
 
 See docs/behaviour/provisioning.md.
 """
@@ -24,7 +24,7 @@ from tests.support.instances import Instance
 
 
 class ProvisioningSteps:
-    """A new conversation, and one method for each step of its provisioning. A test can call the steps in any order."""
+    """A new conversation, and one method for each step of provisioning. A test can call the steps in any order."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance

@@ -285,7 +285,7 @@ def test_deleted_conversation_is_erased_regardless_of_timers(clocked: Instance, 
 
 
 def test_sweep_that_looks_ahead_fires_no_timer_early(embedded: EmbeddedInstance) -> None:
-    """The first sweep of a new process looks ahead, so it also finds conversations that are not due yet."""
+    """The first sweep of a new process looks ahead, and therefore also finds conversations that are not due yet."""
     conversation, before = create(embedded), embedded.items("")
     assert embedded.sweep(10 * MINUTE) == 1
     assert embedded.items("") == before
@@ -351,7 +351,7 @@ def test_two_sweepers_fire_a_timer_once(
 
 @dataclass(frozen=True)
 class InterruptedTable:
-    """A table that calls a function of `meanwhile` after each update whose condition fails."""
+    """A table that removes and calls a function of `meanwhile` after each update whose condition fails."""
 
     table: Any
     meanwhile: list[Meanwhile]
@@ -404,7 +404,7 @@ def test_one_sweep_handles_1000_due_conversations_page_by_page(embedded: Embedde
 
 
 class PageRecorder:
-    """A table that records the size of every page that is read."""
+    """A table that records how many items each query returns."""
 
     def __init__(self, table: Any) -> None:
         self._table = table

@@ -1,4 +1,4 @@
-"""Another process holds the write lock of the data file: writes wait for it, reads do not."""
+"""While another process holds the write lock of the data file, writes wait for the lock. Reads do not wait."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.instances import EmbeddedInstance, held_instance
 CONVERSATIONS = "/v1/Conversations"
 
 LOCK_TIMEOUT_SECONDS = 0.4
-"""The engine of these tests waits this long; the product waits five seconds."""
+"""How long the engine waits for the write lock in some of these tests. The default is five seconds."""
 
 HELD_SECONDS = 0.1
 
@@ -38,7 +38,10 @@ def held_write_lock(data: str) -> Iterator[sqlite3.Connection]:
 
 @asynccontextmanager
 async def write_lock(data: str) -> AsyncIterator[sqlite3.Connection]:
-    """Take the write lock in a thread, because the event loop may have to commit before."""
+    """Take the write lock in a thread.
+
+    The event loop must not wait for the lock, because the loop itself may hold the lock until its next commit.
+    """
     held = held_write_lock(data)
     connection = await asyncio.to_thread(held.__enter__)
     with ExitStack() as stack:
@@ -94,7 +97,7 @@ def test_write_succeeds_when_lock_is_released_in_time(data: str) -> None:
 
 
 def test_write_of_other_process_is_seen_by_write_that_waited(data: str) -> None:
-    """Conditions are evaluated on what is read after the write lock was taken."""
+    """The waiting write evaluates conditions on items that are read after the write lock was taken."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served():
@@ -138,7 +141,7 @@ def test_steps_wait_for_lock_and_run_after_its_release(data: str) -> None:
 
 
 def test_thread_waits_for_lock_and_gives_up(data: str) -> None:
-    """Sweeper, clock and requests that call a receiver use the table from threads."""
+    """The sweeper, the clock, and requests that call a receiver use the table from their own threads."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served():

@@ -1,4 +1,4 @@
-"""The data file: creation, refusal of other files, migration from older formats (embedded/data_format.py)."""
+"""Creation of the data file, refusal of other files, and migration from older formats (embedded/data_format.py)."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_file_in_missing_folder_is_refused(tmp_path: Path) -> None:
 
 
 UNPRIVILEGED_UID = 65534
-"""The user `nobody`. Tests that run as root need it, because root may write to every file."""
+"""The user `nobody`. Tests that run as root need another user, because root may write to every file."""
 
 
 @contextmanager
@@ -168,7 +168,7 @@ FORMAT_4 = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     "PRAGMA user_version = 4",
 )
-"""The tables as the last version with format 4 created them."""
+"""The statements that created a data file of format 4, in the last version of Convoke that used this format."""
 
 ACCOUNT = SidFactory()(Prefix.ACCOUNT)
 
@@ -178,7 +178,7 @@ DELIVERY = a_delivery(ACCOUNT, "https://Hooks.example.com/a?b")
 
 
 def file_of_format_4(path: Path) -> None:
-    """One item, one stream record, and messages with gaps between their ids."""
+    """Create a data file of format 4 with an item, a stream record and messages. The message ids have gaps."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         for statement in FORMAT_4:

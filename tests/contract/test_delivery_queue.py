@@ -153,7 +153,7 @@ def test_message_postponed_beyond_the_longest_pause_is_visible_as_the_clock_was_
 
 
 def test_finding_receivers_does_not_walk_through_their_messages(queue: DurableQueue) -> None:
-    """Counted in steps of SQLite's virtual machine, which do not depend on the machine."""
+    """The test counts steps of SQLite's virtual machine, because their number is the same on every computer."""
     steps = 0
 
     def count() -> None:

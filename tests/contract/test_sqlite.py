@@ -1,4 +1,7 @@
-"""The SQLite engine beyond the Table port: stream, units without an event loop, concurrent processes and threads."""
+"""Features of the SQLite engine that the Table port does not have, and access by concurrent processes and threads.
+
+The features are the stream, the data file, and units without an event loop.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ def change(number: int, **attributes: bool) -> Item:
 
 
 class CallCounter:
-    """A callback that counts its calls."""
+    """A callback that counts how often the callback is called."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -55,7 +58,7 @@ class CallCounter:
 
 
 def trace(table: SqliteTable) -> list[str]:
-    """Return a list that gets every statement from now on."""
+    """Return a list to which every SQL statement of the table is appended from now on."""
     statements: list[str] = []
     table._connection.set_trace_callback(statements.append)
     return statements
@@ -422,7 +425,7 @@ def test_killed_process_leaves_whole_transactions_only(tmp_path: Path, seconds: 
     with closing(SqliteTable(path)) as table:
         last = (table.get(Key("last", "last")) or {})["number"]
         assert isinstance(last, int)
-        # Every printed transaction is stored. At most one more is stored, because the kill can come before the print.
+        # Every printed transaction is stored. One more can be stored, if the kill comes between commit and print.
         assert last - (printed or [0])[-1] in (0, 1)
         parts = [len(table.query(f"transaction#{number}", limit=10)) for number in range(last + 2)]
         assert parts == [8] * (last + 1) + [0]
@@ -434,7 +437,7 @@ def test_killed_process_leaves_whole_transactions_only(tmp_path: Path, seconds: 
 def test_condition_sees_state_before_its_own_transaction() -> None:
     with closing(SqliteTable(":memory:")) as table:
         table.transact([Put(COUNTER)])
-        # Each condition sees the state before the transaction, whatever the transaction writes.
+        # Each condition sees the state before the transaction. The writes of the transaction do not matter.
         table.transact([Update(KEY, (Add("count", 5),)), Put({**CHANGE._asdict(), "a": 1}, NotExists("pk"))])
         table.transact([Update(KEY, (Add("count", 1),), LessThan("count", 6)), Delete(CHANGE, Equals("a", 1))])
         assert table.get(KEY) == {**COUNTER, "count": 6}

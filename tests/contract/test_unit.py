@@ -43,7 +43,7 @@ def change(number: int) -> Item:
 
 
 class Log(list[str]):
-    """The order in which a table called its callbacks."""
+    """Records the calls of a table's callbacks, in the order of the calls."""
 
     def entry(self, name: str) -> Callable[[], None]:
         return lambda: self.append(name)
@@ -53,7 +53,7 @@ class Log(list[str]):
 
 
 class Machine:
-    """A table that an event loop owns, and a second connection that sees what is committed."""
+    """A table that an event loop owns, and a second connection that sees only committed data."""
 
     def __init__(self, path: Path, lock_timeout: float = 5.0) -> None:
         self.log = Log()
@@ -84,7 +84,7 @@ class Machine:
             self.other.execute("COMMIT")
 
     def fail_next_commit(self) -> None:
-        """Let SQLite refuse the rows of the unit, as on a full disk."""
+        """Make SQLite refuse to write the rows of the unit, as on a full disk."""
         self.table._connection.execute("PRAGMA query_only = 1")
 
     def heal(self) -> None:
@@ -223,7 +223,7 @@ def test_unit_block_on_the_loop_is_part_of_the_tick(path: Path) -> None:
     run(path, scenario)
 
 
-# A maximum of work
+# The maximum number of rows in a unit
 
 
 def rows(prefix: str, count: int) -> list[list[Put]]:
@@ -272,7 +272,7 @@ def test_answer_to_a_full_unit_that_cannot_be_committed_fails(path: Path) -> Non
     run(path, scenario)
 
 
-# What waits for the commit
+# Waiting for the commit
 
 
 def test_committed_resolves_after_the_commit(path: Path) -> None:
@@ -462,7 +462,7 @@ def test_thread_that_runs_several_writes_gets_one_commit(path: Path) -> None:
 def test_reading_thread_waits_for_the_commit_of_the_unit_that_it_saw(path: Path) -> None:
     async def scenario(machine: Machine) -> None:
         reading = asyncio.get_running_loop().run_in_executor(None, machine.table.get, Key("AC1#CH1", "a"))
-        time.sleep(0.05)  # The thread has handed its read over; it runs in a tick that also writes.
+        time.sleep(0.05)  # Now the thread has passed its read to the loop. The read runs in a tick that writes.
         machine.table.transact([Put(item("a"))])
         assert await reading == item("a")
         assert machine.stored() == ["a"]

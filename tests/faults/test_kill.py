@@ -1,4 +1,4 @@
-"""A real process is killed or stopped while it works, and nothing is lost. See docs/how-it-works.md#promises."""
+"""Nothing is lost if a real process is killed or stopped during work. See docs/how-it-works.md#promises."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.instances import held_instance, receive_any
 from tests.support.processes import TIMEOUT_SECONDS, receiver, up
 
 RESUME_TIMEOUT_SECONDS = 8.0
-"""Less than the ten seconds until the next attempt is due, because a new process must resume pending work at once."""
+"""The time limit for resuming work. Shorter than the ten seconds until the next attempt would be due anyway."""
 
 WITHOUT_PARTICIPANT_QUEUE = (sys.executable, "-m", "tests.support.up_without_participant_queue")
 

@@ -21,8 +21,9 @@ pytestmark = pytest.mark.built
 MAX_BYTECODE_INSTRUCTIONS = 7_800_000
 """The maximum number of bytecode instructions that Python runs in a cold start of the API function.
 
-Unlike a time, the number is the same on every machine, to 0.01 %. Counting bytecode needs no tools, unlike counting CPU
-instructions in `tests.benchmarks.cold_start`. Lower the constant when a change makes the cold start cheaper.
+Unlike a duration, the number is the same on every machine, within 0.01 %. Counting bytecode instructions needs no tool.
+Counting CPU instructions needs one (`tests.benchmarks.cold_start`). Lower the constant when a change makes the cold
+start cheaper.
 """
 
 COUNTING = """
@@ -71,7 +72,7 @@ def test_cold_start_runs_no_more_bytecode_than_before() -> None:
 
 @pytest.mark.parametrize("region", ["eu-central-1", "cn-north-1", "us-gov-west-1", "ap-southeast-5"])
 def test_pruning_botocore_changes_no_endpoint(region: str) -> None:
-    """Compare the endpoints of clients on the layer with those of clients that have all data of botocore."""
+    """Compare the endpoints of clients on the layer with the endpoints of clients that have all data of botocore."""
     services = [path.name for path in (LAYER / "botocore/data").iterdir() if path.is_dir()]
     of_session = f"""
 session = get_session()

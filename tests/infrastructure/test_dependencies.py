@@ -25,7 +25,7 @@ import convoke
 from tests.support.template import ROOT
 
 DISTRIBUTIONS = {"aws_lambda_powertools": "aws-lambda-powertools"}
-"""The distributions whose name differs from the package. The key is the package."""
+"""The name of each distribution that is not named like its import package. The key is the import package."""
 
 
 def private_names(class_: type) -> set[str]:
@@ -39,9 +39,9 @@ def private_names(class_: type) -> set[str]:
 
 
 def code_of(member: object) -> Iterator[CodeType]:
-    """Yield the code of a function, method or property, and of every function defined inside."""
+    """Yield the code of a function, method or property, and the code of every function that is defined inside."""
     functions = [member, *(getattr(member, name, None) for name in ("__func__", "fget", "fset", "fdel"))]
-    # Of a decorated function, take the original code and not the code of the decorator.
+    # For a decorated function, take the code of the original function and not of the decorator.
     originals = [inspect.unwrap(each) for each in functions if callable(each)]
     found = [code for each in originals if isinstance(code := getattr(each, "__code__", None), CodeType)]
     while found:

@@ -1,4 +1,4 @@
-"""The documentation agrees with the code, its generated parts are up to date, and every cited page exists."""
+"""The documentation agrees with the code, its generated parts are current, and every cited page exists."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_every_cited_page_and_anchor_exists() -> None:
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
 def test_links_of_pages_outside_docs_lead_somewhere(page: Path) -> None:
-    """`make docs` checks only the links between the pages in docs/."""
+    """The test is needed because `make docs` checks only the links between the pages in docs/."""
     links = RELATIVE_LINK.findall(page.read_text())
     assert [(link, anchor) for link, anchor in links if dead(ROOT / link, anchor or None)] == []
 
@@ -198,7 +198,10 @@ def test_navigation_has_every_page_but_single_decisions() -> None:
 
 
 VARIABLE = {True: re.compile(r'"(CONVOKE_[A-Z_]*[A-Z])"'), False: re.compile(r"\bCONVOKE_[A-Z_]*[A-Z]\b")}
-"""Patterns for the name of an environment variable: in Python (True) a whole string, elsewhere (False) a word."""
+"""Patterns that find the names of environment variables.
+
+In Python files (True), a name is a complete string literal. In other files (False), a name is a word.
+"""
 
 
 def test_every_environment_variable_is_documented() -> None:
@@ -221,7 +224,7 @@ def command_line() -> click.Group:
 
 
 def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
-    """Return every command with its full name."""
+    """Yield the full name and the command for every command of a group."""
     for each in group.commands.values():
         if isinstance(each, click.Group):
             yield from commands(each, f"{name} {each.name}")

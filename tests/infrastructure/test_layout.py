@@ -60,11 +60,11 @@ NOT_TESTED = {
     "operations": "declares the operations that the API calls",
     "ports": "declares the Protocols of the outside ports",
 }
-"""The modules that only declare types, so they need no test. The value is the reason."""
+"""Modules that need no test because they only declare types. The value explains why."""
 
 
 def module_name(module: Path) -> str:
-    """Return the name by which a module's test file is found. All modules of a nested package share one test file."""
+    """Return the name that the test file of a module must have. All modules of a nested package share one test file."""
     _, *inner = module.relative_to(SOURCE).with_suffix("").parts
     return inner[0] if inner[0] != "resources" else inner[1]
 

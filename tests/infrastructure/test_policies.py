@@ -1,4 +1,4 @@
-"""Least privilege: a function's IAM policies allow the AWS calls that it makes, and no other call on the table.
+"""A function's IAM policies allow the AWS calls that the function makes, and no other call on the table.
 
 The test runs a scenario that uses every feature, records the AWS calls and compares the calls with the policies.
 """
@@ -27,7 +27,7 @@ Calls = dict[str, set[Action]]
 
 @contextmanager
 def recorded(monkeypatch: pytest.MonkeyPatch, calls: Calls) -> Iterator[MotoInstance]:
-    """Run an instance and record the AWS calls of its functions in `calls`.
+    """Run an instance, and record the AWS calls of all functions in `calls`.
 
     Each sweep is a cold start with new edges. Therefore a call through unknown edges belongs to the sweeper.
     """
@@ -65,7 +65,7 @@ def needed(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[
 
 
 def allowed(function: str) -> Iterator[Action]:
-    """Yield the IAM actions that the template allows to a function."""
+    """Yield the IAM actions that the template allows for a function."""
     for policy in functions()[function]["Policies"]:
         for statement in policy["Statement"]:
             for action in listed(statement["Action"]):
@@ -86,7 +86,7 @@ def part_of_table(resource: Any) -> str:
 
 
 def live(instance: MotoInstance) -> None:
-    """Use every feature: requests, webhooks that fail, replays, lost messages, timers and deletion."""
+    """Use every feature, including failing webhooks, replays, lost messages, timers and deletion."""
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(
         post_webhook_url="https://hooks.example.com/", filters=["onConversationStateUpdated", "onConversationUpdated"]

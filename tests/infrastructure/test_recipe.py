@@ -30,13 +30,16 @@ LAST_STEP = "docs/behaviour"
 
 
 def contracts(module: str) -> dict[str, Contract]:
-    """Return the contracts of a resource module by their names."""
+    """Return the contracts of a resource module. The key is the contract's name."""
     members = vars(importlib.import_module(f"convoke.api.resources.{module}"))
     return {name: member for name, member in members.items() if isinstance(member, Contract)}
 
 
 def unrouted(module: str, contracts: Mapping[str, Contract], routed: Iterable[Contract]) -> Iterator[str]:
-    """Yield a message for each contract of a resource module that no route has."""
+    """Yield a message for each contract of a resource module that no route uses.
+
+    Yield one message if the module has no contract.
+    """
     ids = {id(contract) for contract in routed}
     if not contracts:
         yield f"api/resources/{module}.py has no Contract: add one for each of its handlers"
@@ -52,19 +55,19 @@ def attributes_of(variable: str, source: str) -> set[str]:
 
 
 def keyless(module: str, source: str) -> Iterator[str]:
-    """Yield a message for each name that a repository reads from `keys` but storage/keys.py does not define."""
+    """Yield a message for each name that storage/keys.py does not define, although a repository reads the name."""
     for name in sorted(attributes_of("keys", source) - set(vars(keys))):
         yield f"storage/keys.py does not define `{name}`, which storage/{module}.py reads: add it"
 
 
 def undeclared(module: str, source: str, declared: Iterable[str]) -> Iterator[str]:
-    """Yield a message for each attribute of `operations` that a resource module reads but Operations lacks."""
+    """Yield a message for each attribute that Operations lacks, although a resource module reads the attribute."""
     for name in sorted(attributes_of("operations", source) - set(declared)):
         yield f"Operations in api/operations.py has no field `{name}`, which api/resources/{module}.py reads: add it"
 
 
 def unbuilt(program: str, declared: Iterable[str]) -> Iterator[str]:
-    """Yield a message for each field of Operations that the composition root does not pass."""
+    """Yield a message for each field of Operations that program.py, the composition root, does not set."""
     calls = (node for node in ast.walk(ast.parse(program)) if isinstance(node, ast.Call))
     built = next(call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Operations")
     passed = {keyword.arg for keyword in built.keywords}
@@ -72,7 +75,7 @@ def unbuilt(program: str, declared: Iterable[str]) -> Iterator[str]:
 
 
 def undocumented(module: str, docstring: str, root: Path) -> Iterator[str]:
-    """Yield a message if a resource module cites no page of docs/behaviour, or a page that does not exist."""
+    """Yield a message for a resource module that cites no page, and one for each cited page that does not exist."""
     cited = re.findall(r"docs/behaviour/[\w-]+\.md", docstring)
     if not cited:
         yield f"The docstring of api/resources/{module}.py cites no page of docs/behaviour: write one and cite it"
@@ -172,5 +175,5 @@ def test_recipe_names_at_most_ten_files_of_the_product_and_each_exists() -> None
     assert 5 <= len(files) <= 10, files
     assert files[-1].startswith(LAST_STEP)
     for file in files:
-        # The recipe uses the resource `receipts`, so its files exist.
+        # The example in the recipe is the existing resource `receipts`, so every file of the example exists.
         assert (PACKAGE / file).exists() or (ROOT / file).exists(), file

@@ -64,7 +64,7 @@ def test_policies_have_no_wildcards() -> None:
 def test_environment_variables_are_those_that_the_settings_read() -> None:
     known = set(re.findall(r'"(CONVOKE_\w+)"', (ROOT / "layers/convoke/src/convoke/config.py").read_text()))
     given = {name for properties in functions().values() for name in properties["Environment"]["Variables"]}
-    # botocore reads AWS_CA_BUNDLE, so the settings do not.
+    # The settings do not read AWS_CA_BUNDLE, because botocore reads this variable.
     assert given == known | {"AWS_CA_BUNDLE"}
 
 

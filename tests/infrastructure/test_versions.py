@@ -10,7 +10,7 @@ from tests.support.template import ROOT, functions
 
 
 def built(checkout: Path) -> dict[str, str]:
-    """Run the Makefile of the API function, and return the text of each built file by its name."""
+    """Run the Makefile of the API function, and return the text of each built file. The key is the file name."""
     artifacts = checkout / "artifacts"
     shutil.rmtree(artifacts, ignore_errors=True)
     artifacts.mkdir()

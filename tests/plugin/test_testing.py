@@ -42,7 +42,7 @@ def test_fail_participant_closes_the_conversation_and_records_the_codes(instance
 
 
 class LockedTable:
-    """A table whose write lock is held elsewhere as long as `is_locked`."""
+    """A table whose `begin` acts as if another process held the write lock, while `is_locked` is true."""
 
     def __init__(self, table: Any) -> None:
         self._table = table
@@ -60,7 +60,7 @@ class LockedTable:
 def test_fail_participant_affects_only_the_next_conversation(instance: RunningInstance) -> None:
     v1 = instance.client().conversations.v1
     create = v1.conversation_with_participants.create
-    # The steps of the first conversation run after `fail_participant`.
+    # The locked table delays the steps of the first conversation until after `fail_participant`.
     table = LockedTable(instance._engine.table)
     instance._engine.steps.table = table  # type: ignore[assignment]
     first = create(participant=chat(1)).sid

@@ -200,7 +200,7 @@ class AwsInstance(Instance):
         return True
 
     def _publish(self) -> bool:
-        """Pass the new stream records to the handler, if they match the filter of the event source mapping."""
+        """Pass the new stream records that match the filter of the event source mapping to the handler."""
         records = [json.loads(json.dumps(record, default=datetime.timestamp)) for record in self.new_records()]
         wanted = [record for record in records if passes_filter(record)]
         if wanted:
@@ -225,7 +225,7 @@ class AwsInstance(Instance):
         return bool(new)
 
     def execute(self, data: dict[str, Any]) -> list[str]:
-        """Interpret the state machine until it ends. Return the names of the states that were entered."""
+        """Interpret the state machine to the end. Return the names of the states that were entered."""
         definition, passed = state_machine(), []
         name: str | None = definition["StartAt"]
         while name:
@@ -306,7 +306,7 @@ def make_handler(function: str, edges: AwsEdges) -> Handler:
 
 
 def sqs_record(message: dict[str, Any]) -> dict[str, Any]:
-    """Return the record that an event source mapping makes of a received message."""
+    """Return the record that an event source mapping creates from a received message."""
     return {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
@@ -321,7 +321,7 @@ def sqs_record(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def passes_filter(record: dict[str, Any]) -> bool:
-    """Return whether a record matches the event source mapping's filter. The patterns are lists of values."""
+    """Return whether a record matches the event source mapping's filter. A pattern is a list of allowed values."""
     mapping = functions()["event_publisher"]["Events"]["Changes"]["Properties"]
     (wanted,) = mapping["FilterCriteria"]["Filters"]
     return _fits(json.loads(wanted["Pattern"]), record)

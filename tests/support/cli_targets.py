@@ -26,7 +26,7 @@ from tests.support.template import STACK_NAME, environment, resources
 REGION = "eu-central-1"
 
 VALUES = {"Table": TABLE_NAME, "Id": "0123456789abcdef" * 2}
-"""The values of the names in the template, without the queues. `Id` stands for the digits of the stack ID."""
+"""The values of names that the template references, except the queues. `Id` stands for the digits of the stack ID."""
 
 FIRST = f"AC{VALUES['Id']}"
 UNKNOWN = "AC" + "0" * 32
@@ -43,7 +43,7 @@ NO_AWS_CONFIGURATION: dict[str, str | None] = {
 
 @dataclass(frozen=True)
 class CliTarget:
-    """A target of the command line."""
+    """A data file or a stack on which the command line runs, with the options and environment variables for it."""
 
     options: tuple[str, str]
     """The options that select the target: `--data` or `--stack`, and its value."""

@@ -25,7 +25,7 @@ Refusal = tuple[int, str, str]
 def outputs(values: Mapping[str, str]) -> dict[str, str]:
     """Return the outputs of the template.
 
-    `values` maps logical IDs to physical ones. A resource that is not in `values` keeps its logical ID.
+    `values` maps logical IDs to physical IDs. A resource that is not in `values` keeps its logical ID.
     """
     known = {**{name: name for name in template()["Resources"]}, **values}
     return {name: output_value(output["Value"], known) for name, output in template()["Outputs"].items()}
@@ -43,13 +43,13 @@ def output_value(value: Any, values: Mapping[str, str]) -> str:
 
 @dataclass
 class CloudFormation:
-    """The state of the server."""
+    """The settings of the fake server, and the regions of the requests that the server received."""
 
     url: str = ""
     stacks: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """The outputs of each stack. The key is the name of the stack."""
     refusal: Refusal | None = None
-    """The answer to every request, if it is set."""
+    """The refusal of every request. If None, requests are answered from `stacks`."""
     regions: list[str] = field(default_factory=list)
     """The region in the signature of each request, in the order of the requests."""
 
@@ -86,7 +86,7 @@ def cloudformation() -> Iterator[CloudFormation]:
             self.wfile.write(body.encode())
 
         def log_message(self, *_: object) -> None:
-            """Print no access log."""
+            """Print no access log. The tests read `regions` instead."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()

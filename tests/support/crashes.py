@@ -1,4 +1,4 @@
-"""End the process before and after every call to an edge, restart the process, and let it recover.
+"""End the process before and after every call to an edge, restart the process, and let the new process recover.
 
 An edge is a port to the outside: the table, a queue, the workflow, the bus, the webhook client.
 """
@@ -48,15 +48,15 @@ EDGES = ("table", "participant_queue", "workflow", "event_bus", "delivery_queue"
 
 
 INSIDE_A_COMMIT = ("_write_pending", "_store", "_announce")
-"""The parts of the table's commit: the process may die before and after each."""
+"""Methods of the table that run inside a commit. The process also ends before or after such a call."""
 
 
 class ProcessCrashError(BaseException):
-    """The end of the process. The base class is not Exception, so that the product does not catch the error."""
+    """Simulates the end of the process. The base class is not Exception, so the product does not catch the error."""
 
 
 class CrashSwitch:
-    """Counts the calls to edges while `armed` is set, and ends the process before or after call number `crash_at`."""
+    """Counts the guarded calls while `armed` is true, and raises an error before or after call number `crash_at`."""
 
     def __init__(self, crash_at: int, *, after: bool) -> None:
         self.armed = False
@@ -107,7 +107,7 @@ def create_until_active(instance: Instance) -> None:
 
 
 def recover(instance: Instance) -> None:
-    """Sweep and do all pending work, like another process when the next attempt is due."""
+    """Sweep and do all pending work, as another process would do when the next attempt is due."""
     for _ in range(3):
         instance.sweep(timedelta(hours=1))
         instance.forget_pauses()
@@ -131,7 +131,7 @@ def crash_points(
     for after in (False, True):
         for point in count(1):
             path = str(data / f"{point}-{after}.db")
-            # A test with its own clock moves the clock in each scenario, so the data must be prepared again.
+            # If a test passes a clock, each scenario moves the clock. Therefore the data must be prepared again.
             if "now" in edges or not Path(prepared).exists():
                 posted = _prepare(prepared, prepare, edges)
             copy(prepared, path)
@@ -157,7 +157,7 @@ def crash_points(
 
 
 def _prepare(path: str, prepare: Scenario, edges: dict[str, Any]) -> list[Delivery]:
-    """Create the data file that each crash starts from. Return the webhook deliveries that were made meanwhile."""
+    """Create the data file from which each scenario starts. Return the webhook deliveries of the preparation."""
     Path(path).unlink(missing_ok=True)
     with held_instance(path, **edges) as prepared:
         prepared.client().conversations.v1.configuration.webhooks().update(
@@ -170,6 +170,6 @@ def _prepare(path: str, prepare: Scenario, edges: dict[str, Any]) -> list[Delive
 
 
 def notified_event_types(restarted: Instance) -> list[str]:
-    """Return the event type of each event that was delivered, once for each event."""
+    """Return the type of each event that was delivered. An event that was delivered several times appears once."""
     types = {delivery.event.id: str(delivery.event.type) for delivery in restarted.receivers.posted}
     return sorted(types.values())

@@ -12,7 +12,7 @@ LONG_AFTER = timedelta(days=1)
 
 
 def conversation_in(instance: Instance, state: str, participants: list[str] = GROUP_MMS) -> str:
-    """Create a conversation with the unique name `visit`, bring it into this state, and return its SID."""
+    """Create a conversation with the unique name `visit` in the given state. Return the SID of the conversation."""
     v1 = instance.client().conversations.v1
     sid = str(v1.conversation_with_participants.create(unique_name="visit", participant=participants).sid)
     if state != "initializing":
@@ -22,5 +22,5 @@ def conversation_in(instance: Instance, state: str, participants: list[str] = GR
 
 
 def item_kinds_left(instance: Instance, sid: str) -> list[str]:
-    """Return the kind of each item that contains the SID of the conversation in its key or attributes."""
+    """Return the kind of each item whose key or attributes contain the SID of the conversation."""
     return sorted(str(item["sk"]).partition("#")[0] for item in instance.items("") if sid in str(item))

@@ -1,4 +1,4 @@
-"""The documentation: its pages, the anchors in the pages, and the parts that are generated from code.
+"""The pages of the documentation, the anchors in the pages, and the parts that are generated from code.
 
 A generated part stands between two comments, `<!-- NAME: begin -->` and `<!-- NAME: end -->`. `make docs-tables`
 updates every generated part.
@@ -24,7 +24,7 @@ TESTING = DOCS / "testing.md"
 
 
 def with_part(page: str, name: str, part: str) -> str:
-    """Return the page with the generated part `name` replaced."""
+    """Replace the generated part `name` of the page, and return the new page."""
     begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
     before, found, rest = page.partition(begin)
     if not found or end not in rest:

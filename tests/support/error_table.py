@@ -17,7 +17,10 @@ SOURCES = ROOT / "layers/convoke/src/convoke"
 
 @cache
 def raised() -> dict[int, type[ConversationsError]]:
-    """Return the errors that a request can get, by code: the errors that a module outside the catalogue names."""
+    """Return the errors that a request can get. The key is the error code.
+
+    A request can get an error only if a module outside the catalogue names the class of the error.
+    """
     named = {
         name
         for path in SOURCES.rglob("*.py")

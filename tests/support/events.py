@@ -1,4 +1,4 @@
-"""Events and deliveries for tests that do not care what is in them."""
+"""Create events and deliveries for tests in which the content of an event does not matter."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def event_of(
     data: Mapping[str, object] | str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return the gateway's event of a request, as the ASGI server would hand it over."""
+    """Return the gateway event that the embedded engine creates from an HTTP request."""
     parts = urlsplit(url)
     sent = {"host": parts.netloc, **{name.lower(): value for name, value in (headers or {}).items()}}
     if auth:
@@ -82,7 +82,7 @@ def event_of(
 
 
 def call(api: Resolve, method: str, url: str, **given: Any) -> Answer:
-    """Send one request through the gateway's event."""
+    """Call the API with the gateway event of a request, and check the response against `/openapi.json`."""
     event = event_of(method, url, **given)
     answered = api(event, RequestContext())
     check_against_openapi(method, event["rawPath"], answered["statusCode"], answered["body"])
@@ -90,7 +90,7 @@ def call(api: Resolve, method: str, url: str, **given: Any) -> Answer:
 
 
 class InProcessHttpClient(HttpClient):  # type: ignore[misc]
-    """An HTTP client of the SDK that calls the API in this process."""
+    """An HTTP client for the SDK that calls the API in this process."""
 
     def __init__(self, api: Resolve) -> None:
         self._api = api
@@ -114,9 +114,9 @@ class InProcessHttpClient(HttpClient):  # type: ignore[misc]
 
 @dataclass
 class Receivers:
-    """A fake webhook client. It records all deliveries, and answers each call with the next of `statuses`.
+    """A fake webhook client that records all deliveries, and answers each call with the next element of `statuses`.
 
-    A status of None, or an error, is a failed connection. When no status is left, calls are answered with 200.
+    The element None, or an error, simulates a failed connection. When no element is left, the status is 200.
     """
 
     posted: list[Delivery] = field(default_factory=list)
@@ -225,7 +225,7 @@ class EmbeddedInstance(Instance):
 
     @asynccontextmanager
     async def served(self) -> AsyncIterator[None]:
-        """Run the engine on the running event loop until the end of the block, which closes the data file."""
+        """Run the engine on the running event loop. The end of the block closes the data file."""
         self.engine.start()
         self.gateway = self.engine.gateway()
         try:
@@ -236,7 +236,7 @@ class EmbeddedInstance(Instance):
 
     @contextmanager
     def served_by_thread(self) -> Iterator[asyncio.AbstractEventLoop]:
-        """Run the engine on an event loop of another thread until the end of the block, which closes the data file."""
+        """Run the engine on an event loop of another thread. The end of the block closes the data file."""
         loops, stopped = Queue[asyncio.AbstractEventLoop](), asyncio.Event()
 
         async def serve() -> None:
@@ -255,8 +255,8 @@ class EmbeddedInstance(Instance):
 
     @asynccontextmanager
     async def without_sweeps(self) -> AsyncIterator[None]:
-        """Let no sweep run during the block, which is inside `served`."""
-        # In a thread, because a sweep under way needs the event loop.
+        """Prevent sweeps during the block. Use this only inside `served`."""
+        # Wait in a thread, because a sweep that is running needs the event loop.
         await asyncio.to_thread(self.engine._sweeping.acquire)
         try:
             yield
@@ -266,7 +266,10 @@ class EmbeddedInstance(Instance):
     async def asked(
         self, method: str, path: str, data: Mapping[str, object] | str | None = None, **headers: str
     ) -> Answer:
-        """Return the gateway's answer to one request, inside `served`. Other requests proceed meanwhile."""
+        """Send one request to the gateway, and return the answer. Use this only inside `served`.
+
+        Other requests can run while this request waits.
+        """
         assert self.gateway is not None
         auth = (self.account.sid, self.token)
         event = event_of(method, ORIGIN + path, auth=auth, data=data, headers=headers)
@@ -276,7 +279,7 @@ class EmbeddedInstance(Instance):
         return Answer(response.status_code, answered, response.body or "")
 
     def run_steps(self) -> None:
-        """Run the steps that are waiting, without publishing the stream."""
+        """Run the waiting steps in one unit, but do not publish the stream."""
         steps = self.engine.steps
         with self.engine.table.unit():
             steps.stream_grew = False
@@ -332,7 +335,7 @@ def held_instance(
 
 
 def receive_any(queue: DurableQueue) -> ReceivedMessage | None:
-    """Receive a message, whoever its receiver is."""
+    """Receive a message for any receiver. Return None if no message is visible."""
     for receiver in (NO_RECEIVER, *queue.receivers()):
         if message := queue.receive(receiver):
             return message

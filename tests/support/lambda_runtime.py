@@ -47,7 +47,7 @@ def python() -> Path:
 
 
 def install(folder: Path, *requirements: str) -> Path:
-    """Install packages into a folder without bytecode, as `sam build` does, whatever uv's settings are."""
+    """Install packages into a folder without bytecode, as `sam build` does. The options override the settings of uv."""
     options = ["--quiet", "--no-compile-bytecode", "--link-mode", "copy", "--target", str(folder)]
     subprocess.run([uv(), "pip", "install", "--python", str(python()), *options, *requirements], check=True, cwd=ROOT)
     return folder
@@ -93,8 +93,8 @@ def _value_of(variable: Any) -> str:
 def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
     """Run a fake Lambda Runtime API that hands out `invocations` empty events.
 
-    Yields the address of the API, and a queue of the requests that the API received. The queue has the path of each
-    request. For a POST the body follows.
+    Yields the address of the API, and a queue of the requests that the API received. Each entry of
+    the queue is the path of a request. For a POST, the entry is the path, a space and the body.
     """
     asked: Queue[str] = Queue()
     over = threading.Event()
@@ -120,7 +120,7 @@ def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Print no access log, because the tests read the queue."""
+            """Print no access log. The tests read the requests from the queue `asked` instead."""
 
         def handle(self) -> None:
             # Writing a response can fail, because the test kills the runtime client while a request is waiting.

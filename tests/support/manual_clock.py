@@ -9,7 +9,7 @@ from convoke.domain import instants
 
 
 class ManualClock:
-    """A clock with `now` and `sleep`, to pass to an instance. Each sleep calls `on_sleep` at its end."""
+    """A clock whose `now` and `sleep` a test passes to an instance. The clock calls `on_sleep` after each sleep."""
 
     def __init__(self) -> None:
         self.present = instants.now()

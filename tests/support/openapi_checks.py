@@ -94,7 +94,7 @@ def _components() -> dict[str, Schema]:
 
 
 def check_against_openapi(method: str, path: str, status: int, text: str) -> None:
-    """Raise AssertionError if the response does not match the description of its operation."""
+    """Raise AssertionError if the response does not match the description of the operation."""
     operation = operation_of(method, path)
     if operation is None and status < 400:
         contract = {"GET": clock_api.FETCH, "POST": clock_api.UPDATE}[method] if path == CLOCK else None
@@ -127,7 +127,7 @@ def _validator(operation_id: str, status: int) -> Draft202012Validator | None:
 
 
 def _closed(schema: Any) -> Any:
-    """Return the schema with additional properties forbidden, so that tests notice fields without a description."""
+    """Return a copy of the schema that forbids additional properties. Thus tests notice undescribed fields."""
     if isinstance(schema, list):
         return [_closed(part) for part in schema]
     if not isinstance(schema, dict):

@@ -64,7 +64,10 @@ IN_ONE_TREE = {
     f"{IN_SERVICE}/Bindings": ("GET", ""),
     f"{IN_SERVICE}/Bindings/{{sid}}": ("GET DELETE", ""),
 }
-"""Each path that exists only once. The value is the methods of the path, and a note on them."""
+"""Each path that exists only once.
+
+The value is the methods of the path, and a note on those methods that Convoke serves.
+"""
 
 ERROR_LOG = (alerts.LIST, alerts.FETCH)
 

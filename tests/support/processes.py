@@ -1,4 +1,4 @@
-"""Run `convoke up` in its own process, and a webhook receiver on a real socket."""
+"""Run `convoke up` in a separate process, and a webhook receiver on a real socket."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Up:
         return client
 
     def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal, wait for the end of the process, and return its exit code."""
+        """Send a signal, and wait for the end of the process. Return the exit code."""
         os.kill(self.ready["pid"], by)
         return self.process.wait(TIMEOUT_SECONDS)
 
@@ -59,7 +59,7 @@ def wait_for(port: int, timeout: float = TIMEOUT_SECONDS) -> None:
 
 @contextmanager
 def up(*options: str, command: Sequence[str] = UP, environ: Mapping[str, str] | None = None) -> Iterator[Up]:
-    """Run an instance that listens on a port. At the end, kill the process if it still runs."""
+    """Run an instance that listens on a port. At the end, kill the process if the process still runs."""
     process = subprocess.Popen(
         [*command, *options],
         stdout=subprocess.PIPE,
@@ -78,7 +78,7 @@ def up(*options: str, command: Sequence[str] = UP, environ: Mapping[str, str] | 
 
 
 Received = Queue[tuple[dict[str, str], str]]
-"""A queue of webhook calls. Each call is its parameters and its signature."""
+"""A queue of webhook calls. Each entry has the parameters and the signature of a call."""
 
 
 @contextmanager
@@ -94,7 +94,7 @@ def receiver() -> Iterator[tuple[str, Received]]:
             received.put((dict(parse_qsl(body, keep_blank_values=True)), self.headers["X-Twilio-Signature"]))
 
         def log_message(self, *_: object) -> None:
-            """Print no access log."""
+            """Print no access log. The tests read the calls from the queue `received` instead."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()

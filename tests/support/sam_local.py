@@ -29,7 +29,7 @@ def engine_answers() -> bool:
 
 
 def invoke(function: str, sample: Path, stack: Stack, folder: Path) -> str:
-    """Invoke a function with a sample. Return the answer as `sam` prints it. Raises CalledProcessError."""
+    """Invoke a function with a sample. Return the answer that `sam` prints. Raises CalledProcessError."""
     deployed_function = function_of(function, stack)
     variables = {**deployed_function.variables, **CREDENTIALS, "AWS_ENDPOINT_URL": stack.endpoint_url}
     environ, event = folder / "environ.json", folder / "event.json"

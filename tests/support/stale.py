@@ -12,7 +12,7 @@ from convoke.storage.table import Index, Item, Update, Write
 class StaleTable:
     """Wraps a table. Eventually consistent reads use a copy that misses every write since the last `catch_up`.
 
-    moto and SQLite always return the newest data. Only this class reveals code that wrongly relies on that.
+    moto and SQLite always return the newest data. Only this class reveals code that wrongly relies on the newest data.
     """
 
     def __init__(self, table: Any) -> None:

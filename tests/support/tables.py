@@ -1,4 +1,4 @@
-"""Every engine of the Table port, ready for one test."""
+"""Create a table for one test, on each engine of the Table port."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def ministack_table(endpoint_url: str) -> Iterator[DynamoDbTable]:
 
 @cache
 def dynamodb_client(endpoint_url: str | None = None) -> DynamoDBClient:
-    """Return a client with fake credentials. Without an endpoint, only moto or a stubber can answer its calls."""
+    """Return a client with fake credentials. Without an endpoint, only moto or a stubber can answer calls."""
     return boto3.client(
         "dynamodb",
         region_name="us-east-1",

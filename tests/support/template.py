@@ -1,4 +1,4 @@
-"""Read template.yaml, with its CloudFormation tags, so that tests use its wiring and do not repeat the wiring."""
+"""Read template.yaml, including the CloudFormation tags, so that tests do not repeat the wiring of the template."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _TemplateLoader.add_multi_constructor("!", _construct)
 
 @cache
 def template() -> dict[str, Any]:
-    """Return template.yaml. The result is cached, so do not change it."""
+    """Return template.yaml. Do not change the result, because the result is cached."""
     read: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), _TemplateLoader)
     return read
 

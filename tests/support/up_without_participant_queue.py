@@ -20,7 +20,7 @@ class LosingQueue:
     """A participant queue that loses every message."""
 
     def send(self, provisioning: Provisioning) -> None:
-        """Do nothing."""
+        """Do nothing, so that the message is lost."""
 
 
 def main(data: str) -> None:

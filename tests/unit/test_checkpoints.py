@@ -1,4 +1,4 @@
-"""Checkpoints of the write-ahead log on a thread of their own (embedded/checkpoints.py)."""
+"""A separate thread writes checkpoints of the write-ahead log (embedded/checkpoints.py)."""
 
 from __future__ import annotations
 

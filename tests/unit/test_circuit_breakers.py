@@ -13,7 +13,10 @@ MOMENT = timedelta(microseconds=1)
 
 
 def failing(count: int) -> tuple[CircuitBreaker, datetime]:
-    """Return the breaker after that many failures, each at the end of the pause before, and the last one's time."""
+    """Return a breaker after `count` failures in a row, and the time of the last failure.
+
+    If a failure opens the breaker, the next failure is at the end of the pause.
+    """
     breaker, at = CLOSED, NOW
     for _ in range(count):
         at = breaker.open_until or at

@@ -1,4 +1,4 @@
-"""Each route's contract agrees with its handler. A failed assertion says what the contract lacks."""
+"""Each route's contract agrees with the route's handler. A failed assertion says what the contract lacks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ READERS = {WEBHOOK_ENABLED: "request_webhooks", IDEMPOTENCY_KEY: "parse_idempote
 
 
 def names_used(function: FunctionType) -> Iterator[str]:
-    """Yield the names that a handler uses. Include the names in functions of the same module that the handler calls."""
+    """Yield the names that a handler uses.
+
+    If the handler calls a function of the same module, also yield the names that the function uses.
+    """
     for instruction in dis.get_instructions(function):
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_ATTR", "LOAD_METHOD"):
             yield instruction.argval
@@ -53,7 +56,7 @@ def used_by(route: Route) -> set[str]:
 
 
 def contract_of(route: Route) -> str:
-    """Return a text that names the contract of a failed assertion, and the module of its handler."""
+    """Return a text for failed assertions. The text names the handler of the contract, and the handler's module."""
     return f"the contract of {route.handler.__name__} in {route.handler.__module__}"
 
 
@@ -94,7 +97,7 @@ def test_documented_error_codes_equal_the_codes_that_are_raised() -> None:
 
 
 def test_every_parameter_has_a_schema_with_a_limit_or_a_description() -> None:
-    """A field type with a validator but without a marker of `domain/json_schema.py` is described as any string."""
+    """If a field type has a validator but no marker of `domain/json_schema.py`, the schema allows any string."""
     schemas = document()["components"]["schemas"]
     models = {name: schemas[name]["properties"] for name in FORMS & set(schemas)}
     queries = [route.contract.query for route in ROUTES if route.contract.query]
@@ -114,7 +117,7 @@ def test_operation_ids_are_unique() -> None:
 
 
 def test_openapi_etag_is_equal_in_every_process() -> None:
-    """A client that fetched the document from one Lambda instance gets a 304 from every other instance."""
+    """Different Lambda instances answer one client. Each instance must recognize the ETag of the other instances."""
     made = (
         "from convoke.api.dispatch import openapi_document; from convoke.api.resources.description import fetch;"
         "print(fetch({}, openapi_document).headers['ETag'])"

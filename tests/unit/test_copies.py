@@ -1,4 +1,4 @@
-"""The copied conversations of the growth benchmark look like created ones (tests/benchmarks/copies.py)."""
+"""The API shows the copied conversations of the growth benchmark like the original (tests/benchmarks/copies.py)."""
 
 from __future__ import annotations
 

@@ -41,7 +41,10 @@ OK = Outcome(200)
 
 
 class FakeDelivery:
-    """Stands for WebhookDelivery and its receivers. Outcomes are by host; a hanging host waits until it is cut."""
+    """Stands in for WebhookDelivery and the receivers.
+
+    `outcomes` maps a host to the outcome of every call. A call to a host in `hanging` waits until `cut` is set.
+    """
 
     def __init__(self, table: SqliteTable, clock: ManualClock) -> None:
         self._table = table

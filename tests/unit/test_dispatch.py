@@ -1,4 +1,4 @@
-"""Finding the route of a request and answering it (api/dispatch.py)."""
+"""The dispatcher finds the route of a request, and answers the request (api/dispatch.py)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OPERATIONS: Any = SimpleNamespace(accounts=SimpleNamespace(authenticate=authenti
 
 
 def handler(name: str) -> Any:
-    """Return a handler that answers with its name and the values of the path."""
+    """Return a handler whose response contains the name of the handler and the values of the path."""
 
     def handle(_: object, request: Request, **values: str) -> Response:
         return Response(200, "application/json", json.dumps({"handler": name, **values}))

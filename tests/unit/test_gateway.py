@@ -69,7 +69,7 @@ def test_without_a_proxy_the_scheme_is_that_of_the_server() -> None:
 
 
 class FakeApi:
-    """An API that records its events and answers with what it is given, one after the other."""
+    """An API that records all events, and uses the given answers in order. The last answer is repeated."""
 
     def __init__(self, *answers: Response | Deferred | BaseException | Callable[[], Response | Deferred]) -> None:
         self.events: list[dict[str, Any]] = []
@@ -100,7 +100,7 @@ class Machine:
     table: SqliteTable
     waiters: ConversationWaiters
     log: list[str]
-    """When requests arrived and were answered, as the scheduler of the steps hears it."""
+    """The notifications `arrived` and `answered`, which the scheduler of the steps gets in the product."""
 
 
 def run(

@@ -74,7 +74,7 @@ def test_periodic_thread_that_was_never_started_can_be_stopped() -> None:
 
 @dataclass
 class FakeSteps:
-    """Waiting steps; one is done in each run. Records until when each run was allowed to go on."""
+    """Stands in for the steps. Each run does one waiting step, and appends the end of the allowed time to `ends`."""
 
     waiting: int = 0
     ends: list[float] = field(default_factory=list)
@@ -82,7 +82,7 @@ class FakeSteps:
     errors: list[BaseException] = field(default_factory=list)
     on_run: Callable[[], None] = lambda: None
     seconds: float = 0.0
-    """How long a run takes."""
+    """How long each run takes."""
 
     @property
     def are_waiting(self) -> bool:

@@ -17,7 +17,7 @@ from tests.support.instances import ORIGIN, EmbeddedInstance, event_of, held_ins
 
 
 class Recorder:
-    """Passes requests on to an API and remembers the last one with its answer."""
+    """Passes requests to an API, and stores the event, context and response of the last request."""
 
     def __init__(self, api: Api) -> None:
         self._api = api

@@ -1,4 +1,4 @@
-"""Items as rows of SQLite (embedded/rows.py)."""
+"""Items are stored as rows of SQLite (embedded/rows.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The signals that suspend a request pass through every handler of Exception (embedded/suspension.py)."""
+"""`except Exception` does not catch the signals that suspend a request (embedded/suspension.py)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class Api:
     """The API of one program. Safe for use by several threads at the same time."""
 
     def __init__(self, operations: Operations, extra_routes: Sequence[AccountRoute] = ()) -> None:
-        """`extra_routes` are routes that only one engine has; `/openapi.json` does not list them."""
+        """`extra_routes` are routes that only one of the engines has. `/openapi.json` does not list these routes."""
         self.conversation_waiter = operations.conversation_waiter
         self._dispatcher = Dispatcher(operations, extra_routes)
 
@@ -37,7 +37,7 @@ class Api:
         return self.rendered(answered, conversation, context)
 
     def rendered(self, deferred: Deferred, conversation: Any, context: InvocationContext) -> Response:
-        """Return the response to a request after its wait. `conversation` is the conversation after the wait."""
+        """Return the response to a request that has waited. `conversation` is the conversation after the wait."""
         response = deferred.render(conversation)
         response.headers["Twilio-Request-Id"] = request_id(context)
         return response

@@ -1,4 +1,4 @@
-"""An answer that may change while the client waits (`Prefer: wait`) for what happens after the commit."""
+"""A response that is not complete, because the client waits until the conversation is initialized (`Prefer: wait`)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from convoke.domain.conversations import Conversation
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Everything is stored already, so nothing here may run twice or turn the answer into an error."""
+    """The data for the response to a client that waits.
+
+    The new conversation is already stored. Therefore the request must not run again, and a failure during the wait must
+    not cause an error response.
+    """
 
     created: Conversation
+    """The conversation as the request has stored it."""
     seconds: int
-    """How long to wait at most."""
+    """The maximum time to wait."""
     render: Callable[[Conversation], Response]
+    """Returns the response for the conversation after the wait."""

@@ -1,4 +1,4 @@
-"""Find the route of a request, authenticate the caller and call the handler. Both engines answer through this module.
+"""Find the route of a request, authenticate the caller and call the handler. Both engines use this module.
 
 The order of checks is documented in docs/behaviour/requests-and-answers.md#order-of-checks.
 """
@@ -31,24 +31,26 @@ logger = logging.getLogger(__name__)
 Event = Mapping[str, Any]
 
 Handler = Callable[[Event, InvocationContext, Any, dict[str, str]], Response | Deferred]
-"""Gets the event, the context, the account (None for a public route) and the values of the path."""
+"""The parameters are the event, the context, the account (None for a public route) and the path parameters."""
 
 
 @dataclass(slots=True)
 class _Node:
-    """What may follow one segment of a path."""
+    """A node of the routing tree. Its children are the segments that can follow in a path."""
 
     literals: dict[str, _Node] = field(default_factory=dict)
+    """The child for each literal segment, such as `Conversations`."""
     value: _Node | None = None
+    """The child for a path parameter, which matches any segment."""
     methods: dict[str, tuple[Handler, tuple[str, ...]]] = field(default_factory=dict)
-    """The handler of each method, and the names of the path's values."""
+    """For each HTTP method, the handler and the names of the path parameters."""
 
 
 class Dispatcher:
-    """Answers gateway events. It holds no state of a request, so any number of requests may overlap."""
+    """Dispatches gateway events to handlers. A dispatcher stores no state of requests, so requests may overlap."""
 
     def __init__(self, operations: Operations, extra_routes: Sequence[AccountRoute] = ()) -> None:
-        """`extra_routes` are routes that only one engine has; `/openapi.json` does not list them."""
+        """`extra_routes` are routes that only one of the engines has. `/openapi.json` does not list these routes."""
         self._operations = operations
         self._root = _Node()
         self._public = frozenset(route.rule for route in PUBLIC_ROUTES)
@@ -60,18 +62,21 @@ class Dispatcher:
             self._add(service_route, self._service_handler(service_route))
 
     def answer(self, event: Event, context: InvocationContext) -> Response | Deferred:
-        """Answer one request. Every Exception becomes an answer; a BaseException, such as a signal, is not caught."""
+        """Return the response to a request.
+
+        Every Exception becomes an error response. A BaseException that is not an Exception is not caught.
+        """
         path: str = event["rawPath"]
         try:
             return self._answered(path, event, context)
         except NotFoundError as error:
-            # The path as the client spelled it, without Twilio's version.
+            # The error shows the path from the request, without Twilio's version prefix.
             named = path.removeprefix(TWILIO_PREFIX) or "/"
             return render(error, f"The requested resource {named} was not found")
         except ConversationsError as error:
             return render(error)
         except Exception:
-            # The client gets the id under which the failure is logged, and nothing else.
+            # The response contains only the request id, under which the failure is logged.
             identified = request_id(context)
             logger.exception("a request failed", extra={"request_id": identified})
             return render(InternalError(request_id=identified))
@@ -79,7 +84,8 @@ class Dispatcher:
     def _answered(self, path: str, event: Event, context: InvocationContext) -> Response | Deferred:
         account = None
         if path not in self._public:
-            # Before the route is looked up: a stranger does not learn which paths exist.
+            # Authenticate before looking up the route, so that a client without credentials does not learn which paths
+            # exist.
             account = self._operations.accounts.authenticate(*basic_credentials(event.get("headers") or {}))
         values: list[str] = []
         node = _find(self._root, path.split("/")[1:], values)
@@ -137,7 +143,10 @@ class Dispatcher:
 
 
 def _find(node: _Node, segments: list[str], values: list[str]) -> _Node | None:
-    """Walk down the tree; literal segments win over values. A value is never empty."""
+    """Return the node for the path segments, or None if no route matches. Append the path parameters to `values`.
+
+    A literal segment takes precedence over a path parameter. A path parameter is never empty.
+    """
     if not segments:
         return node if node.methods else None
     first, rest = segments[0], segments[1:]
@@ -155,12 +164,13 @@ def _find(node: _Node, segments: list[str], values: list[str]) -> _Node | None:
 
 def openapi_document() -> dict[str, Any]:
     """Return the OpenAPI document of the API."""
-    # Imported when a client first asks for the document: pydantic's JSON Schema generator would slow every cold start.
+    # Import only when a client requests the document, because the import of pydantic's JSON Schema generator would slow
+    # down every cold start.
     from convoke.api.openapi import document  # noqa: PLC0415 - see above
 
     return document()
 
 
 def request_id(context: InvocationContext) -> str:
-    """Return Lambda's id of the request in Twilio's form, so that an answer leads to its logs."""
+    """Return Lambda's request id in Twilio's format. With this id, the logs of a response can be found."""
     return "RQ" + context.aws_request_id.replace("-", "")

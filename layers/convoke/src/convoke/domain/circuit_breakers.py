@@ -1,4 +1,6 @@
-"""A circuit breaker for one receiver: after several failures in a row, deliveries to it pause for a growing time.
+"""The circuit breaker of a receiver. After several failures in a row, deliveries to the receiver pause.
+
+Each further failure doubles the pause, up to a maximum.
 
 See docs/behaviour/webhook-delivery.md#circuit-breaker.
 """
@@ -9,25 +11,32 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 FAILURES_TO_OPEN = 5
-"""Failures in a row that open the breaker."""
+"""The number of failures in a row that opens the circuit breaker."""
 
 FIRST_PAUSE = timedelta(seconds=1)
 MAX_PAUSE = timedelta(minutes=1)
 
 MAX_DOUBLINGS = 6
+"""Limits the exponent, so that the pause cannot overflow before it is reduced to MAX_PAUSE."""
 
 
 @dataclass(frozen=True, slots=True)
 class CircuitBreaker:
-    """Closed: deliveries go out. Open: they wait until `open_until`; then one of them is tried."""
+    """The state of a receiver's circuit breaker.
+
+    While the circuit breaker is closed, deliveries start normally. While it is open, no delivery starts before
+    `open_until`. After that, only one delivery at a time starts.
+    """
 
     failures: int = 0
-    """In a row."""
+    """The number of failures in a row."""
     open_until: datetime | None = None
+    """When the pause ends. None if the circuit breaker is closed."""
 
     def failed(self, at: datetime) -> CircuitBreaker:
+        """Return the state after a failure at the time `at`."""
         if self._is_paused(at):
-            # This delivery was under way when the breaker opened: it failed for the same reason.
+            # This delivery was already under way when the pause began, so its failure tells nothing new.
             return self
         failures = self.failures + 1
         if failures < FAILURES_TO_OPEN:
@@ -36,11 +45,15 @@ class CircuitBreaker:
         return CircuitBreaker(failures, at + pause)
 
     def allows(self, at: datetime, *, under_way: int) -> bool:
-        """Whether another delivery may start. After the pause only one may be under way until it has succeeded."""
+        """Return whether another delivery may start at the time `at`, while `under_way` deliveries are under way.
+
+        After the pause, only one delivery may be under way at a time until a delivery succeeds.
+        """
         return self.open_until is None or (not self._is_paused(at) and not under_way)
 
     def _is_paused(self, at: datetime) -> bool:
-        # A clock that was set back must not keep the breaker open for longer than its longest pause.
+        # If the clock was set back, `open_until` is too far in the future. The pause is then over, because no pause is
+        # longer than MAX_PAUSE.
         return self.open_until is not None and at < self.open_until <= at + MAX_PAUSE
 
 

@@ -1,7 +1,8 @@
-"""Write checkpoints of SQLite's write-ahead log on a thread of its own.
+"""Run the checkpoints of SQLite's write-ahead log on a separate thread.
 
-A checkpoint copies the log into the database file and calls fsync. On the connection that writes, it would stop the
-event loop for tens of milliseconds. See https://www.sqlite.org/wal.html#ckpt.
+A checkpoint copies pages from the log into the database file and calls fsync. If the event loop's thread ran
+checkpoints, each checkpoint would block the event loop for tens of milliseconds.
+See https://www.sqlite.org/wal.html#ckpt.
 """
 
 from __future__ import annotations
@@ -14,16 +15,24 @@ from contextlib import closing
 logger = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 0.2
-"""Pause between two checkpoints, so that a page which is written often is copied once and not each time."""
+"""The minimum pause between two checkpoints.
+
+A page that is written several times during the pause is copied only once.
+"""
 
 RESTART_FRAMES = 4_000
-"""Pages in the log (16 MB) from which the writer is stopped for a moment, so that the log starts again at its begin."""
+"""The size of the log, in pages (16 MB), from which a checkpoint restarts the log.
+
+Restarting means that the next write overwrites the log from the beginning of the log file, so the file stops growing.
+The restart blocks writers for a moment.
+"""
 
 RESTART_TIMEOUT_MILLISECONDS = 50
+"""How long a restart waits for readers and writers of the data file."""
 
 
 class Checkpoints:
-    """Copies the log after `wake`, with a connection of its own."""
+    """A thread that runs a checkpoint after `wake` is called. The thread has its own connection."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -59,5 +68,6 @@ class Checkpoints:
     def _checkpoint(self, connection: sqlite3.Connection) -> None:
         _, frames, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         if frames >= RESTART_FRAMES:
-            # Nearly everything is copied, so this holds the write lock only for the few pages that came meanwhile.
+            # The passive checkpoint has copied nearly all pages. The restart therefore holds the write lock only while
+            # it copies the few pages that were written in the meantime.
             connection.execute("PRAGMA wal_checkpoint(RESTART)")

@@ -1,4 +1,4 @@
-"""A clock that tests can move forward: `convoke up --test-clock` and `convoke.testing`.
+"""A clock that tests can move forward. `convoke up --test-clock` and `convoke.testing` use this clock.
 
 See docs/decisions/0045-movable-clock-stops-at-each-due-time.md.
 """
@@ -13,7 +13,7 @@ from convoke.domain import instants
 
 
 class MovableClock:
-    """A `Clock` that runs ahead of real time by an offset, or is frozen at a moment."""
+    """A `Clock` that either runs ahead of real time by an offset, or stands still at a frozen moment."""
 
     def __init__(self) -> None:
         self._offset = timedelta(0)
@@ -23,11 +23,11 @@ class MovableClock:
         return self._frozen_at or instants.now() + self._offset
 
     def freeze_at(self, moment: datetime) -> None:
-        """Return this moment until `resume` is called."""
+        """Stop the clock at `moment` until `resume` is called."""
         self._frozen_at = moment
 
     def resume(self) -> None:
-        """Run on from the moment that the clock shows now, at the speed of real time."""
+        """Let the clock run again at the speed of real time, from the moment that the clock shows now."""
         self._offset = self() - instants.now()
         self._frozen_at = None
 
@@ -41,18 +41,18 @@ class AdvanceResult:
     sweeps: int
     """How many times the sweeper ran."""
     conversations: int
-    """How many conversations the sweeper processed. One that was due twice counts twice."""
+    """How many conversations the sweeper processed. A conversation that was due twice counts twice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """Moves the clock from one due time to the next, so that each timer and retry runs at its own time."""
+    """Moves the clock step by step to each due time, so that every timer and retry runs at the correct time."""
 
     clock: MovableClock
     next_due: Callable[[datetime], datetime | None]
-    """Returns the first due time after a moment, or None."""
+    """Returns the first due time after the given moment, or None if nothing is due later."""
     sweep: Callable[[], int]
-    """Processes the conversations that are due, and returns how many there were."""
+    """Processes the conversations that are due and returns how many conversations were processed."""
     run_steps: Callable[[], None]
     """Runs the asynchronous steps that are waiting."""
     should_continue: Callable[[], bool]
@@ -65,7 +65,7 @@ class Advance:
         try:
             while moment and moment <= end and self.should_continue():
                 self.clock.freeze_at(moment)
-                # Before the sweep: steps that are waiting belong to this moment, and may start timers.
+                # Run the waiting steps before the sweep, because they belong to this moment and may start timers.
                 self.run_steps()
                 conversations += self.sweep()
                 self.run_steps()

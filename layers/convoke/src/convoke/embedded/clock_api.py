@@ -1,6 +1,6 @@
-"""The resource `/convoke/v1/Clock`, which fetches and moves the clock.
+"""The resource `/convoke/v1/Clock`. Clients fetch the time of the clock and move the clock forward.
 
-Only an embedded engine with a movable clock serves it. AWS never does.
+Only an embedded engine with a movable clock has this resource. The engine on AWS never has it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ UPDATE = Contract("Clock", AdvancedRepresentation, errors=(InvalidParameterError
 
 
 def clock_routes(now: Clock, advance: Callable[[timedelta], AdvanceResult]) -> tuple[AccountRoute, ...]:
-    """Return the routes of the clock. `advance` moves it."""
+    """Return the routes of the clock. `advance` moves the clock forward by a duration."""
 
     def fetch(_: Operations, request: Request) -> Response:
         return json_response(ClockRepresentation(now=now(), url=request.url(PATH, CONVOKE_PREFIX)))

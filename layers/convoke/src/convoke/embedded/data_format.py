@@ -1,6 +1,7 @@
-"""Create, open and migrate the data file. Its `user_version` is the data format; `application_id` marks it as ours.
+"""Create, open and migrate the data file.
 
-The pragmas are explained at https://www.sqlite.org/pragma.html.
+The pragma `user_version` holds the number of the data format. The pragma `application_id` marks the file as a data file
+of Convoke. See https://www.sqlite.org/pragma.html.
 """
 
 from __future__ import annotations
@@ -18,19 +19,23 @@ from convoke.storage.keys import INDEXES
 from convoke.storage.table import EXPIRES_AT
 
 APPLICATION_ID = 0x436F6E76
-"""`Conv` in ASCII. `file` and other tools show it."""
+"""`Conv` in ASCII. Tools such as `file` show this value."""
 
 DATA_FORMAT = 5
-"""Counts up with every change of the tables below or of `keys.INDEXES`, which their columns are made from."""
+"""The number of the current data format.
+
+Increase the number with every change of the tables below or of `keys.INDEXES`. The table `items` has two columns for
+each index in `keys.INDEXES`.
+"""
 
 OLDEST_DATA_FORMAT = 4
-"""The oldest format that this version migrates."""
+"""The oldest data format that this version of Convoke can migrate."""
 
 OPEN_TIMEOUT_SECONDS = 10
-"""How long opening a file waits while another process creates or migrates it."""
+"""How long `open_data_file` waits while another process creates or migrates the same file."""
 
 MEMORY = ":memory:"
-"""The path of a database that ends with its connection."""
+"""The path of an in-memory database. The database disappears when its connection is closed."""
 
 MESSAGES = (
     """CREATE TABLE messages (
@@ -47,15 +52,16 @@ MESSAGES = (
 
 
 class DataFileError(Exception):
-    """The file cannot hold Convoke's data. The message is one line for the person who named the path."""
+    """The file cannot be used as a data file. The error message is one line for the person who chose the path."""
 
 
 def open_data_file(path: str) -> sqlite3.Connection:
-    """Open the file for writing; create it, or migrate it, if necessary. Raises DataFileError."""
+    """Open the data file for writing. Create or migrate the file if necessary. Raises DataFileError."""
     connection: sqlite3.Connection | None = None
     try:
         if path != MEMORY:
-            # Only the owner may read it: it holds tokens and messages. SQLite gives its other files the same mode.
+            # Only the owner may read the file, because the file holds tokens and messages. SQLite gives the
+            # write-ahead log and its index file the same mode.
             os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
         connection = connect(path)
         _prepare(connection, path)
@@ -79,32 +85,34 @@ def connect(path: str) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: str) -> None:
-    # Read before anything is written: a file of another program stays as it is.
+    # Check the format before the first write, so that a file of another program is not modified.
     if _format_of(connection, path) == 0:
         _switch_to_wal(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
-    # SQLite keeps the undo journal of a statement here. On disk it would be one file for each statement.
+    # SQLite keeps statement journals in the temporary store. On disk, each statement would create a file.
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("BEGIN IMMEDIATE")
-    # Read again: another process may have created or migrated the file in the meantime.
+    # Check the format again, because another process may have created or migrated the file in the meantime.
     found = _format_of(connection, path)
     if found == 0:
         for statement in _tables():
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     elif found < DATA_FORMAT:
-        # Under the write lock, so that two processes do not both migrate, nor back up what is migrated already.
+        # This process holds the write lock. Therefore no second process migrates the file at the same time, and the
+        # backup cannot contain data that is already migrated.
         _back_up(path, found)
         _migrate(connection, found)
-    # Written every time: a file that cannot be written fails here and not at the first request.
+    # Write the version every time, so that a read-only file causes an error here and not at the first request.
     connection.execute(f"PRAGMA user_version = {DATA_FORMAT}")
     connection.execute("COMMIT")
-    # From here on the caller decides how to wait for the write lock.
+    # From here on, SQLite does not wait for the write lock. The caller decides how to wait.
     connection.execute("PRAGMA busy_timeout = 0")
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    # This statement ignores the timeout and fails at once while another process opens the same new file.
+    # This statement ignores the busy timeout. It fails at once while another process opens the same new file, so it is
+    # retried here.
     deadline = time.monotonic() + OPEN_TIMEOUT_SECONDS
     while True:
         try:
@@ -118,7 +126,7 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 
 def _format_of(connection: sqlite3.Connection, path: str) -> int:
-    """Return the data format, 0 for an empty file. Raises DataFileError for a file that this version cannot use."""
+    """Return the data format, or 0 for an empty file. Raises DataFileError if this version cannot use the file."""
     application_id, version, in_use = connection.execute(
         "SELECT application_id, user_version, EXISTS (SELECT 1 FROM sqlite_master)"
         " FROM pragma_application_id, pragma_user_version"
@@ -138,7 +146,7 @@ def _not_ours(path: str) -> DataFileError:
 
 
 def _back_up(path: str, version: int) -> None:
-    """Copy the file to `PATH.format-N` before its migration. A copy that exists already stays."""
+    """Copy the data file to `PATH.format-N` before the migration. An existing copy is not overwritten."""
     backup = Path(f"{path}.format-{version}")
     if backup.exists():
         return
@@ -152,7 +160,7 @@ def _back_up(path: str, version: int) -> None:
 
 
 def _migrate(connection: sqlite3.Connection, version: int) -> None:
-    """Change the tables from `version` to the current format inside the caller's transaction."""
+    """Change the tables from the format `version` to the current format, inside the caller's transaction."""
     if version == 4:
         connection.execute("ALTER TABLE messages RENAME TO messages_4")
         connection.execute("DROP INDEX IF EXISTS messages_visible")
@@ -168,7 +176,7 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
 
 
 def _receiver_in(account_sid: str, body: str) -> str:
-    """Return the receiver of a delivery, which has a URL, or '' for an event and for what cannot be read."""
+    """Return the receiver of a delivery. Returns '' for an event, which has no URL, and for a malformed body."""
     try:
         return f"{account_sid} {receiver_of(json.loads(body)['url'])}"
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -187,6 +195,7 @@ def _tables() -> list[str]:
             f"CREATE INDEX items_{index.name} ON items ({partition}, {sort}, pk, sk) WHERE {partition} IS NOT NULL"
         )
     statements.append(f"CREATE INDEX items_{EXPIRES_AT} ON items ({EXPIRES_AT}) WHERE {EXPIRES_AT} IS NOT NULL")
-    # AUTOINCREMENT never reuses a sequence number: removing a published record twice cannot remove a later one.
+    # AUTOINCREMENT never reuses a sequence number. If a published record is removed twice, the second removal therefore
+    # cannot remove a newer record.
     statements.append("CREATE TABLE stream (sequence INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL)")
     return [*statements, *MESSAGES]

@@ -1,7 +1,8 @@
-"""Work off the delivery queue: table and queue on the event loop's thread, calls to receivers on a pool of threads.
+"""Process the delivery queue: split events into deliveries, and call the receivers of deliveries.
 
-Receivers take turns. A receiver that hangs holds a limited number of threads, and after several failures in a row its
-circuit breaker pauses it. See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
+The event loop's thread uses the table and the queue. A thread pool calls the receivers. The receivers take turns. A
+receiver that hangs holds only a limited number of threads. After several failures in a row, a circuit breaker pauses
+the deliveries to the receiver. See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 """
 
 from __future__ import annotations
@@ -40,32 +41,35 @@ MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT = 16
 MAX_CONCURRENT_DELIVERIES_PER_RECEIVER = 4
 
 EVENTS_PER_TICK = 8
-"""Events split in one tick of the event loop. They never wait for deliveries."""
+"""The maximum number of events that are split in one tick of the event loop. Events never wait for deliveries."""
 
 MAX_STARTS_PER_TICK = 32
-"""Deliveries begun in one tick, also of those that fail before a call."""
+"""The maximum number of deliveries that are begun in one tick of the event loop.
+
+Deliveries that fail before the receiver is called are included.
+"""
 
 OWN_FAILURE_RETRY_SECONDS = 5.0
-"""Pause before a delivery that failed in Convoke itself is tried again."""
+"""How long to wait before retrying a delivery that failed because of an error in Convoke itself."""
 
 LOCKED_RETRY_SECONDS = 0.01
-"""Pause before an outcome is stored again while another process holds the write lock."""
+"""How long to wait before trying again to take the write lock while another process holds the lock."""
 
 MESSAGE: TypeAdapter[Delivery | Event] = TypeAdapter(
     Delivery | Event, config=ConfigDict(hide_input_in_errors=True, defer_build=True)
 )
-"""The messages of the delivery queue."""
+"""Parses the body of a queue message in the delivery queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """Handles messages of the delivery queue in the calling thread."""
+    """Handles queue messages of the delivery queue, in the thread of the caller."""
 
     queue: DurableQueue
     delivery: WebhookDelivery
 
     def run(self) -> None:
-        """Handle every visible message, one after the other."""
+        """Handle every visible queue message, one after the other."""
         while message := self._next():
             with self.queue.table.unit():
                 begun = self.begin(message)
@@ -75,7 +79,10 @@ class Deliveries:
                     self.finish(message, begun, outcome)
 
     def begin(self, message: ReceivedMessage) -> BegunDelivery | None:
-        """Split an event, or record that an attempt starts; return the attempt whose receiver is to be called."""
+        """Split the event in the queue message, or begin the delivery in the queue message.
+
+        Returns the begun delivery, whose receiver must then be called. Returns None if there is no receiver to call.
+        """
         return self._settled(message, partial(self._begin, message))
 
     def finish(
@@ -85,7 +92,7 @@ class Deliveries:
         outcome: Outcome,
         paused_until: datetime | None = None,
     ) -> None:
-        """Record the outcome, and delete the message, postpone it or move it to the dead letters."""
+        """Record the outcome. Then delete the queue message, postpone it, or move it to the dead-letter queue."""
         self._settled(message, partial(self._finish, message, begun, outcome, paused_until))
 
     def _next(self) -> ReceivedMessage | None:
@@ -110,7 +117,11 @@ class Deliveries:
         self.queue.delete(message)
 
     def _settled(self, message: ReceivedMessage, handle: Callable[[], BegunDelivery | None]) -> BegunDelivery | None:
-        """A failure of Convoke itself uses up no attempt; a message that cannot be read is a dead letter."""
+        """Run `handle`, and apply an error that it raises to the queue message.
+
+        A queue message that cannot be parsed moves to the dead-letter queue. An error in Convoke itself does not count
+        as an attempt.
+        """
         try:
             return handle()
         except RetryLaterError as error:
@@ -125,7 +136,7 @@ class Deliveries:
 
 
 class ConcurrentDeliveries:
-    """Schedules deliveries on an event loop; only the calls to receivers leave its thread."""
+    """Schedules deliveries on an event loop. Only the calls to receivers run on other threads."""
 
     def __init__(self, deliveries: Deliveries, loop: asyncio.AbstractEventLoop, now: Clock) -> None:
         self._deliveries = deliveries
@@ -137,31 +148,35 @@ class ConcurrentDeliveries:
         self._accounts: Counter[str] = Counter()
         self._receivers: Counter[str] = Counter()
         self._under_way: dict[int, tuple[ReceivedMessage, datetime]] = {}
-        """Messages whose receivers are being called, and when each becomes visible again."""
+        """The queue messages whose receivers are being called. The key is the id of the queue message.
+
+        The value is the queue message and the time at which it becomes visible again.
+        """
         self._breakers: dict[str, CircuitBreaker] = {}
         self._last_receiver = ""
         self._woken = False
         self._pause: asyncio.TimerHandle | None = None
-        """The end of the pause after a failed commit."""
+        """The timer that ends the pause after a failed commit, or None if there is no pause."""
         self._stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
 
     @property
     def under_way(self) -> list[int]:
-        """The ids of the messages whose receivers are being called."""
+        """The ids of the queue messages whose receivers are being called."""
         return [*self._under_way]
 
     def wake(self) -> None:
-        """Look at the queue in the next tick. To be called on the event loop's thread."""
+        """Check the queue in the next tick. Call this method on the event loop's thread only."""
         if not self._woken and not self._stopping and self._pause is None:
             self._woken = True
             self._loop.call_soon(self._schedule)
 
     async def stop(self, grace_seconds: float, cut: Callable[[], None]) -> None:
-        """Start no more calls. Wait for those under way; after `grace_seconds` call `cut`, which should end them.
+        """Start no more calls, and wait up to `grace_seconds` for the calls under way.
 
-        The messages of calls that go on even then become visible at the next start.
+        If some calls are still under way after that, call `cut`, which must end them. Then wait up to `grace_seconds`
+        again. If a call does not end even then, its queue message becomes visible at the next start.
         """
         self._stopping = True
         if self._pause is not None:
@@ -201,7 +216,10 @@ class ConcurrentDeliveries:
                 self.wake()
 
     def _hide_messages_under_way(self) -> None:
-        """Keep them invisible although the clock was moved: calls take real time."""
+        """Keep a queue message invisible while its receiver is being called.
+
+        A test can move the clock past the visibility timeout, but the call takes real time.
+        """
         now = self._now()
         for message, visible_at in [*self._under_way.values()]:
             if visible_at <= now:
@@ -209,7 +227,7 @@ class ConcurrentDeliveries:
                 self._under_way[message.id] = message, now + timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS)
 
     def _split_events(self) -> bool:
-        """Split some events and return whether there may be more."""
+        """Split up to `EVENTS_PER_TICK` events, and return whether more events may be visible."""
         for _ in range(EVENTS_PER_TICK):
             if (message := self._queue.receive(NO_RECEIVER)) is None:
                 return False
@@ -217,7 +235,7 @@ class ConcurrentDeliveries:
         return True
 
     def _start_deliveries(self) -> bool:
-        """Start deliveries as far as the limits allow and return whether there may be more."""
+        """Start as many deliveries as the limits allow, and return whether more deliveries may be startable."""
         for _ in range(MAX_STARTS_PER_TICK):
             if (receiver := self._next_receiver()) is None or (message := self._queue.receive(receiver)) is None:
                 return False
@@ -225,7 +243,10 @@ class ConcurrentDeliveries:
         return True
 
     def _next_receiver(self) -> str | None:
-        """Return the next receiver in turn that has a visible message and may be called."""
+        """Return the receiver whose turn it is, or None if no delivery can start.
+
+        The receiver has a visible queue message, and neither a limit nor a circuit breaker prevents a call.
+        """
         if self._receivers.total() >= MAX_CONCURRENT_DELIVERIES:
             return None
         receivers = self._queue.receivers()
@@ -247,7 +268,7 @@ class ConcurrentDeliveries:
         if begun is None:
             return
         self._count(message, 1)
-        # The attempt must be on record before the receiver is called.
+        # Call the receiver after the commit, because the attempt must be stored before the call.
         self._table.after_commit(partial(self._call, message, begun))
         self._table.on_failure(partial(self._dropped, message))
 
@@ -276,20 +297,21 @@ class ConcurrentDeliveries:
             logger.exception("the outcome of a webhook delivery is lost; it will be repeated")
             self._dropped(message)
             return
-        # Before anything that can fail: a message that is counted for ever would hold its place for ever.
+        # Register both functions before any statement that can fail. Otherwise an error could leave the queue message
+        # in the counters for ever, and the limits would allow one call less.
         self._table.after_commit(partial(self._done, message))
         self._table.on_failure(partial(self._dropped, message))
         try:
             self._settle(message, begun, outcome)
         except UnavailableError:
-            # The unit is dropped and has called `_dropped`; the table has logged why.
+            # The table has dropped the unit, logged the reason and called `_dropped`.
             return
         except Exception:
             logger.exception("the outcome of a webhook delivery is lost; it will be repeated")
 
     def _settle(self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome | None) -> None:
         if self._stopping and (outcome is None or outcome.status is None):
-            # Cut by the shutdown: the receiver is not to blame.
+            # The shutdown ended or prevented the call, so the attempt does not count.
             self._queue.return_uncounted(message, 0)
         elif outcome is None:
             self._queue.return_uncounted(message, OWN_FAILURE_RETRY_SECONDS)
@@ -297,7 +319,10 @@ class ConcurrentDeliveries:
             self._deliveries.finish(message, begun, outcome, self._record(message.receiver, outcome))
 
     def _record(self, receiver: str, outcome: Outcome) -> datetime | None:
-        """Count the receiver's failures in a row and return until when deliveries pause. A success resets the count."""
+        """Update the receiver's circuit breaker. Return until when deliveries are paused, or None without a pause.
+
+        An outcome that is not retryable resets the number of failures in a row.
+        """
         if not outcome.is_retryable:
             self._breakers.pop(receiver, None)
             return None
@@ -329,7 +354,10 @@ class ConcurrentDeliveries:
         self.wake()
 
     def _dropped(self, message: ReceivedMessage) -> None:
-        """The unit with this message was not stored, and the next one may not be either: pause."""
+        """Pause all deliveries, because the unit with this queue message was not stored.
+
+        The next unit would probably fail too.
+        """
         self._count(message, -1)
         if self._pause is None and not self._stopping:
             self._pause = self._loop.call_later(OWN_FAILURE_RETRY_SECONDS, self._resume)

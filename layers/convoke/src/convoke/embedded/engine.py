@@ -1,4 +1,4 @@
-"""The embedded engine: the whole program on one SQLite file, in one process."""
+"""The embedded engine runs the whole program in one process and stores all data in one SQLite file."""
 
 from __future__ import annotations
 
@@ -52,26 +52,29 @@ from convoke.webhooks.client import WebhookHttpClient
 SWEEP_INTERVAL_SECONDS = 1.0
 
 SHUTDOWN_GRACE_SECONDS = 3.0
-"""How long steps and webhook calls under way may take when the process is to end."""
+"""How long steps and webhook calls under way may still take when the process must end."""
 
 SETTLE_POLL_SECONDS = 0.005
 
 ANY_RECEIVER = ReceiverRules()
-"""On one machine receivers may be anywhere."""
+"""The embedded engine may call every receiver, also one in a private network."""
 
 DELIVERY_POLL_SECONDS = 0.25
-"""How often the delivery queue is checked for messages that have become visible."""
+"""The interval at which the delivery queue is checked for queue messages that have become visible."""
 
 STEP_SLICE_SECONDS = 0.005
-"""How long steps keep the event loop's thread when another thread asks for them."""
+"""The length of one slice of steps when `settle` or `advance` runs the waiting steps.
+
+Between two slices the event loop's thread can process requests.
+"""
 
 CLOCK_STEP_SECONDS = 2.0
-"""A wall clock that falls behind the monotonic clock by more than this was set back."""
+"""If the wall clock falls behind the monotonic clock by more than this between two sweeps, somebody set it back."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedEdges:
-    """The `Edges` of one machine."""
+    """Implements `Edges` for the embedded engine."""
 
     table: Table
     auth_tokens: AuthTokens
@@ -91,7 +94,10 @@ class EmbeddedEdges:
 
 @dataclass(frozen=True, slots=True)
 class OffLoopWebhookClient:
-    """A WebhookClient for the whole process: on the event loop's thread it asks for a thread instead of waiting."""
+    """A WebhookClient that never blocks the event loop.
+
+    On the event loop's thread, `call` raises NeedsThreadError. The gateway then repeats the request on a worker thread.
+    """
 
     client: WebhookClient
     is_on_loop: Callable[[], bool]
@@ -105,11 +111,15 @@ class OffLoopWebhookClient:
 
 
 Rewire = Callable[[EmbeddedEdges], EmbeddedEdges]
-"""Replaces edges before the program is built."""
+"""Returns changed edges, from which the engine builds the program. Tests replace edges this way."""
 
 
 class EmbeddedEngine:
-    """`api` answers requests. Without an event loop `work` does what follows from them; with one, `start` does."""
+    """The program and everything that runs it on one machine.
+
+    `api` handles requests. A request leaves steps and webhook deliveries to do. With an event loop, call `start` once,
+    and the engine does this work in the background. Without an event loop, call `work` after the requests.
+    """
 
     def __init__(
         self,
@@ -119,11 +129,13 @@ class EmbeddedEngine:
         environ: Mapping[str, str] = MappingProxyType({}),
         lock_timeout: float = LOCK_TIMEOUT_SECONDS,
     ) -> None:
-        """`data` is the path of the data file, or `:memory:`. Raises DataFileError.
+        """Open the data file and build the program.
 
-        With a `movable_clock` the API has paths to move it. `environ` is read only for the retries of provisioning;
-        raises ValidationError. `lock_timeout` is how many seconds a write waits while another process holds the data
-        file's write lock.
+        `data` is the path of the data file, or `:memory:`. Raises DataFileError if the data file cannot be used.
+
+        If there is a `movable_clock`, the API has a resource that moves this clock. From `environ` the engine reads
+        only the setting for the retries of provisioning. Raises ValidationError if this setting is invalid.
+        `lock_timeout` is how many seconds a write waits while another process holds the write lock of the data file.
         """
         now: Clock = movable_clock or instants.now
         self.table = SqliteTable(
@@ -195,9 +207,10 @@ class EmbeddedEngine:
         )
 
     def start(self) -> None:
-        """Start the work behind the requests on the running event loop, beginning with what a crash has left.
+        """Start the background work on the running event loop. The first work is what the last process left unfinished.
 
-        To be called on the event loop's thread, which alone uses the data file from now on.
+        Call this method on the event loop's thread. From then on, only this thread uses the connection to the data
+        file.
         """
         loop = self._event_loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
@@ -208,7 +221,8 @@ class EmbeddedEngine:
         self._concurrent_deliveries = ConcurrentDeliveries(self._deliveries, loop, self.edges.now)
         self._clock_difference = _clock_difference()
         with suppress(Exception, RunAgainError):
-            # If the write lock is held, the visibility timeout ends for what the last process was delivering.
+            # If another process holds the write lock, this statement fails. The messages that the last process was
+            # delivering then become visible only after their visibility timeout.
             self.queue.make_received_visible()
         self._sweep_until = self.edges.now() + self.edges.provisioning_retries.max_pause
         scheduler.wake()
@@ -217,9 +231,10 @@ class EmbeddedEngine:
         self._sweeper_loop.wake()
 
     async def stop(self) -> None:
-        """Finish what is under way within some seconds, end all threads and close the data file, whatever fails.
+        """Finish the work under way within the grace period, end all threads and close the data file.
 
-        The data file holds what is left; the next process begins with it.
+        The data file is closed even if something fails. Unfinished work stays in the data file, and the next process
+        continues it.
         """
         until = time.monotonic() + SHUTDOWN_GRACE_SECONDS
         self._stopping = True
@@ -229,10 +244,11 @@ class EmbeddedEngine:
                 self._scheduler.stop()
             if self._concurrent_deliveries:
                 await self._concurrent_deliveries.stop(SHUTDOWN_GRACE_SECONDS, self._http_client.cut)
-            # The sweeper's thread may wait for this event loop, so the loop must go on meanwhile.
+            # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
             await asyncio.to_thread(self._sweeper_loop.stop)
             self.table.detach()
-            # If the write lock is held elsewhere or the disk is full, the next process runs these steps.
+            # If another process holds the write lock or the disk is full, the steps fail here. The next process runs
+            # them.
             with suppress(UnavailableError):
                 self.steps.run_all(until)
         finally:
@@ -243,12 +259,18 @@ class EmbeddedEngine:
         self.table.close()
 
     def work(self) -> None:
-        """Without an event loop: do everything that is waiting in this thread. What is postponed stays so."""
+        """Run all waiting steps and deliveries in the calling thread. Only for an engine without an event loop.
+
+        Postponed deliveries stay postponed.
+        """
         self.steps.run_all()
         self._deliveries.run()
 
     def settle(self, timeout: float) -> bool:
-        """Return whether, within `timeout` seconds, nothing is left to do: no step and no webhook delivery."""
+        """Run the waiting steps. Then wait up to `timeout` seconds until the delivery queue is empty.
+
+        Return whether the delivery queue is empty.
+        """
         until = time.monotonic() + timeout
         self._finish()
         while not self.queue.is_empty():
@@ -258,9 +280,10 @@ class EmbeddedEngine:
         return True
 
     def advance(self, by: timedelta) -> AdvanceResult:
-        """Let time pass on the movable clock and do what becomes due; webhooks are called in real time.
+        """Move the movable clock forward and do the work that becomes due on the way.
 
-        Nothing else sweeps meanwhile. Raises OverflowError.
+        Webhook calls still take real time. The periodic sweep waits until the move is complete. Raises OverflowError if
+        the new time is after the year 9999.
         """
         if self._movable_clock is None:
             raise ValueError("the clock of this engine cannot be moved")
@@ -296,7 +319,10 @@ class EmbeddedEngine:
         self.steps.run(until=time.monotonic() + STEP_SLICE_SECONDS)
 
     def _sweep(self) -> None:
-        """Attend to what is due; the first time also to what an earlier process would have tried again later."""
+        """Process every conversation that is due.
+
+        The first sweep also processes each conversation whose retry an earlier process has scheduled for later.
+        """
         self._watch_clock()
         with self._sweeping:
             until, self._sweep_until = self._sweep_until, None
@@ -304,7 +330,10 @@ class EmbeddedEngine:
             self.table.remove_expired(self.edges.now())
 
     def _watch_clock(self) -> None:
-        """After the wall clock was set back, do what a start does: otherwise everything would wait for it."""
+        """Detect that the wall clock was set back, and then make postponed work due at once, as at a start.
+
+        Otherwise the postponed work would wait until the wall clock has caught up.
+        """
         difference = _clock_difference()
         if self._clock_difference - difference > CLOCK_STEP_SECONDS:
             self.queue.make_received_visible()
@@ -314,7 +343,7 @@ class EmbeddedEngine:
     def _attend(self, until: datetime | None = None) -> int:
         return self.sweeper.sweep(until, go_on=self._goes_on)
 
-    # What happens after a commit, on the thread that owns the table.
+    # Callbacks that the table and the edges call on the thread that owns the table.
 
     def _take_participants(self, provisioning: Provisioning) -> None:
         self._participants.append(provisioning)
@@ -333,7 +362,11 @@ class EmbeddedEngine:
         self._waiters.changed(changes)
 
     def _forget(self) -> None:
-        """A unit was dropped: caches may hold what it wrote, and the stream holds what it published."""
+        """Reset the state in memory after a unit was dropped.
+
+        Caches may hold data that the dropped unit wrote. The stream still holds the records that the dropped unit
+        published.
+        """
         self.program.clear_caches()
         self.steps.stream_grew = True
         if self._scheduler:
@@ -359,5 +392,5 @@ class EmbeddedEngine:
 
 
 def _clock_difference() -> float:
-    """Return by how many seconds the wall clock is ahead of the monotonic clock."""
+    """Return how many seconds the wall clock is ahead of the monotonic clock."""
     return time.time() - time.monotonic()

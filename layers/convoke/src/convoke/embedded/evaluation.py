@@ -1,4 +1,4 @@
-"""Evaluate the conditions and actions of the Table port on items in memory. Nothing here touches SQLite."""
+"""Evaluate the conditions and update actions of the Table port on items in memory, without SQLite."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def holds(condition: Condition, item: Item) -> bool:
 
 
 def _same(one: Value, other: Value) -> bool:
-    """Equality that tells 1 from true, at any depth."""
+    """Return whether the values are equal. Unlike Python, 1 and true are different, also inside lists and maps."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, list) and isinstance(other, list):
@@ -55,14 +55,14 @@ def _same(one: Value, other: Value) -> bool:
 
 
 def _less(standing: Value, value: str | int) -> bool:
-    # Python compares strings by code points, which is the order of their UTF-8 bytes.
+    # DynamoDB compares the UTF-8 bytes. Python compares code points, which gives the same order.
     if isinstance(value, str):
         return isinstance(standing, str) and standing < value
     return isinstance(standing, int) and not isinstance(standing, bool) and standing < value
 
 
 def check_updates(writes: Iterable[Write]) -> None:
-    """Raise ValueError for an update that DynamoDB would refuse."""
+    """Raise ValueError if DynamoDB would refuse an update among the writes."""
     for update in writes:
         if not isinstance(update, Update):
             continue
@@ -99,7 +99,7 @@ def _sum(standing: Value, value: int | frozenset[str], name: str) -> Value:
 def _delete_from_set(item: Item, name: str, values: frozenset[str]) -> None:
     standing = item.get(name, set())
     if not isinstance(standing, set):
-        raise ValueError(f"the attribute {name} is not a set")  # noqa: TRY004 - as every mistake of the caller
+        raise ValueError(f"the attribute {name} is not a set")  # noqa: TRY004 - same error as for every mistake
     rest = standing - values
     if rest:
         item[name] = rest

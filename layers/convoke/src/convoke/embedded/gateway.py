@@ -1,7 +1,10 @@
-"""The local stand-in for API Gateway: an ASGI request in, a gateway event to the API, its answer out.
+"""An ASGI application that does locally what API Gateway does on AWS.
 
-A request is computed on the event loop's thread. If it must wait before its first write, it is run again: after a
-pause, or on a thread of its own (see `suspension.py`). Its answer waits for the commit of the unit that it saw.
+The gateway translates an ASGI request into a gateway event, passes the event to the API and sends the response.
+
+The API handles the request on the event loop's thread. If a request would have to wait before its first write, the
+gateway runs the request again, either after a pause or on a worker thread (see `suspension.py`). The gateway sends the
+response after the commit of the unit of work that the request has read or written (see `unit.py`).
 """
 
 from __future__ import annotations
@@ -37,39 +40,42 @@ Send = Callable[[Message], Awaitable[None]]
 Answer = Response | Deferred
 
 NO_TIME_LIMIT_MILLISECONDS = 60_000
-"""The remaining time that the API sees: nothing ends a request here."""
+"""The remaining time that the API is told. On one machine no time limit ends a request."""
 
 MAX_REQUESTS_ON_THREADS = 128
-"""Requests that wait for a receiver at once."""
+"""The maximum number of requests that run on worker threads because they wait for a receiver."""
 
 RUN_AGAIN_SECONDS = 5.0
-"""How long a request is run again while another process holds the write lock; then it is refused with 503."""
+"""How long the gateway keeps repeating a request that cannot write. After that, the response has the status 503.
+
+A request cannot write while another process holds the write lock, or if it loses updates to other requests.
+"""
 
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.001, 0.05
-"""Between two runs of a request."""
+"""The pause between two runs of the same request. The pause doubles with each run."""
 
 
 class RequestContext:
-    """An InvocationContext of one machine."""
+    """Implements InvocationContext, which Lambda provides on AWS."""
 
     def __init__(self, remaining: int = NO_TIME_LIMIT_MILLISECONDS) -> None:
         self.aws_request_id = str(uuid4())
         self._remaining = remaining
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return a constant, because it is read once for each request."""
+        """Return a constant. A request may run for this long, and the API reads the value once for each request."""
         return self._remaining
 
 
 class ConversationWaiters:
-    """Requests that wait for a change of a conversation."""
+    """The requests that wait until a conversation changes (`Prefer: wait`)."""
 
     def __init__(self) -> None:
         self._waiting: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
         self._is_over = False
 
     async def change(self, conversation_sid: str, seconds: float) -> None:
-        """Return at the next change of the conversation, and after `seconds` at the latest."""
+        """Wait for the next change of the conversation, but at most `seconds`."""
         if self._is_over:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -87,13 +93,13 @@ class ConversationWaiters:
         return self._is_over
 
     def changed(self, changes: Sequence[Item]) -> None:
-        """Wake the requests that wait for a change of these conversations."""
+        """Wake the requests that wait for the conversations in the change records."""
         if self._waiting:
             for change in changes:
                 _wake(self._waiting.get(str(change.get("conversation_sid")), ()))
 
     def end(self) -> None:
-        """Wake all, now and in future: the server stops."""
+        """End every wait now, and end later waits at once, because the server stops."""
         self._is_over = True
         for futures in [*self._waiting.values()]:
             _wake(futures)
@@ -106,7 +112,11 @@ def _wake(futures: Any) -> None:
 
 
 class Gateway:
-    """An ASGI application. Forwarded headers of clients are dropped unless `trust_forwarded` says a proxy sets them."""
+    """The ASGI application.
+
+    The headers `X-Forwarded-Proto` and `X-Forwarded-Host` are ignored unless `trust_forwarded` is true. Set
+    `trust_forwarded` only if a proxy sets these headers, because clients can send them too.
+    """
 
     def __init__(
         self,
@@ -133,13 +143,15 @@ class Gateway:
         response = await self.answer(gateway_event(scope, body, trust_forwarded=self._trust_forwarded))
         content = response.body.encode()
         headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
-        if response.status_code != HTTPStatus.NO_CONTENT:  # RFC 9110, 8.6: no content has no length.
+        if (
+            response.status_code != HTTPStatus.NO_CONTENT
+        ):  # RFC 9110, section 8.6: a 204 response has no Content-Length.
             headers.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
     async def answer(self, event: dict[str, Any]) -> Response:
-        """Return the answer to a gateway event, after the commit of everything that it may tell of."""
+        """Return the response to a gateway event, after the commit of all data that the response may show."""
         context = RequestContext()
         if self._admission.applies_to(event) and not await self._admission.admitted():
             return _unavailable(retry_after=True)
@@ -153,11 +165,11 @@ class Gateway:
         return answered
 
     def stop_waiting(self) -> None:
-        """Answer the requests that wait, as the server is about to stop."""
+        """Respond now to the requests that wait for a conversation, because the server is about to stop."""
         self._waiters.end()
 
     def close(self) -> None:
-        """End the threads; requests on them have finished or fail with the table."""
+        """End the worker threads. A request that is still running fails when the table is closed."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _computed(self, event: dict[str, Any], context: RequestContext) -> Answer:
@@ -180,7 +192,7 @@ class Gateway:
         return answered if await self._is_committed() else _unavailable()
 
     async def _is_committed(self) -> bool:
-        """Wait for the commit of everything that was read just now, and return whether it succeeded."""
+        """Wait for the commit of the open unit of work, and return whether the commit succeeded."""
         try:
             if (committed := self._table.committed()) is not None:
                 await committed
@@ -189,7 +201,10 @@ class Gateway:
         return True
 
     async def _waited_for(self, deferred: Deferred) -> Conversation:
-        """The conversation when it has left `initializing`, or as it is after the time that the client gave."""
+        """Wait until the conversation leaves `initializing`, but at most as long as the client asked for.
+
+        Returns the conversation as it was last read.
+        """
         seen = deferred.created
         for pause in pauses(deferred.seconds):
             await self._waiters.change(seen.sid, pause)
@@ -203,7 +218,7 @@ class Gateway:
 
 
 def _run_again(_: float) -> NoReturn:
-    """The event loop's thread must not sleep: the whole request is run again after a pause."""
+    """Raise RunAgainError instead of sleeping, because the event loop's thread must not sleep."""
     raise RunAgainError
 
 
@@ -215,7 +230,10 @@ def _unavailable(*, retry_after: bool = False) -> Response:
 
 
 def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False) -> dict[str, Any]:
-    """Return the event of an HTTP API in payload format 2.0: the path decoded, header names in lower case."""
+    """Return the event that an HTTP API of API Gateway would send, in payload format 2.0.
+
+    The path is decoded, and header names are in lower case.
+    """
     headers = _headers(scope, trust_forwarded=trust_forwarded)
     query = scope["query_string"].decode("latin-1")
     text, is_base64 = _text(body)
@@ -239,7 +257,7 @@ def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False)
 async def _body(receive: Receive) -> bytes | None:
     """Return the whole body, or None if the client disconnected before its end.
 
-    Of a body that is too long for the API only as much is kept as shows that.
+    A body that is too long for the API is truncated. The truncated body is still too long, so the API refuses it.
     """
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body", False):
@@ -256,7 +274,7 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 def _headers(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
-    """As API Gateway does, tell the scheme that the client used in `x-forwarded-proto`."""
+    """Return the headers. As with API Gateway, `x-forwarded-proto` holds the scheme that the client used."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
@@ -270,12 +288,12 @@ def _headers(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
 
 
 def _first(values: str) -> str:
-    """Return what the outermost of several proxies said."""
+    """Return the first of several values separated by commas. The outermost proxy has set this value."""
     return values.partition(",")[0].strip()
 
 
 def _query(query: str) -> dict[str, str]:
-    """Join the values of a repeated name by commas, as the gateway does."""
+    """Parse the query. Values of a repeated name are joined by commas, as in API Gateway."""
     values: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         values[name] = f"{values[name]},{value}" if name in values else value
@@ -283,7 +301,7 @@ def _query(query: str) -> dict[str, str]:
 
 
 def _text(body: bytes) -> tuple[str, bool]:
-    """Return the body as text, in Base64 if it is not plain ASCII."""
+    """Return the body as text, and whether the text is Base64. A body that is not plain ASCII becomes Base64."""
     try:
         return body.decode("ascii"), False
     except UnicodeDecodeError:

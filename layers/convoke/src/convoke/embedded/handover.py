@@ -1,4 +1,8 @@
-"""What the steps hand over to each other in memory. A crash loses it; the table holds what the sweeper needs."""
+"""The ports through which requests and steps hand work to later steps.
+
+Participants and executions are handed over in memory. After a crash, the sweeper finds the lost work in the table.
+Webhook deliveries are handed over in the data file.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ class Execution(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InMemoryParticipantQueue:
-    """A ParticipantQueue. The participants are handed over after the commit of their conversation."""
+    """Implements ParticipantQueue. The participants are handed over after the commit that stores their conversation."""
 
     table: SqliteTable
     hand_over: Callable[[Provisioning], None]
@@ -36,11 +40,15 @@ class InMemoryParticipantQueue:
 
 @dataclass(frozen=True, slots=True)
 class InMemoryWorkflow:
-    """A Workflow. An execution may run in the unit that starts it: then one commit stores both, or neither."""
+    """Implements Workflow.
+
+    An execution may run before the commit of the unit that starts it. One commit then stores the work of both. If the
+    commit fails, nothing is stored, and the execution is taken back.
+    """
 
     table: SqliteTable
     hand_over: Callable[[Execution], Callable[[], None]]
-    """Takes the execution and returns what takes it back."""
+    """Takes an execution and returns a function that removes the execution again if it has not run yet."""
 
     def start(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> None:
         self.table.run(partial(self._start, Execution(account_sid, conversation_sid, causes)))
@@ -51,9 +59,9 @@ class InMemoryWorkflow:
 
 @dataclass(frozen=True, slots=True)
 class InProcessEventBus:
-    """An EventBus with one rule: an event that webhooks may be sent goes to every target.
+    """Implements EventBus. Every event with `notify_webhooks` goes to every target.
 
-    The publisher's thread calls the targets: an event is published when its targets have stored their part of it.
+    `publish` calls the targets in the caller's thread. When `publish` returns, the targets have stored their work.
     """
 
     targets: list[Callable[[Event], None]] = field(default_factory=list)
@@ -66,7 +74,7 @@ class InProcessEventBus:
 
 @dataclass(frozen=True, slots=True)
 class SqliteDeliveryQueue:
-    """A DeliveryQueue in the data file."""
+    """Implements DeliveryQueue with a queue in the data file."""
 
     queue: DurableQueue
     wake: Wake
@@ -75,12 +83,13 @@ class SqliteDeliveryQueue:
         self.queue.table.run(partial(self._send, [_queued(message) for message in messages]))
 
     def _send(self, messages: Sequence[QueuedMessage]) -> None:
-        # On the thread that owns the table: only there `after_commit` means the unit of these messages.
+        # This method runs on the thread that owns the table. Only on this thread does `after_commit` refer to the unit
+        # that stores these queue messages.
         self.queue.send(messages)
         self.queue.table.after_commit(self.wake)
 
 
 def _queued(message: Delivery | Event) -> QueuedMessage:
-    # The account is part of the receiver: two tenants that use one host do not share limits or circuit breakers.
+    # The receiver includes the account, so that two accounts with the same host share no limits or circuit breakers.
     receiver = f"{message.account_sid} {receiver_of(message.url)}" if isinstance(message, Delivery) else NO_RECEIVER
     return QueuedMessage(message.account_sid, receiver, message.model_dump_json())

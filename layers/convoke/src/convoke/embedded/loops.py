@@ -1,4 +1,4 @@
-"""What runs repeatedly: a thread with an interval, and the steps on the event loop."""
+"""Background work: a thread that runs periodically, and the scheduler that runs steps on the event loop."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from convoke.embedded.suspension import RunAgainError
 logger = logging.getLogger(__name__)
 
 DEBOUNCE_SECONDS, MAX_DEBOUNCE_SECONDS = 0.003, 0.015
-"""Steps start this long after the last wake-up, and at most so long after the first: requests go first meanwhile."""
+"""Steps start `DEBOUNCE_SECONDS` after the last wake-up, at most `MAX_DEBOUNCE_SECONDS` after the first wake-up.
+
+Until then, the event loop processes requests.
+"""
 
 SLICE_SECONDS = 0.004
-"""After this time the steps leave the event loop's thread to the requests, at the end of the current step."""
+"""The length of a slice. A slice ends when the step that runs at this time is complete."""
 
 LOCKED_RETRY_SECONDS = 0.005
 FAILURE_RETRY_SECONDS = 1.0
 
 
 class PeriodicThread:
-    """A thread that does its work when it is woken, and every `interval` seconds."""
+    """A thread that calls `work` when the thread is woken, and otherwise every `interval` seconds."""
 
     def __init__(self, name: str, work: Callable[[], object], interval: float) -> None:
         self._work = work
@@ -40,7 +43,7 @@ class PeriodicThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the work under way finish, and end the thread."""
+        """Wait until the current call of `work` returns, and end the thread."""
         self._stopping = True
         self.wake()
         if self._thread.is_alive():
@@ -59,10 +62,10 @@ class PeriodicThread:
 
 
 class StepScheduler:
-    """Runs steps on an event loop in slices, so that requests and steps share its thread fairly.
+    """Runs steps on an event loop in slices, so that requests and steps share the event loop's thread fairly.
 
-    After a slice, requests that are under way get as much time as the slice took. So neither starves the other, and a
-    request waits for one slice at most.
+    After a slice, the requests under way get as much time as the slice took. Steps therefore do not block requests, and
+    requests do not block steps. A request waits for at most one slice.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, steps: Steps) -> None:
@@ -76,7 +79,7 @@ class StepScheduler:
         self._slice_seconds = self._slice_ended = 0.0
 
     def wake(self) -> None:
-        """Debounce: to be called on the event loop's thread after every hand-over."""
+        """Start a slice soon, with debouncing. Call this method on the event loop's thread after every hand-over."""
         if self._is_running:
             return
         now = self._loop.time()
@@ -95,7 +98,10 @@ class StepScheduler:
         self._requests -= 1
 
     def pause(self) -> None:
-        """Wait before the next slice, because the data file could not be written; a hand-over ends the pause."""
+        """Wait before the next slice, because the data file could not be written.
+
+        A hand-over may end the pause early.
+        """
         if self._timer:
             self._timer.cancel()
         if not self._stopping:
@@ -114,7 +120,7 @@ class StepScheduler:
         self._timer, self._is_running = None, False
         begun = time.monotonic()
         if self._requests and begun - self._slice_ended < self._slice_seconds:
-            # Requests get as much time as the last slice took.
+            # The requests under way have not had as much time yet as the last slice took.
             self._again(0)
             return
         try:
@@ -133,6 +139,6 @@ class StepScheduler:
     def _again(self, seconds: float) -> None:
         self._is_running = True
         if self._timer:
-            # A commit in the middle of the slice has woken these steps.
+            # A commit during the slice has called `wake`, which has set the timer.
             self._timer.cancel()
         self._timer = self._loop.call_later(seconds, self._run) if seconds else self._loop.call_soon(self._run)

@@ -1,7 +1,8 @@
-"""The delivery queue in the data file, with the semantics of SQS that deliveries rely on.
+"""The delivery queue in the data file. The queue has the properties of SQS that deliveries rely on.
 
-A received message is invisible for a while. Its consumer removes it, or it becomes visible again; so a crash repeats a
-delivery and loses none. See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
+A received queue message is invisible until its visibility timeout ends. If the consumer does not delete the message,
+the message becomes visible again. A crash can therefore repeat a delivery, but cannot lose a delivery.
+See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 """
 
 from __future__ import annotations
@@ -15,21 +16,24 @@ from convoke.domain.instants import Clock
 from convoke.embedded.sqlite import SqliteTable
 
 VISIBILITY_TIMEOUT_SECONDS = 30.0
-"""How long a received message stays invisible: twice the longest time limit of a webhook."""
+"""How long a received message stays invisible. This is twice the maximum time limit of a webhook call."""
 
 MAX_PAUSE_SECONDS = 3600.0
-"""A message that is invisible for longer than any pause counts as visible: the clock was set back."""
+"""The maximum time for which a message can be invisible.
+
+A message that would stay invisible for longer counts as visible, because the clock must have been set back.
+"""
 
 REDRIVE_PAGE_SIZE = 500
 
 NO_RECEIVER = ""
-"""The receiver of an event that is not split into deliveries yet."""
+"""The value of `receiver` for an event, which is not split into deliveries yet."""
 
 
 class QueuedMessage(NamedTuple):
     account_sid: str
     receiver: str
-    """Account and receiver, such as `AC... https://example.com:443`; `NO_RECEIVER` for an event."""
+    """The account and the receiver, such as `AC... https://example.com:443`. `NO_RECEIVER` for an event."""
     body: str
 
 
@@ -44,7 +48,7 @@ class ReceivedMessage:
 
 @dataclass(frozen=True, slots=True)
 class DurableQueue:
-    """A queue with its dead-letter queue (`NAME-dlq`). `now` tells when messages become visible."""
+    """A queue with the dead-letter queue `NAME-dlq`. The clock `now` determines when messages become visible."""
 
     table: SqliteTable
     name: str
@@ -58,12 +62,15 @@ class DurableQueue:
         )
 
     def receivers(self) -> list[str]:
-        """Return the receivers that have a visible message, in the order of their names."""
-        # SQLite seeks in the index, for each receiver a few times: the time does not grow with the messages.
+        """Return the receivers that have a visible message, sorted by name."""
+        # SQLite seeks a few times in the index for each receiver, so the number of messages does not matter.
         return [receiver for (receiver,) in self.table.rows(_RECEIVERS, (self.name, self._seconds()))]
 
     def receive(self, receiver: str) -> ReceivedMessage | None:
-        """Return the message to `receiver` that has been visible longest, counted as received once more."""
+        """Receive the message to `receiver` that has been visible longest, or return None if no message is visible.
+
+        The message becomes invisible, and its receive count increases by 1.
+        """
         now = self._seconds()
         found = self.table.rows(_OLDEST, (self.name, now, receiver))
         if not found:
@@ -79,11 +86,14 @@ class DurableQueue:
         return bool(self.table.rows(_OLDEST, (self.name, self._seconds(), NO_RECEIVER)) or self.receivers())
 
     def is_empty(self) -> bool:
-        """Whether there is no message at all, not even an invisible one."""
+        """Return whether the queue has no messages. Invisible messages count too."""
         return not self.table.rows("SELECT 1 FROM messages WHERE queue = ? LIMIT 1", (self.name,))
 
     def next_visible(self, after: datetime, excluded: Collection[int] = ()) -> datetime | None:
-        """Return when the next message, except for those with the `excluded` ids, becomes visible after that moment."""
+        """Return the first time after `after` at which a message becomes visible, or None.
+
+        Messages whose ids are in `excluded` are ignored.
+        """
         rows = self.table.rows(
             "SELECT min(visible_at) FROM messages WHERE queue = ? AND visible_at > ?"  # noqa: S608 - only placeholders
             f" AND id NOT IN ({', '.join('?' * len(excluded))})",
@@ -92,9 +102,10 @@ class DurableQueue:
         return datetime.fromtimestamp(rows[0][0], UTC) if rows[0][0] is not None else None
 
     def return_uncounted(self, message: ReceivedMessage, seconds: float) -> None:
-        """Make the message visible after `seconds` and do not count this receipt."""
+        """Make the message visible again after `seconds`, and undo the increase of its receive count."""
         self.table.write(
-            # Not `receive_count - 1`: the receipt may have been dropped with its unit already.
+            # Do not use `receive_count - 1` in SQL. If the unit that received the message was dropped, the stored
+            # receive count was never increased.
             "UPDATE messages SET visible_at = ?, receive_count = ? WHERE id = ?",
             (self._seconds() + seconds, message.receive_count - 1, message.id),
         )
@@ -110,7 +121,7 @@ class DurableQueue:
         self.table.write("UPDATE messages SET queue = ? WHERE id = ?", (_dead_letters_of(self.name), message.id))
 
     def make_received_visible(self) -> None:
-        """Make every message visible: this process has just started, so nothing is being delivered."""
+        """Make every message visible. Call this method at the start, and after the clock was set back."""
         if self.table.rows("SELECT 1 FROM messages WHERE queue = ? AND visible_at > 0 LIMIT 1", (self.name,)):
             self.table.write("UPDATE messages SET visible_at = 0 WHERE queue = ? AND visible_at > 0", (self.name,))
 
@@ -121,13 +132,13 @@ class DurableQueue:
 _VISIBLE = f"(visible_at <= ?2 OR visible_at > ?2 + {MAX_PAUSE_SECONDS})"
 
 _OLDEST = (
-    "SELECT id, account_sid, receiver, body, receive_count FROM messages"  # noqa: S608 - only our names
+    "SELECT id, account_sid, receiver, body, receive_count FROM messages"  # noqa: S608 - only constants
     f" WHERE queue = ?1 AND receiver = ?3 AND {_VISIBLE} ORDER BY visible_at, id LIMIT 1"
 )
 
 _OF_RECEIVER = "FROM messages WHERE queue = ?1 AND messages.receiver = found.receiver"
 
-# Two terms, because SQLite would walk through all messages of a receiver to evaluate `_VISIBLE`.
+# Use two EXISTS terms, because with `_VISIBLE` SQLite would scan all messages of a receiver.
 _RECEIVERS = (
     "WITH RECURSIVE found (receiver) AS ("  # noqa: S608
     " SELECT min(receiver) FROM messages WHERE queue = ?1 AND receiver > ''"
@@ -142,7 +153,7 @@ _RECEIVERS = (
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterQueue:
-    """The dead letters of the queue `name`."""
+    """The dead-letter queue of the queue `name`."""
 
     table: SqliteTable
     name: str
@@ -153,9 +164,10 @@ class DeadLetterQueue:
         return [body for (body,) in self.table.rows(statement, (_dead_letters_of(self.name),))]
 
     def redrive(self, again: Callable[[str], str]) -> int:
-        """Send each message back to its queue as if it had never been received; return how many.
+        """Move every dead letter back to the queue, with a receive count of 0. Return how many were moved.
 
-        `again` returns the new body for the old one. The messages are sent in pages, each in one commit.
+        `again` takes the old body of a message and returns the new body. Messages are moved in pages, and each page has
+        its own commit.
         """
         redriven, last = 0, 0
         while page := self.table.rows(

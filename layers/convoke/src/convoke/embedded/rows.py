@@ -1,4 +1,7 @@
-"""How an item is stored: one row with its keys, the columns of each index, its expiry, and its JSON."""
+"""Convert items to rows of the table `items` and back.
+
+A row has columns for the key, for each index and for the expiry. The column `body` holds the whole item as JSON.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from convoke.storage.table import EXPIRES_AT, Index, Item, Value
 class Row(NamedTuple):
     item: Item
     columns: tuple[Value, ...]
-    """In the order of `COLUMNS`."""
+    """The values of the columns, in the order of `COLUMNS`."""
     body: str
 
 
@@ -27,11 +30,11 @@ def index_columns(index: Index) -> tuple[str, str]:
 NOT_IN_INDEX = (None, None)
 
 COLUMNS = ("pk", "sk", *chain.from_iterable(map(index_columns, INDEXES)), EXPIRES_AT)
-"""Every column of the table `items` before `body`."""
+"""Every column of the table `items` except the last column, `body`."""
 
 
 def row_of(item: Item) -> Row:
-    """Raises TypeError or ValueError for a value that no attribute can hold."""
+    """Return the row that stores the item. Raises TypeError or ValueError for a value that no attribute can hold."""
     columns: list[Value] = [item["pk"], item["sk"]]
     for index in INDEXES:
         if index.partition in item:
@@ -43,7 +46,10 @@ def row_of(item: Item) -> Row:
 
 
 def encode(item: Item) -> str:
-    """Raises TypeError for a value that no attribute can hold, such as a number of more than 64 bits."""
+    """Return the item as JSON.
+
+    Raises TypeError for a value that no attribute can hold, such as a number of more than 64 bits.
+    """
     return orjson.dumps(item, default=_set_to_json, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
 
 
@@ -55,14 +61,14 @@ def decode(body: str) -> Item:
 def _index_values(item: Item, index: Index) -> Sequence[str | None]:
     partition, sort = item.get(index.partition, ""), item.get(index.sort, "")
     if not (isinstance(partition, str) and isinstance(sort, str)):
-        raise ValueError(  # noqa: TRY004 - a mistake of the caller, as elsewhere in the Table port
+        raise ValueError(  # noqa: TRY004 - same error as for every mistake
             f"the attributes {index.partition} and {index.sort} of an index hold strings only"
         )
     return (partition, sort) if partition and sort else (None, None)
 
 
 def _set_to_json(value: object) -> dict[str, list[float | str]]:
-    # No attribute holds a float, so the leading 0.0 tells a set from any map that a client can store.
+    # The leading 0.0 distinguishes a set from a map that a client stores, because no attribute can hold a float.
     if not isinstance(value, (set, frozenset)) or not value:
         raise ValueError(f"no attribute can hold {value!r}")
     return {"$set": [0.0, *sorted(value)]}

@@ -1,4 +1,4 @@
-"""The HTTP server around the gateway."""
+"""The HTTP server (uvicorn) that serves the gateway and shuts down gracefully."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ import uvicorn
 from convoke.embedded.gateway import Message, Receive, Send
 
 SHUTDOWN_GRACE_SECONDS = 3
-"""Seconds that requests under way may take to finish after a signal to stop."""
+"""How long requests under way may take to finish after the signal to stop."""
 
 BACKLOG = 2048
+"""How many connections the operating system holds until the server accepts them."""
 
 
 class CannotListenError(Exception):
-    """The address cannot be listened on. The message is one line for whoever chose it."""
+    """The server cannot listen on the address. The error message is one line for the person who chose the address."""
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket that listens, so that clients may connect before the server is up. Raises CannotListenError."""
+    """Return a socket that already listens. Raises CannotListenError.
+
+    Clients can therefore connect before the server has started.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with ExitStack() as undone:
@@ -39,7 +43,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 class ServedApp(Protocol):
-    """The ASGI application of a server, and how it ends."""
+    """The ASGI application of a server, with the methods that the server calls when it stops."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None: ...
 
@@ -49,7 +53,7 @@ class ServedApp(Protocol):
 
 
 class Server(uvicorn.Server):
-    """Serves until SIGINT or SIGTERM, then finishes what is under way and returns."""
+    """Serves requests until SIGINT or SIGTERM. The server then finishes the requests under way and returns."""
 
     def __init__(
         self, gateway: ServedApp, on_ready: Callable[[], None], on_stopped: Callable[[], Awaitable[None]]
@@ -61,7 +65,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 log_config=None,
                 server_header=False,
-                proxy_headers=False,  # They are the gateway's.
+                proxy_headers=False,  # The gateway handles forwarded headers.
                 timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
             )
         )
@@ -83,9 +87,10 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """The base class raises the signal again when it is done, so that the process would not exit with 0.
+        """Handle SIGINT and SIGTERM while the server runs.
 
-        On another thread than the main one Python knows no signals.
+        The base class raises the signal again after the shutdown, so the process would not exit with the status 0.
+        Python allows signal handlers only on the main thread. On other threads, this method does nothing.
         """
         if threading.current_thread() is not threading.main_thread():
             yield

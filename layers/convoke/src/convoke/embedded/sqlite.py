@@ -1,10 +1,11 @@
-"""The Table port on one SQLite file, or in memory, with one unit of work for each tick of the event loop.
+"""The Table port on one SQLite database, with one unit of work for each tick of the event loop.
 
-The first write of a tick takes SQLite's write lock (`BEGIN IMMEDIATE`) and opens a unit. Conditions are evaluated on
-what is read after that, so other processes that write to the file are never overwritten. The unit collects rows in
-memory and writes and commits all of them when the tick ends. See docs/decisions/0068-one-unit-of-work-a-tick.md.
+The first write of a tick takes SQLite's write lock (`BEGIN IMMEDIATE`) and opens a unit of work. The unit collects rows
+in memory. When the tick ends, all rows are written and committed. Conditions are evaluated on data that is read under
+the write lock, so a write never overwrites a newer write of another process.
+See docs/decisions/0068-one-unit-of-work-a-tick.md.
 
-Without an event loop the calling thread commits at once, or at the end of `unit()`.
+Without an event loop, the calling thread commits each write at once, or all writes at the end of a `unit()` block.
 """
 
 from __future__ import annotations
@@ -46,16 +47,16 @@ from convoke.storage.table import (
 logger = logging.getLogger(__name__)
 
 MAX_KEYS = 100
-"""Items in one `get_many` (a limit of DynamoDB's BatchGetItem)."""
+"""The maximum number of items in one `get_many`. DynamoDB's BatchGetItem has the same limit."""
 
 MAX_EXPIRED_PER_PASS = 1000
-"""Items removed in one pass, because nothing else can write meanwhile."""
+"""The maximum number of items that one pass removes. The number is limited because a pass blocks all other writes."""
 
 ROWS_PER_STATEMENT = 25
-"""Rows in one INSERT. Fewer statements mean fewer switches between Python and SQLite."""
+"""The maximum number of rows in one INSERT. Few large statements are faster than many small statements."""
 
 LOCK_TIMEOUT_SECONDS = 5.0
-"""How long a thread waits for the write lock of another process."""
+"""How long a thread waits while another process holds the write lock."""
 
 LOCK_POLL_SECONDS = 0.005
 
@@ -65,13 +66,12 @@ Result = TypeVar("Result")
 
 
 class SqliteTable:
-    """Implements `Table`. `path` may be `:memory:`, which ends with the object.
+    """Implements `Table`.
 
-    The first write of an item for which `streamed` holds also appends the item to the stream, in the same commit.
-    After the commit `on_stream` is called if the stream grew, and `on_changes` with every new change record.
+    A new item for which `streamed` returns True is also appended to the stream, in the same commit.
 
-    A commit survives the end of the process at any moment. After a loss of power the file is intact, but it may lack
-    the last commits: `synchronous=NORMAL` calls fsync once for each checkpoint and not for each commit.
+    A commit survives a crash of the process at any moment. After a power failure, the file is intact, but the last
+    commits may be missing, because `synchronous=NORMAL` calls fsync for each checkpoint and not for each commit.
     """
 
     def __init__(
@@ -84,17 +84,22 @@ class SqliteTable:
         on_failure: Callable[[], None] = lambda: None,
         lock_timeout: float = LOCK_TIMEOUT_SECONDS,
     ) -> None:
-        """`lock_timeout` is how many seconds a thread waits for the write lock of another process."""
+        """Open the data file at `path`. If `path` is `:memory:`, the data disappears when the table is closed.
+
+        After a commit, `on_stream` is called if the stream has new records, and `on_changes` is called with the new
+        change records. `on_failure` is called after a unit was dropped. `lock_timeout` is how many seconds a thread
+        waits while another process holds the write lock.
+        """
         self._streamed = streamed
         self._on_stream = on_stream
         self._on_changes = on_changes
         self._on_failure = on_failure
         self._lock_timeout = lock_timeout
         self._lock = threading.RLock()
-        """Guards the connection as long as no event loop owns it."""
+        """Guards the connection while no event loop owns the table."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._owner = 0
-        """The thread of the event loop, or 0."""
+        """The id of the event loop's thread, or 0 without an event loop."""
         self._unit: Unit | None = None
         self._held = 0
         """How many `unit()` blocks are open."""
@@ -110,7 +115,7 @@ class SqliteTable:
             self._checkpoints.start()
 
     def detach(self) -> None:
-        """Give the connection back to whichever thread calls. To be called when the loop has ended or is about to."""
+        """Let every thread use the connection again. Call this method when the event loop ends or has ended."""
         if not self._held:
             self._end_tick()
         self._owner, self._loop = 0, None
@@ -142,7 +147,7 @@ class SqliteTable:
         between: tuple[str, str] | None = None,
         after: Item | None = None,
         forward: bool = True,
-        consistent: bool = False,  # noqa: ARG002 - always is
+        consistent: bool = False,  # noqa: ARG002 - every read is consistent
     ) -> list[Item]:
         if limit < 1:
             raise ValueError(f"a page holds at least one item, not {limit}")
@@ -165,7 +170,7 @@ class SqliteTable:
             bodies = self._run(partial(self._apply, (update,)))
         except TransactionCanceledError as error:
             raise ConditionFailedError(error.failed[0]) from None
-        # Decoded, so that it shares no list with the actions.
+        # Decode the JSON, so that the returned item shares no list with the actions of the update.
         return decode(bodies[update.key].body)
 
     def transact(self, writes: Sequence[Write]) -> None:
@@ -175,9 +180,10 @@ class SqliteTable:
 
     @contextmanager
     def unit(self) -> Iterator[None]:
-        """Commit everything that the block writes at once. With an event loop that is the tick's unit.
+        """Commit all writes of the `with` block in one unit. An exception in the block drops the unit.
 
-        An exception drops the unit unless an event loop owns the table. To be used on the owner's thread only.
+        If an event loop owns the table, this context manager does nothing, because the tick already has a unit. In that
+        case, use it on the event loop's thread only.
         """
         if self._owner:
             yield
@@ -196,30 +202,33 @@ class SqliteTable:
                 self._commit()
 
     def run(self, function: Callable[[], Result]) -> Result:
-        """Return what `function` returns, computed on the owner's thread, after the commit of everything it saw.
+        """Run `function` on the thread that owns the table, and return its result.
 
-        For threads that are not the event loop's. Waits for a write lock that another process holds; raises
-        UnavailableError if that takes too long.
+        Other threads get the result after the commit of the unit that `function` has read or written. If another
+        process holds the write lock, these threads wait. They raise UnavailableError if the wait takes too long.
         """
         return self._run(function)
 
     def after_commit(self, function: Callable[[], None]) -> None:
-        """Call `function` after the commit of the open unit, never if that fails; at once if no unit is open."""
+        """Call `function` after the commit of the open unit, or at once if no unit is open.
+
+        If the commit fails, `function` is never called.
+        """
         if self._unit is None:
             function()
         else:
             self._unit.on_commit.append(function)
 
     def on_failure(self, function: Callable[[], None]) -> None:
-        """Call `function` if the commit of the open unit fails; never if no unit is open."""
+        """Call `function` if the open unit is dropped. If no unit is open, `function` is never called."""
         if self._unit is not None:
             self._unit.on_failure.append(lambda _: function())
 
     def committed(self) -> asyncio.Future[None] | None:
-        """Return a future that ends with the commit of the open unit; None if no unit is open.
+        """Return a future that is done after the commit of the open unit, or None if no unit is open.
 
-        The future raises UnavailableError if the commit fails. Every answer that was computed while a unit was open
-        waits for it, because it may tell of what the unit holds.
+        The future raises UnavailableError if the commit fails. Every response that is computed while a unit is open
+        must wait for this future, because the response may show data of the unit.
         """
         if self._unit is None or self._loop is None:
             return None
@@ -230,16 +239,18 @@ class SqliteTable:
         return future
 
     def commit_if_full(self) -> None:
-        """Commit the unit of a tick that holds MAX_ROWS rows.
+        """Commit the open unit before the end of its tick if it has at least MAX_ROWS rows.
 
-        To be called between two operations only: an operation whose first write was committed before its second one
-        could not run again if the write lock were lost in between, and would not notice that its first write failed.
+        Call this method only between two operations, because one unit must hold all writes of an operation. Otherwise
+        the first write could be committed, and the second write could find that another process holds the write lock.
+        The operation could not run again, because its first write is already stored. If the commit of the first write
+        failed, the operation would not notice the failure.
         """
         if self._unit is not None and self._unit.rows >= MAX_ROWS and not self._held:
             self._end_tick()
 
     def begin(self) -> None:
-        """Open a unit unless one is open. Raises RunAgainError while another process holds the write lock."""
+        """Open a unit if no unit is open. Raises RunAgainError if another process holds the write lock."""
         if self._unit is not None:
             return
         try:
@@ -253,35 +264,44 @@ class SqliteTable:
             self._loop.call_soon(self._end_tick)
 
     def write(self, statement: str, *parameters: Sequence[Any]) -> list[Any]:
-        """Run one statement, once for each of `parameters`, as part of the unit. Return the rows of a single one."""
+        """Run the statement once for each element of `parameters`, as part of the unit.
+
+        Returns the rows of the statement if `parameters` has exactly one element, otherwise an empty list.
+        """
         return self._run(partial(self._write, statement, parameters))
 
     def rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """Return the rows of a SELECT, which sees what the open unit holds."""
+        """Return the rows of a SELECT statement. The statement sees the writes of the open unit."""
         return self._run(partial(self._rows, statement, parameters))
 
-    # The stream, and what expires.
+    # The stream, and expired items.
 
     def stream_records(self, limit: int) -> list[tuple[int, Item]]:
-        """Return the oldest records of the stream. They stay until they are removed, so a crash repeats them."""
+        """Return the oldest records of the stream, each with its sequence number.
+
+        The records stay in the stream until they are removed. After a crash, they are therefore published again.
+        """
         records = self.rows("SELECT sequence, body FROM stream ORDER BY sequence LIMIT ?", (limit,))
         return [(sequence, decode(body)) for sequence, body in records]
 
     def delete_stream_records(self, sequences: Sequence[int]) -> None:
-        """Remove published records."""
+        """Remove published records from the stream."""
         self.write("DELETE FROM stream WHERE sequence = ?", *((sequence,) for sequence in sequences))
 
     def remove_expired(self, now: datetime) -> None:
-        """Remove some of the items whose `expires_at` has passed, as DynamoDB does by itself. Call it regularly."""
+        """Remove up to MAX_EXPIRED_PER_PASS items whose `expires_at` has passed. Call this method regularly.
+
+        DynamoDB removes such items automatically.
+        """
         self._run(partial(self._remove_expired, int(now.timestamp())))
 
     def _remove_expired(self, seconds: int) -> None:
-        expired = f"SELECT pk, sk FROM items WHERE {EXPIRES_AT} < ? LIMIT ?"  # noqa: S608 - only our names
+        expired = f"SELECT pk, sk FROM items WHERE {EXPIRES_AT} < ? LIMIT ?"  # noqa: S608 - only constants
         if self._rows(expired, (seconds, 1)):
             statement = f"DELETE FROM items WHERE (pk, sk) IN ({expired})"  # noqa: S608
             self._write(statement, [(seconds, MAX_EXPIRED_PER_PASS)])
             if self._unit is not None:
-                # Some of these items may be among the removed ones.
+                # The unit may know some of the removed items.
                 self._unit.known.clear()
 
     # Threads.
@@ -295,16 +315,16 @@ class SqliteTable:
         return self._run_on_loop(function)
 
     def _run_here(self, function: Callable[[], Result]) -> Result:
-        """Without an event loop the calling thread does it, and commits unless it is inside `unit()`."""
+        """Run `function` in the calling thread. Then commit, unless the thread is inside a `unit()` block."""
         with self._lock:
             try:
                 result = self._when_unlocked(function)
             except Exception:
-                # A refused write has left the unit as it was. The unit must end, because it holds the write lock.
+                # A refused write has not changed the unit. Commit the unit now, because it holds the write lock.
                 self._commit_unless_held()
                 raise
             except BaseException:
-                # An interrupt may have come in the middle of a write.
+                # The exception, such as KeyboardInterrupt, may have interrupted a write.
                 if self._unit is not None and not self._held:
                     self._abandon(UnavailableError())
                 raise
@@ -327,7 +347,7 @@ class SqliteTable:
         return self._when_unlocked(hand_over)
 
     def _answer(self, function: Callable[[], Result], future: Future[Result]) -> None:
-        """Compute on the event loop's thread; the waiting thread gets the result, or the error, after the commit."""
+        """Run `function` for another thread. After the commit, `future` gets the result or the exception."""
         try:
             result = function()
         except BaseException as error:
@@ -340,7 +360,10 @@ class SqliteTable:
             self.commit_if_full()
 
     def _when_unlocked(self, function: Callable[[], Result]) -> Result:
-        """Run `function` again while another process holds the write lock. Raises UnavailableError after some time."""
+        """Run `function`, and repeat it as long as it raises RunAgainError.
+
+        Raises UnavailableError after the lock timeout.
+        """
         deadline = time.monotonic() + self._lock_timeout
         while True:
             try:
@@ -387,7 +410,8 @@ class SqliteTable:
             return self._connection.execute(statement, parameters).fetchall()
         except sqlite3.Error as error:
             unavailable = self._unavailable(error)
-            # After some I/O errors SQLite has rolled back by itself: later writes would be committed one by one.
+            # After some I/O errors, SQLite rolls back automatically. Drop the unit then, because without a transaction
+            # SQLite would commit each later statement separately.
             if self._unit is not None and not self._connection.in_transaction:
                 self._abandon(unavailable)
             raise unavailable from error
@@ -395,10 +419,10 @@ class SqliteTable:
     # Writing.
 
     def _apply(self, writes: Sequence[Write]) -> dict[Key, Row]:
-        """Add all writes to the unit, or none, and return the rows written."""
+        """Add all writes to the unit, or none of them. Return the rows that were added."""
         check_updates(writes)
         by_key = writes_by_key(writes)
-        # Encoded before the write lock is taken: other processes wait for it.
+        # Encode the items before taking the write lock, so that other processes wait for a shorter time.
         rows = {key: row_of(write.item) for key, write in by_key.items() if isinstance(write, Put)}
         self.begin()
         unit = self._unit
@@ -410,7 +434,7 @@ class SqliteTable:
         for key, write in by_key.items():
             if isinstance(write, Update):
                 rows[key] = row_of(updated(standing.get(key), write))
-        # From here on nothing fails: a refused transaction has left the unit as it was.
+        # From here on, nothing can fail. A transaction that was refused above has not changed the unit.
         for key, write in by_key.items():
             row = rows.get(key)
             unit.write(key, row)
@@ -425,7 +449,10 @@ class SqliteTable:
             unit.stream.append(row.body)
 
     def _depends_on_item(self, write: Write) -> bool:
-        """Whether the standing item matters: for a condition, for an update, or to see that a change is new."""
+        """Return whether the write needs the existing item.
+
+        A condition and an update need the existing item. A put of a streamed item must know whether the item is new.
+        """
         if write.condition is not None or isinstance(write, Update):
             return True
         return isinstance(write, Put) and self._streamed(write.item)
@@ -438,7 +465,7 @@ class SqliteTable:
         return []
 
     def _guarded(self, function: Callable[[], Result]) -> Result:
-        """A statement that fails in the middle of a unit may have written half of its rows: drop the whole unit."""
+        """Run `function`. If SQLite fails, drop the whole unit, because some rows may have been written already."""
         try:
             return function()
         except sqlite3.Error as error:
@@ -450,12 +477,12 @@ class SqliteTable:
 
     def _end_tick(self) -> None:
         if self._unit is not None:
-            # Everyone who waits for the commit gets the error; the event loop has no use for it.
+            # The callers that wait for the commit get the error. The event loop cannot handle the error.
             with suppress(UnavailableError):
                 self._commit()
 
     def _commit(self) -> None:
-        """Commit the unit, or drop it and raise UnavailableError."""
+        """Commit the unit. If the commit fails, drop the unit and raise UnavailableError."""
         unit = self._unit
         assert unit is not None
         try:
@@ -484,7 +511,7 @@ class SqliteTable:
             _notify(self._on_stream)
 
     def _write_pending(self, unit: Unit) -> None:
-        """Give the collected rows to SQLite's open transaction, in the order of their keys."""
+        """Write the collected rows in SQLite's open transaction, in the order of their keys."""
         pending, unit.pending = unit.pending, {}
         rows = [row for _, row in sorted(pending.items(), key=_key_of) if row is not None]
         for first in range(0, len(rows), ROWS_PER_STATEMENT):
@@ -495,9 +522,9 @@ class SqliteTable:
             self._connection.executemany("DELETE FROM items WHERE pk = ? AND sk = ?", removed)
 
     def _abandon(self, error: Exception) -> None:
-        """Drop the unit: nothing of it is stored, and whoever waits for its commit gets `error`."""
+        """Drop the open unit, so that none of its writes is stored. Callers that wait for the commit get `error`."""
         unit, self._unit = self._unit, None
-        # After some errors, such as a full disk, SQLite has rolled back by itself.
+        # After some errors, such as a full disk, SQLite has already rolled back automatically.
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         for function in unit.on_failure if unit else ():
@@ -513,7 +540,7 @@ class SqliteTable:
 
 
 def _notify(function: Callable[[], None]) -> None:
-    """Call `function`. Its failure must not keep the others that wait for the same commit from their news."""
+    """Call `function` and log its failure, because the other listeners of the same commit must still be called."""
     try:
         function()
     except Exception:
@@ -549,10 +576,10 @@ def _check_conditions(writes: Mapping[Key, Write], standing: Mapping[Key, Item])
 
 @cache
 def _select(count: int) -> str:
-    # A join, because `(pk, sk) IN (VALUES ...)` makes SQLite scan the whole table.
+    # Use a join, because `(pk, sk) IN (VALUES ...)` makes SQLite scan the whole table.
     values = ", ".join(repeat("(?, ?)", count))
     return (
-        f"WITH wanted (wanted_pk, wanted_sk) AS (VALUES {values})"  # noqa: S608 - only our names
+        f"WITH wanted (wanted_pk, wanted_sk) AS (VALUES {values})"  # noqa: S608 - only constants
         " SELECT pk, sk, body FROM wanted CROSS JOIN items ON pk = wanted_pk AND sk = wanted_sk"
     )
 
@@ -569,7 +596,11 @@ def _upsert(count: int) -> str:
 
 @cache
 def _selected(index: Index | None) -> str:
-    """Return the columns of a query. One on an index returns what DynamoDB's index holds, and decodes no item."""
+    """Return the columns that a query selects.
+
+    A query on an index selects only the attributes that DynamoDB projects into the index. Such a query need not decode
+    items.
+    """
     if index is None:
         return "body"
     projected = [f"json_extract(body, '$.{name}')" for name in index.projected]
@@ -578,7 +609,11 @@ def _selected(index: Index | None) -> str:
 
 @cache
 def _layout(index: Index | None) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Return the partition's column, the columns that order it, and the attributes that these columns hold."""
+    """Return the column of the partition key, the columns for ORDER BY, and their attributes.
+
+    The items of a partition are sorted by the columns for ORDER BY. Each of these columns holds the value of the
+    attribute at the same position.
+    """
     if index is None:
         return "pk", ("sk",), ("sk",)
     partition, sort = index_columns(index)
@@ -588,7 +623,11 @@ def _layout(index: Index | None) -> tuple[str, tuple[str, ...], tuple[str, ...]]
 def _bounds(
     order: Sequence[str], between: tuple[str, str] | None, after: tuple[str, ...] | None, *, forward: bool
 ) -> tuple[list[str], list[str]]:
-    """Return SQL for both ends of a range: one term for each end, because SQLite seeks by one and filters by others."""
+    """Return the SQL terms for the two ends of a range, and the parameters of the terms.
+
+    Each end has at most one term. If an end had two terms, SQLite would use one term to seek in the index, and would
+    evaluate the other term for every row.
+    """
     onwards, back = (">", "<") if forward else ("<", ">")
     near, far = (between if forward else between[::-1]) if between else (None, None)
     clauses: list[str] = []

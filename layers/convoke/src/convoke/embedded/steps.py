@@ -1,6 +1,7 @@
-"""Run the asynchronous steps of conversations: add participants, finalize, publish the stream.
+"""Run the asynchronous steps: add participants, finalize conversations, and publish the records of the stream.
 
-A failed step is logged. The sweeper finds its conversation in the table, and an unpublished record stays in the stream.
+A failed step is logged. The sweeper later finds the conversation of the failed step in the table. A record that is not
+published stays in the stream.
 """
 
 from __future__ import annotations
@@ -28,19 +29,19 @@ from convoke.storage.table import Item
 logger = logging.getLogger(__name__)
 
 STREAM_BATCH_SIZE = 20
-"""Changes published in one batch."""
+"""The maximum number of stream records that are published in one batch."""
 
 Work = TypeVar("Work")
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting(Generic[Work]):
-    """A queue in memory that knows how long its head has been waiting, in seconds of the monotonic clock."""
+    """A queue in memory. `age` returns for how many seconds the first entry has been waiting, or 0."""
 
     entries: deque[tuple[float, Work]] = field(default_factory=deque)
 
     def append(self, work: Work) -> Callable[[], None]:
-        """Return a function that removes the work again unless it has been taken."""
+        """Append the work. Return a function that removes the work again if it is still in the queue."""
         entry = (time.monotonic(), work)
         self.entries.append(entry)
 
@@ -62,7 +63,10 @@ class Waiting(Generic[Work]):
 
 @dataclass(frozen=True, slots=True)
 class StateMachine:
-    """The finalizer's state machine: Finalize, Publish, Settle; Close if finalizing fails permanently."""
+    """Does in this process what the state machine of the conversation finalizer does on AWS.
+
+    The states are Finalize, Publish and Settle. If Finalize fails permanently, Close replaces it.
+    """
 
     finalizer: ConversationFinalizer
     bus: EventBus
@@ -84,7 +88,7 @@ class StateMachine:
 
 @dataclass(slots=True)
 class Steps:
-    """The steps that are ready to run, and the stream."""
+    """Runs the steps that are ready, and publishes the stream."""
 
     participants: Waiting[Provisioning]
     executions: Waiting[Execution]
@@ -93,10 +97,10 @@ class Steps:
     state_machine: StateMachine
     bus: EventBus
     stream_grew: bool = True
-    """Whether the stream may hold records; true at the start, because a crash may have left some."""
+    """Whether the stream may have records. True at the start, because a crash may have left records."""
 
     def age(self) -> float:
-        """Return how many seconds the step at the head of a queue has been ready to run."""
+        """Return for how many seconds the oldest step has been ready to run."""
         return max(self.participants.age(), self.executions.age())
 
     @property
@@ -104,25 +108,27 @@ class Steps:
         return bool(len(self.participants) or len(self.executions) or self.stream_grew)
 
     def run_all(self, until: float = float("inf")) -> None:
-        """Without an event loop: run until nothing is waiting or `until` has come; the table keeps what is left.
+        """Run steps until no step is waiting, or until `until`, a time of the monotonic clock.
 
-        Raises UnavailableError if another process holds the write lock for too long.
+        Only for a table without an event loop. Steps that did not run can be found in the table later. Raises
+        UnavailableError if another process holds the write lock for too long.
         """
         while self.are_waiting and time.monotonic() < until:
             with self.table.unit():
                 self.run(until)
 
     def run(self, until: float) -> None:
-        """Run steps until `until`, a moment of the monotonic clock, at least one; then publish a batch of the stream.
+        """Run at least one waiting step, and more steps until `until`. Then publish one batch of the stream.
 
-        Raises RunAgainError while another process holds the write lock; then no step is lost. Without an event loop
-        waits for the lock.
+        `until` is a time of the monotonic clock. If another process holds the write lock, the result depends on the
+        thread. On the event loop's thread, this method raises RunAgainError, and no step is lost. Otherwise this method
+        waits for the write lock.
         """
         self.table.run(self.table.begin)
         while len(self.participants) or len(self.executions):
-            # A no-op unless the step before has filled the unit.
+            # Open a new unit if the previous step has filled and committed its unit.
             self.table.begin()
-            # Executions first: they finish what has been begun.
+            # Run executions first, because they complete conversations that are already in progress.
             if len(self.executions):
                 _attempt(self.state_machine.execute, self.executions.pop())
             else:
@@ -133,7 +139,11 @@ class Steps:
         self._publish()
 
     def _publish(self) -> None:
-        """Publish and remove in one commit, so that a crash repeats an event only outside this process."""
+        """Publish one batch of stream records.
+
+        One commit removes the records and stores the deliveries of their events. A crash therefore cannot enqueue the
+        deliveries of an event twice.
+        """
         if not self.stream_grew:
             return
         records = self.table.stream_records(STREAM_BATCH_SIZE)
@@ -146,7 +156,10 @@ class Steps:
 
 
 def _readable(item: Item) -> Change | None:
-    """Return the change in a record, or None for one that can never be read: it must not block those behind it."""
+    """Return the change in a record, or None if the record is malformed.
+
+    A malformed record is logged and skipped, because it must not block the later records.
+    """
     try:
         return change_of(item)
     except ValidationError:

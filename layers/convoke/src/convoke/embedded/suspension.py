@@ -1,14 +1,17 @@
-"""The signals by which a request leaves the event loop's thread before its first write.
+"""Exceptions that end a request on the event loop's thread before its first write, so that it can run again.
 
-Both derive from BaseException: Powertools turns an Exception into an answer with the status 500.
+These classes derive from BaseException, because the API turns every Exception into a response with the status 500.
 """
 
 from __future__ import annotations
 
 
 class RunAgainError(BaseException):
-    """The operation wrote nothing and must run again a moment later: another writer was faster, or holds the lock."""
+    """The operation has written nothing and must run again after a short pause.
+
+    Either another process holds the write lock, or another writer has changed the same item first.
+    """
 
 
 class NeedsThreadError(BaseException):
-    """The operation must wait for something outside, such as a receiver: run it again on a thread of its own."""
+    """The operation must wait, for example for a receiver, and must therefore run again on a worker thread."""

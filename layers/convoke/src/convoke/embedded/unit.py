@@ -1,4 +1,4 @@
-"""A unit of work: everything that one commit of the embedded engine writes."""
+"""A unit of work: the writes that the embedded engine stores in one commit."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from convoke.embedded.rows import Row
 from convoke.storage.table import Item, Key
 
 MAX_ROWS = 2_000
-"""Rows after which a unit is committed before its tick ends, so that one commit takes a bounded time."""
+"""A unit with this many rows is committed before its tick ends, so that a commit takes a limited time."""
 
 
 @dataclass(slots=True)
 class Unit:
-    """Holds what SQLite's open write transaction has not been given yet, and what must happen after the commit."""
+    """Collects rows that are not written to SQLite yet, and functions to call after the commit or its failure."""
 
     pending: dict[Key, Row | None] = field(default_factory=dict)
-    """Rows to write; None removes the row."""
+    """The rows to write. The value None means that the row must be deleted."""
     known: dict[Key, str | None] = field(default_factory=dict)
-    """The JSON under each key that was read or written since the write lock was taken; None if there is no item."""
+    """The JSON of each item that was read or written under the write lock. None means that there is no item."""
     stream: list[str] = field(default_factory=list)
-    """The JSON of new items that the stream carries."""
+    """The JSON of the new items to append to the stream."""
     changes: list[Item] = field(default_factory=list)
-    """New items that the listeners get."""
+    """The new change records, which `SqliteTable` passes to `on_changes` after the commit."""
     rows: int = 0
+    """The number of writes in this unit. Several writes to the same row count separately."""
     on_commit: list[Callable[[], None]] = field(default_factory=list)
     on_failure: list[Callable[[Exception], None]] = field(default_factory=list)
 

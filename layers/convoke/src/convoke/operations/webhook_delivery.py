@@ -69,7 +69,7 @@ class Outcome(NamedTuple):
 
 
 class BegunDelivery(NamedTuple):
-    """An attempt that is recorded, and whose receiver can be called."""
+    """An attempt whose start is recorded, so that the receiver can be called."""
 
     delivery: Delivery
     attempt: EventAttempt
@@ -130,7 +130,7 @@ class WebhookDelivery:
         return BegunDelivery(delivery, attempt, token)
 
     def call(self, begun: BegunDelivery) -> Outcome:
-        """Call the receiver. Only this part waits, and it touches neither the table nor the queue."""
+        """Call the receiver and wait for its answer. This method uses neither the table nor the queue."""
         try:
             answer = self.client.call(
                 begun.delivery,
@@ -143,9 +143,9 @@ class WebhookDelivery:
         return Outcome(answer.status, answer=answer.body)
 
     def finish(self, begun: BegunDelivery, outcome: Outcome, paused_until: datetime | None = None) -> None:
-        """Record the outcome, and until when the receiver's circuit breaker pauses deliveries.
+        """Record the outcome. Raises RetryLaterError or DeliveryFailedError unless the receiver accepted the event.
 
-        Raises RetryLaterError or DeliveryFailedError unless the receiver accepted the event.
+        `paused_until` is recorded too. It is the time until which the receiver's circuit breaker pauses deliveries.
         """
         completed = begun.attempt.completed(outcome.status, outcome.error, outcome.answer, self.now(), paused_until)
         self.attempts.put(begun.delivery, completed)
