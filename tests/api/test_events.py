@@ -173,7 +173,7 @@ def test_attempts_record_status_error_and_start_of_response(instance: Instance) 
     first, second, third = attempts(instance, state_event(instance))
     assert set(first) == {
         *("event_id", "replay_sid", "target", "number", "method", "url", "started_at", "status"),
-        *("milliseconds", "error", "answer"),
+        *("milliseconds", "error", "answer", "paused_until"),
     }
     assert [(each["number"], each["status"], each["error"]) for each in (first, second, third)] == [
         (1, 500, None),
