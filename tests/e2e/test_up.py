@@ -69,8 +69,8 @@ def test_advancing_the_test_clock_fires_timers() -> None:
         answered = client.request("POST", clock, data={"advance": "PT1H"}, headers=headers, auth=client.auth)
         assert answered.status_code == 200, answered.text
         assert v1.conversations(conversation.sid).fetch().state == "closed"
-        told = [received.get(timeout=TIMEOUT_SECONDS)[0] for _ in range(2)]
-        assert {(each["StateTo"], each["Reason"]) for each in told} == {("inactive", "TIMER"), ("closed", "TIMER")}
+        webhooks = [received.get(timeout=TIMEOUT_SECONDS)[0] for _ in range(2)]
+        assert {(each["StateTo"], each["Reason"]) for each in webhooks} == {("inactive", "TIMER"), ("closed", "TIMER")}
         assert instance.stop() == 0
 
 

@@ -165,8 +165,8 @@ def test_logs_contain_no_personal_data_or_tokens(
     messages = [line["message"] for line in map(json.loads, out.splitlines()) if "message" in line]
     assert messages.count("a record failed and comes again") == 2
     assert {"conversation created", "a webhook did not accept an event", "a request failed"} <= set(messages)
-    for told in [*PEOPLE, moto.token]:
-        assert told not in out + err
+    for secret in [*PEOPLE, moto.token]:
+        assert secret not in out + err
 
 
 def test_json_logger_is_the_root_logger_of_the_package() -> None:

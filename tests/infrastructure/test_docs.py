@@ -115,9 +115,9 @@ def test_every_served_twilio_path_is_a_known_twilio_operation() -> None:
 
 
 def test_number_of_served_operations_is_the_same_in_prose() -> None:
-    told = f"{len(operations_table.served())} of the {len(operations_table.known())} operations"
+    sentence = f"{len(operations_table.served())} of the {len(operations_table.known())} operations"
     for page in (README, DOCS / "index.md"):
-        assert told in " ".join(page.read_text().replace("[", "").split()), page
+        assert sentence in " ".join(page.read_text().replace("[", "").split()), page
 
 
 def test_readme_has_at_most_200_lines() -> None:

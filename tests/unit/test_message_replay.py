@@ -58,6 +58,6 @@ def test_replay_continues_only_while_messages_from_before_the_webhook_are_left(b
         MessageReplay(
             ConversationRepository(table), ScopedWebhookRepository(table), MessageRepository(table), queue
         ).split(replay)
-        told = [each.event.payload["Index"] for each in queue.sent if isinstance(each, Delivery)]
-        assert told == [str(index) for index in range(1, min(before, MESSAGES_PER_BATCH + 1))]
-        assert [type(each) for each in queue.sent[len(told) :]] == ([Event] if continued else [])
+        indexes = [each.event.payload["Index"] for each in queue.sent if isinstance(each, Delivery)]
+        assert indexes == [str(index) for index in range(1, min(before, MESSAGES_PER_BATCH + 1))]
+        assert [type(each) for each in queue.sent[len(indexes) :]] == ([Event] if continued else [])

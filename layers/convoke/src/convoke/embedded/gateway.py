@@ -40,7 +40,7 @@ Send = Callable[[Message], Awaitable[None]]
 Answer = Response | Deferred
 
 NO_TIME_LIMIT_MILLISECONDS = 60_000
-"""The remaining time that the API is told. On one machine no time limit ends a request."""
+"""The remaining time that the gateway reports to the API. On one machine, no time limit ends a request."""
 
 MAX_REQUESTS_ON_THREADS = 128
 """The maximum number of requests that run on worker threads because they wait for a receiver."""
