@@ -2,7 +2,8 @@
 
 Each further failure doubles the pause, up to a maximum.
 
-See docs/behaviour/webhook-delivery.md#circuit-breaker.
+`Outcome.is_retryable` in operations/webhook_delivery.py determines which outcomes are failures. See
+docs/behaviour/webhook-delivery.md#circuit-breaker.
 """
 
 from __future__ import annotations

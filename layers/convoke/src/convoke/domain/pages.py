@@ -1,6 +1,6 @@
 """The part of a list that a client requests, and the page that answers the request.
 
-See docs/behaviour/pagination.md.
+The page sizes are in api/pagination.py. See docs/behaviour/pagination.md.
 """
 
 from __future__ import annotations

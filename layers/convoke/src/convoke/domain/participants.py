@@ -341,7 +341,10 @@ class NewParticipant(Model):
         return binding.address if alone and binding.channel is not Channel.EMAIL else None
 
     def role_sid_or(self, default: str) -> str | None:
-        """Return the requested role, or else `default`. A phone number in a group MMS does not get a default role."""
+        """Return the requested role, or else `default`. A phone number in a group MMS does not get a default role.
+
+        The default role is `Service.member_role_sid` in domain/services.py.
+        """
         return self.role_sid or (None if self.group_address else default)
 
     def binding(self) -> MessagingBinding | None:
