@@ -22,6 +22,7 @@ from tests.benchmarks.yardstick import COMMAND
 
 MANY_CLIENTS, MANY_CLIENTS_SECONDS = 16, 8.0
 ONE_CLIENT_SECONDS = 3.0
+OVERLOAD_CLIENTS = 256
 MEASUREMENTS = 3
 
 MAX_CHECKED_AFTER_KILL = 1000
@@ -35,8 +36,9 @@ class Yardstick(Server):
 
 
 @contextmanager
-def yardstick(data: Path) -> Iterator[Yardstick]:
-    with subprocess.Popen([*COMMAND, str(data)], stdout=subprocess.PIPE, text=True) as process:
+def yardstick(data: Path, model: Path) -> Iterator[Yardstick]:
+    """Run the yardstick. `model` is a data file of Convoke that contains an active conversation."""
+    with subprocess.Popen([*COMMAND, str(data), str(model)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             yield Yardstick(json.loads(process.stdout.readline()))
@@ -83,11 +85,14 @@ def active_after_restart(data: Path, paths: Sequence[str]) -> int:
 def measure() -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         data = Path(folder) / "convoke.db"
-        with convoke(data) as ours, yardstick(Path(folder) / "yardstick.db") as other:
-            created = {
-                "one_client": compared(ours, other, 1, ONE_CLIENT_SECONDS),
-                "create": compared(ours, other, MANY_CLIENTS, MANY_CLIENTS_SECONDS),
-            }
+        with convoke(data) as ours:
+            once(ours.address, ours.create_until_active)
+            with yardstick(Path(folder) / "yardstick.db", data) as other:
+                created: dict[str, Any] = {
+                    "one_client": compared(ours, other, 1, ONE_CLIENT_SECONDS),
+                    "create": compared(ours, other, MANY_CLIENTS, MANY_CLIENTS_SECONDS),
+                }
+            created["overload"] = measured(ours, ours.create, OVERLOAD_CLIENTS, MANY_CLIENTS_SECONDS)
         paths = killed(data)
         return {**created, "kill": {"answered": len(paths), "active_afterwards": active_after_restart(data, paths)}}
 

@@ -21,6 +21,9 @@ Address = tuple[str, int]
 
 RESPONSE_TIMEOUT_SECONDS = 60.0
 
+OVERLOADED, RETRY_AFTER_SECONDS = 503, 1.0
+"""The status of a request that Convoke refuses under load, and the value of its header `Retry-After`."""
+
 
 class LoadError(Exception):
     """A server answered with an error, or did not answer. The figures of such a run are meaningless."""
@@ -56,13 +59,21 @@ class Connection(asyncio.Protocol):
             self._answer.set_exception(LoadError(f"a connection was closed: {exc}"))
 
     async def ask(self, request: bytes) -> Answer:
-        """Send a request and return the response. Raises LoadError unless the status is 2xx."""
+        """Send a request and return the response. If the server refuses the request under load, send it again later.
+
+        Raises LoadError for any other status than 2xx.
+        """
+        while (answer := await self._exchange(request)).status == OVERLOADED:
+            await asyncio.sleep(RETRY_AFTER_SECONDS)
+        if not 200 <= answer.status < 300:
+            raise LoadError(f"{answer.status} {answer.body[:300].decode(errors='replace')}")
+        return answer
+
+    async def _exchange(self, request: bytes) -> Answer:
         self.requests += 1
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         answer: Answer = await self._answer
-        if not 200 <= answer.status < 300:
-            raise LoadError(f"{answer.status} {answer.body[:300].decode(errors='replace')}")
         return answer
 
     def close(self) -> None:

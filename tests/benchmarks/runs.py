@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -30,15 +31,21 @@ def alternately(sides: Mapping[str, Callable[[], Found]], times: int) -> dict[st
 def measured(server: Server, work: Round, clients: int, seconds: float) -> dict[str, float]:
     """Warm up, measure, and return the figures of the clients and of the server.
 
-    The server's processor time includes the work after the last response.
+    The finished rounds per second and the server's processor time include the work after the last response.
     """
     load(server.address, work, clients, WARM_UP_SECONDS)
     server.work_off()
-    before = server.process.cpu()
+    begun, before = time.perf_counter(), server.process.cpu()
     found = load(server.address, work, clients, seconds)
     backlog = server.work_off()
-    took = server.process.cpu() - before
-    return {**found.figures(), "server_cpu_ms": took * 1000 / len(found.milliseconds), "backlog_s": backlog}
+    rounds, elapsed, cpu = len(found.milliseconds), time.perf_counter() - begun, server.process.cpu() - before
+    return {
+        **found.figures(),
+        "finished_per_second": round(rounds / elapsed, 1),
+        "server_cpu_ms": cpu * 1000 / rounds,
+        "backlog_s": backlog,
+        "memory_mb": server.process.memory(),
+    }
 
 
 def medians(measurements: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -1,7 +1,8 @@
-"""The yardstick: Convoke's HTTP server with one small transaction per request, to show what the machine can do.
+"""The yardstick: Convoke's HTTP server, and the rows of one finished conversation in one transaction per request.
 
-`python -m tests.benchmarks.yardstick PATH` listens like `convoke up --json`. The yardstick parses the form, stores the
-form in two rows of the SQLite file as durably as Convoke does, and answers 202 with a body of the same length.
+`python -m tests.benchmarks.yardstick PATH MODEL` listens like `convoke up --json`. MODEL is a data file of Convoke with
+one conversation that is active. The yardstick stores the same rows for each request, with a new conversation SID, in
+the new data file PATH. It answers 202 with a body of a similar length. It validates nothing and runs no steps.
 
 The figures of Convoke are shown next to the figures of the yardstick. Thus the figures of different machines, or of a
 busy machine, can be compared.
@@ -14,11 +15,14 @@ import os
 import sqlite3
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import closing
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qs
 
 import uvicorn
 
+from convoke.embedded.data_format import open_data_file
 from convoke.embedded.server import listening_socket
 
 COMMAND = (sys.executable, "-m", "tests.benchmarks.yardstick")
@@ -29,15 +33,26 @@ HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(B
 
 Message = dict[str, Any]
 
+Row = tuple[str | float | None, ...]
+"""The values of all columns of the table `items`."""
+
+
+def rows_of_a_conversation(model: str) -> tuple[str, list[Row]]:
+    """Return the SID of the first conversation in a data file, and all rows that contain this SID."""
+    with closing(sqlite3.connect(model)) as connection:
+        (pk,) = connection.execute("SELECT pk FROM items WHERE sk = 'conversation' LIMIT 1").fetchone()
+        sid = str(pk).partition("#")[2]
+        return sid, connection.execute("SELECT * FROM items WHERE instr(pk || body, ?)", (sid,)).fetchall()
+
 
 class Yardstick:
-    """The ASGI application that stores each request."""
+    """The ASGI application that stores the rows of a conversation for each request."""
 
-    def __init__(self, path: str) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.execute("CREATE TABLE items (number INTEGER PRIMARY KEY, body TEXT NOT NULL)")
+    def __init__(self, path: str, model: str) -> None:
+        self._sid, self._rows = rows_of_a_conversation(model)
+        self._numbers = count()
+        self._connection = open_data_file(path)
+        self._insert = f"INSERT INTO items VALUES ({', '.join('?' * len(self._rows[0]))})"
 
     async def __call__(
         self,
@@ -49,21 +64,27 @@ class Yardstick:
         while more:
             message = await receive()
             form, more = form + message["body"], message["more_body"]
-        self._store(json.dumps(parse_qs(form.decode())))
+        parse_qs(form.decode())
+        self._store(f"CH{next(self._numbers):032x}")
         await send({"type": "http.response.start", "status": 202, "headers": HEADERS})
         await send({"type": "http.response.body", "body": BODY})
 
-    def _store(self, body: str) -> None:
+    def _store(self, sid: str) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.execute("INSERT INTO items (body) VALUES (?), (?)", (body, body))
+        self._connection.executemany(self._insert, [self._with_sid(row, sid) for row in self._rows])
         self._connection.execute("COMMIT")
+
+    def _with_sid(self, row: Row, sid: str) -> Row:
+        pk, *others = (value.replace(self._sid, sid) if isinstance(value, str) else value for value in row)
+        # The partition key of a change record does not contain the SID of the conversation, but must be new, too.
+        return (pk if pk != row[0] else f"{pk}{sid}", *others)
 
 
 def main() -> None:
     with listening_socket("127.0.0.1", 0) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         print(json.dumps({"url": url, "pid": os.getpid()}), flush=True)
-        config = uvicorn.Config(Yardstick(sys.argv[1]), lifespan="off", access_log=False, log_config=None)
+        config = uvicorn.Config(Yardstick(*sys.argv[1:]), lifespan="off", access_log=False, log_config=None)
         uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -25,10 +25,10 @@ def test_missed_target_is_marked_in_bold() -> None:
     assert row(RATE, {"embedded": {"ours": 499.9, "theirs": 1000}})[-1] == "**no**"
 
 
-def test_start_time_target_also_requires_being_faster_than_the_peer() -> None:
-    assert READY_TARGET.holds(400, 1.1)
-    assert not READY_TARGET.holds(400, 0.9)
-    assert not READY_TARGET.holds(300, 1.1)
+def test_ready_target_requires_being_faster_than_the_peer() -> None:
+    assert READY_TARGET.holds(100, 1.15)
+    assert not READY_TARGET.holds(1000, 1.1)
+    assert not READY_TARGET.holds(1000, None)
 
 
 def test_figure_that_was_not_measured_shows_the_reason() -> None:
