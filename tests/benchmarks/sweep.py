@@ -20,7 +20,7 @@ SECONDS_PER_MEASUREMENT = 3.0
 
 
 def measure() -> dict[str, Any]:
-    """For each kind of request, return a list with the figures for each number of clients."""
+    """Return the figures for each kind of request. The value is a list with one entry for each number of clients."""
     install()
     with (
         TemporaryDirectory() as folder,

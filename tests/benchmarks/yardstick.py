@@ -1,10 +1,12 @@
-"""The yardstick: Convoke's HTTP server with one small transaction per request, to show what the machine can do.
+"""The yardstick: a minimal program that shows how many requests the machine can serve.
 
-`python -m tests.benchmarks.yardstick PATH` listens like `convoke up --json`. The yardstick parses the form, stores the
-form in two rows of the SQLite file as durably as Convoke does, and answers 202 with a body of the same length.
+The yardstick uses the HTTP server of Convoke, and makes one small transaction per request. `python -m
+tests.benchmarks.yardstick PATH` listens like `convoke up --json`. The yardstick parses the form, and stores the form in
+two rows of the SQLite file. The rows are as durable as the rows of Convoke. The response has the status 202 and a body
+as long as the body of Convoke's response.
 
-The figures of Convoke are shown next to the figures of the yardstick. Thus the figures of different machines, or of a
-busy machine, can be compared.
+The figures of Convoke are shown next to the figures of the yardstick. The ratio of both figures can be compared between
+machines, and also on a busy machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The start and end dates that bound a list (domain/periods.py)."""
+"""A start date and an end date can restrict a list (domain/periods.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`except Exception` does not catch the signals that suspend a request (embedded/suspension.py)."""
+"""Two signals suspend a request. `except Exception` does not catch the signals (embedded/suspension.py)."""
 
 from __future__ import annotations
 
