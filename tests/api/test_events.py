@@ -10,7 +10,7 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 from convoke.domain.connections import DEFAULT_RETRIES
-from convoke.domain.events import LEDGER_LIFETIME
+from convoke.domain.retention import LEDGER_LIFETIME
 from convoke.storage.lists import MIN_ENTRIES_WITH_FILTER
 from tests.support.examples import chat
 from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, held_instance

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from convoke.storage.conversations import WEBHOOKS_RETENTION, ConversationRepository
+from convoke.domain.retention import WEBHOOKS_RETENTION
+from convoke.storage.conversations import ConversationRepository
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.revisions import ChangedMeanwhileError
 from convoke.storage.scoped_webhooks import ScopedWebhookRepository

@@ -38,6 +38,7 @@ TESTED_IN = {
     "participant_queue": "tests/functions/test_handlers.py",
     "queue": "tests/contract/test_delivery_queue.py",
     "requests": "tests/unit/test_pagination.py",
+    "retention": "tests/api/test_events.py",
     "responses": "tests/unit/test_resolver.py",
     "routes": "tests/unit/test_contracts.py",
     "schemas": "tests/unit/test_contracts.py",

@@ -11,9 +11,9 @@ import pytest
 
 from convoke.cli.deployment import FIRST_ACCOUNT, OUTPUTS, QUEUES
 from convoke.domain.connections import MAX_RETRIES, MAX_TIMEOUT_SECONDS
+from convoke.domain.retention import WEBHOOKS_RETENTION
 from convoke.operations.conversations import MAX_CONTENTION_SECONDS
 from convoke.storage import keys
-from convoke.storage.conversations import WEBHOOKS_RETENTION
 from convoke.storage.table import EXPIRES_AT
 from tests.support.template import ROOT, functions, resources, state_machine, template
 

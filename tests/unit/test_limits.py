@@ -8,10 +8,10 @@ import pytest
 
 from convoke.domain.account_configuration import check_addresses
 from convoke.domain.conversations import check_email_field
+from convoke.domain.date_filters import Period
 from convoke.domain.errors import ConversationsError
 from convoke.domain.participant_requests import ParticipantChange
 from convoke.domain.participants import check_name
-from convoke.domain.periods import Period
 from convoke.domain.scoped_webhooks import check_scoped_url, check_trigger, check_triggers
 
 

@@ -15,14 +15,15 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from convoke.domain.conversations import Conversation
+from convoke.domain.date_filters import Period
 from convoke.domain.errors import InvalidParameterError, LogEntry, ProvisioningFailedError
 from convoke.domain.event_attempts import EventAttempt
-from convoke.domain.events import LEDGER_LIFETIME, Change, ErrorLogType, Event
+from convoke.domain.events import Change, ErrorLogType, Event
 from convoke.domain.instants import Instant, to_milliseconds
 from convoke.domain.json_schema import IN_EITHER_CASE, word_schema
 from convoke.domain.model import Model
-from convoke.domain.periods import Period
 from convoke.domain.provisioning import Cause, Provisioning
+from convoke.domain.retention import LEDGER_LIFETIME
 from convoke.domain.sids import Prefix
 from convoke.domain.webhooks import Delivery, Method
 

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 from pydantic import BeforeValidator
 
 from convoke.domain.conversations import State, parse_state
+from convoke.domain.date_filters import Period
 from convoke.domain.errors import (
     ConversationsError,
     EndDateBeforeStartDateError,
@@ -17,7 +18,6 @@ from convoke.domain.errors import (
     StateUnknownError,
 )
 from convoke.domain.json_schema import IN_EITHER_CASE, word_schema
-from convoke.domain.periods import Period
 
 
 def parse_state_filter(text: str) -> State:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Self
 
-from convoke.domain.events import LEDGER_LIFETIME
 from convoke.domain.instants import Instant
 from convoke.domain.model import Model
+from convoke.domain.retention import LEDGER_LIFETIME
 from convoke.domain.webhooks import Delivery, Method
 
 MAX_STORED_ANSWER_BYTES = 500

@@ -7,25 +7,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import AfterValidator, ConfigDict, Field
 
 from convoke.domain.conversations import Conversation, State
+from convoke.domain.date_filters import Period
 from convoke.domain.errors import ConversationsError, InvalidSidError
 from convoke.domain.instants import Instant, to_milliseconds
 from convoke.domain.json_schema import sid_schema
 from convoke.domain.messages import Message
 from convoke.domain.model import Model
 from convoke.domain.participants import Participant
-from convoke.domain.periods import Period
 from convoke.domain.receipts import Receipt
 from convoke.domain.sids import Prefix, parse_sid
-
-LEDGER_LIFETIME = timedelta(days=30)
-"""How long Convoke stores events, event attempts and alerts."""
 
 
 class EventType(StrEnum):

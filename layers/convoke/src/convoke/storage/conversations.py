@@ -13,6 +13,7 @@ from convoke.domain.idempotency import IdempotencyRecord, IdempotentRequest
 from convoke.domain.instants import to_milliseconds
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
+from convoke.domain.retention import WEBHOOKS_RETENTION
 from convoke.storage import items, keys, lists
 from convoke.storage.events import change_write
 from convoke.storage.idempotency import idempotency_record_write
@@ -57,13 +58,6 @@ ERASE_BATCH_SIZE = 25
 """The maximum number of items of a deleted conversation that one transaction removes.
 
 DynamoDB limits a transaction to 4 MB. The largest message has about 120 KB, so 25 items fit.
-"""
-
-WEBHOOKS_RETENTION = timedelta(days=14)
-"""The time for which the webhooks of a deleted conversation are kept.
-
-During this time, the last events of the conversation can still be delivered. SQS also keeps a dead letter for 14 days.
-See docs/decisions/0051-webhooks-outlive-conversation.md.
 """
 
 TOMBSTONE_ATTRIBUTES = ("date_removed", "attempts", "unsettled", keys.DUE.partition, keys.DUE.sort)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from convoke.domain.events import LEDGER_LIFETIME, Change, Event, EventFilters
+from convoke.domain.events import Change, Event, EventFilters
 from convoke.domain.pages import Page, PageRequest
+from convoke.domain.retention import LEDGER_LIFETIME
 from convoke.storage import items, keys, lists, paging
 from convoke.storage.packing import pack_change, unpack_change
 from convoke.storage.table import Item, Put, Table

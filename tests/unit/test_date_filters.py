@@ -1,4 +1,4 @@
-"""A start date and an end date can restrict a list (domain/periods.py)."""
+"""A start date and an end date can restrict a list (domain/date_filters.py)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
+from convoke.domain.date_filters import Period
 from convoke.domain.errors import ConversationsError, EndDateBeforeStartDateError, InvalidParameterError
-from convoke.domain.periods import Period
 
 DAY = datetime(2026, 1, 2, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)

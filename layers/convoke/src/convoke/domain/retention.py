@@ -1,0 +1,18 @@
+"""How long Convoke keeps data that it deletes automatically.
+
+The lifetime of idempotency records is in domain/idempotency.py. See docs/behaviour/limits.md#times.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+LEDGER_LIFETIME = timedelta(days=30)
+"""How long events, event attempts and alerts are stored."""
+
+WEBHOOKS_RETENTION = timedelta(days=14)
+"""How long the webhooks of a deleted conversation are kept.
+
+During this time, the last events of the conversation can still be delivered. SQS keeps a dead letter for the same time.
+See docs/decisions/0051-webhooks-outlive-conversation.md.
+"""
