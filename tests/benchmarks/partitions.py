@@ -76,7 +76,10 @@ LIMITS = {
 
 
 def loads(rate: int, random: Random) -> Iterator[Load]:
-    """Yield the load that `rate` conversations cause until they are settled. All are created in the same second."""
+    """Yield each `Load` that `rate` conversations cause, from their creation until they are settled.
+
+    All the conversations are created in the same second.
+    """
     account, service = _sid("AC", random), _sid("IS", random)
     for _ in range(rate):
         sid = _sid("CH", random)

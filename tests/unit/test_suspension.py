@@ -1,4 +1,4 @@
-"""Two signals suspend a request. `except Exception` does not catch the signals (embedded/suspension.py)."""
+"""Two exceptions end a request so that it can run again. `except Exception` does not catch them."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def parse_query(model: type[Parameters], query: Mapping[str, str]) -> tuple[Para
 
 
 def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[ConversationsError]]:
-    """Return the parameters in a form, and an empty list.
+    """Return the parameters in a form, and a list of errors. If the form is valid, the list is empty.
 
     If the form has errors, return None and all errors. The errors are in the order of the checks.
     """

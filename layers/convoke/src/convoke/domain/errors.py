@@ -212,7 +212,7 @@ class WebhookRejectedError(
 
 
 class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):
-    """After the last attempt at a delivery, Convoke records this error in an alert."""
+    """If the last attempt at a delivery fails in this way, Convoke records this error in an alert."""
 
 
 class NotificationTemplateTooLongError(
@@ -228,7 +228,7 @@ class NotificationSoundTooLongError(
 
 
 class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook did not answer within 5 seconds"):
-    """After the last attempt at a delivery, Convoke records this error in an alert."""
+    """If the last attempt at a delivery fails in this way, Convoke records this error in an alert."""
 
 
 # Roles and users
@@ -257,7 +257,7 @@ class UnknownPermissionError(
 
 
 class UnknownRoleTypeError(ConversationsError, code=50105, text="The type of a role must be conversation or service"):
-    """A request that creates a role has an invalid type."""
+    """A request to create a role contains an invalid role type."""
 
 
 class NotPermittedError(

@@ -204,8 +204,8 @@ def conversation_removed(
 ) -> Change:
     """Return the record of the deletion of a conversation.
 
-    `unpublished` contains events of earlier changes that may not be published yet. After the deletion, neither the
-    finalizer nor the sweeper publishes these events. Therefore the record includes them.
+    `unpublished` contains events of earlier changes. Some of these events are possibly not published yet. After the
+    deletion, neither the finalizer nor the sweeper publishes these events. Therefore the record includes them.
     """
     payload = conversation_payload(conversation) | {"DateRemoved": to_milliseconds(at)}
     data = [(EventType.CONVERSATION_REMOVED, payload)]

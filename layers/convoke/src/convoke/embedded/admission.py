@@ -67,4 +67,7 @@ class Admission:
 
 
 def _nothing() -> None:
-    """Do nothing. This function is the default listener, because there is no step scheduler without an event loop."""
+    """Do nothing.
+
+    `request_arrived` and `request_answered` are this function until an event loop runs a step scheduler.
+    """

@@ -9,7 +9,10 @@ from convoke.embedded.rows import Row
 from convoke.storage.table import Item, Key
 
 MAX_ROWS = 2_000
-"""The number of rows at which a unit is committed before its tick ends, so that the commit does not take too long."""
+"""A unit with at least this number of rows is committed before the current tick of the event loop ends.
+
+A larger commit would take too long.
+"""
 
 
 @dataclass(slots=True)

@@ -244,7 +244,10 @@ def due_shards() -> list[str]:
 
 
 def list_attributes(account_sid: str, name: str, sid: str, at: datetime) -> Item:
-    """Return the attributes that put an item into a list of the index `listed`."""
+    """Return the attributes that put an item into the list `name` of an account.
+
+    The index `LISTED` contains these lists.
+    """
     shard = zlib.crc32(sid.encode()) % LIST_SHARDS
     return {LISTED.partition: list_shards(account_sid, name)[shard], LISTED.sort: list_position(at, sid)}
 
