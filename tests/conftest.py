@@ -1,4 +1,7 @@
-"""Print at the end of a test run how many crash points the run tried, summed over all xdist workers."""
+"""At the end of a test run, print how many crash points each test tried.
+
+The counts of all xdist workers are added.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def ministack_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Send the counts of an xdist worker to the controller."""
+    """If this process is an xdist worker, send its counts to the controller."""
     if output := getattr(session.config, "workeroutput", None):
         output[KEY] = dict(CRASH_POINTS)
 

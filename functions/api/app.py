@@ -1,4 +1,4 @@
-"""The API function, which answers the HTTP requests that API Gateway passes on."""
+"""The API function. API Gateway passes every HTTP request to this function."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ resolve = started("api", os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Answer one HTTP request."""
+    """Return the response to one HTTP request."""
     return resolve(event, context)

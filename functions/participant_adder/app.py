@@ -1,4 +1,4 @@
-"""The participant adder, which adds the participants of a request to the new conversation."""
+"""The participant adder function, which adds the requested participants to a new conversation."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ add = started("participant_adder", os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Process one batch of messages from the participant queue.
+    """Process one batch of queue messages from the participant queue.
 
-    Each message contains one conversation's participants.
+    Each queue message contains the participants to add to one conversation.
     """
     return add(event, context)

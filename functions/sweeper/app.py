@@ -1,4 +1,7 @@
-"""The sweeper, which resumes interrupted work, runs expired timers and erases deleted conversations every minute."""
+"""The sweeper function, which runs every minute.
+
+The sweeper resumes interrupted work, applies expired timers and erases deleted conversations.
+"""
 
 from __future__ import annotations
 
@@ -14,5 +17,5 @@ sweep = started("sweeper", os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Process every due conversation and return how many were processed."""
+    """Process every conversation that is due now. Return the number of processed conversations."""
     return sweep(event, context)

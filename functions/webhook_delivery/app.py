@@ -14,5 +14,8 @@ deliver = started("webhook_delivery", os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Process one queue message. Split an event into one delivery for each target, or attempt a delivery."""
+    """Process one queue message, which is an event or a delivery.
+
+    The function splits an event into one delivery for each target. The function attempts a delivery once.
+    """
     return deliver(event, context)

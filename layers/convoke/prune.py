@@ -1,8 +1,8 @@
 """Remove unused data of botocore from a built layer: `python prune.py SITE SERVICE...`.
 
-botocore describes about 400 services in 27 MB. The script keeps only the given services, without documentation.
-Otherwise, reading the documentation of these services and the endpoints of all services would take a tenth of a cold
-start.
+botocore describes about 400 services in 27 MB. The script keeps only the given services and removes their
+documentation. Without the script, botocore would read this documentation and the endpoints of all services. This would
+take a tenth of a cold start.
 
 The script also writes `amazon-roots.pem`. This file contains only the CA certificates that AWS endpoints use.
 botocore's own bundle contains many more certificates, and every new connection reads the bundle.
@@ -25,7 +25,7 @@ ROOTS = {f"Amazon Root CA {number}" for number in (1, 2, 3, 4)} | {"Starfield Se
 
 
 def prune(data: Path, services: list[str]) -> None:
-    """Delete the data of every service that is not in `services` from botocore's data folder."""
+    """Keep only the data of `services` in botocore's data folder, which is `data`."""
     for folder in data.iterdir():
         if folder.is_dir() and folder.name not in services:
             shutil.rmtree(folder)
@@ -54,8 +54,8 @@ def _without_documentation(described: Any) -> Any:
     """Return a service description without its documentation texts."""
     match described:
         case dict():
-            # A shape can have a member named "documentation". The value of such a member is an object and not a text,
-            # so the member stays.
+            # If the value of "documentation" is an object, "documentation" is the name of a field of the service. Such
+            # a field must stay. Only a text is documentation.
             return {
                 name: _without_documentation(value)
                 for name, value in described.items()
@@ -68,7 +68,10 @@ def _without_documentation(described: Any) -> Any:
 
 
 def roots_of_amazon(bundle: str) -> str:
-    """Return the PEM blocks of Amazon's root CAs from a bundle. Raises ValueError if a root CA is missing."""
+    """Return the certificates of Amazon's root CAs from a bundle of PEM certificates.
+
+    Raises ValueError if the certificate of a root CA is missing.
+    """
     certificates = re.findall(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", bundle, re.DOTALL)
     kept = [certificate for certificate in certificates if _common_name(certificate) in ROOTS]
     if len(kept) != len(ROOTS):
@@ -87,7 +90,7 @@ def _common_name(certificate: str) -> Any:
 def _write(path: Path, content: Any) -> None:
     """Replace a file by a new file.
 
-    The old file must not be changed, because the old file may be a hard link into the installer's shared cache.
+    The content of the old file must not change. The old file may be a hard link to a file in the installer's cache.
     """
     written = path.with_name(f"{path.name}.new")
     written.write_text(json.dumps(content, separators=(",", ":")))

@@ -1,12 +1,12 @@
-"""Fixtures for the behaviour tests.
+"""Fixtures start instances for the behaviour tests.
 
 How to choose the engine of a test:
 
-- Validation, representations, texts and routing run above the Table port, so they are the same on every engine. Tests
-  of these use `instance` without a mark. Each test runs once, on the embedded engine.
+- Validation, representations, texts and routing do not depend on the engine. A test of such a feature uses the fixture
+  `instance` without a mark. The test runs once, on the embedded engine.
 - Transactions, conditions, index queries, paging, queues, the stream, timeouts and the Lambda handlers can differ by
-  engine. Tests of these carry `@pytest.mark.each_engine`. Each test runs twice: on the embedded engine, and on the AWS
-  engine with moto in place of AWS. A run on moto takes many times as long as a run on the embedded engine.
+  engine. A test of such a feature has the mark `@pytest.mark.each_engine`. The test runs twice: on the embedded engine,
+  and on the AWS engine with moto, which imitates AWS. A run on moto takes much longer than on the embedded engine.
 """
 
 from __future__ import annotations
@@ -74,14 +74,14 @@ def clocked(engine: str, clock: ManualClock) -> Iterator[Instance]:
 
 @pytest.fixture
 def embedded() -> Iterator[EmbeddedInstance]:
-    """Run Convoke on the embedded engine, for tests that concern only that engine."""
+    """Run Convoke on the embedded engine. Tests that concern only the embedded engine use this fixture."""
     with held_instance() as made:
         yield made
 
 
 @pytest.fixture(params=["data file", "stack"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CliTarget]:
-    """Provide each target of the command line: a data file (`--data`), then a deployed stack (`--stack`)."""
+    """Run the test for each target of the command line: a data file (`--data`) and a deployed stack (`--stack`)."""
     with stack_target() if request.param == "stack" else data_file_target(tmp_path / "convoke.db") as made:
         yield made
 

@@ -1,4 +1,4 @@
-"""Alerts, read through the SDK's Monitor API, and the error log webhook. See docs/behaviour/alerts.md."""
+"""Tests of alerts and of the error log webhook. The SDK fetches the alerts. See docs/behaviour/alerts.md."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def log_to(instance: Instance, url: str) -> Any:
 
 
 def give_up(instance: Instance, *statuses: int | WebhookUnreachableError | None) -> str:
-    """Create a conversation, and retry the delivery of its event until the delivery succeeds or is given up.
+    """Create a conversation, and deliver its event until the delivery succeeds or no attempt is left.
 
-    `statuses` are the receiver's responses to the attempts. Return the SID of the conversation.
+    The receiver answers the attempts with `statuses`, in this order. Return the SID of the conversation.
     """
     configure(instance, STATE)
     instance.receivers.statuses = [*statuses]
@@ -222,7 +222,7 @@ def test_alert_is_recorded_as_event_and_can_be_replayed(instance: Instance) -> N
 
 @pytest.mark.each_engine
 def test_repeated_delivery_message_creates_one_alert(instance: Instance) -> None:
-    """Send the queue message of a finished delivery two more times: first unchanged, then as a replay."""
+    """If the queue message arrives again, it creates no second alert. A replay creates a second alert."""
     give_up(instance, 403)
     (delivery,) = instance.receivers.posted
     stored = instance.items("alert")

@@ -1,4 +1,4 @@
-"""API keys: authentication, and `convoke key`. See docs/behaviour/accounts-and-api-keys.md."""
+"""API keys authenticate requests. `convoke key` manages API keys. See docs/behaviour/accounts-and-api-keys.md."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_api_key_gives_access_to_its_own_account_only(instance: Instance) -> Non
     instance.work()
     (member,) = v1.conversations("visit").participants.list()
     other = instance.accounts.create()
-    # The SDK also takes an account SID, but no path of this API contains an account SID.
+    # The SDK client needs an account SID, but no path of this API contains an account SID.
     theirs = instance.client(instance.account.sid, key=new_key(instance, other.sid)).conversations.v1
     for name in (ours.sid, "visit"):
         assert refusal(theirs.conversations(name).fetch).code == 20404
@@ -180,7 +180,7 @@ def test_every_api_key_is_listed_over_many_pages(embedded: EmbeddedInstance) -> 
 
 @pytest.fixture
 def account(place: CliTarget) -> str:
-    """Create an account, and return the SID of the oldest account. A stack already has an older account."""
+    """Create an account. Return the SID of the oldest account. In a stack, this is the account of the deployment."""
     place.printed("account", "create")
     oldest: str = place.printed("account", "list")[0]["sid"]
     return oldest

@@ -52,10 +52,10 @@ def test_create_makes_two_aws_calls_and_no_read(costs: Counted) -> None:
 
 
 def test_provisioning_makes_at_most_six_aws_calls(costs: Counted) -> None:
-    """Limit the calls until the conversation is active: two to add, two to finalize and two to publish.
+    """Count the AWS calls until the conversation is active. The steps `add` and `publish` make at most four calls.
 
-    `events:PutEvents` and `dynamodb:UpdateItem` of the finalizer come later and are not among the six. They publish the
-    state event and settle the conversation.
+    `finalize` makes two calls to activate the conversation, so the sum is six. Afterwards `finalize` makes two calls
+    that do not count: `events:PutEvents` publishes the state event. `dynamodb:UpdateItem` settles the conversation.
     """
     for asked in ("1 chat", "10 chat", "10 sms"):
         steps = costs[asked]

@@ -1,4 +1,4 @@
-"""Requests move the clock of `convoke up --test-clock`.
+"""Clients can move the clock of `convoke up --test-clock` with requests.
 
 See docs/behaviour/states-and-timers.md#test-clock.
 """
@@ -26,7 +26,7 @@ from tests.support.waiting import eventually
 CLOCK = "/convoke/v1/Clock"
 MINUTE = timedelta(minutes=1)
 A_MOMENT = timedelta(seconds=30)
-"""An upper limit for the duration of each test."""
+"""Each test takes less time than this."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def present(instance: EmbeddedInstance) -> datetime:
 
 
 def states(instance: Instance) -> list[tuple[str, str, str]]:
-    """Return the time, conversation SID and new state of each state change by a timer, sorted by time."""
+    """Return the time, conversation SID and new state of every state change that a timer made. Sort by time."""
     events = [event for change in instance.changes() for event in change["events"]]
     payloads = [event["payload"] for event in events if event["payload"].get("Reason") == "TIMER"]
     return sorted((payload["StateUpdated"], payload["ConversationSid"], payload["StateTo"]) for payload in payloads)
@@ -218,7 +218,7 @@ def test_webhook_call_under_way_is_not_repeated_when_time_moves() -> None:
 
 
 class HeldClock(MovableClock):
-    """A clock whose `freeze_at` waits until `may_go_on` is set, but at most five seconds."""
+    """A clock whose `freeze_at` waits until the test sets `may_go_on`. The wait is at most five seconds."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -41,13 +41,13 @@ CLAIMS: dict[str, tuple[dict[str, Any], int]] = {
     "pair": ({"Participant": CHAT_AND_SMS}, 50425),
     "group": ({"Participant": GROUP_MMS}, 50438),
 }
-"""The form that claims a value, and the error code of every request except the first. The key names the value."""
+"""The key names a unique value. Each entry has the form that claims the value, and the error code of a late request."""
 
 Credentials = tuple[str, str]
 
 
 def ask(api: Resolve, credentials: Credentials, data: dict[str, Any]) -> tuple[int, int | None]:
-    """Send a create request, and return the status and error code of the response."""
+    """Send a request that creates a conversation. Return the status and error code of the response."""
     answered = call(api, "POST", ORIGIN + PATH, auth=credentials, data=data)
     return answered.status, answered.body.get("code")
 
@@ -172,7 +172,7 @@ def test_steps_of_several_conversations_share_one_commit(embedded: EmbeddedInsta
 
 
 class DyingBus:
-    """An event bus that simulates the end of the process at the second call of `publish`."""
+    """An event bus whose second call of `publish` raises KeyboardInterrupt, as if the process ended."""
 
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus

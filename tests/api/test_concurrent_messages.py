@@ -50,7 +50,7 @@ def test_fifty_concurrent_messages_get_distinct_indexes(tmp_path: Path, processe
 
 
 def test_list_during_writes_never_inserts_before_listed_messages(tmp_path: Path) -> None:
-    """Messages become visible in the order of their indexes, so each list is a prefix of every later list."""
+    """Messages become visible in the order of their indexes. Every list begins with the messages of the list before."""
     with held_instance(str(tmp_path / "convoke.db")) as instance:
         sid = instance.client().conversations.v1.conversations.create().sid
         done = Event()
@@ -77,7 +77,7 @@ def test_list_during_writes_never_inserts_before_listed_messages(tmp_path: Path)
 def test_fifty_concurrent_messages_on_dynamodb_get_distinct_indexes(ministack_url: str) -> None:
     """Create the messages on the DynamoDB of MiniStack, over HTTP.
 
-    A 503 means that a request met too many conflicts. The test repeats such a request, because a busy machine is slow.
+    On a slow machine a request can meet too many conflicts and get a 503. The test then sends the request again.
     """
     with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
         sid = call(api, "POST", f"{ORIGIN}/v1/Conversations", auth=credentials).body["sid"]

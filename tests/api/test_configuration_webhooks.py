@@ -1,4 +1,7 @@
-"""`/v1/Configuration/Webhooks`, and retries of deliveries. See docs/behaviour/configuration-webhooks.md."""
+"""`/v1/Configuration/Webhooks` configures webhooks. Failed deliveries are repeated.
+
+See docs/behaviour/configuration-webhooks.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A deleted conversation is hidden at once. The sweeper erases the items of the conversation.
+"""A deleted conversation is hidden immediately. Later the sweeper erases the items of the conversation.
 
 See docs/behaviour/conversations.md#delete.
 """
@@ -105,7 +105,7 @@ def test_sweep_erases_many_items_page_by_page(instance: Instance, monkeypatch: p
 
 
 def test_largest_messages_fit_into_one_erase_transaction(instance: Instance) -> None:
-    """The test computes the transaction's size, because neither moto nor SQLite enforces DynamoDB's limit of 4 MB."""
+    """DynamoDB limits a transaction to 4 MB. The test adds up the sizes, because moto and SQLite have no such limit."""
     conversation = instance.client().conversations.v1.conversations(conversation_in(instance, "active", chat(1)))
     text = "\N{GRINNING FACE}" * 256
     conversation.messages.create(
@@ -233,9 +233,9 @@ class BusSwitch:
 
 
 def test_unpublished_state_event_is_published_with_deletion() -> None:
-    """Normally the finalizer publishes the event.
+    """The finalizer normally publishes the state event, but here the event bus refuses the event.
 
-    Here the finalizer finds no conversation, because the conversation is deleted before the finalizer can publish.
+    Then the conversation is deleted. The finalizer no longer finds the conversation, so the deletion must publish.
     """
     with held_instance(rewire=lambda edges: replace(edges, event_bus=BusSwitch(edges.event_bus))) as instance:
         v1, bus = instance.client().conversations.v1, instance.engine.edges.event_bus

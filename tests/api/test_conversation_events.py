@@ -1,4 +1,4 @@
-"""Webhook events of conversations. See docs/behaviour/webhook-delivery.md#event-parameters."""
+"""Changes of conversations send webhook events. See docs/behaviour/webhook-delivery.md#event-parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of conversations: pages, filters and order. See docs/behaviour/conversations.md#list."""
+"""Lists of conversations have pages, filters and an order. See docs/behaviour/conversations.md#list."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NEW_YEAR = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 class StaleIndex:
-    """A table whose index `listed` misses every write that is made after this object is created."""
+    """A table with an outdated index `listed`: it shows no write after the creation of this object."""
 
     def __init__(self, table: Table, shards: Sequence[str]) -> None:
         self._known = {shard: table.query(shard, index=keys.LISTED, limit=100) for shard in shards}
@@ -60,7 +60,7 @@ def page(instance: Instance, url: str) -> Any:
 
 
 def pages(instance: Instance, query: str, direction: str = "next_page_url") -> list[list[str]]:
-    """Fetch the page of `query`, then follow the page links in `direction`. Return the SIDs on each page."""
+    """Fetch a page by `query`, then follow the links to further pages in `direction`. Return the SIDs of each page."""
     found, url = [], f"{LIST}{query}"
     while url:
         body = page(instance, url)

@@ -1,4 +1,4 @@
-"""Conversations: create and update. See docs/behaviour/conversations.md."""
+"""Clients can create and update conversations. See docs/behaviour/conversations.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Late messages and stale writes never restore a deleted conversation. See docs/how-it-works.md#promises."""
+"""Late queue messages and outdated writes never restore a deleted conversation. See docs/how-it-works.md#promises."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from tests.support.instances import Instance
 
 
 def participants_not_added(instance: Instance) -> None:
-    """Do nothing, so that the participant message stays in the queue."""
+    """Do nothing, so the message to the participant adder stays in the queue."""
 
 
 def participants_added_by_adder(instance: Instance) -> None:
-    """Add the participants without starting the finalizer."""
+    """Add the participants, but do not start the finalizer."""
     (record,) = instance.items("provisioning")
     provisioning = unpack_provisioning(record)
     added = provisioning.added(provisioning.date_created)
@@ -69,7 +69,7 @@ def test_late_participant_message_after_deletion_has_no_effect(
 
 
 def repeat_participant_message(instance: Instance, record: dict[str, Any]) -> None:
-    """Deliver the participant message two more times. Each delivery starts the finalizer again."""
+    """Deliver the message to the participant adder two more times. Then run the steps that follow."""
     for _ in range(2):
         instance.repeat(record)
         instance.work()
@@ -86,7 +86,7 @@ def members_added(provisioning: Provisioning) -> Change:
 
 
 class StaleWriter:
-    """Reads a conversation when this object is created. Its methods later write on the basis of that read."""
+    """A writer with outdated data. The constructor reads the conversation. The methods later rely on this read."""
 
     def __init__(self, instance: Instance, sid: str) -> None:
         self.conversations = ConversationRepository(instance.table)
@@ -157,9 +157,9 @@ def test_stale_write_after_deletion_is_refused(instance: Instance, write: str, s
 @pytest.mark.each_engine
 @pytest.mark.parametrize("end", ["finalize", "close"])
 def test_delete_read_before_initializing_ended_is_refused(instance: Instance, end: str) -> None:
-    """The deletion is based on a read from before the end of `initializing`, so it must be refused.
+    """The deleting client read the conversation while the state was `initializing`. Then the state changed.
 
-    Otherwise the deletion would miss the state event, or the locks, that the end of `initializing` adds.
+    The change added the state event or locks. The deletion does not know these, so the deletion must be refused.
     """
     sid = conversation_in(instance, "initializing")
     if end == "finalize":
@@ -212,7 +212,7 @@ def finalizer_on(instance: Instance, provisionings: ProvisioningRepository) -> C
 
 @pytest.mark.each_engine
 def test_stale_write_before_settling_is_refused(instance: Instance) -> None:
-    """Settling sets the due time from the timers. A stale write would undo that."""
+    """Settling computes the due time from the timers. An outdated write would restore the old due time."""
     sid = conversation_in(instance, "initializing")
     participants_added_by_adder(instance)
     assert StaleWriter(instance, sid).finalize()
@@ -256,7 +256,7 @@ def test_stale_settle_or_claim_keeps_deleted_conversation_due(instance: Instance
 
 @pytest.mark.each_engine
 def test_delete_with_stale_provisioning_keeps_locks_of_another_conversation(instance: Instance) -> None:
-    """The stale provisioning record lists locks that now belong to another conversation."""
+    """The outdated provisioning record lists locks of this conversation that now belong to another conversation."""
     sid = conversation_in(instance, "initializing", CHAT_AND_SMS)
     early = StaleWriter(instance, sid)
     assert early.close()

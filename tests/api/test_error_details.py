@@ -1,4 +1,4 @@
-"""The `details` of an error: parameter, index, rule, and every further problem.
+"""The `details` of an error name the parameter, the index, the rule, and every further problem.
 
 See docs/behaviour/requests-and-answers.md#error-details.
 """
@@ -150,7 +150,7 @@ def test_numbers_outside_north_america_are_accepted_outside_groups(instance: Ins
 
 
 def test_error_details_never_repeat_personal_data(instance: Instance) -> None:
-    """Errors are logged, so error details must not contain names, addresses, identities or attributes."""
+    """Convoke logs errors. Therefore error details must not contain names, addresses, identities or attributes."""
     private = ["Jane Doe", "+15558675310", "+15017122661", "jane@example.com", "secret"]
     values = [
         {"identity": "jane@example.com"},

@@ -1,4 +1,4 @@
-"""The output of `convoke events` and `convoke dlq` is the same for a data file and for a deployed stack."""
+"""`convoke events` and `convoke dlq` print the same output for a data file as for a deployed stack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ URL = "https://hooks.example.com/"
 
 
 def account(place: CliTarget) -> dict[str, Any]:
-    """Create an account with a webhook. A stack already has an account, because the deployment creates one."""
+    """Provide an account with a webhook. In a stack, use the account that the deployment created."""
     (created,) = place.printed("account", "create")
     ask(place, created, "/v1/Configuration/Webhooks", {"PostWebhookUrl": URL, "Filters": "onConversationAdded"})
     return created
@@ -75,7 +75,7 @@ def show(place: CliTarget, who: dict[str, Any], event_id: str) -> dict[str, Any]
 
 
 def delivery(place: CliTarget, who: dict[str, Any]) -> Delivery:
-    """Return a delivery that was taken out of the queue before the webhook was called."""
+    """Take a delivery out of the queue before the webhook is called. Return the delivery."""
     create_conversation(place, who)
     (listed,) = place.printed("events", "list", "--account", who["sid"])
     place.printed("events", "replay", listed["id"], "--account", who["sid"])

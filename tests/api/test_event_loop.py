@@ -1,4 +1,4 @@
-"""Nothing blocks the thread of the embedded engine's event loop."""
+"""No request blocks the thread of the embedded engine's event loop."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ HEADER = {"X-Twilio-Webhook-Enabled": "true"}
 
 @pytest.fixture
 def slept_on_event_loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """Make `time.sleep` raise an error on the thread of an event loop.
+    """Make `time.sleep` raise an error if an event loop's thread calls the function.
 
-    After the test, check that no such call was made. The product could have caught the error.
+    Also check after the test that no event loop's thread called the function, because the product can catch the error.
     """
     calls, sleep = list[float](), time.sleep
 
@@ -52,7 +52,7 @@ def configure_pre_events(instance: EmbeddedInstance) -> None:
 
 
 def test_pre_event_and_unrelated_read_wait_for_neither() -> None:
-    """The other requests are sent and answered while the receiver holds the pre-event."""
+    """The receiver does not answer the pre-event yet. During this time, other requests get responses."""
     called, may_answer = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -99,9 +99,9 @@ def test_pre_events_do_not_sleep_on_event_loop() -> None:
 
 @dataclass
 class InterruptedTable:
-    """A table in which another process writes before the next transactions.
+    """A table in which another process writes before a transaction.
 
-    Each function in `meanwhile` makes one such write.
+    Before each transaction, the table removes and calls one function of `meanwhile`. The function makes the write.
     """
 
     table: Any

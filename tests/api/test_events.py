@@ -1,4 +1,4 @@
-"""Events, their attempts and their replays. See docs/behaviour/events.md."""
+"""Tests of events, of the delivery attempts of an event, and of replays. See docs/behaviour/events.md."""
 
 from __future__ import annotations
 

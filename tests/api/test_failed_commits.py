@@ -1,4 +1,4 @@
-"""If the data file cannot be written, every response that depends on the dropped unit of work is a 503."""
+"""If a commit fails, the engine drops the unit of work. Every response that depends on the unit is a 503."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONVERSATIONS = "/v1/Conversations"
 WITH_PARTICIPANTS = "/v1/ConversationWithParticipants"
 
 LARGE = {"Attributes": '{"a": "' + "x" * 16_000 + '"}'}
-"""A form that does not fit into the free space of the data file's existing pages."""
+"""A form that is larger than the free space in the data file. To store the form, the data file must grow."""
 
 CANNOT_BE_USED = "the data file cannot be used"
 
@@ -109,7 +109,7 @@ def test_participants_of_dropped_conversation_are_not_handed_over(data: str) -> 
 
 
 def test_caches_forget_dropped_unit(data: str) -> None:
-    """The second request caches the account with the timer of the first request. Then the timer is dropped."""
+    """The first request sets a timer. The second request caches the account with the timer. Then the commit fails."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served(), instance.without_sweeps():
@@ -127,7 +127,7 @@ def test_caches_forget_dropped_unit(data: str) -> None:
 
 
 def test_events_of_stream_are_published_after_failed_commit(data: str) -> None:
-    """The unit that publishes the stream is dropped. The stream must be read again without a further change."""
+    """The engine drops the unit that publishes the events. It must read the stream again without a new change."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served(), instance.without_sweeps():
@@ -160,7 +160,7 @@ def test_failed_commits_are_logged_once_a_minute(data: str, caplog: pytest.LogCa
 
 
 def test_large_unit_that_fails_before_its_tick_ends_answers_503(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A unit with at least MAX_ROWS rows is committed before the end of the tick."""
+    """If a unit has MAX_ROWS rows or more, the commit happens before the end of the tick."""
     monkeypatch.setattr("convoke.embedded.sqlite.MAX_ROWS", 1)
 
     async def scenario(instance: EmbeddedInstance) -> None:

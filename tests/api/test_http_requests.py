@@ -1,4 +1,7 @@
-"""Rules for every request: authentication, paths, bodies and headers. See docs/behaviour/requests-and-answers.md."""
+"""Every request follows rules for authentication, paths, bodies and headers.
+
+See docs/behaviour/requests-and-answers.md.
+"""
 
 from __future__ import annotations
 
@@ -190,7 +193,7 @@ def test_every_response_has_request_id_and_cors_headers(instance: Instance) -> N
 
 
 def test_concurrent_requests_never_mix_up_responses(embedded: EmbeddedInstance) -> None:
-    """Powertools stores the current request on the resolver class. There, concurrent requests overwrite each other."""
+    """Powertools stores the current request in a class attribute. Concurrent requests overwrite this attribute."""
     instance = embedded
     v1 = instance.client().conversations.v1
     names = [v1.conversation_with_participants.create(unique_name=f"name {n}").unique_name for n in range(32)]
@@ -212,7 +215,7 @@ def test_concurrent_requests_never_mix_up_responses(embedded: EmbeddedInstance) 
 
 
 class SlowTable:
-    """A table whose `get` waits until `go` is set if the partition key contains `slow`."""
+    """A table with a slow `get`. If the partition key contains `slow`, `get` waits until the test sets `go`."""
 
     def __init__(self, table: Table) -> None:
         self._table = table

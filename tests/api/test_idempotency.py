@@ -146,7 +146,7 @@ def test_idempotency_keys_are_scoped_to_account(instance: Instance) -> None:
 
 @pytest.mark.each_engine
 def test_idempotency_key_expires_after_24_hours(clocked: Instance, clock: ManualClock) -> None:
-    """An expired record is ignored even if it still exists, because DynamoDB can delete it days later."""
+    """DynamoDB can delete an expired record days later. Until then, the record must have no effect."""
     data = {"Participant": chat(1)}
     first = create(clocked, data)
     (record,) = clocked.items("idempotency-record")

@@ -1,4 +1,4 @@
-"""Webhook events of messages. See docs/behaviour/webhook-delivery.md#event-parameters."""
+"""Changes of messages send webhook events. See docs/behaviour/webhook-delivery.md#event-parameters."""
 
 from __future__ import annotations
 

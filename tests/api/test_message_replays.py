@@ -1,4 +1,4 @@
-"""Replay of earlier messages to a new webhook. See docs/behaviour/scoped-webhooks.md#replay-of-messages."""
+"""A new webhook can receive earlier messages as a replay. See docs/behaviour/scoped-webhooks.md#replay-of-messages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def messages(conversation: Any, number: int, **parameters: Any) -> list[Any]:
 
 
 def create_webhook(conversation: Any, after: int | None, number: int = 0, **configuration: Any) -> str:
-    """Create a webhook and return its SID. The webhook replays the messages whose index is greater than `after`."""
+    """Create a webhook that replays every message with an index greater than `after`. Return the SID of the webhook."""
     given: dict[str, Any] = {"target": "webhook", "configuration_filters": ["onMessageAdded"]}
     given |= {"configuration_url": f"{OWN}/{number}", **configuration}
     if after is not None:
@@ -42,7 +42,7 @@ def create_webhook(conversation: Any, after: int | None, number: int = 0, **conf
 
 
 def delivered(instance: Instance) -> list[tuple[str, int]]:
-    """Deliver every pending event. Return the URL and message index of each delivery since the last call, sorted."""
+    """Deliver every pending event. Return a sorted list with the URL and message index of each new delivery."""
     instance.work()
     found = [(delivery.url, int(delivery.parameters["Index"])) for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()
@@ -99,7 +99,7 @@ def test_messages_after_webhook_creation_are_delivered_once(instance: Instance, 
 @pytest.mark.parametrize("later", [0, 2])
 @pytest.mark.parametrize("pages", [1, 2, 3])
 def test_replay_covers_every_page_of_messages(instance: Instance, conversation: Any, pages: int, later: int) -> None:
-    """Replay `pages` full pages of messages. `later` more messages are created before the replay is delivered."""
+    """The replay has `pages` full pages of messages. After the webhook is created, `later` new messages follow."""
     number = pages * MESSAGES_PER_BATCH + 1
     messages(conversation, number)
     create_webhook(conversation, 0)

@@ -1,4 +1,4 @@
-"""Messages: create, fetch, list, update and delete. See docs/behaviour/messages.md."""
+"""Clients can create, fetch, list, update and delete messages. See docs/behaviour/messages.md."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ EXAMPLES: dict[str, str | list[str]] = {
     "Timers.Inactive": "PT1M",
     "UniqueName": "free",
 }
-"""A valid value for every form parameter that is not in SIDS."""
+"""Maps each form parameter to a valid value, except the parameters in SIDS."""
 
 SIDS = (
     "DefaultChatServiceSid",
@@ -80,7 +80,7 @@ SIDS = (
 """The form parameters whose value must be the SID of an existing resource."""
 
 QUERIES = {"ParticipantConversations": "?Identity=alice"}
-"""Required query strings. The key is the last segment of the path."""
+"""The query strings of paths that need one. The key is the last segment of the path."""
 
 STUDIO = {"Target": "studio", "Configuration.FlowSid": "FW" + "0" * 32}
 
@@ -89,7 +89,7 @@ FITTING = {
     "createParticipant": ("Identity", "Attributes", "DateCreated", "DateUpdated"),
     "updateParticipant": ("MessagingBinding.ProxyAddress", "Attributes", "LastReadMessageIndex", "LastReadTimestamp"),
 }
-"""Parameters that can be sent together, for operations in which some parameters exclude each other."""
+"""The key is the ID of an operation with parameters that exclude other parameters. The value lists a valid choice."""
 
 TEXT = st.text(st.characters(codec="utf-8"))
 
@@ -97,7 +97,7 @@ EVERY_OPERATION = pytest.mark.parametrize("operation", operations().values(), id
 
 
 class Examples(dict[str, Any]):
-    """Examples by name. A missing example raises an error that says where to add the example."""
+    """Maps the name of a parameter to an example value. If an example is missing, the error says where to add it."""
 
     def __missing__(self, name: str) -> Any:
         raise LookupError(
@@ -106,7 +106,7 @@ class Examples(dict[str, Any]):
 
 
 class PopulatedInstance:
-    """An instance that has a resource for every path of the document."""
+    """An instance with resources, so that every path of the document leads to a resource."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
@@ -142,7 +142,7 @@ class PopulatedInstance:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[PopulatedInstance]:
-    """Run one instance for all tests in this module that change nothing."""
+    """Run one instance. All tests in this module that change no data share the instance."""
     with held_instance() as instance:
         yield PopulatedInstance(instance)
 
@@ -184,7 +184,7 @@ def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> No
 
 @EVERY_OPERATION
 def test_operation_returns_every_described_status(embedded: EmbeddedInstance, operation: Operation) -> None:
-    """Send one request with only the required parameters, one with every parameter, and one with the first ETag."""
+    """Send three requests: with the required parameters, with all parameters, and with the ETag of the response."""
     populated = PopulatedInstance(embedded)
     full = {name: populated.examples[name] for name in FITTING.get(operation.id.replace("Service", ""), operation.form)}
     first = populated.ask(operation, {name: full[name] for name in operation.required})
@@ -217,7 +217,7 @@ def wrong_values(schema: Schema, example: str | list[str]) -> st.SearchStrategy[
 
 
 def wrong_texts(schema: Schema) -> st.SearchStrategy[str]:
-    """Generate texts that the schema forbids. Words of an enumeration are valid in any mix of upper and lower case."""
+    """Generate texts that the schema forbids. For words of an enumeration, upper and lower case do not matter."""
     wrong: list[st.SearchStrategy[str]] = []
     if "maxLength" in schema:
         wrong.append(st.characters(codec="utf-8").map(lambda character: character * (schema["maxLength"] + 1)))
@@ -236,7 +236,7 @@ def wrong_texts(schema: Schema) -> st.SearchStrategy[str]:
 
 
 def wrong_members(schema: Schema) -> st.SearchStrategy[str]:
-    """Generate values of `Participant` in which one key has a value that the schema forbids."""
+    """Generate values of the parameter `Participant`. The schema forbids the value of exactly one key."""
     binding = {"address": "+15558675310", "proxy_address": "+15017122661"}
     bindings = with_one_wrong(binding, resolved(schema["properties"]["messaging_binding"]))
     members = with_one_wrong({"identity": "alice"}, schema)

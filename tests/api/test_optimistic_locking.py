@@ -26,13 +26,13 @@ TIMES = 50
 
 @contextmanager
 def engines_on(data: Path, count: int) -> Iterator[list[EmbeddedInstance]]:
-    """Open several engines on one data file. Each engine has its own connection, as separate processes would have."""
+    """Open several engines on one data file. Each engine has its own connection, as if it ran in its own process."""
     with ExitStack() as stack:
         yield [stack.enter_context(held_instance(str(data / "convoke.db"))) for _ in range(count)]
 
 
 def run_concurrently(*works: Callable[[], Any]) -> list[Any]:
-    """Run every function at the same time. Return the result of each, or the error code if the request was refused."""
+    """Run all functions at the same time. Return the result of each function, or the error code of its request."""
     together = Barrier(len(works))
 
     def start(work: Callable[[], Any]) -> Any:
@@ -62,7 +62,7 @@ FIELDS: dict[str, tuple[str, str, Callable[[Any], tuple[str, str]]]] = {
         lambda shown: (shown.bindings["email"]["projected_address"], shown.bindings["email"]["name"]),
     ),
 }
-"""For each case: two parameters, and a function that reads the values of these parameters from the resource."""
+"""Each case has two parameters, and a function that reads the values of these parameters from the resource."""
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -87,7 +87,7 @@ def test_concurrent_updates_of_different_fields_are_both_kept(tmp_path: Path, pr
 
 
 def test_concurrent_updates_to_the_same_unique_name_both_succeed(tmp_path: Path) -> None:
-    """The second update finds that the same conversation already holds the lock."""
+    """The second update finds the lock of the name. Its holder is the same conversation, so the update succeeds."""
     with engines_on(tmp_path, 2) as instances:
         sid = instances[0].client().conversations.v1.conversations.create().sid
         for name in map(str, range(TIMES)):
@@ -126,7 +126,7 @@ def test_concurrent_updates_to_one_unique_name_succeed_for_one_conversation(tmp_
 
 
 def test_unique_name_is_never_lost_by_concurrent_renames(tmp_path: Path) -> None:
-    """Two conversations take and release the same name. A lock that stays behind would block the name for ever."""
+    """Two conversations take and release one name. If a lock were left at the end, nobody could take the name again."""
 
     def take_and_release(mine: Any) -> int:
         taken = 0

@@ -1,4 +1,4 @@
-"""Every list, paged through the official SDK, with and without a service. See docs/behaviour/pagination.md."""
+"""The official SDK fetches every list page by page, with and without a service. See docs/behaviour/pagination.md."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def messages(instance: Instance, tree: Any) -> tuple[Any, list[str]]:
 
 
 def receipts(instance: Instance, tree: Any) -> tuple[Any, list[str]]:
-    """Create receipts. The list of receipts is sorted by SID, and SIDs sort by creation time."""
+    """Create receipts. Return the list resource, and the SIDs of the receipts in ascending order."""
     created = tree.conversation_with_participants.create(
         participant=sms(ITEMS), messaging_service_sid=MESSAGING_SERVICE
     )

@@ -1,4 +1,7 @@
-"""Participants: create, update and delete. See docs/behaviour/participants.md and docs/behaviour/group-mms.md."""
+"""Clients can create, update and delete participants.
+
+See docs/behaviour/participants.md and docs/behaviour/group-mms.md.
+"""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def tree(instance: Instance, request: pytest.FixtureRequest) -> Tree:
 
 
 class Tree:
-    """One of the two path trees: with a service (`/v1/Services/IS.../`) or without a service (`/v1/`)."""
+    """The paths below `/v1/Services/IS.../` (with a service) or the paths below `/v1/` (without a service)."""
 
     def __init__(self, instance: Instance, *, in_service: bool) -> None:
         v1 = instance.client().conversations.v1
@@ -270,7 +270,7 @@ def test_stale_index_entries_are_not_listed(instance: Instance) -> None:
 
 
 class StaleIndex:
-    """A table whose index `memberships` misses every write that is made after this object is created."""
+    """A table with an outdated index `memberships`: it shows no write after the creation of this object."""
 
     def __init__(self, instance: Instance, partition: str) -> None:
         self._known = instance.table.query(partition, index=keys.MEMBERSHIPS, limit=100)

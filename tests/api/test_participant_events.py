@@ -1,4 +1,4 @@
-"""Webhook events of participants, and the timers that a change of participants restarts."""
+"""Changes of participants send webhook events and restart timers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pre-events: the receiver can modify a change or refuse it.
+"""The receiver of a pre-event can modify or refuse the change.
 
 See docs/behaviour/webhook-delivery.md#pre-events.
 """
@@ -40,25 +40,25 @@ def receive_pre_events(instance: Instance) -> Instance:
 
 
 def sent_pre_events(instance: Instance) -> list[dict[str, str]]:
-    """Return the parameters of the pre-events sent since the last call."""
+    """Return the parameters of each pre-event that was sent since the last call of this function."""
     posted = [dict(delivery.event.payload) for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()
     return posted
 
 
 def answer(instance: Instance, body: object, status: int = 200) -> None:
-    """Set the receiver's response to the next pre-event."""
+    """Set the receiver's answer to the next pre-event."""
     instance.receivers.statuses = [status]
     instance.receivers.bodies = [body if isinstance(body, bytes) else json.dumps(body).encode()]
 
 
 @dataclass
 class Change:
-    """A kind of change, named by its pre-event. A test can request the change several times."""
+    """A kind of change, and the type of its pre-event. A test can make the change several times."""
 
     event_type: str
     make: Callable[[Any], Any]
-    """Send the request to the given `Populated` conversation."""
+    """A function that requests the change. The argument is a `Populated` conversation."""
 
 
 def changes() -> Iterator[Change]:
@@ -331,7 +331,7 @@ def test_invalid_request_is_refused_before_pre_event(receiving: Instance) -> Non
 
 @pytest.mark.each_engine
 def test_retry_after_conflict_sends_no_second_pre_event(receiving: Instance) -> None:
-    """While the pre-event is pending, another request changes the conversation."""
+    """Another request changes the conversation before the receiver answers the pre-event."""
     it = Populated(receiving)
     v1 = receiving.client().conversations.v1
     sid = it.path.rpartition("/")[2]

@@ -25,7 +25,7 @@ from tests.support.processes import TIMEOUT_SECONDS
 PATH = "/v1/ConversationWithParticipants"
 
 WAITING = 300
-"""The number of concurrent requests. The number is greater than the number of the server's threads."""
+"""The number of concurrent requests. The server has fewer threads than this."""
 
 
 def create(instance: Instance, prefer: str, **headers: str) -> Answer:
@@ -33,7 +33,7 @@ def create(instance: Instance, prefer: str, **headers: str) -> Answer:
 
 
 def after(pauses: int, then: Callable[[], object], clock: ManualClock) -> None:
-    """Let the clock call `then` at the end of sleep number `pauses`. The first sleep has the number 1."""
+    """Let the clock call `then` at the end of its sleep number `pauses`, counted from 1."""
 
     def on_sleep() -> None:
         if len(clock.pauses) == pauses:
@@ -122,7 +122,7 @@ def test_repeated_request_does_not_wait(clocked: Instance, clock: ManualClock) -
 
 
 class UnreadableTable:
-    """A table that raises an error when a conversation is read."""
+    """A table that raises an error when the product reads a conversation."""
 
     def __init__(self, table: Any) -> None:
         self._table = table
@@ -203,7 +203,7 @@ def test_time_spent_on_creating_is_not_waited_again(clock: ManualClock, writing:
 
 
 class HoldingQueue:
-    """A participant queue that holds all messages until a test calls `release`."""
+    """A participant queue that holds back all messages until a test calls `release`."""
 
     def __init__(self, queue: ParticipantQueue) -> None:
         self._queue = queue

@@ -1,4 +1,4 @@
-"""Each step of provisioning takes effect once, even if the message for the step is late or repeated.
+"""Each step of provisioning takes effect once, even if the queue message of the step is late or repeated.
 
 See docs/behaviour/provisioning.md.
 """

@@ -1,4 +1,4 @@
-"""The Provisioning resource: the outcome for each participant. See docs/behaviour/provisioning.md."""
+"""The Provisioning resource shows the outcome for each participant. See docs/behaviour/provisioning.md."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_provisioning_is_found_by_unique_name_and_in_service(instance: Instance)
 
 @pytest.mark.each_engine
 def test_failed_participant_has_error_code_and_message(instance: Instance) -> None:
-    """SMS participants of a group have no role and no own error. These participants fail because the group fails."""
+    """SMS participants have no role, so no error belongs to them. They fail because their group fails."""
     person = '{"identity": "alice", "messaging_binding": {"projected_address": "+15017122662"}}'
     sid = create(instance, [*GROUP_MMS[:2], person])
     break_default_role(instance)

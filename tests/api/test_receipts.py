@@ -1,4 +1,4 @@
-"""Delivery receipts of a message. See docs/behaviour/receipts.md."""
+"""A message has delivery receipts. See docs/behaviour/receipts.md."""
 
 from __future__ import annotations
 

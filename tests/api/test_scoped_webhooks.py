@@ -1,4 +1,4 @@
-"""Webhooks of a conversation. See docs/behaviour/scoped-webhooks.md."""
+"""A conversation can have its own webhooks. See docs/behaviour/scoped-webhooks.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configuration and webhooks of a service. See docs/behaviour/configuration.md#service-configuration."""
+"""A service has its own configuration and webhooks. See docs/behaviour/configuration.md#service-configuration."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Clients see no outdated data, even if eventually consistent reads return old data.
+"""Clients never see outdated data, although eventually consistent reads can return outdated data.
 
-See docs/how-it-works.md#promises. On DynamoDB every index is eventually consistent. A read of the table is eventually
-consistent unless the read asks for strong consistency.
+See docs/how-it-works.md#promises. On DynamoDB, every query of an index is eventually consistent. A query of
+the table is eventually consistent too, unless the product asks for strong consistency.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Stale:
 
 @pytest.fixture
 def stale() -> Iterator[Stale]:
-    """Run an instance whose eventually consistent reads miss every write since the last `table.catch_up()`."""
+    """Run an instance whose eventually consistent reads show only writes before the last `table.catch_up()`."""
     tables: list[StaleTable] = []
 
     def rewire(edges: EmbeddedEdges) -> EmbeddedEdges:

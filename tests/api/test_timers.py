@@ -1,4 +1,4 @@
-"""Inactive and closed timers. See docs/behaviour/states-and-timers.md#timers."""
+"""Tests of the inactive timer and the closed timer. See docs/behaviour/states-and-timers.md#timers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Meanwhile = Callable[[], object]
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Return a clock that stands at a whole second, because dates in responses have no fraction of a second."""
+    """Return a clock that shows a whole second. Dates in responses also have no fraction of a second."""
     made = ManualClock()
     made.present = made.present.replace(microsecond=0)
     return made
@@ -55,7 +55,7 @@ def delivered_states(instance: Instance) -> list[tuple[str, ...]]:
 
 
 def create(instance: Instance, **parameters: Any) -> Any:
-    """Create a conversation with an inactive and a closed timer. `parameters` override these timers."""
+    """Create a conversation with an inactive and a closed timer. `parameters` can set other timers."""
     timers = {"timers_inactive": "PT1M", "timers_closed": "PT10M"}
     return instance.client().conversations.v1.conversations.create(**{**timers, **parameters})
 
@@ -285,7 +285,7 @@ def test_deleted_conversation_is_erased_regardless_of_timers(clocked: Instance, 
 
 
 def test_sweep_that_looks_ahead_fires_no_timer_early(embedded: EmbeddedInstance) -> None:
-    """The first sweep of a new process looks ahead, and therefore also finds conversations that are not due yet."""
+    """The first sweep of a process also finds conversations that are due soon. Their timers must not fire yet."""
     conversation, before = create(embedded), embedded.items("")
     assert embedded.sweep(10 * MINUTE) == 1
     assert embedded.items("") == before
@@ -351,7 +351,7 @@ def test_two_sweepers_fire_a_timer_once(
 
 @dataclass(frozen=True)
 class InterruptedTable:
-    """A table that removes and calls a function of `meanwhile` after each update whose condition fails."""
+    """A table that calls a function when the condition of an update fails. The functions are taken from `meanwhile`."""
 
     table: Any
     meanwhile: list[Meanwhile]

@@ -1,4 +1,4 @@
-"""The choice of webhooks that receive an event. See docs/behaviour/webhook-delivery.md."""
+"""Each event goes to the right webhooks, and to no others. See docs/behaviour/webhook-delivery.md."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def create_webhook(conversation: Any, number: int = 0, **configuration: Any) -> 
 
 
 def delivered(instance: Instance) -> list[tuple[str, str]]:
-    """Deliver every pending event. Return the URL and event type of each delivery since the last call, sorted."""
+    """Deliver every pending event. Return a sorted list with the URL and event type of each new delivery."""
     instance.work()
     deliveries = [(delivery.url, delivery.parameters["EventType"]) for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()

@@ -1,4 +1,4 @@
-"""A failing receiver delays no other receiver. The embedded engine runs with threads and real sockets."""
+"""A failing receiver does not delay other receivers. The tests use threads and real sockets."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def wait_until(look: Callable[[], Any]) -> Any:
 
 
 def attempts(instance: EmbeddedInstance) -> dict[str, list[Any]]:
-    """Return the statuses of all completed attempts. The key is the URL of the receiver."""
+    """Return the statuses of all completed attempts, by the URL of the receiver. A status is None without an answer."""
     found: dict[str, list[Any]] = {}
     for item in instance.items("attempt#"):
         if "milliseconds" in item:

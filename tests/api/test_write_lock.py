@@ -18,7 +18,7 @@ from tests.support.instances import EmbeddedInstance, held_instance
 CONVERSATIONS = "/v1/Conversations"
 
 LOCK_TIMEOUT_SECONDS = 0.4
-"""How long the engine waits for the write lock in some of these tests. The default is five seconds."""
+"""Some of these tests set this maximum wait for the write lock, in seconds. The default is five seconds."""
 
 HELD_SECONDS = 0.1
 
@@ -30,7 +30,7 @@ def data(tmp_path: Path) -> str:
 
 @contextmanager
 def held_write_lock(data: str) -> Iterator[sqlite3.Connection]:
-    """Hold the write lock until the end of the block, or until the test ends the transaction."""
+    """Hold the write lock of the data file. The end of the block or the end of the transaction releases the lock."""
     with closing(sqlite3.connect(data, isolation_level=None, check_same_thread=False)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield connection
@@ -38,9 +38,9 @@ def held_write_lock(data: str) -> Iterator[sqlite3.Connection]:
 
 @asynccontextmanager
 async def write_lock(data: str) -> AsyncIterator[sqlite3.Connection]:
-    """Take the write lock in a thread.
+    """Take the write lock in a thread, not on the event loop.
 
-    The event loop must not wait for the lock, because the loop itself may hold the lock until its next commit.
+    The engine on the event loop can hold the lock until its next commit. If the loop waited, no commit would happen.
     """
     held = held_write_lock(data)
     connection = await asyncio.to_thread(held.__enter__)
@@ -97,7 +97,7 @@ def test_write_succeeds_when_lock_is_released_in_time(data: str) -> None:
 
 
 def test_write_of_other_process_is_seen_by_write_that_waited(data: str) -> None:
-    """The waiting write evaluates conditions on items that are read after the write lock was taken."""
+    """The waiting request reads the items after it gets the write lock. It sees the write of the other process."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served():
@@ -141,7 +141,7 @@ def test_steps_wait_for_lock_and_run_after_its_release(data: str) -> None:
 
 
 def test_thread_waits_for_lock_and_gives_up(data: str) -> None:
-    """The sweeper, the clock, and requests that call a receiver use the table from their own threads."""
+    """Some work uses the table from its own thread: the sweeper, the clock, and requests that call a receiver."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served():

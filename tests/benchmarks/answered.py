@@ -1,7 +1,9 @@
-"""Run the API function in this process, with a stub that answers every AWS call at once.
+"""Run the API function in this process. A stub answers every AWS call without delay.
 
-`warm.py` runs this program on the built layer. Standard input is the gateway event of a create, and the argument is the
-Auth Token. The program writes to standard error, for each round, the processor time of one create in milliseconds.
+`warm.py` runs this program with the built layer. The argument of the program is an Auth Token. Standard input is a
+gateway event that creates a conversation. The program calls the function with this event many times, in several rounds.
+The program then writes a JSON list to standard error. The list has one number for each round: the average processor
+time of a call in milliseconds.
 """
 
 from __future__ import annotations
@@ -40,10 +42,10 @@ class _Context:
 
 
 def _answer(operation: str, given: Any) -> Any:
-    """Return the answer of the AWS operation.
+    """Return the response of an AWS operation.
 
-    The table stores only the first transaction, which creates the account. A create therefore never finds a lock that
-    is held.
+    The stub stores only the first transaction, which creates the account. The stub accepts later transactions, but does
+    not store them. Therefore no request finds a lock that is held.
     """
     match operation:
         case "GetSecretValue":
@@ -71,7 +73,7 @@ def send(_: URLLib3Session, request: Any) -> AWSResponse:
 
 
 def create(event: str, times: int) -> float:
-    """Create `times` conversations, and return the processor time of one create in milliseconds."""
+    """Create `times` conversations. Return the average processor time for one conversation in milliseconds."""
     before = time.process_time()
     for _ in range(times):
         answered = app.lambda_handler(json.loads(event), _Context())

@@ -1,14 +1,15 @@
-"""Count the AWS calls, units and events of one conversation, from the POST until the conversation is settled.
+"""Count AWS calls, capacity units and events of one conversation, from the POST until the conversation is settled.
 
-`uv run python -m tests.benchmarks.aws_calls [--json PATH]`. Unlike times, the counts are the same on every machine.
+Run `uv run python -m tests.benchmarks.aws_calls [--json PATH]`. The counts are the same on every machine.
 
-The handlers run in this process and use the services of MiniStack. The program counts the calls of the handlers, the
-calls of the state machine, and the invocations. The program does not count what AWS does by itself: reading the queues
-and the stream, sending an event from the bus to a queue, and state transitions.
+The handlers run in this process and call MiniStack instead of AWS. The program counts the invocations of the handlers.
+It also counts the AWS calls of the handlers and of the state machine. On AWS, some work happens without a call from
+Convoke: reading the queues and the stream, sending an event from the bus to a queue, and state transitions. The program
+does not count this work.
 
-Conversations are created one at a time, so that no two conversations share an invocation. The step `publish` gets two
-changes from the stream in one batch; AWS may deliver them in two batches. Credentials and configuration are cached. The
-receiver of the webhook answers 200.
+The program creates one conversation after the other, so each invocation works for one conversation only. In this
+program, the step `publish` gets two changes from the stream in one batch. AWS may deliver the two changes in two
+batches. Credentials and configuration are already cached. The webhook receiver answers 200.
 """
 
 from __future__ import annotations
@@ -45,7 +46,10 @@ STEPS = {
     "event_publisher": "publish",
     "webhook_delivery": "deliver",
 }
-"""The step that each function performs. The state machine's own calls are added to `finalize`."""
+"""The step that each function performs. The key is the function.
+
+The calls that the state machine makes are counted for `finalize`.
+"""
 
 REQUESTS = {
     "1 chat member": chat(1),
@@ -55,12 +59,15 @@ REQUESTS = {
 }
 
 EXISTING = (10, 100)
-"""How many conversations are stored before a measurement, to show whether the counts grow with that number."""
+"""The numbers of conversations that exist before the last two measurements.
+
+These measurements show whether the counts grow with the number of existing conversations.
+"""
 
 READ_UNIT = 4096
-"""How many bytes one read unit returns in a consistent read. Reading a missing item costs one unit.
+"""The maximum number of bytes that one read unit covers in a consistent read.
 
-Convoke makes consistent reads only.
+Reading a missing item also costs one unit. Convoke reads items by key with consistent reads only.
 """
 
 
@@ -71,7 +78,7 @@ class Cost:
     invocations: int = 0
     read_units: float = 0
     write_units: float = 0
-    """The write units of the table, without those of its indexes."""
+    """The write units of the table, without the write units of the indexes."""
     index_write_units: float = 0
     bus_events: int = 0
     calls: Counter[str] = field(default_factory=Counter)
@@ -80,9 +87,9 @@ class Cost:
         return Cost(**{name: value + vars(other)[name] for name, value in vars(self).items()})
 
     def ask(self, *, model: Any, params: Any, **_: Any) -> None:
-        """Before a read call, count one read unit for each requested key.
+        """Count one read unit for each requested key. botocore calls this method before it sends a request.
 
-        MiniStack does not return the consumed capacity of a batch, so this class computes the units.
+        MiniStack does not return the consumed capacity of a batch, so this class computes the read units.
         """
         match model.name:
             case "GetItem":
@@ -91,7 +98,7 @@ class Cost:
                 self.read_units += len(params["RequestItems"][TABLE_NAME]["Keys"])
 
     def count(self, *, model: Any, parsed: Any, **_: Any) -> None:
-        """Count a call that AWS has answered. Retries inside botocore are not counted."""
+        """Count one call. botocore calls this method after the response. Retries inside botocore are not counted."""
         self.calls[f"{model.service_model.service_name}:{model.name}"] += 1
         match model.name:
             case "GetItem":
@@ -106,7 +113,10 @@ class Cost:
                 self.bus_events += len(parsed["Entries"])
 
     def _count_reads(self, items: list[Any]) -> None:
-        """Count the further read units of items larger than 4 KB, because `ask` counts one unit for each item."""
+        """Count the additional read units of items larger than 4 KB.
+
+        `ask` has already counted one unit for each item.
+        """
         self.read_units += sum((size({"M": item}) - 1) // READ_UNIT for item in items)
 
     def _count_writes(self, consumed: Any) -> None:
@@ -116,9 +126,9 @@ class Cost:
 
 
 def size(attribute: dict[str, Any]) -> int:
-    """Return the size of an attribute in bytes, as DynamoDB's developer guide defines it.
+    """Return the size of an attribute in bytes, by the rules of DynamoDB's developer guide.
 
-    A whole item is passed as a map. Its result is a few bytes too large.
+    To get the size of a whole item, pass the item as a map. This size is a few bytes too large.
     """
     ((kind, value),) = attribute.items()
     match kind:
@@ -139,7 +149,7 @@ def size(attribute: dict[str, Any]) -> int:
 class CountedInstance(AwsInstance):
     """An instance on MiniStack that counts its AWS calls.
 
-    No function is deployed. Instead, this class calls the handlers and interprets the state machine.
+    No function is deployed. This class calls the handlers and interprets the state machine itself.
     """
 
     def __init__(self, deployment: Deployment) -> None:
@@ -147,13 +157,13 @@ class CountedInstance(AwsInstance):
         super().__init__(deployment, Receivers())
 
     def session(self) -> Session:
-        """Return a new session for each function, because calls are counted per session."""
+        """Return a new session. Each function needs its own session, because the calls are counted for each session."""
         return new_session()
 
     def edges(self, function: str) -> AwsEdges:
         edges = super().edges(function)
         events = edges._session.get_component("event_emitter")
-        # The last argument is a unique id. botocore registers each id only once, so no call is counted twice.
+        # The last argument is an id. botocore keeps only one hook for each id, so no call is counted twice.
         events.register("before-parameter-build.dynamodb", ask_for_capacity, "ask-for-capacity")
         events.register(
             "before-parameter-build.dynamodb", lambda **call: self.costs[STEPS[function]].ask(**call), "ask"
@@ -191,7 +201,7 @@ class CountedInstance(AwsInstance):
         return records
 
     def forget_pauses(self) -> None:
-        """Do nothing. No delivery is ever postponed, because every receiver answers 200."""
+        """Do nothing. Every receiver answers 200, so no delivery is ever postponed."""
 
 
 def ask_for_capacity(params: dict[str, Any], model: Any, **_: Any) -> None:
@@ -200,9 +210,11 @@ def ask_for_capacity(params: dict[str, Any], model: Any, **_: Any) -> None:
 
 
 def measure(participants: list[str], *, webhook: bool, account: int, existing: int = 0) -> dict[str, Cost]:
-    """Return the cost of each step of one conversation with these participants.
+    """Create a conversation with these participants, and return the cost of each step.
 
-    Each measurement starts with an empty account, because MiniStack uses a 12-digit access key as the account id.
+    The key of the result is the name of the step. The key `all` has the sum. Before the measurement, `existing` other
+    conversations are created. `account` must be a different number in each measurement. MiniStack uses this number as
+    the account ID, so each measurement starts without data.
     """
     os.environ["AWS_ACCESS_KEY_ID"] = f"{account:012}"
     deployment = Deployment(session=new_session())
@@ -231,7 +243,10 @@ def measure(participants: list[str], *, webhook: bool, account: int, existing: i
 
 
 def measure_all() -> dict[str, dict[str, Cost]]:
-    """Measure every kind of request, with and without a webhook. Return the costs by the name of the request."""
+    """Run all measurements. The key of the result is the name of the measurement.
+
+    The value is the cost of each step.
+    """
     asked = [(name, participants, webhook) for name, participants in REQUESTS.items() for webhook in (False, True)]
     measured = {
         f"{name}, {'one webhook' if webhook else 'no webhook'}": measure(participants, webhook=webhook, account=account)
@@ -245,7 +260,7 @@ def measure_all() -> dict[str, dict[str, Cost]]:
 
 @contextmanager
 def on_ministack() -> Iterator[None]:
-    """Run MiniStack. Discard standard output, because the functions write their logs there."""
+    """Run MiniStack during the block. Discard standard output, because the functions write their logs to it."""
     with TemporaryDirectory() as folder, ministack(Path(folder)) as url, redirect_stdout(StringIO()):
         os.environ.update({**CREDENTIALS, "AWS_ENDPOINT_URL": url})
         yield

@@ -1,8 +1,8 @@
 """Run all benchmarks, one after the other: `make bench`, or `python -m tests.benchmarks.bench [PART ...]`.
 
 Each part is a module of this package that can also run by itself. The results are written to `results/latest.json`. If
-parts are named, only these parts run, and the file keeps the results of every other part. The table and the plot of
-docs/benchmarks.md are generated from `results/latest.json`.
+the command names parts, only the named parts run. The file then keeps the old results of all other parts. The table and
+the plot of docs/benchmarks.md are generated from `results/latest.json`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ MAX_PART_SECONDS = 900
 
 
 def measured(part: str) -> Any:
-    """Run a part, and return its results. If the part fails, return the reason under the key NOT_MEASURED."""
+    """Run a part, and return the results.
+
+    If the part fails, the result has only the key NOT_MEASURED. The value is the reason for the failure.
+    """
     with TemporaryDirectory() as folder:
         path = Path(folder) / "found.json"
         command = [sys.executable, "-m", f"tests.benchmarks.{part}", "--json", str(path)]

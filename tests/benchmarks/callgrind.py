@@ -7,7 +7,7 @@ import shutil
 import sys
 
 COMMAND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
-"""The start of a command line that makes callgrind count a process."""
+"""The beginning of a callgrind command. The command of the counted program must follow."""
 
 
 def require() -> None:
@@ -17,6 +17,9 @@ def require() -> None:
 
 
 def collected(errors: bytes) -> int | None:
-    """Return the count that callgrind printed to standard error, or None if callgrind printed no count."""
+    """Return the number of instructions that callgrind printed to standard error.
+
+    Return None if callgrind printed no number.
+    """
     counted = re.search(rb"Collected : (\d+)", errors)
     return int(counted[1]) if counted else None

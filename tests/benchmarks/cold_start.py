@@ -1,12 +1,12 @@
 """Count the machine instructions of a cold start of the API function and of a typical function.
 
-`make build`, then `uv run python -m tests.benchmarks.cold_start [--json PATH]`. Valgrind must be installed.
+Run `make build`, then `uv run python -m tests.benchmarks.cold_start [--json PATH]`. Valgrind must be installed.
 
 Each function runs under awslambdaric. Callgrind counts the instructions from the start of the process until the process
-asks for its first invocation. Unlike times, the counts of two runs differ by less than 0.1 %.
+asks for the first invocation. The counts of two runs differ by less than 0.1 %.
 
-The typical function is in `typical/`. It is installed as `sam build` does it, without compiled bytecode. The results
-also show the typical function with compiled bytecode.
+The typical function is in the folder `typical`. Its packages are installed without compiled bytecode, as `sam build`
+installs packages. The typical function is then counted a second time, with compiled bytecode.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ from tests.support.template import ROOT
 TYPICAL = ROOT / "tests/benchmarks/typical"
 
 MAX_RATIO = 0.30
-"""The target: the instructions of the API function, divided by those of the typical function, must not exceed this."""
+"""The target: the maximum ratio of the two counts.
+
+The ratio is the count of the API function, divided by the count of the typical function.
+"""
 
 TIMEOUT_SECONDS = 600.0
 
@@ -49,14 +52,17 @@ def measure(folder: Path) -> dict[str, int]:
 
 
 def instructions(function: Path, *path: Path) -> int:
-    """Return the number of instructions from the start of the process until the process asks for an invocation."""
+    """Start a function, and return how many instructions its process executes before it asks for an invocation.
+
+    `path` becomes PYTHONPATH.
+    """
     with (
         lambda_runtime.runtime_api() as (address, asked),
         lambda_runtime.started(function, lambda_runtime.environment(*path), address, *callgrind.COMMAND) as process,
     ):
         first = asked.get(timeout=TIMEOUT_SECONDS)
-        # The process has no handler for this signal, so it ends at once, without running clean-up code. Lambda ends
-        # a process in the same way.
+        # The process has no handler for SIGUSR1. The signal therefore ends the process without any clean-up code.
+        # Lambda ends processes in this way, too.
         process.send_signal(signal.SIGUSR1)
         _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
     count = callgrind.collected(errors)

@@ -1,8 +1,8 @@
 """Copy a conversation many times inside a data file.
 
-100,000 copies take a minute; 100,000 requests take much longer. Each copy has new SIDs, in the order of creation, and
-includes copies of the original's changes. All copies have the same participants. `tests/unit/test_copies.py` reads
-copies through the API.
+100,000 copies take one minute. Creating 100,000 conversations through the API would take much longer. Each copy has new
+SIDs, which sort by the time of the copying. The changes of the conversation are copied, too. The participants of all
+copies have the same identities. `tests/unit/test_copies.py` fetches copies through the API.
 """
 
 from __future__ import annotations
@@ -30,10 +30,13 @@ Row = list[Any]
 
 
 def copy(data: Path, conversation_sid: str, count: int) -> list[str]:
-    """Add `count` copies to the data file, and return their conversation SIDs. No process may have the file open."""
+    """Add `count` copies of the conversation to the data file. Return the SIDs of the new conversations.
+
+    Call this function only when no process has the data file open.
+    """
     with closing(sqlite3.connect(data, isolation_level=None)) as connection:
-        # Fast but unsafe: an interrupted run leaves a broken file. That is harmless, because the next run starts with a
-        # new file.
+        # This setting makes writes fast, but an interrupted run leaves a broken data file. The broken file does no
+        # harm, because the next run starts with a new data file.
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -262144")
         indexes = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql > ''").fetchall()
@@ -55,20 +58,26 @@ def copy(data: Path, conversation_sid: str, count: int) -> list[str]:
 
 
 def _rows_of(connection: sqlite3.Connection, conversation_sid: str) -> list[Row]:
-    """Return the rows of the conversation, of its resources and of its changes."""
+    """Return the rows of the conversation, of its resources and of its changes.
+
+    All these rows contain the SID of the conversation.
+    """
     found = connection.execute("SELECT * FROM items WHERE instr(body, ?)", (conversation_sid,))
     return [[*row] for row in found]
 
 
 def _copied(pieces: Sequence[str], conversation_sid: str, new_sid: SidFactory) -> tuple[str, list[Row]]:
-    """Return the conversation SID and the rows of a copy. `pieces` is the original's text, split at each SID."""
+    """Make one copy. Return the SID of the new conversation, and the rows of the copy.
+
+    `pieces` is the JSON text of the original rows, split at each SID.
+    """
     sids = {sid: new_sid(Prefix(sid[:2])) for sid in dict.fromkeys(pieces[1::2])}
     rows: list[Row] = json.loads("".join([sids.get(piece, piece) for piece in pieces]))
     return sids[conversation_sid], [_listed(row) if '"list_shard"' in str(row[-1]) else row for row in rows]
 
 
 def _listed(row: Row) -> Row:
-    """Return the row with the list shard of its new SID, because the shard depends on the SID."""
+    """Return a copied row with a new list shard. The shard depends on the SID, and the copied row has a new SID."""
     found = LIST.search(str(row[-1]))
     assert found
     before = found[0].split('"')[3]

@@ -1,10 +1,11 @@
 """Compute the cost of a million conversations of ten chat members with one webhook: `python -m tests.benchmarks.cost`.
 
-`--json PATH` also writes the result to a file. Calls, units and events are counted on MiniStack, for Convoke and for a
-straightforward design. Durations are assumed, as the constants below state.
+`--json PATH` also writes the result to a file. The program counts calls, units and events on MiniStack. It does so for
+Convoke and for a straightforward design. The durations are not measured. The constants below state the assumed
+durations.
 
-The result is an upper bound, because it assumes that no two conversations share a batch. Under sustained load, the
-queues and the stream deliver several records at once.
+The result is an upper bound. The program assumes that each batch has records of one conversation only. Under sustained
+load, the queues and the stream deliver records of several conversations in one batch.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from tests.support.template import template
 CONVERSATIONS = 1_000_000
 
 INVOCATION_CPU_MS = 14
-"""The assumed processor time of an invocation, without the time spent waiting for calls.
+"""The assumed processor time of an invocation in milliseconds. Waiting for AWS calls is not included.
 
-On 2026-11-22 the functions took 8 ms on average on a core of an AMD EPYC. A Lambda function with 1 GB has 0.58 of a
-core, so 8 ms become 14 ms.
+On 2026-11-22 an invocation took 8 ms on average on one core of an AMD EPYC. A Lambda function with 1 GB of memory has
+0.58 of a core, so 8 ms become 14 ms.
 """
 
 CALL_LATENCY_MS = {
@@ -41,22 +42,31 @@ CALL_LATENCY_MS = {
     "sqs:SendMessageBatch": 10,
     "stepfunctions:StartExecution": 20,
 }
-"""The assumed duration of each call within the region."""
+"""The assumed duration of each AWS call in milliseconds, if the caller is in the same region."""
 
 RECEIVER_MS = 100
-"""The assumed response time of the webhook receiver. 100 ms more cost 1.67 USD more per million conversations."""
+"""The assumed time until the webhook receiver answers, in milliseconds.
+
+Each additional 100 ms would add 1.67 USD per million conversations.
+"""
 
 EXECUTION_OVERHEAD_MS = 50
-"""The assumed duration of an execution of the finalizer, without the duration of its tasks."""
+"""The assumed duration of an execution of the state machine in milliseconds, without the duration of the tasks."""
 
 LAMBDA_LOG_BYTES = 300
-"""The assumed size of the lines START, END and REPORT that Lambda logs for each invocation."""
+"""The assumed size in bytes of the lines START, END and REPORT. Lambda logs these lines for each invocation."""
 
 FUNCTION_LOG_BYTES = 1500
-"""The assumed size of all log lines of the functions for a conversation. 720 bytes are metrics (2026-11-22)."""
+"""The assumed size in bytes of all lines that the functions log for one conversation.
+
+720 of these bytes are metrics (measured on 2026-11-22).
+"""
 
 BYTES_OUT = 2_000
-"""The assumed size of a response and a webhook, with headers. The body of a response has 800 bytes (2026-11-22)."""
+"""The assumed size in bytes of an API response and a webhook request together, with headers.
+
+The body of the API response has 800 bytes (measured on 2026-11-22).
+"""
 
 MEMORY_GB = template()["Globals"]["Function"]["MemorySize"] / 1024
 
@@ -65,14 +75,14 @@ Usage = Mapping[str, float]
 
 
 def milliseconds(cost: Cost) -> float:
-    """Return the billed duration of the invocations of a step."""
+    """Return the billed duration of all invocations of a step, in milliseconds."""
     return cost.invocations * INVOCATION_CPU_MS + sum(
         times * CALL_LATENCY_MS[call] for call, times in cost.calls.items()
     )
 
 
 def usage(steps: Mapping[str, Cost]) -> Usage:
-    """Return the usage of those items that Convoke and the straightforward design both use."""
+    """Return how much one conversation uses of each item that occurs in both designs."""
     total = sum(steps.values(), Cost())
     return {
         "API requests": 1,
@@ -87,23 +97,26 @@ def usage(steps: Mapping[str, Cost]) -> Usage:
 
 
 def as_deployed(counted: Mapping[str, Cost]) -> Usage:
-    """Return the usage of Convoke.
+    """Return how much of each item one conversation uses in Convoke.
 
-    The two changes on the stream are charged as two invocations. The count has only one invocation, because both
-    changes are in one batch on MiniStack.
+    AWS can deliver the two changes of a conversation to two invocations. MiniStack delivered both changes to one
+    invocation. This function therefore adds one invocation.
     """
     steps = {**counted, "publish": counted["publish"] + Cost(invocations=1)}
     return {**usage(steps), **_queue_usage(steps), **_execution_usage(steps["finalize"])}
 
 
 def _queue_usage(steps: Mapping[str, Cost]) -> Usage:
-    """Count three SQS requests for each message: send, receive and delete. Every message has its own invocation."""
+    """Return the number of SQS requests. A message needs three requests (send, receive, delete) and one invocation."""
     messages = steps["add"].invocations + steps["deliver"].invocations
     return {"SQS requests": 3 * messages}
 
 
 def _execution_usage(finalize: Cost) -> Usage:
-    """Return the usage of one Express execution, which is billed in steps of 64 MB and 100 ms."""
+    """Return the usage of one Express execution.
+
+    AWS bills the memory in steps of 64 MB and the duration in steps of 100 ms.
+    """
     seconds = math.ceil((milliseconds(finalize) + EXECUTION_OVERHEAD_MS) / 100) / 10
     return {"Express executions": 1, "Express GB-seconds": seconds * 64 / 1024}
 
@@ -114,12 +127,12 @@ def as_straightforward(steps: Mapping[str, Cost]) -> Usage:
 
 
 def dollars(used: Usage) -> dict[str, float]:
-    """Return the cost in US dollars of each item, for CONVERSATIONS conversations."""
+    """Return the cost of each item in US dollars, for CONVERSATIONS conversations."""
     return {item: PRICES[item].of(quantity * CONVERSATIONS) for item, quantity in used.items()}
 
 
 def count() -> dict[str, Usage]:
-    """Return the usage of one conversation in each design."""
+    """Return the usage of one conversation in each design. The key is the name of the design."""
     with on_ministack():
         deployed = measure(chat(10), webhook=True, account=1)
         straightforward = Straightforward().count()

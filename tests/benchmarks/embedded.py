@@ -1,8 +1,8 @@
 """Measure how fast `convoke up` and the yardstick (`yardstick.py`) accept requests.
 
-`python -m tests.benchmarks.embedded [--json PATH]`. Each request has 10 participants and is answered with 202. The data
-file is new. At the end, the benchmark kills the process and restarts it. The benchmark then checks that the
-conversations that were accepted before the kill become active.
+`python -m tests.benchmarks.embedded [--json PATH]`. Each request creates a conversation of 10 participants and gets the
+response 202. The data file is new. At the end, the benchmark kills a process of Convoke under load and starts a new
+process. The benchmark then counts how many of the accepted conversations become active.
 """
 
 from __future__ import annotations
@@ -26,12 +26,15 @@ OVERLOAD_CLIENTS = 256
 MEASUREMENTS = 3
 
 MAX_CHECKED_AFTER_KILL = 1000
-"""The maximum number of conversations that are checked after the kill: those that were accepted last."""
+"""The maximum number of conversations that are checked after the kill.
+
+If Convoke accepted more conversations, only the last accepted conversations are checked.
+"""
 
 
 class Yardstick(Server):
     async def create(self, connection: Connection) -> None:
-        """Perform a round: send the same request as to Convoke."""
+        """Perform one round: send a request to the yardstick. The form is the same as for Convoke."""
         await connection.ask(post("/", "AC", "token", FORM))
 
 
@@ -58,7 +61,7 @@ def compared(ours: Convoke, other: Yardstick, clients: int, seconds: float) -> d
 
 
 def killed(data: Path) -> list[str]:
-    """Kill a process under load. Return the paths of the conversations that the process accepted last."""
+    """Run Convoke under load, and kill the process. Return the paths of the conversations that were accepted last."""
     created: list[str] = []
     with convoke(data) as instance:
 
@@ -71,7 +74,10 @@ def killed(data: Path) -> list[str]:
 
 
 def active_after_restart(data: Path, paths: Sequence[str]) -> int:
-    """Restart, and return how many conversations become active. Raises LoadError if a conversation does not exist."""
+    """Start Convoke again. Return how many of the conversations become active.
+
+    Raises LoadError if one of the conversations does not exist.
+    """
     with convoke(data) as instance:
 
         async def look(connection: Connection) -> int:

@@ -1,4 +1,6 @@
-"""The published figures. A figure can have a comparison from the same run, and a target.
+"""The figures that docs/benchmarks.md publishes.
+
+A figure can have a target. A figure can also be compared with another number of the same run.
 
 `python -m tests.benchmarks.figures` prints the figures of the last run and regenerates the table of docs/benchmarks.md.
 """
@@ -15,12 +17,12 @@ from tests.benchmarks.results import NOT_MEASURED, Results, last
 from tests.support.docs import BENCHMARKS, with_part
 
 Found = Any
-"""The results of one benchmark, as the benchmark wrote them."""
+"""The results of one benchmark: the JSON value that the benchmark wrote."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A bound for a figure, or for the ratio of the figure to its comparison."""
+    """A requirement for a figure, or for the ratio of the figure to the number that it is compared with."""
 
     text: str
     holds: Callable[[float, float | None], bool]
@@ -46,16 +48,16 @@ NO_LONGER = Target("ratio ≤ 1.1", lambda _, ratio: ratio is not None and ratio
 
 @dataclass(frozen=True)
 class Figure:
-    """A published figure, which is measured in one part of a run."""
+    """A published figure. One part of a run measures the figure."""
 
     title: str
     part: str
     of: Callable[[Found], float]
-    """Reads the figure from the results of the part."""
+    """A function that takes the figure from the results of the part."""
     unit: str = ""
     comparison: str = ""
     other: Callable[[Found], float] | None = None
-    """Reads the number that the figure is compared with."""
+    """A function that takes the number for the comparison from the results of the part."""
     target: Target | None = None
 
     def row(self, results: Results) -> list[str]:
@@ -81,7 +83,7 @@ class Figure:
 
 
 def of(*path: str) -> Callable[[Found], float]:
-    """Return a function that reads the number at `path` in the results."""
+    """Return a function that takes a number from the results. `path` has the keys that lead to the number."""
 
     def found_in(found: Found) -> float:
         for name in path:
@@ -104,7 +106,7 @@ def _calls(name: str, step: str) -> Callable[[Found], float]:
 
 
 def _instructions(function: str) -> Callable[[Found], float]:
-    """Return a function that reads the instructions of a cold start of the function, in billions."""
+    """Return a function that takes the instructions of one cold start from the results, in billions."""
     return lambda found: float(found["instructions"][function]) / 1e9
 
 

@@ -1,8 +1,8 @@
 """Measure whether `convoke up` slows down as the number of stored conversations grows.
 
-`python -m tests.benchmarks.growth [--json PATH]`. The data files have 3,000, 10,000 and 100,000 conversations of 10
-participants, copied from one conversation (`copies.py`). A measurement adds thousands of conversations. To keep the
-smaller files unchanged, each measurement of a smaller file uses a fresh copy.
+`python -m tests.benchmarks.growth [--json PATH]`. The three data files have 3,000, 10,000 and 100,000 conversations of
+10 participants. All conversations are copies of one conversation (`copies.py`). A measurement adds thousands of
+conversations to a data file. Therefore each measurement of a smaller file uses a fresh copy of the file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MANY_CLIENTS, MANY_CLIENTS_SECONDS = 16, 3.0
 ONE_CLIENT_SECONDS = 1.5
 
 FETCHED_CONVERSATIONS = 500
-"""How many conversations are fetched, one after the other. They are drawn at random."""
+"""How many different conversations a client fetches, one after the other. They are chosen at random."""
 
 
 class FilledFile:
@@ -43,7 +43,7 @@ class FilledFile:
     def measure(self) -> dict[str, float]:
         with TemporaryDirectory(dir=self._path.parent) as folder:
             data = self._path if self._is_large else Path(shutil.copy(self._path, folder))
-            # Write the copied file to disk now. Otherwise the operating system does so during the measurement.
+            # Write the copied file to disk now. Otherwise the operating system writes the file during the measurement.
             os.sync()
             begun = time.perf_counter()
             with convoke(data) as instance:
@@ -68,12 +68,12 @@ class FilledFile:
 
 
 def filled_files(folder: Path) -> dict[int, FilledFile]:
-    """Create a data file of each size. Each file is the previous file with more copies of the conversation."""
+    """Create a data file of each size. Each larger file has all conversations of the smaller file, and more copies."""
     data = folder / "convoke.db"
     with up("--data", str(data)) as running:
         instance = Convoke(running.ready)
         original = once(instance.address, instance.create_until_active).rpartition("/")[2]
-        # The process finishes all pending work before it ends, so the copied conversation is settled.
+        # The process finishes all pending work before it ends. The original conversation is then settled.
         running.stop()
     sids, files = [original], {}
     for size in SIZES:
@@ -84,7 +84,7 @@ def filled_files(folder: Path) -> dict[int, FilledFile]:
 
 
 def measure() -> dict[str, Any]:
-    """Return the median of each figure. The key is the number of stored conversations."""
+    """Measure each size several times, and return the medians. The key is the number of stored conversations."""
     with TemporaryDirectory() as folder:
         sides = {str(size): each.measure for size, each in filled_files(Path(folder)).items()}
         return {size: medians(turns) for size, turns in alternately(sides, MEASUREMENTS).items()}

@@ -1,13 +1,14 @@
 """Count the machine instructions that the embedded engine executes per conversation of ten chat members.
 
-`uv run python -m tests.benchmarks.instructions [--python PATH] [--source DIR] [--json PATH]`. It needs valgrind.
+`uv run python -m tests.benchmarks.instructions [--python PATH] [--source DIR] [--json PATH]`. The program needs
+valgrind.
 
 The count begins with the POST and ends when the conversation is settled. The count covers everything between the
 gateway event and SQLite, in one process and without sockets (`settled.py`).
 
 Callgrind counts two runs that differ only in the number of conversations. The result is the difference of the two
-counts, divided by the difference in conversations. The instructions of the process start cancel out. Unlike times, the
-result is the same on a busy machine: two results differ by less than 0.1 %.
+counts, divided by the difference of the two numbers of conversations. The result therefore excludes the instructions of
+the process start. The result does not depend on other load on the machine: two results differ by less than 0.1 %.
 
 To measure another checkout, name the Python of its environment: `--python /path/to/checkout/.venv/bin/python`.
 """
@@ -33,7 +34,7 @@ from tests.support.template import ROOT
 PROGRAM = Path(__file__).with_name("settled.py")
 
 FEW, MANY = 50, 250
-"""How many conversations each of the two runs creates. After about ten conversations, all caches are filled."""
+"""How many conversations the two runs create. After about ten conversations, all caches are filled."""
 
 MEMBERS = 10
 
@@ -41,7 +42,7 @@ TIMEOUT_SECONDS = 600.0
 
 
 def measure(python: Path, source: Path | None) -> dict[str, Any]:
-    """Count with this Python executable. If `source` is given, import Convoke from that folder."""
+    """Run both counts with this Python executable. If `source` is not None, import Convoke from that folder."""
     create = json.loads((ROOT / "events/api/create_plain.json").read_text())
     create["body"] = urlencode({"FriendlyName": "Visit", "Participant": chat(MEMBERS)}, doseq=True)
     event = json.dumps(create).encode()
@@ -69,9 +70,9 @@ def _counted(command: Sequence[str], environ: dict[str, str], event: bytes, conv
 
 
 def _run(command: Sequence[str], environ: dict[str, str], event: bytes, conversations: int) -> bytes:
-    """Run the program, and return what it wrote to standard error."""
+    """Run the program, and return the text that the program wrote to standard error."""
     ran = subprocess.run(
-        # `-P` keeps the program's folder out of sys.path, so that its modules shadow no module of the same name.
+        # `-P` keeps the program's folder out of sys.path. Otherwise a module there could hide a library.
         [*command, "-P", str(PROGRAM), f"{conversations:04}"],
         env=environ,
         input=event,

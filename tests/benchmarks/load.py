@@ -1,8 +1,8 @@
-"""The load generator: clients with persistent connections that send one request after another, all on one thread.
+"""The load generator. Each client sends one request after another on a persistent connection.
 
-The generator runs on the same machine as the measured server, so it must use little processor time. It therefore uses
-uvloop, sends prepared bytes, and parses responses as bytes. The figure `generator_cpu` is the processor time that the
-generator uses.
+All clients run on one thread. The generator runs on the same machine as the measured server, so it must use little
+processor time. It therefore uses uvloop, sends prepared bytes, and parses responses as bytes. The figure
+`generator_cpu` is the processor time that the generator uses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OVERLOADED, RETRY_AFTER_SECONDS = 503, 1.0
 
 
 class LoadError(Exception):
-    """A server answered with an error, or did not answer. The figures of such a run are meaningless."""
+    """The server sent an error response, or no response. The figures of such a run have no meaning."""
 
 
 class Answer(NamedTuple):
@@ -81,11 +81,11 @@ class Connection(asyncio.Protocol):
 
 
 Round = Callable[[Connection], Awaitable[object]]
-"""The work that a client repeats. Each repetition is timed."""
+"""A function that a client calls again and again. One call is a round. The generator measures each duration."""
 
 
 def parsed(received: bytes) -> Answer | None:
-    """Return the response that these bytes contain, or None if the response is incomplete."""
+    """Parse the received bytes. Return the response, or None if the response is incomplete."""
     head, found, body = received.partition(b"\r\n\r\n")
     if not found:
         return None
@@ -143,7 +143,10 @@ class Load:
 
 
 def load(address: Address, work: Round, clients: int, seconds: float) -> Load:
-    """Let each client repeat `work` for `seconds`, then wait for pending rounds to finish. Raises LoadError."""
+    """Let each client call `work` again and again for `seconds`. Then wait until the last rounds have ended.
+
+    Raises LoadError if a request fails.
+    """
     return uvloop.run(_load(address, work, clients, seconds))
 
 

@@ -1,11 +1,13 @@
 """Compute the rate at which the busiest partition key reaches its limit: `python -m tests.benchmarks.partitions`.
 
-`--json PATH` also writes the result to a file. The simulation uses the keys of Convoke. DynamoDB splits a busy
-partition, but never splits one partition key whose sort keys increase with time. The limit of a partition is therefore
-the limit of a partition key.
+The rate is the number of new conversations per second. `--json PATH` also writes the result to a file.
 
-The simulation is the worst case, because all conversations belong to one account and one service, and one identity is
-in every conversation. The figures are the same on every machine.
+The program simulates the load with the partition keys of Convoke. DynamoDB can split a busy partition. But DynamoDB
+never splits a single partition key whose sort keys increase with time. Therefore one partition key can use at most the
+units of one partition.
+
+The simulation shows the worst case. All conversations belong to one account and one service, and one identity is in
+every conversation. The figures are the same on every machine.
 """
 
 from __future__ import annotations
@@ -22,31 +24,35 @@ from typing import NamedTuple
 from convoke.storage import keys
 
 PLANNED_RATE = 1_000
-"""How many conversations one deployment is planned to create per second. See docs/operate.md#capacity."""
+"""The planned maximum of new conversations per second in one deployment. See docs/operate.md#capacity."""
 
 RATES = (1, 100, PLANNED_RATE, 10_000)
 
 MAX_WRITE_UNITS, MAX_READ_UNITS = 1_000, 3_000
-"""The maximum units per second of one partition, which also limit one partition key."""
+"""The maximum units per second of one partition. One partition key has the same maximum."""
 
 MEMBERS = 10
 
 IDENTITIES = 100_000
-"""How many identities the participants are drawn from. Fewer identities would make each identity busier."""
+"""The number of identities from which the random participants are drawn.
+
+With fewer identities, each identity would be in more conversations.
+"""
 
 WEBHOOK_EVENTS = 1
 """How many events of each conversation are delivered to webhooks.
 
-Each such event reads the webhook configurations of the account and of the service, which share a partition key.
+For each such event, Convoke reads two webhook configurations: of the account, and of the service. Both configurations
+have the same partition key.
 """
 
 CHANGES = 3
 """The number of changes per conversation: created, participants added, state updated."""
 
 CONVERSATION_UNITS = 63
-"""Write units per conversation with its participants. See aws_calls.py.
+"""The write units per conversation with its participants, as aws_calls.py counts them.
 
-Most of these units are used on the conversation's own partition key.
+The partition key of the conversation uses most of these units.
 """
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -70,7 +76,10 @@ LIMITS = {
 
 
 def loads(rate: int, random: Random) -> Iterator[Load]:
-    """Yield the load of the conversations that are created in one second, until all of them are settled."""
+    """Yield each `Load` that `rate` conversations cause, from their creation until they are settled.
+
+    All the conversations are created in the same second.
+    """
     account, service = _sid("AC", random), _sid("IS", random)
     for _ in range(rate):
         sid = _sid("CH", random)
@@ -87,7 +96,10 @@ def loads(rate: int, random: Random) -> Iterator[Load]:
 
 
 def hottest(rate: int) -> dict[str, int]:
-    """Return the units per second of the busiest partition key of each kind."""
+    """For each kind of partition key, return the units per second of the busiest key.
+
+    The key of the result is the name of the kind.
+    """
     busy: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for load in loads(rate, Random(0)):
         busy[load.name][load.key] += load.units
@@ -95,9 +107,10 @@ def hottest(rate: int) -> dict[str, int]:
 
 
 def binds_at(found: Mapping[int, Mapping[str, int]]) -> dict[str, float | None]:
-    """For each kind of key, return the rate at which the busiest key reaches its limit.
+    """For each kind of partition key, return the rate at which the busiest key reaches its limit.
 
     The rate is in conversations per second. It is None if the load of the busiest key does not grow with the rate.
+    `found` has the result of `hottest` for each rate.
     """
     lowest, highest = found[RATES[0]], found[RATES[-1]]
     return {

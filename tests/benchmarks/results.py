@@ -1,4 +1,7 @@
-"""The committed results of the last run, and the machine on which the benchmarks ran."""
+"""Read and write the results of the last run, and describe the machine on which the benchmarks ran.
+
+The results are committed to git.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ LATEST = FOLDER / "latest.json"
 PLOT = ROOT / "docs/assets/benchmarks.svg"
 
 NOT_MEASURED = "not_measured"
-"""If a part was not measured, its results have only this key. The value is the reason."""
+"""The only key in the results of a part that was not measured. The value is the reason."""
 
 
 class Machine(BaseModel):
@@ -29,7 +32,7 @@ class Machine(BaseModel):
     system: str
     python: str
     load_at_start: float
-    """The load average over the minute before the run. More than a few tenths mean that other processes were busy."""
+    """The load average of the minute before the run. Above a few tenths, other processes were busy."""
 
     @property
     def summary(self) -> str:
@@ -62,7 +65,10 @@ def this_machine() -> Machine:
 
 
 def cpu_times() -> tuple[int, int]:
-    """Return two numbers of clock ticks of all cores since the machine started: all ticks, and stolen ticks."""
+    """Return the total processor time and the stolen processor time since the machine started.
+
+    Both times are in clock ticks, added over all cores.
+    """
     times = [int(each) for each in _lines("/proc/stat")[0].split()[1:9]]
     return sum(times), times[7]
 

@@ -16,11 +16,14 @@ from tests.benchmarks.server import Server
 Found = TypeVar("Found")
 
 WARM_UP_SECONDS = 0.5
-"""How long clients send requests before each measurement."""
+"""How long clients send requests before a measurement begins."""
 
 
 def alternately(sides: Mapping[str, Callable[[], Found]], times: int) -> dict[str, list[Found]]:
-    """Measure the sides in turn, so that other load on the machine affects all sides alike."""
+    """Measure each side `times` times, and return the results of each side.
+
+    The sides alternate, so that other load on the machine affects all sides equally.
+    """
     found: dict[str, list[Found]] = {name: [] for name in sides}
     for _ in range(times):
         for name, side in sides.items():
@@ -29,9 +32,9 @@ def alternately(sides: Mapping[str, Callable[[], Found]], times: int) -> dict[st
 
 
 def measured(server: Server, work: Round, clients: int, seconds: float) -> dict[str, float]:
-    """Warm up, measure, and return the figures of the clients and of the server.
+    """Warm up the server and measure it. Return the figures of the clients and of the server.
 
-    The finished rounds per second and the server's processor time include the work after the last response.
+    The finished rounds per second and the processor time of the server include the work that the server does after the last response.
     """
     load(server.address, work, clients, WARM_UP_SECONDS)
     server.work_off()
@@ -54,7 +57,10 @@ def medians(measurements: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def run(measure: Callable[[], Mapping[str, Any]], about: str | None) -> None:
-    """Run the command line of a benchmark: print the results, and write them to the file that `--json PATH` names."""
+    """Parse the command line of a benchmark, run the benchmark, and print the results.
+
+    Also write the results to the file that `--json PATH` names.
+    """
     arguments = ArgumentParser(description=about)
     arguments.add_argument("--json", type=Path, metavar="PATH", help="write the figures to this file, too")
     path: Path | None = arguments.parse_args().json

@@ -23,9 +23,9 @@ from tests.support.processes import up
 POLL_INTERVAL_SECONDS = 0.005
 
 LAST_CHECKED, OTHERS_CHECKED = 16, 48
-"""How many of the last conversations, and of the earlier ones, are checked to see whether the backlog is finished.
+"""How many of the last conversations, and how many of the earlier conversations, are checked.
 
-Listing all initializing conversations would take longer.
+The check shows whether the backlog is finished. Listing all initializing conversations would take longer.
 """
 
 FORM = urlencode({"FriendlyName": "Visit", "Participant": chat(10)}, doseq=True).encode()
@@ -64,16 +64,19 @@ class Process:
     pid: int
 
     def memory(self) -> float:
-        """Return the resident memory in megabytes. Shared memory is counted once for each process that shares it."""
+        """Return the resident memory of all processes in megabytes.
+
+        Memory that several processes share is counted once for each of these processes.
+        """
         return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self._all()) * PAGE / 1e6
 
     def cpu(self) -> float:
-        """Return the processor time in seconds since the processes started."""
+        """Return the processor time that the processes have used since their start, in seconds."""
         stats = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self._all())
         return sum(int(stat[11]) + int(stat[12]) for stat in stats) / TICKS
 
     def kill(self) -> None:
-        """Kill all processes with SIGKILL, like a crash."""
+        """Kill all processes with SIGKILL, to simulate a crash."""
         for pid in self._all():
             os.kill(pid, signal.SIGKILL)
 
@@ -93,7 +96,10 @@ class Server:
         self.process = Process(ready["pid"])
 
     def work_off(self) -> float:
-        """Wait until the server has finished its work after the last response. Return how many seconds that took."""
+        """Wait until the server has finished the work that remains after the last response.
+
+        Return how many seconds the work took.
+        """
         return 0.0
 
 
@@ -111,14 +117,17 @@ class Convoke(Server):
         return get(path, *self._credentials)
 
     async def create(self, connection: Connection) -> str:
-        """Perform a round: create a conversation of 10 participants. Return the path of the conversation."""
+        """Perform one round: create a conversation of 10 participants. Return the path of the conversation."""
         answer = await connection.ask(self._post)
         path = f"/v1/Conversations/{answer.json()['sid']}"
         self._created.append(path)
         return path
 
     async def create_until_active(self, connection: Connection) -> str:
-        """Perform a round: create a conversation, and fetch the conversation until it is active."""
+        """Perform one round: create a conversation, then fetch it again and again until it is active.
+
+        Return the path of the conversation.
+        """
         path = await self.create(connection)
         await self.wait_until_active(connection, path)
         return path
@@ -129,13 +138,14 @@ class Convoke(Server):
             await asyncio.sleep(POLL_INTERVAL_SECONDS)
 
     async def list_page(self, connection: Connection) -> None:
-        """Perform a round: list the first page of conversations."""
+        """Perform one round: list the first page of conversations."""
         await connection.ask(self.get("/v1/Conversations"))
 
     def work_off(self) -> float:
-        """Wait until the conversations created since the last call are active, and return how many seconds that took.
+        """Wait until all conversations that were created since the last call of this method are active.
 
-        Only the last conversations and a random sample of the earlier conversations are checked.
+        Return the waiting time in seconds. Only the last conversations and a random sample of the earlier conversations
+        are checked.
         """
         last, others = self._created[-LAST_CHECKED:], self._created[:-LAST_CHECKED]
         self._created = []

@@ -1,11 +1,11 @@
 """Create conversations on the embedded engine in this process, and do all work until every conversation is settled.
 
-`instructions.py` runs this program. The argument is the number of conversations. Standard input is the gateway event of
-a create, without credentials.
+`instructions.py` runs this program. The argument is the number of conversations. Standard input is a gateway event that
+creates a conversation, without credentials.
 
 Every run must execute the same instructions. Therefore the process has one thread and opens no socket, the data is in
-memory, the clocks stand still, and the garbage collector is off. Because the clocks stand still, no cache entry
-expires, however slow callgrind makes the process.
+memory, the clocks stand still, and the garbage collector is off. Callgrind makes the process slow, but no cache entry
+expires, because the clocks stand still.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 
 
 class Context:
-    """A stand-in for Lambda's context with the members that the API reads."""
+    """A fake Lambda context. It has only the members that the API reads."""
 
     aws_request_id = "00000000-0000-0000-0000-000000000000"
 
@@ -35,9 +35,10 @@ class Context:
 
 
 def freeze() -> None:
-    """Stop the clocks of the module `time`, turn off the garbage collector, and make `os.urandom` a counter.
+    """Stop the clocks of the module `time`, turn off the garbage collector, and let `os.urandom` return a counter.
 
-    Call this before importing Convoke, because cachetools keeps the clock that `time` has when cachetools is imported.
+    Call this function before importing Convoke. When cachetools is imported, it stores a reference to the clock of
+    `time`.
     """
     time.time = lambda: NOW.timestamp()
     time.time_ns = lambda: int(NOW.timestamp()) * 10**9

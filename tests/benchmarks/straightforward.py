@@ -1,8 +1,8 @@
 """The straightforward design that Convoke is compared with: a Standard workflow that adds participants one by one.
 
-The design writes the items of a Convoke conversation, with one call for each item. Without transactions the design
-needs half the write units, but a failure in the middle leaves some items behind. The design stores no events and has no
-outbox. The event bus invokes the function that calls the webhook.
+The design writes the items of a Convoke conversation, with one call for each item. The design has no transactions and
+therefore needs half the write units. But a failure in the middle leaves some items behind. The design stores no events
+and has no outbox. The event bus invokes the function that calls the webhook.
 """
 
 from __future__ import annotations
@@ -19,17 +19,20 @@ from tests.support.tables import TABLE_NAME
 from tests.support.template import STACK_NAME
 
 FIXED_TRANSITIONS = 3
-"""The number of state transitions without participants: start, map and finish. Each participant adds one transition."""
+"""The number of state transitions without participants: start, map and finish. Each participant adds one more."""
 
 EVENT = {"Source": "straightforward", "DetailType": "event", "Detail": "{}", "EventBusName": STACK_NAME}
 
 StoredItem = dict[str, Any]
-"""An item with the types of its attributes, as the DynamoDB API represents it."""
+"""An item in the format of the DynamoDB API, in which each value has a type."""
 
 
 @dataclass
 class Straightforward:
-    """Performs the steps in the MiniStack account in which Convoke last created a conversation of chat members."""
+    """Performs the steps of the design in a MiniStack account, and counts the cost.
+
+    The last conversation that Convoke created in this account must have chat members only.
+    """
 
     costs: defaultdict[str, Cost] = field(default_factory=lambda: defaultdict(Cost))
 
@@ -63,15 +66,19 @@ class Straightforward:
         bus.put_events(Entries=[EVENT])
 
     def _deliver(self, conversation: StoredItem) -> None:
-        """Count a read of the webhook configuration.
+        """Count the cost of reading the webhook configuration.
 
-        The conversation is read instead, because all items smaller than 4 KB cost the same.
+        This method reads the conversation instead of the configuration. The cost is the same, because both items are
+        smaller than 4 KB.
         """
         table, _ = self._invoked("deliver")
         table.get_item(TableName=TABLE_NAME, Key=key(conversation), ConsistentRead=True)
 
     def _invoked(self, step: str) -> tuple[Any, Any]:
-        """Count an invocation of the step. Return a table client and an event bus client whose calls are counted."""
+        """Count an invocation of the step. Return a DynamoDB client and an EventBridge client.
+
+        The calls of both clients are counted for the step.
+        """
         cost = self.costs[step]
         cost.invocations += 1
         session = boto3.Session(region_name=REGION)
@@ -82,9 +89,9 @@ class Straightforward:
 
 
 def items_of_last_conversation() -> dict[str, list[StoredItem]]:
-    """Return the items of the last conversation, grouped by the first word of the sort key.
+    """Return the items of the last conversation. The key of the result is the first word of the sort key.
 
-    The partition keys are changed, so that writing the items creates new items.
+    The returned items have changed partition keys. If they are written, they do not replace the original items.
     """
     stored = boto3.Session(region_name=REGION).client("dynamodb").scan(TableName=TABLE_NAME)["Items"]
     last = max(item["pk"]["S"] for item in stored if item["sk"]["S"] == "conversation")

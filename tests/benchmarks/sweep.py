@@ -20,7 +20,10 @@ SECONDS_PER_MEASUREMENT = 3.0
 
 
 def measure() -> dict[str, Any]:
-    """For each kind of request, return a list with the figures for each number of clients."""
+    """Return a dictionary of figures. The key is the kind of request.
+
+    The value is a list with one entry for each number of clients in `CLIENTS`.
+    """
     install()
     with (
         TemporaryDirectory() as folder,

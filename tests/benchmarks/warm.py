@@ -1,8 +1,9 @@
-"""Measure the processor time of a create in a warm API function: `python -m tests.benchmarks.warm`, after `make build`.
+"""Measure how much processor time a warm API function needs to create a conversation.
 
-`--json PATH` also writes the result to a file. The built function runs on Lambda's Python version. A stub replaces the
-connections to AWS and answers at once. The result is the minimum of several rounds, because other load on the machine
-can only add time.
+Run `make build`, then `python -m tests.benchmarks.warm`. `--json PATH` also writes the result to a file.
+
+The built function runs on Lambda's Python version. A stub replaces the connections to AWS and answers without delay.
+The result is the minimum of several rounds. Other load on the machine can only make a round slower.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tests.support.lambda_runtime import BUILD, LAYER
 from tests.support.template import ROOT
 
 MAX_MILLISECONDS = 4.0
-"""The target for the processor time of a create."""
+"""The target: the maximum processor time to create one conversation, in milliseconds."""
 
 MEMBERS = 10
 
@@ -29,7 +30,7 @@ TOKEN = "0" * 32
 
 
 def measure() -> float:
-    """Return the processor time of a create in milliseconds."""
+    """Return the processor time that the function needs to create one conversation, in milliseconds."""
     event = json.loads((ROOT / "events/api/create_plain.json").read_text())
     credentials = base64.b64encode(f"AC{0:032}:{TOKEN}".encode()).decode()
     event["headers"]["authorization"] = f"Basic {credentials}"

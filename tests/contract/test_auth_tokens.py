@@ -1,4 +1,4 @@
-"""The stores of Auth Tokens: the table, and Secrets Manager on moto (storage/auth_tokens.py, aws/secrets.py)."""
+"""Auth Tokens are stored in the table or in Secrets Manager, here on moto (storage/auth_tokens.py, aws/secrets.py)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ACCOUNT, OTHER_ACCOUNT = "AC" + "0" * 32, "AC" + "1" * 32
 
 
 def secrets() -> SecretAuthTokens:
-    """Return a store of the secrets without cached values, as a new process has it."""
+    """Return a store with an empty cache, as in a new process."""
     client = boto3.client(
         "secretsmanager", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
     )

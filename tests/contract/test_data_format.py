@@ -1,4 +1,4 @@
-"""Creation of the data file, refusal of other files, and migration from older formats (embedded/data_format.py)."""
+"""Convoke creates data files, migrates older formats, and refuses other files (embedded/data_format.py)."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_file_in_missing_folder_is_refused(tmp_path: Path) -> None:
 
 
 UNPRIVILEGED_UID = 65534
-"""The user `nobody`. Tests that run as root need another user, because root may write to every file."""
+"""The ID of the user `nobody`. Root can write to every file, so tests that run as root switch to this user."""
 
 
 @contextmanager
@@ -168,7 +168,7 @@ FORMAT_4 = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     "PRAGMA user_version = 4",
 )
-"""The statements that created a data file of format 4, in the last version of Convoke that used this format."""
+"""With these SQL statements, old versions of Convoke created a data file of format 4."""
 
 ACCOUNT = SidFactory()(Prefix.ACCOUNT)
 
@@ -178,7 +178,7 @@ DELIVERY = a_delivery(ACCOUNT, "https://Hooks.example.com/a?b")
 
 
 def file_of_format_4(path: Path) -> None:
-    """Create a data file of format 4 with an item, a stream record and messages. The message ids have gaps."""
+    """Create a data file of format 4 with an item, a stream record and queue messages. Message ids have gaps."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         for statement in FORMAT_4:

@@ -153,7 +153,7 @@ def test_message_postponed_beyond_the_longest_pause_is_visible_as_the_clock_was_
 
 
 def test_finding_receivers_does_not_walk_through_their_messages(queue: DurableQueue) -> None:
-    """The test counts steps of SQLite's virtual machine, because their number is the same on every computer."""
+    """The test counts steps of SQLite's virtual machine. Unlike a duration, the count is equal on every computer."""
     steps = 0
 
     def count() -> None:

@@ -1,4 +1,4 @@
-"""The DynamoDB engine of the Table port: conflicts, throttling and partial responses."""
+"""The DynamoDB engine handles conflicts, throttling and partial responses of DynamoDB."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def table(client: DynamoDBClient) -> DynamoDbTable:
 
 @pytest.fixture
 def tokens(client: DynamoDBClient) -> list[str]:
-    """Return a list that collects the client request token of each transaction sent."""
+    """Return a list that collects the client request token of each transaction."""
     seen: list[str] = []
 
     def note(params: dict[str, Any], **_: object) -> None:

@@ -1,4 +1,4 @@
-"""The event bus on EventBridge: only entries that EventBridge refused are sent again."""
+"""If EventBridge refuses some entries, the event bus sends only these entries again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def event(number: int, size: int = 0) -> Event:
 
 
 class RefusingEventBridge:
-    """A fake EventBridge that refuses each event in `refused` the given number of times, and records every call."""
+    """A fake EventBridge that records every call. `refused` maps an event ID to the number of refusals."""
 
     def __init__(self, refused: dict[str, int]) -> None:
         self.refused = refused

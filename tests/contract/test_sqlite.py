@@ -1,6 +1,7 @@
-"""Features of the SQLite engine that the Table port does not have, and access by concurrent processes and threads.
+"""The SQLite engine has features that the Table port does not have.
 
-The features are the stream, the data file, and units without an event loop.
+These are the stream, the data file, and units of work without an event loop. The tests also check that concurrent
+processes and threads can use the engine.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def change(number: int, **attributes: bool) -> Item:
 
 
 class CallCounter:
-    """A callback that counts how often the callback is called."""
+    """A callback that counts its calls."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -58,7 +59,7 @@ class CallCounter:
 
 
 def trace(table: SqliteTable) -> list[str]:
-    """Return a list to which every SQL statement of the table is appended from now on."""
+    """Return a list that collects every SQL statement of the table from now on."""
     statements: list[str] = []
     table._connection.set_trace_callback(statements.append)
     return statements
@@ -137,7 +138,7 @@ def test_stream_records_stay_until_forgotten(tmp_path: Path) -> None:
     with closing(SqliteTable(path, streamed=is_streamed)) as table:
         assert [item for _, item in table.stream_records(10)] == [change(3), change(4)]
         table.delete_stream_records(numbers[3:])
-        # Removing the same numbers twice must not remove later records.
+        # Remove the same numbers again. The record that was added later must stay.
         table.transact([Put(change(9))])
         table.delete_stream_records(numbers[3:])
         assert [item for _, item in table.stream_records(10)] == [change(9)]
@@ -425,7 +426,7 @@ def test_killed_process_leaves_whole_transactions_only(tmp_path: Path, seconds: 
     with closing(SqliteTable(path)) as table:
         last = (table.get(Key("last", "last")) or {})["number"]
         assert isinstance(last, int)
-        # Every printed transaction is stored. One more can be stored, if the kill comes between commit and print.
+        # Every printed transaction is stored. If the kill came between commit and print, one more is stored.
         assert last - (printed or [0])[-1] in (0, 1)
         parts = [len(table.query(f"transaction#{number}", limit=10)) for number in range(last + 2)]
         assert parts == [8] * (last + 1) + [0]
@@ -437,7 +438,7 @@ def test_killed_process_leaves_whole_transactions_only(tmp_path: Path, seconds: 
 def test_condition_sees_state_before_its_own_transaction() -> None:
     with closing(SqliteTable(":memory:")) as table:
         table.transact([Put(COUNTER)])
-        # Each condition sees the state before the transaction. The writes of the transaction do not matter.
+        # A condition sees the items as they were before the transaction, without the transaction's own writes.
         table.transact([Update(KEY, (Add("count", 5),)), Put({**CHANGE._asdict(), "a": 1}, NotExists("pk"))])
         table.transact([Update(KEY, (Add("count", 1),), LessThan("count", 6)), Delete(CHANGE, Equals("a", 1))])
         assert table.get(KEY) == {**COUNTER, "count": 6}

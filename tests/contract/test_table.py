@@ -1,4 +1,4 @@
-"""The contract of the Table port, which every engine fulfils in the same way."""
+"""Every engine fulfils the contract of the Table port in the same way."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Tabl
 }
 
 MARKS = {"dynamodb-on-ministack": pytest.mark.xdist_group("ministack")}
-"""One pytest-xdist worker runs all tests on MiniStack, so that MiniStack starts only once."""
+"""With this mark, one pytest-xdist worker runs all tests on MiniStack. Therefore MiniStack starts only once."""
 
 KEY = Key("AC1#CH1", "conversation")
 OTHER = Key("AC1#CH1", "provisioning")
@@ -148,9 +148,9 @@ def table(engine: str, request: pytest.FixtureRequest) -> Iterator[Table]:
 
 
 def expect_gaps(request: pytest.FixtureRequest, engine: str, case: str) -> None:
-    """Expect the test to fail if GAPS has the case for this engine.
+    """Expect the test to fail if GAPS lists the case for this engine.
 
-    A case that passes although GAPS has it fails the run, so that a closed gap is removed from GAPS.
+    If the test passes, the test run fails. This shows that the case must be removed from GAPS.
     """
     if gap := GAPS.get(engine, {}).get(case):
         request.applymarker(pytest.mark.xfail(strict=True, reason=f"{engine}: {gap}"))
@@ -166,7 +166,7 @@ def item_of(key: Key, **attributes: Value) -> Item:
 
 
 def label(case: Value | Action) -> str:
-    """Return the name of a case. Unlike `repr`, the name does not depend on the order of a set."""
+    """Return the name of a case. The order of a set does not change the name, although it changes the `repr`."""
     if isinstance(case, (Set, Remove, Add, DeleteFromSet)):
         return f"{type(case).__name__} {label(list(astuple(case)))}"
     return json.dumps(case, default=sorted)
@@ -226,7 +226,7 @@ def test_value_is_returned_with_same_type(table: Table, value: Value) -> None:
 
 
 def exact_types(value: Any) -> Any:
-    """Return the types of a value and of all values inside, because `1 == True`."""
+    """Return the types of a value and of all nested values. A plain comparison is not enough, because `1 == True`."""
     if isinstance(value, list):
         return [exact_types(element) for element in value]
     if isinstance(value, dict):
@@ -552,9 +552,9 @@ def test_sort_keys_are_ordered_by_utf8_bytes(table: Table) -> None:
 
 
 class Walk:
-    """Twelve items `a` to `l`, and a query that returns their letters.
+    """Twelve items with the letters `a` to `l`, and a query that returns the letters of the items it finds.
 
-    The items are in an index if `index` is given, otherwise in the table.
+    The query uses `index`. If `index` is None, the query uses the table.
     """
 
     letters = "abcdefghijkl"
@@ -569,7 +569,7 @@ class Walk:
     def item(self, letter: str) -> Item:
         if self.index is None:
             return item_of(Key("P", letter))
-        # The primary keys run in the opposite order, so the result shows whether the query uses the index.
+        # The primary keys sort in the opposite order. Therefore the result shows whether the query uses the index.
         item: Item = {"pk": f"K{99 - ord(letter) % 97}", "sk": "conversation"}
         return item | {self.index.partition: "P", self.index.sort: letter}
 

@@ -1,4 +1,4 @@
-"""The unit of work of one tick of an event loop (embedded/sqlite.py, embedded/unit.py)."""
+"""All writes in one tick of the event loop form one unit of work (embedded/sqlite.py, embedded/unit.py)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def change(number: int) -> Item:
 
 
 class Log(list[str]):
-    """Records the calls of a table's callbacks, in the order of the calls."""
+    """A list that records the calls of a table's callbacks, in the order of the calls."""
 
     def entry(self, name: str) -> Callable[[], None]:
         return lambda: self.append(name)
@@ -53,7 +53,7 @@ class Log(list[str]):
 
 
 class Machine:
-    """A table that an event loop owns, and a second connection that sees only committed data."""
+    """A table of an event loop, and another connection to its file. This connection sees only committed data."""
 
     def __init__(self, path: Path, lock_timeout: float = 5.0) -> None:
         self.log = Log()
@@ -84,7 +84,7 @@ class Machine:
             self.other.execute("COMMIT")
 
     def fail_next_commit(self) -> None:
-        """Make SQLite refuse to write the rows of the unit, as on a full disk."""
+        """Let the next commit fail, as it would on a full disk."""
         self.table._connection.execute("PRAGMA query_only = 1")
 
     def heal(self) -> None:
@@ -462,7 +462,7 @@ def test_thread_that_runs_several_writes_gets_one_commit(path: Path) -> None:
 def test_reading_thread_waits_for_the_commit_of_the_unit_that_it_saw(path: Path) -> None:
     async def scenario(machine: Machine) -> None:
         reading = asyncio.get_running_loop().run_in_executor(None, machine.table.get, Key("AC1#CH1", "a"))
-        time.sleep(0.05)  # Now the thread has passed its read to the loop. The read runs in a tick that writes.
+        time.sleep(0.05)  # The loop now has the thread's read. Both run in one tick.
         machine.table.transact([Put(item("a"))])
         assert await reading == item("a")
         assert machine.stored() == ["a"]

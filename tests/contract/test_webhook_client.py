@@ -1,4 +1,4 @@
-"""The webhook client against real sockets. See docs/behaviour/webhook-delivery.md#requests."""
+"""The tests run the webhook client on real sockets. See docs/behaviour/webhook-delivery.md#requests."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def called(to_deliver: Delivery, client: WebhookHttpClient | None = None, retry_
 
 @contextmanager
 def receiver(status: int | Sequence[int] = 200, body: bytes = b"") -> Iterator[tuple[str, list[Any]]]:
-    """Run a receiver that answers every request with one status, or each request with the next of several statuses.
+    """Run a receiver that answers with a status. If several statuses are given, each request gets the next status.
 
     Yield the receiver's origin and the received requests. Each request is a tuple of method, path, headers and body.
     The additional header `Port` is the port of the client.
@@ -78,7 +78,7 @@ def receiver(status: int | Sequence[int] = 200, body: bytes = b"") -> Iterator[t
         do_POST = do_GET = handle_any  # noqa: N815 - the base class's names
 
         def log_message(self, *_: object) -> None:
-            """Print no request logs."""
+            """Do nothing, so that the receiver prints no request log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -137,14 +137,14 @@ def test_response_body_is_read_up_to_the_limit(length: int) -> None:
 
 
 def drip(connection: socket.socket) -> None:
-    """Send an endless header byte by byte."""
+    """Send a header that never ends, byte by byte."""
     for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1000:
         connection.sendall(bytes([byte]))
         time.sleep(0.05)
 
 
 def drip_a_header(connection: socket.socket) -> None:
-    """Send a status line and one header, then an endless header byte by byte."""
+    """Send a status line and a complete header. Then send a header that never ends, byte by byte."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Short: x\r\n")
     drip(connection)
 
@@ -157,7 +157,7 @@ def drip_the_body(connection: socket.socket) -> None:
 
 
 def drip_a_body_without_length(connection: socket.socket) -> None:
-    """Send a body without a length byte by byte. The end of the connection ends such a body."""
+    """Send a body byte by byte. No header says the length, so the body ends only when the connection ends."""
     connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
     for _ in range(1000):
         connection.sendall(b"x")
@@ -183,7 +183,7 @@ def hang(_: socket.socket) -> None:
 
 @contextmanager
 def misbehaving(behave: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Run a receiver that calls `behave` with its first connection, and yield the receiver's URL."""
+    """Run a receiver and yield its URL. The receiver passes its first connection to `behave`."""
 
     def serve() -> None:
         connection, _ = listener.accept()
@@ -308,7 +308,7 @@ def test_conversation_webhook_is_called_with_its_sid() -> None:
 
 
 class Resolver:
-    """A fake DNS resolver. Each call returns the next address; after that, the last address is repeated."""
+    """A fake DNS resolver. Each call returns the next address. In the end, calls repeat the last address."""
 
     def __init__(self, *addresses: str) -> None:
         self._addresses = list(addresses)
@@ -333,7 +333,7 @@ def test_host_with_private_address_is_not_called(address: str) -> None:
 
 
 def test_host_that_resolves_to_another_address_later_is_checked_again() -> None:
-    """Each new connection resolves the host again, checks the address, and connects to that same address."""
+    """For each new connection, the client resolves the host again, checks the address, and connects to this address."""
     rules = ReceiverRules.of_deployment(["127.0.0.1/32"], https_only=False)
     resolver = Resolver("127.0.0.1", "127.0.0.2")
     with receiver() as (origin, requests):
@@ -347,7 +347,7 @@ def test_host_that_resolves_to_another_address_later_is_checked_again() -> None:
 
 @contextmanager
 def listening(port: int, *hosts: str) -> Iterator[dict[str, list[socket.socket]]]:
-    """Answer 200 on one port of several local addresses. Yield the accepted connections by address."""
+    """Answer requests with status 200 on several local addresses. Yield the connections of each address."""
     accepted: dict[str, list[socket.socket]] = {host: [] for host in hosts}
 
     def serve(host: str, listener: socket.socket) -> None:
@@ -367,7 +367,7 @@ def listening(port: int, *hosts: str) -> Iterator[dict[str, list[socket.socket]]
 
 
 def every(*addresses: str) -> Resolve:
-    """Return a resolver that answers with all of these addresses at once."""
+    """Return a resolver that returns all of these addresses for every host."""
     return lambda host, port, seconds: [Address(socket.AF_INET, (address, port)) for address in addresses]
 
 

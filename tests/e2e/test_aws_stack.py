@@ -1,4 +1,4 @@
-"""The whole template, deployed to MiniStack (an AWS emulator) and used with the official SDK."""
+"""The tests deploy the whole template to MiniStack, an AWS emulator. The official SDK sends the requests."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.processes import Received, receiver, up
 
 pytestmark = [pytest.mark.xdist_group("aws-stack"), pytest.mark.timeout(300)]
-"""One pytest-xdist worker runs all tests of this module, so that the stack is deployed only once."""
+"""With the first mark, one pytest-xdist worker runs all tests of this module. The stack is deployed only once."""
 
 TIMEOUT_SECONDS = 60.0
-"""How many seconds to wait for a result. A cold start takes about one second; the sweeper runs after ten seconds."""
+"""The maximum wait for a result. A cold start takes about one second. The sweeper can run ten seconds later."""
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +42,14 @@ def v1(stack: Stack) -> V1:
 
 @contextmanager
 def webhooks(v1: V1) -> Iterator[tuple[str, Received]]:
-    """Run a webhook receiver for state changes. Yields the receiver's URL and the received requests."""
+    """Run a webhook receiver for state changes. Yield the receiver's URL and the received requests."""
     with receiver() as (url, received):
         v1.configuration.webhooks().update(method="POST", post_webhook_url=url, filters=["onConversationStateUpdated"])
         yield url, received
 
 
 def told_of(sid: str, received: Received) -> tuple[dict[str, str], str]:
-    """Wait for the webhook about this conversation. Skip webhooks about the conversations of earlier tests."""
+    """Wait for a webhook request about this conversation. Return its parameters and signature. Skip other requests."""
     while True:
         parameters, signature = received.get(timeout=TIMEOUT_SECONDS)
         if parameters["ConversationSid"] == sid:
@@ -58,7 +58,7 @@ def told_of(sid: str, received: Received) -> tuple[dict[str, str], str]:
 
 @contextmanager
 def stopped(stack: Stack, function: str) -> Iterator[None]:
-    """Disable the event source of a function, so that messages wait in its queue until the block ends."""
+    """Disable the event source of a function. Until the block ends, messages wait in the queue of the function."""
     functions = stack.client("lambda")
     name = stack.resource(function)
     (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
@@ -71,7 +71,7 @@ def stopped(stack: Stack, function: str) -> Iterator[None]:
 
 @contextmanager
 def quick_redrive(stack: Stack, queue: str) -> Iterator[None]:
-    """Set a queue's visibility timeout to two seconds, so that retries are quick. The template sets three minutes."""
+    """Set a queue's visibility timeout to two seconds, so that retries are quick. The template has three minutes."""
     sqs, url = stack.client("sqs"), stack.resource(queue)
     timeout = {"VisibilityTimeout": "2"}
     before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(timeout))["Attributes"]
@@ -83,9 +83,9 @@ def quick_redrive(stack: Stack, queue: str) -> Iterator[None]:
 
 
 def poison(stack: Stack, queue: str, body: str) -> None:
-    """Send a message to a queue, and receive the message until one more receive makes it a dead letter.
+    """Send a message to a queue. Receive the message so often that the next failure makes it a dead letter.
 
-    Nothing else may read from the queue at the same time.
+    During this time, nobody else must receive from the queue.
     """
     sqs, url = stack.client("sqs"), stack.resource(queue)
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
@@ -95,7 +95,7 @@ def poison(stack: Stack, queue: str, body: str) -> None:
 
 
 def dead_letters(stack: Stack, queue: str, awaited: str) -> list[str]:
-    """Receive and delete messages of a dead-letter queue until the awaited message arrives. Return all bodies."""
+    """Receive and delete messages of a dead-letter queue until the body `awaited` arrives. Return all bodies."""
     sqs, url = stack.client("sqs"), stack.resource(queue)
     until, found = time.monotonic() + TIMEOUT_SECONDS, list[str]()
     while awaited not in found:
@@ -107,7 +107,7 @@ def dead_letters(stack: Stack, queue: str, awaited: str) -> list[str]:
 
 
 def wait_for_end(v1: V1, sid: str, meanwhile: Callable[[], object] = lambda: None) -> str:
-    """Wait until a conversation is no longer `initializing`, and return its state."""
+    """Wait until a conversation has left the state `initializing`. Return its new state."""
     until = time.monotonic() + TIMEOUT_SECONDS
     while (state := str(v1.conversations(sid).fetch().state)) == "initializing":
         assert time.monotonic() < until
@@ -191,7 +191,7 @@ def sweep(stack: Stack) -> None:
 
 
 def item_kinds_left(stack: Stack, sid: str) -> int:
-    """Return how many items of a conversation are left in the table."""
+    """Return the number of items of a conversation that are still in the table."""
     found = stack.client("dynamodb").query(
         TableName=stack.outputs["TableName"],
         KeyConditionExpression="pk = :pk",

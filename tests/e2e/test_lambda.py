@@ -1,4 +1,4 @@
-"""Every built function runs under AWS's runtime with every sample of events/ (`make e2e-lambda`).
+"""Every built function handles its sample events of events/ on the runtime of AWS (`make e2e-lambda`).
 
 The tests run the emulator that `sam local invoke` uses, but without its container. The functions call MiniStack instead
 of AWS.
@@ -33,7 +33,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def answers(function: str, stack: Stack, client: Path, conversation_sid: str = "-") -> dict[str, Any]:
-    """Invoke a function with each of its samples in one environment. Return the answers by the samples' file names."""
+    """Invoke a function with each of its sample events, in one environment. Map the name of a sample to the result."""
     samples = sorted((EVENTS / function).glob("*.json"))
     with lambda_runtime.emulated(function, stack, client) as emulated:
         return {path.stem: emulated.invoke(lambda_runtime.filled_in(path, stack, conversation_sid)) for path in samples}
@@ -49,7 +49,7 @@ def test_every_function_has_sample_events() -> None:
 
 
 def test_api_creates_a_conversation_and_finalizer_performs_every_task(stack: Stack, client: Path) -> None:
-    """Both samples of the API create the same conversation. The second sample gets a 409, because its pair is taken."""
+    """Both samples of the API use one address pair. The second sample gets a 409, because the pair is taken."""
     created = answers("api", stack, client)
     statuses = {name: answer["statusCode"] for name, answer in created.items()}
     assert statuses == {"create_base64": 202, "create_plain": 409}

@@ -1,4 +1,4 @@
-"""The command line, run in a separate process."""
+"""The tests run the command line in a separate process."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_test_clock_option_is_refused_with_aws_engine() -> None:
 
 
 def kept(data: Path, key: str) -> int:
-    """Return how many items have a partition key that matches an SQL LIKE pattern."""
+    """Return the number of items whose partition key matches a LIKE pattern of SQL."""
     with sqlite3.connect(data) as connection:
         row = connection.execute("SELECT count(*) FROM items WHERE pk LIKE ?", (key,)).fetchone()
     return int(row[0])
@@ -128,7 +128,7 @@ def test_up_without_json_prints_credentials_and_a_code_snippet() -> None:
 
 
 def one_line_of_refusal(result: subprocess.CompletedProcess[str]) -> str:
-    """Return the error message of a failed command. The message must be one line on stderr, with exit status 1."""
+    """Check that a command failed with exit status 1 and printed one line to stderr. Return this line."""
     assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
     return line

@@ -45,7 +45,7 @@ def create_inactive(instance: Instance) -> None:
 
 
 def create_message(instance: Instance) -> None:
-    """Create a message. The message reactivates the conversation, and the SMS participant gets a receipt."""
+    """Create a message. The message reactivates the conversation. The SMS participant gets a delivery receipt."""
     headers = {"X-Twilio-Webhook-Enabled": "true"}
     instance.call("POST", "/v1/Conversations/visit/Messages", {"Body": "Hello"}, headers)
     instance.work()
@@ -76,7 +76,7 @@ def create_with_scoped_webhook(instance: Instance) -> None:
 
 
 def create_message_and_delete(instance: Instance) -> None:
-    """Create a message and delete the conversation. The events are published after the items are erased."""
+    """Create a message and delete the conversation. The product publishes the events after it has erased the items."""
     headers = {"X-Twilio-Webhook-Enabled": "true"}
     instance.call("POST", "/v1/Conversations/visit/Messages", {"Body": "Bye"}, headers)
     instance.call("DELETE", "/v1/Conversations/visit", headers=headers)
@@ -198,7 +198,7 @@ def test_conversation_can_be_deleted_after_a_crash_at_any_call(tmp_path: Path) -
     def delete(restarted: Instance) -> None:
         restarted.call("DELETE", "/v1/Conversations/visit", headers={"X-Twilio-Webhook-Enabled": "true"})
 
-    # The client deletes the conversation before the interrupted work is finished.
+    # The client deletes the conversation before the product finishes the interrupted work.
     for restarted in crash_points(tmp_path, after_restart=delete):
         left = {item["sk"] for item in restarted.items("") if "#CH" in item["pk"]}
         assert left == set()
@@ -210,5 +210,5 @@ def test_conversation_can_be_deleted_after_a_crash_at_any_call(tmp_path: Path) -
 
 
 def finalizer_changes(restarted: Instance) -> list[dict[str, Any]]:
-    """Return the changes that the finalizer stored. The finalizer or the deletion publishes each of these changes."""
+    """Return the changes that the finalizer stored. The finalizer or the deletion publishes their events."""
     return [change for change in restarted.changes() if change["published_by_maker"]]

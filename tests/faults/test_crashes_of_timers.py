@@ -1,4 +1,4 @@
-"""The process crashes while timers expire. After a restart each timer takes effect once, and webhooks are notified."""
+"""The process crashes while timers expire. After a restart each timer takes effect once and sends its webhooks."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_crash_while_timers_expire_closes_once_and_notifies_every_state(tmp_path
             assert sorted(states) in (["active", "closed"], ["active", "closed", "inactive"])
             assert notified_event_types(restarted).count("onConversationStateUpdated") == len(states)
             state_events_count.add(len(states))
-    # If the conversation is provisioned late, one sweep finds both timers expired, so `inactive` is skipped.
+    # After late provisioning, one sweep finds both timers expired. Then the sweep skips the state `inactive`.
     assert state_events_count == ({2, 3} if from_creation else {3})
 
 

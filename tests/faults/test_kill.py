@@ -1,4 +1,4 @@
-"""Nothing is lost if a real process is killed or stopped during work. See docs/how-it-works.md#promises."""
+"""If a real process is killed or stopped during work, no work is lost. See docs/how-it-works.md#promises."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.instances import held_instance, receive_any
 from tests.support.processes import TIMEOUT_SECONDS, receiver, up
 
 RESUME_TIMEOUT_SECONDS = 8.0
-"""The time limit for resuming work. Shorter than the ten seconds until the next attempt would be due anyway."""
+"""Work must resume within this time. The next regular attempt would come later, after ten seconds."""
 
 WITHOUT_PARTICIPANT_QUEUE = (sys.executable, "-m", "tests.support.up_without_participant_queue")
 
@@ -60,7 +60,7 @@ def test_every_conversation_accepted_before_a_kill_becomes_active(tmp_path: Path
 
 
 def test_webhook_call_interrupted_by_a_kill_is_retried_immediately(tmp_path: Path) -> None:
-    """The restarted process does not wait for the visibility timeout of 30 seconds."""
+    """The restarted process calls the webhook again without waiting for the visibility timeout of 30 seconds."""
     data = str(tmp_path / "convoke.db")
     with held_instance(data) as prepared:
         webhooks = prepared.client().conversations.v1.configuration.webhooks()

@@ -1,6 +1,6 @@
-"""Messages arrive three times, late and in any order, and sweepers run concurrently.
+"""Each queue message arrives three times, late and in any order. Sweepers run concurrently.
 
-The outcome is the same as with one delivery of each message.
+The outcome is as if each message had arrived once.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from tests.support.instances import EmbeddedInstance, held_instance
 from tests.support.manual_clock import ManualClock
 
 SENDING_METHODS = {"participant_queue": "send", "workflow": "start", "event_bus": "publish", "delivery_queue": "send"}
-"""For each edge that sends messages to the next step, the name of the method that sends."""
+"""The key is an edge that sends messages to the next step. The value is the name of the method that sends."""
 
 DELIVERIES_PER_MESSAGE = 3
 
 
 class Shuffler:
-    """Holds back each message, then delivers each message three times, one delivery at a time, in random order."""
+    """Keeps all queue messages back. Later it delivers each message three times, in random order."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
@@ -51,7 +51,7 @@ class Shuffler:
 
 
 class HoldingEdge:
-    """An edge whose sending method gives the message to the Shuffler instead."""
+    """An edge that gives its messages to the Shuffler and does not send them."""
 
     def __init__(self, edge: object, verb: str, shuffler: Shuffler) -> None:
         self._edge = edge
@@ -90,9 +90,9 @@ def test_messages_delivered_three_times_in_any_order_take_effect_once(seed: int)
 
 
 def test_concurrent_sweepers_do_all_due_work_once(tmp_path: Path) -> None:
-    """Two processes share a data file, and all messages are lost.
+    """Two processes share a data file, and all queue messages are lost.
 
-    The sweepers must find the due participants, the due timer and the due deletion.
+    The sweepers must still add the participants, fire the timer and erase the deleted conversation.
     """
     data, clock = str(tmp_path / "convoke.db"), ManualClock()
     with held_instance(data, now=clock.now) as one, held_instance(data, now=clock.now) as other:

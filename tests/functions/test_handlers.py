@@ -1,4 +1,4 @@
-"""Each function runs as on Lambda: its app.py, the environment variables of the template, and a sample event."""
+"""Each function runs as on Lambda. A test uses its app.py, the environment variables of the template and an event."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.template import ROOT
 EVENTS = ROOT / "events"
 
 Call = Callable[..., Any]
-"""Calls a function. The arguments are its name, an event and, for tests of the time limit, a context."""
+"""Calls a Lambda function. The arguments are its name, an event and, for tests of the time limit, a context."""
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def moto() -> Iterator[MotoInstance]:
 
 @pytest.fixture
 def function(moto: MotoInstance, monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Return a callable that cold-starts a function, invokes the function with an event, and returns the answer."""
+    """Return a callable that starts a Lambda function, sends an event to it, and returns the result."""
 
     def call(name: str, event: dict[str, Any], context: FunctionContext | None = None) -> Any:
         for variable, value in moto.deployment.environment(name).items():
@@ -46,7 +46,7 @@ def function(moto: MotoInstance, monkeypatch: pytest.MonkeyPatch) -> Call:
 
 
 def sample(path: Path, moto: MotoInstance, conversation_sid: str = "") -> dict[str, Any]:
-    """Return a sample event with the SIDs and credentials of the instance filled in."""
+    """Return a sample event. Its placeholders are replaced with the SIDs and credentials of the instance."""
     text = path.read_text().replace("{ACCOUNT_SID}", moto.account.sid).replace("{CONVERSATION_SID}", conversation_sid)
     event: dict[str, Any] = json.loads(text)
     if "headers" in event:
@@ -55,7 +55,7 @@ def sample(path: Path, moto: MotoInstance, conversation_sid: str = "") -> dict[s
 
 
 def basic(moto: MotoInstance) -> str:
-    """Return a Basic Authorization header for the account of the instance."""
+    """Return the value of the header `Authorization` for the account of the instance."""
     return "Basic " + base64.b64encode(f"{moto.account.sid}:{moto.token}".encode()).decode()
 
 
@@ -134,9 +134,9 @@ def test_webhook_delivery_sends_one_message_per_target(moto: MotoInstance, funct
 
 
 def test_failed_delivery_is_a_batch_item_failure(moto: MotoInstance, function: Call) -> None:
-    """The delivery fails, because no server listens at the target.
+    """The delivery fails, because no server listens at the URL.
 
-    The function changes the visibility of the message, so the test must receive the message from the queue first.
+    The function changes the visibility of the queue message. Therefore the test receives the message first.
     """
     sqs, url = moto.deployment.client("sqs"), moto.deployment.values["DeliveryQueue"]
     event = sample(EVENTS / "webhook_delivery" / "delivery.json", moto)
@@ -154,7 +154,7 @@ def test_sweeper_returns_the_number_of_processed_resources(moto: MotoInstance, f
 
 
 class ShrinkingContext(FunctionContext):
-    """A Lambda context in which each call returns the next of the `remaining` times."""
+    """A Lambda context that returns the next of the `remaining` times, in milliseconds, at each call."""
 
     def __init__(self, *remaining: int) -> None:
         super().__init__()
@@ -167,10 +167,10 @@ class ShrinkingContext(FunctionContext):
 def test_the_sweeper_leaves_the_rest_to_the_next_sweep_when_its_time_runs_out(
     moto: MotoInstance, function: Call
 ) -> None:
-    """Three deleted conversations are due at once.
+    """One sweep finds three deleted conversations.
 
-    The sweeper checks the remaining time twice for each conversation: before it starts, and while it erases the items.
-    The fifth check finds too little time for the third conversation.
+    For each conversation, the sweeper checks the remaining time twice: before the start, and while it erases the items.
+    At the fifth check, too little time is left for the third conversation.
     """
     conversations = moto.client().conversations.v1.conversations
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""The logs and metrics of the deployed functions: JSON lines with a correlation ID and without personal data."""
+"""The deployed functions log JSON lines with a correlation ID. Logs and metrics contain no personal data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 
 def forget_logger() -> None:
-    """Remove the logger's handlers, so that Powertools sets up new handlers for the test's standard output."""
+    """Remove the handlers of the logger. Powertools then creates handlers that write to the stdout of the test."""
     logger = logging.getLogger("convoke")
     logger.handlers.clear()
     logger.setLevel(logging.NOTSET)
@@ -37,7 +37,7 @@ def forget_logger() -> None:
 
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
-    """Yield a function that returns the lines that were logged since its last call."""
+    """Yield a function. Each call returns the lines that were logged since the previous call."""
     forget_logger()
     yield lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     forget_logger()
@@ -50,7 +50,7 @@ def moto(lines: Lines) -> Iterator[MotoInstance]:
 
 
 def logged(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the log lines that are not metrics."""
+    """Return the lines that are logs and not metrics."""
     return [line for line in lines if "_aws" not in line]
 
 
@@ -148,7 +148,7 @@ def test_webhook_retry_is_logged_as_warning(moto: MotoInstance, lines: Lines) ->
 def test_logs_contain_no_personal_data_or_tokens(
     moto: MotoInstance, lines: Lines, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The scenario covers success, a refused webhook, an unreadable message and an internal error."""
+    """The test produces a success, a refused webhook, an unreadable queue message and an internal error."""
     moto.receivers.statuses = [404]
     webhook = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationStateUpdated"}
     moto.call("POST", "/v1/Configuration/Webhooks", webhook)

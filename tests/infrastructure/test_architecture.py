@@ -1,4 +1,4 @@
-"""import-linter checks the import rules, and finds each violation that a test puts into a copy of the package."""
+"""The package follows the import rules. If a test adds a violation to a copy, import-linter finds the violation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOURCE = ROOT / "layers/convoke/src/convoke"
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run import-linter with the contracts of pyproject.toml on the package in `folder`."""
+    """Check the package in `folder` with import-linter. The rules are the contracts in pyproject.toml."""
     shutil.copy(ROOT / "pyproject.toml", folder)
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache", "--no-logo"]
     environ = {**os.environ, "PYTHONPATH": str(folder)}
@@ -26,7 +26,7 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """Return a copy of the package that the test may change."""
+    """Copy the package, so that the test can change the copy. Return the copy."""
     return shutil.copytree(SOURCE, tmp_path / "convoke", ignore=shutil.ignore_patterns("__pycache__"))
 
 

@@ -1,6 +1,6 @@
-"""The layer that `make build` builds.
+"""`make build` builds the layer.
 
-The tests check the files of the layer, and start every function on the layer with Lambda's Python version.
+The tests check the files of the layer. They also start every function with the layer and Lambda's Python version.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.built
 
 
 def run(code: str) -> str:
-    """Run a program that can import the layer but not the project, and return its output."""
+    """Run a program and return its output. The program can import the layer, but not the project."""
     environ = lambda_runtime.environment(LAYER)
     result = subprocess.run([python(), "-c", code], env=environ, cwd="/", capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
@@ -63,12 +63,12 @@ print(edges.table._client.meta.service_model.service_name)
 
 
 def test_openapi_document_can_be_built_on_the_layer_alone() -> None:
-    """The document's modules are imported on first use, so starting a function does not import them."""
+    """The modules of the document are imported on first use. Therefore a start of the function does not test them."""
     assert run("from convoke.api.openapi import document; print(document()['openapi'])") == "3.1.0"
 
 
 def test_layer_size_is_at_most_25_mb() -> None:
-    """The test adds up the unzipped files, because Lambda limits the unzipped size."""
+    """The test adds up the sizes of the unzipped files, because Lambda has a maximum for the unzipped size."""
     assert sum(path.stat().st_size for path in LAYER.rglob("*") if path.is_file()) <= 25_000_000
 
 
@@ -77,7 +77,7 @@ def test_layer_is_tested_with_the_python_version_of_lambda() -> None:
 
 
 def test_aws_clients_trust_the_selected_ca_bundle() -> None:
-    """The template offers Amazon's root CAs (default) and botocore's bundle. Lambda unpacks the layer to /opt."""
+    """The template offers Amazon's root CAs (default) or botocore's bundle. Lambda puts the layer in /opt."""
     chosen = template()["Parameters"]["AwsAuthorities"]
     bundles = [LAYER.parent / value.removeprefix("/opt/") for value in chosen["AllowedValues"]]
     small, whole = (ssl.create_default_context(cafile=bundle).get_ca_certs() for bundle in bundles)
@@ -92,7 +92,7 @@ print(AwsEdges(os.environ).table._client._endpoint.http_session._verify)
 
 
 def test_webhook_client_trusts_the_cas_of_the_system() -> None:
-    """The certificate of a webhook receiver can come from any public CA."""
+    """Any public CA can issue the certificate of a webhook receiver."""
     program = """
 import os
 from convoke.aws.edges import AwsEdges

@@ -1,6 +1,6 @@
-"""Cold starts on the built layer, under AWS's runtime client.
+"""Functions start cold on the built layer, with AWS's runtime client.
 
-The tests limit the cost of a cold start, and check what a SnapStart snapshot contains.
+A cold start has a maximum cost. The tests also check what a SnapStart snapshot contains.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ pytestmark = pytest.mark.built
 MAX_BYTECODE_INSTRUCTIONS = 7_800_000
 """The maximum number of bytecode instructions that Python runs in a cold start of the API function.
 
-Unlike a duration, the number is the same on every machine, within 0.01 %. Counting bytecode instructions needs no tool.
-Counting CPU instructions needs one (`tests.benchmarks.cold_start`). Lower the constant when a change makes the cold
-start cheaper.
+Unlike a duration, the number is the same on every machine, within 0.01 %. Python can count bytecode instructions. To
+count CPU instructions, a tool is necessary (`tests.benchmarks.cold_start`). Lower the constant when a change makes the
+cold start cheaper.
 """
 
 COUNTING = """
@@ -72,7 +72,7 @@ def test_cold_start_runs_no_more_bytecode_than_before() -> None:
 
 @pytest.mark.parametrize("region", ["eu-central-1", "cn-north-1", "us-gov-west-1", "ap-southeast-5"])
 def test_pruning_botocore_changes_no_endpoint(region: str) -> None:
-    """Compare the endpoints of clients on the layer with the endpoints of clients that have all data of botocore."""
+    """A client on the layer has the same endpoint as a client with the complete botocore."""
     services = [path.name for path in (LAYER / "botocore/data").iterdir() if path.is_dir()]
     of_session = f"""
 session = get_session()

@@ -1,7 +1,7 @@
-"""Dependencies whose private members Convoke uses have an upper version bound.
+"""If Convoke uses private members of a dependency, the dependency has a maximum version.
 
-Any release can change a private member. Therefore the bound admits only the minor version that uv.lock pins. Raising
-the bound is a change of this repository, so the tests run with the new version first.
+Any release can change a private member. Therefore only the minor version in uv.lock is allowed. To allow a newer
+version, somebody must change this repository. Then the tests run with the newer version.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def private_names(class_: type) -> set[str]:
 
 
 def code_of(member: object) -> Iterator[CodeType]:
-    """Yield the code of a function, method or property, and the code of every function that is defined inside."""
+    """Yield the code of a function, method or property, and the code of all nested functions."""
     functions = [member, *(getattr(member, name, None) for name in ("__func__", "fget", "fset", "fdel"))]
-    # For a decorated function, take the code of the original function and not of the decorator.
+    # If a function is decorated, take the code of the original function.
     originals = [inspect.unwrap(each) for each in functions if callable(each)]
     found = [code for each in originals if isinstance(code := getattr(each, "__code__", None), CodeType)]
     while found:
@@ -61,9 +61,9 @@ def classes() -> Iterator[type]:
 
 @cache
 def used_private_members() -> dict[str, dict[str, set[type]]]:
-    """Return the private members of third-party base classes that Convoke's classes use.
+    """Find private members of third-party base classes that Convoke's classes use.
 
-    The keys are the package and the name of the member. The value is the set of classes that use the member.
+    The first key is the package, the second key is the name of the member. The value is the set of classes that use it.
     """
     used: dict[str, dict[str, set[type]]] = defaultdict(lambda: defaultdict(set))
     for class_ in classes():
@@ -108,6 +108,6 @@ def test_private_members_of_urllib3_are_used_in_one_class() -> None:
 
 
 def test_no_module_reads_private_members_of_other_objects() -> None:
-    """The linter rule SLF001 reports such a read. A `noqa` comment would suppress the report."""
+    """The linter rule SLF001 finds such code. This test finds `noqa` comments that switch the rule off."""
     sources = (ROOT / "layers/convoke/src").rglob("*.py")
     assert [path.name for path in sources if "SLF001" in path.read_text()] == []

@@ -1,4 +1,4 @@
-"""The documentation agrees with the code, its generated parts are current, and every cited page exists."""
+"""The documentation agrees with the code. The generated parts are up to date, and every cited page exists."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ GIVEN: dict[str, object] = {
     "proxy_address": "PROXY",
     "numbers": ["+1"],
 }
-"""The placeholder for each parameter of a key function, as docs/data-model.md shows it."""
+"""The key is a parameter of a key function. The value is the placeholder for it in docs/data-model.md."""
 
 
 def chart() -> set[tuple[str, str]]:
-    """Return the partition key and sort key of each row of the table in docs/data-model.md."""
+    """Return the partition key and sort key in each row of the table on the page docs/data-model.md."""
     section = DATA_MODEL.read_text().partition("## Items")[2].partition("\n## ")[0]
     return set(re.findall(r"^\| [^|`]+ \| `([^`]+)` \| `([^`]+)` \|$", section, re.MULTILINE))
 
 
 def made() -> set[tuple[str, str]]:
-    """Return the keys that the functions of `storage.keys` make from the placeholders."""
+    """Call the functions of `storage.keys` with the placeholders. Return the resulting keys."""
     found = set()
     for _, function in inspect.getmembers(keys, inspect.isfunction):
         signature = inspect.signature(function)
@@ -103,7 +103,7 @@ def test_api_coverage_lists_all_103_operations_of_twilio() -> None:
 
 
 def test_benchmark_table_shows_the_last_run() -> None:
-    """`make bench` measures and updates the table. `make docs-tables` only regenerates the table."""
+    """`make bench` measures again and updates the table. `make docs-tables` updates the table from the last run."""
     page = BENCHMARKS.read_text()
     assert figures.with_table(page) == page, "run `make docs-tables`"
     assert f"]({PLOT.relative_to(DOCS)})" in page
@@ -135,7 +135,7 @@ CITING = (
     ROOT / "template.yaml",
     ROOT / "Makefile",
 )
-"""Every file that may cite a page of docs/."""
+"""Every file that can cite a page of docs/."""
 
 NOT_OURS = {"node_modules", ".aws-sam", "__pycache__"}
 
@@ -145,7 +145,7 @@ PRIVATE_NOTES = re.compile(r"\b[Rr]eference, [a-j]\b")
 
 
 def sources() -> Iterator[tuple[Path, str]]:
-    """Yield every file that may cite a page, with the text of the file."""
+    """Yield every file that can cite a page of docs/, and the text of the file."""
     for path in sorted(CITING):
         if path.is_file() and not NOT_OURS & set(path.parts) and path != Path(__file__):
             try:
@@ -155,7 +155,7 @@ def sources() -> Iterator[tuple[Path, str]]:
 
 
 def dead(page: Path, anchor: str | None) -> bool:
-    """Return whether the page does not exist, or does not have the anchor."""
+    """Return true if the page does not exist or the anchor is not on the page."""
     if anchor is None or page.suffix != ".md":
         return not page.exists()
     return not page.is_file() or anchor not in anchors(page)
@@ -173,7 +173,7 @@ def test_every_cited_page_and_anchor_exists() -> None:
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
 def test_links_of_pages_outside_docs_lead_somewhere(page: Path) -> None:
-    """The test is needed because `make docs` checks only the links between the pages in docs/."""
+    """`make docs` checks only links between the pages in docs/. This test checks links in other files."""
     links = RELATIVE_LINK.findall(page.read_text())
     assert [(link, anchor) for link, anchor in links if dead(ROOT / link, anchor or None)] == []
 
@@ -184,7 +184,7 @@ def test_no_source_cites_private_notes() -> None:
 
 
 def in_nav(entries: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield every page of the navigation, in the order of the navigation."""
+    """Yield every page in the navigation of the documentation, in order."""
     for entry in entries:
         for page in entry.values():
             yield from in_nav(page) if isinstance(page, list) else [page]
@@ -198,9 +198,9 @@ def test_navigation_has_every_page_but_single_decisions() -> None:
 
 
 VARIABLE = {True: re.compile(r'"(CONVOKE_[A-Z_]*[A-Z])"'), False: re.compile(r"\bCONVOKE_[A-Z_]*[A-Z]\b")}
-"""Patterns that find the names of environment variables.
+"""The key is true for Python files. The value is a pattern that finds the names of environment variables.
 
-In Python files (True), a name is a complete string literal. In other files (False), a name is a word.
+In Python files, a name is a complete string literal. In other files, a name is a word.
 """
 
 

@@ -1,4 +1,4 @@
-"""Each module of the product has a test file that a reader finds by the name of the module."""
+"""Each module of the product has a test file with the same name, so that a reader can find the test file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "layers/convoke/src/convoke"
 
 PACKAGES = ("domain", "operations", "storage", "api", "api/resources", "webhooks", "embedded", "aws")
-"""The packages whose modules must have a test file. Test files of `cli` and `testing` are named after commands."""
+"""The modules of these packages must have test files. For `cli` and `testing`, test files are named after commands."""
 
 TEST_FOLDERS = ("unit", "contract", "api", "functions", "infrastructure")
 
@@ -50,9 +50,9 @@ TESTED_IN = {
     "webhooks": "tests/api/test_configuration_webhooks.py",
     "workflow": "tests/functions/test_handlers.py",
 }
-"""The test file of each module that has no test file of the same name.
+"""The key is a module without a test file of the same name. The value is the file that tests the module.
 
-Such modules are tested together, because several modules implement one behaviour.
+Several such modules implement one behaviour, so one file tests them together.
 """
 
 NOT_TESTED = {
@@ -61,7 +61,7 @@ NOT_TESTED = {
     "operations": "declares the operations that the API calls",
     "ports": "declares the Protocols of the outside ports",
 }
-"""Modules that need no test because they only declare types. The value explains why."""
+"""The key is a module without a test, because the module only declares types. The value explains the reason."""
 
 
 def module_name(module: Path) -> str:

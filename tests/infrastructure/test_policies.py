@@ -1,4 +1,4 @@
-"""A function's IAM policies allow the AWS calls that the function makes, and no other call on the table.
+"""The IAM policies of a function allow every AWS call of the function. They allow no other call on the table.
 
 The test runs a scenario that uses every feature, records the AWS calls and compares the calls with the policies.
 """
@@ -19,17 +19,17 @@ from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.template import functions
 
 Action = tuple[str, str]
-"""An IAM action and its resource: `table`, the name of an index, or an empty text for any other resource."""
+"""An IAM action and its resource. The resource is `table`, the name of an index, or "" for any other resource."""
 
 Calls = dict[str, set[Action]]
-"""The actions that each function uses. The key is the function's name."""
+"""Maps the name of a function to the IAM actions that the function uses."""
 
 
 @contextmanager
 def recorded(monkeypatch: pytest.MonkeyPatch, calls: Calls) -> Iterator[MotoInstance]:
     """Run an instance, and record the AWS calls of all functions in `calls`.
 
-    Each sweep is a cold start with new edges. Therefore a call through unknown edges belongs to the sweeper.
+    Each sweep creates new edges, like a cold start. Therefore the sweeper makes every call of unknown edges.
     """
     names: dict[int, str] = {}
     client_of = AwsEdges._client
@@ -86,7 +86,7 @@ def part_of_table(resource: Any) -> str:
 
 
 def live(instance: MotoInstance) -> None:
-    """Use every feature, including failing webhooks, replays, lost messages, timers and deletion."""
+    """Use every feature, also failing webhooks, replays, lost queue messages, timers and deletion."""
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(
         post_webhook_url="https://hooks.example.com/", filters=["onConversationStateUpdated", "onConversationUpdated"]

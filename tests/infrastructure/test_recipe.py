@@ -1,6 +1,6 @@
-"""The recipe "Add a resource" of CONTRIBUTING.md.
+"""CONTRIBUTING.md has a recipe "Add a resource".
 
-If a step is left out, the tests name the step and the file to edit.
+If a developer forgets a step of the recipe, these tests name the step and the file to edit.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ LAST_STEP = "docs/behaviour"
 
 
 def contracts(module: str) -> dict[str, Contract]:
-    """Return the contracts of a resource module. The key is the contract's name."""
+    """Return the contracts of a resource module. The key is the name of the contract."""
     members = vars(importlib.import_module(f"convoke.api.resources.{module}"))
     return {name: member for name, member in members.items() if isinstance(member, Contract)}
 
 
 def unrouted(module: str, contracts: Mapping[str, Contract], routed: Iterable[Contract]) -> Iterator[str]:
-    """Yield a message for each contract of a resource module that no route uses.
+    """Yield a message for each contract in a resource module that no route uses.
 
-    Yield one message if the module has no contract.
+    If the module has no contract, yield one message.
     """
     ids = {id(contract) for contract in routed}
     if not contracts:
@@ -55,13 +55,13 @@ def attributes_of(variable: str, source: str) -> set[str]:
 
 
 def keyless(module: str, source: str) -> Iterator[str]:
-    """Yield a message for each name that storage/keys.py does not define, although a repository reads the name."""
+    """A repository uses names of storage/keys.py. Yield a message for each name that does not exist there."""
     for name in sorted(attributes_of("keys", source) - set(vars(keys))):
         yield f"storage/keys.py does not define `{name}`, which storage/{module}.py reads: add it"
 
 
 def undeclared(module: str, source: str, declared: Iterable[str]) -> Iterator[str]:
-    """Yield a message for each attribute that Operations lacks, although a resource module reads the attribute."""
+    """A resource module uses attributes of Operations. Yield a message for each attribute that does not exist."""
     for name in sorted(attributes_of("operations", source) - set(declared)):
         yield f"Operations in api/operations.py has no field `{name}`, which api/resources/{module}.py reads: add it"
 
@@ -75,7 +75,7 @@ def unbuilt(program: str, declared: Iterable[str]) -> Iterator[str]:
 
 
 def undocumented(module: str, docstring: str, root: Path) -> Iterator[str]:
-    """Yield a message for a resource module that cites no page, and one for each cited page that does not exist."""
+    """Yield a message if a resource module cites no page. Yield a message for each cited page that does not exist."""
     cited = re.findall(r"docs/behaviour/[\w-]+\.md", docstring)
     if not cited:
         yield f"The docstring of api/resources/{module}.py cites no page of docs/behaviour: write one and cite it"
@@ -123,12 +123,12 @@ def test_every_path_value_is_described() -> None:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """A test case in which a step of the recipe is missing."""
+    """A test case: a step of the recipe is missing."""
 
     messages: Iterable[str]
-    """The messages of the check that must notice the missing step."""
+    """The messages that a check yields. The check must notice the missing step."""
     named: tuple[str, ...]
-    """The texts that the message must contain."""
+    """Texts that must be part of the message."""
 
 
 PARCELS = '''"""`/Parcels`: a resource that does not exist."""
@@ -138,7 +138,7 @@ def fetch(operations, request, sid):
 '''
 
 NO_PAGE = "/".join(("docs", "behaviour", "no-page.md"))
-"""A page that does not exist. The path is joined from parts, so that test_docs.py sees no citation here."""
+"""The path of a page that does not exist. The code joins the path from parts, so that test_docs.py does not find it."""
 
 FORGOTTEN = {
     "key": Forgotten(keyless("parcels", "keys.parcel(sid)"), ("storage/keys.py", "`parcel`", "storage/parcels.py")),

@@ -1,4 +1,4 @@
-"""template.yaml agrees with the code: names, limits, time limits and policies."""
+"""template.yaml agrees with the code about names, sizes, time limits and policies."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ WITHOUT_RESOURCE = {
     "logs:DescribeResourcePolicies",
     "logs:DescribeLogGroups",
 }
-"""Actions for which IAM supports no resource-level permissions."""
+"""IAM cannot restrict these actions to certain resources."""
 
 
 def statements() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield every policy statement with the logical ID of its function or state machine."""
+    """Yield each policy statement, with the logical ID of the function or state machine that has the policy."""
     for type_ in ("AWS::Serverless::Function", "AWS::Serverless::StateMachine"):
         for name, properties in resources(type_).items():
             for policy in properties["Policies"]:
@@ -109,7 +109,7 @@ def test_request_with_a_pre_event_and_conflicts_ends_before_the_timeout_of_the_f
 
 
 def test_webhook_delivery_batch_size_is_one() -> None:
-    # In a larger batch a slow receiver would delay the deliveries to other receivers.
+    # If a batch were larger, a slow receiver would delay deliveries to other receivers.
     (event,) = functions()["webhook_delivery"]["Events"].values()
     assert event["Properties"]["BatchSize"] == 1
 

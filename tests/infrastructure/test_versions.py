@@ -1,4 +1,4 @@
-"""A change of the layer or of a property publishes a new version of the API function."""
+"""A change of the layer, or of any property of the API function in the template, publishes a new version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Make mutants of a module. A mutant is a copy with one small fault, which the tests should notice."""
+"""Make mutants of a module.
+
+A mutant is a copy of the module with one small fault. The tests should notice the fault.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,10 @@ class Mutant:
 
 
 def mutants_of(source: str) -> list[Mutant]:
-    """Return every mutant of a module, in the order of the lines. A few do not compile (see `Mutant.compiles`)."""
+    """Return every mutant of a module, sorted by line.
+
+    A few mutants do not compile (see `Mutant.compiles`).
+    """
     line_starts = list(accumulate((len(line.encode()) for line in source.splitlines(keepends=True)), initial=0))
 
     def mutant(kind: str, node: ast.expr | ast.stmt, after: str) -> Mutant:
@@ -83,7 +89,7 @@ Change = tuple[str, ast.expr | ast.stmt, str]
 
 
 def _mutable(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield every node that may be mutated."""
+    """Yield every node of a syntax tree that may be mutated. `node` is the root of the tree."""
     if not _is_left_alone(node):
         yield node
         for child in _children(node):
@@ -91,7 +97,7 @@ def _mutable(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _is_left_alone(node: ast.AST) -> bool:
-    """Return whether a node has no behaviour that a test should check."""
+    """Return whether a node must not be mutated, because tests need not check the node."""
     match node:
         case ast.JoinedStr() | ast.ImportFrom() | ast.Import():
             return True
@@ -107,7 +113,10 @@ def _is_left_alone(node: ast.AST) -> bool:
 
 
 def _children(node: ast.AST) -> Iterable[ast.AST]:
-    """Return the child nodes to mutate: no decorators and no type annotations."""
+    """Return the child nodes that may be mutated.
+
+    Decorators are left out. From a type annotation, only the calls are returned.
+    """
     match node:
         case ast.ClassDef():
             return [*(keyword.value for keyword in node.keywords), *node.body]
@@ -115,7 +124,7 @@ def _children(node: ast.AST) -> Iterable[ast.AST]:
             keyword_defaults = (default for default in node.args.kw_defaults if default is not None)
             return [*node.args.defaults, *keyword_defaults, *node.body]
         case ast.AnnAssign():
-            # Of an annotation, only calls are mutated, for example `Field` in `Annotated[str, Field(max_length=256)]`.
+            # In an annotation, only calls are mutated, such as `Field` in `Annotated[str, Field(max_length=256)]`.
             calls = [each for each in ast.walk(node.annotation) if isinstance(each, ast.Call)]
             return [*calls, *([node.value] if node.value else [])]
     return ast.iter_child_nodes(node)

@@ -1,8 +1,8 @@
 """A pytest plugin for mutation testing (`pytest -p tests.mutation.plugin`).
 
-Under coverage.py, the plugin records which tests execute a line: it sets the test's id as the dynamic context. The
-environment variable CONVOKE_ONLY_TESTS can name a file with a JSON list of test ids. pytest then runs only these tests,
-in the order of the list.
+If coverage.py measures the test run, the plugin records which tests execute each line. To do so, the plugin sets the id
+of the running test as the dynamic context of coverage.py. The environment variable CONVOKE_ONLY_TESTS can name a file
+with a JSON list of test ids. pytest then runs only the tests of the list, in the order of the list.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _GROUP = re.compile(r"(@[\w-]+)$")
 
 
 def plain_id(test: str) -> str:
-    """Return a test's id without the phase that pytest adds and the group that pytest-xdist adds."""
+    """Return the id of a test without two suffixes: the phase (from pytest) and the group (from pytest-xdist)."""
     return _GROUP.sub("", _PHASE.sub("", test))
 
 

@@ -1,4 +1,7 @@
-"""Find the tests that reach a mutant, in the coverage data that `make coverage` writes."""
+"""Find the tests that execute the mutated lines of a mutant.
+
+The coverage data that `make coverage` writes names these tests.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ from tests.mutation.mutants import Mutant
 from tests.mutation.plugin import plain_id
 
 MAX_OTHER_TESTS = 400
-"""How many tests run in addition to all tests of the like-named test file.
+"""The maximum number of tests from test files that are not like-named. Like-named tests have no maximum.
 
-The like-named test file is the file with the name of the mutated module.
+The like-named test file of a module `x.py` is `test_x.py`.
 """
 
 
@@ -29,10 +32,11 @@ class Reach:
         self._by_line: dict[Path, dict[int, set[str]]] = {}
 
     def tests_for(self, path: Path, mutant: Mutant) -> list[str]:
-        """Return the ids of the tests that execute the mutated lines, those of the like-named test file first.
+        """Return the ids of the tests that execute the mutated lines. The tests of the like-named test file come first.
 
-        No test is recorded for lines that run at import, such as constants and default values. For such lines, return
-        the tests of the like-named test file and the tests that execute a line with a name that these lines define.
+        Some lines run at import, such as constants and default values. The coverage data names no test for these lines.
+        For such a line, the result also includes all tests of the like-named test file. It also includes every test
+        that executes a line with a name that the mutated line helps to define.
         """
         reached = self._tests(path, range(mutant.line, mutant.end_line + 1))
         if names := _names_defined_at_import(ast.parse(self._sources[path]), mutant.line):
@@ -54,9 +58,10 @@ class Reach:
 
 
 def _names_defined_at_import(tree: ast.AST, line: int) -> set[str]:
-    """Return the names of the functions, classes and constants that a line helps to define.
+    """Return the names of the functions, classes and constants whose definition includes the line.
 
-    Return no names for a line in the body of a function, because that line runs when the function is called.
+    If the line is in the body of a function, return no names. Such a line runs when the function is called, not at
+    import.
     """
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -76,10 +81,11 @@ def _is_like_named(test: str, path: Path) -> bool:
 
 
 def in_order(path: Path, tests: Iterable[str]) -> list[str]:
-    """Order tests by how soon they are likely to notice a fault in a module.
+    """Sort tests. The tests that are most likely to notice a fault in the module at `path` come first.
 
-    The tests of the like-named test file come first. One test of each other file follows in turn, beginning with unit
-    tests, because different files check different things.
+    The list begins with all tests of the like-named test file. Then follow the first test of every other file, the
+    second test of every other file, and so on. Unit test files come before the other files. The order mixes the files,
+    because different files check different things. At most MAX_OTHER_TESTS tests of the other files are returned.
     """
     by_file: dict[str, list[str]] = {}
     for test in sorted(tests):

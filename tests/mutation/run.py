@@ -1,7 +1,7 @@
 """Draw mutants of the product at random and run the tests that reach them (`make mutants`).
 
-A mutant that no test notices shows a gap in the tests, unless the mutant behaves like the original. Mutants are made in
-copies of the source, so the checkout does not change.
+If no test notices a mutant, the tests have a gap, or the mutant behaves like the original. The program changes only
+copies of the source, so the checkout stays as it is.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ COVERAGE_DATA = ROOT / ".coverage"
 
 TEST_TIMEOUT_SECONDS = 60
 MUTANT_TIMEOUT_SECONDS = 300
-"""A mutant that no test has noticed after this time counts as survived.
+"""The maximum time for all tests of one mutant. If no test has failed after this time, the mutant counts as survived.
 
-An endless loop does not take that long, because TEST_TIMEOUT_SECONDS ends its test.
+An endless loop does not take so long, because TEST_TIMEOUT_SECONDS ends the test.
 """
 
 PYTEST_NO_TESTS_COLLECTED = 5
@@ -64,7 +64,7 @@ class Result:
 
 
 def draw(sources: dict[Path, str], seed: int, count: int) -> list[tuple[Path, Mutant]]:
-    """Draw `count` mutants. The same seed and the same sources give the same mutants."""
+    """Draw `count` mutants at random. The same seed and the same sources give the same mutants."""
     mutants = [(path, mutant) for path, source in sources.items() for mutant in mutants_of(source)]
     random.Random(seed).shuffle(mutants)
     compiling = (each for each in mutants if each[1].compiles(sources[each[0]]))
@@ -72,7 +72,10 @@ def draw(sources: dict[Path, str], seed: int, count: int) -> list[tuple[Path, Mu
 
 
 def run_tests(tests: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run tests against the package in `folder`/src. Raises subprocess.TimeoutExpired after MUTANT_TIMEOUT_SECONDS."""
+    """Run the tests with the copy of Convoke in `folder`/src.
+
+    Raises subprocess.TimeoutExpired after MUTANT_TIMEOUT_SECONDS.
+    """
     chosen = folder / "tests.json"
     chosen.write_text(json.dumps(tests))
     command = [
@@ -110,7 +113,7 @@ def run_tests(tests: list[str], folder: Path) -> subprocess.CompletedProcess[str
 
 
 def judge(reach: Reach, sources: dict[Path, str], path: Path, mutant: Mutant) -> Result:
-    """Run the tests that reach a mutant until a test fails, and return the result."""
+    """Run the tests that reach a mutant. Stop after the first test that fails. Return the result."""
     result = partial(Result, path, mutant)
     tests = reach.tests_for(path, mutant)
     if not tests:

@@ -1,4 +1,4 @@
-"""Exclude the example project from collection, because test_plugin.py runs it in a separate pytest process."""
+"""pytest must not collect the example project here. test_plugin.py runs the project in a separate pytest process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pytest plugin, used by a separate project that has only Convoke installed."""
+"""A separate project uses the pytest plugin. The project has only Convoke installed."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def example(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """Return environment variables for a pytest process that loads the entry points in pyproject.toml.
+    """Return environment variables with which a pytest process loads the entry points in pyproject.toml.
 
-    The installed package can have older entry points.
+    The installed package can have outdated entry points.
     """
     declared = tomllib.loads((ROOT / "layers/convoke/pyproject.toml").read_text())["project"]["entry-points"]
     points = "\n".join(f"{name} = {module}" for name, module in declared["pytest11"].items())
@@ -99,7 +99,7 @@ def test_client_without_twilio_package_says_how_to_install_it(example: Path, env
 
 
 def test_local_extra_contains_every_package_that_an_instance_imports() -> None:
-    """The development environment has the packages of every extra, so other tests do not notice a missing package."""
+    """Other tests cannot notice a missing package. They run in an environment with the packages of all extras."""
     program = """
 import sys
 from convoke.testing.instance import running

@@ -1,4 +1,4 @@
-"""The methods of RunningInstance that the example project does not use (testing/instance.py)."""
+"""Tests of the RunningInstance methods that the example project does not use (testing/instance.py)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_fail_participant_closes_the_conversation_and_records_the_codes(instance
 
 
 class LockedTable:
-    """A table whose `begin` acts as if another process held the write lock, while `is_locked` is true."""
+    """A table that can imitate a write lock of another process: `begin` does so while `is_locked` is true."""
 
     def __init__(self, table: Any) -> None:
         self._table = table

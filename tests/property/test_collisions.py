@@ -1,4 +1,4 @@
-"""Create, close and delete conversations in any order. Compare collisions with a model of the held locks."""
+"""Conversations are created, closed and deleted in any order. A model of the locks predicts each collision."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ExpectedConversation:
     state: str
 
     def codes_for(self, name: str | None, claims: frozenset[tuple[str, ...]]) -> set[int]:
-        """Return the error codes of a new conversation that collides with this conversation."""
+        """Return the error codes that a new conversation can get because it collides with this conversation."""
         common = claims & self.claims if self.state != "closed" else frozenset()
         return {50438 if len(claim) > 2 else 50425 for claim in common} | (
             {50353} if name and name == self.name else set()

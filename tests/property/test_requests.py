@@ -1,4 +1,4 @@
-"""Any request succeeds or gets an error of the catalogue, and a rejected request stores nothing.
+"""Any request succeeds or gets an error of the catalogue. A rejected request stores nothing.
 
 See docs/how-it-works.md#promises.
 """
@@ -89,7 +89,7 @@ FIELDS = optional(
 
 @contextmanager
 def instance_with_conversations() -> Iterator[EmbeddedInstance]:
-    """Run an instance in which a unique name, an address pair and a number group are taken."""
+    """Run an instance with conversations that hold a unique name, an address pair and a number group."""
     with held_instance() as instance:
         assert instance.call("POST", PATH, {"UniqueName": "taken", "Participant": CHAT_AND_SMS}).status == 202
         assert instance.call("POST", PATH, {"Participant": GROUP_MMS}).status == 202
@@ -98,7 +98,7 @@ def instance_with_conversations() -> Iterator[EmbeddedInstance]:
 
 
 def check(answered: Answer) -> None:
-    """Check that an answer is a success, or an error of the catalogue with the status of that error."""
+    """Check that a response is a success, or an error of the catalogue with the right status."""
     if answered.status in (201, 202):
         assert answered.body["sid"].startswith("CH")
         return
@@ -198,7 +198,7 @@ VALID = optional(
 
 
 def formatted(requested: CreateConversation) -> Form:
-    """Return the form with which a client makes the request."""
+    """Return the form that a client sends to make the request."""
     given = requested.model_dump(exclude_none=True)
     return Form([(form_name(name), _formatted(value)) for name, value in given.items()])
 

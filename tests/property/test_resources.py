@@ -1,4 +1,4 @@
-"""Perform any sequence of operations through the SDK, and compare resources, lists and their order with a model."""
+"""The SDK performs operations in any sequence. After that, resources and lists must be as in a model."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Member:
 
 @dataclass
 class Expected:
-    """A conversation in the model. The resources of each kind are keyed by SID, in the order of creation."""
+    """A conversation in the model. Each dict maps a SID to a resource, in the order of creation."""
 
     name: str | None
     friendly_name: str | None
@@ -52,7 +52,7 @@ class Expected:
     members: dict[str, Member] = field(default_factory=dict)
     messages: dict[str, Message] = field(default_factory=dict)
     webhooks: dict[str, str] = field(default_factory=dict)
-    """The trigger of each webhook."""
+    """Maps the SID of a webhook to its trigger."""
     next_index: int = 0
 
 
@@ -237,7 +237,7 @@ class Resources(RuleBasedStateMachine):
 
     @rule(identity=IDENTITIES, size=SIZES)
     def list_conversations_of(self, identity: str, size: int) -> None:
-        """Compare the list of an identity's conversations. The list is sorted by the SID of the participant."""
+        """Compare the list of an identity's conversations with the model. The list is sorted by participant SID."""
         listed = self.v1.participant_conversations.list(identity=identity, page_size=size)
         expected = [
             (member_sid, sid, held.state)
@@ -262,7 +262,7 @@ class Resources(RuleBasedStateMachine):
 
     @rule(sid=conversations, data=st.data())
     def remove_webhook(self, sid: str, data: st.DataObject) -> None:
-        """Delete a webhook. This is also allowed in a closed conversation."""
+        """Delete a webhook. A client can also delete a webhook of a closed conversation."""
         if webhooks := self.model[sid].webhooks:
             webhook_sid = data.draw(st.sampled_from(sorted(webhooks)))
             assert self.v1.conversations(sid).webhooks(webhook_sid).delete()

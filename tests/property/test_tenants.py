@@ -1,4 +1,4 @@
-"""Tenant isolation: in any sequence of requests of three accounts, no answer contains data of another account.
+"""Three accounts send requests in any sequence. No response contains data of another account.
 
 See docs/how-it-works.md#promises.
 """
@@ -33,13 +33,13 @@ class Tenant:
     marker: str
     """A word that only this tenant writes into resources."""
     known: set[str] = field(default_factory=set)
-    """The SIDs that this tenant received in answers."""
+    """The SIDs that this tenant received in responses."""
     pages: list[str] = field(default_factory=list)
-    """The URLs of next pages that this tenant received in answers."""
+    """The URLs of next pages that this tenant received in responses."""
 
 
 class Tenants(RuleBasedStateMachine):
-    """All accounts use the same names and addresses. Each account tries the SIDs and page tokens of the others."""
+    """All accounts use the same names and addresses. Each account also uses SIDs and page tokens of other accounts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Tenants(RuleBasedStateMachine):
         asking = self.tenants[who]
         answered = call(self.instance.api, method, ORIGIN + path, auth=asking.credentials, data=data)
         assert answered.status < 500
-        in_path = set(SID.findall(path))  # An error message may repeat SIDs of the path.
+        in_path = set(SID.findall(path))  # An error message can repeat SIDs of the path.
         for other in self.tenants:
             if other is not asking:
                 assert other.marker not in answered.text
@@ -98,7 +98,7 @@ class Tenants(RuleBasedStateMachine):
 
     @rule(who=WHO)
     def own_an_address(self, who: int) -> None:
-        """Set the owned addresses, then clear them, because most requests are refused while the list is set."""
+        """Set and clear the list of owned addresses. If the list stayed set, most other requests would be refused."""
         owned = {"OwnedAddresses": f"messenger:{self.tenants[who].marker}"}
         self.ask(who, "POST", "/convoke/v1/Configuration", owned)
         self.ask(who, "GET", "/convoke/v1/Configuration")
@@ -122,7 +122,7 @@ class Tenants(RuleBasedStateMachine):
 
     @rule(who=WHO, whose=WHO, data=st.data())
     def use_a_sid(self, who: int, whose: int, data: st.DataObject) -> None:
-        """Use a SID in every path that takes a SID of any kind."""
+        """Send requests to every path that contains a SID. Use a SID of any kind."""
         known = sorted(self.tenants[whose].known)
         if not known:
             return

@@ -1,8 +1,8 @@
-"""The AWS engine in this process, with the environment variables that the template sets.
+"""Run the AWS engine in this process, with the environment variables that the template sets.
 
-moto or MiniStack provides the table with its stream, the queues, the bus with its rule, and the secrets. Neither moto
-nor MiniStack invokes the functions here. Instead, `work` passes messages, stream records and executions to the
-handlers, as AWS does.
+moto or MiniStack provides the table with its stream, the queues, the bus with its rule, and the secrets. Here moto and
+MiniStack do not invoke the functions of Convoke. Therefore the method `work` passes queue messages, stream records and
+executions to the handlers, as AWS does.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ CREDENTIALS = {
 
 
 class FunctionContext(LambdaContext):
-    """A Lambda context whose remaining time never shrinks."""
+    """A Lambda context whose remaining time is always 60 seconds."""
 
     _aws_request_id = "00000000-0000-4000-8000-000000000000"
     _function_name = "function"
@@ -65,13 +65,13 @@ def new_session() -> Session:
 
 @cache
 def shared_session() -> Session:
-    """Return one session for all tests, because loading the service models takes longer than most tests."""
+    """Return the session that all tests share. Loading the service models again would take longer than most tests."""
     return new_session()
 
 
 @dataclass
 class Deployment:
-    """The resources of the template that the AWS imitation supports."""
+    """The resources of the template that moto and MiniStack support."""
 
     values: dict[str, str] = field(default_factory=dict)
     """The value of each `!Ref`. The key is the logical ID."""
@@ -122,14 +122,14 @@ class AwsInstance(Instance):
         super().__init__(self._resolve, self._operator(), self.edges("api").table, receivers)
 
     def edges(self, function: str) -> AwsEdges:
-        """Return the edges of a function, with the environment variables of the template."""
+        """Return the edges of a function. The edges use the environment variables of the template."""
         if function not in self._edges:
             made = self._edges[function] = AwsEdges(self.deployment.environment(function))
             vars(made)["_session"] = self.session()
         return self._edges[function]
 
     def session(self) -> Session:
-        """Return the session that creates the clients of a function."""
+        """Return the session that creates the AWS clients of a function."""
         return self.deployment.session
 
     def _resolve(self, event: dict[str, Any], _: InvocationContext) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class AwsInstance(Instance):
         return make_handler(function, self.edges(function))
 
     def _operator(self) -> Any:
-        """Return the operations that create accounts, with the environment variables of the API function."""
+        """Return the account operations. They use the environment variables of the API function."""
         return Program(self.edges("api")).accounts
 
     def clear_caches(self) -> None:
@@ -185,7 +185,10 @@ class AwsInstance(Instance):
         return self._consume("DeliveryQueue", self._webhook_delivery)
 
     def _consume(self, queue: str, handler: Handler) -> bool:
-        """Pass one batch to the handler. Delete the messages that the handler does not report as failed."""
+        """Receive one batch from the queue and pass it to the handler. Return whether the queue had messages.
+
+        Then delete all messages of the batch, except the messages that the handler reports as failed.
+        """
         sqs, url = self.deployment.client("sqs"), self.deployment.values[queue]
         received = sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=3600, AttributeNames=["All"]
@@ -200,7 +203,10 @@ class AwsInstance(Instance):
         return True
 
     def _publish(self) -> bool:
-        """Pass the new stream records that match the filter of the event source mapping to the handler."""
+        """Pass new stream records to the handler. Return whether there were records to pass.
+
+        Records that do not match the filter of the event source mapping are not passed.
+        """
         records = [json.loads(json.dumps(record, default=datetime.timestamp)) for record in self.new_records()]
         wanted = [record for record in records if passes_filter(record)]
         if wanted:
@@ -210,10 +216,10 @@ class AwsInstance(Instance):
 
     @abstractmethod
     def new_records(self) -> list[dict[str, Any]]:
-        """Return the stream records that were added since the last call, oldest first."""
+        """Return the stream records that were added since the last call of this method, oldest first."""
 
     def _execute(self) -> bool:
-        """Run the executions that were started since the last call."""
+        """Run all executions that were started since the last call of this method. Return whether there were any."""
         stepfunctions = self.deployment.client("stepfunctions")
         arn = self.deployment.values["ConversationFinalizerStateMachine"]
         started = stepfunctions.list_executions(stateMachineArn=arn)["executions"]
@@ -225,7 +231,7 @@ class AwsInstance(Instance):
         return bool(new)
 
     def execute(self, data: dict[str, Any]) -> list[str]:
-        """Interpret the state machine to the end. Return the names of the states that were entered."""
+        """Run the state machine from start to end with the input `data`. Return the names of the states, in order."""
         definition, passed = state_machine(), []
         name: str | None = definition["StartAt"]
         while name:
@@ -281,7 +287,7 @@ class AwsInstance(Instance):
 class MotoInstance(AwsInstance):
     """An instance on moto.
 
-    Stream records are read from the internals of moto, because moto does not serve the streams API.
+    moto does not offer the streams API. This class therefore takes the stream records from internal attributes of moto.
     """
 
     _read_records = 0
@@ -299,14 +305,14 @@ class MotoInstance(AwsInstance):
 
 
 def make_handler(function: str, edges: AwsEdges) -> Handler:
-    """Return the handler of a function, made in the same way as at the function's cold start."""
+    """Make the handler of a function as a cold start makes it."""
     module = import_module(f"convoke.aws.handlers.{function}")
     made: Handler = module.make_handler(edges)
     return made
 
 
 def sqs_record(message: dict[str, Any]) -> dict[str, Any]:
-    """Return the record that an event source mapping creates from a received message."""
+    """Return the record that an event source mapping makes from a received SQS message."""
     return {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
@@ -321,7 +327,10 @@ def sqs_record(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def passes_filter(record: dict[str, Any]) -> bool:
-    """Return whether a record matches the event source mapping's filter. A pattern is a list of allowed values."""
+    """Return whether a stream record matches the filter of the event source mapping.
+
+    For each field, the filter lists the allowed values.
+    """
     mapping = functions()["event_publisher"]["Events"]["Changes"]["Properties"]
     (wanted,) = mapping["FilterCriteria"]["Filters"]
     return _fits(json.loads(wanted["Pattern"]), record)
@@ -335,7 +344,10 @@ def _fits(pattern: Any, value: Any) -> bool:
 
 @contextmanager
 def moto_instance(**edges: Any) -> Iterator[MotoInstance]:
-    """Run an instance on moto. In every function, `edges` replace the edges of the same name."""
+    """Run an instance on moto until the block ends.
+
+    In every function, each value in `edges` replaces the edge of the given name.
+    """
     with pytest.MonkeyPatch.context() as environ, mock_aws():
         for name, value in CREDENTIALS.items():
             environ.setenv(name, value)

@@ -26,7 +26,10 @@ from tests.support.template import STACK_NAME, environment, resources
 REGION = "eu-central-1"
 
 VALUES = {"Table": TABLE_NAME, "Id": "0123456789abcdef" * 2}
-"""The values of names that the template references, except the queues. `Id` stands for the digits of the stack ID."""
+"""The values of the names to which the template refers, except the queues.
+
+The name `Id` stands for the digits of the stack ID.
+"""
 
 FIRST = f"AC{VALUES['Id']}"
 UNKNOWN = "AC" + "0" * 32
@@ -38,22 +41,25 @@ NO_AWS_CONFIGURATION: dict[str, str | None] = {
     "AWS_DEFAULT_REGION": None,
     "AWS_PROFILE": None,
 }
-"""Environment variables that hide the AWS configuration of the developer who runs the tests."""
+"""Environment variables that hide a developer's own AWS configuration from the tests.
+
+If the value is None, the variable is removed.
+"""
 
 
 @dataclass(frozen=True)
 class CliTarget:
-    """A data file or a stack on which the command line runs, with the options and environment variables for it."""
+    """A data file or a stack on which the command line runs, and how to select it."""
 
     options: tuple[str, str]
     """The options that select the target: `--data` or `--stack`, and its value."""
     api: Callable[[], AbstractContextManager[Resolve]]
-    """Starts an API on the target."""
+    """A function that starts the API on the data of the target, until the block ends."""
     environ: Mapping[str, str | None]
 
     @property
     def name_in_messages(self) -> str:
-        """Return how messages of the command line name this target."""
+        """Return the name that the messages of the command line use for this target."""
         option, name = self.options
         return {"--data": name, "--stack": f"the stack {name}"}[option]
 
@@ -86,7 +92,7 @@ def data_file_target(data: Path) -> Iterator[CliTarget]:
 class StackTarget(CliTarget):
     cloudformation: CloudFormation
     token: str
-    """The Auth Token of the first account, as the deployment creates it."""
+    """The Auth Token of the first account. The deployment of a stack creates this token."""
     queues: Mapping[str, str]
     """The URL of each queue. The key is the queue's name in the template."""
 
@@ -95,7 +101,7 @@ class StackTarget(CliTarget):
 
     @property
     def secret(self) -> str:
-        """Return the name of the first account's secret."""
+        """Return the name of the secret that stores the Auth Token of the first account."""
         (secret,) = resources("AWS::SecretsManager::Secret").values()
         return output_value(secret["Name"], VALUES)
 
@@ -118,7 +124,7 @@ def stack_target() -> Iterator[StackTarget]:
 
 
 def refusal(result: Result) -> str:
-    """Check that a command failed with a one-line error message, and return the line."""
+    """Check that a command failed and printed only an error message of one line. Return this line."""
     assert (result.exit_code, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
     return line

@@ -1,6 +1,6 @@
-"""A fake CloudFormation server that answers DescribeStacks, the only call that the command line makes.
+"""A fake CloudFormation server. It answers DescribeStacks, the only CloudFormation call of the command line.
 
-moto also has a CloudFormation server, but that server needs a dozen more packages.
+moto has a CloudFormation server, too, but that server needs a dozen more packages.
 """
 
 from __future__ import annotations
@@ -23,16 +23,19 @@ Refusal = tuple[int, str, str]
 
 
 def outputs(values: Mapping[str, str]) -> dict[str, str]:
-    """Return the outputs of the template.
+    """Return the outputs of the template. The key is the name of the output.
 
-    `values` maps logical IDs to physical IDs. A resource that is not in `values` keeps its logical ID.
+    `values` maps logical IDs to physical IDs. If `values` does not have a resource, the logical ID is used.
     """
     known = {**{name: name for name in template()["Resources"]}, **values}
     return {name: output_value(output["Value"], known) for name, output in template()["Outputs"].items()}
 
 
 def output_value(value: Any, values: Mapping[str, str]) -> str:
-    """Return a stand-in for the value of an output."""
+    """Return the value of an output.
+
+    Only AWS knows the value of a `!GetAtt`. For a `!GetAtt`, return the name of the attribute.
+    """
     match value:
         case {"Fn::GetAtt": str(attribute)}:
             return attribute
@@ -49,9 +52,9 @@ class CloudFormation:
     stacks: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """The outputs of each stack. The key is the name of the stack."""
     refusal: Refusal | None = None
-    """The refusal of every request. If None, requests are answered from `stacks`."""
+    """If not None, the server refuses every request in this way. If None, the server answers from `stacks`."""
     regions: list[str] = field(default_factory=list)
-    """The region in the signature of each request, in the order of the requests."""
+    """The region from the signature of each request, in the order of the requests."""
 
     def describe(self, name: str) -> tuple[int, str]:
         missing = (400, "ValidationError", f"Stack with id {name} does not exist")
@@ -86,7 +89,7 @@ def cloudformation() -> Iterator[CloudFormation]:
             self.wfile.write(body.encode())
 
         def log_message(self, *_: object) -> None:
-            """Print no access log. The tests read `regions` instead."""
+            """Do nothing, so that the server prints no access log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()

@@ -1,4 +1,4 @@
-"""End the process before and after every call to an edge, restart the process, and let the new process recover.
+"""Simulate a crash before and after every call to an edge. After each crash, start a new instance that recovers.
 
 An edge is a port to the outside: the table, a queue, the workflow, the bus, the webhook client.
 """
@@ -23,7 +23,7 @@ from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
 
 PROXY = "+1501"
-"""The beginning of the sort key of a pair lock. Each scenario has only one pair lock."""
+"""The beginning of the sort key of a pair lock. In each scenario, there is only one pair lock."""
 
 PARTICIPANTS = [*chat(8), CHAT_AND_SMS[0], CHAT_AND_SMS[1]]
 
@@ -38,25 +38,34 @@ NOTIFIED_EVENT_TYPES = [
 ]
 
 Scenario = Callable[[Instance], None]
-"""A function that makes the requests and does the background work of a process."""
+"""A function that sends requests to an instance and does the background work of the instance."""
 
 CRASH_POINTS: Counter[str] = Counter()
-"""How many crash points each test tried."""
+"""The number of crash points that each test tried. The key is the test."""
 
 EDGES = ("table", "participant_queue", "workflow", "event_bus", "delivery_queue", "webhook_client")
-"""The names of the edges. The process ends before or after a call to one of these edges."""
+"""The names of the edges. A crash can happen before or after a call to one of these edges."""
 
 
 INSIDE_A_COMMIT = ("_write_pending", "_store", "_announce")
-"""Methods of the table that run inside a commit. The process also ends before or after such a call."""
+"""Methods that the table calls inside a commit.
+
+A crash can also happen before or after a call to one of these methods.
+"""
 
 
 class ProcessCrashError(BaseException):
-    """Simulates the end of the process. The base class is not Exception, so the product does not catch the error."""
+    """Simulates the end of the process.
+
+    The base class is BaseException, because the product catches exceptions of the class Exception.
+    """
 
 
 class CrashSwitch:
-    """Counts the guarded calls while `armed` is true, and raises an error before or after call number `crash_at`."""
+    """Counts the guarded calls while `armed` is true. Simulates a crash at call number `crash_at`.
+
+    If `after` is true, the crash happens after this call, and otherwise before this call.
+    """
 
     def __init__(self, crash_at: int, *, after: bool) -> None:
         self.armed = False
@@ -80,7 +89,7 @@ class CrashSwitch:
 
 
 class CrashingEdge:
-    """An edge in which every call can end the process."""
+    """Wraps an edge, so that every call to the edge can simulate a crash."""
 
     def __init__(self, edge: object, switch: CrashSwitch) -> None:
         self._edge = edge
@@ -101,13 +110,16 @@ def create_conversation(instance: Instance) -> None:
 
 
 def create_until_active(instance: Instance) -> None:
-    """Create a conversation and do all pending work, including the deliveries to webhooks."""
+    """Create a conversation and do all pending work, including the calls to webhooks."""
     create_conversation(instance)
     instance.work()
 
 
 def recover(instance: Instance) -> None:
-    """Sweep and do all pending work, as another process would do when the next attempt is due."""
+    """Run the sweeper and do all pending work, three times.
+
+    Another process would do the same at the time of the next attempts.
+    """
     for _ in range(3):
         instance.sweep(timedelta(hours=1))
         instance.forget_pauses()
@@ -122,16 +134,17 @@ def crash_points(
     statuses: Sequence[int] = (),
     **edges: Any,
 ) -> Iterator[EmbeddedInstance]:
-    """Crash `scenario` before and after each call to an edge. Yield the recovered instance after each crash.
+    """Run `scenario` many times. Each run crashes at another call to an edge. Yield each instance that has recovered.
 
     `prepare` runs before the scenario, without a crash. `after_restart` runs after the crash and before the recovery.
-    `statuses` are the first responses of the webhook receivers.
+    `statuses` are the statuses of the first answers of the webhook receivers. Each value in `edges` replaces the edge
+    of the given name.
     """
     prepared, posted = str(data / "prepared.db"), list[Delivery]()
     for after in (False, True):
         for point in count(1):
             path = str(data / f"{point}-{after}.db")
-            # If a test passes a clock, each scenario moves the clock. Therefore the data must be prepared again.
+            # If the test passes a clock, the scenario moves the clock. The data must then be prepared for each run.
             if "now" in edges or not Path(prepared).exists():
                 posted = _prepare(prepared, prepare, edges)
             copy(prepared, path)
@@ -157,7 +170,7 @@ def crash_points(
 
 
 def _prepare(path: str, prepare: Scenario, edges: dict[str, Any]) -> list[Delivery]:
-    """Create the data file from which each scenario starts. Return the webhook deliveries of the preparation."""
+    """Create the data file with which each scenario starts. Return the webhook deliveries until then."""
     Path(path).unlink(missing_ok=True)
     with held_instance(path, **edges) as prepared:
         prepared.client().conversations.v1.configuration.webhooks().update(
@@ -170,6 +183,9 @@ def _prepare(path: str, prepare: Scenario, edges: dict[str, Any]) -> list[Delive
 
 
 def notified_event_types(restarted: Instance) -> list[str]:
-    """Return the type of each event that was delivered. An event that was delivered several times appears once."""
+    """Return the event types of all delivered events.
+
+    If an event was delivered several times, its type appears only once for this event.
+    """
     types = {delivery.event.id: str(delivery.event.type) for delivery in restarted.receivers.posted}
     return sorted(types.values())

@@ -1,4 +1,4 @@
-"""Create conversations that a test deletes, and find the items that remain."""
+"""Create conversations for tests that delete them, and find the items that remain after the deletion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ LONG_AFTER = timedelta(days=1)
 
 
 def conversation_in(instance: Instance, state: str, participants: list[str] = GROUP_MMS) -> str:
-    """Create a conversation with the unique name `visit` in the given state. Return the SID of the conversation."""
+    """Create a conversation with the unique name `visit`, and bring the conversation to the given state.
+
+    Return the SID of the conversation.
+    """
     v1 = instance.client().conversations.v1
     sid = str(v1.conversation_with_participants.create(unique_name="visit", participant=participants).sid)
     if state != "initializing":
@@ -22,5 +25,8 @@ def conversation_in(instance: Instance, state: str, participants: list[str] = GR
 
 
 def item_kinds_left(instance: Instance, sid: str) -> list[str]:
-    """Return the kind of each item whose key or attributes contain the SID of the conversation."""
+    """Return the kind of each item that contains the SID of the conversation in any attribute.
+
+    The kind is the first word of the sort key.
+    """
     return sorted(str(item["sk"]).partition("#")[0] for item in instance.items("") if sid in str(item))

@@ -17,9 +17,9 @@ SOURCES = ROOT / "layers/convoke/src/convoke"
 
 @cache
 def raised() -> dict[int, type[ConversationsError]]:
-    """Return the errors that a request can get. The key is the error code.
+    """Return the errors that an API response can contain. The key is the error code.
 
-    A request can get an error only if a module outside the catalogue names the class of the error.
+    A response can contain an error only if a module other than the catalogue names the class of the error.
     """
     named = {
         name
@@ -66,7 +66,7 @@ def _reserved() -> Iterator[str]:
 
 
 def _text(error: type[ConversationsError] | type[LogEntry]) -> str:
-    """Return the error's message with an ellipsis in place of each placeholder."""
+    """Return the error's message. An ellipsis replaces each placeholder."""
     fields = {name: "…" for _, name, _, _ in string.Formatter().parse(error.text) if name}
     return error.text.format_map(fields)
 

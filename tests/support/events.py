@@ -1,4 +1,4 @@
-"""Create events and deliveries for tests in which the content of an event does not matter."""
+"""Create events and deliveries for tests that do not depend on the content of an event."""
 
 from __future__ import annotations
 

@@ -17,17 +17,17 @@ GROUP_MMS = [
 
 
 def chat(count: int) -> list[str]:
-    """Return `count` chat participants."""
+    """Return the values for `count` chat participants."""
     return [json.dumps({"identity": f"member {number}"}) for number in range(count)]
 
 
 def sms(count: int) -> list[str]:
-    """Return `count` SMS participants with different numbers and the same proxy address."""
+    """Return the values for `count` SMS participants. They have different phone numbers and the same proxy address."""
     return [_bound(address=_phone(number), proxy_address="+15017122661") for number in range(count)]
 
 
 def group_mms(count: int) -> list[str]:
-    """Return a group MMS of `count` participants. The last participant is the business number."""
+    """Return the values for a group MMS of `count` participants. The last participant is the business number."""
     return [*(_bound(address=_phone(number)) for number in range(count - 1)), _bound(projected_address="+15017122661")]
 
 

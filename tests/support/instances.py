@@ -37,7 +37,7 @@ from tests.support.openapi_checks import check_against_openapi
 from tests.support.waiting import TIMEOUT_SECONDS
 
 Resolve = Callable[[dict[str, Any], InvocationContext], dict[str, Any]]
-"""The API: a function from a gateway event to a gateway response."""
+"""The API, as a function. The function takes a gateway event and returns a gateway response."""
 
 HOST = "convoke.test:8000"
 ORIGIN = f"http://{HOST}"
@@ -82,7 +82,7 @@ def event_of(
 
 
 def call(api: Resolve, method: str, url: str, **given: Any) -> Answer:
-    """Call the API with the gateway event of a request, and check the response against `/openapi.json`."""
+    """Call the API with the gateway event of an HTTP request. Check the response against `/openapi.json`."""
     event = event_of(method, url, **given)
     answered = api(event, RequestContext())
     check_against_openapi(method, event["rawPath"], answered["statusCode"], answered["body"])
@@ -114,9 +114,10 @@ class InProcessHttpClient(HttpClient):  # type: ignore[misc]
 
 @dataclass
 class Receivers:
-    """A fake webhook client that records all deliveries, and answers each call with the next element of `statuses`.
+    """A fake webhook client. It records all deliveries and simulates the answers of webhook receivers.
 
-    The element None, or an error, simulates a failed connection. When no element is left, the status is 200.
+    Each call uses the next element of `statuses` as the status of the answer. The element None, or an error, simulates
+    a failed connection. If `statuses` is empty, the status is 200.
     """
 
     posted: list[Delivery] = field(default_factory=list)
@@ -125,7 +126,7 @@ class Receivers:
     statuses: list[int | WebhookUnreachableError | None] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     body: bytes = b""
-    """The response body when no body is left in `bodies`."""
+    """The body of the answer if `bodies` is empty."""
     on_call: Callable[[], None] = lambda: None
 
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
@@ -143,10 +144,10 @@ class Receivers:
 
 
 class Instance(ABC):
-    """A running instance of Convoke on either engine. Asynchronous work waits until a test calls `work`."""
+    """A running instance of Convoke on either engine. Asynchronous work starts only when a test calls `work`."""
 
     is_deployed = False
-    """Whether the instance is on AWS, where webhooks to private addresses are rejected."""
+    """Whether the instance runs on AWS. On AWS, Convoke rejects webhooks to private addresses."""
 
     def __init__(self, api: Resolve, accounts: AccountOperations, table: Table, receivers: Receivers) -> None:
         self.api = api
@@ -161,7 +162,7 @@ class Instance(ABC):
     ) -> Client:
         """Return a client of the official SDK.
 
-        The client uses `key`, an API key's SID and secret. Without `key`, the client uses the account's Auth Token.
+        `key` is the SID and the secret of an API key. If `key` is None, the client uses the Auth Token of the account.
         """
         sid = account_sid or self.account.sid
         user, password = key or (sid, token or self.token)
@@ -176,45 +177,51 @@ class Instance(ABC):
         data: Mapping[str, object] | str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send a request without the SDK."""
+        """Send a request with the Auth Token of the account, but without the SDK."""
         auth = (self.account.sid, self.token)
         return call(self.api, method, ORIGIN + path, auth=auth, data=data, headers=headers)
 
     @abstractmethod
     def work(self) -> None:
-        """Do all waiting work. Failed and postponed messages stay in their queues."""
+        """Do all waiting work. Queue messages that failed or were postponed stay in their queues."""
 
     @abstractmethod
     def sweep(self, later: timedelta) -> int:
-        """Run the sweeper as if the time were `later` from now. Return how many conversations the sweeper processed."""
+        """Run the sweeper with a clock that is ahead by `later`.
+
+        Return how many conversations the sweeper processed.
+        """
 
     @abstractmethod
     def items(self, sort_key_prefix: str) -> list[dict[str, Any]]:
         """Return the items whose sort key has this prefix, sorted by their keys."""
 
     def changes(self) -> list[dict[str, Any]]:
-        """Return all stored changes as JSON."""
+        """Return all stored changes in their JSON form."""
         return [change_of(item).model_dump(mode="json") for item in self.items("change")]
 
     @abstractmethod
     def waiting_messages(self, queue: str) -> int:
-        """Return how many messages wait in the queue `delivery` or `delivery-dlq`."""
+        """Return how many messages are in a queue. `queue` is `delivery` or `delivery-dlq`."""
 
     @abstractmethod
     def repeat(self, record: dict[str, Any]) -> None:
-        """Send the participant message of a stored provisioning record again."""
+        """Send a message to the participant queue again.
+
+        `record` is the stored provisioning record from which the message is made.
+        """
 
     @abstractmethod
     def clear_caches(self) -> None:
-        """Forget cached reads, as if the lifetime of the cache had passed."""
+        """Empty the caches, as if the lifetime of all cache entries had passed."""
 
     @abstractmethod
     def lose_messages(self) -> None:
-        """Delete every waiting participant message."""
+        """Delete every message that waits in the participant queue."""
 
     @abstractmethod
     def forget_pauses(self) -> None:
-        """Make postponed messages visible at once."""
+        """Make all postponed messages visible now."""
 
 
 class EmbeddedInstance(Instance):
@@ -225,7 +232,10 @@ class EmbeddedInstance(Instance):
 
     @asynccontextmanager
     async def served(self) -> AsyncIterator[None]:
-        """Run the engine on the running event loop. The end of the block closes the data file."""
+        """Run the engine on the running event loop during the block.
+
+        When the block ends, the data file is closed.
+        """
         self.engine.start()
         self.gateway = self.engine.gateway()
         try:
@@ -236,7 +246,10 @@ class EmbeddedInstance(Instance):
 
     @contextmanager
     def served_by_thread(self) -> Iterator[asyncio.AbstractEventLoop]:
-        """Run the engine on an event loop of another thread. The end of the block closes the data file."""
+        """Run the engine during the block, on an event loop of another thread.
+
+        When the block ends, the data file is closed.
+        """
         loops, stopped = Queue[asyncio.AbstractEventLoop](), asyncio.Event()
 
         async def serve() -> None:
@@ -255,8 +268,8 @@ class EmbeddedInstance(Instance):
 
     @asynccontextmanager
     async def without_sweeps(self) -> AsyncIterator[None]:
-        """Prevent sweeps during the block. Use this only inside `served`."""
-        # Wait in a thread, because a sweep that is running needs the event loop.
+        """Prevent sweeps during the block. Use this method only inside a block of `served`."""
+        # Wait in another thread. A running sweep cannot finish while this event loop is blocked.
         await asyncio.to_thread(self.engine._sweeping.acquire)
         try:
             yield
@@ -266,7 +279,7 @@ class EmbeddedInstance(Instance):
     async def asked(
         self, method: str, path: str, data: Mapping[str, object] | str | None = None, **headers: str
     ) -> Answer:
-        """Send one request to the gateway, and return the answer. Use this only inside `served`.
+        """Send one request to the gateway, and return the response. Use this method only inside a block of `served`.
 
         Other requests can run while this request waits.
         """
@@ -279,7 +292,7 @@ class EmbeddedInstance(Instance):
         return Answer(response.status_code, answered, response.body or "")
 
     def run_steps(self) -> None:
-        """Run the waiting steps in one unit, but do not publish the stream."""
+        """Run all waiting steps in one unit of the table. Do not publish the stream afterwards."""
         steps = self.engine.steps
         with self.engine.table.unit():
             steps.stream_grew = False
@@ -320,7 +333,10 @@ def held_instance(
     lock_timeout: float = LOCK_TIMEOUT_SECONDS,
     **edges: Any,
 ) -> Iterator[EmbeddedInstance]:
-    """Run an instance on the embedded engine with fake receivers. `edges` replace the edges of the same name."""
+    """Run an instance on the embedded engine with fake webhook receivers, until the block ends.
+
+    Each value in `edges` replaces the edge of the given name.
+    """
     receivers = Receivers()
     engine = EmbeddedEngine(
         data,
@@ -335,7 +351,10 @@ def held_instance(
 
 
 def receive_any(queue: DurableQueue) -> ReceivedMessage | None:
-    """Receive a message for any receiver. Return None if no message is visible."""
+    """Receive one message from the queue. The message can be for any receiver.
+
+    Return None if no message is visible.
+    """
     for receiver in (NO_RECEIVER, *queue.receivers()):
         if message := queue.receive(receiver):
             return message
@@ -343,7 +362,7 @@ def receive_any(queue: DurableQueue) -> ReceivedMessage | None:
 
 
 def refusal(request: Callable[[], object]) -> TwilioRestException:
-    """Run a request that must be refused, and return the exception that the SDK raises."""
+    """Send a request that Convoke must refuse. Return the exception that the SDK raises."""
     try:
         request()
     except TwilioRestException as error:

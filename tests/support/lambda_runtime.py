@@ -1,4 +1,7 @@
-"""Run functions under `awslambdaric`, AWS's runtime client, on a Python 3.13 that imports only the built layer."""
+"""Run functions with `awslambdaric`, AWS's runtime client, on Python 3.13.
+
+The functions import packages from the built layer, not from the environment of the tests.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +36,13 @@ INVOCATION = {
     "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:123456789012:function:function",
     "Lambda-Runtime-Trace-Id": "Root=1-00000000-000000000000000000000000",
 }
-"""The headers of an invocation. The runtime client is written in C and crashes if a header is missing."""
+"""The headers of the HTTP response that contains an invocation.
+
+The runtime client is written in C and crashes if one of these headers is missing.
+"""
 
 TIMEOUT_SECONDS = 60.0
-"""How many seconds to wait for the runtime. Other tests can make the machine slow."""
+"""The maximum number of seconds to wait for the runtime. Other tests can make the machine slow."""
 
 
 @cache
@@ -47,7 +53,10 @@ def python() -> Path:
 
 
 def install(folder: Path, *requirements: str) -> Path:
-    """Install packages into a folder without bytecode, as `sam build` does. The options override the settings of uv."""
+    """Install packages into a folder without bytecode, as `sam build` does. Return the folder.
+
+    The options on the command line take precedence over the settings of uv.
+    """
     options = ["--quiet", "--no-compile-bytecode", "--link-mode", "copy", "--target", str(folder)]
     subprocess.run([uv(), "pip", "install", "--python", str(python()), *options, *requirements], check=True, cwd=ROOT)
     return folder
@@ -59,15 +68,15 @@ def byte_compile(folder: Path) -> None:
 
 
 def install_client(folder: Path) -> Path:
-    """Install the runtime client with bytecode, as in Lambda's image."""
+    """Install the runtime client into a folder, with bytecode, as in Lambda's image. Return the folder."""
     byte_compile(install(folder, RUNTIME_CLIENT))
     return folder
 
 
 def environment(*path: Path) -> dict[str, str]:
-    """Return environment variables for a function, with the template's defaults and a fixed hash seed.
+    """Return environment variables with which every function can start.
 
-    `path` becomes PYTHONPATH.
+    The values are the defaults of the template, and the hash seed is fixed. `path` becomes PYTHONPATH.
     """
     variables = [settings["Environment"]["Variables"] for settings in functions().values()]
     return {
@@ -84,7 +93,10 @@ def environment(*path: Path) -> dict[str, str]:
 
 
 def _value_of(variable: Any) -> str:
-    """Return the default of a parameter, or `-` for a resource, because no resource is called here."""
+    """Return the default value if the variable refers to a parameter, and `-` for every other variable.
+
+    The functions call no resource here, so the names of resources do not matter.
+    """
     parameter = template()["Parameters"].get(variable.get("Ref")) if isinstance(variable, dict) else None
     return str(parameter["Default"]) if parameter else "-"
 
@@ -93,8 +105,9 @@ def _value_of(variable: Any) -> str:
 def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
     """Run a fake Lambda Runtime API that hands out `invocations` empty events.
 
-    Yields the address of the API, and a queue of the requests that the API received. Each entry of
-    the queue is the path of a request. For a POST, the entry is the path, a space and the body.
+    If no event is left, the request for the next event waits until the block ends. Yields the address of the API, and a
+    queue of the requests that the API received. Each entry of the queue is the path of a request. For a POST, the entry
+    is the path, a space and the body.
     """
     asked: Queue[str] = Queue()
     over = threading.Event()
@@ -120,10 +133,10 @@ def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Print no access log. The tests read the requests from the queue `asked` instead."""
+            """Do nothing, so that the server prints no access log."""
 
         def handle(self) -> None:
-            # Writing a response can fail, because the test kills the runtime client while a request is waiting.
+            # The test can kill the runtime client while a request waits. The server then cannot write the response.
             try:
                 super().handle()
             except (BrokenPipeError, ConnectionResetError):
@@ -140,7 +153,10 @@ def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
 
 @contextmanager
 def started(function: Path, environ: Mapping[str, str], address: str, *under: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the function of a folder under the runtime client. `under` is a command prefix, such as a profiler."""
+    """Run the function in the folder `function` with the runtime client.
+
+    `under` is the beginning of the command, for example a profiler.
+    """
     command = [*under, str(python()), "-m", "awslambdaric", "app.lambda_handler"]
     variables = {**environ, "AWS_LAMBDA_RUNTIME_API": address}
     with subprocess.Popen(command, cwd=function, env=variables, stderr=subprocess.PIPE) as process:
@@ -151,11 +167,14 @@ def started(function: Path, environ: Mapping[str, str], address: str, *under: st
 
 
 class NoEmulatorError(Exception):
-    """The SAM CLI is not installed, or has no emulator for the architecture of this processor."""
+    """The SAM CLI is not installed, or its emulators do not support the architecture of this processor."""
 
 
 def emulator() -> Path:
-    """Return the path of AWS's Runtime Interface Emulator, a part of the SAM CLI. Raises NoEmulatorError."""
+    """Return the path of AWS's Runtime Interface Emulator, which is a part of the SAM CLI.
+
+    Raises NoEmulatorError.
+    """
     machine = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
     found = [
         *(ROOT / ".tools/environments/aws-sam-cli").glob(f"lib/*/site-packages/samcli/local/rapid/*-rie-{machine}")
@@ -167,12 +186,15 @@ def emulator() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Emulated:
-    """A built function in the emulator. The emulator processes one invocation at a time."""
+    """A built function that runs in the emulator. The emulator processes one invocation at a time."""
 
     url: str
 
     def invoke(self, event: Mapping[str, Any]) -> Any:
-        """Return the function's answer. If the invocation fails, the answer is an object with `errorType`."""
+        """Invoke the function and return its result.
+
+        If the invocation fails, the result is an object with the key `errorType`.
+        """
         request = urllib.request.Request(self.url, json.dumps(event).encode())
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
             return json.load(response)
@@ -185,7 +207,10 @@ class DeployedFunction:
 
 
 def function_of(folder: str, stack: Stack) -> DeployedFunction:
-    """Return the deployed function of a folder, with the environment variables that the stack gives the function."""
+    """Return the deployed function whose code is in `folder`.
+
+    The stack supplies the environment variables of the function.
+    """
     (logical_id,) = (
         name
         for name, properties in resources("AWS::Serverless::Function").items()
@@ -196,7 +221,7 @@ def function_of(folder: str, stack: Stack) -> DeployedFunction:
 
 
 def filled_in(sample: Path, stack: Stack, conversation_sid: str = "-") -> dict[str, Any]:
-    """Return a sample event of events/ with the SIDs and credentials of a stack filled in."""
+    """Fill in a sample event of events/ with the SIDs and credentials of a stack. Return the event."""
     credentials = base64.b64encode(f"{stack.account_sid}:{stack.auth_token}".encode()).decode()
     filling = {
         "{ACCOUNT_SID}": stack.account_sid,
@@ -212,7 +237,10 @@ def filled_in(sample: Path, stack: Stack, conversation_sid: str = "-") -> dict[s
 
 @contextmanager
 def emulated(folder: str, stack: Stack, client: Path) -> Iterator[Emulated]:
-    """Run a function that `make build` built, with the environment variables that the stack gives the function."""
+    """Run a function in the emulator during the block. `make build` must have built the function.
+
+    The stack supplies the environment variables of the function. `client` is the folder of the runtime client.
+    """
     function = function_of(folder, stack)
     environ = {
         **environment(LAYER, client),

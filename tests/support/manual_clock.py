@@ -1,4 +1,4 @@
-"""A clock that stands still until a test moves it or the product sleeps."""
+"""A clock that stands still until a test moves the clock or the product calls `sleep`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from convoke.domain import instants
 
 
 class ManualClock:
-    """A clock whose `now` and `sleep` a test passes to an instance. The clock calls `on_sleep` after each sleep."""
+    """A clock for an instance. The test passes the methods `now` and `sleep` to the instance.
+
+    The clock calls `on_sleep` after each `sleep`.
+    """
 
     def __init__(self) -> None:
         self.present = instants.now()

@@ -1,4 +1,4 @@
-"""Check responses against `/openapi.json`."""
+"""Check API responses against `/openapi.json`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLOCK = CONVOKE_PREFIX + clock_api.PATH
 """The path of the test clock, which `/openapi.json` does not describe."""
 
 CODES_WITHOUT_OPERATION = {NotAuthenticatedError.code, NotFoundError.code, MethodNotAllowedError.code}
-"""The error codes of requests for which no operation is found."""
+"""The error codes of responses to requests that match no operation."""
 
 
 class Operation(NamedTuple):
@@ -35,7 +35,7 @@ class Operation(NamedTuple):
 
     @property
     def form(self) -> dict[str, Schema]:
-        """Return the schema of each parameter of the form."""
+        """Return the schema of each form parameter. The key is the name of the parameter."""
         contents = self.description.get("requestBody", {}).get("content", {}).values()
         return {
             name: resolved(schema)
@@ -45,18 +45,18 @@ class Operation(NamedTuple):
 
     @property
     def required(self) -> list[str]:
-        """Return the required parameters of the form."""
+        """Return the names of the required form parameters."""
         contents = self.description.get("requestBody", {}).get("content", {}).values()
         return [name for content in contents for name in resolved(content["schema"]).get("required", [])]
 
     @property
     def statuses(self) -> set[int]:
-        """Return the statuses of the operation's successful responses."""
+        """Return the statuses that a successful response of the operation can have."""
         return {int(status) for status in self.description["responses"] if status < "400"}
 
     @property
     def codes(self) -> set[int]:
-        """Return the error codes that the operation's responses can have."""
+        """Return the error codes that an error response of the operation can have."""
         refusals = [answer for status, answer in self.description["responses"].items() if status >= "400"]
         schemas = [answer["content"]["application/json"]["schema"]["allOf"][1] for answer in refusals]
         return {code for schema in schemas for code in schema["properties"]["code"]["enum"]}
@@ -82,7 +82,7 @@ def operation_of(method: str, path: str) -> Operation | None:
 
 
 def resolved(schema: Schema) -> Schema:
-    """Return the schema that a `$ref` refers to, or the schema itself."""
+    """Return the schema to which a `$ref` refers. If `schema` has no `$ref`, return `schema`."""
     found: Schema = _components()[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
     return found
 
@@ -94,7 +94,7 @@ def _components() -> dict[str, Schema]:
 
 
 def check_against_openapi(method: str, path: str, status: int, text: str) -> None:
-    """Raise AssertionError if the response does not match the description of the operation."""
+    """Raise AssertionError if an API response does not match the description of its operation."""
     operation = operation_of(method, path)
     if operation is None and status < 400:
         contract = {"GET": clock_api.FETCH, "POST": clock_api.UPDATE}[method] if path == CLOCK else None
@@ -127,7 +127,10 @@ def _validator(operation_id: str, status: int) -> Draft202012Validator | None:
 
 
 def _closed(schema: Any) -> Any:
-    """Return a copy of the schema that forbids additional properties. Thus tests notice undescribed fields."""
+    """Return a copy of the schema. In the copy, objects cannot have additional properties.
+
+    Thus tests notice fields that `/openapi.json` does not describe.
+    """
     if isinstance(schema, list):
         return [_closed(part) for part in schema]
     if not isinstance(schema, dict):

@@ -44,9 +44,9 @@ IN_BOTH_TREES = {
     "/Roles": ("GET POST", ""),
     "/Roles/{sid}": ("GET POST DELETE", ""),
 }
-"""Each path that exists with and without a service.
+"""The paths that exist twice: with and without `/Services/{ISxx}` at the beginning.
 
-The value is the methods of the path, and a note on those methods that Convoke serves.
+The value has two texts: the methods of the path, and a note on the methods that Convoke serves.
 """
 
 IN_ONE_TREE = {
@@ -64,15 +64,15 @@ IN_ONE_TREE = {
     f"{IN_SERVICE}/Bindings": ("GET", ""),
     f"{IN_SERVICE}/Bindings/{{sid}}": ("GET DELETE", ""),
 }
-"""Each path that exists only once.
+"""The paths that exist only once.
 
-The value is the methods of the path, and a note on those methods that Convoke serves.
+The value has two texts: the methods of the path, and a note on the methods that Convoke serves.
 """
 
 ERROR_LOG = (alerts.LIST, alerts.FETCH)
 
 Operation = tuple[str, str]
-"""A method and a path, with `{}` in place of each path value."""
+"""An HTTP method and a path. In the path, `{}` replaces each SID or name."""
 
 
 def known() -> list[Operation]:
@@ -84,7 +84,10 @@ def known() -> list[Operation]:
 
 
 def served() -> set[Operation]:
-    """Return the operations of Conversations v1 that have a route, without the error log, which is in Monitor v1."""
+    """Return the operations of Conversations v1 that Convoke serves.
+
+    The operations of the error log are left out, because they belong to Monitor v1.
+    """
     rules = ((route.method, rule) for route in ROUTES for rule in route.rules if route.contract not in ERROR_LOG)
     return {
         (method, _bare(rule.removeprefix(TWILIO_PREFIX)))

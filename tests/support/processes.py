@@ -1,4 +1,4 @@
-"""Run `convoke up` in a separate process, and a webhook receiver on a real socket."""
+"""Run `convoke up` in a separate process, and run a webhook receiver on a real socket."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from twilio.rest import Client
 UP = (sys.executable, "-m", "convoke", "up", "--port", "0", "--json")
 
 TIMEOUT_SECONDS = 20.0
-"""How many seconds to wait for a process. Other tests can make the machine slow."""
+"""The maximum number of seconds to wait for a process. Other tests can make the machine slow."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Up:
         return client
 
     def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal, and wait for the end of the process. Return the exit code."""
+        """Send a signal to the process, and wait until the process ends. Return the exit code."""
         os.kill(self.ready["pid"], by)
         return self.process.wait(TIMEOUT_SECONDS)
 
@@ -59,7 +59,10 @@ def wait_for(port: int, timeout: float = TIMEOUT_SECONDS) -> None:
 
 @contextmanager
 def up(*options: str, command: Sequence[str] = UP, environ: Mapping[str, str] | None = None) -> Iterator[Up]:
-    """Run an instance that listens on a port. At the end, kill the process if the process still runs."""
+    """Run an instance in a new process during the block. The block begins when the instance is ready.
+
+    When the block ends, the process is killed.
+    """
     process = subprocess.Popen(
         [*command, *options],
         stdout=subprocess.PIPE,
@@ -78,12 +81,15 @@ def up(*options: str, command: Sequence[str] = UP, environ: Mapping[str, str] | 
 
 
 Received = Queue[tuple[dict[str, str], str]]
-"""A queue of webhook calls. Each entry has the parameters and the signature of a call."""
+"""A queue of received webhook calls. Each entry has the parameters and the signature of a call."""
 
 
 @contextmanager
 def receiver() -> Iterator[tuple[str, Received]]:
-    """Run a receiver that accepts every webhook. Yields the receiver's URL and the queue of received calls."""
+    """Run a webhook receiver that accepts every call, until the block ends.
+
+    Yields the URL of the receiver and the queue of received calls.
+    """
     received: Received = Queue()
 
     class Handler(BaseHTTPRequestHandler):
@@ -94,7 +100,7 @@ def receiver() -> Iterator[tuple[str, Received]]:
             received.put((dict(parse_qsl(body, keep_blank_values=True)), self.headers["X-Twilio-Signature"]))
 
         def log_message(self, *_: object) -> None:
-            """Print no access log. The tests read the calls from the queue `received` instead."""
+            """Do nothing, so that the server prints no access log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()

@@ -3,7 +3,7 @@
 This program needs Docker or podman. `make e2e-lambda` runs the same samples without containers.
 
 The functions call MiniStack instead of AWS. MiniStack listens on localhost only. Therefore the containers use the
-host's network, which works on Linux.
+network of the host, which is possible on Linux.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AW
 
 
 def engine_answers() -> bool:
-    """Return whether Docker or podman runs. `sam` can use either of the two engines."""
+    """Return whether Docker or podman is running. `sam` needs only one of them."""
     found = (path for engine in ("docker", "podman") if (path := shutil.which(engine)))
     return any(subprocess.run([path, "info"], capture_output=True, check=False).returncode == 0 for path in found)
 
 
 def invoke(function: str, sample: Path, stack: Stack, folder: Path) -> str:
-    """Invoke a function with a sample. Return the answer that `sam` prints. Raises CalledProcessError."""
+    """Invoke a function with a sample event. Return the result that `sam` prints. Raises CalledProcessError."""
     deployed_function = function_of(function, stack)
     variables = {**deployed_function.variables, **CREDENTIALS, "AWS_ENDPOINT_URL": stack.endpoint_url}
     environ, event = folder / "environ.json", folder / "event.json"

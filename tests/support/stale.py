@@ -1,4 +1,7 @@
-"""A table whose indexes and eventually consistent reads lag behind, which can happen on DynamoDB."""
+"""A table whose indexes and eventually consistent reads return old data.
+
+On DynamoDB, this can happen for a short time after a write.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,11 @@ from convoke.storage.table import Index, Item, Update, Write
 
 
 class StaleTable:
-    """Wraps a table. Eventually consistent reads use a copy that misses every write since the last `catch_up`.
+    """Wraps a table and keeps a copy of it. The copy gets the new writes only when a test calls `catch_up`.
 
-    moto and SQLite always return the newest data. Only this class reveals code that wrongly relies on the newest data.
+    Eventually consistent queries read the copy. Queries of an index also read the copy, unless `indexes_are_fresh` is
+    true. moto and SQLite always return the newest data. Only this class reveals code that wrongly relies on the newest
+    data.
     """
 
     def __init__(self, table: Any) -> None:

@@ -1,4 +1,4 @@
-"""Create a table for one test, on each engine of the Table port."""
+"""Create a table for one test: in memory, in a file, on moto or on MiniStack."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ GAPS = {
     },
     "dynamodb-on-ministack": {"twice-on-an-attribute": "applies both actions"},
 }
-"""The deviations of moto 5.2.5 and MiniStack 1.5.33 from DynamoDB, by engine and case.
+"""The cases in which moto 5.2.5 or MiniStack 1.5.33 behaves differently from DynamoDB.
 
-The cases are those of the contract suite (tests/contract/test_table.py).
+The outer key is the engine. The inner key is a case of the contract suite (tests/contract/test_table.py). The value
+says what the engine does.
 """
 
 
@@ -71,7 +72,10 @@ def ministack_table(endpoint_url: str) -> Iterator[DynamoDbTable]:
 
 @cache
 def dynamodb_client(endpoint_url: str | None = None) -> DynamoDBClient:
-    """Return a client with fake credentials. Without an endpoint, only moto or a stubber can answer calls."""
+    """Return a DynamoDB client with fake credentials.
+
+    If `endpoint_url` is None, only moto or a stubber can respond to the calls of the client.
+    """
     return boto3.client(
         "dynamodb",
         region_name="us-east-1",

@@ -1,4 +1,7 @@
-"""Read template.yaml, including the CloudFormation tags, so that tests do not repeat the wiring of the template."""
+"""Parse template.yaml and its CloudFormation tags.
+
+Tests take names and settings from the template and do not repeat them.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +40,13 @@ _TemplateLoader.add_multi_constructor("!", _construct)
 
 @cache
 def template() -> dict[str, Any]:
-    """Return template.yaml. Do not change the result, because the result is cached."""
+    """Return the parsed template.yaml. Callers must not change the result, because it is cached."""
     read: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), _TemplateLoader)
     return read
 
 
 def resources(type_: str) -> dict[str, Any]:
-    """Return the properties of every resource of a type. The key is the logical ID."""
+    """Return the properties of every resource of the given type. The key is the logical ID."""
     return {
         name: resource.get("Properties", {})
         for name, resource in template()["Resources"].items()
@@ -89,6 +92,6 @@ def resolved(value: Any, values: Mapping[str, str]) -> str:
 
 
 def state_machine() -> dict[str, Any]:
-    """Return the definition of the conversation finalizer."""
+    """Return the definition of the state machine that finalizes conversations."""
     read: dict[str, Any] = json.loads((ROOT / "functions/conversation_finalizer/state_machine.asl.json").read_text())
     return read

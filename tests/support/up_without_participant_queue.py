@@ -1,6 +1,7 @@
-"""Run `convoke up` without a participant queue, so that conversations stay initializing until the sweeper runs.
+"""Run an instance like `convoke up`, but with a participant queue that loses every message.
 
-`python -m tests.support.up_without_participant_queue PATH` prints the ready line. Tests kill this process.
+Therefore conversations stay initializing until the sweeper runs. `python -m tests.support.up_without_participant_queue
+PATH` prints the ready line. PATH is the data file. Tests kill this process.
 """
 
 from __future__ import annotations

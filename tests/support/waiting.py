@@ -9,7 +9,10 @@ TIMEOUT_SECONDS = 5.0
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
-    """Wait until the condition is true or the timeout has passed. Return whether the condition is true."""
+    """Wait until the condition is true, but at most TIMEOUT_SECONDS.
+
+    Return whether the condition is true after the wait.
+    """
     until = time.monotonic() + TIMEOUT_SECONDS
     while not holds() and time.monotonic() < until:
         time.sleep(0.005)

@@ -1,4 +1,4 @@
-"""HTTP Basic authentication (api/auth.py)."""
+"""The API parses the header `Authorization` of HTTP Basic authentication (api/auth.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches with exactly the maximum number and size of entries, and with one more."""
+"""A batch never exceeds the maximum number and total size of its entries, unless one entry alone is too large."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ from convoke.domain.batches import batches
     ],
 )
 def test_a_batch_has_at_most_three_things_and_ten_bytes(sizes: list[int], expected: list[list[int]]) -> None:
-    """An entry that is larger than a batch may be becomes a batch of its own, which the receiving service refuses."""
+    """An entry of more than ten bytes gets a batch of its own. The AWS service later refuses such a batch."""
     assert [*batches(sizes, lambda size: size, max_entries=3, max_bytes=10)] == expected

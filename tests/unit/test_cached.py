@@ -1,4 +1,4 @@
-"""The cache of items that every request reads (storage/cached.py)."""
+"""The cache keeps items that every request needs (storage/cached.py)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from convoke.storage.cached import Cached
 
 
 class Source:
-    """A fetch function that counts its calls."""
+    """A function that fetches an item, and counts its calls."""
 
     def __init__(self) -> None:
         self.values: dict[tuple[str, ...], str] = {}

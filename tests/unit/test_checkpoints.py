@@ -1,4 +1,4 @@
-"""A separate thread writes checkpoints of the write-ahead log (embedded/checkpoints.py)."""
+"""A thread copies SQLite's write-ahead log into the data file (embedded/checkpoints.py)."""
 
 from __future__ import annotations
 

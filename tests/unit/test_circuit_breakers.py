@@ -1,4 +1,4 @@
-"""The circuit breaker of a receiver (domain/circuit_breakers.py)."""
+"""A circuit breaker stops calls to a receiver that fails often (domain/circuit_breakers.py)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOMENT = timedelta(microseconds=1)
 def failing(count: int) -> tuple[CircuitBreaker, datetime]:
     """Return a breaker after `count` failures in a row, and the time of the last failure.
 
-    If a failure opens the breaker, the next failure is at the end of the pause.
+    An open breaker allows no call until its pause ends. The next failure happens at the end of the pause.
     """
     breaker, at = CLOSED, NOW
     for _ in range(count):

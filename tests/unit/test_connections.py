@@ -1,4 +1,4 @@
-"""Connection overrides in the fragment of a webhook URL (domain/connections.py)."""
+"""The fragment of a webhook URL can override settings of the connection (domain/connections.py)."""
 
 from __future__ import annotations
 

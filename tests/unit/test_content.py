@@ -1,4 +1,4 @@
-"""Content SIDs and content variables of messages (domain/content.py)."""
+"""A message can have a content SID and content variables (domain/content.py)."""
 
 from __future__ import annotations
 

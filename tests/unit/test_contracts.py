@@ -1,4 +1,4 @@
-"""Each route's contract agrees with the route's handler. A failed assertion says what the contract lacks."""
+"""The contract of each route agrees with the handler. If not, the failed assertion says what is missing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FORMS = {
 """The names of all form and query models."""
 
 READERS = {WEBHOOK_ENABLED: "request_webhooks", IDEMPOTENCY_KEY: "parse_idempotency_key", PREFER: "preferred_wait"}
-"""For each header, the name of the function or attribute that reads the header."""
+"""The key is a header. The value is the name of the function or attribute that reads the header."""
 
 
 def names_used(function: FunctionType) -> Iterator[str]:
@@ -56,7 +56,7 @@ def used_by(route: Route) -> set[str]:
 
 
 def contract_of(route: Route) -> str:
-    """Return a text for failed assertions. The text names the handler of the contract, and the handler's module."""
+    """Return a text for failed assertions. The text names the handler of the route and the module of the handler."""
     return f"the contract of {route.handler.__name__} in {route.handler.__module__}"
 
 
@@ -97,7 +97,7 @@ def test_documented_error_codes_equal_the_codes_that_are_raised() -> None:
 
 
 def test_every_parameter_has_a_schema_with_a_limit_or_a_description() -> None:
-    """If a field type has a validator but no marker of `domain/json_schema.py`, the schema allows any string."""
+    """A field type with a validator needs a marker of `domain/json_schema.py`, or its schema allows any text."""
     schemas = document()["components"]["schemas"]
     models = {name: schemas[name]["properties"] for name in FORMS & set(schemas)}
     queries = [route.contract.query for route in ROUTES if route.contract.query]
@@ -117,7 +117,7 @@ def test_operation_ids_are_unique() -> None:
 
 
 def test_openapi_etag_is_equal_in_every_process() -> None:
-    """Different Lambda instances answer one client. Each instance must recognize the ETag of the other instances."""
+    """Several Lambda instances can respond to one client. Therefore every instance must compute the same ETag."""
     made = (
         "from convoke.api.dispatch import openapi_document; from convoke.api.resources.description import fetch;"
         "print(fetch({}, openapi_document).headers['ETag'])"

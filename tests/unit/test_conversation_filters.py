@@ -1,4 +1,4 @@
-"""The filters of the list of conversations (domain/conversation_filters.py)."""
+"""Clients can filter the list of conversations (domain/conversation_filters.py)."""
 
 from __future__ import annotations
 

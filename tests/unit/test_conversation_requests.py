@@ -1,4 +1,4 @@
-"""Updates of a conversation. See docs/behaviour/conversations.md."""
+"""Requests can update a conversation. See docs/behaviour/conversations.md."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def asked(**parameters: str) -> ConversationChange:
 
 
 MOMENTS = {"date_updated", "date_inactive", "date_closed"}
-"""The dates that every update changes."""
+"""The names of the dates that change with every update."""
 
 
 def changed(standing: Conversation, **parameters: str) -> dict[str, Any]:
-    """Return the fields that an update changes, without the dates in MOMENTS."""
+    """Return the fields that an update changes, except the dates in MOMENTS."""
     before, after = standing.model_dump(), asked(**parameters).applied_to(standing, LATER).model_dump()
     return {name: value for name, value in after.items() if value != before[name] and name not in MOMENTS}
 

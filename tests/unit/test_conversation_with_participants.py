@@ -1,4 +1,4 @@
-"""The business addresses that an account may use (operations/conversation_with_participants.py)."""
+"""An account can use only certain business addresses (operations/conversation_with_participants.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parameters of a new conversation, and its timers. See docs/behaviour/conversations.md."""
+"""A request with parameters creates a conversation, which can have timers. See docs/behaviour/conversations.md."""
 
 from __future__ import annotations
 

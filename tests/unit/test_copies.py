@@ -1,4 +1,4 @@
-"""The API shows the copied conversations of the growth benchmark like the original (tests/benchmarks/copies.py)."""
+"""The growth benchmark copies conversations. The API lists copies and originals (tests/benchmarks/copies.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The arithmetic of the cost and partition benchmarks, compared with calculations by hand."""
+"""The cost and partition benchmarks compute the same numbers as a calculation by hand."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def test_cost_of_a_million_conversations_equals_the_sum_by_hand() -> None:
         "deliver": Cost(invocations=2, read_units=2),
     }
     used = as_deployed(steps)
-    # 262 ms: eight invocations of 14 ms, calls of 20, 10 and 20 ms, and a receiver of 100 ms. The execution takes 78
-    # ms, which are billed as 100 ms.
+    # Lambda runs for 262 ms: eight invocations of 14 ms, AWS calls of 20, 10 and 20 ms, and a receiver call of 100 ms.
+    # The state machine runs for 78 ms. AWS bills the time as 100 ms.
     assert used["Lambda GB-seconds"] == pytest.approx(0.262)
     assert used["Express GB-seconds"] == pytest.approx(0.1 / 16)
     assert used["SQS requests"] == 9

@@ -1,4 +1,4 @@
-"""The start and end dates that bound a list (domain/date_filters.py)."""
+"""A start date and an end date can restrict a list (domain/date_filters.py)."""
 
 from __future__ import annotations
 

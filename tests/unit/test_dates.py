@@ -1,4 +1,4 @@
-"""Dates in requests (domain/dates.py)."""
+"""The API parses dates in requests (domain/dates.py)."""
 
 from __future__ import annotations
 

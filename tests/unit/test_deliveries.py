@@ -1,4 +1,4 @@
-"""Scheduling of webhook deliveries in the embedded engine (embedded/deliveries.py)."""
+"""The embedded engine schedules webhook deliveries (embedded/deliveries.py)."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ OK = Outcome(200)
 
 
 class FakeDelivery:
-    """Stands in for WebhookDelivery and the receivers.
+    """A replacement for WebhookDelivery and the receivers.
 
-    `outcomes` maps a host to the outcome of every call. A call to a host in `hanging` waits until `cut` is set.
+    `outcomes` maps a host to the outcome of its calls. A call to a host in `hanging` waits until `cut` is set.
     """
 
     def __init__(self, table: SqliteTable, clock: ManualClock) -> None:
@@ -166,7 +166,7 @@ def run(scenario: Callable[[Machine], Awaitable[None]], path: str = ":memory:") 
     asyncio.run(asyncio.wait_for(attached(), 2 * TIMEOUT_SECONDS))
 
 
-# Turns and limits
+# The order of receivers, and the maximum number of calls
 
 
 def test_receivers_take_turns() -> None:

@@ -1,4 +1,4 @@
-"""The dispatcher finds the route of a request, and answers the request (api/dispatch.py)."""
+"""The dispatcher finds the route of a request and returns a response (api/dispatch.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ISO 8601 durations of timers (domain/durations.py)."""
+"""Timers have ISO 8601 durations (domain/durations.py)."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "layers/convoke/src/convoke"
 
 NEVER_RAISING = {"domain/errors.py", "api/openapi.py"}
-"""Modules that only list errors: the catalogue itself, and the OpenAPI description."""
+"""These modules define or list errors, but do not raise errors."""
 
 SID = "CH" + "0" * 32
 
@@ -68,7 +68,7 @@ STATUSES = {
     50437: 409,
     50438: 409,
 }
-"""The status of each code whose status is not 400."""
+"""Maps an error code to its HTTP status. Every other code has the status 400."""
 
 LITERALS = {
     20003: "Authenticate",
@@ -228,7 +228,7 @@ def raised_errors() -> set[str]:
 def names_in_use(node: ast.AST, *, in_use: bool = False) -> Iterator[str]:
     """Yield the names in function bodies and in positional arguments.
 
-    Names in a list of errors, such as the list in a contract, are left out, because a list does not raise its errors.
+    Skip names in a list of errors, for example in a contract. Such a list does not raise the errors.
     """
     match node:
         case ast.ExceptHandler():
@@ -256,7 +256,7 @@ def names_in_use(node: ast.AST, *, in_use: bool = False) -> Iterator[str]:
 
 
 def kept_errors() -> list[tuple[str, int]]:
-    """Return the classes and codes in the table of the decision record."""
+    """Return the error classes and their codes from the table in the decision record."""
     return [
         (name, int(code)) for name, code in re.findall(r"^\| `(\w+)` \| (\d+) \|", DECISION.read_text(), re.MULTILINE)
     ]

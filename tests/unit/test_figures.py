@@ -1,4 +1,4 @@
-"""The table of benchmark figures (tests/benchmarks/figures.py)."""
+"""The benchmarks write their results into a table (tests/benchmarks/figures.py)."""
 
 from __future__ import annotations
 

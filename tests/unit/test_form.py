@@ -1,4 +1,4 @@
-"""Form-encoded request bodies (api/form.py)."""
+"""The API parses form-encoded request bodies (api/form.py)."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_without_a_proxy_the_scheme_is_that_of_the_server() -> None:
 
 
 class FakeApi:
-    """An API that records all events, and uses the given answers in order. The last answer is repeated."""
+    """An API that records all events. It returns the given responses in order, and repeats the last response."""
 
     def __init__(self, *answers: Response | Deferred | BaseException | Callable[[], Response | Deferred]) -> None:
         self.events: list[dict[str, Any]] = []
@@ -100,7 +100,7 @@ class Machine:
     table: SqliteTable
     waiters: ConversationWaiters
     log: list[str]
-    """The notifications `arrived` and `answered`, which the scheduler of the steps gets in the product."""
+    """Lists the notifications `arrived` and `answered`. In the product, the scheduler of the steps gets them."""
 
 
 def run(
@@ -125,7 +125,7 @@ def run(
 def run_gateway(
     *messages: dict[str, Any], method: str = "POST", answer: Response = OK
 ) -> tuple[FakeApi, list[dict[str, Any]]]:
-    """Send ASGI messages to the gateway. Returns the API and the messages that the gateway sent to the client."""
+    """Send ASGI messages to the gateway. Return the API, and the ASGI messages that the gateway sent to the client."""
     api, sent, waiting = FakeApi(answer), list[dict[str, Any]](), list(messages)
 
     async def receive() -> dict[str, Any]:
@@ -179,7 +179,7 @@ def test_outermost_proxy_wins_and_missing_host_falls_back_to_the_server() -> Non
     assert bare["host"] == "127.0.0.1:8000"
 
 
-# Runs of a request
+# How often a request runs
 
 EVENT = gateway_event(scope(), b"")
 PUT = Put({"pk": "a", "sk": "b"})
@@ -301,7 +301,7 @@ def test_new_work_is_shed_while_steps_are_late_and_reads_are_not(monkeypatch: py
     run(FakeApi(OK), scenario, age=60)
 
 
-# Answers that wait on the server
+# Responses that wait on the server
 
 
 def conversation(state: str) -> Any:

@@ -1,4 +1,4 @@
-"""Group MMS, and duplicate participants in one request (domain/groups.py)."""
+"""The tests check rules for group MMS and for duplicate participants in one request (domain/groups.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instants and their two text formats (domain/instants.py)."""
+"""An instant is a moment in time. It has two text formats (domain/instants.py)."""
 
 from __future__ import annotations
 

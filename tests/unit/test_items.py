@@ -1,4 +1,4 @@
-"""The actions that turn one item into another (storage/items.py)."""
+"""`storage/items.py` finds the actions that change an old item into a new item."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The limits of values: the longest value that is accepted, and the shortest value that is too long."""
+"""A value of the maximum length or number is accepted. A value beyond the maximum is refused."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LIMITS: dict[str, tuple[Callable[[int], object], int, int]] = {
     "number of triggers": (lambda count: check_triggers(("x",) * count), 5, 50362),
     "bytes of owned addresses": (lambda size: check_addresses(addresses(size)), 256 * 1024, 20001),
 }
-"""For each limit: a function that checks a value of a given length, the limit, and the error code beyond the limit."""
+"""Each entry has three parts: a function that checks a value of a given size, the maximum size, and the error code."""
 
 
 @pytest.mark.parametrize("limit", LIMITS)

@@ -1,4 +1,4 @@
-"""Locks: acquiring, releasing, and which locks a conversation holds (storage/locks.py)."""
+"""A conversation acquires, holds and releases locks (storage/locks.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repeated work of the embedded engine (embedded/loops.py)."""
+"""The embedded engine repeats work in a thread or on the event loop (embedded/loops.py)."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_periodic_thread_that_was_never_started_can_be_stopped() -> None:
 
 @dataclass
 class FakeSteps:
-    """Stands in for the steps. Each run does one waiting step, and appends the end of the allowed time to `ends`."""
+    """A replacement for the steps. Each run does one waiting step, and records in `ends` when the run must end."""
 
     waiting: int = 0
     ends: list[float] = field(default_factory=list)
@@ -82,7 +82,7 @@ class FakeSteps:
     errors: list[BaseException] = field(default_factory=list)
     on_run: Callable[[], None] = lambda: None
     seconds: float = 0.0
-    """How long each run takes."""
+    """The duration of each run, in seconds."""
 
     @property
     def are_waiting(self) -> bool:

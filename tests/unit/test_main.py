@@ -1,4 +1,4 @@
-"""The command `convoke`: its list of commands, and the modules that printing the list imports."""
+"""The program `convoke` lists its commands and imports few modules for this."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ IMPORTED = (
 
 
 def imported_by(*arguments: str) -> set[str]:
-    """Return the modules that a process has imported by the end of a command."""
+    """Run a command in a process. Return the modules that the process imported."""
     command = [sys.executable, "-c", IMPORTED, *arguments]
     return {*subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()}
 
@@ -50,5 +50,5 @@ def test_help_imports_no_command() -> None:
 def test_commands_on_a_data_file_do_not_import_optional_packages() -> None:
     imported = imported_by("account", "create", "--data", ":memory:")
     assert "convoke.embedded.engine" in imported
-    # botocore is not checked, because Powertools imports botocore if it is installed.
+    # Do not check botocore. Powertools imports botocore if botocore is installed.
     assert not imported & {"boto3", "twilio", "uvicorn"}

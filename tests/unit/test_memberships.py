@@ -1,4 +1,4 @@
-"""The maximum number of participants in a conversation. Reaching the limit through the API takes too long."""
+"""A conversation has a maximum number of participants. The tests do not use the API, because it would take too long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replay of earlier messages to a new webhook, page by page, without an empty page at the end."""
+"""A new webhook receives earlier messages, page by page. The last page is never empty."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.instances import EmbeddedInstance, held_instance
 
 @dataclass
 class SentMessages:
-    """A delivery queue that records what is sent."""
+    """A delivery queue that records what the product sends."""
 
     sent: list[Delivery | Event] = field(default_factory=list)
 
@@ -28,7 +28,7 @@ class SentMessages:
 
 
 def replay_of(instance: EmbeddedInstance, conversation: Any) -> Event:
-    """Create a webhook that replays every message but the first. Return the event that starts the replay."""
+    """Create a webhook that replays all messages except the first. Return the event that starts the replay."""
     conversation.webhooks.create(
         target="webhook",
         configuration_url="https://hooks.example.com/",
@@ -45,7 +45,7 @@ def replay_of(instance: EmbeddedInstance, conversation: Any) -> Event:
     [(MESSAGES_PER_BATCH, False), (MESSAGES_PER_BATCH + 1, False), (MESSAGES_PER_BATCH + 2, True)],
 )
 def test_replay_continues_only_while_messages_from_before_the_webhook_are_left(before: int, continued: bool) -> None:
-    """Messages that were created after the webhook must not cause another page."""
+    """A replay covers only messages that are older than the webhook. Newer messages must not cause another page."""
     with held_instance() as instance:
         v1 = instance.client().conversations.v1
         conversation = v1.conversations(v1.conversations.create().sid)

@@ -1,4 +1,4 @@
-"""The author and body of a message, and message SIDs that sort by index (domain/messages.py)."""
+"""A message has an author and a body. Message SIDs sort by message index (domain/messages.py)."""
 
 from __future__ import annotations
 

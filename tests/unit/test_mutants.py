@@ -1,4 +1,4 @@
-"""The mutants that the mutation tool makes, and the code that the tool does not mutate."""
+"""The mutation tool changes certain code and leaves other code unchanged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.mutation.run import draw
 
 
 def mutated(source: str) -> list[str]:
-    """Return the source text of every mutant of a source."""
+    """Return the text of every mutant that the tool makes from a source text."""
     return [mutant.applied_to(source) for mutant in mutants_of(source)]
 
 

@@ -1,4 +1,4 @@
-"""Packing stores the common values of events or participants once; unpacking restores them (storage/packing.py)."""
+"""Packing stores common values of events or participants only once. Unpacking restores them (storage/packing.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages of a list that is in memory (domain/pages.py)."""
+"""A list in memory is divided into pages (domain/pages.py)."""
 
 from __future__ import annotations
 

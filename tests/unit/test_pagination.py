@@ -1,4 +1,4 @@
-"""The meta block of lists, and page tokens that are valid for one list only. See docs/behaviour/pagination.md."""
+"""Each list has a meta block. A page token is valid for one list only. See docs/behaviour/pagination.md."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def body(list_: Pagination, page: Page[str]) -> dict[str, Any]:
 
 
 def middle(list_: Pagination) -> dict[str, Any]:
-    """Return the meta block of a page that has a next and a previous page."""
+    """Return the meta block of a page between two other pages."""
     meta: dict[str, Any] = body(list_, Page([FIRST, LAST], has_previous=True, has_next=True))["meta"]
     return meta
 

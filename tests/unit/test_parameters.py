@@ -1,4 +1,4 @@
-"""The names of form parameters, and the parsing of any form (api/parameters.py)."""
+"""The API names form parameters and parses forms (api/parameters.py)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NAMES = {
     "bindings_email_address": "Bindings.Email.Address",
     "bindings_email_name": "Bindings.Email.Name",
 }
-"""The form parameter of each field of a conversation."""
+"""The names of the form parameters for the fields of a conversation."""
 
 WEBHOOK_NAMES = {
     "method": "Method",
@@ -46,7 +46,7 @@ WEBHOOK_NAMES = {
     "post_webhook_url": "PostWebhookUrl",
     "target": "Target",
 }
-"""The form parameter of each field of a webhook configuration."""
+"""The names of the form parameters for the fields of a webhook configuration."""
 
 
 def parsed_or_refused(model: type[Model], fields: list[tuple[str, str]]) -> Model | ConversationsError:

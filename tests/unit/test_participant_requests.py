@@ -1,4 +1,4 @@
-"""Updates of a participant (domain/participant_requests.py)."""
+"""Requests can update a participant (domain/participant_requests.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values of `Participant`, valid and invalid. See docs/behaviour/participants.md."""
+"""The parameter `Participant` accepts valid values and refuses others. See docs/behaviour/participants.md."""
 
 from __future__ import annotations
 
@@ -396,7 +396,7 @@ def test_nan_and_infinity_in_a_participant_are_rejected(number: str) -> None:
     ],
 )
 def test_lone_surrogate_in_a_participant_is_rejected(value: str, where: str) -> None:
-    """JSON can escape a lone surrogate, but UTF-8 cannot encode one, so storing it would fail."""
+    """JSON can contain an escaped lone surrogate. UTF-8 cannot encode a lone surrogate, so it cannot be stored."""
     error = refused('{"identity": "someone"}', value)
     assert error.status == 400, where
     assert error.parameter is not None

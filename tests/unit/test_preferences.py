@@ -1,4 +1,4 @@
-"""The header `Prefer` of RFC 7240 (api/preferences.py)."""
+"""The API parses the header `Prefer` of RFC 7240 (api/preferences.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pruning botocore for the layer: only Amazon's root certificates are kept, and no linked file is changed."""
+"""For the layer, a script prunes botocore. The script keeps only Amazon's root CAs, and changes no linked file."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def pem(*signed: Signed) -> str:
 
 
 def accepts(bundle: str, chain: Path) -> bool:
-    """Return whether a client that trusts `bundle` accepts the TLS certificate `chain` of a server."""
+    """Return whether a client accepts the certificate chain of a TLS server. The client trusts the CAs in `bundle`."""
     client, server = ssl.create_default_context(cadata=bundle), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(chain)
     ours, theirs = socket.socketpair()

@@ -1,4 +1,4 @@
-"""The delivery summary of a message (domain/receipts.py)."""
+"""The delivery summary of a message counts its receipts by status (domain/receipts.py)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUMMARIES = {
     "failed failed": ("none", "none", "none", "all", "none"),
     "undelivered sent": ("all", "none", "none", "none", "some"),
 }
-"""The key is the statuses of two receipts. The value is the summary: sent, delivered, read, failed, undelivered."""
+"""Maps the statuses of two receipts to a summary. Its order is sent, delivered, read, failed and undelivered."""
 
 
 def receipt(status: str) -> Receipt:

@@ -1,4 +1,4 @@
-"""The rules of a deployment for webhook URLs (domain/receivers.py)."""
+"""A deployment can have rules for webhook URLs (domain/receivers.py)."""
 
 from __future__ import annotations
 

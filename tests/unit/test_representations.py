@@ -1,4 +1,4 @@
-"""Dates in representations (api/representations.py)."""
+"""Dates and empty responses have a fixed format (api/representations.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Powertools' resolver in front of the API changes no answer (api/resolver.py)."""
+"""The tests check that the resolver of Powertools passes on each response of the API unchanged (api/resolver.py)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.instances import ORIGIN, EmbeddedInstance, event_of, held_ins
 
 
 class Recorder:
-    """Passes requests to an API, and stores the event, context and response of the last request."""
+    """An API that passes each request to another API. It stores the event, context and response of the last request."""
 
     def __init__(self, api: Api) -> None:
         self._api = api

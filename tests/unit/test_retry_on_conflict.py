@@ -1,4 +1,4 @@
-"""Retries when optimistic locking fails (`retry_on_conflict` of operations/conversations.py)."""
+"""If optimistic locking fails, an operation is tried again (`retry_on_conflict` of operations/conversations.py)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def frequent_thread_switches() -> Iterator[None]:
 
 @pytest.mark.usefixtures("frequent_thread_switches")
 def test_concurrent_retries_in_many_threads_do_not_interfere() -> None:
-    """The decorator of the retry library kept its statistics in one dict for all threads.
+    """The retry library has a decorator, but the product does not use the decorator.
 
-    Concurrent threads sometimes missed keys in that dict, so the product does not use that decorator.
+    The decorator shared one dict among all threads. Sometimes a thread raised an error, because a key was missing.
     """
 
     @retry_on_conflict

@@ -1,4 +1,4 @@
-"""Optimistic locking of a conversation (storage/revisions.py)."""
+"""Revisions implement the optimistic locking of a conversation (storage/revisions.py)."""
 
 from __future__ import annotations
 

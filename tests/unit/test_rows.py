@@ -1,4 +1,4 @@
-"""Items are stored as rows of SQLite (embedded/rows.py)."""
+"""The embedded engine stores items as rows of SQLite (embedded/rows.py)."""
 
 from __future__ import annotations
 

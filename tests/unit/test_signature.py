@@ -1,4 +1,4 @@
-"""`X-Twilio-Signature`, checked with the official SDK's validator and with signatures that the validator produced."""
+"""The product signs webhooks with `X-Twilio-Signature`. The validator of the official SDK accepts the signatures."""
 
 from __future__ import annotations
 

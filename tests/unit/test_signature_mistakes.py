@@ -1,4 +1,4 @@
-"""`convoke webhooks verify` names the mistake that explains why a signature does not match."""
+"""If a signature does not match, `convoke webhooks verify` names the likely mistake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`except Exception` does not catch the signals that suspend a request (embedded/suspension.py)."""
+"""Two exceptions end a request so that it can run again. `except Exception` does not catch them."""
 
 from __future__ import annotations
 

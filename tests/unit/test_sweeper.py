@@ -1,4 +1,4 @@
-"""The sweeper, while a client or another sweeper changes the same conversation."""
+"""The tests check the sweeper while a client or another sweeper changes the conversation that the sweeper handles."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass
 class Admissions:
-    """Admits every participant, and records the participants that were checked."""
+    """An `admit` function that accepts every participant. `asked` lists the participants that the product checked."""
 
     asked: list[Participant] = field(default_factory=list)
 
@@ -52,7 +52,7 @@ class Overtaken(ProvisioningRepository):
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A table that calls a function of `meanwhile` before the next transaction."""
+    """A table that removes and calls a function of `meanwhile` before each transaction, until the list is empty."""
 
     table: Any
     meanwhile: list[Meanwhile] = field(default_factory=list)
@@ -109,9 +109,9 @@ def test_deleted_conversation_that_another_sweeper_has_claimed_is_left_to_that_o
 
 
 def sweep_after_a_claim(instance: EmbeddedInstance, clock: ManualClock) -> list[dict[str, Any]]:
-    """Sweep. After the sweeper has read the conversation, another process claims the conversation.
+    """Run the sweeper. After the sweeper reads the conversation, another process claims the conversation.
 
-    Return the items as the claim left them.
+    Return all items of the table, as they are after the claim.
     """
     items: list[list[dict[str, Any]]] = []
 
@@ -137,9 +137,9 @@ def test_claim_is_won_once(instance: EmbeddedInstance, clock: ManualClock) -> No
 
 
 def test_timer_that_is_shortened_while_the_sweeper_puts_off_a_conversation_runs_out_in_time(clock: ManualClock) -> None:
-    """The client reads a due time that is early enough for the shortened timer.
+    """A client shortens a timer. The due time that the client reads is early enough for the shorter timer.
 
-    Before the client writes, the sweeper postpones the due time, which is then too late for the shortened timer.
+    Before the client writes, the sweeper postpones the due time. The new due time is too late for the shorter timer.
     """
     tables: list[Interrupted] = []
 
@@ -178,7 +178,7 @@ def test_putting_off_a_conversation_that_was_changed_meanwhile_fails(
 def test_conversation_is_given_up_once_its_attempts_are_used_up(
     clock: ManualClock, instance: EmbeddedInstance, admissions: Admissions
 ) -> None:
-    """The last allowed attempt is still made. The next sweep closes the conversation."""
+    """Two attempts are allowed. The sweep after the second attempt closes the conversation."""
     v1 = instance.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=chat(1)).sid
     instance.lose_messages()

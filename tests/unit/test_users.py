@@ -1,4 +1,4 @@
-"""The SIDs of users (domain/users.py)."""
+"""Each user has a SID, which depends on the service and the identity (domain/users.py)."""
 
 from __future__ import annotations
 

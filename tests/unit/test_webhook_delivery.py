@@ -1,4 +1,4 @@
-"""Which responses of a receiver complete a delivery, and which responses lead to another attempt."""
+"""Some answers of a receiver complete a delivery. Other answers lead to another attempt."""
 
 from __future__ import annotations
 

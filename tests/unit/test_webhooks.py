@@ -1,4 +1,4 @@
-"""The URLs that a webhook may have."""
+"""A webhook accepts only certain URLs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A typical Lambda function behind an HTTP API: the core utilities of Powertools, pydantic and boto3."""
+"""A typical Lambda function behind an HTTP API. It uses the core utilities of Powertools, pydantic and boto3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Read the environment variables that configure a deployment. Functions read the variables only through this module."""
+"""Read the environment variables that configure a deployment.
+
+The Lambda functions and the embedded engine read these variables only through this module.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ class NotConfiguredError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Reads each variable when its property is accessed, because each function has only the variables that it needs."""
+    """The values of the environment variables.
+
+    Each Lambda function has only some of the variables. A variable is therefore read only when its property is used.
+    """
 
     environ: Mapping[str, str]
 
@@ -46,15 +52,15 @@ class Settings:
 
     @property
     def auth_token_prefix(self) -> str:
-        """Return the prefix of the names of the secrets that contain Auth Tokens.
+        """Return the first part of the name of each secret that contains Auth Tokens.
 
-        The Account SID follows the prefix.
+        The second part of the name is the Account SID.
         """
         return self._required("CONVOKE_AUTH_TOKEN_PREFIX")
 
     @property
     def allowed_webhook_networks(self) -> tuple[str, ...]:
-        """Return the private networks, in CIDR notation, that webhook URLs may point to."""
+        """Return the private networks that webhook URLs may point to. The networks are in CIDR notation."""
         networks = self.environ.get("CONVOKE_ALLOWED_WEBHOOK_NETWORKS", "").split(",")
         return tuple(network.strip() for network in networks if network.strip())
 
@@ -64,7 +70,10 @@ class Settings:
 
     @property
     def provisioning_retries(self) -> Mapping[str, str]:
-        """Return the fields of ProvisioningRetries whose variables are set. The pauses are ISO 8601 durations."""
+        """Return values for the fields of ProvisioningRetries, by field name. The pauses are ISO 8601 durations.
+
+        A field is missing if its environment variable is not set.
+        """
         names = {
             "max_attempts": "CONVOKE_PROVISIONING_ATTEMPTS",
             "first_pause": "CONVOKE_PROVISIONING_FIRST_PAUSE",

@@ -1,7 +1,7 @@
-"""Logs and metrics.
+"""The output formats of logs and metrics.
 
-All other modules write logs with the standard library, and record metrics with a `Metrics`. Each engine selects the
-output formats from the classes of this module.
+All other modules write logs with the standard library, and record metrics with a `Metrics` object. Each engine chooses
+its output formats from the classes and functions in this module.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Measure(StrEnum):
     CLOSED = "ConversationsClosed"
     """Conversations that were closed because their participants could not be added."""
     TIME_TO_ACTIVE = "TimeToActive"
-    """The time in milliseconds from the request until the conversation has its requested state."""
+    """The time in milliseconds from the request until the conversation has the state that the client requested."""
     DELIVERED = "WebhooksDelivered"
     DELIVERY_FAILED = "WebhooksFailed"
-    """Deliveries that failed permanently. An attempt that will be retried does not count."""
+    """Deliveries that have failed permanently. If an attempt fails and a retry follows, the attempt does not count."""
 
 
 class Metrics(Protocol):
@@ -38,7 +38,7 @@ class Metrics(Protocol):
 
 
 class NoMetrics:
-    """A `Metrics` that discards all values, for an engine without metrics."""
+    """A `Metrics` that discards all values. An engine without metrics uses this class."""
 
     def add(self, measure: Measure, value: float = 1) -> None: ...
 
@@ -46,7 +46,7 @@ class NoMetrics:
 class EmfMetrics:
     """A `Metrics` that logs values in CloudWatch's embedded metric format. CloudWatch reads the values from the log.
 
-    `flush` writes one log line, unless the invocation recorded no values.
+    `flush` writes the recorded values to the log. If there are no recorded values, `flush` writes nothing.
     """
 
     def __init__(self, stack_name: str) -> None:
@@ -65,7 +65,7 @@ class EmfMetrics:
 
 
 def json_logger(stack_name: str) -> Logger:
-    """Return the parent logger of all modules in this package. The logger writes JSON lines to stdout."""
+    """Return the logger of this package, which is the parent of all module loggers. It writes JSON lines to stdout."""
     # Import here, because the embedded engine logs with the standard library and must not spend time on this import.
     from aws_lambda_powertools import Logger  # noqa: PLC0415 - only for AWS
 
@@ -73,7 +73,7 @@ def json_logger(stack_name: str) -> Logger:
 
 
 class ConsoleFormatter(logging.Formatter):
-    """Formats a record as one readable line that ends with its `extra` values as JSON."""
+    """Formats a log record as one readable line. The `extra` values are at the end of the line, as JSON."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")

@@ -1,8 +1,8 @@
-"""The composition root: builds the parts of the program on the edges of an engine.
+"""The composition root. `Program` builds the parts of the program and connects them with the edges of an engine.
 
-Each process has one `Program`, so that all parts of the program share the same caches. When a property is first read,
-the property imports the modules of its part. On AWS, the cold start of one function therefore does not import the
-modules of other functions.
+Each process has one `Program`, so that all parts of the program share the same caches. Each property of `Program`
+imports the modules of one part when the code first uses the property. On AWS, the cold start of a Lambda function
+therefore does not import the modules of other Lambda functions.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Edges(Protocol):
-    """The edges of the program: everything that an engine provides."""
+    """The edges of the program. An edge is an object that the engine provides to the program."""
 
     @property
     def table(self) -> Table: ...
@@ -63,25 +63,28 @@ class Edges(Protocol):
     def provisioning_retries(self) -> ProvisioningRetries: ...
     @property
     def admit(self) -> Admit | None:
-        """Return the check whether a participant may be added to a conversation, or None for the default check."""
+        """Return the function that checks whether a participant may be added to a conversation.
+
+        None means that the program uses `AdmitByService`.
+        """
 
     @property
     def metrics(self) -> Metrics: ...
 
 
 class Program:
-    """The program of one process. When a property is first read, the property builds its part of the program.
+    """The program of one process. Each property builds one part of the program when the code first uses the property.
 
-    Accounts, Auth Tokens, API keys and services have caches, whose data can be some seconds old. The following code
-    uses a cache; all other code reads the table:
+    There are caches for accounts, Auth Tokens, API keys and services. Data in a cache can be some seconds old. Only the
+    following lookups use a cache:
 
-    - Authentication.
-    - The lookup of a service for a URL, or for participants to add.
+    - The lookups for authentication.
+    - The lookup of the service in a URL, or of the service to which participants are added.
     - The lookup of the Auth Token that signs a webhook.
     """
 
     def __init__(self, edges: Edges, extra_routes: Sequence[AccountRoute] = ()) -> None:
-        """`extra_routes` are routes that only one engine has, such as the routes of a test clock."""
+        """`extra_routes` are routes that not every engine has, such as the routes of a movable clock."""
         self.edges = edges
         self._extra_routes = extra_routes
 

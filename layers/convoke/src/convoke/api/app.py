@@ -14,10 +14,10 @@ from convoke.api.routes import AccountRoute
 
 
 class Api:
-    """The API of one program. Safe for use by several threads at the same time."""
+    """The API of one program. Several threads may use this object at the same time."""
 
     def __init__(self, operations: Operations, extra_routes: Sequence[AccountRoute] = ()) -> None:
-        """`extra_routes` are routes that only one of the engines has. `/openapi.json` does not list these routes."""
+        """`extra_routes` are routes that exist in only one engine. `/openapi.json` does not list these routes."""
         self.conversation_waiter = operations.conversation_waiter
         self._dispatcher = Dispatcher(operations, extra_routes)
 
@@ -37,7 +37,7 @@ class Api:
         return self.rendered(answered, conversation, context)
 
     def rendered(self, deferred: Deferred, conversation: Any, context: InvocationContext) -> Response:
-        """Return the response to a request that has waited. `conversation` is the conversation after the wait."""
+        """Return the response to a client that has waited. `conversation` is the conversation after the wait."""
         response = deferred.render(conversation)
         response.headers["Twilio-Request-Id"] = request_id(context)
         return response

@@ -20,9 +20,10 @@ CHANGE_REFUSED = (
     catalogue.ConversationInitializingError,
     catalogue.UnavailableError,
 )
-"""The errors if the state of a conversation does not allow a change of the conversation or of a resource in it.
+"""The errors of routes that change a conversation or its participants or messages.
 
-See docs/behaviour/states-and-timers.md#allowed-operations.
+Most of these errors mean that the state of the conversation does not allow the change. See
+docs/behaviour/states-and-timers.md#allowed-operations.
 """
 
 
@@ -54,4 +55,4 @@ class Contract:
     response_headers: tuple[str, ...] = ()
     """The response headers that the handler can set."""
     errors: tuple[type[ConversationsError], ...] = ()
-    """The errors that only this route can return, without the errors of every route and the errors of `form`."""
+    """The errors of this route. This list omits the errors of every route and the errors of `form` and `query`."""

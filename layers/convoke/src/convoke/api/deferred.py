@@ -1,4 +1,4 @@
-"""A response that is not complete, because the client waits until the conversation is initialized (`Prefer: wait`)."""
+"""The response to a client that waits until the new conversation is initialized (`Prefer: wait`)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from convoke.domain.conversations import Conversation
 class Deferred:
     """The data for the response to a client that waits.
 
-    The new conversation is already stored. Therefore the request must not run again, and a failure during the wait must
-    not cause an error response.
+    The new conversation is already stored. Therefore the request must not run again. A failure during the wait must not
+    cause an error response.
     """
 
     created: Conversation
     """The conversation as the request has stored it."""
     seconds: int
-    """The maximum time to wait."""
+    """The maximum wait, in seconds."""
     render: Callable[[Conversation], Response]
-    """Returns the response for the conversation after the wait."""
+    """A function that takes the conversation after the wait and returns the response."""

@@ -36,7 +36,7 @@ Handler = Callable[[Event, InvocationContext, Any, dict[str, str]], Response | D
 
 @dataclass(slots=True)
 class _Node:
-    """A node of the routing tree. Its children are the segments that can follow in a path."""
+    """A node of the routing tree. Each child of a node is a possible next segment of a path."""
 
     literals: dict[str, _Node] = field(default_factory=dict)
     """The child for each literal segment, such as `Conversations`."""
@@ -47,10 +47,10 @@ class _Node:
 
 
 class Dispatcher:
-    """Dispatches gateway events to handlers. A dispatcher stores no state of requests, so requests may overlap."""
+    """Calls the handler of each gateway event. Several threads may use one dispatcher at the same time."""
 
     def __init__(self, operations: Operations, extra_routes: Sequence[AccountRoute] = ()) -> None:
-        """`extra_routes` are routes that only one of the engines has. `/openapi.json` does not list these routes."""
+        """`extra_routes` are routes that exist in only one engine. `/openapi.json` does not list these routes."""
         self._operations = operations
         self._root = _Node()
         self._public = frozenset(route.rule for route in PUBLIC_ROUTES)
@@ -64,7 +64,8 @@ class Dispatcher:
     def answer(self, event: Event, context: InvocationContext) -> Response | Deferred:
         """Return the response to a request.
 
-        Every Exception becomes an error response. A BaseException that is not an Exception is not caught.
+        An error of the class `Exception` becomes an error response. Other errors, such as KeyboardInterrupt, are not
+        caught.
         """
         path: str = event["rawPath"]
         try:
@@ -76,7 +77,7 @@ class Dispatcher:
         except ConversationsError as error:
             return render(error)
         except Exception:
-            # The response contains only the request id, under which the failure is logged.
+            # The response contains only the request id. The log entry of the failure contains the same request id.
             identified = request_id(context)
             logger.exception("a request failed", extra={"request_id": identified})
             return render(InternalError(request_id=identified))
@@ -84,8 +85,7 @@ class Dispatcher:
     def _answered(self, path: str, event: Event, context: InvocationContext) -> Response | Deferred:
         account = None
         if path not in self._public:
-            # Authenticate before looking up the route, so that a client without credentials does not learn which paths
-            # exist.
+            # Authenticate before looking up the route. A client without credentials must not learn which paths exist.
             account = self._operations.accounts.authenticate(*basic_credentials(event.get("headers") or {}))
         values: list[str] = []
         node = _find(self._root, path.split("/")[1:], values)
@@ -172,5 +172,5 @@ def openapi_document() -> dict[str, Any]:
 
 
 def request_id(context: InvocationContext) -> str:
-    """Return Lambda's request id in Twilio's format. With this id, the logs of a response can be found."""
+    """Return Lambda's request id in Twilio's format. The log entries of the request contain this id."""
     return "RQ" + context.aws_request_id.replace("-", "")

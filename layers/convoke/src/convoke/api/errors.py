@@ -1,4 +1,4 @@
-"""Errors as HTTP responses. No other module renders errors. See docs/behaviour/requests-and-answers.md#error-body."""
+"""Convert errors to HTTP responses. Only this module does so. See docs/behaviour/requests-and-answers.md#error-body."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ from convoke.domain.errors import (
 JSON = "application/json"
 
 RETRY_AFTER_SECONDS = "1"
-"""The value of `Retry-After` for error 50386. Most conversations leave the state `initializing` within this time."""
+"""The value of the header `Retry-After` in responses with error 50386.
+
+Most conversations leave the state `initializing` within this time.
+"""
 
 DETAILS_IN_MESSAGE = frozenset({"wanted", "where"})
-"""The keys of `ConversationsError.details` that responses omit, because the message already contains their values."""
+"""The keys of `ConversationsError.details` that responses omit. The error message already contains their values."""
 
 WANTED = {
     "bool_parsing": "true or false",
@@ -40,11 +43,14 @@ WANTED = {
     "model_type": "a JSON object",
     "string_type": "a string",
 }
-"""The requirement for a parameter, by pydantic's error type. Used for errors that no validator of Convoke raises."""
+"""What the value of a parameter must be. The keys are types of pydantic's errors.
+
+These texts are used if pydantic itself, and not a validator of Convoke, finds the problem.
+"""
 
 
 def render(error: ConversationsError, message: str | None = None) -> Response:
-    """Return the response for an error. The body has the four keys that SDKs read, and `details` if there are any."""
+    """Return the response for an error. The body has four keys that SDKs read, and sometimes the key `details`."""
     error = _with_parameter(error)
     body: dict[str, object] = {
         "code": error.code,
@@ -53,7 +59,7 @@ def render(error: ConversationsError, message: str | None = None) -> Response:
         "status": error.status,
     }
     if isinstance(error, NotAuthenticatedError):
-        # Twilio sends this key only for wrong credentials. Clients compare the text, so the text must be Twilio's text.
+        # Twilio sends this key only for wrong credentials. Clients may compare the text, so it must be Twilio's text.
         body["detail"] = "Your AccountSid or AuthToken was incorrect."
     if details := _details(error):
         body["details"] = details
@@ -61,7 +67,7 @@ def render(error: ConversationsError, message: str | None = None) -> Response:
 
 
 def _with_parameter(error: ConversationsError) -> ConversationsError:
-    """Return the error with parameter names in place of field paths, also in `others`."""
+    """Convert the field path of the error, and of each error in `others`, to a parameter name."""
     named = error.at(parameter_name(error.field)) if error.field else error
     named.others = tuple(_with_parameter(other) for other in error.others)
     return named
@@ -78,7 +84,7 @@ def _details(error: ConversationsError) -> dict[str, object]:
 
 
 def _pointers(error: ConversationsError) -> dict[str, object]:
-    """Return the parameter, the index of its value in a list, the broken rule, and the details of the error."""
+    """Return the parameter, its index if it is an element of a list, the broken rule, and the details of the error."""
     details: dict[str, object] = {key: value for key, value in error.details.items() if key not in DETAILS_IN_MESSAGE}
     if error.parameter is None:
         return details

@@ -1,4 +1,4 @@
-"""Form bodies. Names can be repeated and can contain dots. The gateway can encode a body with Base64.
+"""Parse form bodies. A name can be repeated and can contain dots. The gateway can encode a body with Base64.
 
 See docs/behaviour/requests-and-answers.md#form-bodies.
 """
@@ -17,7 +17,7 @@ FORM = "application/x-www-form-urlencoded"
 MAX_FORM_FIELDS = 1000
 
 MAX_REQUEST_BODY_CHARACTERS = 1024 * 1024
-"""The maximum length of a body before Base64 is decoded. Every valid request is much shorter."""
+"""The maximum length of a body as the gateway sends it. Every valid body is much shorter."""
 
 
 class Form:

@@ -23,7 +23,7 @@ def parse_idempotency_key(request: Request) -> IdempotentRequest | None:
 
 
 def _fingerprint(request: Request) -> str:
-    """Return a hash of the method, path and body. A different request with the same key has a different hash."""
+    """Return a hash of the method, the path and the body. Two different requests have different hashes."""
     http = request.event["requestContext"]["http"]
     # The path can contain the service SID. A request with the same key to another service is a different request.
     request_line = f"{http['method']} {request.event['rawPath']}\n"

@@ -1,7 +1,7 @@
 """Generate the OpenAPI 3.1 document of the API from the routes, their contracts and their models.
 
-`app.py` imports this module when a client requests the document for the first time. An earlier import would slow every
-cold start, because this module imports pydantic's JSON Schema generator.
+`dispatch.py` imports this module only when a client requests the document. An earlier import would slow every cold
+start, because this module imports pydantic's JSON Schema generator.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def _header_parameters(contract: Contract) -> Iterable[Schema]:
 
 
 def _body(name: str, form: Schema) -> Schema:
-    """Return the request body of a form. With `explode`, a client repeats the key for each value of a list."""
+    """Return the description of a form body. `explode` means that a client repeats the name for each list value."""
     lists = [name for name, schema in form["properties"].items() if schema.get("type") == "array"]
     encoding = {name: {"style": "form", "explode": True} for name in lists}
     content = {"schema": reference(name)} | ({"encoding": encoding} if lists else {})
@@ -140,7 +140,7 @@ def _body(name: str, form: Schema) -> Schema:
 
 
 def _responses(contract: Contract, *, service_in_path: bool) -> Schema:
-    """Return the successful responses by status."""
+    """Return the descriptions of the successful responses. The keys are the statuses."""
     names = ("Twilio-Request-Id", *contract.response_headers)
     headers = {name: {"schema": RESPONSE_HEADERS[name]} for name in names}
     body = _response_body(contract, service_in_path=service_in_path)
@@ -173,13 +173,14 @@ def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
     possible: set[type[ConversationsError]] = {errors.InternalError, *contract.errors, *form_errors}
     if isinstance(route, PublicRoute):
         return possible
-    # The embedded engine answers 503 while its data file cannot be written, and to a write also under load.
+    # The embedded engine returns 503 while it cannot write its data file. Under load, it also returns 503 to requests
+    # that write.
     possible |= {errors.NotAuthenticatedError, errors.UnavailableError}
     if "<" in rule:  # A path value can be the SID of a resource that does not exist.
         possible.add(errors.NotFoundError)
     if WEBHOOK_ENABLED in contract.request_headers:
         possible.add(errors.WebhookRejectedError)
-    # PageSize and PageToken are parameters of every list.
+    # Every list has the parameters PageSize and PageToken, and a client can send invalid values for them.
     if contract.form or contract.page or contract.request_headers:
         possible.add(errors.InvalidParameterError)
     return possible
@@ -200,5 +201,5 @@ def _error_response(status: int, several: list[type[ConversationsError]]) -> Sch
 
 
 def _without_placeholders(text: str) -> str:
-    """Return a message with each placeholder, such as `{limit}`, replaced by `…`."""
+    """Replace each placeholder in an error message, such as `{limit}`, by `…`."""
     return re.sub(r"{\w+}", "…", text)

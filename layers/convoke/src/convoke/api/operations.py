@@ -51,7 +51,9 @@ class Operations:
     conversation_waiter: ConversationWaiter
 
     def request_webhooks(self, request: Request) -> RequestWebhooks:
-        """Return the object that sends the pre-event of this request. Without the header, the object sends nothing.
+        """Return the object that sends the pre-event of this request.
+
+        If the request does not enable webhooks, the object sends nothing.
 
         See docs/behaviour/webhook-delivery.md#what-triggers-webhooks.
         """

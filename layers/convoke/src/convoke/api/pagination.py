@@ -1,4 +1,6 @@
-"""The JSON body of a page: the resources, the meta block and the page tokens. A token is valid only for its list.
+"""Create the JSON body of a page, which contains resources and a meta block. URLs in the meta block have page tokens.
+
+A page token is valid only for the list that it was created for.
 
 See docs/behaviour/pagination.md.
 """
@@ -25,7 +27,8 @@ MAX_PAGE_SIZE = 100
 MAX_SMALL_PAGE_SIZE = 50
 """The maximum page size of the lists of receipts, of events and of participant conversations.
 
-Each event of a page can be in a different change record, and one read of the table returns at most 100 items.
+One read of the table returns at most 100 items. A page of 100 events can need 101 items, and a page of 100 participant
+conversations can need 200 items.
 """
 
 Resource = TypeVar("Resource")
@@ -37,7 +40,7 @@ SIGNATURE_BYTES = 16
 """The length of the signature at the start of a token. The signature is a truncated HMAC."""
 
 FORWARD, BACKWARD = "PA", "PB"
-"""The direction at the start of a token's content: the page after the position, or the page before the position."""
+"""The directions that a token can contain. FORWARD means the page after the position, BACKWARD the page before it."""
 
 
 class Meta(BaseModel):
@@ -70,14 +73,14 @@ class Pagination:
     """The account's key for the signatures of page tokens."""
     max_page_size: int = MAX_PAGE_SIZE
     filters: Mapping[str, str] = field(default_factory=dict)
-    """The query parameters that filter the list. The query of every URL in the meta block starts with these filters."""
+    """The query parameters that filter the list. Every URL in the meta block contains these query parameters."""
     descending: bool = False
 
     @property
     def page_size(self) -> int:
-        """The requested page size, reduced or raised to the allowed range.
+        """The requested page size. A value outside the allowed range is replaced by the nearest allowed value.
 
-        A value out of range is not an error, because SDKs send their argument `limit` as the page size.
+        Such a value is not an error, because SDKs send their argument `limit` as the page size.
         """
         return min(max(self._integer("PageSize", DEFAULT_PAGE_SIZE), 1), self.max_page_size)
 
@@ -148,7 +151,7 @@ class Pagination:
 
     def _signature(self, content: str) -> bytes:
         """Sign the path of the list, the filters and `content` with the key of the account."""
-        # The signature does not cover the origin, because a token must stay valid under another host name of the API.
+        # Sign only the path of the URL, because a token must stay valid under another host name of the API.
         path = self.url.removeprefix(self.request.origin)
         filtered_path = f"{path}?{urlencode(self.filters)}" if self.filters else path
         digest = hmac.digest(self.signing_key, f"{filtered_path}\n{content}".encode(), hashlib.sha256)

@@ -15,13 +15,14 @@ from convoke.domain.errors import FieldPath
 PARTICIPANT = "Participant"
 
 JSON_PARAMETERS = {"participants": PARTICIPANT, "pre_webhook": "PreWebhook"}
-"""Field paths into JSON, by their first part. The value is the parameter that contains the JSON.
+"""The field paths that lead into a JSON value. The key is the first part of the path.
 
-The other parts of such a path are JSON keys, which `parameter_name` does not convert.
+The value is the name of the JSON value in errors. The other parts of the path are keys in the JSON value, which
+`parameter_name` does not convert.
 """
 
 PREFIXES = ("Timers", "Bindings.Email", "MessagingBinding")
-"""The prefixes of form parameter names that end with a dot, such as `Timers` in `Timers.Inactive`."""
+"""Prefixes of form parameter names. A dot follows each prefix, as in `Timers.Inactive`."""
 
 
 def form_name(field: str) -> str:

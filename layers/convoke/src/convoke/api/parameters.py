@@ -1,6 +1,6 @@
-"""The form and query parameters of each request, parsed into frozen models.
+"""Parse the form and query parameters of requests into immutable models.
 
-The models of the domain define the fields and the rules. The subclasses in this module add the names that clients use.
+The models of the domain define the fields and the rules. The subclasses in this module add the parameter names.
 """
 
 from __future__ import annotations
@@ -97,10 +97,10 @@ class UpdateMessage(MessageChange):
 
 
 class CreateParticipant(Model):
-    """The form parameters of a new participant, for the OpenAPI document and for the names of the parameters.
+    """The form parameters of a new participant. This model defines their names and their OpenAPI schemas.
 
-    A form cannot contain nested objects. Therefore `parse_participant` converts the form to a nested `NewParticipant`,
-    and validates the nested object.
+    A form cannot contain nested objects, but a `NewParticipant` contains a nested object. `parse_participant` converts
+    the form to a `NewParticipant`, which validates the values.
     """
 
     model_config = FORM_NAMES
@@ -158,7 +158,10 @@ Parameters = TypeVar("Parameters", bound=Model)
 
 
 def parse(model: type[Parameters], form: Form) -> Parameters:
-    """Return the parameters in a form. Raise the first error, which has the remaining errors in `others`."""
+    """Return the parameters in a form.
+
+    If the form is invalid, raise the first error. The attribute `others` of this error contains the other errors.
+    """
     parameters, problems = read(model, form)
     if parameters is None:
         raise refusal(problems)
@@ -166,35 +169,38 @@ def parse(model: type[Parameters], form: Form) -> Parameters:
 
 
 def parse_query(model: type[Parameters], query: Mapping[str, str]) -> tuple[Parameters, dict[str, str]]:
-    """Return the parsed filters in a query, and the text of each filter that the client sent."""
+    """Return the parsed filters of a query. Also return the text of each filter that the client sent, by its name."""
     names = [field.alias or name for name, field in model.model_fields.items()]
     sent = {name: query[name] for name in names if name in query}
     return parse(model, Form([*sent.items()])), sent
 
 
 def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[ConversationsError]]:
-    """Return the parameters in a form, and an empty list.
+    """Return the parameters in a form, and a list of errors. If the form is valid, the list is empty.
 
-    If the form has errors, return None and all errors in the order of the checks.
+    If the form has errors, return None and all errors. The errors are in the order of the checks.
     """
     try:
         return model.model_validate(form.select(_lists(model))), []
     except ValidationError as error:
         names = {name: field.alias or name for name, field in model.model_fields.items()}
         ranks = {each: rank for rank, each in enumerate(model.order_of_checks)}
-        # A location starts with the alias of a field, or with its field name. The field name is converted to the alias.
+        # A location starts with the alias or the name of a field. Replace the name of the field by the alias.
         found = problems_of(error, lambda *parts: (*(names.get(str(part), part) for part in parts[:1]), *parts[1:]))
         return None, sorted(found, key=lambda problem: ranks.get(type(problem), len(ranks)))
 
 
 @cache
 def _lists(model: type[Model]) -> dict[str, bool]:
-    """Return the names of the form parameters of a model. The value is True if the parameter is a list."""
+    """Return a mapping from each form parameter of a model to whether the parameter is a list."""
     return {field.alias or name: _is_list(field.annotation) for name, field in model.model_fields.items()}
 
 
 def parse_participant(model: type[CreateParticipant], form: Form) -> NewParticipant:
-    """Return the participant in a form. Raise the first error, which has the remaining errors in `others`."""
+    """Return the participant in a form.
+
+    If the form is invalid, raise the first error. The attribute `others` of this error contains the other errors.
+    """
     names = {field.alias or name: name for name, field in model.model_fields.items()}
     given = {names[name]: value for name, value in form.select(dict.fromkeys(names, False)).items()}
     in_binding = [name for name in given if name.startswith(BINDING_PREFIX)]
@@ -208,8 +214,9 @@ def parse_participant(model: type[CreateParticipant], form: Form) -> NewParticip
 def read_participants(values: Sequence[str]) -> tuple[tuple[NewParticipant, ...], list[ConversationsError]]:
     """Parse the values of the parameter `Participant`.
 
-    Return all participants and an empty list, or no participants and all errors. If there are too many values, none of
-    the values is parsed. See docs/behaviour/conversation-with-participants.md#order-of-checks.
+    If all values are valid, return all participants and an empty list. Otherwise return no participants and all errors.
+    If there are too many values, the values are not parsed. See
+    docs/behaviour/conversation-with-participants.md#order-of-checks.
     """
     if too_many := [*count_problems(len(values))]:
         return (), too_many
@@ -221,7 +228,7 @@ def read_participants(values: Sequence[str]) -> tuple[tuple[NewParticipant, ...]
         except ValueError:
             problems.append(ParticipantNotJsonError(parameter=join_name([PARTICIPANT, position])))
     try:
-        # The JSON values are validated even if another value is not JSON, because one response reports all errors.
+        # Validate the values that are JSON even if another value is not JSON. One response reports all errors.
         participants = PARTICIPANTS.validate_python(list(objects.values()))
     except ValidationError as error:
         positions = list(objects)
@@ -230,7 +237,10 @@ def read_participants(values: Sequence[str]) -> tuple[tuple[NewParticipant, ...]
 
 
 def parse_json_object(value: str) -> object:
-    """Return the JSON object in a value, without the keys that are null. Raise ValueError for any other value."""
+    """Return the JSON object in a text, without the keys whose value is null.
+
+    Raise ValueError if the text is not a JSON object.
+    """
     try:
         parsed = json.loads(value, parse_constant=refuse_constant)
         if "\\u" in value:

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 PREFER, PREFERENCE_APPLIED = "Prefer", "Preference-Applied"
 
 MAX_WAIT_SECONDS = 20
-"""The maximum wait. A longer preference is reduced to this value.
+"""The maximum wait, even if the client prefers a longer wait.
 
-An HTTP API of Amazon API Gateway ends a request after 30 seconds.
+The maximum is below 30 seconds, because an HTTP API of Amazon API Gateway ends a request after 30 seconds.
 """
 
 _PREFERENCE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.?)*(?:"|$))+', re.DOTALL)
-"""One preference: the text between two commas.
+"""Matches one preference. A comma separates two preferences.
 
 A comma in a quoted string does not end the preference. The closing quote of the string may be missing.
 """
@@ -23,7 +23,9 @@ _WAIT = re.compile(r'\s*wait\s*=\s*(?:([0-9]+)|"([0-9]+)")\s*(?:;.*)?', re.IGNOR
 
 
 def preferred_wait(headers: Mapping[str, str]) -> int | None:
-    """Return the seconds of the preference `wait`. Return None if this preference is missing or malformed.
+    """Return how many seconds the client prefers to wait, at most MAX_WAIT_SECONDS.
+
+    Return None if the preference `wait` is missing or malformed.
 
     If `wait` is repeated, only the first preference is used (RFC 7240, section 2).
     """

@@ -18,14 +18,14 @@ RestDate = Annotated[
     PlainSerializer(to_seconds, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]
-"""The type of a date in a resource of Twilio's API, in whole seconds."""
+"""The type of the dates in resources of Twilio's API. The dates have whole seconds."""
 
 StreamDate = Annotated[
     AwareDatetime,
     PlainSerializer(to_milliseconds, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]
-"""The type of a date in a resource under `/convoke`. The date has milliseconds, as in webhooks."""
+"""The type of the dates in resources under `/convoke`. The dates have milliseconds, as in webhooks."""
 
 CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -44,14 +44,17 @@ See docs/behaviour/requests-and-answers.md#cors.
 class Representation(BaseModel):
     """The body of a response. The fields are in the same order as in Twilio's responses."""
 
-    # defer_build: pydantic builds a model at its first use. Building all models would slow every cold start.
+    # With defer_build, pydantic builds a model at its first use. Building all models would slow every cold start.
     model_config = ConfigDict(defer_build=True)
 
 
 def add_service_sid(
     request: ServiceRequest, representation: Representation, service_representation: type[Representation]
 ) -> Representation:
-    """Return `representation`. If the path contains the service SID, add the field `chat_service_sid`.
+    """Return the representation for the path of the request.
+
+    If the path contains the service SID, the result is a `service_representation` with the field `chat_service_sid`.
+    Otherwise the result is `representation`.
 
     See docs/behaviour/requests-and-answers.md#two-trees.
     """

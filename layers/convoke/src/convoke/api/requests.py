@@ -62,7 +62,7 @@ class Request:
     @property
     def origin(self) -> str:
         """The scheme, host and port as the client wrote them."""
-        # The gateway sets x-forwarded-proto itself, so a client cannot forge it.
+        # The gateway sets the header x-forwarded-proto, so a client cannot forge the header.
         return f"{self.headers.get('x-forwarded-proto', 'https')}://{self.headers.get('host', 'localhost')}"
 
     @property
@@ -86,7 +86,7 @@ class Request:
 
 @dataclass(frozen=True)
 class ServiceRequest(Request):
-    """A request to a service: the service in the path (`/Services/{sid}/...`), or the account's default service.
+    """A request to the service in the path (`/Services/{sid}/...`), or to the account's default service.
 
     See docs/behaviour/requests-and-answers.md#two-trees.
     """

@@ -19,6 +19,6 @@ def resolver_of(api: Api) -> APIGatewayHttpResolver:
         return PowertoolsResponse(answered.status_code, body=answered.body, headers={**answered.headers})
 
     app.route(".+", METHODS)(respond)
-    # A method that is not in METHODS has no route. The API responds to it with 405.
+    # A request whose method is not in METHODS has no route. `Api` returns status 405 for such a request.
     app.not_found(respond)
     return app

@@ -1,7 +1,7 @@
 """A response of the API.
 
-This class replaces the Response class of Powertools, because importing Powertools takes a tenth of the start time of
-the embedded engine. Only the engine on AWS imports Powertools.
+The API does not use the Response class of Powertools. Importing Powertools would take a tenth of the start time of the
+embedded engine. Only the engine on AWS imports Powertools.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ from convoke.api.responses import Response
 from convoke.domain.sids import Prefix
 
 SERVICE_PREFIX = "/Services/<chat_service_sid>"
-"""The part of a path that selects a service."""
+"""The part of a path that contains the service SID."""
 
 
 class PublicRoute(NamedTuple):
@@ -179,4 +179,7 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Events": {"pattern": f"^{Prefix.CHANGE}[0-9a-fA-F]{{32}}-[0-9]+$"},
     "Alerts": Prefix.ALERT,
 }
-"""The valid values after a path segment: the prefix of a SID, or a JSON Schema."""
+"""The valid values of the path parameter after a segment. The key is the segment.
+
+The value is the prefix of a SID, or keywords of a JSON Schema.
+"""

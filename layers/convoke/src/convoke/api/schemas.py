@@ -1,6 +1,7 @@
 """Generate the JSON Schemas of requests and responses from the pydantic models.
 
-The limits come from the markers on the field types of the domain. See `convoke.domain.json_schema`.
+The field types of the domain have markers, which contain limits such as a maximum length. See
+`convoke.domain.json_schema`.
 """
 
 from __future__ import annotations
@@ -103,14 +104,14 @@ def form_component(contract: Contract) -> str | None:
 
 
 def query_parameters(model: type[Model]) -> dict[str, Schema]:
-    """Return the schema of each query parameter in `model`, by the name of the parameter."""
+    """Return the schemas of the query parameters in `model`. The keys are the names of the parameters."""
     schema = model.model_json_schema(schema_generator=_Generator)
     properties: dict[str, Schema] = _request_schema(model, schema)["properties"]
     return properties
 
 
 def components(contracts: Sequence[Contract]) -> dict[str, Schema]:
-    """Return every schema that the OpenAPI document refers to, by the name of the schema."""
+    """Return every schema that the OpenAPI document refers to. The keys are the names of the schemas."""
     forms = (contract.form for contract in contracts if contract.form)
     parsed: set[type[Model]] = {NewParticipant, NewBinding, *forms}
     schemas = _generated(contracts, parsed)
@@ -123,7 +124,7 @@ def components(contracts: Sequence[Contract]) -> dict[str, Schema]:
 
 
 def _generated(contracts: Sequence[Contract], parsed: Iterable[type[Model]]) -> dict[str, Schema]:
-    """Return the generated schemas without the docstrings of the models, because clients do not need the docstrings."""
+    """Generate the schemas, and remove the docstrings of the models. Clients do not need the docstrings."""
     answered = (each for contract in contracts for each in (contract.representation, contract.service_representation))
     modes: list[tuple[type[BaseModel], JsonSchemaMode]] = [(Meta, "serialization")]
     modes.extend((model, "serialization") for model in answered if model)

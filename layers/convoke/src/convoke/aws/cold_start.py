@@ -22,12 +22,11 @@ if TYPE_CHECKING:
 def started(function: str, environ: Mapping[str, str]) -> Handler:
     """Import the module of `function` in `convoke.aws.handlers` and return its handler.
 
-    The garbage collector is off while modules are imported. A collection would find nothing, because nearly every
-    object that a cold start creates lives as long as the process.
+    The garbage collector is off during the imports. A collection would find nothing, because nearly every object that
+    a cold start creates lives as long as the process.
 
-    `app.py` passes the name of its function and does not import the handler's module. The import must happen in this
-    function, because the garbage collector is off only here. For the same reason, `app.py` imports no other module of
-    this package.
+    The garbage collector is off only in this function. Therefore `app.py` imports nothing else of this package, and
+    passes only the name of its function.
     """
     gc.disable()
     # Import here, because the garbage collector is off only now.
@@ -43,23 +42,25 @@ def started(function: str, environ: Mapping[str, str]) -> Handler:
 
 
 def _before_snapshot() -> None:
-    """Import all modules and build all models that the first requests need, so that the snapshot contains them."""
-    # Import here, because a start without a snapshot does not need these names. Such a start imports the modules later,
-    # with the garbage collector off.
+    """Import the modules and build the models that the first requests need. The snapshot then contains them."""
+    # Import here and not at the top of this file, because the garbage collector is on while this file is imported.
     from pydantic import BaseModel  # noqa: PLC0415 - only for snapshots
 
     from convoke.domain.groups import is_group_number  # noqa: PLC0415 - only for snapshots
 
     _build_subclasses(BaseModel)
-    # The first check of a number imports phonenumbers. A start without a snapshot imports phonenumbers only when
-    # needed.
+    # The first check of a number imports phonenumbers, so the snapshot contains phonenumbers. A start without a
+    # snapshot imports phonenumbers only when a request needs it.
     is_group_number("+15017122661")
     gc.collect()
     gc.freeze()
 
 
 def _build_subclasses(model: type[BaseModel]) -> None:
-    """Build all models of this package. The option `defer_build` would otherwise build each model at its first use."""
+    """Build all subclasses of `model` in this package.
+
+    Because of the option `defer_build`, pydantic would otherwise build each model at its first use.
+    """
     for subclass in model.__subclasses__():
         if subclass.__module__.startswith(f"{__package__.partition('.')[0]}."):
             subclass.model_rebuild()
@@ -69,8 +70,9 @@ def _build_subclasses(model: type[BaseModel]) -> None:
 def _after_restore() -> None:
     """Seed `random` again after a restore.
 
-    All environments that are restored from the same snapshot would otherwise choose the same random backoff pauses. No
-    other module needs a hook. SIDs, tokens and secrets use random numbers of the operating system, and nothing that
-    expires is fetched before the first request.
+    Otherwise all environments that start from the same snapshot would choose the same random backoff pauses.
+
+    Nothing else in the snapshot must be renewed. SIDs, tokens and secrets use random numbers of the operating system.
+    The program fetches nothing that expires before the first request.
     """
     random.seed()

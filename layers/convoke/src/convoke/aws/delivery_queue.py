@@ -22,13 +22,13 @@ MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
 
 MAX_VISIBILITY_SECONDS = 43_200
-"""The maximum visibility timeout of a message in SQS: 12 hours."""
+"""The maximum time for which SQS can hide a received queue message: 12 hours."""
 
 
 class MessagesNotSentError(Exception):
-    """SQS did not accept some messages.
+    """SQS did not accept some queue messages.
 
-    The caller may send all messages again, because consumers tolerate duplicates.
+    The caller may send all queue messages again, because consumers tolerate duplicates.
     """
 
 
@@ -38,21 +38,22 @@ class SqsDeliveryQueue:
     queue_url: str
 
     def send(self, messages: Sequence[Delivery | Event]) -> None:
-        """Send the messages in batches. Raises MessagesNotSentError if SQS does not accept a message."""
+        """Send the queue messages in batches. Raises MessagesNotSentError if SQS does not accept a queue message."""
         bodies = (message.model_dump_json() for message in messages)
         for batch in batches(bodies, _body_bytes, max_entries=MAX_BATCH_ENTRIES, max_bytes=MAX_BATCH_BYTES):
             answer = self.client.send_message_batch(
                 QueueUrl=self.queue_url,
                 Entries=[{"Id": str(number), "MessageBody": body} for number, body in enumerate(batch)],
             )
-            # SQS answers 200 even if SQS rejected some messages of the batch.
+            # SQS returns status 200 even if SQS rejects some queue messages of the batch.
             if failed := answer.get("Failed"):
                 raise MessagesNotSentError(f"{len(failed)} of {len(batch)}: {failed[0]['Code']}")
 
     def postpone(self, receipt_handle: str, seconds: float) -> None:
-        """Make SQS deliver a received message again after `seconds`, rounded up to whole seconds.
+        """Make SQS deliver a received queue message again after `seconds`.
 
-        The consumer must also report the message as failed, because Lambda otherwise deletes the message.
+        `seconds` is rounded up to whole seconds. The consumer must also report the queue message as failed. Otherwise
+        Lambda deletes the queue message.
         """
         timeout = min(-int(-seconds // 1), MAX_VISIBILITY_SECONDS)
         self.client.change_message_visibility(
@@ -66,7 +67,7 @@ class SqsDeadLetterQueue:
     queue_url: str
 
     def send(self, body: str) -> None:
-        """Add a copy of a queue message. The consumer then deletes the original message from its queue."""
+        """Add a copy of a queue message. Lambda then deletes the original queue message from the delivery queue."""
         self.client.send_message(QueueUrl=self.queue_url, MessageBody=body)
 
 

@@ -1,8 +1,9 @@
-"""The Table port on DynamoDB.
+"""Implement the port `Table` on DynamoDB.
 
-This module renders the port's conditions and actions as expressions, and converts items to attribute values and back.
-Calls that DynamoDB throttles are retried. Transactions that conflict with another transaction are retried too. The
-module uses botocore without boto3, because the import of boto3 costs a quarter of a cold start.
+This module converts conditions and actions to DynamoDB's expressions. It also converts items to attribute values and
+back. The module retries throttled calls, and transactions that conflict with other transactions.
+
+The module uses botocore without boto3, because the import of boto3 takes a quarter of a cold start.
 """
 
 from __future__ import annotations
@@ -49,13 +50,15 @@ if TYPE_CHECKING:
 BACKOFF = wait_random_exponential(multiplier=0.025, max=1)
 """Random pauses between the attempts of a call ("full jitter").
 
-The maximum pause is 0.025, 0.05, 0.1, ... seconds, but never more than 1 second.
+Each pause has a random length up to a maximum. The maximum of the first pause is 0.025 seconds. The maximum doubles
+after each attempt, up to 1 second.
 """
 
 MAX_ATTEMPTS = 10
-"""The maximum number of attempts of a call. With BACKOFF, all attempts take 2.5 seconds on average.
+"""The maximum number of attempts of a call.
 
-In addition, botocore retries throttled calls.
+With BACKOFF, a call that fails at every attempt takes 2.5 seconds on average. In addition, botocore itself retries
+throttled calls.
 """
 
 MAX_KEYS = 100
@@ -64,7 +67,7 @@ MAX_KEYS = 100
 See https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html.
 """
 
-# Error codes of a call, and the reasons why DynamoDB canceled a write of a transaction. See
+# The error codes of failed calls, and the reasons that DynamoDB gives for each write of a canceled transaction. See
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
 _TRANSIENT_ERRORS = {
     "ProvisionedThroughputExceededException",
@@ -74,19 +77,19 @@ _TRANSIENT_ERRORS = {
     "TransactionInProgressException",
 }
 _TRANSIENT_REASONS = {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
-# The reason "None" belongs to a write that had no problem itself.
+# The reason "None" belongs to a write that did not cause the cancellation.
 _FINAL_REASONS = {"None", "ConditionalCheckFailed"}
 
 
 class UnprocessedKeysError(Exception):
-    """DynamoDB left some keys of a batch unread. DynamoDB throttles BatchGetItem in this way."""
+    """DynamoDB did not read some keys of a batch. This is how DynamoDB throttles BatchGetItem."""
 
 
 class DynamoDbTable:
     """Implements `Table`.
 
-    If the last attempt of a call is still throttled or in conflict, the call raises botocore's ClientError. If DynamoDB
-    still leaves keys unread at the last attempt, `get_many` raises UnprocessedKeysError.
+    Every method raises botocore's ClientError if the last attempt is also throttled or in conflict. `get_many` raises
+    UnprocessedKeysError if some keys are still unread after the last attempt.
     """
 
     def __init__(
@@ -144,8 +147,8 @@ class DynamoDbTable:
         if after and between:
             position = str(after[sort_name])
             near, far = between if forward else between[::-1]
-            # DynamoDB refuses an ExclusiveStartKey outside the range. If `after` is beyond the far end of the range, no
-            # items are left. If `after` is before the near end, the query starts at the beginning of the range.
+            # DynamoDB refuses an ExclusiveStartKey that is outside the range `between`. If the query has already passed
+            # the whole range, no items are left. If the query has not reached the range, it starts at the near end.
             if (position > far) if forward else (position < far):
                 return []
             if (position < near) if forward else (position > near):
@@ -180,10 +183,11 @@ class DynamoDbTable:
             try:
                 self._client.transact_write_items(TransactItems=requests, ClientRequestToken=token)
             except self._client.exceptions.TransactionCanceledException:
-                # A canceled transaction wrote nothing, so the next attempt is a new transaction with a new token. After
-                # any other error, such as a timeout, the transaction may have been applied. The next attempt then keeps
-                # the token, because DynamoDB returns the first outcome for a known token. With a new token, the
-                # conditions could fail because of our own writes.
+                # A canceled transaction has written nothing. The next attempt is a new transaction with a new token.
+                #
+                # After another error, such as a timeout, DynamoDB may have applied the transaction. The next attempt
+                # then uses the old token, because DynamoDB does not apply a transaction with a known token again. With
+                # a new token, the writes of the first attempt could make the conditions fail.
                 token = str(uuid4())
                 raise
 
@@ -238,13 +242,12 @@ class DynamoDbTable:
     def _request(self, expression: _Expression, condition: Condition | None) -> dict[str, Any]:
         """Return the parameters that all kinds of writes have.
 
-        Call this method after all other expressions are rendered, because the result contains all placeholders of
-        `expression`.
+        Render all other expressions before this call. The result contains the placeholders of all expressions.
         """
         request: dict[str, Any] = {"TableName": self._table_name}
         if condition is not None:
             request["ConditionExpression"] = _render_condition(condition, expression)
-            # With this parameter, the error of a failed condition contains the existing item, which saves a read.
+            # With this parameter, the error of a failed condition contains the existing item. This saves another call.
             request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         return {**request, **expression.placeholders()}
 
@@ -256,8 +259,8 @@ def _is_transient(error: BaseException) -> bool:
     if not isinstance(error, ClientError):
         return isinstance(error, UnprocessedKeysError)
     if reasons := {reason["Code"] for reason in _cancellation_reasons(error)}:
-        # A conflict is retried even if the condition of another write failed. The reason is that callers need to know
-        # every failed condition, and the condition of the conflicting write may fail too. See
+        # Retry a conflict even if the condition of another write failed. The caller needs to know every failed
+        # condition, and the condition of the conflicting write may fail too. See
         # docs/decisions/0020-conflicts-retried-before-conditions-count.md.
         unsettled = reasons - _FINAL_REASONS
         return bool(unsettled) and unsettled <= _TRANSIENT_REASONS
@@ -271,17 +274,16 @@ def _code(error: ClientError) -> str:
 def _cancellation_reasons(error: ClientError) -> Sequence[Any]:
     """Return the cancellation reason of each write, in the order of the writes.
 
-    Returns an empty sequence if the error does not come from a canceled transaction.
+    The result is empty if the error does not come from a canceled transaction.
     """
     reasons: Sequence[Any] = error.response.get("CancellationReasons", ())
     return reasons
 
 
 def _existing_item(failure: Mapping[str, Any]) -> Item | None:
-    """Return the existing item from a failed condition, or None.
+    """Return the item whose condition failed, or None if the item does not exist.
 
-    `failure` describes a failed update or a failed write of a transaction. The item has the name `Item` in each
-    description.
+    `failure` is the error of an update, or the cancellation reason of a write. Both have the item under the key `Item`.
     """
     return _to_item(failure["Item"]) if failure.get("Item") else None
 
@@ -290,7 +292,7 @@ def _existing_item(failure: Mapping[str, Any]) -> Item | None:
 
 
 class _Expression:
-    """Replaces the attribute names and the values in a request's expressions by placeholders.
+    """Creates the placeholders for the attribute names and the values in the expressions of a request.
 
     Every name gets a placeholder, because some names, such as `state`, are reserved words. See
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html.
@@ -311,7 +313,7 @@ class _Expression:
     def placeholders(self) -> dict[str, Any]:
         """Return the parameters that define the placeholders.
 
-        DynamoDB refuses an empty parameter, so a parameter without placeholders is left out.
+        The result omits a parameter without placeholders, because DynamoDB refuses an empty parameter.
         """
         parameters: dict[str, Any] = {}
         if self._names:

@@ -1,7 +1,8 @@
 """The edges of the AWS engine: the objects through which the program reaches AWS.
 
-When a property is first read, the property imports the modules of its edge and creates the client. A cold start of one
-function therefore does not import the edges of other functions. For example, the sweeper has no webhook client. See
+A property imports the modules of its edge and creates the edge when the program uses the property for the first time.
+Therefore a cold start of a function imports only the edges that the function uses. For example, the sweeper does not
+import the webhook client. See
 docs/decisions/0058-cold-start.md.
 """
 
@@ -123,8 +124,8 @@ class AwsEdges:
         from botocore.session import get_session
 
         session = get_session()
-        # Turn off parameter validation, because types and AWS already validate the parameters. The validation and
-        # botocore's long user agent took two fifths of the instructions of a create request.
+        # Turn off parameter validation, because types and AWS already validate the parameters. Together, the validation
+        # and botocore's long user agent took two fifths of the instructions of a request that creates a resource.
         session.set_default_client_config(Config(parameter_validation=False, user_agent="convoke"))
         # Lambda and the command line set AWS_REGION. botocore reads only AWS_DEFAULT_REGION.
         session.set_config_variable("region", self.settings.environ.get("AWS_REGION"))

@@ -25,11 +25,11 @@ MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
 
 MAX_ENTRY_OVERHEAD_BYTES = 256
-"""An upper bound for the bytes of an entry's source, detail type and time."""
+"""The maximum number of bytes that the source, the detail type and the time of an entry have together."""
 
 
 class BusEvent(Model):
-    """The envelope in which EventBridge sends an event to a target. Convoke reads only the detail."""
+    """The JSON object in which EventBridge sends an event to a queue. Convoke reads only the field `detail`."""
 
     detail: Event
 
@@ -67,8 +67,8 @@ class EventBridgeBus:
     def publish(self, events: Sequence[Event]) -> None:
         """Put the events on the bus in batches, and retry the entries that the bus rejects.
 
-        The bus rejects entries during throttling, for example. Raises EventsNotPublishedError if the bus also rejects
-        entries at the last attempt.
+        For example, the bus rejects entries because of throttling. Raises EventsNotPublishedError if the bus still
+        rejects entries at the last attempt.
         """
         for batch in batches(events, _entry_bytes, max_entries=MAX_BATCH_ENTRIES, max_bytes=MAX_BATCH_BYTES):
             self._publish(batch)
@@ -92,7 +92,7 @@ class EventBridgeBus:
     def _put(self, events: Sequence[Event]) -> None:
         answer = self.client.put_events(Entries=[put_events_entry(event, self.event_bus_name) for event in events])
         if answer["FailedEntryCount"]:
-            # The results have the order of the entries.
+            # The results are in the order of the entries.
             failed = [
                 (event, result)
                 for event, result in zip(events, answer["Entries"], strict=True)

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 TOKEN_CACHE_SECONDS = 60
-"""How long an Auth Token is cached.
+"""How long a process caches an Auth Token.
 
-For this long, a process may use the old Auth Token after another process has rotated the token.
+If another process rotates the Auth Token, this process may use the old Auth Token for this time.
 """
 
 
 class SecretAuthTokens:
-    """Implements `AuthTokens` with Secrets Manager and a cache, because each read of a secret costs money and time."""
+    """Implements `AuthTokens` with Secrets Manager. A cache saves fetches, which cost money and time."""
 
     def __init__(self, client: SecretsManagerClient, prefix: str) -> None:
         self.client = client

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StepFunctionsWorkflow:
-    """Starts Express executions, which run at least once.
+    """Starts Express executions of the state machine. Step Functions can run such an execution more than once.
 
-    Two executions for the same conversation can run at the same time. Every task tolerates repetition and concurrency.
-    See docs/how-it-works.md#promises and
+    Two executions for the same conversation can also run at the same time. Every task tolerates both cases. See
+    docs/how-it-works.md#promises and
     https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html.
     """
 

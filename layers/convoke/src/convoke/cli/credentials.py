@@ -1,4 +1,4 @@
-"""Choose the account that `convoke up` uses. Environment variables can name the account and its Auth Token."""
+"""Choose the account that `convoke up` uses. Environment variables can set the account and its Auth Token."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class CredentialsError(Exception):
 def first_account(accounts: AccountOperations, environ: Mapping[str, str]) -> tuple[Account, str]:
     """Return the account that `convoke up` uses, and its Auth Token. Raises CredentialsError.
 
-    The environment can name the account. Otherwise the oldest account is used. If the account does not exist, a new
-    account is created. An Auth Token in the environment replaces the stored Auth Token.
+    The environment can name the account. Otherwise the function returns the oldest account. If the account does not
+    exist, the function creates it. An Auth Token in the environment replaces the stored Auth Token.
     """
     sid, token = environ.get(SID_VARIABLE) or None, environ.get(TOKEN_VARIABLE) or None
     if sid is not None and not is_sid(sid, Prefix.ACCOUNT):

@@ -1,4 +1,4 @@
-"""The option `--data`, and the embedded engine on the data file that the option names."""
+"""The option `--data`, which names a data file, and a function that opens the embedded engine on the data file."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ _option = partial(
 )
 
 data_option = _option(callback=resolve_data)
-"""For commands that create the data file if the data file does not exist."""
+"""The option of commands that create a missing data file."""
 
 existing_data_option = _option(callback=resolve_existing_data)
-"""For commands that read or change existing data. These commands do not create a data file."""
+"""The option of commands that need existing data. These commands do not create a data file."""
 
 
 @contextmanager
 def open_engine(data: str, movable_clock: MovableClock | None = None) -> Iterator[EmbeddedEngine]:
-    """Open an engine that answers requests. The engine processes its queues only after `start`.
+    """Open an engine for a `with` block. The engine accepts requests, but processes its queues only after `start`.
 
     Raises ClickException if the data file or a variable CONVOKE_PROVISIONING_* is invalid.
     """

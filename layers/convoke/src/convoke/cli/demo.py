@@ -1,4 +1,4 @@
-"""`convoke demo`: create conversations with the Twilio SDK against a `convoke up`, and check every result.
+"""`convoke demo`: start `convoke up`, create conversations with the Twilio SDK, and check every result.
 
 The first part runs the two examples of Twilio's ConversationWithParticipants page. The second part takes one
 conversation through its states.
@@ -24,7 +24,7 @@ from convoke.testing.receiver import Receiver
 Print = Callable[[str], None]
 
 TIMEOUT_SECONDS = 10.0
-"""How long to wait for a result that usually takes a few milliseconds."""
+"""The maximum wait for a result. A result usually takes a few milliseconds."""
 
 EXAMPLES = {
     "Chat and SMS": (
@@ -74,7 +74,10 @@ def run_demo(print_line: Print) -> bool:
 
 
 def run_example(name: str, client: Client, receiver: Receiver, validator: RequestValidator, print_line: Print) -> bool:
-    """Create the conversation of one example, and wait for its participants and its webhook."""
+    """Create the conversation of one example. Wait for its participants and its webhook.
+
+    Return whether every step had the expected result.
+    """
     print_line(f"\n{name}")
     timeline = Timeline(print_line)
     timeline.add(f"POST /v1/ConversationWithParticipants with {len(EXAMPLES[name])} participants")
@@ -154,7 +157,7 @@ def check_webhook(conversation_sid: str, receiver: Receiver, validator: RequestV
 
 
 def wait_for_provisioning(fetch_state: Callable[[], str]) -> str:
-    """Poll until the state is no longer `initializing`, and return the last state fetched."""
+    """Fetch the state until it is not `initializing` or the timeout is over. Return the last state."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while (state := fetch_state()) == "initializing" and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -163,7 +166,7 @@ def wait_for_provisioning(fetch_state: Callable[[], str]) -> str:
 
 @contextmanager
 def started_instance() -> Iterator[dict[str, str]]:
-    """Run `convoke up` in memory on a free port until the end of the block, and yield its URL and credentials."""
+    """Run `convoke up` on a free port, without a data file, until the block ends. Yield its URL and credentials."""
     command = [sys.executable, "-m", "convoke", "up", "--port", "0", "--data", ":memory:", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
         try:

@@ -23,13 +23,19 @@ OUTPUTS = {
     "CONVOKE_AUTH_TOKEN_PREFIX": "AuthTokenPrefix",
     "CONVOKE_DELIVERY_QUEUE_URL": "DeliveryQueueUrl",
 }
-"""The environment variables of the functions that the commands need, and the stack outputs with their values."""
+"""The settings that the commands need. The key is an environment variable of the deployed functions.
+
+The value is the stack output that contains the value of the variable.
+"""
 
 QUEUES = {
     "participant": ("ParticipantQueueUrl", "ParticipantDeadLetterQueueUrl"),
     "delivery": ("DeliveryQueueUrl", "DeliveryDeadLetterQueueUrl"),
 }
-"""The URL outputs of each queue: first the URL of the queue, then the URL of its dead-letter queue."""
+"""The stack outputs of each queue. The key is the name of the queue.
+
+The first output is the URL of the queue. The second output is the URL of the dead-letter queue.
+"""
 
 FIRST_ACCOUNT = "AccountSid"
 """The stack output with the SID of the account that the template declares."""
@@ -74,8 +80,8 @@ def open_deployment(stack: str) -> Iterator[Deployment]:
 
 def _cloudformation_client() -> Any:
     try:
-        # Pass the region to boto3, because boto3 reads only AWS_DEFAULT_REGION. The AWS CLI and the other SDKs also
-        # read AWS_REGION.
+        # Pass the value of AWS_REGION, because boto3 itself reads only AWS_DEFAULT_REGION. Users set AWS_REGION for the
+        # AWS CLI and other SDKs.
         return boto3.Session(region_name=os.environ.get("AWS_REGION") or None).client("cloudformation")
     except ValueError as error:
         # botocore raises ValueError if AWS_ENDPOINT_URL is not a URL.
@@ -84,7 +90,7 @@ def _cloudformation_client() -> Any:
 
 def _stack_outputs(cloudformation: Any, stack: str) -> Mapping[str, str]:
     if not stack:
-        # With an empty name CloudFormation would describe every stack in the region.
+        # If the name is empty, CloudFormation describes every stack in the region.
         raise DeploymentError("the name of the stack is empty")
     try:
         (description,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]

@@ -57,8 +57,8 @@ def dlq_redrive(data: str, stack: str | None) -> None:
 def _with_new_replay(new_replay_sid: Callable[[], str], body: str) -> str:
     """Return the body of a delivery with a new replay SID. Return any other body unchanged.
 
-    The attempts of a delivery are stored by event, target and replay. With a new replay SID, the attempts start at 1
-    again.
+    The attempts of a delivery are numbered for each event, target and replay. With a new replay SID, the numbers start
+    at 1 again.
     """
     try:
         delivery = Delivery.model_validate_json(body)
@@ -68,11 +68,11 @@ def _with_new_replay(new_replay_sid: Callable[[], str], body: str) -> str:
 
 
 def _summary(body: str) -> dict[str, Any]:
-    """Return the SIDs, the event type and the target of a message. The summary contains no text that people wrote."""
+    """Return the SIDs, the event type and the target of a queue message, without any text that people wrote."""
     try:
         message = json.loads(body)
-        # The event is in `event` for a delivery, and in `detail` for an EventBridge event. Any other message is an
-        # event or a provisioning record itself.
+        # A delivery has its event under `event`. An event from EventBridge is under `detail`. Any other queue message
+        # is an event or a provisioning.
         subject = message.get("event") or message.get("detail") or message
         event = {"event_id": subject.get("id"), "event_type": subject.get("type"), "target": message.get("target")}
         sids = {name: subject.get(name) for name in ("account_sid", "conversation_sid")}

@@ -48,7 +48,7 @@ def events_list(account: str | None, conversation: str | None, limit: int, data:
     with open_installation(data, stack) as installation:
         account_sid, operations = installation.account_sid(account), installation.events
         filters = EventFilters(conversation_sid=conversation)
-        # A page of events always has `behind`, so the position of an event is never computed.
+        # A page of events that has a next page also has `behind`. Therefore `position_of` is never called.
         newest_first = _all_resources(
             lambda request: operations.list(account_sid, filters, request), lambda _: "", descending=True
         )
@@ -105,7 +105,7 @@ def _fetch_event(installation: Installation, account: str | None, event_id: str)
 def _all_resources(
     list_page: Callable[[PageRequest], Page[Any]], position_of: Callable[[Any], str], *, descending: bool = False
 ) -> Iterator[Any]:
-    """Yield the resources of every page. A page is read only when the caller reaches the page."""
+    """Yield the resources of every page. The next page is fetched only when the caller needs the page."""
     page = list_page(PageRequest(PAGE_SIZE, descending=descending))
     yield from page.resources
     while page.has_next:

@@ -25,19 +25,19 @@ stack_option = click.option(
 
 
 class DeadLetters(Protocol):
-    """The port to the dead-letter queue of one queue."""
+    """Gives access to one dead-letter queue, in a data file or on AWS."""
 
     @property
     def name(self) -> str:
-        """The name of the original queue of the messages."""
+        """The name of the queue that the failed queue messages come from, for example `delivery`."""
 
     def bodies(self) -> Sequence[str]:
-        """Return the bodies of all messages. The messages stay in the dead-letter queue."""
+        """Return the bodies of all queue messages. The queue messages stay in the dead-letter queue."""
 
     def redrive(self, rewrite: Callable[[str], str]) -> int:
-        """Move every message back to its queue. Returns how many messages were moved.
+        """Move every queue message back to the queue `name`. Return the number of moved queue messages.
 
-        `rewrite` takes the body of a message and returns the body to send.
+        `rewrite` takes the body of a queue message and returns the new body.
         """
 
 
@@ -59,7 +59,7 @@ class Installation:
         return self.program.events
 
     def account_sid(self, given: str | None) -> str:
-        """Return the given Account SID, or the SID of the oldest account if none is given.
+        """Return `given`, which is an Account SID. If `given` is None, return the SID of the oldest account.
 
         Raises ClickException if the account does not exist.
         """
@@ -72,7 +72,7 @@ class Installation:
         return account.sid
 
     def missing(self, thing: str) -> click.ClickException:
-        """Return the error that says that `thing` does not exist in this installation."""
+        """Return an exception for the user, which says that `thing` does not exist in this installation."""
         return click.ClickException(f"there is no {thing} in {self.description}")
 
 
@@ -83,7 +83,7 @@ def open_installation(data: str, stack: str | None) -> Iterator[Installation]:
         with open_engine(data) as engine:
             yield Installation(data, engine.program, lambda: [engine.dead_letters])
         return
-    # Commands on a data file must run without boto3, which is an optional dependency and takes long to import.
+    # Import boto3 only for a deployment. boto3 is an optional dependency and takes long to import.
     from convoke.cli.deployment import DeploymentError, open_deployment  # noqa: PLC0415 - imports boto3
 
     try:

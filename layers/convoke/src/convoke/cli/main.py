@@ -1,7 +1,7 @@
 """The command `convoke`: a click group that imports each command's module only when the command runs.
 
-The embedded engine, boto3 and the Twilio SDK take up to a second to import. `convoke --help` imports none of these
-modules.
+The imports of the embedded engine, boto3 and the Twilio SDK take up to a second. `convoke --help` imports none of
+them.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ COMMANDS = {
 class LazyGroup(click.Group):
     """A click group whose commands are imported on first use.
 
-    See https://click.palletsprojects.com/en/stable/complex/#lazily-loading-subcommands. The group in click's
-    documentation imports every command to list the help of the commands. This group lists the summaries in
-    `lazy_commands` instead.
+    See https://click.palletsprojects.com/en/stable/complex/#lazily-loading-subcommands. The class in click's
+    documentation imports every command to list the commands. This class lists the summaries in `lazy_commands`, and
+    imports no command for the list.
     """
 
     def __init__(self, *args: Any, lazy_commands: Mapping[str, LazyCommand], **kwargs: Any) -> None:

@@ -1,8 +1,8 @@
 """Deploy template.yaml to MiniStack, an AWS emulator that runs on this machine without Docker.
 
 This module requires a checkout of Convoke, because the module reads the template and the folders of the functions. The
-functions run in the current Python environment. Where this deployment differs from a real deployment, a comment
-explains why MiniStack needs the difference.
+functions run in the current Python environment. This deployment differs from a real deployment in some places. At each
+place, a comment explains why MiniStack needs the difference.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ REGION = "us-east-1"
 BUCKET = "artifacts"
 
 PARAMETERS = {"AllowedWebhookNetworks": "0.0.0.0/0,::/0"}
-"""The template parameters that differ from their defaults. Webhooks may call any address, such as localhost."""
+"""The template parameters whose values are not the defaults. Webhook URLs may have any address, such as localhost."""
 
 MAX_CONCURRENT_REQUESTS = 64
 """The maximum number of concurrent Lambda invocations. Each invocation runs in a process that stays alive.
 
-MiniStack's default is up to 1,000. MiniStack does not queue an invocation above the maximum, but rejects the
-invocation. In this case the API answers 429, and a state machine fails with an error name that its Retry does not list.
+MiniStack's default is up to 1,000. MiniStack rejects an invocation above the maximum. Then the API returns the status
+429, and an execution of the state machine fails with an error that the state machine does not retry.
 """
 
 STACK_TIMEOUT_SECONDS = 60.0
-"""How long the creation of the stack may take."""
+"""The maximum time for the creation of the stack."""
 
 START_TIMEOUT_SECONDS = 300.0
-"""How long MiniStack may take to start. On the first start, uv downloads MiniStack."""
+"""The maximum time for the start of MiniStack. On the first start, this time includes the download of MiniStack."""
 
 
 class StackError(Exception):
@@ -72,16 +72,16 @@ class Stack:
     url: str
     """The base URL for the SDKs.
 
-    URLs in responses, such as `next_page_url`, lack the path of the base URL, so clients cannot follow such URLs.
+    URLs in responses, such as `next_page_url`, do not contain the path of the base URL. Clients cannot use such URLs.
     """
     account_sid: str
     auth_token: str
     endpoint_url: str
-    """The endpoint of every AWS service."""
+    """The URL at which MiniStack serves every AWS service."""
     outputs: Mapping[str, str]
 
     def client(self, service: Any) -> Any:
-        """Return a boto3 client. The return type is Any, so that callers can annotate the client with its own type."""
+        """Return a boto3 client. The return type is Any, so that callers can annotate a specific type of client."""
         return _client(service, self.endpoint_url)
 
     def resource(self, logical_id: str) -> str:
@@ -102,9 +102,9 @@ def fetch() -> None:
 
 @contextmanager
 def deployed(port: int = 0) -> Iterator[Stack]:
-    """Start MiniStack, deploy the template, and yield the stack. After the block, MiniStack and its files are removed.
+    """Start MiniStack, deploy the template, and yield the stack. At the end of the block, stop MiniStack.
 
-    Port 0 takes any free port. Raises StackError.
+    The files of MiniStack are also deleted. Port 0 means any free port. Raises StackError.
     """
     with TemporaryDirectory(prefix="convoke-aws-") as folder, ministack(Path(folder), port) as url:
         _deploy_template(url, _bootstrap(Path(folder) / "runtime-client"))
@@ -131,7 +131,7 @@ def ministack(folder: Path, port: int = 0) -> Iterator[str]:
         "LAMBDA_ACCOUNT_CONCURRENCY": str(MAX_CONCURRENT_REQUESTS),
         "STATE_DIR": str(folder / "state"),
         "TMPDIR": str(folder),
-        # The functions inherit this variable. MiniStack does not set the endpoint for a custom runtime.
+        # The functions inherit this variable. MiniStack does not set this variable for a custom runtime.
         "AWS_ENDPOINT_URL": url,
     }
     command = [uv(), "tool", "run", "--quiet", "--python", sys.executable, "--from", MINISTACK, "ministack"]
@@ -143,8 +143,8 @@ def ministack(folder: Path, port: int = 0) -> Iterator[str]:
         _wait_until_healthy(f"{url}/_ministack/health", process, log)
         yield url
     finally:
-        # uv, MiniStack and the functions are one process group. All files of these processes are in `folder`, so
-        # SIGKILL is safe.
+        # uv, MiniStack and the functions are one process group. SIGKILL is safe, because all files of these processes
+        # are in `folder`.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -173,8 +173,8 @@ def _deploy_template(url: str, bootstrap: str) -> None:
             path, key = ROOT / value.value, value.value.replace("/", "-")
             s3.put_object(Bucket=BUCKET, Key=key, Body=_artifact(name, path, bootstrap))
             value.value = f"s3://{BUCKET}/{key}"
-    # Use a custom runtime, for two reasons. MiniStack's Python runtime reports every exception as Runtime.HandlerError,
-    # but the state machine catches each error by its own name. MiniStack's Python runtime also runs the functions in
+    # Use a custom runtime, because MiniStack's Python runtime has two problems. It reports every exception as
+    # Runtime.HandlerError, but the state machine catches errors by their class names. It also runs the functions in
     # MiniStack's Python environment.
     runtimes = [value for name, value in _properties(template) if name == "Runtime"]
     if not runtimes:
@@ -208,12 +208,12 @@ def _stack(url: str) -> Stack:
     _client("dynamodb", url).update_time_to_live(
         TableName=outputs["TableName"], TimeToLiveSpecification={"Enabled": True, "AttributeName": attribute}
     )
-    # MiniStack ignores the Exclude properties of GenerateSecretString, so the generated token would contain
+    # MiniStack ignores the Exclude properties of GenerateSecretString. Replace the generated token, because it contains
     # punctuation.
     token = token_hex(16)
     _client("secretsmanager", url).put_secret_value(SecretId=outputs["AuthTokenSecret"], SecretString=token)
-    # Build the URL from the API ID. The host name of MiniStack's ApiUrl is a subdomain of 127.0.0.1, which does not
-    # resolve.
+    # Build the URL from the API ID. The host name in MiniStack's ApiUrl is a subdomain of 127.0.0.1. Such a name does
+    # not resolve.
     api_id = outputs["ApiUrl"].removeprefix("http://").partition(".")[0]
     return Stack(
         url=f"{url}/_aws/execute-api/{api_id}/$default",
@@ -252,7 +252,7 @@ def _describe(cloudformation: Any) -> Any:
 
 
 def _bootstrap(folder: Path) -> str:
-    """Return the `bootstrap` script of a custom Lambda runtime, which runs the functions in the current environment.
+    """Return the `bootstrap` script of a custom Lambda runtime. The script runs a function in the current environment.
 
     Installs AWS's Python runtime client into `folder`.
     """
@@ -293,7 +293,10 @@ def _client(service: Any, url: str) -> Any:
 
 
 def uv() -> str:
-    """Return the path of uv: from the variable UV, which `uv run` sets, from PATH, or from `make setup`."""
+    """Return the path of uv.
+
+    Search the variable UV, which `uv run` sets, then PATH, and then the folder in which `make setup` installs uv.
+    """
     found = os.environ.get("UV") or shutil.which("uv") or shutil.which("uv", path=ROOT / ".tools/bin")
     if found is None:
         raise StackError("uv was not found. `make setup` installs it.")
@@ -301,6 +304,6 @@ def uv() -> str:
 
 
 def free_port() -> int:
-    """Return a port that no process listens on. Another process may take the port before the caller does."""
+    """Return a port that no process listens on. Another process may still take the port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])

@@ -1,8 +1,8 @@
-"""Find common mistakes that make a webhook receiver compute another signature than Convoke.
+"""Find the mistakes that make a webhook receiver compute a different signature than Convoke.
 
 A receiver signs the URL and the body that arrived, and compares the result with X-Twilio-Signature. Proxies and web
-frameworks can change the URL and the body. This module tries the usual changes until one combination explains the
-signature. See docs/behaviour/webhook-delivery.md#signature.
+frameworks can change the URL and the body. This module tries combinations of common changes, until one combination
+results in the given signature. See docs/behaviour/webhook-delivery.md#signature.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ With more parameters, only the sorted order is tried, because n parameters have 
 Value = TypeVar("Value")
 
 Variants = list[tuple[str | None, Value]]
-"""The possible signed values of one part of the request.
+"""The values of one part of the request that Convoke may have signed.
 
-Each value has a sentence for the user, which describes the mistake that changed the value. The unchanged value has
-None.
+Each pair contains a sentence for the user, which describes a mistake, and the value after this mistake. The sentence is
+None for the value without a mistake.
 """
 
 
@@ -44,7 +44,7 @@ class _Parts(NamedTuple):
 def find_mistakes(url: str, body: str, token: str, signature: str) -> list[str] | None:
     """Return the smallest set of mistakes that explains `signature`.
 
-    Returns an empty list if the signature matches, and None if no known mistakes explain it.
+    Returns an empty list if the signature matches. Returns None if no known mistakes explain the signature.
     """
     candidates = [
         ([mistake for mistake in (*url_mistakes, body_mistake) if mistake], signed_url, parameters)
@@ -124,7 +124,7 @@ def _fragments(url: SplitResult) -> Variants[str]:
 
 
 def _bodies(body: str) -> Variants[dict[str, str]]:
-    # Remove line feeds from the end, because editors add a line feed to a file and the form does not contain it.
+    # Remove line ends at the end of the body. Editors add a line end to a file, but a form has no line end.
     text = body.rstrip("\r\n")
     form = _parse_form(text)
     decoded = "The body was decoded before it was parsed, so each + in it must be read as a plus, not as a space."

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 MAX_RECEIVED_MESSAGES = 10
-"""The maximum number of messages that one ReceiveMessage call of SQS returns."""
+"""The maximum number of queue messages that SQS returns to one ReceiveMessage call."""
 
 VISIBILITY_TIMEOUT_SECONDS = 60
-"""How long a received message stays invisible to other consumers."""
+"""How long SQS hides a received queue message from other consumers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class SqsDeadLetters:
     def bodies(self) -> list[str]:
         messages = [*self._receive()]
         for message in messages:
-            # A visibility timeout of 0 makes the message visible again at once.
+            # With a timeout of 0, other consumers can receive the queue message immediately.
             self.client.change_message_visibility(
                 QueueUrl=self.dead_letter_queue_url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
             )
@@ -38,18 +38,18 @@ class SqsDeadLetters:
     def redrive(self, rewrite: Callable[[str], str]) -> int:
         redriven = 0
         for message in self._receive():
-            # Send the message before deleting the old message. A crash between these calls then duplicates the message,
-            # but never loses the message.
+            # Send the new queue message before deleting the old queue message. A crash between the two calls then
+            # duplicates the queue message, but never loses it.
             self.client.send_message(QueueUrl=self.queue_url, MessageBody=rewrite(message["Body"]))
             self.client.delete_message(QueueUrl=self.dead_letter_queue_url, ReceiptHandle=message["ReceiptHandle"])
             redriven += 1
         return redriven
 
     def _receive(self) -> Iterator[MessageTypeDef]:
-        """Receive about as many messages as the queue contains now.
+        """Receive about as many queue messages as the dead-letter queue contains at the start.
 
-        Without this maximum, `redrive` might never end, because a redriven message that fails at once comes back to
-        this queue.
+        Without this maximum, `redrive` might never end. A redriven queue message can fail again and come back to the
+        dead-letter queue.
         """
         remaining = self._message_count()
         while remaining > 0:
@@ -57,7 +57,7 @@ class SqsDeadLetters:
                 QueueUrl=self.dead_letter_queue_url,
                 MaxNumberOfMessages=min(remaining, MAX_RECEIVED_MESSAGES),
                 VisibilityTimeout=VISIBILITY_TIMEOUT_SECONDS,
-                # Use long polling, because short polling asks only some of SQS's servers and can miss messages.
+                # Use long polling. Short polling asks only some of SQS's servers and can miss queue messages.
                 WaitTimeSeconds=1,
             ).get("Messages", [])
             yield from messages

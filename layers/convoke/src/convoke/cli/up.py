@@ -26,8 +26,8 @@ from convoke.observability import ConsoleFormatter
 SWITCH_INTERVAL_SECONDS = 0.0005
 """How long a thread may run before it must give the interpreter to a waiting thread.
 
-Python's default is 5 ms. The sqlite3 module gives up the interpreter at every row that the module reads. While another
-thread computes, each row could take 5 ms with the default. See
+Python's default is 5 ms. The sqlite3 module releases the interpreter at every row that it reads. If another thread
+then takes the interpreter, each row can take 5 ms with the default. See
 https://docs.python.org/3/library/sys.html#sys.setswitchinterval.
 """
 
@@ -127,7 +127,7 @@ def up_embedded(host: str, port: int, data: str, *, as_json: bool, trust_forward
 def lock_data_file(data: str) -> Iterator[None]:
     """Hold the lock of a data file. Raises ClickException if another process holds the lock.
 
-    Two instances with the same data file would each process its queues, so every webhook would be called twice. See
+    Without the lock, two instances could process the queues of one data file. Every webhook would be called twice. See
     docs/decisions/0013-one-instance-per-data-file.md.
     """
     if data == MEMORY:
@@ -148,7 +148,10 @@ def start_engine(engine: EmbeddedEngine, ready: dict[str, str | int], *, as_json
 
 
 def print_ready(ready: dict[str, str | int], *, as_json: bool) -> None:
-    """Print the URL and the credentials, as one line of JSON or with a snippet to paste."""
+    """Print the URL and the credentials.
+
+    The output is one line of JSON, or a text with Python code for the user to paste.
+    """
     if as_json:
         click.echo(json.dumps(ready))
         return

@@ -1,4 +1,4 @@
-"""The settings of an account that do not exist in Twilio's API: owned addresses and the error-log URL."""
+"""The account settings that exist only in Convoke: owned addresses and the error-log URL."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from convoke.domain.webhooks import URL_DESCRIPTION, check_url
 MAX_OWNED_ADDRESSES = 1000
 
 MAX_OWNED_ADDRESSES_BYTES = 256 * 1024
-"""The maximum total size of the owned addresses.
+"""The maximum total size of the owned addresses in UTF-8.
 
-All addresses are in the item of the account, and a DynamoDB item can have at most 400 KB.
+The item of the account contains all owned addresses. A DynamoDB item can have at most 400 KB.
 """
 
 
 def parse_addresses(values: list[str]) -> list[str]:
-    """Return the addresses of a form field.
+    """Return the addresses in the values of a form field.
 
-    A single empty value means an empty list, because a form cannot send an empty list.
+    A form cannot send an empty list. Therefore a single empty value means an empty list.
     """
     return [] if values == [""] else values
 
@@ -35,7 +35,10 @@ def check_owned_address(address: str) -> str:
 
 
 def check_addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the addresses sorted and without duplicates. Raise an error if a limit is exceeded."""
+    """Return the addresses in sorted order and without duplicates.
+
+    Raise an error if there are too many addresses, or if their total size is too large.
+    """
     if (
         len(addresses) > MAX_OWNED_ADDRESSES
         or sum(len(address.encode()) for address in addresses) > MAX_OWNED_ADDRESSES_BYTES

@@ -1,4 +1,4 @@
-"""The account, which owns all other resources, and its configuration.
+"""The account and its configuration. An account owns all other resources.
 
 See docs/behaviour/accounts-and-api-keys.md.
 """
@@ -21,7 +21,7 @@ class Account(Model):
     sid: str
     date_created: Instant
     default_chat_service_sid: str
-    """The service of a request whose path contains no service SID, such as `/v1/Conversations`."""
+    """The service that a request uses if the path contains no service SID, such as `/v1/Conversations`."""
     default_messaging_service_sid: str | None = None
     default_inactive_timer: timedelta = timedelta(0)
     default_closed_timer: timedelta = timedelta(0)
@@ -32,7 +32,7 @@ class Account(Model):
 
     @property
     def default_timers(self) -> Timers:
-        """The timers of a new conversation. The request that creates the conversation can override each timer."""
+        """The default timers of a new conversation. The request that creates a conversation can override each timer."""
         return Timers(inactive=self.default_inactive_timer, closed=self.default_closed_timer)
 
     def owns(self, address: str) -> bool:
@@ -41,4 +41,4 @@ class Account(Model):
 
 
 class AccountChange(Model):
-    """The base class of account updates. A field that is not in `model_fields_set` keeps its stored value."""
+    """The base class for the parameters of an account update. Only the fields in `model_fields_set` change."""

@@ -27,8 +27,8 @@ _PREFIXES = {f"{channel}:": channel for channel in (Channel.WHATSAPP, Channel.RC
 def channel_of(address: str) -> Channel | None:
     """Return the channel of an address, or None if the address is invalid.
 
-    An address without a channel prefix and with an `@` is treated as an e-mail address. `check_binding` checks that the
-    binding of such an address has the type `email`.
+    An address that has an `@` but no channel prefix counts as an e-mail address. `check_binding` checks that the
+    binding of an e-mail address has the type `email`.
     """
     if len(address) > MAX_ADDRESS_CHARACTERS:
         return None
@@ -41,14 +41,14 @@ def channel_of(address: str) -> Channel | None:
 
 
 def is_e164(value: str) -> bool:
-    """Return whether `value` has the format of E.164: a plus sign and 7 to 15 digits."""
+    """Return whether `value` has the E.164 format: a plus sign and 7 to 15 digits."""
     return re.fullmatch(r"\+[1-9][0-9]{6,14}", value) is not None
 
 
 def is_phone_number(value: str) -> bool:
-    """Return whether `value` is an E.164 number with a possible length for its country.
+    """Return whether `value` is an E.164 number whose length is possible in the country of the number.
 
-    The function does not check whether the number is assigned. See docs/behaviour/addresses.md#phone-numbers.
+    The function does not check whether anyone uses the number. See docs/behaviour/addresses.md#phone-numbers.
     """
     import phonenumbers  # noqa: PLC0415 - slow import that most requests do not need
 
@@ -59,9 +59,10 @@ def is_phone_number(value: str) -> bool:
 
 
 def _is_valid_name(name: str, channel: Channel) -> bool:
-    """Return whether `name`, the part of an address after the channel prefix, is valid.
+    """Return whether `name` is valid. The name is the part of an address after the channel prefix.
 
-    Messenger and RCS accept any name. WhatsApp requires an E.164 number. The length of this number is not checked,
-    because WhatsApp still uses numbers that the telephone network no longer uses, such as Mexican numbers with `+521`.
+    Messenger and RCS accept any name that is not empty. WhatsApp requires an E.164 number. The function does not check
+    whether the length is possible in the country. WhatsApp still uses old numbers with other lengths, such as Mexican
+    numbers with `+521`.
     """
     return is_e164(name) if channel is Channel.WHATSAPP else bool(name)

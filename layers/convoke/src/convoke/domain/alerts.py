@@ -1,4 +1,4 @@
-"""The error log. An alert records a failure that no response to a client reports.
+"""The error log and its alerts. An alert records a failure that no API response contains.
 
 See docs/behaviour/alerts.md.
 """
@@ -36,7 +36,7 @@ class LogLevel(StrEnum):
 
 
 class Alert(Model):
-    """One entry of the error log, about the resource `resource_sid`. An alert must not contain personal data."""
+    """An entry of the error log about the resource `resource_sid`. An alert must not contain personal data."""
 
     sid: str
     account_sid: str
@@ -51,7 +51,7 @@ class Alert(Model):
     request_method: Method | None = None
     """The HTTP method of the failed webhook request.
 
-    In alerts about other failures, `request_method`, `request_url`, `response_status` and `response_body` are None.
+    If the alert is about another failure, the fields `request_...` and `response_...` are None.
     """
     request_url: str | None = None
     response_status: int | None = None
@@ -80,7 +80,7 @@ class AlertFilters(Period):
 
 
 def provisioning_failed_alert(conversation: Conversation, failed: Provisioning, at: datetime) -> Alert:
-    """Return the alert about a conversation that was closed because participants could not be added."""
+    """Return the alert about a conversation that Convoke closed because it could not add all participants."""
     return Alert(
         sid=failed.alert_sid,
         account_sid=failed.account_sid,
@@ -96,19 +96,20 @@ def provisioning_failed_alert(conversation: Conversation, failed: Provisioning, 
 
 
 def _failed_participants(failed: Provisioning) -> Sequence[str]:
-    """Return a line for each cause: the index and SID of the participant that could not be added, and the error code.
+    """Return one line of text for each cause.
 
-    For a cause that applies to every participant, the line has the words "all participants" instead of the index.
+    The line contains the error code, and the index and SID of the participant that could not be added. If the cause
+    applies to every participant, the line contains "all participants" in place of the index and SID.
     """
     places = {member.sid: f"Participant[{place}] ({member.sid})" for place, member in enumerate(failed.participants)}
     return [f"{places.get(cause.participant_sid or '', 'all participants')}: {cause.code}" for cause in failed.causes]
 
 
 def webhook_failed_alert(delivery: Delivery, attempt: EventAttempt, entry: type[LogEntry], at: datetime) -> Alert:
-    """Return the alert about a failed delivery, whose last attempt is `attempt`.
+    """Return the alert about a failed delivery. `attempt` is the last attempt of the delivery.
 
     The SID of the alert is a hash of the event id, the event replay and the target. Therefore a repeated call returns
-    the same SID, and Convoke does not store a second alert.
+    an alert with the same SID, and Convoke does not store a second alert.
     """
     event = delivery.event
     outcome = f"the answer was {attempt.status}" if attempt.status else attempt.error
@@ -132,9 +133,10 @@ def webhook_failed_alert(delivery: Delivery, attempt: EventAttempt, entry: type[
 
 
 def alert_logged_change(alert: Alert) -> Change:
-    """Return the change with the event that sends an alert to the event bus and to the account's error-log URL.
+    """Return the record of the creation of an alert.
 
-    The SID of the change is derived from the SID of the alert. Therefore a repeated call returns the same event.
+    Convoke sends the event of this change to the event bus and to the account's error-log URL. The SID of the change is
+    derived from the SID of the alert. Therefore a repeated call returns an event with the same id.
     """
     sid = Prefix.CHANGE + alert.sid.removeprefix(Prefix.ALERT)
     event = Event(
@@ -156,7 +158,7 @@ def alert_logged_change(alert: Alert) -> Change:
 
 
 def _payload(alert: Alert) -> dict[str, str]:
-    """Return Twilio's parameters of an error-log webhook.
+    """Return the parameters that Twilio sends to an error-log webhook.
 
     `ParentAccountSid` is empty, because Convoke has no subaccounts.
     """

@@ -1,4 +1,4 @@
-"""API keys: additional credentials of an account. An administrator can revoke each key separately.
+"""API keys, which are additional credentials of an account. An administrator can revoke each key separately.
 
 See docs/behaviour/accounts-and-api-keys.md#api-keys.
 """
@@ -25,7 +25,7 @@ class ApiKey(Model):
 
 
 class ApiKeyOwner(Model):
-    """The stored data that authenticates a request: the account of a key, and the hash of the key's secret."""
+    """The stored data that Convoke needs to authenticate a request with an API key."""
 
     account_sid: str
     secret_hash: str

@@ -11,12 +11,12 @@ from convoke.domain.errors import AttributesNotJsonError, AttributesTooLongError
 
 
 def check_attributes(attributes: str, max_bytes: int) -> str:
-    """Return `attributes` unchanged. Raise an error if the string is not JSON or exceeds `max_bytes` bytes in UTF-8."""
+    """Return `attributes` unchanged. Raise an error if it is not JSON or has more than `max_bytes` bytes in UTF-8."""
     if len(attributes.encode()) > max_bytes:
         raise AttributesTooLongError(longest=max_bytes)
     try:
-        # JSON allows integers of any length, but `int` raises ValueError for more than 4,300 digits. Therefore `len`
-        # replaces `int` here. The parsed value is not used.
+        # JSON allows integers of any length, but `int` raises ValueError for more than 4,300 digits. Therefore
+        # `json.loads` calls `len` in place of `int`. The result of `json.loads` is not used.
         json.loads(attributes, parse_constant=refuse_constant, parse_int=len)
     except (ValueError, RecursionError) as error:
         raise AttributesNotJsonError from error

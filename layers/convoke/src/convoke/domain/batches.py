@@ -1,4 +1,4 @@
-"""Split entries into batches, because one call to an AWS service accepts a limited number of entries and bytes."""
+"""Split entries into batches. A single call to an AWS service accepts only a limited number of entries and bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def batches(
 ) -> Iterator[list[Entry]]:
     """Yield batches of at most `max_entries` entries and `max_bytes` bytes. The order of the entries does not change.
 
-    An entry that is larger than `max_bytes` is the only entry of its batch.
+    `size` returns the number of bytes of an entry. If an entry is larger than `max_bytes`, the batch contains only this
+    entry.
     """
     batch: list[Entry] = []
     total = 0

@@ -18,7 +18,10 @@ FIRST_PAUSE = timedelta(seconds=1)
 MAX_PAUSE = timedelta(minutes=1)
 
 MAX_DOUBLINGS = 6
-"""Limits the exponent, so that the pause cannot overflow before it is reduced to MAX_PAUSE."""
+"""The maximum number of times that the first pause is doubled.
+
+Without this maximum, the multiplication could overflow before the result is reduced to MAX_PAUSE.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +29,18 @@ class CircuitBreaker:
     """The state of a receiver's circuit breaker.
 
     While the circuit breaker is closed, deliveries start normally. While it is open, no delivery starts before
-    `open_until`. After that, only one delivery at a time starts.
+    `open_until`. After `open_until`, deliveries start one at a time.
     """
 
     failures: int = 0
     """The number of failures in a row."""
     open_until: datetime | None = None
-    """When the pause ends. None if the circuit breaker is closed."""
+    """The time at which the pause ends. None if the circuit breaker is closed."""
 
     def failed(self, at: datetime) -> CircuitBreaker:
-        """Return the state after a failure at the time `at`."""
+        """Return the state of the circuit breaker after a failure at the time `at`."""
         if self._is_paused(at):
-            # This delivery was already under way when the pause began, so its failure tells nothing new.
+            # The failed delivery started before the pause. Therefore its failure does not count.
             return self
         failures = self.failures + 1
         if failures < FAILURES_TO_OPEN:
@@ -46,15 +49,15 @@ class CircuitBreaker:
         return CircuitBreaker(failures, at + pause)
 
     def allows(self, at: datetime, *, under_way: int) -> bool:
-        """Return whether another delivery may start at the time `at`, while `under_way` deliveries are under way.
+        """Return whether another delivery may start at the time `at`. `under_way` is the number of running deliveries.
 
-        After the pause, only one delivery may be under way at a time until a delivery succeeds.
+        After the pause, only one delivery at a time may run until a delivery succeeds.
         """
         return self.open_until is None or (not self._is_paused(at) and not under_way)
 
     def _is_paused(self, at: datetime) -> bool:
-        # If the clock was set back, `open_until` is too far in the future. The pause is then over, because no pause is
-        # longer than MAX_PAUSE.
+        # No pause is longer than MAX_PAUSE. If `open_until` is later than `at + MAX_PAUSE`, someone set the clock back.
+        # The function then treats the pause as over.
         return self.open_until is not None and at < self.open_until <= at + MAX_PAUSE
 
 

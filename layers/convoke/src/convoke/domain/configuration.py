@@ -1,7 +1,6 @@
-"""The settings of an account that also exist in Twilio's API.
+"""The account settings that also exist in Twilio's API.
 
-The settings are the default service, and the defaults of new conversations.
-
+The settings are the default service, and the default values for new conversations.
 
 See docs/behaviour/configuration.md#account-configuration.
 """

@@ -1,4 +1,4 @@
-"""The webhooks of an account, which receive the events of every service without its own webhooks.
+"""The webhooks of an account. They get the events of each service that has no webhooks of its own.
 
 See docs/behaviour/configuration-webhooks.md#account-webhooks.
 """
@@ -22,7 +22,10 @@ class Target(StrEnum):
 
 
 class ConfigurationWebhooks(Model):
-    """The stored webhooks of an account. Convoke sends only the events that `filters` contains."""
+    """The stored webhooks of an account.
+
+    Convoke sends only events whose type is in `filters`. If `filters` is None, Convoke sends no events.
+    """
 
     account_sid: str
     method: Method = Method.POST

@@ -1,4 +1,4 @@
-"""The connection settings of a webhook. The fragment of the URL, such as `#rc=2&ct=1000`, overrides the defaults.
+"""The connection settings of a webhook. A fragment of the URL, such as `#rc=2&ct=1000`, overrides the defaults.
 
 See docs/behaviour/webhook-delivery.md#connection-overrides.
 """
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 DEFAULT_TIMEOUT_SECONDS = 5.0
-"""The time limit of a call, unless the URL overrides the limit."""
+"""The maximum time for a call to a webhook. The URL can override this default."""
 
 MAX_TIMEOUT_SECONDS = 15.0
 
@@ -23,10 +23,10 @@ BOUNDS = {
     "rt": range(100, 15_001),
     "tt": range(100, 15_001),
 }
-"""The valid values of each override.
+"""Maps the key of each override in the fragment to the valid values.
 
-`rc` is the number of retries. The other overrides are times in milliseconds: `ct` to connect, `rt` between two parts of
-the answer, `tt` for the whole call.
+`rc` is the number of retries. The other values are maximum times in milliseconds. `ct` is the time to connect. `rt` is
+the time between two parts of the answer. `tt` is the time for the whole call.
 """
 
 
@@ -41,10 +41,10 @@ class ConnectionSettings(NamedTuple):
 
 
 def connection_settings(url: str) -> ConnectionSettings:
-    """Return the connection settings of a URL. Overrides that are unknown, malformed or out of range are ignored.
+    """Return the connection settings of a URL. The function ignores unknown, malformed and out-of-range overrides.
 
-    Without `tt`, the time limit of the whole call is the sum of `ct` and `rt`. The limit is then at least
-    `DEFAULT_TIMEOUT_SECONDS` and at most `MAX_TIMEOUT_SECONDS`.
+    Without `tt`, the maximum time for the whole call is the sum of `ct` and `rt`. The function increases a smaller
+    sum to `DEFAULT_TIMEOUT_SECONDS`, and reduces a larger sum to `MAX_TIMEOUT_SECONDS`.
     """
     given = _overrides(urlsplit(url).fragment)
     connect, read, total = (given.get(key, 0) / 1000 for key in ("ct", "rt", "tt"))
@@ -58,7 +58,7 @@ def connection_settings(url: str) -> ConnectionSettings:
 
 
 def _overrides(fragment: str) -> dict[str, int]:
-    """Return the valid overrides. If a key is repeated, the result contains its last valid value."""
+    """Return the valid overrides by key. If the fragment repeats a key, the last valid value counts."""
     return {
         key: int(value)
         for key, value in parse_qsl(fragment)

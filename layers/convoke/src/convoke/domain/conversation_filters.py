@@ -21,7 +21,10 @@ from convoke.domain.json_schema import IN_EITHER_CASE, word_schema
 
 
 def parse_state_filter(text: str) -> State:
-    """Return the state in `text`. A filter can contain every state, also `initializing`, which a request cannot set."""
+    """Return the state in the text of a filter.
+
+    A filter can also contain `initializing`. Clients cannot set this state, and `parse_state` refuses it.
+    """
     return State.INITIALIZING if text.lower() == State.INITIALIZING else parse_state(text)
 
 
@@ -38,5 +41,5 @@ class ConversationFilters(Period):
 
     @property
     def newest_first(self) -> bool:
-        """Whether the list starts with the newest conversation. This is the case if the request filters by date."""
+        """Whether the newest conversation comes first. Only lists that are filtered by date have this order."""
         return bool(self.start_date or self.end_date)

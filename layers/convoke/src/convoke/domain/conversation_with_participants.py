@@ -1,6 +1,6 @@
-"""The rules that the participants of one ConversationWithParticipants request must satisfy together.
+"""The rules for the combination of participants in a ConversationWithParticipants request.
 
-`groups.py` defines a group MMS. `memberships.py` has the rules for participants that are added later. See
+`groups.py` defines a group MMS. `memberships.py` has the rules for participants that a client adds later. See
 docs/behaviour/conversation-with-participants.md#relations-between-participants.
 """
 
@@ -33,19 +33,20 @@ def count_problems(count: int) -> Iterator[ConversationsError]:
 
 
 def relation_problems(participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
-    """Yield an error for each rule that the participants of one request break, in the order of the checks."""
+    """Yield the errors in the combination of participants. Their order is the order of the checks."""
     yield from duplicate_problems(participants)
     if is_group(participants):
         yield from group_problems(participants)
 
 
 def duplicate_problems(participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
-    """Yield an error for each participant that has the same address or identity as an earlier participant.
+    """Yield an error for each participant that is a duplicate of an earlier participant.
 
-    In a group MMS, members with different identities may share a projected address.
+    Duplicates have the same identity, or the same pair of address and proxy address. A group MMS has more rules. For
+    example, two participants of a group MMS may share a projected address only if their identities are different.
     """
     if is_group(participants):
-        # A mask is the combination of a projected address and the identity, if any, that uses the projected address.
+        # A mask is a pair of an identity and a projected address. The identity is None if the participant has none.
         masks = [(member.identity, member.projected_address) for member in participants]
         yield from _repeated([mask if mask[1] else None for mask in masks], DuplicateGroupMemberError)
         yield from _repeated([member.group_address for member in participants], DuplicateGroupMemberError)
@@ -69,7 +70,7 @@ def group_problems(participants: Sequence[NewParticipant]) -> Iterator[Conversat
 
 
 def _projected_addresses_of_members(participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
-    """Yield an error for each projected address that is also the phone number of a member."""
+    """Yield an error for each projected address that is also the phone number of a participant."""
     addresses = {member.group_address for member in participants} - {None}
     for position, member in enumerate(participants):
         if member.projected_address in addresses:
@@ -81,7 +82,7 @@ def _repeated(values: Sequence[Hashable | None], error: type[ConversationsError]
 
 
 def _repeated_positions(values: Sequence[Hashable | None]) -> Iterator[int]:
-    """Yield the position of each value that is equal to an earlier value. None is never a repeated value."""
+    """Yield the position of each value that is equal to an earlier value. The function ignores None."""
     seen: set[Hashable] = set()
     for position, value in enumerate(values):
         if value in seen:

@@ -63,14 +63,14 @@ class State(StrEnum):
 
 
 class EmailBinding(Model):
-    """The e-mail address and name of the conversation, which e-mail participants see as the sender."""
+    """The e-mail address and name that e-mail participants see as the sender of the messages in a conversation."""
 
     projected_address: str | None = None
     name: str | None = None
 
 
 class Conversation(Model):
-    """A stored conversation. Responses do not contain `requested_state` and the fields below `requested_state`."""
+    """A stored conversation. Responses contain neither `requested_state` nor the fields below `requested_state`."""
 
     account_sid: str
     chat_service_sid: str
@@ -89,33 +89,35 @@ class Conversation(Model):
     timers: Timers = Timers()
     requested_state: State = State.ACTIVE
     attempts: int = 0
-    """The number of provisioning attempts of the sweeper."""
+    """How many times the sweeper has tried to finish or delete the conversation."""
     due_at: Instant | None = None
-    """When the sweeper must process the conversation next. None if the sweeper has nothing to do.
+    """The time at which the sweeper must process the conversation next. None if the sweeper has nothing to do.
 
-    After a timer is restarted, `due_at` can be earlier than the end of the timer, but never later.
+    In an unfinished conversation, `due_at` is the time of the next attempt. In other conversations, `due_at` is not
+    later than the end of any running timer. After a timer was restarted, `due_at` can be earlier.
     """
     unsettled: bool = False
-    """Whether the conversation has left `initializing` but the event about this may not be published yet."""
+    """Whether the event about the end of the state `initializing` may still be unpublished."""
     members: int = 0
     """The number of participants.
 
     While the state is `initializing`, the number includes the participants that Convoke still has to add.
     """
     bound: tuple[BoundMember, ...] = ()
-    """The participants with a binding. The addresses in the bindings determine which locks the conversation holds.
+    """The participants with a binding. The addresses in their bindings determine which locks the conversation holds.
 
-    The item of the conversation contains these participants. Therefore the revision of the conversation also protects
-    these participants against concurrent changes.
+    The item of the conversation contains these participants. Therefore `revision` also protects them against concurrent
+    changes.
     """
     revision: int = 0
-    """The number of changes of the conversation. Optimistic locking compares this number."""
+    """How many times the conversation was changed. Optimistic locking compares this number."""
     next_index: int = 0
     """The index of the next message. Optimistic locking ensures that no two messages get the same index."""
     date_removed: Instant | None = None
-    """When the conversation was deleted.
+    """The time at which the conversation was deleted. None if the conversation is not deleted.
 
-    A deleted conversation is a tombstone: the API does not show it, and the sweeper later deletes its items.
+    A deleted conversation becomes a tombstone. The API does not show tombstones. The sweeper later deletes all items of
+    the conversation.
     """
 
     @property
@@ -140,24 +142,24 @@ class Conversation(Model):
         return number_group(self.bound) if self.is_formed_group else frozenset()
 
     def with_participants(self, *participants: Participant) -> Self:
-        """Return the conversation with these new participants."""
+        """Return a copy of the conversation that includes the new participants."""
         bound = tuple(member for participant in participants for member in participant.bound)
         update = {"members": self.members + len(participants), "bound": (*self.bound, *bound)}
         return self.model_copy(update=update)
 
     def without_participant(self, participant: Participant) -> Self:
-        """Return the conversation without this participant."""
+        """Return a copy of the conversation that does not include the participant."""
         return self.model_copy(update={"members": self.members - 1, "bound": self._bound_without(participant)})
 
     def with_changed_participant(self, participant: Participant) -> Self:
-        """Return the conversation with the current binding of this changed participant."""
+        """Return a copy of the conversation that contains the new binding of a changed participant."""
         return self.model_copy(update={"bound": (*self._bound_without(participant), *participant.bound)})
 
     def _bound_without(self, participant: Participant) -> tuple[BoundMember, ...]:
         return tuple(member for member in self.bound if member.sid != participant.sid)
 
     def refuse_changes(self) -> None:
-        """Raise an error if the state of the conversation does not allow changes.
+        """Raise an error if the conversation is deleted, closed or initializing.
 
         See docs/behaviour/states-and-timers.md#allowed-operations.
         """
@@ -166,9 +168,9 @@ class Conversation(Model):
             raise ConversationInitializingError
 
     def refuse_webhooks(self) -> None:
-        """Raise an error if the state of the conversation does not allow changes of its webhooks.
+        """Raise an error if the conversation is deleted or closed. Clients then cannot create or update its webhooks.
 
-        Unlike other changes, changes of webhooks are allowed in the state `initializing`.
+        In the state `initializing`, clients can change the webhooks of a conversation, but no other resources.
         """
         self.refuse_deleted()
         if self.state is State.CLOSED:
@@ -180,9 +182,10 @@ class Conversation(Model):
             raise ConversationBeingDeletedError
 
     def with_timers_from(self, moment: datetime) -> Self:
-        """Return the conversation with both timers started at `moment`. A closed conversation gets no timers.
+        """Return a copy of the conversation in which both timers start at `moment`.
 
-        The timers run in parallel. The closed timer does not wait for the end of the inactive timer.
+        A closed conversation gets no timers. The timers run in parallel: the closed timer does not wait for the end of
+        the inactive timer.
         """
         timers = Timers() if self.state is State.CLOSED else self.timers
         ends = {"date_inactive": _end(moment, timers.inactive), "date_closed": _end(moment, timers.closed)}
@@ -201,17 +204,17 @@ class Conversation(Model):
         return self.due_for_timers()
 
     def due_for_timers(self) -> Self:
-        """Return the conversation with `due_at` set to the end of the next timer, or to None if no timer runs."""
+        """Return a copy whose `due_at` is the end of the timer that ends first. It is None if no timer runs."""
         running = (self.date_closed, self.date_inactive if self.state is State.ACTIVE else None)
         return self.model_copy(update={"due_at": min((end for end in running if end), default=None)})
 
     def due_no_later_than_timers(self) -> Self:
-        """Return the conversation with a `due_at` that is not later than the end of the next timer.
+        """Return a copy whose `due_at` is not later than the end of the timer that ends first.
 
-        An earlier `due_at` does not change, because then a restarted timer causes no write to the index `due`. If
-        `due_at` is too early, the sweeper moves it to the end of the next timer.
+        If `due_at` is already earlier, the function does not change it. Then the restart of a timer causes no write to
+        the index `due`. If `due_at` is too early, the sweeper later moves `due_at` to the end of the timer.
         """
-        # While work is unfinished, `due_at` is the time of the next attempt. A timer must not replace this time.
+        # In an unfinished conversation, `due_at` is the time of the next attempt. A timer must not replace this time.
         if self.is_unfinished:
             return self
         due = self.due_for_timers()
@@ -221,15 +224,16 @@ class Conversation(Model):
         return self.model_copy(update={"state": state, "date_updated": max(moment, self.date_updated)})
 
     def finished(self, state: State, moment: datetime) -> Self:
-        """Return the conversation after the end of `initializing`, with `state` and with an event to publish.
+        """Return the conversation after the end of `initializing`. `state` is the new state.
 
-        The timers start at `moment`, unless `state` is `closed`.
+        The event about the new state is not published yet, so `unsettled` is True. The timers start at `moment`, unless
+        `state` is `closed`.
         """
         finished = self._with_state(state, moment)
         return finished.model_copy(update={"unsettled": True}).with_timers_from(moment)
 
     def with_message(self, moment: datetime) -> Self:
-        """Return the conversation after a new message.
+        """Return the conversation after the creation of a message.
 
         The message restarts both timers and makes an inactive conversation active.
         """
@@ -239,8 +243,8 @@ class Conversation(Model):
     def as_tombstone(self, moment: datetime) -> Self:
         """Return the conversation as a tombstone.
 
-        The sweeper processes the tombstone at once. The deletion itself publishes the events that are not published
-        yet.
+        `due_at` is `moment`, so the sweeper does not wait before it processes the tombstone. `unsettled` is False,
+        because the deletion publishes all events that are not published yet.
         """
         return self.model_copy(
             update={"date_removed": moment, "due_at": moment, "attempts": 0, "unsettled": False},
@@ -258,7 +262,7 @@ def check_friendly_name(name: str) -> str:
 
 
 def check_unique_name(name: str) -> str | None:
-    """Return the name, or None if the name is empty, because an empty name cannot be part of a path."""
+    """Return the name, or None if the name is empty. An empty name cannot be part of a path."""
     if len(name) > MAX_NAME_CHARACTERS:
         raise UniqueNameTooLongError
     if is_sid(name, Prefix.CONVERSATION):
@@ -280,7 +284,7 @@ def check_email_field(text: str) -> str | None:
 
 
 def parse_state(value: str) -> State:
-    """Return the state that a request sets. Upper and lower case are the same. `initializing` is not allowed."""
+    """Return the state that a request sets, in upper or lower case. A request cannot set `initializing`."""
     if not value:
         raise StateEmptyError
     match value.lower():
@@ -321,7 +325,7 @@ EmailField = Annotated[str, AfterValidator(check_email_field), string_schema(MAX
 
 
 class ConversationParameters(Model):
-    """The parameters that a client can give both when it creates a conversation and when it updates a conversation.
+    """The parameters that requests to create a conversation and requests to update a conversation have in common.
 
     See docs/behaviour/conversations.md#order-of-parameter-checks.
     """
@@ -356,17 +360,23 @@ class ConversationParameters(Model):
     bindings_email_name: EmailField | None = None
 
     def timers(self, before: Timers) -> Timers:
-        """Return the timers `before`, with the lengths that the request gives."""
+        """Return the timers after the request. A length that the request does not give stays as in `before`."""
         return before.model_copy(update=self._given(inactive="timers_inactive", closed="timers_closed"))
 
     def email(self, before: EmailBinding | None) -> EmailBinding | None:
-        """Return the e-mail binding `before` with the values that the request gives, or None if no value is left."""
+        """Return the e-mail binding after the request, or None if the binding has no values.
+
+        A value that the request does not give stays as in `before`.
+        """
         given = self._given(projected_address="bindings_email_address", name="bindings_email_name")
         email = (before or EmailBinding()).model_copy(update=given)
         return None if email == EmailBinding() else email
 
     def _given(self, **fields: str) -> dict[str, object]:
-        """Return the values of the given fields. `fields` maps a name in the result to a field name of this model."""
+        """Return the values of those fields that the request gives.
+
+        `fields` maps each name in the result to the name of a field of this model.
+        """
         return {name: getattr(self, field) for name, field in fields.items() if field in self.model_fields_set}
 
 
@@ -384,7 +394,7 @@ NEXT_STATE_SCHEMA = word_schema(
 
 
 class ConversationChange(ConversationParameters):
-    """The parameters of an update. A field that is not in `model_fields_set` keeps its stored value."""
+    """The parameters of a request that updates a conversation. Only the fields in `model_fields_set` change."""
 
     state: Annotated[State, BeforeValidator(parse_state), NEXT_STATE_SCHEMA] | None = None
 
@@ -393,11 +403,14 @@ class ConversationChange(ConversationParameters):
         return self.model_fields_set == {"state"}
 
     def changes_nothing(self, conversation: Conversation) -> bool:
-        """Return whether the request has no parameters, or sets only the state that the conversation already has."""
+        """Return whether the request leaves the conversation unchanged.
+
+        Such a request has no parameters, or sets only the state that the conversation already has.
+        """
         return not self.model_fields_set or (self.changes_only_state and self.state is conversation.state)
 
     def applied_to(self, conversation: Conversation, moment: datetime) -> Conversation:
-        """Return the changed conversation with both timers restarted.
+        """Return the changed conversation. Both timers start again at `moment`.
 
         `date_updated` never becomes earlier, even if the clock goes back or if the request gives an earlier date.
         """

@@ -19,7 +19,7 @@ from convoke.domain.model import Model
 DAY = r"\d{4}-\d{2}-\d{2}"
 
 SHOWN_PRECISION = timedelta(seconds=1)
-"""Responses show dates in whole seconds. Therefore an end date includes the whole second that it names."""
+"""Responses show dates in whole seconds. Therefore an end date of 10:00:05 includes the time until 10:00:05.999."""
 
 STORED_PRECISION = timedelta(milliseconds=1)
 
@@ -30,9 +30,13 @@ def parse_start(text: str) -> datetime:
 
 
 def parse_end(text: str) -> datetime:
-    """Return the last moment of the day or of the second in `text`. A moment with a fraction is returned unchanged."""
+    """Return the last moment of the day if `text` is a day.
+
+    If `text` is a moment in whole seconds, return the last moment of the second. If the moment has a fraction of a
+    second, return the moment unchanged.
+    """
     end = _parse(f"{text}T23:59:59Z" if re.fullmatch(DAY, text) else text)
-    # The brackets keep the last second of the year 9999 representable.
+    # Without the brackets, the last second of the year 9999 would cause an overflow.
     return end if end.microsecond else end + (SHOWN_PRECISION - STORED_PRECISION)
 
 
@@ -60,7 +64,7 @@ EndDate = Annotated[
 
 
 class Period(Model):
-    """A period that includes its start date and its end date. A date that is None does not limit the period."""
+    """A period. It includes its start date and its end date. None means that the period has no start or no end."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (EndDateBeforeStartDateError,)
 

@@ -18,7 +18,7 @@ from convoke.domain.instants import Instant, truncate_to_milliseconds
 def parse_date(text: str) -> datetime:
     """Parse an ISO 8601 date and time. Return the moment in UTC, truncated to milliseconds.
 
-    A time without an offset is interpreted as UTC. Raise ValueError for any other text, such as a date without a time.
+    A time without an offset is in UTC. Raise ValueError if the text has another format, such as a date without a time.
     """
     if "T" not in text.upper() and " " not in text:
         raise ValueError("a date needs a time")
@@ -31,7 +31,7 @@ def parse_date(text: str) -> datetime:
 
 
 def date_validator(error: type[ConversationsError]) -> Callable[[object], datetime]:
-    """Return a validator that parses a date, and that raises `error` for a text that is not a valid date."""
+    """Return a validator that parses a date. The validator raises `error` if the date is invalid."""
 
     def validate(value: object) -> datetime:
         try:
@@ -44,4 +44,4 @@ def date_validator(error: type[ConversationsError]) -> Callable[[object], dateti
 
 DateCreated = Annotated[Instant, BeforeValidator(date_validator(InvalidDateCreatedError))]
 DateUpdated = Annotated[Instant, BeforeValidator(date_validator(InvalidDateUpdatedError))]
-"""A client gives `date_created` and `date_updated` if it imports a resource from another system."""
+"""Clients send `date_created` and `date_updated` when they import a resource from another system."""

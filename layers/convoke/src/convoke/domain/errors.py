@@ -1,7 +1,7 @@
 """The error catalogue: one class for each error code in responses and alerts.
 
-For some problems, Twilio has an older code of Programmable Chat and a code of Conversations. The catalogue contains
-the code of Conversations. The code of a missing resource is always 20404.
+For some errors, Twilio has two codes: an older code of Programmable Chat and a code of Conversations. The catalogue
+contains only the code of Conversations. The code of a missing resource is always 20404.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ FieldPath = tuple[str | int, ...]
 """
 
 CATALOGUE: dict[int, type[ConversationsError]] = {}
-"""The error classes that responses can have, by code."""
+"""Maps each code that a response can have to its error class."""
 
 LOG_ENTRIES: dict[int, type[LogEntry]] = {}
-"""The error classes that only alerts record, by code."""
+"""Maps each code that only alerts can have to its error class."""
 
 
 def _more_info(code: int) -> str:
-    """Return the URL of the documentation of a code. Clients can rely on this URL, so the URL must not change."""
+    """Return the URL of the documentation of a code. Clients rely on this URL. Therefore it must not change."""
     return f"https://www.twilio.com/docs/errors/{code}"
 
 
@@ -38,23 +38,23 @@ def _check_code_is_free(code: int, name: str) -> None:
 class ConversationsError(ValueError):
     """The base class of the errors that responses can have.
 
-    The class is a subclass of ValueError, because pydantic collects each ValueError that a validator raises.
+    The class is a subclass of ValueError. Therefore pydantic collects these errors when validators raise them.
 
     - `field` is the path to the invalid field.
-    - `parameter` is the name that clients use for the field. Only the API knows these names. Therefore the API replaces
-      `field` with `parameter`.
-    - `details` are the values for the placeholders of `text`, and other numbers and SIDs that the response contains. If
-      the value for a placeholder is missing, the constructor raises KeyError.
-    - `others` are the other errors of the same request.
+    - `parameter` is the name that clients use for the field. Only `convoke.api` knows these names. Therefore
+      `convoke.api` replaces `field` with `parameter`.
+    - `details` contains the values for the placeholders of `text`. It can also contain other numbers and SIDs for the
+      response. If the value for a placeholder is missing, the constructor raises KeyError.
+    - `others` contains the other errors of the same request.
 
-    Convoke logs the message and the details. Therefore they must not contain personal data, which means no names,
-    identities, addresses, attributes or bodies.
+    Convoke logs the error message and the details. Therefore they must not contain personal data. Personal data are
+    names, identities, addresses, attributes and bodies.
     """
 
     code: ClassVar[int]
     status: ClassVar[int]
     text: ClassVar[str]
-    """The message. The constructor replaces each {placeholder} with the value in `details`."""
+    """The error message. The constructor replaces each {placeholder} with a value from `details`."""
     rule: ClassVar[str]
     """The name of the rule that the request breaks, such as `unique_name_taken`. This name never changes."""
 
@@ -86,14 +86,14 @@ class ConversationsError(ValueError):
 
 
 def refusal(problems: Sequence[ConversationsError]) -> ConversationsError:
-    """Return the first error of `problems`, with the remaining errors in its attribute `others`."""
+    """Return the first error of `problems`. The attribute `others` of this error contains the remaining errors."""
     first, *others = problems
     first.others = tuple(others)
     return first
 
 
 class LogEntry:
-    """An error that only alerts record. The class is not an exception, so no response can have this error."""
+    """An error that appears only in alerts, never in a response. Python code cannot raise this class."""
 
     code: ClassVar[int]
     text: ClassVar[str]
@@ -114,7 +114,7 @@ class InvalidParameterError(ConversationsError, code=20001, text="The parameter 
 
     @property
     def message(self) -> str:
-        """The name of the parameter and the requirement, for example `PageSize must be an integer`."""
+        """The error message. It names the parameter and the requirement, such as `PageSize must be an integer`."""
         name, wanted = self.parameter or "The parameter", self.details.get("wanted")
         return f"{name} must be {wanted}" if wanted else f"{name} must have a valid value"
 
@@ -134,11 +134,11 @@ class AccessDeniedError(
 
 
 class NotFoundError(ConversationsError, code=20404, status=404, text="The requested resource was not found"):
-    """The resource does not exist, or is in another account or service. The path in the message is not logged."""
+    """The resource does not exist, or is in another account or service. Convoke does not log the requested path."""
 
 
 class ConflictError(ConversationsError, code=20409, status=409, text="Conflict"):
-    """The state of the resource does not allow the request. The detail `reason` names the cause."""
+    """The state of the resource does not allow the request. The detail `reason` says why."""
 
 
 class IdempotencyKeyReusedError(
@@ -153,19 +153,19 @@ class IdempotencyKeyReusedError(
 class InvalidSidError(
     ConversationsError, code=20423, text="A SID must be two capital letters and 32 hexadecimal digits"
 ):
-    """A SID is malformed, and no other code exists for this type of SID."""
+    """A SID is malformed. For some types of SIDs, the catalogue has a more specific code."""
 
 
 class InternalError(
     ConversationsError, code=20500, status=500, text="The server failed: try again, and report the error if it persists"
 ):
-    """Convoke raised an unexpected exception."""
+    """Convoke failed with an unexpected Python exception."""
 
 
 class UnavailableError(
     ConversationsError, code=20503, status=503, text="Temporarily unavailable: try again in a second"
 ):
-    """Too many requests changed the same resource at the same time. Convoke stored nothing."""
+    """Too many requests tried to change one resource at the same time. Convoke did not store the change."""
 
 
 # Services and configuration webhooks
@@ -184,7 +184,7 @@ class FriendlyNameTooLongError(
 
 
 class UniqueNameTooLongError(ConversationsError, code=50004, text="The unique name must be at most 256 characters"):
-    """The unique name of a conversation is too long. This limit exists only in Convoke."""
+    """The unique name of a conversation is too long. Only Convoke has this maximum length."""
 
 
 class InvalidWebhookSettingsError(
@@ -192,27 +192,27 @@ class InvalidWebhookSettingsError(
     code=50054,
     text="A webhook URL must be an absolute http or https URL, and a filter must be the name of an event",
 ):
-    """A webhook URL or a filter is invalid. The detail `wanted` is a rule of the deployment for receivers."""
+    """A webhook URL or a filter is invalid. The detail `wanted` is the rule of the deployment that the URL breaks."""
 
     @property
     def message(self) -> str:
-        """The rule of the deployment that the URL breaks, if `wanted` is given. Otherwise the text of the class."""
+        """The error message. If `wanted` is given, the message contains `wanted` in place of the usual text."""
         wanted = self.details.get("wanted")
         return f"{self.parameter or 'A webhook URL'} must be {wanted}" if wanted else str(self)
 
 
 class InvalidWebhookMethodError(ConversationsError, code=50055, text="The method of a webhook must be GET or POST"):
-    """The method of any webhook is invalid."""
+    """The HTTP method of a webhook is invalid. The code is the same for all types of webhooks."""
 
 
 class WebhookRejectedError(
     ConversationsError, code=50056, text="The pre-event webhook rejected the change: it did not answer with status 2xx"
 ):
-    """The receiver of a pre-event rejected the change, so Convoke did not make the change."""
+    """The receiver of a pre-event rejected the change. Therefore Convoke did not make the change."""
 
 
 class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):
-    """Convoke records this error in an alert after the last attempt."""
+    """If the last attempt at a delivery fails in this way, Convoke records this error in an alert."""
 
 
 class NotificationTemplateTooLongError(
@@ -228,7 +228,7 @@ class NotificationSoundTooLongError(
 
 
 class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook did not answer within 5 seconds"):
-    """Convoke records this error in an alert after the last attempt."""
+    """If the last attempt at a delivery fails in this way, Convoke records this error in an alert."""
 
 
 # Roles and users
@@ -237,7 +237,7 @@ class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook 
 class UnknownConversationRoleError(
     ConversationsError, code=50101, text="The role must be a role of this service with the type conversation"
 ):
-    """A default role of a service is invalid. For the role of a participant, the code is 50109."""
+    """A default role of a service is invalid. An invalid role of a participant has the code 50109."""
 
 
 class UnknownServiceRoleError(
@@ -257,7 +257,7 @@ class UnknownPermissionError(
 
 
 class UnknownRoleTypeError(ConversationsError, code=50105, text="The type of a role must be conversation or service"):
-    """A request that creates a role has an invalid type."""
+    """A request to create a role contains an invalid role type."""
 
 
 class NotPermittedError(
@@ -279,7 +279,7 @@ class UserExistsError(ConversationsError, code=50201, status=409, text="User alr
 
 
 class IdentityReservedError(ConversationsError, code=50203, text="The identity must not be a reserved one"):
-    """Convoke itself uses the identity, for example `system`."""
+    """Clients cannot use this identity, because it is reserved for Convoke. An example is `system`."""
 
 
 class IdentityMissingError(ConversationsError, code=50204, text="Identity not provided"):
@@ -291,7 +291,7 @@ class IdentityLooksLikeUserSidError(
     code=50206,
     text="The identity must not have the form of a user SID: US and 32 hexadecimal digits",
 ):
-    """Some paths accept a SID or an identity. An identity like a SID would be ambiguous in these paths."""
+    """Some paths accept a SID or an identity. There, an identity that looks like a SID would be ambiguous."""
 
 
 class IdentityTooLongError(ConversationsError, code=50207, text="The identity must be at most 256 characters"):
@@ -301,7 +301,7 @@ class IdentityTooLongError(ConversationsError, code=50207, text="The identity mu
 class InvalidPushBindingTypeError(
     ConversationsError, code=50209, text="The type of a push binding must be apn, gcm, fcm or twilsock"
 ):
-    """A filter of the list of push bindings is invalid."""
+    """A client filters the list of push bindings by an invalid type."""
 
 
 class UnknownNotificationLevelError(
@@ -325,7 +325,7 @@ class UserChangedConcurrentlyError(
 class TooManyConversationsError(
     ConversationsError, code=50214, text="The identity must be in at most 1,000 open conversations"
 ):
-    """The limit applies to active and inactive conversations. Closed conversations do not count."""
+    """The identity is in too many active or inactive conversations. Closed conversations do not count."""
 
 
 # Conversations
@@ -334,7 +334,7 @@ class TooManyConversationsError(
 class AttributesTooLongError(
     ConversationsError, code=50303, text="The attributes must be at most {longest} bytes of UTF-8"
 ):
-    """The attributes are too long. The limit `longest` depends on the type of the resource."""
+    """The attributes are too long. The detail `longest` is the maximum for this type of resource."""
 
 
 class AttributesNotJsonError(ConversationsError, code=50304, text="Attributes not valid JSON"):
@@ -358,19 +358,19 @@ class InvalidDateUpdatedError(
 
 
 class AuthorTooLongError(ConversationsError, code=50310, text="The author must be at most 256 characters"):
-    """The author is too long. Identities and addresses have the same limit, because each can be an author."""
+    """The author of a message is too long. Identities and addresses have the same maximum length."""
 
 
 class ConversationBeingDeletedError(
     ConversationsError, code=50334, status=409, text="The conversation is being deleted: the change was discarded"
 ):
-    """A request changes a conversation that is deleted but whose items still exist."""
+    """A request changes a deleted conversation before Convoke has deleted all items of the conversation."""
 
 
 class InvalidMessagingServiceSidError(
     ConversationsError, code=50341, text="The Messaging Service SID must be MG and 32 hexadecimal digits"
 ):
-    """The SID is malformed. Convoke does not check whether the Messaging Service exists."""
+    """The SID of a Messaging Service is malformed. Convoke does not check whether the Messaging Service exists."""
 
 
 class UniqueNameTakenError(
@@ -416,7 +416,7 @@ class InvalidInactiveTimerError(
     code=50379,
     text="The inactive timer must be an ISO 8601 duration such as PT1M, PT10M or P1D, without years and months",
 ):
-    """The duration is malformed. Years and months are not allowed, because their length varies."""
+    """The inactive timer is not a valid duration. Years and months are not allowed, because their length varies."""
 
 
 class InvalidClosedTimerError(
@@ -424,7 +424,7 @@ class InvalidClosedTimerError(
     code=50380,
     text="The closed timer must be an ISO 8601 duration such as PT10M, PT1H or P1D, without years and months",
 ):
-    """The duration is malformed. Years and months are not allowed, because their length varies."""
+    """The closed timer is not a valid duration. Years and months are not allowed, because their length varies."""
 
 
 class InitialStateClosedError(
@@ -439,7 +439,7 @@ class ConversationInitializingError(
     status=409,
     text="The conversation is still initializing: try again when its state is active or inactive",
 ):
-    """Convoke is still adding the participants. See docs/behaviour/states-and-timers.md."""
+    """Convoke is still adding participants to the conversation. See docs/behaviour/states-and-timers.md."""
 
 
 class UniqueNameLooksLikeSidError(
@@ -447,24 +447,24 @@ class UniqueNameLooksLikeSidError(
     code=50390,
     text="The unique name must not have the form of a conversation SID: CH and 32 hexadecimal digits",
 ):
-    """Paths accept a SID or a unique name. A unique name like a SID would be ambiguous in these paths."""
+    """Paths accept a SID or a unique name. There, a unique name that looks like a SID would be ambiguous."""
 
 
 class EndDateBeforeStartDateError(
     ConversationsError, code=50396, text="The end date must not be before the start date"
 ):
-    """The date filters of a list are invalid."""
+    """A client filters a list by dates, but the end date is before the start date."""
 
 
 # Webhooks of a conversation
 
 
 class TooManyWebhooksError(ConversationsError, code=50361, text="A conversation must have at most 5 webhooks"):
-    """The limit applies to each conversation. Webhooks of the account and of the service do not count."""
+    """The conversation has too many webhooks. Webhooks of the account and of the service do not count."""
 
 
 class TooManyTriggersError(ConversationsError, code=50362, text="A webhook must have at most 5 triggers"):
-    """A webhook with the target `trigger` has too many keywords."""
+    """A webhook with the target `trigger` has too many triggers. Each trigger is a keyword."""
 
 
 class InvalidWebhookSidError(
@@ -482,7 +482,7 @@ class UnknownWebhookTargetError(
 class UnknownWebhookFilterError(
     ConversationsError, code=50365, text="A filter of a conversation's webhook must be the name of a post-event"
 ):
-    """Only webhooks of an account or a service can receive pre-events."""
+    """A filter is not the name of a post-event. Only webhooks of accounts and services can get pre-events."""
 
 
 class InvalidWebhookTriggerError(
@@ -494,7 +494,7 @@ class InvalidWebhookTriggerError(
 class InvalidFlowSidError(
     ConversationsError, code=50367, text="The Studio flow SID must be FW and 32 hexadecimal digits"
 ):
-    """The SID is malformed or missing. Convoke does not check whether the Studio flow exists."""
+    """The SID of a Studio flow is malformed or missing. Convoke does not check whether the flow exists."""
 
 
 class WebhookTargetMissingError(
@@ -512,13 +512,13 @@ class WebhookUrlMissingError(
 class WebhookFilterMissingError(
     ConversationsError, code=50370, text="A webhook with the target webhook must have at least one filter"
 ):
-    """The webhook has no filters. Convoke would never call this webhook."""
+    """The webhook has no filters. Without filters, Convoke would never call the webhook."""
 
 
 class WebhookTriggerMissingError(
     ConversationsError, code=50371, text="A webhook with the target trigger must have 1 to 5 triggers"
 ):
-    """The webhook has no triggers. Convoke would never call this webhook."""
+    """The webhook has no triggers. Without triggers, Convoke would never call the webhook."""
 
 
 class WebhookUrlTooLongError(
@@ -531,7 +531,7 @@ class WebhookUrlTooLongError(
 
 
 class InvalidAddressError(ConversationsError, code=50407, text="Invalid messaging binding address"):
-    """The address is malformed, is too long, cannot be in a group MMS, or is given with a projected address."""
+    """The address is malformed, too long or unusable in a group MMS, or there is also a projected address."""
 
 
 class InvalidProxyAddressError(
@@ -539,13 +539,13 @@ class InvalidProxyAddressError(
     code=50408,
     text="The proxy address must be valid, such as +15558675310 or whatsapp:+15558675310, and at most 256 characters",
 ):
-    """The proxy address is malformed. If it belongs to another account, the code is 50413."""
+    """The proxy address is malformed. A proxy address of another account has the code 50413."""
 
 
 class AddressEqualsProxyError(
     ConversationsError, code=50409, text="The address and the proxy address must be different"
 ):
-    """The address must belong to the participant, and the proxy address to the account."""
+    """The address must belong to the participant. The proxy address must belong to the account."""
 
 
 class AddressEmptyError(
@@ -559,7 +559,7 @@ class ProxyAddressEmptyError(ConversationsError, code=50412, text="The proxy add
 
 
 class ProxyAddressNotOwnedError(ConversationsError, code=50413, text="The proxy address must belong to this account"):
-    """Convoke checks this only if the configuration of the account lists owned addresses."""
+    """Convoke checks the owner only if the configuration of the account lists owned addresses."""
 
 
 class ChannelMismatchError(
@@ -571,7 +571,7 @@ class ChannelMismatchError(
 class ProxyNotWhatsAppSenderError(
     ConversationsError, code=50415, text="The proxy address must be a WhatsApp sender of this account"
 ):
-    """Convoke checks this only if the configuration of the account lists owned addresses."""
+    """Convoke checks the owner only if the configuration of the account lists owned addresses."""
 
 
 class BindingTakenError(
@@ -581,13 +581,13 @@ class BindingTakenError(
     text="A binding for this participant and proxy address already exists"
     " in Conversation {conflicting_conversation_sid}",
 ):
-    """An open conversation already has the pair of addresses. Clients read the SID at the end of the message."""
+    """An open conversation has this pair of addresses. Clients parse the SID at the end of the error message."""
 
 
 class TooManyParticipantsError(
     ConversationsError, code=50417, text="A conversation must have at most 1,000 participants"
 ):
-    """Participants with and without a messaging binding count. A group MMS has a lower limit, see 50436."""
+    """All participants count, also those without a binding. A group MMS has a lower maximum, see 50436."""
 
 
 class TooManyNonChatParticipantsError(
@@ -601,13 +601,13 @@ class NameOrLevelNotAcceptableError(
     code=50420,
     text="Only the messaging binding of an e-mail participant can have a name or a level",
 ):
-    """A messaging binding of another channel than e-mail has a name or a level."""
+    """A messaging binding has a name or a level, but the channel is not e-mail."""
 
 
 class InvalidLastReadMessageIndexError(
     ConversationsError, code=50421, text="The index of the last read message must be an integer"
 ):
-    """The read position of a participant, or of a user in a conversation, is invalid."""
+    """The last read index of a participant, or of a user in a conversation, is invalid."""
 
 
 class ParticipantNotJsonError(
@@ -624,7 +624,7 @@ class BindingsTakenError(
     status=409,
     text="One or more pairs of address and proxy address are already in use, the first of them in {where}",
 ):
-    """`where` is `Conversation CH...`, or `this request`. Clients read the SID at the end of the message."""
+    """The detail `where` is `Conversation CH...` or `this request`. Clients parse the SID in the error message."""
 
 
 class TooManyParticipantsInRequestError(
@@ -632,7 +632,7 @@ class TooManyParticipantsInRequestError(
     code=50426,
     text="The request must have at most 10 participants: add the others after the conversation is created",
 ):
-    """The limit applies only to ConversationWithParticipants requests."""
+    """A ConversationWithParticipants request has too many participants. A conversation can have more."""
 
 
 class ProvisioningFailedError(
@@ -640,17 +640,17 @@ class ProvisioningFailedError(
     code=50427,
     text="The participants could not be added: the conversation is closed, and the same request can be made again",
 ):
-    """Convoke has released all locks of the conversation. The alert contains the causes of the failure."""
+    """Convoke closed the conversation and released all of its locks. The alert contains the causes."""
 
 
 class ParticipantExistsError(ConversationsError, code=50433, status=409, text="Participant already exists"):
-    """The same identity is already in the conversation, or is twice in the request."""
+    """The identity is already in the conversation, or the request contains the identity twice."""
 
 
 class ProjectedAddressMissingError(
     ConversationsError, code=50434, text="A participant with an identity must have a projected address in a group MMS"
 ):
-    """Phones in the group MMS see the projected address of the participant instead of the identity."""
+    """In a group MMS, phones show the projected address of a participant and not the identity."""
 
 
 class GroupNotActivatableError(
@@ -659,17 +659,17 @@ class GroupNotActivatableError(
     text="A group MMS must have at least 3 participants with a messaging binding: at least one phone and one business"
     " number, and a projected address for each identity",
 ):
-    """A phone has no proxy address. A business number is a projected address or a proxy address."""
+    """A phone is a number without a proxy address. A business number is a projected address or a proxy address."""
 
 
 class GroupTooLargeError(ConversationsError, code=50436, text="A group MMS must have at most 10 participants"):
-    """Participants with and without a messaging binding count."""
+    """All participants count, also participants without a messaging binding."""
 
 
 class DuplicateGroupMemberError(
     ConversationsError, code=50437, status=409, text="Each participant must be in the group MMS only once"
 ):
-    """Two participants of a group MMS are the same. See docs/behaviour/group-mms.md#duplicates."""
+    """A group MMS would have the same participant twice. See docs/behaviour/group-mms.md#duplicates."""
 
 
 class GroupExistsError(
@@ -678,7 +678,7 @@ class GroupExistsError(
     status=409,
     text="Group MMS with given participant list already exists as Conversation {conflicting_conversation_sid}",
 ):
-    """An open conversation has the same set of numbers. Clients read the SID at the end of the message."""
+    """An open conversation has the same set of numbers. Clients parse the SID at the end of the error message."""
 
 
 class ProjectedAddressNotOwnedError(
@@ -718,11 +718,11 @@ class IdentityNotAddableError(
     code=50444,
     text="An identity can be added only to a participant that has a projected address and no identity",
 ):
-    """An update can add an identity only to a business number of a group MMS that has no identity yet."""
+    """An update adds an identity, but the participant has no projected address or already has an identity."""
 
 
 class IdentityWithAddressError(ConversationsError, code=50451, text="Identity and Address must not be given together"):
-    """A request that lists the conversations of a participant has an identity and an address."""
+    """A client lists the conversations of a participant, and the request has both an identity and an address."""
 
 
 class ProxyNotSupportedError(
@@ -753,13 +753,13 @@ class MediaSidMissingError(ConversationsError, code=50506, text="The media SID m
 
 
 class MediaNotFoundError(ConversationsError, code=50507, text="The media must be uploaded to this service first"):
-    """The status is not 404, because the media is a parameter of the message and not the requested resource."""
+    """The HTTP status is 400 and not 404, because only a parameter of the request refers to the media."""
 
 
 class MediaAlreadyUsedError(
     ConversationsError, code=50508, text="The media must not be in another message: upload it again"
 ):
-    """Each media belongs to exactly one message."""
+    """Another message already has this media. The same media cannot be in two messages."""
 
 
 class MediaMessageBodyFixedError(
@@ -769,7 +769,7 @@ class MediaMessageBodyFixedError(
 
 
 class InvalidMediaSidError(ConversationsError, code=50510, text="The media SID must be ME and 32 hexadecimal digits"):
-    """The SID is malformed. Convoke does not check whether the media exists."""
+    """The SID of the media is malformed. Convoke does not check whether the media exists."""
 
 
 class MediaTypeNotAcceptableError(
@@ -791,19 +791,19 @@ class AuthorNotInGroupError(
     code=50513,
     text="The author must be the identity, address or projected address of a participant in the group MMS",
 ):
-    """The author is not in the group MMS. The default author `system` is not a participant."""
+    """The author is not in the group MMS. The default author `system` is not in the group MMS either."""
 
 
 class InvalidContentSidError(
     ConversationsError, code=50526, text="The content SID must be HX and 32 hexadecimal digits"
 ):
-    """The SID is malformed. Convoke does not check whether the content template exists."""
+    """The SID of a content template is malformed. Convoke does not check whether the template exists."""
 
 
 class ContentVariablesNotJsonError(
     ConversationsError, code=50527, text="The content variables must be a JSON object whose values are strings"
 ):
-    """The values for the variables of a content template are malformed."""
+    """The text with the values for the variables of a content template is malformed."""
 
 
 class ContentSidMissingError(
@@ -815,11 +815,11 @@ class ContentSidMissingError(
 class ContentVariablesTooLongError(
     ConversationsError, code=50529, text="The content variables must be at most 27,801 characters in total"
 ):
-    """The limit applies to the whole JSON text with all keys and values."""
+    """The JSON text that contains all content variables is too long."""
 
 
 class ChannelMetadataNotFoundError(ConversationsError, code=50530, text="The message must have channel metadata"):
-    """The message exists, but its channel provided no metadata."""
+    """The message exists, but the channel of the message provided no metadata."""
 
 
 class ContentVariableKeyTooLongError(

@@ -14,24 +14,27 @@ MAX_STORED_ANSWER_BYTES = 500
 
 
 class EventAttempt(Model):
-    """An attempt at a delivery. Convoke stores the attempt before the HTTP request, and adds the result afterwards."""
+    """One attempt to deliver an event.
+
+    Convoke stores the attempt before it sends the HTTP request. After the request, Convoke adds the result.
+    """
 
     event_id: str
     replay_sid: str
     target: str
     number: int
-    """The number of the attempt at the delivery, counted from 1."""
+    """The number of the attempt. The first attempt of a delivery has the number 1."""
     method: Method
     url: str
     started_at: Instant
     status: int | None = None
-    """The HTTP status of the answer. None if there was no answer."""
+    """The HTTP status of the answer. None if the receiver did not answer."""
     error: str | None = None
     milliseconds: int | None = None
     answer: str | None = None
-    """The first `MAX_STORED_ANSWER_BYTES` bytes of the body of the answer."""
+    """The first `MAX_STORED_ANSWER_BYTES` bytes of the body of the answer. None if the body is empty."""
     paused_until: Instant | None = None
-    """Until when the circuit breaker holds back deliveries to this receiver after this attempt."""
+    """The time at which the pause of deliveries to this receiver ends. None if there is no pause after the attempt."""
 
     @classmethod
     def begun(cls, delivery: Delivery, number: int, at: datetime) -> Self:

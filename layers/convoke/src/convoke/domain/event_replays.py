@@ -1,4 +1,4 @@
-"""The event replay: a client requests that Convoke delivers a stored event to webhooks again."""
+"""The event replay. A client starts an event replay so that Convoke delivers a stored event to webhooks again."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ ReplayTarget = Annotated[
 
 
 class NewEventReplay(Model):
-    """The parameters of an event replay. If `target` is None, all webhooks of the event get the event."""
+    """The parameters of a request that starts an event replay. If `target` is None, all webhooks get the event."""
 
     target: ReplayTarget | None = None

@@ -26,7 +26,7 @@ from convoke.domain.sids import Prefix, parse_sid
 
 
 class EventType(StrEnum):
-    """The event types that the filters of webhooks can contain."""
+    """The types of events that the filters of webhooks can contain."""
 
     CONVERSATION_ADD = "onConversationAdd"
     CONVERSATION_ADDED = "onConversationAdded"
@@ -61,7 +61,7 @@ POST_EVENTS = tuple(event for event in EventType if event not in PRE_EVENTS)
 
 
 class ErrorLogType(StrEnum):
-    """The event about a new alert.
+    """The type of the event about a new alert.
 
     Convoke sends this event to the account's error-log URL. Filters of webhooks cannot contain this event.
     """
@@ -70,9 +70,9 @@ class ErrorLogType(StrEnum):
 
 
 class ReplayType(StrEnum):
-    """The event that starts a message replay.
+    """The type of the event that starts a message replay.
 
-    The webhook does not get this event. For each message, the webhook gets the event `onMessageAdded`.
+    Convoke does not send this event to the webhook. Convoke sends an event `onMessageAdded` for each message.
     """
 
     MESSAGES = "com.convoke.webhook.replay"
@@ -82,7 +82,7 @@ AnyEventType = EventType | ErrorLogType | ReplayType
 
 
 class Reason(StrEnum):
-    """Why the state of a conversation changed: the parameter `Reason` of `onConversationStateUpdated`."""
+    """The values of the parameter `Reason` in `onConversationStateUpdated`. They say why the state changed."""
 
     API = "API"
     TIMER = "TIMER"
@@ -90,7 +90,7 @@ class Reason(StrEnum):
 
 
 class Event(Model):
-    """An event with Twilio's parameters as its payload. The event bus gets every event except pre-events."""
+    """An event. The payload contains Twilio's parameters. The event bus gets every event except pre-events."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
@@ -105,7 +105,7 @@ class Event(Model):
 
 
 class Change(Model):
-    """The record of one change, with the events that the change causes.
+    """The record of one change. It contains the events that the change causes.
 
     The transaction that makes the change also stores this record. Convoke publishes the events after the transaction.
     See docs/how-it-works.md#promises.
@@ -118,21 +118,22 @@ class Change(Model):
     conversation_sid: str
     events: tuple[Event, ...]
     notify_webhooks: bool = Field(alias="webhooks")
-    """Whether webhooks get any of the events. In stored items, the name of the field is `webhooks`."""
+    """Whether webhooks get at least one of the events. In stored items, the name of the field is `webhooks`."""
     published_by_maker: bool = False
-    """Whether the finalizer publishes the events. If so, the consumer of the table stream ignores this record."""
+    """Whether the finalizer publishes the events. If True, the consumer of the table stream ignores this record."""
 
     @property
     def own_events(self) -> tuple[Event, ...]:
         """The events that this change caused.
 
-        The record of a deletion can also contain unpublished events of earlier changes. `own_events` omits them.
+        The record of a deletion can also contain unpublished events of earlier changes. `own_events` does not contain
+        such earlier events.
         """
         return tuple(event for event in self.events if event.id.startswith(f"{self.sid}-"))
 
     @property
     def last_event_at(self) -> datetime | None:
-        """When the last event occurred, or None if there are no events."""
+        """The time at which the last event occurred, or None if there are no events."""
         return self.events[-1].occurred_at if self.events else None
 
 
@@ -161,7 +162,7 @@ def change_sid_of_event(event_id: str) -> str | None:
 
 
 class Subject(NamedTuple):
-    """The SIDs of the conversation that a change affects, and of its service and account."""
+    """The SIDs of the conversation that a change affects, and of the conversation's service and account."""
 
     account_sid: str
     chat_service_sid: str
@@ -176,10 +177,10 @@ def conversation_added(sid: str, conversation: Conversation, *, at: datetime, no
 def conversation_updated(
     sid: str, before: Conversation, after: Conversation, *, state_alone: bool, at: datetime, notify_webhooks: bool
 ) -> Change:
-    """Return the change that an update of a conversation causes.
+    """Return the record of an update of a conversation.
 
-    A different state causes the event `onConversationStateUpdated`. The update also causes the event
-    `onConversationUpdated`, unless `state_alone` is True.
+    If the update changed the state, the record contains the event `onConversationStateUpdated`. Unless `state_alone` is
+    True, the record also contains the event `onConversationUpdated`.
     """
     data: list[EventData] = [] if state_alone else [(EventType.CONVERSATION_UPDATED, conversation_payload(after))]
     if after.state is not before.state:
@@ -189,9 +190,10 @@ def conversation_updated(
 
 
 def timer_expired(sid: str, before: Conversation, after: Conversation, *, at: datetime) -> Change:
-    """Return the change that an expired timer causes.
+    """Return the record of the change that an expired timer causes.
 
-    Webhooks always get the event, because there is no request with a header that turns webhooks on or off.
+    A header of a request can turn webhooks on or off, but a timer expires without a request. Therefore webhooks always
+    get the event.
     """
     data = [(EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.TIMER, at))]
     return _change(sid, subject_of(after), data, at=at, notify_webhooks=True)
@@ -200,10 +202,10 @@ def timer_expired(sid: str, before: Conversation, after: Conversation, *, at: da
 def conversation_removed(
     sid: str, conversation: Conversation, unpublished: Sequence[Event], *, at: datetime, notify_webhooks: bool
 ) -> Change:
-    """Return the change that the deletion of a conversation causes.
+    """Return the record of the deletion of a conversation.
 
-    `unpublished` contains events of earlier changes that may not be published yet. The change includes these events,
-    because neither the finalizer nor the sweeper publishes them after the deletion.
+    `unpublished` contains events of earlier changes. Some of these events are possibly not published yet. After the
+    deletion, neither the finalizer nor the sweeper publishes these events. Therefore the record includes them.
     """
     payload = conversation_payload(conversation) | {"DateRemoved": to_milliseconds(at)}
     data = [(EventType.CONVERSATION_REMOVED, payload)]
@@ -231,18 +233,18 @@ def message_added(
     at: datetime,
     notify_webhooks: bool,
 ) -> Change:
-    """Return the change that a new message causes.
+    """Return the record of the creation of a message.
 
-    The change has one event for the message, one event for each receipt, and one event for the state if the message
-    makes the conversation active. `notify_webhooks` applies only to the event for the message. With 50 receipts, which
-    is the maximum, the item of the change has about 20 KB.
+    The record has one event for the message and one event for each receipt. If the message makes the conversation
+    active, the record also has an event for the state. `notify_webhooks` applies only to the event for the message. A
+    message has at most 50 receipts. The item of the record then has about 20 KB.
     """
     data: list[EventData] = [(EventType.MESSAGE_ADDED, message_payload(after, message))]
     if after.state is not before.state:
         data.append((EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.EVENT, at)))
     data += [(EventType.DELIVERY_UPDATED, _receipt_payload(receipt)) for receipt in receipts]
     change = _change(sid, subject_of(after), data, at=at, notify_webhooks=True)
-    # Webhooks always get the events for the state and the receipts, because these events are indirect effects.
+    # The client decides only about the event for the message. Webhooks always get the other events.
     added, *caused = change.events
     events = (added.model_copy(update={"notify_webhooks": notify_webhooks}), *caused)
     return change.model_copy(
@@ -251,9 +253,9 @@ def message_added(
 
 
 def messages_replayed(sid: str, conversation: Conversation, webhook_sid: str, after: int, *, at: datetime) -> Change:
-    """Return the change that starts a message replay.
+    """Return the record whose event starts a message replay.
 
-    The webhook `webhook_sid` gets the existing messages whose index is greater than `after`.
+    The webhook `webhook_sid` then gets the existing messages whose index is greater than `after`.
     """
     payload = {
         "ConversationSid": conversation.sid,
@@ -298,7 +300,7 @@ def participant_removed(
 
 
 class Failure(NamedTuple):
-    """Why Convoke closed an `initializing` conversation, and the SID of the alert that contains the details."""
+    """The error that made Convoke close an `initializing` conversation. The alert contains the details."""
 
     code: int
     message: str
@@ -306,10 +308,10 @@ class Failure(NamedTuple):
 
 
 def initializing_ended(sid: str, conversation: Conversation, failure: Failure | None = None, *, at: datetime) -> Change:
-    """Return the change from `initializing` to the current state of the conversation.
+    """Return the record of the change from `initializing` to the current state of the conversation.
 
-    Webhooks always get the event, because Convoke makes this change without a request. The finalizer publishes the
-    event.
+    `failure` is None if Convoke added all participants. Webhooks always get the event, because Convoke makes this
+    change without a request. The finalizer publishes the event.
     """
     payload = _state_payload(conversation, State.INITIALIZING, Reason.EVENT, at)
     if failure:
@@ -320,12 +322,12 @@ def initializing_ended(sid: str, conversation: Conversation, failure: Failure | 
 
 
 def pre_event(sid: str, subject: Subject, data: EventData, *, at: datetime) -> Event:
-    """Return the event to send before a change. The receiver of the event may edit or reject the change."""
+    """Return the event that Convoke sends before a change. The receiver can edit or reject the change."""
     return _change(sid, subject, [data], at=at, notify_webhooks=True).events[0]
 
 
 Payload = Mapping[str, str | None]
-"""Twilio's parameters of an event. Convoke does not send a parameter that is None."""
+"""Maps the names of Twilio's parameters to their values. Convoke does not send a parameter that is None."""
 
 EventData = tuple[EventType | ReplayType, Payload]
 
@@ -391,7 +393,7 @@ def conversation_payload(conversation: Conversation) -> dict[str, str | None]:
 
 
 def date_updated(participant: Participant) -> Payload:
-    """Return the parameter `DateUpdated`, which only events about updated and deleted participants have."""
+    """Return the parameter `DateUpdated`. Only events about updated and deleted participants have it."""
     return {"DateUpdated": to_milliseconds(participant.date_updated)}
 
 
@@ -437,7 +439,7 @@ def message_payload(conversation: Conversation, message: Message) -> dict[str, s
 
 def _receipt_payload(receipt: Receipt) -> Payload:
     return {
-        # No other event omits `Source`. The value None removes the parameter, which `_change` adds to every event.
+        # `_change` adds `Source` to every event. The value None removes `Source` from this event.
         "Source": None,
         "ConversationSid": receipt.conversation_sid,
         "MessageSid": receipt.message_sid,

@@ -22,14 +22,14 @@ NORTH_AMERICA = 1
 """The country code of the US and Canada."""
 
 MIN_GROUP_PARTICIPANTS = 3
-"""The minimum number of participants with a messaging binding in a group."""
+"""A formed group has at least this number of participants with a messaging binding."""
 
 MAX_GROUP_PARTICIPANTS = 10
 """The maximum number of participants of a group. Participants without a messaging binding count too."""
 
 
 class GroupCandidate(Protocol):
-    """A stored or requested participant, with the addresses that determine whether a conversation is a group."""
+    """A stored or requested participant. Its addresses determine whether the conversation is a group."""
 
     @property
     def group_address(self) -> str | None: ...
@@ -49,10 +49,11 @@ def is_group(participants: Sequence[GroupCandidate]) -> bool:
 
 
 def is_formed_group(participants: Sequence[GroupCandidate]) -> bool:
-    """Return whether the bound participants are a group with at least `MIN_GROUP_PARTICIPANTS` participants.
+    """Return whether the participants are a group of at least `MIN_GROUP_PARTICIPANTS` participants.
 
-    Only a formed group holds the lock of its set of numbers. A client can add the participants of a group one by one.
-    Such a group becomes a formed group with its third bound participant. See docs/behaviour/group-mms.md#step-by-step.
+    `participants` contains only participants with a messaging binding. A client can add these participants one by one.
+    The third of these participants makes the group a formed group. Only a formed group holds the lock that prevents a
+    second group with the same set of numbers. See docs/behaviour/group-mms.md#step-by-step.
     """
     return is_group(participants) and len(participants) >= MIN_GROUP_PARTICIPANTS
 
@@ -60,7 +61,7 @@ def is_formed_group(participants: Sequence[GroupCandidate]) -> bool:
 def number_group(participants: Sequence[GroupCandidate]) -> frozenset[str]:
     """Return the set of numbers that identifies the group. The set is empty if the participants are not a group.
 
-    An account can have only one open group with the same set of numbers.
+    In one account, two open groups cannot have the same set of numbers.
     """
     if not is_group(participants):
         return frozenset()
@@ -70,13 +71,18 @@ def number_group(participants: Sequence[GroupCandidate]) -> frozenset[str]:
 
 
 def has_both_sides(participants: Sequence[GroupCandidate]) -> bool:
-    """Return whether the participants include at least one phone without a proxy address and one business number."""
+    """Return whether the participants include at least one phone and at least one business number.
+
+    The phone must have no proxy address. The business number is a projected address or a proxy address.
+    """
     phone = any(member.group_address for member in participants)
     return phone and any(member.projected_address or member.pair for member in participants)
 
 
 def is_group_number(value: str) -> bool:
-    """Return whether a number can be in a group MMS: a US or Canadian number that is not toll-free.
+    """Return whether a number can be in a group MMS.
+
+    Only US and Canadian numbers that are not toll-free can be in a group MMS.
 
     A short code cannot be in a group, because a short code is not an E.164 number. See
     docs/behaviour/addresses.md#group-numbers.

@@ -27,7 +27,7 @@ class IdempotentRequest(Model):
     fingerprint: str
     """A hash of the method, path and body.
 
-    If the key is the same but the fingerprint differs, the client used the key again for a different request.
+    If two requests have the same key but different fingerprints, the client used one key for two different requests.
     """
 
 
@@ -35,7 +35,7 @@ class IdempotencyRecord(IdempotentRequest):
     """The stored result of a request with an idempotency key."""
 
     conversation: Conversation
-    """The conversation at the time of its creation, without later changes."""
+    """The conversation as Convoke created it, without later changes."""
     date_created: Instant
 
     @property
@@ -45,7 +45,7 @@ class IdempotencyRecord(IdempotentRequest):
     def conversation_for(self, repeated: IdempotentRequest) -> Conversation:
         """Return the conversation that the first request with this key created.
 
-        Raise IdempotencyKeyReusedError if `repeated` is not the same request as the first request.
+        Raise IdempotencyKeyReusedError if `repeated` and the first request have different fingerprints.
         """
         if repeated.fingerprint != self.fingerprint:
             sid = self.conversation.sid

@@ -1,4 +1,4 @@
-"""Moments in UTC. REST bodies show whole seconds; webhooks, streams and stored items use milliseconds."""
+"""Moments in UTC. REST bodies show whole seconds. Webhooks, streams and stored items use milliseconds."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ def truncate_to_milliseconds(moment: datetime) -> datetime:
 def to_milliseconds(moment: datetime) -> str:
     """Format a moment as `2026-01-02T03:04:05.678Z`, for webhooks, streams and stored items.
 
-    Texts in this format sort by time. See docs/behaviour/requests-and-answers.md#dates.
+    The alphabetical order of such texts is also their order in time. See docs/behaviour/requests-and-answers.md#dates.
     """
-    # The result is cached, because a single request formats the same few moments dozens of times.
+    # A single request formats the same few moments dozens of times. Therefore the results are cached.
     return _utc(moment).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def to_seconds(moment: datetime) -> str:
     """Format a moment as `2026-01-02T03:04:05Z`, for REST bodies.
 
-    REST bodies have no fractions of a second, because Twilio's Python SDK cannot parse them.
+    REST bodies have no fractions of a second, because Twilio's Python SDK cannot parse fractions.
     """
     return _utc(moment).isoformat(timespec="seconds")[:19] + "Z"
 
 
 def _utc(moment: datetime) -> datetime:
-    # Most moments are already in UTC. `astimezone` is slow, so only moments with another offset need the call.
+    # `astimezone` is slow. Most moments are already in UTC and do not need the call.
     return moment.astimezone(UTC) if moment.utcoffset() else moment
 
 
 Instant = Annotated[AwareDatetime, PlainSerializer(to_milliseconds, when_used="json")]
-"""The type of a moment in a model. In JSON, the moment has milliseconds."""
+"""The type of a moment in a model. JSON contains the moment with milliseconds."""

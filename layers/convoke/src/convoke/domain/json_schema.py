@@ -1,7 +1,8 @@
-"""The JSON Schemas of request fields, as `WithJsonSchema` markers on the field types.
+"""The JSON Schemas of request fields.
 
-Pydantic cannot derive a schema from the code of a validator. Therefore each field type has a validator and one of these
-markers. The validator and the marker use the same constants. Only `/openapi.json` uses the markers.
+Each function returns a `WithJsonSchema` marker, which contains the schema of a field type. Pydantic cannot derive a
+schema from the code of a validator. Therefore a field type with a validator also has a marker. The validator and the
+marker use the same constants. Only `/openapi.json` uses the markers.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ def string_schema(
 def attributes_schema(max_bytes: int) -> WithJsonSchema:
     """Return the schema of a string that contains JSON.
 
-    JSON Schema can only limit the number of characters. A string with non-ASCII characters can therefore match the
-    schema although the string exceeds `max_bytes`.
+    `max_bytes` is the maximum number of bytes, but JSON Schema can only limit the number of characters. A string with
+    non-ASCII characters can therefore match the schema and still have too many bytes.
     """
     return string_schema(max_bytes, media_type="application/json", description="A string that holds JSON.")
 

@@ -1,4 +1,6 @@
-"""The rules that a new or changed participant must satisfy together with the other members of the conversation.
+"""The rules for all members of a conversation together.
+
+Convoke checks the rules when a participant is added or changed.
 
 See docs/behaviour/participants.md#create and docs/behaviour/group-mms.md#rules-of-a-group.
 """
@@ -24,10 +26,10 @@ from convoke.domain.participant_requests import PROJECTED_ADDRESS_FIELD
 from convoke.domain.participants import BoundMember, Participant
 
 MAX_PARTICIPANTS = 1000
-"""The maximum number of participants of a conversation, with and without a messaging binding."""
+"""The maximum number of participants of a conversation. Participants without a messaging binding count too."""
 
 MAX_NON_CHAT_PARTICIPANTS = 50
-"""The maximum number of participants with a messaging binding in a conversation."""
+"""A conversation can have at most this number of participants with a messaging binding."""
 
 BINDING_FIELD = "messaging_binding"
 
@@ -37,10 +39,10 @@ IDENTITY_FIELD = "identity"
 def membership_problems(
     before: Conversation, after: Conversation, participant: Participant
 ) -> Iterator[ConversationsError]:
-    """Yield the reasons why a change of a participant is not valid, in the order of the checks.
+    """Yield an error for each rule that a new or changed participant breaks, in the order of the checks.
 
-    `before` is the conversation without the change. `after` is the conversation in which `participant` is added or
-    changed.
+    `participant` is the new or changed participant. `before` is the conversation without the change. `after` is the
+    conversation with the change.
     """
     for member in participant.bound:
         yield from duplicate_problems(after, member)
@@ -53,7 +55,7 @@ def membership_problems(
 
 
 def limit_problems(conversation: Conversation, participant: Participant) -> Iterator[ConversationsError]:
-    """Yield an error for each maximum number of participants that the conversation exceeds."""
+    """Yield an error if there are too many participants. Yield an error if too many participants have a binding."""
     if conversation.members > MAX_PARTICIPANTS:
         yield TooManyParticipantsError(field=_field_of(participant))
     if participant.bound and len(conversation.bound) > MAX_NON_CHAT_PARTICIPANTS:
@@ -61,9 +63,10 @@ def limit_problems(conversation: Conversation, participant: Participant) -> Iter
 
 
 def duplicate_problems(conversation: Conversation, member: BoundMember) -> Iterator[ConversationsError]:
-    """Yield an error if another member of the conversation has the same binding as `member`.
+    """Yield an error if `member` is a duplicate of another member of the conversation.
 
-    In a group MMS, members with different identities may share a projected address.
+    In a group MMS, `_is_duplicate_in_group` finds the duplicates. In any other conversation, two members are duplicates
+    if they have the same address and the same proxy address.
     """
     others = [other for other in conversation.bound if other.sid != member.sid]
     if is_group(conversation.bound):
@@ -74,7 +77,7 @@ def duplicate_problems(conversation: Conversation, member: BoundMember) -> Itera
 
 
 def group_problems(conversation: Conversation, participant: Participant) -> Iterator[ConversationsError]:
-    """Yield the reasons why the members cannot form a group MMS."""
+    """Yield an error for each rule of a group MMS that the conversation breaks."""
     bound = conversation.bound
     # Every member of a group must have a binding. `conversation.bound` contains only the members that have a binding.
     unbound_count = conversation.members - len(bound)
@@ -87,14 +90,15 @@ def group_problems(conversation: Conversation, participant: Participant) -> Iter
 
 
 def _is_duplicate_in_group(one: BoundMember, other: BoundMember) -> bool:
-    """Return whether two members of a group have an address in common that members may not share.
+    """Return whether two members of a group MMS are duplicates.
 
-    Each of these cases is a duplicate:
+    Two members are duplicates in each of these cases:
 
-    - Both members have the same phone number without a proxy address.
-    - Both members have the same pair of address and proxy address.
-    - Both members have the same projected address, and the same identity or no identity.
-    - The projected address of one member is the phone number of the other member.
+    - They have the same phone number, and neither member has a proxy address.
+    - They have the same address and the same proxy address.
+    - They have the same projected address and the same identity.
+    - They have the same projected address, and neither member has an identity.
+    - The projected address of one member is the phone number of the other member, who has no proxy address.
 
     See docs/behaviour/group-mms.md#duplicates.
     """

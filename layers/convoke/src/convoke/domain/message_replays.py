@@ -1,4 +1,4 @@
-"""The message replay: a new webhook of a conversation gets the messages that are older than the webhook.
+"""The message replay sends the existing messages of a conversation to a new webhook of the conversation.
 
 See docs/behaviour/scoped-webhooks.md#replay-of-messages.
 """
@@ -17,13 +17,16 @@ class Span(NamedTuple):
     """The range of messages that a replay still has to send to the webhook."""
 
     after: int
-    """The range starts after this index."""
+    """The index before the range. The range contains only messages with a greater index."""
     until: int
-    """The index of the last message in the range. Later messages were created after the webhook."""
+    """The index of the last message in the range. Messages with a greater index are newer than the webhook."""
 
 
 def requested_replay(sid: str, conversation: Conversation, webhook: ScopedWebhook) -> Change | None:
-    """Return the change that starts the replay to a new webhook, or None if there are no messages to replay."""
+    """Return the change that starts the replay for a new webhook. Return None if the webhook needs no replay.
+
+    `sid` is the SID of the change.
+    """
     after = webhook.replay_after
     if after is None or after >= conversation.next_index - 1 or not webhook.receives_messages:
         return None
@@ -36,15 +39,16 @@ def replay_span(replay: Event) -> Span:
 
 
 def replay_from(replay: Event, after: int) -> Event:
-    """Return the replay event with a range that starts after the index `after`."""
+    """Return a copy of the replay event. The range of the copy starts after the message with the index `after`."""
     return replay.model_copy(update={"payload": {**replay.payload, "After": str(after)}})
 
 
 def message_replayed(replay: Event, conversation: Conversation, message: Message) -> Event:
-    """Return the event that replays the current content of one message.
+    """Return the event `onMessageAdded` that the replay sends for one message, with the current content of the message.
 
-    The event id consists of the change SID of the replay and the message index plus 1. A repeated replay therefore
-    sends the same event id again. `notify_webhooks` is False, because only the new webhook gets the event.
+    The event id consists of the change SID of the replay and the message index plus 1. If the replay is repeated, the
+    event of each message therefore has the same id as before. `notify_webhooks` is False, so that no other webhook gets
+    the event.
     """
     sid, _, _ = replay.id.partition("-")
     change = message_added(sid, conversation, conversation, message, (), at=replay.occurred_at, notify_webhooks=False)

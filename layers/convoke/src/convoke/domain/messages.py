@@ -46,7 +46,7 @@ from convoke.domain.receipts import DeliverySummary
 from convoke.domain.sids import Prefix, is_sid
 
 SYSTEM = "system"
-"""The author of a message whose request names no author."""
+"""The author of a message if the client sends no author."""
 
 MAX_AUTHOR_CHARACTERS = 256
 MAX_SUBJECT_CHARACTERS = 256
@@ -55,10 +55,10 @@ MAX_MESSAGE_ATTRIBUTES_BYTES = 4 * 1024
 MAX_BODY_BYTES = 32 * 1024
 
 MAX_BODY_OUTSIDE_CHAT_CHARACTERS = 1600
-"""The maximum length of a body if the conversation has a participant with an address."""
+"""The maximum number of characters of a body if a participant of the conversation has an address."""
 
 MAX_INDEX_DIGITS = 18
-"""The maximum number of decimal digits of an index in a request. DynamoDB and SQLite store such numbers exactly."""
+"""The maximum number of digits of an index in a request. DynamoDB and SQLite store numbers of this length exactly."""
 
 INDEX_PATTERN = f"[0-9]{{1,{MAX_INDEX_DIGITS}}}"
 
@@ -99,7 +99,8 @@ def check_author(author: str) -> str:
 def check_body(body: str) -> str | None:
     """Return the body, or None if the body is empty.
 
-    `check_body_length_outside_chat` checks the lower limit for a conversation that has a participant with an address.
+    This function checks the maximum length for all messages. If a participant of the conversation has an address, the
+    body has a smaller maximum length, which `check_body_length_outside_chat` checks.
     """
     if len(body.encode()) > MAX_BODY_BYTES:
         raise MessageTooLongError
@@ -126,17 +127,18 @@ def check_subject(subject: str) -> str | None:
 
 
 def find_author(participants: Sequence[Member], author: str) -> Member | None:
-    """Return the participant that `author` identifies, or None.
+    """Return the participant that `author` identifies, or None if there is no such participant.
 
-    A projected address identifies a participant only if the participant has no identity, because several participants
-    with an identity can share one projected address.
+    Several participants with an identity can share one projected address. Therefore a projected address identifies a
+    participant only if the participant has no identity.
     """
     return next((member for member in participants if author in member.author_names), None)
 
 
 def check_group_author(participants: Sequence[Member], author: str) -> None:
-    """Raise an error if the conversation is a group MMS and `author` is not a name or address of a participant.
+    """Check the author of a message in a group MMS. In other conversations, every author is valid.
 
+    Raise an error if `author` is neither an identity nor an address of a participant of the group.
     See docs/behaviour/messages.md#authors.
     """
     known = {name for member in participants for name in (*member.author_names, member.projected_address)}
@@ -145,7 +147,10 @@ def check_group_author(participants: Sequence[Member], author: str) -> None:
 
 
 def check_body_length_outside_chat(participants: Sequence[Member], body: str | None) -> None:
-    """Raise an error if a participant has an address and the body is too long for messages outside chat."""
+    """Raise an error if the body is too long for a conversation that has a participant with an address.
+
+    The maximum is `MAX_BODY_OUTSIDE_CHAT_CHARACTERS`.
+    """
     too_long_outside_chat = body is not None and len(body) > MAX_BODY_OUTSIDE_CHAT_CHARACTERS
     if too_long_outside_chat and any(member.address for member in participants):
         raise MessageTooLongError(field="body")
@@ -168,7 +173,7 @@ MediaSid = Annotated[str, AfterValidator(check_media_sid), sid_schema(Prefix.MED
 
 
 class MessageParameters(Model):
-    """The parameters that a client can give both when it creates a message and when it updates a message."""
+    """The parameters that a client can send to create a message and also to update a message."""
 
     author: Author = SYSTEM
     body: Body | None = None
@@ -210,9 +215,12 @@ class NewMessage(MessageParameters):
         return self
 
     def check_against_participants(self, participants: Sequence[Member]) -> None:
-        """Raise an error if the message is empty, or if its author or body is not valid for these participants.
+        """Raise an error if the message is empty.
 
-        The model validators do not call this method, because the error of a missing conversation has priority.
+        Also raise an error if the author or the body is not valid in a conversation with these participants.
+
+        This method is not a model validator, because Convoke must first find the conversation. If the conversation does
+        not exist, the client gets NotFoundError and not an error of this method.
         """
         if not (self.body or self.media_sid or self.content_sid):
             raise MessageEmptyError(field="body")
@@ -221,16 +229,16 @@ class NewMessage(MessageParameters):
 
     @property
     def shown_body(self) -> str | None:
-        """The body to store. None if the message has a content template, which replaces the body."""
+        """The body that Convoke stores. If the message has a content template, the template replaces the body."""
         return None if self.content_sid else self.body
 
     @property
     def shown_media_sid(self) -> str | None:
-        """The media SID to store. None if the message has a content template, which replaces the media."""
+        """The media SID that Convoke stores. If the message has a content template, the template replaces the media."""
         return None if self.content_sid else self.media_sid
 
     def message(self, moment: datetime, **identity: str | int | None) -> Message:
-        """Return the message to store. `identity` contains the fields that are not parameters, such as the SID."""
+        """Return the message to store. `identity` contains the fields that no client sends, such as the SID."""
         created = self.date_created or moment
         given = self.model_dump(include={"author", "content_sid", "content_variables", "subject", "attributes"})
         return Message.model_validate(
@@ -246,7 +254,10 @@ class NewMessage(MessageParameters):
 
 
 class MessageChange(MessageParameters):
-    """The parameters of an update. A field that is not in `model_fields_set` keeps its stored value."""
+    """The parameters of a request that updates a message.
+
+    If a field is not in `model_fields_set`, the stored value of the field does not change.
+    """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         AuthorTooLongError,
@@ -258,9 +269,10 @@ class MessageChange(MessageParameters):
     )
 
     def applied_to(self, message: Message, participants: Sequence[Member], moment: datetime) -> Message:
-        """Return the changed message. `date_updated` never becomes earlier.
+        """Return the changed message. Its `date_updated` is never earlier than the stored `date_updated`.
 
-        Raise an error if the changed message is empty, or if its author or body is not valid for these participants.
+        Raise an error if the changed message is empty. Also raise an error if the new author or the new body is not
+        valid in a conversation with these participants. A message with media cannot get a new body.
         """
         copied = {"author", "body", "date_created", "attributes", "subject"}
         update: dict[str, object] = {
@@ -269,7 +281,7 @@ class MessageChange(MessageParameters):
         }
         if "author" in self.model_fields_set:
             author = find_author(participants, self.author)
-            # The new author can be a different participant, or can be no participant.
+            # The new author can be another participant, or an author that is not a participant.
             update["participant_sid"] = author.sid if author else None
         edited = message.model_copy(update=update)
         self._check(edited, participants)
@@ -298,6 +310,6 @@ ORDER_SCHEMA = word_schema(Order, IN_EITHER_CASE, default=Order.ASCENDING)
 
 
 class MessageFilters(Model):
-    """The parameters of a list of messages. Messages are sorted by index."""
+    """The parameters of a request that lists messages. The list is sorted by the index of the messages."""
 
     order: Annotated[Order, BeforeValidator(parse_order), ORDER_SCHEMA] = Order.ASCENDING

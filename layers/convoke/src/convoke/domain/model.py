@@ -10,18 +10,20 @@ from convoke.domain.errors import ConversationsError
 
 
 class Model(BaseModel):
-    """A frozen model. Unknown keys are ignored in requests and in stored items.
+    """A frozen model. The model ignores unknown keys in requests and in stored items.
 
     See docs/behaviour/requests-and-answers.md#form-bodies.
     """
 
-    # hide_input_in_errors: Convoke logs validation errors, and the input may contain personal data.
-    # defer_build: pydantic builds a validator at its first use. Building all validators would slow every cold start.
+    # hide_input_in_errors: Convoke logs validation errors. The logs must not contain personal data from the input.
+    # defer_build: pydantic builds a validator only when Convoke first uses it. Otherwise every cold start would build
+    # all validators, which is slow.
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = ()
-    """The errors of an invalid request by priority. The response has the code of the first error in this order.
+    """The classes of the errors of an invalid request, from the highest to the lowest priority.
 
-    Errors of classes that are not listed come last, in the order of the fields.
+    If a request has several errors, the response has the code of the error with the highest priority. Errors whose
+    class is not in this tuple have the lowest priority. Among these errors, the order of the fields decides.
     """

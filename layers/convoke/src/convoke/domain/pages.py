@@ -1,4 +1,4 @@
-"""The part of a list that a client requests, and the page that answers the request.
+"""Pages of lists: the page that a client requests, and the page that the response contains.
 
 The page sizes are in api/pagination.py. See docs/behaviour/pagination.md.
 """
@@ -15,7 +15,7 @@ Resource = TypeVar("Resource")
 
 
 class Order(StrEnum):
-    """The order of a list, as clients write it."""
+    """The order of a list. The values are the words that clients send."""
 
     ASCENDING = "asc"
     DESCENDING = "desc"
@@ -23,29 +23,30 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """The part of a list that a client requests."""
+    """The page of a list that a client requests."""
 
     size: int
     """The maximum number of resources on the page."""
     position: str | None = None
-    """A sort key, usually a SID. The resource at this position is not on the page. None is the start of the list."""
+    """The sort key, usually a SID, of the resource before or after the page. None means the start of the list."""
     forward: bool = True
     """True requests the resources after `position`. False requests the resources before `position`."""
     descending: bool = False
-    """Whether the list is in descending order. "After" then means a smaller sort key."""
+    """Whether the list is in descending order. If so, the resources after `position` have smaller sort keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Resource]):
-    """One page: resources in the order of the list, and whether the list has a previous page and a next page."""
+    """One page of a list. `has_previous` and `has_next` tell whether there are pages before and after this page."""
 
     resources: list[Resource]
+    """The resources in the order of the list."""
     has_previous: bool
     has_next: bool
     before: str | None = None
-    """The previous page ends before this position. None means the position of the first resource."""
+    """The previous page ends before this sort key. None means the sort key of the first resource on this page."""
     behind: str | None = None
-    """The next page starts after this position. None means the position of the last resource."""
+    """The next page starts after this sort key. None means the sort key of the last resource on this page."""
 
     @property
     def has_any(self) -> bool:
@@ -54,9 +55,9 @@ class Page(Generic[Resource]):
 
 
 def page_of_list(resources: Sequence[Resource], sids: Sequence[str], page: PageRequest) -> Page[Resource]:
-    """Return a page of the complete list `resources`.
+    """Return the requested page of a list. `resources` contains all resources of the list.
 
-    `sids` contains the SID of each resource. Both sequences must be in ascending order of the SIDs.
+    `sids` contains the SIDs of the resources, in the order of `resources`. The SIDs must be in ascending order.
     """
     if page.forward:
         start = bisect_right(sids, page.position or "")

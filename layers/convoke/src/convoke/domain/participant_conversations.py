@@ -1,4 +1,4 @@
-"""The ParticipantConversation resource: the conversations of one identity or address.
+"""The ParticipantConversation resource. Clients use it to list the conversations of one identity or address.
 
 See docs/behaviour/participant-conversations.md.
 """
@@ -21,11 +21,11 @@ FilterValue = Annotated[
     AfterValidator(lambda text: text or None),
     WithJsonSchema({"type": "string", "minLength": 1, "description": "Either Identity or Address is required."}),
 ]
-"""A filter of the list. An empty value has the same effect as no value."""
+"""A filter of the list. If the value is empty, the list is not filtered by this value."""
 
 
 class ParticipantConversationFilters(Model):
-    """The parameters of the list. A request must give either `identity` or `address`, but not both."""
+    """The parameters of the list. A request must contain `identity` or `address`, but not both."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (IdentityWithAddressError,)
 
@@ -47,7 +47,7 @@ class ParticipantConversationFilters(Model):
 
 @dataclass(frozen=True, slots=True)
 class ParticipantConversation:
-    """A conversation, and the participant of this conversation that has the requested identity or address."""
+    """A conversation, and its participant that has the requested identity or address."""
 
     conversation: Conversation
     participant: Participant
@@ -56,8 +56,8 @@ class ParticipantConversation:
     def is_shown(self) -> bool:
         """Whether the list shows the conversation. The list hides `initializing` and deleted conversations.
 
-        The list can find an `initializing` conversation, because Convoke stores the participants shortly before the
-        conversation leaves this state.
+        Convoke stores the participants while the conversation is still `initializing`. Therefore a search for a
+        participant can find such a conversation.
         """
         return self.conversation.date_removed is None and self.conversation.state is not State.INITIALIZING
 

@@ -45,7 +45,7 @@ from convoke.domain.participants import (
 )
 
 NULL = "null"
-"""A client sends this word as the value of a parameter to remove the stored value."""
+"""The word that a client sends to remove the stored value of a parameter."""
 
 READ_POSITION = frozenset({"last_read_message_index", "last_read_timestamp"})
 
@@ -54,7 +54,7 @@ PROJECTED_ADDRESS_FIELD: FieldPath = ("messaging_binding", "projected_address")
 
 
 def allow_null(check: Callable[[str], str]) -> Callable[[str], str | None]:
-    """Return a validator that converts the word `null` to None, and validates every other value with `check`."""
+    """Return a validator that converts the word `null` to None and calls `check` for every other value."""
 
     def validate(value: str) -> str | None:
         return None if value == NULL else check(value)
@@ -102,8 +102,8 @@ LastReadTimestamp = Annotated[
 class ParticipantChange(Model):
     """The parameters of a request that updates a participant.
 
-    A field that is not in `model_fields_set` keeps its stored value. A field that is in `model_fields_set` and is None
-    removes the stored value.
+    If a field is not in `model_fields_set`, the stored value of the field does not change. If a field is in
+    `model_fields_set` and its value is None, the update removes the stored value.
     """
 
     identity: Identity | None = None
@@ -122,7 +122,7 @@ class ParticipantChange(Model):
         return self.model_fields_set <= READ_POSITION
 
     def problems(self, participant: Participant) -> Iterator[ConversationsError]:
-        """Yield the reasons why this change is not valid for `participant`."""
+        """Yield an error for each part of this change that is not valid for `participant`."""
         binding = participant.messaging_binding
         if self.identity and (participant.identity or not (binding and binding.projected_address)):
             yield IdentityNotAddableError(field="identity")
@@ -132,7 +132,7 @@ class ParticipantChange(Model):
             yield from self._projected_problems(binding, has_identity=bool(self.identity or participant.identity))
 
     def applied_to(self, participant: Participant, moment: datetime) -> Participant:
-        """Return the changed participant. `date_updated` never becomes earlier.
+        """Return the changed participant. Its `date_updated` is never earlier than the stored `date_updated`.
 
         Before the call, the caller must check that `problems` yields no errors.
         """
@@ -159,10 +159,10 @@ class ParticipantChange(Model):
 
     @staticmethod
     def _proxy_removal_problems(binding: MessagingBinding | None) -> Iterator[ConversationsError]:
-        """Yield the reasons why the proxy address cannot be removed.
+        """Yield an error if the change cannot remove the proxy address.
 
-        A participant whose proxy address is removed becomes a member of a group MMS. Therefore the address must be a
-        group number.
+        Without a proxy address, the participant becomes a member of a group MMS. Therefore the address of the
+        participant must be a number that can be in a group MMS.
         """
         if binding is None or binding.pair is None or binding.type is not Channel.SMS:
             yield ProxyAddressNotRemovableError(field=PROXY_ADDRESS_FIELD)
@@ -172,7 +172,7 @@ class ParticipantChange(Model):
     def _projected_problems(
         self, binding: MessagingBinding | None, *, has_identity: bool
     ) -> Iterator[ConversationsError]:
-        """Yield the reasons why the projected address cannot be set, replaced or removed."""
+        """Yield an error if the change cannot set, replace or remove the projected address."""
         if self.messaging_binding_projected_address is not None:
             if binding and binding.address:
                 yield ProjectedAddressNotAddableError(field=PROJECTED_ADDRESS_FIELD)
@@ -182,10 +182,10 @@ class ParticipantChange(Model):
             yield IdentityMissingError(field=PROJECTED_ADDRESS_FIELD)
 
     def _binding(self, binding: MessagingBinding | None) -> MessagingBinding | None:
-        """Return the changed binding.
+        """Return the binding after the change. None means that the participant has no binding.
 
-        Return None if the change removes the projected address, because a chat participant without a projected address
-        has no binding.
+        A change that removes the projected address also removes the binding, because a chat participant without a
+        projected address has no binding.
         """
         if "messaging_binding_projected_address" in self.model_fields_set:
             projected = self.messaging_binding_projected_address

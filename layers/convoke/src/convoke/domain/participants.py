@@ -1,4 +1,4 @@
-"""The Participant resource, and the rules for a participant that a request adds, with its default role.
+"""The Participant resource, the rules for a new participant, and the default role of a new participant.
 
 See docs/behaviour/participants.md.
 """
@@ -44,7 +44,7 @@ EMAIL_LEVELS = ("to", "cc", "from")
 
 
 class MessagingBinding(Model):
-    """The addresses of a participant and their channel. Responses show only the keys that have a value."""
+    """The addresses of a participant, and the channel of the addresses. Responses show only fields with a value."""
 
     type: Channel
     address: str | None = None
@@ -55,24 +55,30 @@ class MessagingBinding(Model):
 
     @property
     def pair(self) -> tuple[str, str] | None:
-        """The address and the proxy address. The same pair can be in only one open conversation of the account."""
+        """The address and the proxy address, or None if the binding does not have both addresses.
+
+        In one account, two open conversations cannot contain the same pair.
+        """
         return (self.address, self.proxy_address) if self.address and self.proxy_address else None
 
     @property
     def group_address(self) -> str | None:
-        """The address of a phone in a group MMS, which has no proxy address. Otherwise None."""
+        """The address of a phone without a proxy address. Only a group MMS has such phones.
+
+        None if the binding is not the binding of such a phone.
+        """
         return self.address if self.proxy_address is None and self.type is not Channel.EMAIL else None
 
 
 class KnownBy(NamedTuple):
-    """The identity or the address that identifies the same person in all conversations."""
+    """An identity or an address. It identifies a person in all conversations of this person."""
 
     kind: Literal["identity", "address"]
     value: str
 
 
 class Member(Model):
-    """The part of a participant that the creation of a message needs: its identity and its addresses."""
+    """The part of a participant that Convoke needs to create a message: the SID, the identity and the addresses."""
 
     sid: str
     identity: str | None = None
@@ -86,7 +92,7 @@ class Member(Model):
     def address(self) -> str | None:
         """The address of the person's device.
 
-        None for a chat participant, and for a participant that is only a business number.
+        None for a chat participant. Also None for a participant that has only a projected address.
         """
         return self.messaging_binding.address if self.messaging_binding else None
 
@@ -107,16 +113,16 @@ class Member(Model):
 
     @property
     def author_names(self) -> frozenset[str]:
-        """The values of `author` that identify this participant as the author of a message."""
+        """The identity and the addresses that identify this participant as the author of a message."""
         standalone = None if self.identity else self.projected_address
         return frozenset(name for name in (self.identity, self.address, standalone) if name)
 
 
 class BoundMember(Member):
-    """The part of a participant with a binding that the item of the conversation contains.
+    """A participant that has a binding, as the item of the conversation contains it.
 
-    The bound members determine the locks of the conversation, the recipients of its messages, and the set of numbers
-    of its group MMS.
+    The item of a conversation contains all bound members. They determine which locks the conversation holds and who
+    receives its messages. In a group MMS, they also determine the set of numbers of the group.
     """
 
     messaging_binding: MessagingBinding
@@ -140,14 +146,14 @@ class Participant(Member):
 
     @property
     def bound(self) -> tuple[BoundMember, ...]:
-        """A tuple with the participant as its only bound member. Empty if the participant has no binding."""
+        """A tuple with a `BoundMember` of this participant. The tuple is empty if the participant has no binding."""
         if self.messaging_binding is None:
             return ()
         return (BoundMember(sid=self.sid, identity=self.identity, messaging_binding=self.messaging_binding),)
 
     @property
     def known_by(self) -> KnownBy | None:
-        """The identity, else the address. None for a participant that is only a business number."""
+        """The identity, or the address if there is no identity. None if the participant has neither."""
         if self.identity:
             return KnownBy("identity", self.identity)
         return KnownBy("address", self.address) if self.address else None
@@ -207,15 +213,15 @@ def check_participant_attributes(attributes: str) -> str:
 
 
 def parse_attributes(value: object) -> object:
-    """Return a JSON object as a string that contains JSON. Return any other value unchanged.
+    """Convert a JSON object to a string that contains JSON. Return any other value unchanged.
 
-    In a value of the parameter `Participant`, a client can write the attributes as an object or as a string.
+    The parameter `Participant` contains JSON. In this JSON, the attributes can be an object or a string.
     """
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
 
 
 def lower_case(value: object) -> object:
-    """Return a string in lower case, because enumerated values are valid in upper and lower case."""
+    """Convert a string to lower case. Clients can write enumerated values in upper or lower case."""
     return value.lower() if isinstance(value, str) else value
 
 
@@ -239,7 +245,7 @@ ParticipantAttributesOrObject = Annotated[
 
 
 class NewBinding(Model):
-    """The `messaging_binding` of a participant that a request adds."""
+    """The field `messaging_binding` of a new participant."""
 
     type: Annotated[Channel, BeforeValidator(lower_case)] | None = None
     address: Address | None = None
@@ -252,13 +258,13 @@ class NewBinding(Model):
     def channel(self) -> Channel:
         """The channel of the address, or SMS if there is no address.
 
-        `check_binding` checks that a binding with an e-mail address has the type `email`.
+        If the address is an e-mail address, `type` must be `email`. `check_binding` checks this rule.
         """
         return channel_of(self.address or "") or Channel.SMS
 
 
 def check_binding(binding: NewBinding) -> None:
-    """Raise an error if the fields of the binding are not valid together.
+    """Raise an error if the combination of the fields of the binding is not valid.
 
     See docs/behaviour/participants.md#validity.
     """
@@ -299,13 +305,19 @@ def check_phone_binding(binding: NewBinding, channel: Channel) -> None:
 
 
 def check_address_without_proxy(binding: NewBinding) -> None:
-    """Raise an error if the address, which has no proxy address, cannot be in a group MMS."""
+    """Raise an error if the address cannot be in a group MMS.
+
+    A binding without a proxy address is only valid in a group MMS.
+    """
     if binding.address is not None and not is_group_number(binding.address):
         raise InvalidAddressError(field=("messaging_binding", "address"))
 
 
 class NewParticipant(Model):
-    """A participant that a request adds. A value of the parameter `Participant` is a JSON object with these fields."""
+    """The parameters of a request that adds a participant.
+
+    Each value of the parameter `Participant` is a JSON object with these fields.
+    """
 
     identity: Identity | None = None
     messaging_binding: NewBinding = NewBinding()
@@ -335,20 +347,24 @@ class NewParticipant(Model):
 
     @property
     def group_address(self) -> str | None:
-        """The address of a phone in a group MMS, which has no proxy address. Otherwise None."""
+        """The address of a phone without a proxy address. Only a group MMS has such phones.
+
+        None if the participant is not such a phone.
+        """
         binding = self.messaging_binding
         alone = binding.address is not None and binding.proxy_address is None
         return binding.address if alone and binding.channel is not Channel.EMAIL else None
 
     def role_sid_or(self, default: str) -> str | None:
-        """Return the requested role, or else `default`. A phone number in a group MMS does not get a default role.
+        """Return the requested role, or `default` if the request contains no role.
 
-        The default role is `Service.member_role_sid` in domain/services.py.
+        A phone in a group MMS gets no default role. For such a phone, return the requested role or None. The default
+        role is `Service.member_role_sid` in domain/services.py.
         """
         return self.role_sid or (None if self.group_address else default)
 
     def binding(self) -> MessagingBinding | None:
-        """Return the binding to store, or None for a chat participant without a projected address."""
+        """Return the binding that Convoke stores. Return None for a chat participant without a projected address."""
         requested = self.messaging_binding
         if not requested.address and not requested.projected_address:
             return None

@@ -1,4 +1,6 @@
-"""Pre-events: the event that Convoke sends before a change, and the edits of the change that the receiver may make.
+"""Pre-events: the events that Convoke sends before it makes a change.
+
+In the answer to a pre-event, the receiver can replace some values of the change.
 
 See docs/behaviour/webhook-delivery.md#pre-events.
 """
@@ -26,7 +28,7 @@ from convoke.domain.messages import Message, MessageParameters, check_author, ch
 from convoke.domain.participants import Participant
 
 Reply = Mapping[str, object]
-"""The JSON object in the receiver's answer. Some of its fields, such as `body`, replace fields of the change."""
+"""The JSON object in the answer of the receiver. Fields such as `body` replace the values that the client sent."""
 
 Check = Callable[[str], object]
 
@@ -83,7 +85,9 @@ def message_remove(conversation: Conversation, message: Message) -> PreEvent:
 
 
 def apply_conversation_reply(conversation: Conversation, reply: Reply) -> Conversation:
-    """Return the conversation with the friendly name in the reply, if any. Raise an error if the name is invalid.
+    """Return the conversation with the friendly name from the reply. Raise an error if the friendly name is invalid.
+
+    If the reply contains no friendly name, return the conversation unchanged.
 
     See docs/behaviour/webhook-delivery.md#pre-event-answers.
     """
@@ -91,16 +95,19 @@ def apply_conversation_reply(conversation: Conversation, reply: Reply) -> Conver
 
 
 def apply_message_reply(requested: Requested, reply: Reply) -> Requested:
-    """Return the message with the author, body and attributes that the reply contains.
+    """Return the parameters of the message. An author, a body or attributes in the reply replace the requested values.
 
-    Raise an error if one of these values is invalid.
+    Raise an error if a value in the reply is invalid.
     """
     checks: dict[str, Check] = {"author": check_author, "body": check_body, "attributes": check_message_attributes}
     return requested.model_copy(update=_checked(reply, checks))
 
 
 def _checked(reply: Reply, checks: Mapping[str, Check]) -> dict[str, object]:
-    """Return the valid values of the fields that `checks` names. A field that is null is left out."""
+    """Check the fields of the reply that are also keys of `checks`. Return the checked values by field name.
+
+    The result contains no field that is null in the reply. Raise an error if a value is invalid.
+    """
     return {
         name: _check(name, value, check) for name, check in checks.items() if (value := reply.get(name)) is not None
     }
@@ -116,5 +123,5 @@ def _check(name: str, value: object, check: Check) -> object:
 
 
 def _without(payload: Payload, *names: str) -> Payload:
-    """Return the payload without the parameters `names`, whose values exist only after the change."""
+    """Return the payload without the parameters `names`. The values of these parameters exist only after the change."""
     return {name: value for name, value in payload.items() if name not in names}

@@ -1,4 +1,4 @@
-"""Provisioning: Convoke adds the participants of a ConversationWithParticipants request after the response.
+"""Provisioning: Convoke responds to a ConversationWithParticipants request, and then adds the participants.
 
 See docs/behaviour/provisioning.md.
 """
@@ -26,7 +26,7 @@ class ProvisioningStatus(StrEnum):
 
 
 class Cause(Model):
-    """Why a participant could not be added.
+    """The reason why Convoke could not add a participant.
 
     If `participant_sid` is None, the cause applies to every participant.
     """
@@ -37,10 +37,10 @@ class Cause(Model):
 
 
 class Provisioning(Model):
-    """The stored record of the participants to add to a conversation. Later, the record also contains the result.
+    """A stored record of the participants that Convoke must add to a conversation, and of the result.
 
-    One transaction creates the conversation and this record. The record contains the SIDs of everything that
-    provisioning creates, so a repeated step writes the same items again.
+    One transaction creates the conversation and this record. The record contains the SIDs of all items that
+    provisioning creates. If a step is repeated, the step therefore writes the same items and creates no duplicates.
     """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -58,7 +58,7 @@ class Provisioning(Model):
     alert_sid: str
     date_created: Instant
     date_updated: Instant | None = None
-    """When the status changed. None while the status is `pending`."""
+    """The time at which the status changed. None while the status is `pending`."""
 
     @property
     def subject(self) -> Subject:
@@ -70,29 +70,35 @@ class Provisioning(Model):
         return tuple(cause for cause in self.causes if cause.participant_sid is None)
 
     def cause_of(self, participant: Participant) -> Cause | None:
-        """Return why `participant` could not be added: the own cause, else a shared cause, else None."""
+        """Return the reason why Convoke could not add `participant`, or None if there is no such reason.
+
+        A cause that applies only to this participant has priority over a shared cause.
+        """
         own = (cause for cause in self.causes if cause.participant_sid == participant.sid)
         return next(chain(own, self.shared_causes), None)
 
     def added(self, moment: datetime) -> Self:
-        """Return the record with the status `added`."""
+        """Return a copy of the record with the status `added`."""
         return self.model_copy(update={"status": ProvisioningStatus.ADDED, "date_updated": moment})
 
     def failed(self, causes: Sequence[Cause], moment: datetime) -> Self:
-        """Return the record with the status `failed` and the causes."""
+        """Return a copy of the record with the status `failed` and the causes."""
         update = {"status": ProvisioningStatus.FAILED, "causes": tuple(causes), "date_updated": moment}
         return self.model_copy(update=update)
 
 
 MAX_DOUBLINGS = 16
-"""The maximum exponent of the backoff.
+"""The maximum number of times that the pause between two attempts doubles.
 
-The number of attempts to publish an event has no limit. Without a maximum exponent, the `timedelta` could overflow.
+Convoke can make any number of attempts to publish an event. Without `MAX_DOUBLINGS`, the pause could become too large
+for a `timedelta`.
 """
 
 
 class ProvisioningRetries(Model):
-    """When the sweeper resumes interrupted provisioning, and after how many attempts the sweeper stops.
+    """The pauses between the attempts to resume interrupted provisioning, and the maximum number of attempts.
+
+    The sweeper makes these attempts. The pauses also apply to its other attempts, for example to publish an event.
 
     See docs/how-it-works.md#promises.
     """
@@ -102,5 +108,8 @@ class ProvisioningRetries(Model):
     max_attempts: Annotated[int, Field(ge=1)] = 8
 
     def next_attempt_at(self, moment: datetime, attempts: int) -> datetime:
-        """Return when the next attempt is due. The pause doubles with each attempt, up to `max_pause`."""
+        """Return the time of the next attempt.
+
+        The first pause is `first_pause`. Each later pause is twice as long as the previous pause, up to `max_pause`.
+        """
         return moment + min(self.first_pause * (1 << min(attempts, MAX_DOUBLINGS)), self.max_pause)

@@ -41,7 +41,7 @@ class Receipt(Model):
 
 
 class Share(StrEnum):
-    """How many of a message's receipts have a status."""
+    """How many receipts of a message have a certain status."""
 
     ALL = "all"
     SOME = "some"
@@ -55,16 +55,18 @@ REACHED = {
     "failed": {ReceiptStatus.FAILED},
     "undelivered": {ReceiptStatus.UNDELIVERED},
 }
-"""The receipt statuses that each field of `DeliverySummary` includes.
+"""The keys are fields of `DeliverySummary`. The values are the receipt statuses that the fields count.
 
-A read message was also delivered and sent, so the fields `delivered` and `sent` include the status `read`.
+If a recipient has read a message, the message was also sent and delivered. Therefore the fields `sent` and `delivered`
+also count the status `read`.
 """
 
 
 class DeliverySummary(Model):
-    """The field `delivery` of a message: the number of receipts, and how many receipts have reached each status."""
+    """The field `delivery` of a message. Each field except `total` tells how many receipts have reached a status."""
 
     total: int
+    """The number of receipts of the message."""
     sent: Share
     delivered: Share
     read: Share
@@ -73,7 +75,7 @@ class DeliverySummary(Model):
 
     @classmethod
     def of(cls, receipts: Sequence[Receipt]) -> Self | None:
-        """Return the summary of a message's receipts, or None if there are no receipts."""
+        """Return the summary of the receipts of a message, or None if there are no receipts."""
         if not receipts:
             return None
         shares = {word: _share(each.status in statuses for each in receipts) for word, statuses in REACHED.items()}
@@ -88,7 +90,9 @@ def _share(has_status: Iterable[bool]) -> Share:
 
 
 def channel_prefix(recipient: Member, *, has_media: bool) -> Prefix:
-    """Return the prefix of a receipt's `channel_message_sid`. A member of a group MMS gets an MMS even without media.
+    """Return the prefix of the `channel_message_sid` of a receipt.
+
+    A participant of a group MMS always gets an MMS, even if the message has no media.
 
     See docs/behaviour/receipts.md#channel-message-sids.
     """

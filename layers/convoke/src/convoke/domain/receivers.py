@@ -1,7 +1,7 @@
 """The rules for webhook URLs.
 
-The rules protect a deployment against server-side request forgery (SSRF): a client must not be able to make Convoke
-call hosts in the internal network of the deployment.
+The rules protect a deployment against server-side request forgery (SSRF). Without the rules, a client could make
+Convoke call hosts in the internal network of the deployment.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NOT_PUBLIC: tuple[Network, ...] = tuple(
             "10.0.0.0/8",
             "100.64.0.0/10",  # carrier-grade NAT
             "127.0.0.0/8",
-            "169.254.0.0/16",  # link-local, includes the EC2 instance metadata
+            "169.254.0.0/16",  # link-local, includes the address of the EC2 instance metadata
             "172.16.0.0/12",
             "192.0.0.0/24",
             "192.0.2.0/24",
@@ -39,7 +39,8 @@ NOT_PUBLIC: tuple[Network, ...] = tuple(
             "203.0.113.0/24",
             "224.0.0.0/4",  # multicast
             "240.0.0.0/4",
-            # All of IPv6 except the global unicast addresses 2000::/3, and the reserved parts of 2000::/3
+            # 2000::/3 contains the global unicast addresses of IPv6. The first three networks are all other IPv6
+            # networks. The last three networks are the reserved parts of 2000::/3.
             "::/3",
             "4000::/2",
             "8000::/1",
@@ -51,7 +52,7 @@ NOT_PUBLIC: tuple[Network, ...] = tuple(
 )
 """The networks that are not public.
 
-The list is explicit, because `ipaddress.is_global` gives different results in different Python versions.
+Convoke does not use `ipaddress.is_global`, because its results differ between Python versions.
 """
 
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -61,7 +62,7 @@ LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost
 
 
 def receiver_of(url: str) -> str:
-    """Return scheme, host and port of an accepted URL: the receiver that limits and circuit breakers apply to."""
+    """Return the receiver of an accepted URL: its scheme, host and port."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return f"{parts.scheme}://{parts.hostname}:{port}"
@@ -69,11 +70,11 @@ def receiver_of(url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ReceiverRules:
-    """The rules of one Convoke instance. The default is for the embedded engine and allows every receiver."""
+    """The rules of one Convoke instance. The default rules are for the embedded engine and allow every receiver."""
 
     public_only: bool = False
     allowed: tuple[Network, ...] = ()
-    """Networks in which Convoke may call receivers although the networks are not public."""
+    """The networks in which Convoke may call receivers even if the networks are not public."""
     https_only: bool = False
 
     @classmethod
@@ -85,7 +86,7 @@ class ReceiverRules:
     def refuse(self, urls: Mapping[FieldPath, str | None]) -> None:
         """Raise InvalidWebhookSettingsError if a URL is not allowed.
 
-        Each key of `urls` is the field path of the URL.
+        The keys of `urls` are the field paths of the URLs. A value is None if the request has no URL for the field.
         """
         problems = [
             InvalidWebhookSettingsError(field=field, wanted=wanted)
@@ -98,7 +99,8 @@ class ReceiverRules:
     def accepts(self, url: str) -> bool:
         """Return whether a URL is allowed.
 
-        This method makes no DNS lookup. The webhook client checks the IP addresses after the lookup, with `allows`.
+        This method does not look up the host in DNS. When the webhook client has looked up the host, it checks the IP
+        addresses with `allows`.
         """
         return self._unmet_requirement(url) is None
 
@@ -123,9 +125,10 @@ class ReceiverRules:
 
 
 def _literal(host: str) -> str | None:
-    """Return the IP address that `host` means without a DNS lookup, or None if `host` is any other name.
+    """Return the IP address if `host` is an IP address. Return None if `host` is a name.
 
-    The address can have any form that resolvers accept, such as `127.1`. The name `localhost` means 127.0.0.1.
+    The IP address can have any form that resolvers accept, such as `127.1`. For `localhost` and similar names, return
+    127.0.0.1.
     """
     # Resolvers normalise a name before the lookup. For example, a full-width digit becomes an ASCII digit.
     name = unicodedata.normalize("NFKC", host).lower().rstrip(".")
@@ -140,7 +143,7 @@ def _literal(host: str) -> str | None:
 
 
 def _effective_address(address: Address) -> Address:
-    """Return the IPv4 address that an IPv4-mapped, 6to4 or NAT64 address contains.
+    """Return the IPv4 address inside an IPv6 address, if the IPv6 address is IPv4-mapped, 6to4 or NAT64.
 
     Return any other address unchanged.
     """

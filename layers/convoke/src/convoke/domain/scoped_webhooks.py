@@ -59,7 +59,10 @@ CONFIGURATION: Mapping[ScopedTarget, tuple[str, ...]] = MappingProxyType(
         ScopedTarget.STUDIO: ("flow_sid",),
     }
 )
-"""The parameters that each target uses. Convoke validates the parameters of other targets but does not store them."""
+"""The parameters that each target uses.
+
+A request can also contain parameters of other targets. Convoke validates these parameters but does not store them.
+"""
 
 REQUIRED_CONFIGURATION: Mapping[ScopedTarget, Mapping[str, type[ConversationsError]]] = MappingProxyType(
     {
@@ -84,9 +87,9 @@ class ScopedWebhook(Model):
     triggers: tuple[str, ...] | None = None
     flow_sid: str | None = None
     replay_after: int | None = None
-    """The webhook also gets the messages that existed before the webhook and have a greater index than this.
+    """The index of a message. The webhook also gets existing messages whose index is greater than `replay_after`.
 
-    None means that the webhook gets only new messages.
+    None means that the webhook gets only messages that are newer than the webhook.
     """
     date_created: Instant
     date_updated: Instant
@@ -119,16 +122,16 @@ class ScopedWebhook(Model):
                 return False
 
     def _is_triggered_by(self, body: str) -> bool:
-        """Return whether the body contains a trigger. The search ignores case and also finds parts of words."""
+        """Return whether the body contains a trigger. Case does not matter. A trigger can also be a part of a word."""
         folded = body.casefold()
         return any(keyword.casefold() in folded for keyword in self.triggers or ())
 
 
 def hooks_for_event(webhooks: Iterable[ScopedWebhook], event: Event) -> list[Hook]:
-    """Return the receivers of an event. `webhooks` are the webhooks of the conversation of the event.
+    """Return the receivers of an event. `webhooks` are the webhooks of the conversation in which the event happened.
 
-    If a closed conversation is deleted, the webhooks do not receive the event `onConversationRemoved`. See
-    docs/behaviour/scoped-webhooks.md#delivery.
+    If a client deletes a closed conversation, no webhook of the conversation receives the event
+    `onConversationRemoved`. See docs/behaviour/scoped-webhooks.md#delivery.
     """
     if event.type is EventType.CONVERSATION_REMOVED and event.payload.get("State") == State.CLOSED:
         return []
@@ -145,7 +148,7 @@ def parse_scoped_target(value: object) -> ScopedTarget:
 
 
 def check_scoped_url(url: str) -> str | None:
-    """Return the URL. An empty value is an error, because a webhook of a conversation must keep its URL."""
+    """Return the URL. An empty URL is an error, because a client cannot remove the URL of a conversation's webhook."""
     if not url:
         raise WebhookUrlMissingError
     if len(url) > MAX_SCOPED_URL_CHARACTERS:
@@ -154,7 +157,7 @@ def check_scoped_url(url: str) -> str | None:
 
 
 def check_method(method: str) -> str:
-    """Return the method unchanged. Raise an error unless the method is GET or POST in any case."""
+    """Return the method unchanged. The method must be GET or POST, but can be in upper or lower case."""
     parse_method(method)
     return method
 
@@ -240,7 +243,7 @@ CONFIGURATION_ERRORS = (
 
 
 class ScopedWebhookParameters(Model):
-    """The parameters that a client can give both when it creates a webhook and when it updates a webhook."""
+    """The parameters that a client can send to create a webhook and also to update a webhook."""
 
     url: ScopedUrl | None = None
     method: SpelledMethod | None = None
@@ -249,7 +252,7 @@ class ScopedWebhookParameters(Model):
     flow_sid: FlowSid | None = None
 
     def given_configuration(self, target: ScopedTarget) -> dict[str, object]:
-        """Return the given parameters that the target uses."""
+        """Return the parameters of the request that `target` uses. The keys are field names."""
         return self.model_dump(include=set(CONFIGURATION[target]), exclude_unset=True)
 
 
@@ -269,7 +272,8 @@ class NewScopedWebhook(ScopedWebhookParameters):
     def check_required_configuration(self) -> None:
         """Raise an error if a parameter that the target requires is missing.
 
-        The model validators do not call this method, because the error of a missing conversation has priority.
+        This method is not a model validator, because Convoke must first find the conversation. If the conversation does
+        not exist, the client gets NotFoundError and not an error of this method.
         """
         required = REQUIRED_CONFIGURATION[self.target].items()
         missing = [error(field=("configuration", name)) for name, error in required if getattr(self, name) is None]
@@ -277,7 +281,7 @@ class NewScopedWebhook(ScopedWebhookParameters):
             raise refusal(missing)
 
     def webhook(self, moment: datetime, **identity: str) -> ScopedWebhook:
-        """Return the webhook to store. `identity` contains the fields that are not parameters, such as the SID."""
+        """Return the webhook to store. `identity` contains the fields that no client sends, such as the SID."""
         configuration = self.given_configuration(self.target)
         if "method" in CONFIGURATION[self.target]:
             configuration.setdefault("method", Method.POST)
@@ -296,7 +300,7 @@ class NewScopedWebhook(ScopedWebhookParameters):
 class ScopedWebhookChange(ScopedWebhookParameters):
     """The parameters of a request that updates a webhook. An update cannot change the target.
 
-    A field that is not in `model_fields_set` keeps its stored value.
+    If a field is not in `model_fields_set`, the stored value of the field does not change.
     """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = CONFIGURATION_ERRORS
@@ -304,7 +308,7 @@ class ScopedWebhookChange(ScopedWebhookParameters):
     def applied_to(self, webhook: ScopedWebhook, moment: datetime) -> ScopedWebhook:
         """Return the changed webhook.
 
-        If the request has no parameter that the target of the webhook uses, return `webhook` itself.
+        If the target of the webhook uses no parameter of the request, return `webhook` unchanged.
         """
         given = self.given_configuration(webhook.target)
         if not given:

@@ -45,7 +45,7 @@ Boolean = Annotated[bool, BeforeValidator(parse_boolean), word_schema(["true", "
 class ServiceConfigurationChange(Model):
     """The parameters of a request that updates the configuration of a service.
 
-    A field that is not in `model_fields_set` keeps its stored value.
+    If a field is not in `model_fields_set`, the stored value of the field does not change.
     """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (RoleSidMissingError,)
@@ -58,7 +58,7 @@ class ServiceConfigurationChange(Model):
     def problems(self, service: Service) -> list[ConversationsError]:
         """Return an error for each role that is not a valid default role of `service`.
 
-        A conversation role must be one of `service.conversation_role_sids`, and a user role one of
+        A conversation role must be in `service.conversation_role_sids`. A user role must be in
         `service.service_role_sids`.
         """
         found: list[ConversationsError] = [

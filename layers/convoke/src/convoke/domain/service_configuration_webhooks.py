@@ -1,4 +1,4 @@
-"""The webhooks of a service, and the choice between the webhooks of the account and of the service for an event.
+"""The webhooks of a service. `WebhookLevels` decides whether the account's or the service's webhooks get an event.
 
 See docs/behaviour/configuration-webhooks.md#service-webhooks.
 """
@@ -39,11 +39,11 @@ class WebhookLevels(NamedTuple):
     service: ServiceConfigurationWebhooks
 
     def pre_hook(self, event_type: AnyEventType) -> Hook | None:
-        """Return the receiver that can reject a change before Convoke makes the change, or None."""
+        """Return the receiver that Convoke asks before it makes a change, or None if there is no such receiver."""
         return self._hook(event_type, self._level.pre_webhook_url)
 
     def post_hook(self, event_type: AnyEventType) -> Hook | None:
-        """Return the receiver that Convoke notifies after a change, or None."""
+        """Return the receiver that Convoke notifies after a change, or None if there is no such receiver."""
         return self._hook(event_type, self._level.post_webhook_url)
 
     @property

@@ -1,4 +1,4 @@
-"""The Service resource, with the four roles that each service starts with.
+"""The Service resource. Convoke creates four roles with each new service.
 
 See docs/behaviour/services.md.
 """
@@ -17,7 +17,7 @@ from convoke.domain.model import Model
 
 
 class Service(Model):
-    """A stored chat service with its configuration. `service_configuration.py` has the rules of the configuration."""
+    """A stored chat service and its configuration. The rules of the configuration are in `service_configuration.py`."""
 
     account_sid: str
     sid: str
@@ -36,17 +36,23 @@ class Service(Model):
 
     @property
     def creator_role_sid(self) -> str:
-        """The role of the creator of a conversation: the configured role, else the role from the service's creation."""
+        """The role of a participant who creates a conversation.
+
+        If no role is configured, the participant gets the conversation admin role of the service.
+        """
         return self.default_conversation_creator_role_sid or self.conversation_admin_role_sid
 
     @property
     def member_role_sid(self) -> str:
-        """The role of a new participant: the configured role, else the role from the service's creation."""
+        """The role of a new participant.
+
+        If no role is configured, the participant gets the conversation user role of the service.
+        """
         return self.default_conversation_role_sid or self.conversation_user_role_sid
 
     @property
     def user_role_sid(self) -> str:
-        """The role of a new user: the configured role, else the role from the service's creation."""
+        """The role of a new user. If no role is configured, the user gets the service user role of the service."""
         return self.default_chat_service_role_sid or self.service_user_role_sid
 
     @property

@@ -42,7 +42,7 @@ SID_DIGITS = "[0-9a-fA-F]{32}"
 """The regular expression of the digits after the prefix. Clients may send upper-case digits."""
 
 INDEX_DIGITS = 12
-"""The number of hexadecimal digits in the SID of a message that contain the index of the message."""
+"""The SID of a message contains the index of the message. The index has this number of hexadecimal digits."""
 
 NewSid = Callable[[Prefix], str]
 """A function that returns a new SID with the given prefix."""
@@ -54,18 +54,19 @@ def is_sid(value: str, prefix: Prefix) -> bool:
 
 
 def parse_sid(value: str, prefix: Prefix) -> str | None:
-    """Return `value` with its digits in lower case, or None if `value` is not a SID with this prefix."""
+    """Return `value` with lower-case digits, or None if `value` is not a SID with this prefix."""
     return prefix + value[len(prefix) :].lower() if is_sid(value, prefix) else None
 
 
 class SidFactory:
-    """Creates SIDs that sort by the time of their creation. Within one process, the order is strict.
+    """Creates SIDs that sort by the time of their creation.
 
-    The SIDs of messages sort by index instead: see `sid_with_index`.
+    Within one process, the digits of each new SID are greater than the digits of all earlier SIDs. Message SIDs do
+    not sort by time. They sort by the index of the message: see `sid_with_index`.
 
-    A SID has 48 bits of milliseconds, a sequence of 16 bits, and 64 random bits. The random bits come from the
-    operating system. A random generator in this process would create the same bits again if Lambda restored the same
-    snapshot twice.
+    A SID consists of the time in milliseconds (48 bits), a counter (16 bits) and random bits (64 bits). The random bits
+    come from the operating system. If Lambda restored one snapshot twice, a random generator inside the process would
+    create the same bits twice.
     """
 
     def __init__(self) -> None:
@@ -80,10 +81,10 @@ class SidFactory:
 
 
 def sid_with_index(sid: str, index: int) -> str:
-    """Return the message SID `sid` with `index` in place of the time at the start of the SID.
+    """Replace the time at the start of the message SID `sid` with `index`, and return the new SID.
 
-    Message SIDs then sort by index, even if the clocks of two processes differ. The other 80 bits do not change. These
-    bits keep the SIDs different if two concurrent requests use the same index.
+    The new SIDs sort by index, even if the clocks of two processes differ. The last 80 bits of the SID do not change.
+    If two concurrent requests use the same index, the last 80 bits still make the two SIDs different.
     """
     start = len(Prefix.MESSAGE)
     return f"{Prefix.MESSAGE}{index:0{INDEX_DIGITS}x}{sid[start + INDEX_DIGITS :]}"
@@ -92,6 +93,6 @@ def sid_with_index(sid: str, index: int) -> str:
 def greatest_sid_with_index(index: int) -> str:
     """Return the greatest SID that a message with this index can have.
 
-    A page after this SID therefore starts with the message of the next index.
+    If a page starts after this SID, its first message is therefore the message with the next index.
     """
     return sid_with_index(Prefix.MESSAGE + "f" * 32, index)

@@ -1,4 +1,4 @@
-"""The lengths of the inactive timer and the closed timer: limits, defaults and parsing.
+"""The lengths of the inactive timer and the closed timer: minimum lengths, default lengths and parsing.
 
 `Conversation` in domain/conversations.py starts and ends timers. See docs/behaviour/states-and-timers.md#timers.
 """
@@ -30,7 +30,7 @@ MIN_CLOSED_TIMER = timedelta(minutes=10)
 class Timers(Model):
     """The lengths of the inactive timer and the closed timer. Zero means that the timer is off.
 
-    Convoke stores the lengths, because a restart of the timers needs the lengths.
+    Convoke stores the lengths, so that a conversation can restart its timers later.
     """
 
     inactive: timedelta = timedelta(0)
@@ -48,7 +48,11 @@ def parse_closed_timer(text: str) -> timedelta:
 def _parse_timer(
     text: str, minimum: timedelta, invalid: type[ConversationsError], too_short: type[ConversationsError]
 ) -> timedelta:
-    """Return the length of a timer: at least `minimum`, or zero to switch the timer off."""
+    """Return the length of a timer. Zero means that the timer is off.
+
+    Raise `invalid` if the text is not a duration. Raise `too_short` if the length is not zero but is shorter than
+    `minimum`.
+    """
     try:
         length = parse_duration(text)
     except ValueError as error:

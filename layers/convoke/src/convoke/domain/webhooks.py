@@ -25,10 +25,10 @@ class Method(StrEnum):
 
 
 ERROR_LOG = "error-log"
-"""The target of a delivery to an account's error-log URL.
+"""The target of a delivery to the error-log URL of an account.
 
-A failed delivery to this target creates no alert. Such an alert would cause a new delivery to the same URL, which could
-fail again and create an endless sequence of alerts.
+If such a delivery fails, Convoke creates no alert. An alert would cause another delivery to the error-log URL. If that
+delivery failed too, Convoke would create another alert, without end.
 """
 
 
@@ -36,7 +36,7 @@ class Hook(NamedTuple):
     """A receiver of events: the URL that Convoke calls, and the webhook that has the URL."""
 
     target: str
-    """`account`, `service`, or the SID of a conversation's webhook."""
+    """The webhook that has the URL: `account`, `service`, or the SID of a webhook of a conversation."""
     url: str
     method: Method
 
@@ -46,7 +46,7 @@ class Delivery(Model):
 
     event: Event
     target: str
-    """The target of the `Hook`, or `error-log`."""
+    """The target of the `Hook`. For the error-log URL of an account, the target is `error-log`."""
     url: str
     method: Method
     replay_sid: str = ""
@@ -92,13 +92,13 @@ def parse_filter(value: object) -> EventType:
 
 
 def check_url(url: str) -> str | None:
-    """Return the URL, or None for the empty string, which removes the stored URL.
+    """Return the URL. Return None for an empty string: the client sends an empty string to remove the stored URL.
 
-    Raise an error unless the URL is an absolute http or https URL.
+    Raise an error if the URL is not an absolute http or https URL.
     """
     if not url:
         return None
-    # urlsplit removes tabs and line breaks without an error. Therefore these characters are refused first.
+    # `urlsplit` removes tabs and line breaks without an error. Therefore this check comes before `urlsplit`.
     if any(character <= " " or character == "\x7f" for character in url):
         raise InvalidWebhookSettingsError
     try:
@@ -117,9 +117,9 @@ RemovableUrl = Annotated[
 
 
 class WebhookSettingsChange(Model):
-    """The parameters for updating the webhooks of an account or of a service.
+    """The parameters of a request that updates the webhooks of an account or of a service.
 
-    A field that is not in `model_fields_set` keeps its stored value.
+    If a field is not in `model_fields_set`, the stored value of the field does not change.
     """
 
     method: Annotated[Method, BeforeValidator(parse_method)] | None = None

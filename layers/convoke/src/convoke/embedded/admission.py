@@ -1,8 +1,8 @@
-"""Admission control: while asynchronous steps are late, requests that create more work wait or are refused.
+"""Admission control. While asynchronous steps are late, requests that create more work wait or are refused.
 
-The check happens once for each request, before the API handles the request. `embedded/gateway.py` sends the refusal:
-status 503, code 20503 and the header `Retry-After`. The engine on AWS has no such check, because AWS adds capacity
-instead. See docs/how-it-works.md#load.
+Each request is checked once, before the API handles the request. If a request is refused, `embedded/gateway.py` sends
+a response with the status 503, the code 20503 and the header `Retry-After`. The engine on AWS has no admission control,
+because AWS adds capacity under load. See docs/how-it-works.md#load.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 MAX_STEP_AGE_SECONDS = 0.25
-"""If a step has been ready to run for longer than this, the steps count as late and new work has to wait."""
+"""The maximum time for which a step may be ready to run. After this time, the steps count as late."""
 
 MAX_WAIT_SECONDS = 1.0
-"""How long a request waits for the steps before it is refused."""
+"""The maximum time that a request waits while the steps are late. After this time, the request is refused."""
 
 POLL_SECONDS = 0.02
 
@@ -25,20 +25,24 @@ SHED_METHODS = frozenset({"POST", "DELETE"})
 SHED_PATHS = re.compile(
     r"/v1/(?:Services/[^/]+/)?(?:ConversationWithParticipants|Conversations(?:/[^/]+(?:/(?:Participants|Messages).*)?)?)"
 )
-"""The paths of conversations, participants and messages. Reads and paths under `/convoke/v1` are always served."""
+"""The paths of conversations, participants and messages.
+
+The gateway always serves GET requests, and requests to paths under `/convoke/v1`.
+"""
 
 
 class Admission:
-    """Determines whether a request is served."""
+    """Decides whether the gateway serves a request or refuses it."""
 
     def __init__(self, age: Callable[[], float]) -> None:
-        """`age` returns for how many seconds the oldest step has been ready to run."""
+        """`age` returns the number of seconds for which the oldest step has been ready to run."""
         self._age = age
         self.request_arrived: Callable[[], None] = _nothing
         self.request_answered: Callable[[], None] = _nothing
-        """The gateway calls these functions before and after the API handles a request.
+        """The gateway calls `request_arrived` before the API handles a request, and `request_answered` afterwards.
 
-        The step scheduler counts the calls, because steps share the event loop's thread with requests under way.
+        With these calls, the step scheduler counts the requests under way. Steps and requests share the event loop's
+        thread.
         """
 
     def applies_to(self, event: dict[str, Any]) -> bool:
@@ -49,7 +53,7 @@ class Admission:
     async def admitted(self) -> bool:
         """Return whether to serve the request.
 
-        If the steps are late, this method first waits up to `MAX_WAIT_SECONDS` for them.
+        While the steps are late, this method waits, for at most `MAX_WAIT_SECONDS`.
         """
         if self._age() <= MAX_STEP_AGE_SECONDS:
             return True
@@ -63,4 +67,7 @@ class Admission:
 
 
 def _nothing() -> None:
-    """The default listener. Without an event loop there is no step scheduler that listens."""
+    """Do nothing.
+
+    `request_arrived` and `request_answered` are this function until an event loop runs a step scheduler.
+    """

@@ -1,7 +1,7 @@
 """Run the checkpoints of SQLite's write-ahead log on a separate thread.
 
-A checkpoint copies pages from the log into the database file and calls fsync. If the event loop's thread ran
-checkpoints, each checkpoint would block the event loop for tens of milliseconds.
+A checkpoint copies pages from the write-ahead log into the database file and calls fsync. On the event loop's thread,
+each checkpoint would block the event loop for tens of milliseconds.
 See https://www.sqlite.org/wal.html#ckpt.
 """
 
@@ -17,18 +17,18 @@ logger = logging.getLogger(__name__)
 INTERVAL_SECONDS = 0.2
 """The minimum pause between two checkpoints.
 
-A page that is written several times during the pause is copied only once.
+If a page is written several times during the pause, the next checkpoint copies the page only once.
 """
 
 RESTART_FRAMES = 4_000
-"""The size of the log, in pages (16 MB), from which a checkpoint restarts the log.
+"""The number of pages (16 MB) at which a checkpoint restarts the write-ahead log.
 
-Restarting means that the next write overwrites the log from the beginning of the log file, so the file stops growing.
-The restart blocks writers for a moment.
+After a restart, the next write overwrites the log file from its beginning. The log file therefore stops growing. A
+restart blocks writers for a short time.
 """
 
 RESTART_TIMEOUT_MILLISECONDS = 50
-"""How long a restart waits for readers and writers of the data file."""
+"""The maximum time that a restart waits until other connections stop using the write-ahead log."""
 
 
 class Checkpoints:
@@ -68,6 +68,6 @@ class Checkpoints:
     def _checkpoint(self, connection: sqlite3.Connection) -> None:
         _, frames, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         if frames >= RESTART_FRAMES:
-            # The passive checkpoint has copied nearly all pages. The restart therefore holds the write lock only while
-            # it copies the few pages that were written in the meantime.
+            # The restart holds the write lock only for a short time. The passive checkpoint has already copied nearly
+            # all pages, and the restart copies only the pages that were written after that.
             connection.execute("PRAGMA wal_checkpoint(RESTART)")

@@ -1,4 +1,4 @@
-"""A clock that tests can move forward. `convoke up --test-clock` and `convoke.testing` use this clock.
+"""A clock that tests can move forward. `convoke up --test-clock` and `convoke.testing` use the clock.
 
 See docs/decisions/0045-movable-clock-stops-at-each-due-time.md.
 """
@@ -13,7 +13,7 @@ from convoke.domain import instants
 
 
 class MovableClock:
-    """A `Clock` that either runs ahead of real time by an offset, or stands still at a frozen moment."""
+    """A `Clock` that tests can move. The clock either runs at the speed of real time, or stands still."""
 
     def __init__(self) -> None:
         self._offset = timedelta(0)
@@ -27,7 +27,7 @@ class MovableClock:
         self._frozen_at = moment
 
     def resume(self) -> None:
-        """Let the clock run again at the speed of real time, from the moment that the clock shows now."""
+        """Let the clock run again at the speed of real time. The clock continues from the time that it shows now."""
         self._offset = self() - instants.now()
         self._frozen_at = None
 
@@ -41,18 +41,18 @@ class AdvanceResult:
     sweeps: int
     """How many times the sweeper ran."""
     conversations: int
-    """How many conversations the sweeper processed. A conversation that was due twice counts twice."""
+    """How many conversations the sweeper processed. If the sweeper processed a conversation twice, it counts twice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """Moves the clock step by step to each due time, so that every timer and retry runs at the correct time."""
+    """Moves the clock from one due time to the next, so that every timer and retry runs at the correct time."""
 
     clock: MovableClock
     next_due: Callable[[datetime], datetime | None]
-    """Returns the first due time after the given moment, or None if nothing is due later."""
+    """Returns the first due time after the given time. Returns None if nothing becomes due after the given time."""
     sweep: Callable[[], int]
-    """Processes the conversations that are due and returns how many conversations were processed."""
+    """Processes the conversations that are due. Returns the number of processed conversations."""
     run_steps: Callable[[], None]
     """Runs the asynchronous steps that are waiting."""
     should_continue: Callable[[], bool]
@@ -65,7 +65,8 @@ class Advance:
         try:
             while moment and moment <= end and self.should_continue():
                 self.clock.freeze_at(moment)
-                # Run the waiting steps before the sweep, because they belong to this moment and may start timers.
+                # Run the waiting steps before the sweep. The waiting steps may start timers, and these timers must
+                # start at this moment.
                 self.run_steps()
                 conversations += self.sweep()
                 self.run_steps()

@@ -1,6 +1,6 @@
-"""The resource `/convoke/v1/Clock`. Clients fetch the time of the clock and move the clock forward.
+"""The resource `/convoke/v1/Clock`. Clients fetch the time of the clock, or move the clock forward.
 
-Only an embedded engine with a movable clock has this resource. The engine on AWS never has it.
+Only an embedded engine with a movable clock has this resource. The engine on AWS never has this resource.
 """
 
 from __future__ import annotations
@@ -68,7 +68,10 @@ def clock_routes(now: Clock, advance: Callable[[timedelta], AdvanceResult]) -> t
 
 
 def requested_duration(request: Request) -> timedelta:
-    """Return the duration in the JSON key `advance` or the form field `Advance`. Raises InvalidParameterError."""
+    """Return the duration from the JSON key `advance` or from the form field `Advance`.
+
+    Raises InvalidParameterError if the duration is missing or invalid.
+    """
     text = _advance_in_json(request.body) if _is_json(request) else next(iter(request.form.values("Advance")), None)
     try:
         return parse_duration(text if isinstance(text, str) else "")

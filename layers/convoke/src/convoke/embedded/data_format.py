@@ -1,7 +1,7 @@
 """Create, open and migrate the data file.
 
-The pragma `user_version` holds the number of the data format. The pragma `application_id` marks the file as a data file
-of Convoke. See https://www.sqlite.org/pragma.html.
+The pragma `user_version` contains the number of the data format. The pragma `application_id` shows that the file is a
+data file of Convoke. See https://www.sqlite.org/pragma.html.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from convoke.storage.keys import INDEXES
 from convoke.storage.table import EXPIRES_AT
 
 APPLICATION_ID = 0x436F6E76
-"""`Conv` in ASCII. Tools such as `file` show this value."""
+"""The four ASCII codes of `Conv`. Tools such as `file` show this value."""
 
 DATA_FORMAT = 5
 """The number of the current data format.
 
-Increase the number with every change of the tables below or of `keys.INDEXES`. The table `items` has two columns for
-each index in `keys.INDEXES`.
+Increase the number whenever you change the tables below or `keys.INDEXES`. The table `items` has two columns for each
+index in `keys.INDEXES`.
 """
 
 OLDEST_DATA_FORMAT = 4
 """The oldest data format that this version of Convoke can migrate."""
 
 OPEN_TIMEOUT_SECONDS = 10
-"""How long `open_data_file` waits while another process creates or migrates the same file."""
+"""The maximum time that `open_data_file` waits while another process creates or migrates the same file."""
 
 MEMORY = ":memory:"
 """The path of an in-memory database. The database disappears when its connection is closed."""
@@ -52,16 +52,19 @@ MESSAGES = (
 
 
 class DataFileError(Exception):
-    """The file cannot be used as a data file. The error message is one line for the person who chose the path."""
+    """The file cannot be used as a data file. The error text is one line for the person who chose the path."""
 
 
 def open_data_file(path: str) -> sqlite3.Connection:
-    """Open the data file for writing. Create or migrate the file if necessary. Raises DataFileError."""
+    """Open the data file for writing. Create or migrate the file if necessary.
+
+    Raises DataFileError if the file cannot be used as a data file.
+    """
     connection: sqlite3.Connection | None = None
     try:
         if path != MEMORY:
-            # Only the owner may read the file, because the file holds tokens and messages. SQLite gives the
-            # write-ahead log and its index file the same mode.
+            # Only the owner may read the file, because the file contains Auth Tokens and messages of conversations.
+            # SQLite gives the same file mode to the write-ahead log and to the index file of the write-ahead log.
             os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
         connection = connect(path)
         _prepare(connection, path)
@@ -85,11 +88,12 @@ def connect(path: str) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: str) -> None:
-    # Check the format before the first write, so that a file of another program is not modified.
+    # Check the format before the first write, so that Convoke never modifies a file of another program.
     if _format_of(connection, path) == 0:
         _switch_to_wal(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
-    # SQLite keeps statement journals in the temporary store. On disk, each statement would create a file.
+    # SQLite writes statement journals to the temporary store. If the temporary store were on disk, SQLite would create
+    # a file for each statement journal.
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("BEGIN IMMEDIATE")
     # Check the format again, because another process may have created or migrated the file in the meantime.
@@ -99,20 +103,20 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     elif found < DATA_FORMAT:
-        # This process holds the write lock. Therefore no second process migrates the file at the same time, and the
-        # backup cannot contain data that is already migrated.
+        # This process holds the write lock, so no other process can migrate the file at the same time. The backup
+        # therefore contains only data that is not migrated yet.
         _back_up(path, found)
         _migrate(connection, found)
-    # Write the version every time, so that a read-only file causes an error here and not at the first request.
+    # Write the version at every start. A read-only file then causes an error here, and not at the first request.
     connection.execute(f"PRAGMA user_version = {DATA_FORMAT}")
     connection.execute("COMMIT")
-    # From here on, SQLite does not wait for the write lock. The caller decides how to wait.
+    # From here on, SQLite does not wait for the write lock. `SqliteTable` decides how to wait.
     connection.execute("PRAGMA busy_timeout = 0")
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    # This statement ignores the busy timeout. It fails at once while another process opens the same new file, so it is
-    # retried here.
+    # The PRAGMA statement below ignores the busy timeout. While another process opens the same new file, the statement
+    # fails immediately. This loop therefore repeats the statement.
     deadline = time.monotonic() + OPEN_TIMEOUT_SECONDS
     while True:
         try:
@@ -126,7 +130,10 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 
 def _format_of(connection: sqlite3.Connection, path: str) -> int:
-    """Return the data format, or 0 for an empty file. Raises DataFileError if this version cannot use the file."""
+    """Return the number of the data format, or 0 for an empty file.
+
+    Raises DataFileError if this version of Convoke cannot use the file.
+    """
     application_id, version, in_use = connection.execute(
         "SELECT application_id, user_version, EXISTS (SELECT 1 FROM sqlite_master)"
         " FROM pragma_application_id, pragma_user_version"
@@ -146,21 +153,21 @@ def _not_ours(path: str) -> DataFileError:
 
 
 def _back_up(path: str, version: int) -> None:
-    """Copy the data file to `PATH.format-N` before the migration. An existing copy is not overwritten."""
+    """Copy the data file to `PATH.format-N`, where N is `version`. An existing copy is not overwritten."""
     backup = Path(f"{path}.format-{version}")
     if backup.exists():
         return
     unfinished = Path(f"{backup}.unfinished")
     unfinished.unlink(missing_ok=True)
     os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o600))
-    # SQLite refuses to copy from a connection that is inside a write transaction.
+    # Use a new connection as the source, because SQLite cannot copy from a connection with an open write transaction.
     with closing(connect(path)) as source, closing(sqlite3.connect(unfinished)) as copy:
         source.backup(copy)
     unfinished.rename(backup)
 
 
 def _migrate(connection: sqlite3.Connection, version: int) -> None:
-    """Change the tables from the format `version` to the current format, inside the caller's transaction."""
+    """Migrate the tables from the format `version` to the current format. The caller has opened the transaction."""
     if version == 4:
         connection.execute("ALTER TABLE messages RENAME TO messages_4")
         connection.execute("DROP INDEX IF EXISTS messages_visible")
@@ -176,7 +183,10 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
 
 
 def _receiver_in(account_sid: str, body: str) -> str:
-    """Return the receiver of a delivery. Returns '' for an event, which has no URL, and for a malformed body."""
+    """Return the receiver for the body of a queue message that contains a delivery.
+
+    Returns '' if the queue message contains an event, because an event has no URL. Returns '' for a malformed body too.
+    """
     try:
         return f"{account_sid} {receiver_of(json.loads(body)['url'])}"
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -195,7 +205,7 @@ def _tables() -> list[str]:
             f"CREATE INDEX items_{index.name} ON items ({partition}, {sort}, pk, sk) WHERE {partition} IS NOT NULL"
         )
     statements.append(f"CREATE INDEX items_{EXPIRES_AT} ON items ({EXPIRES_AT}) WHERE {EXPIRES_AT} IS NOT NULL")
-    # AUTOINCREMENT never reuses a sequence number. If a published record is removed twice, the second removal therefore
-    # cannot remove a newer record.
+    # With AUTOINCREMENT, SQLite never reuses a sequence number. If a published record is deleted twice, the second
+    # DELETE therefore cannot delete a newer record.
     statements.append("CREATE TABLE stream (sequence INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL)")
     return [*statements, *MESSAGES]

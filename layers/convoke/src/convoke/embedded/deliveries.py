@@ -1,8 +1,9 @@
-"""Process the delivery queue: split events into deliveries, and call the receivers of deliveries.
+"""Process the delivery queue. Events are split into deliveries, and the receivers of the deliveries are called.
 
-The event loop's thread uses the table and the queue. A thread pool calls the receivers. The receivers take turns. A
-receiver that hangs holds only a limited number of threads. After several failures in a row, a circuit breaker pauses
-the deliveries to the receiver. See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
+The event loop's thread uses the table and the queue. The threads of a thread pool call the receivers. The receivers
+take turns. A receiver that hangs occupies only a few threads. If calls to a receiver fail several times in a row, a
+circuit breaker pauses the deliveries to this receiver.
+See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 """
 
 from __future__ import annotations
@@ -41,29 +42,32 @@ MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT = 16
 MAX_CONCURRENT_DELIVERIES_PER_RECEIVER = 4
 
 EVENTS_PER_TICK = 8
-"""The maximum number of events that are split in one tick of the event loop. Events never wait for deliveries."""
+"""The maximum number of events that are split in one tick of the event loop.
+
+In each tick, events are split before deliveries start. Events therefore never wait for deliveries.
+"""
 
 MAX_STARTS_PER_TICK = 32
-"""The maximum number of deliveries that are begun in one tick of the event loop.
+"""The maximum number of deliveries that begin in one tick of the event loop.
 
-Deliveries that fail before the receiver is called are included.
+A delivery that fails before the call to its receiver counts too.
 """
 
 OWN_FAILURE_RETRY_SECONDS = 5.0
-"""How long to wait before retrying a delivery that failed because of an error in Convoke itself."""
+"""The pause before the next attempt of a delivery that failed because of an error in Convoke."""
 
 LOCKED_RETRY_SECONDS = 0.01
-"""How long to wait before trying again to take the write lock while another process holds the lock."""
+"""The pause between two attempts to take the write lock, while another process holds the write lock."""
 
 MESSAGE: TypeAdapter[Delivery | Event] = TypeAdapter(
     Delivery | Event, config=ConfigDict(hide_input_in_errors=True, defer_build=True)
 )
-"""Parses the body of a queue message in the delivery queue."""
+"""Parses the body of a queue message in the delivery queue. The body contains a delivery or an event."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """Handles queue messages of the delivery queue, in the thread of the caller."""
+    """Handles the queue messages of the delivery queue. All work is done in the calling thread."""
 
     queue: DurableQueue
     delivery: WebhookDelivery
@@ -81,7 +85,8 @@ class Deliveries:
     def begin(self, message: ReceivedMessage) -> BegunDelivery | None:
         """Split the event in the queue message, or begin the delivery in the queue message.
 
-        Returns the begun delivery, whose receiver must then be called. Returns None if there is no receiver to call.
+        If a delivery has begun, return it. The caller must then call the receiver. Return None if there is no receiver
+        to call.
         """
         return self._settled(message, partial(self._begin, message))
 
@@ -92,7 +97,11 @@ class Deliveries:
         outcome: Outcome,
         paused_until: datetime | None = None,
     ) -> None:
-        """Record the outcome. Then delete the queue message, postpone it, or move it to the dead-letter queue."""
+        """Record the outcome of the call to the receiver.
+
+        Then delete the queue message, postpone the queue message, or move the queue message to the dead-letter queue.
+        If a circuit breaker pauses the deliveries to the receiver, `paused_until` is the end of the pause.
+        """
         self._settled(message, partial(self._finish, message, begun, outcome, paused_until))
 
     def _next(self) -> ReceivedMessage | None:
@@ -117,10 +126,10 @@ class Deliveries:
         self.queue.delete(message)
 
     def _settled(self, message: ReceivedMessage, handle: Callable[[], BegunDelivery | None]) -> BegunDelivery | None:
-        """Run `handle`, and apply an error that it raises to the queue message.
+        """Call `handle`. If `handle` raises an error, postpone the queue message or move it to the dead-letter queue.
 
-        A queue message that cannot be parsed moves to the dead-letter queue. An error in Convoke itself does not count
-        as an attempt.
+        A queue message that cannot be parsed moves to the dead-letter queue. If there is an error in Convoke itself,
+        the attempt does not count.
         """
         try:
             return handle()
@@ -150,13 +159,13 @@ class ConcurrentDeliveries:
         self._under_way: dict[int, tuple[ReceivedMessage, datetime]] = {}
         """The queue messages whose receivers are being called. The key is the id of the queue message.
 
-        The value is the queue message and the time at which it becomes visible again.
+        The value is a pair: the queue message, and the time at which the queue message becomes visible again.
         """
         self._breakers: dict[str, CircuitBreaker] = {}
         self._last_receiver = ""
         self._woken = False
         self._pause: asyncio.TimerHandle | None = None
-        """The timer that ends the pause after a failed commit, or None if there is no pause."""
+        """The timer that ends the pause after a dropped unit. None if there is no pause."""
         self._stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -167,16 +176,17 @@ class ConcurrentDeliveries:
         return [*self._under_way]
 
     def wake(self) -> None:
-        """Check the queue in the next tick. Call this method on the event loop's thread only."""
+        """Check the delivery queue in the next tick. Call this method on the event loop's thread only."""
         if not self._woken and not self._stopping and self._pause is None:
             self._woken = True
             self._loop.call_soon(self._schedule)
 
     async def stop(self, grace_seconds: float, cut: Callable[[], None]) -> None:
-        """Start no more calls, and wait up to `grace_seconds` for the calls under way.
+        """Start no more calls to receivers. Wait up to `grace_seconds` until all calls under way have ended.
 
-        If some calls are still under way after that, call `cut`, which must end them. Then wait up to `grace_seconds`
-        again. If a call does not end even then, its queue message becomes visible at the next start.
+        If calls are still under way after this time, call `cut`, which must end these calls. Then wait up to
+        `grace_seconds` again. If a call still does not end, its queue message becomes visible at the next start of the
+        engine.
         """
         self._stopping = True
         if self._pause is not None:
@@ -216,9 +226,9 @@ class ConcurrentDeliveries:
                 self.wake()
 
     def _hide_messages_under_way(self) -> None:
-        """Keep a queue message invisible while its receiver is being called.
+        """Keep each queue message invisible while its receiver is being called.
 
-        A test can move the clock past the visibility timeout, but the call takes real time.
+        The call takes real time. In the meantime, a test can move the clock past the visibility timeout.
         """
         now = self._now()
         for message, visible_at in [*self._under_way.values()]:
@@ -227,7 +237,7 @@ class ConcurrentDeliveries:
                 self._under_way[message.id] = message, now + timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS)
 
     def _split_events(self) -> bool:
-        """Split up to `EVENTS_PER_TICK` events, and return whether more events may be visible."""
+        """Split up to `EVENTS_PER_TICK` events. Return whether there may be more visible events."""
         for _ in range(EVENTS_PER_TICK):
             if (message := self._queue.receive(NO_RECEIVER)) is None:
                 return False
@@ -235,7 +245,7 @@ class ConcurrentDeliveries:
         return True
 
     def _start_deliveries(self) -> bool:
-        """Start as many deliveries as the limits allow, and return whether more deliveries may be startable."""
+        """Start deliveries, at most `MAX_STARTS_PER_TICK`. Return whether more deliveries may be ready to start."""
         for _ in range(MAX_STARTS_PER_TICK):
             if (receiver := self._next_receiver()) is None or (message := self._queue.receive(receiver)) is None:
                 return False
@@ -243,9 +253,10 @@ class ConcurrentDeliveries:
         return True
 
     def _next_receiver(self) -> str | None:
-        """Return the receiver whose turn it is, or None if no delivery can start.
+        """Return the receiver that must be called next. Return None if no delivery can start now.
 
-        The receiver has a visible queue message, and neither a limit nor a circuit breaker prevents a call.
+        The receiver has a visible queue message. Neither the maximum number of concurrent deliveries nor the circuit
+        breaker prevents a call to the receiver.
         """
         if self._receivers.total() >= MAX_CONCURRENT_DELIVERIES:
             return None
@@ -268,7 +279,7 @@ class ConcurrentDeliveries:
         if begun is None:
             return
         self._count(message, 1)
-        # Call the receiver after the commit, because the attempt must be stored before the call.
+        # Call the receiver only after the commit, because the attempt must be stored before the call.
         self._table.after_commit(partial(self._call, message, begun))
         self._table.on_failure(partial(self._dropped, message))
 
@@ -293,25 +304,25 @@ class ConcurrentDeliveries:
             self._loop.call_later(LOCKED_RETRY_SECONDS, self._finish, message, begun, outcome)
             return
         except Exception:
-            # The message becomes visible again after its visibility timeout.
+            # The queue message becomes visible again when its visibility timeout ends.
             logger.exception("the outcome of a webhook delivery is lost; it will be repeated")
             self._dropped(message)
             return
-        # Register both functions before any statement that can fail. Otherwise an error could leave the queue message
-        # in the counters for ever, and the limits would allow one call less.
+        # Register both functions before any statement that can fail. Otherwise, after an error, the counters could
+        # count this queue message forever. The receiver would then get fewer concurrent calls.
         self._table.after_commit(partial(self._done, message))
         self._table.on_failure(partial(self._dropped, message))
         try:
             self._settle(message, begun, outcome)
         except UnavailableError:
-            # The table has dropped the unit, logged the reason and called `_dropped`.
+            # The table has already dropped the unit, logged the reason and called `_dropped`.
             return
         except Exception:
             logger.exception("the outcome of a webhook delivery is lost; it will be repeated")
 
     def _settle(self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome | None) -> None:
         if self._stopping and (outcome is None or outcome.status is None):
-            # The shutdown ended or prevented the call, so the attempt does not count.
+            # The shutdown has ended or prevented the call, so the attempt does not count.
             self._queue.return_uncounted(message, 0)
         elif outcome is None:
             self._queue.return_uncounted(message, OWN_FAILURE_RETRY_SECONDS)
@@ -319,9 +330,9 @@ class ConcurrentDeliveries:
             self._deliveries.finish(message, begun, outcome, self._record(message.receiver, outcome))
 
     def _record(self, receiver: str, outcome: Outcome) -> datetime | None:
-        """Update the receiver's circuit breaker. Return until when deliveries are paused, or None without a pause.
+        """Update the circuit breaker of the receiver. Return the end of the pause, or None if there is no pause.
 
-        An outcome that is not retryable resets the number of failures in a row.
+        If the outcome is not retryable, the number of failures in a row becomes 0.
         """
         if not outcome.is_retryable:
             self._breakers.pop(receiver, None)
@@ -354,9 +365,9 @@ class ConcurrentDeliveries:
         self.wake()
 
     def _dropped(self, message: ReceivedMessage) -> None:
-        """Pause all deliveries, because the unit with this queue message was not stored.
+        """Pause all deliveries. The table calls this method if it drops the unit that changes this queue message.
 
-        The next unit would probably fail too.
+        The pause is useful because the next unit would probably fail too.
         """
         self._count(message, -1)
         if self._pause is None and not self._stopping:

@@ -52,24 +52,27 @@ from convoke.webhooks.client import WebhookHttpClient
 SWEEP_INTERVAL_SECONDS = 1.0
 
 SHUTDOWN_GRACE_SECONDS = 3.0
-"""How long steps and webhook calls under way may still take when the process must end."""
+"""When the process must end, steps and webhook calls under way may continue for this time at most."""
 
 SETTLE_POLL_SECONDS = 0.005
 
 ANY_RECEIVER = ReceiverRules()
-"""The embedded engine may call every receiver, also one in a private network."""
+"""The embedded engine may call every receiver, including receivers in private networks."""
 
 DELIVERY_POLL_SECONDS = 0.25
-"""The interval at which the delivery queue is checked for queue messages that have become visible."""
+"""The interval at which the engine checks whether queue messages of the delivery queue have become visible."""
 
 STEP_SLICE_SECONDS = 0.005
-"""The length of one slice of steps when `settle` or `advance` runs the waiting steps.
+"""The length of one slice when `settle` or `advance` runs the waiting steps.
 
-Between two slices the event loop's thread can process requests.
+Between two slices, the event loop's thread can process requests.
 """
 
 CLOCK_STEP_SECONDS = 2.0
-"""If the wall clock falls behind the monotonic clock by more than this between two sweeps, somebody set it back."""
+"""How far the wall clock may fall behind the monotonic clock between two sweeps.
+
+If the wall clock falls behind further, the engine concludes that somebody has set the wall clock back.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,8 @@ class EmbeddedEdges:
 class OffLoopWebhookClient:
     """A WebhookClient that never blocks the event loop.
 
-    On the event loop's thread, `call` raises NeedsThreadError. The gateway then repeats the request on a worker thread.
+    On the event loop's thread, `call` raises NeedsThreadError. The gateway then runs the API request again on a worker
+    thread.
     """
 
     client: WebhookClient
@@ -111,14 +115,18 @@ class OffLoopWebhookClient:
 
 
 Rewire = Callable[[EmbeddedEdges], EmbeddedEdges]
-"""Returns changed edges, from which the engine builds the program. Tests replace edges this way."""
+"""Takes the edges of the engine and returns changed edges. The engine builds the program on the changed edges.
+
+Tests replace edges with such a function.
+"""
 
 
 class EmbeddedEngine:
-    """The program and everything that runs it on one machine.
+    """The program, together with all parts that are necessary to run the program on one machine.
 
-    `api` handles requests. A request leaves steps and webhook deliveries to do. With an event loop, call `start` once,
-    and the engine does this work in the background. Without an event loop, call `work` after the requests.
+    `api` handles requests. After a request, steps and webhook deliveries remain to be done. With an event loop, call
+    `start` once. The engine then does the remaining work in the background. Without an event loop, call `work` after
+    the requests.
     """
 
     def __init__(
@@ -133,9 +141,9 @@ class EmbeddedEngine:
 
         `data` is the path of the data file, or `:memory:`. Raises DataFileError if the data file cannot be used.
 
-        If there is a `movable_clock`, the API has a resource that moves this clock. From `environ` the engine reads
-        only the setting for the retries of provisioning. Raises ValidationError if this setting is invalid.
-        `lock_timeout` is how many seconds a write waits while another process holds the write lock of the data file.
+        If there is a `movable_clock`, the API has a resource that moves this clock. From `environ`, the engine reads
+        only the settings for the provisioning retries. Raises ValidationError if such a setting is invalid.
+        `lock_timeout` is the maximum number of seconds that a write waits while another process holds the write lock.
         """
         now: Clock = movable_clock or instants.now
         self.table = SqliteTable(
@@ -207,9 +215,9 @@ class EmbeddedEngine:
         )
 
     def start(self) -> None:
-        """Start the background work on the running event loop. The first work is what the last process left unfinished.
+        """Start the background work on the running event loop. First, finish the work of the previous process.
 
-        Call this method on the event loop's thread. From then on, only this thread uses the connection to the data
+        Call this method on the event loop's thread. After the call, only this thread uses the connection to the data
         file.
         """
         loop = self._event_loop = asyncio.get_running_loop()
@@ -221,8 +229,8 @@ class EmbeddedEngine:
         self._concurrent_deliveries = ConcurrentDeliveries(self._deliveries, loop, self.edges.now)
         self._clock_difference = _clock_difference()
         with suppress(Exception, RunAgainError):
-            # If another process holds the write lock, this statement fails. The messages that the last process was
-            # delivering then become visible only after their visibility timeout.
+            # If another process holds the write lock, this statement fails. The queue messages that the previous
+            # process had received then stay invisible until their visibility timeout ends.
             self.queue.make_received_visible()
         self._sweep_until = self.edges.now() + self.edges.provisioning_retries.max_pause
         scheduler.wake()
@@ -231,10 +239,10 @@ class EmbeddedEngine:
         self._sweeper_loop.wake()
 
     async def stop(self) -> None:
-        """Finish the work under way within the grace period, end all threads and close the data file.
+        """Finish the work under way, end all threads and close the data file.
 
-        The data file is closed even if something fails. Unfinished work stays in the data file, and the next process
-        continues it.
+        Work that takes longer than the grace period stays unfinished in the data file. The next process continues this
+        work. The data file is closed even if another part of the stop fails.
         """
         until = time.monotonic() + SHUTDOWN_GRACE_SECONDS
         self._stopping = True
@@ -247,8 +255,8 @@ class EmbeddedEngine:
             # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
             await asyncio.to_thread(self._sweeper_loop.stop)
             self.table.detach()
-            # If another process holds the write lock or the disk is full, the steps fail here. The next process runs
-            # them.
+            # If another process holds the write lock, or if the disk is full, the steps fail here. The next process
+            # then runs the steps.
             with suppress(UnavailableError):
                 self.steps.run_all(until)
         finally:
@@ -259,15 +267,15 @@ class EmbeddedEngine:
         self.table.close()
 
     def work(self) -> None:
-        """Run all waiting steps and deliveries in the calling thread. Only for an engine without an event loop.
+        """Run all waiting steps and deliveries in the calling thread.
 
-        Postponed deliveries stay postponed.
+        Call this method only if the engine has no event loop. Postponed deliveries do not run.
         """
         self.steps.run_all()
         self._deliveries.run()
 
     def settle(self, timeout: float) -> bool:
-        """Run the waiting steps. Then wait up to `timeout` seconds until the delivery queue is empty.
+        """Run the waiting steps. Then wait until the delivery queue is empty, but not longer than `timeout` seconds.
 
         Return whether the delivery queue is empty.
         """
@@ -280,10 +288,10 @@ class EmbeddedEngine:
         return True
 
     def advance(self, by: timedelta) -> AdvanceResult:
-        """Move the movable clock forward and do the work that becomes due on the way.
+        """Move the movable clock forward, and do all work that becomes due during the move.
 
-        Webhook calls still take real time. The periodic sweep waits until the move is complete. Raises OverflowError if
-        the new time is after the year 9999.
+        Webhook calls take as much real time as usual. The periodic sweep waits until the move is complete. Raises
+        OverflowError if the new time is after the year 9999.
         """
         if self._movable_clock is None:
             raise ValueError("the clock of this engine cannot be moved")
@@ -311,7 +319,7 @@ class EmbeddedEngine:
         return not self._stopping
 
     def _finish(self) -> None:
-        """Run the steps that are waiting, in slices."""
+        """Run the waiting steps in slices."""
         while self.steps.are_waiting and self._goes_on():
             self.table.run(partial(self._run_slice))
 
@@ -321,7 +329,7 @@ class EmbeddedEngine:
     def _sweep(self) -> None:
         """Process every conversation that is due.
 
-        The first sweep also processes each conversation whose retry an earlier process has scheduled for later.
+        An earlier process may have scheduled retries for later. The first sweep processes these conversations too.
         """
         self._watch_clock()
         with self._sweeping:
@@ -330,9 +338,9 @@ class EmbeddedEngine:
             self.table.remove_expired(self.edges.now())
 
     def _watch_clock(self) -> None:
-        """Detect that the wall clock was set back, and then make postponed work due at once, as at a start.
+        """Check whether somebody has set the wall clock back. If so, make all postponed work due now, as at a start.
 
-        Otherwise the postponed work would wait until the wall clock has caught up.
+        Otherwise the postponed work would wait until the wall clock shows the due time again.
         """
         difference = _clock_difference()
         if self._clock_difference - difference > CLOCK_STEP_SECONDS:
@@ -343,7 +351,7 @@ class EmbeddedEngine:
     def _attend(self, until: datetime | None = None) -> int:
         return self.sweeper.sweep(until, go_on=self._goes_on)
 
-    # Callbacks that the table and the edges call on the thread that owns the table.
+    # Callbacks. The table and the edges call these methods on the thread that owns the table.
 
     def _take_participants(self, provisioning: Provisioning) -> None:
         self._participants.append(provisioning)
@@ -362,10 +370,10 @@ class EmbeddedEngine:
         self._waiters.changed(changes)
 
     def _forget(self) -> None:
-        """Reset the state in memory after a unit was dropped.
+        """Reset the state in memory, because a unit was dropped.
 
-        Caches may hold data that the dropped unit wrote. The stream still holds the records that the dropped unit
-        published.
+        The caches may contain data of the dropped unit. If the dropped unit had published stream records, these records
+        are still in the stream.
         """
         self.program.clear_caches()
         self.steps.stream_grew = True
@@ -392,5 +400,5 @@ class EmbeddedEngine:
 
 
 def _clock_difference() -> float:
-    """Return how many seconds the wall clock is ahead of the monotonic clock."""
+    """Return the time of the wall clock minus the time of the monotonic clock, in seconds."""
     return time.time() - time.monotonic()

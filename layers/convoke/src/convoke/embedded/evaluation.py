@@ -1,4 +1,4 @@
-"""Evaluate the conditions and update actions of the Table port on items in memory, without SQLite."""
+"""Check conditions and apply update actions of the Table port. The items are in memory, and SQLite is not used."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def holds(condition: Condition, item: Item) -> bool:
 
 
 def _same(one: Value, other: Value) -> bool:
-    """Return whether the values are equal. Unlike Python, 1 and true are different, also inside lists and maps."""
+    """Return whether the values are equal. Unlike in Python, 1 and True are different, also inside lists and maps."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, list) and isinstance(other, list):
@@ -55,14 +55,14 @@ def _same(one: Value, other: Value) -> bool:
 
 
 def _less(standing: Value, value: str | int) -> bool:
-    # DynamoDB compares the UTF-8 bytes. Python compares code points, which gives the same order.
+    # DynamoDB compares strings by their UTF-8 bytes, and Python by their code points. Both give the same order.
     if isinstance(value, str):
         return isinstance(standing, str) and standing < value
     return isinstance(standing, int) and not isinstance(standing, bool) and standing < value
 
 
 def check_updates(writes: Iterable[Write]) -> None:
-    """Raise ValueError if DynamoDB would refuse an update among the writes."""
+    """Raise ValueError if `writes` contains an update that DynamoDB would refuse."""
     for update in writes:
         if not isinstance(update, Update):
             continue

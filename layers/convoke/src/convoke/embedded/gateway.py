@@ -1,10 +1,10 @@
-"""An ASGI application that does locally what API Gateway does on AWS.
+"""The gateway: an ASGI application that replaces API Gateway in the embedded engine.
 
 The gateway translates an ASGI request into a gateway event, passes the event to the API and sends the response.
 
-The API handles the request on the event loop's thread. If a request would have to wait before its first write, the
-gateway runs the request again, either after a pause or on a worker thread (see `suspension.py`). The gateway sends the
-response after the commit of the unit of work that the request has read or written (see `unit.py`).
+The API handles the request on the event loop's thread. A request that must wait before its first write ends early. The
+gateway then runs the request again, either after a pause or on a worker thread (see `suspension.py`). A request uses
+the data of a unit of work (see `unit.py`). The gateway sends the response after the commit of this unit.
 """
 
 from __future__ import annotations
@@ -40,30 +40,31 @@ Send = Callable[[Message], Awaitable[None]]
 Answer = Response | Deferred
 
 NO_TIME_LIMIT_MILLISECONDS = 60_000
-"""The remaining time that the gateway reports to the API. On one machine, no time limit ends a request."""
+"""The remaining time that the gateway reports to the API. On one machine, requests have no time limit."""
 
 MAX_REQUESTS_ON_THREADS = 128
-"""The maximum number of requests that run on worker threads because they wait for a receiver."""
+"""The maximum number of requests that run on worker threads at the same time. These requests wait for a receiver."""
 
 RUN_AGAIN_SECONDS = 5.0
-"""How long the gateway keeps repeating a request that cannot write. After that, the response has the status 503.
+"""The maximum time for which the gateway repeats a request that cannot write. Then the client gets the status 503.
 
-A request cannot write while another process holds the write lock, or if it loses updates to other requests.
+A request cannot write while another process holds the write lock. A request also cannot write if another writer always
+changes the item first.
 """
 
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.001, 0.05
-"""The pause between two runs of the same request. The pause doubles with each run."""
+"""The first pause and the maximum pause between two runs of a request. Each pause is twice the previous pause."""
 
 
 class RequestContext:
-    """Implements InvocationContext, which Lambda provides on AWS."""
+    """Implements InvocationContext. On AWS, Lambda provides this object."""
 
     def __init__(self, remaining: int = NO_TIME_LIMIT_MILLISECONDS) -> None:
         self.aws_request_id = str(uuid4())
         self._remaining = remaining
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return a constant. A request may run for this long, and the API reads the value once for each request."""
+        """Return the time that a request may take. A constant is enough, because the API reads it once per request."""
         return self._remaining
 
 
@@ -75,7 +76,7 @@ class ConversationWaiters:
         self._is_over = False
 
     async def change(self, conversation_sid: str, seconds: float) -> None:
-        """Wait for the next change of the conversation, but at most `seconds`."""
+        """Wait until the conversation changes, but not longer than `seconds`."""
         if self._is_over:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -93,13 +94,13 @@ class ConversationWaiters:
         return self._is_over
 
     def changed(self, changes: Sequence[Item]) -> None:
-        """Wake the requests that wait for the conversations in the change records."""
+        """For each change record in `changes`, wake the requests that wait for the conversation of the record."""
         if self._waiting:
             for change in changes:
                 _wake(self._waiting.get(str(change.get("conversation_sid")), ()))
 
     def end(self) -> None:
-        """End every wait now, and end later waits at once, because the server stops."""
+        """Wake all waiting requests, because the server stops. After this call, no request waits any more."""
         self._is_over = True
         for futures in [*self._waiting.values()]:
             _wake(futures)
@@ -151,7 +152,7 @@ class Gateway:
         await send({"type": "http.response.body", "body": content})
 
     async def answer(self, event: dict[str, Any]) -> Response:
-        """Return the response to a gateway event, after the commit of all data that the response may show."""
+        """Return the response to a gateway event. All data that the response shows is committed before the return."""
         context = RequestContext()
         if self._admission.applies_to(event) and not await self._admission.admitted():
             return _unavailable(retry_after=True)
@@ -165,11 +166,11 @@ class Gateway:
         return answered
 
     def stop_waiting(self) -> None:
-        """Respond now to the requests that wait for a conversation, because the server is about to stop."""
+        """Wake the requests that wait for a conversation, because the server stops. The clients get a response now."""
         self._waiters.end()
 
     def close(self) -> None:
-        """End the worker threads. A request that is still running fails when the table is closed."""
+        """End the worker threads. If a request is still running, it fails when the table is closed."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _computed(self, event: dict[str, Any], context: RequestContext) -> Answer:
@@ -192,7 +193,7 @@ class Gateway:
         return answered if await self._is_committed() else _unavailable()
 
     async def _is_committed(self) -> bool:
-        """Wait for the commit of the open unit of work, and return whether the commit succeeded."""
+        """Wait until the open unit of work is committed or dropped. Return False if it was dropped."""
         try:
             if (committed := self._table.committed()) is not None:
                 await committed
@@ -201,9 +202,9 @@ class Gateway:
         return True
 
     async def _waited_for(self, deferred: Deferred) -> Conversation:
-        """Wait until the conversation leaves `initializing`, but at most as long as the client asked for.
+        """Wait until the conversation leaves the state `initializing`.
 
-        Returns the conversation as it was last read.
+        Do not wait longer than the client has requested. Return the conversation as it was when it was last fetched.
         """
         seen = deferred.created
         for pause in pauses(deferred.seconds):
@@ -218,7 +219,7 @@ class Gateway:
 
 
 def _run_again(_: float) -> NoReturn:
-    """Raise RunAgainError instead of sleeping, because the event loop's thread must not sleep."""
+    """Raise RunAgainError. This function replaces `sleep`, because the event loop's thread must not sleep."""
     raise RunAgainError
 
 
@@ -230,9 +231,9 @@ def _unavailable(*, retry_after: bool = False) -> Response:
 
 
 def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False) -> dict[str, Any]:
-    """Return the event that an HTTP API of API Gateway would send, in payload format 2.0.
+    """Return the event that API Gateway would send for the request. The event has the payload format 2.0.
 
-    The path is decoded, and header names are in lower case.
+    The path in the event has no percent-encoding. Header names are in lower case.
     """
     headers = _headers(scope, trust_forwarded=trust_forwarded)
     query = scope["query_string"].decode("latin-1")
@@ -255,9 +256,10 @@ def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False)
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """Return the whole body, or None if the client disconnected before its end.
+    """Return the whole request body. Return None if the client disconnected before the end of the body.
 
-    A body that is too long for the API is truncated. The truncated body is still too long, so the API refuses it.
+    If a body is much too long for the API, only its first part is returned. This part is still too long, so the API
+    refuses it.
     """
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body", False):
@@ -274,7 +276,7 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 def _headers(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
-    """Return the headers. As with API Gateway, `x-forwarded-proto` holds the scheme that the client used."""
+    """Return the headers. As with API Gateway, `x-forwarded-proto` is the scheme (http or https) of the request."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
@@ -288,12 +290,12 @@ def _headers(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
 
 
 def _first(values: str) -> str:
-    """Return the first of several values separated by commas. The outermost proxy has set this value."""
+    """Return the first of the comma-separated values. The proxy that is nearest to the client has set this value."""
     return values.partition(",")[0].strip()
 
 
 def _query(query: str) -> dict[str, str]:
-    """Parse the query. Values of a repeated name are joined by commas, as in API Gateway."""
+    """Parse the query string. If a name is repeated, its values are joined with commas, as in API Gateway."""
     values: dict[str, str] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         values[name] = f"{values[name]},{value}" if name in values else value
@@ -301,7 +303,7 @@ def _query(query: str) -> dict[str, str]:
 
 
 def _text(body: bytes) -> tuple[str, bool]:
-    """Return the body as text, and whether the text is Base64. A body that is not plain ASCII becomes Base64."""
+    """Return the body as text, and whether the text is Base64. A body with non-ASCII bytes is encoded as Base64."""
     try:
         return body.decode("ascii"), False
     except UnicodeDecodeError:

@@ -1,7 +1,7 @@
-"""The ports through which requests and steps hand work to later steps.
+"""The ports through which requests and steps hand over work to later steps.
 
-Participants and executions are handed over in memory. After a crash, the sweeper finds the lost work in the table.
-Webhook deliveries are handed over in the data file.
+Participants and executions are handed over in memory. A crash loses this work, but the sweeper later finds the work in
+the table. Webhook deliveries are handed over through a queue in the data file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Execution(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InMemoryParticipantQueue:
-    """Implements ParticipantQueue. The participants are handed over after the commit that stores their conversation."""
+    """Implements ParticipantQueue. Participants are handed over after the commit that stores the conversation."""
 
     table: SqliteTable
     hand_over: Callable[[Provisioning], None]
@@ -42,13 +42,14 @@ class InMemoryParticipantQueue:
 class InMemoryWorkflow:
     """Implements Workflow.
 
-    An execution may run before the commit of the unit that starts it. One commit then stores the work of both. If the
-    commit fails, nothing is stored, and the execution is taken back.
+    An execution may run before the unit that started the execution is committed. One commit then stores the writes of
+    the unit and of the execution. If the commit fails, none of these writes is stored. If the execution has not run
+    yet, it is then removed.
     """
 
     table: SqliteTable
     hand_over: Callable[[Execution], Callable[[], None]]
-    """Takes an execution and returns a function that removes the execution again if it has not run yet."""
+    """Takes an execution. Returns a function that removes the execution again if the execution has not run yet."""
 
     def start(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> None:
         self.table.run(partial(self._start, Execution(account_sid, conversation_sid, causes)))
@@ -59,9 +60,9 @@ class InMemoryWorkflow:
 
 @dataclass(frozen=True, slots=True)
 class InProcessEventBus:
-    """Implements EventBus. Every event with `notify_webhooks` goes to every target.
+    """Implements EventBus. If `notify_webhooks` of an event is true, every target gets the event.
 
-    `publish` calls the targets in the caller's thread. When `publish` returns, the targets have stored their work.
+    `publish` calls the targets in the calling thread. `publish` returns after all targets have returned.
     """
 
     targets: list[Callable[[Event], None]] = field(default_factory=list)
@@ -83,13 +84,14 @@ class SqliteDeliveryQueue:
         self.queue.table.run(partial(self._send, [_queued(message) for message in messages]))
 
     def _send(self, messages: Sequence[QueuedMessage]) -> None:
-        # This method runs on the thread that owns the table. Only on this thread does `after_commit` refer to the unit
-        # that stores these queue messages.
+        # This method runs on the thread that owns the table. On this thread, `after_commit` uses the unit that stores
+        # these queue messages. On another thread, `after_commit` could use a different unit.
         self.queue.send(messages)
         self.queue.table.after_commit(self.wake)
 
 
 def _queued(message: Delivery | Event) -> QueuedMessage:
-    # The receiver includes the account, so that two accounts with the same host share no limits or circuit breakers.
+    # The receiver contains the Account SID. Two accounts that call the same host therefore have separate limits and
+    # separate circuit breakers.
     receiver = f"{message.account_sid} {receiver_of(message.url)}" if isinstance(message, Delivery) else NO_RECEIVER
     return QueuedMessage(message.account_sid, receiver, message.model_dump_json())

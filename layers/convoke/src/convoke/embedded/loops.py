@@ -1,4 +1,4 @@
-"""Background work: a thread that runs periodically, and the scheduler that runs steps on the event loop."""
+"""Background work. `PeriodicThread` repeats a function, and `StepScheduler` runs steps on the event loop."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from convoke.embedded.suspension import RunAgainError
 logger = logging.getLogger(__name__)
 
 DEBOUNCE_SECONDS, MAX_DEBOUNCE_SECONDS = 0.003, 0.015
-"""Steps start `DEBOUNCE_SECONDS` after the last wake-up, at most `MAX_DEBOUNCE_SECONDS` after the first wake-up.
+"""The time from a call of `wake` until the steps start. During this time, the event loop processes requests.
 
-Until then, the event loop processes requests.
+Each further call of `wake` starts the time again. The steps start at the latest `MAX_DEBOUNCE_SECONDS` after the first
+call.
 """
 
 SLICE_SECONDS = 0.004
-"""The length of a slice. A slice ends when the step that runs at this time is complete."""
+"""The length of a slice. A step that is running after this time still completes, and then the slice ends."""
 
 LOCKED_RETRY_SECONDS = 0.005
 FAILURE_RETRY_SECONDS = 1.0
 
 
 class PeriodicThread:
-    """A thread that calls `work` when the thread is woken, and otherwise every `interval` seconds."""
+    """A thread that calls `work` every `interval` seconds. If `wake` is called, the thread calls `work` earlier."""
 
     def __init__(self, name: str, work: Callable[[], object], interval: float) -> None:
         self._work = work
@@ -43,7 +44,7 @@ class PeriodicThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """Wait until the current call of `work` returns, and end the thread."""
+        """End the thread. If `work` is running, wait until it returns."""
         self._stopping = True
         self.wake()
         if self._thread.is_alive():
@@ -62,7 +63,7 @@ class PeriodicThread:
 
 
 class StepScheduler:
-    """Runs steps on an event loop in slices, so that requests and steps share the event loop's thread fairly.
+    """Runs steps in slices on an event loop. Requests and steps get equal shares of the event loop's thread.
 
     After a slice, the requests under way get as much time as the slice took. Steps therefore do not block requests, and
     requests do not block steps. A request waits for at most one slice.
@@ -79,7 +80,7 @@ class StepScheduler:
         self._slice_seconds = self._slice_ended = 0.0
 
     def wake(self) -> None:
-        """Start a slice soon, with debouncing. Call this method on the event loop's thread after every hand-over."""
+        """Start a slice soon. Call this method on the event loop's thread, whenever new work has been handed over."""
         if self._is_running:
             return
         now = self._loop.time()
@@ -98,9 +99,9 @@ class StepScheduler:
         self._requests -= 1
 
     def pause(self) -> None:
-        """Wait before the next slice, because the data file could not be written.
+        """Delay the next slice, because the data file could not be written.
 
-        A hand-over may end the pause early.
+        New work that is handed over may end the pause early.
         """
         if self._timer:
             self._timer.cancel()
@@ -120,7 +121,7 @@ class StepScheduler:
         self._timer, self._is_running = None, False
         begun = time.monotonic()
         if self._requests and begun - self._slice_ended < self._slice_seconds:
-            # The requests under way have not had as much time yet as the last slice took.
+            # The last slice took longer than the time that the requests under way have had since then.
             self._again(0)
             return
         try:

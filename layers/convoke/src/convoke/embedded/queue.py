@@ -1,7 +1,8 @@
-"""The delivery queue in the data file. The queue has the properties of SQS that deliveries rely on.
+"""The delivery queue in the data file. The queue has those properties of SQS that are necessary for deliveries.
 
-A received queue message is invisible until its visibility timeout ends. If the consumer does not delete the message,
-the message becomes visible again. A crash can therefore repeat a delivery, but cannot lose a delivery.
+In this module, a message is a queue message. A received message is invisible until its visibility timeout ends. If the
+consumer does not delete the message, the message becomes visible again. A crash can therefore repeat a delivery, but
+cannot lose a delivery.
 See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 """
 
@@ -16,24 +17,24 @@ from convoke.domain.instants import Clock
 from convoke.embedded.sqlite import SqliteTable
 
 VISIBILITY_TIMEOUT_SECONDS = 30.0
-"""How long a received message stays invisible. This is twice the maximum time limit of a webhook call."""
+"""The time for which a received message is invisible. This time is twice the maximum time limit of a webhook call."""
 
 MAX_PAUSE_SECONDS = 3600.0
 """The maximum time for which a message can be invisible.
 
-A message that would stay invisible for longer counts as visible, because the clock must have been set back.
+If a message would stay invisible for longer, somebody must have set the clock back. The message then counts as visible.
 """
 
 REDRIVE_PAGE_SIZE = 500
 
 NO_RECEIVER = ""
-"""The value of `receiver` for an event, which is not split into deliveries yet."""
+"""The value of `receiver` in a message that contains an event. An event is not split into deliveries yet."""
 
 
 class QueuedMessage(NamedTuple):
     account_sid: str
     receiver: str
-    """The account and the receiver, such as `AC... https://example.com:443`. `NO_RECEIVER` for an event."""
+    """The Account SID and the receiver, such as `AC... https://example.com:443`. `NO_RECEIVER` for an event."""
     body: str
 
 
@@ -48,7 +49,10 @@ class ReceivedMessage:
 
 @dataclass(frozen=True, slots=True)
 class DurableQueue:
-    """A queue with the dead-letter queue `NAME-dlq`. The clock `now` determines when messages become visible."""
+    """A queue in the data file. Its dead-letter queue is called `NAME-dlq`.
+
+    The clock `now` determines when messages become visible.
+    """
 
     table: SqliteTable
     name: str
@@ -62,14 +66,15 @@ class DurableQueue:
         )
 
     def receivers(self) -> list[str]:
-        """Return the receivers that have a visible message, sorted by name."""
-        # SQLite seeks a few times in the index for each receiver, so the number of messages does not matter.
+        """Return the receivers of the visible messages, sorted by name."""
+        # SQLite looks up each receiver a few times in the index, so the number of messages does not matter.
         return [receiver for (receiver,) in self.table.rows(_RECEIVERS, (self.name, self._seconds()))]
 
     def receive(self, receiver: str) -> ReceivedMessage | None:
-        """Receive the message to `receiver` that has been visible longest, or return None if no message is visible.
+        """Return the message to `receiver` that has been visible for the longest time.
 
-        The message becomes invisible, and its receive count increases by 1.
+        The message becomes invisible, and its receive count increases by 1. Return None if no message to `receiver` is
+        visible.
         """
         now = self._seconds()
         found = self.table.rows(_OLDEST, (self.name, now, receiver))
@@ -90,9 +95,9 @@ class DurableQueue:
         return not self.table.rows("SELECT 1 FROM messages WHERE queue = ? LIMIT 1", (self.name,))
 
     def next_visible(self, after: datetime, excluded: Collection[int] = ()) -> datetime | None:
-        """Return the first time after `after` at which a message becomes visible, or None.
+        """Return the first time after `after` at which a message becomes visible.
 
-        Messages whose ids are in `excluded` are ignored.
+        Return None if no message becomes visible after `after`. Messages whose ids are in `excluded` are ignored.
         """
         rows = self.table.rows(
             "SELECT min(visible_at) FROM messages WHERE queue = ? AND visible_at > ?"  # noqa: S608 - only placeholders
@@ -104,8 +109,8 @@ class DurableQueue:
     def return_uncounted(self, message: ReceivedMessage, seconds: float) -> None:
         """Make the message visible again after `seconds`, and undo the increase of its receive count."""
         self.table.write(
-            # Do not use `receive_count - 1` in SQL. If the unit that received the message was dropped, the stored
-            # receive count was never increased.
+            # Do not use `receive_count - 1` in SQL. The unit that received the message may have been dropped. In that
+            # case, the stored receive count was never increased.
             "UPDATE messages SET visible_at = ?, receive_count = ? WHERE id = ?",
             (self._seconds() + seconds, message.receive_count - 1, message.id),
         )
@@ -121,7 +126,7 @@ class DurableQueue:
         self.table.write("UPDATE messages SET queue = ? WHERE id = ?", (_dead_letters_of(self.name), message.id))
 
     def make_received_visible(self) -> None:
-        """Make every message visible. Call this method at the start, and after the clock was set back."""
+        """Make every message visible. The engine calls this method at its start, and after the clock was set back."""
         if self.table.rows("SELECT 1 FROM messages WHERE queue = ? AND visible_at > 0 LIMIT 1", (self.name,)):
             self.table.write("UPDATE messages SET visible_at = 0 WHERE queue = ? AND visible_at > 0", (self.name,))
 
@@ -138,7 +143,7 @@ _OLDEST = (
 
 _OF_RECEIVER = "FROM messages WHERE queue = ?1 AND messages.receiver = found.receiver"
 
-# Use two EXISTS terms, because with `_VISIBLE` SQLite would scan all messages of a receiver.
+# Use two EXISTS terms here. With the term `_VISIBLE`, SQLite would scan all messages to a receiver.
 _RECEIVERS = (
     "WITH RECURSIVE found (receiver) AS ("  # noqa: S608
     " SELECT min(receiver) FROM messages WHERE queue = ?1 AND receiver > ''"
@@ -164,10 +169,10 @@ class DeadLetterQueue:
         return [body for (body,) in self.table.rows(statement, (_dead_letters_of(self.name),))]
 
     def redrive(self, again: Callable[[str], str]) -> int:
-        """Move every dead letter back to the queue, with a receive count of 0. Return how many were moved.
+        """Move every message back to the queue `name`, and set its receive count to 0.
 
-        `again` takes the old body of a message and returns the new body. Messages are moved in pages, and each page has
-        its own commit.
+        `again` takes the old body of a message and returns the new body. Messages are moved in pages, with one commit
+        for each page. Return the number of moved messages.
         """
         redriven, last = 0, 0
         while page := self.table.rows(

@@ -1,6 +1,7 @@
-"""Convert items to rows of the table `items` and back.
+"""Convert items to rows of the table `items`, and rows to items.
 
-A row has columns for the key, for each index and for the expiry. The column `body` holds the whole item as JSON.
+A row has columns for the key, for each index and for the time of expiry. The column `body` contains the whole item as
+JSON.
 """
 
 from __future__ import annotations
@@ -30,11 +31,14 @@ def index_columns(index: Index) -> tuple[str, str]:
 NOT_IN_INDEX = (None, None)
 
 COLUMNS = ("pk", "sk", *chain.from_iterable(map(index_columns, INDEXES)), EXPIRES_AT)
-"""Every column of the table `items` except the last column, `body`."""
+"""The columns of the table `items`, without the last column `body`."""
 
 
 def row_of(item: Item) -> Row:
-    """Return the row that stores the item. Raises TypeError or ValueError for a value that no attribute can hold."""
+    """Return the row that stores the item.
+
+    Raises TypeError or ValueError if the item contains a value that no attribute can have.
+    """
     columns: list[Value] = [item["pk"], item["sk"]]
     for index in INDEXES:
         if index.partition in item:
@@ -48,7 +52,7 @@ def row_of(item: Item) -> Row:
 def encode(item: Item) -> str:
     """Return the item as JSON.
 
-    Raises TypeError for a value that no attribute can hold, such as a number of more than 64 bits.
+    Raises TypeError if the item contains a value that no attribute can have, such as an integer of more than 64 bits.
     """
     return orjson.dumps(item, default=_set_to_json, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
 
@@ -68,7 +72,8 @@ def _index_values(item: Item, index: Index) -> Sequence[str | None]:
 
 
 def _set_to_json(value: object) -> dict[str, list[float | str]]:
-    # The leading 0.0 distinguishes a set from a map that a client stores, because no attribute can hold a float.
+    # A client could store a map with the key `$set` too. The 0.0 at the start shows that the map represents a set,
+    # because no attribute can contain a float.
     if not isinstance(value, (set, frozenset)) or not value:
         raise ValueError(f"no attribute can hold {value!r}")
     return {"$set": [0.0, *sorted(value)]}

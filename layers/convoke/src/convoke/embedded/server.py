@@ -1,4 +1,4 @@
-"""The HTTP server (uvicorn) that serves the gateway and shuts down gracefully."""
+"""The HTTP server (uvicorn) that serves the gateway. The server finishes the requests under way before it stops."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ import uvicorn
 from convoke.embedded.gateway import Message, Receive, Send
 
 SHUTDOWN_GRACE_SECONDS = 3
-"""How long requests under way may take to finish after the signal to stop."""
+"""After the signal to stop, requests under way may continue for this time at most."""
 
 BACKLOG = 2048
-"""How many connections the operating system holds until the server accepts them."""
+"""The maximum number of connections that wait in the operating system until the server accepts them."""
 
 
 class CannotListenError(Exception):
-    """The server cannot listen on the address. The error message is one line for the person who chose the address."""
+    """The server cannot listen on the address. The error text is one line for the person who chose the address."""
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that already listens. Raises CannotListenError.
+    """Return a socket that already listens, so that clients can connect before the server has started.
 
-    Clients can therefore connect before the server has started.
+    Raises CannotListenError if the operating system refuses the address, for example because the port is in use.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -43,7 +43,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 class ServedApp(Protocol):
-    """The ASGI application of a server, with the methods that the server calls when it stops."""
+    """The ASGI application of a server. The server calls `stop_waiting` and `close` when the server stops."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None: ...
 
@@ -53,7 +53,7 @@ class ServedApp(Protocol):
 
 
 class Server(uvicorn.Server):
-    """Serves requests until SIGINT or SIGTERM. The server then finishes the requests under way and returns."""
+    """Serves requests until SIGINT or SIGTERM. Then the server finishes the requests under way and stops."""
 
     def __init__(
         self, gateway: ServedApp, on_ready: Callable[[], None], on_stopped: Callable[[], Awaitable[None]]
@@ -89,8 +89,9 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Handle SIGINT and SIGTERM while the server runs.
 
-        The base class raises the signal again after the shutdown, so the process would not exit with the status 0.
-        Python allows signal handlers only on the main thread. On other threads, this method does nothing.
+        The method of the base class raises the signal again after the shutdown. The process would then not exit with
+        the status 0. Python allows signal handlers only on the main thread, so this method does nothing on other
+        threads.
         """
         if threading.current_thread() is not threading.main_thread():
             yield

@@ -1,11 +1,12 @@
-"""The Table port on one SQLite database, with one unit of work for each tick of the event loop.
+"""The Table port on one SQLite database. All writes in one tick of the event loop form one unit of work.
 
-The first write of a tick takes SQLite's write lock (`BEGIN IMMEDIATE`) and opens a unit of work. The unit collects rows
-in memory. When the tick ends, all rows are written and committed. Conditions are evaluated on data that is read under
-the write lock, so a write never overwrites a newer write of another process.
+The first write in a tick takes SQLite's write lock (`BEGIN IMMEDIATE`) and opens a unit of work. The unit collects rows
+in memory. When the tick ends, all rows are written and committed. Conditions are checked with data that is read under
+the write lock. A write therefore never overwrites a newer write of another process.
 See docs/decisions/0068-one-unit-of-work-a-tick.md.
 
-Without an event loop, the calling thread commits each write at once, or all writes at the end of a `unit()` block.
+Without an event loop, each write is committed immediately. Inside a `unit()` block, the writes are committed together
+at the end of the block.
 """
 
 from __future__ import annotations
@@ -47,16 +48,19 @@ from convoke.storage.table import (
 logger = logging.getLogger(__name__)
 
 MAX_KEYS = 100
-"""The maximum number of items in one `get_many`. DynamoDB's BatchGetItem has the same limit."""
+"""The maximum number of keys in one call of `get_many`. DynamoDB's BatchGetItem has the same maximum."""
 
 MAX_EXPIRED_PER_PASS = 1000
-"""The maximum number of items that one pass removes. The number is limited because a pass blocks all other writes."""
+"""The maximum number of items that one call of `remove_expired` removes.
+
+There is a maximum because such a call blocks all other writes.
+"""
 
 ROWS_PER_STATEMENT = 25
-"""The maximum number of rows in one INSERT. Few large statements are faster than many small statements."""
+"""The maximum number of rows in one INSERT statement. Few large statements are faster than many small statements."""
 
 LOCK_TIMEOUT_SECONDS = 5.0
-"""How long a thread waits while another process holds the write lock."""
+"""The maximum time that a thread waits while another process holds the write lock."""
 
 LOCK_POLL_SECONDS = 0.005
 
@@ -68,10 +72,11 @@ Result = TypeVar("Result")
 class SqliteTable:
     """Implements `Table`.
 
-    A new item for which `streamed` returns True is also appended to the stream, in the same commit.
+    If `streamed` returns True for a new item, the commit that stores the item also appends it to the stream.
 
-    A commit survives a crash of the process at any moment. After a power failure, the file is intact, but the last
-    commits may be missing, because `synchronous=NORMAL` calls fsync for each checkpoint and not for each commit.
+    A crash of the process never loses a commit. A power failure does not damage the file, but may lose the last
+    commits. The reason is that SQLite calls fsync only for each checkpoint, and not for each commit
+    (`synchronous=NORMAL`).
     """
 
     def __init__(
@@ -86,9 +91,9 @@ class SqliteTable:
     ) -> None:
         """Open the data file at `path`. If `path` is `:memory:`, the data disappears when the table is closed.
 
-        After a commit, `on_stream` is called if the stream has new records, and `on_changes` is called with the new
-        change records. `on_failure` is called after a unit was dropped. `lock_timeout` is how many seconds a thread
-        waits while another process holds the write lock.
+        `on_stream` is called after each commit that has added records to the stream. `on_changes` is called after each
+        commit that has stored change records, and gets these records. `on_failure` is called after a unit was dropped.
+        `lock_timeout` is the maximum number of seconds that a thread waits while another process holds the write lock.
         """
         self._streamed = streamed
         self._on_stream = on_stream
@@ -96,26 +101,26 @@ class SqliteTable:
         self._on_failure = on_failure
         self._lock_timeout = lock_timeout
         self._lock = threading.RLock()
-        """Guards the connection while no event loop owns the table."""
+        """While no event loop owns the table, only the thread that holds this lock may use the connection."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._owner = 0
         """The id of the event loop's thread, or 0 without an event loop."""
         self._unit: Unit | None = None
         self._held = 0
-        """How many `unit()` blocks are open."""
+        """The number of open `unit()` blocks."""
         self._connection = open_data_file(path)
         self._checkpoints = Checkpoints(path) if path != MEMORY else None
         self._last_failure_logged = float("-inf")
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Make the calling thread, which runs `loop`, the only one that uses the connection."""
+        """Give the table to `loop`. After the call, only the calling thread, which runs `loop`, uses the connection."""
         self._owner, self._loop = threading.get_ident(), loop
         if self._checkpoints:
             self._connection.execute("PRAGMA wal_autocheckpoint = 0")
             self._checkpoints.start()
 
     def detach(self) -> None:
-        """Let every thread use the connection again. Call this method when the event loop ends or has ended."""
+        """Allow every thread to use the connection again. Call this method when the event loop ends or has ended."""
         if not self._held:
             self._end_tick()
         self._owner, self._loop = 0, None
@@ -170,7 +175,7 @@ class SqliteTable:
             bodies = self._run(partial(self._apply, (update,)))
         except TransactionCanceledError as error:
             raise ConditionFailedError(error.failed[0]) from None
-        # Decode the JSON, so that the returned item shares no list with the actions of the update.
+        # Decode the JSON, so that the returned item contains no list object that `update` also contains.
         return decode(bodies[update.key].body)
 
     def transact(self, writes: Sequence[Write]) -> None:
@@ -180,10 +185,10 @@ class SqliteTable:
 
     @contextmanager
     def unit(self) -> Iterator[None]:
-        """Commit all writes of the `with` block in one unit. An exception in the block drops the unit.
+        """Commit all writes in the `with` block as one unit. If the block raises an exception, drop the unit.
 
-        If an event loop owns the table, this context manager does nothing, because the tick already has a unit. In that
-        case, use it on the event loop's thread only.
+        If an event loop owns the table, this context manager does nothing, because each tick has its own unit. In that
+        case, only the event loop's thread may use this context manager.
         """
         if self._owner:
             yield
@@ -202,17 +207,18 @@ class SqliteTable:
                 self._commit()
 
     def run(self, function: Callable[[], Result]) -> Result:
-        """Run `function` on the thread that owns the table, and return its result.
+        """Call `function` on the thread that owns the table, and return the result of `function`.
 
-        Other threads get the result after the commit of the unit that `function` has read or written. If another
-        process holds the write lock, these threads wait. They raise UnavailableError if the wait takes too long.
+        On other threads, this method returns only after the commit of the unit that `function` has used. If another
+        process holds the write lock, this method waits on these threads. If the wait takes longer than the lock
+        timeout, this method raises UnavailableError.
         """
         return self._run(function)
 
     def after_commit(self, function: Callable[[], None]) -> None:
-        """Call `function` after the commit of the open unit, or at once if no unit is open.
+        """Call `function` after the commit of the open unit. If no unit is open, call `function` immediately.
 
-        If the commit fails, `function` is never called.
+        If the unit is dropped, `function` is never called.
         """
         if self._unit is None:
             function()
@@ -225,10 +231,10 @@ class SqliteTable:
             self._unit.on_failure.append(lambda _: function())
 
     def committed(self) -> asyncio.Future[None] | None:
-        """Return a future that is done after the commit of the open unit, or None if no unit is open.
+        """Return a future that is done after the commit of the open unit. Return None if no unit is open.
 
-        The future raises UnavailableError if the commit fails. Every response that is computed while a unit is open
-        must wait for this future, because the response may show data of the unit.
+        If the commit fails, the future raises UnavailableError. A response may show data of the open unit. The gateway
+        must therefore wait for the future before it sends the response.
         """
         if self._unit is None or self._loop is None:
             return None
@@ -239,18 +245,21 @@ class SqliteTable:
         return future
 
     def commit_if_full(self) -> None:
-        """Commit the open unit before the end of its tick if it has at least MAX_ROWS rows.
+        """If the open unit has at least MAX_ROWS rows, commit the unit before the end of its tick.
 
-        Call this method only between two operations, because one unit must hold all writes of an operation. Otherwise
-        the first write could be committed, and the second write could find that another process holds the write lock.
-        The operation could not run again, because its first write is already stored. If the commit of the first write
-        failed, the operation would not notice the failure.
+        Call this method only between two operations, because all writes of an operation must be in one unit. Suppose
+        that the first write of an operation were committed alone. Another process could then take the write lock before
+        the second write. The operation could not run again, because its first write would already be stored. Also, the
+        operation would not notice if the commit of its first write failed.
         """
         if self._unit is not None and self._unit.rows >= MAX_ROWS and not self._held:
             self._end_tick()
 
     def begin(self) -> None:
-        """Open a unit if no unit is open. Raises RunAgainError if another process holds the write lock."""
+        """Take the write lock and open a unit, unless a unit is already open.
+
+        Raises RunAgainError if another process holds the write lock.
+        """
         if self._unit is not None:
             return
         try:
@@ -266,20 +275,22 @@ class SqliteTable:
     def write(self, statement: str, *parameters: Sequence[Any]) -> list[Any]:
         """Run the statement once for each element of `parameters`, as part of the unit.
 
-        Returns the rows of the statement if `parameters` has exactly one element, otherwise an empty list.
+        If `parameters` has exactly one element, return the rows that the statement returns. Otherwise return an empty
+        list.
         """
         return self._run(partial(self._write, statement, parameters))
 
     def rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """Return the rows of a SELECT statement. The statement sees the writes of the open unit."""
+        """Return the rows that a SELECT statement finds. The statement also finds the rows of the open unit."""
         return self._run(partial(self._rows, statement, parameters))
 
-    # The stream, and expired items.
+    # The stream and the expired items.
 
     def stream_records(self, limit: int) -> list[tuple[int, Item]]:
-        """Return the oldest records of the stream, each with its sequence number.
+        """Return up to `limit` records of the stream, oldest first. Each record comes with its sequence number.
 
-        The records stay in the stream until they are removed. After a crash, they are therefore published again.
+        The records stay in the stream until `delete_stream_records` removes them. If the process crashes before that,
+        the records are published again.
         """
         records = self.rows("SELECT sequence, body FROM stream ORDER BY sequence LIMIT ?", (limit,))
         return [(sequence, decode(body)) for sequence, body in records]
@@ -289,9 +300,9 @@ class SqliteTable:
         self.write("DELETE FROM stream WHERE sequence = ?", *((sequence,) for sequence in sequences))
 
     def remove_expired(self, now: datetime) -> None:
-        """Remove up to MAX_EXPIRED_PER_PASS items whose `expires_at` has passed. Call this method regularly.
+        """Remove expired items, at most MAX_EXPIRED_PER_PASS. An item has expired if its `expires_at` is before `now`.
 
-        DynamoDB removes such items automatically.
+        The engine must call this method regularly. DynamoDB removes expired items automatically.
         """
         self._run(partial(self._remove_expired, int(now.timestamp())))
 
@@ -301,7 +312,7 @@ class SqliteTable:
             statement = f"DELETE FROM items WHERE (pk, sk) IN ({expired})"  # noqa: S608
             self._write(statement, [(seconds, MAX_EXPIRED_PER_PASS)])
             if self._unit is not None:
-                # The unit may know some of the removed items.
+                # `known` may contain some of the removed items.
                 self._unit.known.clear()
 
     # Threads.
@@ -315,16 +326,17 @@ class SqliteTable:
         return self._run_on_loop(function)
 
     def _run_here(self, function: Callable[[], Result]) -> Result:
-        """Run `function` in the calling thread. Then commit, unless the thread is inside a `unit()` block."""
+        """Call `function` in the calling thread. Then commit the unit, unless a `unit()` block is open."""
         with self._lock:
             try:
                 result = self._when_unlocked(function)
             except Exception:
-                # A refused write has not changed the unit. Commit the unit now, because it holds the write lock.
+                # If a write was refused, the unit has not changed. Commit the unit now, so that the write lock is
+                # released.
                 self._commit_unless_held()
                 raise
             except BaseException:
-                # The exception, such as KeyboardInterrupt, may have interrupted a write.
+                # An exception such as KeyboardInterrupt may have interrupted a write, so drop the unit.
                 if self._unit is not None and not self._held:
                     self._abandon(UnavailableError())
                 raise
@@ -347,7 +359,10 @@ class SqliteTable:
         return self._when_unlocked(hand_over)
 
     def _answer(self, function: Callable[[], Result], future: Future[Result]) -> None:
-        """Run `function` for another thread. After the commit, `future` gets the result or the exception."""
+        """Call `function` for another thread. After the commit, `future` gets the result or the exception.
+
+        If the unit is dropped, `future` gets the error.
+        """
         try:
             result = function()
         except BaseException as error:
@@ -360,9 +375,9 @@ class SqliteTable:
             self.commit_if_full()
 
     def _when_unlocked(self, function: Callable[[], Result]) -> Result:
-        """Run `function`, and repeat it as long as it raises RunAgainError.
+        """Call `function` and return its result. If `function` raises RunAgainError, call `function` again.
 
-        Raises UnavailableError after the lock timeout.
+        After the lock timeout, raise UnavailableError.
         """
         deadline = time.monotonic() + self._lock_timeout
         while True:
@@ -410,8 +425,8 @@ class SqliteTable:
             return self._connection.execute(statement, parameters).fetchall()
         except sqlite3.Error as error:
             unavailable = self._unavailable(error)
-            # After some I/O errors, SQLite rolls back automatically. Drop the unit then, because without a transaction
-            # SQLite would commit each later statement separately.
+            # After some I/O errors, SQLite rolls back the transaction automatically. In that case, drop the unit.
+            # Without a transaction, SQLite would commit each later statement of the unit separately.
             if self._unit is not None and not self._connection.in_transaction:
                 self._abandon(unavailable)
             raise unavailable from error
@@ -419,10 +434,10 @@ class SqliteTable:
     # Writing.
 
     def _apply(self, writes: Sequence[Write]) -> dict[Key, Row]:
-        """Add all writes to the unit, or none of them. Return the rows that were added."""
+        """Add all writes to the unit. If a condition fails, add no write. Return the added rows by key."""
         check_updates(writes)
         by_key = writes_by_key(writes)
-        # Encode the items before taking the write lock, so that other processes wait for a shorter time.
+        # Encode the items before `begin` takes the write lock. Other processes then wait for a shorter time.
         rows = {key: row_of(write.item) for key, write in by_key.items() if isinstance(write, Put)}
         self.begin()
         unit = self._unit
@@ -434,7 +449,8 @@ class SqliteTable:
         for key, write in by_key.items():
             if isinstance(write, Update):
                 rows[key] = row_of(updated(standing.get(key), write))
-        # From here on, nothing can fail. A transaction that was refused above has not changed the unit.
+        # Only the statements above can fail, and none of them adds a write to the unit. If they refuse the transaction,
+        # the unit therefore contains none of its writes.
         for key, write in by_key.items():
             row = rows.get(key)
             unit.write(key, row)
@@ -449,9 +465,10 @@ class SqliteTable:
             unit.stream.append(row.body)
 
     def _depends_on_item(self, write: Write) -> bool:
-        """Return whether the write needs the existing item.
+        """Return whether the write depends on the existing item.
 
-        A condition and an update need the existing item. A put of a streamed item must know whether the item is new.
+        A write with a condition depends on the existing item, and so does an `Update`. A `Put` of a streamed item
+        depends on whether the item already exists, because only new items are appended to the stream.
         """
         if write.condition is not None or isinstance(write, Update):
             return True
@@ -465,7 +482,7 @@ class SqliteTable:
         return []
 
     def _guarded(self, function: Callable[[], Result]) -> Result:
-        """Run `function`. If SQLite fails, drop the whole unit, because some rows may have been written already."""
+        """Call `function`. If SQLite fails, drop the whole unit, because some of its rows may already be written."""
         try:
             return function()
         except sqlite3.Error as error:
@@ -477,7 +494,7 @@ class SqliteTable:
 
     def _end_tick(self) -> None:
         if self._unit is not None:
-            # The callers that wait for the commit get the error. The event loop cannot handle the error.
+            # Ignore the error here. All callers that wait for the commit get the error.
             with suppress(UnavailableError):
                 self._commit()
 
@@ -511,7 +528,10 @@ class SqliteTable:
             _notify(self._on_stream)
 
     def _write_pending(self, unit: Unit) -> None:
-        """Write the collected rows in SQLite's open transaction, in the order of their keys."""
+        """Write the collected rows in the open transaction of SQLite. The rows are written in the order of their keys.
+
+        Then delete the rows that the unit removes.
+        """
         pending, unit.pending = unit.pending, {}
         rows = [row for _, row in sorted(pending.items(), key=_key_of) if row is not None]
         for first in range(0, len(rows), ROWS_PER_STATEMENT):
@@ -524,7 +544,7 @@ class SqliteTable:
     def _abandon(self, error: Exception) -> None:
         """Drop the open unit, so that none of its writes is stored. Callers that wait for the commit get `error`."""
         unit, self._unit = self._unit, None
-        # After some errors, such as a full disk, SQLite has already rolled back automatically.
+        # After some errors, such as a full disk, SQLite has already rolled back the transaction automatically.
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         for function in unit.on_failure if unit else ():
@@ -540,7 +560,7 @@ class SqliteTable:
 
 
 def _notify(function: Callable[[], None]) -> None:
-    """Call `function` and log its failure, because the other listeners of the same commit must still be called."""
+    """Call `function`. If `function` fails, only log the failure, so that the next functions are still called."""
     try:
         function()
     except Exception:
@@ -576,7 +596,7 @@ def _check_conditions(writes: Mapping[Key, Write], standing: Mapping[Key, Item])
 
 @cache
 def _select(count: int) -> str:
-    # Use a join, because `(pk, sk) IN (VALUES ...)` makes SQLite scan the whole table.
+    # Use a join here. With `(pk, sk) IN (VALUES ...)`, SQLite would scan the whole table.
     values = ", ".join(repeat("(?, ?)", count))
     return (
         f"WITH wanted (wanted_pk, wanted_sk) AS (VALUES {values})"  # noqa: S608 - only constants
@@ -596,10 +616,10 @@ def _upsert(count: int) -> str:
 
 @cache
 def _selected(index: Index | None) -> str:
-    """Return the columns that a query selects.
+    """Return the columns that a query selects, as SQL text.
 
-    A query on an index selects only the attributes that DynamoDB projects into the index. Such a query need not decode
-    items.
+    A query on an index selects only the attributes that DynamoDB projects into the index. For such a query, no item
+    needs to be decoded.
     """
     if index is None:
         return "body"
@@ -609,10 +629,10 @@ def _selected(index: Index | None) -> str:
 
 @cache
 def _layout(index: Index | None) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Return the column of the partition key, the columns for ORDER BY, and their attributes.
+    """Return the column of the partition key, the columns for ORDER BY, and the attributes of these columns.
 
-    The items of a partition are sorted by the columns for ORDER BY. Each of these columns holds the value of the
-    attribute at the same position.
+    The columns for ORDER BY determine the order of the items in a partition. Each of these columns contains the value
+    of one attribute. The columns and the attributes have the same order.
     """
     if index is None:
         return "pk", ("sk",), ("sk",)
@@ -623,10 +643,10 @@ def _layout(index: Index | None) -> tuple[str, tuple[str, ...], tuple[str, ...]]
 def _bounds(
     order: Sequence[str], between: tuple[str, str] | None, after: tuple[str, ...] | None, *, forward: bool
 ) -> tuple[list[str], list[str]]:
-    """Return the SQL terms for the two ends of a range, and the parameters of the terms.
+    """Return the SQL terms for the start and the end of a range, and the parameters of these terms.
 
-    Each end has at most one term. If an end had two terms, SQLite would use one term to seek in the index, and would
-    evaluate the other term for every row.
+    There is at most one term for the start, and at most one term for the end. If there were two terms for the start,
+    SQLite would look up only one term in the index. SQLite would then check the other term for every row.
     """
     onwards, back = (">", "<") if forward else ("<", ">")
     near, far = (between if forward else between[::-1]) if between else (None, None)

@@ -1,7 +1,7 @@
-"""Run the asynchronous steps: add participants, finalize conversations, and publish the records of the stream.
+"""Run the asynchronous steps. Steps add participants, finalize conversations and publish stream records.
 
-A failed step is logged. The sweeper later finds the conversation of the failed step in the table. A record that is not
-published stays in the stream.
+If a step fails, the failure is logged. The sweeper later finds the conversation in the table and tries again. A record
+that is not published yet stays in the stream.
 """
 
 from __future__ import annotations
@@ -36,12 +36,16 @@ Work = TypeVar("Work")
 
 @dataclass(frozen=True, slots=True)
 class Waiting(Generic[Work]):
-    """A queue in memory. `age` returns for how many seconds the first entry has been waiting, or 0."""
+    """A queue in memory.
+
+    `age` returns the number of seconds for which the first entry has been waiting. If the queue is empty, `age` returns
+    0.
+    """
 
     entries: deque[tuple[float, Work]] = field(default_factory=deque)
 
     def append(self, work: Work) -> Callable[[], None]:
-        """Append the work. Return a function that removes the work again if it is still in the queue."""
+        """Append `work` to the queue. Return a function that removes `work` again if `work` is still in the queue."""
         entry = (time.monotonic(), work)
         self.entries.append(entry)
 
@@ -63,9 +67,9 @@ class Waiting(Generic[Work]):
 
 @dataclass(frozen=True, slots=True)
 class StateMachine:
-    """Does in this process what the state machine of the conversation finalizer does on AWS.
+    """Runs the conversation finalizer in this process. On AWS, a state machine of Step Functions does the same work.
 
-    The states are Finalize, Publish and Settle. If Finalize fails permanently, Close replaces it.
+    The states are Finalize, Publish and Settle. If Finalize fails permanently, Close replaces Finalize.
     """
 
     finalizer: ConversationFinalizer
@@ -88,7 +92,7 @@ class StateMachine:
 
 @dataclass(slots=True)
 class Steps:
-    """Runs the steps that are ready, and publishes the stream."""
+    """Runs the waiting steps, and publishes the records of the stream."""
 
     participants: Waiting[Provisioning]
     executions: Waiting[Execution]
@@ -97,10 +101,10 @@ class Steps:
     state_machine: StateMachine
     bus: EventBus
     stream_grew: bool = True
-    """Whether the stream may have records. True at the start, because a crash may have left records."""
+    """Whether the stream may contain records. True at the start, because there may be records from before a crash."""
 
     def age(self) -> float:
-        """Return for how many seconds the oldest step has been ready to run."""
+        """Return the number of seconds for which the oldest step has been ready to run, or 0 if no step is ready."""
         return max(self.participants.age(), self.executions.age())
 
     @property
@@ -108,27 +112,27 @@ class Steps:
         return bool(len(self.participants) or len(self.executions) or self.stream_grew)
 
     def run_all(self, until: float = float("inf")) -> None:
-        """Run steps until no step is waiting, or until `until`, a time of the monotonic clock.
+        """Run steps until no step is waiting, or until the time `until` of the monotonic clock.
 
-        Only for a table without an event loop. Steps that did not run can be found in the table later. Raises
-        UnavailableError if another process holds the write lock for too long.
+        Call this method only if the table has no event loop. Steps that have not run are not lost, because the sweeper
+        finds the work in the table later. Raises UnavailableError if another process holds the write lock for too long.
         """
         while self.are_waiting and time.monotonic() < until:
             with self.table.unit():
                 self.run(until)
 
     def run(self, until: float) -> None:
-        """Run at least one waiting step, and more steps until `until`. Then publish one batch of the stream.
+        """Run waiting steps until the time `until` of the monotonic clock. Then publish one batch of stream records.
 
-        `until` is a time of the monotonic clock. If another process holds the write lock, the result depends on the
-        thread. On the event loop's thread, this method raises RunAgainError, and no step is lost. Otherwise this method
-        waits for the write lock.
+        If steps are waiting, at least one step runs. Another process may hold the write lock. In that case, this method
+        raises RunAgainError on the event loop's thread, and no step is lost. On other threads, this method waits for
+        the write lock.
         """
         self.table.run(self.table.begin)
         while len(self.participants) or len(self.executions):
-            # Open a new unit if the previous step has filled and committed its unit.
+            # The previous step may have filled the unit, which was then committed. In that case, open a new unit.
             self.table.begin()
-            # Run executions first, because they complete conversations that are already in progress.
+            # Run executions first, because executions complete conversations that are already in progress.
             if len(self.executions):
                 _attempt(self.state_machine.execute, self.executions.pop())
             else:
@@ -141,8 +145,8 @@ class Steps:
     def _publish(self) -> None:
         """Publish one batch of stream records.
 
-        One commit removes the records and stores the deliveries of their events. A crash therefore cannot enqueue the
-        deliveries of an event twice.
+        One commit both removes the records and stores the deliveries of their events. Even after a crash, a delivery is
+        therefore never stored twice in the delivery queue.
         """
         if not self.stream_grew:
             return
@@ -158,7 +162,7 @@ class Steps:
 def _readable(item: Item) -> Change | None:
     """Return the change in a record, or None if the record is malformed.
 
-    A malformed record is logged and skipped, because it must not block the later records.
+    A malformed record is logged and skipped, so that it does not block the later records.
     """
     try:
         return change_of(item)

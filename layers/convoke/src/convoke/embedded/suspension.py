@@ -1,6 +1,6 @@
-"""Exceptions that end a request on the event loop's thread before its first write, so that it can run again.
+"""Exceptions that end a request on the event loop's thread before its first write. The request can then run again.
 
-These classes derive from BaseException, because the API turns every Exception into a response with the status 500.
+These classes derive from BaseException. Otherwise the API would turn them into a response with the status 500.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 class RunAgainError(BaseException):
     """The operation has written nothing and must run again after a short pause.
 
-    Either another process holds the write lock, or another writer has changed the same item first.
+    The reason is either that another process holds the write lock, or that another writer has changed the item first.
     """
 
 

@@ -9,23 +9,33 @@ from convoke.embedded.rows import Row
 from convoke.storage.table import Item, Key
 
 MAX_ROWS = 2_000
-"""A unit with this many rows is committed before its tick ends, so that a commit takes a limited time."""
+"""A unit with at least this number of rows is committed before the current tick of the event loop ends.
+
+A larger commit would take too long.
+"""
 
 
 @dataclass(slots=True)
 class Unit:
-    """Collects rows that are not written to SQLite yet, and functions to call after the commit or its failure."""
+    """Collects the rows of one commit. The rows are not written to SQLite yet.
+
+    The functions in `on_commit` are called after the commit. The functions in `on_failure` are called if the unit is
+    dropped.
+    """
 
     pending: dict[Key, Row | None] = field(default_factory=dict)
-    """The rows to write. The value None means that the row must be deleted."""
+    """The rows to write, by the keys of their items. The value None means that the row must be deleted."""
     known: dict[Key, str | None] = field(default_factory=dict)
-    """The JSON of each item that was read or written under the write lock. None means that there is no item."""
+    """The JSON of each item that was read or written under the write lock, by the key of the item.
+
+    None means that the item does not exist.
+    """
     stream: list[str] = field(default_factory=list)
-    """The JSON of the new items to append to the stream."""
+    """The JSON of the new items that the commit appends to the stream."""
     changes: list[Item] = field(default_factory=list)
     """The new change records, which `SqliteTable` passes to `on_changes` after the commit."""
     rows: int = 0
-    """The number of writes in this unit. Several writes to the same row count separately."""
+    """The number of row writes in this unit. If a row is written twice, it counts twice."""
     on_commit: list[Callable[[], None]] = field(default_factory=list)
     on_failure: list[Callable[[Exception], None]] = field(default_factory=list)
 

@@ -27,7 +27,7 @@ class AccountOperations:
     new_sid: NewSid
 
     def authenticate(self, user: str, password: str) -> Account:
-        """Return the account that a user name and a password belong to.
+        """Return the account to which a user name and a password belong.
 
         The user name and the password are an Account SID and its Auth Token, or the SID and the secret of an API key.
         Raises NotAuthenticatedError. The error does not say whether the user name or the password is wrong.

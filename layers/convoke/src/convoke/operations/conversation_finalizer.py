@@ -31,7 +31,7 @@ class MustCloseError(Exception):
 class NothingToFinalizeError(Exception):
     """The conversation is deleted, or its event is already published.
 
-    The execution is a repeated or a late execution.
+    The state machine was started again, or too late.
     """
 
 
@@ -55,9 +55,10 @@ class ConversationFinalizer:
     def finalize(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> Event:
         """Change the conversation to its requested state, and return the event.
 
-        `causes` are the reasons why the participants cannot be added. If the participants are not added, the method
-        raises MustCloseError with causes, and NotReadyError without causes. The method also raises NotReadyError if a
-        concurrent execution was faster. Raises NothingToFinalizeError.
+        `causes` are the reasons why the participants cannot be added. If the participants are not added and there are
+        causes, the method raises MustCloseError. If the participants are not added and there are no causes, the method
+        raises NotReadyError. The method also raises NotReadyError if a concurrent execution was faster. Raises
+        NothingToFinalizeError if there is no event to publish.
         """
         conversation, provisioning = self._fetch(account_sid, conversation_sid)
         if conversation.state is not State.INITIALIZING:
@@ -75,7 +76,8 @@ class ConversationFinalizer:
     def close(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> Event:
         """Close the conversation, release its locks, record an alert with code 50427, and return the event.
 
-        Raises NotReadyError if the participants have been added in the meantime. Raises NothingToFinalizeError.
+        Raises NotReadyError if the participants have been added in the meantime. Raises NothingToFinalizeError if there
+        is no event to publish.
         """
         conversation, provisioning = self._fetch(account_sid, conversation_sid)
         if conversation.state is not State.INITIALIZING:

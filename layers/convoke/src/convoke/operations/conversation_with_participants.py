@@ -1,6 +1,7 @@
-"""Create a conversation with participants. This module is the synchronous part, before the response is sent.
+"""Create a conversation with participants.
 
-See docs/behaviour/conversation-with-participants.md.
+This module does the work that Convoke finishes before it sends the response. See
+docs/behaviour/conversation-with-participants.md.
 """
 
 from __future__ import annotations
@@ -64,14 +65,15 @@ class ConversationWithParticipantsOperations:
         """Store a conversation and all its locks, and enqueue its participants.
 
         A conversation with participants starts in the state `initializing`. A conversation without participants has the
-        requested state at once. A repeated request with the same Idempotency-Key stores and enqueues nothing.
+        requested state immediately. A repeated request with the same Idempotency-Key stores and enqueues nothing.
 
         Raises the error of the first broken rule. The errors of other broken rules are attached to this error. If an
         error is raised, nothing is stored. See docs/behaviour/conversation-with-participants.md#order-of-checks.
         """
         if problems := self.problems(account, service, requested, participants):
             raise refusal(problems)
-        # The receiver of a pre-event must not be asked about a conversation that exists already.
+        # If the conversation already exists, return it here. The receiver of pre-events must get no pre-event for an
+        # existing conversation.
         if idempotent and request_webhooks.enabled and (known := self._find_repeated(account, idempotent)):
             return self._repeated(known)
         conversation = self._new(account, service, requested, initializing=bool(participants))
@@ -99,10 +101,10 @@ class ConversationWithParticipantsOperations:
         requested: NewConversation | None,
         participants: Sequence[NewParticipant],
     ) -> list[ConversationsError]:
-        """Return the errors that concern several parts of a request, in the order of checks.
+        """Return the errors that concern several parts of a request, in the order of the checks.
 
-        Each participant must be well-formed by itself. `requested` is None if the parameters of the conversation are
-        invalid.
+        The caller must already have checked each participant separately. `requested` is None if the parameters of the
+        conversation are invalid.
         """
         return [
             *ownership_problems(account, participants),
@@ -121,8 +123,8 @@ class ConversationWithParticipantsOperations:
 
     @staticmethod
     def _repeated(conversation: Conversation) -> Created:
-        # The participants need not be enqueued, because the first request enqueued them. If that failed, the sweeper
-        # adds the participants.
+        # The participants need not be enqueued, because the first request enqueued them. If the first request could not
+        # enqueue the participants, the sweeper adds the participants.
         logger.info("repeated request answered", extra={"conversation_sid": conversation.sid})
         return Created(conversation, repeated=True)
 

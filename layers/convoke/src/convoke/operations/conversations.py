@@ -34,7 +34,7 @@ from convoke.storage.revisions import ChangedMeanwhileError
 logger = logging.getLogger(__name__)
 
 MAX_CONTENTION_SECONDS = 9
-"""How long an operation is retried after conflicts with other requests for the same conversation.
+"""The time in seconds for which an operation is retried after conflicts with other requests for the same conversation.
 
 Whenever operations conflict, at least one operation succeeds.
 """
@@ -45,7 +45,10 @@ def _give_up(_: RetryCallState) -> None:
 
 
 sleep_before_retry: ContextVar[Sleep] = ContextVar("sleep_before_retry", default=time.sleep)
-"""How a request waits before it repeats a lost update. An engine that must not sleep raises instead."""
+"""The function that waits before an operation is repeated after a conflict.
+
+An engine that must not sleep sets a function that raises an exception.
+"""
 
 
 def _sleep(seconds: float) -> None:
@@ -72,7 +75,8 @@ def retry_on_conflict(operation: Callable[Arguments, Result]) -> Callable[Argume
 
     @wraps(operation)
     def retrying(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
-        # Each call needs its own copy, because one Retrying object counts the attempts of all threads together.
+        # Each call needs its own copy of the Retrying object. A shared object would count the attempts of all threads
+        # together.
         return _contending.copy()(operation, *arguments, **options)
 
     return retrying
@@ -160,7 +164,7 @@ class ConversationOperations:
     def fetch_with_provisioning(self, service: Service, sid: str) -> tuple[Conversation, Provisioning | None]:
         """Return a conversation and its provisioning record.
 
-        The conversation may be a tombstone. Raises NotFoundError.
+        The conversation may be a tombstone, which is a deleted conversation. Raises NotFoundError.
         """
         known = self._resolve_sid(service, sid)
         found = known and self.provisionings.fetch(service.account_sid, known)
@@ -176,10 +180,11 @@ class ConversationOperations:
         )
 
     def _unpublished_events(self, conversation: Conversation, provisioning: Provisioning | None) -> tuple[Event, ...]:
-        """Return the event for the end of `initializing` if the finalizer may not have published the event yet.
+        """Return the event for the end of `initializing` if the event may still be unpublished.
 
-        The finalizer publishes no event of a deleted conversation, so the deletion must publish this event. If the
-        finalizer has published the event too, receivers get the same event ID twice.
+        The result is empty if the finalizer has recorded that the event is published. The finalizer publishes no event
+        of a deleted conversation, so the deletion must publish this event. If the finalizer has also published the
+        event, receivers get the event twice, with the same event ID.
         """
         if not conversation.unsettled or provisioning is None:
             return ()

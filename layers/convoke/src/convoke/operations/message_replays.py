@@ -21,7 +21,7 @@ from convoke.storage.scoped_webhooks import ScopedWebhookRepository
 MESSAGES_PER_BATCH = 9
 """The number of conversation messages in one batch of a replay.
 
-One call to the delivery queue takes ten entries: nine messages and the event that continues the replay.
+One call to the delivery queue takes at most ten entries: nine messages and the event that continues the replay.
 """
 
 

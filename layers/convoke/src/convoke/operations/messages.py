@@ -54,7 +54,7 @@ class MessageOperations:
         requested.check_against_participants(members)
         if reply := request_webhooks.send_pre_event(lambda: self._pre_event(before, requested, members)):
             requested = apply_message_reply(requested, reply)
-            # The reply can replace the author, so check the message again.
+            # The reply of the webhook receiver can replace the author, so check the message again.
             members = self._members(before, requested.author)
             requested.check_against_participants(members)
         now = self.now()
@@ -116,10 +116,10 @@ class MessageOperations:
         return message
 
     def _members(self, conversation: Conversation, author: str) -> Sequence[Member]:
-        """Return the participants that a message concerns: those outside chat, and its author.
+        """Return the participants with a binding, and the author of a message.
 
-        The conversation stores the former, and the lock of an identity leads to the latter, so the time does not grow
-        with the number of participants.
+        The conversation contains the participants with a binding. The lock of an identity contains the SID of the
+        author. The method therefore needs at most one read, even if the conversation has many participants.
         """
         if find_author(conversation.bound, author):
             return conversation.bound

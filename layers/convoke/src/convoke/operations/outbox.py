@@ -1,4 +1,4 @@
-"""A channel sender without a carrier. Each copy of a message gets the status `sent`, but nothing leaves Convoke."""
+"""A channel sender without a carrier. Each copy of a message gets the status `sent`, but no copy leaves Convoke."""
 
 from __future__ import annotations
 

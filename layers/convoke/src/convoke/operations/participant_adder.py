@@ -1,4 +1,4 @@
-"""Add the participants of a new conversation. This is the first step after the response to the request."""
+"""Add the participants of a new conversation. Convoke does this step first after it has sent the response."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from convoke.operations.ports import Workflow
 from convoke.storage.provisioning import ProvisioningRepository
 
 Admit = Callable[[Provisioning, Participant], None]
-"""A check whether a participant can be added. Raises a ConversationsError if the participant cannot be added.
+"""A function that raises a ConversationsError if a participant cannot be added.
 
-The check runs after Convoke has accepted the request. A rejected participant therefore closes the conversation.
+The function is called after Convoke has accepted the request. If a participant cannot be added, the conversation is
+therefore closed.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class AdmitByService:
-    """An `Admit` that accepts a participant whose role still exists in the service."""
+    """Implements `Admit`. Raises an error if the service or the role of the participant no longer exists."""
 
     fetch_service: Callable[[str, str], Service | None]
 
@@ -45,8 +46,8 @@ class ParticipantAdder:
     def add(self, provisioning: Provisioning) -> None:
         """Add all participants, and start the finalizer. If one participant cannot be added, add no participant.
 
-        The finalizer is started in any case. The method can be called again at any time, because participants are added
-        only once and the finalizer ignores finished work.
+        The finalizer is always started. The caller may repeat this call at any time. Participants are added only once,
+        and the finalizer ignores a conversation that is already finished.
         """
         causes = self._causes(provisioning)
         if not causes:

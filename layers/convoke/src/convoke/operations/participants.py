@@ -55,8 +55,8 @@ class ParticipantOperations:
         """Store a participant and all locks that the participant needs. See docs/behaviour/participants.md#create.
 
         Raises NotFoundError. Raises another error if the state of the conversation permits no changes. If the request
-        breaks rules, raises the error of the first broken rule, with the errors of the other broken rules attached. If
-        an error is raised, nothing is stored.
+        breaks rules, raises the error of the first broken rule. The errors of the other broken rules are attached to
+        this error. If an error is raised, nothing is stored.
         """
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
         participant = new_participant(self.new_sid(Prefix.PARTICIPANT), conversation, service, requested, now)
@@ -120,7 +120,7 @@ class ParticipantOperations:
         """Delete a participant, and release the locks of its identity and its pair of addresses.
 
         Raises NotFoundError. Raises another error if the state of the conversation permits no changes. Raises
-        GroupExistsError if another group has the same numbers as the remaining participants.
+        GroupExistsError if another group conversation has the same numbers as the remaining participants.
         """
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
         participant = self._fetch_of(conversation, sid)
@@ -134,8 +134,8 @@ class ParticipantOperations:
     def _fetch_of(self, conversation: Conversation, sid: str) -> Participant:
         """Return a participant of a conversation. Raises NotFoundError.
 
-        The caller must read the conversation first. If another request changes the participant between these two reads,
-        that request also increments the revision of the conversation, so the caller's write fails.
+        The caller must read the conversation first. Another request may change the participant between these two reads.
+        The other request then also increments the revision of the conversation, so the caller's write fails.
         """
         known = parse_sid(sid, Prefix.PARTICIPANT) or self._sid_of(conversation, sid)
         found = known and self.participants.fetch(conversation.account_sid, conversation.sid, known)
@@ -170,7 +170,7 @@ class ParticipantOperations:
 def new_participant(
     sid: str, conversation: Conversation, service: Service, requested: NewParticipant, now: datetime
 ) -> Participant:
-    """Return the participant to store."""
+    """Return the participant that must be stored for a request."""
     created = requested.date_created or now
     return Participant(
         account_sid=conversation.account_sid,

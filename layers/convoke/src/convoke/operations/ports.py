@@ -31,7 +31,7 @@ class Workflow(Protocol):
     """
 
     def start(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> None:
-        """Start an execution. If there are `causes`, the execution closes the conversation for these reasons."""
+        """Start an execution. If `causes` is not empty, the execution closes the conversation for these reasons."""
 
 
 class EventBus(Protocol):
@@ -46,8 +46,8 @@ class DeliveryQueue(Protocol):
     def send(self, messages: Sequence[Delivery | Event]) -> None:
         """Enqueue each element as one queue message.
 
-        The consumer attempts a delivery once for each receive of its queue message, and splits an event into
-        deliveries.
+        The consumer splits an event into deliveries. Whenever the consumer receives the queue message of a delivery,
+        the consumer attempts the delivery once.
         """
 
 

@@ -27,9 +27,9 @@ from convoke.webhooks.answers import WebhookUnreachableError
 logger = logging.getLogger(__name__)
 
 MAX_REPLY_BYTES = 256 * 1024
-"""The maximum size of a receiver's reply.
+"""The maximum size of a receiver's reply in bytes.
 
-A message body and attributes of maximum length fit, even if the JSON of the reply escapes every character.
+A message body and attributes of maximum length fit into the reply, even if the JSON escapes every character.
 """
 
 

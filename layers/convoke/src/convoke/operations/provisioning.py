@@ -1,4 +1,4 @@
-"""Fetch the provisioning of a conversation, which shows the outcome of adding its first participants."""
+"""Fetch the provisioning of a conversation. A provisioning shows whether the first participants could be added."""
 
 from __future__ import annotations
 

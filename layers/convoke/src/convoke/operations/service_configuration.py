@@ -1,4 +1,4 @@
-"""Fetch and update the Configuration of a service. The service contains the configuration."""
+"""Fetch and update the Configuration of a service. The Configuration is stored in the service."""
 
 from __future__ import annotations
 

@@ -37,11 +37,11 @@ class Sweeper:
     new_sid: NewSid
 
     def sweep(self, until: datetime | None = None, *, go_on: Callable[[], bool] = lambda: True) -> int:
-        """Process every conversation whose due time is not after `until`, once each. Return how many were processed.
+        """Process every conversation that is due at `until` or earlier, and return the number of these conversations.
 
-        The default of `until` is the current time. If processing a conversation fails, the failure is logged and the
-        conversation stays due. The pauses between the provisioning attempts grow. After the last attempt, the
-        conversation is closed. The sweep ends early if `go_on` returns False.
+        If `until` is None, the current time is used. Each conversation is processed only once. If an error occurs, the
+        sweeper logs the error, and the conversation stays due. The pauses between the provisioning attempts grow. After
+        the last attempt, the conversation is closed. The sweep ends early if `go_on` returns False.
         """
         seen: set[str] = set()
         for account_sid, conversation_sid in self.conversations.due(until or self.now()):
@@ -70,7 +70,8 @@ class Sweeper:
     def _run_timers(self, conversation: Conversation) -> None:
         """Apply the expired timers of a conversation.
 
-        No claim is necessary, because optimistic locking lets only one of several sweepers change the conversation.
+        The sweeper need not claim the conversation, because optimistic locking lets only one of several sweepers change
+        the conversation.
         """
         now = self.now()
         after = conversation.with_expired_timers(now)
@@ -85,9 +86,10 @@ class Sweeper:
     def _finish_or_erase(
         self, conversation: Conversation, provisioning: Provisioning | None, go_on: Callable[[], bool]
     ) -> None:
-        """Claim the conversation. Erase a deleted conversation, or continue the provisioning of any other conversation.
+        """Claim the conversation. If the conversation is deleted, erase it. Otherwise continue its provisioning.
 
-        The claim moves the next attempt into the future, so that a crash after the claim does not cause a busy loop.
+        The claim moves the next attempt into the future. If the sweeper crashes after the claim, the next attempt
+        therefore does not start immediately.
         """
         next_attempt = self.retries.next_attempt_at(self.now(), conversation.attempts + 1)
         if not self.conversations.claim(conversation, next_attempt):

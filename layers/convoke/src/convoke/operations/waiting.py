@@ -19,13 +19,13 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.02
 MAX_PAUSE_SECONDS = 2.0
-"""The maximum pause between two reads. With these pauses, a wait of 20 seconds costs about 16 reads."""
+"""The maximum pause between two reads, in seconds. With these pauses, a wait of 20 seconds costs about 16 reads."""
 
 
 class Reading(NamedTuple):
     conversation: Conversation
     is_final: bool
-    """Whether waiting longer would change nothing."""
+    """Whether the waiter must stop and return this conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +35,25 @@ class ConversationWaiter:
     sleep: Sleep
 
     def wait_until_initialized(self, created: Conversation, seconds: float) -> Conversation:
-        """Wait at most `seconds` until the conversation leaves `initializing`. Returns the conversation as last read.
+        """Wait at most `seconds` until the conversation leaves `initializing`.
+
+        Returns the conversation that was read last.
 
         Never raises an exception. The conversation is already stored, so a failed read must not cause an error
-        response. If a read fails, the return value is `created`.
+        response. If a read fails, the method stops waiting. If no read succeeded, the method returns `created`.
         """
         latest, until = created, self.now() + timedelta(seconds=seconds)
         for pause in pauses(seconds):
             self.sleep(pause)
             latest, is_final = self.read(latest)
-            # Compare with the clock, because the pauses add up to `seconds` and the reads take additional time.
+            # The pauses alone add up to `seconds`, and the reads take additional time. For this reason, check the clock
+            # too.
             if is_final or self.now() >= until:
                 break
         return latest
 
     def read(self, latest: Conversation) -> Reading:
-        """Read the conversation once. After a failed read, the state that was read last is final."""
+        """Read the conversation once. If the read fails, return `latest` as final."""
         try:
             found = self.conversations.fetch(latest.account_sid, latest.sid)
         except Exception:

@@ -1,6 +1,6 @@
 """Deliver events to webhooks. Each target of an event has its own queue message.
 
-Each receive of a queue message makes one attempt. See docs/behaviour/webhook-delivery.md#retries.
+Whenever a queue message is received, one attempt is made. See docs/behaviour/webhook-delivery.md#retries.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class RetryLaterError(Exception):
 
 
 class DeliveryFailedError(Exception):
-    """The delivery failed permanently. Its queue message belongs in the dead-letter queue.
+    """The delivery failed permanently. Its queue message must go to the dead-letter queue.
 
     Either the attempts are used up, or a further attempt cannot succeed.
     """
@@ -69,7 +69,7 @@ class Outcome(NamedTuple):
 
 
 class BegunDelivery(NamedTuple):
-    """An attempt whose start is recorded, so that the receiver can be called."""
+    """An attempt whose start is already recorded. The receiver can be called now."""
 
     delivery: Delivery
     attempt: EventAttempt
@@ -92,7 +92,7 @@ class WebhookDelivery:
     def split(self, event: Event) -> None:
         """Enqueue one queue message for each webhook that receives the event.
 
-        For the event of a message replay, enqueue the next batch of messages instead.
+        If the event starts or continues a message replay, the method enqueues the next batch of conversation messages.
         """
         if event.type is ReplayType.MESSAGES:
             self.message_replay.split(event)
@@ -112,8 +112,8 @@ class WebhookDelivery:
     def deliver(self, delivery: Delivery, number: int) -> None:
         """Make attempt `number` of a delivery. The first attempt has the number 1.
 
-        The attempt is recorded before and after the webhook call. Does nothing else if the receiver accepts the event.
-        Otherwise raises RetryLaterError or DeliveryFailedError.
+        The attempt is recorded before and after the webhook call. Raises RetryLaterError or DeliveryFailedError unless
+        the receiver accepts the event.
         """
         begun = self.begin(delivery, number)
         self.finish(begun, self.call(begun))
@@ -145,7 +145,8 @@ class WebhookDelivery:
     def finish(self, begun: BegunDelivery, outcome: Outcome, paused_until: datetime | None = None) -> None:
         """Record the outcome. Raises RetryLaterError or DeliveryFailedError unless the receiver accepted the event.
 
-        `paused_until` is recorded too. It is the time until which the receiver's circuit breaker pauses deliveries.
+        `paused_until` is the time until which the receiver's circuit breaker pauses deliveries. None means that
+        deliveries are not paused. The outcome and `paused_until` are recorded together.
         """
         completed = begun.attempt.completed(outcome.status, outcome.error, outcome.answer, self.now(), paused_until)
         self.attempts.put(begun.delivery, completed)
@@ -181,8 +182,8 @@ class WebhookDelivery:
         )
         if attempt.number <= delivery.connection.retries and outcome.is_retryable:
             raise RetryLaterError(retry_delay_seconds(attempt.number))
-        # Record no alert if the delivery of an alert failed, because the new alert would probably fail too and cause
-        # another alert.
+        # Record no alert if the delivery of an alert failed. The delivery of a new alert would probably fail too, and
+        # would cause yet another alert.
         if delivery.target != ERROR_LOG:
             self.alerts.create(webhook_failed_alert(delivery, attempt, outcome.entry, self.now()))
         raise self._report_failure(outcome.error or f"the receiver answered {outcome.status}")
@@ -195,7 +196,7 @@ class WebhookDelivery:
 def retry_delay_seconds(number: int) -> float:
     """Return the pause in seconds after attempt `number`.
 
-    The maximum pause is 2, 4, 8, ... seconds. Jitter shortens the pause by up to a half. Without jitter, deliveries
-    that failed together would call the receiver together again.
+    The maximum pause is 2 seconds after the first attempt, and doubles with each further attempt. Jitter shortens the
+    pause by up to a half. Without jitter, deliveries that failed together would call the receiver together again.
     """
     return (1 << number) * random.uniform(0.5, 1)  # noqa: S311  (jitter, not a secret)

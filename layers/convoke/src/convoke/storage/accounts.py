@@ -1,6 +1,6 @@
 """Store accounts, and the list of all accounts that the operator of the deployment can see.
 
-The list is one partition of the table. The partition contains a copy of each account.
+The list is stored in one partition of the table. The list contains a copy of each account.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class AccountRepository:
         """
         actions = tuple(items.update_actions(change))
         account = Update(keys.account(account_sid), actions, Exists("pk"))
-        # No other kind of change sets a field that the operator's list shows.
+        # Only a ConfigurationChange can set a field that the operator's list shows. After any other change, the copy in
+        # the list is not updated.
         if not isinstance(change, ConfigurationChange):
             return items.to_resource(Account, self.table.update(account))
         entry = Update(keys.account_entry(account_sid), actions, Exists("pk"))
@@ -61,7 +62,8 @@ class AccountRepository:
         try:
             self.table.transact([account, entry, *service])
         except TransactionCanceledError as canceled:
-            # Position 2 is the condition on the service. If only this condition failed, the service does not exist.
+            # The write at position 2 checks that the service exists. If only this write failed, the service does not
+            # exist.
             if set(canceled.failed) == {2}:
                 raise unknown_default_service() from canceled
             raise
@@ -75,7 +77,7 @@ class AccountRepository:
 class CachedAccounts:
     """An AccountRepository with a cache for `fetch`.
 
-    `update` removes the account from the cache, so this process sees the updated account at once.
+    `update` removes the account from the cache, so this process sees the updated account immediately.
     """
 
     def __init__(self, accounts: AccountRepository) -> None:

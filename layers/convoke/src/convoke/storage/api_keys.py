@@ -33,7 +33,7 @@ class ApiKeyRepository:
     def list(self, account_sid: str) -> Iterator[ApiKey]:
         """Iterate over all API keys of the account, oldest first.
 
-        Each page is read when the iteration reaches the page.
+        Each page is queried only when the iteration reaches the page.
         """
         between, after = keys.api_keys(), None
         while page := self.table.query(account_sid, between=between, after=after, limit=PAGE_SIZE, consistent=True):
@@ -48,7 +48,7 @@ class ApiKeyRepository:
 class CachedApiKeys:
     """An ApiKeyRepository with a cache for `fetch_owner`.
 
-    `delete` removes the API key from the cache, so this process refuses the API key at once.
+    `delete` removes the API key from the cache, so this process refuses the API key immediately.
     """
 
     def __init__(self, api_keys: ApiKeyRepository) -> None:

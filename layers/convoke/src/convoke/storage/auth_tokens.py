@@ -11,7 +11,10 @@ from convoke.storage.table import Put, Table
 
 
 class AuthTokens(Protocol):
-    """The port for the store of Auth Tokens. On AWS the store is Secrets Manager; on one machine it is the table."""
+    """The port for the store of Auth Tokens.
+
+    On AWS, the store is Secrets Manager. On one machine, the store is the table.
+    """
 
     def fetch(self, account_sid: str) -> str | None: ...
 
@@ -22,7 +25,7 @@ class AuthTokens(Protocol):
 class AuthTokenTable:
     """Stores Auth Tokens in the table of the embedded engine.
 
-    A separate store would add no protection, because a person who can read the data file can read all data anyway.
+    A separate store would not protect the tokens better. A person who can read the data file can read all data anyway.
     """
 
     table: Table
@@ -39,7 +42,7 @@ class AuthTokenTable:
 class CachedAuthTokens:
     """AuthTokens with a cache for `fetch`.
 
-    `put` removes the old token from the cache, so this process uses the new token at once.
+    `put` removes the old token from the cache, so this process uses the new token immediately.
     """
 
     def __init__(self, auth_tokens: AuthTokens) -> None:

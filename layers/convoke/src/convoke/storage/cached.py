@@ -14,18 +14,19 @@ from cachetools import TTLCache
 Found = TypeVar("Found")
 
 CACHE_LIFETIME_SECONDS = 5.0
-"""How long a cached result is used.
+"""The time in seconds for which a cached result is used.
 
-For this long, a process may not notice a change that another process made, such as the revocation of an API key.
+During this time, a process can miss a change that another process made, such as the revocation of an API key.
 """
 
 MAX_CACHE_ENTRIES = 10_000
 
 
 class Cached(Generic[Found]):
-    """Calls `fetch` and caches the result for each key for `lifetime` seconds.
+    """Calls `fetch` and caches each result for `lifetime` seconds.
 
-    None is not cached, because an account that was just created must be found at once.
+    The arguments of the call are the key of the cached result. The result None is not cached, so that a new account is
+    found immediately.
     """
 
     def __init__(self, fetch: Callable[..., Found | None], lifetime: float = CACHE_LIFETIME_SECONDS) -> None:

@@ -19,7 +19,7 @@ class ConfigurationWebhooksRepository:
 
     def update(self, account_sid: str, change: ConfigurationWebhooksChange) -> ConfigurationWebhooks:
         """Store the given fields and return the new configuration."""
-        # Every update sets the account SID, because the first update creates the item and the item must contain the
+        # The item must contain the account SID. The first update creates the item, so every update sets the account
         # SID.
         actions = (*items.update_actions(change), Set("account_sid", account_sid))
         updated = self.table.update(Update(keys.configuration_webhooks(account_sid), actions))
@@ -27,5 +27,5 @@ class ConfigurationWebhooksRepository:
 
 
 def to_configuration_webhooks(account_sid: str, stored: Item | None) -> ConfigurationWebhooks:
-    """Convert an item to a configuration. Without an item, return the default configuration."""
+    """Convert an item to a configuration. If there is no item, return the default configuration."""
     return items.to_resource(ConfigurationWebhooks, stored or {"account_sid": account_sid})

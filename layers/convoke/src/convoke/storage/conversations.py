@@ -1,4 +1,4 @@
-"""Store conversations with their locks, and find the conversations that are due."""
+"""Store conversations and their locks, and find the conversations that the sweeper must process."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ from convoke.storage.table import (
 )
 
 FIRST_INSTANT, LAST_INSTANT = "0", ":"
-"""Strings that sort before and after every stored instant.
+"""FIRST_INSTANT sorts before every stored instant. LAST_INSTANT sorts after every stored instant.
 
-FIRST_INSTANT is not empty, because DynamoDB refuses an empty string as a key.
+FIRST_INSTANT is not the empty string, because DynamoDB refuses an empty string as a key.
 """
 
 INSTANT_PRECISION = timedelta(milliseconds=1)
@@ -61,14 +61,14 @@ DynamoDB limits a transaction to 4 MB. The largest message has about 120 KB, so 
 """
 
 TOMBSTONE_ATTRIBUTES = ("date_removed", "attempts", "unsettled", keys.DUE.partition, keys.DUE.sort)
-"""The attributes that a deletion sets.
+"""The attributes that the deletion of a conversation sets.
 
-A deletion sets all of these attributes, even an attribute whose value did not change since the request read the
-conversation. The stored value may be newer, because `claim` does not increment the revision.
+The deletion sets all these attributes, even if an attribute seems to have the right value already. The stored value may
+be newer than the value that the request read, because `claim` does not increment the revision.
 """
 
 LIST_ATTRIBUTES = (keys.LISTED.partition, keys.LISTED.sort)
-"""The attributes that a deletion removes. Without these attributes, the conversation is in no list."""
+"""The attributes that the deletion of a conversation removes. A conversation without these attributes is in no list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,9 @@ class ConversationRepository:
     ) -> Conversation:
         """Store a conversation, its locks, its provisioning and its events in one transaction.
 
-        Returns `conversation`, unless an earlier request with the same idempotency key had the same content. In that
-        case nothing is stored, and the method returns the conversation as the earlier request created it.
+        Usually, the method returns `conversation`. If an earlier request had the same idempotency key and the same
+        content, nothing is stored. The method then returns the conversation that the earlier request created, in its
+        original state.
 
         Raises IdempotencyKeyReusedError if an earlier request with the same idempotency key had other content. Raises
         UniqueNameTakenError, BindingsTakenError or GroupExistsError if another conversation holds a lock.
@@ -93,7 +94,7 @@ class ConversationRepository:
         locks = initial_locks(conversation, provisioning)
         record_writes = [idempotency_record_write(record)] if record else []
         # The idempotency record and the locks are the first writes. The position of a failed write therefore identifies
-        # the record or the lock that exists.
+        # the record or the lock that already exists.
         writes: list[Write] = [*record_writes, *(lock.acquire(conversation.sid) for lock in locks)]
         writes.append(Put(items.conversation_item(conversation), NotExists("pk")))
         writes.append(change_write(change))
@@ -102,21 +103,21 @@ class ConversationRepository:
         try:
             self.table.transact(writes)
         except TransactionCanceledError as canceled:
-            # Check the record before the locks. A repeated request fails on the record, and also on the locks of the
-            # conversation that the first request created. These locks are not a collision.
+            # Check the record before the locks. If a request is repeated, the record exists, and the conversation of
+            # the first request may hold the locks. These locks are not a collision.
             if record and (existing := canceled.failed.get(0)):
                 return items.to_resource(IdempotencyRecord, existing).conversation_for(record)
             raise collision_error(locks, canceled, first=len(record_writes)) from canceled
         return conversation
 
     def find_repeated(self, account_sid: str, request: IdempotentRequest, now: datetime) -> Conversation | None:
-        """Return the conversation that the same request created before, as it was then, or None.
+        """Return the conversation that an earlier identical request created, in its original state.
 
-        Raises IdempotencyKeyReusedError if the key was used for another request.
+        Returns None if there was no such request. Raises IdempotencyKeyReusedError if a different request used the key.
         """
         stored = self.table.get(keys.idempotency_record(account_sid, request.key))
         record = items.to_resource(IdempotencyRecord, stored) if stored else None
-        # DynamoDB may delete an expired record days later.
+        # Ignore an expired record. In DynamoDB, the record may still exist for some days after its expiry date.
         return record.conversation_for(request) if record and record.date_expires >= now else None
 
     def fetch(self, account_sid: str, conversation_sid: str) -> Conversation | None:
@@ -136,22 +137,23 @@ class ConversationRepository:
             only=("state", filters.state) if filters.state else None,
         )
 
-        # The index is eventually consistent, so the conversation may already be deleted or have another state.
+        # The index is eventually consistent. A conversation that the index returns may already be deleted or have
+        # another state.
         def is_shown(each: Conversation) -> bool:
             return not each.date_removed and filters.state in (None, each.state)
 
         return lists.list_page(Conversation, self.table, list_query, page, is_shown)
 
     def sid_of(self, account_sid: str, chat_service_sid: str, unique_name: str) -> str | None:
-        """Return the SID of the conversation with this unique name, or None."""
+        """Return the SID of the conversation with this unique name, or None if there is no such conversation."""
         lock = self.table.get(keys.unique_name_lock(account_sid, chat_service_sid, unique_name))
         return holder_sid(lock) if lock else None
 
     def update(self, before: Conversation, after: Conversation, change: Change) -> None:
-        """Store the attributes that changed, and acquire and release locks accordingly, in one transaction.
+        """Store the changed attributes of a conversation, and update its locks, in one transaction.
 
-        Raises UniqueNameTakenError. Raises ChangedMeanwhileError if another request changed the conversation after this
-        request read the conversation.
+        Raises UniqueNameTakenError if another conversation has the new unique name. Raises ChangedMeanwhileError if
+        another request changed the conversation after this request read the conversation.
         """
         held, wanted = locks_held(before), locks_held(after)
         revise(
@@ -173,11 +175,12 @@ class ConversationRepository:
         """
         tombstone = items.conversation_item(removed)
         # A conversation whose provisioning failed has already released its locks. Other conversations may hold these
-        # locks.
+        # locks now.
         failed = provisioning is not None and provisioning.status is ProvisioningStatus.FAILED
         deletes: list[Write] = [*lock_releases({} if failed else locks_held(before), {}, before.sid)]
         if provisioning is not None:
-            # After the provisioning is deleted, a late message in the participant queue has no effect.
+            # The participant queue may still contain a queue message for this conversation. Without the provisioning,
+            # this queue message has no effect.
             deletes.append(Delete(_provisioning_key(provisioning)))
         actions: list[Action] = [
             *(Set(name, tombstone[name]) for name in TOMBSTONE_ATTRIBUTES),
@@ -188,8 +191,9 @@ class ConversationRepository:
     def erase(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> None:
         """Remove all items of a deleted conversation except its webhooks. The webhooks get an expiry date.
 
-        The items are removed in batches. Before each batch, the method stops if `go_on` returns False. The tombstone is
-        removed last. It keeps the conversation in the index `due`, so the sweeper continues an interrupted removal.
+        The items are removed in batches. The method calls `go_on` before each batch, and stops if `go_on` returns
+        False. The tombstone is removed last. The tombstone keeps the conversation in the index `due`, so the sweeper
+        continues an interrupted removal.
         """
         tombstone = keys.conversation(account_sid, conversation_sid)
         webhooks = keys.scoped_webhooks(account_sid, conversation_sid)
@@ -206,10 +210,10 @@ class ConversationRepository:
                 break
 
     def claim(self, conversation: Conversation, due_at: datetime) -> bool:
-        """Count an attempt to finish a conversation, and make the conversation due again at `due_at`.
+        """Increment the number of attempts to finish a conversation, and set its next due time to `due_at`.
 
-        The write has the condition that the stored `due_at` still has the value that was read. Returns False if the
-        condition fails, because another sweeper has then claimed the conversation first.
+        Returns False if the stored due time is no longer the due time that the caller read. In this case, another
+        sweeper has claimed the conversation first. Also returns False if the conversation has no due time.
         """
         seen = conversation.due_at
         if seen is None:
@@ -222,15 +226,17 @@ class ConversationRepository:
         return _try_update(self.table, update)
 
     def settle(self, account_sid: str, conversation_sid: str) -> None:
-        """Record that the event for the end of `initializing` is published. Does nothing if this is already recorded.
+        """Record that the event for the end of `initializing` is published.
 
-        Afterwards the conversation is due only for its timers, if any timers run.
+        Does nothing if the publication is already recorded.
+
+        After this call, the conversation is due only if one of its timers runs.
         """
         key = keys.conversation(account_sid, conversation_sid)
         no_timers = And((NotExists("date_inactive"), NotExists("date_closed")))
         actions: list[Action] = [Remove(keys.DUE.partition), Remove(keys.DUE.sort), Set("unsettled", value=False)]
-        # Most conversations have no timers. For these conversations, one update without a read is enough. If the
-        # condition fails, the error contains the existing item, so the next update needs no read either.
+        # Most conversations have no timers. For these conversations, one update is enough, and no read is necessary. If
+        # the condition fails, the error contains the existing item. The next update therefore needs no read.
         existing = self._try_settle(key, actions, no_timers)
         while existing and existing.get("unsettled"):
             before = items.to_resource(Conversation, existing)
@@ -238,10 +244,10 @@ class ConversationRepository:
             existing = self._try_settle(key, differences(before, after), Equals("revision", before.revision))
 
     def _try_settle(self, key: Key, actions: Sequence[Action], condition: Condition) -> Item | None:
-        """Apply `actions` to an unsettled conversation and return None.
+        """Apply `actions` to an unsettled conversation, and return None.
 
-        If the conversation is already settled or `condition` fails, nothing is changed, and the existing item is
-        returned.
+        If the conversation is already settled, nothing is changed, and the method returns the existing item. The method
+        does the same if `condition` fails.
         """
         unsettled = Equals("unsettled", value=True)
         try:
@@ -256,24 +262,24 @@ class ConversationRepository:
         Raises ChangedMeanwhileError if another request changed the conversation after the caller read the conversation.
         """
         key, actions = keys.conversation(before.account_sid, before.sid), differences(before, after)
-        # The new due time is computed from the timers that the caller read. The revision ensures that a concurrent
-        # change of the timers is detected. See docs/decisions/0042-restarted-timer-keeps-due-at.md.
+        # The new due time is computed from the timers that the caller read. The condition on the revision detects a
+        # concurrent change of the timers. See docs/decisions/0042-restarted-timer-keeps-due-at.md.
         update = Update(key, (*actions, Add("revision", 1)), Equals("revision", before.revision))
         if not _try_update(self.table, update):
             raise ChangedMeanwhileError
 
     def due(self, until: datetime) -> Iterator[tuple[str, str]]:
-        """Iterate over the account SID and conversation SID of each conversation whose due time is not after `until`.
+        """Yield the account SID and the conversation SID of each conversation that is due at `until` or earlier.
 
-        Each page is read when the iteration reaches the page. The index is eventually consistent, so the caller must
-        read the conversation before processing the conversation.
+        Each page is queried only when the iteration reaches the page. The index is eventually consistent, so the caller
+        must read the conversation before processing the conversation.
         """
         for shard in keys.due_shards():
             for stored in self._due_in(shard, until):
                 yield keys.sids_of_conversation(key_of(stored))
 
     def next_due(self, after: datetime) -> datetime | None:
-        """Return the earliest due time that is later than `after`, or None if no conversation is due after `after`."""
+        """Return the earliest due time that is later than `after`, or None if there is no later due time."""
         between = (to_milliseconds(after + INSTANT_PRECISION), LAST_INSTANT)
         pages = [self.table.query(shard, index=keys.DUE, between=between, limit=1) for shard in keys.due_shards()]
         instants = [datetime.fromisoformat(str(item[keys.DUE.sort])) for page in pages for item in page]

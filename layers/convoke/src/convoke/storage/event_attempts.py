@@ -17,12 +17,15 @@ class EventAttemptRepository:
     table: Table
 
     def put(self, delivery: Delivery, attempt: EventAttempt) -> None:
-        """Store an attempt. Each attempt is stored before the webhook call, and replaced after the call."""
+        """Store an attempt.
+
+        Each attempt is stored before the webhook call. After the call, the stored attempt is replaced.
+        """
         key = keys.event_attempt(delivery.event.account_sid, attempt.event_id, attempt.position)
         attributes = items.with_expiry(attempt.model_dump(mode="json", exclude_none=True), attempt.date_expires)
-        # Use an update because an update costs half the write units of a transaction, and the Table port has no other
-        # single write. The update need not remove attributes, because the record after the call has all attributes of
-        # the record before the call.
+        # Use an update, because an update costs half the write units of a transaction. The Table port has no other way
+        # to write a single item. The update need not remove attributes, because the attempt after the call has all
+        # attributes of the attempt before the call.
         self.table.update(Update(key, tuple(Set(name, value) for name, value in attributes.items())))
 
     def list(self, event: Event, page: PageRequest) -> Page[EventAttempt]:

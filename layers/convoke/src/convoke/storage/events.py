@@ -16,7 +16,7 @@ from convoke.storage.packing import pack_change, unpack_change
 from convoke.storage.table import Item, Put, Table
 
 LAST_PLACE = "999"
-"""The place after every event of a change. The place of an event has three digits."""
+"""A place that sorts after the place of every event of a change. The place of an event has three digits."""
 
 
 def change_of(stored: Item) -> Change:
@@ -56,8 +56,9 @@ class EventRepository:
             _range_from(page.position, keys.list_range(filters.start_date, filters.end_date), forward=forward),
             only=("conversation_sid", filters.conversation_sid) if filters.conversation_sid else None,
         )
-        # The previous page may have ended inside a change. This page must read that change again, although the change
-        # may have no further events. The page therefore reads one change more than its number of events.
+        # The previous page may have ended at any event of a change. The query for this page reads this change again,
+        # although the change may have no more events to show. The query therefore reads one change more than the page
+        # has events.
         entries = lists.query_entries(self.table, list_query, page.size + 1, forward=forward)
         listed = [
             event
@@ -77,7 +78,7 @@ class _ListedEvent(NamedTuple):
     """An event in a list, with its position in the list."""
 
     position: str
-    """The position of the change, `#`, and the place of the event in the change."""
+    """The string consists of the position of the change, `#`, and the place of the event in the change."""
     event: Event
 
 
@@ -99,9 +100,10 @@ def _end_of_change(change_position: str, *, forward: bool) -> str:
 
 
 def _range_from(position: str | None, between: tuple[str, str], *, forward: bool) -> tuple[str, str]:
-    """Return the part of the range `between` that begins at the change that contains `position`.
+    """Return the part of the range `between` that the next page must read.
 
-    The part includes this change and follows the direction of the list. Without `position`, return the whole range.
+    The part begins with the change that contains `position`, and continues in the direction of the list. If `position`
+    is None, the part is the whole range.
     """
     if position is None:
         return between

@@ -1,4 +1,7 @@
-"""Store idempotency records. A record contains the result of a request, and its key is the Idempotency-Key."""
+"""Store idempotency records.
+
+A record contains the result of a request. The key of a record contains the Idempotency-Key of the request.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from convoke.storage.table import EXPIRES_AT, LessThan, NotExists, Or, Put
 
 
 def idempotency_record_write(record: IdempotencyRecord) -> Put:
-    """Return the write that stores a record. Its condition fails if an unexpired record with the same key exists.
+    """Return the write that stores a record. The write fails if an unexpired record with this key exists.
 
-    The condition compares the expiry date, because DynamoDB may delete an expired item only days later. See
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html.
+    The condition of the write checks the expiry date, because an expired record may still exist in DynamoDB for some
+    days. See https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html.
     """
     key = keys.idempotency_record(record.conversation.account_sid, record.key)
     unused = Or((NotExists("pk"), LessThan(EXPIRES_AT, items.epoch_seconds(record.date_created))))

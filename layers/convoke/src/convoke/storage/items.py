@@ -30,7 +30,8 @@ def conversation_item(conversation: Conversation) -> Item:
     item = to_item(keys.conversation(conversation.account_sid, conversation.sid), conversation)
     if conversation.due_at:
         item |= keys.due_attributes(conversation.sid, conversation.due_at)
-    # A deleted conversation gets no list attributes. Without these attributes, the conversation is not in the index.
+    # A deleted conversation gets no list attributes. Without these attributes, the conversation is not in the index
+    # `listed`.
     if not conversation.date_removed:
         account_sid, service_sid = conversation.account_sid, conversation.chat_service_sid
         item |= keys.list_attributes(account_sid, service_sid, conversation.sid, conversation.date_created)
@@ -61,9 +62,10 @@ def epoch_seconds(moment: datetime) -> int:
 
 
 def update_actions(change: Model) -> list[Action]:
-    """Return the actions that store the fields that are set in `change`. A field with the value None is removed.
+    """Return the actions that store the fields of `change`.
 
-    Fields that are not set in `change` are not written, so two concurrent updates of different fields both take effect.
+    A field with the value None is removed. A field that is not set in `change` is not written. Two concurrent updates
+    of different fields therefore both take effect.
     """
     values = change.model_dump(mode="json", exclude_unset=True)
     return [Remove(name) if value is None else Set(name, value) for name, value in values.items()]

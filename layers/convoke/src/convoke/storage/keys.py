@@ -27,7 +27,7 @@ from convoke.domain.sids import Prefix
 from convoke.storage.table import Index, Item, Key
 
 DUE = Index(name="due", partition="due_shard", sort="due_at")
-"""The conversations that the sweeper must process, ordered by due time. Projects only keys.
+"""The index of the conversations that the sweeper must process, ordered by due time. The index projects only keys.
 
 See docs/decisions/0042-restarted-timer-keeps-due-at.md.
 """
@@ -38,11 +38,11 @@ LISTED = Index(
     sort="listed_at",
     projected=("state", "conversation_sid", "log_level"),
 )
-"""The conversations of each service, and the changes and alerts of each account, ordered by date.
+"""The index of the conversations of each service, and of the changes and alerts of each account, ordered by date.
 
-Projects the keys and the attributes that lists filter by: `state`, `conversation_sid` and `log_level`. An update of a
-projected attribute also writes the index, which costs write units. For this reason, no other attributes are projected.
-See docs/decisions/0035-list-index-projects-keys-and-state.md.
+The index projects the keys and the attributes that filters use: `state`, `conversation_sid` and `log_level`. If an
+update changes a projected attribute, DynamoDB also writes the index. This second write costs write units, so no other
+attributes are projected. See docs/decisions/0035-list-index-projects-keys-and-state.md.
 """
 
 # The names of the lists that belong to an account. The list of a service's conversations has the service SID as its
@@ -51,10 +51,11 @@ EVENTS = "events"
 ALERTS = "alerts"
 
 MEMBERSHIPS = Index(name="memberships", partition="member", sort="sk")
-"""The participants of a service, partitioned by identity or address and ordered by SID. Projects only keys.
+"""The index of the participants of each service. The index projects only keys.
 
-Most updates of a participant do not write this index. Only an update that gives the participant an identity changes the
-attribute of the index. See docs/decisions/0037-memberships-index.md.
+Each partition contains the participants with the same identity or address, ordered by SID. Most updates of a
+participant do not write this index. The attribute `member` changes only if the update gives the participant an
+identity. See docs/decisions/0037-memberships-index.md.
 """
 
 INDEXES = (DUE, LISTED, MEMBERSHIPS)
@@ -62,19 +63,19 @@ INDEXES = (DUE, LISTED, MEMBERSHIPS)
 DUE_SHARDS = 8
 """The number of partitions of the index `due`.
 
-One partition is not enough, because a partition of DynamoDB accepts at most 1,000 write units per second and each
-conversation writes to this index twice. See
+One partition is not enough. A partition of DynamoDB accepts at most 1,000 write units per second, and each conversation
+causes two writes to this index. See
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html.
 """
 
 LIST_SHARDS = 4
 """The number of partitions of each list in the index `listed`.
 
-An item is in one partition. A page queries all partitions.
+Each item is in only one of the partitions. To build a page, all partitions are queried.
 """
 
 LAST = "\U0010ffff"
-"""The character that sorts after all other characters in UTF-8, which is the order of sort keys.
+"""The character that sorts after all other characters. Sort keys are ordered by their UTF-8 bytes.
 
 No SID or date contains this character.
 """
@@ -176,9 +177,9 @@ def receipts(message_sid: str) -> tuple[str, str]:
 def identity_lock(account_sid: str, conversation_sid: str, identity: str) -> Key:
     """Return the key of the lock of an identity in a conversation.
 
-    The lock is in the partition of the conversation, so that erasing the conversation also removes the lock. The
-    identity is hashed, because a sort key must be at most 1024 bytes in DynamoDB and the longest identity with its
-    prefix has more bytes. See https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
+    The lock is in the partition of the conversation, so that erasing the conversation also removes the lock. In
+    DynamoDB, a sort key has at most 1024 bytes. The longest identity with its prefix has more bytes, so the identity is
+    hashed. See https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
     """
     return Key(f"{account_sid}#{conversation_sid}", f"identity#{hashlib.sha256(identity.encode()).hexdigest()}")
 
@@ -196,9 +197,10 @@ def pair_lock(account_sid: str, address: str, proxy_address: str) -> Key:
 
 
 def number_group_lock(account_sid: str, numbers: Iterable[str]) -> Key:
-    """Return the key of the lock of a set of numbers. The order of the numbers and repeated numbers do not matter.
+    """Return the key of the lock of a set of numbers.
 
-    The numbers are hashed, because the addresses of ten participants can be longer than a key may be.
+    The order of the numbers and repeated numbers do not change the key. The numbers are hashed, because the addresses
+    of ten participants can exceed the maximum length of a key.
     """
     digest = hashlib.sha256("\n".join(sorted(set(numbers))).encode()).hexdigest()
     return Key(f"{account_sid}#number-group#{digest}", "lock")
@@ -220,7 +222,7 @@ def event_attempt(account_sid: str, event_id: str, position: str) -> Key:
 
 
 def event_attempts(account_sid: str, event_id: str) -> tuple[str, tuple[str, str]]:
-    """Return the partition, and the range of the sort keys, of the attempts to deliver an event."""
+    """Return the partition of the attempts to deliver an event, and the range of their sort keys."""
     # An event ID consists of the change SID, "-", and the place of the event in the change.
     change_sid, _, place = event_id.partition("-")
     return f"{account_sid}#{change_sid}", _prefix_range(f"attempt#{place}#")
@@ -242,7 +244,10 @@ def due_shards() -> list[str]:
 
 
 def list_attributes(account_sid: str, name: str, sid: str, at: datetime) -> Item:
-    """Return the attributes that put an item into a list of the index `listed`."""
+    """Return the attributes that put an item into the list `name` of an account.
+
+    The index `LISTED` contains these lists.
+    """
     shard = zlib.crc32(sid.encode()) % LIST_SHARDS
     return {LISTED.partition: list_shards(account_sid, name)[shard], LISTED.sort: list_position(at, sid)}
 
@@ -262,13 +267,14 @@ def list_range(earliest: datetime | None, latest: datetime | None) -> tuple[str,
 
 
 def list_start_key(account_sid: str, shard: str, position: str) -> Item:
-    """Return the key attributes of a hypothetical item at `position` in `shard`, for the parameter `after` of a query.
+    """Return the key attributes of an item at `position` in `shard`, for the parameter `after` of a query.
 
-    A page continues at the same position in every shard, but only one shard contains the item at this position. The
-    query accepts the keys anyway, because the item of `after` need not exist.
+    A page continues at the same position in every shard, but only one shard contains the item at this position. For the
+    other shards, the result is the key attributes of an item that does not exist. A query accepts such key attributes.
     """
     sid = position.rpartition("#")[2]
-    # The list of events does not call this function, because the range of its query begins at the position.
+    # `sid` is never the SID of a change. The list of events does not call this function, because it uses the parameter
+    # `between` to continue at a position.
     key = alert(account_sid, sid) if sid.startswith(Prefix.ALERT) else conversation(account_sid, sid)
     return {"pk": key.pk, "sk": key.sk, LISTED.partition: shard, LISTED.sort: position}
 
@@ -276,7 +282,8 @@ def list_start_key(account_sid: str, shard: str, position: str) -> Item:
 def membership_partition(account_sid: str, chat_service_sid: str, kind: str, value: str) -> str:
     """Return the partition of the index `memberships` for an identity or an address.
 
-    `kind` says whether `value` is an identity or an address. The value is hashed, as in `identity_lock`.
+    `kind` says whether `value` is an identity or an address. The value is hashed for the same reason as in
+    `identity_lock`.
     """
     return f"{account_sid}#{chat_service_sid}#{kind}#{hashlib.sha256(value.encode()).hexdigest()}"
 
@@ -301,16 +308,16 @@ def sids_of_conversation(key: Key) -> tuple[str, str]:
 def is_streamed(item: Item) -> bool:
     """Return whether the event publisher must receive a new item from the table's stream.
 
-    The event publisher must receive every change, except a change that the conversation finalizer publishes itself. The
-    filter in template.yaml has the same rule.
+    The conversation finalizer publishes some changes without the event publisher. The event publisher must receive all
+    other changes. The filter in template.yaml has the same rule.
     """
     return item["sk"] == "change" and not item.get("published_by_maker", False)
 
 
 def is_streamed_to_webhooks(item: Item) -> bool:
-    """Return whether the event publisher must receive a new item, for an engine whose only event targets are webhooks.
+    """Return whether the event publisher must receive a new item, if the engine sends events only to webhooks.
 
-    On such an engine, a change that notifies no webhooks need not be published.
+    Such an engine need not publish a change that notifies no webhooks.
     """
     return is_streamed(item) and bool(item["webhooks"])
 

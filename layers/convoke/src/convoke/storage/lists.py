@@ -1,6 +1,7 @@
-"""Read pages of lists that are ordered by date.
+"""Fetch pages of lists that are ordered by date.
 
-A page queries each shard of the index `listed`, merges the entries, and reads the item of each entry.
+To build a page, this module queries each shard of the index `listed`, merges the entries, and reads the item of each
+entry.
 
 The items are read with strong consistency, so a page shows no deleted resource and no old state. On DynamoDB, the index
 is eventually consistent, so a page may lack a resource that was created some milliseconds ago. See
@@ -19,9 +20,9 @@ from convoke.storage.paging import page_of_entries
 from convoke.storage.table import Item, Table, key_of
 
 MIN_ENTRIES_WITH_FILTER = 250
-"""The minimum number of entries that a page of a filtered list reads from each shard.
+"""The minimum number of entries that are read from each shard for a page of a filtered list.
 
-Without this minimum, a page would be nearly empty if few entries match the filter.
+Without this minimum, a page would be almost empty if few entries match the filter.
 """
 
 
@@ -34,9 +35,12 @@ class ListQuery:
     between: tuple[str, str]
     """The first and the last position of the range."""
     after: str | None = None
-    """The position after which the query starts, in the direction of the query."""
+    """The position after which the query starts, in the direction of the query. None means the start of the range."""
     only: tuple[str, str] | None = None
-    """The filter: the name of an attribute and its required value. The index must project the attribute."""
+    """The name of an attribute and its required value, or None for all entries.
+
+    The index must project the attribute.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class ListEntries:
 
     found: list[Item]
     end: str | None
-    """The position after which there may be more entries, or None if there are no more."""
+    """The position after which there may be more entries, or None if there are no more entries."""
 
     @property
     def positions(self) -> list[str]:
@@ -61,7 +65,8 @@ def list_page(
 ) -> Page[AnyModel]:
     """Return a page of the resources that belong to the entries of a list.
 
-    `is_shown` filters the resources. `is_shown` receives the stored resource, which may be newer than the index.
+    The page contains only the resources for which `is_shown` returns True. `is_shown` receives the stored resource,
+    which may be newer than the index.
     """
     entries = query_entries(table, list_query, page.size, forward=page.forward is not page.descending)
     resources = (items.to_resource(model, stored) for stored in fetch_items(table, entries))
@@ -118,10 +123,11 @@ def _matches(entry: Item, list_query: ListQuery) -> bool:
 
 
 def _merge(pages: Sequence[list[Item]], *, forward: bool, limit: int) -> ListEntries:
-    """Merge the pages of all shards. There is one page for each shard.
+    """Merge the entries of all shards. `pages` has one page for each shard.
 
-    The shard of a full page may have more entries, which are unread. Entries of other shards that come after the end of
-    a full page are left out, because an unread entry may come before these entries.
+    If a page has `limit` entries, its shard may contain more entries, which were not read. Entries of other shards must
+    not be listed before these unread entries. For this reason, the result contains no entry that comes after the end of
+    such a page.
     """
     nearest = min if forward else max
     end = nearest((position_of(page[-1]) for page in pages if len(page) == limit), default=None)

@@ -1,7 +1,7 @@
 """Locks are items that keep unique names, pairs of addresses, sets of numbers and identities unique.
 
-The key of a lock contains the unique value. The transaction that uses the value puts the lock, with the condition that
-no item with this key exists. Locks are necessary because DynamoDB has no other unique constraint. See
+The key of a lock contains the unique value. The transaction that stores the value also stores the lock. The transaction
+fails if an item with this key exists. Locks are necessary because DynamoDB has no other unique constraint. See
 docs/behaviour/limits.md#uniqueness and docs/how-it-works.md#promises.
 """
 
@@ -36,7 +36,7 @@ class Lock:
     make_error: Callable[[str], ConversationsError]
     """Takes the SID of the conversation that holds the lock, and returns the error."""
     participant_sid: str | None = None
-    """The SID of the participant, if this is the lock of an identity."""
+    """The SID of the participant if this is the lock of an identity. None for any other lock."""
 
     def acquire(self, conversation_sid: str) -> Put:
         return Put(self.item(conversation_sid), NotExists("pk"))
@@ -45,7 +45,7 @@ class Lock:
         """Return the write that deletes the lock.
 
         The write does nothing if the lock does not exist. The condition fails if another conversation holds the lock.
-        That is possible after this conversation has released the lock.
+        Another conversation can hold the lock after this conversation has released the lock.
         """
         return Delete(self.key, Or((NotExists("pk"), Equals("conversation_sid", conversation_sid))))
 
@@ -69,7 +69,7 @@ def initial_locks(conversation: Conversation, provisioning: Provisioning | None)
 
 
 def locks_held(conversation: Conversation) -> dict[Key, Lock]:
-    """Return the locks that a conversation holds in its current state.
+    """Return the locks that a conversation holds in its current state, by the key of each lock.
 
     A closed conversation holds only the lock of its unique name. A deleted conversation holds no lock. See
     docs/behaviour/states-and-timers.md#closing.
@@ -86,10 +86,11 @@ def locks_held(conversation: Conversation) -> dict[Key, Lock]:
 
 
 def identity_locks(participant: Participant | None) -> dict[Key, Lock]:
-    """Return the lock of a participant's identity, or an empty dictionary for a participant without an identity.
+    """Return the lock of a participant's identity, by the key of the lock.
 
-    The lock ensures that no two participants of a conversation have the same identity. The item of the lock also
-    contains the participant SID, so that a participant can be found by its identity.
+    The result is empty if there is no participant, or if the participant has no identity. The lock ensures that no two
+    participants of a conversation have the same identity. The item of the lock also contains the participant SID, so
+    that a participant can be found by its identity.
     """
     if participant is None or participant.identity is None:
         return {}
@@ -105,8 +106,9 @@ def holder_sid(lock_item: Item) -> str:
 def collision_error(locks: Sequence[Lock], canceled: TransactionCanceledError, *, first: int) -> Exception:
     """Return the error for the locks that other conversations hold.
 
-    `first` is the position of the first lock in the transaction. If no lock is held, the return value is `canceled`. In
-    that case a new SID already exists, which is practically impossible because SIDs have a random part.
+    `first` is the position of the first lock in the transaction. If other conversations hold no lock, the function
+    returns `canceled`. The transaction then failed because a new SID already exists. Such a failure is practically
+    impossible, because SIDs have a random part.
     """
     existing = [(lock, canceled.failed.get(position)) for position, lock in enumerate(locks, first)]
     errors = [lock.make_error(holder_sid(item)) for lock, item in existing if item]

@@ -18,10 +18,10 @@ from convoke.storage.table import MAX_WRITES, Delete, Put, Table, key_of
 
 @dataclass(frozen=True, slots=True)
 class MessageRepository:
-    """Writes a message in one transaction with its events and with the revision of its conversation.
+    """Writes a message, its events and the new revision of its conversation in one transaction.
 
-    Every write raises ChangedMeanwhileError if another request changed the conversation after this request read the
-    conversation.
+    Every method that writes raises ChangedMeanwhileError if another request changed the conversation after this request
+    read the conversation.
     """
 
     table: Table
@@ -34,7 +34,7 @@ class MessageRepository:
         receipts: Sequence[Receipt],
         change: Change,
     ) -> None:
-        """Store a new message and its receipts. A message has one receipt for each copy."""
+        """Store a new message and its receipts. There is one receipt for each copy of the message."""
         copies = [Put(items.to_item(keys.receipt(*_sids(message), receipt.sid), receipt)) for receipt in receipts]
         revise(self.table, before, differences(before, after), change, other_writes=[_message_write(message), *copies])
 
@@ -54,7 +54,7 @@ class MessageRepository:
     def delete(self, conversation: Conversation, message: Message, change: Change) -> None:
         """Delete a message and its receipts."""
         key, between = keys.message(*_sids(message)), keys.receipts(message.sid)
-        # All deletes fit into one transaction. The reason is that a message has at most one receipt for each
+        # One transaction can delete the message and all its receipts. A message has at most one receipt for each
         # participant with a binding, and a conversation has at most 50 such participants. A consistent query finds all
         # receipts, because receipts are written together with their message.
         receipts = self.table.query(key.pk, between=between, limit=MAX_WRITES, consistent=True)

@@ -30,7 +30,7 @@ class _PackedEvents(Model):
 
 class _PackedParticipants(Model):
     common: dict[str, Any] = Field(default_factory=dict)
-    """Empty in items that an older version stored, because that version did not pack participants."""
+    """This mapping is empty if an older version of Convoke, which did not pack participants, stored the item."""
     participants: list[dict[str, Any]]
 
 

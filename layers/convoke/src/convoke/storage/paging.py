@@ -33,7 +33,8 @@ def query_page(
     )
     more, shown = len(found) > page.size, found[: page.size]
     resources = [items.to_resource(model, stored) for stored in (shown if page.forward else reversed(shown))]
-    # The list is assumed to continue on the side of `position`, because a check would cost a second query.
+    # If there is a position, assume that the list also has resources on the other side of the position. A check would
+    # cost a second query.
     has_position = position is not None
     if page.forward:
         return Page(resources, has_previous=has_position, has_next=more)
@@ -46,8 +47,8 @@ def page_of_entries(
     """Return a page of the resources that belong to the entries of an index.
 
     `resources` and the `positions` of the entries are in the order of the query. An entry whose item was deleted has a
-    position but no resource. The neighbouring pages therefore begin at positions of entries. `end` is the position
-    after which there may be more entries, or None if there are no more entries.
+    position but no resource. For this reason, the neighbouring pages begin at the positions of entries. `end` is the
+    position after which there may be more entries, or None if there are no more entries.
     """
     first = positions[0] if positions else end
     last = end or (positions[-1] if positions else None)

@@ -1,9 +1,9 @@
 """List the conversations of an identity or an address.
 
-A page queries the index `memberships`, and reads the items of the participant and the conversation of each entry. The
-items are read with strong consistency, so a page shows no removed participant and no deleted conversation. On DynamoDB,
-the index is eventually consistent, so a page may lack a participant that was added some milliseconds ago. See
-docs/behaviour/participant-conversations.md#what-is-listed.
+To build a page, this module queries the index `memberships`. For each entry, the module then reads the item of the
+participant and the item of the conversation. The items are read with strong consistency, so a page shows no removed
+participant and no deleted conversation. On DynamoDB, the index is eventually consistent, so a page may lack a
+participant that was added some milliseconds ago. See docs/behaviour/participant-conversations.md#what-is-listed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ParticipantConversationRepository:
         if not participant_keys:
             return []
         conversation_keys = {key: keys.conversation(*keys.sids_of_conversation(key)) for key in participant_keys}
-        # A page has at most 50 participants, so these are at most 100 keys.
+        # A page has at most 50 participants, so the call has at most 100 keys. `get_many` accepts no more keys.
         found = self.table.get_many([*participant_keys, *conversation_keys.values()])
         pairs = [
             (found[conversation_key], found[participant_key])

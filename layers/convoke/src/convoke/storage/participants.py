@@ -19,10 +19,11 @@ from convoke.storage.table import Delete, Key, Put, Table, Write
 
 @dataclass(frozen=True, slots=True)
 class ParticipantRepository:
-    """Writes a participant in one transaction with its events, its locks and its conversation.
+    """Writes a participant, its events, its locks and its conversation in one transaction.
 
-    Every write raises ChangedMeanwhileError if another request changed the conversation after this request read the
-    conversation. Every write raises the error of a lock if another conversation or participant holds the lock.
+    Every method that writes raises ChangedMeanwhileError if another request changed the conversation after this request
+    read the conversation. If another conversation or participant holds a lock, this method raises the error of the
+    lock.
     """
 
     table: Table
@@ -32,7 +33,7 @@ class ParticipantRepository:
         return items.to_resource(Participant, stored) if stored else None
 
     def sid_of(self, account_sid: str, conversation_sid: str, identity: str) -> str | None:
-        """Return the SID of the participant with this identity, or None."""
+        """Return the SID of the participant with this identity, or None if there is no such participant."""
         lock = self.table.get(keys.identity_lock(account_sid, conversation_sid, identity))
         return str(lock["participant_sid"]) if lock else None
 

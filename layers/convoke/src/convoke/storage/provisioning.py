@@ -1,7 +1,7 @@
-"""The transactions that add the participants of a request and end the state `initializing`.
+"""Store the participants of a request, and end the state `initializing`.
 
-Each transaction has the condition that the state before the transaction still exists. A repeated transaction therefore
-has no further effect. See docs/decisions/0004-one-transaction-ends-initializing.md.
+Each of these steps is one transaction. The transaction fails if an earlier transaction has already changed the state. A
+repeated transaction therefore has no further effect. See docs/decisions/0004-one-transaction-ends-initializing.md.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class ProvisioningRepository:
     table: Table
 
     def fetch(self, account_sid: str, conversation_sid: str) -> tuple[Conversation, Provisioning | None] | None:
-        """Read a conversation and its provisioning in one call. Returns None if the conversation does not exist.
+        """Fetch a conversation and its provisioning in one call. Returns None if the conversation does not exist.
 
         Unlike `ConversationRepository.fetch`, this method also returns a deleted conversation that is not yet erased.
         """
@@ -68,7 +68,7 @@ class ProvisioningRepository:
         for participant in provisioning.participants:
             writes.append(Put(items.participant_item(participant, provisioning.chat_service_sid)))
             # These writes need no condition, because no other request writes identity locks while the provisioning is
-            # pending. A request that names an identity twice was refused.
+            # pending. Convoke has refused every request that names an identity twice.
             locks = identity_locks(participant).values()
             writes.extend(Put(lock.item(provisioning.conversation_sid)) for lock in locks)
         return self._try_transact(writes)

@@ -1,4 +1,4 @@
-"""Read receipts. A receipt describes the delivery of a message to one participant.
+"""Fetch and list the receipts of a message. A receipt describes the delivery of a message to one participant.
 
 MessageRepository writes the receipts together with their message.
 """

@@ -1,7 +1,7 @@
 """Optimistic locking for a conversation and the resources that belong to the conversation.
 
-Each change is one transaction. The transaction increments the revision of the conversation. Its condition fails if the
-stored revision is not the revision that the request read. See docs/decisions/0022-revision-optimistic-locking.md.
+Each change is one transaction. The transaction increments the revision of the conversation. The transaction fails if
+the stored revision is not the revision that the request read. See docs/decisions/0022-revision-optimistic-locking.md.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def revise(
 ) -> None:
     """Apply `actions` to the conversation, and write all other items, in one transaction.
 
-    `change` contains the events to publish. Without `change`, nothing is published. Raises ChangedMeanwhileError if the
-    stored conversation does not have the revision of `before`. Raises the error of each lock that another conversation
-    holds.
+    `change` contains the events to publish. If `change` is None, nothing is published. Raises ChangedMeanwhileError if
+    the stored conversation does not have the revision of `before`. If another conversation holds a lock, raises the
+    error of this lock.
     """
     key = keys.conversation(before.account_sid, before.sid)
     revised = Update(key, (*actions, Add("revision", 1)), Equals("revision", before.revision))
@@ -53,8 +53,8 @@ def revise(
     try:
         table.transact([*acquisitions, revised, *change_writes, *other_writes])
     except TransactionCanceledError as canceled:
-        # If the revision does not match, ignore the locks that failed, because this conversation itself may hold these
-        # locks by now.
+        # If the revision does not match, ignore the locks that could not be acquired. A concurrent request may have
+        # acquired these locks for the same conversation.
         if max(canceled.failed) >= len(acquired_locks):
             raise ChangedMeanwhileError from canceled
         raise collision_error(acquired_locks, canceled, first=0) from canceled

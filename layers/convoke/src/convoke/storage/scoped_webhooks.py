@@ -40,9 +40,9 @@ class ScopedWebhookRepository:
     ) -> None:
         """Replace all webhooks of the conversation.
 
-        The caller must read the conversation before its webhooks, because the revision of the conversation also
-        protects the webhooks. Raises ChangedMeanwhileError if another request changed the conversation or its webhooks
-        after the caller read the conversation.
+        The caller must read the conversation before the webhooks. The revision of the conversation then also protects
+        the webhooks. Raises ChangedMeanwhileError if another request changed the conversation or its webhooks after the
+        caller read the conversation.
         """
         key = keys.scoped_webhooks(conversation.account_sid, conversation.sid)
         ordered = sorted(webhooks, key=lambda webhook: webhook.sid)

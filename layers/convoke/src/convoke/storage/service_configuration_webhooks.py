@@ -29,7 +29,8 @@ class ServiceConfigurationWebhooksRepository:
         """
         key = keys.service_configuration_webhooks(account_sid, chat_service_sid)
         actions = (*items.update_actions(change), Set("account_sid", account_sid))
-        # Without the condition on the service, an update could create the item again after the service was deleted.
+        # Check that the service exists. Without this check, an update could create the item again after the service was
+        # deleted.
         try:
             self.table.transact([service_still_exists(account_sid, chat_service_sid), Update(key, actions)])
         except TransactionCanceledError as canceled:
@@ -40,6 +41,6 @@ class ServiceConfigurationWebhooksRepository:
 def to_service_configuration_webhooks(
     account_sid: str, chat_service_sid: str, stored: Item | None
 ) -> ServiceConfigurationWebhooks:
-    """Convert an item to a configuration. Without an item, return the default configuration."""
+    """Convert an item to a configuration. If there is no item, return the default configuration."""
     sids = {"account_sid": account_sid, "chat_service_sid": chat_service_sid}
     return items.to_resource(ServiceConfigurationWebhooks, {**(stored or {}), **sids})

@@ -52,9 +52,9 @@ class ServiceRepository:
         Returns False if the service does not exist, or if `default_service_sid` is not the default service of the
         account.
         """
-        # This update sets the attribute to the value that the attribute already has. Only the condition matters. The
-        # condition ensures that no other request makes this service the default at the same time. An update is
-        # necessary, because the Table port cannot check a condition without a write.
+        # This update sets the attribute to the value that the attribute already has. Only the condition of the update
+        # matters. The condition ensures that no other request makes this service the default at the same time. An
+        # update is necessary, because the Table port cannot check a condition without a write.
         attribute = "default_chat_service_sid"
         same_default = Update(
             keys.account(account_sid), (Set(attribute, default_service_sid),), Equals(attribute, default_service_sid)
@@ -75,12 +75,12 @@ class ServiceRepository:
 class CachedServices:
     """A ServiceRepository with a cache for `fetch`.
 
-    `update` and `delete` remove the service from the cache, so this process sees the change at once.
+    `update` and `delete` remove the service from the cache, so this process sees the change immediately.
     """
 
     def __init__(self, services: ServiceRepository) -> None:
         self.stored = services
-        """The repository without a cache, for readers that must not see old data."""
+        """The repository without a cache, for callers that must not get old data."""
         self.create = services.create
         self.list = services.list
         self.fetch = Cached(services.fetch)

@@ -9,16 +9,14 @@ All engines guarantee:
 
 - Consistency: `get`, `get_many` and `query(consistent=True)` see every write that completed before the call. On
   DynamoDB, any other query may miss the writes of the last milliseconds. On SQLite, every query sees all writes.
-- Isolation: `get_many` and `query` may return one write of a concurrent transaction without another write of the same
-  transaction.
+- Isolation: `get_many` and `query` may see only some of the writes of a concurrent transaction.
 - Atomicity: `update` applies all actions or none. `transact` applies all writes or none.
-- Conditions: each condition sees the item as it was before the update or the transaction. If a condition fails, nothing
-  is changed, and the error contains the existing item.
+- Conditions: each condition is checked against the item as it was before the update or the transaction. If a condition
+  fails, nothing is changed, and the error contains the existing item.
 - Limits: 100 keys in `get_many`, 100 writes and 4 MB in `transact`, 400 KB in an item, 2048 bytes in a partition key
   and 1024 bytes in a sort key. The repositories must respect the sizes, because the SQLite engine does not check sizes.
 - Errors: the engine retries transactions that conflict, and calls that DynamoDB throttles. If an error persists, the
-  engine raises its own exception. After such an exception, for example a timeout, a write may or may not have been
-  applied.
+  engine raises its own exception, for example a timeout. The caller then cannot know whether a write was applied.
 
 DynamoDB's limits: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
 """
@@ -227,7 +225,7 @@ class Table(Protocol):
         """Return the item with the key `key`, or None. The read is strongly consistent."""
 
     def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
-        """Return the items that exist, by key. The read of each item is strongly consistent.
+        """Return the existing items, by the key of each item. The read of each item is strongly consistent.
 
         `keys` may be empty. The same key may occur more than once. Raises ValueError for more than 100 keys.
         """
@@ -279,7 +277,7 @@ def key_of(item: Mapping[str, Value]) -> Key:
 
 
 def writes_by_key(writes: Sequence[Write]) -> dict[Key, Write]:
-    """Return the writes by their keys.
+    """Return a dictionary that contains each write under the key of its item.
 
     Raises ValueError if there are no writes or more than `MAX_WRITES`, or if two writes have the same key.
     """

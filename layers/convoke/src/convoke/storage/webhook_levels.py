@@ -1,4 +1,4 @@
-"""Read the webhook configurations that apply to an event. The levels are account, service and conversation."""
+"""Fetch the webhook configurations that apply to an event. The levels are account, service and conversation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A Convoke instance for tests, with a webhook receiver. The instance runs in memory, in the process of the tests.
+"""A Convoke instance for tests, with a webhook receiver.
+
+The instance runs in the process of the tests and stores its data in memory.
 
 With pytest, use the fixture `convoke` (pytest_plugin.py). Without pytest, use `running()`.
 """
@@ -39,11 +41,14 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 
 TIMEOUT_SECONDS = 10.0
-"""The default time to wait for a result that usually takes a few milliseconds."""
+"""The default maximum time to wait for a result. A result usually takes only a few milliseconds."""
 
 
 class SwitchingApp:
-    """An ASGI application that passes each request to the gateway of the current engine."""
+    """An ASGI application that passes each request to the gateway of the current engine.
+
+    `RunningInstance.reset` starts a new engine, and the server continues with the gateway of the new engine.
+    """
 
     def __init__(self) -> None:
         self.gateway: Gateway | None = None
@@ -62,9 +67,9 @@ class SwitchingApp:
 
 
 class FailingParticipants:
-    """An `Admit` that rejects the participants that a test chose.
+    """An `Admit` that rejects the participants that a test has chosen.
 
-    All other participants are passed to the engine's own `Admit`.
+    For all other participants, the `Admit` in the argument `otherwise` decides.
     """
 
     def __init__(self, otherwise: Admit, new_sid: NewSid) -> None:
@@ -72,16 +77,18 @@ class FailingParticipants:
         self._new_sid = new_sid
         self._lock = Lock()
         self._errors_for_next: dict[int, ConversationsError] = {}
-        """The errors for participants of the next conversation, by participant index."""
+        """The errors for the next conversation. The key is the index of the participant, starting at 0."""
         self._sid_when_chosen = ""
-        """A SID that was made at the first `fail_in_next`.
+        """A SID that was created when `fail_in_next` was first called for the next conversation.
 
-        SIDs sort by creation time, so the SID of the next conversation is greater than this SID.
+        SIDs are sorted by the time of their creation. The SID of the next conversation is therefore greater than this
+        SID.
         """
         self._errors_by_conversation: dict[str, dict[int, ConversationsError]] = {}
+        """The errors for conversations that already exist. The keys are the conversation SID and participant index."""
 
     def fail_in_next(self, index: int, error: ConversationsError) -> None:
-        """Reject the participant with this index in the next conversation that is created."""
+        """In the next conversation that a client creates, reject the participant with the index `index`."""
         with self._lock:
             if not self._errors_for_next:
                 self._sid_when_chosen = self._new_sid(Prefix.CONVERSATION)
@@ -94,10 +101,10 @@ class FailingParticipants:
         self._otherwise(provisioning, participant)
 
     def _errors_of(self, conversation_sid: str) -> dict[int, ConversationsError]:
-        """Return the errors of a conversation by participant index. Every provisioning attempt gets the same errors."""
+        """Return the errors for a conversation, by participant index. All provisioning attempts get the same errors."""
         with self._lock:
-            # The participants of an older conversation may still be in the queue. An older conversation must not get
-            # the errors.
+            # Participants of an older conversation may still be in the participant queue. These participants must not
+            # get the errors, so compare the SIDs.
             if self._errors_for_next and conversation_sid > self._sid_when_chosen:
                 self._errors_by_conversation[conversation_sid] = self._errors_for_next
                 self._errors_for_next = {}
@@ -107,13 +114,13 @@ class FailingParticipants:
 class RunningInstance:
     """A running Convoke instance with one account.
 
-    The instance sends all post-events of the account to its own webhook receiver: see `received_webhooks`. A test can
-    move the clock of the instance with `advance`, or over HTTP at `/convoke/v1/Clock`.
+    The instance sends all post-events of the account to a webhook receiver, which is part of the instance. See
+    `received_webhooks`. A test can move the clock of the instance with `advance`, or over HTTP at `/convoke/v1/Clock`.
     """
 
     def __init__(self, url: str, receiver: Receiver, app: SwitchingApp, loop: asyncio.AbstractEventLoop) -> None:
         self.url = url
-        """The base URL for the SDKs."""
+        """The base URL of the API. Configure this URL in the SDKs."""
         self._app = app
         self._loop = loop
         self.account_sid = SidFactory()(Prefix.ACCOUNT)
@@ -138,18 +145,18 @@ class RunningInstance:
 
     @property
     def received_webhooks(self) -> list[ReceivedWebhook]:
-        """The webhooks received so far, in the order of their arrival.
+        """All webhooks that have arrived at the receiver until now, in the order of their arrival.
 
-        A request causes webhooks only if the request has the header `X-Twilio-Webhook-Enabled: true`, as at Twilio.
-        State changes that Convoke makes itself, such as the end of a timer, always cause webhooks.
+        As at Twilio, a request causes webhooks only if the request has the header `X-Twilio-Webhook-Enabled: true`.
+        State changes without a request, for example at the end of a timer, always cause webhooks.
         """
         return self._receiver.received
 
     def wait_for_webhook(self, event_type: str, timeout: float = TIMEOUT_SECONDS, **parameters: str) -> ReceivedWebhook:
-        """Return the first webhook of this event type with these parameters, and wait for it if necessary.
+        """Return the first webhook that has the event type and all given parameters.
 
-        `timeout` is in seconds. Raises AssertionError if no such webhook is received in time. Example:
-        `wait_for_webhook("onConversationStateUpdated", StateTo="closed")`.
+        If there is no such webhook yet, wait up to `timeout` seconds. If no such webhook arrives in this time, raise
+        AssertionError. Example: `wait_for_webhook("onConversationStateUpdated", StateTo="closed")`.
         """
         expected = {"EventType": event_type, **parameters}
         found = self._receiver.wait_for(lambda webhook: expected.items() <= webhook.parameters.items(), timeout)
@@ -161,37 +168,38 @@ class RunningInstance:
     def settle(self, timeout: float = TIMEOUT_SECONDS) -> None:
         """Wait until all participants are added and all webhooks are delivered.
 
-        `timeout` is in seconds. Raises TimeoutError if work remains after `timeout`.
+        Raises TimeoutError if some work is not done after `timeout` seconds.
         """
         if not self._engine.settle(timeout):
             raise TimeoutError(f"the instance has unfinished work after {timeout} s")
 
     def advance(self, by: str | timedelta) -> AdvanceResult:
-        """Move the clock forward, and run every timer and retry that becomes due, each at its own time.
+        """Move the clock forward. The clock stops at each due time, so that every timer and retry runs at its due time.
 
-        `by` is an ISO 8601 duration, such as `PT30M`, or a timedelta. Afterwards, the method waits as `settle` does.
+        `by` is an ISO 8601 duration, such as `PT30M`, or a timedelta. After the move, this method calls `settle`.
         """
         result = self._engine.advance(parse_duration(by) if isinstance(by, str) else by)
         self.settle()
         return result
 
     def fail_participant(self, n: int, code: int) -> None:
-        """Make participant `n` of the next ConversationWithParticipants fail, so that the conversation closes.
+        """Reject the participant with the index `n` in the next ConversationWithParticipants.
 
-        `n` counts from 0. Convoke accepts the request, and the participant fails afterwards with the error `code`, at
-        every provisioning attempt. Raises ValueError if `code` is not an error code of the API, such as 50407.
+        The first participant has the index 0. Convoke accepts the request to create the conversation. After that, each
+        provisioning attempt fails for this participant with the error code `code`, and the conversation is closed.
+        Raises ValueError if `code` is not an error code of the API. An example of an error code is 50407.
         """
         if code not in CATALOGUE:
             raise ValueError(f"there is no error with the code {code}")
         self._failing.fail_in_next(n, _error(CATALOGUE[code]))
 
     def reset(self) -> None:
-        """Delete all data and set the clock to the present time. The URL and the credentials stay the same."""
+        """Delete all data and set the clock to real time. The URL and the credentials do not change."""
         self.close()
         self._start_engine()
 
     def close(self) -> None:
-        """Finish the webhook calls in progress and stop the engine."""
+        """Wait for the webhook calls under way, and stop the engine."""
         self._app.stop_waiting()
         self._app.close()
         asyncio.run_coroutine_threadsafe(self._engine.stop(), self._loop).result()
@@ -215,7 +223,7 @@ class RunningInstance:
 
 @contextmanager
 def running() -> Iterator[RunningInstance]:
-    """Run an instance on a free port of the loopback interface until the end of the block."""
+    """Run an instance on a free port of the loopback interface. The instance stops at the end of the `with` block."""
     with Receiver().listening() as receiver, listening_socket(HOST, 0) as listener:
         app, loops = SwitchingApp(), Queue[asyncio.AbstractEventLoop]()
         server = Server(app, lambda: loops.put(asyncio.get_running_loop()), _nothing)
@@ -232,9 +240,9 @@ def running() -> Iterator[RunningInstance]:
 
 
 async def _nothing() -> None:
-    """The instance has stopped its engine when the server stops."""
+    """Do nothing when the server stops, because the instance has already stopped its engine."""
 
 
 def _error(kind: type[ConversationsError]) -> ConversationsError:
-    """Create an error of a class. Each placeholder in the error text is replaced by `...`."""
+    """Create an error of the class `kind`. In the error text, `...` replaces each placeholder."""
     return kind(**{name: "..." for _, name, _, _ in Formatter().parse(kind.text) if name})

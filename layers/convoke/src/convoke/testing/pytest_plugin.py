@@ -1,7 +1,8 @@
-"""The pytest plugin of Convoke: the fixture `convoke`.
+"""The pytest plugin of Convoke. It provides the fixture `convoke`.
 
-pytest loads this module in every run where Convoke is installed, even if no test uses the fixture. For this reason, the
-module imports only pytest, and the fixture imports all other modules. No other module may import this module or pytest.
+If Convoke is installed, pytest loads this module in every run, even if no test uses the fixture. For this reason, this
+module imports only pytest at its top, and the fixture imports the other modules. Other modules must not import this
+module or pytest.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ def _running_convoke() -> Iterator[RunningInstance]:
 
 @pytest.fixture
 def convoke(_running_convoke: RunningInstance) -> Iterator[RunningInstance]:
-    """Provide a Convoke instance without data. The instance has the same URL and credentials in the whole session.
+    """Provide a Convoke instance without data. During the whole session, the URL and the credentials do not change.
 
-    `convoke.testing.instance.RunningInstance` describes the methods of the instance.
+    See `convoke.testing.instance.RunningInstance` for the methods of the instance.
     """
     yield _running_convoke
     _running_convoke.reset()

@@ -1,4 +1,4 @@
-"""An HTTP server that receives webhooks and stores them, for tests and the demo."""
+"""An HTTP server that receives and stores webhooks. Tests and the demo use this server."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from threading import Condition, Thread
 from urllib.parse import parse_qsl
 
 POLL_INTERVAL_SECONDS = 0.05
-"""How often the server thread checks whether it must stop. A stop takes at most this long."""
+"""The interval at which the server thread checks whether the server must stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedWebhook:
-    """A webhook request that the receiver received."""
+    """A webhook request that has arrived at the receiver."""
 
     parameters: dict[str, str]
     """The form fields of the body."""
     headers: dict[str, str]
-    """The request headers. Each name has the upper and lower case that the client sent."""
+    """The request headers. The upper and lower case of the header names is unchanged."""
 
     @property
     def event_type(self) -> str:
@@ -29,36 +29,37 @@ class ReceivedWebhook:
 
 
 class Receiver:
-    """A server that answers every webhook with 204 and stores the webhooks in the order of their arrival."""
+    """A server that stores all webhooks in the order of their arrival. It answers each webhook with the status 204."""
 
     def __init__(self) -> None:
         self.url = ""
-        """The webhook URL to configure. The URL is empty until the receiver listens."""
+        """The URL of the receiver. Configure it as the webhook URL. It is empty until the receiver listens."""
         self._received: list[ReceivedWebhook] = []
         self._changed = Condition()
 
     @property
     def received(self) -> list[ReceivedWebhook]:
-        """The webhooks received so far, as a new list."""
+        """A new list of all webhooks that have arrived until now."""
         with self._changed:
             return [*self._received]
 
     def wait_for(self, matches: Callable[[ReceivedWebhook], bool], timeout: float) -> ReceivedWebhook | None:
-        """Return the first webhook that matches, and wait for it if necessary.
+        """Return the first webhook for which `matches` returns True.
 
-        `timeout` is in seconds. Returns None if no webhook matches in time.
+        If there is no such webhook yet, wait up to `timeout` seconds. If no such webhook arrives in this time, return
+        None.
         """
         with self._changed:
             return self._changed.wait_for(lambda: next(filter(matches, self._received), None), timeout)
 
     def clear(self) -> None:
-        """Forget all webhooks received so far."""
+        """Remove all stored webhooks."""
         with self._changed:
             self._received.clear()
 
     @contextmanager
     def listening(self) -> Iterator[Receiver]:
-        """Listen on a free port of the loopback interface until the end of the block."""
+        """Listen on a free port of the loopback interface until the end of the `with` block."""
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -69,7 +70,7 @@ class Receiver:
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Do not log. The base class would write every request to stderr."""
+                """Log nothing. The method of the base class would write every request to stderr."""
 
         with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
             self.url = f"http://127.0.0.1:{server.server_port}/webhooks"

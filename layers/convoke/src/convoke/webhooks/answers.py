@@ -1,4 +1,4 @@
-"""The answer and the errors of a webhook call. Importing this module does not import the HTTP client."""
+"""The answer to a webhook call, and the errors of a webhook call. This module does not import the HTTP client."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from convoke.domain.errors import LogEntry, WebhookFailedError, WebhookTimeoutEr
 class WebhookAnswer(NamedTuple):
     status: int
     body: bytes
-    """The body, cut off after the maximum number of bytes that the caller requested."""
+    """The body. A long body is cut off after the maximum number of bytes that the caller has given."""
 
 
 class WebhookUnreachableError(Exception):
-    """No answer arrived, because the connection failed or a time limit was exceeded.
+    """No answer arrived. Either the connection failed, or the time limit was exceeded.
 
-    The error text contains only this reason.
+    The error text contains only the reason.
     """
 
     entry: ClassVar[type[LogEntry]] = WebhookFailedError
-    """The class of the entry in the error log."""
+    """The class that describes the failure in the error log."""
 
 
 class WebhookLateError(WebhookUnreachableError):

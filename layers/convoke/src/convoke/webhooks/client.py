@@ -1,8 +1,8 @@
-"""The HTTP client for webhooks. The client sends one signed request and returns the answer.
+"""The HTTP client for webhooks. For each delivery, the client sends one signed request and returns the answer.
 
-A webhook call has two limits that urllib3 does not support. The first limit is a total time for the whole call. The
-second limit is that the client connects only to IP addresses that the rules accept. `_BoundedConnection` implements
-these limits. Only this class uses private members of urllib3, so pyproject.toml restricts the version of urllib3.
+A webhook call has two restrictions that urllib3 does not support. First, the whole call has a maximum total time.
+Second, the client connects only to IP addresses that the rules allow. `_BoundedConnection` implements both
+restrictions. `_BoundedConnection` uses private members of urllib3, so pyproject.toml restricts the version of urllib3.
 """
 
 from __future__ import annotations
@@ -32,10 +32,16 @@ from convoke.webhooks.signature import sign
 USER_AGENT = "Convoke/1.0"
 
 MAX_CONNECTIONS = 32
-"""The maximum number of receivers that have a connection pool, and the maximum number of idle connections in a pool."""
+"""The maximum number of connection pools, and the maximum number of idle connections in one pool.
+
+Each receiver has its own connection pool.
+"""
 
 MAX_IDLE_SECONDS = 4.0
-"""How long an idle connection may be reused. Many servers close idle connections after five seconds."""
+"""The maximum time for which a connection may be idle and still be reused.
+
+Many servers close idle connections after five seconds.
+"""
 
 
 class Address(NamedTuple):
@@ -43,23 +49,23 @@ class Address(NamedTuple):
 
     family: int
     sockaddr: Any
-    """The argument of `socket.connect` for this family. Its first element is the IP address."""
+    """The argument of `socket.connect` for the address family. The first element of this tuple is the IP address."""
 
 
 Resolve = Callable[[str, int, float], list[Address]]
-"""A function that looks up a host and a port, within a maximum number of seconds.
+"""A function that looks up the addresses of a host. The arguments are the host, the port and a maximum time in seconds.
 
-Returns the addresses. Raises OSError, or UnicodeError if the host is not a valid name.
+Raises OSError if the lookup fails. Raises UnicodeError if the host is not a valid name.
 """
 
 
 def resolve(host: str, port: int, seconds: float) -> list[Address]:
-    """Look up a host name on a separate thread, and wait at most `seconds`.
+    """Look up a host name on a separate thread. Wait for the result, but not longer than `seconds`.
 
-    The thread is necessary because `getaddrinfo` takes no timeout and cannot be cancelled. After the timeout, the
-    thread continues until the system's resolver gives up.
+    The thread is necessary because `getaddrinfo` has no timeout and cannot be cancelled. If the result takes longer
+    than `seconds`, the thread continues in the background until `getaddrinfo` returns.
     """
-    # An IP address needs no lookup and no thread.
+    # If `host` is an IP address, no lookup and no thread are necessary.
     with suppress(socket.gaierror):
         return _get_addresses(host, port, socket.AI_NUMERICHOST)
     found: Future[list[Address]] = Future()
@@ -82,9 +88,9 @@ def _get_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
 class _Call:
     """The deadline and the connection of one webhook call.
 
-    A socket timeout limits each read, but not the whole answer. A receiver that sends one byte at a time could
-    therefore block a call forever. For this reason, a timer shuts the connection down at the deadline. The timer uses a
-    duplicate of the socket, because TLS detaches the original socket.
+    A socket timeout limits the time of each read, but not the time of the whole call. A receiver that sends one byte at
+    a time could therefore block a call forever. For this reason, a timer shuts the connection down at the deadline. The
+    timer uses a duplicate of the socket, because TLS detaches the original socket.
     """
 
     def __init__(self, settings: ConnectionSettings, rules: ReceiverRules, resolve: Resolve) -> None:
@@ -112,9 +118,11 @@ class _Call:
         return time.monotonic() >= self._deadline
 
     def connect(self, host: str, port: int) -> socket.socket:
-        """Connect to an address of the host that the rules allow. Raises WebhookUnreachableError.
+        """Connect to the host. Use only IP addresses that the rules allow.
 
-        The host name is looked up only once, because a second lookup could return an address that the rules refuse (DNS
+        Raises WebhookUnreachableError if there is no connection, and WebhookLateError if the time is over.
+
+        The host name is looked up only once. A second lookup could return an address that the rules do not allow (DNS
         rebinding).
         """
         until = min(self._deadline, time.monotonic() + self.settings.connect)
@@ -130,7 +138,10 @@ class _Call:
         raise WebhookUnreachableError("no connection (the address is not allowed)")
 
     def _connect_to_any(self, addresses: list[Address], until: float) -> socket.socket:
-        """Try the addresses in order. Each attempt gets an equal share of the remaining time."""
+        """Try to connect to the addresses, one after the other. Return the socket of the first connection.
+
+        The time of each attempt is limited to an equal share of the remaining time.
+        """
         *others, last = addresses
         for position, address in enumerate(others):
             with suppress(OSError):
@@ -151,13 +162,13 @@ class _Call:
         return sock
 
     def use(self, sock: socket.socket) -> None:
-        """Remember the socket of this call, so that the timer can shut the connection down."""
+        """Store a duplicate of the call's socket, so that the timer can shut the connection down."""
         with self._lock:
             if self._socket is None:
                 self._socket = socket.socket(fileno=os.dup(sock.fileno()))
 
     def cut(self) -> None:
-        """End the call now."""
+        """Set the deadline of the call to now, and shut the connection down."""
         self._deadline = time.monotonic()
         self._shut_down()
 
@@ -168,11 +179,11 @@ class _Call:
 
 
 _CALL: ContextVar[_Call] = ContextVar("call")
-"""The call in progress, as a context variable, because urllib3 cannot pass an argument to the connection."""
+"""The call in progress. This is a context variable, because urllib3 cannot pass the call to the connection."""
 
 
 class _BoundedConnection:
-    """A mixin that applies the limits of the current call to a connection of urllib3.
+    """A mixin for urllib3's connection classes. The mixin applies the two restrictions of a webhook call.
 
     The mixin overrides urllib3's private method `_new_conn` and reads urllib3's private attribute `_dns_host`. No other
     class uses private members of urllib3. tests/infrastructure/test_dependencies.py checks this rule.
@@ -185,7 +196,7 @@ class _BoundedConnection:
 
     @property
     def is_connected(self) -> bool:
-        """Whether urllib3 may reuse the connection. Otherwise urllib3 opens a new connection."""
+        """Whether urllib3 may reuse the connection. If the value is False, urllib3 opens a new connection."""
         recently = time.monotonic() - self._last_used < MAX_IDLE_SECONDS
         return recently and super().is_connected  # type: ignore[misc]
 
@@ -200,7 +211,8 @@ class _BoundedConnection:
     def getresponse(self) -> Any:
         """Return the answer. Raises TimeoutError if the deadline has passed.
 
-        The deadline is checked here, because `http.client` treats incomplete headers as complete headers.
+        At the deadline, the timer may cut off the headers of the answer. `http.client` treats such incomplete headers
+        as complete, so this method checks the deadline.
         """
         response = super().getresponse()  # type: ignore[misc]
         if _CALL.get().is_over:
@@ -237,10 +249,10 @@ class WebhookHttpClient:
         self._pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
-        """Send one delivery and return the answer, with at most `max_answer_bytes` bytes of its body.
+        """Send one delivery and return the answer. The body of the answer is cut off after `max_answer_bytes` bytes.
 
-        Raises WebhookUnreachableError if no answer arrived. Raises WebhookLateError if no answer arrived in time. If
-        the body is longer than `max_answer_bytes`, the connection is closed.
+        Raises WebhookLateError if no answer arrived in time. Raises WebhookUnreachableError if no answer arrived for
+        another reason.
         """
         if not self._rules.accepts(delivery.url):
             raise WebhookUnreachableError("no connection (the URL is not allowed)")
@@ -262,7 +274,7 @@ class WebhookHttpClient:
                 self._calls.discard(call)
 
     def cut(self) -> None:
-        """Shut down the connections of all calls under way: they fail as if their time were over."""
+        """Shut down the connections of all calls under way. These calls fail as if their deadlines had passed."""
         for call in [*self._calls]:
             call.cut()
 
@@ -293,7 +305,7 @@ class WebhookHttpClient:
     ) -> WebhookAnswer:
         """Send a request and return the answer.
 
-        If the connection breaks while the body is read, the answer contains the part of the body that was read.
+        If the connection breaks before the end of the body, the answer contains only the first part of the body.
         """
         sent = {"User-Agent": USER_AGENT, **headers}
         timeout = urllib3.Timeout(connect=settings.connect, read=settings.read, total=settings.total)
@@ -311,12 +323,15 @@ class WebhookHttpClient:
 
 
 def url_to_send(url: Url) -> str:
-    """Return the URL that is sent and signed. The URL is escaped and has a path, but no credentials and no fragment."""
+    """Return the URL that is sent and signed.
+
+    The URL is percent-encoded and always has a path. The URL has no credentials and no fragment.
+    """
     return url._replace(auth=None, fragment=None, path=url.path or "/").url
 
 
 def headers_for(url: str, parameters: dict[str, str], auth_token: str, configured: Url) -> dict[str, str]:
-    """Return the headers of a request. Credentials in the configured URL become HTTP Basic authentication."""
+    """Return the headers of a request. If the configured URL has credentials, use HTTP Basic authentication."""
     headers = {"X-Twilio-Signature": sign(url, parameters, auth_token)}
     if parameters:
         headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8"

@@ -1,4 +1,7 @@
-"""Sign requests as in https://www.twilio.com/docs/usage/security#validating-requests (`X-Twilio-Signature`)."""
+"""Compute the header `X-Twilio-Signature`.
+
+See https://www.twilio.com/docs/usage/security#validating-requests.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ from collections.abc import Mapping
 
 
 def sign(url: str, parameters: Mapping[str, str], auth_token: str) -> str:
-    """Return the signature of a request: the Base64 form of an HMAC-SHA1 over the URL and the form parameters.
+    """Return the signature of a request. It is the Base64 form of an HMAC-SHA1 over the URL and the form parameters.
 
-    `url` is the full URL, with its query and without a fragment. `parameters` are the decoded form fields of a POST
+    `url` is the full URL, with the query and without a fragment. `parameters` are the decoded form fields of a POST
     request. For a GET request, `parameters` must be empty, because the query contains the parameters.
     """
     text = url + "".join(name + parameters[name] for name in sorted(parameters))

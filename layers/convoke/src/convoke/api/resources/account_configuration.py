@@ -41,9 +41,9 @@ def represent(request: Request, account: Account) -> AccountConfigurationReprese
 
 
 def fetch(_: Operations, request: Request) -> Response:
-    """Return the configuration in the cache of this process.
+    """Return the configuration from the cache of this process.
 
-    After an update, the caches of other processes contain the old configuration for a few seconds.
+    After an update by another process, this cache can contain the old configuration for a few seconds.
     """
     return json_response(represent(request, request.account))
 

@@ -25,9 +25,9 @@ from convoke.domain.errors import refusal
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
 
 WAIT_MARGIN_SECONDS = 5
-"""A wait ends this many seconds before the Lambda invocation times out.
+"""The time between the end of a wait and the timeout of the Lambda invocation.
 
-The time is needed for the last read of the table, which can take seconds if AWS throttles the read.
+After the wait, the function reads the table once more. This read can take seconds if AWS throttles the read.
 """
 
 RELATION_ERRORS = (
@@ -41,7 +41,10 @@ RELATION_ERRORS = (
     errors.ProjectedAddressMissingError,
     errors.TooManyParticipantsInRequestError,
 )
-"""The errors of rules that compare a participant with other participants, in this or another conversation."""
+"""The other errors about participants.
+
+Most of the rules compare a participant with participants in this or another conversation.
+"""
 
 CREATE = Contract(
     "ConversationWithParticipants",
@@ -56,7 +59,7 @@ CREATE = Contract(
 
 
 def create(operations: Operations, request: ServiceRequest) -> Response | Deferred:
-    """Create the conversation. The status is 202 if Convoke must still add participants, else 201.
+    """Create the conversation. The status is 202 if the request has participants, otherwise 201.
 
     See docs/behaviour/conversation-with-participants.md#status-codes.
     """
@@ -83,7 +86,7 @@ def create(operations: Operations, request: ServiceRequest) -> Response | Deferr
         return json_response(representation, status=202 if participants else 201, headers=headers)
 
     conversation = created.conversation
-    # A repeated request gets the stored response without a wait, even if the request has a preference.
+    # A client that repeats a request gets the response without a wait, even if the client prefers to wait.
     if created.repeated:
         return respond(conversation, {IDEMPOTENT_REPLAYED: "true"})
     seconds = _seconds_to_wait(request) if conversation.state is State.INITIALIZING else None
@@ -94,9 +97,9 @@ def create(operations: Operations, request: ServiceRequest) -> Response | Deferr
 
 
 def _seconds_to_wait(request: ServiceRequest) -> int | None:
-    """Return the preferred wait, but not more than the time that is left for a wait.
+    """Return how long the client prefers to wait, or the time that is left if that time is shorter.
 
-    Return None if the request has no preference, or if no time is left.
+    Return None if the client does not prefer to wait, or if less than one second is left.
     """
     preferred, available = preferred_wait(request.headers), request.seconds_left() - WAIT_MARGIN_SECONDS
     if preferred is None or available < 1:

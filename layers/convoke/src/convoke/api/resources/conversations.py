@@ -85,7 +85,7 @@ def represent(
 
 
 def create(operations: Operations, request: ServiceRequest) -> Response:
-    """Create a conversation. The operation is the same as for ConversationWithParticipants, with no participants."""
+    """Create a conversation. The handler calls the operation of ConversationWithParticipants without participants."""
     request_webhooks, idempotent_request = operations.request_webhooks(request), parse_idempotency_key(request)
     created = operations.conversation_with_participants.create(
         request.account,
@@ -114,7 +114,7 @@ def list_(operations: Operations, request: ServiceRequest) -> Response:
 
 
 def update(operations: Operations, request: ServiceRequest, sid: str) -> Response:
-    # The header is parsed before the form, because its error has priority. See
+    # Parse the header before the form. If both are invalid, the response reports the error of the header. See
     # docs/behaviour/requests-and-answers.md#order-of-checks.
     request_webhooks, requested = operations.request_webhooks(request), parse(UpdateConversation, request.form)
     updated = operations.conversations.update(request.service, sid, requested, request_webhooks=request_webhooks)
@@ -127,7 +127,7 @@ def delete(operations: Operations, request: ServiceRequest, sid: str) -> Respons
 
 
 def timers(conversation: Conversation) -> dict[str, str]:
-    """Return when each timer ends. Timers that are off are left out.
+    """Return the end of each timer that is on. The keys are the field names of the response.
 
     See docs/behaviour/states-and-timers.md#timers.
     """

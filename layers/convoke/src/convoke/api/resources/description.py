@@ -36,7 +36,7 @@ FETCH = Contract(
 def fetch(event: Mapping[str, Any], document: Callable[[], dict[str, Any]]) -> Response:
     """Return the OpenAPI document, or status 304 if the client already has the current document."""
     text, tag = _text_and_tag(document)
-    # The header can contain several tags, and a proxy can add the prefix `W/` to a tag. So `in` is used here.
+    # Search the tag with `in`. The header can contain several tags, and a proxy can add the prefix `W/` to a tag.
     is_known = tag in (event.get("headers") or {}).get("if-none-match", "")
     return json_response("" if is_known else text, 304 if is_known else 200, {"ETag": tag})
 

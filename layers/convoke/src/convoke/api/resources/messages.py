@@ -21,7 +21,7 @@ from convoke.domain.receipts import DeliverySummary
 
 
 class MediaRepresentation(Representation):
-    """The media of a message. Convoke knows only the SID, because clients do not upload media to Convoke."""
+    """The media of a message. Only the SID has a value, because clients do not upload media to Convoke."""
 
     sid: str
     size: int | None = None
@@ -48,7 +48,7 @@ class MessageRepresentation(Representation):
 
 
 class ServiceMessageRepresentation(MessageRepresentation):
-    """The representation under `/Services/{sid}`, which also contains the service SID."""
+    """The representation for requests under `/Services/{sid}`. It also contains the service SID."""
 
     chat_service_sid: str
 
@@ -127,7 +127,7 @@ def list_(operations: Operations, request: ServiceRequest, conversation_sid: str
         request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Messages"),
         "messages",
         operations.accounts.page_key(request.account.sid),
-        # The filter is the parsed order and not the client's text, because a token for `DESC` must be valid for `desc`.
+        # Use the parsed order and not the client's text. A token for `DESC` must also be valid for `desc`.
         filters=dict.fromkeys(sent, filters.order),
         descending=filters.order is Order.DESCENDING,
     )

@@ -20,7 +20,7 @@ from convoke.domain.participant_conversations import ParticipantConversation
 from convoke.domain.participants import MessagingBinding
 
 CREATED_BY = "system"
-"""The value of `conversation_created_by`. It is constant, because accounts and not users create conversations.
+"""The value of `conversation_created_by`. The value never changes, because only accounts create conversations.
 
 See docs/behaviour/participant-conversations.md#fields.
 """

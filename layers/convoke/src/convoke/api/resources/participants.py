@@ -34,7 +34,7 @@ class ParticipantRepresentation(Representation):
 
 
 class ServiceParticipantRepresentation(ParticipantRepresentation):
-    """The representation under `/Services/{sid}`, which also contains the service SID."""
+    """The representation for requests under `/Services/{sid}`. It also contains the service SID."""
 
     chat_service_sid: str
 
@@ -61,12 +61,12 @@ MEMBER_ERRORS = (
     errors.ProxyNotSupportedError,
     errors.ProxyNotWhatsAppSenderError,
 )
-"""The errors of rules for a single participant, independent of other participants."""
+"""The errors of rules that check a participant alone, without other participants."""
 
 NOT_IN_UPDATES = frozenset(
     {errors.AddressEmptyError, errors.IdentityNotAcceptableError, errors.NameOrLevelNotAcceptableError}
 )
-"""The errors in `MEMBER_ERRORS` about parameters that an update does not have."""
+"""The errors in `MEMBER_ERRORS` that an update cannot cause, because an update does not have the parameters."""
 
 MEMBERSHIP_ERRORS = (
     errors.BindingTakenError,
@@ -149,7 +149,7 @@ def represent(request: ServiceRequest, participant: Participant) -> Representati
 
 
 def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response:
-    # The header is parsed before the form, because its error has priority.
+    # Parse the header before the form. If both are invalid, the response reports the error of the header.
     request_webhooks = operations.request_webhooks(request)
     requested = parse_participant(CreateParticipant, request.form)
     created = operations.participants.create(

@@ -31,7 +31,7 @@ class ReceiptRepresentation(Representation):
 
 
 class ServiceReceiptRepresentation(ReceiptRepresentation):
-    """The representation under `/Services/{sid}`, which also contains the service SID."""
+    """The representation for requests under `/Services/{sid}`. It also contains the service SID."""
 
     chat_service_sid: str
 

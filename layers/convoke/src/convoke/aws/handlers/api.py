@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler that answers one HTTP request."""
+    """Return a handler that returns the response to an HTTP request."""
     resolver = resolver_of(Program(edges).api)
 
     def handler(event: AwsEvent, context: LambdaContext) -> Any:
-        # The response header Twilio-Request-Id contains the same ID, so the log lines of a response can be found.
+        # The response header Twilio-Request-Id contains the same ID. The ID connects a response with its log lines.
         edges.logger.set_correlation_id(request_id(context))
         return resolver.resolve(event, context)
 

@@ -1,6 +1,6 @@
 """Lambda handlers for batches of records from SQS or from the table's stream.
 
-A consumer of a record either returns or raises an exception. After an exception, the record is delivered again.
+If the consumer of a record raises an exception, the record is delivered again.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ def batch_handler(
     consume: Callable[[Any], None],
     expected_error: type[Exception] | None = None,
 ) -> Handler:
-    """Return a handler that calls `consume` for each record, and reports each record whose call raised an exception.
+    """Return a handler that calls `consume` for each record.
 
-    SQS delivers only the reported records again. The stream delivers the first reported record and every later record
+    If the call raises an exception, the handler reports the record as failed.
+    SQS delivers only the failed records again. The stream delivers the first failed record and every later record
     again. See https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html.
 
-    Each exception is logged, unless its class is exactly `expected_error`.
+    The handler logs each exception, except exceptions whose class is exactly `expected_error`.
     """
     logger = edges.logger
     processor = _LoggingProcessor(event_type, logger, expected_error)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler for records of the table's stream. Each record is one change with its events."""
+    """Return a handler for records of the table's stream. Each record contains one change and its events."""
     bus = edges.event_bus
 
     def publish(record: DynamoDBRecord) -> None:

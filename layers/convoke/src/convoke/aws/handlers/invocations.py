@@ -15,7 +15,7 @@ Handler = Callable[[AwsEvent, "LambdaContext"], Any]
 
 
 def observed(edges: AwsEdges, handler: Handler) -> Handler:
-    """Wrap `handler` so that each log line names the invocation, and each invocation writes its metrics."""
+    """Return a handler that calls `handler`, adds the request ID to each log line, and writes the metrics."""
     logger, metrics = edges.logger, edges.metrics
 
     # `clear_state` removes the correlation ID that the previous invocation in this environment set.
@@ -24,7 +24,7 @@ def observed(edges: AwsEdges, handler: Handler) -> Handler:
         try:
             return handler(event, context)
         finally:
-            # Write the metrics even if the invocation failed, because the invocation may have counted something.
+            # Write the metrics even if the invocation failed. It may have counted something before the failure.
             metrics.flush()
 
     return observed_handler

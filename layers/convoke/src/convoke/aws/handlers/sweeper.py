@@ -1,4 +1,4 @@
-"""The Lambda handler for the schedule of the sweeper."""
+"""The Lambda handler of the sweeper. A schedule calls the handler."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from convoke.aws.edges import AwsEdges
 
 SWEEP_MARGIN_MILLISECONDS = 15_000
-"""The sweeper starts no further work when less than this time is left before the function's timeout."""
+"""The time before the timeout of the function in which the sweeper starts no further work."""
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler that processes every due conversation and returns how many were processed."""
+    """Return a handler that processes every conversation that is due now, and returns their number."""
     operation = Program(edges).sweeper
 
     def handler(_: AwsEvent, context: LambdaContext) -> int:

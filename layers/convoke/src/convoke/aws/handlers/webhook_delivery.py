@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler for messages of the delivery queue.
+    """Return a handler for queue messages of the delivery queue.
 
-    A queue message is an event or a delivery. The handler splits an event into one delivery for each target, and makes
-    one attempt for a delivery. The rule on the bus sends events in EventBridge's envelope. A message replay sends
-    events without the envelope.
+    A queue message is an event or a delivery. The handler splits an event into one delivery for each target. The
+    handler makes one attempt for a delivery.
+
+    Events from the bus are in EventBridge's envelope. Events from a message replay have no envelope.
     """
     webhook_delivery = Program(edges).webhook_delivery
     queue, dead_letters = edges.delivery_queue, edges.delivery_dead_letter_queue
-    # Leave the input out of validation errors, because the errors are logged and bodies contain personal data.
+    # Validation errors are logged. They must not contain their input, because queue messages contain personal data.
     config = ConfigDict(hide_input_in_errors=True)
     message_type: TypeAdapter[Delivery | Event | BusEvent] = TypeAdapter(Delivery | Event | BusEvent, config=config)
 
@@ -44,12 +45,12 @@ def make_handler(edges: AwsEdges) -> Handler:
                 try:
                     webhook_delivery.deliver(delivery, int(record.attributes.approximate_receive_count))
                 except RetryLaterError as error:
-                    # The exception reports the record as failed, so SQS delivers the record again after this pause.
+                    # The exception marks the record as failed. SQS delivers the record again after `error.seconds`.
                     queue.postpone(record.receipt_handle, error.seconds)
                     raise
                 except DeliveryFailedError:
-                    # Copy the message to the dead-letter queue at once, because SQS itself moves a message only after
-                    # the maximum number of receives.
+                    # Copy the queue message to the dead-letter queue now. SQS itself would move the queue message only
+                    # after the maximum number of receives.
                     dead_letters.send(record.body)
 
     return batch_handler(edges, EventType.SQS, deliver, expected_error=RetryLaterError)
