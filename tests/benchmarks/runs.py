@@ -34,7 +34,7 @@ def alternately(sides: Mapping[str, Callable[[], Found]], times: int) -> dict[st
 def measured(server: Server, work: Round, clients: int, seconds: float) -> dict[str, float]:
     """Warm up the server and measure it. Return the figures of the clients and of the server.
 
-    The finished rounds per second and the processor time of the server include the work that the server does after the last response.
+    The finished rounds per second and the processor time of the server include the work after the last response.
     """
     load(server.address, work, clients, WARM_UP_SECONDS)
     server.work_off()
