@@ -144,9 +144,8 @@ class Gateway:
         response = await self.answer(gateway_event(scope, body, trust_forwarded=self._trust_forwarded))
         content = response.body.encode()
         headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
-        if (
-            response.status_code != HTTPStatus.NO_CONTENT
-        ):  # RFC 9110, section 8.6: a 204 response has no Content-Length.
+        # RFC 9110, section 8.6: a 204 response has no Content-Length.
+        if response.status_code != HTTPStatus.NO_CONTENT:
             headers.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": content})
