@@ -33,6 +33,7 @@ from convoke.embedded.handover import (
     InProcessEventBus,
     SqliteDeliveryQueue,
 )
+from convoke.embedded.logs import HeldMetrics, hold_log_lines
 from convoke.embedded.loops import PeriodicThread, StepScheduler
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
@@ -145,6 +146,7 @@ class EmbeddedEngine:
         only the settings for the provisioning retries. Raises ValidationError if such a setting is invalid.
         `lock_timeout` is the maximum number of seconds that a write waits while another process holds the write lock.
         """
+        hold_log_lines()
         now: Clock = movable_clock or instants.now
         self.table = SqliteTable(
             data,
@@ -176,7 +178,11 @@ class EmbeddedEngine:
                 provisioning_retries=ProvisioningRetries.model_validate(Settings(environ).provisioning_retries),
             )
         )
-        self.edges = replace(edges, webhook_client=OffLoopWebhookClient(edges.webhook_client, self._is_on_loop))
+        self.edges = replace(
+            edges,
+            webhook_client=OffLoopWebhookClient(edges.webhook_client, self._is_on_loop),
+            metrics=HeldMetrics(edges.metrics),
+        )
         routes = clock_routes(movable_clock, self.advance) if movable_clock else ()
         self.program = Program(self.edges, routes)
         self.api, self.accounts, self.sweeper = self.program.api, self.program.accounts, self.program.sweeper
