@@ -146,7 +146,6 @@ class EmbeddedEngine:
         only the settings for the provisioning retries. Raises ValidationError if such a setting is invalid.
         `lock_timeout` is the maximum number of seconds that a write waits while another process holds the write lock.
         """
-        hold_log_lines()
         now: Clock = movable_clock or instants.now
         self.table = SqliteTable(
             data,
@@ -208,6 +207,7 @@ class EmbeddedEngine:
         self._scheduler: StepScheduler | None = None
         self._concurrent_deliveries: ConcurrentDeliveries | None = None
         self._clock_difference = 0.0
+        hold_log_lines()
 
     def gateway(self, *, trust_forwarded: bool = False) -> Gateway:
         """Return the ASGI application that serves this engine."""

@@ -263,8 +263,8 @@ class SqliteTable:
             return
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorname.startswith("SQLITE_BUSY"):
+        except sqlite3.Error as error:
+            if _is_busy(error):
                 raise RunAgainError from error
             raise self._failures.unavailable(error) from error
         self._unit = new_unit()
@@ -423,6 +423,8 @@ class SqliteTable:
         try:
             return self._connection.execute(statement, parameters).fetchall()
         except sqlite3.Error as error:
+            if self._unit is None and _is_busy(error):
+                raise RunAgainError from error
             unavailable = self._failures.unavailable(error)
             # After some I/O errors, SQLite rolls back the transaction automatically. In that case, drop the unit.
             # Without a transaction, SQLite would commit each later statement of the unit separately.
@@ -570,6 +572,11 @@ def _succeed(future: asyncio.Future[None]) -> None:
 def _fail(future: asyncio.Future[None], error: Exception) -> None:
     if not future.done():
         future.set_exception(error)
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    """Return whether another process holds a lock, for example because it recovers the write-ahead log."""
+    return getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
 
 
 def _key_of(entry: tuple[Key, Row | None]) -> Key:
