@@ -208,7 +208,10 @@ class Gateway:
         seen = deferred.created
         for pause in pauses(deferred.seconds):
             await self._waiters.change(seen.sid, pause)
-            found = self._api.conversation_waiter.read(seen)
+            try:
+                found = self._api.conversation_waiter.read(seen)
+            except RunAgainError:
+                continue
             if not await self._is_committed():
                 continue
             seen = found.conversation
