@@ -28,7 +28,13 @@ from convoke.embedded.deliveries import (
     Deliveries,
 )
 from convoke.embedded.handover import SqliteDeliveryQueue
-from convoke.embedded.queue import NO_RECEIVER, DeadLetterQueue, DurableQueue, QueuedMessage
+from convoke.embedded.queue import (
+    NO_RECEIVER,
+    VISIBILITY_TIMEOUT_SECONDS,
+    DeadLetterQueue,
+    DurableQueue,
+    QueuedMessage,
+)
 from convoke.embedded.sqlite import SqliteTable
 from convoke.operations.webhook_delivery import BegunDelivery, DeliveryFailedError, Outcome, RetryLaterError
 from convoke.storage.table import Put
@@ -388,6 +394,28 @@ def test_delivery_that_is_committed_after_the_shutdown_began_is_not_called() -> 
         await stopping[0]
         assert machine.fake.called == []
         assert machine.counts() == [0]
+
+    run(scenario)
+
+
+# A clock that was set back
+
+
+@pytest.mark.parametrize("back", [timedelta(seconds=20), timedelta(hours=2)])
+def test_delivery_under_way_is_not_sent_again_after_the_clock_was_set_back(back: timedelta) -> None:
+    async def scenario(machine: Machine) -> None:
+        machine.fake.hanging = {"hanging"}
+        machine.send("hanging", 2)
+        await machine.until(lambda: machine.fake.now_under_way["hanging"] == 2)
+        machine.clock.move(-back)
+        await machine.stays(lambda: len(machine.fake.called) == 2)
+        machine.queue.make_received_visible(machine.concurrent.under_way)
+        await machine.stays(lambda: len(machine.fake.called) == 2)
+        machine.clock.move(timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS))
+        await machine.stays(lambda: len(machine.fake.called) == 2)
+        machine.fake.answer_all()
+        await machine.until(machine.queue.is_empty)
+        assert machine.fake.numbers == [1, 1]
 
     run(scenario)
 

@@ -228,13 +228,16 @@ class ConcurrentDeliveries:
     def _hide_messages_under_way(self) -> None:
         """Keep each queue message invisible while its receiver is being called.
 
-        The call takes real time. In the meantime, a test can move the clock past the visibility timeout.
+        The call takes real time. In the meantime, a test can move the clock past the visibility timeout. Also, somebody
+        can set the clock back. The queue message would then become visible, because it seems to be postponed for longer
+        than the maximum.
         """
         now = self._now()
+        latest = now + timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS)
         for message, visible_at in [*self._under_way.values()]:
-            if visible_at <= now:
+            if not now < visible_at <= latest:
                 self._queue.change_visibility(message, VISIBILITY_TIMEOUT_SECONDS)
-                self._under_way[message.id] = message, now + timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS)
+                self._under_way[message.id] = message, latest
 
     def _split_events(self) -> bool:
         """Split up to `EVENTS_PER_TICK` events. Return whether there may be more visible events."""

@@ -311,12 +311,14 @@ class EmbeddedEngine:
         return advanced
 
     def _next_due(self, after: datetime) -> datetime | None:
-        under_way = self._concurrent_deliveries.under_way if self._concurrent_deliveries else ()
         moments = (
             ConversationRepository(self.edges.table).next_due(after),
-            self.queue.next_visible(after, excluded=under_way),
+            self.queue.next_visible(after, excluded=self._deliveries_under_way()),
         )
         return min((moment for moment in moments if moment), default=None)
+
+    def _deliveries_under_way(self) -> list[int]:
+        return self._concurrent_deliveries.under_way if self._concurrent_deliveries else []
 
     def _is_on_loop(self) -> bool:
         return self._loop_thread == threading.get_ident()
@@ -349,9 +351,13 @@ class EmbeddedEngine:
         Otherwise the postponed work would wait until the wall clock shows the due time again.
         """
         difference = _clock_difference()
-        if self._clock_difference - difference > CLOCK_STEP_SECONDS:
-            self.queue.make_received_visible()
-            self._sweep_until = self.edges.now() + self.edges.provisioning_retries.max_pause
+        step_back = self._clock_difference - difference
+        if step_back > CLOCK_STEP_SECONDS:
+            # Run this on the event loop's thread, so that no delivery starts or ends in between.
+            self.table.run(lambda: self.queue.make_received_visible(self._deliveries_under_way()))
+            # The next attempts were planned with the clock before the step.
+            planned = self.edges.now() + timedelta(seconds=step_back)
+            self._sweep_until = planned + self.edges.provisioning_retries.max_pause
         self._clock_difference = difference
 
     def _attend(self, until: datetime | None = None) -> int:
