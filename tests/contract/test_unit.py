@@ -30,7 +30,7 @@ from convoke.storage.table import (
     TransactionCanceledError,
     Update,
 )
-from tests.support.busy import make_busy
+from tests.support.busy import make_busy, roll_back_during_select
 
 KEY = Key("AC1#CH1", "conversation")
 
@@ -424,6 +424,35 @@ def test_thread_gives_up_on_a_lock_that_is_held_too_long(path: Path) -> None:
             machine.table.transact([Put(item("a"))])
         with pytest.raises(UnavailableError), machine.table.unit():
             machine.table.write("DELETE FROM messages")
+
+
+def test_rollback_by_sqlite_during_a_select_drops_the_whole_unit(path: Path) -> None:
+    """After some I/O errors in a SELECT, SQLite rolls back the transaction by itself."""
+
+    async def scenario(machine: Machine) -> None:
+        machine.table.transact([Put(item("a"))])
+        committed = machine.table.committed()
+        with pytest.raises(UnavailableError):
+            roll_back_during_select(machine.table)
+        assert committed
+        with pytest.raises(UnavailableError):
+            await committed
+        machine.table.transact([Put(item("b"))])
+        await asyncio.sleep(0)
+        assert (machine.stored(), machine.log) == (["b"], ["failure"])
+
+    run(path, scenario)
+
+
+def test_failed_select_without_a_rollback_fails_its_caller_alone(path: Path) -> None:
+    async def scenario(machine: Machine) -> None:
+        machine.table.transact([Put(item("a"))])
+        with pytest.raises(UnavailableError):
+            machine.table.rows("SELECT 1 FROM unreadable")
+        await asyncio.sleep(0)
+        assert (machine.stored(), machine.log) == (["a"], [])
+
+    run(path, scenario)
 
 
 # A read while SQLite is busy

@@ -1,4 +1,4 @@
-"""Let reads of the data file fail as if another process held a lock."""
+"""Let reads of the data file fail as if another process held a lock, or as after an I/O error."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sqlite3
 from typing import Any
 
 from convoke.embedded.sqlite import SqliteTable
+from convoke.storage.table import Key
 
 
 class BusyConnection:
@@ -36,3 +37,16 @@ def make_busy(table: SqliteTable, name: str = "SQLITE_BUSY") -> BusyConnection:
     connection = BusyConnection(table._connection, name)
     table._connection = connection  # type: ignore[assignment]
     return connection
+
+
+def roll_back_during_select(table: SqliteTable) -> None:
+    """Read an item. The read fails, and SQLite rolls back the transaction, as after some I/O errors.
+
+    Raises UnavailableError, as each read does that fails.
+    """
+    table._connection.execute("ROLLBACK")
+    table._connection.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)
+    try:
+        table.get(Key("unreadable", "item"))
+    finally:
+        table._connection.set_authorizer(None)

@@ -37,7 +37,8 @@ from convoke.embedded.queue import (
 )
 from convoke.embedded.sqlite import SqliteTable
 from convoke.operations.webhook_delivery import BegunDelivery, DeliveryFailedError, Outcome, RetryLaterError
-from convoke.storage.table import Put
+from convoke.storage.table import Key, Put
+from tests.support.busy import roll_back_during_select
 from tests.support.events import a_delivery, an_event
 from tests.support.manual_clock import ManualClock
 
@@ -514,6 +515,65 @@ def test_failed_storing_of_an_outcome_frees_the_place(monkeypatch: pytest.Monkey
         machine.table._connection.execute("PRAGMA query_only = 0")
         machine.clock.move(timedelta(seconds=60))
         await machine.until(machine.queue.is_empty)
+
+    run(scenario)
+
+
+def test_outcome_that_cannot_begin_a_unit_frees_the_place_and_the_delivery_is_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "OWN_FAILURE_RETRY_SECONDS", 0.01)
+
+    async def scenario(machine: Machine) -> None:
+        machine.fake.hanging = {"host"}
+        machine.send("host")
+        await machine.until(lambda: machine.fake.now_under_way["host"] == 1)
+        machine.table._connection.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)
+        machine.fake.answer_all()
+        await machine.until(machine.is_idle)
+        machine.table._connection.set_authorizer(None)
+        assert machine.fake.finished == []
+        machine.clock.move(timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS))
+        await machine.until(machine.queue.is_empty)
+        assert machine.fake.called == ["host", "host"]
+
+    run(scenario)
+
+
+def test_bug_while_an_outcome_is_stored_frees_the_place_and_the_delivery_is_repeated(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario(machine: Machine) -> None:
+        machine.fake.outcomes["host"] = "not an outcome"  # type: ignore[assignment]
+        machine.send("host")
+        await machine.until(lambda: machine.fake.called and machine.is_idle())
+        machine.fake.outcomes.clear()
+        machine.clock.move(timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS))
+        machine.concurrent.wake()
+        await machine.until(machine.queue.is_empty)
+
+    run(scenario)
+    assert caplog.messages == ["the outcome of a webhook delivery is lost; it will be repeated"]
+
+
+def test_rollback_by_sqlite_while_an_outcome_is_stored_stores_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some I/O errors in a SELECT, SQLite rolls back the transaction by itself."""
+    monkeypatch.setattr(module, "OWN_FAILURE_RETRY_SECONDS", 0.01)
+
+    async def scenario(machine: Machine) -> None:
+        def roll_back(_: Delivery) -> None:
+            machine.fake.on_finish = lambda _: None
+            machine.table.transact([Put({"pk": "outcome", "sk": "half"})])
+            roll_back_during_select(machine.table)
+
+        machine.fake.on_finish = roll_back
+        machine.send("host")
+        await machine.until(lambda: machine.fake.called and machine.is_idle())
+        assert machine.table.get(Key("outcome", "half")) is None
+        assert machine.counts() == [0], "the attempt does not count"
+        machine.clock.move(timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS))
+        await machine.until(machine.queue.is_empty)
+        assert machine.fake.numbers == [1, 1]
 
     run(scenario)
 

@@ -21,7 +21,6 @@ from functools import partial
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from convoke.domain.circuit_breakers import CLOSED, CircuitBreaker, account_sid_of
-from convoke.domain.errors import UnavailableError
 from convoke.domain.events import Event
 from convoke.domain.instants import Clock
 from convoke.domain.webhooks import Delivery
@@ -317,9 +316,6 @@ class ConcurrentDeliveries:
         self._table.on_failure(partial(self._dropped, message))
         try:
             self._settle(message, begun, outcome)
-        except UnavailableError:
-            # The table has already dropped the unit, logged the reason and called `_dropped`.
-            return
         except Exception:
             logger.exception("the outcome of a webhook delivery is lost; it will be repeated")
 
