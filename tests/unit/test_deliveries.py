@@ -340,6 +340,32 @@ def test_open_breaker_of_one_receiver_leaves_another_alone() -> None:
     run(scenario)
 
 
+def test_number_of_circuit_breakers_is_limited_and_the_oldest_failure_is_forgotten_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MAX_CIRCUIT_BREAKERS", 2)
+
+    async def scenario(machine: Machine) -> None:
+        def breakers() -> list[str]:
+            return [receiver.removeprefix("AC1 https://") for receiver in machine.concurrent._breakers]
+
+        def give_up(_: Delivery) -> None:
+            raise DeliveryFailedError("no attempt is left")
+
+        machine.fake.on_finish = give_up
+        machine.fake.outcomes = dict.fromkeys(("a", "b", "c"), Outcome(500))
+        for host, remembered in (("a", ["a"]), ("b", ["a", "b"]), ("a", ["b", "a"]), ("c", ["a", "c"])):
+            called = len(machine.fake.called)
+            machine.send(host)
+            await machine.until(lambda: len(machine.fake.called) > called and machine.is_idle())  # noqa: B023
+            assert [each.partition(":")[0] for each in breakers()] == remembered
+        machine.fake.outcomes.clear()
+        machine.send("a")
+        await machine.until(lambda: breakers() == ["c:443"])
+
+    run(scenario)
+
+
 # Shutdown
 
 

@@ -52,6 +52,13 @@ MAX_STARTS_PER_TICK = 32
 A delivery that fails before the call to its receiver counts too.
 """
 
+MAX_CIRCUIT_BREAKERS = 10_000
+"""The maximum number of receivers whose failures are remembered. They use about 2.5 MB of memory.
+
+If there are more, the engine forgets the receiver whose last failure is the oldest. No pause is longer than a minute,
+so the pause of this receiver is probably over.
+"""
+
 OWN_FAILURE_RETRY_SECONDS = 5.0
 """The pause before the next attempt of a delivery that failed because of an error in Convoke."""
 
@@ -161,6 +168,7 @@ class ConcurrentDeliveries:
         The value is a pair: the queue message, and the time at which the queue message becomes visible again.
         """
         self._breakers: dict[str, CircuitBreaker] = {}
+        """The circuit breakers that are not closed, or that have counted failures. The last one has failed last."""
         self._last_receiver = ""
         self._woken = False
         self._pause: asyncio.TimerHandle | None = None
@@ -333,9 +341,12 @@ class ConcurrentDeliveries:
 
         If the outcome is not retryable, the number of failures in a row becomes 0.
         """
+        # Remove the circuit breaker before adding it again, so that it becomes the last one.
         breaker = self._breakers.pop(receiver, CLOSED).after(self._now(), is_failure=outcome.is_retryable)
         if breaker != CLOSED:
             self._breakers[receiver] = breaker
+        if len(self._breakers) > MAX_CIRCUIT_BREAKERS:
+            del self._breakers[next(iter(self._breakers))]
         if breaker.open_until:
             logger.warning(
                 "deliveries to a receiver pause",
