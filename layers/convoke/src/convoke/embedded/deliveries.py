@@ -25,7 +25,7 @@ from convoke.domain.events import Event
 from convoke.domain.instants import Clock
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.queue import NO_RECEIVER, VISIBILITY_TIMEOUT_SECONDS, DurableQueue, ReceivedMessage
-from convoke.embedded.suspension import RunAgainError
+from convoke.embedded.suspension import RUN_AGAIN_PAUSE_SECONDS, RunAgainError
 from convoke.operations.webhook_delivery import (
     BegunDelivery,
     DeliveryFailedError,
@@ -61,9 +61,6 @@ so the pause of this receiver is probably over.
 
 OWN_FAILURE_RETRY_SECONDS = 5.0
 """The pause before the next attempt of a delivery that failed because of an error in Convoke."""
-
-LOCKED_RETRY_SECONDS = 0.01
-"""The pause between two attempts to take the write lock, while another process holds the write lock."""
 
 MESSAGE: TypeAdapter[Delivery | Event] = TypeAdapter(
     Delivery | Event, config=ConfigDict(hide_input_in_errors=True, defer_build=True)
@@ -224,7 +221,7 @@ class ConcurrentDeliveries:
             more = self._split_events()
             more = self._start_deliveries() or more
         except RunAgainError:
-            self._loop.call_later(LOCKED_RETRY_SECONDS, self.wake)
+            self._loop.call_later(RUN_AGAIN_PAUSE_SECONDS, self.wake)
         except Exception:
             logger.exception("the delivery queue cannot be read; it is tried again")
             self._loop.call_later(OWN_FAILURE_RETRY_SECONDS, self.wake)
@@ -311,7 +308,7 @@ class ConcurrentDeliveries:
         try:
             self._table.begin()
         except RunAgainError:
-            self._loop.call_later(LOCKED_RETRY_SECONDS, self._finish, message, begun, outcome)
+            self._loop.call_later(RUN_AGAIN_PAUSE_SECONDS, self._finish, message, begun, outcome)
             return
         except Exception:
             # The queue message becomes visible again when its visibility timeout ends.

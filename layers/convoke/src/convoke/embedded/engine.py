@@ -34,7 +34,7 @@ from convoke.embedded.handover import (
     SqliteDeliveryQueue,
 )
 from convoke.embedded.logs import HeldMetrics, hold_log_lines
-from convoke.embedded.loops import PeriodicThread, StepScheduler
+from convoke.embedded.loops import SLICE_SECONDS, PeriodicThread, StepScheduler
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
@@ -62,12 +62,6 @@ ANY_RECEIVER = ReceiverRules()
 
 DELIVERY_POLL_SECONDS = 0.25
 """The interval at which the engine checks whether queue messages of the delivery queue have become visible."""
-
-STEP_SLICE_SECONDS = 0.005
-"""The length of one slice when `settle` or `advance` runs the waiting steps.
-
-Between two slices, the event loop's thread can process requests.
-"""
 
 CLOCK_STEP_SECONDS = 2.0
 """How far the wall clock may fall behind the monotonic clock between two sweeps.
@@ -217,7 +211,7 @@ class EmbeddedEngine:
             self._admission,
             self._waiters,
             trust_forwarded=trust_forwarded,
-            run_again_seconds=self._lock_timeout,
+            lock_timeout=self._lock_timeout,
         )
 
     def start(self) -> None:
@@ -332,7 +326,7 @@ class EmbeddedEngine:
             self.table.run(partial(self._run_slice))
 
     def _run_slice(self) -> None:
-        self.steps.run(until=time.monotonic() + STEP_SLICE_SECONDS)
+        self.steps.run(until=time.monotonic() + SLICE_SECONDS)
 
     def _sweep(self) -> None:
         """Process every conversation that is due.

@@ -30,7 +30,7 @@ from convoke.embedded.data_format import MEMORY, open_data_file
 from convoke.embedded.evaluation import check_updates, holds, updated
 from convoke.embedded.failures import DataFileFailures
 from convoke.embedded.rows import COLUMNS, Row, decode, index_columns, row_of
-from convoke.embedded.suspension import RunAgainError
+from convoke.embedded.suspension import RUN_AGAIN_PAUSE_SECONDS, RunAgainError
 from convoke.embedded.unit import MAX_ROWS, Unit, new_unit
 from convoke.storage.table import (
     EXPIRES_AT,
@@ -62,8 +62,6 @@ ROWS_PER_STATEMENT = 25
 
 LOCK_TIMEOUT_SECONDS = 5.0
 """The maximum time that a thread waits while another process holds the write lock."""
-
-LOCK_POLL_SECONDS = 0.005
 
 Result = TypeVar("Result")
 
@@ -385,7 +383,7 @@ class SqliteTable:
             except RunAgainError as error:
                 if time.monotonic() > deadline:
                     raise self._failures.unavailable(error.__cause__ or error) from error
-                time.sleep(LOCK_POLL_SECONDS)
+                time.sleep(RUN_AGAIN_PAUSE_SECONDS)
 
     # Reading.
 
