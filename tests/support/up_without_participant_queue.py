@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
+import time
 from dataclasses import replace
 
 from convoke.cli.credentials import first_account
@@ -35,9 +37,15 @@ def main(data: str) -> None:
         "pid": os.getpid(),
     }
 
+    def report_ready() -> None:
+        # The first sweep also processes conversations that are created during the sweep. Wait until it has ended.
+        while engine._sweep_until is not None or engine._sweeping.locked():
+            time.sleep(0.001)
+        print(json.dumps(ready), flush=True)
+
     def begin() -> None:
         engine.start()
-        print(json.dumps(ready), flush=True)
+        threading.Thread(target=report_ready).start()
 
     Server(engine.gateway(), begin, engine.stop).run(sockets=[listener])
 

@@ -400,7 +400,9 @@ def test_shutdown_lets_calls_finish_within_the_grace_period() -> None:
     run(scenario)
 
 
-def test_shutdown_does_not_wait_for_a_call_that_cannot_be_cut() -> None:
+def test_shutdown_does_not_wait_for_a_call_that_cannot_be_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CUT_SECONDS", 0.01)
+
     async def scenario(machine: Machine) -> None:
         machine.fake.hanging = {"deaf"}
         machine.send("deaf")

@@ -113,7 +113,7 @@ def run(
         admission = Admission(lambda: age)
         admission.request_arrived = lambda: log.append("arrived")
         admission.request_answered = lambda: log.append("answered")
-        gateway = Gateway(api, table, admission, waiters, lock_timeout=0.1)  # type: ignore[arg-type]
+        gateway = Gateway(api, table, admission, waiters.end, waiters, lock_timeout=0.1)  # type: ignore[arg-type]
         try:
             await scenario(Machine(api, gateway, table, waiters, log))
         finally:
@@ -364,7 +364,7 @@ def test_deferred_answer_is_given_at_once_when_the_server_stops() -> None:
         machine.api.readings = [lambda: reading("initializing")]
         answering = asyncio.create_task(machine.gateway.answer(EVENT))
         await asyncio.sleep(0)
-        machine.gateway.stop_waiting()
+        machine.gateway.begin_stop()
         assert (await answering).body == "initializing"
         machine.api.readings = [lambda: reading("initializing")]
         assert (await machine.gateway.answer(EVENT)).body == "initializing"

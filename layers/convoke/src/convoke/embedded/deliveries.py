@@ -59,6 +59,9 @@ If there are more, the engine forgets the receiver whose last failure is the old
 so the pause of this receiver is probably over.
 """
 
+CUT_SECONDS = 1.0
+"""The maximum time that calls may take to end after their connections were cut."""
+
 OWN_FAILURE_RETRY_SECONDS = 5.0
 """The pause before the next attempt of a delivery that failed because of an error in Convoke."""
 
@@ -185,20 +188,23 @@ class ConcurrentDeliveries:
             self._woken = True
             self._loop.call_soon(self._schedule)
 
-    async def stop(self, grace_seconds: float, cut: Callable[[], None]) -> None:
-        """Start no more calls to receivers. Wait up to `grace_seconds` until all calls under way have ended.
-
-        If calls are still under way after this time, call `cut`, which must end these calls. Then wait up to
-        `grace_seconds` again. If a call still does not end, its queue message becomes visible at the next start of the
-        engine.
-        """
+    def begin_stop(self) -> None:
+        """Start no more calls to receivers."""
         self._stopping = True
         if self._pause is not None:
             self._pause.cancel()
+
+    async def stop(self, grace_seconds: float, cut: Callable[[], None]) -> None:
+        """Start no more calls to receivers. Wait up to `grace_seconds` until all calls under way have ended.
+
+        If calls are still under way after this time, call `cut`, which must end these calls. If a call still does not
+        end, its queue message becomes visible at the next start of the engine.
+        """
+        self.begin_stop()
         try:
             if not await self._is_idle_within(grace_seconds):
                 cut()
-                await self._is_idle_within(grace_seconds)
+                await self._is_idle_within(CUT_SECONDS)
         finally:
             self._pool.shutdown(wait=False)
 

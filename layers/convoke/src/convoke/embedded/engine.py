@@ -52,8 +52,8 @@ from convoke.webhooks.client import WebhookHttpClient
 
 SWEEP_INTERVAL_SECONDS = 1.0
 
-SHUTDOWN_GRACE_SECONDS = 3.0
-"""When the process must end, steps and webhook calls under way may continue for this time at most."""
+SHUTDOWN_GRACE_SECONDS = 3
+"""After the signal to stop, requests, steps and webhook calls under way may continue for this time at most."""
 
 SETTLE_POLL_SECONDS = 0.005
 
@@ -196,6 +196,8 @@ class EmbeddedEngine:
         self._movable_clock = movable_clock
         self._sweeping = Lock()
         self._stopping = False
+        self._stop_until = 0.0
+        """The end of the grace period, by the monotonic clock. 0 until the stop begins."""
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
         self._scheduler: StepScheduler | None = None
@@ -209,6 +211,7 @@ class EmbeddedEngine:
             self.api,
             self.table,
             self._admission,
+            self.begin_stop,
             self._waiters,
             trust_forwarded=trust_forwarded,
             lock_timeout=self._lock_timeout,
@@ -238,27 +241,39 @@ class EmbeddedEngine:
         self._sweeper_loop.start()
         self._sweeper_loop.wake()
 
+    def begin_stop(self) -> None:
+        """Start the grace period. From now on, no webhook call starts, and no request waits for a conversation.
+
+        Call this method on the event loop's thread. Further calls do nothing.
+        """
+        if not self._stopping:
+            self._stopping = True
+            self._stop_until = time.monotonic() + SHUTDOWN_GRACE_SECONDS
+            self._waiters.end()
+            if self._concurrent_deliveries:
+                self._concurrent_deliveries.begin_stop()
+
     async def stop(self) -> None:
         """Finish the work under way, end all threads and close the data file.
 
         Work that takes longer than the grace period stays unfinished in the data file. The next process continues this
         work. The data file is closed even if another part of the stop fails.
         """
-        until = time.monotonic() + SHUTDOWN_GRACE_SECONDS
-        self._stopping = True
-        self._waiters.end()
+        self.begin_stop()
         try:
             if self._scheduler:
                 self._scheduler.stop()
             if self._concurrent_deliveries:
-                await self._concurrent_deliveries.stop(SHUTDOWN_GRACE_SECONDS, self._http_client.cut)
+                await self._concurrent_deliveries.stop(self._stop_until - time.monotonic(), self._http_client.cut)
+            # Requests on worker threads can still wait for receivers.
+            self._http_client.cut()
             # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
             await asyncio.to_thread(self._sweeper_loop.stop)
             self.table.detach()
             # If another process holds the write lock, or if the disk is full, the steps fail here. The next process
             # then runs the steps.
             with suppress(UnavailableError):
-                self.steps.run_all(until)
+                self.steps.run_all(self._stop_until)
         finally:
             self.close()
 

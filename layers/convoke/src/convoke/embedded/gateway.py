@@ -117,6 +117,7 @@ class Gateway:
         api: Api,
         table: SqliteTable,
         admission: Admission,
+        begin_stop: Callable[[], None],
         waiters: ConversationWaiters,
         *,
         trust_forwarded: bool = False,
@@ -125,6 +126,7 @@ class Gateway:
         self._api = api
         self._table = table
         self._admission = admission
+        self._begin_stop = begin_stop
         self._waiters = waiters
         self._trust_forwarded = trust_forwarded
         self._lock_timeout = lock_timeout
@@ -157,9 +159,9 @@ class Gateway:
             return self._api.rendered(answered, await self._waited_for(answered), context)
         return answered
 
-    def stop_waiting(self) -> None:
-        """Wake the requests that wait for a conversation, because the server stops. The clients get a response now."""
-        self._waiters.end()
+    def begin_stop(self) -> None:
+        """Tell the engine that the server stops. Requests that wait for a conversation get a response now."""
+        self._begin_stop()
 
     def close(self) -> None:
         """End the worker threads. If a request is still running, it fails when the table is closed."""
