@@ -26,8 +26,8 @@ class LosingQueue:
         """Do nothing, so that the message is lost."""
 
 
-def main(data: str) -> None:
-    engine = EmbeddedEngine(data, lambda edges: replace(edges, participant_queue=LosingQueue()))
+def serve(engine: EmbeddedEngine) -> None:
+    """Serve the engine until SIGTERM. Print the ready line after the first sweep."""
     account, token = first_account(engine.accounts, {})
     listener = listening_socket("127.0.0.1", 0)
     ready = {
@@ -51,4 +51,4 @@ def main(data: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    serve(EmbeddedEngine(sys.argv[1], lambda edges: replace(edges, participant_queue=LosingQueue())))
