@@ -86,7 +86,7 @@ class FakeApi:
             raise answer
         return answer if isinstance(answer, Response | Deferred) else answer()
 
-    def rendered(self, deferred: Deferred, conversation: Any, _: object) -> Response:
+    def rendered(self, deferred: Deferred, conversation: Any) -> Response:
         return deferred.render(conversation)
 
 

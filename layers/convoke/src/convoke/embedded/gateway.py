@@ -161,7 +161,7 @@ class Gateway:
         finally:
             self._admission.request_answered()
         if isinstance(answered, Deferred):
-            return self._api.rendered(answered, await self._waited_for(answered), context)
+            return self._api.rendered(answered, await self._waited_for(answered))
         return answered
 
     def stop_waiting(self) -> None:
