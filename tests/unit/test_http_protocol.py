@@ -84,7 +84,7 @@ class Connection:
         protocol: type[BoundedProtocol] = BoundedProtocol,
         state: ServerState | None = None,
     ) -> None:
-        config = uvicorn.Config(application, http=protocol, lifespan="off", log_config=None)  # type: ignore[arg-type]
+        config = uvicorn.Config(application, http=protocol, lifespan="off", log_config=None)
         config.load()
         self.transport = RecordingTransport()
         self.protocol = protocol(config, state or ServerState(), {})
