@@ -13,6 +13,7 @@ import uvicorn
 
 from convoke.embedded.engine import SHUTDOWN_GRACE_SECONDS
 from convoke.embedded.gateway import Message, Receive, Send
+from convoke.embedded.http_protocol import BoundedProtocol
 
 BACKLOG = 2048
 """The maximum number of connections that wait in the operating system until the server accepts them."""
@@ -59,6 +60,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 gateway,
+                http=BoundedProtocol,
                 lifespan="off",
                 access_log=False,
                 log_config=None,
