@@ -173,7 +173,8 @@ def test_request_whose_process_dies_during_the_commit_is_stored_completely_or_no
         answered: list[Any] = []
         client.http_client.session.hooks["response"].append(lambda response, **_: answered.append(response))
         client.conversations.v1.conversation_with_participants.create(unique_name="visit", participant=chat(10))
-        return answered[0].headers.get("Idempotent-Replayed")
+        replayed: str | None = answered[0].headers.get("Idempotent-Replayed")
+        return replayed
 
     with up(data, command=command) as dying:
         with pytest.raises(OSError, match="Connection aborted"):
