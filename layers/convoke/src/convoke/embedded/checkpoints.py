@@ -7,12 +7,11 @@ See https://www.sqlite.org/wal.html#ckpt.
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import threading
 from contextlib import closing
 
-logger = logging.getLogger(__name__)
+from convoke.embedded.failures import DataFileFailures
 
 INTERVAL_SECONDS = 0.2
 """The minimum pause between two checkpoints.
@@ -34,8 +33,9 @@ RESTART_TIMEOUT_MILLISECONDS = 50
 class Checkpoints:
     """A thread that runs a checkpoint after `wake` is called. The thread has its own connection."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, failures: DataFileFailures) -> None:
         self._path = path
+        self._failures = failures
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -63,7 +63,7 @@ class Checkpoints:
                 try:
                     self._checkpoint(connection)
                 except sqlite3.Error as error:
-                    logger.warning("a checkpoint failed and is repeated: %s", error)
+                    self._failures.report("a checkpoint failed and is repeated", error)
 
     def _checkpoint(self, connection: sqlite3.Connection) -> None:
         _, frames, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()

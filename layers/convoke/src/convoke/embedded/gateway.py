@@ -22,15 +22,15 @@ from uuid import uuid4
 
 from convoke.api.app import Api
 from convoke.api.deferred import Deferred
-from convoke.api.errors import render
+from convoke.api.errors import RETRY_AFTER_SECONDS, render
 from convoke.api.form import MAX_REQUEST_BODY_BYTES
 from convoke.api.responses import Response
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import UnavailableError
 from convoke.embedded.admission import Admission
-from convoke.embedded.sqlite import SqliteTable
-from convoke.embedded.suspension import NeedsThreadError, RunAgainError
-from convoke.operations.conversations import sleep_before_retry
+from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
+from convoke.embedded.suspension import ConflictedError, NeedsThreadError, RunAgainError
+from convoke.operations.conversations import MAX_CONTENTION_SECONDS, sleep_before_retry
 from convoke.operations.waiting import pauses
 from convoke.storage.table import Item
 
@@ -44,13 +44,6 @@ NO_TIME_LIMIT_MILLISECONDS = 60_000
 
 MAX_REQUESTS_ON_THREADS = 128
 """The maximum number of requests that run on worker threads at the same time. These requests wait for a receiver."""
-
-RUN_AGAIN_SECONDS = 5.0
-"""The maximum time for which the gateway repeats a request that cannot write. Then the client gets the status 503.
-
-A request cannot write while another process holds the write lock. A request also cannot write if another writer always
-changes the item first.
-"""
 
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.001, 0.05
 """The first pause and the maximum pause between two runs of a request. Each pause is twice the previous pause."""
@@ -124,17 +117,19 @@ class Gateway:
         api: Api,
         table: SqliteTable,
         admission: Admission,
+        begin_stop: Callable[[], None],
         waiters: ConversationWaiters,
         *,
         trust_forwarded: bool = False,
-        run_again_seconds: float = RUN_AGAIN_SECONDS,
+        lock_timeout: float = LOCK_TIMEOUT_SECONDS,
     ) -> None:
         self._api = api
         self._table = table
         self._admission = admission
+        self._begin_stop = begin_stop
         self._waiters = waiters
         self._trust_forwarded = trust_forwarded
-        self._run_again_seconds = run_again_seconds
+        self._lock_timeout = lock_timeout
         self._threads = ThreadPoolExecutor(MAX_REQUESTS_ON_THREADS, thread_name_prefix="request")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -164,9 +159,9 @@ class Gateway:
             return self._api.rendered(answered, await self._waited_for(answered))
         return answered
 
-    def stop_waiting(self) -> None:
-        """Wake the requests that wait for a conversation, because the server stops. The clients get a response now."""
-        self._waiters.end()
+    def begin_stop(self) -> None:
+        """Tell the engine that the server stops. Requests that wait for a conversation get a response now."""
+        self._begin_stop()
 
     def close(self) -> None:
         """End the worker threads. If a request is still running, it fails when the table is closed."""
@@ -174,14 +169,15 @@ class Gateway:
 
     async def _computed(self, event: dict[str, Any], context: RequestContext) -> Answer:
         loop = asyncio.get_running_loop()
-        until, pause = loop.time() + self._run_again_seconds, FIRST_PAUSE_SECONDS
+        begun, pause = loop.time(), FIRST_PAUSE_SECONDS
         while True:
             try:
                 return await self._computed_here(event, context)
             except NeedsThreadError:
                 return await loop.run_in_executor(self._threads, self._api.answer, event, context)
-            except RunAgainError:
-                if loop.time() >= until:
+            except RunAgainError as signal:
+                limit = MAX_CONTENTION_SECONDS if isinstance(signal, ConflictedError) else self._lock_timeout
+                if loop.time() - begun >= limit:
                     return _unavailable()
             await asyncio.sleep(pause)
             pause = min(2 * pause, MAX_PAUSE_SECONDS)
@@ -208,7 +204,10 @@ class Gateway:
         seen = deferred.created
         for pause in pauses(deferred.seconds):
             await self._waiters.change(seen.sid, pause)
-            found = self._api.conversation_waiter.read(seen)
+            try:
+                found = self._api.conversation_waiter.read(seen)
+            except RunAgainError:
+                continue
             if not await self._is_committed():
                 continue
             seen = found.conversation
@@ -218,14 +217,14 @@ class Gateway:
 
 
 def _run_again(_: float) -> NoReturn:
-    """Raise RunAgainError. This function replaces `sleep`, because the event loop's thread must not sleep."""
-    raise RunAgainError
+    """Raise ConflictedError. This function replaces `sleep`, because the event loop's thread must not sleep."""
+    raise ConflictedError
 
 
 def _unavailable(*, retry_after: bool = False) -> Response:
     response = render(UnavailableError())
     if retry_after:
-        response.headers["Retry-After"] = "1"
+        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
     return response
 
 
