@@ -45,8 +45,10 @@ def get(path: str, user: str, password: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\n{_fields(user, password)}\r\n".encode()
 
 
-def post(path: str, user: str, password: str, form: bytes) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\n{_fields(user, password)}"
+def post(path: str, user: str, password: str, form: bytes, **headers: str) -> bytes:
+    """Return the bytes of a request. In the names of `headers`, `_` stands for `-`."""
+    others = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    head = f"POST {path} HTTP/1.1\r\n{_fields(user, password)}{others}"
     return (
         f"{head}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(form)}\r\n\r\n".encode() + form
     )
