@@ -251,7 +251,8 @@ class Table(Protocol):
           DynamoDB's indexes are always eventually consistent.
 
         The result has fewer than `limit` items only if there are no more items. A query of `index` returns the keys of
-        the items and of the index, and the attributes in `index.projected`. Raises ValueError if `limit` is less than 1.
+        the items and of the index, and the attributes in `index.projected`. Raises ValueError if `limit` is less
+        than 1.
         """
 
     def update(self, update: Update) -> Item:
