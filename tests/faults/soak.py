@@ -21,7 +21,7 @@ import sys
 import time
 from argparse import ArgumentParser
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -35,7 +35,7 @@ import uvloop
 
 from tests.benchmarks.load import Connection, ConnectionLostError, connected
 from tests.benchmarks.receiver import receiving
-from tests.benchmarks.server import Convoke, post
+from tests.benchmarks.server import Convoke
 from tests.support.processes import UP
 
 CLIENTS = 16
@@ -54,8 +54,6 @@ STATES = ("active", "inactive")
 """The states that a request for a conversation can name."""
 
 PAGE_SIZE = 100
-
-FILTERS = ("onConversationAdded", "onParticipantAdded", "onConversationStateUpdated")
 
 Call = tuple[str, str]
 """A webhook call: the type of the event, and the participant's identity or the new state."""
@@ -79,13 +77,13 @@ class Wanted(NamedTuple):
             return end
         return {*end, ("onConversationAdded", ""), *(("onParticipantAdded", each) for each in self.identities)}
 
-    def request(self, user: str, password: str) -> bytes:
+    def request(self, server: Server) -> bytes:
         members = [json.dumps({"identity": each}) for each in self.identities]
         form = urlencode({"FriendlyName": self.name, "State": self.state, "Participant": members}, doseq=True)
         headers = {"Idempotency_Key": self.name} if self.has_key else {}
         if self.notifies:
             headers["X_Twilio_Webhook_Enabled"] = "true"
-        return post("/v1/ConversationWithParticipants", user, password, form.encode(), **headers)
+        return server.post("/v1/ConversationWithParticipants", form.encode(), **headers)
 
 
 class Stored(NamedTuple):
@@ -167,7 +165,7 @@ class Client:
             while True:
                 wanted = self.unanswered or self.soak.next_request()
                 self.unanswered = wanted if wanted.has_key else None
-                answer = await connection.ask(wanted.request(*server.credentials))
+                answer = await connection.ask(wanted.request(server))
                 self.unanswered = None
                 self.soak.accepted[wanted.name] = answer.json()["sid"]
         except (ConnectionLostError, OSError):
@@ -176,16 +174,6 @@ class Client:
 
 class Server(Convoke):
     """A running process, and requests for the whole content of its data file."""
-
-    def __init__(self, ready: Mapping[str, Any]) -> None:
-        super().__init__(ready)
-        self.credentials = (ready["account_sid"], ready["auth_token"])
-
-    async def call_webhooks(self, url: str) -> None:
-        form = urlencode({"PostWebhookUrl": url, "Filters": FILTERS}, doseq=True).encode()
-        connection = await connected(self.address)
-        await connection.ask(post("/v1/Configuration/Webhooks", *self.credentials, form))
-        connection.close()
 
     async def initializing(self, connection: Connection) -> list[Any]:
         """Return all conversations that are still `initializing`."""
@@ -282,7 +270,10 @@ async def run(data: Path, kills: int, seed: int) -> bool:
     clients = [Client(soak) for _ in range(CLIENTS)]
     async with receiving(soak.receive) as url:
         async with process(data) as started:
-            await (await ready(started)).call_webhooks(url)
+            server = await ready(started)
+            connection = await connected(server.address)
+            await server.call_webhook(url, connection)
+            connection.close()
         for number in range(1, kills + 1):
             moment = await kill(data, moments, clients)
             print(f"kill {number}/{kills} {moment}: {len(soak.accepted)} of {len(soak.wanted)} requests answered,"
