@@ -286,12 +286,12 @@ FIGURES = (
         MESSAGE_TARGET,
     ),
     Figure(
-        "the longest stall of writes by a restart of the write-ahead log",
+        "the longest stall of writes by a forced restart of the write-ahead log",
         "checkpoints",
-        of("longest_stall_ms"),
+        of("forced", "longest_stall_ms"),
         "ms",
         "the longest commit",
-        of("longest_commit_ms"),
+        of("forced", "longest_commit_ms"),
         at_most(20),
     ),
     *(
