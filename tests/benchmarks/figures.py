@@ -70,13 +70,15 @@ class Figure:
     """The target on a Python that was built with profile-guided optimization, if this target is another one."""
 
     def row(self, results: Results) -> list[str]:
-        found = results.parts.get(self.part, {NOT_MEASURED: "the run did not include this part"})
+        found = results.parts.get(self.part, {})
         target = (results.machine.pgo and self.target_with_pgo) or self.target
         text = target.text if target else ""
-        if NOT_MEASURED in found:
-            return [self.title, f"not measured: {found[NOT_MEASURED]}", self.comparison, "", text, ""]
-        figure = self.of(found)
-        other = self.other(found) if self.other else None
+        try:
+            figure = self.of(found)
+            other = self.other(found) if self.other else None
+        except KeyError:
+            reason = found.get(NOT_MEASURED, "the run did not include this figure")
+            return [self.title, f"not measured: {reason}", self.comparison, "", text, ""]
         ratio = figure / other if other else None
         return [
             self.title,

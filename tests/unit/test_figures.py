@@ -36,6 +36,8 @@ def test_ready_target_requires_being_faster_than_the_peer() -> None:
 def test_figure_that_was_not_measured_shows_the_reason() -> None:
     cells = row(RATE, {"embedded": {NOT_MEASURED: "there is no Node"}})
     assert cells == ["creates", "not measured: there is no Node", "theirs", "", "≥ 500", ""]
+    cells = row(RATE, {"embedded": {"theirs": 1200}})
+    assert cells[1] == row(RATE, {})[1] == "not measured: the run did not include this figure"
 
 
 def test_target_depends_on_the_build_of_python() -> None:
