@@ -33,15 +33,14 @@ class Machine(BaseModel):
     system: str
     python: str
     pgo: bool = False
-    """Whether Python was built with profile-guided optimization."""
+    """Whether Python was configured with `--enable-optimizations`, so that its build used profile-guided optimization."""
     load_at_start: float
     """The load average of the minute before the run. Above a few tenths, other processes were busy."""
 
     @property
     def summary(self) -> str:
-        build = "with" if self.pgo else "without"
         machine = f"{self.cores} cores of {self.cpu}, {self.memory_gb} GB, {self.system}"
-        return f"{machine}, Python {self.python} {build} PGO"
+        return f"{machine}, Python {self.python} {'with' if self.pgo else 'without'} --enable-optimizations"
 
 
 class Results(BaseModel):

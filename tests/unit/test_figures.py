@@ -49,6 +49,6 @@ def test_target_depends_on_the_build_of_python() -> None:
 
 
 def test_machine_names_the_build_of_python() -> None:
-    assert MACHINE.summary.endswith("Python 3.11 without PGO")
-    assert MACHINE.model_copy(update={"pgo": True}).summary.endswith("Python 3.11 with PGO")
+    assert MACHINE.summary.endswith("Python 3.11 without --enable-optimizations")
+    assert MACHINE.model_copy(update={"pgo": True}).summary.endswith("Python 3.11 with --enable-optimizations")
     assert this_machine().pgo is ("--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS")))
