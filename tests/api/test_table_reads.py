@@ -6,14 +6,14 @@ The tests count reads and do not measure time.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from convoke.api.routes import ROUTES, Route
-from convoke.embedded import sqlite
+from convoke.embedded import rows, sqlite
 from convoke.embedded.engine import EmbeddedEdges
 from convoke.storage.table import Item, Key, Table, Update, Write
 from tests.support.examples import chat, sms
@@ -35,7 +35,7 @@ class CountingTable:
         self.calls.append(("get", int(found is not None)))
         return found
 
-    def get_many(self, keys: list[Key]) -> dict[Key, Item]:
+    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
         found = self.table.get_many(keys)
         self.calls.append(("get_many", len(found)))
         return found
@@ -49,7 +49,7 @@ class CountingTable:
         self.calls.append(("update", 1))
         return self.table.update(update)
 
-    def transact(self, writes: list[Write]) -> None:
+    def transact(self, writes: Sequence[Write]) -> None:
         self.calls.append(("transact", len(writes)))
         self.table.transact(writes)
 
@@ -164,7 +164,7 @@ def test_page_of_50_reads_at_most_51_items(
     path = f"{filled.path(rule)}&PageSize={PAGE_SIZE}"
     filled.instance.call("GET", path)  # From now on, the caches contain the account and the service.
     decoded: list[Item] = []
-    original = sqlite.decode
+    original = rows.decode
 
     def decode(body: str) -> Item:
         decoded.append(original(body))

@@ -189,14 +189,11 @@ class Convoke(Server):
         The conversations are those that the last call of `work_off` waited for. The data file has their dates with
         milliseconds. The API shows whole seconds only.
         """
-        statement = f"""SELECT {DATE.format("updated")} - {DATE.format("created")} FROM items WHERE pk = ? AND sk = ?"""
-        with self._reading() as connection:
-            return max(
-                connection.execute(statement, keys.conversation(self.account_sid, path.rpartition("/")[2])).fetchone()[
-                    0
-                ]
-                for path in self._finished
-            )
+        statement = f"SELECT {DATE.format('updated')} - {DATE.format('created')} FROM items WHERE pk = ? AND sk = ?"
+        sids = [path.rpartition("/")[2] for path in self._finished]
+        with self._reading() as data:
+            found = [data.execute(statement, keys.conversation(self.account_sid, sid)).fetchone() for sid in sids]
+        return max(float(seconds) for (seconds,) in found)
 
     def _reading(self) -> closing[sqlite3.Connection]:
         return closing(sqlite3.connect(f"file:{self._data}?mode=ro", uri=True))
