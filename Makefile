@@ -1,6 +1,6 @@
 # The commands of Convoke. `make` lists them. You need git, make and Python >= 3.11; make installs everything else.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fast coverage mutants e2e-aws e2e-lambda sam-local check contract-node build verify-build bench docs docs-tables audit sbom lock-tools setup format
+.PHONY: help up demo test fast coverage mutants soak e2e-aws e2e-lambda sam-local check contract-node build verify-build bench docs docs-tables audit sbom lock-tools setup format
 SHELL := /bin/bash
 
 SAM := SAM_CLI_TELEMETRY=0 .tools/bin/sam
@@ -32,6 +32,9 @@ coverage: setup ## Run every test and print the branch coverage of the product (
 mutants: setup ## Put 60 small faults into the product, one at a time, and list those that no test notices (SEED=2 draws others)
 	@test -f .coverage || $(MAKE) --no-print-directory coverage
 	$(RUN) python -m tests.mutation.run --seed $(or $(SEED),1)
+
+soak: setup ## Kill `convoke up` 50 times under load and check that nothing is lost (KILLS=5: fewer, SEED=2: others)
+	$(RUN) python -m tests.faults.soak --kills $(or $(KILLS),50) --seed $(or $(SEED),1)
 
 fast: check ## Run the checks and the unit tests only
 	$(RUN) pytest --quiet tests/unit
