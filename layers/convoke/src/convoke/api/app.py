@@ -16,10 +16,15 @@ from convoke.api.routes import AccountRoute
 class Api:
     """The API of one program. Several threads may use this object at the same time."""
 
-    def __init__(self, operations: Operations, extra_routes: Sequence[AccountRoute] = ()) -> None:
-        """`extra_routes` are routes that exist in only one engine. `/openapi.json` does not list these routes."""
+    def __init__(
+        self, operations: Operations, extra_routes: Sequence[AccountRoute] = (), *, path_delimiters: str = ""
+    ) -> None:
+        """`extra_routes` are routes that exist in only one engine. `/openapi.json` does not list these routes.
+
+        `path_delimiters` are the characters that a name in a request must not contain. See `Edges.path_delimiters`.
+        """
         self.conversation_waiter = operations.conversation_waiter
-        self._dispatcher = Dispatcher(operations, extra_routes)
+        self._dispatcher = Dispatcher(operations, extra_routes, path_delimiters=path_delimiters)
 
     def answer(self, event: Mapping[str, Any], context: InvocationContext) -> Response | Deferred:
         """Return the response, or a `Deferred` if the client prefers to wait until the participants are added."""

@@ -93,6 +93,7 @@ class EmbeddedEdges:
     receiver_rules: ReceiverRules = ANY_RECEIVER
     admit: Admit | None = None
     metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
+    path_delimiters: str = ""
 
 
 @dataclass(frozen=True, slots=True)
