@@ -65,9 +65,7 @@ def test_build_without_sha256sum_uses_shasum_and_has_the_same_result(checkout: P
 
 
 def test_git_ignores_the_file_in_which_a_guided_deployment_saves_answers() -> None:
-    command = ["git", "check-ignore", "--quiet", "samconfig.toml"]
-    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
-    assert not subprocess.run(["git", "ls-files", "samconfig.*"], cwd=ROOT, check=True, capture_output=True).stdout
+    assert "samconfig.toml" in (ROOT / ".gitignore").read_text().splitlines()
 
 
 def test_changed_property_publishes_a_version_and_deletes_the_old_one() -> None:
