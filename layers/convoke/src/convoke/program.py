@@ -54,6 +54,8 @@ class Edges(Protocol):
     @property
     def receiver_rules(self) -> ReceiverRules: ...
     @property
+    def allowed_origins(self) -> Sequence[str]: ...
+    @property
     def now(self) -> Clock: ...
     @property
     def sleep(self) -> Sleep: ...
@@ -218,7 +220,7 @@ class Program:
             ),
             conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
         )
-        return Api(operations, self._extra_routes, path_delimiters=edges.path_delimiters)
+        return Api(operations, self._extra_routes, edges.allowed_origins, edges.path_delimiters)
 
     @cached_property
     def events(self) -> EventOperations:

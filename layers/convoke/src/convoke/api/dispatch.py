@@ -50,7 +50,7 @@ class Dispatcher:
     """Calls the handler of each gateway event. Several threads may use one dispatcher at the same time."""
 
     def __init__(
-        self, operations: Operations, extra_routes: Sequence[AccountRoute] = (), *, path_delimiters: str = ""
+        self, operations: Operations, extra_routes: Sequence[AccountRoute] = (), path_delimiters: str = ""
     ) -> None:
         """`extra_routes` are routes that exist in only one engine. `/openapi.json` does not list these routes.
 
