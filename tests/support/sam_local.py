@@ -16,13 +16,13 @@ from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 
-from convoke.cli.ministack import LOOPBACK, deployed
-from convoke.cli.sam_local import FOLDER, command, write_files
+from convoke.cli.ministack import LOOPBACK, Stack, deployed
+from convoke.cli.sam_local import ENVIRONMENT, FOLDER, command, write_events, write_files
 from tests.support.lambda_runtime import logical_id
 from tests.support.template import ROOT
 
 BATCH_ITEM_FAILURES = {"events/participant_adder/batch.json": 1, "events/webhook_delivery/delivery.json": 1}
-"""How many messages of a sample fail. One message cannot be read, and the other names a receiver that does not exist."""
+"""How many messages of a sample fail: one message cannot be read, and the other names a receiver that does not run."""
 
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 
@@ -65,7 +65,22 @@ def primary_address() -> str:
     return address
 
 
-def failures() -> Iterator[str]:
+def hold_conversations(stack: Stack) -> None:
+    """Let the API function create conversations that stay in the state `initializing` for ten hours.
+
+    The finalizer's samples then have a conversation to finalize. The message about the participants goes to a queue
+    that no function reads, and the sweeper waits for the first pause.
+    """
+    variables = json.loads((FOLDER / ENVIRONMENT).read_text())
+    variables["ApiFunction"] |= {
+        "CONVOKE_PARTICIPANT_QUEUE_URL": stack.outputs["ParticipantDeadLetterQueueUrl"],
+        "CONVOKE_PROVISIONING_FIRST_PAUSE": "PT600M",
+        "CONVOKE_PROVISIONING_LONGEST_PAUSE": "PT600M",
+    }
+    (FOLDER / ENVIRONMENT).write_text(json.dumps(variables))
+
+
+def failures(stack: Stack) -> Iterator[str]:
     """Invoke every sample and print its result. Yield the name of each sample that failed."""
     for event in sorted(FOLDER.glob("events/*/*.json")):
         name = event.relative_to(FOLDER)
@@ -76,6 +91,8 @@ def failures() -> Iterator[str]:
         if invoked.returncode or not is_expected(str(name), json.loads(invoked.stdout)):
             print(invoked.stderr, file=sys.stderr)
             yield str(name)
+        elif event.parent.name == "api":
+            write_events(stack, FOLDER, json.loads(json.loads(invoked.stdout)["body"])["sid"])
 
 
 def is_expected(name: str, result: Any) -> bool:
@@ -96,7 +113,8 @@ def main() -> None:
     print(f"MiniStack listens on {address} until the last sample has run.", flush=True)
     with deployed(host=address) as stack:
         write_files(stack)
-        failed = [*failures()]
+        hold_conversations(stack)
+        failed = [*failures(stack)]
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
 

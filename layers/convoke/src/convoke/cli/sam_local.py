@@ -13,30 +13,34 @@ from convoke.cli.ministack import LOOPBACK, REGION, ROOT, Stack
 FOLDER = ROOT / ".aws-sam/local"
 """git ignores this folder, and `sam build` keeps it."""
 
-ENVIRONMENT = FOLDER / "environment.json"
+ENVIRONMENT = "environment.json"
 
 CONTAINER_HOST = "host.docker.internal"
 """The name of this machine in the containers of Docker Desktop."""
 
 
-def write_files(stack: Stack) -> None:
-    """Write the environment variables of all functions, and every sample of events/ with the SIDs of the stack."""
+def write_files(stack: Stack, folder: Path = FOLDER) -> None:
+    """Write the environment variables of all functions, and the events. Create a conversation for the events."""
     variables = {
         name: {**values, "AWS_ENDPOINT_URL": container_url(stack.endpoint_url)}
         for name, values in stack.function_variables().items()
     }
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    ENVIRONMENT.write_text(json.dumps(variables, indent=2))
-    conversation_sid = create_conversation(stack)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ENVIRONMENT).write_text(json.dumps(variables, indent=2))
+    write_events(stack, folder, create_conversation(stack))
+
+
+def write_events(stack: Stack, folder: Path, conversation_sid: str) -> None:
+    """Write every sample of events/ with the SIDs and credentials of the stack."""
     for sample in (ROOT / "events").glob("*/*.json"):
-        event = FOLDER / sample.relative_to(ROOT)
+        event = folder / sample.relative_to(ROOT)
         event.parent.mkdir(parents=True, exist_ok=True)
         event.write_text(filled_in(sample, stack, conversation_sid))
 
 
 def command(function: str, event: Path) -> list[str]:
     """Return the command that invokes a function with an event in FOLDER. It runs in the root of the checkout."""
-    files = ["--event", str(event.relative_to(ROOT)), "--env-vars", str(ENVIRONMENT.relative_to(ROOT))]
+    files = ["--event", str(event.relative_to(ROOT)), "--env-vars", str(FOLDER.relative_to(ROOT) / ENVIRONMENT)]
     return [".tools/bin/sam", "local", "invoke", function, *files, "--region", REGION, "--skip-pull-image"]
 
 
@@ -51,7 +55,7 @@ def container_url(url: str) -> str:
 
 
 def create_conversation(stack: Stack) -> str:
-    """Create a conversation for the samples that need one. Return its SID."""
+    """Create a conversation and return its SID."""
     form = urlencode({"Participant": '{"identity": "sam local"}'}).encode()
     headers = {"Authorization": f"Basic {_credentials(stack)}"}
     request = urllib.request.Request(f"{stack.url}/v1/ConversationWithParticipants", form, headers)  # noqa: S310 - http
