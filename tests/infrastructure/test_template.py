@@ -64,8 +64,14 @@ def test_policies_have_no_wildcards() -> None:
 def test_environment_variables_are_those_that_the_settings_read() -> None:
     known = set(re.findall(r'"(CONVOKE_\w+)"', (ROOT / "layers/convoke/src/convoke/config.py").read_text()))
     given = {name for properties in functions().values() for name in properties["Environment"]["Variables"]}
-    # The settings do not read AWS_CA_BUNDLE, because botocore reads this variable.
-    assert given == known | {"AWS_CA_BUNDLE"}
+    # The settings do not read the variables that botocore reads.
+    assert given == known | {"AWS_CA_BUNDLE", "AWS_ENDPOINT_URL"}
+
+
+def test_functions_on_aws_call_aws() -> None:
+    """The variable is declared for `sam local invoke`. botocore takes an empty value as not set."""
+    for properties in functions().values():
+        assert properties["Environment"]["Variables"]["AWS_ENDPOINT_URL"] == ""
 
 
 def test_outputs_for_the_command_line_equal_the_variables_of_the_api() -> None:
