@@ -152,7 +152,8 @@ def test_table_has_recovery_encryption_and_is_retained() -> None:
     table = template()["Resources"]["Table"]
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["Properties"]["TimeToLiveSpecification"] == {"AttributeName": EXPIRES_AT, "Enabled": True}
-    assert table["Properties"]["SSESpecification"] == {"SSEEnabled": True}
+    # DynamoDB encrypts every table. True would use a KMS key of the account, whose use is charged.
+    assert table["Properties"]["SSESpecification"] == {"SSEEnabled": False}
     assert table["UpdateReplacePolicy"] == "Retain"
 
 
@@ -164,6 +165,11 @@ def test_only_finalize_and_close_catch_errors() -> None:
     assert "Catch" not in states["Settle"]
     (machine,) = resources("AWS::Serverless::StateMachine").values()
     assert machine["Type"] == "EXPRESS"
+
+
+def test_lambda_logs_no_lines_for_successful_invocations() -> None:
+    """SAM merges the global setting with the log group of each function."""
+    assert template()["Globals"]["Function"]["LoggingConfig"] == {"LogFormat": "JSON", "SystemLogLevel": "WARN"}
 
 
 def test_every_function_has_its_own_log_group_with_retention() -> None:
