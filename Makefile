@@ -4,6 +4,9 @@
 SHELL := /bin/bash
 
 SAM := SAM_CLI_TELEMETRY=0 .tools/bin/sam
+# The Makefile of the layer reads uv.lock, two folders up, which a build in a temporary folder would not see. The options
+# are here and not in samconfig.toml, because `sam deploy --guided` writes into that file and git must not track it.
+SAM_BUILD_OPTIONS := --build-in-source --no-cached
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 RUN := $(UV) run --no-sync
 
@@ -59,7 +62,7 @@ contract-node: setup ## Test with the official Node SDK (needs npm)
 	cd tests/node && npm ci --silent --no-audit --no-fund && CONVOKE="$(CURDIR)/.venv/bin/convoke" node --test
 
 build: setup .tools/bin/sam ## Build the functions and the layer for AWS (needs Python 3.13)
-	@folder="$$(./.ci/python313)" && PATH="$$folder:$$PATH" $(SAM) build > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
+	@folder="$$(./.ci/python313)" && PATH="$$folder:$$PATH" $(SAM) build $(SAM_BUILD_OPTIONS) > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
 
 # Without Python 3.13 the build is skipped. In CI that is an error if the machine has a Python 3.13 that was not found.
 verify-build: setup .tools/bin/sam
