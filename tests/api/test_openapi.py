@@ -23,11 +23,13 @@ from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, 
 from tests.support.openapi_checks import Operation, Schema, operations, resolved
 
 EXAMPLES: dict[str, str | list[str]] = {
+    "ApiKey": "AIzaSy-0123",
     "Attributes": '{"a": 1}',
     "Author": "alice",
     "Bindings.Email.Address": "visit@example.com",
     "Bindings.Email.Name": "Visit",
     "Body": "Hello",
+    "Certificate": "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----",
     "Configuration.Filters": ["onMessageAdded"],
     "Configuration.FlowSid": "FW" + "0" * 32,
     "Configuration.Method": "GET",
@@ -60,8 +62,11 @@ EXAMPLES: dict[str, str | list[str]] = {
     "Participant": chat(2),
     "PostWebhookUrl": "https://hooks.example.com/",
     "PreWebhookUrl": "https://hooks.example.com/pre",
+    "PrivateKey": "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----",
     "RoleSid": "RL" + "0" * 32,
     "ReachabilityEnabled": "true",
+    "Sandbox": "true",
+    "Secret": "server-key",
     "State": "inactive",
     "Subject": "Visit",
     "Target": "webhook",
@@ -70,6 +75,12 @@ EXAMPLES: dict[str, str | list[str]] = {
     "UniqueName": "free",
 }
 """Maps each form parameter to a valid value, except the parameters in SIDS."""
+
+OWN_EXAMPLES: dict[str, dict[str, str]] = {
+    "createCredential": {"Type": "apn"},
+    "updateCredential": {"Type": "gcm"},
+}
+"""The key is the ID of an operation. The value has examples for parameters that mean something else elsewhere."""
 
 SIDS = (
     "DefaultChatServiceSid",
@@ -81,6 +92,8 @@ SIDS = (
 
 QUERIES = {"ParticipantConversations": "?Identity=alice"}
 """The query strings of paths that need one. The key is the last segment of the path."""
+
+CREDENTIAL = {"Type": "gcm", "ApiKey": "AIzaSy-0123"}
 
 STUDIO = {"Target": "studio", "Configuration.FlowSid": "FW" + "0" * 32}
 
@@ -130,6 +143,7 @@ class PopulatedInstance:
             "Webhooks": instance.call("POST", f"{path}/Webhooks", STUDIO).body["sid"],
             "Events": instance.call("GET", "/convoke/v1/Events").body["events"][0]["id"],
             "Alerts": instance.call("GET", "/v1/Alerts").body["alerts"][0]["sid"],
+            "Credentials": instance.call("POST", "/v1/Credentials", CREDENTIAL).body["sid"],
         }
 
     def ask(
@@ -186,7 +200,8 @@ def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> No
 def test_operation_returns_every_described_status(embedded: EmbeddedInstance, operation: Operation) -> None:
     """Send three requests: with the required parameters, with all parameters, and with the ETag of the response."""
     populated = PopulatedInstance(embedded)
-    full = {name: populated.examples[name] for name in FITTING.get(operation.id.replace("Service", ""), operation.form)}
+    examples = Examples(populated.examples | OWN_EXAMPLES.get(operation.id, {}))
+    full = {name: examples[name] for name in FITTING.get(operation.id.replace("Service", ""), operation.form)}
     first = populated.ask(operation, {name: full[name] for name in operation.required})
     answers = [first, populated.ask(operation, full)]
     if tag := first.headers.get("ETag"):
@@ -266,7 +281,8 @@ def test_value_that_violates_schema_is_refused(
     shared: PopulatedInstance, operation: Operation, name: str, data: st.DataObject
 ) -> None:
     values = wrong_values(operation.form[name], EXAMPLES.get(name, ""))
-    form = {required: EXAMPLES[required] for required in operation.required} | {name: data.draw(values)}
+    examples = EXAMPLES | OWN_EXAMPLES.get(operation.id, {})
+    form = {required: examples[required] for required in operation.required} | {name: data.draw(values)}
     refused = shared.ask(operation, form)
     assert refused.status == 400
     assert refused.body["details"]["parameter"].startswith((name, "body"))

@@ -148,6 +148,7 @@ class Program:
         from convoke.operations.configuration_webhooks import ConfigurationWebhooksOperations
         from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
         from convoke.operations.conversations import ConversationOperations
+        from convoke.operations.credentials import CredentialOperations
         from convoke.operations.messages import MessageOperations
         from convoke.operations.outbox import Outbox
         from convoke.operations.participant_conversations import ParticipantConversationOperations
@@ -164,6 +165,7 @@ class Program:
         from convoke.storage.alerts import AlertRepository
         from convoke.storage.configuration_webhooks import ConfigurationWebhooksRepository
         from convoke.storage.conversations import ConversationRepository
+        from convoke.storage.credentials import CredentialRepository
         from convoke.storage.events import EventRepository
         from convoke.storage.messages import MessageRepository
         from convoke.storage.participant_conversations import ParticipantConversationRepository
@@ -208,6 +210,7 @@ class Program:
             service_configuration_webhooks=ServiceConfigurationWebhooksOperations(
                 ServiceConfigurationWebhooksRepository(table), edges.receiver_rules
             ),
+            credentials=CredentialOperations(CredentialRepository(table), now, new_sid),
             events=self.events,
             alerts=AlertOperations(AlertRepository(table)),
             pre_events=PreEvents(

@@ -12,6 +12,7 @@ from convoke.operations.configuration import ConfigurationOperations
 from convoke.operations.configuration_webhooks import ConfigurationWebhooksOperations
 from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
 from convoke.operations.conversations import ConversationOperations
+from convoke.operations.credentials import CredentialOperations
 from convoke.operations.events import EventOperations
 from convoke.operations.messages import MessageOperations
 from convoke.operations.participant_conversations import ParticipantConversationOperations
@@ -45,6 +46,7 @@ class Operations:
     conversation_with_participants: ConversationWithParticipantsOperations
     configuration_webhooks: ConfigurationWebhooksOperations
     service_configuration_webhooks: ServiceConfigurationWebhooksOperations
+    credentials: CredentialOperations
     pre_events: PreEvents
     events: EventOperations
     alerts: AlertOperations

@@ -24,6 +24,7 @@ from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
 from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversation_with_participants import count_problems
 from convoke.domain.conversations import ConversationChange, NewConversation
+from convoke.domain.credentials import CredentialChange, NewCredential
 from convoke.domain.errors import ConversationsError, ParticipantNotJsonError, refusal
 from convoke.domain.event_replays import NewEventReplay
 from convoke.domain.events import EventFilters
@@ -131,6 +132,14 @@ class UpdateScopedWebhook(ScopedWebhookChange):
 
 
 class CreateService(NewService):
+    model_config = FORM_NAMES
+
+
+class CreateCredential(NewCredential):
+    model_config = FORM_NAMES
+
+
+class UpdateCredential(CredentialChange):
     model_config = FORM_NAMES
 
 

@@ -20,6 +20,7 @@ from convoke.api.resources import (
     configuration_webhooks,
     conversation_with_participants,
     conversations,
+    credentials,
     description,
     event_attempts,
     event_replays,
@@ -114,6 +115,11 @@ ACCOUNT_ROUTES = (
     AccountRoute("POST", "/Configuration", configuration.update, configuration.UPDATE),
     AccountRoute("GET", "/Configuration/Webhooks", configuration_webhooks.fetch, configuration_webhooks.FETCH),
     AccountRoute("POST", "/Configuration/Webhooks", configuration_webhooks.update, configuration_webhooks.UPDATE),
+    AccountRoute("GET", "/Credentials", credentials.list_, credentials.LIST),
+    AccountRoute("POST", "/Credentials", credentials.create, credentials.CREATE),
+    AccountRoute("GET", "/Credentials/<sid>", credentials.fetch, credentials.FETCH),
+    AccountRoute("POST", "/Credentials/<sid>", credentials.update, credentials.UPDATE),
+    AccountRoute("DELETE", "/Credentials/<sid>", credentials.delete, credentials.DELETE),
     AccountRoute("GET", "/Configuration", account_configuration.fetch, account_configuration.FETCH, CONVOKE_PREFIX),
     AccountRoute("POST", "/Configuration", account_configuration.update, account_configuration.UPDATE, CONVOKE_PREFIX),
     AccountRoute("GET", "/Events", events.list_, events.LIST, CONVOKE_PREFIX),
@@ -178,6 +184,7 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Webhooks": Prefix.WEBHOOK,
     "Events": {"pattern": f"^{Prefix.CHANGE}[0-9a-fA-F]{{32}}-[0-9]+$"},
     "Alerts": Prefix.ALERT,
+    "Credentials": Prefix.CREDENTIAL,
 }
 """The valid values of the path parameter after a segment. The key is the segment.
 

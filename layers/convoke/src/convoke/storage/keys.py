@@ -116,6 +116,15 @@ def api_key_owner(key_sid: str) -> Key:
     return Key(key_sid, "owner")
 
 
+def credential(account_sid: str, credential_sid: str) -> Key:
+    return Key(account_sid, f"credential#{credential_sid}")
+
+
+def credentials() -> tuple[str, str]:
+    """Return the range of the sort keys of an account's credentials."""
+    return _prefix_range("credential#")
+
+
 def configuration_webhooks(account_sid: str) -> Key:
     return Key(account_sid, "configuration#webhooks")
 
