@@ -76,7 +76,7 @@ def test_type_is_shown_in_lower_case(instance: Instance, given: dict[str, str], 
         ({"Type": "apn"}, "Certificate", "Certificate must be given for the type apn"),
         ({"Type": "apn", "Certificate": CERTIFICATE}, "PrivateKey", "PrivateKey must be given for the type apn"),
         ({"Type": "gcm", "ApiKey": ""}, "ApiKey", "ApiKey must be printable ASCII characters without spaces"),
-        ({"Type": "fcm", "Secret": "{not JSON"}, "Secret", "Secret must be a server key, or the JSON of a service account"),
+        ({"Type": "fcm", "Secret": "{"}, "Secret", "Secret must be a server key, or the JSON of a service account"),
         ({"Type": "apn", "Certificate": PRIVATE_KEY}, "Certificate", "Certificate must be a certificate in PEM form"),
         (
             {"Type": "apn", "PrivateKey": PRIVATE_KEY.replace("RSA", "ENCRYPTED")},

@@ -60,7 +60,7 @@ IN_ONE_TREE = {
     "/Services/{ISxx}": ("GET DELETE", ""),
     f"{IN_SERVICE}/Configuration": ("GET POST", "default roles and reachability"),
     f"{IN_SERVICE}/Configuration/Webhooks": ("GET POST", "all parameters"),
-    f"{IN_SERVICE}/Configuration/Notifications": ("GET POST", ""),
+    f"{IN_SERVICE}/Configuration/Notifications": ("GET POST", "all parameters; no notification is sent"),
     f"{IN_SERVICE}/Bindings": ("GET", ""),
     f"{IN_SERVICE}/Bindings/{{sid}}": ("GET DELETE", ""),
 }

@@ -158,6 +158,7 @@ class Program:
         from convoke.operations.receipts import ReceiptOperations
         from convoke.operations.scoped_webhooks import ScopedWebhookOperations
         from convoke.operations.service_configuration import ServiceConfigurationOperations
+        from convoke.operations.service_configuration_notifications import ServiceConfigurationNotificationsOperations
         from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
         from convoke.operations.services import ServiceOperations
         from convoke.operations.waiting import ConversationWaiter
@@ -173,6 +174,7 @@ class Program:
         from convoke.storage.provisioning import ProvisioningRepository
         from convoke.storage.receipts import ReceiptRepository
         from convoke.storage.scoped_webhooks import ScopedWebhookRepository
+        from convoke.storage.service_configuration_notifications import ServiceConfigurationNotificationsRepository
         from convoke.storage.service_configuration_webhooks import ServiceConfigurationWebhooksRepository
         from convoke.storage.webhook_levels import WebhookLevelsRepository
 
@@ -209,6 +211,9 @@ class Program:
             ),
             service_configuration_webhooks=ServiceConfigurationWebhooksOperations(
                 ServiceConfigurationWebhooksRepository(table), edges.receiver_rules
+            ),
+            service_configuration_notifications=ServiceConfigurationNotificationsOperations(
+                ServiceConfigurationNotificationsRepository(table)
             ),
             credentials=CredentialOperations(CredentialRepository(table), now, new_sid),
             events=self.events,

@@ -22,6 +22,7 @@ from convoke.operations.provisioning import ProvisioningOperations
 from convoke.operations.receipts import ReceiptOperations
 from convoke.operations.scoped_webhooks import ScopedWebhookOperations
 from convoke.operations.service_configuration import ServiceConfigurationOperations
+from convoke.operations.service_configuration_notifications import ServiceConfigurationNotificationsOperations
 from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
 from convoke.operations.services import ServiceOperations
 from convoke.operations.waiting import ConversationWaiter
@@ -46,6 +47,7 @@ class Operations:
     conversation_with_participants: ConversationWithParticipantsOperations
     configuration_webhooks: ConfigurationWebhooksOperations
     service_configuration_webhooks: ServiceConfigurationWebhooksOperations
+    service_configuration_notifications: ServiceConfigurationNotificationsOperations
     credentials: CredentialOperations
     pre_events: PreEvents
     events: EventOperations

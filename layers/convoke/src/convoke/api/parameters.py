@@ -46,6 +46,7 @@ from convoke.domain.participants import (
 )
 from convoke.domain.scoped_webhooks import NewScopedWebhook, ScopedWebhookChange
 from convoke.domain.service_configuration import ServiceConfigurationChange
+from convoke.domain.service_configuration_notifications import ServiceConfigurationNotificationsChange
 from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooksChange
 from convoke.domain.services import NewService
 
@@ -156,6 +157,10 @@ class UpdateConfiguration(ConfigurationChange):
 
 
 class UpdateServiceConfiguration(ServiceConfigurationChange):
+    model_config = FORM_NAMES
+
+
+class UpdateServiceConfigurationNotifications(ServiceConfigurationNotificationsChange):
     model_config = FORM_NAMES
 
 

@@ -32,6 +32,7 @@ from convoke.api.resources import (
     receipts,
     scoped_webhooks,
     service_configuration,
+    service_configuration_notifications,
     service_configuration_webhooks,
     services,
 )
@@ -110,6 +111,18 @@ ACCOUNT_ROUTES = (
         f"{SERVICE_PREFIX}/Configuration/Webhooks",
         service_configuration_webhooks.update,
         service_configuration_webhooks.UPDATE,
+    ),
+    AccountRoute(
+        "GET",
+        f"{SERVICE_PREFIX}/Configuration/Notifications",
+        service_configuration_notifications.fetch,
+        service_configuration_notifications.FETCH,
+    ),
+    AccountRoute(
+        "POST",
+        f"{SERVICE_PREFIX}/Configuration/Notifications",
+        service_configuration_notifications.update,
+        service_configuration_notifications.UPDATE,
     ),
     AccountRoute("GET", "/Configuration", configuration.fetch, configuration.FETCH),
     AccountRoute("POST", "/Configuration", configuration.update, configuration.UPDATE),

@@ -123,7 +123,9 @@ ApiKey = Annotated[str, AfterValidator(check_api_key), pattern_schema(KEY_PATTER
 FcmSecret = Annotated[
     str,
     AfterValidator(check_fcm_secret),
-    WithJsonSchema({"type": "string", "minLength": 1, "description": "A server key, or the JSON of a service account."}),
+    WithJsonSchema(
+        {"type": "string", "minLength": 1, "description": "A server key, or the JSON of a service account."}
+    ),
 ]
 
 

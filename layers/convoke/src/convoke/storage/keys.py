@@ -133,6 +133,10 @@ def service_configuration_webhooks(account_sid: str, chat_service_sid: str) -> K
     return Key(account_sid, f"configuration#webhooks#{chat_service_sid}")
 
 
+def service_configuration_notifications(account_sid: str, chat_service_sid: str) -> Key:
+    return Key(account_sid, f"configuration#notifications#{chat_service_sid}")
+
+
 def service(account_sid: str, chat_service_sid: str) -> Key:
     return Key(account_sid, f"service#{chat_service_sid}")
 
