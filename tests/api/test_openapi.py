@@ -27,6 +27,15 @@ EXAMPLES: dict[str, str | list[str]] = {
     "AddedToConversation.Sound": "ring",
     "AddedToConversation.Template": "Welcome to ${CONVERSATION}",
     "ApiKey": "AIzaSy-0123",
+    "AddressCountry": "US",
+    "AutoCreation.Enabled": "true",
+    "AutoCreation.StudioFlowSid": "FW" + "0" * 32,
+    "AutoCreation.StudioRetryCount": "3",
+    "AutoCreation.Type": "webhook",
+    "AutoCreation.WebhookFilters": ["onMessageAdded"],
+    "AutoCreation.WebhookMethod": "GET",
+    "AutoCreation.WebhookUrl": "https://hooks.example.com/",
+    "Address": "+15017122662",
     "Attributes": '{"a": 1}',
     "Author": "alice",
     "Bindings.Email.Address": "visit@example.com",
@@ -87,24 +96,28 @@ EXAMPLES: dict[str, str | list[str]] = {
     "Timers.Inactive": "PT1M",
     "UniqueName": "free",
 }
-"""Maps each form parameter to a valid value, except the parameters in SIDS."""
+"""Maps each form parameter to a valid value, except those in SERVICE_SIDS and ROLE_SIDS."""
 
 OWN_EXAMPLES: dict[str, dict[str, str]] = {
+    "createAddressConfiguration": {"Type": "sms"},
     "createCredential": {"Type": "apn"},
     "updateCredential": {"Type": "gcm"},
 }
 """The key is the ID of an operation. The value has examples for parameters that mean something else elsewhere."""
 
-SIDS = (
-    "DefaultChatServiceSid",
+SERVICE_SIDS = ("AutoCreation.ConversationServiceSid", "DefaultChatServiceSid")
+
+ROLE_SIDS = (
     "DefaultConversationCreatorRoleSid",
     "DefaultConversationRoleSid",
     "DefaultChatServiceRoleSid",
 )
-"""The form parameters whose value must be the SID of an existing resource."""
+"""The form parameters whose value must be the SID of an existing role, and those that take an existing service."""
 
 QUERIES = {"ParticipantConversations": "?Identity=alice"}
 """The query strings of paths that need one. The key is the last segment of the path."""
+
+ADDRESS = {"Type": "sms", "Address": "+15017122663"}
 
 CREDENTIAL = {"Type": "gcm", "ApiKey": "AIzaSy-0123"}
 
@@ -144,8 +157,9 @@ class PopulatedInstance:
         path = f"/v1/Conversations/{conversation['sid']}"
         message = instance.call("POST", f"{path}/Messages", {"Body": "Hello"}).body["sid"]
         configuration = instance.call("GET", f"/v1/Services/{conversation['chat_service_sid']}/Configuration").body
-        roles = {name: configuration[to_snake(name)] for name in SIDS[1:]}
-        self.examples = Examples(EXAMPLES | roles | {SIDS[0]: conversation["chat_service_sid"]})
+        roles = {name: configuration[to_snake(name)] for name in ROLE_SIDS}
+        services = dict.fromkeys(SERVICE_SIDS, conversation["chat_service_sid"])
+        self.examples = Examples(EXAMPLES | roles | services)
         self.spare_service = instance.call("POST", "/v1/Services", {"FriendlyName": "Spare"}).body["sid"]
         self.values = {
             "Services": conversation["chat_service_sid"],
@@ -156,6 +170,7 @@ class PopulatedInstance:
             "Webhooks": instance.call("POST", f"{path}/Webhooks", STUDIO).body["sid"],
             "Events": instance.call("GET", "/convoke/v1/Events").body["events"][0]["id"],
             "Alerts": instance.call("GET", "/v1/Alerts").body["alerts"][0]["sid"],
+            "Addresses": instance.call("POST", "/v1/Configuration/Addresses", ADDRESS).body["sid"],
             "Credentials": instance.call("POST", "/v1/Credentials", CREDENTIAL).body["sid"],
         }
 

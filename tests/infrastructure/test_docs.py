@@ -31,6 +31,7 @@ GIVEN: dict[str, object] = {
     "receipt_sid": "DY",
     "change_sid": "EV",
     "alert_sid": "NO",
+    "address_configuration_sid": "IG",
     "credential_sid": "CR",
     "key_sid": "SK",
     "event_id": "EV-PLACE",

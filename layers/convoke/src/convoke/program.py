@@ -143,6 +143,7 @@ class Program:
         from convoke.api.app import Api
         from convoke.api.operations import Operations
         from convoke.operations.account_configuration import AccountConfigurationOperations
+        from convoke.operations.address_configurations import AddressConfigurationOperations
         from convoke.operations.alerts import AlertOperations
         from convoke.operations.configuration import ConfigurationOperations
         from convoke.operations.configuration_webhooks import ConfigurationWebhooksOperations
@@ -163,6 +164,7 @@ class Program:
         from convoke.operations.services import ServiceOperations
         from convoke.operations.waiting import ConversationWaiter
         from convoke.storage.accounts import AccountRepository
+        from convoke.storage.address_configurations import AddressConfigurationRepository
         from convoke.storage.alerts import AlertRepository
         from convoke.storage.configuration_webhooks import ConfigurationWebhooksRepository
         from convoke.storage.conversations import ConversationRepository
@@ -214,6 +216,9 @@ class Program:
             ),
             service_configuration_notifications=ServiceConfigurationNotificationsOperations(
                 ServiceConfigurationNotificationsRepository(table)
+            ),
+            address_configurations=AddressConfigurationOperations(
+                AddressConfigurationRepository(table), self.known_services, edges.receiver_rules, now, new_sid
             ),
             credentials=CredentialOperations(CredentialRepository(table), now, new_sid),
             events=self.events,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from convoke.api.requests import Request
 from convoke.operations.account_configuration import AccountConfigurationOperations
 from convoke.operations.accounts import AccountOperations
+from convoke.operations.address_configurations import AddressConfigurationOperations
 from convoke.operations.alerts import AlertOperations
 from convoke.operations.configuration import ConfigurationOperations
 from convoke.operations.configuration_webhooks import ConfigurationWebhooksOperations
@@ -48,6 +49,7 @@ class Operations:
     configuration_webhooks: ConfigurationWebhooksOperations
     service_configuration_webhooks: ServiceConfigurationWebhooksOperations
     service_configuration_notifications: ServiceConfigurationNotificationsOperations
+    address_configurations: AddressConfigurationOperations
     credentials: CredentialOperations
     pre_events: PreEvents
     events: EventOperations

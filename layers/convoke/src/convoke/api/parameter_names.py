@@ -25,6 +25,7 @@ PREFIXES = (
     "Timers",
     "Bindings.Email",
     "MessagingBinding",
+    "AutoCreation",
     "NewMessage.WithMedia",
     "NewMessage",
     "AddedToConversation",

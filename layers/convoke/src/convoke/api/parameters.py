@@ -16,6 +16,11 @@ from convoke.api.errors import problems_of
 from convoke.api.form import Form
 from convoke.api.parameter_names import PARTICIPANT, form_name, join_name, parameter_name, scoped_webhook_name
 from convoke.domain.account_configuration import AccountConfigurationChange
+from convoke.domain.address_configurations import (
+    AddressConfigurationChange,
+    AddressConfigurationFilters,
+    NewAddressConfiguration,
+)
 from convoke.domain.addresses import Channel
 from convoke.domain.alerts import AlertFilters
 from convoke.domain.attributes import refuse_constant
@@ -133,6 +138,18 @@ class UpdateScopedWebhook(ScopedWebhookChange):
 
 
 class CreateService(NewService):
+    model_config = FORM_NAMES
+
+
+class CreateAddressConfiguration(NewAddressConfiguration):
+    model_config = FORM_NAMES
+
+
+class UpdateAddressConfiguration(AddressConfigurationChange):
+    model_config = FORM_NAMES
+
+
+class ListAddressConfigurations(AddressConfigurationFilters):
     model_config = FORM_NAMES
 
 

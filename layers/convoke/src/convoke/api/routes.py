@@ -15,6 +15,7 @@ from convoke.api.operations import Operations
 from convoke.api.requests import CONVOKE_PREFIX, TWILIO_PREFIX, Request, ServiceRequest
 from convoke.api.resources import (
     account_configuration,
+    address_configurations,
     alerts,
     configuration,
     configuration_webhooks,
@@ -93,6 +94,8 @@ class ServiceRoute(NamedTuple):
 
 PUBLIC_ROUTES = (PublicRoute("GET", "/openapi.json", description.fetch, description.FETCH),)
 
+ADDRESSES = "/Configuration/Addresses"
+
 ACCOUNT_ROUTES = (
     AccountRoute("GET", "/Services", services.list_, services.LIST),
     AccountRoute("POST", "/Services", services.create, services.CREATE),
@@ -133,6 +136,11 @@ ACCOUNT_ROUTES = (
     AccountRoute("GET", "/Credentials/<sid>", credentials.fetch, credentials.FETCH),
     AccountRoute("POST", "/Credentials/<sid>", credentials.update, credentials.UPDATE),
     AccountRoute("DELETE", "/Credentials/<sid>", credentials.delete, credentials.DELETE),
+    AccountRoute("GET", ADDRESSES, address_configurations.list_, address_configurations.LIST),
+    AccountRoute("POST", ADDRESSES, address_configurations.create, address_configurations.CREATE),
+    AccountRoute("GET", f"{ADDRESSES}/<sid>", address_configurations.fetch, address_configurations.FETCH),
+    AccountRoute("POST", f"{ADDRESSES}/<sid>", address_configurations.update, address_configurations.UPDATE),
+    AccountRoute("DELETE", f"{ADDRESSES}/<sid>", address_configurations.delete, address_configurations.DELETE),
     AccountRoute("GET", "/Configuration", account_configuration.fetch, account_configuration.FETCH, CONVOKE_PREFIX),
     AccountRoute("POST", "/Configuration", account_configuration.update, account_configuration.UPDATE, CONVOKE_PREFIX),
     AccountRoute("GET", "/Events", events.list_, events.LIST, CONVOKE_PREFIX),
@@ -197,6 +205,7 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Webhooks": Prefix.WEBHOOK,
     "Events": {"pattern": f"^{Prefix.CHANGE}[0-9a-fA-F]{{32}}-[0-9]+$"},
     "Alerts": Prefix.ALERT,
+    "Addresses": {"description": "A SID or an address."},
     "Credentials": Prefix.CREDENTIAL,
 }
 """The valid values of the path parameter after a segment. The key is the segment.

@@ -116,6 +116,20 @@ def api_key_owner(key_sid: str) -> Key:
     return Key(key_sid, "owner")
 
 
+def address_configuration(account_sid: str, address_configuration_sid: str) -> Key:
+    return Key(account_sid, f"address#{address_configuration_sid}")
+
+
+def address_configurations() -> tuple[str, str]:
+    """Return the range of the sort keys of an account's address configurations."""
+    return _prefix_range("address#")
+
+
+def address_lock(account_sid: str, address: str) -> Key:
+    """Return the key of the lock of an address that has a configuration."""
+    return Key(f"{account_sid}#address#{address}", "lock")
+
+
 def credential(account_sid: str, credential_sid: str) -> Key:
     return Key(account_sid, f"credential#{credential_sid}")
 
