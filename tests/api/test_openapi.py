@@ -18,6 +18,7 @@ from openapi_spec_validator import validate
 from pydantic.alias_generators import to_snake
 
 from convoke.api.dispatch import _Node
+from tests.support.bindings import store_binding
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call, held_instance
 from tests.support.openapi_checks import Operation, Schema, operations, resolved
@@ -171,6 +172,7 @@ class PopulatedInstance:
             "Events": instance.call("GET", "/convoke/v1/Events").body["events"][0]["id"],
             "Alerts": instance.call("GET", "/v1/Alerts").body["alerts"][0]["sid"],
             "Addresses": instance.call("POST", "/v1/Configuration/Addresses", ADDRESS).body["sid"],
+            "Bindings": store_binding(instance, conversation["chat_service_sid"]).sid,
             "Credentials": instance.call("POST", "/v1/Credentials", CREDENTIAL).body["sid"],
         }
 

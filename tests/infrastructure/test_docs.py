@@ -32,6 +32,7 @@ GIVEN: dict[str, object] = {
     "change_sid": "EV",
     "alert_sid": "NO",
     "address_configuration_sid": "IG",
+    "binding_sid": "BS",
     "credential_sid": "CR",
     "key_sid": "SK",
     "event_id": "EV-PLACE",

@@ -61,7 +61,7 @@ IN_ONE_TREE = {
     f"{IN_SERVICE}/Configuration": ("GET POST", "default roles and reachability"),
     f"{IN_SERVICE}/Configuration/Webhooks": ("GET POST", "all parameters"),
     f"{IN_SERVICE}/Configuration/Notifications": ("GET POST", "all parameters; no notification is sent"),
-    f"{IN_SERVICE}/Bindings": ("GET", ""),
+    f"{IN_SERVICE}/Bindings": ("GET", "paged, `BindingType`, `Identity`; empty, because no device can register yet"),
     f"{IN_SERVICE}/Bindings/{{sid}}": ("GET DELETE", ""),
 }
 """The paths that exist only once.

@@ -145,6 +145,7 @@ class Program:
         from convoke.operations.account_configuration import AccountConfigurationOperations
         from convoke.operations.address_configurations import AddressConfigurationOperations
         from convoke.operations.alerts import AlertOperations
+        from convoke.operations.bindings import BindingOperations
         from convoke.operations.configuration import ConfigurationOperations
         from convoke.operations.configuration_webhooks import ConfigurationWebhooksOperations
         from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
@@ -166,6 +167,7 @@ class Program:
         from convoke.storage.accounts import AccountRepository
         from convoke.storage.address_configurations import AddressConfigurationRepository
         from convoke.storage.alerts import AlertRepository
+        from convoke.storage.bindings import BindingRepository
         from convoke.storage.configuration_webhooks import ConfigurationWebhooksRepository
         from convoke.storage.conversations import ConversationRepository
         from convoke.storage.credentials import CredentialRepository
@@ -220,6 +222,7 @@ class Program:
             address_configurations=AddressConfigurationOperations(
                 AddressConfigurationRepository(table), self.known_services, edges.receiver_rules, now, new_sid
             ),
+            bindings=BindingOperations(BindingRepository(table)),
             credentials=CredentialOperations(CredentialRepository(table), now, new_sid),
             events=self.events,
             alerts=AlertOperations(AlertRepository(table)),

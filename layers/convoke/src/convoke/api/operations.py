@@ -9,6 +9,7 @@ from convoke.operations.account_configuration import AccountConfigurationOperati
 from convoke.operations.accounts import AccountOperations
 from convoke.operations.address_configurations import AddressConfigurationOperations
 from convoke.operations.alerts import AlertOperations
+from convoke.operations.bindings import BindingOperations
 from convoke.operations.configuration import ConfigurationOperations
 from convoke.operations.configuration_webhooks import ConfigurationWebhooksOperations
 from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
@@ -50,6 +51,7 @@ class Operations:
     service_configuration_webhooks: ServiceConfigurationWebhooksOperations
     service_configuration_notifications: ServiceConfigurationNotificationsOperations
     address_configurations: AddressConfigurationOperations
+    bindings: BindingOperations
     credentials: CredentialOperations
     pre_events: PreEvents
     events: EventOperations

@@ -72,7 +72,7 @@ class Pagination:
     signing_key: bytes
     """The account's key for the signatures of page tokens."""
     max_page_size: int = MAX_PAGE_SIZE
-    filters: Mapping[str, str] = field(default_factory=dict)
+    filters: Mapping[str, str | list[str]] = field(default_factory=dict)
     """The query parameters that filter the list. Every URL in the meta block contains these query parameters."""
     descending: bool = False
 
@@ -123,7 +123,7 @@ class Pagination:
 
     def _page_url(self, number: int, token: str | None = None) -> str:
         query = {**self.filters, "PageSize": self.page_size, "Page": number} | ({"PageToken": token} if token else {})
-        return f"{self.url}?{urlencode(query)}"
+        return f"{self.url}?{urlencode(query, doseq=True)}"
 
     def _integer(self, name: str, default: int) -> int:
         text = self.request.query.get(name, str(default))
@@ -153,7 +153,7 @@ class Pagination:
         """Sign the path of the list, the filters and `content` with the key of the account."""
         # Sign only the path of the URL, because a token must stay valid under another host name of the API.
         path = self.url.removeprefix(self.request.origin)
-        filtered_path = f"{path}?{urlencode(self.filters)}" if self.filters else path
+        filtered_path = f"{path}?{urlencode(self.filters, doseq=True)}" if self.filters else path
         digest = hmac.digest(self.signing_key, f"{filtered_path}\n{content}".encode(), hashlib.sha256)
         return digest[:SIGNATURE_BYTES]
 

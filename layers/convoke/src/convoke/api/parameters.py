@@ -6,7 +6,6 @@ The models of the domain define the fields and the rules. The subclasses in this
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from functools import cache
 from typing import TypeVar, get_origin
 
@@ -24,6 +23,7 @@ from convoke.domain.address_configurations import (
 from convoke.domain.addresses import Channel
 from convoke.domain.alerts import AlertFilters
 from convoke.domain.attributes import refuse_constant
+from convoke.domain.bindings import BindingFilters
 from convoke.domain.configuration import ConfigurationChange
 from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
 from convoke.domain.conversation_filters import ConversationFilters
@@ -153,6 +153,10 @@ class ListAddressConfigurations(AddressConfigurationFilters):
     model_config = FORM_NAMES
 
 
+class ListBindings(BindingFilters):
+    model_config = FORM_NAMES
+
+
 class CreateCredential(NewCredential):
     model_config = FORM_NAMES
 
@@ -199,11 +203,9 @@ def parse(model: type[Parameters], form: Form) -> Parameters:
     return parameters
 
 
-def parse_query(model: type[Parameters], query: Mapping[str, str]) -> tuple[Parameters, dict[str, str]]:
+def parse_query(model: type[Parameters], query: Form) -> tuple[Parameters, dict[str, str | list[str]]]:
     """Return the parsed filters of a query. Also return the text of each filter that the client sent, by its name."""
-    names = [field.alias or name for name, field in model.model_fields.items()]
-    sent = {name: query[name] for name in names if name in query}
-    return parse(model, Form([*sent.items()])), sent
+    return parse(model, query), query.select(_lists(model))
 
 
 def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[ConversationsError]]:

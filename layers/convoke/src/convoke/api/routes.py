@@ -17,6 +17,7 @@ from convoke.api.resources import (
     account_configuration,
     address_configurations,
     alerts,
+    bindings,
     configuration,
     configuration_webhooks,
     conversation_with_participants,
@@ -131,6 +132,9 @@ ACCOUNT_ROUTES = (
     AccountRoute("POST", "/Configuration", configuration.update, configuration.UPDATE),
     AccountRoute("GET", "/Configuration/Webhooks", configuration_webhooks.fetch, configuration_webhooks.FETCH),
     AccountRoute("POST", "/Configuration/Webhooks", configuration_webhooks.update, configuration_webhooks.UPDATE),
+    AccountRoute("GET", f"{SERVICE_PREFIX}/Bindings", bindings.list_, bindings.LIST),
+    AccountRoute("GET", f"{SERVICE_PREFIX}/Bindings/<sid>", bindings.fetch, bindings.FETCH),
+    AccountRoute("DELETE", f"{SERVICE_PREFIX}/Bindings/<sid>", bindings.delete, bindings.DELETE),
     AccountRoute("GET", "/Credentials", credentials.list_, credentials.LIST),
     AccountRoute("POST", "/Credentials", credentials.create, credentials.CREATE),
     AccountRoute("GET", "/Credentials/<sid>", credentials.fetch, credentials.FETCH),
@@ -206,6 +210,7 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Events": {"pattern": f"^{Prefix.CHANGE}[0-9a-fA-F]{{32}}-[0-9]+$"},
     "Alerts": Prefix.ALERT,
     "Addresses": {"description": "A SID or an address."},
+    "Bindings": Prefix.BINDING,
     "Credentials": Prefix.CREDENTIAL,
 }
 """The valid values of the path parameter after a segment. The key is the segment.

@@ -160,6 +160,20 @@ def services() -> tuple[str, str]:
     return _prefix_range("service#")
 
 
+def binding_partition(account_sid: str, chat_service_sid: str) -> str:
+    """Return the partition that contains the bindings of a service."""
+    return f"{account_sid}#{chat_service_sid}"
+
+
+def binding(account_sid: str, chat_service_sid: str, binding_sid: str) -> Key:
+    return Key(binding_partition(account_sid, chat_service_sid), f"binding#{binding_sid}")
+
+
+def bindings() -> tuple[str, str]:
+    """Return the range of the sort keys of a service's bindings."""
+    return _prefix_range("binding#")
+
+
 def conversation(account_sid: str, conversation_sid: str) -> Key:
     return Key(f"{account_sid}#{conversation_sid}", "conversation")
 

@@ -82,7 +82,7 @@ def fetch(operations: Operations, request: Request, sid: str) -> Response:
 
 
 def list_(operations: Operations, request: Request) -> Response:
-    filters, sent = parse_query(ListAddressConfigurations, request.query)
+    filters, sent = parse_query(ListAddressConfigurations, request.query_form)
     pagination = Pagination(
         request,
         request.url("/Configuration/Addresses"),

@@ -104,7 +104,7 @@ def fetch(operations: Operations, request: ServiceRequest, sid: str) -> Response
 
 
 def list_(operations: Operations, request: ServiceRequest) -> Response:
-    filters, sent = parse_query(ListConversations, request.query)
+    filters, sent = parse_query(ListConversations, request.query_form)
     key = operations.accounts.page_key(request.account.sid)
     pagination = Pagination(
         request, request.url("/Conversations"), "conversations", key, filters=sent, descending=filters.newest_first

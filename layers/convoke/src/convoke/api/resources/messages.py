@@ -121,7 +121,7 @@ def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str
 
 
 def list_(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response:
-    filters, sent = parse_query(ListMessages, request.query)
+    filters, sent = parse_query(ListMessages, request.query_form)
     pagination = Pagination(
         request,
         request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Messages"),
