@@ -80,8 +80,8 @@ def part_of_table(resource: Any) -> str:
     match resource:
         case {"Fn::GetAtt": "Table.Arn"}:
             return "table"
-        case {"Fn::Sub": str(arn)} if arn.startswith("${Table.Arn}/index/"):
-            return arn.removeprefix("${Table.Arn}/index/")
+        case {"Fn::Sub": [str(arn), {"TableArn": _}]}:
+            return arn.removeprefix("${TableArn}/index/")
     return ""
 
 

@@ -71,7 +71,7 @@ def test_environment_variables_are_those_that_the_settings_read() -> None:
 def test_outputs_for_the_command_line_equal_the_variables_of_the_api() -> None:
     outputs = {name: output["Value"] for name, output in template()["Outputs"].items()}
     variables = functions()["api"]["Environment"]["Variables"]
-    assert {output for queue in QUEUES.values() for output in queue} <= set(outputs)
+    assert {output for _, *queue in QUEUES for output in queue} <= set(outputs)
     assert {name: outputs[output] for name, output in OUTPUTS.items()} == {name: variables[name] for name in OUTPUTS}
 
 
@@ -127,7 +127,7 @@ def test_max_receive_count_exceeds_the_retries_of_the_program() -> None:
         for queue in queues.values()
         if "RedrivePolicy" in queue
     }
-    assert redriven == {"ParticipantDeadLetterQueue.Arn", "DeliveryDeadLetterQueue.Arn"}
+    assert redriven == {"ParticipantDeadLetterQueue.Arn", "DeliveryFailureQueue.Arn"}
 
 
 def test_stream_filter_agrees_with_is_streamed() -> None:

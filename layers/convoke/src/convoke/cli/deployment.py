@@ -18,8 +18,12 @@ from convoke.cli.sqs_dead_letters import SqsDeadLetters
 from convoke.operations.accounts import AccountOperations
 from convoke.program import Program
 
+FIRST_ACCOUNT = "AccountSid"
+"""The stack output with the SID of the account that the template declares."""
+
 OUTPUTS = {
     "CONVOKE_TABLE_NAME": "TableName",
+    "CONVOKE_FIRST_ACCOUNT_SID": FIRST_ACCOUNT,
     "CONVOKE_AUTH_TOKEN_PREFIX": "AuthTokenPrefix",
     "CONVOKE_DELIVERY_QUEUE_URL": "DeliveryQueueUrl",
 }
@@ -28,17 +32,17 @@ OUTPUTS = {
 The value is the stack output that contains the value of the variable.
 """
 
-QUEUES = {
-    "participant": ("ParticipantQueueUrl", "ParticipantDeadLetterQueueUrl"),
-    "delivery": ("DeliveryQueueUrl", "DeliveryDeadLetterQueueUrl"),
-}
-"""The stack outputs of each queue. The key is the name of the queue.
+QUEUES = (
+    ("participant", "ParticipantQueueUrl", "ParticipantDeadLetterQueueUrl"),
+    ("delivery", "DeliveryQueueUrl", "DeliveryDeadLetterQueueUrl"),
+    ("delivery", "DeliveryQueueUrl", "DeliveryFailureQueueUrl"),
+)
+"""The dead-letter queues: the name of the queue, the stack output with its URL, and the output with the URL of the
+dead-letter queue.
 
-The first output is the URL of the queue. The second output is the URL of the dead-letter queue.
+The delivery queue has two dead-letter queues. The program puts a delivery that a receiver did not accept into the first
+dead-letter queue. AWS puts a message that could not be processed into the second dead-letter queue.
 """
-
-FIRST_ACCOUNT = "AccountSid"
-"""The stack output with the SID of the account that the template declares."""
 
 
 class DeploymentError(Exception):
@@ -57,7 +61,7 @@ class Deployment:
         client = boto3.Session(region_name=self.region).client("sqs")
         return [
             SqsDeadLetters(client, name, self.outputs[queue], self.outputs[dead_letter_queue])
-            for name, (queue, dead_letter_queue) in QUEUES.items()
+            for name, queue, dead_letter_queue in QUEUES
         ]
 
 
@@ -100,7 +104,7 @@ def _stack_outputs(cloudformation: Any, stack: str) -> Mapping[str, str]:
             raise
         raise DeploymentError(f"there is no stack {stack} in {cloudformation.meta.region_name}") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", ())}
-    required = {*OUTPUTS.values(), *chain.from_iterable(QUEUES.values()), FIRST_ACCOUNT}
+    required = {*OUTPUTS.values(), *chain.from_iterable(names for _, *names in QUEUES)}
     if missing := sorted(required - outputs.keys()):
         raise DeploymentError(
             f"the stack {stack} is not a deployment of this version of Convoke:"
