@@ -49,6 +49,8 @@ BUCKET = "artifacts"
 PARAMETERS = {"AllowedWebhookNetworks": "0.0.0.0/0,::/0"}
 """The template parameters whose values are not the defaults. Webhook URLs may have any address."""
 
+ALARM = "AWS::CloudWatch::Alarm"
+
 START_FUNCTION = (
     "import runpy; from convoke.domain import receivers; receivers.NEVER_ON_AWS = ();"
     ' runpy.run_module("awslambdaric", run_name="__main__")'
@@ -192,6 +194,7 @@ def _create_stack(url: str, bootstrap: str, stack_name: str, given_parameters: M
     # The URL of the API must be known before the deployment, because the URL is a parameter of the template. MiniStack
     # takes the ID of an API from this tag.
     _add_tag(dict(_properties(template))["HttpApi"], "ms-custom-id", stack_name)
+    _remove_alarms_with_metric_math(dict(_properties(template))["Resources"])
     for name, value in _properties(template):
         if name in ("CodeUri", "ContentUri", "DefinitionUri"):
             path, key = ROOT / value.value, value.value.replace("/", "-")
@@ -288,6 +291,15 @@ def _add_tag(resource: yaml.Node, name: str, value: str) -> None:
     if not isinstance(tag, yaml.MappingNode):
         raise TypeError("the tag is not a mapping")
     properties.value += tag.value
+
+
+def _remove_alarms_with_metric_math(resources: yaml.Node) -> None:
+    """Remove the alarms that MiniStack cannot create. MiniStack supports only alarms on a single metric."""
+    resources.value = [
+        (name, resource)
+        for name, resource in resources.value
+        if "Metrics" not in dict(_properties(resource)) or dict(_properties(resource))["Type"].value != ALARM
+    ]
 
 
 def _describe(cloudformation: Any, stack_name: str) -> Any:
