@@ -14,7 +14,7 @@ from twilio.rest import Client
 from twilio.rest.conversations.v1 import V1
 
 from convoke.cli.main import main
-from convoke.cli.ministack import REGION, Stack, StackError, bootstrap_script, deploy, ministack
+from convoke.cli.ministack import REGION, Stack, bootstrap_script, deploy, ministack
 from tests.support.examples import chat
 
 pytestmark = [pytest.mark.xdist_group("existing-table"), pytest.mark.timeout(300)]
@@ -100,11 +100,3 @@ def test_stack_on_an_existing_table_has_its_accounts_and_conversations(kept: Kep
 def test_stack_with_only_some_parameters_of_an_existing_table_is_refused(kept: Kept) -> None:
     with pytest.raises(Exception, match="ExistingTableStreamArn"):
         deploy(kept.stack.endpoint_url, kept.bootstrap, "partial", {"ExistingTableName": "kept"})
-
-
-def test_failed_first_deployment_rolls_back(kept: Kept) -> None:
-    name = "failing"
-    # The stack cannot create its event bus, because a bus of this name exists.
-    kept.stack.client("events").create_event_bus(Name=name)
-    with pytest.raises(StackError, match="ROLLBACK_COMPLETE"):
-        deploy(kept.stack.endpoint_url, kept.bootstrap, name)
