@@ -203,7 +203,7 @@ def alarms(**given: str) -> dict[str, Any]:
 
 def watched(metric: str) -> set[str]:
     """Return the logical IDs of the resources whose metric has an alarm."""
-    found = set()
+    found: set[str] = set()
     for alarm in alarms().values():
         for each in (
             alarm,

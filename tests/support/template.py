@@ -71,7 +71,7 @@ def decided(document: dict[str, Any], parameters: Mapping[str, str]) -> dict[str
         match part:
             case {"Condition": str(condition)}:
                 return conditions[condition]
-        return part != NO_VALUE
+        return bool(part != NO_VALUE)
 
     def decide(part: Any) -> Any:
         match part:

@@ -35,10 +35,12 @@ The value is the stack output that contains the value of the variable.
 QUEUES = (
     ("participant", "ParticipantQueueUrl", "ParticipantDeadLetterQueueUrl"),
     ("delivery", "DeliveryQueueUrl", "DeliveryDeadLetterQueueUrl"),
-    ("delivery", "DeliveryQueueUrl", "DeliveryFailureQueueUrl"),
+    ("delivery-failure", "DeliveryQueueUrl", "DeliveryFailureQueueUrl"),
 )
-"""The dead-letter queues: the name of the queue, the stack output with its URL, and the output with the URL of the
-dead-letter queue.
+"""The dead-letter queues.
+
+Each one has a name for the user, the stack output with the URL of the queue to which messages go back, and the output
+with the URL of the dead-letter queue.
 
 The delivery queue has two dead-letter queues. The program puts a delivery that a receiver did not accept into the first
 dead-letter queue. AWS puts a message that could not be processed into the second dead-letter queue.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-STREAM_VIEW_TYPE = "NEW_IMAGE"
+STREAM_VIEW_TYPE: Final = "NEW_IMAGE"
 
 POLL_SECONDS = 2
 MAX_POLLS = 300

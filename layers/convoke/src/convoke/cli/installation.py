@@ -29,13 +29,13 @@ class DeadLetters(Protocol):
 
     @property
     def name(self) -> str:
-        """The name of the queue that the failed queue messages come from, for example `delivery`."""
+        """The name of the dead-letter queue for the user, for example `delivery`."""
 
     def bodies(self) -> Sequence[str]:
         """Return the bodies of all queue messages. The queue messages stay in the dead-letter queue."""
 
     def redrive(self, rewrite: Callable[[str], str]) -> int:
-        """Move every queue message back to the queue `name`. Return the number of moved queue messages.
+        """Move every queue message back to the queue that it comes from. Return the number of moved queue messages.
 
         `rewrite` takes the body of a queue message and returns the new body.
         """
