@@ -59,7 +59,7 @@ def wait_until_active(api: V1, sid: str) -> None:
         time.sleep(0.1)
 
 
-def prepare(endpoint_url: str, table: str) -> dict[str, str]:
+def prepare(endpoint_url: str, table: str, secret_prefix: str) -> dict[str, str]:
     """Run `convoke table prepare` and return the printed parameters."""
     environ = {
         "AWS_ENDPOINT_URL": endpoint_url,
@@ -67,7 +67,7 @@ def prepare(endpoint_url: str, table: str) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
     }
-    arguments = ["table", "prepare", table, "--secret-prefix", "first/auth-tokens/"]
+    arguments = ["table", "prepare", table, "--secret-prefix", secret_prefix]
     result = CliRunner().invoke(main, arguments, env=environ, catch_exceptions=False)
     assert (result.exit_code, result.stderr) == (0, "")
     return dict(line.split("=", 1) for line in result.stdout.splitlines())
@@ -87,7 +87,7 @@ def test_stack_on_an_existing_table_has_its_accounts_and_conversations(kept: Kep
     table = kept.stack.outputs["TableName"]
     if origin == "restored":
         table = restore(kept.stack.client("dynamodb"), table)
-    parameters = prepare(kept.stack.endpoint_url, table)
+    parameters = prepare(kept.stack.endpoint_url, table, kept.stack.outputs["AuthTokenPrefix"])
     adopted = deploy(kept.stack.endpoint_url, kept.bootstrap, f"on-{origin}", parameters)
     assert adopted.outputs["TableName"] == table
     assert adopted.account_sid == kept.stack.account_sid
@@ -95,6 +95,42 @@ def test_stack_on_an_existing_table_has_its_accounts_and_conversations(kept: Kep
     assert api.conversations("visit").fetch().sid == kept.conversation_sid
     created = api.conversation_with_participants.create(participant=chat(2))
     wait_until_active(api, created.sid)
+
+
+def test_deployment_puts_a_restored_table_in_the_place_of_the_table_of_the_stack(kept: Kept) -> None:
+    stack = deploy(kept.stack.endpoint_url, kept.bootstrap, "first-again")
+    api, table = v1(stack), stack.outputs["TableName"]
+    before = api.conversations.create(unique_name="before").sid
+    restored = restore(stack.client("dynamodb"), table)
+    after = api.conversations.create(unique_name="after").sid
+    parameters = prepare(stack.endpoint_url, restored, stack.outputs["AuthTokenPrefix"])
+    update(stack, parameters)
+    description = stack.client("cloudformation").describe_stacks(StackName=stack.name)["Stacks"][0]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
+    assert (outputs["TableName"], outputs["AccountSid"]) == (restored, stack.account_sid)
+    # The old table and the secret stay, although the stack does not declare them any more.
+    assert stack.client("dynamodb").describe_table(TableName=table)["Table"]["TableStatus"] == "ACTIVE"
+    until = time.monotonic() + TIMEOUT_SECONDS
+    while (found := {each.sid for each in api.conversations.list()}) != {before}:
+        assert time.monotonic() < until, (found, after)
+        time.sleep(0.5)
+
+
+def update(stack: Stack, parameters: dict[str, str]) -> None:
+    """Change parameters of a stack, and keep all other parameters."""
+    cloudformation = stack.client("cloudformation")
+    described = cloudformation.describe_stacks(StackName=stack.name)["Stacks"][0]["Parameters"]
+    names = {parameter["ParameterKey"] for parameter in described} - set(parameters)
+    cloudformation.update_stack(
+        StackName=stack.name,
+        UsePreviousTemplate=True,
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Parameters=[
+            *({"ParameterKey": name, "UsePreviousValue": True} for name in names),
+            *({"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()),
+        ],
+    )
+    cloudformation.get_waiter("stack_update_complete").wait(StackName=stack.name, WaiterConfig={"Delay": 1})
 
 
 def test_stack_with_only_some_parameters_of_an_existing_table_is_refused(kept: Kept) -> None:
