@@ -43,8 +43,11 @@ STACK_NAME = "convoke"
 REGION = "us-east-1"
 BUCKET = "artifacts"
 
-PARAMETERS = {"AllowedWebhookNetworks": "0.0.0.0/0,::/0"}
-"""The template parameters whose values are not the defaults. Webhook URLs may have any address."""
+PARAMETERS = {"AllowedWebhookNetworks": "0.0.0.0/0,::/0", "SnapStart": "false"}
+"""The template parameters whose values are not the defaults.
+
+Webhook URLs may have any address. MiniStack refuses SnapStart when it updates a function with a custom runtime.
+"""
 
 ALARM = "AWS::CloudWatch::Alarm"
 
