@@ -109,7 +109,7 @@ def test_deployment_puts_a_restored_table_in_the_place_of_the_table_of_the_stack
     assert (outputs["TableName"], outputs["AccountSid"]) == (restored, stack.account_sid)
     # The old table and the secret stay, although the stack does not declare them any more.
     assert stack.client("dynamodb").describe_table(TableName=table)["Table"]["TableStatus"] == "ACTIVE"
-    # Look at the configurations and not at a response. MiniStack does not replace a layer whose description has changed,
+    # Look at the configurations and not at a response. MiniStack does not replace a layer whose description changed,
     # so the API keeps the version of its function that it had before.
     functions = stack.client("lambda").list_functions()["Functions"]
     ours = [each for each in functions if each["FunctionName"].startswith(stack.name)]
