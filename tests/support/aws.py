@@ -270,7 +270,11 @@ class AwsInstance(Instance):
         return sorted(kind, key=lambda item: (item["pk"], item["sk"]))
 
     def waiting_messages(self, queue: str) -> int:
-        logical = {"delivery": "DeliveryQueue", "delivery-dlq": "DeliveryDeadLetterQueue"}[queue]
+        logical = {
+            "delivery": "DeliveryQueue",
+            "delivery-dlq": "DeliveryDeadLetterQueue",
+            "change-dlq": "ChangeDeadLetterQueue",
+        }[queue]
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         attributes = self.deployment.client("sqs").get_queue_attributes(
             QueueUrl=self.deployment.values[logical], AttributeNames=names

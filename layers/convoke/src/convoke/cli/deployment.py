@@ -7,21 +7,25 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from convoke.aws.edges import AwsEdges
-from convoke.cli.sqs_dead_letters import SqsDeadLetters
+from convoke.cli.sqs_dead_letters import SqsDeadLetters, SqsLetters
 from convoke.operations.accounts import AccountOperations
 from convoke.program import Program
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
 
 OUTPUTS = {
     "CONVOKE_TABLE_NAME": "TableName",
     "CONVOKE_AUTH_TOKEN_PREFIX": "AuthTokenPrefix",
     "CONVOKE_DELIVERY_QUEUE_URL": "DeliveryQueueUrl",
+    "CONVOKE_EVENT_BUS_NAME": "EventBusName",
 }
 """The settings that the commands need. The key is an environment variable of the deployed functions.
 
@@ -36,6 +40,9 @@ QUEUES = {
 
 The first output is the URL of the queue. The second output is the URL of the dead-letter queue.
 """
+
+CHANGE_DEAD_LETTERS = "ChangeDeadLetterQueueUrl"
+"""The stack output with the URL of the dead-letter queue of the table's stream."""
 
 FIRST_ACCOUNT = "AccountSid"
 """The stack output with the SID of the account that the template declares."""
@@ -54,11 +61,16 @@ class Deployment:
     region: str
 
     def dead_letters(self) -> list[SqsDeadLetters]:
-        client = boto3.Session(region_name=self.region).client("sqs")
         return [
-            SqsDeadLetters(client, name, self.outputs[queue], self.outputs[dead_letter_queue])
+            SqsDeadLetters(self._sqs(), name, self.outputs[dead_letter_queue], self.outputs[queue])
             for name, (queue, dead_letter_queue) in QUEUES.items()
         ]
+
+    def change_dead_letters(self) -> SqsLetters:
+        return SqsLetters(self._sqs(), "change", self.outputs[CHANGE_DEAD_LETTERS])
+
+    def _sqs(self) -> SQSClient:
+        return boto3.Session(region_name=self.region).client("sqs")
 
 
 @contextmanager
@@ -100,7 +112,7 @@ def _stack_outputs(cloudformation: Any, stack: str) -> Mapping[str, str]:
             raise
         raise DeploymentError(f"there is no stack {stack} in {cloudformation.meta.region_name}") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", ())}
-    required = {*OUTPUTS.values(), *chain.from_iterable(QUEUES.values()), FIRST_ACCOUNT}
+    required = {*OUTPUTS.values(), *chain.from_iterable(QUEUES.values()), CHANGE_DEAD_LETTERS, FIRST_ACCOUNT}
     if missing := sorted(required - outputs.keys()):
         raise DeploymentError(
             f"the stack {stack} is not a deployment of this version of Convoke:"
