@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import boto3
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
@@ -79,13 +79,56 @@ def open_deployment(stack: str) -> Iterator[Deployment]:
 
     An error of AWS inside the `with` block is also raised as DeploymentError.
     """
-    try:
+    with _aws_errors():
         cloudformation = _cloudformation_client()
         outputs, region = _stack_outputs(cloudformation, stack), cloudformation.meta.region_name
         environ = {variable: outputs[output] for variable, output in OUTPUTS.items()}
         program = Program(AwsEdges({**environ, "CONVOKE_STACK_NAME": stack, "AWS_REGION": region}))
         _create_first_account(program.accounts, outputs[FIRST_ACCOUNT])
         yield Deployment(program, outputs, region)
+
+
+class PrunedFunction(NamedTuple):
+    function: str
+    kept: list[str]
+    """The versions that still exist, oldest first."""
+    deleted: list[str]
+
+
+def prune_versions(stack: str, keep: int) -> Iterator[PrunedFunction]:
+    """Delete the versions of each function of a stack, except the last `keep`. Raises DeploymentError.
+
+    A version to which an alias refers is never deleted.
+    """
+    with _aws_errors():
+        cloudformation = _cloudformation_client()
+        _stack_outputs(cloudformation, stack)
+        client = boto3.Session(region_name=cloudformation.meta.region_name).client("lambda")
+        for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack):
+            for resource in page["StackResourceSummaries"]:
+                if resource["ResourceType"] == "AWS::Lambda::Function":
+                    yield _prune_function(client, resource["PhysicalResourceId"], keep)
+
+
+def _prune_function(client: Any, function: str, keep: int) -> PrunedFunction:
+    pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=function)
+    numbers = [version["Version"] for page in pages for version in page["Versions"] if version["Version"] != "$LATEST"]
+    pages = client.get_paginator("list_aliases").paginate(FunctionName=function)
+    aliases = [alias for page in pages for alias in page["Aliases"]]
+    used = {alias["FunctionVersion"] for alias in aliases}
+    used.update(*(alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}) for alias in aliases))
+    versions = sorted(numbers, key=int)
+    deleted = [version for version in versions[:-keep] if version not in used]
+    for version in deleted:
+        client.delete_function(FunctionName=function, Qualifier=version)
+    return PrunedFunction(function, [version for version in versions if version not in deleted], deleted)
+
+
+@contextmanager
+def _aws_errors() -> Iterator[None]:
+    """Raise every error of AWS inside the `with` block as DeploymentError."""
+    try:
+        yield
     except (BotoCoreError, ClientError, GetParameterError) as error:
         raise DeploymentError(f"AWS: {' '.join(str(error).split())}") from error
 
