@@ -146,8 +146,11 @@ def test_gateway_serves_routes_that_twilio_does_not_have(stack: Stack, v1: V1) -
 def test_up_with_aws_engine_deploys_the_template_and_exits_with_0() -> None:
     with up("--engine", "aws") as instance:
         assert set(instance.ready) == {"url", "account_sid", "auth_token", "pid", "data"}
-        created = instance.client.conversations.v1.conversation_with_participants.create(participant=chat(2))
-        assert created.state == "initializing"
+        v1 = instance.client.conversations.v1
+        created = [v1.conversation_with_participants.create(participant=chat(2)) for _ in range(3)]
+        assert {conversation.state for conversation in created} == {"initializing"}
+        assert {each.sid for each in v1.conversations.list(page_size=2)} == {each.sid for each in created}
+        assert all(each.url.startswith(f"{instance.ready['url']}/v1/Conversations/") for each in created)
         assert instance.stop() == 0
 
 

@@ -19,7 +19,7 @@ from convoke.storage.table import Put
 from tests.support.aws import FunctionContext, MotoInstance, moto_instance
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.template import STACK_NAME, functions, state_machine
-from tests.support.translated import deployed, names_in, references, translated
+from tests.support.translated import deployed, references, translated
 
 Action = tuple[str, str]
 """An IAM action and its resource: a logical ID, an index such as `Table/index/due`, or the name of a secret."""
@@ -37,6 +37,15 @@ class Call(NamedTuple):
 SECRETS = "auth-tokens/*"
 """The resource of the secrets. Each account has one secret. Most accounts are created after the deployment."""
 
+LOG_DELIVERY = {
+    *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
+    *("logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups"),
+}
+"""The actions with which Step Functions writes its log.
+
+See https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html.
+"""
+
 POLLING = {
     "AWS::SQS::Queue": ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
     "AWS::DynamoDB::Table": ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
@@ -45,21 +54,6 @@ POLLING = {
 
 See https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html and
 https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html.
-"""
-
-WITHOUT_RESOURCE = {
-    "logs:CreateLogDelivery",
-    "logs:GetLogDelivery",
-    "logs:UpdateLogDelivery",
-    "logs:DeleteLogDelivery",
-    "logs:ListLogDeliveries",
-    "logs:PutResourcePolicy",
-    "logs:DescribeResourcePolicies",
-    "logs:DescribeLogGroups",
-}
-"""The actions with which Step Functions writes its log. IAM cannot restrict them to certain resources.
-
-See https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html.
 """
 
 
@@ -128,10 +122,11 @@ def named(resource: Any) -> str:
             return name
         case {"Fn::GetAtt": str(attribute)}:
             return attribute.replace(".StreamArn", "/stream").removesuffix(".Arn")
-        case {"Fn::Sub": str(arn)} if arn.endswith(f":secret:${{AWS::StackName}}/{SECRETS}"):
+        case {"Fn::Sub": [str(arn), {"Prefix": {"Fn::Sub": prefix}}]} if arn.endswith(":secret:${Prefix}*"):
+            assert prefix == f"${{AWS::StackName}}/{SECRETS.removesuffix('*')}"
             return SECRETS
-        case {"Fn::Sub": str(arn)} if names_in(arn) == ["Table"]:
-            return arn.replace("${Table.Arn}", "Table").removesuffix("/*")
+        case {"Fn::Sub": [str(arn), {"TableArn": {"Fn::GetAtt": "Table.Arn"}}]}:
+            return arn.replace("${TableArn}", "Table").removesuffix("/*")
     return str(resource)
 
 
@@ -252,4 +247,4 @@ def test_role_of_the_state_machine_allows_exactly_its_tasks() -> None:
         for state in state_machine()["States"].values()
         if "Resource" in state
     }
-    assert set(allowed(role)) == {tasks[call] for call in called} | {(action, "*") for action in WITHOUT_RESOURCE}
+    assert set(allowed(role)) == {tasks[call] for call in called} | {(action, "*") for action in LOG_DELIVERY}

@@ -33,7 +33,7 @@ def test_environment_variables_are_those_that_the_settings_read() -> None:
 
 def test_outputs_for_the_command_line_equal_the_variables_of_the_functions() -> None:
     outputs = {name: output["Value"] for name, output in template()["Outputs"].items()}
-    assert {CHANGE_DEAD_LETTERS, *(output for queue in QUEUES.values() for output in queue)} <= set(outputs)
+    assert {CHANGE_DEAD_LETTERS, *(output for _, *queue in QUEUES for output in queue)} <= set(outputs)
     for function in functions().values():
         variables = function["Environment"]["Variables"]
         for name in OUTPUTS.keys() & variables:
@@ -73,7 +73,7 @@ def test_max_receive_count_exceeds_the_retries_of_the_program() -> None:
         for queue in queues.values()
         if "RedrivePolicy" in queue
     }
-    assert redriven == {"ParticipantDeadLetterQueue.Arn", "DeliveryDeadLetterQueue.Arn"}
+    assert redriven == {"ParticipantDeadLetterQueue.Arn", "DeliveryFailureQueue.Arn"}
 
 
 def test_stream_filter_agrees_with_is_streamed() -> None:

@@ -10,25 +10,52 @@ from typing import Any
 
 import pytest
 
-from tests.support.template import template
-from tests.support.translated import deployed, parameters_in, references
+from tests.support.template import template, written_template
+from tests.support.translated import deployed, names_in, parameters_in, references, translated
 
 NOT_IN_VERSION = ("ReservedConcurrentExecutions", "RecursiveLoop", "RuntimeManagementConfig", "Tags")
 """The properties of a function that Lambda applies to the whole function, not to a version."""
 
+EVERYTHING = {
+    "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:topic",
+    "XRayTracing": "true",
+    "VpcSubnetIds": "subnet-1",
+    "VpcSecurityGroupIds": "sg-1",
+    "ApiReservedConcurrency": "100",
+}
+"""Values of parameters that turn on every feature that needs permissions."""
+
+WITHOUT_RESOURCE = {
+    *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
+    *("logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups"),
+    *("xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"),
+    *("ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DeleteNetworkInterface"),
+    *("ec2:DescribeSubnets", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
+}
+"""The actions that AWS's documentation allows on all resources: delivery of logs, tracing and access to a VPC.
+
+See https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html,
+https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html and
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html.
+"""
+
 MAX_DESCRIPTION_CHARACTERS = 256
+MAX_LAYER_VERSION_CHARACTERS = 6
+
+
+LAYER = written_template()["Resources"]["ConvokeLayer"]["Properties"]
 
 
 def configuration(function: str) -> dict[str, Any]:
-    """Return the properties that Lambda stores in each version of a function."""
-    properties = deployed("AWS::Lambda::Function")[function]["Properties"]
+    """Return the properties that Lambda stores in each version of a function, with undecided conditions."""
+    properties = translated()["Resources"][function]["Properties"]
     return {name: value for name, value in properties.items() if name not in NOT_IN_VERSION}
 
 
-def versions() -> dict[str, Any]:
-    """Return the properties of the version of each function. The key is the logical ID of the function."""
+def descriptions() -> dict[str, Any]:
+    """Return the description of the version of each function. The key is the logical ID of the function."""
     return {
-        version["Properties"]["FunctionName"]["Ref"]: version["Properties"]
+        version["Properties"]["FunctionName"]["Ref"]: version["Properties"]["Description"]
         for version in deployed("AWS::Lambda::Version").values()
     }
 
@@ -46,25 +73,40 @@ def max_length(parameter: str) -> int:
 
 
 def test_function_with_an_alias_is_tested() -> None:
-    assert "ApiFunction" in versions()
+    assert "ApiFunction" in descriptions()
 
 
-@pytest.mark.parametrize("function", sorted(versions()))
-def test_version_description_has_exactly_the_parameters_of_the_configuration(function: str) -> None:
-    """If a parameter were missing, a new value would not reach the alias. SAM publishes no version for a new value.
+@pytest.mark.parametrize("function", sorted(descriptions()))
+def test_new_value_of_a_parameter_of_the_configuration_changes_the_version_description(function: str) -> None:
+    """SAM publishes no version for a new value. Without another description, the value would not reach the alias.
 
-    If there were one parameter more, Lambda would publish no version for a new value, and CloudFormation would fail.
+    See https://github.com/aws/serverless-application-model/issues/3820.
     """
-    assert parameters_in(versions()[function]["Description"]) == parameters_in(configuration(function))
+    described = parameters_in([descriptions()[function], LAYER["Description"]])
+    assert parameters_in(configuration(function)) <= described
 
 
-@pytest.mark.parametrize("function", sorted(versions()))
-def test_version_description_fits_with_the_longest_values(function: str) -> None:
-    text = versions()[function]["Description"]["Fn::Sub"]
-    for parameter in parameters_in(versions()[function]["Description"]):
-        text = text.replace(f"${{{parameter}}}", "x" * max_length(parameter))
-    assert "${" not in text
-    assert len(text) <= MAX_DESCRIPTION_CHARACTERS
+@pytest.mark.parametrize("function", sorted(descriptions()))
+def test_new_version_description_comes_with_a_new_configuration(function: str) -> None:
+    """Otherwise Lambda would publish no version, and the update would fail."""
+    assert parameters_in(descriptions()[function]) <= parameters_in(configuration(function))
+    # A layer with a new description has a new version, and the configuration of the function has the new version.
+    (layer,) = deployed("AWS::Lambda::LayerVersion")
+    assert layer in references(descriptions()[function])
+    assert configuration(function)["Layers"] == [{"Ref": layer}]
+
+
+@pytest.mark.parametrize("function", sorted(descriptions()))
+def test_descriptions_fit_with_the_longest_values(function: str) -> None:
+    version, _ = descriptions()[function]["Fn::Sub"]
+    for text in (
+        version.replace("${LayerVersion}", "x" * MAX_LAYER_VERSION_CHARACTERS),
+        LAYER["Description"]["Fn::Sub"],
+    ):
+        longest = text
+        for parameter in names_in(text):
+            longest = longest.replace(f"${{{parameter}}}", "x" * max_length(parameter))
+        assert len(longest) <= MAX_DESCRIPTION_CHARACTERS
 
 
 @pytest.mark.parametrize("version", sorted(deployed("AWS::Lambda::Version")))
@@ -74,16 +116,54 @@ def test_update_keeps_the_previous_version_for_a_rollback(version: str) -> None:
     assert (kept["UpdateReplacePolicy"], kept["DeletionPolicy"]) == ("Retain", "Retain")
 
 
+@pytest.mark.parametrize("parameters", [{}, {"DeletionProtection": "false"}])
+def test_failed_first_deployment_can_roll_back(parameters: dict[str, str]) -> None:
+    """A rollback deletes what the deployment created, except resources whose policy is Retain.
+
+    The rollback fails if a service refuses the deletion.
+    """
+    for name, resource in deployed("AWS::DynamoDB::Table", **parameters).items():
+        if resource["Properties"]["DeletionProtectionEnabled"] != "false":
+            assert resource["DeletionPolicy"] == "Retain", name
+
+
+@pytest.mark.parametrize("alarm", sorted(deployed("AWS::CloudWatch::Alarm")))
+def test_alarm_notifies_the_topic_and_handles_missing_data(alarm: str) -> None:
+    topic = "arn:aws:sns:us-east-1:123456789012:topic"
+    assert "AlarmActions" not in deployed("AWS::CloudWatch::Alarm")[alarm]["Properties"]
+    properties = deployed("AWS::CloudWatch::Alarm", AlarmTopicArn=topic)[alarm]["Properties"]
+    assert properties["AlarmActions"] == [{"Ref": "AlarmTopicArn"}]
+    assert "TreatMissingData" in properties
+
+
+@pytest.mark.parametrize("queue", sorted(set(deployed("AWS::SQS::Queue")) - {"DeliveryDeadLetterQueue"}))
+def test_queue_has_an_alarm(queue: str) -> None:
+    """The queue of deliveries that a tenant's receiver did not accept has none: the infrastructure works."""
+    watched = {name for alarm in deployed("AWS::CloudWatch::Alarm").values() for name in references(alarm)}
+    assert queue in watched
+
+
 def test_deletion_of_the_stack_deletes_every_function() -> None:
     """A function takes its versions with it. A retained function would keep costing money for its snapshots."""
     functions = deployed("AWS::Lambda::Function", "AWS::Lambda::Alias")
     assert [name for name, function in functions.items() if function.get("DeletionPolicy", "Delete") != "Delete"] == []
 
 
-def test_roles_have_no_managed_policies() -> None:
+@pytest.mark.parametrize("parameters", [{}, EVERYTHING])
+def test_roles_have_no_managed_policies(parameters: dict[str, str]) -> None:
     """The managed policies that SAM adds to a role allow their actions on all resources of the account."""
-    for name, role in deployed("AWS::IAM::Role").items():
+    for name, role in deployed("AWS::IAM::Role", **parameters).items():
         assert role["Properties"].get("ManagedPolicyArns", []) == [], name
+
+
+@pytest.mark.parametrize("parameters", [{}, EVERYTHING])
+def test_policies_have_no_wildcards(parameters: dict[str, str]) -> None:
+    for name, role in deployed("AWS::IAM::Role", **parameters).items():
+        for policy in role["Properties"]["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                actions = {*statement["Action"]} if isinstance(statement["Action"], list) else {statement["Action"]}
+                assert all("*" not in action for action in actions), name
+                assert statement["Resource"] != "*" or actions <= WITHOUT_RESOURCE, name
 
 
 def test_policies_have_the_current_version() -> None:

@@ -21,19 +21,16 @@ from convoke.program import Program
 from tests.support.cloudformation import CloudFormation, cloudformation, output_value, outputs
 from tests.support.instances import ORIGIN, Resolve, call, held_instance
 from tests.support.tables import TABLE_NAME, table_properties
-from tests.support.template import STACK_NAME, environment, resources
+from tests.support.template import STACK_ID_DIGITS, STACK_NAME, environment, resources
 
 REGION = "eu-central-1"
 
 BUS_NAME = STACK_NAME
 
-VALUES = {"Table": TABLE_NAME, "EventBus": BUS_NAME, "Id": "0123456789abcdef" * 2}
-"""The values of the names to which the template refers, except the queues.
+VALUES = {"Table": TABLE_NAME, "EventBus": BUS_NAME}
+"""The values of the names to which the template refers, except the queues."""
 
-The name `Id` stands for the digits of the stack ID.
-"""
-
-FIRST = f"AC{VALUES['Id']}"
+FIRST = f"AC{STACK_ID_DIGITS}"
 UNKNOWN = "AC" + "0" * 32
 
 NO_AWS_CONFIGURATION: dict[str, str | None] = {

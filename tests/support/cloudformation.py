@@ -39,8 +39,6 @@ def output_value(value: Any, values: Mapping[str, str]) -> str:
     match value:
         case {"Fn::GetAtt": str(attribute)}:
             return attribute
-        case {"Fn::Sub": [text, _]}:
-            return resolved({"Fn::Sub": text}, values)
     return resolved(value, values)
 
 

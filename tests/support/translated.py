@@ -16,7 +16,7 @@ import pytest
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-from tests.support.template import state_machine, template
+from tests.support.template import decided, state_machine, written_template
 
 
 def packaged() -> dict[str, Any]:
@@ -25,7 +25,7 @@ def packaged() -> dict[str, Any]:
     `sam deploy` uploads the code, and replaces each path by the S3 URL of the upload. A tool that checks the template
     cannot read the state machine behind a URL.
     """
-    document = copy.deepcopy(template())
+    document = copy.deepcopy(written_template())
     for resource in document["Resources"].values():
         properties = resource.get("Properties", {})
         for name in {"CodeUri", "ContentUri"} & set(properties):
@@ -39,7 +39,7 @@ def packaged() -> dict[str, Any]:
 def translated() -> dict[str, Any]:
     """Return the output of the SAM transform. Callers must not change the result, because it is cached.
 
-    References to parameters and resources are unresolved.
+    Conditions are undecided, and references to parameters and resources are unresolved.
     """
     with pytest.MonkeyPatch.context() as environ:
         # The transform asks botocore for the region, and derives the partition of its ARNs from the region.
@@ -48,9 +48,18 @@ def translated() -> dict[str, Any]:
     return output
 
 
-def deployed(*types: str) -> dict[str, Any]:
-    """Return every resource of the given types in the translated template. The key is the logical ID."""
-    return {name: resource for name, resource in translated()["Resources"].items() if resource["Type"] in types}
+@cache
+def _decided(**parameters: str) -> dict[str, Any]:
+    return decided(translated(), parameters)
+
+
+def deployed(*types: str, **parameters: str) -> dict[str, Any]:
+    """Return every resource of the given types in the translated template. The key is the logical ID.
+
+    Conditions are decided. Each parameter that is not in `parameters` has its default value.
+    """
+    resources = _decided(**parameters)["Resources"]
+    return {name: resource for name, resource in resources.items() if resource["Type"] in types}
 
 
 def references(value: Any) -> Iterator[str]:

@@ -292,7 +292,7 @@ def test_resource_urls_keep_the_path_prefix_of_the_request(service_in_path: bool
 )
 def test_resource_urls_begin_with_the_origin_of_the_request(headers: dict[str, str] | None, origin: str) -> None:
     request = Request({"headers": headers}, ACCOUNT)
-    assert request.origin == origin
+    assert request.base_url == origin
     assert request.url("/Services") == f"{origin}/v1/Services"
 
 

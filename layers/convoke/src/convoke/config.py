@@ -63,6 +63,19 @@ class Settings:
         return self._required("CONVOKE_AUTH_TOKEN_PREFIX")
 
     @property
+    def first_account_sid(self) -> str:
+        """Return the SID of the account whose Auth Token the deployment created, without creating the account.
+
+        The text is empty if the deployment uses an existing table, because the table already contains all accounts.
+        """
+        return self.environ.get("CONVOKE_FIRST_ACCOUNT_SID", "")
+
+    @property
+    def public_url(self) -> str | None:
+        """Return the base URL that clients use. None means that the headers of a request determine the URL."""
+        return self.environ.get("CONVOKE_PUBLIC_URL") or None
+
+    @property
     def allowed_webhook_networks(self) -> tuple[str, ...]:
         """Return the private networks that webhook URLs may point to. The networks are in CIDR notation."""
         networks = self.environ.get("CONVOKE_ALLOWED_WEBHOOK_NETWORKS", "").split(",")

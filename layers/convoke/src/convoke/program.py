@@ -55,6 +55,10 @@ class Edges(Protocol):
     @property
     def receiver_rules(self) -> ReceiverRules: ...
     @property
+    def public_url(self) -> str | None:
+        """Return the base URL of the API. None means that the headers of a request determine the base URL."""
+
+    @property
     def now(self) -> Clock: ...
     @property
     def sleep(self) -> Sleep: ...
@@ -212,7 +216,7 @@ class Program:
             ),
             conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
         )
-        return Api(operations, self._extra_routes)
+        return Api(operations, self._extra_routes, edges.public_url)
 
     @cached_property
     def events(self) -> EventOperations:

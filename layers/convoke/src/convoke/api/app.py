@@ -16,10 +16,16 @@ from convoke.api.routes import AccountRoute
 class Api:
     """The API of one program. Several threads may use this object at the same time."""
 
-    def __init__(self, operations: Operations, extra_routes: Sequence[AccountRoute] = ()) -> None:
-        """`extra_routes` are routes that exist in only one engine. `/openapi.json` does not list these routes."""
+    def __init__(
+        self, operations: Operations, extra_routes: Sequence[AccountRoute] = (), public_url: str | None = None
+    ) -> None:
+        """`extra_routes` are routes that exist in only one engine. `/openapi.json` does not list these routes.
+
+        `public_url` is the base URL of all URLs in responses. If it is None, the headers of a request determine the
+        base URL.
+        """
         self.conversation_waiter = operations.conversation_waiter
-        self._dispatcher = Dispatcher(operations, extra_routes)
+        self._dispatcher = Dispatcher(operations, extra_routes, public_url)
 
     def answer(self, event: Mapping[str, Any], context: InvocationContext) -> Response | Deferred:
         """Return the response, or a `Deferred` if the client prefers to wait until the participants are added."""

@@ -49,9 +49,12 @@ class _Node:
 class Dispatcher:
     """Calls the handler of each gateway event. Several threads may use one dispatcher at the same time."""
 
-    def __init__(self, operations: Operations, extra_routes: Sequence[AccountRoute] = ()) -> None:
+    def __init__(
+        self, operations: Operations, extra_routes: Sequence[AccountRoute] = (), public_url: str | None = None
+    ) -> None:
         """`extra_routes` are routes that exist in only one engine. `/openapi.json` does not list these routes."""
         self._operations = operations
+        self._public_url = public_url
         self._root = _Node()
         self._public = frozenset(route.rule for route in PUBLIC_ROUTES)
         for public_route in PUBLIC_ROUTES:
@@ -118,7 +121,7 @@ class Dispatcher:
 
     def _account_handler(self, route: AccountRoute) -> Handler:
         def handler(event: Event, _: InvocationContext, account: Any, values: dict[str, str]) -> Response:
-            return route.handler(self._operations, Request(event, account), **values)
+            return route.handler(self._operations, Request(event, account, public_url=self._public_url), **values)
 
         return handler
 
@@ -135,7 +138,12 @@ class Dispatcher:
                 return context.get_remaining_time_in_millis() / 1000
 
             request = ServiceRequest(
-                event, account, service, service_in_path=named is not None, seconds_left=seconds_left
+                event,
+                account,
+                service,
+                service_in_path=named is not None,
+                public_url=self._public_url,
+                seconds_left=seconds_left,
             )
             return route.handler(operations, request, **values)
 

@@ -36,6 +36,8 @@ class Request:
 
     event: Mapping[str, Any]
     account: Account
+    public_url: str | None = field(default=None, kw_only=True)
+    """The base URL that clients use. None means that the headers determine the base URL."""
     seconds_left: Callable[[], float] = field(default=lambda: inf, kw_only=True)
     """A function that returns how many seconds are left before the Lambda invocation times out."""
 
@@ -60,8 +62,13 @@ class Request:
         return query
 
     @property
-    def origin(self) -> str:
-        """The scheme, host and port as the client wrote them."""
+    def base_url(self) -> str:
+        """The URL before the path of the API, as the client wrote it: the scheme, the host and the port.
+
+        A proxy in front of the gateway can change the host and the path. Then `public_url` is the base URL.
+        """
+        if self.public_url is not None:
+            return self.public_url
         # The gateway sets the header x-forwarded-proto, so a client cannot forge the header.
         return f"{self.headers.get('x-forwarded-proto', 'https')}://{self.headers.get('host', 'localhost')}"
 
@@ -81,7 +88,7 @@ class Request:
 
     def url(self, path: str, version: str = TWILIO_PREFIX) -> str:
         """Return the absolute URL of a path."""
-        return f"{self.origin}{version}{path}"
+        return f"{self.base_url}{version}{path}"
 
 
 @dataclass(frozen=True)

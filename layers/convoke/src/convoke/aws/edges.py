@@ -19,6 +19,7 @@ from convoke.domain.instants import Clock, Sleep
 from convoke.domain.provisioning import ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, SidFactory
+from convoke.storage import keys
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -50,6 +51,7 @@ class AwsEdges:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.settings = Settings(environ)
+        self.public_url = self.settings.public_url
         self.now: Clock = instants.now
         self.sleep: Sleep = time.sleep
         self.new_sid: NewSid = SidFactory()
@@ -78,7 +80,13 @@ class AwsEdges:
     def auth_tokens(self) -> SecretAuthTokens:
         from convoke.aws.secrets import SecretAuthTokens
 
-        return SecretAuthTokens(self._client("secretsmanager"), self.settings.auth_token_prefix)
+        return SecretAuthTokens(
+            self._client("secretsmanager"), self.settings.auth_token_prefix, self._account_may_have_token
+        )
+
+    def _account_may_have_token(self, account_sid: str) -> bool:
+        """Return whether the account exists, or is the first account, which the first request creates."""
+        return account_sid == self.settings.first_account_sid or self.table.get(keys.account(account_sid)) is not None
 
     @cached_property
     def participant_queue(self) -> SqsParticipantQueue:

@@ -21,8 +21,12 @@ from convoke.program import Program
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
+FIRST_ACCOUNT = "AccountSid"
+"""The stack output with the SID of the account that the template declares."""
+
 OUTPUTS = {
     "CONVOKE_TABLE_NAME": "TableName",
+    "CONVOKE_FIRST_ACCOUNT_SID": FIRST_ACCOUNT,
     "CONVOKE_AUTH_TOKEN_PREFIX": "AuthTokenPrefix",
     "CONVOKE_DELIVERY_QUEUE_URL": "DeliveryQueueUrl",
     "CONVOKE_EVENT_BUS_NAME": "EventBusName",
@@ -32,20 +36,20 @@ OUTPUTS = {
 The value is the stack output that contains the value of the variable.
 """
 
-QUEUES = {
-    "participant": ("ParticipantQueueUrl", "ParticipantDeadLetterQueueUrl"),
-    "delivery": ("DeliveryQueueUrl", "DeliveryDeadLetterQueueUrl"),
-}
-"""The stack outputs of each queue. The key is the name of the queue.
+QUEUES = (
+    ("participant", "ParticipantQueueUrl", "ParticipantDeadLetterQueueUrl"),
+    ("delivery", "DeliveryQueueUrl", "DeliveryDeadLetterQueueUrl"),
+    ("delivery", "DeliveryQueueUrl", "DeliveryFailureQueueUrl"),
+)
+"""The dead-letter queues: the name of the queue, the stack output with its URL, and the output with the URL of the
+dead-letter queue.
 
-The first output is the URL of the queue. The second output is the URL of the dead-letter queue.
+The delivery queue has two dead-letter queues. The program puts a delivery that a receiver did not accept into the first
+dead-letter queue. AWS puts a message that could not be processed into the second dead-letter queue.
 """
 
 CHANGE_DEAD_LETTERS = "ChangeDeadLetterQueueUrl"
 """The stack output with the URL of the dead-letter queue of the table's stream."""
-
-FIRST_ACCOUNT = "AccountSid"
-"""The stack output with the SID of the account that the template declares."""
 
 
 class DeploymentError(Exception):
@@ -63,7 +67,7 @@ class Deployment:
     def dead_letters(self) -> list[SqsDeadLetters]:
         return [
             SqsDeadLetters(self._sqs(), name, self.outputs[dead_letter_queue], self.outputs[queue])
-            for name, (queue, dead_letter_queue) in QUEUES.items()
+            for name, queue, dead_letter_queue in QUEUES
         ]
 
     def change_dead_letters(self) -> SqsLetters:
@@ -155,7 +159,7 @@ def _stack_outputs(cloudformation: Any, stack: str) -> Mapping[str, str]:
             raise
         raise DeploymentError(f"there is no stack {stack} in {cloudformation.meta.region_name}") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", ())}
-    required = {*OUTPUTS.values(), *chain.from_iterable(QUEUES.values()), CHANGE_DEAD_LETTERS, FIRST_ACCOUNT}
+    required = {*OUTPUTS.values(), *chain.from_iterable(names for _, *names in QUEUES), CHANGE_DEAD_LETTERS}
     if missing := sorted(required - outputs.keys()):
         raise DeploymentError(
             f"the stack {stack} is not a deployment of this version of Convoke:"

@@ -91,6 +91,7 @@ class EmbeddedEdges:
     new_sid: NewSid
     provisioning_retries: ProvisioningRetries
     receiver_rules: ReceiverRules = ANY_RECEIVER
+    public_url: str | None = None
     admit: Admit | None = None
     metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
 
