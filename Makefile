@@ -1,10 +1,13 @@
 # The commands of Convoke. `make` lists them. You need git, make and Python >= 3.11; make installs everything else.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fast coverage mutants e2e-aws e2e-lambda sam-local check contract-node build verify-build bench docs docs-tables setup format
+.PHONY: help up demo test fast coverage mutants e2e-aws e2e-lambda sam-local check contract-node build verify-build lint-template bench docs docs-tables setup format
 SHELL := /bin/bash
 
 UV_VERSION := 0.13.9
 SAM_VERSION := 1.170.0
+CFN_LINT_VERSION := 1.58.0
+CFN_LINT_SERVERLESS_VERSION := 0.3.6
+CHECKOV_VERSION := 3.3.30
 SAM := SAM_CLI_TELEMETRY=0 .tools/bin/sam
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 RUN := $(UV) run --no-sync
@@ -60,9 +63,11 @@ contract-node: setup ## Test with the official Node SDK (needs npm)
 build: setup .tools/bin/sam ## Build the functions and the layer for AWS (needs Python 3.13)
 	@folder="$$(./.ci/python313)" && PATH="$$folder:$$PATH" $(SAM) build > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
 
+lint-template: setup .tools/bin/cfn-lint .tools/bin/checkov ## Check template.yaml with cfn-lint and checkov
+	$(RUN) python -m tests.support.lint_template
+
 # Without Python 3.13 the build is skipped. In CI that is an error if the machine has a Python 3.13 that was not found.
-verify-build: setup .tools/bin/sam
-	@$(SAM) validate --lint --region us-east-1
+verify-build: setup lint-template .tools/bin/sam
 	@if ./.ci/python313 > /dev/null; then \
 		$(MAKE) --no-print-directory build && $(RUN) pytest --quiet -m built tests/infrastructure tests/e2e; \
 	elif [ "$$CI" = true ] && [ -n "$$(find / -xdev -name python3.13 -type f -perm -u+x -print -quit 2> /dev/null)" ]; then \
@@ -93,6 +98,13 @@ setup: $(filter .tools/bin/uv,$(UV))
 
 .tools/bin/sam: | setup
 	@UV_TOOL_DIR=.tools/environments UV_TOOL_BIN_DIR=.tools/bin $(UV) tool install --quiet aws-sam-cli==$(SAM_VERSION)
+
+.tools/bin/cfn-lint: | setup
+	@UV_TOOL_DIR=.tools/environments UV_TOOL_BIN_DIR=.tools/bin $(UV) tool install --quiet cfn-lint==$(CFN_LINT_VERSION) \
+		--with cfn-lint-serverless==$(CFN_LINT_SERVERLESS_VERSION)
+
+.tools/bin/checkov: | setup
+	@UV_TOOL_DIR=.tools/environments UV_TOOL_BIN_DIR=.tools/bin $(UV) tool install --quiet checkov==$(CHECKOV_VERSION)
 
 .tools/bin/uv:
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Convoke needs Python >= 3.11 as python3"; exit 1; }
