@@ -59,6 +59,8 @@ class Edges(Protocol):
         """Return the base URL of the API. None means that the headers of a request determine the base URL."""
 
     @property
+    def allowed_origins(self) -> Sequence[str]: ...
+    @property
     def now(self) -> Clock: ...
     @property
     def sleep(self) -> Sleep: ...
@@ -216,7 +218,7 @@ class Program:
             ),
             conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
         )
-        return Api(operations, self._extra_routes, edges.public_url)
+        return Api(operations, self._extra_routes, self.edges.allowed_origins, edges.public_url)
 
     @cached_property
     def events(self) -> EventOperations:

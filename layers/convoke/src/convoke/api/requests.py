@@ -21,6 +21,12 @@ CONVOKE_PREFIX = "/convoke/v1"
 WEBHOOK_ENABLED = "X-Twilio-Webhook-Enabled"
 
 
+def request_origin(headers: Mapping[str, str]) -> str:
+    """Return the scheme, host and port as the client wrote them."""
+    # The gateway sets the header x-forwarded-proto, so a client cannot forge the header.
+    return f"{headers.get('x-forwarded-proto', 'https')}://{headers.get('host', 'localhost')}"
+
+
 class InvocationContext(Protocol):
     """The part of Lambda's context that the API uses."""
 
@@ -67,10 +73,7 @@ class Request:
 
         A proxy in front of the gateway can change the host and the path. Then `public_url` is the base URL.
         """
-        if self.public_url is not None:
-            return self.public_url
-        # The gateway sets the header x-forwarded-proto, so a client cannot forge the header.
-        return f"{self.headers.get('x-forwarded-proto', 'https')}://{self.headers.get('host', 'localhost')}"
+        return self.public_url if self.public_url is not None else request_origin(self.headers)
 
     @property
     def notify_webhooks(self) -> bool:
