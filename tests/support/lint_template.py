@@ -3,8 +3,9 @@
 Run `python -m tests.support.lint_template`. The program prints each new finding and each entry of a baseline that no
 tool reports any more. It then exits with 1.
 
-cfn-lint checks the template with the state machine inlined, at every level, in three regions. checkov checks the
-output of the SAM transform. The tools have environments of their own, because they need other versions of packages.
+cfn-lint checks the template with the state machine inlined, and the output of the SAM transform, at every level, in
+three regions. checkov checks the output of the SAM transform. The tools have environments of their own, because they
+need other versions of packages.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ CFN_LINT = {
     "W1030": "the default of ExistingTableStreamArn is empty, and is not used then",
     "W1031": "as W1030",
     "W1035": "as W1030",
+    "W1020": "the transform resolves the parameters in the description of the layer, but keeps Fn::Sub",
     "W3011": "a function goes with its stack, but keeps its replaced versions; SAM would copy a DeletionPolicy to them",
+    "ES1001": "the queues have dead-letter queues of their own",
     "ES1007": "if a run of the sweeper fails, the next run follows within a minute",
     "ES2000": "the parameter AccessLogs turns on access logs",
     "ES6000": "a dead-letter queue has no dead-letter queue",
@@ -61,20 +64,20 @@ def run(*command: str) -> Any:
         sys.exit(f"{command[0]} failed: {result.stderr}")
 
 
-def cfn_lint(template: Path) -> dict[str, set[str]]:
-    """Return the message of each finding by rule."""
+def cfn_lint(*templates: Path) -> dict[str, set[str]]:
+    """Return the messages of the findings by rule."""
     levels = ("--include-checks", "I", "W", "E")
     rules = ("--append-rules", "cfn_lint_serverless.rules")
     regions = ("--regions", *REGIONS)
     found: dict[str, set[str]] = {}
-    for match in run(str(TOOLS / "cfn-lint"), str(template), "--format", "json", *levels, *rules, *regions):
+    for match in run(str(TOOLS / "cfn-lint"), *map(str, templates), "--format", "json", *levels, *rules, *regions):
         path = "/".join(map(str, match["Location"]["Path"] or ()))
         found.setdefault(match["Rule"]["Id"], set()).add(f"{path}: {match['Message']}")
     return found
 
 
 def checkov(template: Path) -> dict[str, set[str]]:
-    """Return the resource and the name of each failed check by check."""
+    """Return the resources and the descriptions of the failed checks by check."""
     options = ("--framework", "cloudformation", "--output", "json", "--quiet", "--skip-download")
     found: dict[str, set[str]] = {}
     for check in run(str(TOOLS / "checkov"), "--file", str(template), *options)["results"]["failed_checks"]:
@@ -93,10 +96,10 @@ def differences(found: Mapping[str, Iterable[str]], baseline: Mapping[str, str])
 
 def main() -> None:
     with TemporaryDirectory() as folder:
-        for_cfn_lint, for_checkov = Path(folder) / "packaged.json", Path(folder) / "translated.json"
-        for_cfn_lint.write_text(json.dumps(packaged()))
-        for_checkov.write_text(json.dumps(translated()))
-        lines = differences(cfn_lint(for_cfn_lint), CFN_LINT) + differences(checkov(for_checkov), CHECKOV)
+        before, after = Path(folder) / "packaged.json", Path(folder) / "translated.json"
+        before.write_text(json.dumps(packaged()))
+        after.write_text(json.dumps(translated()))
+        lines = differences(cfn_lint(before, after), CFN_LINT) + differences(checkov(after), CHECKOV)
     if lines:
         sys.exit("\n".join(lines))
 
