@@ -1,4 +1,4 @@
-"""A change of the layer, or of any property of the API function in the template, publishes a new version."""
+"""A change of the layer or of the template publishes a new version of the API function."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.support.template import ROOT, functions
+from tests.support.template import ROOT
 
 
 def built(checkout: Path) -> dict[str, str]:
@@ -19,27 +19,23 @@ def built(checkout: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in artifacts.iterdir()}
 
 
-def test_changed_layer_changes_the_built_api_function(tmp_path: Path) -> None:
+def test_changed_layer_or_template_changes_the_built_api_function(tmp_path: Path) -> None:
     for folder in ("functions/api", "layers/convoke"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "uv.lock", tmp_path)
+    for file in ("uv.lock", "template.yaml"):
+        shutil.copy(ROOT / file, tmp_path)
     first = built(tmp_path)
-    assert set(first) == {"app.py", "layer.sha256"}
+    assert set(first) == {"app.py", "sources.sha256"}
     assert built(tmp_path) == first
-    seen = {first["layer.sha256"]}
+    seen = {first["sources.sha256"]}
     for changed in (
         "uv.lock",
+        "template.yaml",
         "layers/convoke/Makefile",
         "layers/convoke/prune.py",
         "layers/convoke/src/convoke/domain/sids.py",
     ):
-        with (tmp_path / changed).open("a") as file:
-            file.write("# changed\n")
-        seen.add(built(tmp_path)["layer.sha256"])
-    assert len(seen) == 5
-
-
-def test_changed_property_publishes_a_version_and_deletes_the_old_one() -> None:
-    api = functions()["api"]
-    assert api["AutoPublishAliasAllProperties"] is True
-    assert api["VersionDeletionPolicy"] == "Delete"
+        with (tmp_path / changed).open("a") as source:
+            source.write("# changed\n")
+        seen.add(built(tmp_path)["sources.sha256"])
+    assert len(seen) == 6

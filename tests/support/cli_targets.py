@@ -25,7 +25,9 @@ from tests.support.template import STACK_ID_DIGITS, STACK_NAME, environment, res
 
 REGION = "eu-central-1"
 
-VALUES = {"Table": TABLE_NAME}
+BUS_NAME = STACK_NAME
+
+VALUES = {"Table": TABLE_NAME, "EventBus": BUS_NAME}
 """The values of the names to which the template refers, except the queues."""
 
 FIRST = f"AC{STACK_ID_DIGITS}"
@@ -116,6 +118,7 @@ def stack_target() -> Iterator[StackTarget]:
         environ = {**NO_AWS_CONFIGURATION, "AWS_REGION": REGION, "AWS_ENDPOINT_URL_CLOUDFORMATION": served.url}
         place = StackTarget(("--stack", STACK_NAME), api, environ, served, new_token(), queues)
         place.client("dynamodb").create_table(TableName=TABLE_NAME, **table_properties())
+        place.client("events").create_event_bus(Name=BUS_NAME)
         place.client("secretsmanager").create_secret(Name=place.secret, SecretString=place.token)
         yield place
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convoke.operations.conversation_finalizer import ConversationFinalizer
     from convoke.operations.events import EventOperations
     from convoke.operations.participant_adder import Admit, ParticipantAdder
+    from convoke.operations.republisher import Republisher
     from convoke.operations.sweeper import Sweeper
     from convoke.operations.webhook_delivery import WebhookDelivery
     from convoke.storage.accounts import CachedAccounts
@@ -229,6 +230,15 @@ class Program:
         return EventOperations(
             EventRepository(table), EventAttemptRepository(table), self.webhook_delivery, self.edges.new_sid
         )
+
+    @cached_property
+    def republisher(self) -> Republisher:
+        from convoke.operations.republisher import Republisher
+        from convoke.storage.event_attempts import EventAttemptRepository
+        from convoke.storage.events import EventRepository
+
+        table = self.edges.table
+        return Republisher(EventRepository(table), EventAttemptRepository(table), self.edges.event_bus)
 
     @cached_property
     def participant_adder(self) -> ParticipantAdder:

@@ -37,6 +37,15 @@ if TYPE_CHECKING:
     from convoke.webhooks.client import WebhookHttpClient
 
 
+CONNECT_TIMEOUT_SECONDS = 2
+READ_TIMEOUT_SECONDS = 5
+MAX_ATTEMPTS = 3
+"""The limits of a call to AWS: the time to connect, the time between two parts of the answer, and the attempts.
+
+A call and its retries end before the function's timeout. botocore's defaults are 60 seconds and up to 10 attempts.
+"""
+
+
 class AwsEdges:
     """The edges of a deployment. The environment variables in template.yaml configure the edges."""
 
@@ -98,6 +107,12 @@ class AwsEdges:
         return SqsDeadLetterQueue(self._sqs, self.settings.delivery_dead_letter_queue_url)
 
     @cached_property
+    def change_dead_letter_queue(self) -> SqsDeadLetterQueue:
+        from convoke.aws.delivery_queue import SqsDeadLetterQueue
+
+        return SqsDeadLetterQueue(self._sqs, self.settings.change_dead_letter_queue_url)
+
+    @cached_property
     def workflow(self) -> StepFunctionsWorkflow:
         from convoke.aws.workflow import StepFunctionsWorkflow
 
@@ -136,9 +151,19 @@ class AwsEdges:
         from botocore.session import get_session
 
         session = get_session()
-        # Turn off parameter validation, because types and AWS already validate the parameters. Together, the validation
-        # and botocore's long user agent took two fifths of the instructions of a request that creates a resource.
-        session.set_default_client_config(Config(parameter_validation=False, user_agent="convoke"))
+        config = Config(
+            # Types and AWS already validate the parameters. Together, the validation and botocore's long user agent
+            # took two fifths of the instructions of a request that creates a resource.
+            parameter_validation=False,
+            user_agent="convoke",
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=READ_TIMEOUT_SECONDS,
+            retries={"total_max_attempts": MAX_ATTEMPTS, "mode": "standard"},
+            # Otherwise a network may drop an idle connection of a warm function without notice, and the next call waits
+            # for the read timeout.
+            tcp_keepalive=True,
+        )
+        session.set_default_client_config(config)
         # Lambda and the command line set AWS_REGION. botocore reads only AWS_DEFAULT_REGION.
         session.set_config_variable("region", self.settings.environ.get("AWS_REGION"))
         return session

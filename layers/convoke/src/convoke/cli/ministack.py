@@ -199,6 +199,9 @@ def _create_stack(url: str, bootstrap: str, stack_name: str, given_parameters: M
             path, key = ROOT / value.value, value.value.replace("/", "-")
             s3.put_object(Bucket=BUCKET, Key=key, Body=_artifact(name, path, bootstrap))
             value.value = f"s3://{BUCKET}/{key}"
+        if name == "MaximumConcurrency":
+            # MiniStack passes the value of a parameter as a text to its poller, which compares it with a number.
+            value.tag, value.value = "tag:yaml.org,2002:int", str(MAX_CONCURRENT_REQUESTS)
     # Use a custom runtime, because MiniStack's Python runtime has two problems. It reports every exception as
     # Runtime.HandlerError, but the state machine catches errors by their class names. It also runs the functions in
     # MiniStack's Python environment.

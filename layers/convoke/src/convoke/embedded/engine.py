@@ -160,6 +160,7 @@ class EmbeddedEngine:
         self._lock_timeout = lock_timeout
         self.queue = DurableQueue(self.table, "delivery", now)
         self.dead_letters = DeadLetterQueue(self.table, "delivery", now)
+        self.change_dead_letters = DeadLetterQueue(self.table, "change", now)
         self._participants: Waiting[Provisioning] = Waiting()
         self._executions: Waiting[Execution] = Waiting()
         self._http_client = WebhookHttpClient(ANY_RECEIVER)
@@ -192,6 +193,7 @@ class EmbeddedEngine:
             self.program.participant_adder,
             StateMachine(self.program.conversation_finalizer, self.edges.event_bus),
             self.edges.event_bus,
+            self.change_dead_letters,
         )
         bus.targets.append(self.program.webhook_delivery.split)
         self._deliveries = Deliveries(self.queue, self.program.webhook_delivery)
