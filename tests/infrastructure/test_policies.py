@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from convoke.aws.edges import AwsEdges
-from convoke.storage.table import Put
+from convoke.storage.table import Item, Put
 from tests.support.aws import FunctionContext, MotoInstance, moto_instance
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.template import STACK_NAME, functions, state_machine
@@ -131,12 +131,12 @@ def named(resource: Any) -> str:
 
 
 def roles() -> dict[str, tuple[str, str]]:
-    """Return the logical ID and the role of each function. The key is the name of the function's folder."""
-    return {
-        function["Properties"]["Code"]["S3Key"].removeprefix("functions/"): (name, *references(role))
-        for name, function in deployed("AWS::Lambda::Function").items()
-        if (role := function["Properties"]["Role"])
-    }
+    """Return the logical IDs of each function and its role. The key is the name of the function's folder."""
+    found = {}
+    for name, function in deployed("AWS::Lambda::Function").items():
+        (role,) = references(function["Properties"]["Role"])
+        found[function["Properties"]["Code"]["S3Key"].removeprefix("functions/")] = (name, role)
+    return found
 
 
 def needed_by_lambda(function: str) -> Iterator[Action]:
@@ -210,7 +210,7 @@ def live(instance: MotoInstance) -> None:
     instance.work()
     instance.sweep(timedelta(minutes=1))
 
-    unreadable = {"pk": f"{instance.account.sid}#IM{'f' * 32}", "sk": "change", "published_by_maker": False}
+    unreadable: Item = {"pk": f"{instance.account.sid}#IM{'f' * 32}", "sk": "change", "published_by_maker": False}
     instance.table.transact([Put(unreadable)])
     instance.work()
 
