@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from convoke.domain.errors import UnavailableError
-from convoke.embedded import failures
 from convoke.embedded.failures import LOG_INTERVAL_SECONDS, DataFileFailures, is_reported
 
 DISK_FULL = OSError("disk full")
@@ -15,7 +14,7 @@ def test_failures_of_one_minute_are_one_log_line(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reported, now = DataFileFailures(), [100.0]
-    monkeypatch.setattr(failures.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("convoke.embedded.failures.time.monotonic", lambda: now[0])
     reported.unavailable(DISK_FULL)
     reported.report("a checkpoint failed", DISK_FULL)
     now[0] += LOG_INTERVAL_SECONDS - 1
