@@ -64,6 +64,40 @@ def test_long_log_is_restarted_so_that_it_does_not_grow_for_ever(
     assert Path(f"{path}-wal").stat().st_size <= max(log, 1_100_000), "the log is written from its beginning again"
 
 
+@pytest.mark.parametrize(("commits", "rounds"), [(0, 2), (3, 5), (100, checkpoints.MAX_ROUNDS)])
+def test_long_log_is_copied_until_nothing_is_left_without_blocking_a_write(
+    path: Path, writer: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, commits: int, rounds: int
+) -> None:
+    """The first `commits` rounds end with a commit. A transaction is open all the time, as under constant load."""
+    monkeypatch.setattr(checkpoints, "LONG_LOG_FRAMES", 100)
+    writer.execute("INSERT INTO texts VALUES (?)", ("x" * 4096 * 200,))
+    begin(writer)
+    statements: list[str] = []
+
+    def trace(statement: str) -> None:
+        statements.append(statement)
+        if 1 < len(statements) <= commits + 1:
+            writer.execute("COMMIT")
+            begin(writer)
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.set_trace_callback(trace)
+        Checkpoints(str(path), DataFileFailures())._checkpoint(connection)
+        assert statements == ["PRAGMA wal_checkpoint(PASSIVE)"] * rounds
+        writer.execute("ROLLBACK")
+        connection.set_trace_callback(None)
+        Checkpoints(str(path), DataFileFailures())._checkpoint(connection)
+    log = Path(f"{path}-wal").stat().st_size
+    begin(writer)
+    writer.execute("COMMIT")
+    assert Path(f"{path}-wal").stat().st_size == log, "the log is written from its beginning again"
+
+
+def begin(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("INSERT INTO texts VALUES (?)", ("x" * 3000,))
+
+
 def test_restart_gives_up_on_a_reader_and_leaves_the_writer_free(
     path: Path, writer: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

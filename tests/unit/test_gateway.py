@@ -46,7 +46,7 @@ def test_gateway_event_has_api_gateway_payload_format_2() -> None:
     assert event["version"] == "2.0"
     assert event["rawPath"] == event["requestContext"]["http"]["path"] == "/v1/Conversations/größe #1"
     assert event["requestContext"]["http"]["method"] == "POST"
-    assert event["queryStringParameters"] == {"PageSize": "2", "Page": "1,2", "Empty": "", "Name": "a b"}
+    assert event["rawQueryString"] == "PageSize=2&Page=1&Page=2&Empty=&Name=a%20b"
     assert event["headers"]["x-a"] == "1,2"
     assert (event["body"], event["isBase64Encoded"]) == ("A=b", False)
 

@@ -89,6 +89,7 @@ class EmbeddedEdges:
     allowed_origins: tuple[str, ...] = ()
     admit: Admit | None = None
     metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
+    path_delimiters: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, NoReturn
-from urllib.parse import parse_qsl
 from uuid import uuid4
 
 from convoke.api.app import Api
@@ -229,20 +228,18 @@ def _unavailable(*, retry_after: bool = False) -> Response:
 
 
 def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False) -> dict[str, Any]:
-    """Return the event that API Gateway would send for the request. The event has the payload format 2.0.
+    """Return the event that API Gateway would send for the request, without the fields that the API does not read.
 
-    The path in the event has no percent-encoding. Header names are in lower case.
+    The event has the payload format 2.0. The path in the event has no percent-encoding. Header names are in lower case.
     """
     headers = _headers(scope, trust_forwarded=trust_forwarded)
-    query = scope["query_string"].decode("latin-1")
     text, is_base64 = _text(body)
     return {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": scope["path"],
-        "rawQueryString": query,
+        "rawQueryString": scope["query_string"].decode("latin-1"),
         "headers": headers,
-        "queryStringParameters": _query(query) if query else {},
         "requestContext": {
             "stage": "$default",
             "domainName": headers.get("host", ""),
@@ -290,14 +287,6 @@ def _headers(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
 def _first(values: str) -> str:
     """Return the first of the comma-separated values. The proxy that is nearest to the client has set this value."""
     return values.partition(",")[0].strip()
-
-
-def _query(query: str) -> dict[str, str]:
-    """Parse the query string. If a name is repeated, its values are joined with commas, as in API Gateway."""
-    values: dict[str, str] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True):
-        values[name] = f"{values[name]},{value}" if name in values else value
-    return values
 
 
 def _text(body: bytes) -> tuple[str, bool]:
