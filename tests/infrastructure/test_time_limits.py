@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from convoke.api.preferences import MAX_WAIT_SECONDS
+from convoke.api.preferences import MAX_PREFERRED_WAIT_SECONDS
 from convoke.aws.edges import CONNECT_TIMEOUT_SECONDS, MAX_ATTEMPTS, READ_TIMEOUT_SECONDS, AwsEdges
 from convoke.aws.handlers.sweeper import SWEEP_MARGIN_MILLISECONDS
 from convoke.domain.connections import MAX_TIMEOUT_SECONDS
@@ -64,7 +64,7 @@ def test_api_answers_before_the_gateway_gives_up() -> None:
 
 def test_waiting_request_leaves_time_for_a_call_to_aws() -> None:
     """`Prefer: wait` waits after the request is stored."""
-    assert TIMEOUTS["api"] >= MAX_WAIT_SECONDS + CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
+    assert TIMEOUTS["api"] >= MAX_PREFERRED_WAIT_SECONDS + CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
 
 
 def test_request_with_a_pre_event_and_conflicts_ends_before_the_timeout_of_the_function() -> None:

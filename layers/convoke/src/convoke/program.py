@@ -77,6 +77,13 @@ class Edges(Protocol):
 
     @property
     def metrics(self) -> Metrics: ...
+    @property
+    def path_delimiters(self) -> str:
+        """The characters at which the gateway cuts a path, even if they are percent-encoded.
+
+        A new unique name or identity must not contain such a character. See
+        docs/behaviour/requests-and-answers.md#names-on-aws.
+        """
 
 
 class Program:
@@ -218,7 +225,7 @@ class Program:
             ),
             conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
         )
-        return Api(operations, self._extra_routes, edges.allowed_origins, edges.public_url)
+        return Api(operations, self._extra_routes, edges.allowed_origins, edges.path_delimiters, edges.public_url)
 
     @cached_property
     def events(self) -> EventOperations:

@@ -50,10 +50,18 @@ class Dispatcher:
     """Calls the handler of each gateway event. Several threads may use one dispatcher at the same time."""
 
     def __init__(
-        self, operations: Operations, extra_routes: Sequence[AccountRoute] = (), public_url: str | None = None
+        self,
+        operations: Operations,
+        extra_routes: Sequence[AccountRoute] = (),
+        path_delimiters: str = "",
+        public_url: str | None = None,
     ) -> None:
-        """`extra_routes` are routes that exist in only one engine. `/openapi.json` does not list these routes."""
+        """`extra_routes` are routes that exist in only one engine. `/openapi.json` does not list these routes.
+
+        `path_delimiters` are the characters that a name in a request must not contain. See `Edges.path_delimiters`.
+        """
         self._operations = operations
+        self._path_delimiters = path_delimiters
         self._public_url = public_url
         self._root = _Node()
         self._public = frozenset(route.rule for route in PUBLIC_ROUTES)
@@ -121,7 +129,8 @@ class Dispatcher:
 
     def _account_handler(self, route: AccountRoute) -> Handler:
         def handler(event: Event, _: InvocationContext, account: Any, values: dict[str, str]) -> Response:
-            return route.handler(self._operations, Request(event, account, public_url=self._public_url), **values)
+            request = Request(event, account, path_delimiters=self._path_delimiters, public_url=self._public_url)
+            return route.handler(self._operations, request, **values)
 
         return handler
 
@@ -143,6 +152,7 @@ class Dispatcher:
                 service,
                 service_in_path=named is not None,
                 public_url=self._public_url,
+                path_delimiters=self._path_delimiters,
                 seconds_left=seconds_left,
             )
             return route.handler(operations, request, **values)

@@ -45,6 +45,12 @@ MAX_ATTEMPTS = 3
 A call and its retries end before the function's timeout. botocore's defaults are 60 seconds and up to 10 attempts.
 """
 
+PATH_DELIMITERS = "?"
+"""An HTTP API decodes the path before it looks for the query. Therefore `%3F` in a path ends the path.
+
+See docs/behaviour/requests-and-answers.md#names-on-aws.
+"""
+
 
 class AwsEdges:
     """The edges of a deployment. The environment variables in template.yaml configure the edges."""
@@ -57,6 +63,7 @@ class AwsEdges:
         self.new_sid: NewSid = SidFactory()
         self.provisioning_retries = ProvisioningRetries.model_validate(self.settings.provisioning_retries)
         self.admit: Admit | None = None
+        self.path_delimiters = PATH_DELIMITERS
 
     @cached_property
     def logger(self) -> Logger:

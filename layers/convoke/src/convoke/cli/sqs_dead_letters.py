@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convoke.aws.message_bodies import escape_noncharacters
+
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
@@ -77,7 +79,7 @@ class SqsDeadLetters(SqsLetters):
 
     def redrive(self, rewrite: Callable[[str], str]) -> int:
         def send(body: str) -> bool:
-            self.client.send_message(QueueUrl=self.queue_url, MessageBody=rewrite(body))
+            self.client.send_message(QueueUrl=self.queue_url, MessageBody=escape_noncharacters(rewrite(body)))
             return True
 
         return self.consume(send)
