@@ -20,6 +20,7 @@ import math
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from convoke.aws.secrets import TOKEN_CACHE_SECONDS
 from convoke.domain.connections import DEFAULT_RETRIES, DEFAULT_TIMEOUT_SECONDS
@@ -183,12 +184,17 @@ def monthly() -> dict[str, float]:
     Custom metrics cost nothing in hours without traffic.
     """
     quantities = {
-        "alarms": len(resources("AWS::CloudWatch::Alarm")),
+        "alarms": sum(map(metric_count, resources("AWS::CloudWatch::Alarm").values())),
         "custom metrics": len(Measure),
         "secrets": 1,
         "SnapStart cached GB": MEMORY_GB,
     }
     return {item: price.of(quantities[item]) for item, price in MONTHLY_PRICES.items()}
+
+
+def metric_count(alarm: Mapping[str, Any]) -> int:
+    """Return how many metrics an alarm watches. CloudWatch charges an alarm for each metric."""
+    return sum("MetricStat" in query for query in alarm["Metrics"]) if "Metrics" in alarm else 1
 
 
 def dollars(used: Usage) -> dict[str, float]:

@@ -20,7 +20,7 @@ def secrets() -> SecretAuthTokens:
     client = boto3.client(
         "secretsmanager", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
     )
-    return SecretAuthTokens(client, "convoke/auth-token/")
+    return SecretAuthTokens(client, "convoke/auth-token/", lambda _: True)
 
 
 @pytest.fixture(params=["table", "cached table", "secrets"])

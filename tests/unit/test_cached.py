@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from convoke.storage.cached import Cached
+from convoke.storage.cached import Cached, CachedWithMisses
 
 
 class Source:
@@ -55,3 +55,23 @@ def test_value_is_fetched_again_after_its_lifetime() -> None:
     source.values["a",] = "new"
     time.sleep(0.02)
     assert cached("a") == "new"
+
+
+def test_missing_value_is_fetched_once_if_misses_are_cached() -> None:
+    source = Source()
+    cached = CachedWithMisses(source)
+    assert [cached("a"), cached("a"), cached("b")] == [None, None, None]
+    assert source.calls == 2
+
+
+def test_forgotten_miss_is_fetched_again() -> None:
+    source = Source()
+    cached = CachedWithMisses(source)
+    assert cached("a") is None
+    source.values["a",] = "one"
+    assert cached("a") is None
+    cached.forget("a")
+    assert cached("a") == "one"
+    cached.clear()
+    source.values.clear()
+    assert cached("a") is None
