@@ -9,7 +9,9 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Generic, TypeVar
 
-from cachetools import TTLCache
+from cachetools import LRUCache
+
+from convoke.domain.freshness import ClockReading, ReadClocks, read_clocks
 
 Found = TypeVar("Found")
 
@@ -29,20 +31,34 @@ class Cached(Generic[Found]):
     found immediately.
     """
 
-    def __init__(self, fetch: Callable[..., Found | None], lifetime: float = CACHE_LIFETIME_SECONDS) -> None:
+    def __init__(
+        self,
+        fetch: Callable[..., Found | None],
+        lifetime: float = CACHE_LIFETIME_SECONDS,
+        read_clocks: ReadClocks = read_clocks,
+    ) -> None:
         self._fetch = fetch
-        self._found: TTLCache[tuple[str, ...], Found] = TTLCache(maxsize=MAX_CACHE_ENTRIES, ttl=lifetime)
+        self._lifetime = lifetime
+        self._read_clocks = read_clocks
+        self._found: LRUCache[tuple[str, ...], tuple[Found, ClockReading]] = LRUCache(MAX_CACHE_ENTRIES)
         self._lock = Lock()
 
     def __call__(self, *key: str) -> Found | None:
-        # TTLCache is not thread-safe, so the lock guards each access. `fetch` is called without the lock. Two threads
+        # LRUCache is not thread-safe, so the lock guards each access. `fetch` is called without the lock. Two threads
         # that look up the same uncached key therefore both call `fetch`.
+        now = self._read_clocks()
         with self._lock:
-            found = self._found.get(key)
-        if found is None and (found := self._fetch(*key)) is not None:
-            with self._lock:
-                self._found[key] = found
+            entry = self._found.get(key)
+        if entry and entry[1].is_fresh(now, self._lifetime):
+            return entry[0]
+        found = self._fetch(*key)
+        if found is not None:
+            self._store(key, found, now)
         return found
+
+    def put(self, found: Found, *key: str) -> None:
+        """Cache a value that this process has just stored."""
+        self._store(key, found, self._read_clocks())
 
     def forget(self, *key: str) -> None:
         with self._lock:
@@ -51,3 +67,7 @@ class Cached(Generic[Found]):
     def clear(self) -> None:
         with self._lock:
             self._found.clear()
+
+    def _store(self, key: tuple[str, ...], found: Found, read_at: ClockReading) -> None:
+        with self._lock:
+            self._found[key] = found, read_at
