@@ -53,12 +53,9 @@ class Cached(Generic[Found]):
             return entry[0]
         found = self._fetch(*key)
         if found is not None:
-            self._store(key, found, now)
+            with self._lock:
+                self._found[key] = found, now
         return found
-
-    def put(self, found: Found, *key: str) -> None:
-        """Cache a value that this process has just stored."""
-        self._store(key, found, self._read_clocks())
 
     def forget(self, *key: str) -> None:
         with self._lock:
@@ -67,7 +64,3 @@ class Cached(Generic[Found]):
     def clear(self) -> None:
         with self._lock:
             self._found.clear()
-
-    def _store(self, key: tuple[str, ...], found: Found, read_at: ClockReading) -> None:
-        with self._lock:
-            self._found[key] = found, read_at

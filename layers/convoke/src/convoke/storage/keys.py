@@ -228,6 +228,22 @@ def event_attempts(account_sid: str, event_id: str) -> tuple[str, tuple[str, str
     return f"{account_sid}#{change_sid}", _prefix_range(f"attempt#{place}#")
 
 
+def event_attempts_of_target(
+    account_sid: str, event_id: str, replay_sid: str, target: str
+) -> tuple[str, tuple[str, str]]:
+    """Return the partition of the attempts to deliver an event to one target, and the range of their sort keys."""
+    partition, (prefix, _) = event_attempts(account_sid, event_id)
+    return partition, _prefix_range(f"{prefix}{replay_sid}#{target}#")
+
+
+def circuit_breaker(account_sid: str, receiver: str) -> Key:
+    """Return the key of the circuit breaker of a receiver.
+
+    The receiver is hashed, because a host name can make a key too long.
+    """
+    return Key(f"{account_sid}#receiver#{hashlib.sha256(receiver.encode()).hexdigest()}", "circuit-breaker")
+
+
 def alert(account_sid: str, alert_sid: str) -> Key:
     return Key(f"{account_sid}#{alert_sid}", "alert")
 
