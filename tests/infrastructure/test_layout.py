@@ -30,6 +30,7 @@ TESTED_IN = {
     "evaluation": "tests/contract/test_table.py",
     "event_attempts": "tests/api/test_events.py",
     "event_replays": "tests/api/test_events.py",
+    "freshness": "tests/unit/test_cached.py",
     "handover": "tests/faults/test_repetition.py",
     "lists": "tests/api/test_conversation_lists.py",
     "outbox": "tests/faults/test_crashes.py",
