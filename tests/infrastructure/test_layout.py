@@ -26,6 +26,8 @@ TESTED_IN = {
     "deferred": "tests/unit/test_gateway.py",
     "description": "tests/api/test_openapi.py",
     "edges": "tests/functions/test_handlers.py",
+    "due": "tests/unit/test_sweeper.py",
+    "due_conversations": "tests/unit/test_sweeper.py",
     "engine": "tests/faults/test_kill.py",
     "evaluation": "tests/contract/test_table.py",
     "event_attempts": "tests/api/test_events.py",
