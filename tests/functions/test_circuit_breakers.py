@@ -75,7 +75,7 @@ class Deployment:
         self.answers = instance.receivers.statuses
 
     def process(self) -> Deliveries:
-        breakers = SharedCircuitBreakers(CircuitBreakerRepository(self.table), self.clock.now)  # type: ignore[arg-type]
+        breakers = SharedCircuitBreakers(CircuitBreakerRepository(self.table), self.clock.now)
         return Deliveries(self.instance.engine.program.webhook_delivery, breakers, self.clock.now)
 
     def delivery(self, url: str = "https://hooks.example.com/") -> Delivery:

@@ -301,8 +301,8 @@ def test_shard_that_cannot_be_read_is_left_to_the_next_sweep(shards: Shards) -> 
             return found
 
     due = [shards.add(shard) for shard in range(8)]
-    sweeper = shards.sweeper()
-    assert replace(sweeper, due=DueRepository(Throttled(shards.table))).sweep() == 7
+    sweeper, throttled = shards.sweeper(), DueRepository(Throttled(shards.table))  # type: ignore[arg-type]
+    assert replace(sweeper, due=throttled).sweep() == 7
     assert sweeper.sweep() == 1
     assert sorted(shards.processed) == due
 
