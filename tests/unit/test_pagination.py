@@ -374,3 +374,18 @@ def test_page_of_small_resources_is_not_shortened() -> None:
     assert bytes_on_lambda(listed) > MAX_RESPONSE_BYTES / 2
     content = json.loads(listed)
     assert ([each["sid"] for each in content["services"]], content["meta"]["next_page_url"]) == (sids, None)
+
+
+@pytest.mark.parametrize(("spare", "expected"), [(0, 2), (-1, 1)])
+def test_page_has_as_many_resources_as_the_limit_allows(
+    spare: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sids = [f"IS{number:032x}" for number in range(5)]
+    size = len(json.dumps(ShownText(sid=sids[0], text="\n").model_dump_json()))
+    monkeypatch.setattr("convoke.api.pagination.MAX_PAGE_BYTES", 2 * size + spare)
+    listed = pagination().body(
+        Page(sids, has_previous=False, has_next=False), lambda sid: ShownText(sid=sid, text="\n"), lambda sid: sid
+    )
+    content = json.loads(listed)
+    assert [each["sid"] for each in content["services"]] == sids[:expected]
+    assert pagination(query_of(content["meta"]["next_page_url"])).page_request.position == sids[expected - 1]
