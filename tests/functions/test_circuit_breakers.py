@@ -248,6 +248,16 @@ def test_pauses_of_waiting_deliveries_spread_more_and_more() -> None:
     assert max(spread_seconds(90) for _ in range(100)) <= MAX_SPREAD_SECONDS
 
 
+def test_process_remembers_a_bounded_number_of_receivers(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convoke.aws.deliveries.MAX_KNOWN_RECEIVERS", 2)
+    process = deployment.process()
+    for port in (1, 2, 3):
+        deployment.attempt(process, url=f"https://hooks.example.com:{port}/")
+    assert [receiver.rpartition(":")[2] for receiver in process.breakers._known] == ["2", "3"]
+
+
 def test_circuit_breaker_of_another_account_is_separate(deployment: Deployment) -> None:
     repository, now = CircuitBreakerRepository(deployment.instance.table), deployment.clock.present
     opened = CircuitBreaker(FAILURES_TO_OPEN, now + SECOND)

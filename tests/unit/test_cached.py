@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from convoke.storage import cached as module
 from convoke.storage.cached import Cached
 from tests.support.clocks import Clocks
 
@@ -95,3 +96,25 @@ def test_age_of_a_value_counts_from_the_start_of_its_fetch() -> None:
 
     cached = Cached(fetch, LIFETIME, clocks.read)
     assert [cached("a"), cached("a")] == ["old", "new"]
+
+
+def test_oldest_values_are_removed_when_the_cache_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_CACHE_ENTRIES", 2)
+    source = Source()
+    source.values = {("a",): "1", ("b",): "2", ("c",): "3"}
+    cached = Cached(source)
+    for key in ("a", "b", "c", "c", "b"):
+        cached(key)
+    assert source.calls == 3
+    cached("a")
+    assert source.calls == 4
+
+
+def test_old_values_are_removed_when_a_value_is_stored() -> None:
+    source, clocks = Source(), Clocks()
+    source.values = {("a",): "1", ("b",): "2"}
+    cached = Cached(source, LIFETIME, clocks.read)
+    cached("a")
+    clocks.run(LIFETIME)
+    cached("b")
+    assert list(cached._entries) == [("b",)]

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from cachetools import LRUCache
-
 from convoke.domain.circuit_breakers import CLOSED, FAILURES_TO_OPEN, CircuitBreaker, account_sid_of, receiver_key
 from convoke.domain.connections import MAX_TIMEOUT_SECONDS
 from convoke.domain.instants import Clock
@@ -70,7 +68,7 @@ class SharedCircuitBreakers:
     def __init__(self, repository: CircuitBreakerRepository, now: Clock) -> None:
         self._repository = repository
         self._now = now
-        self._known: LRUCache[str, CircuitBreaker] = LRUCache(MAX_KNOWN_RECEIVERS)
+        self._known: dict[str, CircuitBreaker] = {}
 
     def admit(self, receiver: str, *, look_up: bool) -> Permit:
         """Return the permission to call a receiver. Raises ReceiverPausedError if there is none.
@@ -84,10 +82,10 @@ class SharedCircuitBreakers:
         while breaker.open_until:
             now = self._now()
             if not breaker.allows(now, under_way=0):
-                self._known[receiver] = breaker
+                self._remember(receiver, breaker)
                 raise ReceiverPausedError(breaker.open_until)
             claim = replace(breaker, open_until=now + PROBE_PAUSE)
-            stored = self._known[receiver] = self._repository.replace(receiver, breaker, claim, now)
+            stored = self._remember(receiver, self._repository.replace(receiver, breaker, claim, now))
             if stored is claim:
                 return Permit(receiver, breaker, claim)
             breaker = stored
@@ -115,8 +113,15 @@ class SharedCircuitBreakers:
             if stored is after:
                 self._report(receiver, after)
                 break
-        self._known[receiver] = stored
-        return stored.open_until
+        return self._remember(receiver, stored).open_until
+
+    def _remember(self, receiver: str, breaker: CircuitBreaker) -> CircuitBreaker:
+        """Remember and return a circuit breaker. If there are too many, forget the oldest one."""
+        self._known.pop(receiver, None)
+        self._known[receiver] = breaker
+        if len(self._known) > MAX_KNOWN_RECEIVERS:
+            del self._known[next(iter(self._known))]
+        return breaker
 
     def _report(self, receiver: str, breaker: CircuitBreaker) -> None:
         if breaker.open_until:
