@@ -236,6 +236,9 @@ def test_delivery_is_attempted_before_sqs_gives_it_up_although_its_receiver_is_p
     deployment.open(process)
     assert not deployment.attempt(process, receive_count=MAX_PAUSED_RECEIVES)
     assert deployment.attempt(process, receive_count=MAX_PAUSED_RECEIVES + 1)
+    assert not deployment.attempt(process), "the failure has changed nothing"
+    assert deployment.attempt(process, 200, receive_count=MAX_PAUSED_RECEIVES + 1)
+    assert deployment.attempt(process, 200), "the success has ended the pause"
     max_receives = resources("AWS::SQS::Queue")["DeliveryQueue"]["RedrivePolicy"]["maxReceiveCount"]
     assert max_receives - MAX_PAUSED_RECEIVES >= 1 + MAX_RETRIES
     assert MAX_PAUSE.total_seconds() + MAX_SPREAD_SECONDS < MAX_VISIBILITY_SECONDS

@@ -70,11 +70,11 @@ class SharedCircuitBreakers:
         self._now = now
         self._known: dict[str, CircuitBreaker] = {}
 
-    def admit(self, receiver: str, *, look_up: bool) -> Permit:
+    def admit(self, receiver: str, *, look_up: bool, may_pause: bool = True) -> Permit:
         """Return the permission to call a receiver. Raises ReceiverPausedError if there is none.
 
         After a pause, only one process gets the permission. `look_up` is whether an unknown circuit breaker is read
-        from the table.
+        from the table. If `may_pause` is False, the permission is given during a pause too.
         """
         breaker = self._known.get(receiver)
         if breaker is None:
@@ -83,6 +83,8 @@ class SharedCircuitBreakers:
             now = self._now()
             if not breaker.allows(now, under_way=0):
                 self._remember(receiver, breaker)
+                if not may_pause:
+                    break
                 raise ReceiverPausedError(breaker.open_until)
             claim = replace(breaker, open_until=now + PROBE_PAUSE)
             stored = self._remember(receiver, self._repository.replace(receiver, breaker, claim, now))
@@ -158,10 +160,10 @@ class Deliveries:
 
     def _admit(self, receiver: str, receive_count: int) -> Permit:
         try:
-            return self.breakers.admit(receiver, look_up=receive_count > 1)
+            return self.breakers.admit(
+                receiver, look_up=receive_count > 1, may_pause=receive_count <= MAX_PAUSED_RECEIVES
+            )
         except ReceiverPausedError as paused:
-            if receive_count > MAX_PAUSED_RECEIVES:
-                return Permit(receiver, CLOSED, CLOSED)
             pause = (paused.until - self.now()).total_seconds()
             raise RetryLaterError(pause + spread_seconds(receive_count)) from paused
 
