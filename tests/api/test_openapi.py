@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +18,7 @@ from openapi_spec_validator import validate
 from pydantic.alias_generators import to_snake
 
 from convoke.api.dispatch import _Node
+from tests.support import operations_table
 from tests.support.bindings import store_binding
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call, held_instance
@@ -237,6 +238,32 @@ def test_operation_returns_every_described_status(embedded: EmbeddedInstance, op
     if tag := first.headers.get("ETag"):
         answers.append(populated.ask(operation, headers={"If-None-Match": tag}))
     assert {answered.status for answered in answers if answered.status < 400} == operation.statuses
+
+
+def urls_in(body: Any) -> Iterator[str]:
+    """Yield every URL of the API in the body of a response."""
+    if isinstance(body, str) and body.startswith(f"{ORIGIN}/"):
+        yield body
+    elif isinstance(body, dict | list):
+        for value in body.values() if isinstance(body, dict) else body:
+            yield from urls_in(value)
+
+
+def is_not_served_yet(url: str) -> bool:
+    """Return whether the URL is of an operation that docs/api-coverage.md lists as not served yet."""
+    path = re.sub("/[A-Z]{2}[0-9a-f]{32}", "/{}", urlsplit(url).path.removeprefix("/v1"))
+    return ("GET", path) in {*operations_table.known()} - operations_table.served()
+
+
+@pytest.mark.parametrize(
+    "operation", [each for each in operations().values() if each.method == "GET"], ids=lambda operation: operation.id
+)
+def test_every_link_in_a_response_leads_to_an_operation(shared: PopulatedInstance, operation: Operation) -> None:
+    answered = shared.ask(operation)
+    assert answered.status == 200
+    followed = {url: shared.instance.call("GET", url.removeprefix(ORIGIN)) for url in urls_in(answered.body)}
+    dead = {url for url, found in followed.items() if found.status == 404}
+    assert {url for url in dead if not is_not_served_yet(url)} == set()
 
 
 @EVERY_OPERATION
