@@ -161,8 +161,10 @@ def is_address_of(address_type: AddressType, address: str) -> bool:
     """Return whether an address has the form that its type requires."""
     if address_type not in FORMS:
         return True
-    is_short_code = address_type is AddressType.SMS and re.fullmatch(SHORT_CODE, address)
-    return bool(is_short_code) or channel_of(address) == address_type
+    if address_type is AddressType.SMS and re.fullmatch(SHORT_CODE, address):
+        return True
+    channel = channel_of(address)
+    return channel is not None and channel.value == address_type.value
 
 
 def _one_of(words: type[StrEnum]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
 from convoke.domain.errors import ConversationsError, InvalidPushBindingTypeError
 from convoke.domain.instants import Instant
@@ -49,6 +49,10 @@ def parse_binding_type(value: object) -> BindingType:
         raise InvalidPushBindingTypeError from error
 
 
+IdentityFilter = Annotated[
+    str, WithJsonSchema({"type": "string", "description": "Upper and lower case, and spaces, are different."})
+]
+
 Type = Annotated[BindingType, BeforeValidator(parse_binding_type), word_schema(BindingType, IN_EITHER_CASE)]
 
 
@@ -58,7 +62,7 @@ class BindingFilters(Model):
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (InvalidPushBindingTypeError,)
 
     binding_type: tuple[Type, ...] = ()
-    identity: tuple[str, ...] = ()
+    identity: tuple[IdentityFilter, ...] = ()
 
     @property
     def select_all(self) -> bool:
