@@ -182,7 +182,7 @@ def test_keys_stay_within_the_limits_of_dynamodb() -> None:
     for key in (
         keys.unique_name_lock(OURS, SERVICE, "\U0001f600" * 256),
         keys.pair_lock(OURS, longest, longest),
-        keys.address_lock(OURS, longest),
+        keys.address_lock(OURS, longest * 30),
         keys.number_group_lock(OURS, [f"{longest}{number}" for number in range(10)]),
     ):
         assert 0 < len(key.pk.encode()) <= 2048

@@ -130,8 +130,12 @@ def address_configurations() -> tuple[str, str]:
 
 
 def address_lock(account_sid: str, address: str) -> Key:
-    """Return the key of the lock of an address that has a configuration."""
-    return Key(f"{account_sid}#address#{address}", "lock")
+    """Return the key of the lock of an address that has a configuration.
+
+    The address is hashed, because a client can write an address of any length in a path. A partition key has at most
+    2048 bytes.
+    """
+    return Key(f"{account_sid}#address#{hashlib.sha256(address.encode()).hexdigest()}", "lock")
 
 
 def credential(account_sid: str, credential_sid: str) -> Key:
