@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from convoke.domain.address_configurations import AddressType
+from convoke.domain.address_configurations import AddressConfigurationChange, AddressType
 from convoke.storage.address_configurations import AddressConfigurationRepository
 from convoke.storage.paging import MIN_ITEMS_WITH_FILTER
 from tests.support.aws import moto_instance
@@ -298,6 +298,8 @@ def test_deleted_configuration_is_gone(instance: Instance) -> None:
             assert instance.call(method, path, {"FriendlyName": "late"}).body["code"] == 20404
     again = addresses(instance).create(type="sms", address=PHONE)
     assert not repository.delete(read)
+    assert repository.update(read, AddressConfigurationChange(friendly_name="late"), read.date_created) is None
+    assert [each.sid for each in addresses(instance).list()] == [again.sid]
     assert addresses(instance)(PHONE).fetch().sid == again.sid
 
 

@@ -100,7 +100,7 @@ def _check_pem(text: str, label: str, wanted: str) -> str:
     """
     block = re.search(f"-----BEGIN ({label})-----([A-Za-z0-9+/=\\s]+)-----END \\1-----", text)
     try:
-        decoded = block and base64.b64decode("".join(block[2].split()), validate=True)
+        decoded = block and base64.b64decode("".join(block[2].split()))
     except ValueError:
         decoded = None
     if not decoded:
