@@ -302,6 +302,7 @@ class AwsInstance(Instance):
         logical = {
             "delivery": "DeliveryQueue",
             "delivery-dlq": "DeliveryDeadLetterQueue",
+            "delivery-failure": "DeliveryFailureQueue",
             "change-dlq": "ChangeDeadLetterQueue",
         }[queue]
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
