@@ -131,14 +131,15 @@ def test_address_with_two_bindings_is_listed_twice(tree: Tree) -> None:
 
 
 @pytest.mark.each_engine
-def test_list_is_in_order_of_joining_over_pages(tree: Tree) -> None:
-    late = tree.client.conversations.create().sid
-    made = [tree.make(ALICE, *chat(1)) for _ in range(5)]
-    tree.client.conversations(late).participants.create(identity="alice")
-    assert tree.conversations_of(identity="alice") == [*made, late]
-    assert tree.conversations_of(identity="alice", page_size=2) == [*made, late]
-    assert tree.conversations_of(identity="alice", limit=5, page_size=2) == made
-    assert tree.conversations_of(identity="alice", limit=500) == [*made, late]
+def test_list_is_in_order_of_conversation_sids_over_pages(tree: Tree) -> None:
+    joined_late = tree.client.conversations.create().sid
+    made = [joined_late, *(tree.make(ALICE, *chat(1)) for _ in range(5))]
+    tree.client.conversations(joined_late).participants.create(identity="alice")
+    assert made == sorted(made)
+    assert tree.conversations_of(identity="alice") == made
+    assert tree.conversations_of(identity="alice", page_size=2) == made
+    assert tree.conversations_of(identity="alice", limit=5, page_size=2) == made[:5]
+    assert tree.conversations_of(identity="alice", limit=500) == made
 
 
 def test_page_urls_keep_filter_and_lead_both_ways(tree: Tree) -> None:
@@ -231,8 +232,8 @@ def test_removed_participant_is_not_listed_at_once(tree: Tree) -> None:
     assert tree.conversations_of(identity="alice") == others
     assert tree.conversations_of(address=PHONE) == [sid]
     again = tree.client.conversations(sid).participants.create(identity="alice").sid
-    *_, last = tree.client.participant_conversations.list(identity="alice")
-    assert (last.conversation_sid, last.participant_sid) == (sid, again)
+    first, *_ = tree.client.participant_conversations.list(identity="alice")
+    assert (first.conversation_sid, first.participant_sid) == (sid, again)
 
 
 @pytest.mark.each_engine

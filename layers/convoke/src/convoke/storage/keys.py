@@ -50,12 +50,12 @@ attributes are projected. See docs/decisions/0035-list-index-projects-keys-and-s
 EVENTS = "events"
 ALERTS = "alerts"
 
-MEMBERSHIPS = Index(name="memberships", partition="member", sort="sk")
+MEMBERSHIPS = Index(name="memberships", partition="member", sort="pk")
 """The index of the participants of each service. The index projects only keys.
 
-Each partition contains the participants with the same identity or address, ordered by SID. Most updates of a
-participant do not write this index. The attribute `member` changes only if the update gives the participant an
-identity. See docs/decisions/0037-memberships-index.md.
+Each partition contains the participants with the same identity or address, ordered by the SID of their conversation.
+Most updates of a participant do not write this index. The attribute `member` changes only if the update gives the participant an
+identity. See docs/decisions/0091-memberships-in-order-of-conversations.md.
 """
 
 INDEXES = (DUE, LISTED, MEMBERSHIPS)
