@@ -18,6 +18,7 @@ from convoke.storage.table import Item
 from tests.support.aws import moto_instance
 from tests.support.examples import GROUP_MMS, chat
 from tests.support.instances import ORIGIN, Answer, Instance, call
+from tests.support.trees import Tree as BothTrees
 
 LIST = "/v1/ParticipantConversations"
 
@@ -34,24 +35,7 @@ def tree(instance: Instance, request: pytest.FixtureRequest) -> Tree:
     return Tree(instance, in_service=request.param == "a service's tree")
 
 
-class Tree:
-    """The paths below `/v1/Services/IS.../` (with a service) or the paths below `/v1/` (without a service)."""
-
-    def __init__(self, instance: Instance, *, in_service: bool) -> None:
-        v1 = instance.client().conversations.v1
-        self.instance = instance
-        self.service_sid: str = instance.account.default_chat_service_sid
-        self.path, self.client = "/v1", v1
-        if in_service:
-            self.service_sid = v1.services.create(friendly_name="Support").sid
-            self.path, self.client = f"/v1/Services/{self.service_sid}", v1.services(self.service_sid)
-
-    def make(self, *participants: str, **parameters: Any) -> str:
-        """Create a conversation with these participants, wait until they are added, and return the conversation SID."""
-        sid: str = self.client.conversation_with_participants.create(participant=[*participants], **parameters).sid
-        self.instance.work()
-        return sid
-
+class Tree(BothTrees):
     def conversations_of(self, **arguments: Any) -> list[str]:
         return [each.conversation_sid for each in self.client.participant_conversations.list(**arguments)]
 

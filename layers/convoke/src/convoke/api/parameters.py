@@ -47,6 +47,7 @@ from convoke.domain.scoped_webhooks import NewScopedWebhook, ScopedWebhookChange
 from convoke.domain.service_configuration import ServiceConfigurationChange
 from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooksChange
 from convoke.domain.services import NewService
+from convoke.domain.users import NewUser, UserChange
 
 BINDING_PREFIX = "messaging_binding_"
 """The prefix of the fields in `CreateParticipant` that belong to the messaging binding."""
@@ -131,6 +132,14 @@ class UpdateScopedWebhook(ScopedWebhookChange):
 
 
 class CreateService(NewService):
+    model_config = FORM_NAMES
+
+
+class CreateUser(NewUser):
+    model_config = FORM_NAMES
+
+
+class UpdateUser(UserChange):
     model_config = FORM_NAMES
 
 

@@ -33,6 +33,7 @@ from convoke.api.resources import (
     service_configuration,
     service_configuration_webhooks,
     services,
+    users,
 )
 from convoke.api.responses import Response
 from convoke.domain.sids import Prefix
@@ -155,6 +156,10 @@ SERVICE_ROUTES = (
     ServiceRoute("POST", f"{PARTICIPANTS}/<sid>", participants.update, participants.UPDATE),
     ServiceRoute("DELETE", f"{PARTICIPANTS}/<sid>", participants.delete, participants.DELETE),
     ServiceRoute("GET", "/ParticipantConversations", participant_conversations.list_, participant_conversations.LIST),
+    ServiceRoute("GET", "/Users", users.list_, users.LIST),
+    ServiceRoute("POST", "/Users", users.create, users.CREATE),
+    ServiceRoute("GET", "/Users/<sid>", users.fetch, users.FETCH),
+    ServiceRoute("POST", "/Users/<sid>", users.update, users.UPDATE),
     ServiceRoute("GET", WEBHOOKS, scoped_webhooks.list_, scoped_webhooks.LIST),
     ServiceRoute("POST", WEBHOOKS, scoped_webhooks.create, scoped_webhooks.CREATE),
     ServiceRoute("GET", f"{WEBHOOKS}/<sid>", scoped_webhooks.fetch, scoped_webhooks.FETCH),
@@ -176,6 +181,7 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Messages": Prefix.MESSAGE,
     "Receipts": Prefix.RECEIPT,
     "Webhooks": Prefix.WEBHOOK,
+    "Users": {"description": "A SID or an identity."},
     "Events": {"pattern": f"^{Prefix.CHANGE}[0-9a-fA-F]{{32}}-[0-9]+$"},
     "Alerts": Prefix.ALERT,
 }

@@ -28,6 +28,7 @@ from convoke.domain.participants import MAX_IDENTITY_CHARACTERS, NewParticipant,
 from convoke.domain.pre_events import participant_add, participant_remove, participant_update
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.domain.users import first_seen
 from convoke.operations.conversations import ConversationOperations, retry_on_conflict
 from convoke.operations.pre_events import RequestWebhooks
 from convoke.storage.participants import ParticipantRepository
@@ -70,9 +71,15 @@ class ParticipantOperations:
             ]
         )
         request_webhooks.send_pre_event(lambda: participant_add(conversation, participant))
-        sid, subject = self.new_sid(Prefix.CHANGE), subject_of(conversation)
-        change = participants_added(sid, subject, [participant], at=now, notify_webhooks=request_webhooks.enabled)
-        self.participants.create(conversation, after, participant, change)
+        sid, subject, notify = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.enabled
+        user = first_seen(service, requested.identity, now) if requested.identity else None
+        self.participants.create(
+            conversation,
+            after,
+            participant,
+            user,
+            lambda new: participants_added(sid, subject, [participant], new, at=now, notify_webhooks=notify),
+        )
         self._log("participant created", participant)
         return participant
 
@@ -110,9 +117,16 @@ class ParticipantOperations:
             after = after.with_changed_participant(updated)
             _raise_first([*membership_problems(conversation, after, updated)])
         request_webhooks.send_pre_event(lambda: participant_update(conversation, updated))
-        change_sid, subject = self.new_sid(Prefix.CHANGE), subject_of(conversation)
-        change = participant_updated(change_sid, subject, updated, at=now, notify_webhooks=request_webhooks.enabled)
-        self.participants.update(conversation, after, participant, updated, change)
+        change_sid, subject, notify = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.enabled
+        user = first_seen(service, requested.identity, now) if requested.identity else None
+        self.participants.update(
+            conversation,
+            after,
+            participant,
+            updated,
+            user,
+            lambda new: participant_updated(change_sid, subject, updated, new, at=now, notify_webhooks=notify),
+        )
         return updated
 
     @retry_on_conflict

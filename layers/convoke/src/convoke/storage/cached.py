@@ -40,9 +40,13 @@ class Cached(Generic[Found]):
         with self._lock:
             found = self._found.get(key)
         if found is None and (found := self._fetch(*key)) is not None:
-            with self._lock:
-                self._found[key] = found
+            self.remember(found, *key)
         return found
+
+    def remember(self, found: Found, *key: str) -> None:
+        """Cache a result that the caller knows without a call of `fetch`."""
+        with self._lock:
+            self._found[key] = found
 
     def forget(self, *key: str) -> None:
         with self._lock:
