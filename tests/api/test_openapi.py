@@ -128,7 +128,7 @@ class PopulatedInstance:
             "Messages": message,
             "Receipts": instance.call("GET", f"{path}/Messages/{message}/Receipts").body["delivery_receipts"][0]["sid"],
             "Webhooks": instance.call("POST", f"{path}/Webhooks", STUDIO).body["sid"],
-            "Users": "member 0",
+            "Users": "alice",
             "Events": instance.call("GET", "/convoke/v1/Events").body["events"][0]["id"],
             "Alerts": instance.call("GET", "/v1/Alerts").body["alerts"][0]["sid"],
         }
