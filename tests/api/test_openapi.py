@@ -56,6 +56,7 @@ EXAMPLES: dict[str, str | list[str]] = {
     "MessagingBinding.ProxyAddress": "+15017122662",
     "MessagingBinding.Type": "sms",
     "Method": "GET",
+    "NotificationLevel": "muted",
     "OwnedAddresses": ["+15017122661", "whatsapp:+15017122661"],
     "Participant": chat(2),
     "PostWebhookUrl": "https://hooks.example.com/",

@@ -159,6 +159,7 @@ class Program:
         from convoke.operations.service_configuration import ServiceConfigurationOperations
         from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
         from convoke.operations.services import ServiceOperations
+        from convoke.operations.user_conversations import UserConversationOperations
         from convoke.operations.users import UserOperations
         from convoke.operations.waiting import ConversationWaiter
         from convoke.storage.accounts import AccountRepository
@@ -185,6 +186,9 @@ class Program:
         message_operations = MessageOperations(
             conversation_operations, participants, MessageRepository(table), Outbox(new_sid), now, new_sid
         )
+        participant_operations = ParticipantOperations(conversation_operations, participants, now, new_sid)
+        memberships = ParticipantConversationRepository(table)
+        users = UserOperations(UserRepository(table), now, new_sid)
         services = ServiceOperations(self.known_services, AccountRepository(table), conversations, now, new_sid)
         operations = Operations(
             accounts=self.accounts,
@@ -193,14 +197,17 @@ class Program:
             services=services,
             service_configuration=ServiceConfigurationOperations(services, self.known_services),
             conversations=conversation_operations,
-            participants=ParticipantOperations(conversation_operations, participants, now, new_sid),
-            participant_conversations=ParticipantConversationOperations(ParticipantConversationRepository(table)),
+            participants=participant_operations,
+            participant_conversations=ParticipantConversationOperations(memberships),
             messages=message_operations,
             receipts=ReceiptOperations(message_operations, ReceiptRepository(table)),
             scoped_webhooks=ScopedWebhookOperations(
                 conversation_operations, ScopedWebhookRepository(table), edges.receiver_rules, now, new_sid
             ),
-            users=UserOperations(UserRepository(table), now, new_sid),
+            users=users,
+            user_conversations=UserConversationOperations(
+                users, conversation_operations, participant_operations, memberships
+            ),
             provisionings=ProvisioningOperations(conversation_operations),
             conversation_with_participants=ConversationWithParticipantsOperations(
                 conversations, edges.participant_queue, edges.provisioning_retries, now, new_sid, edges.metrics

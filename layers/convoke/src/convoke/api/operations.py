@@ -23,6 +23,7 @@ from convoke.operations.scoped_webhooks import ScopedWebhookOperations
 from convoke.operations.service_configuration import ServiceConfigurationOperations
 from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
 from convoke.operations.services import ServiceOperations
+from convoke.operations.user_conversations import UserConversationOperations
 from convoke.operations.users import UserOperations
 from convoke.operations.waiting import ConversationWaiter
 
@@ -43,6 +44,7 @@ class Operations:
     receipts: ReceiptOperations
     scoped_webhooks: ScopedWebhookOperations
     users: UserOperations
+    user_conversations: UserConversationOperations
     provisionings: ProvisioningOperations
     conversation_with_participants: ConversationWithParticipantsOperations
     configuration_webhooks: ConfigurationWebhooksOperations

@@ -47,6 +47,7 @@ from convoke.domain.scoped_webhooks import NewScopedWebhook, ScopedWebhookChange
 from convoke.domain.service_configuration import ServiceConfigurationChange
 from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooksChange
 from convoke.domain.services import NewService
+from convoke.domain.user_conversations import UserConversationChange
 from convoke.domain.users import NewUser, UserChange
 
 BINDING_PREFIX = "messaging_binding_"
@@ -140,6 +141,10 @@ class CreateUser(NewUser):
 
 
 class UpdateUser(UserChange):
+    model_config = FORM_NAMES
+
+
+class UpdateUserConversation(UserConversationChange):
     model_config = FORM_NAMES
 
 

@@ -33,6 +33,7 @@ from convoke.api.resources import (
     service_configuration,
     service_configuration_webhooks,
     services,
+    user_conversations,
     users,
 )
 from convoke.api.responses import Response
@@ -129,6 +130,8 @@ PARTICIPANTS = "/Conversations/<conversation_sid>/Participants"
 
 MESSAGES = "/Conversations/<conversation_sid>/Messages"
 
+USER_CONVERSATIONS = "/Users/<user_sid>/Conversations"
+
 WEBHOOKS = "/Conversations/<conversation_sid>/Webhooks"
 
 SERVICE_ROUTES = (
@@ -160,6 +163,14 @@ SERVICE_ROUTES = (
     ServiceRoute("POST", "/Users", users.create, users.CREATE),
     ServiceRoute("GET", "/Users/<sid>", users.fetch, users.FETCH),
     ServiceRoute("POST", "/Users/<sid>", users.update, users.UPDATE),
+    ServiceRoute("GET", USER_CONVERSATIONS, user_conversations.list_, user_conversations.LIST),
+    ServiceRoute("GET", f"{USER_CONVERSATIONS}/<conversation_sid>", user_conversations.fetch, user_conversations.FETCH),
+    ServiceRoute(
+        "POST", f"{USER_CONVERSATIONS}/<conversation_sid>", user_conversations.update, user_conversations.UPDATE
+    ),
+    ServiceRoute(
+        "DELETE", f"{USER_CONVERSATIONS}/<conversation_sid>", user_conversations.delete, user_conversations.DELETE
+    ),
     ServiceRoute("GET", WEBHOOKS, scoped_webhooks.list_, scoped_webhooks.LIST),
     ServiceRoute("POST", WEBHOOKS, scoped_webhooks.create, scoped_webhooks.CREATE),
     ServiceRoute("GET", f"{WEBHOOKS}/<sid>", scoped_webhooks.fetch, scoped_webhooks.FETCH),

@@ -28,6 +28,7 @@ from convoke.domain.participants import MAX_IDENTITY_CHARACTERS, NewParticipant,
 from convoke.domain.pre_events import participant_add, participant_remove, participant_update
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.domain.user_conversations import UserConversationChange
 from convoke.domain.users import first_seen
 from convoke.operations.conversations import ConversationOperations, retry_on_conflict
 from convoke.operations.pre_events import RequestWebhooks
@@ -112,7 +113,10 @@ class ParticipantOperations:
             return participant
         self._check_update(account, service, participant, requested)
         updated = requested.applied_to(participant, now)
-        after = conversation if requested.changes_only_read_position else conversation.with_timers_from(now)
+        if requested.changes_only_read_position:
+            self._store_alone(conversation, participant, updated, request_webhooks, now)
+            return updated
+        after = conversation.with_timers_from(now)
         if updated.bound != participant.bound:
             after = after.with_changed_participant(updated)
             _raise_first([*membership_problems(conversation, after, updated)])
@@ -130,6 +134,31 @@ class ParticipantOperations:
         return updated
 
     @retry_on_conflict
+    def update_read_state(
+        self,
+        service: Service,
+        conversation_sid: str,
+        sid: str,
+        requested: UserConversationChange,
+        *,
+        request_webhooks: RequestWebhooks,
+    ) -> Participant:
+        """Store a read position or a notification level. Raises the errors of `update`."""
+        conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
+        participant = self._fetch_of(conversation, sid)
+        updated = requested.applied_to(participant, conversation, now)
+        self._store_alone(conversation, participant, updated, request_webhooks, now)
+        return updated
+
+    def find(self, conversation: Conversation, identity: str) -> Participant:
+        """Return the participant of a conversation that has this identity. Raises NotFoundError."""
+        sid = self._sid_of(conversation, identity)
+        found = sid and self.participants.fetch(conversation.account_sid, conversation.sid, sid)
+        if not found:
+            raise NotFoundError
+        return found
+
+    @retry_on_conflict
     def delete(self, service: Service, conversation_sid: str, sid: str, *, request_webhooks: RequestWebhooks) -> None:
         """Delete a participant, and release the locks of its identity and its pair of addresses.
 
@@ -144,6 +173,20 @@ class ParticipantOperations:
         change = participant_removed(change_sid, subject, participant, at=now, notify_webhooks=request_webhooks.enabled)
         self.participants.delete(conversation, after, participant, change)
         self._log("participant deleted", participant)
+
+    def _store_alone(
+        self,
+        conversation: Conversation,
+        before: Participant,
+        after: Participant,
+        request_webhooks: RequestWebhooks,
+        now: datetime,
+    ) -> None:
+        """Store a change that does not concern the conversation. Such a change does not contend with messages."""
+        request_webhooks.send_pre_event(lambda: participant_update(conversation, after))
+        sid, subject, notify = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.enabled
+        change = participant_updated(sid, subject, after, at=now, notify_webhooks=notify)
+        self.participants.update_alone(before, after, change)
 
     def _fetch_of(self, conversation: Conversation, sid: str) -> Participant:
         """Return a participant of a conversation. Raises NotFoundError.

@@ -12,17 +12,33 @@ from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participants import Participant
 from convoke.domain.users import User
 from convoke.storage import items, keys
+from convoke.storage.events import change_write
 from convoke.storage.first_sights import FirstSights
 from convoke.storage.locks import identity_locks, locks_held
 from convoke.storage.paging import query_page
 from convoke.storage.revisions import (
+    ChangedMeanwhileError,
     differences,
     lock_releases,
     locks_to_acquire,
     revision_error,
     revision_writes,
 )
-from convoke.storage.table import Delete, Key, Put, Table, TransactionCanceledError, Write
+from convoke.storage.table import (
+    Add,
+    And,
+    Condition,
+    Delete,
+    Equals,
+    Exists,
+    Key,
+    NotExists,
+    Put,
+    Table,
+    TransactionCanceledError,
+    Update,
+    Write,
+)
 
 MakeChange = Callable[[Sequence[User]], Change]
 """A function that takes the Users that a transaction creates, and returns the record of the change."""
@@ -83,6 +99,19 @@ class ParticipantRepository:
     ) -> None:
         self._change(before, after, old_participant, new_participant, user, make_change)
 
+    def update_alone(self, before: Participant, after: Participant, change: Change) -> None:
+        """Store a changed participant and its events, but not its conversation.
+
+        Raises ChangedMeanwhileError if another request changed or deleted the participant meanwhile.
+        """
+        key = _key(before)
+        actions = items.differences(items.to_item(key, before), items.to_item(key, after))
+        update = Update(key, (*actions, Add("revision", 1)), _is_unchanged(before))
+        try:
+            self.table.transact([update, change_write(change)])
+        except TransactionCanceledError as canceled:
+            raise ChangedMeanwhileError from canceled
+
     def delete(self, before: Conversation, after: Conversation, participant: Participant, change: Change) -> None:
         self._change(before, after, participant, None, None, lambda _: change)
 
@@ -98,7 +127,12 @@ class ParticipantRepository:
         held = identity_locks(old_participant) | locks_held(before)
         wanted = identity_locks(new_participant) | locks_held(after)
         writes: list[Write] = [*lock_releases(held, wanted, before.sid)]
-        if new_participant:
+        if new_participant and old_participant:
+            # The item also holds the read position, which changes without the conversation.
+            revised = new_participant.model_copy(update={"revision": (old_participant.revision or 0) + 1})
+            item = items.participant_item(revised, before.chat_service_sid)
+            writes.append(Put(item, _is_unchanged(old_participant)))
+        elif new_participant:
             writes.append(Put(items.participant_item(new_participant, before.chat_service_sid)))
         elif old_participant:
             writes.append(Delete(_key(old_participant)))
@@ -114,3 +148,10 @@ class ParticipantRepository:
 
 def _key(participant: Participant) -> Key:
     return keys.participant(participant.account_sid, participant.conversation_sid, participant.sid)
+
+
+def _is_unchanged(participant: Participant) -> Condition:
+    """Return the condition that the stored participant has the same revision as `participant`."""
+    if participant.revision is None:
+        return And((Exists("pk"), NotExists("revision")))
+    return Equals("revision", participant.revision)
