@@ -155,6 +155,7 @@ class Program:
         from convoke.operations.pre_events import PreEvents
         from convoke.operations.provisioning import ProvisioningOperations
         from convoke.operations.receipts import ReceiptOperations
+        from convoke.operations.roles import RoleOperations
         from convoke.operations.scoped_webhooks import ScopedWebhookOperations
         from convoke.operations.service_configuration import ServiceConfigurationOperations
         from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
@@ -172,6 +173,7 @@ class Program:
         from convoke.storage.participants import ParticipantRepository
         from convoke.storage.provisioning import ProvisioningRepository
         from convoke.storage.receipts import ReceiptRepository
+        from convoke.storage.roles import RoleRepository
         from convoke.storage.scoped_webhooks import ScopedWebhookRepository
         from convoke.storage.service_configuration_webhooks import ServiceConfigurationWebhooksRepository
         from convoke.storage.users import UserRepository
@@ -182,20 +184,21 @@ class Program:
         conversation_operations = ConversationOperations(
             conversations, ProvisioningRepository(table), EventRepository(table), now, new_sid
         )
+        roles = RoleRepository(table)
         participants = ParticipantRepository(table, self.first_sights)
         message_operations = MessageOperations(
             conversation_operations, participants, MessageRepository(table), Outbox(new_sid), now, new_sid
         )
-        participant_operations = ParticipantOperations(conversation_operations, participants, now, new_sid)
+        participant_operations = ParticipantOperations(conversation_operations, participants, roles, now, new_sid)
         memberships = ParticipantConversationRepository(table)
-        users = UserOperations(UserRepository(table), now, new_sid)
+        users = UserOperations(UserRepository(table), roles, now, new_sid)
         services = ServiceOperations(self.known_services, AccountRepository(table), conversations, now, new_sid)
         operations = Operations(
             accounts=self.accounts,
             configuration=ConfigurationOperations(self.known_accounts),
             account_configuration=AccountConfigurationOperations(self.known_accounts, edges.receiver_rules),
             services=services,
-            service_configuration=ServiceConfigurationOperations(services, self.known_services),
+            service_configuration=ServiceConfigurationOperations(services, self.known_services, roles),
             conversations=conversation_operations,
             participants=participant_operations,
             participant_conversations=ParticipantConversationOperations(memberships),
@@ -204,13 +207,14 @@ class Program:
             scoped_webhooks=ScopedWebhookOperations(
                 conversation_operations, ScopedWebhookRepository(table), edges.receiver_rules, now, new_sid
             ),
+            roles=RoleOperations(roles, self.known_services.stored, now, new_sid),
             users=users,
             user_conversations=UserConversationOperations(
                 users, conversation_operations, participant_operations, memberships
             ),
             provisionings=ProvisioningOperations(conversation_operations),
             conversation_with_participants=ConversationWithParticipantsOperations(
-                conversations, edges.participant_queue, edges.provisioning_retries, now, new_sid, edges.metrics
+                conversations, roles, edges.participant_queue, edges.provisioning_retries, now, new_sid, edges.metrics
             ),
             configuration_webhooks=ConfigurationWebhooksOperations(
                 ConfigurationWebhooksRepository(table), edges.receiver_rules

@@ -19,6 +19,7 @@ from convoke.operations.participants import ParticipantOperations
 from convoke.operations.pre_events import PreEvents, RequestWebhooks
 from convoke.operations.provisioning import ProvisioningOperations
 from convoke.operations.receipts import ReceiptOperations
+from convoke.operations.roles import RoleOperations
 from convoke.operations.scoped_webhooks import ScopedWebhookOperations
 from convoke.operations.service_configuration import ServiceConfigurationOperations
 from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
@@ -43,6 +44,7 @@ class Operations:
     messages: MessageOperations
     receipts: ReceiptOperations
     scoped_webhooks: ScopedWebhookOperations
+    roles: RoleOperations
     users: UserOperations
     user_conversations: UserConversationOperations
     provisionings: ProvisioningOperations

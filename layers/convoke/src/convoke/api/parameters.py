@@ -43,6 +43,7 @@ from convoke.domain.participants import (
     ProxyAddress,
     RoleSid,
 )
+from convoke.domain.roles import NewRole, RoleChange
 from convoke.domain.scoped_webhooks import NewScopedWebhook, ScopedWebhookChange
 from convoke.domain.service_configuration import ServiceConfigurationChange
 from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooksChange
@@ -133,6 +134,14 @@ class UpdateScopedWebhook(ScopedWebhookChange):
 
 
 class CreateService(NewService):
+    model_config = FORM_NAMES
+
+
+class CreateRole(NewRole):
+    model_config = FORM_NAMES
+
+
+class UpdateRole(RoleChange):
     model_config = FORM_NAMES
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from convoke.domain.errors import ConversationsError, InvalidRoleSidError, NotFoundError
+from convoke.domain.errors import ConversationsError, NotFoundError
 from convoke.domain.events import participants_added
 from convoke.domain.instants import Clock
 from convoke.domain.participants import Participant
@@ -30,16 +30,16 @@ FetchService = Callable[[str, str], Service | None]
 
 @dataclass(frozen=True, slots=True)
 class AdmitByService:
-    """Implements `Admit`. Raises an error if the service or the role of the participant no longer exists."""
+    """Implements `Admit`. Raises an error if the service no longer exists.
+
+    A role that was deleted meanwhile is no error, because its participants count as having the default role.
+    """
 
     fetch_service: FetchService
 
-    def __call__(self, provisioning: Provisioning, participant: Participant) -> None:
-        service = self.fetch_service(provisioning.account_sid, provisioning.chat_service_sid)
-        if service is None:
+    def __call__(self, provisioning: Provisioning, _: Participant) -> None:
+        if self.fetch_service(provisioning.account_sid, provisioning.chat_service_sid) is None:
             raise NotFoundError
-        if participant.role_sid is not None and participant.role_sid not in service.conversation_role_sids:
-            raise InvalidRoleSidError
 
 
 @dataclass(frozen=True, slots=True)

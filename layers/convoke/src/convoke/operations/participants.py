@@ -26,6 +26,7 @@ from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participant_requests import ParticipantChange
 from convoke.domain.participants import MAX_IDENTITY_CHARACTERS, NewParticipant, Participant
 from convoke.domain.pre_events import participant_add, participant_remove, participant_update
+from convoke.domain.roles import RoleType
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.domain.user_conversations import UserConversationChange
@@ -33,6 +34,7 @@ from convoke.domain.users import first_seen
 from convoke.operations.conversations import ConversationOperations, retry_on_conflict
 from convoke.operations.pre_events import RequestWebhooks
 from convoke.storage.participants import ParticipantRepository
+from convoke.storage.roles import RoleRepository
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ logger = logging.getLogger(__name__)
 class ParticipantOperations:
     conversations: ConversationOperations
     participants: ParticipantRepository
+    roles: RoleRepository
     now: Clock
     new_sid: NewSid
 
@@ -68,7 +71,7 @@ class ParticipantOperations:
             [
                 *_ownership_problems(account, binding.proxy_address, binding.projected_address),
                 *membership_problems(conversation, after, participant),
-                *_role_problems(service, requested.role_sid),
+                *self._role_problems(service, requested.role_sid),
             ]
         )
         request_webhooks.send_pre_event(lambda: participant_add(conversation, participant))
@@ -205,16 +208,19 @@ class ParticipantOperations:
             return None
         return self.participants.sid_of(conversation.account_sid, conversation.sid, identity)
 
-    @staticmethod
+    def _role_problems(self, service: Service, role_sid: str | None) -> Iterator[ConversationsError]:
+        if role_sid and self.roles.types(service, [role_sid]).get(role_sid) is not RoleType.CONVERSATION:
+            yield InvalidRoleSidError(field="role_sid")
+
     def _check_update(
-        account: Account, service: Service, participant: Participant, requested: ParticipantChange
+        self, account: Account, service: Service, participant: Participant, requested: ParticipantChange
     ) -> None:
         proxy, projected = requested.messaging_binding_proxy_address, requested.messaging_binding_projected_address
         _raise_first(
             [
                 *_ownership_problems(account, proxy, projected),
                 *requested.problems(participant),
-                *_role_problems(service, requested.role_sid),
+                *self._role_problems(service, requested.role_sid),
             ]
         )
 
@@ -256,20 +262,11 @@ def not_owned_addresses(
         yield "projected_address", ProjectedAddressNotOwnedError
 
 
-def has_role(service: Service, role_sid: str | None) -> bool:
-    return role_sid is None or role_sid in service.conversation_role_sids
-
-
 def _ownership_problems(
     account: Account, proxy_address: str | None, projected_address: str | None
 ) -> Iterator[ConversationsError]:
     for name, error in not_owned_addresses(account, proxy_address, projected_address):
         yield error(field=("messaging_binding", name))
-
-
-def _role_problems(service: Service, role_sid: str | None) -> Iterator[ConversationsError]:
-    if not has_role(service, role_sid):
-        yield InvalidRoleSidError(field="role_sid")
 
 
 def _raise_first(problems: Sequence[ConversationsError]) -> None:

@@ -9,17 +9,20 @@ from convoke.domain.events import user_added, user_updated
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.pre_events import user_update
+from convoke.domain.roles import RoleType
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.domain.users import NewUser, User, UserChange, user_sid
 from convoke.operations.conversations import retry_on_conflict
 from convoke.operations.pre_events import RequestWebhooks
+from convoke.storage.roles import RoleRepository
 from convoke.storage.users import UserRepository
 
 
 @dataclass(frozen=True, slots=True)
 class UserOperations:
     users: UserRepository
+    roles: RoleRepository
     now: Clock
     new_sid: NewSid
 
@@ -66,7 +69,6 @@ class UserOperations:
         self.users.update(user, updated, change)
         return updated
 
-    @staticmethod
-    def _check_role(service: Service, role_sid: str | None) -> None:
-        if role_sid is not None and role_sid not in service.service_role_sids:
+    def _check_role(self, service: Service, role_sid: str | None) -> None:
+        if role_sid and self.roles.types(service, [role_sid]).get(role_sid) is not RoleType.SERVICE:
             raise UnknownServiceRoleError(field="role_sid")

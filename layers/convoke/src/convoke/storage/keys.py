@@ -133,6 +133,15 @@ def services() -> tuple[str, str]:
     return _prefix_range("service#")
 
 
+def role(account_sid: str, chat_service_sid: str, role_sid: str) -> Key:
+    return Key(f"{account_sid}#{chat_service_sid}", f"role#{role_sid}")
+
+
+def roles() -> tuple[str, str]:
+    """Return the range of the sort keys of a service's roles, without the default roles."""
+    return _prefix_range("role#")
+
+
 def user(account_sid: str, user_sid: str) -> Key:
     return Key(f"{account_sid}#{user_sid}", "user")
 
