@@ -1,10 +1,8 @@
 # The commands of Convoke. `make` lists them. You need git, make and Python >= 3.11; make installs everything else.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fast coverage mutants e2e-aws e2e-lambda sam-local check contract-node build verify-build bench docs docs-tables setup format
+.PHONY: help up demo test fast coverage mutants e2e-aws e2e-lambda sam-local check contract-node build verify-build bench docs docs-tables audit sbom lock-tools setup format
 SHELL := /bin/bash
 
-UV_VERSION := 0.13.9
-SAM_VERSION := 1.170.0
 SAM := SAM_CLI_TELEMETRY=0 .tools/bin/sam
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 RUN := $(UV) run --no-sync
@@ -82,7 +80,19 @@ docs: setup ## Build the documentation into site/; a dead link or anchor is an e
 docs-tables: setup ## Update the generated parts of the docs: API coverage, errors, benchmarks
 	$(RUN) python -m tests.support.operations_table
 	$(RUN) python -m tests.support.error_table
+	$(RUN) python -m tests.support.dependency_table
 	$(RUN) python -m tests.benchmarks.figures > /dev/null
+
+audit: setup ## Look for known vulnerabilities in the dependencies (needs the internet)
+	$(UV) audit --locked
+
+sbom: setup ## Write sbom.json, a CycloneDX list of everything that the product installs
+	@$(UV) export --locked --quiet --format cyclonedx1.5 --package convoke --all-extras --no-dev --output-file sbom.json > /dev/null
+
+# To update a tool, change its version in .ci/tools/*.in, run `make lock-tools` and commit both files.
+lock-tools: setup ## Lock the tools that are not in uv.lock (uv, SAM CLI, MiniStack, AWS's runtime client)
+	@for tool in .ci/tools/*.in; do $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate $$tool --output-file $${tool%.in}.txt; done
 
 format: setup ## Format the code and apply automatic fixes
 	$(RUN) ruff format .
@@ -91,10 +101,12 @@ format: setup ## Format the code and apply automatic fixes
 setup: $(filter .tools/bin/uv,$(UV))
 	@$(UV) sync --locked --quiet
 
-.tools/bin/sam: | setup
-	@UV_TOOL_DIR=.tools/environments UV_TOOL_BIN_DIR=.tools/bin $(UV) tool install --quiet aws-sam-cli==$(SAM_VERSION)
+.tools/bin/sam: .ci/tools/sam.txt | setup
+	@$(UV) venv --quiet --clear .tools/environments/aws-sam-cli
+	@$(UV) pip sync --quiet --require-hashes --python .tools/environments/aws-sam-cli .ci/tools/sam.txt
+	@ln -sf ../environments/aws-sam-cli/bin/sam .tools/bin/sam
 
 .tools/bin/uv:
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Convoke needs Python >= 3.11 as python3"; exit 1; }
 	@python3 -m venv .tools || { echo "python3 cannot create virtual environments: on Debian, run apt-get install python3-venv"; exit 1; }
-	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .ci/tools/uv.txt

@@ -177,3 +177,11 @@ def test_recipe_names_at_most_ten_files_of_the_product_and_each_exists() -> None
     for file in files:
         # The example in the recipe is the existing resource `receipts`, so every file of the example exists.
         assert (PACKAGE / file).exists() or (ROOT / file).exists(), file
+
+
+def test_table_of_rules_names_existing_modules() -> None:
+    section = (ROOT / "CONTRIBUTING.md").read_text().partition("## Where a rule stands")[2].partition("\n## ")[0]
+    modules = re.findall(r"`([\w/]+\.py)`", section)
+    assert len(modules) > 20
+    for module in modules:
+        assert (PACKAGE / module).exists(), module

@@ -21,7 +21,7 @@ from pathlib import Path
 from queue import Queue
 from typing import Any
 
-from convoke.cli.ministack import RUNTIME_CLIENT, Stack, free_port, uv
+from convoke.cli.ministack import LOCKED_TOOLS, Stack, free_port, uv
 from tests.support.processes import wait_for
 from tests.support.template import ROOT, functions, resources, template
 
@@ -69,7 +69,7 @@ def byte_compile(folder: Path) -> None:
 
 def install_client(folder: Path) -> Path:
     """Install the runtime client into a folder, with bytecode, as in Lambda's image. Return the folder."""
-    byte_compile(install(folder, RUNTIME_CLIENT))
+    byte_compile(install(folder, "--require-hashes", "--requirement", str(LOCKED_TOOLS / "runtime-client.txt")))
     return folder
 
 

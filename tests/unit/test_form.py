@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from convoke.api.form import FORM, MAX_FORM_FIELDS, Form, parse_form
+from convoke.api.form import FORM, MAX_FORM_FIELDS, MAX_REQUEST_BODY_BYTES, Form, parse_form
 from convoke.domain.errors import InvalidParameterError
 
 ALL = {"A": True, "B": True, "Timers.Inactive": True, "": True}
@@ -197,3 +197,14 @@ def test_any_bytes_are_parsed_as_a_form_or_rejected(body: bytes) -> None:
 def test_any_body_is_parsed_as_a_form_or_rejected(body: str, is_base64: bool) -> None:
     outcome = parsed_or_refused({"headers": {}, "body": body, "isBase64Encoded": is_base64})
     assert isinstance(outcome, Form) or outcome.parameter == "body"
+
+
+@pytest.mark.parametrize("event_of", [lambda body: plain(body.decode()), encoded], ids=["plain", "Base64"])
+def test_body_limit_is_the_same_with_and_without_base64(event_of: Callable[[bytes], dict[str, Any]]) -> None:
+    longest = b"A=" + b"x" * (MAX_REQUEST_BODY_BYTES - 2)
+    assert values(parse_form(event_of(longest)))["A"] == ["x" * (MAX_REQUEST_BODY_BYTES - 2)]
+    assert refused(event_of(longest + b"x")) == "body"
+
+
+def test_event_without_headers_has_the_form_content_type() -> None:
+    assert values(parse_form({**plain("A=1"), "headers": None})) == {"A": ["1"]}

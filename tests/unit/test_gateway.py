@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from convoke.api.deferred import Deferred
-from convoke.api.form import MAX_REQUEST_BODY_CHARACTERS
+from convoke.api.form import MAX_REQUEST_BODY_BYTES
 from convoke.api.responses import Response
 from convoke.embedded.admission import Admission
 from convoke.embedded.gateway import ConversationWaiters, Gateway, gateway_event
@@ -86,7 +86,7 @@ class FakeApi:
             raise answer
         return answer if isinstance(answer, Response | Deferred) else answer()
 
-    def rendered(self, deferred: Deferred, conversation: Any, _: object) -> Response:
+    def rendered(self, deferred: Deferred, conversation: Any) -> Response:
         return deferred.render(conversation)
 
 
@@ -163,7 +163,7 @@ def test_response_without_content_has_no_content_length() -> None:
 def test_oversized_body_is_not_buffered_far_beyond_the_limit() -> None:
     megabyte = b"x" * 1_000_000
     api, _ = run_gateway(*[part(megabyte, more=True) for _ in range(20)], part(b"", more=False))
-    assert MAX_REQUEST_BODY_CHARACTERS < len(api.events[0]["body"]) <= MAX_REQUEST_BODY_CHARACTERS + 1_000_000
+    assert MAX_REQUEST_BODY_BYTES < len(api.events[0]["body"]) <= MAX_REQUEST_BODY_BYTES + 1_000_000
 
 
 def test_request_is_not_executed_after_the_client_disconnects() -> None:

@@ -69,6 +69,12 @@ class Settings:
         return self.environ.get("CONVOKE_REQUIRE_HTTPS_WEBHOOKS") == "true"
 
     @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        """Return the origins whose pages may use the API, such as `https://app.example.com`."""
+        origins = self.environ.get("CONVOKE_ALLOWED_ORIGINS", "").split(",")
+        return tuple(origin.strip() for origin in origins if origin.strip())
+
+    @property
     def provisioning_retries(self) -> Mapping[str, str]:
         """Return values for the fields of ProvisioningRetries, by field name. The pauses are ISO 8601 durations.
 

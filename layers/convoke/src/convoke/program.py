@@ -55,6 +55,8 @@ class Edges(Protocol):
     @property
     def receiver_rules(self) -> ReceiverRules: ...
     @property
+    def allowed_origins(self) -> Sequence[str]: ...
+    @property
     def now(self) -> Clock: ...
     @property
     def sleep(self) -> Sleep: ...
@@ -234,7 +236,7 @@ class Program:
             ),
             conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
         )
-        return Api(operations, self._extra_routes)
+        return Api(operations, self._extra_routes, self.edges.allowed_origins)
 
     @cached_property
     def events(self) -> EventOperations:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from convoke.api.deferred import Deferred
 from convoke.api.dispatch import Dispatcher, request_id
 from convoke.api.operations import Operations
+from convoke.api.origins import Origins
 from convoke.api.requests import InvocationContext
 from convoke.api.responses import Response
 from convoke.api.routes import AccountRoute
@@ -16,16 +18,24 @@ from convoke.api.routes import AccountRoute
 class Api:
     """The API of one program. Several threads may use this object at the same time."""
 
-    def __init__(self, operations: Operations, extra_routes: Sequence[AccountRoute] = ()) -> None:
-        """`extra_routes` are routes that exist in only one engine. `/openapi.json` does not list these routes."""
+    def __init__(
+        self, operations: Operations, extra_routes: Sequence[AccountRoute] = (), allowed_origins: Sequence[str] = ()
+    ) -> None:
+        """`extra_routes` are routes that exist in only one engine. `/openapi.json` does not list these routes.
+
+        Pages of `allowed_origins` may use the API in a browser. Raise InvalidOriginError if an origin is not valid.
+        """
+        self._origins = Origins(allowed_origins)
         self.conversation_waiter = operations.conversation_waiter
         self._dispatcher = Dispatcher(operations, extra_routes)
 
     def answer(self, event: Mapping[str, Any], context: InvocationContext) -> Response | Deferred:
         """Return the response, or a `Deferred` if the client prefers to wait until the participants are added."""
-        answered = self._dispatcher.answer(event, context)
-        if isinstance(answered, Response):
-            answered.headers["Twilio-Request-Id"] = request_id(context)
+        answered = self._origins.refusal(event) or self._dispatcher.answer(event, context)
+        added = {"Twilio-Request-Id": request_id(context), **self._origins.headers(event)}
+        if isinstance(answered, Deferred):
+            return replace(answered, headers=added)
+        answered.headers.update(added)
         return answered
 
     def respond(self, event: Mapping[str, Any], context: InvocationContext) -> Response:
@@ -34,12 +44,12 @@ class Api:
         if isinstance(answered, Response):
             return answered
         conversation = self.conversation_waiter.wait_until_initialized(answered.created, answered.seconds)
-        return self.rendered(answered, conversation, context)
+        return self.rendered(answered, conversation)
 
-    def rendered(self, deferred: Deferred, conversation: Any, context: InvocationContext) -> Response:
+    def rendered(self, deferred: Deferred, conversation: Any) -> Response:
         """Return the response to a client that has waited. `conversation` is the conversation after the wait."""
         response = deferred.render(conversation)
-        response.headers["Twilio-Request-Id"] = request_id(context)
+        response.headers.update(deferred.headers)
         return response
 
     def resolve(self, event: Mapping[str, Any], context: InvocationContext) -> dict[str, Any]:

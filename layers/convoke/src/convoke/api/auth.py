@@ -1,6 +1,6 @@
 """HTTP Basic credentials: an Account SID with its Auth Token, or the SID of an API key with its secret.
 
-See docs/behaviour/requests-and-answers.md#authentication.
+operations/accounts.py checks the credentials. See docs/behaviour/requests-and-answers.md#authentication.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from convoke.api.responses import Response
 from convoke.domain.conversations import Conversation
@@ -23,3 +23,5 @@ class Deferred:
     """The maximum wait, in seconds."""
     render: Callable[[Conversation], Response]
     """A function that takes the conversation after the wait and returns the response."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers to add to the response."""

@@ -16,8 +16,8 @@ FORM = "application/x-www-form-urlencoded"
 
 MAX_FORM_FIELDS = 1000
 
-MAX_REQUEST_BODY_CHARACTERS = 1024 * 1024
-"""The maximum length of a body as the gateway sends it. Every valid body is much shorter."""
+MAX_REQUEST_BODY_BYTES = 1024 * 1024
+"""The maximum length of a body as the client sends it. Every valid body is much shorter."""
 
 
 class Form:
@@ -50,7 +50,7 @@ def parse_form(event: Mapping[str, Any]) -> Form:
     body = decode_body(event)
     if not body:
         return Form([])
-    content_type = event.get("headers", {}).get("content-type", FORM)
+    content_type = (event.get("headers") or {}).get("content-type", FORM)
     if content_type.partition(";")[0].strip().lower() != FORM:
         raise InvalidParameterError(parameter="Content-Type", wanted=FORM)
     try:
@@ -66,12 +66,13 @@ def decode_body(event: Mapping[str, Any]) -> bytes:
 
     Raise InvalidParameterError if the body is too long or is not valid Base64.
     """
-    body = event.get("body") or ""
-    if len(body) > MAX_REQUEST_BODY_CHARACTERS:
-        raise InvalidParameterError(parameter="body", wanted=f"at most {MAX_REQUEST_BODY_CHARACTERS} bytes")
+    text = event.get("body") or ""
     try:
-        return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+        body = base64.b64decode(text) if event.get("isBase64Encoded") else text.encode()
     except ValueError as error:
         raise InvalidParameterError(
             parameter="body", wanted="text, or valid Base64 if the event says that it is encoded"
         ) from error
+    if len(body) > MAX_REQUEST_BODY_BYTES:
+        raise InvalidParameterError(parameter="body", wanted=f"at most {MAX_REQUEST_BODY_BYTES} bytes")
+    return body

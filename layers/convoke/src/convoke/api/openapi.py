@@ -14,6 +14,7 @@ from convoke.api.contracts import Contract
 from convoke.api.errors import JSON
 from convoke.api.form import FORM
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED
+from convoke.api.origins import SAFE_METHODS
 from convoke.api.pagination import DEFAULT_PAGE_SIZE
 from convoke.api.preferences import MAX_WAIT_SECONDS, PREFER, PREFERENCE_APPLIED
 from convoke.api.requests import WEBHOOK_ENABLED
@@ -176,6 +177,8 @@ def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
     # The embedded engine returns 503 while it cannot write its data file. Under load, it also returns 503 to requests
     # that write.
     possible |= {errors.NotAuthenticatedError, errors.UnavailableError}
+    if route.method not in SAFE_METHODS:  # A page of another site may send the request.
+        possible.add(errors.AccessDeniedError)
     if "<" in rule:  # A path value can be the SID of a resource that does not exist.
         possible.add(errors.NotFoundError)
     if WEBHOOK_ENABLED in contract.request_headers:

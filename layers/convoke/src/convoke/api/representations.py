@@ -27,19 +27,6 @@ StreamDate = Annotated[
 ]
 """The type of the dates in resources under `/convoke`. The dates have milliseconds, as in webhooks."""
 
-CORS = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, "
-    "If-Modified-Since, If-None-Match, If-Unmodified-Since, Prefer, X-Twilio-Webhook-Enabled",
-    "Access-Control-Allow-Credentials": "true",
-    "Access-Control-Expose-Headers": "ETag, Idempotent-Replayed, Preference-Applied, Twilio-Request-Id",
-}
-"""The headers of every successful response that has a body.
-
-See docs/behaviour/requests-and-answers.md#cors.
-"""
-
 
 class Representation(BaseModel):
     """The body of a response. The fields are in the same order as in Twilio's responses."""
@@ -68,7 +55,7 @@ def json_response(
 ) -> Response:
     """Return a response whose body is a representation, or a string that is already JSON."""
     text = body if isinstance(body, str) else body.model_dump_json()
-    return Response(status, JSON, text, headers={**CORS, **headers})
+    return Response(status, JSON, text, headers={**headers})
 
 
 def no_content() -> Response:

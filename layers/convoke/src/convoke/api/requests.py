@@ -21,6 +21,12 @@ CONVOKE_PREFIX = "/convoke/v1"
 WEBHOOK_ENABLED = "X-Twilio-Webhook-Enabled"
 
 
+def request_origin(headers: Mapping[str, str]) -> str:
+    """Return the scheme, host and port as the client wrote them."""
+    # The gateway sets the header x-forwarded-proto, so a client cannot forge the header.
+    return f"{headers.get('x-forwarded-proto', 'https')}://{headers.get('host', 'localhost')}"
+
+
 class InvocationContext(Protocol):
     """The part of Lambda's context that the API uses."""
 
@@ -61,9 +67,7 @@ class Request:
 
     @property
     def origin(self) -> str:
-        """The scheme, host and port as the client wrote them."""
-        # The gateway sets the header x-forwarded-proto, so a client cannot forge the header.
-        return f"{self.headers.get('x-forwarded-proto', 'https')}://{self.headers.get('host', 'localhost')}"
+        return request_origin(self.headers)
 
     @property
     def notify_webhooks(self) -> bool:

@@ -114,6 +114,10 @@ class AwsEdges:
             settings.allowed_webhook_networks, https_only=settings.require_https_webhooks
         )
 
+    @property
+    def allowed_origins(self) -> tuple[str, ...]:
+        return self.settings.allowed_origins
+
     @cached_property
     def _session(self) -> Session:
         """A botocore session.

@@ -13,6 +13,7 @@ import platformdirs
 from click.core import ParameterSource
 from pydantic import ValidationError
 
+from convoke.api.origins import InvalidOriginError
 from convoke.embedded.clock import MovableClock
 from convoke.embedded.data_format import MEMORY, DataFileError
 from convoke.embedded.engine import EmbeddedEngine
@@ -60,7 +61,7 @@ existing_data_option = _option(callback=resolve_existing_data)
 def open_engine(data: str, movable_clock: MovableClock | None = None) -> Iterator[EmbeddedEngine]:
     """Open an engine for a `with` block. The engine accepts requests, but processes its queues only after `start`.
 
-    Raises ClickException if the data file or a variable CONVOKE_PROVISIONING_* is invalid.
+    Raises ClickException if the data file, a variable CONVOKE_PROVISIONING_* or CONVOKE_ALLOWED_ORIGINS is invalid.
     """
     if data != MEMORY:
         create_folder(data)
@@ -71,6 +72,8 @@ def open_engine(data: str, movable_clock: MovableClock | None = None) -> Iterato
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise click.ClickException(f"a variable CONVOKE_PROVISIONING_* is invalid: {problems}") from error
+    except InvalidOriginError as error:
+        raise click.ClickException(f"CONVOKE_ALLOWED_ORIGINS: {error}") from error
     try:
         yield engine
     finally:

@@ -22,6 +22,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
@@ -29,16 +30,12 @@ from typing import Any
 
 import boto3
 import yaml
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[5]
 
-MINISTACK = "ministack[full]==1.5.33"
-"""The package of MiniStack. The extra `full` includes the SAM transform.
-
-uv runs MiniStack in a separate environment, because MiniStack requires another version of botocore.
-"""
-
-RUNTIME_CLIENT = "awslambdaric==4.2.2"
+LOCKED_TOOLS = ROOT / ".ci/tools"
+"""Contains the requirements, with hashes, of MiniStack and of AWS's Python runtime client."""
 
 STACK_NAME = "convoke"
 REGION = "us-east-1"
@@ -96,8 +93,7 @@ def fetch() -> None:
     """Download the packages that `deployed` needs, so that `deployed` can start without a network."""
     with TemporaryDirectory() as folder:
         _bootstrap(Path(folder))
-        command = [uv(), "tool", "run", "--quiet", "--python", sys.executable, "--from", MINISTACK, "python", "-V"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
+        _ministack_command()
 
 
 @contextmanager
@@ -134,16 +130,16 @@ def ministack(folder: Path, port: int = 0) -> Iterator[str]:
         # The functions inherit this variable. MiniStack does not set this variable for a custom runtime.
         "AWS_ENDPOINT_URL": url,
     }
-    command = [uv(), "tool", "run", "--quiet", "--python", sys.executable, "--from", MINISTACK, "ministack"]
+    command = _ministack_command()
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environ, start_new_session=True
+            [command], stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environ, start_new_session=True
         )
     try:
         _wait_until_healthy(f"{url}/_ministack/health", process, log)
         yield url
     finally:
-        # uv, MiniStack and the functions are one process group. SIGKILL is safe, because all files of these processes
+        # MiniStack and the functions are one process group. SIGKILL is safe, because all files of these processes
         # are in `folder`.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -251,15 +247,40 @@ def _describe(cloudformation: Any) -> Any:
     return cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
 
 
+def _ministack_command() -> str:
+    """Return the path of MiniStack's command. Install MiniStack if necessary.
+
+    MiniStack has an environment of its own, because it requires another version of botocore.
+    """
+    requirements = LOCKED_TOOLS / "ministack.txt"
+    version = sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    environment = ROOT / ".tools/environments" / f"ministack-{version}"
+    command = environment / "bin/ministack"
+    environment.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{environment}.lock"):
+        if not command.exists():
+            _run_uv("venv", "--clear", "--python", sys.executable, str(environment))
+            _run_uv("pip", "sync", "--require-hashes", "--python", str(environment), str(requirements))
+    return str(command)
+
+
+def _run_uv(*arguments: str) -> None:
+    """Run uv. Raise StackError if uv fails."""
+    finished = subprocess.run([uv(), "--quiet", *arguments], capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    if finished.returncode:
+        raise StackError(f"uv {arguments[0]} failed: {finished.stderr}")
+
+
 def _bootstrap(folder: Path) -> str:
     """Return the `bootstrap` script of a custom Lambda runtime. The script runs a function in the current environment.
 
     Installs AWS's Python runtime client into `folder`.
     """
-    command = [uv(), "pip", "install", "--quiet", "--python", sys.executable, "--target", str(folder), RUNTIME_CLIENT]
-    installed = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
-    if installed.returncode:
-        raise StackError(f"{RUNTIME_CLIENT} could not be installed: {installed.stderr}")
+    requirements = str(LOCKED_TOOLS / "runtime-client.txt")
+    _run_uv(
+        *("pip", "install", "--python", sys.executable, "--target", str(folder)),
+        *("--require-hashes", "--requirement", requirements),
+    )
     return (
         "#!/bin/sh\n"
         f"export PYTHONPATH={shlex.quote(str(folder))}\n"

@@ -74,7 +74,8 @@ def up(host: str, port: int, data: str, engine: str, *, as_json: bool, trust_for
 
     CONVOKE_PROVISIONING_ATTEMPTS (default 8), CONVOKE_PROVISIONING_FIRST_PAUSE (PT10S) and
     CONVOKE_PROVISIONING_LONGEST_PAUSE (PT10M) set how often, and after which pauses, Convoke retries to add the
-    participants of a conversation. Only the embedded engine reads these variables.
+    participants of a conversation. CONVOKE_ALLOWED_ORIGINS lists the origins, separated by commas, whose pages may use
+    the API in a browser. Only the embedded engine reads these variables.
     """
     configure_logging()
     if engine == "embedded":

@@ -1,6 +1,7 @@
 """The filters `StartDate` and `EndDate` of a list.
 
-See docs/behaviour/conversations.md#list.
+`Period` is the base class of the filters of conversations (domain/conversation_filters.py), events (domain/events.py)
+and alerts (domain/alerts.py). See docs/behaviour/conversations.md#list.
 """
 
 from __future__ import annotations

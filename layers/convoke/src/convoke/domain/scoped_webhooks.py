@@ -40,6 +40,7 @@ from convoke.domain.sids import Prefix, is_sid
 from convoke.domain.webhooks import Hook, Method, check_url, parse_method
 
 MAX_WEBHOOKS_PER_CONVERSATION = 5
+"""operations/scoped_webhooks.py enforces the limit, because only a read shows how many webhooks exist."""
 
 MAX_TRIGGERS = 5
 MAX_TRIGGER_CHARACTERS = 248

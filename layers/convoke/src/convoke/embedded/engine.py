@@ -91,6 +91,7 @@ class EmbeddedEdges:
     new_sid: NewSid
     provisioning_retries: ProvisioningRetries
     receiver_rules: ReceiverRules = ANY_RECEIVER
+    allowed_origins: tuple[str, ...] = ()
     admit: Admit | None = None
     metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
 
@@ -142,7 +143,8 @@ class EmbeddedEngine:
         `data` is the path of the data file, or `:memory:`. Raises DataFileError if the data file cannot be used.
 
         If there is a `movable_clock`, the API has a resource that moves this clock. From `environ`, the engine reads
-        only the settings for the provisioning retries. Raises ValidationError if such a setting is invalid.
+        only the settings for the provisioning retries and the allowed origins. Raises ValidationError or
+        InvalidOriginError if such a setting is invalid.
         `lock_timeout` is the maximum number of seconds that a write waits while another process holds the write lock.
         """
         now: Clock = movable_clock or instants.now
@@ -161,6 +163,7 @@ class EmbeddedEngine:
         self._executions: Waiting[Execution] = Waiting()
         self._http_client = WebhookHttpClient(ANY_RECEIVER)
         bus = InProcessEventBus()
+        settings = Settings(environ)
         edges = rewire(
             EmbeddedEdges(
                 table=self.table,
@@ -173,7 +176,8 @@ class EmbeddedEngine:
                 now=now,
                 sleep=time.sleep,
                 new_sid=SidFactory(),
-                provisioning_retries=ProvisioningRetries.model_validate(Settings(environ).provisioning_retries),
+                provisioning_retries=ProvisioningRetries.model_validate(settings.provisioning_retries),
+                allowed_origins=settings.allowed_origins,
             )
         )
         self.edges = replace(edges, webhook_client=OffLoopWebhookClient(edges.webhook_client, self._is_on_loop))

@@ -23,7 +23,7 @@ from uuid import uuid4
 from convoke.api.app import Api
 from convoke.api.deferred import Deferred
 from convoke.api.errors import render
-from convoke.api.form import MAX_REQUEST_BODY_CHARACTERS
+from convoke.api.form import MAX_REQUEST_BODY_BYTES
 from convoke.api.responses import Response
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import UnavailableError
@@ -161,7 +161,7 @@ class Gateway:
         finally:
             self._admission.request_answered()
         if isinstance(answered, Deferred):
-            return self._api.rendered(answered, await self._waited_for(answered), context)
+            return self._api.rendered(answered, await self._waited_for(answered))
         return answered
 
     def stop_waiting(self) -> None:
@@ -267,7 +267,7 @@ async def _body(receive: Receive) -> bytes | None:
     while True:
         if message["type"] == "http.disconnect":
             return None
-        if len(body) <= MAX_REQUEST_BODY_CHARACTERS:
+        if len(body) <= MAX_REQUEST_BODY_BYTES:
             body += message.get("body", b"")
         if not message.get("more_body", False):
             return bytes(body)

@@ -12,6 +12,7 @@ from typing import Protocol
 import uvicorn
 
 from convoke.embedded.gateway import Message, Receive, Send
+from convoke.embedded.http_protocol import BoundedProtocol
 
 SHUTDOWN_GRACE_SECONDS = 3
 """After the signal to stop, requests under way may continue for this time at most."""
@@ -61,6 +62,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 gateway,
+                http=BoundedProtocol,
                 lifespan="off",
                 access_log=False,
                 log_config=None,

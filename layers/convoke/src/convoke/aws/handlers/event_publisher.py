@@ -1,4 +1,8 @@
-"""The Lambda handler for the table's stream."""
+"""The Lambda handler for the table's stream.
+
+aws/handlers/batches.py handles a record that cannot be read. The event source mapping in template.yaml sets how often
+Lambda retries the record.
+"""
 
 from __future__ import annotations
 

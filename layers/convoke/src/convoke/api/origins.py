@@ -1,0 +1,94 @@
+"""Refuse requests that a page of another site makes a browser send, and allow listed sites (CORS).
+
+A browser can know the credentials of the API, for example because a person typed them into its login box. A page of
+another site could then change data, even though the page cannot read the responses. See
+docs/behaviour/requests-and-answers.md#browsers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from convoke.api.errors import render
+from convoke.api.idempotency import IDEMPOTENT_REPLAYED
+from convoke.api.preferences import PREFER, PREFERENCE_APPLIED
+from convoke.api.requests import WEBHOOK_ENABLED, request_origin
+from convoke.api.responses import Response
+from convoke.domain.errors import AccessDeniedError
+from convoke.domain.idempotency import IDEMPOTENCY_KEY
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""The methods that change no data (RFC 9110, section 9.2.1)."""
+
+SAME_SITE_VALUES = frozenset({"same-origin", "none"})
+"""The values of `Sec-Fetch-Site` for a request of the same origin, or of the person who uses the browser.
+
+The value `same-site` is missing on purpose. Two ports of localhost are the same site.
+"""
+
+PREFLIGHT_HEADERS = {
+    "Access-Control-Allow-Methods": "GET, POST, DELETE",
+    "Access-Control-Allow-Headers": f"Authorization, Content-Type, {IDEMPOTENCY_KEY}, {PREFER}, {WEBHOOK_ENABLED}",
+    "Access-Control-Max-Age": "600",
+}
+
+EXPOSED_HEADERS = f"ETag, {IDEMPOTENT_REPLAYED}, {PREFERENCE_APPLIED}, Retry-After, Twilio-Request-Id"
+
+
+class InvalidOriginError(ValueError):
+    """An allowed origin is not a scheme with a host. The error text is one line for the person who chose the origin."""
+
+
+class Origins:
+    """The origins whose pages may use the API, in addition to the origin of the API itself."""
+
+    def __init__(self, allowed: Iterable[str] = ()) -> None:
+        """Raise InvalidOriginError if an origin is not valid."""
+        self._allowed = frozenset(map(_checked, allowed))
+
+    def refusal(self, event: Mapping[str, Any]) -> Response | None:
+        """Return the response to a preflight of an allowed origin, or the refusal of a cross-site request.
+
+        Return None if the API must answer the request.
+        """
+        method: str = event["requestContext"]["http"]["method"]
+        headers: Mapping[str, str] = event.get("headers") or {}
+        if method == "OPTIONS" and headers.get("origin") in self._allowed:
+            return Response(HTTPStatus.NO_CONTENT, headers=dict(PREFLIGHT_HEADERS))
+        if method in SAFE_METHODS or self._may_change(headers):
+            return None
+        return render(
+            AccessDeniedError(),
+            "The request comes from a page of another site: its origin must be one of the allowed origins",
+        )
+
+    def headers(self, event: Mapping[str, Any]) -> dict[str, str]:
+        """Return the CORS headers of the response. See https://fetch.spec.whatwg.org/#http-cors-protocol."""
+        if not self._allowed:
+            return {}
+        origin = (event.get("headers") or {}).get("origin")
+        # Caches must not reuse the response for another origin.
+        vary = {"Vary": "Origin"}
+        if origin not in self._allowed:
+            return vary
+        return {**vary, "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED_HEADERS}
+
+    def _may_change(self, headers: Mapping[str, str]) -> bool:
+        """Return whether a request with these headers may change data."""
+        origin = headers.get("origin")
+        if origin in self._allowed:
+            return True
+        if (site := headers.get("sec-fetch-site")) is not None:
+            return site in SAME_SITE_VALUES
+        # Only browsers send the header Origin. An old browser sends this header without Sec-Fetch-Site.
+        return origin is None or origin == request_origin(headers)
+
+
+def _checked(origin: str) -> str:
+    parts = urlsplit(origin)
+    if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != origin or not parts.hostname:
+        raise InvalidOriginError(f"the allowed origin {origin!r} must be a scheme and a host, like https://example.com")
+    return origin

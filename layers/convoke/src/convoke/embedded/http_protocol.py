@@ -1,0 +1,202 @@
+"""The HTTP protocol of the server: uvicorn's protocol, with limits that apply before a request costs anything.
+
+uvicorn has no limits of its own for httptools. This module overrides methods of uvicorn's protocol class, so
+pyproject.toml bounds the version of uvicorn. The limits are listed in docs/behaviour/limits.md#http-requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from http import HTTPStatus
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from convoke.api.errors import JSON
+from convoke.domain.errors import ConversationsError, InvalidParameterError, UnavailableError
+
+logger = logging.getLogger(__name__)
+
+MAX_TARGET_BYTES = 8 * 1024
+MAX_HEADER_BYTES = 16 * 1024
+"""The maximum for all headers of a request together. Names and values count."""
+
+MAX_HEADERS = 100
+
+MAX_BYTES_WITHOUT_PROGRESS = 2 * (MAX_TARGET_BYTES + MAX_HEADER_BYTES)
+"""The maximum number of bytes that a client may send before the end of the headers, or between two parts of the body.
+
+The parser keeps an incomplete header in memory. Without this limit, a header that never ends would fill the memory.
+"""
+
+REQUEST_TIMEOUT_SECONDS = 30.0
+"""The maximum time for a client to send one request, and the maximum time of a new connection without a request."""
+
+MAX_CONNECTIONS = 800
+"""Below the usual limit of 1,024 open files, because data files and calls to webhooks also need some."""
+
+LOG_INTERVAL_SECONDS = 60.0
+"""The minimum time between two log lines about the limit on connections."""
+
+
+class RefusedRequestError(Exception):
+    """The request exceeds a limit. The parser stops, and the client gets `status`."""
+
+    def __init__(self, status: HTTPStatus, parameter: str, wanted: str) -> None:
+        super().__init__()
+        self.status = status
+        self.error = InvalidParameterError(parameter=parameter, wanted=wanted)
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. If a request exceeds a limit, the client gets an error and the server closes the connection."""
+
+    max_connections = MAX_CONNECTIONS
+    request_timeout_seconds = REQUEST_TIMEOUT_SECONDS
+
+    _next_log_line = 0.0
+    """The time, on the monotonic clock, before which no connection logs that the limit on connections is reached."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._refusal: RefusedRequestError | None = None
+        self._is_refused = False
+        self._is_in_head = True
+        self._is_incomplete = False
+        self._header_bytes = self._header_count = self._bytes_without_progress = 0
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self.max_connections:
+            self._log_limit_reached()
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, UnavailableError())
+        else:
+            self._start_deadline()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
+        self._bytes_without_progress += len(data)
+        self._feed(data)
+        if self._is_refused or self.parser is None:
+            return
+        if self._bytes_without_progress > MAX_BYTES_WITHOUT_PROGRESS:
+            self._refuse(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                InvalidParameterError(parameter="headers", wanted=f"at most {MAX_HEADER_BYTES} bytes"),
+            )
+        elif self._is_incomplete and self._deadline is None:
+            self._start_deadline()
+
+    def _feed(self, data: bytes) -> None:
+        """Parse the next bytes of the connection.
+
+        uvicorn's method writes a log line for each request that it cannot parse. A client without credentials could
+        fill the disk with these lines, so this method writes none.
+        """
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # The server offers no other protocol. RFC 9110, section 7.8: the server may ignore the request.
+        except httptools.HttpParserError:
+            if self._refusal is not None:
+                self._refuse(self._refusal.status, self._refusal.error)
+            else:
+                self._refuse(HTTPStatus.BAD_REQUEST, InvalidParameterError(parameter="request", wanted="valid HTTP"))
+
+    # Callbacks of the parser. If a callback raises an exception, `feed_data` raises HttpParserError.
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_in_head = self._is_incomplete = True
+        self._header_bytes = self._header_count = 0
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > MAX_TARGET_BYTES:
+            self._stop(HTTPStatus.REQUEST_URI_TOO_LONG, "The path with the query", f"at most {MAX_TARGET_BYTES} bytes")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_count += 1
+        self._header_bytes += len(name) + len(value)
+        if self._header_count > MAX_HEADERS:
+            self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers", f"at most {MAX_HEADERS}")
+        if self._header_bytes > MAX_HEADER_BYTES:
+            self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers", f"at most {MAX_HEADER_BYTES} bytes")
+        if self._is_in_head:  # Otherwise the field is a trailer. RFC 9110, section 6.5.1: a trailer is not a header.
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        self._bytes_without_progress = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._bytes_without_progress = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._is_incomplete = False
+        self._bytes_without_progress = 0
+        self._cancel_deadline()
+        super().on_message_complete()
+
+    def _stop(self, status: HTTPStatus, parameter: str, wanted: str) -> None:
+        self._refusal = RefusedRequestError(status, parameter, wanted)
+        raise self._refusal
+
+    def _start_deadline(self) -> None:
+        self._deadline = self.loop.call_later(self.request_timeout_seconds, self._deadline_reached)
+
+    def _cancel_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _deadline_reached(self) -> None:
+        if self._is_incomplete:
+            wanted = f"complete after at most {self.request_timeout_seconds:g} seconds"
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, InvalidParameterError(parameter="request", wanted=wanted))
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: HTTPStatus, error: ConversationsError) -> None:
+        """Send an error and close the connection.
+
+        If the response to an earlier request of the connection is not sent yet, only that response is sent.
+        """
+        self._is_refused = True
+        self._cancel_deadline()
+        earlier = self.cycle
+        if earlier is not None and not earlier.more_body and not earlier.response_complete:
+            earlier.keep_alive = False
+            return
+        self.transport.write(_response(status, error))
+        self.transport.close()
+
+    def _log_limit_reached(self) -> None:
+        moment = time.monotonic()
+        if moment >= BoundedProtocol._next_log_line:
+            BoundedProtocol._next_log_line = moment + LOG_INTERVAL_SECONDS
+            logger.warning("the limit of %d connections is reached; new connections get 503", self.max_connections)
+
+
+def _response(status: HTTPStatus, error: ConversationsError) -> bytes:
+    """Return a whole HTTP response with an error body in the format of the API."""
+    body = {"code": error.code, "message": error.message, "more_info": error.more_info, "status": status.value}
+    content = json.dumps(body).encode()
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {JSON}\r\n"
+        f"Content-Length: {len(content)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + content
