@@ -20,7 +20,7 @@ from functools import partial
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from convoke.domain.circuit_breakers import CLOSED, CircuitBreaker
+from convoke.domain.circuit_breakers import CLOSED, CircuitBreaker, account_sid_of
 from convoke.domain.errors import UnavailableError
 from convoke.domain.events import Event
 from convoke.domain.instants import Clock
@@ -267,7 +267,7 @@ class ConcurrentDeliveries:
             under_way = self._receivers[receiver]
             if (
                 under_way < MAX_CONCURRENT_DELIVERIES_PER_RECEIVER
-                and self._accounts[_account_of(receiver)] < MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT
+                and self._accounts[account_sid_of(receiver)] < MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT
                 and self._breakers.get(receiver, CLOSED).allows(now, under_way=under_way)
             ):
                 self._last_receiver = receiver
@@ -334,14 +334,13 @@ class ConcurrentDeliveries:
 
         If the outcome is not retryable, the number of failures in a row becomes 0.
         """
-        if not outcome.is_retryable:
-            self._breakers.pop(receiver, None)
-            return None
-        breaker = self._breakers[receiver] = self._breakers.get(receiver, CLOSED).failed(self._now())
+        breaker = self._breakers.pop(receiver, CLOSED).after(self._now(), is_failure=outcome.is_retryable)
+        if breaker != CLOSED:
+            self._breakers[receiver] = breaker
         if breaker.open_until:
             logger.warning(
                 "deliveries to a receiver pause",
-                extra={"account_sid": _account_of(receiver), "failures": breaker.failures},
+                extra={"account_sid": account_sid_of(receiver), "failures": breaker.failures},
             )
         return breaker.open_until
 
@@ -376,7 +375,3 @@ class ConcurrentDeliveries:
     def _resume(self) -> None:
         self._pause = None
         self.wake()
-
-
-def _account_of(receiver: str) -> str:
-    return receiver.partition(" ")[0]

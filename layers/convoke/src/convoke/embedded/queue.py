@@ -34,7 +34,7 @@ NO_RECEIVER = ""
 class QueuedMessage(NamedTuple):
     account_sid: str
     receiver: str
-    """The Account SID and the receiver, such as `AC... https://example.com:443`. `NO_RECEIVER` for an event."""
+    """The key of the receiver (see `receiver_key`). `NO_RECEIVER` for an event."""
     body: str
 
 
