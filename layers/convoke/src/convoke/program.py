@@ -193,7 +193,7 @@ class Program:
         )
         participant_operations = ParticipantOperations(conversation_operations, participants, roles, now, new_sid)
         memberships = ParticipantConversationRepository(table)
-        users = UserOperations(UserRepository(table), roles, now, new_sid)
+        users = UserOperations(UserRepository(table), self.first_sights, roles, now, new_sid)
         services = ServiceOperations(self.known_services, AccountRepository(table), conversations, now, new_sid)
         operations = Operations(
             accounts=self.accounts,
@@ -315,12 +315,20 @@ class Program:
 
     @cached_property
     def sweeper(self) -> Sweeper:
+        from convoke.operations.conversations import ConversationOperations
         from convoke.operations.due_conversations import DueConversations
+        from convoke.operations.due_users import DueUsers
+        from convoke.operations.participants import ParticipantOperations
         from convoke.operations.sweeper import Sweeper
         from convoke.storage import keys
         from convoke.storage.conversations import ConversationRepository
         from convoke.storage.due import DueRepository
+        from convoke.storage.events import EventRepository
+        from convoke.storage.participant_conversations import ParticipantConversationRepository
+        from convoke.storage.participants import ParticipantRepository
         from convoke.storage.provisioning import ProvisioningRepository
+        from convoke.storage.roles import RoleRepository
+        from convoke.storage.users import UserRepository
 
         edges, table = self.edges, self.edges.table
         due_conversations = DueConversations(
@@ -332,4 +340,27 @@ class Program:
             edges.now,
             edges.new_sid,
         )
-        return Sweeper(DueRepository(table), {keys.CONVERSATION: due_conversations}, edges.now)
+        conversations = ConversationOperations(
+            ConversationRepository(table),
+            ProvisioningRepository(table),
+            EventRepository(table),
+            edges.now,
+            edges.new_sid,
+        )
+        due_users = DueUsers(
+            UserRepository(table),
+            ParticipantConversationRepository(table),
+            ParticipantOperations(
+                conversations,
+                ParticipantRepository(table, self.first_sights),
+                RoleRepository(table),
+                edges.now,
+                edges.new_sid,
+            ),
+            self.known_services.fetch,
+            edges.provisioning_retries,
+            edges.now,
+            edges.new_sid,
+        )
+        processes = {keys.CONVERSATION: due_conversations, keys.USER: due_users}
+        return Sweeper(DueRepository(table), processes, edges.now)

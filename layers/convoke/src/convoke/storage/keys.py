@@ -78,6 +78,9 @@ Each item is in only one of the partitions. To build a page, all partitions are 
 CONVERSATION = "conversation"
 """The kind of a conversation's item. See `kind_of`."""
 
+USER = "user"
+"""The kind of a User's item."""
+
 LAST = "\U0010ffff"
 """The character that sorts after all other characters. Sort keys are ordered by their UTF-8 bytes.
 
@@ -147,7 +150,13 @@ def roles() -> tuple[str, str]:
 
 
 def user(account_sid: str, user_sid: str) -> Key:
-    return Key(f"{account_sid}#{user_sid}", "user")
+    return Key(f"{account_sid}#{user_sid}", USER)
+
+
+def sids_of_user(key: Key) -> tuple[str, str]:
+    """Return the account SID and the User SID in the key of a User."""
+    account_sid, _, user_sid = key.pk.partition("#")
+    return account_sid, user_sid
 
 
 def users_list(chat_service_sid: str) -> str:
@@ -330,13 +339,18 @@ def membership_partition(account_sid: str, chat_service_sid: str, kind: str, val
 
 def membership_position(participant_key: Key) -> str:
     """Return the position of a participant in `memberships`: the conversation SID, `#` and the participant SID."""
-    return f"{sids_of_conversation(participant_key)[1]}#{participant_key.sk.rpartition('#')[2]}"
+    return f"{sids_of_conversation(participant_key)[1]}#{sid_of_participant(participant_key)}"
 
 
 def sids_of_membership(position: str) -> tuple[str, str]:
     """Return the conversation SID and the participant SID in a position of `memberships`."""
     conversation_sid, _, participant_sid = position.partition("#")
     return conversation_sid, participant_sid
+
+
+def sid_of_participant(key: Key) -> str:
+    """Return the participant SID in the key of a participant."""
+    return key.sk.rpartition("#")[2]
 
 
 def sids_of_conversation(key: Key) -> tuple[str, str]:
