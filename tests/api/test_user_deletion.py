@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -104,13 +103,10 @@ def test_closed_conversation_keeps_its_participant(tree: Tree, clock: ManualCloc
 
 
 def test_participant_of_an_initializing_conversation_leaves_later(clock: ManualClock) -> None:
-    class Waiting:
-        started: Sequence[Any] = ()
+    class LosingWorkflow:
+        def start(self, *_: object) -> None: ...
 
-        def start(self, *execution: Any) -> None:
-            self.started = execution
-
-    with held_instance(now=clock.now, sleep=clock.sleep, workflow=(workflow := Waiting())) as instance:
+    with held_instance(now=clock.now, sleep=clock.sleep, workflow=LosingWorkflow()) as instance:
         tree = Tree(instance, in_service=False)
         sid = tree.client.conversation_with_participants.create(participant=[ALICE]).sid
         instance.run_steps()
@@ -118,9 +114,9 @@ def test_participant_of_an_initializing_conversation_leaves_later(clock: ManualC
         for _ in range(3):
             sweep(tree, clock, PAUSE)
         assert len(instance.items("participant")) == len(instance.items("user")) == 1
-        event = instance.engine.program.conversation_finalizer.finalize(*workflow.started[:2], ())
-        instance.engine.program.conversation_finalizer.settle(*workflow.started[:2])
-        assert event
+        finalizer = instance.engine.program.conversation_finalizer
+        finalizer.finalize(instance.account.sid, sid, [])
+        finalizer.settle(instance.account.sid, sid)
         sweep_until_gone(tree, clock)
         assert (members(tree, sid), instance.items("user")) == ([], [])
 

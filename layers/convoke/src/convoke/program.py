@@ -319,7 +319,7 @@ class Program:
         from convoke.operations.due_conversations import DueConversations
         from convoke.operations.due_users import DueUsers
         from convoke.operations.participants import ParticipantOperations
-        from convoke.operations.sweeper import Sweeper
+        from convoke.operations.sweeper import Process, Sweeper
         from convoke.storage import keys
         from convoke.storage.conversations import ConversationRepository
         from convoke.storage.due import DueRepository
@@ -362,5 +362,5 @@ class Program:
             edges.now,
             edges.new_sid,
         )
-        processes = {keys.CONVERSATION: due_conversations, keys.USER: due_users}
+        processes: dict[str, Process] = {keys.CONVERSATION: due_conversations, keys.USER: due_users}
         return Sweeper(DueRepository(table), processes, edges.now)

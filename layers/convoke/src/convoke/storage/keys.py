@@ -323,8 +323,12 @@ def list_start_key(account_sid: str, shard: str, position: str) -> Item:
     sid = position.rpartition("#")[2]
     # `sid` is never the SID of a change. The list of events does not call this function, because it uses the parameter
     # `between` to continue at a position.
-    make_key = {Prefix.ALERT: alert, Prefix.USER: user}.get(sid[:2], conversation)
-    key = make_key(account_sid, sid)
+    if sid.startswith(Prefix.ALERT):
+        key = alert(account_sid, sid)
+    elif sid.startswith(Prefix.USER):
+        key = user(account_sid, sid)
+    else:
+        key = conversation(account_sid, sid)
     return {"pk": key.pk, "sk": key.sk, LISTED.partition: shard, LISTED.sort: position}
 
 
