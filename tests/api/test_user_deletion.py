@@ -157,6 +157,16 @@ def test_identity_that_appears_again_gets_a_fresh_user_and_only_old_participants
 
 
 @pytest.mark.each_engine
+def test_refused_participant_does_not_keep_its_identity_from_getting_a_fresh_user(tree: Tree) -> None:
+    old = tree.client.conversations(tree.make(ALICE))
+    other = tree.client.conversations(tree.client.conversations.create().sid)
+    delete(tree)
+    assert refusal(lambda: old.participants.create(identity="alice")).code == 50433
+    other.participants.create(identity="alice")
+    assert tree.client.users("alice").fetch().identity == "alice"
+
+
+@pytest.mark.each_engine
 def test_user_can_be_created_again_explicitly(tree: Tree, clock: ManualClock) -> None:
     old = tree.make(ALICE)
     delete(tree)
