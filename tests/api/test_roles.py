@@ -20,11 +20,6 @@ from tests.support.trees import Tree
 DEFAULTS = ["service admin", "service user", "channel admin", "channel user"]
 
 
-@pytest.fixture(params=["the account's tree", "a service's tree"])
-def tree(instance: Instance, request: pytest.FixtureRequest) -> Tree:
-    return Tree(instance, in_service=request.param == "a service's tree")
-
-
 def make(tree: Tree, role_type: str = "conversation", *permissions: str) -> str:
     sid: str = tree.client.roles.create(
         friendly_name="guest", type=role_type, permission=[*(permissions or ("addParticipant",))]

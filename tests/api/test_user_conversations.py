@@ -7,15 +7,10 @@ from typing import Any
 import pytest
 
 from convoke.domain.users import user_sid
-from tests.support.instances import ORIGIN, Instance, refusal
+from tests.support.instances import ORIGIN, refusal
 from tests.support.trees import Tree
 
 ALICE = '{"identity": "alice"}'
-
-
-@pytest.fixture(params=["the account's tree", "a service's tree"])
-def tree(instance: Instance, request: pytest.FixtureRequest) -> Tree:
-    return Tree(instance, in_service=request.param == "a service's tree")
 
 
 def of_alice(tree: Tree, sid: str) -> Any:
