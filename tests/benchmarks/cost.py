@@ -6,6 +6,11 @@ durations.
 
 The result is an upper bound. The program assumes that each batch has records of one conversation only. Under sustained
 load, the queues and the stream deliver records of several conversations in one batch.
+
+The conversations are spread evenly over a month. At this rate, one environment of each function is enough.
+
+The program also computes the monthly cost of a deployment without traffic, and the additional cost of a receiver that
+never answers.
 """
 
 from __future__ import annotations
@@ -15,12 +20,16 @@ import math
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from convoke.aws.secrets import TOKEN_CACHE_SECONDS
+from convoke.domain.connections import DEFAULT_RETRIES, DEFAULT_TIMEOUT_SECONDS
+from convoke.observability import Measure
 from tests.benchmarks.aws_calls import Cost, measure, on_ministack
-from tests.benchmarks.prices import DATE, PRICES, REGION
+from tests.benchmarks.prices import DATE, MONTH_SECONDS, MONTHLY_PRICES, PRICES, REGION
 from tests.benchmarks.straightforward import FIXED_TRANSITIONS, Straightforward
 from tests.support.examples import chat
-from tests.support.template import template
+from tests.support.template import functions, resources, template
 
 CONVERSATIONS = 1_000_000
 
@@ -48,14 +57,26 @@ CALL_LATENCY_MS = {
 RECEIVER_MS = 100
 """The assumed time until the webhook receiver answers, in milliseconds.
 
-Each additional 100 ms would add 1.67 USD per million conversations.
+Each additional 100 ms would add 0.83 USD per million conversations.
 """
 
 EXECUTION_OVERHEAD_MS = 50
 """The assumed duration of an execution of the state machine in milliseconds, without the duration of the tasks."""
 
 LAMBDA_LOG_BYTES = 300
-"""The assumed size in bytes of the lines START, END and REPORT. Lambda logs these lines for each invocation."""
+"""The assumed size in bytes of the lines START, END and REPORT of an invocation.
+
+Lambda does not log these lines if the template sets the level of system logs to WARN.
+"""
+
+ENVIRONMENT_SECONDS = 2 * 60 * 60
+"""The assumed time until Lambda replaces an environment that is in use."""
+
+INIT_SECONDS = 1.0
+"""The assumed billed duration of the start of a function without SnapStart. An upper bound."""
+
+SECRET_READERS = ("api", "webhook_delivery")
+"""The functions that read the Auth Token of an account."""
 
 FUNCTION_LOG_BYTES = 1500
 """The assumed size in bytes of all lines that the functions log for one conversation.
@@ -69,7 +90,16 @@ BYTES_OUT = 2_000
 The body of the API response has 800 bytes (measured on 2026-11-22).
 """
 
-MEMORY_GB = template()["Globals"]["Function"]["MemorySize"] / 1024
+MEMORY_GB: float = template()["Globals"]["Function"]["MemorySize"] / 1024
+
+DELIVERY_MEMORY_GB = functions()["webhook_delivery"]["MemorySize"] / 1024
+"""The memory of the function that waits for receivers."""
+
+SYSTEM_LOGS = template()["Globals"]["Function"]["LoggingConfig"]["SystemLogLevel"] != "WARN"
+"""Whether Lambda logs START, END and REPORT for the functions of the template."""
+
+MONTHLY_STARTS = MONTH_SECONDS / ENVIRONMENT_SECONDS
+"""How often the environment of a function starts in a month."""
 
 Usage = Mapping[str, float]
 """How much of each priced item one conversation uses. The keys are the names of the priced items."""
@@ -78,21 +108,33 @@ Usage = Mapping[str, float]
 def milliseconds(cost: Cost) -> float:
     """Return the billed duration of all invocations of a step, in milliseconds."""
     return cost.invocations * INVOCATION_CPU_MS + sum(
-        times * CALL_LATENCY_MS[call] for call, times in cost.calls.items()
+        float(times * CALL_LATENCY_MS[call]) for call, times in cost.calls.items()
     )
 
 
-def usage(steps: Mapping[str, Cost]) -> Usage:
+def gb_seconds(cost: Cost, memory_gb: float, waiting_seconds: float = 0) -> float:
+    """Return the billed duration of a step multiplied by the memory, in GB-seconds.
+
+    With half the memory, a function has half the share of a core. Its processor time costs the same, and its waits cost
+    half.
+    """
+    processor = cost.invocations * INVOCATION_CPU_MS / 1000
+    return processor * MEMORY_GB + (milliseconds(cost) / 1000 - processor + waiting_seconds) * memory_gb
+
+
+def usage(steps: Mapping[str, Cost], *, delivery_memory_gb: float, system_logs: bool) -> Usage:
     """Return how much one conversation uses of each item that occurs in both designs."""
+    memory_gb = {"deliver": delivery_memory_gb}
+    lambda_gb_seconds = sum(gb_seconds(cost, memory_gb.get(step, MEMORY_GB)) for step, cost in steps.items())
     total = sum(steps.values(), Cost())
     return {
         "API requests": 1,
         "Lambda requests": total.invocations,
-        "Lambda GB-seconds": (sum(map(milliseconds, steps.values())) + RECEIVER_MS) / 1000 * MEMORY_GB,
+        "Lambda GB-seconds": lambda_gb_seconds + RECEIVER_MS / 1000 * delivery_memory_gb,
         "DynamoDB write units": total.write_units + total.index_write_units,
         "DynamoDB read units": total.read_units,
         "bus events": total.bus_events,
-        "log bytes": total.invocations * LAMBDA_LOG_BYTES + FUNCTION_LOG_BYTES,
+        "log bytes": (total.invocations * LAMBDA_LOG_BYTES if system_logs else 0) + FUNCTION_LOG_BYTES,
         "bytes to the internet": BYTES_OUT,
     }
 
@@ -104,7 +146,15 @@ def as_deployed(counted: Mapping[str, Cost]) -> Usage:
     invocation. This function therefore adds one invocation.
     """
     steps = {**counted, "publish": counted["publish"] + Cost(invocations=1)}
-    return {**usage(steps), **_queue_usage(steps), **_execution_usage(steps["finalize"])}
+    used = {
+        **usage(steps, delivery_memory_gb=DELIVERY_MEMORY_GB, system_logs=SYSTEM_LOGS),
+        **_queue_usage(steps),
+        **_execution_usage(steps["finalize"]),
+        "secret reads": len(SECRET_READERS) * MONTH_SECONDS / TOKEN_CACHE_SECONDS / CONVERSATIONS,
+        "SnapStart restored GB": MONTHLY_STARTS * MEMORY_GB / CONVERSATIONS,
+    }
+    starts = (len(functions()) - 1) * MONTHLY_STARTS * INIT_SECONDS * MEMORY_GB / CONVERSATIONS
+    return {**used, "Lambda GB-seconds": used["Lambda GB-seconds"] + starts}
 
 
 def _queue_usage(steps: Mapping[str, Cost]) -> Usage:
@@ -124,7 +174,42 @@ def _execution_usage(finalize: Cost) -> Usage:
 
 def as_straightforward(steps: Mapping[str, Cost]) -> Usage:
     transitions = steps["add"].invocations + FIXED_TRANSITIONS
-    return {**usage(steps), "Standard transitions": transitions}
+    return {**usage(steps, delivery_memory_gb=MEMORY_GB, system_logs=True), "Standard transitions": transitions}
+
+
+def unanswered(deliver: Cost) -> Usage:
+    """Return how much a delivery uses in addition if the receiver never answers. `deliver` is the cost of the step.
+
+    Every attempt waits for the whole timeout. The cost of an attempt is at most the cost of the step.
+    """
+    waiting = (1 + DEFAULT_RETRIES) * DEFAULT_TIMEOUT_SECONDS - RECEIVER_MS / 1000
+    return {
+        "Lambda requests": DEFAULT_RETRIES,
+        "Lambda GB-seconds": DEFAULT_RETRIES * gb_seconds(deliver, DELIVERY_MEMORY_GB) + waiting * DELIVERY_MEMORY_GB,
+        "DynamoDB write units": DEFAULT_RETRIES * (deliver.write_units + deliver.index_write_units),
+        "DynamoDB read units": DEFAULT_RETRIES * deliver.read_units,
+        # Each retry changes the visibility of the message and receives the message again.
+        "SQS requests": 2 * DEFAULT_RETRIES,
+    }
+
+
+def monthly() -> dict[str, float]:
+    """Return the monthly cost of a deployment with one account, in US dollars, by item.
+
+    Custom metrics cost nothing in hours without traffic.
+    """
+    quantities = {
+        "alarms": sum(map(metric_count, resources("AWS::CloudWatch::Alarm").values())),
+        "custom metrics": len(Measure),
+        "secrets": 1,
+        "SnapStart cached GB": MEMORY_GB,
+    }
+    return {item: price.of(quantities[item]) for item, price in MONTHLY_PRICES.items()}
+
+
+def metric_count(alarm: Mapping[str, Any]) -> int:
+    """Return how many metrics an alarm watches. CloudWatch charges an alarm for each metric."""
+    return sum("MetricStat" in query for query in alarm["Metrics"]) if "Metrics" in alarm else 1
 
 
 def dollars(used: Usage) -> dict[str, float]:
@@ -132,13 +217,17 @@ def dollars(used: Usage) -> dict[str, float]:
     return {item: PRICES[item].of(quantity * CONVERSATIONS) for item, quantity in used.items()}
 
 
-def count() -> dict[str, Usage]:
-    """Return the usage of one conversation in each design. The key is the name of the design."""
+def count() -> tuple[dict[str, Usage], Usage]:
+    """Return the usage of one conversation in each design, and the result of `unanswered`.
+
+    The key is the name of the design.
+    """
     with on_ministack():
         deployed = measure(chat(10), webhook=True, account=1)
         straightforward = Straightforward().count()
     del deployed["all"]
-    return {"deployed": as_deployed(deployed), "straightforward": as_straightforward(straightforward)}
+    used = {"deployed": as_deployed(deployed), "straightforward": as_straightforward(straightforward)}
+    return used, unanswered(deployed["deliver"])
 
 
 def print_table(used: Mapping[str, Usage]) -> None:
@@ -153,14 +242,25 @@ def print_table(used: Mapping[str, Usage]) -> None:
     print(f"{'all':24}{'':10}{ours:>9.2f}{'':18}{theirs:>9.2f}   {theirs / ours:.1f} times as much")
 
 
+def print_items(title: str, costs: Mapping[str, float]) -> None:
+    print(f"\n{title}")
+    for item, usd in {**costs, "all": sum(costs.values())}.items():
+        print(f"{item:24}{usd:>9.2f}")
+
+
 def main() -> None:
     arguments = ArgumentParser()
     arguments.add_argument("--json", type=Path, metavar="PATH", help="write quantities and dollars to this file, too")
     path: Path | None = arguments.parse_args().json
-    used = count()
+    used, failing = count()
     print_table(used)
+    print_items("A deployment, each month", monthly())
+    print_items("A million deliveries to a receiver that never answers, in addition", dollars(failing))
     if path:
-        content = {design: {"used": dict(each), "usd": dollars(each)} for design, each in used.items()}
+        content: dict[str, object] = {
+            design: {"used": dict(each), "usd": dollars(each)} for design, each in used.items()
+        }
+        content |= {"monthly": {"usd": monthly()}, "unanswered": {"used": dict(failing), "usd": dollars(failing)}}
         path.write_text(json.dumps({"region": REGION, "prices_of": DATE, **content}, indent=2) + "\n")
 
 

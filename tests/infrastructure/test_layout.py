@@ -29,6 +29,7 @@ TESTED_IN = {
     "due": "tests/unit/test_sweeper.py",
     "due_conversations": "tests/unit/test_sweeper.py",
     "engine": "tests/faults/test_kill.py",
+    "failures": "tests/api/test_failed_commits.py",
     "evaluation": "tests/contract/test_table.py",
     "event_attempts": "tests/api/test_events.py",
     "event_replays": "tests/api/test_events.py",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convoke.operations.conversation_finalizer import ConversationFinalizer
     from convoke.operations.events import EventOperations
     from convoke.operations.participant_adder import Admit, ParticipantAdder
+    from convoke.operations.republisher import Republisher
     from convoke.operations.sweeper import Sweeper
     from convoke.operations.webhook_delivery import WebhookDelivery
     from convoke.storage.accounts import CachedAccounts
@@ -55,6 +56,10 @@ class Edges(Protocol):
     @property
     def receiver_rules(self) -> ReceiverRules: ...
     @property
+    def public_url(self) -> str | None:
+        """Return the base URL of the API. None means that the headers of a request determine the base URL."""
+
+    @property
     def allowed_origins(self) -> Sequence[str]: ...
     @property
     def now(self) -> Clock: ...
@@ -73,6 +78,13 @@ class Edges(Protocol):
 
     @property
     def metrics(self) -> Metrics: ...
+    @property
+    def path_delimiters(self) -> str:
+        """The characters at which the gateway cuts a path, even if they are percent-encoded.
+
+        A new unique name or identity must not contain such a character. See
+        docs/behaviour/requests-and-answers.md#names-on-aws.
+        """
 
 
 class Program:
@@ -236,7 +248,7 @@ class Program:
             ),
             conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
         )
-        return Api(operations, self._extra_routes, self.edges.allowed_origins)
+        return Api(operations, self._extra_routes, edges.allowed_origins, edges.path_delimiters, edges.public_url)
 
     @cached_property
     def events(self) -> EventOperations:
@@ -248,6 +260,15 @@ class Program:
         return EventOperations(
             EventRepository(table), EventAttemptRepository(table), self.webhook_delivery, self.edges.new_sid
         )
+
+    @cached_property
+    def republisher(self) -> Republisher:
+        from convoke.operations.republisher import Republisher
+        from convoke.storage.event_attempts import EventAttemptRepository
+        from convoke.storage.events import EventRepository
+
+        table = self.edges.table
+        return Republisher(EventRepository(table), EventAttemptRepository(table), self.edges.event_bus)
 
     @cached_property
     def participant_adder(self) -> ParticipantAdder:

@@ -23,7 +23,9 @@ MAX_REQUEST_BODY_BYTES = 1024 * 1024
 class Form:
     """The fields of a form. The values of a repeated field keep the order in which the client sent them."""
 
-    def __init__(self, fields: list[tuple[str, str]]) -> None:
+    def __init__(self, fields: list[tuple[str, str]], path_delimiters: str = "") -> None:
+        """`path_delimiters` are the characters that names in the form must not contain. See `Edges.path_delimiters`."""
+        self.path_delimiters = path_delimiters
         self._values: dict[str, list[str]] = {}
         for name, value in fields:
             self._values.setdefault(name, []).append(value)
@@ -45,7 +47,7 @@ class Form:
         }
 
 
-def parse_form(event: Mapping[str, Any]) -> Form:
+def parse_form(event: Mapping[str, Any], path_delimiters: str = "") -> Form:
     """Return the form in the body of a gateway event. Raise InvalidParameterError if the body is not a form."""
     body = decode_body(event)
     if not body:
@@ -55,10 +57,11 @@ def parse_form(event: Mapping[str, Any]) -> Form:
         raise InvalidParameterError(parameter="Content-Type", wanted=FORM)
     try:
         # Empty values are kept, because an empty value in an update removes the stored value.
-        return Form(parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS))
+        fields = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS)
     except ValueError as error:
         wanted = f"a form in UTF-8 with at most {MAX_FORM_FIELDS} fields"
         raise InvalidParameterError(parameter="body", wanted=wanted) from error
+    return Form(fields, path_delimiters)
 
 
 def decode_body(event: Mapping[str, Any]) -> bytes:

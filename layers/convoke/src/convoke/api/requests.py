@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
 from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
 from convoke.api.form import Form, decode_body, parse_form
 from convoke.domain.accounts import Account
@@ -42,12 +43,16 @@ class Request:
 
     event: Mapping[str, Any]
     account: Account
+    public_url: str | None = field(default=None, kw_only=True)
+    """The base URL that clients use. None means that the headers determine the base URL."""
+    path_delimiters: str = field(default="", kw_only=True)
+    """The characters that a name in the form must not contain. See `Edges.path_delimiters`."""
     seconds_left: Callable[[], float] = field(default=lambda: inf, kw_only=True)
     """A function that returns how many seconds are left before the Lambda invocation times out."""
 
     @cached_property
     def form(self) -> Form:
-        return parse_form(self.event)
+        return parse_form(self.event, self.path_delimiters)
 
     @property
     def body(self) -> bytes:
@@ -59,15 +64,19 @@ class Request:
         headers: Mapping[str, str] = self.event.get("headers") or {}
         return headers
 
-    @property
+    @cached_property
     def query(self) -> Mapping[str, str]:
-        """The query parameters. The gateway joins the values of a repeated parameter with commas."""
-        query: Mapping[str, str] = self.event.get("queryStringParameters") or {}
-        return query
+        """The query parameters. If a parameter is repeated, the last value counts."""
+        # The gateway's `queryStringParameters` joins the values of a repeated parameter with commas.
+        return dict(parse_qsl(self.event.get("rawQueryString", ""), keep_blank_values=True))
 
     @property
-    def origin(self) -> str:
-        return request_origin(self.headers)
+    def base_url(self) -> str:
+        """The URL before the path of the API, as the client wrote it.
+
+        A proxy in front of the gateway can change the host and the path. Then `public_url` is the base URL.
+        """
+        return request_origin(self.headers) if self.public_url is None else self.public_url
 
     @property
     def notify_webhooks(self) -> bool:
@@ -85,7 +94,7 @@ class Request:
 
     def url(self, path: str, version: str = TWILIO_PREFIX) -> str:
         """Return the absolute URL of a path."""
-        return f"{self.origin}{version}{path}"
+        return f"{self.base_url}{version}{path}"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sized
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -61,7 +61,7 @@ class DurableQueue:
     def send(self, messages: Iterable[QueuedMessage]) -> None:
         visible_at = self._seconds()
         self.table.write(
-            "INSERT INTO messages (queue, account_sid, receiver, body, visible_at) VALUES (?, ?, ?, ?, ?)",
+            _INSERT,
             *((self.name, *message, visible_at) for message in messages),
         )
 
@@ -99,11 +99,8 @@ class DurableQueue:
 
         Return None if no message becomes visible after `after`. Messages whose ids are in `excluded` are ignored.
         """
-        rows = self.table.rows(
-            "SELECT min(visible_at) FROM messages WHERE queue = ? AND visible_at > ?"  # noqa: S608 - only placeholders
-            f" AND id NOT IN ({', '.join('?' * len(excluded))})",
-            (self.name, after.timestamp(), *excluded),
-        )
+        statement = _next_visible(len(excluded))
+        rows = self.table.rows(statement, (self.name, after.timestamp(), *excluded))
         return datetime.fromtimestamp(rows[0][0], UTC) if rows[0][0] is not None else None
 
     def return_uncounted(self, message: ReceivedMessage, seconds: float) -> None:
@@ -125,14 +122,20 @@ class DurableQueue:
     def dead_letter(self, message: ReceivedMessage) -> None:
         self.table.write("UPDATE messages SET queue = ? WHERE id = ?", (_dead_letters_of(self.name), message.id))
 
-    def make_received_visible(self) -> None:
-        """Make every message visible. The engine calls this method at its start, and after the clock was set back."""
-        if self.table.rows("SELECT 1 FROM messages WHERE queue = ? AND visible_at > 0 LIMIT 1", (self.name,)):
-            self.table.write("UPDATE messages SET visible_at = 0 WHERE queue = ? AND visible_at > 0", (self.name,))
+    def make_received_visible(self, excluded: Collection[int] = ()) -> None:
+        """Make every message visible, except the messages whose ids are in `excluded`.
+
+        The engine calls this method at its start, and after the clock was set back.
+        """
+        invisible = f"queue = ? AND visible_at > 0 AND id NOT IN ({_placeholders(excluded)})"
+        if self.table.rows(f"SELECT 1 FROM messages WHERE {invisible} LIMIT 1", (self.name, *excluded)):  # noqa: S608
+            self.table.write(f"UPDATE messages SET visible_at = 0 WHERE {invisible}", (self.name, *excluded))  # noqa: S608
 
     def _seconds(self) -> float:
         return self.now().timestamp()
 
+
+_INSERT = "INSERT INTO messages (queue, account_sid, receiver, body, visible_at) VALUES (?, ?, ?, ?, ?)"
 
 _VISIBLE = f"(visible_at <= ?2 OR visible_at > ?2 + {MAX_PAUSE_SECONDS})"
 
@@ -143,17 +146,36 @@ _OLDEST = (
 
 _OF_RECEIVER = "FROM messages WHERE queue = ?1 AND messages.receiver = found.receiver"
 
-# Use two EXISTS terms here. With the term `_VISIBLE`, SQLite would scan all messages to a receiver.
-_RECEIVERS = (
-    "WITH RECURSIVE found (receiver) AS ("  # noqa: S608
+# SQLite looks up each receiver in the index. With DISTINCT, SQLite would scan all messages.
+_FOUND = (
+    "WITH RECURSIVE found (receiver) AS ("
     " SELECT min(receiver) FROM messages WHERE queue = ?1 AND receiver > ''"
     " UNION ALL"
     " SELECT (SELECT min(receiver) FROM messages WHERE queue = ?1 AND receiver > found.receiver)"
     " FROM found WHERE found.receiver IS NOT NULL)"
-    " SELECT receiver FROM found WHERE receiver IS NOT NULL AND ("
+)
+
+# Use two EXISTS terms here. With the term `_VISIBLE`, SQLite would scan all messages to a receiver.
+_RECEIVERS = (
+    f"{_FOUND} SELECT receiver FROM found WHERE receiver IS NOT NULL AND ("  # noqa: S608 - only constants
     f" EXISTS (SELECT 1 {_OF_RECEIVER} AND visible_at <= ?2)"
     f" OR EXISTS (SELECT 1 {_OF_RECEIVER} AND visible_at > ?2 + {MAX_PAUSE_SECONDS}))"
 )
+
+
+def _next_visible(excluded: int) -> str:
+    """Return the statement of `DurableQueue.next_visible`. `excluded` is the number of excluded ids."""
+    # Search the messages of each receiver separately, because the index is sorted by the receiver first.
+    return (
+        f"{_FOUND}, every (receiver) AS (SELECT receiver FROM found WHERE receiver IS NOT NULL UNION ALL SELECT '')"  # noqa: S608
+        " SELECT min((SELECT visible_at FROM messages"
+        " WHERE queue = ?1 AND messages.receiver = every.receiver AND visible_at > ?2"
+        f" AND id NOT IN ({_placeholders(range(excluded))}) ORDER BY visible_at LIMIT 1)) FROM every"
+    )
+
+
+def _placeholders(values: Sized) -> str:
+    return ", ".join("?" * len(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +189,20 @@ class DeadLetterQueue:
     def bodies(self) -> list[str]:
         statement = "SELECT body FROM messages WHERE queue = ? ORDER BY id"
         return [body for (body,) in self.table.rows(statement, (_dead_letters_of(self.name),))]
+
+    def add(self, account_sid: str, body: str) -> None:
+        message = (_dead_letters_of(self.name), account_sid, NO_RECEIVER, body, self.now().timestamp())
+        self.table.write(_INSERT, message)
+
+    def consume(self, handle: Callable[[str], bool]) -> int:
+        """Call `handle` with the body of each message. Delete the messages for which `handle` returns True.
+
+        Return the number of deleted messages.
+        """
+        statement = "SELECT id, body FROM messages WHERE queue = ? ORDER BY id"
+        done = [(id_,) for id_, body in self.table.rows(statement, (_dead_letters_of(self.name),)) if handle(body)]
+        self.table.write("DELETE FROM messages WHERE id = ?", *done)
+        return len(done)
 
     def redrive(self, again: Callable[[str], str]) -> int:
         """Move every message back to the queue `name`, and set its receive count to 0.

@@ -246,6 +246,12 @@ def change(account_sid: str, change_sid: str) -> Key:
     return Key(f"{account_sid}#{change_sid}", "change")
 
 
+def sids_of_change(key: Key) -> tuple[str, str]:
+    """Return the account SID and the change SID in the key of a change."""
+    account_sid, _, change_sid = key.pk.partition("#")
+    return account_sid, change_sid
+
+
 def event_attempt(account_sid: str, event_id: str, position: str) -> Key:
     """Return the key of one attempt to deliver an event."""
     partition, (prefix, _) = event_attempts(account_sid, event_id)
