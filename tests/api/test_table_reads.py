@@ -35,8 +35,8 @@ class CountingTable:
         self.calls.append(("get", int(found is not None)))
         return found
 
-    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
-        found = self.table.get_many(keys)
+    def get_many(self, keys: Sequence[Key], *, consistent: bool = True) -> dict[Key, Item]:
+        found = self.table.get_many(keys, consistent=consistent)
         self.calls.append(("get_many", len(found)))
         return found
 
