@@ -198,6 +198,8 @@ def live(instance: MotoInstance) -> None:
     )
     instance.work()
     assert instance.receivers.posted[-1].url == "https://hooks.example.com/own"
+    v1.roles.create(friendly_name="guest", type="conversation", permission=["sendMessage"])
+    v1.users("alice").delete()
     for minutes in (1, 2, 11):
         instance.sweep(timedelta(minutes=minutes))
     assert v1.conversations("timed").fetch().state == "closed"
