@@ -35,6 +35,8 @@ GIVEN: dict[str, object] = {
     "address_configuration_sid": "IG",
     "binding_sid": "BS",
     "credential_sid": "CR",
+    "user_sid": "US",
+    "role_sid": "RL",
     "key_sid": "SK",
     "event_id": "EV-PLACE",
     "position": "RP#TARGET#NUMBER",

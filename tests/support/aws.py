@@ -44,6 +44,10 @@ CREDENTIALS = {
 }
 
 
+HANDLERS = ("_api", "_participant_adder", "_event_publisher", "_webhook_delivery", "_conversation_finalizer")
+"""The attributes of an `AwsInstance` that keep the handler of a function. Each handler has its own caches."""
+
+
 class FunctionContext(LambdaContext):
     """A Lambda context whose remaining time is always 60 seconds."""
 
@@ -156,7 +160,9 @@ class AwsInstance(Instance):
         return Program(self.edges("api")).accounts
 
     def clear_caches(self) -> None:
-        """Do nothing. Each function has its own caches, and no function has cached the data that a test changes."""
+        """Make a new handler for the next call of each function, as a cold start does."""
+        for name in HANDLERS:
+            vars(self).pop(name, None)
 
     def work(self) -> None:
         while any((self._add_participants(), self._execute(), self._publish(), self._deliver())):
@@ -302,6 +308,7 @@ class AwsInstance(Instance):
         logical = {
             "delivery": "DeliveryQueue",
             "delivery-dlq": "DeliveryDeadLetterQueue",
+            "delivery-failure": "DeliveryFailureQueue",
             "change-dlq": "ChangeDeadLetterQueue",
         }[queue]
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]

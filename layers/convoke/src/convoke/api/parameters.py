@@ -49,11 +49,14 @@ from convoke.domain.participants import (
     ProxyAddress,
     RoleSid,
 )
+from convoke.domain.roles import NewRole, RoleChange
 from convoke.domain.scoped_webhooks import NewScopedWebhook, ScopedWebhookChange
 from convoke.domain.service_configuration import ServiceConfigurationChange
 from convoke.domain.service_configuration_notifications import ServiceConfigurationNotificationsChange
 from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooksChange
 from convoke.domain.services import NewService
+from convoke.domain.user_conversations import UserConversationChange
+from convoke.domain.users import NewUser, UserChange
 
 BINDING_PREFIX = "messaging_binding_"
 """The prefix of the fields in `CreateParticipant` that belong to the messaging binding."""
@@ -162,6 +165,26 @@ class CreateCredential(NewCredential):
 
 
 class UpdateCredential(CredentialChange):
+    model_config = FORM_NAMES
+
+
+class CreateRole(NewRole):
+    model_config = FORM_NAMES
+
+
+class UpdateRole(RoleChange):
+    model_config = FORM_NAMES
+
+
+class CreateUser(NewUser):
+    model_config = FORM_NAMES
+
+
+class UpdateUser(UserChange):
+    model_config = FORM_NAMES
+
+
+class UpdateUserConversation(UserConversationChange):
     model_config = FORM_NAMES
 
 
