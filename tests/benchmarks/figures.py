@@ -67,7 +67,7 @@ class Figure:
     """A function that takes the number for the comparison from the results of the part."""
     target: Target | None = None
     target_with_pgo: Target | None = None
-    """The target on a Python that was built with profile-guided optimization, if this target is another one."""
+    """The target for a Python that was built with profile-guided optimization, if it differs from the usual target."""
 
     def row(self, results: Results) -> list[str]:
         found = results.parts.get(self.part, {})

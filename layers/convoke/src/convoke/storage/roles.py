@@ -38,7 +38,7 @@ class RoleRepository:
         return items.to_resource(Role, stored) if stored else None
 
     def types(self, service: Service, sids: Iterable[str]) -> dict[str, RoleType]:
-        """Return the types of the default roles and of the roles in `sids` that exist. The keys are the SIDs of roles."""
+        """Return the types of the default roles and of the existing roles in `sids`. The keys are the SIDs of roles."""
         found = {role.sid: role.type for role in default_roles(service)}
         unknown = [keys.role(service.account_sid, service.sid, sid) for sid in sids if sid not in found]
         stored = self.table.get_many(unknown).values() if unknown else ()
