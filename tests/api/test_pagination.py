@@ -150,7 +150,7 @@ def test_pages_that_end_early_miss_and_repeat_nothing(instance: Instance, monkey
     for path, key in lists.items():
         forward, last = walked(instance, path, key, "next_page_url")
         assert [page for page in forward if page] == [[resource] for resource in listed[path]], path
-        # The last page may be empty. The walk backward therefore returns the resources before the last page.
+        # Walk backward from the last page, which may be empty.
         backward, _ = walked(instance, last, key, "previous_page_url")
         assert [page for page in reversed(backward) if page] == [[resource] for resource in listed[path]], path
 

@@ -22,7 +22,7 @@ Found = Any
 
 @dataclass(frozen=True)
 class Target:
-    """A requirement for a figure, or for the ratio of the figure to the number that it is compared with."""
+    """A requirement for a figure, or for a ratio. The ratio is the figure divided by another figure."""
 
     text: str
     holds: Callable[[float, float | None], bool]

@@ -1,7 +1,7 @@
 """The template that CloudFormation deploys has no fault that would appear only on AWS.
 
-The tests read the output of the SAM transform. Each test looks for one kind of fault in all resources, so a new resource
-is tested too.
+The tests read the output of the SAM transform. Each test looks for one kind of fault in all resources, so new resources
+are tested too.
 """
 
 from __future__ import annotations

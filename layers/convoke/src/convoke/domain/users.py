@@ -102,9 +102,9 @@ class User(Model):
         return self.model_copy(update=update)
 
     def in_place_of(self, tombstone: User) -> Self:
-        """Return this User with the fields that it must take over from the tombstone of the same identity.
+        """Return this User with fields of the tombstone that it replaces.
 
-        The participants of the deleted User must still be deleted.
+        The new User takes over `leaving`, because the sweeper must still delete the participants of the deleted User.
         """
         kept = {"leaving": tombstone.leaving, "due_at": tombstone.due_at, "attempts": tombstone.attempts}
         return self.model_copy(update={**kept, "revision": tombstone.revision + 1})
