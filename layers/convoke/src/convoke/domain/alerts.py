@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.date_filters import Period
@@ -25,6 +25,7 @@ from convoke.domain.model import Model
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.domain.retention import LEDGER_LIFETIME
 from convoke.domain.sids import Prefix
+from convoke.domain.urls import shown_url
 from convoke.domain.webhooks import Delivery, Method
 
 
@@ -53,7 +54,7 @@ class Alert(Model):
 
     If the alert is about another failure, the fields `request_...` and `response_...` are None.
     """
-    request_url: str | None = None
+    request_url: Annotated[str, AfterValidator(shown_url)] | None = None
     response_status: int | None = None
     response_body: str | None = None
     date_created: Instant
