@@ -293,6 +293,7 @@ class Program:
     @cached_property
     def sweeper(self) -> Sweeper:
         from convoke.operations.sweeper import Sweeper
+        from convoke.storage.alerts import AlertRepository
         from convoke.storage.conversations import ConversationRepository
         from convoke.storage.provisioning import ProvisioningRepository
 
@@ -300,6 +301,7 @@ class Program:
         return Sweeper(
             ConversationRepository(table),
             ProvisioningRepository(table),
+            AlertRepository(table),
             self.participant_adder,
             edges.workflow,
             edges.provisioning_retries,

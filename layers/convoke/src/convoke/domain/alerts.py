@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.date_filters import Period
-from convoke.domain.errors import InvalidParameterError, LogEntry, ProvisioningFailedError
+from convoke.domain.errors import InternalError, InvalidParameterError, LogEntry, ProvisioningFailedError
 from convoke.domain.event_attempts import EventAttempt
 from convoke.domain.events import Change, ErrorLogType, Event
 from convoke.domain.instants import Instant, to_milliseconds
@@ -116,8 +116,7 @@ def webhook_failed_alert(delivery: Delivery, attempt: EventAttempt, entry: type[
     outcome = f"the answer was {attempt.status}" if attempt.status else attempt.error
     name = f"{event.id}#{delivery.replay_sid}#{delivery.target}"
     return Alert(
-        # A SID has 32 hexadecimal digits after its prefix.
-        sid=Prefix.ALERT + hashlib.sha256(name.encode()).hexdigest()[:32],
+        sid=_alert_sid(name),
         account_sid=event.account_sid,
         service_sid=event.payload.get("ChatServiceSid"),
         conversation_sid=event.conversation_sid,
@@ -131,6 +130,45 @@ def webhook_failed_alert(delivery: Delivery, attempt: EventAttempt, entry: type[
         response_body=attempt.answer,
         date_created=at,
     )
+
+
+def own_failure_alert(event: Event, target: str | None, at: datetime) -> Alert:
+    """Return the alert about an event that Convoke itself failed to deliver.
+
+    If `target` is None, Convoke failed to find the targets of the event.
+    """
+    place = f"target {target}" if target else "all targets"
+    return _internal_alert(
+        event.account_sid,
+        event.conversation_sid,
+        f"{event.id}#own-failure#{target or ''}",
+        f"Convoke failed to deliver an event and gave up (event {event.id}, {place})",
+        at,
+    )
+
+
+def overdue_alert(account_sid: str, conversation_sid: str, at: datetime) -> Alert:
+    """Return the alert about a due conversation that Convoke repeatedly failed to process."""
+    text = "Convoke repeatedly failed to finish a change of the conversation, and now tries rarely"
+    return _internal_alert(account_sid, conversation_sid, f"{conversation_sid}#overdue", text, at)
+
+
+def _internal_alert(account_sid: str, conversation_sid: str, name: str, text: str, at: datetime) -> Alert:
+    return Alert(
+        sid=_alert_sid(name),
+        account_sid=account_sid,
+        conversation_sid=conversation_sid,
+        resource_sid=conversation_sid,
+        code=InternalError.code,
+        text=text,
+        more_info=InternalError().more_info,
+        date_created=at,
+    )
+
+
+def _alert_sid(name: str) -> str:
+    """Return the SID of an alert. A SID has 32 hexadecimal digits after its prefix."""
+    return Prefix.ALERT + hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 def alert_logged_change(alert: Alert) -> Change:

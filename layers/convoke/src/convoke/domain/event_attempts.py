@@ -15,6 +15,9 @@ from convoke.domain.webhooks import Delivery, Method
 
 MAX_STORED_ANSWER_BYTES = 500
 
+OWN_FAILURE = "an error in Convoke"
+"""The error of an attempt that Convoke itself failed to make."""
+
 
 class EventAttempt(Model):
     """One attempt to deliver an event.

@@ -78,7 +78,7 @@ class Delivery(Model):
 
     @property
     def idempotency_token(self) -> str:
-        """The token of the header `I-Twilio-Idempotency-Token`. It is equal in every request of the event to the target.
+        """The token of the header `I-Twilio-Idempotency-Token`. Every request of the event to the target has it.
 
         The token contains the target, because two webhooks can have the same URL.
         """
@@ -122,9 +122,7 @@ def check_url(url: str) -> str | None:
     return url
 
 
-RemovableUrl = Annotated[
-    str, AfterValidator(check_url), string_schema(MAX_URL_CHARACTERS, description=URL_DESCRIPTION)
-]
+RemovableUrl = Annotated[str, AfterValidator(check_url), string_schema(MAX_URL_CHARACTERS, description=URL_DESCRIPTION)]
 
 
 class WebhookSettingsChange(Model):

@@ -21,7 +21,7 @@ from convoke.storage.table import EXPIRES_AT
 APPLICATION_ID = 0x436F6E76
 """The four ASCII codes of `Conv`. Tools such as `file` show this value."""
 
-DATA_FORMAT = 5
+DATA_FORMAT = 6
 """The number of the current data format.
 
 Increase the number whenever you change the tables below or `keys.INDEXES`. The table `items` has two columns for each
@@ -45,7 +45,8 @@ MESSAGES = (
         receiver TEXT NOT NULL DEFAULT '',
         body TEXT NOT NULL,
         visible_at REAL NOT NULL,
-        receive_count INTEGER NOT NULL DEFAULT 0
+        receive_count INTEGER NOT NULL DEFAULT 0,
+        failures INTEGER NOT NULL DEFAULT 0
     )""",
     "CREATE INDEX messages_by_receiver ON messages (queue, receiver, visible_at)",
 )
@@ -168,7 +169,7 @@ def _back_up(path: str, version: int) -> None:
 
 def _migrate(connection: sqlite3.Connection, version: int) -> None:
     """Migrate the tables from the format `version` to the current format. The caller has opened the transaction."""
-    if version == 4:
+    if version < 5:
         connection.execute("ALTER TABLE messages RENAME TO messages_4")
         connection.execute("DROP INDEX IF EXISTS messages_visible")
         for statement in MESSAGES:
@@ -180,6 +181,8 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
             " FROM messages_4"
         )
         connection.execute("DROP TABLE messages_4")
+    else:
+        connection.execute("ALTER TABLE messages ADD COLUMN failures INTEGER NOT NULL DEFAULT 0")
 
 
 def _receiver_in(account_sid: str, body: str) -> str:

@@ -192,8 +192,8 @@ class EmbeddedEngine:
             StateMachine(self.program.conversation_finalizer, self.edges.event_bus),
             self.edges.event_bus,
         )
-        bus.targets.append(self.program.webhook_delivery.split)
         self._deliveries = Deliveries(self.queue, self.program.webhook_delivery)
+        bus.targets.append(self._deliveries.accept)
         self._waiters = ConversationWaiters()
         self._admission = Admission(self.steps.age)
         self._sweeper_loop = PeriodicThread("sweeper", self._sweep, SWEEP_INTERVAL_SECONDS)

@@ -14,8 +14,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from pydantic import ValidationError
-
 from convoke.domain.events import Change, Event
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.embedded.handover import Execution
@@ -162,11 +160,12 @@ class Steps:
 def _readable(item: Item) -> Change | None:
     """Return the change in a record, or None if the record is malformed.
 
-    A malformed record is logged and skipped, so that it does not block the later records.
+    A malformed record is logged and skipped, so that it does not block the later records. Its change stays on the
+    ledger.
     """
     try:
         return change_of(item)
-    except ValidationError:
+    except Exception:
         logger.exception("a change cannot be published", extra={"change_sid": item.get("sid")})
         return None
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from convoke.domain.alerts import overdue_alert
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import InternalError
 from convoke.domain.events import timer_expired
@@ -19,6 +20,7 @@ from convoke.domain.provisioning import Cause, Provisioning, ProvisioningRetries
 from convoke.domain.sids import NewSid, Prefix
 from convoke.operations.participant_adder import ParticipantAdder
 from convoke.operations.ports import Workflow
+from convoke.storage.alerts import AlertRepository
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.revisions import ChangedMeanwhileError
@@ -30,6 +32,7 @@ logger = logging.getLogger(__name__)
 class Sweeper:
     conversations: ConversationRepository
     provisionings: ProvisioningRepository
+    alerts: AlertRepository
     participant_adder: ParticipantAdder
     workflow: Workflow
     retries: ProvisioningRetries
@@ -40,8 +43,9 @@ class Sweeper:
         """Process every conversation that is due at `until` or earlier, and return the number of these conversations.
 
         If `until` is None, the current time is used. Each conversation is processed only once. If an error occurs, the
-        sweeper logs the error, and the conversation stays due. The pauses between the provisioning attempts grow. After
-        the last attempt, the conversation is closed. The sweep ends early if `go_on` returns False.
+        sweeper logs the error, and the conversation is due again after a pause that grows. The pauses between the
+        provisioning attempts grow too. After the last attempt, the conversation is closed. The sweep ends early if
+        `go_on` returns False.
         """
         seen: set[str] = set()
         for account_sid, conversation_sid in self.conversations.due(until or self.now()):
@@ -55,7 +59,28 @@ class Sweeper:
                     logger.exception(
                         "attending to a due conversation failed", extra={"conversation_sid": conversation_sid}
                     )
+                    self._put_off(account_sid, conversation_sid)
         return len(seen)
+
+    def _put_off(self, account_sid: str, conversation_sid: str) -> None:
+        """Postpone a conversation that the sweeper failed to process. Otherwise every sweep would fail again.
+
+        A conversation that the sweeper has claimed is already postponed.
+        """
+        try:
+            now = self.now()
+            earlier_failures = self.conversations.failures(account_sid, conversation_sid, now)
+            if earlier_failures is None:
+                return
+            failures, due_at = earlier_failures + 1, self.retries.next_attempt_at(now, earlier_failures)
+            self.conversations.put_off_after_failure(account_sid, conversation_sid, failures, due_at)
+            self._report_if_overdue(account_sid, conversation_sid, failures)
+        except Exception:
+            logger.exception("putting off a conversation failed", extra={"conversation_sid": conversation_sid})
+
+    def _report_if_overdue(self, account_sid: str, conversation_sid: str, attempts: int) -> None:
+        if self.retries.is_overdue(attempts):
+            self.alerts.create(overdue_alert(account_sid, conversation_sid, self.now()))
 
     def _process(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> None:
         found = self.provisionings.fetch(account_sid, conversation_sid)
@@ -94,6 +119,7 @@ class Sweeper:
         next_attempt = self.retries.next_attempt_at(self.now(), conversation.attempts + 1)
         if not self.conversations.claim(conversation, next_attempt):
             return
+        self._report_if_overdue(conversation.account_sid, conversation.sid, conversation.attempts + 1)
         if conversation.date_removed:
             self.conversations.erase(conversation.account_sid, conversation.sid, go_on)
         elif provisioning is not None:
@@ -103,7 +129,7 @@ class Sweeper:
         """Continue the provisioning, or close the conversation after the last attempt.
 
         After the participants are added, the number of attempts is not limited, because no later step can fail
-        permanently.
+        permanently. The pauses grow up to a day, and an alert reports that the conversation is overdue.
         """
         if provisioning.status is not ProvisioningStatus.PENDING:
             self.workflow.start(conversation.account_sid, conversation.sid, [])

@@ -256,6 +256,30 @@ class ConversationRepository:
             return failed.item
         return None
 
+    def failures(self, account_sid: str, conversation_sid: str, now: datetime) -> int | None:
+        """Return how often in a row the sweeper has failed to process a conversation that is still due.
+
+        Return None if the conversation is not due now, for example after `claim`. The conversation is not parsed,
+        because this may be what fails.
+        """
+        stored = self.table.get(keys.conversation(account_sid, conversation_sid)) or {}
+        due_at = stored.get(keys.DUE.sort)
+        if due_at is None or str(due_at) > to_milliseconds(now):
+            return None
+        # Any other change of the due time ends the row of failures.
+        return int(str(stored["sweep_failures"])) if stored.get("sweep_failed_until") == due_at else 0
+
+    def put_off_after_failure(self, account_sid: str, conversation_sid: str, failures: int, due_at: datetime) -> None:
+        """Store the number of failures of the sweeper and the next due time.
+
+        Does nothing if the conversation is no longer due. The revision does not change: a concurrent change computes
+        its own due time, and the failures then no longer count.
+        """
+        moment = to_milliseconds(due_at)
+        actions = (Set(keys.DUE.sort, moment), Set("sweep_failures", failures), Set("sweep_failed_until", moment))
+        key = keys.conversation(account_sid, conversation_sid)
+        _try_update(self.table, Update(key, actions, Exists(keys.DUE.partition)))
+
     def put_off(self, before: Conversation, after: Conversation) -> None:
         """Store a new due time for a conversation.
 

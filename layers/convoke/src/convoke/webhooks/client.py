@@ -294,7 +294,9 @@ class WebhookHttpClient:
         url = url_to_send(parsed)
         if delivery.method is Method.GET:
             url = f"{url}{'&' if '?' in url else '?'}{urlencode(parameters)}"
-            return self._request("GET", url, None, headers_for(delivery, url, {}, auth_token, parsed.auth), settings, max_answer_bytes)
+            return self._request(
+                "GET", url, None, headers_for(delivery, url, {}, auth_token, parsed.auth), settings, max_answer_bytes
+            )
         form, headers = urlencode(parameters), headers_for(delivery, url, parameters, auth_token, parsed.auth)
         return self._request("POST", url, form, headers, settings, max_answer_bytes)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.utilities.batch import EventType
+from pydantic import ValidationError
 
 from convoke.aws.handlers.batches import batch_handler
 from convoke.storage.events import change_of
@@ -27,7 +28,13 @@ def make_handler(edges: AwsEdges) -> Handler:
     def publish(record: DynamoDBRecord) -> None:
         image = record.dynamodb.new_image if record.dynamodb else None
         if image:
-            change = change_of(dict(image))
+            try:
+                change = change_of(dict(image))
+            except ValidationError:
+                # The stream would deliver the record, and every later record of the shard, again for a day. The change
+                # stays on the ledger.
+                edges.logger.exception("a change cannot be published", extra={"change_sid": image.get("sid")})
+                return
             edges.logger.set_correlation_id(change.sid)
             if change.events:
                 bus.publish(change.events)
