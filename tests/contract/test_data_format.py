@@ -49,7 +49,7 @@ def test_file_has_application_id_and_data_format(tmp_path: Path) -> None:
 
 
 def test_changed_indexes_require_new_data_format() -> None:
-    assert (DATA_FORMAT, keys.INDEXES) == (5, (DUE, LISTED, MEMBERSHIPS))
+    assert (DATA_FORMAT, keys.INDEXES) == (6, (DUE, LISTED, MEMBERSHIPS))
 
 
 def a_file_of_another_version(path: Path) -> None:
