@@ -125,6 +125,7 @@ class ProvisioningRetries(Model):
     def is_overdue(self, attempts: int) -> bool:
         """Return whether an alert must report that Convoke fails to process a conversation.
 
-        `attempts` is the number of attempts until now. The result is True for one number only.
+        `attempts` is the number of attempts until now. The result is True for one number only. The first late attempt
+        usually succeeds, for example because it closes the conversation.
         """
-        return attempts == 2 * self.max_attempts
+        return attempts == self.max_attempts + 2

@@ -89,9 +89,9 @@ class Deliveries:
             with self.queue.table.unit():
                 begun = self.begin(message)
             if begun:
-                outcome = self.delivery.call(begun)
+                outcome = self.call(begun)
                 with self.queue.table.unit():
-                    self.finish(message, begun, outcome)
+                    self.finish(message, begun, outcome) if outcome else self.fail(message)
 
     def begin(self, message: ReceivedMessage) -> BegunDelivery | None:
         """Split the event in the queue message, or begin the delivery in the queue message.
@@ -100,6 +100,14 @@ class Deliveries:
         to call.
         """
         return self._settled(message, partial(self._begin, message))
+
+    def call(self, begun: BegunDelivery) -> Outcome | None:
+        """Call the receiver. Return None if Convoke itself failed. Any thread may call this method."""
+        try:
+            return self.delivery.call(begun)
+        except Exception:
+            logger.exception(FAILED_IN_CONVOKE)
+            return None
 
     def finish(
         self,
@@ -340,11 +348,7 @@ class ConcurrentDeliveries:
             self._pool.submit(self._call_receiver, message, begun)
 
     def _call_receiver(self, message: ReceivedMessage, begun: BegunDelivery) -> None:
-        try:
-            outcome: Outcome | None = self._deliveries.delivery.call(begun)
-        except Exception:
-            logger.exception(FAILED_IN_CONVOKE)
-            outcome = None
+        outcome = self._deliveries.call(begun)
         self._loop.call_soon_threadsafe(self._finish, message, begun, outcome)
 
     def _finish(self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome | None) -> None:
