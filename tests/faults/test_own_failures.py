@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from convoke.aws.delivery_queue import SqsDeliveryQueue
 from convoke.domain import instants
 from convoke.domain.events import ErrorLogType, Event
 from convoke.domain.provisioning import MAX_LATE_PAUSE, ProvisioningRetries
@@ -25,8 +26,10 @@ from convoke.operations.webhook_delivery import MAX_OWN_FAILURES, WebhookDeliver
 from convoke.storage.webhook_levels import WebhookLevelsRepository
 from convoke.webhooks.client import WebhookHttpClient
 from tests.contract.test_webhook_client import receiver
+from tests.support.aws import moto_instance
 from tests.support.examples import chat
 from tests.support.instances import EmbeddedInstance, held_instance
+from tests.support.template import resources
 
 HEADER = {"X-Twilio-Webhook-Enabled": "true"}
 
@@ -358,3 +361,40 @@ def test_alert_about_own_failure_reaches_the_error_log_url(
     work_for_a_day(instance, clock)
     posted = [each for each in instance.receivers.posted if each.target == "error-log"]
     assert [json.loads(each.event.payload["Payload"])["error_code"] for each in posted] == ["20500"]
+
+
+# The engine on AWS
+
+
+@pytest.mark.parametrize("part", ["call", "split"])
+def test_failing_delivery_on_aws_is_retried_with_growing_pauses_and_becomes_a_dead_letter(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(SqsDeliveryQueue, "postpone", lambda self, handle, seconds: pauses.append(seconds))
+    with moto_instance() as moto:
+        form = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationAdded"}
+        moto.call("POST", "/v1/Configuration/Webhooks", form)
+        broken = fail if part != "split" else failing_for_conversations(WebhookDelivery.split)
+        monkeypatch.setattr(WebhookDelivery, part, broken)
+        assert moto.call("POST", "/v1/Conversations", headers=HEADER).status == 201
+        for _ in range(2 * MAX_OWN_FAILURES):
+            moto.work()
+            moto.forget_pauses()
+        assert pauses == DOUBLING
+        assert (moto.waiting_messages("delivery"), moto.waiting_messages("delivery-dlq")) == (0, 1)
+        (alert,) = moto.call("GET", "/v1/Alerts").body["alerts"]
+        assert alert["error_code"] == "20500"
+
+
+def test_malformed_message_on_aws_is_a_dead_letter_at_once() -> None:
+    with moto_instance() as moto:
+        queue = moto.deployment.values["DeliveryQueue"]
+        moto.deployment.client("sqs").send_message(QueueUrl=queue, MessageBody="poison")
+        moto.work()
+        assert (moto.waiting_messages("delivery"), moto.waiting_messages("delivery-dlq")) == (0, 1)
+
+
+def test_sqs_receives_a_message_more_often_than_convoke_may_fail() -> None:
+    redrive = resources("AWS::SQS::Queue")["DeliveryQueue"]["RedrivePolicy"]
+    assert redrive["maxReceiveCount"] > MAX_OWN_FAILURES

@@ -173,6 +173,8 @@ def lock_data_file(data: str) -> Iterator[None]:
     try:
         lock = FileLock(f"{os.path.realpath(data)}.lock", timeout=0, mode=0o600)
         lock.acquire()
+        # An earlier version let other users open the lock file, and thereby take the lock.
+        os.chmod(lock.lock_file, 0o600)
     except OSError as error:
         if isinstance(error, Timeout):
             raise click.ClickException(f"another `convoke up` is running on {data}") from error

@@ -112,13 +112,8 @@ def find_damage(path: str) -> list[str]:
     """
     with closing(_connect_existing(path)) as connection:
         try:
-            _format_of(connection, path)
             found = [str(line) for (line,) in connection.execute("PRAGMA integrity_check")]
-        except sqlite3.OperationalError as error:
-            raise cannot_be_opened(path, error) from error
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorname == "SQLITE_NOTADB":
-                raise _not_ours(path) from error
             return [str(error)]
     return [] if found == ["ok"] else found
 
@@ -131,8 +126,7 @@ def back_up(path: str, backup: str) -> None:
     if Path(backup).exists():
         raise DataFileError(f"{backup} exists already: name another path.")
     try:
-        with closing(_connect_existing(path)) as connection:
-            _format_of(connection, path)
+        _connect_existing(path).close()
         _copy(path, Path(backup))
     except (sqlite3.Error, OSError) as error:
         raise DataFileError(f"{path} cannot be backed up to {backup} ({error}).") from error
@@ -145,12 +139,20 @@ def connect(path: str) -> sqlite3.Connection:
 
 
 def _connect_existing(path: str) -> sqlite3.Connection:
-    """Open a file without creating it."""
-    uri = f"{Path(path).absolute().as_uri()}?mode=rw"
+    """Open a data file without creating or migrating it. Raises DataFileError if the file is not a data file."""
     try:
-        return sqlite3.connect(uri, uri=True, timeout=OPEN_TIMEOUT_SECONDS, isolation_level=None)
+        uri = f"{Path(path).absolute().as_uri()}?mode=rw"
+        connection = sqlite3.connect(uri, uri=True, timeout=OPEN_TIMEOUT_SECONDS, isolation_level=None)
+        try:
+            _format_of(connection, path)
+        except BaseException:
+            connection.close()
+            raise
     except sqlite3.Error as error:
+        if error.sqlite_errorname == "SQLITE_NOTADB":
+            raise _not_ours(path) from error
         raise cannot_be_opened(path, error) from error
+    return connection
 
 
 def _prepare(connection: sqlite3.Connection, path: str, synchronous: Synchronous) -> None:
