@@ -254,6 +254,24 @@ def test_messages_of_format_5_have_no_failures_yet(tmp_path: Path) -> None:
     assert (format_of(path), format_of(Path(f"{path}.format-5"))) == (DATA_FORMAT, 5)
 
 
+def test_memberships_of_format_5_get_into_the_order_of_their_conversations(tmp_path: Path) -> None:
+    path = str(tmp_path / "convoke.db")
+    participants: list[Item] = [
+        {"pk": f"AC1#CH{number}", "sk": f"participant#MB{9 - number}", "member": "alice"} for number in range(3)
+    ]
+    with closing(SqliteTable(path)) as table:
+        table.transact([*map(Put, participants), Put(COUNTER)])
+        # Before format 6, the sort column of this index had the sort key of the participant.
+        table.write("UPDATE items SET memberships_sort = sk WHERE memberships_partition IS NOT NULL", ())
+        table.write("ALTER TABLE messages DROP COLUMN failures", ())
+        table.write("PRAGMA user_version = 5", ())
+    with closing(SqliteTable(path)) as table:
+        assert [item["pk"] for item in table.query("alice", index=MEMBERSHIPS, limit=9)] == [
+            item["pk"] for item in participants
+        ]
+        assert table.rows("SELECT count(*) FROM items WHERE memberships_sort IS NOT NULL") == [(3,)]
+
+
 def test_migrated_file_has_the_tables_of_a_new_one(tmp_path: Path) -> None:
     def schema(path: Path) -> list[tuple[str, str]]:
         SqliteTable(str(path)).close()

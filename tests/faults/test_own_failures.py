@@ -21,7 +21,7 @@ from convoke.domain.provisioning import MAX_LATE_PAUSE, ProvisioningRetries
 from convoke.embedded.clock import MovableClock
 from convoke.embedded.pauses import MAX_PAUSE_SECONDS, growing_pause
 from convoke.operations.conversation_finalizer import ConversationFinalizer
-from convoke.operations.sweeper import Sweeper
+from convoke.operations.due_conversations import DueConversations
 from convoke.operations.webhook_delivery import MAX_OWN_FAILURES, WebhookDelivery
 from convoke.storage.webhook_levels import WebhookLevelsRepository
 from convoke.webhooks.client import WebhookHttpClient
@@ -185,7 +185,8 @@ def test_unreadable_stream_record_does_not_block_later_events(
     instance: EmbeddedInstance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     configure(instance)
-    instance.engine.table.write("INSERT INTO stream (body) VALUES (?)", ('{"sk": "change", "events": 7}',))
+    record = json.dumps({"pk": "AC1#EV1", "sk": "change", "events": 7})
+    instance.engine.table.write("INSERT INTO stream (body) VALUES (?)", (record,))
     instance.call("POST", "/v1/Conversations", headers=HEADER)
     instance.work()
     assert len(instance.receivers.posted) == 1
@@ -282,7 +283,7 @@ def test_conversation_that_the_sweeper_cannot_process_is_put_off_with_growing_pa
 ) -> None:
     sid = instance.call("POST", "/v1/Conversations", {"Timers.Inactive": "PT1M"}).body["sid"]
     with monkeypatch.context() as broken:
-        broken.setattr(Sweeper, "_run_timers", fail)
+        broken.setattr(DueConversations, "_run_timers", fail)
         clock.move(timedelta(minutes=2))
         processed = sweeps_of_a_day(instance, clock)
     retries = ProvisioningRetries()
@@ -303,7 +304,7 @@ def test_failures_of_the_sweeper_in_a_row_count_only(
     sid = instance.call("POST", "/v1/Conversations", {"Timers.Inactive": "PT1M"}).body["sid"]
     clock.move(timedelta(minutes=2))
     with monkeypatch.context() as broken:
-        broken.setattr(Sweeper, "_run_timers", fail)
+        broken.setattr(DueConversations, "_run_timers", fail)
         for _ in range(3):
             instance.engine.sweeper.sweep()
             clock.move(timedelta(minutes=2))
@@ -314,7 +315,7 @@ def test_failures_of_the_sweeper_in_a_row_count_only(
     assert instance.engine.sweeper.sweep() == 1
     clock.move(timedelta(minutes=6))
     with monkeypatch.context() as broken:
-        broken.setattr(Sweeper, "_run_timers", fail)
+        broken.setattr(DueConversations, "_run_timers", fail)
         instance.engine.sweeper.sweep()
     (item,) = instance.items("conversation")
     assert item["sweep_failures"] == 1
@@ -371,7 +372,13 @@ def test_failing_delivery_on_aws_is_retried_with_growing_pauses_and_becomes_a_de
     part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr(SqsDeliveryQueue, "postpone", lambda self, handle, seconds: pauses.append(seconds))
+    send_again = SqsDeliveryQueue.send_again
+
+    def without_delay(self: SqsDeliveryQueue, body: str, failures: int, seconds: float) -> None:
+        pauses.append(seconds)
+        send_again(self, body, failures, 0)
+
+    monkeypatch.setattr(SqsDeliveryQueue, "send_again", without_delay)
     with moto_instance() as moto:
         form = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationAdded"}
         moto.call("POST", "/v1/Configuration/Webhooks", form)
@@ -382,7 +389,7 @@ def test_failing_delivery_on_aws_is_retried_with_growing_pauses_and_becomes_a_de
             moto.work()
             moto.forget_pauses()
         assert pauses == DOUBLING
-        assert (moto.waiting_messages("delivery"), moto.waiting_messages("delivery-dlq")) == (0, 1)
+        assert (moto.waiting_messages("delivery"), moto.waiting_messages("delivery-failure")) == (0, 1)
         (alert,) = moto.call("GET", "/v1/Alerts").body["alerts"]
         assert alert["error_code"] == "20500"
 
@@ -392,7 +399,24 @@ def test_malformed_message_on_aws_is_a_dead_letter_at_once() -> None:
         queue = moto.deployment.values["DeliveryQueue"]
         moto.deployment.client("sqs").send_message(QueueUrl=queue, MessageBody="poison")
         moto.work()
-        assert (moto.waiting_messages("delivery"), moto.waiting_messages("delivery-dlq")) == (0, 1)
+        assert (moto.waiting_messages("delivery"), moto.waiting_messages("delivery-failure")) == (0, 1)
+
+
+def test_own_failures_on_aws_use_up_no_attempt_of_the_receiver(monkeypatch: pytest.MonkeyPatch) -> None:
+    with moto_instance() as moto:
+        form = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationAdded"}
+        moto.call("POST", "/v1/Configuration/Webhooks", form)
+        moto.receivers.statuses = [500, 500, 500, 500]
+        moto.call("POST", "/v1/Conversations", headers=HEADER)
+        send_again = SqsDeliveryQueue.send_again
+        monkeypatch.setattr(SqsDeliveryQueue, "send_again", lambda *given: send_again(*given[:-1], seconds=0))
+        begin, outcomes = WebhookDelivery.begin, iter((True, False, False, True, False, True, True))
+        monkeypatch.setattr(WebhookDelivery, "begin", lambda *given: begin(*given) if next(outcomes) else fail())
+        for _ in range(4):
+            moto.work()
+            moto.forget_pauses()
+        assert moto.receivers.retry_counts == [0, 1, 2, 3]
+        assert moto.waiting_messages("delivery-dlq") == 1
 
 
 def test_sqs_receives_a_message_more_often_than_convoke_may_fail() -> None:

@@ -111,25 +111,16 @@ def test_units_of_two_tables_in_one_thread_hold_log_lines_until_both_are_committ
     assert caplog.messages == ["inner", "outer"]
 
 
-def test_failure_of_the_data_file_is_logged_once_a_minute_and_never_as_the_failure_of_an_operation(
-    logger: logging.Logger, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+def test_reported_failure_is_not_logged_again_by_the_operation_that_fails(
+    logger: logging.Logger, caplog: pytest.LogCaptureFixture
 ) -> None:
-    failures, now = DataFileFailures(), [100.0]
-    monkeypatch.setattr("convoke.embedded.failures.time.monotonic", lambda: now[0])
-
-    def fail() -> None:
+    reported = DataFileFailures()
+    for _ in range(3):
         try:
-            raise failures.unavailable(OSError("disk full"))
+            raise reported.unavailable(OSError("disk full"))
         except UnavailableError:
             logger.exception("an operation failed")
-
-    for _ in range(3):
-        fail()
-    failures.report("a checkpoint failed", OSError("disk full"))
     assert caplog.messages == ["the data file cannot be used: disk full"]
-    now[0] += 60
-    fail()
-    assert caplog.messages == ["the data file cannot be used: disk full"] * 2
 
 
 def test_other_failures_are_logged(logger: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:

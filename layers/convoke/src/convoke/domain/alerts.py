@@ -42,7 +42,8 @@ class Alert(Model):
     sid: str
     account_sid: str
     service_sid: str | None = None
-    conversation_sid: str
+    conversation_sid: str | None = None
+    """None if the resource belongs to no conversation."""
     resource_sid: str
     code: int
     text: str
@@ -120,7 +121,7 @@ def webhook_failed_alert(delivery: Delivery, attempt: EventAttempt, entry: type[
         account_sid=event.account_sid,
         service_sid=event.payload.get("ChatServiceSid"),
         conversation_sid=event.conversation_sid,
-        resource_sid=event.conversation_sid,
+        resource_sid=event.conversation_sid or event.payload["UserSid"],
         code=entry.code,
         text=f"{entry.text}: {outcome} (event {event.id}, target {delivery.target}, attempt {attempt.number})",
         more_info=entry.more_info,
@@ -138,29 +139,28 @@ def own_failure_alert(event: Event, target: str | None, at: datetime) -> Alert:
     If `target` is None, Convoke failed to find the targets of the event.
     """
     place = f"target {target}" if target else "all targets"
-    return _internal_alert(
-        event.account_sid,
-        event.conversation_sid,
-        f"{event.id}#own-failure#{target or ''}",
-        f"Convoke failed to deliver an event and gave up (event {event.id}, {place})",
-        at,
+    return Alert(
+        sid=_alert_sid(f"{event.id}#own-failure#{target or ''}"),
+        account_sid=event.account_sid,
+        service_sid=event.payload.get("ChatServiceSid"),
+        conversation_sid=event.conversation_sid,
+        resource_sid=event.conversation_sid or event.payload["UserSid"],
+        code=InternalError.code,
+        text=f"Convoke failed to deliver an event and gave up (event {event.id}, {place})",
+        more_info=InternalError().more_info,
+        date_created=at,
     )
 
 
-def overdue_alert(account_sid: str, conversation_sid: str, at: datetime) -> Alert:
-    """Return the alert about a due conversation that Convoke repeatedly failed to process."""
-    text = "Convoke repeatedly failed to finish a change of the conversation, and now tries rarely"
-    return _internal_alert(account_sid, conversation_sid, f"{conversation_sid}#overdue", text, at)
-
-
-def _internal_alert(account_sid: str, conversation_sid: str, name: str, text: str, at: datetime) -> Alert:
+def overdue_alert(account_sid: str, resource_sid: str, at: datetime) -> Alert:
+    """Return the alert about a due conversation or User that Convoke repeatedly failed to process."""
     return Alert(
-        sid=_alert_sid(name),
+        sid=_alert_sid(f"{resource_sid}#overdue"),
         account_sid=account_sid,
-        conversation_sid=conversation_sid,
-        resource_sid=conversation_sid,
+        conversation_sid=resource_sid if resource_sid.startswith(Prefix.CONVERSATION) else None,
+        resource_sid=resource_sid,
         code=InternalError.code,
-        text=text,
+        text="Convoke repeatedly failed to finish a change of the resource, and now tries rarely",
         more_info=InternalError().more_info,
         date_created=at,
     )

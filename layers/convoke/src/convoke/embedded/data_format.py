@@ -257,6 +257,8 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
         connection.execute("DROP TABLE messages_4")
     else:
         connection.execute("ALTER TABLE messages ADD COLUMN failures INTEGER NOT NULL DEFAULT 0")
+    # Before format 6, the participants in the index `memberships` were ordered by their own sort key.
+    connection.execute("UPDATE items SET memberships_sort = pk WHERE memberships_partition IS NOT NULL")
 
 
 def _receiver_in(account_sid: str, body: str) -> str:

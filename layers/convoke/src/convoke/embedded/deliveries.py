@@ -133,7 +133,7 @@ class Deliveries:
             self.queue.return_failed(message, pause)
             return
         logger.error("a queue message was given up after %s failures of Convoke", message.failures + 1)
-        self.delivery.report_own_failure(MESSAGE.validate_json(message.body), message.receive_count)
+        self.delivery.report_own_failure(MESSAGE.validate_json(message.body))
         self.queue.dead_letter(message)
 
     def accept(self, event: Event) -> None:

@@ -1,6 +1,6 @@
 """Deliver events to webhooks. Each target of an event has its own queue message.
 
-Whenever a queue message is received, one attempt is made. See docs/behaviour/webhook-delivery.md#retries.
+The engines decide when an attempt is made. See docs/behaviour/webhook-delivery.md#retries.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from convoke.domain.alerts import own_failure_alert, webhook_failed_alert
 from convoke.domain.errors import LogEntry, WebhookFailedError
-from convoke.domain.event_attempts import OWN_FAILURE, EventAttempt
+from convoke.domain.event_attempts import EventAttempt
 from convoke.domain.events import ErrorLogType, Event, ReplayType
 from convoke.domain.instants import Clock
 from convoke.domain.scoped_webhooks import hooks_for_event
@@ -38,7 +38,7 @@ RETRIED_STATUSES = frozenset({429, *range(500, 600)})
 MAX_OWN_FAILURES = 8
 """How often Convoke itself may fail to process a queue message before the message moves to the dead-letter queue.
 
-SQS moves a queue message after `maxReceiveCount` receives (template.yaml). That number must be greater.
+On AWS, a crash of the whole invocation is not counted here. SQS ends it after `maxReceiveCount` receives.
 """
 
 FIRST_OWN_FAILURE_PAUSE_SECONDS = 5.0
@@ -118,17 +118,27 @@ class WebhookDelivery:
             self.queue.send([each.model_copy(update={"replay_sid": replay_sid}) for each in deliveries])
         return [each.target for each in deliveries]
 
-    def deliver(self, delivery: Delivery, number: int) -> None:
-        """Make attempt `number` of a delivery. The first attempt has the number 1.
+    def next_number(self, delivery: Delivery) -> int | None:
+        """Return the number of the next attempt. Return None if the receiver has already accepted the event.
 
-        The attempt is recorded before and after the webhook call. Raises RetryLaterError or DeliveryFailedError unless
-        the receiver accepts the event.
+        The recorded attempts determine the number. An attempt without a result was interrupted by a failure of Convoke,
+        so this attempt does not count and is repeated. An attempt after which no other attempt follows is repeated too:
+        its conclusion is missing, because otherwise the queue message would be gone.
         """
-        begun = self.begin(delivery, number)
-        self.finish(begun, self.call(begun))
+        last = self.attempts.fetch_last(delivery)
+        if last is None:
+            return 1
+        outcome = Outcome(last.status, last.error)
+        if outcome.is_delivered:
+            return None
+        is_over = last.is_completed and _is_retried(delivery, last.number, outcome)
+        return last.number + 1 if is_over else last.number
 
     def begin(self, delivery: Delivery, number: int) -> BegunDelivery:
-        """Record that attempt `number` starts. Raises DeliveryFailedError if the account has no Auth Token."""
+        """Record that attempt `number` starts. The first attempt has the number 1.
+
+        Raises DeliveryFailedError if the account has no Auth Token.
+        """
         token = self.auth_tokens.fetch(delivery.event.account_sid)
         if token is None:
             raise self._report_failure("the account has no Auth Token to sign with")
@@ -161,20 +171,16 @@ class WebhookDelivery:
         self.attempts.put(begun.delivery, completed)
         self._conclude(begun.delivery, completed, outcome)
 
-    def report_own_failure(self, message: Delivery | Event, number: int) -> None:
+    def report_own_failure(self, message: Delivery | Event) -> None:
         """Store an alert about a queue message that Convoke itself could not process.
 
-        If the queue message contains a delivery, `number` is the number of its attempt. A failure to store the alert is
-        only logged, because the queue message must reach the dead-letter queue.
+        A failure to store the alert is only logged, because the queue message must reach the dead-letter queue.
         """
         self.metrics.add(Measure.DELIVERY_FAILED)
         delivery = message if isinstance(message, Delivery) else None
         event, now = delivery.event if delivery else message, self.now()
         assert isinstance(event, Event)
         try:
-            if delivery:
-                failed = EventAttempt.begun(delivery, number, now).completed(None, OWN_FAILURE, b"", now)
-                self.attempts.put(delivery, failed)
             # The reason against an alert about an alert is the same as in `_conclude`.
             if event.type is not ErrorLogType.ERROR_LOGGED:
                 self.alerts.create(own_failure_alert(event, delivery.target if delivery else None, now))
@@ -187,8 +193,11 @@ class WebhookDelivery:
         if not event.notify_webhooks:
             return []
         account_sid, service_sid = event.account_sid, event.payload["ChatServiceSid"]
-        levels, scoped = self.levels.fetch_with_scoped(account_sid, service_sid, event.conversation_sid)
-        hooks = (levels.post_hook(event.type), *hooks_for_event(scoped, event))
+        if event.conversation_sid:
+            levels, scoped = self.levels.fetch_with_scoped(account_sid, service_sid, event.conversation_sid)
+            hooks = [levels.post_hook(event.type), *hooks_for_event(scoped, event)]
+        else:
+            hooks = [self.levels.fetch(account_sid, service_sid).post_hook(event.type)]
         return [Delivery.to(hook, event) for hook in hooks if hook]
 
     def _error_log_deliveries(self, event: Event) -> list[Delivery]:
@@ -209,7 +218,7 @@ class WebhookDelivery:
         logger.warning(
             "a webhook did not accept an event", extra={**context, "status": outcome.status, "error": outcome.error}
         )
-        if attempt.number <= delivery.connection.retries and outcome.is_retryable:
+        if _is_retried(delivery, attempt.number, outcome):
             raise RetryLaterError(retry_delay_seconds(attempt.number))
         # Record no alert if the delivery of an alert failed. The delivery of a new alert would probably fail too, and
         # would cause yet another alert.
@@ -220,6 +229,11 @@ class WebhookDelivery:
     def _report_failure(self, reason: str) -> DeliveryFailedError:
         self.metrics.add(Measure.DELIVERY_FAILED)
         return DeliveryFailedError(reason)
+
+
+def _is_retried(delivery: Delivery, number: int, outcome: Outcome) -> bool:
+    """Return whether another attempt follows attempt `number`."""
+    return number <= delivery.connection.retries and outcome.is_retryable
 
 
 def own_failure_pause_seconds(failures: int) -> float | None:
