@@ -315,7 +315,8 @@ class AwsInstance(Instance):
             "delivery-failure": "DeliveryFailureQueue",
             "change-dlq": "ChangeDeadLetterQueue",
         }[queue]
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        states = ("", "NotVisible", "Delayed")
+        names = [f"ApproximateNumberOfMessages{state}" for state in states]
         attributes = self.deployment.client("sqs").get_queue_attributes(
             QueueUrl=self.deployment.values[logical], AttributeNames=names
         )["Attributes"]
@@ -345,7 +346,7 @@ class MotoInstance(AwsInstance):
 
     def forget_pauses(self) -> None:
         for message in sqs_backends["123456789012"][REGION].queues["DeliveryQueue"]._messages:
-            message.visible_at = 0
+            message.visible_at = message.delayed_until = 0
 
 
 def make_handler(function: str, edges: AwsEdges) -> Handler:

@@ -110,4 +110,5 @@ def _parsed(body: str) -> Delivery | Event:
 def _failures_of(record: SQSRecord) -> int:
     """Return how often Convoke itself has failed to process the queue message."""
     attributes = record.message_attributes
-    return int(attributes[FAILURES_ATTRIBUTE].string_value or 0) if FAILURES_ATTRIBUTE in attributes else 0
+    attribute = attributes[FAILURES_ATTRIBUTE] if FAILURES_ATTRIBUTE in attributes else None
+    return int(attribute.string_value or 0) if attribute else 0
