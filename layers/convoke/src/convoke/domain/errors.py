@@ -216,13 +216,13 @@ class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook a
 
 
 class NotificationTemplateTooLongError(
-    ConversationsError, code=50058, text="The template of a notification must be shorter"
+    ConversationsError, code=50058, text="The template of a notification must be at most 4,096 bytes of UTF-8"
 ):
     """A template in the notification configuration of a service is too long."""
 
 
 class NotificationSoundTooLongError(
-    ConversationsError, code=50059, text="The name of a notification's sound must be shorter"
+    ConversationsError, code=50059, text="The name of a notification's sound must be at most 256 characters"
 ):
     """The name of a sound in the notification configuration of a service is too long."""
 

@@ -55,7 +55,7 @@ class ServiceRepository:
         return self.fetch(service.account_sid, service.sid)
 
     def delete(self, account_sid: str, chat_service_sid: str, default_service_sid: str) -> bool:
-        """Delete a service and its webhook configuration.
+        """Delete a service, its webhook configuration and its notification configuration.
 
         Returns False if the service does not exist, or if `default_service_sid` is not the default service of the
         account.
@@ -69,8 +69,9 @@ class ServiceRepository:
         )
         service = Delete(keys.service(account_sid, chat_service_sid), Exists("pk"))
         webhooks = Delete(keys.service_configuration_webhooks(account_sid, chat_service_sid))
+        notifications = Delete(keys.service_configuration_notifications(account_sid, chat_service_sid))
         try:
-            self.table.transact([same_default, service, webhooks])
+            self.table.transact([same_default, service, webhooks, notifications])
         except TransactionCanceledError:
             return False
         return True

@@ -109,6 +109,6 @@ def _parsed(body: str) -> Delivery | Event:
 
 def _failures_of(record: SQSRecord) -> int:
     """Return how often Convoke itself has failed to process the queue message."""
-    attributes = record.message_attributes
-    attribute = attributes[FAILURES_ATTRIBUTE] if FAILURES_ATTRIBUTE in attributes else None
-    return int(attribute.string_value or 0) if attribute else 0
+    # `record.message_attributes.get` would return a plain dictionary too.
+    attribute = record["messageAttributes"].get(FAILURES_ATTRIBUTE)
+    return int(attribute["stringValue"]) if attribute else 0
