@@ -19,7 +19,6 @@ from convoke.domain import instants
 from convoke.domain.events import ErrorLogType, Event
 from convoke.domain.provisioning import MAX_LATE_PAUSE, ProvisioningRetries
 from convoke.embedded.clock import MovableClock
-from convoke.embedded.pauses import MAX_PAUSE_SECONDS, growing_pause
 from convoke.operations.conversation_finalizer import ConversationFinalizer
 from convoke.operations.due_conversations import DueConversations
 from convoke.operations.webhook_delivery import MAX_OWN_FAILURES, WebhookDelivery
@@ -339,13 +338,6 @@ def test_execution_that_always_fails_is_tried_rarely_and_reported(
     instance.work()
     assert instance.call("GET", f"/v1/Conversations/{sid}").body["state"] == "active"
     assert instance.items("conversation")[0].get("due_at") is None
-
-
-def test_pauses_of_background_loops_grow_to_a_minute() -> None:
-    pauses = [growing_pause(1.0, failures) for failures in range(1, 1000)]
-    assert pauses[:4] == [1, 2, 4, 8]
-    assert pauses == sorted(pauses)
-    assert pauses[-1] == MAX_PAUSE_SECONDS
 
 
 def test_alert_about_own_failure_reaches_the_error_log_url(
