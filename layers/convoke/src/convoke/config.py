@@ -96,6 +96,11 @@ class Settings:
         return tuple(origin.strip() for origin in origins if origin.strip())
 
     @property
+    def synchronous(self) -> str:
+        """Return when a commit of the embedded engine survives a power failure: `full` or `normal`."""
+        return self.environ.get("CONVOKE_SYNCHRONOUS") or "normal"
+
+    @property
     def provisioning_retries(self) -> Mapping[str, str]:
         """Return values for the fields of ProvisioningRetries, by field name. The pauses are ISO 8601 durations.
 

@@ -358,6 +358,7 @@ class Program:
         from convoke.operations.participants import ParticipantOperations
         from convoke.operations.sweeper import Process, Sweeper
         from convoke.storage import keys
+        from convoke.storage.alerts import AlertRepository
         from convoke.storage.conversations import ConversationRepository
         from convoke.storage.due import DueRepository
         from convoke.storage.events import EventRepository
@@ -371,6 +372,7 @@ class Program:
         due_conversations = DueConversations(
             ConversationRepository(table),
             ProvisioningRepository(table),
+            AlertRepository(table),
             self.participant_adder,
             edges.workflow,
             edges.provisioning_retries,
@@ -400,4 +402,4 @@ class Program:
             edges.new_sid,
         )
         processes: dict[str, Process] = {keys.CONVERSATION: due_conversations, keys.USER: due_users}
-        return Sweeper(DueRepository(table), processes, edges.now)
+        return Sweeper(DueRepository(table), processes, AlertRepository(table), edges.provisioning_retries, edges.now)
