@@ -43,6 +43,7 @@ CALL_LATENCY_MS = {
     "dynamodb:TransactWriteItems": 20,
     "dynamodb:BatchGetItem": 5,
     "dynamodb:GetItem": 5,
+    "dynamodb:Query": 5,
     "dynamodb:PutItem": 6,
     "dynamodb:UpdateItem": 6,
     "events:PutEvents": 10,

@@ -292,12 +292,15 @@ class Program:
 
     @cached_property
     def sweeper(self) -> Sweeper:
+        from convoke.operations.due_conversations import DueConversations
         from convoke.operations.sweeper import Sweeper
+        from convoke.storage import keys
         from convoke.storage.conversations import ConversationRepository
+        from convoke.storage.due import DueRepository
         from convoke.storage.provisioning import ProvisioningRepository
 
         edges, table = self.edges, self.edges.table
-        return Sweeper(
+        due_conversations = DueConversations(
             ConversationRepository(table),
             ProvisioningRepository(table),
             self.participant_adder,
@@ -306,3 +309,4 @@ class Program:
             edges.now,
             edges.new_sid,
         )
+        return Sweeper(DueRepository(table), {keys.CONVERSATION: due_conversations}, edges.now)

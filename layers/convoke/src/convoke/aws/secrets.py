@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from convoke.domain.freshness import ReadClocks, read_clocks
 from convoke.storage.cached import Cached
 
 if TYPE_CHECKING:
@@ -19,10 +20,10 @@ If another process rotates the Auth Token, this process may use the old Auth Tok
 class SecretAuthTokens:
     """Implements `AuthTokens` with Secrets Manager. A cache saves fetches, which cost money and time."""
 
-    def __init__(self, client: SecretsManagerClient, prefix: str) -> None:
+    def __init__(self, client: SecretsManagerClient, prefix: str, read_clocks: ReadClocks = read_clocks) -> None:
         self.client = client
         self._prefix = prefix
-        self.fetch = Cached(self._fetch, TOKEN_CACHE_SECONDS)
+        self.fetch = Cached(self._fetch, TOKEN_CACHE_SECONDS, read_clocks)
 
     def put(self, account_sid: str, token: str) -> None:
         name = f"{self._prefix}{account_sid}"

@@ -44,7 +44,7 @@ from convoke.operations.participant_adder import Admit
 from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
 from convoke.program import Program
 from convoke.storage.auth_tokens import AuthTokens, AuthTokenTable
-from convoke.storage.conversations import ConversationRepository
+from convoke.storage.due import DueRepository
 from convoke.storage.keys import is_streamed_to_webhooks
 from convoke.storage.table import Item, Table
 from convoke.webhooks.answers import WebhookAnswer
@@ -326,7 +326,7 @@ class EmbeddedEngine:
 
     def _next_due(self, after: datetime) -> datetime | None:
         moments = (
-            ConversationRepository(self.edges.table).next_due(after),
+            DueRepository(self.edges.table).next_due(after),
             self.queue.next_visible(after, excluded=self._deliveries_under_way()),
         )
         return min((moment for moment in moments if moment), default=None)

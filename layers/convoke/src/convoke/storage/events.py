@@ -62,8 +62,8 @@ class EventRepository:
         entries = lists.query_entries(self.table, list_query, page.size + 1, forward=forward)
         listed = [
             event
-            for item in lists.fetch_items(self.table, entries)
-            for event in _listed_events(item, forward=forward)
+            for position, item in lists.fetch_items(self.table, entries)
+            for event in _listed_events(position, item, forward=forward)
             if _is_after_position(event, page, forward=forward)
         ]
         shown = listed[: page.size]
@@ -71,7 +71,7 @@ class EventRepository:
             end: str | None = shown[-1].position
         else:
             end = entries.end and _end_of_change(entries.end, forward=forward)
-        return paging.page_of_entries([each.event for each in shown], [each.position for each in shown], end, page)
+        return paging.page_of_entries(shown, [each.position for each in shown], end, page)
 
 
 class _ListedEvent(NamedTuple):
@@ -82,9 +82,8 @@ class _ListedEvent(NamedTuple):
     event: Event
 
 
-def _listed_events(stored: Item, *, forward: bool) -> list[_ListedEvent]:
-    change, position = change_of(stored), lists.position_of(stored)
-    listed = [_ListedEvent(f"{position}#{place:03}", event) for place, event in enumerate(change.own_events)]
+def _listed_events(position: str, stored: Item, *, forward: bool) -> list[_ListedEvent]:
+    listed = [_ListedEvent(f"{position}#{place:03}", event) for place, event in enumerate(change_of(stored).own_events)]
     return listed if forward else listed[::-1]
 
 
