@@ -56,8 +56,10 @@ EXAMPLES: dict[str, str | list[str]] = {
     "MessagingBinding.ProxyAddress": "+15017122662",
     "MessagingBinding.Type": "sms",
     "Method": "GET",
+    "NotificationLevel": "muted",
     "OwnedAddresses": ["+15017122661", "whatsapp:+15017122661"],
     "Participant": chat(2),
+    "Permission": ["sendMessage", "leaveConversation"],
     "PostWebhookUrl": "https://hooks.example.com/",
     "PreWebhookUrl": "https://hooks.example.com/pre",
     "RoleSid": "RL" + "0" * 32,
@@ -65,6 +67,7 @@ EXAMPLES: dict[str, str | list[str]] = {
     "State": "inactive",
     "Subject": "Visit",
     "Target": "webhook",
+    "Type": "conversation",
     "Timers.Closed": "PT10M",
     "Timers.Inactive": "PT1M",
     "UniqueName": "free",
@@ -82,10 +85,13 @@ SIDS = (
 QUERIES = {"ParticipantConversations": "?Identity=alice"}
 """The query strings of paths that need one. The key is the last segment of the path."""
 
+ROLE = {"FriendlyName": "Visitor", "Type": "conversation", "Permission": ["sendMessage"]}
+
 STUDIO = {"Target": "studio", "Configuration.FlowSid": "FW" + "0" * 32}
 
 FITTING = {
     "createScopedWebhook": ("Target", "Configuration.Url", "Configuration.Filters"),
+    "updateRole": ("Permission",),
     "createParticipant": ("Identity", "Attributes", "DateCreated", "DateUpdated"),
     "updateParticipant": ("MessagingBinding.ProxyAddress", "Attributes", "LastReadMessageIndex", "LastReadTimestamp"),
 }
@@ -128,6 +134,8 @@ class PopulatedInstance:
             "Messages": message,
             "Receipts": instance.call("GET", f"{path}/Messages/{message}/Receipts").body["delivery_receipts"][0]["sid"],
             "Webhooks": instance.call("POST", f"{path}/Webhooks", STUDIO).body["sid"],
+            "Users": "alice",
+            "Roles": instance.call("POST", "/v1/Roles", ROLE).body["sid"],
             "Events": instance.call("GET", "/convoke/v1/Events").body["events"][0]["id"],
             "Alerts": instance.call("GET", "/v1/Alerts").body["alerts"][0]["sid"],
         }

@@ -31,6 +31,8 @@ GIVEN: dict[str, object] = {
     "receipt_sid": "DY",
     "change_sid": "EV",
     "alert_sid": "NO",
+    "user_sid": "US",
+    "role_sid": "RL",
     "key_sid": "SK",
     "event_id": "EV-PLACE",
     "position": "RP#TARGET#NUMBER",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from convoke.operations.webhook_delivery import WebhookDelivery
     from convoke.storage.accounts import CachedAccounts
     from convoke.storage.api_keys import CachedApiKeys
+    from convoke.storage.first_sights import FirstSights
     from convoke.storage.services import CachedServices
 
 
@@ -84,12 +85,13 @@ class Edges(Protocol):
 class Program:
     """The program of one process. Each property builds one part of the program when the code first uses the property.
 
-    There are caches for accounts, Auth Tokens, API keys and services. Data in a cache can be some seconds old. Only the
-    following lookups use a cache:
+    There are caches for accounts, Auth Tokens, API keys, services and the existence of Users. Data in a cache can be
+    some seconds old. Only the following lookups use a cache:
 
     - The lookups for authentication.
     - The lookup of the service in a URL, or of the service to which participants are added.
     - The lookup of the Auth Token that signs a webhook.
+    - The lookup of the Users of new participants.
     """
 
     def __init__(self, edges: Edges, extra_routes: Sequence[AccountRoute] = ()) -> None:
@@ -119,15 +121,22 @@ class Program:
 
         return CachedApiKeys(ApiKeyRepository(self.edges.table))
 
+    @cached_property
+    def first_sights(self) -> FirstSights:
+        from convoke.storage.first_sights import FirstSights
+
+        return FirstSights(self.edges.table)
+
     def clear_caches(self) -> None:
         """Remove all entries from all caches."""
-        for fetch in (
+        for cache in (
             self.auth_tokens.fetch,
             self.known_accounts.fetch,
             self.known_services.fetch,
             self.known_api_keys.fetch_owner,
+            self.first_sights,
         ):
-            fetch.clear()
+            cache.clear()
 
     @cached_property
     def accounts(self) -> AccountOperations:
@@ -155,10 +164,13 @@ class Program:
         from convoke.operations.pre_events import PreEvents
         from convoke.operations.provisioning import ProvisioningOperations
         from convoke.operations.receipts import ReceiptOperations
+        from convoke.operations.roles import RoleOperations
         from convoke.operations.scoped_webhooks import ScopedWebhookOperations
         from convoke.operations.service_configuration import ServiceConfigurationOperations
         from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
         from convoke.operations.services import ServiceOperations
+        from convoke.operations.user_conversations import UserConversationOperations
+        from convoke.operations.users import UserOperations
         from convoke.operations.waiting import ConversationWaiter
         from convoke.storage.accounts import AccountRepository
         from convoke.storage.alerts import AlertRepository
@@ -170,8 +182,10 @@ class Program:
         from convoke.storage.participants import ParticipantRepository
         from convoke.storage.provisioning import ProvisioningRepository
         from convoke.storage.receipts import ReceiptRepository
+        from convoke.storage.roles import RoleRepository
         from convoke.storage.scoped_webhooks import ScopedWebhookRepository
         from convoke.storage.service_configuration_webhooks import ServiceConfigurationWebhooksRepository
+        from convoke.storage.users import UserRepository
         from convoke.storage.webhook_levels import WebhookLevelsRepository
 
         edges, table, now, new_sid = self.edges, self.edges.table, self.edges.now, self.edges.new_sid
@@ -179,28 +193,37 @@ class Program:
         conversation_operations = ConversationOperations(
             conversations, ProvisioningRepository(table), EventRepository(table), now, new_sid
         )
-        participants = ParticipantRepository(table)
+        roles = RoleRepository(table)
+        participants = ParticipantRepository(table, self.first_sights)
         message_operations = MessageOperations(
             conversation_operations, participants, MessageRepository(table), Outbox(new_sid), now, new_sid
         )
+        participant_operations = ParticipantOperations(conversation_operations, participants, roles, now, new_sid)
+        memberships = ParticipantConversationRepository(table)
+        users = UserOperations(UserRepository(table), roles, now, new_sid)
         services = ServiceOperations(self.known_services, AccountRepository(table), conversations, now, new_sid)
         operations = Operations(
             accounts=self.accounts,
             configuration=ConfigurationOperations(self.known_accounts),
             account_configuration=AccountConfigurationOperations(self.known_accounts, edges.receiver_rules),
             services=services,
-            service_configuration=ServiceConfigurationOperations(services, self.known_services),
+            service_configuration=ServiceConfigurationOperations(services, self.known_services, roles),
             conversations=conversation_operations,
-            participants=ParticipantOperations(conversation_operations, participants, now, new_sid),
-            participant_conversations=ParticipantConversationOperations(ParticipantConversationRepository(table)),
+            participants=participant_operations,
+            participant_conversations=ParticipantConversationOperations(memberships),
             messages=message_operations,
             receipts=ReceiptOperations(message_operations, ReceiptRepository(table)),
             scoped_webhooks=ScopedWebhookOperations(
                 conversation_operations, ScopedWebhookRepository(table), edges.receiver_rules, now, new_sid
             ),
+            roles=RoleOperations(roles, self.known_services.stored, now, new_sid),
+            users=users,
+            user_conversations=UserConversationOperations(
+                users, conversation_operations, participant_operations, memberships
+            ),
             provisionings=ProvisioningOperations(conversation_operations),
             conversation_with_participants=ConversationWithParticipantsOperations(
-                conversations, edges.participant_queue, edges.provisioning_retries, now, new_sid, edges.metrics
+                conversations, roles, edges.participant_queue, edges.provisioning_retries, now, new_sid, edges.metrics
             ),
             configuration_webhooks=ConfigurationWebhooksOperations(
                 ConfigurationWebhooksRepository(table), edges.receiver_rules
@@ -240,7 +263,14 @@ class Program:
 
         edges = self.edges
         admit = edges.admit or AdmitByService(self.known_services.fetch)
-        return ParticipantAdder(ProvisioningRepository(edges.table), edges.workflow, admit, edges.now)
+        return ParticipantAdder(
+            ProvisioningRepository(edges.table),
+            edges.workflow,
+            admit,
+            self.known_services.fetch,
+            self.first_sights,
+            edges.now,
+        )
 
     @cached_property
     def conversation_finalizer(self) -> ConversationFinalizer:

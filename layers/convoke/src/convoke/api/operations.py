@@ -19,10 +19,13 @@ from convoke.operations.participants import ParticipantOperations
 from convoke.operations.pre_events import PreEvents, RequestWebhooks
 from convoke.operations.provisioning import ProvisioningOperations
 from convoke.operations.receipts import ReceiptOperations
+from convoke.operations.roles import RoleOperations
 from convoke.operations.scoped_webhooks import ScopedWebhookOperations
 from convoke.operations.service_configuration import ServiceConfigurationOperations
 from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
 from convoke.operations.services import ServiceOperations
+from convoke.operations.user_conversations import UserConversationOperations
+from convoke.operations.users import UserOperations
 from convoke.operations.waiting import ConversationWaiter
 
 
@@ -41,6 +44,9 @@ class Operations:
     messages: MessageOperations
     receipts: ReceiptOperations
     scoped_webhooks: ScopedWebhookOperations
+    roles: RoleOperations
+    users: UserOperations
+    user_conversations: UserConversationOperations
     provisionings: ProvisioningOperations
     conversation_with_participants: ConversationWithParticipantsOperations
     configuration_webhooks: ConfigurationWebhooksOperations

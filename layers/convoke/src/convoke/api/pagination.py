@@ -27,7 +27,7 @@ from convoke.domain.pages import Page, PageRequest
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 100
 MAX_SMALL_PAGE_SIZE = 50
-"""The maximum page size of the lists of receipts, of events and of participant conversations.
+"""The maximum page size of the lists of receipts, Users, events and participant conversations.
 
 One read of the table returns at most 100 items. A page of 100 events can need 101 items, and a page of 100 participant
 conversations can need 200 items.

@@ -43,10 +43,13 @@ from convoke.domain.participants import (
     ProxyAddress,
     RoleSid,
 )
+from convoke.domain.roles import NewRole, RoleChange
 from convoke.domain.scoped_webhooks import NewScopedWebhook, ScopedWebhookChange
 from convoke.domain.service_configuration import ServiceConfigurationChange
 from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooksChange
 from convoke.domain.services import NewService
+from convoke.domain.user_conversations import UserConversationChange
+from convoke.domain.users import NewUser, UserChange
 
 BINDING_PREFIX = "messaging_binding_"
 """The prefix of the fields in `CreateParticipant` that belong to the messaging binding."""
@@ -131,6 +134,26 @@ class UpdateScopedWebhook(ScopedWebhookChange):
 
 
 class CreateService(NewService):
+    model_config = FORM_NAMES
+
+
+class CreateRole(NewRole):
+    model_config = FORM_NAMES
+
+
+class UpdateRole(RoleChange):
+    model_config = FORM_NAMES
+
+
+class CreateUser(NewUser):
+    model_config = FORM_NAMES
+
+
+class UpdateUser(UserChange):
+    model_config = FORM_NAMES
+
+
+class UpdateUserConversation(UserConversationChange):
     model_config = FORM_NAMES
 
 

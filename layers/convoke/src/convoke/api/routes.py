@@ -29,10 +29,13 @@ from convoke.api.resources import (
     participants,
     provisioning,
     receipts,
+    roles,
     scoped_webhooks,
     service_configuration,
     service_configuration_webhooks,
     services,
+    user_conversations,
+    users,
 )
 from convoke.api.responses import Response
 from convoke.domain.sids import Prefix
@@ -128,6 +131,8 @@ PARTICIPANTS = "/Conversations/<conversation_sid>/Participants"
 
 MESSAGES = "/Conversations/<conversation_sid>/Messages"
 
+USER_CONVERSATIONS = "/Users/<user_sid>/Conversations"
+
 WEBHOOKS = "/Conversations/<conversation_sid>/Webhooks"
 
 SERVICE_ROUTES = (
@@ -155,6 +160,23 @@ SERVICE_ROUTES = (
     ServiceRoute("POST", f"{PARTICIPANTS}/<sid>", participants.update, participants.UPDATE),
     ServiceRoute("DELETE", f"{PARTICIPANTS}/<sid>", participants.delete, participants.DELETE),
     ServiceRoute("GET", "/ParticipantConversations", participant_conversations.list_, participant_conversations.LIST),
+    ServiceRoute("GET", "/Roles", roles.list_, roles.LIST),
+    ServiceRoute("POST", "/Roles", roles.create, roles.CREATE),
+    ServiceRoute("GET", "/Roles/<sid>", roles.fetch, roles.FETCH),
+    ServiceRoute("POST", "/Roles/<sid>", roles.update, roles.UPDATE),
+    ServiceRoute("DELETE", "/Roles/<sid>", roles.delete, roles.DELETE),
+    ServiceRoute("GET", "/Users", users.list_, users.LIST),
+    ServiceRoute("POST", "/Users", users.create, users.CREATE),
+    ServiceRoute("GET", "/Users/<sid>", users.fetch, users.FETCH),
+    ServiceRoute("POST", "/Users/<sid>", users.update, users.UPDATE),
+    ServiceRoute("GET", USER_CONVERSATIONS, user_conversations.list_, user_conversations.LIST),
+    ServiceRoute("GET", f"{USER_CONVERSATIONS}/<conversation_sid>", user_conversations.fetch, user_conversations.FETCH),
+    ServiceRoute(
+        "POST", f"{USER_CONVERSATIONS}/<conversation_sid>", user_conversations.update, user_conversations.UPDATE
+    ),
+    ServiceRoute(
+        "DELETE", f"{USER_CONVERSATIONS}/<conversation_sid>", user_conversations.delete, user_conversations.DELETE
+    ),
     ServiceRoute("GET", WEBHOOKS, scoped_webhooks.list_, scoped_webhooks.LIST),
     ServiceRoute("POST", WEBHOOKS, scoped_webhooks.create, scoped_webhooks.CREATE),
     ServiceRoute("GET", f"{WEBHOOKS}/<sid>", scoped_webhooks.fetch, scoped_webhooks.FETCH),
@@ -176,6 +198,8 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Messages": Prefix.MESSAGE,
     "Receipts": Prefix.RECEIPT,
     "Webhooks": Prefix.WEBHOOK,
+    "Roles": Prefix.ROLE,
+    "Users": {"description": "A SID or an identity."},
     "Events": {"pattern": f"^{Prefix.CHANGE}[0-9a-fA-F]{{32}}-[0-9]+$"},
     "Alerts": Prefix.ALERT,
 }

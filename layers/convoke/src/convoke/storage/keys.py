@@ -39,7 +39,7 @@ LISTED = Index(
     sort="listed_at",
     projected=("state", "conversation_sid", "log_level"),
 )
-"""The index of the conversations of each service, and of the changes and alerts of each account, ordered by date.
+"""The index of the conversations and Users of each service, and of the changes and alerts of each account, by date.
 
 The index projects the keys and the attributes that filters use: `state`, `conversation_sid` and `log_level`. If an
 update changes a projected attribute, DynamoDB also writes the index. This second write costs write units, so no other
@@ -51,12 +51,12 @@ attributes are projected. See docs/decisions/0035-list-index-projects-keys-and-s
 EVENTS = "events"
 ALERTS = "alerts"
 
-MEMBERSHIPS = Index(name="memberships", partition="member", sort="sk")
+MEMBERSHIPS = Index(name="memberships", partition="member", sort="pk")
 """The index of the participants of each service. The index projects only keys.
 
-Each partition contains the participants with the same identity or address, ordered by SID. Most updates of a
-participant do not write this index. The attribute `member` changes only if the update gives the participant an
-identity. See docs/decisions/0037-memberships-index.md.
+Each partition contains the participants with the same identity or address, ordered by the SID of their conversation.
+Most updates of a participant do not write this index. The attribute `member` changes only if the update gives the
+participant an identity. See docs/decisions/0091-memberships-in-order-of-conversations.md.
 """
 
 INDEXES = (DUE, LISTED, MEMBERSHIPS)
@@ -135,6 +135,24 @@ def service(account_sid: str, chat_service_sid: str) -> Key:
 def services() -> tuple[str, str]:
     """Return the range of the sort keys of an account's services."""
     return _prefix_range("service#")
+
+
+def role(account_sid: str, chat_service_sid: str, role_sid: str) -> Key:
+    return Key(f"{account_sid}#{chat_service_sid}", f"role#{role_sid}")
+
+
+def roles() -> tuple[str, str]:
+    """Return the range of the sort keys of a service's roles, without the default roles."""
+    return _prefix_range("role#")
+
+
+def user(account_sid: str, user_sid: str) -> Key:
+    return Key(f"{account_sid}#{user_sid}", "user")
+
+
+def users_list(chat_service_sid: str) -> str:
+    """Return the name of the list of a service's Users."""
+    return f"users#{chat_service_sid}"
 
 
 def conversation(account_sid: str, conversation_sid: str) -> Key:
@@ -296,7 +314,8 @@ def list_start_key(account_sid: str, shard: str, position: str) -> Item:
     sid = position.rpartition("#")[2]
     # `sid` is never the SID of a change. The list of events does not call this function, because it uses the parameter
     # `between` to continue at a position.
-    key = alert(account_sid, sid) if sid.startswith(Prefix.ALERT) else conversation(account_sid, sid)
+    make_key = {Prefix.ALERT: alert, Prefix.USER: user}.get(sid[:2], conversation)
+    key = make_key(account_sid, sid)
     return {"pk": key.pk, "sk": key.sk, LISTED.partition: shard, LISTED.sort: position}
 
 

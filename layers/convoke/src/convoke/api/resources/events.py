@@ -18,7 +18,7 @@ from convoke.domain.events import AnyEventType, Event
 class EventRepresentation(Representation):
     id: str
     account_sid: str
-    conversation_sid: str
+    conversation_sid: str | None
     event_type: AnyEventType
     occurred_at: StreamDate
     webhooks: bool
