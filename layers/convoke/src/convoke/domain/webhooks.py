@@ -51,6 +51,8 @@ class Delivery(Model):
     method: Method
     replay_sid: str = ""
     """The SID of the event replay that caused the delivery. Empty if the delivery is not a replay."""
+    followed_by: Event | None = None
+    """The event that is enqueued after the last attempt. A message replay sends its messages in this way, in order."""
 
     @classmethod
     def to(cls, hook: Hook, event: Event) -> Self:
@@ -74,6 +76,8 @@ class Delivery(Model):
         return connection_settings(self.url)
 
 
+WANTED_URL = "an absolute http or https URL, without spaces and control characters"
+
 URL_DESCRIPTION = "An absolute URL with http or https. An empty string removes it."
 
 
@@ -88,7 +92,7 @@ def parse_filter(value: object) -> EventType:
     try:
         return EventType(str(value))
     except ValueError as error:
-        raise InvalidWebhookSettingsError from error
+        raise InvalidWebhookSettingsError(wanted=f"one of {', '.join(EventType)}") from error
 
 
 def check_url(url: str) -> str | None:
@@ -100,14 +104,14 @@ def check_url(url: str) -> str | None:
         return None
     # `urlsplit` removes tabs and line breaks without an error. Therefore this check comes before `urlsplit`.
     if any(character <= " " or character == "\x7f" for character in url):
-        raise InvalidWebhookSettingsError
+        raise InvalidWebhookSettingsError(wanted=WANTED_URL)
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError as error:
-        raise InvalidWebhookSettingsError from error
+        raise InvalidWebhookSettingsError(wanted=WANTED_URL) from error
     if not usable:
-        raise InvalidWebhookSettingsError
+        raise InvalidWebhookSettingsError(wanted=WANTED_URL)
     return url
 
 
