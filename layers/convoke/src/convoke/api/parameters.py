@@ -6,7 +6,7 @@ The models of the domain define the fields and the rules. The subclasses in this
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import TypeVar, get_origin
 
@@ -15,6 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from convoke.api.errors import problems_of
 from convoke.api.form import Form
 from convoke.api.parameter_names import PARTICIPANT, form_name, join_name, parameter_name, scoped_webhook_name
+from convoke.api.unknown_names import hint_of, unknown_names, warn_of_ignored_names
 from convoke.domain.account_configuration import AccountConfigurationChange
 from convoke.domain.addresses import Channel
 from convoke.domain.alerts import AlertFilters
@@ -37,6 +38,7 @@ from convoke.domain.participants import (
     EmailLevel,
     EmailName,
     Identity,
+    NewBinding,
     NewParticipant,
     ParticipantAttributes,
     ProjectedAddress,
@@ -55,6 +57,8 @@ BINDING_PREFIX = "messaging_binding_"
 """The prefix of the fields in `CreateParticipant` that belong to the messaging binding."""
 
 PARTICIPANTS = TypeAdapter(tuple[NewParticipant, ...], config=ConfigDict(hide_input_in_errors=True, defer_build=True))
+
+FORM_PARAMETERS = "form parameters"
 
 FORM_NAMES = ConfigDict(alias_generator=form_name)
 
@@ -198,11 +202,15 @@ def parse_query(model: type[Parameters], query: Mapping[str, str]) -> tuple[Para
     return parse(model, Form([*sent.items()])), sent
 
 
-def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[ConversationsError]]:
+def read(
+    model: type[Parameters], form: Form, *, other_names: Collection[str] = ()
+) -> tuple[Parameters | None, list[ConversationsError]]:
     """Return the parameters in a form, and a list of errors. If the form is valid, the list is empty.
 
-    If the form has errors, return None and all errors. The errors are in the order of the checks.
+    If the form has errors, return None and all errors. The errors are in the order of the checks. `other_names` are the
+    parameters in the form that the caller reads in another way.
     """
+    warn_of_ignored_names(FORM_PARAMETERS, unknown_names(form.names, {*_lists(model), *other_names}))
     try:
         return model.model_validate(form.select(_lists(model)), context=form.path_delimiters), []
     except ValidationError as error:
@@ -225,6 +233,7 @@ def parse_participant(model: type[CreateParticipant], form: Form) -> NewParticip
     If the form is invalid, raise the first error. The attribute `others` of this error contains the other errors.
     """
     names = {field.alias or name: name for name, field in model.model_fields.items()}
+    warn_of_ignored_names(FORM_PARAMETERS, unknown_names(form.names, names))
     given = {names[name]: value for name, value in form.select(dict.fromkeys(names, False)).items()}
     in_binding = [name for name in given if name.startswith(BINDING_PREFIX)]
     binding = {name.removeprefix(BINDING_PREFIX): given.pop(name) for name in in_binding}
@@ -245,7 +254,7 @@ def read_participants(form: Form) -> tuple[tuple[NewParticipant, ...], list[Conv
     if too_many := [*count_problems(len(values))]:
         return (), too_many
     problems: list[ConversationsError] = []
-    objects: dict[int, object] = {}
+    objects: dict[int, dict[str, object]] = {}
     for position, value in enumerate(values):
         try:
             objects[position] = parse_json_object(value)
@@ -256,11 +265,34 @@ def read_participants(form: Form) -> tuple[tuple[NewParticipant, ...], list[Conv
         participants = PARTICIPANTS.validate_python(list(objects.values()), context=form.path_delimiters)
     except ValidationError as error:
         positions = list(objects)
-        return (), problems + problems_of(error, lambda first, *rest: (PARTICIPANT, positions[int(first)], *rest))
+        found = problems_of(error, lambda first, *rest: (PARTICIPANT, positions[int(first)], *rest))
+        return (), problems + _with_hints(found, objects)
+    for each in objects.values():
+        warn_of_ignored_names("keys of a participant", _unknown_keys(each))
     return (() if problems else participants), problems
 
 
-def parse_json_object(value: str) -> object:
+def _with_hints(
+    problems: Sequence[ConversationsError], objects: Mapping[int, dict[str, object]]
+) -> list[ConversationsError]:
+    """Name the unknown keys of a participant in the errors of the participant. They are often the reason."""
+    hints = {join_name([PARTICIPANT, at]): names for at, each in objects.items() if (names := _unknown_keys(each))}
+    return [
+        problem.with_hint(hint_of(names))
+        if (names := hints.get((problem.parameter or "").partition(".")[0]))
+        else problem
+        for problem in problems
+    ]
+
+
+def _unknown_keys(participant: Mapping[str, object]) -> dict[str, str | None]:
+    """Return the unknown keys in the JSON object of a participant, and the nearest known key of each unknown key."""
+    binding = participant.get("messaging_binding")
+    keys = list(binding) if isinstance(binding, dict) else []
+    return unknown_names(participant, NewParticipant.model_fields) | unknown_names(keys, NewBinding.model_fields)
+
+
+def parse_json_object(value: str) -> dict[str, object]:
     """Return the JSON object in a text, without the keys whose value is null.
 
     Raise ValueError if the text is not a JSON object.
