@@ -245,5 +245,5 @@ def test_crash_during_steps_rolls_back_and_sweeper_completes_them_once() -> None
         instance.work()
         assert {v1.conversations(sid).fetch().state for sid in created} == {"active"}
         assert [len(v1.conversations(sid).participants.list()) for sid in created] == [2, 2]
-        delivered = [delivery.event.conversation_sid for delivery in instance.receivers.posted]
+        delivered = [delivery.event.payload["ConversationSid"] for delivery in instance.receivers.posted]
         assert sorted(delivered) == sorted(created)

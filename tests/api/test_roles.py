@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from convoke.domain.roles import Permission
+from convoke.domain.service_configuration import ServiceConfigurationChange
 from convoke.domain.services import Service
 from convoke.storage.roles import RoleRepository
 from convoke.storage.services import ServiceRepository
@@ -17,11 +18,6 @@ from tests.support.instances import ORIGIN, Instance, held_instance, refusal
 from tests.support.trees import Tree
 
 DEFAULTS = ["service admin", "service user", "channel admin", "channel user"]
-
-
-@pytest.fixture(params=["the account's tree", "a service's tree"])
-def tree(instance: Instance, request: pytest.FixtureRequest) -> Tree:
-    return Tree(instance, in_service=request.param == "a service's tree")
 
 
 def make(tree: Tree, role_type: str = "conversation", *permissions: str) -> str:
@@ -235,6 +231,16 @@ def test_role_that_the_configuration_names_meanwhile_is_not_deleted(tree: Tree) 
     configuration(tree).update(default_conversation_role_sid=sid)
     assert not roles.delete(before, role)
     assert tree.client.roles(sid).fetch().sid == sid
+
+
+@pytest.mark.each_engine
+def test_configuration_does_not_name_a_role_that_is_deleted_meanwhile(tree: Tree) -> None:
+    sid = make(tree)
+    service = stored_service(tree)
+    tree.client.roles(sid).delete()
+    change = ServiceConfigurationChange(default_conversation_role_sid=sid)
+    assert ServiceRepository(tree.instance.table).update(service, change) is None
+    assert stored_service(tree) == service
 
 
 def test_default_roles_are_never_read() -> None:

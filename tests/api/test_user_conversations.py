@@ -7,15 +7,10 @@ from typing import Any
 import pytest
 
 from convoke.domain.users import user_sid
-from tests.support.instances import ORIGIN, Instance, refusal
+from tests.support.instances import ORIGIN, refusal
 from tests.support.trees import Tree
 
 ALICE = '{"identity": "alice"}'
-
-
-@pytest.fixture(params=["the account's tree", "a service's tree"])
-def tree(instance: Instance, request: pytest.FixtureRequest) -> Tree:
-    return Tree(instance, in_service=request.param == "a service's tree")
 
 
 def of_alice(tree: Tree, sid: str) -> Any:
@@ -213,6 +208,11 @@ def test_concurrent_updates_of_read_position_and_attributes_both_take_effect(tre
         "[2]",
         "muted",
     )
+    # The event shows the participant as it is stored.
+    events = [event for change in tree.instance.changes() for event in change["events"]]
+    assert sorted(event["payload"]["Attributes"] for event in events if event["type"] == "onParticipantUpdated") == [
+        *("[1]", "[2]", "[2]", "{}"),
+    ]
 
 
 @pytest.mark.each_engine

@@ -300,7 +300,7 @@ def measure_all() -> dict[str, dict[str, Cost]]:
     for account, existing in enumerate(EXISTING, len(asked) + 1):
         counted = measure(chat(10), webhook=False, account=account, existing=existing)
         measured[f"10 chat members, {existing:,} existing"] = counted
-    for account, members in enumerate(MEMBERS_OF_MESSAGE, len(asked) + len(EXISTING) + 1):
+    for account, members in enumerate(MEMBERS_OF_MESSAGE, len(asked) + len(EXISTING) + 2):
         measured[f"message, {members:,} members"] = measure_message(members, account=account)
     return measured
 

@@ -21,7 +21,7 @@ def secrets(clocks: Clocks | None = None) -> SecretAuthTokens:
     client = boto3.client(
         "secretsmanager", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
     )
-    return SecretAuthTokens(client, "convoke/auth-token/", (clocks or Clocks()).read)
+    return SecretAuthTokens(client, "convoke/auth-token/", lambda _: True, (clocks or Clocks()).read)
 
 
 @pytest.fixture(params=["table", "cached table", "secrets"])

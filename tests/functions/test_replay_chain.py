@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
@@ -20,7 +19,7 @@ from convoke.domain.webhooks import Delivery
 from convoke.storage import keys
 from convoke.storage.table import Put
 from tests.support.instances import EmbeddedInstance, held_instance
-from tests.support.template import functions, resources
+from tests.support.template import functions
 
 MAX_CHAIN = 16
 
@@ -104,26 +103,3 @@ def test_replay_of_any_length_is_delivered(count: int) -> None:
     assert indexes == [*range(indexes[0], count + 1)]
     assert len(indexes) >= count
     assert steps == sorted(set(steps)), "each step begins behind the previous one, so the chain ends"
-
-
-def queues_sent_to(properties: dict[str, Any]) -> set[str]:
-    """Return the logical IDs of the queues to which the policies of a function allow it to send."""
-    statements = [statement for policy in properties["Policies"] for statement in policy["Statement"]]
-    found = set()
-    for statement in statements:
-        if "sqs:SendMessage" in statement["Action"]:
-            targets = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
-            found |= {str(target["Fn::GetAtt"]).partition(".")[0] for target in targets}
-    return found & set(resources("AWS::SQS::Queue"))
-
-
-def test_only_a_function_that_sends_to_its_own_queue_may_recurse() -> None:
-    """Elsewhere, Lambda should stop a chain, because the chain would be an error."""
-    for name, properties in functions().items():
-        own = {
-            str(event["Properties"]["Queue"]["Fn::GetAtt"]).partition(".")[0]
-            for event in properties.get("Events", {}).values()
-            if event["Type"] == "SQS"
-        }
-        expected = "Allow" if own & queues_sent_to(properties) else None
-        assert properties.get("RecursiveLoop") == expected, name

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from convoke.storage import cached as module
-from convoke.storage.cached import Cached
+from convoke.storage.cached import Cached, CachedWithMisses
 from tests.support.clocks import Clocks
 
 LIFETIME = 5.0
@@ -118,3 +118,23 @@ def test_old_values_are_removed_when_a_value_is_stored() -> None:
     clocks.run(LIFETIME)
     cached("b")
     assert list(cached._entries) == [("b",)]
+
+
+def test_missing_value_is_fetched_once_if_misses_are_cached() -> None:
+    source = Source()
+    cached = CachedWithMisses(source)
+    assert [cached("a"), cached("a"), cached("b")] == [None, None, None]
+    assert source.calls == 2
+
+
+def test_forgotten_miss_is_fetched_again() -> None:
+    source = Source()
+    cached = CachedWithMisses(source)
+    assert cached("a") is None
+    source.values["a",] = "one"
+    assert cached("a") is None
+    cached.forget("a")
+    assert cached("a") == "one"
+    cached.clear()
+    source.values.clear()
+    assert cached("a") is None

@@ -224,6 +224,14 @@ def test_page_token_is_valid_on_any_host() -> None:
     assert middle(list_)["next_page_url"].startswith("https://api.example.com/v1/Services?")
 
 
+def test_page_token_is_valid_with_any_public_url() -> None:
+    url = "https://example.com/chat"
+    request = Request(event(NEXT), ACCOUNT, public_url=url)
+    list_ = Pagination(request, f"{url}/v1/Services", "services", KEY)
+    assert list_.page_request == PageRequest(2, LAST)
+    assert middle(list_)["next_page_url"].startswith(f"{url}/v1/Services?")
+
+
 @pytest.mark.parametrize("query", [NEXT, PREVIOUS])
 def test_page_token_with_any_bit_changed_is_rejected(query: dict[str, str]) -> None:
     sealed = base64.urlsafe_b64decode(query["PageToken"])
@@ -293,7 +301,7 @@ def test_resource_urls_keep_the_path_prefix_of_the_request(service_in_path: bool
 )
 def test_resource_urls_begin_with_the_origin_of_the_request(headers: dict[str, str] | None, origin: str) -> None:
     request = Request({"headers": headers}, ACCOUNT)
-    assert request.origin == origin
+    assert request.base_url == origin
     assert request.url("/Services") == f"{origin}/v1/Services"
 
 

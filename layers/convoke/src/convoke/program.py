@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convoke.operations.conversation_finalizer import ConversationFinalizer
     from convoke.operations.events import EventOperations
     from convoke.operations.participant_adder import Admit, ParticipantAdder
+    from convoke.operations.republisher import Republisher
     from convoke.operations.sweeper import Sweeper
     from convoke.operations.webhook_delivery import WebhookDelivery
     from convoke.storage.accounts import CachedAccounts
@@ -54,6 +55,10 @@ class Edges(Protocol):
     def webhook_client(self) -> WebhookClient: ...
     @property
     def receiver_rules(self) -> ReceiverRules: ...
+    @property
+    def public_url(self) -> str | None:
+        """Return the base URL of the API. None means that the headers of a request determine the base URL."""
+
     @property
     def allowed_origins(self) -> Sequence[str]: ...
     @property
@@ -200,7 +205,7 @@ class Program:
         )
         participant_operations = ParticipantOperations(conversation_operations, participants, roles, now, new_sid)
         memberships = ParticipantConversationRepository(table)
-        users = UserOperations(UserRepository(table), roles, now, new_sid)
+        users = UserOperations(UserRepository(table), self.first_sights, roles, now, new_sid)
         services = ServiceOperations(self.known_services, AccountRepository(table), conversations, now, new_sid)
         operations = Operations(
             accounts=self.accounts,
@@ -243,7 +248,7 @@ class Program:
             ),
             conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
         )
-        return Api(operations, self._extra_routes, edges.allowed_origins, edges.path_delimiters)
+        return Api(operations, self._extra_routes, edges.allowed_origins, edges.path_delimiters, edges.public_url)
 
     @cached_property
     def events(self) -> EventOperations:
@@ -255,6 +260,15 @@ class Program:
         return EventOperations(
             EventRepository(table), EventAttemptRepository(table), self.webhook_delivery, self.edges.new_sid
         )
+
+    @cached_property
+    def republisher(self) -> Republisher:
+        from convoke.operations.republisher import Republisher
+        from convoke.storage.event_attempts import EventAttemptRepository
+        from convoke.storage.events import EventRepository
+
+        table = self.edges.table
+        return Republisher(EventRepository(table), EventAttemptRepository(table), self.edges.event_bus)
 
     @cached_property
     def participant_adder(self) -> ParticipantAdder:
@@ -322,12 +336,20 @@ class Program:
 
     @cached_property
     def sweeper(self) -> Sweeper:
+        from convoke.operations.conversations import ConversationOperations
         from convoke.operations.due_conversations import DueConversations
-        from convoke.operations.sweeper import Sweeper
+        from convoke.operations.due_users import DueUsers
+        from convoke.operations.participants import ParticipantOperations
+        from convoke.operations.sweeper import Process, Sweeper
         from convoke.storage import keys
         from convoke.storage.conversations import ConversationRepository
         from convoke.storage.due import DueRepository
+        from convoke.storage.events import EventRepository
+        from convoke.storage.participant_conversations import ParticipantConversationRepository
+        from convoke.storage.participants import ParticipantRepository
         from convoke.storage.provisioning import ProvisioningRepository
+        from convoke.storage.roles import RoleRepository
+        from convoke.storage.users import UserRepository
 
         edges, table = self.edges, self.edges.table
         due_conversations = DueConversations(
@@ -339,4 +361,27 @@ class Program:
             edges.now,
             edges.new_sid,
         )
-        return Sweeper(DueRepository(table), {keys.CONVERSATION: due_conversations}, edges.now)
+        conversations = ConversationOperations(
+            ConversationRepository(table),
+            ProvisioningRepository(table),
+            EventRepository(table),
+            edges.now,
+            edges.new_sid,
+        )
+        due_users = DueUsers(
+            UserRepository(table),
+            ParticipantConversationRepository(table),
+            ParticipantOperations(
+                conversations,
+                ParticipantRepository(table, self.first_sights),
+                RoleRepository(table),
+                edges.now,
+                edges.new_sid,
+            ),
+            self.known_services.fetch,
+            edges.provisioning_retries,
+            edges.now,
+            edges.new_sid,
+        )
+        processes: dict[str, Process] = {keys.CONVERSATION: due_conversations, keys.USER: due_users}
+        return Sweeper(DueRepository(table), processes, edges.now)

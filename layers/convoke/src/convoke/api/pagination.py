@@ -180,8 +180,8 @@ class Pagination:
 
     def _signature(self, content: str) -> bytes:
         """Sign the path of the list, the filters and `content` with the key of the account."""
-        # Sign only the path of the URL, because a token must stay valid under another host name of the API.
-        path = self.url.removeprefix(self.request.origin)
+        # Sign only the path of the URL, because a token must stay valid under another base URL of the API.
+        path = self.url.removeprefix(self.request.base_url)
         filtered_path = f"{path}?{urlencode(self.filters)}" if self.filters else path
         digest = hmac.digest(self.signing_key, f"{filtered_path}\n{content}".encode(), hashlib.sha256)
         return digest[:SIGNATURE_BYTES]

@@ -169,6 +169,7 @@ SERVICE_ROUTES = (
     ServiceRoute("POST", "/Users", users.create, users.CREATE),
     ServiceRoute("GET", "/Users/<sid>", users.fetch, users.FETCH),
     ServiceRoute("POST", "/Users/<sid>", users.update, users.UPDATE),
+    ServiceRoute("DELETE", "/Users/<sid>", users.delete, users.DELETE),
     ServiceRoute("GET", USER_CONVERSATIONS, user_conversations.list_, user_conversations.LIST),
     ServiceRoute("GET", f"{USER_CONVERSATIONS}/<conversation_sid>", user_conversations.fetch, user_conversations.FETCH),
     ServiceRoute(

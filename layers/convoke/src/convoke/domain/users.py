@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Field
 
@@ -41,6 +41,21 @@ def user_sid(chat_service_sid: str, identity: str) -> str:
     return Prefix.USER + hashlib.sha256(f"{chat_service_sid}#{identity}".encode()).hexdigest()[:32]
 
 
+class Leaving(Model):
+    """The participants that a deleted User leaves behind. The sweeper deletes them."""
+
+    before_sid: str
+    """A SID that Convoke made when the User was deleted. The sweeper deletes the participants with older SIDs."""
+    since: Instant
+    """The time of the deletion."""
+    notify_webhooks: bool
+    """Whether webhooks get the events about the deleted participants."""
+
+    def includes(self, participant_sid: str) -> bool:
+        """Return whether the participant is older than the deletion. SIDs of different types sort by time too."""
+        return participant_sid[len(Prefix.PARTICIPANT) :] < self.before_sid[len(Prefix.CHANGE) :]
+
+
 class User(Model):
     """A stored User."""
 
@@ -55,6 +70,41 @@ class User(Model):
     date_updated: Instant
     revision: int = 0
     """How many times the User was changed. Optimistic locking compares this number."""
+    date_removed: Instant | None = None
+    """The time at which the User was deleted. None if the User is not deleted.
+
+    A deleted User becomes a tombstone. The API does not show tombstones.
+    """
+    leaving: Leaving | None = None
+    """The participants that must still be deleted.
+
+    A User can have this field although it is not deleted. Then an earlier User with the same identity was deleted.
+    """
+    due_at: Instant | None = None
+    """The time at which the sweeper must process the User next. None unless `leaving` is set."""
+    attempts: int = 0
+    """How many times the sweeper has processed the User since the deletion."""
+
+    def as_tombstone(self, moment: datetime, sid: str, *, notify_webhooks: bool) -> Self:
+        """Return the User as a tombstone, which keeps no personal data but the identity. `sid` is a new SID."""
+        update = {
+            "friendly_name": None,
+            "attributes": "{}",
+            "date_removed": moment,
+            "leaving": Leaving(before_sid=sid, since=moment, notify_webhooks=notify_webhooks),
+            "due_at": moment,
+            "attempts": 0,
+        }
+        return self.model_copy(update=update)
+
+    def in_place_of(self, tombstone: User) -> Self:
+        """Return this User as it replaces the tombstone of its identity. The old participants still leave."""
+        kept = {"leaving": tombstone.leaving, "due_at": tombstone.due_at, "attempts": tombstone.attempts}
+        return self.model_copy(update={**kept, "revision": tombstone.revision + 1})
+
+    def after_leaving(self) -> Self:
+        """Return the User when all old participants have left."""
+        return self.model_copy(update={"leaving": None, "due_at": None, "attempts": 0})
 
 
 def first_seen(service: Service, identity: str, moment: datetime) -> User:

@@ -35,7 +35,8 @@ class MessageReplay:
         The webhook therefore gets the messages in the order of their indexes. Does nothing if the webhook or the
         conversation is deleted, or if the webhook no longer receives messages.
         """
-        conversation = self.conversations.fetch(replay.account_sid, replay.conversation_sid)
+        conversation_sid = replay.payload["ConversationSid"]
+        conversation = self.conversations.fetch(replay.account_sid, conversation_sid)
         webhook = self._webhook(replay)
         if conversation is None or webhook is None or not webhook.receives_messages:
             return
@@ -43,7 +44,7 @@ class MessageReplay:
         # A webhook with keywords may skip messages. Any other webhook gets the first message of the page.
         size = MESSAGES_PER_SEARCH if webhook.triggers else 1
         request = PageRequest(size, greatest_sid_with_index(span.first - 1) if span.first else None)
-        page = self.messages.list(replay.account_sid, replay.conversation_sid, request)
+        page = self.messages.list(replay.account_sid, conversation_sid, request)
         for message in page.resources:
             event = message_replayed(replay, conversation, message)
             if message.index <= span.until and (hook := webhook.hook(event)):
@@ -54,5 +55,5 @@ class MessageReplay:
             self.queue.send([next_search])
 
     def _webhook(self, replay: Event) -> ScopedWebhook | None:
-        webhooks = self.webhooks.every(replay.account_sid, replay.conversation_sid)
+        webhooks = self.webhooks.every(replay.account_sid, replay.payload["ConversationSid"])
         return next((webhook for webhook in webhooks if webhook.sid == replay.payload["WebhookSid"]), None)

@@ -187,6 +187,19 @@ class ParticipantOperations:
         self.participants.delete(conversation, after, participant, change)
         self._log("participant deleted", participant)
 
+    @retry_on_conflict
+    def remove_identity(
+        self, service: Service, conversation_sid: str, sid: str, *, request_webhooks: RequestWebhooks
+    ) -> None:
+        """Remove the identity of a participant that keeps its projected address. Raises the errors of `delete`."""
+        conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
+        participant = self._fetch_of(conversation, sid)
+        updated = participant.model_copy(update={"identity": None, "date_updated": max(now, participant.date_updated)})
+        after = conversation.with_changed_participant(updated).with_timers_from(now)
+        change_sid, subject, notify = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.enabled
+        change = participant_updated(change_sid, subject, updated, at=now, notify_webhooks=notify)
+        self.participants.update(conversation, after, participant, updated, None, lambda _: change)
+
     def _refuse(self, conversation: Conversation, identity: str | None, problems: list[ConversationsError]) -> None:
         """Raise the first of `problems`. Do nothing if there are no problems.
 

@@ -1,7 +1,8 @@
-"""Create, fetch, list and update Users."""
+"""Create, fetch, list, update and delete Users."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from convoke.domain.errors import NotFoundError, UnknownServiceRoleError
@@ -15,13 +16,17 @@ from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.domain.users import NewUser, User, UserChange, user_sid
 from convoke.operations.conversations import retry_on_conflict
 from convoke.operations.pre_events import RequestWebhooks
+from convoke.storage.first_sights import FirstSights
 from convoke.storage.roles import RoleRepository
 from convoke.storage.users import UserRepository
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class UserOperations:
     users: UserRepository
+    first_sights: FirstSights
     roles: RoleRepository
     now: Clock
     new_sid: NewSid
@@ -68,6 +73,19 @@ class UserOperations:
         )
         self.users.update(user, updated, change)
         return updated
+
+    @retry_on_conflict
+    def delete(self, service: Service, sid: str, *, request_webhooks: RequestWebhooks) -> None:
+        """Delete a User. The sweeper deletes the participants of the User later. Raises NotFoundError.
+
+        The User becomes a tombstone. See docs/decisions/0094-user-is-a-tombstone-first.md.
+        """
+        user = self.fetch(service, sid)
+        notify = request_webhooks.enabled
+        tombstone = user.as_tombstone(self.now(), self.new_sid(Prefix.CHANGE), notify_webhooks=notify)
+        self.users.update(user, tombstone, None)
+        self.first_sights.forget(user)
+        logger.info("user deleted", extra={"user_sid": user.sid})
 
     def _check_role(self, service: Service, role_sid: str | None) -> None:
         if role_sid and self.roles.types(service, [role_sid]).get(role_sid) is not RoleType.SERVICE:

@@ -82,3 +82,20 @@ class Cached(Generic[Found]):
                 or not self._entries[first].read_at.is_fresh(entry.read_at, self._lifetime)
             ):
                 del self._entries[first]
+
+
+class CachedWithMisses(Generic[Found]):
+    """Calls `fetch` and caches each result for a short time, also the result None.
+
+    A stranger can repeat a request with an invented Account SID or API key. Without the cached None, each request would
+    cost a fetch. A process that creates what is missing calls `forget`, so that this process finds it immediately.
+    """
+
+    def __init__(self, fetch: Callable[..., Found | None]) -> None:
+        self._results: Cached[tuple[Found | None]] = Cached(lambda *key: (fetch(*key),))
+        self.forget = self._results.forget
+        self.clear = self._results.clear
+
+    def __call__(self, *key: str) -> Found | None:
+        result = self._results(*key)
+        return result[0] if result else None

@@ -8,13 +8,22 @@ from convoke.domain.errors import UnavailableError
 from convoke.domain.users import User
 from convoke.storage import items, keys
 from convoke.storage.cached import Cached
-from convoke.storage.table import NotExists, Put, Table, TransactionCanceledError, Write
+from convoke.storage.table import Equals, NotExists, Put, Table, TransactionCanceledError, Write
 
 MAX_FIRST_SIGHT_ATTEMPTS = 12
 """The maximum number of transactions in which Convoke tries to create the Users of one request.
 
 An attempt fails only if another request has created at least one of these Users. A request has at most ten Users.
 """
+
+
+def creation(user: User) -> Put:
+    """Return the write that stores a new User, or that replaces the tombstone of its identity.
+
+    The condition fails if another request has created the User meanwhile.
+    """
+    condition = Equals("revision", user.revision - 1) if user.revision else NotExists("pk")
+    return Put(items.user_item(user), condition)
 
 
 class FirstSights:
@@ -41,7 +50,7 @@ class FirstSights:
         for _ in range(MAX_FIRST_SIGHT_ATTEMPTS):
             writes = make_writes(new)
             # The Users are the last writes, so the positions of the other writes do not change.
-            creations = [Put(items.user_item(user), NotExists("pk")) for user in new]
+            creations = [creation(user) for user in new]
             try:
                 self._table.transact([*writes, *creations])
             except TransactionCanceledError as canceled:
@@ -64,9 +73,19 @@ class FirstSights:
         if not unknown:
             return []
         by_key = {keys.user(user.account_sid, user.sid): user for user in unknown}
-        found = self._table.get_many([*by_key], consistent=consistent)
-        self._remember([by_key[key] for key in found])
-        return [user for key, user in by_key.items() if key not in found]
+        stored = self._table.get_many([*by_key], consistent=consistent)
+        found = {key: items.to_resource(User, item) for key, item in stored.items()}
+        self._remember([user for user in found.values() if not user.date_removed])
+        tombstones = {key: user for key, user in found.items() if user.date_removed}
+        return [
+            user.in_place_of(tombstones[key]) if key in tombstones else user
+            for key, user in by_key.items()
+            if key not in found or key in tombstones
+        ]
+
+    def forget(self, user: User) -> None:
+        """Read the User again at its next sight."""
+        self._known.forget(user.account_sid, user.sid)
 
     def _remember(self, users: Sequence[User]) -> None:
         for user in users:

@@ -54,10 +54,14 @@ def participant_item(participant: Participant, chat_service_sid: str) -> Item:
 
 
 def user_item(user: User) -> Item:
-    """Return the item of a User, including the attributes for the index `listed`."""
+    """Return the item of a User, including the attributes for the indexes `due` and `listed`."""
     item = to_item(keys.user(user.account_sid, user.sid), user)
-    name = keys.users_list(user.chat_service_sid)
-    return item | keys.list_attributes(user.account_sid, name, user.sid, user.date_created)
+    if user.due_at:
+        item |= keys.due_attributes(user.sid, user.due_at)
+    if not user.date_removed:
+        name = keys.users_list(user.chat_service_sid)
+        item |= keys.list_attributes(user.account_sid, name, user.sid, user.date_created)
+    return item
 
 
 def with_expiry(item: Item, at: datetime) -> Item:

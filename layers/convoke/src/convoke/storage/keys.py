@@ -78,6 +78,9 @@ Each item is in only one of the partitions. To build a page, all partitions are 
 CONVERSATION = "conversation"
 """The kind of a conversation's item. See `kind_of`."""
 
+USER = "user"
+"""The kind of a User's item."""
+
 LAST = "\U0010ffff"
 """The character that sorts after all other characters. Sort keys are ordered by their UTF-8 bytes.
 
@@ -147,7 +150,13 @@ def roles() -> tuple[str, str]:
 
 
 def user(account_sid: str, user_sid: str) -> Key:
-    return Key(f"{account_sid}#{user_sid}", "user")
+    return Key(f"{account_sid}#{user_sid}", USER)
+
+
+def sids_of_user(key: Key) -> tuple[str, str]:
+    """Return the account SID and the User SID in the key of a User."""
+    account_sid, _, user_sid = key.pk.partition("#")
+    return account_sid, user_sid
 
 
 def users_list(chat_service_sid: str) -> str:
@@ -237,6 +246,12 @@ def change(account_sid: str, change_sid: str) -> Key:
     return Key(f"{account_sid}#{change_sid}", "change")
 
 
+def sids_of_change(key: Key) -> tuple[str, str]:
+    """Return the account SID and the change SID in the key of a change."""
+    account_sid, _, change_sid = key.pk.partition("#")
+    return account_sid, change_sid
+
+
 def event_attempt(account_sid: str, event_id: str, position: str) -> Key:
     """Return the key of one attempt to deliver an event."""
     partition, (prefix, _) = event_attempts(account_sid, event_id)
@@ -314,8 +329,12 @@ def list_start_key(account_sid: str, shard: str, position: str) -> Item:
     sid = position.rpartition("#")[2]
     # `sid` is never the SID of a change. The list of events does not call this function, because it uses the parameter
     # `between` to continue at a position.
-    make_key = {Prefix.ALERT: alert, Prefix.USER: user}.get(sid[:2], conversation)
-    key = make_key(account_sid, sid)
+    if sid.startswith(Prefix.ALERT):
+        key = alert(account_sid, sid)
+    elif sid.startswith(Prefix.USER):
+        key = user(account_sid, sid)
+    else:
+        key = conversation(account_sid, sid)
     return {"pk": key.pk, "sk": key.sk, LISTED.partition: shard, LISTED.sort: position}
 
 
@@ -330,13 +349,18 @@ def membership_partition(account_sid: str, chat_service_sid: str, kind: str, val
 
 def membership_position(participant_key: Key) -> str:
     """Return the position of a participant in `memberships`: the conversation SID, `#` and the participant SID."""
-    return f"{sids_of_conversation(participant_key)[1]}#{participant_key.sk.rpartition('#')[2]}"
+    return f"{sids_of_conversation(participant_key)[1]}#{sid_of_participant(participant_key)}"
 
 
 def sids_of_membership(position: str) -> tuple[str, str]:
     """Return the conversation SID and the participant SID in a position of `memberships`."""
     conversation_sid, _, participant_sid = position.partition("#")
     return conversation_sid, participant_sid
+
+
+def sid_of_participant(key: Key) -> str:
+    """Return the participant SID in the key of a participant."""
+    return key.sk.rpartition("#")[2]
 
 
 def sids_of_conversation(key: Key) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import MAX_SMALL_PAGE_SIZE, Pagination
 from convoke.api.parameters import CreateUser, UpdateUser, parse
-from convoke.api.representations import Representation, RestDate, json_response
+from convoke.api.representations import Representation, RestDate, json_response, no_content
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
 from convoke.api.responses import Response
 from convoke.domain import errors
@@ -50,13 +50,15 @@ UPDATE = Contract(
     errors=(errors.UnavailableError,),
 )
 
+DELETE = Contract("User", None, statuses=(204,), request_headers=(WEBHOOK_ENABLED,), errors=(errors.UnavailableError,))
+
 
 def represent(request: ServiceRequest, user: User) -> UserRepresentation:
     # No User can be online yet, because Convoke serves no chat clients. Without reachability, the values are unknown.
     reachable = False if request.service.reachability_enabled else None
     url = request.url(f"/Users/{user.sid}")
     return UserRepresentation(
-        **user.model_dump(exclude={"revision"}),
+        **user.model_dump(exclude={"revision", "date_removed", "leaving", "due_at", "attempts"}),
         is_online=reachable,
         is_notifiable=reachable,
         url=url,
@@ -79,6 +81,11 @@ def update(operations: Operations, request: ServiceRequest, sid: str) -> Respons
     request_webhooks, requested = operations.request_webhooks(request), parse(UpdateUser, request.form)
     updated = operations.users.update(request.service, sid, requested, request_webhooks=request_webhooks)
     return json_response(represent(request, updated))
+
+
+def delete(operations: Operations, request: ServiceRequest, sid: str) -> Response:
+    operations.users.delete(request.service, sid, request_webhooks=operations.request_webhooks(request))
+    return no_content()
 
 
 def list_(operations: Operations, request: ServiceRequest) -> Response:
