@@ -206,7 +206,7 @@ class Program:
         participant_operations = ParticipantOperations(conversation_operations, participants, roles, now, new_sid)
         memberships = ParticipantConversationRepository(table)
         users = UserOperations(UserRepository(table), self.first_sights, roles, now, new_sid)
-        services = ServiceOperations(self.known_services, AccountRepository(table), conversations, now, new_sid)
+        services = ServiceOperations(self.known_services, AccountRepository(table), now, new_sid)
         operations = Operations(
             accounts=self.accounts,
             configuration=ConfigurationOperations(self.known_accounts),
@@ -338,11 +338,13 @@ class Program:
     def sweeper(self) -> Sweeper:
         from convoke.operations.conversations import ConversationOperations
         from convoke.operations.due_conversations import DueConversations
+        from convoke.operations.due_services import DueServices
         from convoke.operations.due_users import DueUsers
         from convoke.operations.participants import ParticipantOperations
         from convoke.operations.sweeper import Process, Sweeper
         from convoke.storage import keys
         from convoke.storage.conversations import ConversationRepository
+        from convoke.storage.deleted_services import DeletedServiceRepository
         from convoke.storage.due import DueRepository
         from convoke.storage.events import EventRepository
         from convoke.storage.participant_conversations import ParticipantConversationRepository
@@ -383,5 +385,12 @@ class Program:
             edges.now,
             edges.new_sid,
         )
-        processes: dict[str, Process] = {keys.CONVERSATION: due_conversations, keys.USER: due_users}
+        due_services = DueServices(
+            DeletedServiceRepository(table), conversations, edges.provisioning_retries, edges.now
+        )
+        processes: dict[str, Process] = {
+            keys.CONVERSATION: due_conversations,
+            keys.USER: due_users,
+            keys.DELETED_SERVICE: due_services,
+        }
         return Sweeper(DueRepository(table), processes, edges.now)

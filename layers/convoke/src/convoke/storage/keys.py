@@ -81,6 +81,9 @@ CONVERSATION = "conversation"
 USER = "user"
 """The kind of a User's item."""
 
+DELETED_SERVICE = "deleted-service"
+"""The kind of a deleted service's tombstone."""
+
 LAST = "\U0010ffff"
 """The character that sorts after all other characters. Sort keys are ordered by their UTF-8 bytes.
 
@@ -133,6 +136,17 @@ def service_configuration_webhooks(account_sid: str, chat_service_sid: str) -> K
 
 def service(account_sid: str, chat_service_sid: str) -> Key:
     return Key(account_sid, f"service#{chat_service_sid}")
+
+
+def deleted_service(account_sid: str, chat_service_sid: str) -> Key:
+    """Return the key of a service's tombstone. Its partition also contains the roles of the service."""
+    return Key(f"{account_sid}#{chat_service_sid}", DELETED_SERVICE)
+
+
+def sids_of_deleted_service(key: Key) -> tuple[str, str]:
+    """Return the account SID and the service SID in the key of a tombstone."""
+    account_sid, _, chat_service_sid = key.pk.partition("#")
+    return account_sid, chat_service_sid
 
 
 def services() -> tuple[str, str]:
