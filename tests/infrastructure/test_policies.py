@@ -200,6 +200,7 @@ def live(instance: MotoInstance) -> None:
     assert instance.receivers.posted[-1].url == "https://hooks.example.com/own"
     v1.roles.create(friendly_name="guest", type="conversation", permission=["sendMessage"])
     v1.users("alice").delete()
+    v1.services(v1.services.create(friendly_name="Support").sid).delete()
     for minutes in (1, 2, 11):
         instance.sweep(timedelta(minutes=minutes))
     assert v1.conversations("timed").fetch().state == "closed"

@@ -74,6 +74,7 @@ def test_every_key_function_is_covered_by_these_tests() -> None:
             "auth_token",
             "configuration_webhooks",
             "service",
+            "deleted_service",
             "role",
             "user",
             "conversation",
