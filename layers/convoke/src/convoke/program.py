@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from convoke.operations.sweeper import Sweeper
     from convoke.operations.webhook_delivery import WebhookDelivery
     from convoke.storage.accounts import CachedAccounts
+    from convoke.storage.api_key_masters import ApiKeyMasters
     from convoke.storage.api_keys import CachedApiKeys
     from convoke.storage.first_sights import FirstSights
     from convoke.storage.services import CachedServices
@@ -43,6 +44,8 @@ class Edges(Protocol):
     def table(self) -> Table: ...
     @property
     def auth_tokens(self) -> AuthTokens: ...
+    @property
+    def api_key_masters(self) -> ApiKeyMasters: ...
     @property
     def participant_queue(self) -> ParticipantQueue: ...
     @property
@@ -147,9 +150,11 @@ class Program:
     def accounts(self) -> AccountOperations:
         from convoke.operations.accounts import AccountOperations
         from convoke.operations.api_keys import ApiKeyOperations
+        from convoke.storage.api_key_masters import KnownMasters
 
         edges = self.edges
-        api_keys = ApiKeyOperations(self.known_api_keys, edges.now, edges.new_sid)
+        masters = KnownMasters(edges.api_key_masters)
+        api_keys = ApiKeyOperations(self.known_api_keys, masters, edges.now, edges.new_sid)
         return AccountOperations(self.known_accounts, self.auth_tokens, api_keys, edges.now, edges.new_sid)
 
     @cached_property

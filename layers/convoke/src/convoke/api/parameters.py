@@ -19,6 +19,7 @@ from convoke.api.unknown_names import hint_of, unknown_names, warn_of_ignored_na
 from convoke.domain.account_configuration import AccountConfigurationChange
 from convoke.domain.addresses import Channel
 from convoke.domain.alerts import AlertFilters
+from convoke.domain.api_keys import NewApiKey
 from convoke.domain.attributes import refuse_constant
 from convoke.domain.configuration import ConfigurationChange
 from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
@@ -135,6 +136,10 @@ class CreateScopedWebhook(NewScopedWebhook):
 
 class UpdateScopedWebhook(ScopedWebhookChange):
     model_config = ConfigDict(alias_generator=scoped_webhook_name)
+
+
+class SaveApiKey(NewApiKey):
+    model_config = FORM_NAMES
 
 
 class CreateService(NewService):

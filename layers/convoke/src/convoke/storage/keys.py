@@ -2,12 +2,13 @@
 
 docs/data-model.md has a table of all keys and a table of all access patterns.
 
-Each partition key starts with the SID of the account, so a request cannot read or write items of another account. Three
+Each partition key starts with the SID of the account, so a request cannot read or write items of another account. Four
 kinds of partition keys do not contain an account SID:
 
 - The directory of accounts. No request reads the directory.
 - The shards of the index `due`. No request reads this index.
 - The owner of an API key. Convoke reads the owner to find the account of a request.
+- The master secrets of API keys. No request names this item.
 
 See docs/how-it-works.md#promises.
 
@@ -124,6 +125,11 @@ def api_key_owner(key_sid: str) -> Key:
     The key does not contain the account SID, because a request names only the API key.
     """
     return Key(key_sid, "owner")
+
+
+def api_key_masters() -> Key:
+    """Return the key of the master secrets, from which the secrets of all API keys are derived."""
+    return Key("api-key-masters", "versions")
 
 
 def configuration_webhooks(account_sid: str) -> Key:
