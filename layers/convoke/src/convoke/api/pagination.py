@@ -226,7 +226,7 @@ class RestPagination(Pagination):
         return f'{rest.model_dump_json()[:-1]},"{self.key}":[{",".join(resources)}]}}'
 
     def _uri(self, url: str | None) -> str | None:
-        return url.removeprefix(self.request.origin) if url else None
+        return url.removeprefix(self.request.base_url) if url else None
 
 
 def _bytes_on_lambda(text: str) -> int:
