@@ -17,7 +17,7 @@ from convoke.domain.api_keys import derive_secret
 from convoke.operations.api_keys import ApiKeyOperations, hash_secret
 from convoke.storage import keys
 from convoke.storage.api_key_masters import ApiKeyMasterTable, KnownMasters
-from convoke.storage.table import Delete, Put, Table
+from convoke.storage.table import Delete, Item, Put, Table
 from convoke.webhooks.signature import sign
 from tests.support import cli_targets
 from tests.support.cli_targets import FIRST, UNKNOWN, CliTarget, StackTarget
@@ -188,7 +188,7 @@ def test_table_and_log_contain_neither_secret_nor_master(
 @pytest.mark.each_engine
 def test_api_key_with_a_stored_hash_goes_on_working(instance: Instance) -> None:
     sid, _ = new_key(instance)
-    owner = {"pk": sid, "sk": "owner", "account_sid": instance.account.sid, "secret_hash": hash_secret("early")}
+    owner: Item = {"pk": sid, "sk": "owner", "account_sid": instance.account.sid, "secret_hash": hash_secret("early")}
     instance.table.transact([Put(owner)])
     instance.clear_caches()
     assert services(instance, (sid, "early")).status == 200

@@ -281,13 +281,9 @@ def _with_hints(
     problems: Sequence[ConversationsError], objects: Mapping[int, dict[str, object]]
 ) -> list[ConversationsError]:
     """Name the unknown keys of a participant in the errors of the participant. They are often the reason."""
-    hints = {join_name([PARTICIPANT, at]): names for at, each in objects.items() if (names := _unknown_keys(each))}
-    return [
-        problem.with_hint(hint_of(names))
-        if (names := hints.get((problem.parameter or "").partition(".")[0]))
-        else problem
-        for problem in problems
-    ]
+    unknown = {join_name([PARTICIPANT, at]): _unknown_keys(each) for at, each in objects.items()}
+    named = [(problem, unknown.get((problem.parameter or "").partition(".")[0])) for problem in problems]
+    return [problem.with_hint(hint_of(names)) if names else problem for problem, names in named]
 
 
 def _unknown_keys(participant: Mapping[str, object]) -> dict[str, str | None]:

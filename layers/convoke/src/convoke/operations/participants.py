@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -200,7 +200,7 @@ class ParticipantOperations:
         change = participant_updated(change_sid, subject, updated, at=now, notify_webhooks=notify)
         self.participants.update(conversation, after, participant, updated, None, lambda _: change)
 
-    def _refuse(self, conversation: Conversation, identity: str | None, problems: list[ConversationsError]) -> None:
+    def _refuse(self, conversation: Conversation, identity: str | None, problems: Sequence[ConversationsError]) -> None:
         """Raise the first of `problems`. Do nothing if there are no problems.
 
         If another participant has the requested identity, ParticipantExistsError comes first. Clients add a participant
