@@ -82,6 +82,7 @@ def filled_service(instance: Instance) -> str:
     service.configuration.webhooks().update(method="GET", post_webhook_url=URL, filters=["onConversationRemoved"])
     service.roles.create(friendly_name="guest", type="conversation", permission=["sendMessage"])
     service.users.create(identity="zoe")
+    service.configuration.notifications().update(log_enabled=True)
     for participants in (CHAT_AND_SMS, GROUP_MMS, chat(1)):
         service.conversation_with_participants.create(participant=participants, messaging_service_sid=MESSAGING)
     instance.work()

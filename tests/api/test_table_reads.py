@@ -17,6 +17,7 @@ from convoke.domain.users import user_sid
 from convoke.embedded import rows, sqlite
 from convoke.embedded.engine import EmbeddedEdges
 from convoke.storage.table import Item, Key, Table, Update, Write
+from tests.support.bindings import store_binding
 from tests.support.examples import chat, sms
 from tests.support.instances import EmbeddedInstance, held_instance
 from tests.support.members import add_members
@@ -111,6 +112,9 @@ class FilledInstance:
         for number in range(ITEMS):
             self.post("/v1/Services", {"FriendlyName": str(number)})
             self.post("/v1/Roles", {"FriendlyName": str(number), "Type": "service", "Permission": "joinConversation"})
+            self.post("/v1/Credentials", {"Type": "gcm", "ApiKey": str(number)})
+            self.post("/v1/Configuration/Addresses", {"Type": "chat", "Address": str(number)})
+            store_binding(instance, made[0]["chat_service_sid"])
         self.service, self.conversation = made[0]["chat_service_sid"], made[0]["sid"]
         events = instance.call("GET", f"/convoke/v1/Events?ConversationSid={self.conversation}").body["events"]
         (self.event,) = (each["id"] for each in events if each["event_type"] == "onConversationStateUpdated")

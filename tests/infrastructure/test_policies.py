@@ -224,6 +224,9 @@ def live(instance: MotoInstance) -> None:
 
     unreadable: Item = {"pk": f"{instance.account.sid}#IM{'f' * 32}", "sk": "change", "published_by_maker": False}
     instance.table.transact([Put(unreadable)])
+    instance.deployment.client("sqs").send_message(
+        QueueUrl=instance.deployment.values["DeliveryQueue"], MessageBody="{}"
+    )
     instance.work()
 
 

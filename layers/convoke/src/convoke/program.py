@@ -162,11 +162,14 @@ class Program:
         from convoke.api.app import Api
         from convoke.api.operations import Operations
         from convoke.operations.account_configuration import AccountConfigurationOperations
+        from convoke.operations.address_configurations import AddressConfigurationOperations
         from convoke.operations.alerts import AlertOperations
+        from convoke.operations.bindings import BindingOperations
         from convoke.operations.configuration import ConfigurationOperations
         from convoke.operations.configuration_webhooks import ConfigurationWebhooksOperations
         from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
         from convoke.operations.conversations import ConversationOperations
+        from convoke.operations.credentials import CredentialOperations
         from convoke.operations.messages import MessageOperations
         from convoke.operations.outbox import Outbox
         from convoke.operations.participant_conversations import ParticipantConversationOperations
@@ -177,15 +180,19 @@ class Program:
         from convoke.operations.roles import RoleOperations
         from convoke.operations.scoped_webhooks import ScopedWebhookOperations
         from convoke.operations.service_configuration import ServiceConfigurationOperations
+        from convoke.operations.service_configuration_notifications import ServiceConfigurationNotificationsOperations
         from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
         from convoke.operations.services import ServiceOperations
         from convoke.operations.user_conversations import UserConversationOperations
         from convoke.operations.users import UserOperations
         from convoke.operations.waiting import ConversationWaiter
         from convoke.storage.accounts import AccountRepository
+        from convoke.storage.address_configurations import AddressConfigurationRepository
         from convoke.storage.alerts import AlertRepository
+        from convoke.storage.bindings import BindingRepository
         from convoke.storage.configuration_webhooks import ConfigurationWebhooksRepository
         from convoke.storage.conversations import ConversationRepository
+        from convoke.storage.credentials import CredentialRepository
         from convoke.storage.events import EventRepository
         from convoke.storage.messages import MessageRepository
         from convoke.storage.participant_conversations import ParticipantConversationRepository
@@ -194,6 +201,7 @@ class Program:
         from convoke.storage.receipts import ReceiptRepository
         from convoke.storage.roles import RoleRepository
         from convoke.storage.scoped_webhooks import ScopedWebhookRepository
+        from convoke.storage.service_configuration_notifications import ServiceConfigurationNotificationsRepository
         from convoke.storage.service_configuration_webhooks import ServiceConfigurationWebhooksRepository
         from convoke.storage.users import UserRepository
         from convoke.storage.webhook_levels import WebhookLevelsRepository
@@ -241,6 +249,14 @@ class Program:
             service_configuration_webhooks=ServiceConfigurationWebhooksOperations(
                 ServiceConfigurationWebhooksRepository(table), edges.receiver_rules
             ),
+            service_configuration_notifications=ServiceConfigurationNotificationsOperations(
+                ServiceConfigurationNotificationsRepository(table)
+            ),
+            address_configurations=AddressConfigurationOperations(
+                AddressConfigurationRepository(table), self.known_services, edges.receiver_rules, now, new_sid
+            ),
+            bindings=BindingOperations(BindingRepository(table)),
+            credentials=CredentialOperations(CredentialRepository(table), now, new_sid),
             events=self.events,
             alerts=AlertOperations(AlertRepository(table)),
             pre_events=PreEvents(

@@ -6,7 +6,7 @@ The models of the domain define the fields and the rules. The subclasses in this
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TypeVar, get_origin
 
@@ -17,15 +17,22 @@ from convoke.api.form import Form
 from convoke.api.parameter_names import PARTICIPANT, form_name, join_name, parameter_name, scoped_webhook_name
 from convoke.api.unknown_names import hint_of, unknown_names, warn_of_ignored_names
 from convoke.domain.account_configuration import AccountConfigurationChange
+from convoke.domain.address_configurations import (
+    AddressConfigurationChange,
+    AddressConfigurationFilters,
+    NewAddressConfiguration,
+)
 from convoke.domain.addresses import Channel
 from convoke.domain.alerts import AlertFilters
 from convoke.domain.api_keys import NewApiKey
 from convoke.domain.attributes import refuse_constant
+from convoke.domain.bindings import BindingFilters
 from convoke.domain.configuration import ConfigurationChange
 from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
 from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversation_with_participants import count_problems
 from convoke.domain.conversations import ConversationChange, NewConversation
+from convoke.domain.credentials import CredentialChange, NewCredential
 from convoke.domain.errors import ConversationsError, ParticipantNotJsonError, refusal
 from convoke.domain.event_replays import NewEventReplay
 from convoke.domain.events import EventFilters
@@ -49,6 +56,7 @@ from convoke.domain.participants import (
 from convoke.domain.roles import NewRole, RoleChange
 from convoke.domain.scoped_webhooks import NewScopedWebhook, ScopedWebhookChange
 from convoke.domain.service_configuration import ServiceConfigurationChange
+from convoke.domain.service_configuration_notifications import ServiceConfigurationNotificationsChange
 from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooksChange
 from convoke.domain.services import NewService
 from convoke.domain.user_conversations import UserConversationChange
@@ -58,8 +66,6 @@ BINDING_PREFIX = "messaging_binding_"
 """The prefix of the fields in `CreateParticipant` that belong to the messaging binding."""
 
 PARTICIPANTS = TypeAdapter(tuple[NewParticipant, ...], config=ConfigDict(hide_input_in_errors=True, defer_build=True))
-
-FORM_PARAMETERS = "form parameters"
 
 FORM_NAMES = ConfigDict(alias_generator=form_name)
 
@@ -146,6 +152,30 @@ class CreateService(NewService):
     model_config = FORM_NAMES
 
 
+class CreateAddressConfiguration(NewAddressConfiguration):
+    model_config = FORM_NAMES
+
+
+class UpdateAddressConfiguration(AddressConfigurationChange):
+    model_config = FORM_NAMES
+
+
+class ListAddressConfigurations(AddressConfigurationFilters):
+    model_config = FORM_NAMES
+
+
+class ListBindings(BindingFilters):
+    model_config = FORM_NAMES
+
+
+class CreateCredential(NewCredential):
+    model_config = FORM_NAMES
+
+
+class UpdateCredential(CredentialChange):
+    model_config = FORM_NAMES
+
+
 class CreateRole(NewRole):
     model_config = FORM_NAMES
 
@@ -182,6 +212,10 @@ class UpdateServiceConfiguration(ServiceConfigurationChange):
     model_config = FORM_NAMES
 
 
+class UpdateServiceConfigurationNotifications(ServiceConfigurationNotificationsChange):
+    model_config = FORM_NAMES
+
+
 class UpdateServiceConfigurationWebhooks(ServiceConfigurationWebhooksChange):
     model_config = FORM_NAMES
 
@@ -194,28 +228,32 @@ def parse(model: type[Parameters], form: Form) -> Parameters:
 
     If the form is invalid, raise the first error. The attribute `others` of this error contains the other errors.
     """
+    warn_of_unknown_parameters(model, form)
+    return _parsed(model, form)
+
+
+def warn_of_unknown_parameters(model: type[Model], form: Form, *others: str) -> None:
+    """Log a warning if the form has parameters that the model does not have. `others` are further valid parameters."""
+    warn_of_ignored_names("form parameters", unknown_names(form.names, {*_lists(model), *others}))
+
+
+def parse_query(model: type[Parameters], query: Form) -> tuple[Parameters, dict[str, str | list[str]]]:
+    """Return the parsed filters of a query. Also return the text of each filter that the client sent, by its name."""
+    return _parsed(model, query), query.select(_lists(model))
+
+
+def _parsed(model: type[Parameters], form: Form) -> Parameters:
     parameters, problems = read(model, form)
     if parameters is None:
         raise refusal(problems)
     return parameters
 
 
-def parse_query(model: type[Parameters], query: Mapping[str, str]) -> tuple[Parameters, dict[str, str]]:
-    """Return the parsed filters of a query. Also return the text of each filter that the client sent, by its name."""
-    names = [field.alias or name for name, field in model.model_fields.items()]
-    sent = {name: query[name] for name in names if name in query}
-    return parse(model, Form([*sent.items()])), sent
-
-
-def read(
-    model: type[Parameters], form: Form, *, other_names: Collection[str] = ()
-) -> tuple[Parameters | None, list[ConversationsError]]:
+def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[ConversationsError]]:
     """Return the parameters in a form, and a list of errors. If the form is valid, the list is empty.
 
-    If the form has errors, return None and all errors. The errors are in the order of the checks. `other_names` are the
-    parameters in the form that the caller reads in another way.
+    If the form has errors, return None and all errors. The errors are in the order of the checks.
     """
-    warn_of_ignored_names(FORM_PARAMETERS, unknown_names(form.names, {*_lists(model), *other_names}))
     try:
         return model.model_validate(form.select(_lists(model)), context=form.path_delimiters), []
     except ValidationError as error:
@@ -238,7 +276,7 @@ def parse_participant(model: type[CreateParticipant], form: Form) -> NewParticip
     If the form is invalid, raise the first error. The attribute `others` of this error contains the other errors.
     """
     names = {field.alias or name: name for name, field in model.model_fields.items()}
-    warn_of_ignored_names(FORM_PARAMETERS, unknown_names(form.names, names))
+    warn_of_unknown_parameters(model, form)
     given = {names[name]: value for name, value in form.select(dict.fromkeys(names, False)).items()}
     in_binding = [name for name in given if name.startswith(BINDING_PREFIX)]
     binding = {name.removeprefix(BINDING_PREFIX): given.pop(name) for name in in_binding}

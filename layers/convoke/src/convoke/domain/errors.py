@@ -167,6 +167,7 @@ class ConflictError(ConversationsError, code=20409, status=409, text="Conflict")
 
     reasons: ClassVar[dict[str, str]] = {
         "default_service": "The default service cannot be deleted: choose another default first",
+        "address_configured": "The address has a configuration: update or delete this configuration",
         "default_role": "A default role of a service cannot be changed or deleted: create another role",
         "configured_role": "A role that the configuration of its service names cannot be deleted: configure another"
         " role first",
@@ -246,13 +247,13 @@ class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook a
 
 
 class NotificationTemplateTooLongError(
-    ConversationsError, code=50058, text="The template of a notification must be shorter"
+    ConversationsError, code=50058, text="The template of a notification must be at most 4,096 bytes of UTF-8"
 ):
     """A template in the notification configuration of a service is too long."""
 
 
 class NotificationSoundTooLongError(
-    ConversationsError, code=50059, text="The name of a notification's sound must be shorter"
+    ConversationsError, code=50059, text="The name of a notification's sound must be at most 256 characters"
 ):
     """The name of a sound in the notification configuration of a service is too long."""
 

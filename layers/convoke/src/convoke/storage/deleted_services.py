@@ -43,7 +43,7 @@ class DeletedServiceRepository:
             yield keys.sids_of_conversation(key)[1]
 
     def erase(self, deleted: DeletedService, go_on: Callable[[], bool]) -> None:
-        """Remove the Users of a service, its roles and its webhooks, and then the tombstone.
+        """Remove the Users, roles, bindings and configurations of a service, and then the tombstone.
 
         The method calls `go_on` before each batch, and stops if `go_on` returns False. The tombstone is removed last,
         so the sweeper continues an interrupted removal.
@@ -55,10 +55,11 @@ class DeletedServiceRepository:
                 return
             self.table.transact([*map(Delete, batch)])
         webhooks = keys.service_configuration_webhooks(service.account_sid, service.sid)
-        self.table.transact([Delete(webhooks), Delete(_key(service))])
+        notifications = keys.service_configuration_notifications(service.account_sid, service.sid)
+        self.table.transact([Delete(webhooks), Delete(notifications), Delete(_key(service))])
 
     def _belongings(self, service: Service) -> Iterator[Key]:
-        """Yield the keys of all items that belong to a service, except its conversations, webhooks and tombstone."""
+        """Yield the keys of the Users, roles and bindings of a service."""
         yield from self._listed(service.account_sid, keys.users_list(service.sid))
         tombstone, after = _key(service), None
         while page := self.table.query(tombstone.pk, after=after, limit=PAGE_SIZE, consistent=True):

@@ -132,6 +132,33 @@ def api_key_masters() -> Key:
     return Key("api-key-masters", "versions")
 
 
+def address_configuration(account_sid: str, address_configuration_sid: str) -> Key:
+    return Key(account_sid, f"address#{address_configuration_sid}")
+
+
+def address_configurations() -> tuple[str, str]:
+    """Return the range of the sort keys of an account's address configurations."""
+    return _prefix_range("address#")
+
+
+def address_lock(account_sid: str, address: str) -> Key:
+    """Return the key of the lock of an address that has a configuration.
+
+    The address is hashed, because a client can write an address of any length in a path. A partition key has at most
+    2048 bytes.
+    """
+    return Key(f"{account_sid}#address#{hashlib.sha256(address.encode()).hexdigest()}", "lock")
+
+
+def credential(account_sid: str, credential_sid: str) -> Key:
+    return Key(account_sid, f"credential#{credential_sid}")
+
+
+def credentials() -> tuple[str, str]:
+    """Return the range of the sort keys of an account's credentials."""
+    return _prefix_range("credential#")
+
+
 def configuration_webhooks(account_sid: str) -> Key:
     return Key(account_sid, "configuration#webhooks")
 
@@ -140,12 +167,16 @@ def service_configuration_webhooks(account_sid: str, chat_service_sid: str) -> K
     return Key(account_sid, f"configuration#webhooks#{chat_service_sid}")
 
 
+def service_configuration_notifications(account_sid: str, chat_service_sid: str) -> Key:
+    return Key(account_sid, f"configuration#notifications#{chat_service_sid}")
+
+
 def service(account_sid: str, chat_service_sid: str) -> Key:
     return Key(account_sid, f"service#{chat_service_sid}")
 
 
 def deleted_service(account_sid: str, chat_service_sid: str) -> Key:
-    """Return the key of a service's tombstone. Its partition also contains the roles of the service."""
+    """Return the key of a service's tombstone. Its partition also contains the service's roles and bindings."""
     return Key(f"{account_sid}#{chat_service_sid}", DELETED_SERVICE)
 
 
@@ -158,6 +189,20 @@ def sids_of_deleted_service(key: Key) -> tuple[str, str]:
 def services() -> tuple[str, str]:
     """Return the range of the sort keys of an account's services."""
     return _prefix_range("service#")
+
+
+def binding_partition(account_sid: str, chat_service_sid: str) -> str:
+    """Return the partition that contains the bindings of a service."""
+    return f"{account_sid}#{chat_service_sid}"
+
+
+def binding(account_sid: str, chat_service_sid: str, binding_sid: str) -> Key:
+    return Key(binding_partition(account_sid, chat_service_sid), f"binding#{binding_sid}")
+
+
+def bindings() -> tuple[str, str]:
+    """Return the range of the sort keys of a service's bindings."""
+    return _prefix_range("binding#")
 
 
 def role(account_sid: str, chat_service_sid: str, role_sid: str) -> Key:

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, PlainSerializer, WithJsonSchema
 from convoke.api.auth import basic_credentials
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.pagination import Pagination, RestPagination
+from convoke.api.pagination import RestPagination
 from convoke.api.parameters import SaveApiKey, parse
 from convoke.api.representations import Representation, json_response, no_content
 from convoke.api.requests import REST_PREFIX, Request
@@ -83,7 +83,7 @@ def list_(operations: Operations, request: Request, account_sid: str) -> Respons
     check_access(request, account_sid)
     key = operations.accounts.page_key(request.account.sid)
     url = request.url(f"/Accounts/{request.account.sid}/Keys.json", REST_PREFIX)
-    pagination: Pagination = RestPagination(request, url, "keys", key)
+    pagination = RestPagination(request, url, "keys", key)
     page = operations.accounts.api_keys.page(request.account.sid, pagination.page_request)
     return json_response(pagination.body(page, represent, lambda each: each.sid))
 
