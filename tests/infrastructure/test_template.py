@@ -48,7 +48,7 @@ def test_outputs_for_the_command_line_equal_the_variables_of_the_functions() -> 
 
 def test_first_auth_token_secret_has_the_expected_name() -> None:
     outputs = {name: output["Value"] for name, output in template()["Outputs"].items()}
-    (secret,) = resources("AWS::SecretsManager::Secret").values()
+    secret = resources("AWS::SecretsManager::Secret")["FirstAuthToken"]
     prefix, (account_sid, digits) = outputs["AuthTokenPrefix"]["Fn::Sub"], outputs[FIRST_ACCOUNT]["Fn::Sub"]
     assert secret["Name"]["Fn::Sub"] == [prefix + account_sid, digits]
 

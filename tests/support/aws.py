@@ -69,6 +69,16 @@ def new_session() -> Session:
     return session
 
 
+def create_api_key_master(secretsmanager: Any) -> None:
+    """Create the secret with the master secret of API keys, as CloudFormation does."""
+    secret = resources("AWS::SecretsManager::Secret")["ApiKeyMaster"]
+    generated = secret["GenerateSecretString"]
+    content = json.loads(generated["SecretStringTemplate"])
+    content[generated["GenerateStringKey"]] = "m" * generated["PasswordLength"]
+    name = secret["Name"]["Fn::Sub"].replace("${AWS::StackName}", STACK_NAME)
+    secretsmanager.create_secret(Name=name, SecretString=json.dumps(content))
+
+
 @cache
 def shared_session() -> Session:
     """Return the session that all tests share. Loading the service models again would take longer than most tests."""
@@ -103,6 +113,7 @@ class Deployment:
             name=STACK_NAME, definition=json.dumps(state_machine()), roleArn=role
         )
         self.values["ConversationFinalizerStateMachine"] = created["stateMachineArn"]
+        create_api_key_master(self.client("secretsmanager"))
 
     def _deploy_rule(self) -> None:
         (rule,) = resources("AWS::Events::Rule").values()

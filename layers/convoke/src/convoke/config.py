@@ -67,6 +67,11 @@ class Settings:
         return self._required("CONVOKE_AUTH_TOKEN_PREFIX")
 
     @property
+    def api_key_master_secret(self) -> str:
+        """Return the name of the secret that contains the master secrets of API keys."""
+        return self._required("CONVOKE_API_KEY_MASTER_SECRET")
+
+    @property
     def first_account_sid(self) -> str:
         """Return the SID of the account whose Auth Token the deployment created, without creating the account.
 

@@ -58,6 +58,8 @@ class Delivery(Model):
     method: Method
     replay_sid: str = ""
     """The SID of the event replay that caused the delivery. Empty if the delivery is not a replay."""
+    followed_by: Event | None = None
+    """The event that is enqueued after the last attempt. A message replay sends its messages in this way, in order."""
 
     @classmethod
     def to(cls, hook: Hook, event: Event) -> Self:
@@ -89,6 +91,8 @@ class Delivery(Model):
         return connection_settings(self.url)
 
 
+WANTED_URL = "an absolute http or https URL, without spaces and control characters"
+
 URL_DESCRIPTION = "An absolute URL with http or https. An empty string removes it."
 
 
@@ -103,7 +107,7 @@ def parse_filter(value: object) -> EventType:
     try:
         return EventType(str(value))
     except ValueError as error:
-        raise InvalidWebhookSettingsError from error
+        raise InvalidWebhookSettingsError(wanted=f"one of {', '.join(EventType)}") from error
 
 
 def check_url(url: str) -> str | None:
@@ -118,7 +122,7 @@ def check_url(url: str) -> str | None:
     try:
         normal_url(url)
     except ValueError as error:
-        raise InvalidWebhookSettingsError from error
+        raise InvalidWebhookSettingsError(wanted=WANTED_URL) from error
     return url
 
 

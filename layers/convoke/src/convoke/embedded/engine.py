@@ -44,6 +44,7 @@ from convoke.observability import Metrics, NoMetrics
 from convoke.operations.participant_adder import Admit
 from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
 from convoke.program import Program
+from convoke.storage.api_key_masters import ApiKeyMasters, ApiKeyMasterTable
 from convoke.storage.auth_tokens import AuthTokens, AuthTokenTable
 from convoke.storage.due import DueRepository
 from convoke.storage.keys import is_streamed_to_webhooks
@@ -77,6 +78,7 @@ class EmbeddedEdges:
 
     table: Table
     auth_tokens: AuthTokens
+    api_key_masters: ApiKeyMasters
     participant_queue: ParticipantQueue
     workflow: Workflow
     event_bus: EventBus
@@ -173,6 +175,7 @@ class EmbeddedEngine:
             EmbeddedEdges(
                 table=self.table,
                 auth_tokens=AuthTokenTable(self.table),
+                api_key_masters=ApiKeyMasterTable(self.table),
                 participant_queue=InMemoryParticipantQueue(self.table, self._take_participants),
                 workflow=InMemoryWorkflow(self.table, self._take_execution),
                 event_bus=bus,

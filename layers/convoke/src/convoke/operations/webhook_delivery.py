@@ -101,7 +101,7 @@ class WebhookDelivery:
     def split(self, event: Event) -> None:
         """Enqueue one queue message for each webhook that receives the event.
 
-        If the event starts or continues a message replay, the method enqueues the next batch of conversation messages.
+        If the event starts or continues a message replay, the method enqueues the next message of the conversation.
         """
         if event.type is ReplayType.MESSAGES:
             self.message_replay.split(event)
@@ -167,6 +167,10 @@ class WebhookDelivery:
         `paused_until` is the time until which the receiver's circuit breaker pauses deliveries. None means that
         deliveries are not paused. The outcome and `paused_until` are recorded together.
         """
+        followed_by = begun.delivery.followed_by
+        # After a crash between this call and the next, the attempt is repeated, and the event is enqueued twice.
+        if followed_by and not _is_retried(begun.delivery, begun.attempt.number, outcome):
+            self.queue.send([followed_by])
         completed = begun.attempt.completed(outcome.status, outcome.error, outcome.answer, self.now(), paused_until)
         self.attempts.put(begun.delivery, completed)
         self._conclude(begun.delivery, completed, outcome)
