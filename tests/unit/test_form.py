@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import pytest
 from hypothesis import example, given, settings
@@ -208,3 +208,20 @@ def test_body_limit_is_the_same_with_and_without_base64(event_of: Callable[[byte
 
 def test_event_without_headers_has_the_form_content_type() -> None:
     assert values(parse_form({**plain("A=1"), "headers": None})) == {"A": ["1"]}
+
+
+PIECES = [*b"% %2 %41 %3d %3D %0A %25 %C3%A9 %C3 = & + _ a".split(), b" ", b"\n", b"\r"]
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=2).map(str.encode)).map(b"".join))
+@example(b"a=%%32%35")
+@example(b"a==%0D%0A=3D")
+def test_body_is_parsed_as_the_standard_library_parses_it(body: bytes) -> None:
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict")
+    except ValueError:
+        assert refused(encoded(body)) == "body"
+    else:
+        names = dict.fromkeys((name for name, _ in pairs), True)
+        expected = {name: [value for other, value in pairs if other == name] for name in names}
+        assert parse_form(encoded(body)).select(names) == expected
