@@ -260,7 +260,7 @@ class NewBinding(Model):
 
         If the address is an e-mail address, `type` must be `email`. `check_binding` checks this rule.
         """
-        return channel_of(self.address or "") or Channel.SMS
+        return (self.address and channel_of(self.address)) or Channel.SMS
 
 
 def check_binding(binding: NewBinding) -> None:
