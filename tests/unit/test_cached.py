@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
+from convoke.storage import cached as module
 from convoke.storage.cached import Cached
 
 
@@ -55,3 +58,25 @@ def test_value_is_fetched_again_after_its_lifetime() -> None:
     source.values["a",] = "new"
     time.sleep(0.02)
     assert cached("a") == "new"
+
+
+def test_oldest_values_are_removed_when_the_cache_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_CACHE_ENTRIES", 2)
+    source = Source()
+    source.values = {("a",): "1", ("b",): "2", ("c",): "3"}
+    cached = Cached(source)
+    for key in ("a", "b", "c", "c", "b"):
+        cached(key)
+    assert source.calls == 3
+    cached("a")
+    assert source.calls == 4
+
+
+def test_expired_values_are_removed_when_a_value_is_stored() -> None:
+    source = Source()
+    source.values = {("a",): "1", ("b",): "2"}
+    cached = Cached(source, lifetime=0.01)
+    cached("a")
+    time.sleep(0.02)
+    cached("b")
+    assert list(cached._entries) == [("b",)]

@@ -5,11 +5,10 @@ See docs/behaviour/requests-and-answers.md#cached-reads and docs/decisions/0064-
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from threading import Lock
-from typing import Generic, TypeVar
-
-from cachetools import TTLCache
+from typing import Generic, NamedTuple, TypeVar
 
 Found = TypeVar("Found")
 
@@ -22,6 +21,12 @@ During this time, a process can miss a change that another process made, such as
 MAX_CACHE_ENTRIES = 10_000
 
 
+class _Entry(NamedTuple, Generic[Found]):
+    found: Found
+    expires_at: float
+    """The end of the lifetime of the result, by the monotonic clock."""
+
+
 class Cached(Generic[Found]):
     """Calls `fetch` and caches each result for `lifetime` seconds.
 
@@ -31,23 +36,37 @@ class Cached(Generic[Found]):
 
     def __init__(self, fetch: Callable[..., Found | None], lifetime: float = CACHE_LIFETIME_SECONDS) -> None:
         self._fetch = fetch
-        self._found: TTLCache[tuple[str, ...], Found] = TTLCache(maxsize=MAX_CACHE_ENTRIES, ttl=lifetime)
+        self._lifetime = lifetime
+        self._entries: dict[tuple[str, ...], _Entry[Found]] = {}
+        """The cached results, in the order in which they expire."""
         self._lock = Lock()
+        """The lock of every write. Reading one entry of a dict needs no lock."""
 
     def __call__(self, *key: str) -> Found | None:
-        # TTLCache is not thread-safe, so the lock guards each access. `fetch` is called without the lock. Two threads
-        # that look up the same uncached key therefore both call `fetch`.
-        with self._lock:
-            found = self._found.get(key)
-        if found is None and (found := self._fetch(*key)) is not None:
-            with self._lock:
-                self._found[key] = found
+        entry = self._entries.get(key)
+        if entry is not None and time.monotonic() < entry.expires_at:
+            return entry.found
+        # `fetch` is called without the lock. Two threads that look up the same uncached key both call `fetch`.
+        found = self._fetch(*key)
+        if found is not None:
+            self._store(key, found)
         return found
 
     def forget(self, *key: str) -> None:
         with self._lock:
-            self._found.pop(key, None)
+            self._entries.pop(key, None)
 
     def clear(self) -> None:
         with self._lock:
-            self._found.clear()
+            self._entries.clear()
+
+    def _store(self, key: tuple[str, ...], found: Found) -> None:
+        """Store a result, and remove the results that have expired or that are too many."""
+        now = time.monotonic()
+        with self._lock:
+            self._entries.pop(key, None)
+            self._entries[key] = _Entry(found, now + self._lifetime)
+            while (first := next(iter(self._entries))) != key and (
+                len(self._entries) > MAX_CACHE_ENTRIES or self._entries[first].expires_at <= now
+            ):
+                del self._entries[first]
