@@ -331,7 +331,9 @@ class NewParticipant(Model):
         binding = self.messaging_binding
         if self.identity and (binding.address or binding.proxy_address):
             raise IdentityNotAcceptableError(field="identity")
-        check_binding(binding)
+        # A binding that the request does not contain is valid.
+        if "messaging_binding" in self.model_fields_set:
+            check_binding(binding)
         if not self.identity and not binding.address and not binding.projected_address:
             raise IdentityMissingError(field="identity")
         return self
