@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cache, partial
 from itertools import chain, repeat
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from convoke.domain.errors import UnavailableError
@@ -34,7 +35,6 @@ from convoke.embedded.unit import MAX_ROWS, Unit
 from convoke.storage.table import (
     EXPIRES_AT,
     ConditionFailedError,
-    Delete,
     Index,
     Item,
     Key,
@@ -172,11 +172,12 @@ class SqliteTable:
 
     def update(self, update: Update) -> Item:
         try:
-            bodies = self._run(partial(self._apply, (update,)))
+            row = self._run(partial(self._apply, (update,)))[update.key]
         except TransactionCanceledError as error:
             raise ConditionFailedError(error.failed[0]) from None
+        assert row is not None
         # Decode the JSON, so that the returned item contains no list object that `update` also contains.
-        return decode(bodies[update.key].body)
+        return decode(row.body)
 
     def transact(self, writes: Sequence[Write]) -> None:
         self._run(partial(self._apply, writes))
@@ -433,12 +434,16 @@ class SqliteTable:
 
     # Writing.
 
-    def _apply(self, writes: Sequence[Write]) -> dict[Key, Row]:
-        """Add all writes to the unit. If a condition fails, add no write. Return the added rows by key."""
+    def _apply(self, writes: Sequence[Write]) -> dict[Key, Row | None]:
+        """Add all writes to the unit. If a condition fails, add no write.
+
+        Return the added rows by key. The value None means that the row is deleted.
+        """
         check_updates(writes)
         by_key = writes_by_key(writes)
-        # Encode the items before `begin` takes the write lock. Other processes then wait for a shorter time.
-        rows = {key: row_of(write.item) for key, write in by_key.items() if isinstance(write, Put)}
+        # Encode the items before `begin` takes the write lock. Other processes then wait for a shorter time. The value
+        # None means that the row must be deleted.
+        rows = {key: row_of(write.item) if isinstance(write, Put) else None for key, write in by_key.items()}
         self.begin()
         unit = self._unit
         assert unit is not None
@@ -451,18 +456,13 @@ class SqliteTable:
                 rows[key] = row_of(updated(standing.get(key), write))
         # Only the statements above can fail, and none of them adds a write to the unit. If they refuse the transaction,
         # the unit therefore contains none of its writes.
-        for key, write in by_key.items():
-            row = rows.get(key)
-            unit.write(key, row)
-            if row is not None and key not in standing and not isinstance(write, Delete):
-                self._add_to_stream(unit, row)
+        unit.write(rows)
+        self._add_to_stream(unit, [row for key, row in rows.items() if row is not None and key not in standing])
         return rows
 
-    def _add_to_stream(self, unit: Unit, row: Row) -> None:
-        if row.item["sk"] == "change":
-            unit.changes.append(row.item)
-        if self._streamed(row.item):
-            unit.stream.append(row.body)
+    def _add_to_stream(self, unit: Unit, rows: Sequence[Row]) -> None:
+        unit.changes += [row.item for row in rows if row.item["sk"] == "change"]
+        unit.stream += [row.body for row in rows if self._streamed(row.item)]
 
     def _depends_on_item(self, write: Write) -> bool:
         """Return whether the write depends on the existing item.
@@ -533,11 +533,10 @@ class SqliteTable:
         Then delete the rows that the unit removes.
         """
         pending, unit.pending = unit.pending, {}
-        rows = [row for _, row in sorted(pending.items(), key=_key_of) if row is not None]
+        rows = [row for _, row in sorted(pending.items(), key=itemgetter(0)) if row is not None]
         for first in range(0, len(rows), ROWS_PER_STATEMENT):
             some = rows[first : first + ROWS_PER_STATEMENT]
-            values = list(chain.from_iterable((*row.columns, row.body) for row in some))
-            self._connection.execute(_upsert(len(some)), values)
+            self._connection.execute(_upsert(len(some)), [value for row in some for value in row.columns])
         if removed := [key for key, row in pending.items() if row is None]:
             self._connection.executemany("DELETE FROM items WHERE pk = ? AND sk = ?", removed)
 
@@ -577,10 +576,6 @@ def _fail(future: asyncio.Future[None], error: Exception) -> None:
         future.set_exception(error)
 
 
-def _key_of(entry: tuple[Key, Row | None]) -> Key:
-    return entry[0]
-
-
 def _check_conditions(writes: Mapping[Key, Write], standing: Mapping[Key, Item]) -> None:
     failed = {
         position: standing.get(key)
@@ -606,10 +601,10 @@ def _select(count: int) -> str:
 
 @cache
 def _upsert(count: int) -> str:
-    row = f"({', '.join(repeat('?', len(COLUMNS) + 1))})"
-    updates = ", ".join(f"{name} = excluded.{name}" for name in (*COLUMNS[2:], "body"))
+    row = f"({', '.join(repeat('?', len(COLUMNS)))})"
+    updates = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[2:])
     return (
-        f"INSERT INTO items ({', '.join(COLUMNS)}, body) VALUES {', '.join(repeat(row, count))}"  # noqa: S608
+        f"INSERT INTO items ({', '.join(COLUMNS)}) VALUES {', '.join(repeat(row, count))}"  # noqa: S608
         f" ON CONFLICT (pk, sk) DO UPDATE SET {updates}"
     )
 

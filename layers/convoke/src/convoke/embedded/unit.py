@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from convoke.embedded.rows import Row
@@ -39,7 +39,8 @@ class Unit:
     on_commit: list[Callable[[], None]] = field(default_factory=list)
     on_failure: list[Callable[[Exception], None]] = field(default_factory=list)
 
-    def write(self, key: Key, row: Row | None) -> None:
-        self.pending[key] = row
-        self.known[key] = row.body if row else None
-        self.rows += 1
+    def write(self, rows: Mapping[Key, Row | None]) -> None:
+        """Add rows to write and to delete, in the form of `pending`."""
+        self.pending.update(rows)
+        self.known.update({key: row.body if row else None for key, row in rows.items()})
+        self.rows += len(rows)
