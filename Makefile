@@ -1,9 +1,12 @@
 # The commands of Convoke. `make` lists them. You need git, make and Python >= 3.11; make installs everything else.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fast coverage mutants e2e-aws e2e-lambda sam-local check contract-node build verify-build bench docs docs-tables audit sbom lock-tools setup format
+.PHONY: help up demo test fast coverage mutants soak e2e-aws e2e-lambda sam-local check contract-node build verify-build bench docs docs-tables audit sbom lock-tools setup format
 SHELL := /bin/bash
 
 SAM := SAM_CLI_TELEMETRY=0 .tools/bin/sam
+# The Makefile of the layer reads uv.lock, two folders up, which a build in a temporary folder would not see. The options
+# are here and not in samconfig.toml, because `sam deploy --guided` writes into that file and git must not track it.
+SAM_BUILD_OPTIONS := --build-in-source --no-cached
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 RUN := $(UV) run --no-sync
 
@@ -33,6 +36,9 @@ mutants: setup ## Put 60 small faults into the product, one at a time, and list 
 	@test -f .coverage || $(MAKE) --no-print-directory coverage
 	$(RUN) python -m tests.mutation.run --seed $(or $(SEED),1)
 
+soak: setup ## Kill `convoke up` 50 times under load and check that nothing is lost (KILLS=5: fewer, SEED=2: others)
+	$(RUN) python -m tests.faults.soak --kills $(or $(KILLS),50) --seed $(or $(SEED),1)
+
 fast: check ## Run the checks and the unit tests only
 	$(RUN) pytest --quiet tests/unit
 
@@ -56,7 +62,7 @@ contract-node: setup ## Test with the official Node SDK (needs npm)
 	cd tests/node && npm ci --silent --no-audit --no-fund && CONVOKE="$(CURDIR)/.venv/bin/convoke" node --test
 
 build: setup .tools/bin/sam ## Build the functions and the layer for AWS (needs Python 3.13)
-	@folder="$$(./.ci/python313)" && PATH="$$folder:$$PATH" $(SAM) build > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
+	@folder="$$(./.ci/python313)" && PATH="$$folder:$$PATH" $(SAM) build $(SAM_BUILD_OPTIONS) > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
 
 # Without Python 3.13 the build is skipped. In CI that is an error if the machine has a Python 3.13 that was not found.
 verify-build: setup .tools/bin/sam

@@ -12,9 +12,22 @@ from typing import Any
 import pytest
 
 from convoke.cli.ministack import ministack
+from convoke.operations.conversations import sleep_before_retry
+from tests.support.blocking import BlockingGuard
 from tests.support.crashes import CRASH_POINTS
 
 KEY = "crash points"
+
+
+@pytest.fixture(autouse=True)
+def event_loop_is_never_blocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let each test fail in which the product sleeps, or waits for a lock, on the thread of an event loop."""
+    guard = BlockingGuard()
+    guard.install(monkeypatch)
+    token = sleep_before_retry.set(guard.sleep)
+    yield
+    sleep_before_retry.reset(token)
+    assert guard.violations == []
 
 
 @pytest.fixture(scope="module")

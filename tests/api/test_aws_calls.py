@@ -9,7 +9,7 @@ from io import StringIO
 import boto3
 import pytest
 
-from tests.benchmarks.aws_calls import Cost, measure
+from tests.benchmarks.aws_calls import Cost, measure, measure_message
 from tests.benchmarks.cost import as_deployed, dollars
 from tests.benchmarks.partitions import CHANGES, CONVERSATION_UNITS
 from tests.support.aws import CREDENTIALS
@@ -32,6 +32,8 @@ def costs(ministack_url: str) -> Iterator[Counted]:
             "10 chat": measure(chat(10), webhook=False, account=2),
             "10 chat, webhook": measure(chat(10), webhook=True, account=3),
             "10 sms": measure(sms(10), webhook=False, account=4),
+            "message, 10 members": measure_message(10, account=5),
+            "message, 1000 members": measure_message(1000, account=6),
         }
 
 
@@ -46,7 +48,8 @@ def test_write_units_per_conversation_stay_within_limit(costs: Counted, asked: s
 
 
 def test_create_makes_two_aws_calls_and_no_read(costs: Counted) -> None:
-    for steps in costs.values():
+    for asked in ("1 chat", "10 chat", "10 chat, webhook", "10 sms"):
+        steps = costs[asked]
         assert steps["create"].calls == {"dynamodb:TransactWriteItems": 1, "sqs:SendMessage": 1}
         assert steps["create"].read_units == 0
 
@@ -66,6 +69,13 @@ def test_provisioning_makes_at_most_six_aws_calls(costs: Counted) -> None:
             "events:PutEvents": 1,
             "dynamodb:UpdateItem": 1,
         }
+
+
+def test_message_costs_as_much_with_1000_members_as_with_10(costs: Counted) -> None:
+    few, many = costs["message, 10 members"], costs["message, 1000 members"]
+    assert few == many
+    calls = {"dynamodb:BatchGetItem": 1, "dynamodb:GetItem": 1, "dynamodb:TransactWriteItems": 1}
+    assert many["create"].calls == calls, "one read of the author's lock, and no query of the members"
 
 
 def test_one_million_conversations_with_webhook_cost_at_most_80_dollars(costs: Counted) -> None:

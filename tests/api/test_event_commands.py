@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from convoke.aws.message_bodies import escape_noncharacters
 from convoke.domain.sids import is_sid
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.queue import NO_RECEIVER, QueuedMessage
@@ -167,3 +168,13 @@ def test_dlq_redrive_sends_other_messages_unchanged(deployed: StackTarget) -> No
     deployed.printed("dlq", "redrive")
     (message,) = sqs.receive_message(QueueUrl=queues["ParticipantQueue"])["Messages"]
     assert message["Body"] == '{"conversation_sid": "CH1"}'
+
+
+def test_dlq_redrive_sends_only_characters_that_sqs_accepts(deployed: StackTarget) -> None:
+    who = account(deployed)
+    dead = delivery(deployed, who)
+    dead = dead.model_copy(update={"event": dead.event.model_copy(update={"payload": {"Body": "\ufffe\uffff"}})})
+    bury(deployed, who, [escape_noncharacters(dead.model_dump_json())])
+    deployed.printed("dlq", "redrive")
+    (message,) = deployed.client("sqs").receive_message(QueueUrl=deployed.queues["DeliveryQueue"])["Messages"]
+    assert "\\ufffe\\uffff" in message["Body"]

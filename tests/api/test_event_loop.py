@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ import pytest
 
 from convoke.embedded.clock import MovableClock
 from convoke.embedded.suspension import RunAgainError
-from convoke.operations.conversations import sleep_before_retry
 from convoke.storage.table import Write
+from tests.support.blocking import BlockingGuard
 from tests.support.examples import chat
 from tests.support.instances import EmbeddedInstance, held_instance
 from tests.support.waiting import TIMEOUT_SECONDS
@@ -23,27 +23,6 @@ from tests.support.waiting import TIMEOUT_SECONDS
 CONVERSATIONS = "/v1/Conversations"
 CLOCK = "/convoke/v1/Clock"
 HEADER = {"X-Twilio-Webhook-Enabled": "true"}
-
-
-@pytest.fixture
-def slept_on_event_loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """Make `time.sleep` raise an error if an event loop's thread calls the function.
-
-    Also check after the test that no event loop's thread called the function, because the product can catch the error.
-    """
-    calls, sleep = list[float](), time.sleep
-
-    def guarded(seconds: float) -> None:
-        if asyncio._get_running_loop() is not None:
-            calls.append(seconds)
-            raise AssertionError("time.sleep on the event loop's thread")
-        sleep(seconds)
-
-    monkeypatch.setattr(time, "sleep", guarded)
-    token = sleep_before_retry.set(guarded)
-    yield calls
-    sleep_before_retry.reset(token)
-    assert calls == []
 
 
 def configure_pre_events(instance: EmbeddedInstance) -> None:
@@ -77,7 +56,6 @@ def test_pre_event_and_unrelated_read_wait_for_neither() -> None:
         asyncio.run(scenario(instance))
 
 
-@pytest.mark.usefixtures("slept_on_event_loop")
 def test_pre_events_do_not_sleep_on_event_loop() -> None:
     async def scenario(instance: EmbeddedInstance) -> None:
         instance.receivers.on_call = lambda: time.sleep(0.01)
@@ -120,7 +98,6 @@ class InterruptedTable:
         self.table.transact(writes)
 
 
-@pytest.mark.usefixtures("slept_on_event_loop")
 def test_lost_optimistic_lock_does_not_sleep_on_event_loop(tmp_path: Path) -> None:
     data, meanwhile = str(tmp_path / "convoke.db"), list[Callable[[], object]]()
 
@@ -144,7 +121,6 @@ def test_lost_optimistic_lock_does_not_sleep_on_event_loop(tmp_path: Path) -> No
         asyncio.run(scenario(instance, other))
 
 
-@pytest.mark.usefixtures("slept_on_event_loop")
 def test_moving_clock_does_not_sleep_on_event_loop() -> None:
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served():
@@ -158,3 +134,22 @@ def test_moving_clock_does_not_sleep_on_event_loop() -> None:
 
     with held_instance(movable_clock=MovableClock()) as instance:
         asyncio.run(scenario(instance))
+
+
+@pytest.mark.parametrize("code", ["time.sleep(0)", "threading.Event().wait(0.001)", "instance.engine._sweep()"])
+def test_product_that_blocks_event_loop_is_noticed(code: str) -> None:
+    """Check the guard that all tests use. `_sweep` waits for the lock that `without_sweeps` holds."""
+    guard = BlockingGuard()
+
+    async def scenario(instance: EmbeddedInstance) -> None:
+        async with instance.served(), instance.without_sweeps():
+            # The guard recognizes the product by the name of the module.
+            module = {"__name__": "convoke.blocking", "instance": instance, "threading": threading, "time": time}
+            with pytest.raises(AssertionError, match="on the event loop's thread"):
+                exec(code, module)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        guard.install(monkeypatch)
+        with held_instance() as instance:
+            asyncio.run(scenario(instance))
+    assert len(guard.violations) == 1

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from convoke.embedded.checkpoints import Checkpoints
+from convoke.embedded.queue import DurableQueue
+from convoke.embedded.sqlite import SqliteTable
+from convoke.embedded.steps import Steps
+from convoke.observability import Measure
+from convoke.operations.sweeper import Sweeper
+from tests.api.test_prefer_wait import HoldingQueue, hold_participants
 from tests.support.examples import chat
 from tests.support.instances import Answer, EmbeddedInstance, held_instance
-from tests.support.waiting import eventually
+from tests.support.waiting import TIMEOUT_SECONDS, eventually
 
 CONVERSATIONS = "/v1/Conversations"
 WITH_PARTICIPANTS = "/v1/ConversationWithParticipants"
@@ -172,3 +184,112 @@ def test_large_unit_that_fails_before_its_tick_ends_answers_503(data: str, monke
 
     with held_instance(data) as instance:
         asyncio.run(scenario(instance))
+
+
+class RecordedMetrics:
+    def __init__(self) -> None:
+        self.measures: list[Measure] = []
+
+    def add(self, measure: Measure, value: float = 1) -> None:
+        self.measures.append(measure)
+
+
+def test_dropped_conversation_leaves_no_log_line_and_no_metric(data: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="convoke")
+    metrics = RecordedMetrics()
+
+    async def scenario(instance: EmbeddedInstance) -> None:
+        async with instance.served(), instance.without_sweeps():
+            form = {"Participant": chat(2), **LARGE}
+            with full_disk(instance):
+                assert (await instance.asked("POST", WITH_PARTICIPANTS, form)).status == 503
+            assert "conversation created" not in caplog.messages
+            assert metrics.measures == []
+            assert (await instance.asked("POST", WITH_PARTICIPANTS, form, Prefer="wait=10")).body["state"] == "active"
+            assert caplog.messages.count("conversation created") == caplog.messages.count("conversation finalized") == 1
+            assert metrics.measures == [Measure.CREATED, Measure.ACTIVATED, Measure.TIME_TO_ACTIVE]
+
+    with held_instance(data, metrics=metrics) as instance:
+        asyncio.run(scenario(instance))
+
+
+class FailureCounter:
+    """Counts the calls that raise an exception, by the name of the method."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        self.failed: Counter[str] = Counter()
+
+    def watch(self, owner: type, name: str) -> None:
+        original: Callable[..., Any] = getattr(owner, name)
+
+        def counted(*arguments: Any, **options: Any) -> Any:
+            try:
+                return original(*arguments, **options)
+            except Exception:
+                self.failed[name] += 1
+                raise
+
+        self._monkeypatch.setattr(owner, name, counted)
+
+
+def test_all_background_work_together_logs_one_failure_of_the_data_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweeper, the steps, the deliveries, the checkpoints and a request fail at the same time."""
+    monkeypatch.setattr("convoke.embedded.engine.SWEEP_INTERVAL_SECONDS", 0.02)
+    monkeypatch.setattr("convoke.embedded.engine.DELIVERY_POLL_SECONDS", 0.02)
+    monkeypatch.setattr("convoke.embedded.loops.FAILURE_RETRY_SECONDS", 0.02)
+    monkeypatch.setattr("convoke.embedded.deliveries.OWN_FAILURE_RETRY_SECONDS", 0.02)
+    monkeypatch.setattr("convoke.embedded.checkpoints.INTERVAL_SECONDS", 0.02)
+    counter, broken = FailureCounter(monkeypatch), threading.Event()
+    checkpoint = Checkpoints._checkpoint
+
+    def failing_checkpoint(self: Checkpoints, connection: sqlite3.Connection) -> None:
+        if broken.is_set():
+            raise sqlite3.OperationalError("disk I/O error")
+        checkpoint(self, connection)
+
+    monkeypatch.setattr(Checkpoints, "_checkpoint", failing_checkpoint)
+    watched = {Sweeper: "_process", SqliteTable: "begin", Steps: "run", DurableQueue: "has_visible"}
+    for owner, name in (*watched.items(), (Sweeper, "sweep"), (Checkpoints, "_checkpoint")):
+        counter.watch(owner, name)
+    called, may_answer = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        called.set()
+        may_answer.wait(TIMEOUT_SECONDS)
+
+    async def scenario(instance: EmbeddedInstance) -> None:
+        instance.receivers.on_call = hold
+        async with instance.served():
+            form = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationAdded"}
+            await instance.asked("POST", "/v1/Configuration/Webhooks", form)
+            header = {"X-Twilio-Webhook-Enabled": "true"}
+            await instance.asked("POST", CONVERSATIONS, **header)
+            assert await asyncio.to_thread(called.wait, TIMEOUT_SECONDS)
+            for _ in range(9):
+                await instance.asked("POST", WITH_PARTICIPANTS, {"Participant": chat(2)}, **header)
+            connection = instance.engine.table._connection
+            broken.set()
+            connection.execute("PRAGMA query_only = 1")  # All commits fail.
+            queue = instance.engine.edges.participant_queue
+            assert isinstance(queue, HoldingQueue)
+            queue.release()
+            for attempt in range(40):
+                instance.engine._sweep_until = instance.engine.edges.now() + timedelta(hours=1)
+                assert (await instance.asked("POST", "/v1/Configuration/Webhooks", form)).status == 503
+                await asyncio.sleep(0.02)
+                if attempt == 20:
+                    may_answer.set()
+                    connection.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)  # All statements fail.
+            connection.set_authorizer(None)
+            connection.execute("PRAGMA query_only = 0")
+            broken.clear()
+
+    data = str(tmp_path / "convoke.db")
+    with held_instance(data, hold_participants) as instance:
+        asyncio.run(scenario(instance))
+    assert counter.failed.keys() == {*watched.values(), "sweep", "_checkpoint"}
+    errors = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.name for record in errors] == ["convoke.embedded.failures"]

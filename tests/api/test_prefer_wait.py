@@ -251,7 +251,7 @@ def test_shutdown_ends_waiting_requests() -> None:
             while not instance.items("conversation"):
                 await asyncio.sleep(0.01)
             assert instance.gateway is not None
-            instance.gateway.stop_waiting()
+            instance.gateway.begin_stop()
             answered = await asyncio.wait_for(waiting, TIMEOUT_SECONDS)
             assert (answered.headers["Preference-Applied"], answered.body["state"]) == ("wait=20", "initializing")
 

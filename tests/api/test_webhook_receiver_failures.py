@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from twilio.request_validator import RequestValidator
 
 from convoke.domain.receivers import ReceiverRules
+from convoke.domain.webhooks import Delivery
+from convoke.embedded.deliveries import MAX_CONCURRENT_DELIVERIES_PER_RECEIVER
+from convoke.webhooks.answers import WebhookAnswer
 from convoke.webhooks.client import WebhookHttpClient
 from tests.contract.test_webhook_client import drip, drip_the_body, hang, misbehaving, receiver, reset
-from tests.support.instances import EmbeddedInstance, held_instance
+from tests.support.instances import EmbeddedInstance, Receivers, held_instance
 
 PATIENCE = 20.0
 
@@ -101,3 +106,44 @@ def test_pre_event_uses_timeout_from_url_fragment(running: EmbeddedInstance) -> 
         created = v1.conversations.create(friendly_name="mine", x_twilio_webhook_enabled="true")
         assert 0.3 < time.monotonic() - begun < 1.5
     assert created.friendly_name == "mine"
+
+
+class HangingHost(Receivers):
+    """Fake receivers. The calls to `https://hanging.example` wait until the test sets `is_over`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_over = threading.Event()
+        self.calls: Counter[str] = Counter()
+
+    def call(self, delivery: Delivery, **options: Any) -> WebhookAnswer:
+        host = str(urlsplit(delivery.url).hostname)
+        self.calls[host] += 1
+        if host == "hanging.example":
+            self.is_over.wait(PATIENCE)
+        return super().call(delivery, **options)
+
+
+def test_hanging_host_behind_200_webhooks_of_200_conversations_delays_no_other_host() -> None:
+    receivers = HangingHost()
+    with held_instance(rewire=lambda edges: replace(edges, webhook_client=receivers)) as instance:
+        v1 = instance.client().conversations.v1
+        sids = [v1.conversations.create().sid for _ in range(200)]
+        v1.configuration.webhooks().update(
+            post_webhook_url="https://healthy.example/", filters=["onMessageAdded"], method="POST"
+        )
+        for number, sid in enumerate(sids):
+            v1.conversations(sid).webhooks.create(
+                target="webhook",
+                configuration_url=f"https://hanging.example/{number}",
+                configuration_filters=["onMessageAdded"],
+            )
+        with instance.served_by_thread():
+            try:
+                for sid in sids:
+                    v1.conversations(sid).messages.create(body="Hello", x_twilio_webhook_enabled="true")
+                wait_until(lambda: receivers.calls["healthy.example"] == len(sids))
+                assert receivers.calls["hanging.example"] == MAX_CONCURRENT_DELIVERIES_PER_RECEIVER
+            finally:
+                receivers.is_over.set()
+            wait_until(lambda: len(receivers.posted) == 2 * len(sids))

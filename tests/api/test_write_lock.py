@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.test_prefer_wait import HoldingQueue, hold_participants
+from tests.support.busy import make_busy
 from tests.support.examples import chat
 from tests.support.instances import EmbeddedInstance, held_instance
 
@@ -164,3 +165,37 @@ def test_without_event_loop_calling_thread_waits_for_lock(data: str) -> None:
             refused = instance.call("POST", CONVERSATIONS)
         assert (refused.status, refused.body["code"]) == (503, 20503)
         assert instance.call("POST", CONVERSATIONS).status == 201
+
+
+def test_reads_run_again_while_sqlite_is_busy(data: str) -> None:
+    async def scenario(instance: EmbeddedInstance) -> None:
+        async with instance.served(), instance.without_sweeps():
+            sid = (await instance.asked("POST", CONVERSATIONS)).body["sid"]
+            busy = make_busy(instance.engine.table)
+            for path in (f"{CONVERSATIONS}/{sid}", CONVERSATIONS):
+                busy.failures = 3
+                while busy.failures:
+                    assert (await instance.asked("GET", path)).status == 200
+
+    with held_instance(data) as instance:
+        asyncio.run(scenario(instance))
+
+
+def test_request_that_prefers_to_wait_survives_a_busy_read(data: str) -> None:
+    async def scenario(instance: EmbeddedInstance) -> None:
+        async with instance.served(), instance.without_sweeps():
+            busy = make_busy(instance.engine.table)
+            queue = instance.engine.edges.participant_queue
+            assert isinstance(queue, HoldingQueue)
+            path = "/v1/ConversationWithParticipants"
+            waiting = asyncio.create_task(instance.asked("POST", path, {"Participant": chat(2)}, Prefer="wait=5"))
+            while not instance.items("conversation"):
+                await asyncio.sleep(0.001)
+            busy.failures = 2
+            while busy.failures:
+                await asyncio.sleep(0.001)
+            queue.release()
+            assert (await waiting).body["state"] == "active"
+
+    with held_instance(data, hold_participants) as instance:
+        asyncio.run(scenario(instance))

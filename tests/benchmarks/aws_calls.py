@@ -37,6 +37,7 @@ from convoke.storage.cached import CACHE_LIFETIME_SECONDS
 from tests.support.aws import CREDENTIALS, AwsInstance, Deployment, new_session
 from tests.support.examples import chat, group_mms, sms
 from tests.support.instances import Receivers
+from tests.support.members import add_members
 from tests.support.tables import TABLE_NAME
 
 STEPS = {
@@ -62,6 +63,12 @@ EXISTING = (10, 100)
 """The numbers of conversations that exist before the last two measurements.
 
 These measurements show whether the counts grow with the number of existing conversations.
+"""
+
+MEMBERS_OF_MESSAGE = (10, 1000)
+"""The numbers of members in the conversations that get a message.
+
+The two measurements show whether the cost of a message grows with the number of members.
 """
 
 READ_UNIT = 4096
@@ -209,6 +216,13 @@ def ask_for_capacity(params: dict[str, Any], model: Any, **_: Any) -> None:
         params["ReturnConsumedCapacity"] = "INDEXES"
 
 
+def new_instance(account: int) -> CountedInstance:
+    os.environ["AWS_ACCESS_KEY_ID"] = f"{account:012}"
+    deployment = Deployment(session=new_session())
+    deployment.deploy()
+    return CountedInstance(deployment)
+
+
 def measure(participants: list[str], *, webhook: bool, account: int, existing: int = 0) -> dict[str, Cost]:
     """Create a conversation with these participants, and return the cost of each step.
 
@@ -216,10 +230,7 @@ def measure(participants: list[str], *, webhook: bool, account: int, existing: i
     conversations are created. `account` must be a different number in each measurement. MiniStack uses this number as
     the account ID, so each measurement starts without data.
     """
-    os.environ["AWS_ACCESS_KEY_ID"] = f"{account:012}"
-    deployment = Deployment(session=new_session())
-    deployment.deploy()
-    instance = CountedInstance(deployment)
+    instance = new_instance(account)
     v1 = instance.client().conversations.v1
     for _ in range(existing):
         v1.conversation_with_participants.create(participant=participants)
@@ -242,6 +253,26 @@ def measure(participants: list[str], *, webhook: bool, account: int, existing: i
     return {**{step: costs[step] for step in STEPS.values()}, "all": sum(costs.values(), Cost())}
 
 
+def measure_message(members: int, *, account: int) -> dict[str, Cost]:
+    """Create a message in a conversation of `members` chat members, and return the cost of each step.
+
+    A member is the author of the message. See `measure` for `account`.
+    """
+    instance = new_instance(account)
+    conversation = instance.call("POST", "/v1/ConversationWithParticipants", {"Participant": chat(10)}).body
+    instance.work()
+    add_members(instance.table, conversation, members)
+    path = f"/v1/Conversations/{conversation['sid']}/Messages"
+    for _ in range(2):  # The first message fills the caches.
+        instance.work()
+        instance.costs.clear()
+        message = instance.call("POST", path, {"Body": "Hello", "Author": "member 3"}).body
+    instance.work()
+    assert message["participant_sid"]
+    costs = instance.costs
+    return {"create": costs["create"], "publish": costs["publish"], "all": sum(costs.values(), Cost())}
+
+
 def measure_all() -> dict[str, dict[str, Cost]]:
     """Run all measurements. The key of the result is the name of the measurement.
 
@@ -255,6 +286,8 @@ def measure_all() -> dict[str, dict[str, Cost]]:
     for account, existing in enumerate(EXISTING, len(asked) + 1):
         counted = measure(chat(10), webhook=False, account=account, existing=existing)
         measured[f"10 chat members, {existing:,} existing"] = counted
+    for account, members in enumerate(MEMBERS_OF_MESSAGE, len(asked) + len(EXISTING) + 1):
+        measured[f"message, {members:,} members"] = measure_message(members, account=account)
     return measured
 
 

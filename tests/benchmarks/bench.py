@@ -22,7 +22,20 @@ from tests.benchmarks.figures import print_table, with_table
 from tests.benchmarks.results import LATEST, NOT_MEASURED, Results, cpu_times, keep, last, this_machine, today
 from tests.support.docs import BENCHMARKS
 
-PARTS = ("embedded", "peer", "sweep", "growth", "aws_calls", "cost", "partitions", "instructions", "cold_start", "warm")
+PARTS = (
+    "embedded",
+    "peer",
+    "sweep",
+    "growth",
+    "messages",
+    "checkpoints",
+    "aws_calls",
+    "cost",
+    "partitions",
+    "instructions",
+    "cold_start",
+    "warm",
+)
 
 MAX_PART_SECONDS = 900
 

@@ -6,6 +6,11 @@ durations.
 
 The result is an upper bound. The program assumes that each batch has records of one conversation only. Under sustained
 load, the queues and the stream deliver records of several conversations in one batch.
+
+The conversations are spread evenly over a month. At this rate, one environment of each function is enough.
+
+The program also computes the monthly cost of a deployment without traffic, and the additional cost of a receiver that
+never answers.
 """
 
 from __future__ import annotations
@@ -16,11 +21,14 @@ from argparse import ArgumentParser
 from collections.abc import Mapping
 from pathlib import Path
 
+from convoke.aws.secrets import TOKEN_CACHE_SECONDS
+from convoke.domain.connections import DEFAULT_RETRIES, DEFAULT_TIMEOUT_SECONDS
+from convoke.observability import Measure
 from tests.benchmarks.aws_calls import Cost, measure, on_ministack
-from tests.benchmarks.prices import DATE, PRICES, REGION
+from tests.benchmarks.prices import DATE, MONTH_SECONDS, MONTHLY_PRICES, PRICES, REGION
 from tests.benchmarks.straightforward import FIXED_TRANSITIONS, Straightforward
 from tests.support.examples import chat
-from tests.support.template import template
+from tests.support.template import functions, resources, template
 
 CONVERSATIONS = 1_000_000
 
@@ -54,7 +62,19 @@ EXECUTION_OVERHEAD_MS = 50
 """The assumed duration of an execution of the state machine in milliseconds, without the duration of the tasks."""
 
 LAMBDA_LOG_BYTES = 300
-"""The assumed size in bytes of the lines START, END and REPORT. Lambda logs these lines for each invocation."""
+"""The assumed size in bytes of the lines START, END and REPORT of an invocation.
+
+Lambda does not log these lines if the template sets the level of system logs to WARN.
+"""
+
+ENVIRONMENT_SECONDS = 2 * 60 * 60
+"""The assumed time until Lambda replaces an environment that is in use."""
+
+INIT_SECONDS = 1.0
+"""The assumed billed duration of the start of a function without SnapStart. An upper bound."""
+
+SECRET_READERS = ("api", "webhook_delivery")
+"""The functions that read the Auth Token of an account."""
 
 FUNCTION_LOG_BYTES = 1500
 """The assumed size in bytes of all lines that the functions log for one conversation.
@@ -70,6 +90,12 @@ The body of the API response has 800 bytes (measured on 2026-11-22).
 
 MEMORY_GB = template()["Globals"]["Function"]["MemorySize"] / 1024
 
+SYSTEM_LOGS = template()["Globals"]["Function"]["LoggingConfig"]["SystemLogLevel"] != "WARN"
+"""Whether Lambda logs START, END and REPORT for the functions of the template."""
+
+MONTHLY_STARTS = MONTH_SECONDS / ENVIRONMENT_SECONDS
+"""How often the environment of a function starts in a month."""
+
 Usage = Mapping[str, float]
 """How much of each priced item one conversation uses. The keys are the names of the priced items."""
 
@@ -81,7 +107,7 @@ def milliseconds(cost: Cost) -> float:
     )
 
 
-def usage(steps: Mapping[str, Cost]) -> Usage:
+def usage(steps: Mapping[str, Cost], *, system_logs: bool) -> Usage:
     """Return how much one conversation uses of each item that occurs in both designs."""
     total = sum(steps.values(), Cost())
     return {
@@ -91,7 +117,7 @@ def usage(steps: Mapping[str, Cost]) -> Usage:
         "DynamoDB write units": total.write_units + total.index_write_units,
         "DynamoDB read units": total.read_units,
         "bus events": total.bus_events,
-        "log bytes": total.invocations * LAMBDA_LOG_BYTES + FUNCTION_LOG_BYTES,
+        "log bytes": (total.invocations * LAMBDA_LOG_BYTES if system_logs else 0) + FUNCTION_LOG_BYTES,
         "bytes to the internet": BYTES_OUT,
     }
 
@@ -103,7 +129,15 @@ def as_deployed(counted: Mapping[str, Cost]) -> Usage:
     invocation. This function therefore adds one invocation.
     """
     steps = {**counted, "publish": counted["publish"] + Cost(invocations=1)}
-    return {**usage(steps), **_queue_usage(steps), **_execution_usage(steps["finalize"])}
+    used = {
+        **usage(steps, system_logs=SYSTEM_LOGS),
+        **_queue_usage(steps),
+        **_execution_usage(steps["finalize"]),
+        "secret reads": len(SECRET_READERS) * MONTH_SECONDS / TOKEN_CACHE_SECONDS / CONVERSATIONS,
+        "SnapStart restored GB": MONTHLY_STARTS * MEMORY_GB / CONVERSATIONS,
+    }
+    starts = (len(functions()) - 1) * MONTHLY_STARTS * INIT_SECONDS * MEMORY_GB / CONVERSATIONS
+    return {**used, "Lambda GB-seconds": used["Lambda GB-seconds"] + starts}
 
 
 def _queue_usage(steps: Mapping[str, Cost]) -> Usage:
@@ -123,7 +157,38 @@ def _execution_usage(finalize: Cost) -> Usage:
 
 def as_straightforward(steps: Mapping[str, Cost]) -> Usage:
     transitions = steps["add"].invocations + FIXED_TRANSITIONS
-    return {**usage(steps), "Standard transitions": transitions}
+    return {**usage(steps, system_logs=True), "Standard transitions": transitions}
+
+
+def unanswered(deliver: Cost) -> Usage:
+    """Return how much a delivery uses in addition if the receiver never answers. `deliver` is the cost of the step.
+
+    Every attempt waits for the whole timeout. The cost of an attempt is at most the cost of the step.
+    """
+    memory_gb = functions()["webhook_delivery"]["MemorySize"] / 1024
+    waiting = (1 + DEFAULT_RETRIES) * DEFAULT_TIMEOUT_SECONDS - RECEIVER_MS / 1000
+    return {
+        "Lambda requests": DEFAULT_RETRIES,
+        "Lambda GB-seconds": (DEFAULT_RETRIES * milliseconds(deliver) / 1000 + waiting) * memory_gb,
+        "DynamoDB write units": DEFAULT_RETRIES * (deliver.write_units + deliver.index_write_units),
+        "DynamoDB read units": DEFAULT_RETRIES * deliver.read_units,
+        # Each retry changes the visibility of the message and receives the message again.
+        "SQS requests": 2 * DEFAULT_RETRIES,
+    }
+
+
+def monthly() -> dict[str, float]:
+    """Return the monthly cost of a deployment with one account, in US dollars, by item.
+
+    Custom metrics cost nothing in hours without traffic.
+    """
+    quantities = {
+        "alarms": len(resources("AWS::CloudWatch::Alarm")),
+        "custom metrics": len(Measure),
+        "secrets": 1,
+        "SnapStart cached GB": MEMORY_GB,
+    }
+    return {item: price.of(quantities[item]) for item, price in MONTHLY_PRICES.items()}
 
 
 def dollars(used: Usage) -> dict[str, float]:
@@ -131,13 +196,17 @@ def dollars(used: Usage) -> dict[str, float]:
     return {item: PRICES[item].of(quantity * CONVERSATIONS) for item, quantity in used.items()}
 
 
-def count() -> dict[str, Usage]:
-    """Return the usage of one conversation in each design. The key is the name of the design."""
+def count() -> tuple[dict[str, Usage], Usage]:
+    """Return the usage of one conversation in each design, and the result of `unanswered`.
+
+    The key is the name of the design.
+    """
     with on_ministack():
         deployed = measure(chat(10), webhook=True, account=1)
         straightforward = Straightforward().count()
     del deployed["all"]
-    return {"deployed": as_deployed(deployed), "straightforward": as_straightforward(straightforward)}
+    used = {"deployed": as_deployed(deployed), "straightforward": as_straightforward(straightforward)}
+    return used, unanswered(deployed["deliver"])
 
 
 def print_table(used: Mapping[str, Usage]) -> None:
@@ -152,14 +221,25 @@ def print_table(used: Mapping[str, Usage]) -> None:
     print(f"{'all':24}{'':10}{ours:>9.2f}{'':18}{theirs:>9.2f}   {theirs / ours:.1f} times as much")
 
 
+def print_items(title: str, costs: Mapping[str, float]) -> None:
+    print(f"\n{title}")
+    for item, usd in {**costs, "all": sum(costs.values())}.items():
+        print(f"{item:24}{usd:>9.2f}")
+
+
 def main() -> None:
     arguments = ArgumentParser()
     arguments.add_argument("--json", type=Path, metavar="PATH", help="write quantities and dollars to this file, too")
     path: Path | None = arguments.parse_args().json
-    used = count()
+    used, failing = count()
     print_table(used)
+    print_items("A deployment, each month", monthly())
+    print_items("A million deliveries to a receiver that never answers, in addition", dollars(failing))
     if path:
-        content = {design: {"used": dict(each), "usd": dollars(each)} for design, each in used.items()}
+        content: dict[str, object] = {
+            design: {"used": dict(each), "usd": dollars(each)} for design, each in used.items()
+        }
+        content |= {"monthly": {"usd": monthly()}, "unanswered": {"used": dict(failing), "usd": dollars(failing)}}
         path.write_text(json.dumps({"region": REGION, "prices_of": DATE, **content}, indent=2) + "\n")
 
 

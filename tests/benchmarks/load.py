@@ -29,6 +29,10 @@ class LoadError(Exception):
     """The server sent an error response, or no response. The figures of such a run have no meaning."""
 
 
+class ConnectionLostError(LoadError):
+    """The server closed a connection before it sent the response."""
+
+
 class Answer(NamedTuple):
     status: int
     body: bytes
@@ -56,7 +60,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.requests and not self._answer.done():
-            self._answer.set_exception(LoadError(f"a connection was closed: {exc}"))
+            self._answer.set_exception(ConnectionLostError(f"a connection was closed: {exc}"))
 
     async def ask(self, request: bytes) -> Answer:
         """Send a request and return the response. If the server refuses the request under load, send it again later.
@@ -70,6 +74,8 @@ class Connection(asyncio.Protocol):
         return answer
 
     async def _exchange(self, request: bytes) -> Answer:
+        if self._transport.is_closing():
+            raise ConnectionLostError("a connection was closed between two requests")
         self.requests += 1
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
@@ -156,7 +162,7 @@ def once(address: Address, work: Callable[[Connection], Awaitable[Any]]) -> Any:
 
 
 async def _once(address: Address, work: Callable[[Connection], Awaitable[Any]]) -> Any:
-    connection = await _connected(address)
+    connection = await connected(address)
     try:
         return await asyncio.wait_for(work(connection), RESPONSE_TIMEOUT_SECONDS)
     finally:
@@ -164,7 +170,7 @@ async def _once(address: Address, work: Callable[[Connection], Awaitable[Any]]) 
 
 
 async def _load(address: Address, work: Round, clients: int, seconds: float) -> Load:
-    connections = [await _connected(address) for _ in range(clients)]
+    connections = [await connected(address) for _ in range(clients)]
     try:
         return await _rounds(connections, work, seconds)
     finally:
@@ -172,7 +178,8 @@ async def _load(address: Address, work: Round, clients: int, seconds: float) -> 
             connection.close()
 
 
-async def _connected(address: Address) -> Connection:
+async def connected(address: Address) -> Connection:
+    """Open a connection. Raises OSError if no process listens on the address."""
     _, connection = await asyncio.get_running_loop().create_connection(Connection, *address)
     return connection
 

@@ -1,8 +1,9 @@
 """Compare Convoke with npm's `emulate`, an in-memory Twilio emulator: `python -m tests.benchmarks.peer [--json PATH]`.
 
 Each server creates conversations of 10 participants. Convoke stores the conversations in a data file. A client of
-Convoke sends one POST, and then repeats a GET until the conversation is active. emulate has no
-ConversationWithParticipants, so a client of emulate sends eleven POSTs. The dependency group `bench` contains Node. The
+Convoke sends one POST, and then repeats a GET until the conversation is active. A second instance of Convoke also calls
+a webhook for all twelve events of each conversation. emulate has no ConversationWithParticipants, so a client of
+emulate sends eleven POSTs. emulate calls no webhook. The dependency group `bench` contains Node. The
 file peer/package-lock.json fixes the version of emulate.
 """
 
@@ -23,6 +24,7 @@ from typing import Any
 
 from convoke.cli.ministack import free_port
 from tests.benchmarks.load import Connection, once
+from tests.benchmarks.receiver import receiver
 from tests.benchmarks.runs import alternately, measured, medians, run
 from tests.benchmarks.server import Convoke, Server, convoke, get, post
 from tests.support.processes import wait_for
@@ -127,8 +129,18 @@ def measure() -> dict[str, Any]:
             },
             STARTS,
         )
-        with convoke(data) as ours, emulate(seed_folder) as theirs:
-            sides = {"convoke": (ours, ours.create_until_active), "emulate": (theirs, theirs.create_with_members)}
+        with (
+            convoke(data) as ours,
+            convoke(Path(folder) / "webhook.db") as notifying,
+            emulate(seed_folder) as theirs,
+            receiver() as webhook,
+        ):
+            once(notifying.address, partial(notifying.call_webhook, webhook["url"]))
+            sides = {
+                "convoke": (ours, ours.create_until_active),
+                "convoke with a webhook": (notifying, notifying.create_until_active),
+                "emulate": (theirs, theirs.create_with_members),
+            }
             loads = {
                 name: alternately(
                     {side: partial(measured, *work, clients, seconds) for side, work in sides.items()}, MEASUREMENTS

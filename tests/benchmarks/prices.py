@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 REGION = "us-east-1"
 
-DATE = "2026-11-22"
-"""The date on which the prices were collected. The sources are web pages of AWS and others from 2025 and 2026."""
+DATE = "2026-11-28"
+"""The date on which the prices were collected, from web pages of AWS and others from 2025 and 2026."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,9 @@ class Price:
 
     usd: float
     units: float
-    source: str
+    item: str
+    page: str
+    """The page of AWS that states the price."""
 
     def of(self, quantity: float) -> float:
         return self.usd * quantity / self.units
@@ -27,27 +29,47 @@ class Price:
 
 MILLION = 1e6
 
+MONTH_SECONDS = 30 * 24 * 60 * 60
+
+API_GATEWAY = "https://aws.amazon.com/api-gateway/pricing/"
+CLOUDWATCH = "https://aws.amazon.com/cloudwatch/pricing/"
+DYNAMODB = "https://aws.amazon.com/dynamodb/pricing/on-demand/"
+EVENTBRIDGE = "https://aws.amazon.com/eventbridge/pricing/"
+LAMBDA = "https://aws.amazon.com/lambda/pricing/"
+SECRETS_MANAGER = "https://aws.amazon.com/secrets-manager/pricing/"
+SQS = "https://aws.amazon.com/sqs/pricing/"
+STEP_FUNCTIONS = "https://aws.amazon.com/step-functions/pricing/"
+TRANSFER = "https://aws.amazon.com/ec2/pricing/on-demand/"
+
 PRICES = {
-    "API requests": Price(1.00, MILLION, "API Gateway, HTTP API, by 512 KB"),
-    "Lambda requests": Price(0.20, MILLION, "Lambda"),
-    "Lambda GB-seconds": Price(0.0000166667, 1, "Lambda, x86"),
-    "DynamoDB write units": Price(0.625, MILLION, "DynamoDB on demand, halved in November 2024"),
-    "DynamoDB read units": Price(0.125, MILLION, "DynamoDB on demand, halved in November 2024"),
-    "SQS requests": Price(0.40, MILLION, "SQS, standard queue, by 64 KB"),
-    "Express executions": Price(1.00, MILLION, "Step Functions, Express"),
-    "Express GB-seconds": Price(0.00001667, 1, "Step Functions, Express, by 64 MB and 100 ms"),
-    "Standard transitions": Price(25.00, MILLION, "Step Functions, Standard"),
-    "bus events": Price(1.00, MILLION, "EventBridge, custom events, by 64 KB; rules and their targets are free"),
-    "log bytes": Price(0.50, 1e9, "CloudWatch Logs, ingestion"),
-    "bytes to the internet": Price(0.09, 1e9, "data transfer out"),
+    "API requests": Price(1.00, MILLION, "HTTP API, by 512 KB", API_GATEWAY),
+    "Lambda requests": Price(0.20, MILLION, "requests", LAMBDA),
+    "Lambda GB-seconds": Price(0.0000166667, 1, "duration, x86", LAMBDA),
+    "SnapStart restored GB": Price(0.0001397998, 1, "SnapStart, restore", LAMBDA),
+    "DynamoDB write units": Price(0.625, MILLION, "on demand", DYNAMODB),
+    "DynamoDB read units": Price(0.125, MILLION, "on demand", DYNAMODB),
+    "SQS requests": Price(0.40, MILLION, "standard queue, by 64 KB", SQS),
+    "Express executions": Price(1.00, MILLION, "Express", STEP_FUNCTIONS),
+    "Express GB-seconds": Price(0.00001667, 1, "Express, by 64 MB and 100 ms", STEP_FUNCTIONS),
+    "Standard transitions": Price(25.00, MILLION, "Standard", STEP_FUNCTIONS),
+    "bus events": Price(1.00, MILLION, "custom events, by 64 KB; rules and their targets are free", EVENTBRIDGE),
+    "secret reads": Price(0.05, 10_000, "API calls", SECRETS_MANAGER),
+    "log bytes": Price(0.50, 1e9, "logs, ingestion", CLOUDWATCH),
+    "bytes to the internet": Price(0.09, 1e9, "data transfer out", TRANSFER),
 }
-"""The price of each item. The key is the name of the item.
+"""The price of each item that a conversation uses. The key is the name of the item.
 
 These costs are not included:
 
 - reads of the stream, which are free for Lambda
 - DynamoDB storage: 0.25 USD per GB and month, and 0.20 USD for point-in-time recovery
-- a stack without traffic (docs/operate.md#cost)
-- cold starts
-- reads of an account's secret, which a process reads at most once in 5 seconds
+- encryption: the table and the queues use keys that AWS owns, which have no charge
 """
+
+MONTHLY_PRICES = {
+    "alarms": Price(0.10, 1, "alarm metrics, standard resolution", CLOUDWATCH),
+    "custom metrics": Price(0.30, 1, "custom metrics, only in hours in which they get values", CLOUDWATCH),
+    "secrets": Price(0.40, 1, "secrets", SECRETS_MANAGER),
+    "SnapStart cached GB": Price(0.0000015046 * MONTH_SECONDS, 1, "SnapStart, cache, per second", LAMBDA),
+}
+"""The monthly price of each item that a deployment has. The key is the name of the item."""

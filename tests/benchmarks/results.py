@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sysconfig
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,15 @@ class Machine(BaseModel):
     memory_gb: int
     system: str
     python: str
+    pgo: bool = False
+    """Whether Python was configured with `--enable-optimizations`: its build used profile-guided optimization (PGO)."""
     load_at_start: float
     """The load average of the minute before the run. Above a few tenths, other processes were busy."""
 
     @property
     def summary(self) -> str:
-        return f"{self.cores} cores of {self.cpu}, {self.memory_gb} GB, {self.system}, Python {self.python}"
+        machine = f"{self.cores} cores of {self.cpu}, {self.memory_gb} GB, {self.system}"
+        return f"{machine}, Python {self.python} {'with' if self.pgo else 'without'} --enable-optimizations"
 
 
 class Results(BaseModel):
@@ -60,6 +64,7 @@ def this_machine() -> Machine:
         memory_gb=round(memory / 2**20),
         system=platform.freedesktop_os_release()["PRETTY_NAME"],
         python=platform.python_version(),
+        pgo="--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or ""),
         load_at_start=os.getloadavg()[0],
     )
 

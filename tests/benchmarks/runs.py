@@ -47,6 +47,7 @@ def measured(server: Server, work: Round, clients: int, seconds: float) -> dict[
         "finished_per_second": round(rounds / elapsed, 1),
         "server_cpu_ms": cpu * 1000 / rounds,
         "backlog_s": backlog,
+        "oldest_step_s": round(server.oldest_step(), 3),
         "memory_mb": server.process.memory(),
     }
 

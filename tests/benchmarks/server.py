@@ -6,9 +6,10 @@ import asyncio
 import base64
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,8 @@ from random import Random
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from convoke.domain.events import POST_EVENTS
+from convoke.storage import keys
 from tests.benchmarks.load import Address, Connection, once
 from tests.support.examples import chat
 from tests.support.processes import up
@@ -29,6 +32,9 @@ The check shows whether the backlog is finished. Listing all initializing conver
 """
 
 FORM = urlencode({"FriendlyName": "Visit", "Participant": chat(10)}, doseq=True).encode()
+
+DATE = "86400 * julianday(json_extract(body, '$.date_{}'))"
+"""A date of a conversation in SQL, in seconds."""
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -45,8 +51,10 @@ def get(path: str, user: str, password: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\n{_fields(user, password)}\r\n".encode()
 
 
-def post(path: str, user: str, password: str, form: bytes) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\n{_fields(user, password)}"
+def post(path: str, user: str, password: str, form: bytes, **headers: str) -> bytes:
+    """Return the bytes of a request. In the names of `headers`, `_` stands for `-`."""
+    others = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    head = f"POST {path} HTTP/1.1\r\n{_fields(user, password)}{others}"
     return (
         f"{head}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(form)}\r\n\r\n".encode() + form
     )
@@ -102,6 +110,10 @@ class Server:
         """
         return 0.0
 
+    def oldest_step(self) -> float:
+        """Return how long the oldest asynchronous step waited before the last call of `work_off`, in seconds."""
+        return 0.0
+
 
 class Convoke(Server):
     """A running instance of Convoke that is measured."""
@@ -110,11 +122,17 @@ class Convoke(Server):
         super().__init__(ready)
         self.account_sid: str = ready["account_sid"]
         self._credentials = (self.account_sid, ready["auth_token"])
-        self._post = post("/v1/ConversationWithParticipants", *self._credentials, FORM)
+        self._post = self.post("/v1/ConversationWithParticipants", FORM)
+        self._data: str = ready["data"]
+        self._notifies = False
         self._created: list[str] = []
+        self._finished: list[str] = []
 
     def get(self, path: str) -> bytes:
         return get(path, *self._credentials)
+
+    def post(self, path: str, form: bytes, **headers: str) -> bytes:
+        return post(path, *self._credentials, form, **headers)
 
     async def create(self, connection: Connection) -> str:
         """Perform one round: create a conversation of 10 participants. Return the path of the conversation."""
@@ -141,19 +159,44 @@ class Convoke(Server):
         """Perform one round: list the first page of conversations."""
         await connection.ask(self.get("/v1/Conversations"))
 
+    async def call_webhook(self, url: str, connection: Connection) -> None:
+        """Let Convoke call a webhook for all events. Each later conversation of 10 participants causes 12 calls."""
+        form = urlencode({"PostWebhookUrl": url, "Filters": POST_EVENTS}, doseq=True).encode()
+        await connection.ask(self.post("/v1/Configuration/Webhooks", form))
+        self._post = self.post("/v1/ConversationWithParticipants", FORM, X_Twilio_Webhook_Enabled="true")
+        self._notifies = True
+
     def work_off(self) -> float:
         """Wait until all conversations that were created since the last call of this method are active.
 
-        Return the waiting time in seconds. Only the last conversations and a random sample of the earlier conversations
-        are checked.
+        If Convoke calls a webhook, wait also until all calls are made. Return the waiting time in seconds. Only the
+        last conversations and a random sample of the earlier conversations are checked.
         """
         last, others = self._created[-LAST_CHECKED:], self._created[:-LAST_CHECKED]
-        self._created = []
+        self._finished, self._created = self._created, []
         begun = time.perf_counter()
         once(
             self.address, partial(self._wait_for, [*last, *Random(0).sample(others, min(OTHERS_CHECKED, len(others)))])
         )
+        with self._reading() as connection:
+            while self._notifies and connection.execute("SELECT EXISTS (SELECT 1 FROM messages)").fetchone()[0]:
+                time.sleep(POLL_INTERVAL_SECONDS)
         return time.perf_counter() - begun
+
+    def oldest_step(self) -> float:
+        """Return the longest time from the creation of a conversation until it was active, in seconds.
+
+        The conversations are those that the last call of `work_off` waited for. The data file has their dates with
+        milliseconds. The API shows whole seconds only.
+        """
+        statement = f"SELECT {DATE.format('updated')} - {DATE.format('created')} FROM items WHERE pk = ? AND sk = ?"
+        sids = [path.rpartition("/")[2] for path in self._finished]
+        with self._reading() as data:
+            found = [data.execute(statement, keys.conversation(self.account_sid, sid)).fetchone() for sid in sids]
+        return max(float(seconds) for (seconds,) in found)
+
+    def _reading(self) -> closing[sqlite3.Connection]:
+        return closing(sqlite3.connect(f"file:{self._data}?mode=ro", uri=True))
 
     async def _wait_for(self, paths: Sequence[str], connection: Connection) -> None:
         for path in paths:

@@ -1,5 +1,8 @@
 """Measure throughput and latency for several numbers of clients, for the plot.
 
+Clients that Convoke refuses under load honour the header `Retry-After`. The throughput counts finished conversations
+only. The results also have the memory of the server, and the longest wait of an asynchronous step.
+
 `python -m tests.benchmarks.sweep [--json PATH]`.
 """
 
@@ -14,7 +17,7 @@ from tests.benchmarks.peer import emulate, install
 from tests.benchmarks.runs import measured, run
 from tests.benchmarks.server import convoke
 
-CLIENTS = (1, 2, 4, 8, 16, 32)
+CLIENTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 SECONDS_PER_MEASUREMENT = 3.0
 

@@ -51,7 +51,7 @@ class Yardstick:
     def __init__(self, path: str, model: str) -> None:
         self._sid, self._rows = rows_of_a_conversation(model)
         self._numbers = count()
-        self._connection = open_data_file(path)
+        self.connection = open_data_file(path)
         self._insert = f"INSERT INTO items VALUES ({', '.join('?' * len(self._rows[0]))})"
 
     async def __call__(
@@ -65,14 +65,16 @@ class Yardstick:
             message = await receive()
             form, more = form + message["body"], message["more_body"]
         parse_qs(form.decode())
-        self._store(f"CH{next(self._numbers):032x}")
+        self.connection.execute("BEGIN IMMEDIATE")
+        self.insert_conversation()
+        self.connection.execute("COMMIT")
         await send({"type": "http.response.start", "status": 202, "headers": HEADERS})
         await send({"type": "http.response.body", "body": BODY})
 
-    def _store(self, sid: str) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany(self._insert, [self._with_sid(row, sid) for row in self._rows])
-        self._connection.execute("COMMIT")
+    def insert_conversation(self) -> None:
+        """Insert the rows of a conversation with a new SID into the open transaction."""
+        sid = f"CH{next(self._numbers):032x}"
+        self.connection.executemany(self._insert, [self._with_sid(row, sid) for row in self._rows])
 
     def _with_sid(self, row: Row, sid: str) -> Row:
         pk, *others = (value.replace(self._sid, sid) if isinstance(value, str) else value for value in row)

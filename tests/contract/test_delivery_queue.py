@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -152,31 +152,66 @@ def test_message_postponed_beyond_the_longest_pause_is_visible_as_the_clock_was_
     assert received(queue).body == "a"
 
 
+def steps(queue: DurableQueue, call: Callable[[], object]) -> int:
+    """Return the number of steps of SQLite's virtual machine. Unlike a duration, it is equal on every computer."""
+    count = 0
+
+    def step() -> None:
+        nonlocal count
+        count += 1
+
+    queue.table._connection.set_progress_handler(step, 1)
+    call()
+    queue.table._connection.set_progress_handler(None, 1)
+    return count
+
+
+def postpone(queue: DurableQueue, count: int, seconds: float = 600) -> list[int]:
+    send(queue, *["a"] * count)
+    messages = [received(queue) for _ in range(count)]
+    for message in messages:
+        queue.change_visibility(message, seconds)
+    return [message.id for message in messages]
+
+
 def test_finding_receivers_does_not_walk_through_their_messages(queue: DurableQueue) -> None:
-    """The test counts steps of SQLite's virtual machine. Unlike a duration, the count is equal on every computer."""
-    steps = 0
+    postpone(queue, 5)
+    few = steps(queue, queue.receivers)
+    postpone(queue, 500)
+    assert steps(queue, queue.receivers) <= few + 5
 
-    def count() -> None:
-        nonlocal steps
-        steps += 1
 
-    def cost() -> int:
-        nonlocal steps
-        steps = 0
-        queue.table._connection.set_progress_handler(count, 1)
-        assert queue.receivers() == []
-        queue.table._connection.set_progress_handler(None, 1)
-        return steps
+def test_next_visible_does_not_walk_through_the_messages(queue: DurableQueue, clock: ManualClock) -> None:
+    now, excluded = clock.now(), postpone(queue, 3, 30)
 
-    def postpone(count: int) -> None:
-        send(queue, *["a"] * count)
-        for message in [received(queue) for _ in range(count)]:
-            queue.change_visibility(message, 600)
+    def next_visible() -> None:
+        assert queue.next_visible(now, excluded) == now + timedelta(seconds=600)
 
-    postpone(5)
-    few = cost()
-    postpone(500)
-    assert cost() <= few + 5
+    postpone(queue, 5)
+    few = steps(queue, next_visible)
+    postpone(queue, 500)
+    assert steps(queue, next_visible) <= few + 5
+
+
+def test_next_visible_is_the_earliest_of_all_receivers_and_events(queue: DurableQueue, clock: ManualClock) -> None:
+    for receiver, seconds in ((ONE, 50), (OTHER, 40), (NO_RECEIVER, 30)):
+        send(queue, "a", receiver=receiver)
+        queue.change_visibility(received(queue, receiver), seconds)
+    start = clock.now()
+    for seconds in (30, 40, 50):
+        assert queue.next_visible(clock.now()) == start + timedelta(seconds=seconds)
+        clock.move(start + timedelta(seconds=seconds) - clock.now())
+    assert queue.next_visible(clock.now()) is None
+
+
+def test_messages_that_are_excluded_do_not_become_visible(queue: DurableQueue) -> None:
+    kept = postpone(queue, 2)
+    send(queue, "b")
+    queue.change_visibility(received(queue), 600)
+    queue.make_received_visible(kept)
+    assert bodies(queue) == ["b"]
+    queue.make_received_visible()
+    assert bodies(queue) == ["a", "a", "b"]
 
 
 def test_dead_letter_is_in_dead_letter_queue_only(queue: DurableQueue, dead_letters: DeadLetterQueue) -> None:

@@ -30,6 +30,7 @@ from convoke.storage.table import (
     TransactionCanceledError,
     Update,
 )
+from tests.support.busy import make_busy, roll_back_during_select
 
 KEY = Key("AC1#CH1", "conversation")
 
@@ -423,6 +424,65 @@ def test_thread_gives_up_on_a_lock_that_is_held_too_long(path: Path) -> None:
             machine.table.transact([Put(item("a"))])
         with pytest.raises(UnavailableError), machine.table.unit():
             machine.table.write("DELETE FROM messages")
+
+
+def test_rollback_by_sqlite_during_a_select_drops_the_whole_unit(path: Path) -> None:
+    """After some I/O errors in a SELECT, SQLite rolls back the transaction by itself."""
+
+    async def scenario(machine: Machine) -> None:
+        machine.table.transact([Put(item("a"))])
+        committed = machine.table.committed()
+        with pytest.raises(UnavailableError):
+            roll_back_during_select(machine.table)
+        assert committed
+        with pytest.raises(UnavailableError):
+            await committed
+        machine.table.transact([Put(item("b"))])
+        await asyncio.sleep(0)
+        assert (machine.stored(), machine.log) == (["b"], ["failure"])
+
+    run(path, scenario)
+
+
+def test_failed_select_without_a_rollback_fails_its_caller_alone(path: Path) -> None:
+    async def scenario(machine: Machine) -> None:
+        machine.table.transact([Put(item("a"))])
+        with pytest.raises(UnavailableError):
+            machine.table.rows("SELECT 1 FROM unreadable")
+        await asyncio.sleep(0)
+        assert (machine.stored(), machine.log) == (["a"], [])
+
+    run(path, scenario)
+
+
+# A read while SQLite is busy
+
+
+@pytest.mark.parametrize("name", ["SQLITE_BUSY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_RECOVERY"])
+def test_read_on_the_event_loop_asks_to_run_again_while_sqlite_is_busy(path: Path, name: str) -> None:
+    async def scenario(machine: Machine) -> None:
+        busy = make_busy(machine.table, name)
+        for read in (lambda: machine.table.get(KEY), lambda: machine.table.query("AC1#CH1", limit=1)):
+            busy.failures = 1
+            with pytest.raises(RunAgainError):
+                read()
+            assert not read()
+        busy.failures = 3
+        assert await asyncio.to_thread(machine.table.get, KEY) is None
+        assert busy.failures == 0
+
+    run(path, scenario)
+
+
+def test_read_without_an_event_loop_waits_while_sqlite_is_busy(path: Path) -> None:
+    machine = Machine(path, lock_timeout=0.05)
+    with closing(machine.table), closing(machine.other):
+        busy = make_busy(machine.table)
+        busy.failures = 3
+        assert machine.table.get(KEY) is None
+        busy.failures = 1_000_000
+        with pytest.raises(UnavailableError):
+            machine.table.get(KEY)
 
 
 # Threads

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from convoke.cli.ministack import Stack, deployed
+from convoke.cli.sam_local import filled_in
 from tests.support import lambda_runtime
 from tests.support.lambda_runtime import EVENTS
 from tests.support.template import functions
@@ -36,7 +37,7 @@ def answers(function: str, stack: Stack, client: Path, conversation_sid: str = "
     """Invoke a function with each of its sample events, in one environment. Map the name of a sample to the result."""
     samples = sorted((EVENTS / function).glob("*.json"))
     with lambda_runtime.emulated(function, stack, client) as emulated:
-        return {path.stem: emulated.invoke(lambda_runtime.filled_in(path, stack, conversation_sid)) for path in samples}
+        return {path.stem: emulated.invoke(json.loads(filled_in(path, stack, conversation_sid))) for path in samples}
 
 
 def failed(*message_ids: str) -> dict[str, Any]:
@@ -49,10 +50,9 @@ def test_every_function_has_sample_events() -> None:
 
 
 def test_api_creates_a_conversation_and_finalizer_performs_every_task(stack: Stack, client: Path) -> None:
-    """Both samples of the API use one address pair. The second sample gets a 409, because the pair is taken."""
     created = answers("api", stack, client)
     statuses = {name: answer["statusCode"] for name, answer in created.items()}
-    assert statuses == {"create_base64": 202, "create_plain": 409}
+    assert statuses == {"create_base64": 202, "create_plain": 202}
     conversation = json.loads(created["create_base64"]["body"])
     performed = answers("conversation_finalizer", stack, client, conversation["sid"])
     assert performed["finalize"]["Source"] == performed["close"]["Source"] == "convoke"

@@ -85,6 +85,11 @@ def test_test_clock_option_is_refused_with_aws_engine() -> None:
     assert line == "Error: --test-clock requires --engine embedded"
 
 
+def test_sam_local_option_is_refused_with_embedded_engine() -> None:
+    line = one_line_of_refusal(convoke("up", "--sam-local"))
+    assert line == "Error: --sam-local requires --engine aws"
+
+
 def kept(data: Path, key: str) -> int:
     """Return the number of items whose partition key matches a LIKE pattern of SQL."""
     with sqlite3.connect(data) as connection:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvloop
 from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 from twilio.rest.conversations.v1.conversation import ConversationContext
 
 from convoke.embedded import engine
-from convoke.embedded.server import SHUTDOWN_GRACE_SECONDS
+from convoke.embedded.deliveries import MAX_CONCURRENT_DELIVERIES_PER_RECEIVER
+from convoke.embedded.engine import SHUTDOWN_GRACE_SECONDS
+from tests.faults import soak
 from tests.support.examples import chat
 from tests.support.instances import held_instance, receive_any
-from tests.support.processes import TIMEOUT_SECONDS, receiver, up
+from tests.support.processes import TIMEOUT_SECONDS, Up, hanging_receiver, receiver, up
+from tests.support.up_that_dies import KILLED
 
 RESUME_TIMEOUT_SECONDS = 8.0
 """Work must resume within this time. The next regular attempt would come later, after ten seconds."""
@@ -44,19 +51,12 @@ def test_process_killed_between_202_and_active_resumes_after_restart(tmp_path: P
             assert len(conversation.participants.list()) == 10
 
 
-def test_every_conversation_accepted_before_a_kill_becomes_active(tmp_path: Path) -> None:
-    data = str(tmp_path / "convoke.db")
-    with up("--data", data) as crashing:
-        create = crashing.client.conversations.v1.conversation_with_participants.create
-        accepted = [create(participant=chat(10)).sid for _ in range(20)]
-        crashing.stop(signal.SIGKILL)
-    with up("--data", data) as again:
-        v1 = again.client.conversations.v1
-        until = time.monotonic() + TIMEOUT_SECONDS
-        while {v1.conversations(sid).fetch().state for sid in accepted} != {"active"}:
-            assert time.monotonic() < until
-        for sid in accepted:
-            assert len(v1.conversations(sid).participants.list()) == 10
+def test_nothing_accepted_before_a_kill_under_load_is_lost_or_doubled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`make soak` does the same with 50 kills."""
+    assert uvloop.run(soak.run(tmp_path / "convoke.db", kills=2, seed=10)), capsys.readouterr().out
+    assert capsys.readouterr().out.count("s after the first request") == 2
 
 
 def test_webhook_call_interrupted_by_a_kill_is_retried_immediately(tmp_path: Path) -> None:
@@ -117,3 +117,70 @@ def test_queued_work_starts_immediately_and_not_at_the_next_sweep(monkeypatch: p
                 while len(instance.receivers.posted) < expected:
                     assert time.monotonic() < until
                     time.sleep(0.01)
+
+
+def test_shutdown_with_hanging_receivers_ends_in_time_and_uses_up_no_attempt(tmp_path: Path) -> None:
+    """One request waits for a receiver, and more deliveries wait than may be called at the same time."""
+    data = str(tmp_path / "convoke.db")
+    with hanging_receiver() as (url, called), up("--data", data) as stopped, ThreadPoolExecutor(1) as pool:
+        v1 = stopped.client.conversations.v1
+        # A call may take 15 seconds.
+        v1.configuration.webhooks().update(
+            pre_webhook_url=f"{url}#tt=15000",
+            post_webhook_url=f"{url}#tt=15000",
+            filters=["onConversationAdded", "onConversationUpdate"],
+        )
+        sids = [v1.conversations.create(x_twilio_webhook_enabled="true").sid for _ in range(6)]
+        under_way = [called.get(timeout=TIMEOUT_SECONDS) for _ in range(MAX_CONCURRENT_DELIVERIES_PER_RECEIVER)]
+        update = v1.conversations(sids[0]).update
+        pool.submit(update, friendly_name="Visit", x_twilio_webhook_enabled="true")
+        under_way.append(called.get(timeout=TIMEOUT_SECONDS))
+        begun = time.monotonic()
+        assert stopped.stop() == 0
+        took = time.monotonic() - begun
+        assert SHUTDOWN_GRACE_SECONDS <= took < SHUTDOWN_GRACE_SECONDS + 1.5
+        assert sorted(under_way) == ["onConversationAdded"] * 4 + ["onConversationUpdate"]
+        assert called.empty(), "a new call started"
+        with closing(sqlite3.connect(data)) as connection:
+            messages = connection.execute("SELECT queue, receive_count, visible_at < unixepoch() + 1 FROM messages")
+            assert messages.fetchall() == [("delivery", 0, 1)] * 6
+
+
+@pytest.mark.parametrize(
+    ("method", "when", "is_stored"),
+    [
+        ("_store", "before", False),
+        ("_write_pending", "after", False),  # inside the flush
+        ("_store", "after", True),  # after the commit, before the answer
+        ("_announce", "after", True),
+    ],
+)
+def test_request_whose_process_dies_during_the_commit_is_stored_completely_or_not_at_all(
+    tmp_path: Path, method: str, when: str, is_stored: bool
+) -> None:
+    data = str(tmp_path / "convoke.db")
+    command = (sys.executable, "-m", "tests.support.up_that_dies", method, when)
+
+    def create(instance: Up) -> str | None:
+        """Send the request. Return the header `Idempotent-Replayed` of the answer."""
+        client = instance.client
+        client.http_client.session.headers["Idempotency-Key"] = "1"
+        answered: list[Any] = []
+        client.http_client.session.hooks["response"].append(lambda response, **_: answered.append(response))
+        client.conversations.v1.conversation_with_participants.create(unique_name="visit", participant=chat(10))
+        replayed: str | None = answered[0].headers.get("Idempotent-Replayed")
+        return replayed
+
+    with up(data, command=command) as dying:
+        with pytest.raises(OSError, match="Connection aborted"):
+            create(dying)
+        assert dying.process.wait(TIMEOUT_SECONDS) == KILLED
+    with up("--data", data) as again:
+        conversations = again.client.conversations.v1.conversations
+        assert [each.unique_name for each in conversations.list()] == ["visit"] * is_stored
+        assert create(again) == ("true" if is_stored else None)
+        until = time.monotonic() + TIMEOUT_SECONDS
+        while conversations("visit").fetch().state != "active":
+            assert time.monotonic() < until
+        assert len(conversations("visit").participants.list()) == 10
+        assert len(conversations.list()) == 1

@@ -90,8 +90,8 @@ def locked_versions() -> dict[str, Version]:
     return {package["name"]: Version(package["version"]) for package in locked}
 
 
-def test_only_urllib3_has_private_members_in_use() -> None:
-    assert set(used_private_members()) == {"urllib3"}
+def test_private_members_of_two_dependencies_are_in_use() -> None:
+    assert set(used_private_members()) == {"urllib3", "uvicorn"}
 
 
 @pytest.mark.parametrize("package", sorted(used_private_members()))
@@ -105,6 +105,11 @@ def test_private_members_of_urllib3_are_used_in_one_class() -> None:
     used = used_private_members()["urllib3"]
     assert set(used) == {"_new_conn", "_dns_host"}
     assert {user.__name__ for users in used.values() for user in users} == {"_BoundedConnection"}
+
+
+def test_private_members_of_uvicorn_are_used_in_one_class() -> None:
+    used = used_private_members()["uvicorn"]
+    assert {user.__name__ for users in used.values() for user in users} == {"BoundedProtocol"}
 
 
 def test_no_module_reads_private_members_of_other_objects() -> None:

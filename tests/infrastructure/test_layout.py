@@ -27,6 +27,7 @@ TESTED_IN = {
     "description": "tests/api/test_openapi.py",
     "edges": "tests/functions/test_handlers.py",
     "engine": "tests/faults/test_kill.py",
+    "failures": "tests/api/test_failed_commits.py",
     "evaluation": "tests/contract/test_table.py",
     "event_attempts": "tests/api/test_events.py",
     "event_replays": "tests/api/test_events.py",

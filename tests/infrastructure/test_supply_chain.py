@@ -44,13 +44,6 @@ def test_commands_that_install_packages_require_hashes_or_the_lock_file() -> Non
         assert not re.search(r"tool install|tool run|npm install|npx ", text), path.name
 
 
-def test_private_members_are_used_only_of_bounded_dependencies() -> None:
-    bounds = metadata("convoke").get_all("Requires-Dist") or []
-    for name in ("urllib3", "uvicorn", "aws-lambda-powertools"):
-        (bound,) = [each for each in bounds if re.match(rf"{name}\b", each)]
-        assert "<" in bound, bound
-
-
 def test_every_dependency_has_a_lower_and_an_upper_bound() -> None:
     for requirement in metadata("convoke").get_all("Requires-Dist") or []:
         assert re.search(r">=?[\d.]+", requirement), f"{requirement} has no lower bound"

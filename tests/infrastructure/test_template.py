@@ -64,8 +64,14 @@ def test_policies_have_no_wildcards() -> None:
 def test_environment_variables_are_those_that_the_settings_read() -> None:
     known = set(re.findall(r'"(CONVOKE_\w+)"', (ROOT / "layers/convoke/src/convoke/config.py").read_text()))
     given = {name for properties in functions().values() for name in properties["Environment"]["Variables"]}
-    # The settings do not read AWS_CA_BUNDLE, because botocore reads this variable.
-    assert given == known | {"AWS_CA_BUNDLE"}
+    # The settings do not read the variables that botocore reads.
+    assert given == known | {"AWS_CA_BUNDLE", "AWS_ENDPOINT_URL"}
+
+
+def test_functions_on_aws_call_aws() -> None:
+    """The variable is declared for `sam local invoke`. botocore takes an empty value as not set."""
+    for properties in functions().values():
+        assert properties["Environment"]["Variables"]["AWS_ENDPOINT_URL"] == ""
 
 
 def test_outputs_for_the_command_line_equal_the_variables_of_the_api() -> None:
@@ -146,7 +152,8 @@ def test_table_has_recovery_encryption_and_is_retained() -> None:
     table = template()["Resources"]["Table"]
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["Properties"]["TimeToLiveSpecification"] == {"AttributeName": EXPIRES_AT, "Enabled": True}
-    assert table["Properties"]["SSESpecification"] == {"SSEEnabled": True}
+    # DynamoDB encrypts every table. True would use a KMS key of the account, whose use is charged.
+    assert table["Properties"]["SSESpecification"] == {"SSEEnabled": False}
     assert table["UpdateReplacePolicy"] == "Retain"
 
 
@@ -158,6 +165,11 @@ def test_only_finalize_and_close_catch_errors() -> None:
     assert "Catch" not in states["Settle"]
     (machine,) = resources("AWS::Serverless::StateMachine").values()
     assert machine["Type"] == "EXPRESS"
+
+
+def test_lambda_logs_no_lines_for_successful_invocations() -> None:
+    """SAM merges the global setting with the log group of each function."""
+    assert template()["Globals"]["Function"]["LoggingConfig"] == {"LogFormat": "JSON", "SystemLogLevel": "WARN"}
 
 
 def test_every_function_has_its_own_log_group_with_retention() -> None:

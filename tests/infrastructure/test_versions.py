@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.support.template import ROOT, functions
 
 
-def built(checkout: Path) -> dict[str, str]:
-    """Run the Makefile of the API function, and return the text of each built file. The key is the file name."""
+def built(checkout: Path, path: str | None = None) -> dict[str, str]:
+    """Run the Makefile of the API function, and return the text of each built file. The key is the file name.
+
+    `path` is the value of PATH for make. If it is None, make gets the PATH of the tests.
+    """
     artifacts = checkout / "artifacts"
     shutil.rmtree(artifacts, ignore_errors=True)
     artifacts.mkdir()
     command = ["make", "--silent", "build-ApiFunction", f"ARTIFACTS_DIR={artifacts}"]
-    subprocess.run(command, cwd=checkout / "functions/api", check=True)
+    environ = os.environ | ({"PATH": path} if path else {})
+    subprocess.run(command, cwd=checkout / "functions/api", env=environ, check=True)
     return {path.name: path.read_text() for path in artifacts.iterdir()}
 
 
-def test_changed_layer_changes_the_built_api_function(tmp_path: Path) -> None:
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Return a folder with the files that the Makefile of the API function reads."""
     for folder in ("functions/api", "layers/convoke"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "uv.lock", tmp_path)
-    first = built(tmp_path)
+    return tmp_path
+
+
+def test_changed_layer_changes_the_built_api_function(checkout: Path) -> None:
+    first = built(checkout)
     assert set(first) == {"app.py", "layer.sha256"}
-    assert built(tmp_path) == first
+    assert built(checkout) == first
     seen = {first["layer.sha256"]}
     for changed in (
         "uv.lock",
@@ -33,10 +46,26 @@ def test_changed_layer_changes_the_built_api_function(tmp_path: Path) -> None:
         "layers/convoke/prune.py",
         "layers/convoke/src/convoke/domain/sids.py",
     ):
-        with (tmp_path / changed).open("a") as file:
+        with (checkout / changed).open("a") as file:
             file.write("# changed\n")
-        seen.add(built(tmp_path)["layer.sha256"])
+        seen.add(built(checkout)["layer.sha256"])
     assert len(seen) == 5
+
+
+def test_build_without_sha256sum_uses_shasum_and_has_the_same_result(checkout: Path, tmp_path: Path) -> None:
+    """Not every macOS has sha256sum."""
+    sha256sum, tools = shutil.which("sha256sum"), tmp_path / "tools"
+    tools.mkdir()
+    for name in ("sh", "make", "cp", "find", "sort", "xargs"):
+        (tools / name).symlink_to(shutil.which(name) or name)
+    shasum = tools / "shasum"
+    shasum.write_text(f'#!/bin/sh\n[ "$1 $2" = "-a 256" ] && shift 2 && exec {sha256sum} "$@"\n')
+    shasum.chmod(0o755)
+    assert built(checkout, str(tools)) == built(checkout)
+
+
+def test_git_ignores_the_file_in_which_a_guided_deployment_saves_answers() -> None:
+    assert "samconfig.toml" in (ROOT / ".gitignore").read_text().splitlines()
 
 
 def test_changed_property_publishes_a_version_and_deletes_the_old_one() -> None:

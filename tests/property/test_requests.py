@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 from convoke.api.form import Form
-from convoke.api.parameter_names import form_name
+from convoke.api.parameter_names import PARTICIPANT, form_name
 from convoke.api.parameters import CreateConversation, parse, read_participants
 from convoke.domain.conversations import MAX_NAME_CHARACTERS
 from convoke.domain.errors import CATALOGUE
@@ -244,10 +244,15 @@ VALID_MEMBERS = st.tuples(
 ).map(lambda parts: parts[0] | parts[1])
 
 
+def participants_form(*values: str) -> Form:
+    return Form([(PARTICIPANT, value) for value in values])
+
+
 @settings(deadline=None)
 @given(requested=st.lists(VALID_MEMBERS, max_size=10))
 def test_formatting_and_parsing_participants_returns_equal_participants(requested: list[dict[str, Any]]) -> None:
-    parsed, problems = read_participants([json.dumps(member) for member in requested])
+    parsed, problems = read_participants(participants_form(*map(json.dumps, requested)))
     assert not problems
-    assert read_participants([member.model_dump_json(exclude_none=True) for member in parsed]) == (parsed, [])
+    formatted = participants_form(*(member.model_dump_json(exclude_none=True) for member in parsed))
+    assert read_participants(formatted) == (parsed, [])
     assert [member.identity for member in parsed] == [member.get("identity") for member in requested]

@@ -53,12 +53,12 @@ def licences() -> dict[str, str]:
 
 def _licence(installed: Distribution) -> str:
     metadata = installed.metadata
-    if expression := metadata.get("License-Expression"):
+    if expression := metadata["License-Expression"]:
         return str(expression)
     for classifier in metadata.get_all("Classifier") or []:
         if classifier.startswith("License ::") and (name := classifier.rpartition(" :: ")[2]) in CLASSIFIERS:
             return CLASSIFIERS[name]
-    text = re.sub(r"\s+", " ", metadata.get("License") or "")
+    text = re.sub(r"\s+", " ", metadata["License"] or "")
     return TEXTS.get(text.lower(), text or "unknown")
 
 

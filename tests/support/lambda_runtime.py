@@ -5,7 +5,6 @@ The functions import packages from the built layer, not from the environment of 
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import platform
@@ -93,10 +92,12 @@ def environment(*path: Path) -> dict[str, str]:
 
 
 def _value_of(variable: Any) -> str:
-    """Return the default value if the variable refers to a parameter, and `-` for every other variable.
+    """Return the value of a variable that is a text or refers to a parameter, and `-` for every other variable.
 
     The functions call no resource here, so the names of resources do not matter.
     """
+    if isinstance(variable, str):
+        return variable
     parameter = template()["Parameters"].get(variable.get("Ref")) if isinstance(variable, dict) else None
     return str(parameter["Default"]) if parameter else "-"
 
@@ -200,39 +201,14 @@ class Emulated:
             return json.load(response)
 
 
-@dataclass(frozen=True, slots=True)
-class DeployedFunction:
-    logical_id: str
-    variables: Mapping[str, str]
-
-
-def function_of(folder: str, stack: Stack) -> DeployedFunction:
-    """Return the deployed function whose code is in `folder`.
-
-    The stack supplies the environment variables of the function.
-    """
-    (logical_id,) = (
+def logical_id(folder: str) -> str:
+    """Return the logical ID of the function whose code is in `folder`."""
+    (found,) = (
         name
         for name, properties in resources("AWS::Serverless::Function").items()
         if properties["CodeUri"] == f"functions/{folder}"
     )
-    described = stack.client("lambda").get_function_configuration(FunctionName=stack.resource(logical_id))
-    return DeployedFunction(logical_id, described["Environment"]["Variables"])
-
-
-def filled_in(sample: Path, stack: Stack, conversation_sid: str = "-") -> dict[str, Any]:
-    """Fill in a sample event of events/ with the SIDs and credentials of a stack. Return the event."""
-    credentials = base64.b64encode(f"{stack.account_sid}:{stack.auth_token}".encode()).decode()
-    filling = {
-        "{ACCOUNT_SID}": stack.account_sid,
-        "{CONVERSATION_SID}": conversation_sid,
-        "<base64 of AccountSid:AuthToken>": credentials,
-    }
-    text = sample.read_text()
-    for place, value in filling.items():
-        text = text.replace(place, value)
-    event: dict[str, Any] = json.loads(text)
-    return event
+    return found
 
 
 @contextmanager
@@ -241,11 +217,10 @@ def emulated(folder: str, stack: Stack, client: Path) -> Iterator[Emulated]:
 
     The stack supplies the environment variables of the function. `client` is the folder of the runtime client.
     """
-    function = function_of(folder, stack)
+    name = logical_id(folder)
     environ = {
         **environment(LAYER, client),
-        **function.variables,
-        "AWS_ENDPOINT_URL": stack.endpoint_url,
+        **stack.function_variables()[name],
         "AWS_LAMBDA_FUNCTION_TIMEOUT": str(functions()[folder]["Timeout"]),
     }
     port = free_port()
@@ -253,7 +228,7 @@ def emulated(folder: str, stack: Stack, client: Path) -> Iterator[Emulated]:
     listening = ["--runtime-interface-emulator-address", address, "--runtime-api-address", api, "--log-level", "error"]
     command = [str(emulator()), *listening, str(python()), "-m", "awslambdaric", "app.lambda_handler"]
     with subprocess.Popen(
-        command, cwd=BUILD / function.logical_id, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, cwd=BUILD / name, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
             wait_for(port, TIMEOUT_SECONDS)

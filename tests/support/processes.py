@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Queue
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -92,17 +92,49 @@ def receiver() -> Iterator[tuple[str, Received]]:
     """
     received: Received = Queue()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(_ReceiverHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            parameters = self.parameters()
             self.send_response(204)
             self.end_headers()
-            received.put((dict(parse_qsl(body, keep_blank_values=True)), self.headers["X-Twilio-Signature"]))
+            received.put((parameters, self.headers["X-Twilio-Signature"]))
 
-        def log_message(self, *_: object) -> None:
-            """Do nothing, so that the server prints no access log."""
+    with _serving(Handler) as url:
+        yield url, received
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+
+@contextmanager
+def hanging_receiver() -> Iterator[tuple[str, Queue[str]]]:
+    """Run a webhook receiver that answers no call, until the block ends.
+
+    Yields the URL of the receiver and a queue with the event type of each call.
+    """
+    called, is_over = Queue[str](), Event()
+
+    class Handler(_ReceiverHandler):
+        def do_POST(self) -> None:
+            called.put(self.parameters()["EventType"])
+            is_over.wait()
+
+    with _serving(Handler) as url:
+        try:
+            yield url, called
+        finally:
+            is_over.set()
+
+
+class _ReceiverHandler(BaseHTTPRequestHandler):
+    def parameters(self) -> dict[str, str]:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        return dict(parse_qsl(body, keep_blank_values=True))
+
+    def log_message(self, *_: object) -> None:
+        """Do nothing, so that the server prints no access log."""
+
+
+@contextmanager
+def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/webhooks", received
+        yield f"http://127.0.0.1:{server.server_port}/webhooks"
         server.shutdown()

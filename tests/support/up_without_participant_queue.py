@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
+import time
 from dataclasses import replace
 
 from convoke.cli.credentials import first_account
@@ -24,8 +26,8 @@ class LosingQueue:
         """Do nothing, so that the message is lost."""
 
 
-def main(data: str) -> None:
-    engine = EmbeddedEngine(data, lambda edges: replace(edges, participant_queue=LosingQueue()))
+def serve(engine: EmbeddedEngine) -> None:
+    """Serve the engine until SIGTERM. Print the ready line after the first sweep."""
     account, token = first_account(engine.accounts, {})
     listener = listening_socket("127.0.0.1", 0)
     ready = {
@@ -35,12 +37,18 @@ def main(data: str) -> None:
         "pid": os.getpid(),
     }
 
+    def report_ready() -> None:
+        # The first sweep also processes conversations that are created during the sweep. Wait until it has ended.
+        while engine._sweep_until is not None or engine._sweeping.locked():
+            time.sleep(0.001)
+        print(json.dumps(ready), flush=True)
+
     def begin() -> None:
         engine.start()
-        print(json.dumps(ready), flush=True)
+        threading.Thread(target=report_ready).start()
 
     Server(engine.gateway(), begin, engine.stop).run(sockets=[listener])
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    serve(EmbeddedEngine(sys.argv[1], lambda edges: replace(edges, participant_queue=LosingQueue())))

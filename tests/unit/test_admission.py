@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from convoke.embedded.admission import MAX_STEP_AGE_SECONDS, MAX_WAIT_SECONDS, Admission
+from convoke.embedded.admission import MAX_ADMISSION_WAIT_SECONDS, MAX_STEP_AGE_SECONDS, Admission
 
 SERVICE = "/v1/Services/IS0"
 
@@ -77,4 +77,4 @@ def test_request_is_refused_after_the_longest_wait() -> None:
 
     admitted, waited = asyncio.run(scenario())
     assert not admitted
-    assert MAX_WAIT_SECONDS - 0.01 <= waited < MAX_WAIT_SECONDS + 0.5
+    assert MAX_ADMISSION_WAIT_SECONDS - 0.01 <= waited < MAX_ADMISSION_WAIT_SECONDS + 0.5

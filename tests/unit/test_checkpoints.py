@@ -12,6 +12,7 @@ import pytest
 
 from convoke.embedded import checkpoints
 from convoke.embedded.checkpoints import Checkpoints
+from convoke.embedded.failures import DataFileFailures
 from tests.support.waiting import eventually
 
 
@@ -36,7 +37,7 @@ def write(connection: sqlite3.Connection, megabytes: int) -> None:
 
 
 def test_log_is_copied_into_the_file_after_a_wake_up_and_not_before(path: Path, writer: sqlite3.Connection) -> None:
-    thread = Checkpoints(str(path))
+    thread = Checkpoints(str(path), DataFileFailures())
     thread.start()
     write(writer, 2)
     time.sleep(0.1)
@@ -55,12 +56,46 @@ def test_long_log_is_restarted_so_that_it_does_not_grow_for_ever(
     statements: list[str] = []
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.set_trace_callback(statements.append)
-        Checkpoints(str(path))._checkpoint(connection)
+        Checkpoints(str(path), DataFileFailures())._checkpoint(connection)
     assert statements.count("PRAGMA wal_checkpoint(RESTART)") == restarts
     assert path.stat().st_size > 4096 * frames
     log = Path(f"{path}-wal").stat().st_size
     write(writer, 1)
     assert Path(f"{path}-wal").stat().st_size <= max(log, 1_100_000), "the log is written from its beginning again"
+
+
+@pytest.mark.parametrize(("commits", "rounds"), [(0, 2), (3, 5), (100, checkpoints.MAX_ROUNDS)])
+def test_long_log_is_copied_until_nothing_is_left_without_blocking_a_write(
+    path: Path, writer: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, commits: int, rounds: int
+) -> None:
+    """The first `commits` rounds end with a commit. A transaction is open all the time, as under constant load."""
+    monkeypatch.setattr(checkpoints, "LONG_LOG_FRAMES", 100)
+    writer.execute("INSERT INTO texts VALUES (?)", ("x" * 4096 * 200,))
+    begin(writer)
+    statements: list[str] = []
+
+    def trace(statement: str) -> None:
+        statements.append(statement)
+        if 1 < len(statements) <= commits + 1:
+            writer.execute("COMMIT")
+            begin(writer)
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.set_trace_callback(trace)
+        Checkpoints(str(path), DataFileFailures())._checkpoint(connection)
+        assert statements == ["PRAGMA wal_checkpoint(PASSIVE)"] * rounds
+        writer.execute("ROLLBACK")
+        connection.set_trace_callback(None)
+        Checkpoints(str(path), DataFileFailures())._checkpoint(connection)
+    log = Path(f"{path}-wal").stat().st_size
+    begin(writer)
+    writer.execute("COMMIT")
+    assert Path(f"{path}-wal").stat().st_size == log, "the log is written from its beginning again"
+
+
+def begin(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("INSERT INTO texts VALUES (?)", ("x" * 3000,))
 
 
 def test_restart_gives_up_on_a_reader_and_leaves_the_writer_free(
@@ -74,7 +109,7 @@ def test_restart_gives_up_on_a_reader_and_leaves_the_writer_free(
     ):
         reader.execute("BEGIN")
         assert reader.execute("SELECT count(*) FROM texts").fetchone() == (1,)
-        Checkpoints(str(path))._checkpoint(connection)
+        Checkpoints(str(path), DataFileFailures())._checkpoint(connection)
         write(writer, 1)
         assert reader.execute("SELECT count(*) FROM texts").fetchone() == (1,)
 
@@ -90,7 +125,7 @@ def test_failed_checkpoint_is_logged_and_repeated(
         original(self, connection)
 
     monkeypatch.setattr(Checkpoints, "_checkpoint", fail_once)
-    thread = Checkpoints(str(path))
+    thread = Checkpoints(str(path), DataFileFailures())
     thread.start()
     write(writer, 2)
     thread.wake()
@@ -101,4 +136,4 @@ def test_failed_checkpoint_is_logged_and_repeated(
 
 
 def test_thread_that_was_never_started_can_be_stopped(path: Path) -> None:
-    Checkpoints(str(path)).stop()
+    Checkpoints(str(path), DataFileFailures()).stop()

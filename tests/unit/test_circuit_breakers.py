@@ -6,7 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from convoke.domain.circuit_breakers import CLOSED, FAILURES_TO_OPEN, FIRST_PAUSE, MAX_PAUSE, CircuitBreaker
+from convoke.domain.circuit_breakers import (
+    CLOSED,
+    FAILURES_TO_OPEN,
+    FIRST_PAUSE,
+    MAX_PAUSE,
+    CircuitBreaker,
+    account_sid_of,
+    receiver_key,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
@@ -20,14 +28,14 @@ def failing(count: int) -> tuple[CircuitBreaker, datetime]:
     breaker, at = CLOSED, NOW
     for _ in range(count):
         at = breaker.open_until or at
-        breaker = breaker.failed(at)
+        breaker = breaker.after(at, is_failure=True)
     return breaker, at
 
 
 def test_breaker_opens_after_several_failures_in_a_row() -> None:
     breaker, at = failing(FAILURES_TO_OPEN - 1)
     assert breaker.allows(at, under_way=3)
-    breaker = breaker.failed(at)
+    breaker = breaker.after(at, is_failure=True)
     assert not breaker.allows(at, under_way=0)
     assert not breaker.allows(at + FIRST_PAUSE - MOMENT, under_way=0)
 
@@ -49,7 +57,7 @@ def test_pause_doubles_up_to_a_maximum(more: int, seconds: int) -> None:
 
 def test_failures_of_deliveries_under_way_at_the_opening_do_not_prolong_the_pause() -> None:
     breaker, at = failing(FAILURES_TO_OPEN)
-    assert breaker.failed(at).failed(at + FIRST_PAUSE - MOMENT) == breaker
+    assert breaker.after(at, is_failure=True).after(at + FIRST_PAUSE - MOMENT, is_failure=True) == breaker
 
 
 def test_breaker_does_not_stay_open_after_the_clock_was_set_back() -> None:
@@ -57,8 +65,28 @@ def test_breaker_does_not_stay_open_after_the_clock_was_set_back() -> None:
     assert not breaker.allows(at, under_way=0)
     assert breaker.allows(at - MOMENT, under_way=0)
     assert not breaker.allows(at - MOMENT, under_way=1)
-    assert breaker.failed(at - MOMENT).open_until == at - MOMENT + MAX_PAUSE
+    assert breaker.after(at - MOMENT, is_failure=True).open_until == at - MOMENT + MAX_PAUSE
 
 
 def test_closed_breaker_allows_any_number() -> None:
     assert CLOSED.allows(NOW, under_way=100)
+
+
+@pytest.mark.parametrize("failures", [1, FAILURES_TO_OPEN, FAILURES_TO_OPEN + 3])
+def test_success_resets_the_failures_in_a_row_and_the_pause(failures: int) -> None:
+    breaker, at = failing(failures)
+    assert breaker.after(at, is_failure=False) == CLOSED
+
+
+@pytest.mark.parametrize(
+    ("url", "receiver"),
+    [
+        ("https://hooks.example.com/a?b=c#rc=5", "https://hooks.example.com:443"),
+        ("HTTPS://Hooks.Example.com:443/other", "https://hooks.example.com:443"),
+        ("https://user:secret@hooks.example.com:8443", "https://hooks.example.com:8443"),
+        ("http://hooks.example.com", "http://hooks.example.com:80"),
+    ],
+)
+def test_receiver_is_the_scheme_host_and_port_of_a_url_within_an_account(url: str, receiver: str) -> None:
+    assert receiver_key("AC1", url) == f"AC1 {receiver}"
+    assert account_sid_of(receiver_key("AC1", url)) == "AC1"

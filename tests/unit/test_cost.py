@@ -8,7 +8,9 @@ import pytest
 
 from tests.benchmarks import partitions
 from tests.benchmarks.aws_calls import Cost
-from tests.benchmarks.cost import as_deployed, as_straightforward, dollars
+from tests.benchmarks.cost import as_deployed, as_straightforward, dollars, monthly, unanswered
+from tests.benchmarks.prices import MONTHLY_PRICES, PRICES
+from tests.support.template import resources
 
 
 def test_cost_of_a_million_conversations_equals_the_sum_by_hand() -> None:
@@ -23,7 +25,9 @@ def test_cost_of_a_million_conversations_equals_the_sum_by_hand() -> None:
     used = as_deployed(steps)
     # Lambda runs for 262 ms: eight invocations of 14 ms, AWS calls of 20, 10 and 20 ms, and a receiver call of 100 ms.
     # The state machine runs for 78 ms. AWS bills the time as 100 ms.
-    assert used["Lambda GB-seconds"] == pytest.approx(0.262)
+    # In a month, five functions start 360 times for a second, and the sixth is restored 360 times.
+    seconds = 0.262 + 5 * 360 / 1e6
+    assert used["Lambda GB-seconds"] == pytest.approx(seconds)
     assert used["Express GB-seconds"] == pytest.approx(0.1 / 16)
     assert used["SQS requests"] == 9
     costs = dollars(used)
@@ -32,13 +36,37 @@ def test_cost_of_a_million_conversations_equals_the_sum_by_hand() -> None:
     assert costs["bus events"] == pytest.approx(12)
     assert costs["Lambda requests"] == pytest.approx(1.6)
     assert costs["SQS requests"] == pytest.approx(3.6)
-    others = 1 + 1 + 0.262 * 16.6667 + 0.00625 * 16.67 + 3.9 * 0.5 + 2 * 0.09
+    # Two functions read the Auth Token once in a minute: 86,400 times in a month.
+    assert costs["secret reads"] == pytest.approx(0.432)
+    assert costs["SnapStart restored GB"] == pytest.approx(360 * 0.0001397998)
+    assert costs["log bytes"] == pytest.approx(1.5 * 0.5)
+    others = 1 + 1 + seconds * 16.6667 + 0.00625 * 16.67 + 1.5 * 0.5 + 2 * 0.09 + 0.432 + 360 * 0.0001397998
     assert sum(costs.values()) == pytest.approx(33 * 0.625 + 0.5 + 12 + 1.6 + 3.6 + others)
 
 
 def test_standard_workflow_is_charged_transitions_per_participant() -> None:
     steps = {"create": Cost(invocations=1), "add": Cost(invocations=10), "finalize": Cost(invocations=1)}
     assert dollars(as_straightforward(steps))["Standard transitions"] == pytest.approx(13 * 25)
+
+
+def test_receiver_that_never_answers_costs_its_timeouts_and_the_retries() -> None:
+    deliver = Cost(invocations=2, write_units=3, read_units=2)
+    # Four attempts wait 5 s each, instead of 0.1 s. Three retries repeat two invocations of 14 ms.
+    used = unanswered(deliver)
+    assert used["Lambda GB-seconds"] == pytest.approx(20 - 0.1 + 3 * 0.028)
+    assert (used["DynamoDB write units"], used["DynamoDB read units"], used["SQS requests"]) == (9, 6, 6)
+
+
+def test_monthly_cost_counts_the_alarms_of_the_template_and_the_custom_metrics() -> None:
+    costs = monthly()
+    assert costs["custom metrics"] == pytest.approx(6 * 0.30)
+    assert costs["alarms"] == pytest.approx(0.10 * len(resources("AWS::CloudWatch::Alarm")))
+    assert costs["SnapStart cached GB"] == pytest.approx(3.90, abs=0.01)
+
+
+def test_every_price_names_the_page_that_states_it() -> None:
+    for price in (*PRICES.values(), *MONTHLY_PRICES.values()):
+        assert price.page.startswith("https://aws.amazon.com/")
 
 
 def test_no_partition_exceeds_its_limit_at_the_planned_rate() -> None:

@@ -28,10 +28,17 @@ from convoke.embedded.deliveries import (
     Deliveries,
 )
 from convoke.embedded.handover import SqliteDeliveryQueue
-from convoke.embedded.queue import NO_RECEIVER, DeadLetterQueue, DurableQueue, QueuedMessage
+from convoke.embedded.queue import (
+    NO_RECEIVER,
+    VISIBILITY_TIMEOUT_SECONDS,
+    DeadLetterQueue,
+    DurableQueue,
+    QueuedMessage,
+)
 from convoke.embedded.sqlite import SqliteTable
 from convoke.operations.webhook_delivery import BegunDelivery, DeliveryFailedError, Outcome, RetryLaterError
-from convoke.storage.table import Put
+from convoke.storage.table import Key, Put
+from tests.support.busy import roll_back_during_select
 from tests.support.events import a_delivery, an_event
 from tests.support.manual_clock import ManualClock
 
@@ -333,6 +340,32 @@ def test_open_breaker_of_one_receiver_leaves_another_alone() -> None:
     run(scenario)
 
 
+def test_number_of_circuit_breakers_is_limited_and_the_oldest_failure_is_forgotten_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MAX_CIRCUIT_BREAKERS", 2)
+
+    async def scenario(machine: Machine) -> None:
+        def breakers() -> list[str]:
+            return [receiver.removeprefix("AC1 https://") for receiver in machine.concurrent._breakers]
+
+        def give_up(_: Delivery) -> None:
+            raise DeliveryFailedError("no attempt is left")
+
+        machine.fake.on_finish = give_up
+        machine.fake.outcomes = dict.fromkeys(("a", "b", "c"), Outcome(500))
+        for host, remembered in (("a", ["a"]), ("b", ["a", "b"]), ("a", ["b", "a"]), ("c", ["a", "c"])):
+            called = len(machine.fake.called)
+            machine.send(host)
+            await machine.until(lambda: len(machine.fake.called) > called and machine.is_idle())  # noqa: B023
+            assert [each.partition(":")[0] for each in breakers()] == remembered
+        machine.fake.outcomes.clear()
+        machine.send("a")
+        await machine.until(lambda: breakers() == ["c:443"])
+
+    run(scenario)
+
+
 # Shutdown
 
 
@@ -367,7 +400,9 @@ def test_shutdown_lets_calls_finish_within_the_grace_period() -> None:
     run(scenario)
 
 
-def test_shutdown_does_not_wait_for_a_call_that_cannot_be_cut() -> None:
+def test_shutdown_does_not_wait_for_a_call_that_cannot_be_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CUT_SECONDS", 0.01)
+
     async def scenario(machine: Machine) -> None:
         machine.fake.hanging = {"deaf"}
         machine.send("deaf")
@@ -388,6 +423,28 @@ def test_delivery_that_is_committed_after_the_shutdown_began_is_not_called() -> 
         await stopping[0]
         assert machine.fake.called == []
         assert machine.counts() == [0]
+
+    run(scenario)
+
+
+# A clock that was set back
+
+
+@pytest.mark.parametrize("back", [timedelta(seconds=20), timedelta(hours=2)])
+def test_delivery_under_way_is_not_sent_again_after_the_clock_was_set_back(back: timedelta) -> None:
+    async def scenario(machine: Machine) -> None:
+        machine.fake.hanging = {"hanging"}
+        machine.send("hanging", 2)
+        await machine.until(lambda: machine.fake.now_under_way["hanging"] == 2)
+        machine.clock.move(-back)
+        await machine.stays(lambda: len(machine.fake.called) == 2)
+        machine.queue.make_received_visible(machine.concurrent.under_way)
+        await machine.stays(lambda: len(machine.fake.called) == 2)
+        machine.clock.move(timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS))
+        await machine.stays(lambda: len(machine.fake.called) == 2)
+        machine.fake.answer_all()
+        await machine.until(machine.queue.is_empty)
+        assert machine.fake.numbers == [1, 1]
 
     run(scenario)
 
@@ -486,6 +543,65 @@ def test_failed_storing_of_an_outcome_frees_the_place(monkeypatch: pytest.Monkey
         machine.table._connection.execute("PRAGMA query_only = 0")
         machine.clock.move(timedelta(seconds=60))
         await machine.until(machine.queue.is_empty)
+
+    run(scenario)
+
+
+def test_outcome_that_cannot_begin_a_unit_frees_the_place_and_the_delivery_is_repeated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "OWN_FAILURE_RETRY_SECONDS", 0.01)
+
+    async def scenario(machine: Machine) -> None:
+        machine.fake.hanging = {"host"}
+        machine.send("host")
+        await machine.until(lambda: machine.fake.now_under_way["host"] == 1)
+        machine.table._connection.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)
+        machine.fake.answer_all()
+        await machine.until(machine.is_idle)
+        machine.table._connection.set_authorizer(None)
+        assert machine.fake.finished == []
+        machine.clock.move(timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS))
+        await machine.until(machine.queue.is_empty)
+        assert machine.fake.called == ["host", "host"]
+
+    run(scenario)
+
+
+def test_bug_while_an_outcome_is_stored_frees_the_place_and_the_delivery_is_repeated(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario(machine: Machine) -> None:
+        machine.fake.outcomes["host"] = "not an outcome"  # type: ignore[assignment]
+        machine.send("host")
+        await machine.until(lambda: machine.fake.called and machine.is_idle())
+        machine.fake.outcomes.clear()
+        machine.clock.move(timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS))
+        machine.concurrent.wake()
+        await machine.until(machine.queue.is_empty)
+
+    run(scenario)
+    assert caplog.messages == ["the outcome of a webhook delivery is lost; it will be repeated"]
+
+
+def test_rollback_by_sqlite_while_an_outcome_is_stored_stores_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some I/O errors in a SELECT, SQLite rolls back the transaction by itself."""
+    monkeypatch.setattr(module, "OWN_FAILURE_RETRY_SECONDS", 0.01)
+
+    async def scenario(machine: Machine) -> None:
+        def roll_back(_: Delivery) -> None:
+            machine.fake.on_finish = lambda _: None
+            machine.table.transact([Put({"pk": "outcome", "sk": "half"})])
+            roll_back_during_select(machine.table)
+
+        machine.fake.on_finish = roll_back
+        machine.send("host")
+        await machine.until(lambda: machine.fake.called and machine.is_idle())
+        assert machine.table.get(Key("outcome", "half")) is None
+        assert machine.counts() == [0], "the attempt does not count"
+        machine.clock.move(timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS))
+        await machine.until(machine.queue.is_empty)
+        assert machine.fake.numbers == [1, 1]
 
     run(scenario)
 

@@ -7,6 +7,7 @@ import base64
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ def test_gateway_event_has_api_gateway_payload_format_2() -> None:
     assert event["version"] == "2.0"
     assert event["rawPath"] == event["requestContext"]["http"]["path"] == "/v1/Conversations/größe #1"
     assert event["requestContext"]["http"]["method"] == "POST"
-    assert event["queryStringParameters"] == {"PageSize": "2", "Page": "1,2", "Empty": "", "Name": "a b"}
+    assert event["rawQueryString"] == "PageSize=2&Page=1&Page=2&Empty=&Name=a%20b"
     assert event["headers"]["x-a"] == "1,2"
     assert (event["body"], event["isBase64Encoded"]) == ("A=b", False)
 
@@ -112,7 +113,7 @@ def run(
         admission = Admission(lambda: age)
         admission.request_arrived = lambda: log.append("arrived")
         admission.request_answered = lambda: log.append("answered")
-        gateway = Gateway(api, table, admission, waiters, run_again_seconds=0.1)  # type: ignore[arg-type]
+        gateway = Gateway(api, table, admission, waiters.end, waiters, lock_timeout=0.1)  # type: ignore[arg-type]
         try:
             await scenario(Machine(api, gateway, table, waiters, log))
         finally:
@@ -264,6 +265,24 @@ def test_request_is_refused_if_the_write_lock_is_held_for_too_long(tmp_path: Pat
     run(FakeApi(putting(lambda: tables[0])), scenario, path=path)
 
 
+def test_request_that_always_loses_against_others_is_refused_after_the_same_time_as_on_aws(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The limit of a lost optimistic lock does not depend on the limit of the write lock, which is shorter here."""
+    monkeypatch.setattr("convoke.embedded.gateway.MAX_CONTENTION_SECONDS", 0.4)
+
+    def lose() -> Response:
+        sleep_before_retry.get()(0.1)
+        raise AssertionError
+
+    async def scenario(machine: Machine) -> None:
+        begun = time.monotonic()
+        assert (await machine.gateway.answer(EVENT)).status_code == 503
+        assert time.monotonic() - begun >= 0.4
+
+    run(FakeApi(lose), scenario)
+
+
 def test_request_that_must_wait_for_a_receiver_is_run_again_on_a_thread_and_others_go_on() -> None:
     go = threading.Event()
     tables: list[SqliteTable] = []
@@ -288,7 +307,7 @@ def test_request_that_must_wait_for_a_receiver_is_run_again_on_a_thread_and_othe
 
 
 def test_new_work_is_shed_while_steps_are_late_and_reads_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("convoke.embedded.admission.MAX_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("convoke.embedded.admission.MAX_ADMISSION_WAIT_SECONDS", 0.05)
 
     async def scenario(machine: Machine) -> None:
         shed = await machine.gateway.answer(EVENT)
@@ -345,7 +364,7 @@ def test_deferred_answer_is_given_at_once_when_the_server_stops() -> None:
         machine.api.readings = [lambda: reading("initializing")]
         answering = asyncio.create_task(machine.gateway.answer(EVENT))
         await asyncio.sleep(0)
-        machine.gateway.stop_waiting()
+        machine.gateway.begin_stop()
         assert (await answering).body == "initializing"
         machine.api.readings = [lambda: reading("initializing")]
         assert (await machine.gateway.answer(EVENT)).body == "initializing"

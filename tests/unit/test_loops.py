@@ -17,7 +17,7 @@ from convoke.embedded.loops import (
     PeriodicThread,
     StepScheduler,
 )
-from convoke.embedded.suspension import RunAgainError
+from convoke.embedded.suspension import RUN_AGAIN_PAUSE_SECONDS, RunAgainError
 from tests.support.waiting import eventually
 
 # A thread with an interval
@@ -194,7 +194,7 @@ def test_steps_that_must_run_again_do_so_after_a_pause() -> None:
         steps.waiting = 1
         scheduler.wake()
         await steps.until_run(3)
-        assert steps.at[2] - steps.at[0] >= 2 * loops.LOCKED_RETRY_SECONDS - 0.002
+        assert steps.at[2] - steps.at[0] >= 2 * RUN_AGAIN_PAUSE_SECONDS - 0.002
         assert steps.waiting == 0
 
     run(scenario)

@@ -6,7 +6,7 @@ import base64
 import json
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from hypothesis import example, given, settings
@@ -38,7 +38,8 @@ class Shown(BaseModel):
 
 
 def event(query: dict[str, str] | None = None, host: str = "localhost:8080", scheme: str = "http") -> dict[str, Any]:
-    return {"headers": {"host": host, "x-forwarded-proto": scheme}, "queryStringParameters": query}
+    raw_query = urlencode(query or {}, errors="surrogatepass")
+    return {"headers": {"host": host, "x-forwarded-proto": scheme}, "rawQueryString": raw_query}
 
 
 def pagination(query: dict[str, str] | None = None, url: str = SERVICES, key: bytes = KEY) -> Pagination:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from convoke.api.form import Form
-from convoke.api.parameter_names import form_name, join_name
+from convoke.api.parameter_names import PARTICIPANT, form_name, join_name
 from convoke.api.parameters import (
     CreateConversation,
     CreateService,
@@ -100,7 +100,7 @@ def test_last_value_of_a_repeated_parameter_wins() -> None:
 
 def test_participants_keep_the_order_of_the_request() -> None:
     members = [{"identity": name} for name in "cab"]
-    taken, problems = read_participants([json.dumps(member) for member in members])
+    taken, problems = read_participants(Form([(PARTICIPANT, json.dumps(member)) for member in members]))
     assert [member.identity for member in taken] == ["c", "a", "b"]
     assert not problems
 

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from convoke.api.form import Form
+from convoke.api.parameter_names import PARTICIPANT
 from convoke.api.parameters import read_participants
 from convoke.domain.addresses import Channel
 from convoke.domain.errors import ConversationsError, refusal
@@ -29,7 +31,7 @@ EMOJI = "\U0001f600"
 
 
 def parsed(*values: str) -> tuple[NewParticipant, ...]:
-    participants, problems = read_participants(values)
+    participants, problems = read_participants(Form([(PARTICIPANT, value) for value in values]))
     if problems:
         raise refusal(problems)
     return participants

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convoke.api.preferences import MAX_WAIT_SECONDS, preferred_wait
+from convoke.api.preferences import MAX_PREFERRED_WAIT_SECONDS, preferred_wait
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_very_long_prefer_header_is_parsed_within_a_second(piece: str) -> None:
 
 @given(st.text(alphabet='wait=07 ,;"\\'))
 def test_any_prefer_header_is_parsed_without_raising(prefer: str) -> None:
-    assert preferred_wait({"prefer": prefer}) in (None, *range(MAX_WAIT_SECONDS + 1))
+    assert preferred_wait({"prefer": prefer}) in (None, *range(MAX_PREFERRED_WAIT_SECONDS + 1))

@@ -72,6 +72,13 @@ class Edges(Protocol):
 
     @property
     def metrics(self) -> Metrics: ...
+    @property
+    def path_delimiters(self) -> str:
+        """The characters at which the gateway cuts a path, even if they are percent-encoded.
+
+        A new unique name or identity must not contain such a character. See
+        docs/behaviour/requests-and-answers.md#names-on-aws.
+        """
 
 
 class Program:
@@ -213,7 +220,7 @@ class Program:
             ),
             conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
         )
-        return Api(operations, self._extra_routes, self.edges.allowed_origins)
+        return Api(operations, self._extra_routes, edges.allowed_origins, edges.path_delimiters)
 
     @cached_property
     def events(self) -> EventOperations:

@@ -19,15 +19,20 @@ class Api:
     """The API of one program. Several threads may use this object at the same time."""
 
     def __init__(
-        self, operations: Operations, extra_routes: Sequence[AccountRoute] = (), allowed_origins: Sequence[str] = ()
+        self,
+        operations: Operations,
+        extra_routes: Sequence[AccountRoute] = (),
+        allowed_origins: Sequence[str] = (),
+        path_delimiters: str = "",
     ) -> None:
         """`extra_routes` are routes that exist in only one engine. `/openapi.json` does not list these routes.
 
         Pages of `allowed_origins` may use the API in a browser. Raise InvalidOriginError if an origin is not valid.
+        `path_delimiters` are the characters that a name in a request must not contain. See `Edges.path_delimiters`.
         """
         self._origins = Origins(allowed_origins)
         self.conversation_waiter = operations.conversation_waiter
-        self._dispatcher = Dispatcher(operations, extra_routes)
+        self._dispatcher = Dispatcher(operations, extra_routes, path_delimiters)
 
     def answer(self, event: Mapping[str, Any], context: InvocationContext) -> Response | Deferred:
         """Return the response, or a `Deferred` if the client prefers to wait until the participants are added."""

@@ -49,9 +49,15 @@ class _Node:
 class Dispatcher:
     """Calls the handler of each gateway event. Several threads may use one dispatcher at the same time."""
 
-    def __init__(self, operations: Operations, extra_routes: Sequence[AccountRoute] = ()) -> None:
-        """`extra_routes` are routes that exist in only one engine. `/openapi.json` does not list these routes."""
+    def __init__(
+        self, operations: Operations, extra_routes: Sequence[AccountRoute] = (), path_delimiters: str = ""
+    ) -> None:
+        """`extra_routes` are routes that exist in only one engine. `/openapi.json` does not list these routes.
+
+        `path_delimiters` are the characters that a name in a request must not contain. See `Edges.path_delimiters`.
+        """
         self._operations = operations
+        self._path_delimiters = path_delimiters
         self._root = _Node()
         self._public = frozenset(route.rule for route in PUBLIC_ROUTES)
         for public_route in PUBLIC_ROUTES:
@@ -118,7 +124,8 @@ class Dispatcher:
 
     def _account_handler(self, route: AccountRoute) -> Handler:
         def handler(event: Event, _: InvocationContext, account: Any, values: dict[str, str]) -> Response:
-            return route.handler(self._operations, Request(event, account), **values)
+            request = Request(event, account, path_delimiters=self._path_delimiters)
+            return route.handler(self._operations, request, **values)
 
         return handler
 
@@ -135,7 +142,12 @@ class Dispatcher:
                 return context.get_remaining_time_in_millis() / 1000
 
             request = ServiceRequest(
-                event, account, service, service_in_path=named is not None, seconds_left=seconds_left
+                event,
+                account,
+                service,
+                service_in_path=named is not None,
+                path_delimiters=self._path_delimiters,
+                seconds_left=seconds_left,
             )
             return route.handler(operations, request, **values)
 

@@ -21,9 +21,10 @@ from convoke.domain.errors import (
 JSON = "application/json"
 
 RETRY_AFTER_SECONDS = "1"
-"""The value of the header `Retry-After` in responses with error 50386.
+"""The value of the header `Retry-After` in responses with error 50386, and with error 20503 under load.
 
-Most conversations leave the state `initializing` within this time.
+Most conversations leave the state `initializing` within this time. The embedded engine works off most peaks of load
+within this time.
 """
 
 DETAILS_IN_MESSAGE = frozenset({"wanted", "where"})

@@ -27,7 +27,9 @@ MAX_REQUEST_BODY_BYTES = 1024 * 1024
 class Form:
     """The fields of a form. The values of a repeated field keep the order in which the client sent them."""
 
-    def __init__(self, fields: list[tuple[str, str]]) -> None:
+    def __init__(self, fields: list[tuple[str, str]], path_delimiters: str = "") -> None:
+        """`path_delimiters` are the characters that names in the form must not contain. See `Edges.path_delimiters`."""
+        self.path_delimiters = path_delimiters
         self._values: dict[str, list[str]] = {}
         for name, value in fields:
             self._values.setdefault(name, []).append(value)
@@ -49,7 +51,7 @@ class Form:
         }
 
 
-def parse_form(event: Mapping[str, Any]) -> Form:
+def parse_form(event: Mapping[str, Any], path_delimiters: str = "") -> Form:
     """Return the form in the body of a gateway event. Raise InvalidParameterError if the body is not a form."""
     body = decode_body(event)
     if not body:
@@ -58,10 +60,11 @@ def parse_form(event: Mapping[str, Any]) -> Form:
     if content_type.partition(";")[0].strip().lower() != FORM:
         raise InvalidParameterError(parameter="Content-Type", wanted=FORM)
     try:
-        return Form(_fields(body))
+        fields = _fields(body)
     except ValueError as error:
         wanted = f"a form in UTF-8 with at most {MAX_FORM_FIELDS} fields"
         raise InvalidParameterError(parameter="body", wanted=wanted) from error
+    return Form(fields, path_delimiters)
 
 
 def _fields(body: bytes) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from convoke.api.form import FORM
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED
 from convoke.api.origins import SAFE_METHODS
 from convoke.api.pagination import DEFAULT_PAGE_SIZE
-from convoke.api.preferences import MAX_WAIT_SECONDS, PREFER, PREFERENCE_APPLIED
+from convoke.api.preferences import MAX_PREFERRED_WAIT_SECONDS, PREFER, PREFERENCE_APPLIED
 from convoke.api.requests import WEBHOOK_ENABLED
 from convoke.api.routes import PATH_VALUES, ROUTES, PublicRoute, Route
 from convoke.api.schemas import Schema, components, form_component, query_parameters, reference, sid
@@ -35,7 +35,8 @@ REQUEST_HEADERS = {
     PREFER: {
         "type": "string",
         "examples": ["wait=10"],
-        "description": f"Waits at most that many seconds, and at most {MAX_WAIT_SECONDS}, until the state changes.",
+        "description": "Waits at most that many seconds, and at most"
+        f" {MAX_PREFERRED_WAIT_SECONDS}, until the state changes.",
     },
     "If-None-Match": {"type": "string"},
 }

@@ -6,7 +6,7 @@ The models of the domain define the fields and the rules. The subclasses in this
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import TypeVar, get_origin
 
@@ -183,7 +183,7 @@ def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[C
     If the form has errors, return None and all errors. The errors are in the order of the checks.
     """
     try:
-        return model.model_validate(form.select(_lists(model))), []
+        return model.model_validate(form.select(_lists(model)), context=form.path_delimiters), []
     except ValidationError as error:
         names = {name: field.alias or name for name, field in model.model_fields.items()}
         ranks = {each: rank for rank, each in enumerate(model.order_of_checks)}
@@ -208,18 +208,19 @@ def parse_participant(model: type[CreateParticipant], form: Form) -> NewParticip
     in_binding = [name for name in given if name.startswith(BINDING_PREFIX)]
     binding = {name.removeprefix(BINDING_PREFIX): given.pop(name) for name in in_binding}
     try:
-        return NewParticipant.model_validate({**given, "messaging_binding": binding})
+        return NewParticipant.model_validate({**given, "messaging_binding": binding}, context=form.path_delimiters)
     except ValidationError as error:
         raise refusal(problems_of(error, lambda *parts: (parameter_name(parts),))) from error
 
 
-def read_participants(values: Sequence[str]) -> tuple[tuple[NewParticipant, ...], list[ConversationsError]]:
-    """Parse the values of the parameter `Participant`.
+def read_participants(form: Form) -> tuple[tuple[NewParticipant, ...], list[ConversationsError]]:
+    """Parse the values of the parameter `Participant` in a form.
 
     If all values are valid, return all participants and an empty list. Otherwise return no participants and all errors.
     If there are too many values, the values are not parsed. See
     docs/behaviour/conversation-with-participants.md#order-of-checks.
     """
+    values = form.values(PARTICIPANT)
     if too_many := [*count_problems(len(values))]:
         return (), too_many
     problems: list[ConversationsError] = []
@@ -231,7 +232,7 @@ def read_participants(values: Sequence[str]) -> tuple[tuple[NewParticipant, ...]
             problems.append(ParticipantNotJsonError(parameter=join_name([PARTICIPANT, position])))
     try:
         # Validate the values that are JSON even if another value is not JSON. One response reports all errors.
-        participants = PARTICIPANTS.validate_python(list(objects.values()))
+        participants = PARTICIPANTS.validate_python(list(objects.values()), context=form.path_delimiters)
     except ValidationError as error:
         positions = list(objects)
         return (), problems + problems_of(error, lambda first, *rest: (PARTICIPANT, positions[int(first)], *rest))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 PREFER, PREFERENCE_APPLIED = "Prefer", "Preference-Applied"
 
-MAX_WAIT_SECONDS = 20
+MAX_PREFERRED_WAIT_SECONDS = 20
 """The maximum wait, even if the client prefers a longer wait.
 
 The maximum is below 30 seconds, because an HTTP API of Amazon API Gateway ends a request after 30 seconds.
@@ -23,7 +23,7 @@ _WAIT = re.compile(r'\s*wait\s*=\s*(?:([0-9]+)|"([0-9]+)")\s*(?:;.*)?', re.IGNOR
 
 
 def preferred_wait(headers: Mapping[str, str]) -> int | None:
-    """Return how many seconds the client prefers to wait, at most MAX_WAIT_SECONDS.
+    """Return how many seconds the client prefers to wait, at most MAX_PREFERRED_WAIT_SECONDS.
 
     Return None if the preference `wait` is missing or malformed.
 
@@ -33,7 +33,7 @@ def preferred_wait(headers: Mapping[str, str]) -> int | None:
     waits = [preference for preference in preferences if _name(preference) == "wait"]
     found = _WAIT.fullmatch(waits[0]) if waits else None
     # `float` parses the number, because `int` raises ValueError for more than 4,300 digits.
-    return int(min(float(found[1] or found[2]), MAX_WAIT_SECONDS)) if found else None
+    return int(min(float(found[1] or found[2]), MAX_PREFERRED_WAIT_SECONDS)) if found else None
 
 
 def _name(preference: str) -> str:

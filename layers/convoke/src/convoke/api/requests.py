@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
 from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
 from convoke.api.form import Form, decode_body, parse_form
 from convoke.domain.accounts import Account
@@ -42,12 +43,14 @@ class Request:
 
     event: Mapping[str, Any]
     account: Account
+    path_delimiters: str = field(default="", kw_only=True)
+    """The characters that a name in the form must not contain. See `Edges.path_delimiters`."""
     seconds_left: Callable[[], float] = field(default=lambda: inf, kw_only=True)
     """A function that returns how many seconds are left before the Lambda invocation times out."""
 
     @cached_property
     def form(self) -> Form:
-        return parse_form(self.event)
+        return parse_form(self.event, self.path_delimiters)
 
     @property
     def body(self) -> bytes:
@@ -59,11 +62,11 @@ class Request:
         headers: Mapping[str, str] = self.event.get("headers") or {}
         return headers
 
-    @property
+    @cached_property
     def query(self) -> Mapping[str, str]:
-        """The query parameters. The gateway joins the values of a repeated parameter with commas."""
-        query: Mapping[str, str] = self.event.get("queryStringParameters") or {}
-        return query
+        """The query parameters. If a parameter is repeated, the last value counts."""
+        # The gateway's `queryStringParameters` joins the values of a repeated parameter with commas.
+        return dict(parse_qsl(self.event.get("rawQueryString", ""), keep_blank_values=True))
 
     @property
     def origin(self) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convoke.aws.message_bodies import escape_noncharacters
 from convoke.domain.batches import batches
 from convoke.domain.events import Event
 from convoke.domain.webhooks import Delivery
@@ -39,7 +40,7 @@ class SqsDeliveryQueue:
 
     def send(self, messages: Sequence[Delivery | Event]) -> None:
         """Send the queue messages in batches. Raises MessagesNotSentError if SQS does not accept a queue message."""
-        bodies = (message.model_dump_json() for message in messages)
+        bodies = (escape_noncharacters(message.model_dump_json()) for message in messages)
         for batch in batches(bodies, _body_bytes, max_entries=MAX_BATCH_ENTRIES, max_bytes=MAX_BATCH_BYTES):
             answer = self.client.send_message_batch(
                 QueueUrl=self.queue_url,

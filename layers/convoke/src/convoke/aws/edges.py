@@ -36,6 +36,13 @@ if TYPE_CHECKING:
     from convoke.webhooks.client import WebhookHttpClient
 
 
+PATH_DELIMITERS = "?"
+"""An HTTP API decodes the path before it looks for the query. Therefore `%3F` in a path ends the path.
+
+See docs/behaviour/requests-and-answers.md#names-on-aws.
+"""
+
+
 class AwsEdges:
     """The edges of a deployment. The environment variables in template.yaml configure the edges."""
 
@@ -46,6 +53,7 @@ class AwsEdges:
         self.new_sid: NewSid = SidFactory()
         self.provisioning_retries = ProvisioningRetries.model_validate(self.settings.provisioning_retries)
         self.admit: Admit | None = None
+        self.path_delimiters = PATH_DELIMITERS
 
     @cached_property
     def logger(self) -> Logger:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from convoke.aws.message_bodies import escape_noncharacters
 from convoke.domain.batches import batches
 from convoke.domain.events import Event
 from convoke.domain.model import Model
@@ -53,7 +54,7 @@ def put_events_entry(event: Event, event_bus_name: str) -> PutEventsRequestEntry
     return {
         "Source": SOURCE,
         "DetailType": event.type,
-        "Detail": event.model_dump_json(),
+        "Detail": _detail(event),
         "EventBusName": event_bus_name,
     }
 
@@ -102,4 +103,9 @@ class EventBridgeBus:
 
 
 def _entry_bytes(event: Event) -> int:
-    return len(event.model_dump_json().encode()) + MAX_ENTRY_OVERHEAD_BYTES
+    return len(_detail(event).encode()) + MAX_ENTRY_OVERHEAD_BYTES
+
+
+def _detail(event: Event) -> str:
+    # A rule copies the detail into the body of a queue message.
+    return escape_noncharacters(event.model_dump_json())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convoke.aws.message_bodies import escape_noncharacters
 from convoke.domain.provisioning import Provisioning
 
 if TYPE_CHECKING:
@@ -17,4 +18,5 @@ class SqsParticipantQueue:
     queue_url: str
 
     def send(self, provisioning: Provisioning) -> None:
-        self.client.send_message(QueueUrl=self.queue_url, MessageBody=provisioning.model_dump_json())
+        body = escape_noncharacters(provisioning.model_dump_json())
+        self.client.send_message(QueueUrl=self.queue_url, MessageBody=body)

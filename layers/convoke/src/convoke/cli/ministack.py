@@ -37,6 +37,8 @@ ROOT = Path(__file__).parents[5]
 LOCKED_TOOLS = ROOT / ".ci/tools"
 """Contains the requirements, with hashes, of MiniStack and of AWS's Python runtime client."""
 
+LOOPBACK = "127.0.0.1"
+
 STACK_NAME = "convoke"
 REGION = "us-east-1"
 BUCKET = "artifacts"
@@ -88,6 +90,17 @@ class Stack:
         )
         return str(response["StackResourceDetail"]["PhysicalResourceId"])
 
+    def function_variables(self) -> dict[str, dict[str, str]]:
+        """Return the environment variables of each function. The key is the logical ID of the function."""
+        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
+        functions = self.client("lambda")
+        variables = {}
+        for resource in (each for page in pages for each in page["StackResourceSummaries"]):
+            if resource["ResourceType"] == "AWS::Lambda::Function":
+                found = functions.get_function_configuration(FunctionName=resource["PhysicalResourceId"])
+                variables[resource["LogicalResourceId"]] = found["Environment"]["Variables"]
+        return variables
+
 
 def fetch() -> None:
     """Download the packages that `deployed` needs, so that `deployed` can start without a network."""
@@ -97,38 +110,37 @@ def fetch() -> None:
 
 
 @contextmanager
-def deployed(port: int = 0) -> Iterator[Stack]:
+def deployed(port: int = 0, host: str = LOOPBACK) -> Iterator[Stack]:
     """Start MiniStack, deploy the template, and yield the stack. At the end of the block, stop MiniStack.
 
     The files of MiniStack are also deleted. Port 0 means any free port. Raises StackError.
     """
-    with TemporaryDirectory(prefix="convoke-aws-") as folder, ministack(Path(folder), port) as url:
+    with TemporaryDirectory(prefix="convoke-aws-") as folder, ministack(Path(folder), port, host) as url:
         _deploy_template(url, _bootstrap(Path(folder) / "runtime-client"))
         yield _stack(url)
 
 
 @contextmanager
-def ministack(folder: Path, port: int = 0) -> Iterator[str]:
+def ministack(folder: Path, port: int = 0, host: str = LOOPBACK) -> Iterator[str]:
     """Start MiniStack without any resources and yield its URL. MiniStack ends when the block ends.
 
-    MiniStack listens only on the loopback interface and stores its files in `folder`. Raises StackError.
+    MiniStack listens only on the address `host` and stores its files in `folder`. MiniStack checks no credentials of
+    AWS: whoever reaches the address can read and change everything in MiniStack. Raises StackError.
     """
     port = port or free_port()
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{host}:{port}"
     log = folder / "ministack.log"
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MINISTACK_"))},
-        "BIND_HOST": "127.0.0.1",
+        "BIND_HOST": host,
         # MiniStack builds URLs from this name. `localhost` may resolve to ::1, where MiniStack does not listen.
-        "MINISTACK_HOST": "127.0.0.1",
+        "MINISTACK_HOST": host,
         "MINISTACK_REGION": REGION,
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",
         "LAMBDA_ACCOUNT_CONCURRENCY": str(MAX_CONCURRENT_REQUESTS),
         "STATE_DIR": str(folder / "state"),
         "TMPDIR": str(folder),
-        # The functions inherit this variable. MiniStack does not set this variable for a custom runtime.
-        "AWS_ENDPOINT_URL": url,
     }
     command = _ministack_command()
     with log.open("wb") as output:
@@ -177,6 +189,10 @@ def _deploy_template(url: str, bootstrap: str) -> None:
         raise StackError("template.yaml does not declare a runtime")
     for runtime in runtimes:
         runtime.value = "provided.al2023"
+    # MiniStack does not set the endpoint for a custom runtime.
+    for name, value in _properties(template):
+        if name == "AWS_ENDPOINT_URL":
+            value.value = url
     cloudformation = _client("cloudformation", url)
     capabilities = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
     parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in PARAMETERS.items()]

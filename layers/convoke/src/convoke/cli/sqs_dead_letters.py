@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convoke.aws.message_bodies import escape_noncharacters
+
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
@@ -40,7 +42,8 @@ class SqsDeadLetters:
         for message in self._receive():
             # Send the new queue message before deleting the old queue message. A crash between the two calls then
             # duplicates the queue message, but never loses it.
-            self.client.send_message(QueueUrl=self.queue_url, MessageBody=rewrite(message["Body"]))
+            body = escape_noncharacters(rewrite(message["Body"]))
+            self.client.send_message(QueueUrl=self.queue_url, MessageBody=body)
             self.client.delete_message(QueueUrl=self.dead_letter_queue_url, ReceiptHandle=message["ReceiptHandle"])
             redriven += 1
         return redriven

@@ -58,7 +58,13 @@ SNIPPET = """\
     default="embedded",
     show_default=True,
     help="The engine to run on. `aws` deploys template.yaml to MiniStack, an AWS emulator on this machine. It requires"
-    " a checkout of Convoke, ignores --host and --data, and keeps no data.",
+    " a checkout of Convoke, ignores --data, and keeps no data.",
+)
+@click.option(
+    "--sam-local",
+    is_flag=True,
+    help="Write environment variables and events for `sam local invoke` to .aws-sam/local. Requires --engine aws. With"
+    " Docker on Linux, also use --host 172.17.0.1.",
 )
 @click.option(
     "--trust-forwarded",
@@ -66,7 +72,17 @@ SNIPPET = """\
     help="Trust the headers X-Forwarded-Proto and X-Forwarded-Host. Use this option only behind your own proxy.",
 )
 @click.option("--test-clock", is_flag=True, help="Serve /convoke/v1/Clock, which moves the clock forward in tests.")
-def up(host: str, port: int, data: str, engine: str, *, as_json: bool, trust_forwarded: bool, test_clock: bool) -> None:
+def up(
+    host: str,
+    port: int,
+    data: str,
+    engine: str,
+    *,
+    as_json: bool,
+    sam_local: bool,
+    trust_forwarded: bool,
+    test_clock: bool,
+) -> None:
     """Start the API on this machine, until Ctrl-C.
 
     CONVOKE_ACCOUNT_SID and CONVOKE_AUTH_TOKEN set the credentials of the account to use. By default, Convoke uses the
@@ -78,25 +94,36 @@ def up(host: str, port: int, data: str, engine: str, *, as_json: bool, trust_for
     the API in a browser. Only the embedded engine reads these variables.
     """
     configure_logging()
+    if engine == "embedded" and sam_local:
+        raise click.ClickException("--sam-local requires --engine aws")
     if engine == "embedded":
         up_embedded(host, port, data, as_json=as_json, trust_forwarded=trust_forwarded, test_clock=test_clock)
     elif test_clock:
         raise click.ClickException("--test-clock requires --engine embedded")
     else:
-        up_on_aws(port, as_json=as_json)
+        up_on_aws(host, port, as_json=as_json, sam_local=sam_local)
 
 
-def up_on_aws(port: int, *, as_json: bool) -> None:
+def up_on_aws(host: str, port: int, *, as_json: bool, sam_local: bool) -> None:
     """Deploy the template to MiniStack and wait for SIGINT or SIGTERM."""
-    from convoke.cli.ministack import StackError, deployed  # noqa: PLC0415 - imports boto3, which is an optional dependency
+    # Both modules import boto3, which is an optional dependency.
+    from convoke.cli.ministack import LOOPBACK, StackError, deployed  # noqa: PLC0415 - see above
+    from convoke.cli.sam_local import FOLDER, command, write_files  # noqa: PLC0415 - see above
 
+    if host != LOOPBACK:
+        click.echo(f"MiniStack checks no AWS credentials: whoever reaches {host} can use it.", err=True)
     stopped = threading.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: stopped.set())
     try:
-        with deployed(port) as stack:
+        with deployed(port, host) as stack:
+            if sam_local:
+                write_files(stack)
             ready = {"url": stack.url, "account_sid": stack.account_sid, "auth_token": stack.auth_token}
             print_ready({**ready, "pid": os.getpid(), "data": MEMORY}, as_json=as_json)
+            if sam_local and not as_json:
+                event = FOLDER / "events/api/create_plain.json"
+                click.echo(f"\nTo run a function in a container:\n\n  {' '.join(command('ApiFunction', event))}")
             stopped.wait()
     except StackError as error:
         raise click.ClickException(str(error)) from error

@@ -1,6 +1,6 @@
 """The circuit breaker of a receiver. After several failures in a row, deliveries to the receiver pause.
 
-Each further failure doubles the pause, up to a maximum.
+Each further failure doubles the pause, up to a maximum. A success closes the circuit breaker.
 
 `Outcome.is_retryable` in operations/webhook_delivery.py determines which outcomes are failures. See
 docs/behaviour/webhook-delivery.md#circuit-breaker.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 FAILURES_TO_OPEN = 5
 """The number of failures in a row that opens the circuit breaker."""
@@ -22,6 +23,22 @@ MAX_DOUBLINGS = 6
 
 Without this maximum, the multiplication could overflow before the result is reduced to MAX_PAUSE.
 """
+
+
+def receiver_key(account_sid: str, url: str) -> str:
+    """Return the key of the receiver of an accepted URL, such as `AC... https://example.com:443`.
+
+    The key contains the Account SID, because two accounts that call the same host have separate circuit breakers.
+    Otherwise a failing path of one account would pause the deliveries of the other account.
+    """
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"{account_sid} {parts.scheme}://{parts.hostname}:{port}"
+
+
+def account_sid_of(receiver: str) -> str:
+    """Return the Account SID in the key of a receiver."""
+    return receiver.partition(" ")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +54,11 @@ class CircuitBreaker:
     open_until: datetime | None = None
     """The time at which the pause ends. None if the circuit breaker is closed."""
 
-    def failed(self, at: datetime) -> CircuitBreaker:
-        """Return the state of the circuit breaker after a failure at the time `at`."""
+    def after(self, at: datetime, *, is_failure: bool) -> CircuitBreaker:
+        """Return the state of the circuit breaker after an attempt that ended at the time `at`."""
+        return self._after_failure(at) if is_failure else CLOSED
+
+    def _after_failure(self, at: datetime) -> CircuitBreaker:
         if self._is_paused(at):
             # The failed delivery started before the pause. Therefore its failure does not count.
             return self

@@ -45,6 +45,7 @@ from convoke.domain.json_schema import (
     word_schema,
 )
 from convoke.domain.model import Model
+from convoke.domain.names import NAME_IN_PATH
 from convoke.domain.participants import BoundMember, Participant
 from convoke.domain.sids import Prefix, is_sid
 from convoke.domain.timers import ClosedTimer, InactiveTimer, Timers
@@ -312,6 +313,7 @@ FriendlyName = Annotated[str, AfterValidator(check_friendly_name), string_schema
 UniqueName = Annotated[
     str,
     AfterValidator(check_unique_name),
+    NAME_IN_PATH,
     string_schema(MAX_NAME_CHARACTERS, description="Must not look like a SID. An empty string means no unique name."),
 ]
 ConversationAttributes = Annotated[

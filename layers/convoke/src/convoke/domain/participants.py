@@ -34,6 +34,7 @@ from convoke.domain.groups import is_group_number
 from convoke.domain.instants import Instant
 from convoke.domain.json_schema import attributes_schema, sid_schema, string_schema, word_schema
 from convoke.domain.model import Model
+from convoke.domain.names import NAME_IN_PATH
 from convoke.domain.sids import Prefix, is_sid
 
 MAX_IDENTITY_CHARACTERS = 256
@@ -227,7 +228,9 @@ def lower_case(value: object) -> object:
 
 ADDRESS_SCHEMA = string_schema(MAX_ADDRESS_CHARACTERS, min_characters=1)
 
-Identity = Annotated[str, AfterValidator(check_identity), string_schema(MAX_IDENTITY_CHARACTERS, min_characters=1)]
+Identity = Annotated[
+    str, AfterValidator(check_identity), NAME_IN_PATH, string_schema(MAX_IDENTITY_CHARACTERS, min_characters=1)
+]
 Address = Annotated[str, AfterValidator(check_address), ADDRESS_SCHEMA]
 ProxyAddress = Annotated[str, AfterValidator(check_proxy_address), ADDRESS_SCHEMA]
 ProjectedAddress = Annotated[str, AfterValidator(check_projected_address), ADDRESS_SCHEMA]

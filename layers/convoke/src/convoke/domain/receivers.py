@@ -61,13 +61,6 @@ LOOPBACK = "127.0.0.1"
 LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
 
 
-def receiver_of(url: str) -> str:
-    """Return the receiver of an accepted URL: its scheme, host and port."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return f"{parts.scheme}://{parts.hostname}:{port}"
-
-
 @dataclass(frozen=True, slots=True)
 class ReceiverRules:
     """The rules of one Convoke instance. The default rules are for the embedded engine and allow every receiver."""

@@ -15,7 +15,7 @@ from typing import Any
 MAX_STEP_AGE_SECONDS = 0.25
 """The maximum time for which a step may be ready to run. After this time, the steps count as late."""
 
-MAX_WAIT_SECONDS = 1.0
+MAX_ADMISSION_WAIT_SECONDS = 1.0
 """The maximum time that a request waits while the steps are late. After this time, the request is refused."""
 
 POLL_SECONDS = 0.02
@@ -53,12 +53,12 @@ class Admission:
     async def admitted(self) -> bool:
         """Return whether to serve the request.
 
-        While the steps are late, this method waits, for at most `MAX_WAIT_SECONDS`.
+        While the steps are late, this method waits, for at most `MAX_ADMISSION_WAIT_SECONDS`.
         """
         if self._age() <= MAX_STEP_AGE_SECONDS:
             return True
         loop = asyncio.get_running_loop()
-        until = loop.time() + MAX_WAIT_SECONDS
+        until = loop.time() + MAX_ADMISSION_WAIT_SECONDS
         while loop.time() < until:
             await asyncio.sleep(POLL_SECONDS)
             if self._age() <= MAX_STEP_AGE_SECONDS:

@@ -7,12 +7,11 @@ See https://www.sqlite.org/wal.html#ckpt.
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import threading
 from contextlib import closing
 
-logger = logging.getLogger(__name__)
+from convoke.embedded.failures import DataFileFailures
 
 INTERVAL_SECONDS = 0.2
 """The minimum pause between two checkpoints.
@@ -20,22 +19,33 @@ INTERVAL_SECONDS = 0.2
 If a page is written several times during the pause, the next checkpoint copies the page only once.
 """
 
-RESTART_FRAMES = 4_000
-"""The number of pages (16 MB) at which a checkpoint restarts the write-ahead log.
+LONG_LOG_FRAMES = 4_000
+"""The number of pages (16 MB) from which the write-ahead log is long.
 
-After a restart, the next write overwrites the log file from its beginning. The log file therefore stops growing. A
-restart blocks writers for a short time.
+If no page is left to copy, the next write overwrites the log from its beginning, and the log file stops growing. Under
+constant load, each checkpoint leaves the pages that were written meanwhile. Therefore a long log is copied again and
+again until nothing is left. This blocks no write.
 """
 
-RESTART_TIMEOUT_MILLISECONDS = 50
-"""The maximum time that a restart waits until other connections stop using the write-ahead log."""
+MAX_ROUNDS = 8
+"""The maximum number of times that one checkpoint copies a long log."""
+
+RESTART_FRAMES = 16_000
+"""The number of pages (64 MB) from which a checkpoint forces the restart of the log.
+
+A forced restart holds the write lock while it copies the remaining pages and calls fsync. See `make bench`.
+"""
+
+RESTART_TIMEOUT_MILLISECONDS = 10
+"""The maximum time that a forced restart waits for the write lock, or holds the lock and waits for other readers."""
 
 
 class Checkpoints:
     """A thread that runs a checkpoint after `wake` is called. The thread has its own connection."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, failures: DataFileFailures) -> None:
         self._path = path
+        self._failures = failures
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -63,11 +73,13 @@ class Checkpoints:
                 try:
                     self._checkpoint(connection)
                 except sqlite3.Error as error:
-                    logger.warning("a checkpoint failed and is repeated: %s", error)
+                    self._failures.report("a checkpoint failed and is repeated", error)
 
     def _checkpoint(self, connection: sqlite3.Connection) -> None:
-        _, frames, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        frames = before = 0
+        for _ in range(MAX_ROUNDS):
+            before, (_, frames, _) = frames, connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if frames < LONG_LOG_FRAMES or frames == before:
+                break
         if frames >= RESTART_FRAMES:
-            # The restart holds the write lock only for a short time. The passive checkpoint has already copied nearly
-            # all pages, and the restart copies only the pages that were written after that.
             connection.execute("PRAGMA wal_checkpoint(RESTART)")

@@ -13,7 +13,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from convoke.domain.receivers import receiver_of
+from convoke.domain.circuit_breakers import receiver_key
 from convoke.embedded.rows import index_columns
 from convoke.storage.keys import INDEXES
 from convoke.storage.table import EXPIRES_AT
@@ -188,7 +188,7 @@ def _receiver_in(account_sid: str, body: str) -> str:
     Returns '' if the queue message contains an event, because an event has no URL. Returns '' for a malformed body too.
     """
     try:
-        return f"{account_sid} {receiver_of(json.loads(body)['url'])}"
+        return receiver_key(account_sid, json.loads(body)["url"])
     except (AttributeError, KeyError, TypeError, ValueError):
         return ""
 

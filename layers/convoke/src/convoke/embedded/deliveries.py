@@ -20,13 +20,12 @@ from functools import partial
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from convoke.domain.circuit_breakers import CLOSED, CircuitBreaker
-from convoke.domain.errors import UnavailableError
+from convoke.domain.circuit_breakers import CLOSED, CircuitBreaker, account_sid_of
 from convoke.domain.events import Event
 from convoke.domain.instants import Clock
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.queue import NO_RECEIVER, VISIBILITY_TIMEOUT_SECONDS, DurableQueue, ReceivedMessage
-from convoke.embedded.suspension import RunAgainError
+from convoke.embedded.suspension import RUN_AGAIN_PAUSE_SECONDS, RunAgainError
 from convoke.operations.webhook_delivery import (
     BegunDelivery,
     DeliveryFailedError,
@@ -53,11 +52,18 @@ MAX_STARTS_PER_TICK = 32
 A delivery that fails before the call to its receiver counts too.
 """
 
+MAX_CIRCUIT_BREAKERS = 10_000
+"""The maximum number of receivers whose failures are remembered. They use about 2.5 MB of memory.
+
+If there are more, the engine forgets the receiver whose last failure is the oldest. No pause is longer than a minute,
+so the pause of this receiver is probably over.
+"""
+
+CUT_SECONDS = 1.0
+"""The maximum time that calls may take to end after their connections were cut."""
+
 OWN_FAILURE_RETRY_SECONDS = 5.0
 """The pause before the next attempt of a delivery that failed because of an error in Convoke."""
-
-LOCKED_RETRY_SECONDS = 0.01
-"""The pause between two attempts to take the write lock, while another process holds the write lock."""
 
 MESSAGE: TypeAdapter[Delivery | Event] = TypeAdapter(
     Delivery | Event, config=ConfigDict(hide_input_in_errors=True, defer_build=True)
@@ -162,6 +168,7 @@ class ConcurrentDeliveries:
         The value is a pair: the queue message, and the time at which the queue message becomes visible again.
         """
         self._breakers: dict[str, CircuitBreaker] = {}
+        """The circuit breakers that are not closed, or that have counted failures. The last one has failed last."""
         self._last_receiver = ""
         self._woken = False
         self._pause: asyncio.TimerHandle | None = None
@@ -181,20 +188,23 @@ class ConcurrentDeliveries:
             self._woken = True
             self._loop.call_soon(self._schedule)
 
-    async def stop(self, grace_seconds: float, cut: Callable[[], None]) -> None:
-        """Start no more calls to receivers. Wait up to `grace_seconds` until all calls under way have ended.
-
-        If calls are still under way after this time, call `cut`, which must end these calls. Then wait up to
-        `grace_seconds` again. If a call still does not end, its queue message becomes visible at the next start of the
-        engine.
-        """
+    def begin_stop(self) -> None:
+        """Start no more calls to receivers."""
         self._stopping = True
         if self._pause is not None:
             self._pause.cancel()
+
+    async def stop(self, grace_seconds: float, cut: Callable[[], None]) -> None:
+        """Start no more calls to receivers. Wait up to `grace_seconds` until all calls under way have ended.
+
+        If calls are still under way after this time, call `cut`, which must end these calls. If a call still does not
+        end, its queue message becomes visible at the next start of the engine.
+        """
+        self.begin_stop()
         try:
             if not await self._is_idle_within(grace_seconds):
                 cut()
-                await self._is_idle_within(grace_seconds)
+                await self._is_idle_within(CUT_SECONDS)
         finally:
             self._pool.shutdown(wait=False)
 
@@ -217,7 +227,7 @@ class ConcurrentDeliveries:
             more = self._split_events()
             more = self._start_deliveries() or more
         except RunAgainError:
-            self._loop.call_later(LOCKED_RETRY_SECONDS, self.wake)
+            self._loop.call_later(RUN_AGAIN_PAUSE_SECONDS, self.wake)
         except Exception:
             logger.exception("the delivery queue cannot be read; it is tried again")
             self._loop.call_later(OWN_FAILURE_RETRY_SECONDS, self.wake)
@@ -228,13 +238,16 @@ class ConcurrentDeliveries:
     def _hide_messages_under_way(self) -> None:
         """Keep each queue message invisible while its receiver is being called.
 
-        The call takes real time. In the meantime, a test can move the clock past the visibility timeout.
+        The call takes real time. In the meantime, a test can move the clock past the visibility timeout. Also, somebody
+        can set the clock back. The queue message would then become visible, because it seems to be postponed for longer
+        than the maximum.
         """
         now = self._now()
+        latest = now + timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS)
         for message, visible_at in [*self._under_way.values()]:
-            if visible_at <= now:
+            if not now < visible_at <= latest:
                 self._queue.change_visibility(message, VISIBILITY_TIMEOUT_SECONDS)
-                self._under_way[message.id] = message, now + timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS)
+                self._under_way[message.id] = message, latest
 
     def _split_events(self) -> bool:
         """Split up to `EVENTS_PER_TICK` events. Return whether there may be more visible events."""
@@ -267,7 +280,7 @@ class ConcurrentDeliveries:
             under_way = self._receivers[receiver]
             if (
                 under_way < MAX_CONCURRENT_DELIVERIES_PER_RECEIVER
-                and self._accounts[_account_of(receiver)] < MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT
+                and self._accounts[account_sid_of(receiver)] < MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT
                 and self._breakers.get(receiver, CLOSED).allows(now, under_way=under_way)
             ):
                 self._last_receiver = receiver
@@ -301,7 +314,7 @@ class ConcurrentDeliveries:
         try:
             self._table.begin()
         except RunAgainError:
-            self._loop.call_later(LOCKED_RETRY_SECONDS, self._finish, message, begun, outcome)
+            self._loop.call_later(RUN_AGAIN_PAUSE_SECONDS, self._finish, message, begun, outcome)
             return
         except Exception:
             # The queue message becomes visible again when its visibility timeout ends.
@@ -314,9 +327,6 @@ class ConcurrentDeliveries:
         self._table.on_failure(partial(self._dropped, message))
         try:
             self._settle(message, begun, outcome)
-        except UnavailableError:
-            # The table has already dropped the unit, logged the reason and called `_dropped`.
-            return
         except Exception:
             logger.exception("the outcome of a webhook delivery is lost; it will be repeated")
 
@@ -334,14 +344,16 @@ class ConcurrentDeliveries:
 
         If the outcome is not retryable, the number of failures in a row becomes 0.
         """
-        if not outcome.is_retryable:
-            self._breakers.pop(receiver, None)
-            return None
-        breaker = self._breakers[receiver] = self._breakers.get(receiver, CLOSED).failed(self._now())
+        # Remove the circuit breaker before adding it again, so that it becomes the last one.
+        breaker = self._breakers.pop(receiver, CLOSED).after(self._now(), is_failure=outcome.is_retryable)
+        if breaker != CLOSED:
+            self._breakers[receiver] = breaker
+        if len(self._breakers) > MAX_CIRCUIT_BREAKERS:
+            del self._breakers[next(iter(self._breakers))]
         if breaker.open_until:
             logger.warning(
                 "deliveries to a receiver pause",
-                extra={"account_sid": _account_of(receiver), "failures": breaker.failures},
+                extra={"account_sid": account_sid_of(receiver), "failures": breaker.failures},
             )
         return breaker.open_until
 
@@ -376,7 +388,3 @@ class ConcurrentDeliveries:
     def _resume(self) -> None:
         self._pause = None
         self.wake()
-
-
-def _account_of(receiver: str) -> str:
-    return receiver.partition(" ")[0]

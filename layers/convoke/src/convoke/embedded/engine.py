@@ -33,7 +33,8 @@ from convoke.embedded.handover import (
     InProcessEventBus,
     SqliteDeliveryQueue,
 )
-from convoke.embedded.loops import PeriodicThread, StepScheduler
+from convoke.embedded.logs import HeldMetrics, hold_log_lines
+from convoke.embedded.loops import SLICE_SECONDS, PeriodicThread, StepScheduler
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
@@ -51,8 +52,8 @@ from convoke.webhooks.client import WebhookHttpClient
 
 SWEEP_INTERVAL_SECONDS = 1.0
 
-SHUTDOWN_GRACE_SECONDS = 3.0
-"""When the process must end, steps and webhook calls under way may continue for this time at most."""
+SHUTDOWN_GRACE_SECONDS = 3
+"""After the signal to stop, requests, steps and webhook calls under way may continue for this time at most."""
 
 SETTLE_POLL_SECONDS = 0.005
 
@@ -61,12 +62,6 @@ ANY_RECEIVER = ReceiverRules()
 
 DELIVERY_POLL_SECONDS = 0.25
 """The interval at which the engine checks whether queue messages of the delivery queue have become visible."""
-
-STEP_SLICE_SECONDS = 0.005
-"""The length of one slice when `settle` or `advance` runs the waiting steps.
-
-Between two slices, the event loop's thread can process requests.
-"""
 
 CLOCK_STEP_SECONDS = 2.0
 """How far the wall clock may fall behind the monotonic clock between two sweeps.
@@ -94,6 +89,7 @@ class EmbeddedEdges:
     allowed_origins: tuple[str, ...] = ()
     admit: Admit | None = None
     metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
+    path_delimiters: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +176,11 @@ class EmbeddedEngine:
                 allowed_origins=settings.allowed_origins,
             )
         )
-        self.edges = replace(edges, webhook_client=OffLoopWebhookClient(edges.webhook_client, self._is_on_loop))
+        self.edges = replace(
+            edges,
+            webhook_client=OffLoopWebhookClient(edges.webhook_client, self._is_on_loop),
+            metrics=HeldMetrics(edges.metrics),
+        )
         routes = clock_routes(movable_clock, self.advance) if movable_clock else ()
         self.program = Program(self.edges, routes)
         self.api, self.accounts, self.sweeper = self.program.api, self.program.accounts, self.program.sweeper
@@ -201,11 +201,14 @@ class EmbeddedEngine:
         self._movable_clock = movable_clock
         self._sweeping = Lock()
         self._stopping = False
+        self._stop_until = 0.0
+        """The end of the grace period, by the monotonic clock. 0 until the stop begins."""
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
         self._scheduler: StepScheduler | None = None
         self._concurrent_deliveries: ConcurrentDeliveries | None = None
         self._clock_difference = 0.0
+        hold_log_lines()
 
     def gateway(self, *, trust_forwarded: bool = False) -> Gateway:
         """Return the ASGI application that serves this engine."""
@@ -213,9 +216,10 @@ class EmbeddedEngine:
             self.api,
             self.table,
             self._admission,
+            self.begin_stop,
             self._waiters,
             trust_forwarded=trust_forwarded,
-            run_again_seconds=self._lock_timeout,
+            lock_timeout=self._lock_timeout,
         )
 
     def start(self) -> None:
@@ -242,27 +246,39 @@ class EmbeddedEngine:
         self._sweeper_loop.start()
         self._sweeper_loop.wake()
 
+    def begin_stop(self) -> None:
+        """Start the grace period. From now on, no webhook call starts, and no request waits for a conversation.
+
+        Call this method on the event loop's thread. Further calls do nothing.
+        """
+        if not self._stopping:
+            self._stopping = True
+            self._stop_until = time.monotonic() + SHUTDOWN_GRACE_SECONDS
+            self._waiters.end()
+            if self._concurrent_deliveries:
+                self._concurrent_deliveries.begin_stop()
+
     async def stop(self) -> None:
         """Finish the work under way, end all threads and close the data file.
 
         Work that takes longer than the grace period stays unfinished in the data file. The next process continues this
         work. The data file is closed even if another part of the stop fails.
         """
-        until = time.monotonic() + SHUTDOWN_GRACE_SECONDS
-        self._stopping = True
-        self._waiters.end()
+        self.begin_stop()
         try:
             if self._scheduler:
                 self._scheduler.stop()
             if self._concurrent_deliveries:
-                await self._concurrent_deliveries.stop(SHUTDOWN_GRACE_SECONDS, self._http_client.cut)
+                await self._concurrent_deliveries.stop(self._stop_until - time.monotonic(), self._http_client.cut)
+            # Requests on worker threads can still wait for receivers.
+            self._http_client.cut()
             # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
             await asyncio.to_thread(self._sweeper_loop.stop)
             self.table.detach()
             # If another process holds the write lock, or if the disk is full, the steps fail here. The next process
             # then runs the steps.
             with suppress(UnavailableError):
-                self.steps.run_all(until)
+                self.steps.run_all(self._stop_until)
         finally:
             self.close()
 
@@ -309,12 +325,14 @@ class EmbeddedEngine:
         return advanced
 
     def _next_due(self, after: datetime) -> datetime | None:
-        under_way = self._concurrent_deliveries.under_way if self._concurrent_deliveries else ()
         moments = (
             ConversationRepository(self.edges.table).next_due(after),
-            self.queue.next_visible(after, excluded=under_way),
+            self.queue.next_visible(after, excluded=self._deliveries_under_way()),
         )
         return min((moment for moment in moments if moment), default=None)
+
+    def _deliveries_under_way(self) -> list[int]:
+        return self._concurrent_deliveries.under_way if self._concurrent_deliveries else []
 
     def _is_on_loop(self) -> bool:
         return self._loop_thread == threading.get_ident()
@@ -328,7 +346,7 @@ class EmbeddedEngine:
             self.table.run(partial(self._run_slice))
 
     def _run_slice(self) -> None:
-        self.steps.run(until=time.monotonic() + STEP_SLICE_SECONDS)
+        self.steps.run(until=time.monotonic() + SLICE_SECONDS)
 
     def _sweep(self) -> None:
         """Process every conversation that is due.
@@ -347,9 +365,13 @@ class EmbeddedEngine:
         Otherwise the postponed work would wait until the wall clock shows the due time again.
         """
         difference = _clock_difference()
-        if self._clock_difference - difference > CLOCK_STEP_SECONDS:
-            self.queue.make_received_visible()
-            self._sweep_until = self.edges.now() + self.edges.provisioning_retries.max_pause
+        step_back = self._clock_difference - difference
+        if step_back > CLOCK_STEP_SECONDS:
+            # Run this on the event loop's thread, so that no delivery starts or ends in between.
+            self.table.run(lambda: self.queue.make_received_visible(self._deliveries_under_way()))
+            # The next attempts were planned with the clock before the step.
+            planned = self.edges.now() + timedelta(seconds=step_back)
+            self._sweep_until = planned + self.edges.provisioning_retries.max_pause
         self._clock_difference = difference
 
     def _attend(self, until: datetime | None = None) -> int:

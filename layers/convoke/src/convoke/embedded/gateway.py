@@ -17,20 +17,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, NoReturn
-from urllib.parse import parse_qsl
 from uuid import uuid4
 
 from convoke.api.app import Api
 from convoke.api.deferred import Deferred
-from convoke.api.errors import render
+from convoke.api.errors import RETRY_AFTER_SECONDS, render
 from convoke.api.form import MAX_REQUEST_BODY_BYTES
 from convoke.api.responses import Response
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import UnavailableError
 from convoke.embedded.admission import Admission
-from convoke.embedded.sqlite import SqliteTable
-from convoke.embedded.suspension import NeedsThreadError, RunAgainError
-from convoke.operations.conversations import sleep_before_retry
+from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
+from convoke.embedded.suspension import ConflictedError, NeedsThreadError, RunAgainError
+from convoke.operations.conversations import MAX_CONTENTION_SECONDS, sleep_before_retry
 from convoke.operations.waiting import pauses
 from convoke.storage.table import Item
 
@@ -44,13 +43,6 @@ NO_TIME_LIMIT_MILLISECONDS = 60_000
 
 MAX_REQUESTS_ON_THREADS = 128
 """The maximum number of requests that run on worker threads at the same time. These requests wait for a receiver."""
-
-RUN_AGAIN_SECONDS = 5.0
-"""The maximum time for which the gateway repeats a request that cannot write. Then the client gets the status 503.
-
-A request cannot write while another process holds the write lock. A request also cannot write if another writer always
-changes the item first.
-"""
 
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.001, 0.05
 """The first pause and the maximum pause between two runs of a request. Each pause is twice the previous pause."""
@@ -124,17 +116,19 @@ class Gateway:
         api: Api,
         table: SqliteTable,
         admission: Admission,
+        begin_stop: Callable[[], None],
         waiters: ConversationWaiters,
         *,
         trust_forwarded: bool = False,
-        run_again_seconds: float = RUN_AGAIN_SECONDS,
+        lock_timeout: float = LOCK_TIMEOUT_SECONDS,
     ) -> None:
         self._api = api
         self._table = table
         self._admission = admission
+        self._begin_stop = begin_stop
         self._waiters = waiters
         self._trust_forwarded = trust_forwarded
-        self._run_again_seconds = run_again_seconds
+        self._lock_timeout = lock_timeout
         self._threads = ThreadPoolExecutor(MAX_REQUESTS_ON_THREADS, thread_name_prefix="request")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -164,9 +158,9 @@ class Gateway:
             return self._api.rendered(answered, await self._waited_for(answered))
         return answered
 
-    def stop_waiting(self) -> None:
-        """Wake the requests that wait for a conversation, because the server stops. The clients get a response now."""
-        self._waiters.end()
+    def begin_stop(self) -> None:
+        """Tell the engine that the server stops. Requests that wait for a conversation get a response now."""
+        self._begin_stop()
 
     def close(self) -> None:
         """End the worker threads. If a request is still running, it fails when the table is closed."""
@@ -174,14 +168,15 @@ class Gateway:
 
     async def _computed(self, event: dict[str, Any], context: RequestContext) -> Answer:
         loop = asyncio.get_running_loop()
-        until, pause = loop.time() + self._run_again_seconds, FIRST_PAUSE_SECONDS
+        begun, pause = loop.time(), FIRST_PAUSE_SECONDS
         while True:
             try:
                 return await self._computed_here(event, context)
             except NeedsThreadError:
                 return await loop.run_in_executor(self._threads, self._api.answer, event, context)
-            except RunAgainError:
-                if loop.time() >= until:
+            except RunAgainError as signal:
+                limit = MAX_CONTENTION_SECONDS if isinstance(signal, ConflictedError) else self._lock_timeout
+                if loop.time() - begun >= limit:
                     return _unavailable()
             await asyncio.sleep(pause)
             pause = min(2 * pause, MAX_PAUSE_SECONDS)
@@ -208,7 +203,10 @@ class Gateway:
         seen = deferred.created
         for pause in pauses(deferred.seconds):
             await self._waiters.change(seen.sid, pause)
-            found = self._api.conversation_waiter.read(seen)
+            try:
+                found = self._api.conversation_waiter.read(seen)
+            except RunAgainError:
+                continue
             if not await self._is_committed():
                 continue
             seen = found.conversation
@@ -218,32 +216,30 @@ class Gateway:
 
 
 def _run_again(_: float) -> NoReturn:
-    """Raise RunAgainError. This function replaces `sleep`, because the event loop's thread must not sleep."""
-    raise RunAgainError
+    """Raise ConflictedError. This function replaces `sleep`, because the event loop's thread must not sleep."""
+    raise ConflictedError
 
 
 def _unavailable(*, retry_after: bool = False) -> Response:
     response = render(UnavailableError())
     if retry_after:
-        response.headers["Retry-After"] = "1"
+        response.headers["Retry-After"] = RETRY_AFTER_SECONDS
     return response
 
 
 def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False) -> dict[str, Any]:
-    """Return the event that API Gateway would send for the request. The event has the payload format 2.0.
+    """Return the event that API Gateway would send for the request, without the fields that the API does not read.
 
-    The path in the event has no percent-encoding. Header names are in lower case.
+    The event has the payload format 2.0. The path in the event has no percent-encoding. Header names are in lower case.
     """
     headers = _headers(scope, trust_forwarded=trust_forwarded)
-    query = scope["query_string"].decode("latin-1")
     text, is_base64 = _text(body)
     return {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": scope["path"],
-        "rawQueryString": query,
+        "rawQueryString": scope["query_string"].decode("latin-1"),
         "headers": headers,
-        "queryStringParameters": _query(query) if query else {},
         "requestContext": {
             "stage": "$default",
             "domainName": headers.get("host", ""),
@@ -291,14 +287,6 @@ def _headers(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
 def _first(values: str) -> str:
     """Return the first of the comma-separated values. The proxy that is nearest to the client has set this value."""
     return values.partition(",")[0].strip()
-
-
-def _query(query: str) -> dict[str, str]:
-    """Parse the query string. If a name is repeated, its values are joined with commas, as in API Gateway."""
-    values: dict[str, str] = {}
-    for name, value in parse_qsl(query, keep_blank_values=True):
-        values[name] = f"{values[name]},{value}" if name in values else value
-    return values
 
 
 def _text(body: bytes) -> tuple[str, bool]:

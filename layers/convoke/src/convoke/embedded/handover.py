@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
+from convoke.domain.circuit_breakers import receiver_key
 from convoke.domain.events import Event
 from convoke.domain.provisioning import Cause, Provisioning
-from convoke.domain.receivers import receiver_of
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.queue import NO_RECEIVER, DurableQueue, QueuedMessage
 from convoke.embedded.sqlite import SqliteTable
@@ -91,7 +91,5 @@ class SqliteDeliveryQueue:
 
 
 def _queued(message: Delivery | Event) -> QueuedMessage:
-    # The receiver contains the Account SID. Two accounts that call the same host therefore have separate limits and
-    # separate circuit breakers.
-    receiver = f"{message.account_sid} {receiver_of(message.url)}" if isinstance(message, Delivery) else NO_RECEIVER
+    receiver = receiver_key(message.account_sid, message.url) if isinstance(message, Delivery) else NO_RECEIVER
     return QueuedMessage(message.account_sid, receiver, message.model_dump_json())

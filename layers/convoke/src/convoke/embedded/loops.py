@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from convoke.embedded.steps import Steps
-from convoke.embedded.suspension import RunAgainError
+from convoke.embedded.suspension import RUN_AGAIN_PAUSE_SECONDS, RunAgainError
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,6 @@ call.
 SLICE_SECONDS = 0.004
 """The length of a slice. A step that is running after this time still completes, and then the slice ends."""
 
-LOCKED_RETRY_SECONDS = 0.005
 FAILURE_RETRY_SECONDS = 1.0
 
 
@@ -127,7 +126,7 @@ class StepScheduler:
         try:
             self._steps.run(until=begun + SLICE_SECONDS)
         except RunAgainError:
-            self._again(LOCKED_RETRY_SECONDS)
+            self._again(RUN_AGAIN_PAUSE_SECONDS)
         except Exception:
             logger.exception("steps failed; the sweeper will try again")
             self._again(FAILURE_RETRY_SECONDS)

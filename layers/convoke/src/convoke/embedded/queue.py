@@ -8,7 +8,7 @@ See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sized
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -34,7 +34,7 @@ NO_RECEIVER = ""
 class QueuedMessage(NamedTuple):
     account_sid: str
     receiver: str
-    """The Account SID and the receiver, such as `AC... https://example.com:443`. `NO_RECEIVER` for an event."""
+    """The key of the receiver (see `receiver_key`). `NO_RECEIVER` for an event."""
     body: str
 
 
@@ -99,11 +99,8 @@ class DurableQueue:
 
         Return None if no message becomes visible after `after`. Messages whose ids are in `excluded` are ignored.
         """
-        rows = self.table.rows(
-            "SELECT min(visible_at) FROM messages WHERE queue = ? AND visible_at > ?"  # noqa: S608 - only placeholders
-            f" AND id NOT IN ({', '.join('?' * len(excluded))})",
-            (self.name, after.timestamp(), *excluded),
-        )
+        statement = _next_visible(len(excluded))
+        rows = self.table.rows(statement, (self.name, after.timestamp(), *excluded))
         return datetime.fromtimestamp(rows[0][0], UTC) if rows[0][0] is not None else None
 
     def return_uncounted(self, message: ReceivedMessage, seconds: float) -> None:
@@ -125,10 +122,14 @@ class DurableQueue:
     def dead_letter(self, message: ReceivedMessage) -> None:
         self.table.write("UPDATE messages SET queue = ? WHERE id = ?", (_dead_letters_of(self.name), message.id))
 
-    def make_received_visible(self) -> None:
-        """Make every message visible. The engine calls this method at its start, and after the clock was set back."""
-        if self.table.rows("SELECT 1 FROM messages WHERE queue = ? AND visible_at > 0 LIMIT 1", (self.name,)):
-            self.table.write("UPDATE messages SET visible_at = 0 WHERE queue = ? AND visible_at > 0", (self.name,))
+    def make_received_visible(self, excluded: Collection[int] = ()) -> None:
+        """Make every message visible, except the messages whose ids are in `excluded`.
+
+        The engine calls this method at its start, and after the clock was set back.
+        """
+        invisible = f"queue = ? AND visible_at > 0 AND id NOT IN ({_placeholders(excluded)})"
+        if self.table.rows(f"SELECT 1 FROM messages WHERE {invisible} LIMIT 1", (self.name, *excluded)):  # noqa: S608
+            self.table.write(f"UPDATE messages SET visible_at = 0 WHERE {invisible}", (self.name, *excluded))  # noqa: S608
 
     def _seconds(self) -> float:
         return self.now().timestamp()
@@ -143,17 +144,36 @@ _OLDEST = (
 
 _OF_RECEIVER = "FROM messages WHERE queue = ?1 AND messages.receiver = found.receiver"
 
-# Use two EXISTS terms here. With the term `_VISIBLE`, SQLite would scan all messages to a receiver.
-_RECEIVERS = (
-    "WITH RECURSIVE found (receiver) AS ("  # noqa: S608
+# SQLite looks up each receiver in the index. With DISTINCT, SQLite would scan all messages.
+_FOUND = (
+    "WITH RECURSIVE found (receiver) AS ("
     " SELECT min(receiver) FROM messages WHERE queue = ?1 AND receiver > ''"
     " UNION ALL"
     " SELECT (SELECT min(receiver) FROM messages WHERE queue = ?1 AND receiver > found.receiver)"
     " FROM found WHERE found.receiver IS NOT NULL)"
-    " SELECT receiver FROM found WHERE receiver IS NOT NULL AND ("
+)
+
+# Use two EXISTS terms here. With the term `_VISIBLE`, SQLite would scan all messages to a receiver.
+_RECEIVERS = (
+    f"{_FOUND} SELECT receiver FROM found WHERE receiver IS NOT NULL AND ("  # noqa: S608 - only constants
     f" EXISTS (SELECT 1 {_OF_RECEIVER} AND visible_at <= ?2)"
     f" OR EXISTS (SELECT 1 {_OF_RECEIVER} AND visible_at > ?2 + {MAX_PAUSE_SECONDS}))"
 )
+
+
+def _next_visible(excluded: int) -> str:
+    """Return the statement of `DurableQueue.next_visible`. `excluded` is the number of excluded ids."""
+    # Search the messages of each receiver separately, because the index is sorted by the receiver first.
+    return (
+        f"{_FOUND}, every (receiver) AS (SELECT receiver FROM found WHERE receiver IS NOT NULL UNION ALL SELECT '')"  # noqa: S608
+        " SELECT min((SELECT visible_at FROM messages"
+        " WHERE queue = ?1 AND messages.receiver = every.receiver AND visible_at > ?2"
+        f" AND id NOT IN ({_placeholders(range(excluded))}) ORDER BY visible_at LIMIT 1)) FROM every"
+    )
+
+
+def _placeholders(values: Sized) -> str:
+    return ", ".join("?" * len(values))
 
 
 @dataclass(frozen=True, slots=True)

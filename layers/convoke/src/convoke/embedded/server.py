@@ -11,11 +11,9 @@ from typing import Protocol
 
 import uvicorn
 
+from convoke.embedded.engine import SHUTDOWN_GRACE_SECONDS
 from convoke.embedded.gateway import Message, Receive, Send
 from convoke.embedded.http_protocol import BoundedProtocol
-
-SHUTDOWN_GRACE_SECONDS = 3
-"""After the signal to stop, requests under way may continue for this time at most."""
 
 BACKLOG = 2048
 """The maximum number of connections that wait in the operating system until the server accepts them."""
@@ -44,11 +42,11 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 class ServedApp(Protocol):
-    """The ASGI application of a server. The server calls `stop_waiting` and `close` when the server stops."""
+    """The ASGI application of a server. The server calls `begin_stop` and then `close` when the server stops."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None: ...
 
-    def stop_waiting(self) -> None: ...
+    def begin_stop(self) -> None: ...
 
     def close(self) -> None: ...
 
@@ -80,7 +78,7 @@ class Server(uvicorn.Server):
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._gateway.stop_waiting()
+        self._gateway.begin_stop()
         try:
             await super().shutdown(sockets=sockets)
         finally:

@@ -29,9 +29,10 @@ from convoke.domain.errors import UnavailableError
 from convoke.embedded.checkpoints import Checkpoints
 from convoke.embedded.data_format import MEMORY, open_data_file
 from convoke.embedded.evaluation import check_updates, holds, updated
+from convoke.embedded.failures import DataFileFailures
 from convoke.embedded.rows import COLUMNS, Row, decode, index_columns, row_of
-from convoke.embedded.suspension import RunAgainError
-from convoke.embedded.unit import MAX_ROWS, Unit
+from convoke.embedded.suspension import RUN_AGAIN_PAUSE_SECONDS, RunAgainError
+from convoke.embedded.unit import MAX_ROWS, Unit, new_unit
 from convoke.storage.table import (
     EXPIRES_AT,
     ConditionFailedError,
@@ -61,10 +62,6 @@ ROWS_PER_STATEMENT = 25
 
 LOCK_TIMEOUT_SECONDS = 5.0
 """The maximum time that a thread waits while another process holds the write lock."""
-
-LOCK_POLL_SECONDS = 0.005
-
-FAILURE_LOG_INTERVAL_SECONDS = 60.0
 
 Result = TypeVar("Result")
 
@@ -109,8 +106,8 @@ class SqliteTable:
         self._held = 0
         """The number of open `unit()` blocks."""
         self._connection = open_data_file(path)
-        self._checkpoints = Checkpoints(path) if path != MEMORY else None
-        self._last_failure_logged = float("-inf")
+        self._failures = DataFileFailures()
+        self._checkpoints = Checkpoints(path, self._failures) if path != MEMORY else None
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give the table to `loop`. After the call, only the calling thread, which runs `loop`, uses the connection."""
@@ -265,11 +262,11 @@ class SqliteTable:
             return
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorname.startswith("SQLITE_BUSY"):
+        except sqlite3.Error as error:
+            if _is_busy(error):
                 raise RunAgainError from error
-            raise self._unavailable(error) from error
-        self._unit = Unit()
+            raise self._failures.unavailable(error) from error
+        self._unit = new_unit()
         if self._loop is not None:
             self._loop.call_soon(self._end_tick)
 
@@ -386,8 +383,8 @@ class SqliteTable:
                 return function()
             except RunAgainError as error:
                 if time.monotonic() > deadline:
-                    raise UnavailableError from error
-                time.sleep(LOCK_POLL_SECONDS)
+                    raise self._failures.unavailable(error.__cause__ or error) from error
+                time.sleep(RUN_AGAIN_PAUSE_SECONDS)
 
     # Reading.
 
@@ -425,7 +422,9 @@ class SqliteTable:
         try:
             return self._connection.execute(statement, parameters).fetchall()
         except sqlite3.Error as error:
-            unavailable = self._unavailable(error)
+            if self._unit is None and _is_busy(error):
+                raise RunAgainError from error
+            unavailable = self._failures.unavailable(error)
             # After some I/O errors, SQLite rolls back the transaction automatically. In that case, drop the unit.
             # Without a transaction, SQLite would commit each later statement of the unit separately.
             if self._unit is not None and not self._connection.in_transaction:
@@ -486,7 +485,7 @@ class SqliteTable:
         try:
             return function()
         except sqlite3.Error as error:
-            unavailable = self._unavailable(error)
+            unavailable = self._failures.unavailable(error)
             self._abandon(unavailable)
             raise unavailable from error
 
@@ -505,10 +504,11 @@ class SqliteTable:
         try:
             self._store(unit)
         except sqlite3.Error as error:
-            unavailable = self._unavailable(error)
+            unavailable = self._failures.unavailable(error)
             self._abandon(unavailable)
             raise unavailable from error
         self._unit = None
+        unit.is_open = False
         self._announce(unit)
 
     def _store(self, unit: Unit) -> None:
@@ -543,19 +543,14 @@ class SqliteTable:
     def _abandon(self, error: Exception) -> None:
         """Drop the open unit, so that none of its writes is stored. Callers that wait for the commit get `error`."""
         unit, self._unit = self._unit, None
+        if unit is not None:
+            unit.is_open = False
         # After some errors, such as a full disk, SQLite has already rolled back the transaction automatically.
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         for function in unit.on_failure if unit else ():
             _notify(partial(function, error))
         _notify(self._on_failure)
-
-    def _unavailable(self, error: sqlite3.Error) -> UnavailableError:
-        now = time.monotonic()
-        if now - self._last_failure_logged >= FAILURE_LOG_INTERVAL_SECONDS:
-            self._last_failure_logged = now
-            logger.error("the data file cannot be used: %s", error)
-        return UnavailableError()
 
 
 def _notify(function: Callable[[], None]) -> None:
@@ -574,6 +569,11 @@ def _succeed(future: asyncio.Future[None]) -> None:
 def _fail(future: asyncio.Future[None], error: Exception) -> None:
     if not future.done():
         future.set_exception(error)
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    """Return whether another process holds a lock, for example because it recovers the write-ahead log."""
+    return getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
 
 
 def _check_conditions(writes: Mapping[Key, Write], standing: Mapping[Key, Item]) -> None:

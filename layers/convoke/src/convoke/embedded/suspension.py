@@ -5,12 +5,19 @@ These classes derive from BaseException. Otherwise the API would turn them into 
 
 from __future__ import annotations
 
+RUN_AGAIN_PAUSE_SECONDS = 0.005
+"""The pause before background work runs again. Requests use pauses that grow (see `gateway.py`)."""
+
 
 class RunAgainError(BaseException):
     """The operation has written nothing and must run again after a short pause.
 
-    The reason is either that another process holds the write lock, or that another writer has changed the item first.
+    The reason is that another process holds a lock of the data file.
     """
+
+
+class ConflictedError(RunAgainError):
+    """The operation must run again, because another writer has changed the item first."""
 
 
 class NeedsThreadError(BaseException):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -38,9 +39,33 @@ class Unit:
     """The number of row writes in this unit. If a row is written twice, it counts twice."""
     on_commit: list[Callable[[], None]] = field(default_factory=list)
     on_failure: list[Callable[[Exception], None]] = field(default_factory=list)
+    is_open: bool = True
+    """False after the unit was committed or dropped."""
 
     def write(self, rows: Mapping[Key, Row | None]) -> None:
         """Add rows to write and to delete, in the form of `pending`."""
         self.pending.update(rows)
         self.known.update({key: row.body if row else None for key, row in rows.items()})
         self.rows += len(rows)
+
+
+class _OpenUnits(threading.local):
+    """The units that the current thread has opened, oldest first. Each table has at most one open unit."""
+
+    def __init__(self) -> None:
+        self.units: list[Unit] = []
+
+
+_open_units = _OpenUnits()
+
+
+def new_unit() -> Unit:
+    """Open a unit in the current thread."""
+    unit = Unit()
+    _open_units.units = [*(each for each in _open_units.units if each.is_open), unit]
+    return unit
+
+
+def open_unit() -> Unit | None:
+    """Return the unit that the current thread has opened last and that is still open. Return None if there is none."""
+    return next((unit for unit in reversed(_open_units.units) if unit.is_open), None)

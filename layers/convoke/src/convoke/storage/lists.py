@@ -11,13 +11,13 @@ docs/behaviour/pagination.md#consistency and https://docs.aws.amazon.com/amazond
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from convoke.domain.pages import Page, PageRequest
 from convoke.storage import items, keys
 from convoke.storage.items import AnyModel
 from convoke.storage.paging import page_of_entries
-from convoke.storage.table import Item, Table, key_of
+from convoke.storage.table import Index, Item, Table, key_of
 
 MIN_ENTRIES_WITH_FILTER = 250
 """The minimum number of entries that are read from each shard for a page of a filtered list.
@@ -41,6 +41,14 @@ class ListQuery:
 
     The index must project the attribute.
     """
+
+    @property
+    def index(self) -> Index:
+        """Return the index `listed`, with no other projected attribute than the one that `only` needs.
+
+        On SQLite, each projected attribute of an entry must be extracted from the JSON of the item.
+        """
+        return replace(keys.LISTED, projected=self.only[:1] if self.only else ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +115,7 @@ def position_of(entry: Item) -> str:
 def _query_shard(table: Table, list_query: ListQuery, shard: str, *, forward: bool, limit: int) -> list[Item]:
     return table.query(
         shard,
-        index=keys.LISTED,
+        index=list_query.index,
         between=list_query.between,
         after=keys.list_start_key(list_query.account_sid, shard, list_query.after) if list_query.after else None,
         forward=forward,

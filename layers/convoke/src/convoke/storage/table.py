@@ -250,9 +250,9 @@ class Table(Protocol):
         - `consistent` makes a query of the table strongly consistent. A query of an index ignores `consistent`, because
           DynamoDB's indexes are always eventually consistent.
 
-        The result has fewer than `limit` items only if there are no more items. On DynamoDB, a query of `index` returns
-        only the attributes that the index projects. On SQLite, such a query returns whole items. Raises ValueError if
-        `limit` is less than 1.
+        The result has fewer than `limit` items only if there are no more items. A query of `index` returns the keys of
+        the items and of the index, and the attributes in `index.projected`. Raises ValueError if `limit` is less
+        than 1.
         """
 
     def update(self, update: Update) -> Item:

@@ -57,9 +57,9 @@ class SwitchingApp:
         assert self.gateway is not None
         await self.gateway(scope, receive, send)
 
-    def stop_waiting(self) -> None:
+    def begin_stop(self) -> None:
         if self.gateway:
-            self.gateway.stop_waiting()
+            self.gateway.begin_stop()
 
     def close(self) -> None:
         if self.gateway:
@@ -200,7 +200,7 @@ class RunningInstance:
 
     def close(self) -> None:
         """Wait for the webhook calls under way, and stop the engine."""
-        self._app.stop_waiting()
+        self._loop.call_soon_threadsafe(self._app.begin_stop)
         self._app.close()
         asyncio.run_coroutine_threadsafe(self._engine.stop(), self._loop).result()
 

@@ -11,7 +11,6 @@ from convoke.api.contracts import Contract
 from convoke.api.deferred import Deferred
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED, parse_idempotency_key
 from convoke.api.operations import Operations
-from convoke.api.parameter_names import PARTICIPANT
 from convoke.api.parameters import CreateConversation, read, read_participants
 from convoke.api.preferences import PREFER, PREFERENCE_APPLIED, preferred_wait
 from convoke.api.representations import json_response
@@ -66,7 +65,7 @@ def create(operations: Operations, request: ServiceRequest) -> Response | Deferr
     request_webhooks, idempotent_request = operations.request_webhooks(request), parse_idempotency_key(request)
     # The response to an invalid request contains all problems. Therefore the checks continue after the first problem.
     requested, problems = read(CreateConversation, request.form)
-    participants, participant_problems = read_participants(request.form.values(PARTICIPANT))
+    participants, participant_problems = read_participants(request.form)
     if requested is None or participant_problems:
         further = operations.conversation_with_participants.problems(
             request.account, request.service, requested, participants

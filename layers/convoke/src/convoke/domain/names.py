@@ -1,0 +1,33 @@
+"""Names that clients can write in the path of a URL instead of a SID: unique names and identities.
+
+See docs/behaviour/requests-and-answers.md#names-on-aws.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from pydantic import AfterValidator, ValidationInfo
+
+from convoke.domain.errors import InvalidParameterError
+
+Name = TypeVar("Name", str, str | None)
+
+
+def check_name_in_path(name: Name, info: ValidationInfo) -> Name:
+    """Return the name unchanged. Raise an error if the name contains a character at which the gateway cuts paths.
+
+    The validation context (`ValidationInfo.context`) is a string of these characters. Only the parameters of a request
+    are validated with a context. Therefore names that are already stored stay valid.
+    """
+    # A path with such a name would arrive without the rest, so a request could change the wrong resource.
+    for character in info.context or "":
+        if name and character in name:
+            raise InvalidParameterError(
+                wanted=f"a text without {character}, because the gateway of this deployment cuts paths at {character}"
+            )
+    return name
+
+
+NAME_IN_PATH = AfterValidator(check_name_in_path)
+"""The marker of every field type whose values can be in a path. `PATH_VALUES` in api/routes.py has these paths."""

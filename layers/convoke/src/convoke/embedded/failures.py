@@ -1,0 +1,44 @@
+"""Report failures of the data file. The whole process writes at most one log line a minute about them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from convoke.domain.errors import UnavailableError
+
+logger = logging.getLogger(__name__)
+
+LOG_INTERVAL_SECONDS = 60.0
+
+
+class DataFileFailures:
+    """Logs failures of the data file, such as a full disk. All threads may report failures to one object."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last_logged = float("-inf")
+
+    def unavailable(self, cause: BaseException) -> UnavailableError:
+        """Report a failed operation. Return the error for the caller of the operation."""
+        self.report("the data file cannot be used", cause)
+        error = UnavailableError()
+        # `is_reported` recognizes the error by its cause. Set the cause here, because another thread can get the error
+        # before this thread raises it.
+        error.__cause__ = cause
+        return error
+
+    def report(self, what: str, cause: BaseException) -> None:
+        """Log what failed and why, unless another failure was logged less than a minute ago."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._last_logged < LOG_INTERVAL_SECONDS:
+                return
+            self._last_logged = now
+        logger.error("%s: %s", what, cause)
+
+
+def is_reported(error: BaseException | None) -> bool:
+    """Return whether `error` comes from `DataFileFailures.unavailable`."""
+    return isinstance(error, UnavailableError) and error.__cause__ is not None

@@ -1,0 +1,81 @@
+"""Detect product code that blocks the thread of an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from types import FrameType
+
+import pytest
+
+from convoke.embedded import engine
+
+_sleep, _wait = time.sleep, threading.Condition.wait
+
+
+def product_blocks_event_loop() -> bool:
+    """Return whether product code on the thread of an event loop called the guard that calls this function.
+
+    Modules of other packages do not matter. For example, the product calls `Future.result`, which waits for a
+    condition.
+    """
+    if asyncio._get_running_loop() is None:
+        return False
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if frame.f_code is threading.Thread.start.__code__:
+            return False  # `start` waits until the new thread runs, which takes only microseconds.
+        if package in ("convoke", "tests"):
+            return package == "convoke"
+        frame = frame.f_back
+    return False
+
+
+class BlockingGuard:
+    """Lets the product fail if it sleeps, or waits for a lock, on the thread of an event loop."""
+
+    def __init__(self) -> None:
+        self.violations: list[str] = []
+        """What happened. The product can catch the errors, so a test must check this list at its end."""
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def wait(condition: threading.Condition, timeout: float | None = None) -> bool:
+            # `threading.Event`, `queue.Queue` and `concurrent.futures.Future` wait for a condition too.
+            if timeout != 0 and product_blocks_event_loop():
+                self.fail("waiting for a condition")
+            return _wait(condition, timeout)
+
+        monkeypatch.setattr(time, "sleep", self.sleep)
+        monkeypatch.setattr(threading.Condition, "wait", wait)
+        monkeypatch.setattr(engine, "Lock", lambda: GuardedLock(self))
+
+    def sleep(self, seconds: float) -> None:
+        if product_blocks_event_loop():
+            self.fail("time.sleep")
+        _sleep(seconds)
+
+    def fail(self, what: str) -> None:
+        self.violations.append(what)
+        raise AssertionError(f"{what} on the event loop's thread")
+
+
+class GuardedLock:
+    def __init__(self, guard: BlockingGuard) -> None:
+        self._guard = guard
+        self._lock = threading.Lock()
+        self.release, self.locked = self._lock.release, self._lock.locked
+
+    def acquire(self) -> None:
+        if self._lock.acquire(blocking=False):
+            return
+        if product_blocks_event_loop():
+            self._guard.fail("waiting for a lock")
+        self._lock.acquire()
+
+    __enter__ = acquire
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()

@@ -1,0 +1,52 @@
+"""Let reads of the data file fail as if another process held a lock, or as after an I/O error."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from convoke.embedded.sqlite import SqliteTable
+from convoke.storage.table import Key
+
+
+class BusyConnection:
+    """A connection whose next SELECT statements fail with the error `name`. `failures` is the number of failures.
+
+    Statements in a transaction do not fail, because the transaction of a unit already holds its locks.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
+        self._connection = connection
+        self._name = name
+        self.failures = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, statement: str, *parameters: Any) -> sqlite3.Cursor:
+        if self.failures and not self.in_transaction and statement.startswith(("SELECT", "WITH")):
+            self.failures -= 1
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorname = self._name
+            raise error
+        return self._connection.execute(statement, *parameters)
+
+
+def make_busy(table: SqliteTable, name: str = "SQLITE_BUSY") -> BusyConnection:
+    """Replace the connection of the table. Set `failures` of the returned connection to let reads fail."""
+    connection = BusyConnection(table._connection, name)
+    table._connection = connection  # type: ignore[assignment]
+    return connection
+
+
+def roll_back_during_select(table: SqliteTable) -> None:
+    """Read an item. The read fails, and SQLite rolls back the transaction, as after some I/O errors.
+
+    Raises UnavailableError, as each read does that fails.
+    """
+    table._connection.execute("ROLLBACK")
+    table._connection.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)
+    try:
+        table.get(Key("unreadable", "item"))
+    finally:
+        table._connection.set_authorizer(None)
