@@ -1,6 +1,6 @@
 # The commands of Convoke. `make` lists them. You need git, make and Python >= 3.11; make installs everything else.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fast coverage mutants soak e2e-aws e2e-lambda sam-local check contract-node build verify-build bench docs docs-tables audit sbom lock-tools setup format
+.PHONY: help up demo test fast coverage mutants soak e2e-aws e2e-lambda sam-local check contract-node build verify-build lint-template bench docs docs-tables audit sbom lock-tools setup format
 SHELL := /bin/bash
 
 SAM := SAM_CLI_TELEMETRY=0 .tools/bin/sam
@@ -64,9 +64,11 @@ contract-node: setup ## Test with the official Node SDK (needs npm)
 build: setup .tools/bin/sam ## Build the functions and the layer for AWS (needs Python 3.13)
 	@folder="$$(./.ci/python313)" && PATH="$$folder:$$PATH" $(SAM) build $(SAM_BUILD_OPTIONS) > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
 
+lint-template: setup .tools/bin/cfn-lint .tools/bin/checkov ## Check template.yaml with cfn-lint and checkov
+	$(RUN) python -m tests.support.lint_template
+
 # Without Python 3.13 the build is skipped. In CI that is an error if the machine has a Python 3.13 that was not found.
-verify-build: setup .tools/bin/sam
-	@$(SAM) validate --lint --region us-east-1
+verify-build: setup lint-template .tools/bin/sam
 	@if ./.ci/python313 > /dev/null; then \
 		$(MAKE) --no-print-directory build && $(RUN) pytest --quiet -m built tests/infrastructure tests/e2e; \
 	elif [ "$$CI" = true ] && [ -n "$$(find / -xdev -name python3.13 -type f -perm -u+x -print -quit 2> /dev/null)" ]; then \
@@ -96,7 +98,7 @@ sbom: setup ## Write sbom.json, a CycloneDX list of everything that the product 
 	@$(UV) export --locked --quiet --format cyclonedx1.5 --package convoke --all-extras --no-dev --output-file sbom.json > /dev/null
 
 # To update a tool, change its version in .ci/tools/*.in, run `make lock-tools` and commit both files.
-lock-tools: setup ## Lock the tools that are not in uv.lock (uv, SAM CLI, MiniStack, AWS's runtime client)
+lock-tools: setup ## Lock the tools that are not in uv.lock (uv, SAM CLI, cfn-lint, checkov, MiniStack, AWS's runtime client)
 	@for tool in .ci/tools/*.in; do $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate $$tool --output-file $${tool%.in}.txt; done
 
@@ -111,6 +113,11 @@ setup: $(filter .tools/bin/uv,$(UV))
 	@$(UV) venv --quiet --clear .tools/environments/aws-sam-cli
 	@$(UV) pip sync --quiet --require-hashes --python .tools/environments/aws-sam-cli .ci/tools/sam.txt
 	@ln -sf ../environments/aws-sam-cli/bin/sam .tools/bin/sam
+
+.tools/bin/cfn-lint .tools/bin/checkov: .tools/bin/%: .ci/tools/%.txt | setup
+	@$(UV) venv --quiet --clear .tools/environments/$*
+	@$(UV) pip sync --quiet --require-hashes --python .tools/environments/$* $<
+	@ln -sf ../environments/$*/bin/$* $@
 
 .tools/bin/uv:
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Convoke needs Python >= 3.11 as python3"; exit 1; }

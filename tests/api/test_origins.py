@@ -66,6 +66,13 @@ def test_change_from_the_same_origin_is_accepted(instance: Instance, headers: di
     assert not [name for name in answered.headers if name.startswith("Access-Control")]
 
 
+def test_origin_of_the_public_url_is_the_origin_of_the_api() -> None:
+    own = "https://example.com"
+    with held_instance(public_url=f"{own}/chat") as instance:
+        assert instance.call("POST", "/v1/Conversations", headers={"origin": own}).status == 201
+        assert instance.call("POST", "/v1/Conversations", headers={"origin": ORIGIN}).status == 403
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_read_from_another_site_has_no_cors_headers(instance: Instance, method: str) -> None:
     answered = instance.call(method, "/v1/Services", headers={"sec-fetch-site": "cross-site", "origin": FOREIGN})

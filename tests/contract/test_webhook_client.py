@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import socket
 import struct
 import threading
@@ -21,9 +22,9 @@ from convoke.cli.ministack import free_port
 from convoke.domain.events import Event, EventType
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.webhooks import Delivery, Method
-from convoke.webhooks import client as client_module
 from convoke.webhooks.answers import WebhookAnswer, WebhookUnreachableError
-from convoke.webhooks.client import Address, Resolve, WebhookHttpClient
+from convoke.webhooks.client import MAX_IDLE_SECONDS, Address, Resolve, WebhookHttpClient
+from tests.support.clocks import Clocks
 
 LONGEST = 1000
 
@@ -265,15 +266,34 @@ def test_unresolvable_host_is_reported_as_no_connection(host: str) -> None:
 
 
 @pytest.mark.parametrize(("status", "body"), [(200, b"{}"), (200, b""), (204, b""), (500, b"x" * LONGEST)])
-def test_connection_is_reused_unless_idle_too_long(status: int, body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_is_reused(status: int, body: bytes) -> None:
     calls = WebhookHttpClient(ANYWHERE)
     with receiver(status, body) as (origin, requests):
         for _ in range(3):
             called(delivery(origin), calls)
-        monkeypatch.setattr(client_module, "MAX_IDLE_SECONDS", 0)
+    assert len({headers["Port"] for _, _, headers, _ in requests}) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "is_reused"),
+    [
+        pytest.param(lambda clocks: clocks.run(MAX_IDLE_SECONDS - 0.1), True, id="short pause"),
+        pytest.param(lambda clocks: clocks.run(MAX_IDLE_SECONDS), False, id="long pause"),
+        pytest.param(lambda clocks: clocks.freeze(MAX_IDLE_SECONDS), False, id="frozen environment"),
+        pytest.param(lambda clocks: clocks.step_back(0.1), False, id="wall clock set back"),
+    ],
+)
+def test_kept_connection_is_reused_only_if_both_clocks_say_that_it_is_fresh(
+    change: Callable[[Clocks], object], is_reused: bool
+) -> None:
+    clocks = Clocks()
+    calls = WebhookHttpClient(ANYWHERE, read_clocks=clocks.read)
+    with receiver() as (origin, requests):
         called(delivery(origin), calls)
-    first, second, third, fourth = [headers["Port"] for _, _, headers, _ in requests]
-    assert first == second == third != fourth
+        change(clocks)
+        called(delivery(origin), calls)
+    first, second = [headers["Port"] for _, _, headers, _ in requests]
+    assert (first == second) is is_reused
 
 
 def answer_once_then_drip(connection: socket.socket) -> None:
@@ -321,6 +341,24 @@ class Resolver:
         return [Address(family, (address, port))]
 
 
+def only_allowed(network: str, *, https_only: bool = False) -> ReceiverRules:
+    """Return rules that allow one network that is not public.
+
+    The receivers of these tests are on this host. The rules of a deployment would refuse them.
+    """
+    return ReceiverRules(public_only=True, allowed=(ipaddress.ip_network(network),), https_only=https_only)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "fe80::1", "::1", "::ffff:127.0.0.1", "0.0.0.0"])
+def test_own_host_is_not_called_even_if_everything_is_allowed(address: str) -> None:
+    rules = ReceiverRules.of_deployment(["0.0.0.0/0", "::/0"], https_only=False)
+    with receiver() as (origin, requests):
+        url = origin.replace("127.0.0.1", "hooks.example.com")
+        with pytest.raises(WebhookUnreachableError, match="address is not allowed"):
+            called(delivery(url), WebhookHttpClient(rules, Resolver(address)))
+    assert requests == []
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "0.0.0.0"])
 def test_host_with_private_address_is_not_called(address: str) -> None:
     rules = ReceiverRules.of_deployment([], https_only=False)
@@ -334,7 +372,7 @@ def test_host_with_private_address_is_not_called(address: str) -> None:
 
 def test_host_that_resolves_to_another_address_later_is_checked_again() -> None:
     """For each new connection, the client resolves the host again, checks the address, and connects to this address."""
-    rules = ReceiverRules.of_deployment(["127.0.0.1/32"], https_only=False)
+    rules = only_allowed("127.0.0.1/32")
     resolver = Resolver("127.0.0.1", "127.0.0.2")
     with receiver() as (origin, requests):
         calls, url = WebhookHttpClient(rules, resolver), origin.replace("127.0.0.1", "hooks.example.com")
@@ -373,7 +411,7 @@ def every(*addresses: str) -> Resolve:
 
 @pytest.mark.parametrize("addresses", [("127.0.0.2", "127.0.0.1"), ("127.0.0.1", "127.0.0.2")])
 def test_of_a_name_with_allowed_and_forbidden_addresses_only_the_allowed_are_called(addresses: tuple[str, str]) -> None:
-    rules, port = ReceiverRules.of_deployment(["127.0.0.1/32"], https_only=False), free_port()
+    rules, port = only_allowed("127.0.0.1/32"), free_port()
     with listening(port, *addresses) as accepted:
         url = f"http://hooks.example.com:{port}/"
         assert called(delivery(url), WebhookHttpClient(rules, every(*addresses))).status == 200
@@ -381,7 +419,7 @@ def test_of_a_name_with_allowed_and_forbidden_addresses_only_the_allowed_are_cal
 
 
 def test_where_the_allowed_address_of_a_name_is_down_a_forbidden_one_is_not_called() -> None:
-    rules, port = ReceiverRules.of_deployment(["127.0.0.1/32"], https_only=False), free_port()
+    rules, port = only_allowed("127.0.0.1/32"), free_port()
     with listening(port, "127.0.0.2") as accepted:
         url = f"http://hooks.example.com:{port}/"
         with pytest.raises(WebhookUnreachableError, match="no connection"):
@@ -402,11 +440,11 @@ def test_url_refused_by_rules_is_not_called() -> None:
     with receiver() as (origin, requests):
         for rules in (
             ReceiverRules.of_deployment([], https_only=False),
-            ReceiverRules.of_deployment(["127.0.0.0/8"], https_only=True),
+            only_allowed("127.0.0.0/8", https_only=True),
         ):
             with pytest.raises(WebhookUnreachableError, match="URL is not allowed"):
                 called(delivery(origin), WebhookHttpClient(rules))
-        rules = ReceiverRules.of_deployment(["127.0.0.0/8"], https_only=False)
+        rules = only_allowed("127.0.0.0/8")
         assert called(delivery(origin), WebhookHttpClient(rules)).status == 200
     assert len(requests) == 1
 

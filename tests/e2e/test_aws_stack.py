@@ -146,8 +146,11 @@ def test_gateway_serves_routes_that_twilio_does_not_have(stack: Stack, v1: V1) -
 def test_up_with_aws_engine_deploys_the_template_and_exits_with_0() -> None:
     with up("--engine", "aws") as instance:
         assert set(instance.ready) == {"url", "account_sid", "auth_token", "pid", "data"}
-        created = instance.client.conversations.v1.conversation_with_participants.create(participant=chat(2))
-        assert created.state == "initializing"
+        v1 = instance.client.conversations.v1
+        created = [v1.conversation_with_participants.create(participant=chat(2)) for _ in range(3)]
+        assert {conversation.state for conversation in created} == {"initializing"}
+        assert {each.sid for each in v1.conversations.list(page_size=2)} == {each.sid for each in created}
+        assert all(each.url.startswith(f"{instance.ready['url']}/v1/Conversations/") for each in created)
         assert instance.stop() == 0
 
 
@@ -216,19 +219,23 @@ def test_state_machine_closes_a_failed_conversation_and_frees_its_unique_name(st
     assert wait_for_end(v1, again.sid) == "active"
 
 
-@pytest.mark.parametrize(("kind", "reader"), [("Participant", "ParticipantAdder"), ("Delivery", "WebhookDelivery")])
+@pytest.mark.parametrize(
+    ("queue", "reader", "dead_letter_queue"),
+    [
+        ("ParticipantQueue", "ParticipantAdder", "ParticipantDeadLetterQueue"),
+        ("DeliveryQueue", "WebhookDelivery", "DeliveryFailureQueue"),
+    ],
+)
 def test_unreadable_message_becomes_a_dead_letter_and_blocks_no_other(
-    stack: Stack, v1: V1, kind: str, reader: str
+    stack: Stack, v1: V1, queue: str, reader: str, dead_letter_queue: str
 ) -> None:
-    queue = f"{kind}Queue"
     with webhooks(v1) as (_, received), quick_redrive(stack, queue):
         with stopped(stack, f"{reader}Function"):
             poison(stack, queue, "garbage")
             created = v1.conversation_with_participants.create(participant=chat(2))
         assert wait_for_end(v1, created.sid) == "active"
         told_of(created.sid, received)
-        # Deliveries of earlier tests can become dead letters too, because the receivers of those tests have stopped.
-        buried = dead_letters(stack, f"{kind}DeadLetterQueue", "garbage")
+        buried = dead_letters(stack, dead_letter_queue, "garbage")
         assert not [body for body in buried if created.sid in body]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from tests.benchmarks import figures
 from tests.benchmarks.results import PLOT
 from tests.support import error_table, operations_table
 from tests.support.docs import API_COVERAGE, BENCHMARKS, DATA_MODEL, DOCS, ERRORS, README, anchors
-from tests.support.template import ROOT, resources, template
+from tests.support.template import ROOT, resources, template, written_template
 
 GIVEN: dict[str, object] = {
     "account_sid": "AC",
@@ -40,6 +41,7 @@ GIVEN: dict[str, object] = {
     "address": "ADDRESS",
     "proxy_address": "PROXY",
     "numbers": ["+1"],
+    "receiver": "AC https://HOST:443",
 }
 """The key is a parameter of a key function. The value is the placeholder for it in docs/data-model.md."""
 
@@ -249,3 +251,51 @@ def test_every_parameter_of_the_template_is_documented() -> None:
 def test_every_alarm_is_documented() -> None:
     page = (DOCS / "operate.md").read_text()
     assert [name for name in resources("AWS::CloudWatch::Alarm") if f"`{name}`" not in page] == []
+
+
+IAM_PREFIXES = {
+    "AWS::ApiGatewayV2": "apigateway",
+    "AWS::CloudWatch": "cloudwatch",
+    "AWS::DynamoDB": "dynamodb",
+    "AWS::Events": "events",
+    "AWS::IAM": "iam",
+    "AWS::Lambda": "lambda",
+    "AWS::Logs": "logs",
+    "AWS::SQS": "sqs",
+    "AWS::SecretsManager": "secretsmanager",
+}
+
+BY_SAM = {
+    "AWS::Serverless::Function": {"lambda", "iam", "events"},
+    "AWS::Serverless::LayerVersion": {"lambda"},
+    "AWS::Serverless::StateMachine": {"states", "iam"},
+}
+"""The services in which SAM creates resources for a type."""
+
+
+def test_policy_for_deploying_covers_the_services_of_the_template() -> None:
+    page = (DOCS / "deploy-to-aws.md").read_text()
+    policy = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    actions = [action for statement in policy["Statement"] for action in listed(statement["Action"])]
+    types = {resource["Type"] for resource in written_template()["Resources"].values()}
+    needed = {"cloudformation", "s3"}.union(
+        *(BY_SAM.get(each) or {IAM_PREFIXES[each.rpartition("::")[0]]} for each in types)
+    )
+    assert {action.partition(":")[0] for action in actions} == needed | {"ec2"}
+    assert not [
+        statement["Sid"]
+        for statement in policy["Statement"]
+        if statement["Resource"] == "*" and "*" in str(statement["Action"])
+    ]
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_cost_of_the_alarms_is_documented() -> None:
+    metrics = sum(
+        len([query for query in alarm.get("Metrics", [alarm]) if "Expression" not in query])
+        for alarm in resources("AWS::CloudWatch::Alarm").values()
+    )
+    assert f"{metrics / 10:.2f}\nfor alarms on {metrics} metrics" in (DOCS / "operate.md").read_text()

@@ -1,6 +1,7 @@
-"""The IAM policies of a function allow every AWS call of the function. They allow no other call on the table.
+"""The roles of the translated template allow exactly the calls that the functions and their triggers make.
 
-The test runs a scenario that uses every feature, records the AWS calls and compares the calls with the policies.
+The test runs a scenario that uses every feature, records the AWS calls with their resources, and compares the calls
+with the role of each function.
 """
 
 from __future__ import annotations
@@ -9,24 +10,55 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from convoke.aws.edges import AwsEdges
+from convoke.storage.table import Item, Put
 from tests.support.aws import FunctionContext, MotoInstance, moto_instance
 from tests.support.examples import CHAT_AND_SMS, chat
-from tests.support.template import functions
+from tests.support.template import STACK_NAME, functions, state_machine
+from tests.support.translated import deployed, references, translated
 
 Action = tuple[str, str]
-"""An IAM action and its resource. The resource is `table`, the name of an index, or "" for any other resource."""
+"""An IAM action and its resource: a logical ID, an index such as `Table/index/due`, or the name of a secret."""
 
-Calls = dict[str, set[Action]]
-"""Maps the name of a function to the IAM actions that the function uses."""
+
+class Call(NamedTuple):
+    """A recorded call to AWS."""
+
+    function: str
+    service: str
+    operation: str
+    params: Mapping[str, Any]
+
+
+SECRETS = "auth-tokens/*"
+"""The resource of the secrets. Each account has one secret. Most accounts are created after the deployment."""
+
+LOG_DELIVERY = {
+    *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
+    *("logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups"),
+}
+"""The actions with which Step Functions writes its log.
+
+See https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html.
+"""
+
+POLLING = {
+    "AWS::SQS::Queue": ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+    "AWS::DynamoDB::Table": ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
+}
+"""The actions with which Lambda reads an event source. Lambda uses the role of the function.
+
+See https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html and
+https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html.
+"""
 
 
 @contextmanager
-def recorded(monkeypatch: pytest.MonkeyPatch, calls: Calls) -> Iterator[MotoInstance]:
+def recorded(monkeypatch: pytest.MonkeyPatch, calls: list[Call]) -> Iterator[MotoInstance]:
     """Run an instance, and record the AWS calls of all functions in `calls`.
 
     Each sweep creates new edges, like a cold start. Therefore the sweeper makes every call of unknown edges.
@@ -36,7 +68,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch, calls: Calls) -> Iterator[MotoInst
 
     def recording(edges: AwsEdges, service: Any) -> Any:
         def note(params: Mapping[str, Any], model: Any, **_: Any) -> None:
-            calls[names.get(id(edges), "sweeper")].update(needed(service, model.name, params))
+            calls.append(Call(names.get(id(edges), "sweeper"), service, model.name, params))
 
         client = client_of(edges, service)
         client.meta.events.register("provide-client-params.*.*", note)
@@ -45,44 +77,85 @@ def recorded(monkeypatch: pytest.MonkeyPatch, calls: Calls) -> Iterator[MotoInst
     monkeypatch.setattr(AwsEdges, "_client", recording)
     with moto_instance() as instance:
         names.update({id(instance.edges(function)): function for function in functions()})
-        calls.clear()  # Ignore the calls of the setup.
+        # Ignore the calls of the setup, which has also cached the token of the account.
+        instance.edges("api").auth_tokens.fetch.forget(instance.account.sid)
+        calls.clear()
         yield instance
 
 
-def needed(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[Action]:
-    """Yield the IAM actions that an AWS call needs."""
+def needed(call: Call, logical_ids: Mapping[str, str]) -> Iterator[Action]:
+    """Yield the IAM actions that an AWS call needs. `logical_ids` maps URLs of queues and ARNs to logical IDs."""
+    _, service, operation, params = call
     match service, operation:
         case "dynamodb", "TransactWriteItems":
-            yield from ((f"dynamodb:{kind}Item", "table") for write in params["TransactItems"] for kind in write)
+            yield from ((f"dynamodb:{kind}Item", "Table") for write in params["TransactItems"] for kind in write)
         case "dynamodb", _:
-            yield f"dynamodb:{operation}", params.get("IndexName", "table")
-        case "sqs", "SendMessageBatch":
-            yield "sqs:SendMessage", ""
+            index = params.get("IndexName")
+            yield f"dynamodb:{operation}", f"Table/index/{index}" if index else "Table"
+        case "sqs", _:
+            yield f"sqs:{operation.removesuffix('Batch')}", logical_ids[params["QueueUrl"]]
         case "stepfunctions", _:
-            yield f"states:{operation}", ""
-        case _:
-            yield f"{service}:{operation}", ""
+            yield f"states:{operation}", logical_ids[params["stateMachineArn"]]
+        case "events", _:
+            yield f"events:{operation}", "EventBus"
+        case "secretsmanager", _:
+            assert params["SecretId"].startswith(f"{STACK_NAME}/{SECRETS.removesuffix('*')}")
+            yield f"secretsmanager:{operation}", SECRETS
 
 
-def allowed(function: str) -> Iterator[Action]:
-    """Yield the IAM actions that the template allows for a function."""
-    for policy in functions()[function]["Policies"]:
-        for statement in policy["Statement"]:
+def allowed(role: str) -> Iterator[Action]:
+    """Yield the IAM actions that a role of the translated template allows."""
+    for policy in deployed("AWS::IAM::Role")[role]["Properties"]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
             for action in listed(statement["Action"]):
-                yield from ((action, part_of_table(resource)) for resource in listed(statement["Resource"]))
+                yield from ((action, named(resource)) for resource in listed(statement["Resource"]))
 
 
 def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def part_of_table(resource: Any) -> str:
+def named(resource: Any) -> str:
+    """Return the name of a resource in a policy, in the form of `Action`."""
     match resource:
-        case {"Fn::GetAtt": "Table.Arn"}:
-            return "table"
-        case {"Fn::Sub": str(arn)} if arn.startswith("${Table.Arn}/index/"):
-            return arn.removeprefix("${Table.Arn}/index/")
-    return ""
+        case {"Ref": str(name)}:
+            return name
+        case {"Fn::GetAtt": str(attribute)}:
+            return attribute.replace(".StreamArn", "/stream").removesuffix(".Arn")
+        case {"Fn::Sub": [str(arn), {"Prefix": {"Fn::Sub": prefix}}]} if arn.endswith(":secret:${Prefix}*"):
+            assert prefix == f"${{AWS::StackName}}/{SECRETS.removesuffix('*')}"
+            return SECRETS
+        case {"Fn::Sub": [str(arn), {"TableArn": {"Fn::GetAtt": "Table.Arn"}}]}:
+            return arn.replace("${TableArn}", "Table").removesuffix("/*")
+    return str(resource)
+
+
+def roles() -> dict[str, tuple[str, str]]:
+    """Return the logical IDs of each function and its role. The key is the name of the function's folder."""
+    found = {}
+    for name, function in deployed("AWS::Lambda::Function").items():
+        (role,) = references(function["Properties"]["Role"])
+        found[function["Properties"]["Code"]["S3Key"].removeprefix("functions/")] = (name, role)
+    return found
+
+
+def needed_by_lambda(function: str) -> Iterator[Action]:
+    """Yield the actions that Lambda performs with the role of a function: it writes logs and reads the event source."""
+    (group,) = references(deployed("AWS::Lambda::Function")[function]["Properties"]["LoggingConfig"]["LogGroup"])
+    yield from ((action, group) for action in ("logs:CreateLogStream", "logs:PutLogEvents"))
+    for mapping in deployed("AWS::Lambda::EventSourceMapping").values():
+        properties = mapping["Properties"]
+        if [*references(properties["FunctionName"])] == [function]:
+            (source,) = references(properties["EventSourceArn"])
+            type_ = resource_type(source)
+            yield from ((action, named(properties["EventSourceArn"])) for action in POLLING[type_])
+            if type_ == "AWS::DynamoDB::Table":
+                yield "dynamodb:ListStreams", f"{source}/stream"
+                yield "sqs:SendMessage", named(properties["DestinationConfig"]["OnFailure"]["Destination"])
+
+
+def resource_type(logical_id: str) -> str:
+    return str(translated()["Resources"][logical_id]["Type"])
 
 
 def live(instance: MotoInstance) -> None:
@@ -137,6 +210,10 @@ def live(instance: MotoInstance) -> None:
     instance.work()
     instance.sweep(timedelta(minutes=1))
 
+    unreadable: Item = {"pk": f"{instance.account.sid}#IM{'f' * 32}", "sk": "change", "published_by_maker": False}
+    instance.table.transact([Put(unreadable)])
+    instance.work()
+
 
 CAUSE = {"code": 50109, "message": "The role is gone"}
 
@@ -145,13 +222,29 @@ def execution(instance: MotoInstance, sid: str) -> dict[str, Any]:
     return {"account_sid": instance.account.sid, "conversation_sid": sid, "causes": []}
 
 
-def test_policies_allow_the_calls_of_functions_and_nothing_more_on_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: Calls = defaultdict(set)
+def test_roles_allow_exactly_the_calls_of_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Call] = []
     with recorded(monkeypatch, calls) as instance:
         live(instance)
+    logical_ids = {value: name for name, value in instance.deployment.values.items()}
+    used: dict[str, set[Action]] = defaultdict(set)
+    for call in calls:
+        used[call.function].update(needed(call, logical_ids))
     # The state machine calls PutEvents itself, so the function needs no permission for the call.
-    calls["conversation_finalizer"].discard(("events:PutEvents", ""))
-    for function in functions():
-        may = set(allowed(function))
-        assert calls[function] <= may, function
-        assert {action for action in may - calls[function] if action[0].startswith("dynamodb:")} == set(), function
+    used["conversation_finalizer"].discard(("events:PutEvents", "EventBus"))
+    assert set(roles()) == set(functions())
+    for folder, (function, role) in roles().items():
+        assert set(allowed(role)) == used[folder] | {*needed_by_lambda(function)}, folder
+
+
+def test_role_of_the_state_machine_allows_exactly_its_tasks() -> None:
+    tasks = {"lambda:invoke": ("lambda:InvokeFunction", "ConversationFinalizerFunction")}
+    tasks["events:putEvents"] = ("events:PutEvents", "EventBus")
+    (machine,) = deployed("AWS::StepFunctions::StateMachine").values()
+    (role,) = references(machine["Properties"]["RoleArn"])
+    called = {
+        state["Resource"].partition(":states:::")[2]
+        for state in state_machine()["States"].values()
+        if "Resource" in state
+    }
+    assert set(allowed(role)) == {tasks[call] for call in called} | {(action, "*") for action in LOG_DELIVERY}

@@ -1,47 +1,18 @@
-"""template.yaml agrees with the code about names, sizes, time limits and policies."""
+"""template.yaml agrees with the code about names and sizes."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any
 
-import pytest
-
-from convoke.cli.deployment import FIRST_ACCOUNT, OUTPUTS, QUEUES
-from convoke.domain.connections import MAX_RETRIES, MAX_TIMEOUT_SECONDS
+from convoke.cli.deployment import CHANGE_DEAD_LETTERS, FIRST_ACCOUNT, OUTPUTS, QUEUES
+from convoke.domain.connections import MAX_RETRIES
 from convoke.domain.retention import WEBHOOKS_RETENTION
-from convoke.operations.conversations import MAX_CONTENTION_SECONDS
 from convoke.storage import keys
 from convoke.storage.table import EXPIRES_AT
 from tests.support.template import ROOT, functions, resources, state_machine, template
 
 FUNCTIONS = {"api", "participant_adder", "conversation_finalizer", "event_publisher", "webhook_delivery", "sweeper"}
-
-WITHOUT_RESOURCE = {
-    "logs:CreateLogDelivery",
-    "logs:GetLogDelivery",
-    "logs:UpdateLogDelivery",
-    "logs:DeleteLogDelivery",
-    "logs:ListLogDeliveries",
-    "logs:PutResourcePolicy",
-    "logs:DescribeResourcePolicies",
-    "logs:DescribeLogGroups",
-}
-"""IAM cannot restrict these actions to certain resources."""
-
-
-def statements() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each policy statement, with the logical ID of the function or state machine that has the policy."""
-    for type_ in ("AWS::Serverless::Function", "AWS::Serverless::StateMachine"):
-        for name, properties in resources(type_).items():
-            for policy in properties["Policies"]:
-                yield from ((name, statement) for statement in policy["Statement"])
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def test_every_function_folder_is_deployed() -> None:
@@ -51,14 +22,6 @@ def test_every_function_folder_is_deployed() -> None:
 def test_function_modules_are_at_most_25_lines() -> None:
     for path in (ROOT / "functions").glob("*/app.py"):
         assert len(path.read_text().splitlines()) <= 25, path
-
-
-def test_policies_have_no_wildcards() -> None:
-    for name, statement in statements():
-        actions = listed(statement["Action"])
-        assert all("*" not in action for action in actions), name
-        if statement["Resource"] == "*":
-            assert set(actions) <= WITHOUT_RESOURCE, name
 
 
 def test_environment_variables_are_those_that_the_settings_read() -> None:
@@ -74,11 +37,13 @@ def test_functions_on_aws_call_aws() -> None:
         assert properties["Environment"]["Variables"]["AWS_ENDPOINT_URL"] == ""
 
 
-def test_outputs_for_the_command_line_equal_the_variables_of_the_api() -> None:
+def test_outputs_for_the_command_line_equal_the_variables_of_the_functions() -> None:
     outputs = {name: output["Value"] for name, output in template()["Outputs"].items()}
-    variables = functions()["api"]["Environment"]["Variables"]
-    assert {output for queue in QUEUES.values() for output in queue} <= set(outputs)
-    assert {name: outputs[output] for name, output in OUTPUTS.items()} == {name: variables[name] for name in OUTPUTS}
+    assert {CHANGE_DEAD_LETTERS, *(output for _, *queue in QUEUES for output in queue)} <= set(outputs)
+    for function in functions().values():
+        variables = function["Environment"]["Variables"]
+        for name in OUTPUTS.keys() & variables:
+            assert outputs[OUTPUTS[name]] == variables[name]
 
 
 def test_first_auth_token_secret_has_the_expected_name() -> None:
@@ -95,25 +60,6 @@ def test_snapstart_is_on_and_the_runtime_supports_it() -> None:
     assert tuple(map(int, api["Runtime"].removeprefix("python").split("."))) >= (3, 12)
 
 
-@pytest.mark.parametrize("function", ["participant_adder", "webhook_delivery"])
-def test_visibility_timeout_is_at_least_six_function_timeouts(function: str) -> None:
-    properties = functions()[function]
-    (event,) = properties["Events"].values()
-    queue, _, _ = event["Properties"]["Queue"]["Fn::GetAtt"].partition(".")
-    assert resources("AWS::SQS::Queue")[queue]["VisibilityTimeout"] >= 6 * properties["Timeout"]
-    assert event["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-
-
-@pytest.mark.parametrize("function", ["api", "webhook_delivery"])
-def test_function_timeout_is_at_least_twice_the_longest_webhook_timeout(function: str) -> None:
-    assert functions()[function]["Timeout"] >= 2 * MAX_TIMEOUT_SECONDS
-
-
-def test_request_with_a_pre_event_and_conflicts_ends_before_the_timeout_of_the_function() -> None:
-    margin = 5
-    assert functions()["api"]["Timeout"] >= MAX_TIMEOUT_SECONDS + MAX_CONTENTION_SECONDS + margin
-
-
 def test_webhook_delivery_batch_size_is_one() -> None:
     # If a batch were larger, a slow receiver would delay deliveries to other receivers.
     (event,) = functions()["webhook_delivery"]["Events"].values()
@@ -125,15 +71,17 @@ def test_webhooks_of_deleted_conversations_are_kept_as_long_as_dead_letters() ->
     assert dead_letters["MessageRetentionPeriod"] == WEBHOOKS_RETENTION.total_seconds()
 
 
-def test_max_receive_count_exceeds_the_retries_of_the_program() -> None:
+def test_receives_without_an_attempt_do_not_use_up_the_receives_of_a_message() -> None:
+    """SQS also counts the receives that Lambda throttled, so each message has far more receives than attempts."""
     queues = resources("AWS::SQS::Queue")
-    assert queues["DeliveryQueue"]["RedrivePolicy"]["maxReceiveCount"] > 1 + MAX_RETRIES
+    for name in ("ParticipantQueue", "DeliveryQueue"):
+        assert queues[name]["RedrivePolicy"]["maxReceiveCount"] == 100 > 10 * (1 + MAX_RETRIES)
     redriven = {
         queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
         for queue in queues.values()
         if "RedrivePolicy" in queue
     }
-    assert redriven == {"ParticipantDeadLetterQueue.Arn", "DeliveryDeadLetterQueue.Arn"}
+    assert redriven == {"ParticipantDeadLetterQueue.Arn", "DeliveryFailureQueue.Arn"}
 
 
 def test_stream_filter_agrees_with_is_streamed() -> None:
@@ -170,11 +118,3 @@ def test_only_finalize_and_close_catch_errors() -> None:
 def test_lambda_logs_no_lines_for_successful_invocations() -> None:
     """SAM merges the global setting with the log group of each function."""
     assert template()["Globals"]["Function"]["LoggingConfig"] == {"LogFormat": "JSON", "SystemLogLevel": "WARN"}
-
-
-def test_every_function_has_its_own_log_group_with_retention() -> None:
-    groups = resources("AWS::Logs::LogGroup")
-    used = [properties["LoggingConfig"]["LogGroup"]["Ref"] for properties in functions().values()]
-    assert len(set(used)) == len(FUNCTIONS)
-    assert set(used) <= set(groups)
-    assert all("RetentionInDays" in group for group in groups.values())

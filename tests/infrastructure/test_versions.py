@@ -1,4 +1,4 @@
-"""A change of the layer, or of any property of the API function in the template, publishes a new version."""
+"""A change of the layer or of the template publishes a new version of the API function."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.template import ROOT, functions
+from tests.support.template import ROOT
 
 
 def built(checkout: Path, path: str | None = None) -> dict[str, str]:
@@ -31,25 +31,27 @@ def checkout(tmp_path: Path) -> Path:
     """Return a folder with the files that the Makefile of the API function reads."""
     for folder in ("functions/api", "layers/convoke"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "uv.lock", tmp_path)
+    for file in ("uv.lock", "template.yaml"):
+        shutil.copy(ROOT / file, tmp_path)
     return tmp_path
 
 
-def test_changed_layer_changes_the_built_api_function(checkout: Path) -> None:
+def test_changed_layer_or_template_changes_the_built_api_function(checkout: Path) -> None:
     first = built(checkout)
-    assert set(first) == {"app.py", "layer.sha256"}
+    assert set(first) == {"app.py", "sources.sha256"}
     assert built(checkout) == first
-    seen = {first["layer.sha256"]}
+    seen = {first["sources.sha256"]}
     for changed in (
         "uv.lock",
+        "template.yaml",
         "layers/convoke/Makefile",
         "layers/convoke/prune.py",
         "layers/convoke/src/convoke/domain/sids.py",
     ):
         with (checkout / changed).open("a") as file:
             file.write("# changed\n")
-        seen.add(built(checkout)["layer.sha256"])
-    assert len(seen) == 5
+        seen.add(built(checkout)["sources.sha256"])
+    assert len(seen) == 6
 
 
 def test_build_without_sha256sum_uses_shasum_and_has_the_same_result(checkout: Path, tmp_path: Path) -> None:
@@ -66,9 +68,3 @@ def test_build_without_sha256sum_uses_shasum_and_has_the_same_result(checkout: P
 
 def test_git_ignores_the_file_in_which_a_guided_deployment_saves_answers() -> None:
     assert "samconfig.toml" in (ROOT / ".gitignore").read_text().splitlines()
-
-
-def test_changed_property_publishes_a_version_and_deletes_the_old_one() -> None:
-    api = functions()["api"]
-    assert api["AutoPublishAliasAllProperties"] is True
-    assert api["VersionDeletionPolicy"] == "Delete"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, cached_property
 from importlib import import_module
-from itertools import product
+from itertools import count, product
 from typing import Any
 
 import pytest
@@ -112,12 +112,24 @@ class Deployment:
         return environment(function, self.values)
 
 
+class TaskError(Exception):
+    """An error of a service that a task of the state machine calls, such as `Lambda.ServiceException`."""
+
+
+def matches(error: Exception, handler: dict[str, Any]) -> bool:
+    """Return whether a retrier or a catcher of the state machine handles an error."""
+    name = str(error) if isinstance(error, TaskError) else type(error).__name__
+    return bool({name, "States.TaskFailed"} & {*handler["ErrorEquals"]})
+
+
 class AwsInstance(Instance):
     is_deployed = True
 
     def __init__(self, deployment: Deployment, receivers: Receivers) -> None:
         self.deployment = deployment
         self._executed: set[str] = set()
+        self.task_errors: dict[str, list[TaskError]] = {}
+        """The errors with which tasks of the state machine fail after their work is done. The key is a task's name."""
         self._edges: dict[str, AwsEdges] = {}
         super().__init__(self._resolve, self._operator(), self.edges("api").table, receivers)
 
@@ -238,14 +250,31 @@ class AwsInstance(Instance):
             passed.append(name)
             state = definition["States"][name]
             try:
-                self._perform(state, data)
+                self._perform_with_retries(name, state, data)
                 name = state.get("Next")
             except Exception as error:
-                caught = [catch for catch in state.get("Catch", []) if type(error).__name__ in catch["ErrorEquals"]]
+                caught = [catch for catch in state.get("Catch", []) if matches(error, catch)]
                 if not caught:
                     raise
                 name = caught[0]["Next"]
         return passed
+
+    def _perform_with_retries(self, name: str, state: dict[str, Any], data: dict[str, Any]) -> None:
+        """Perform a state. Retry without pauses, as often as the first retrier that matches the error allows."""
+        for retries in count():
+            try:
+                self._perform(state, data)
+                self._fail(name)
+            except Exception as error:
+                retriers = [retrier for retrier in state.get("Retry", []) if matches(error, retrier)]
+                if not retriers or retries == retriers[0]["MaxAttempts"]:
+                    raise
+            else:
+                return
+
+    def _fail(self, name: str) -> None:
+        if errors := self.task_errors.get(name):
+            raise errors.pop()
 
     def _perform(self, state: dict[str, Any], data: dict[str, Any]) -> None:
         if state["Type"] != "Task":
@@ -270,7 +299,11 @@ class AwsInstance(Instance):
         return sorted(kind, key=lambda item: (item["pk"], item["sk"]))
 
     def waiting_messages(self, queue: str) -> int:
-        logical = {"delivery": "DeliveryQueue", "delivery-dlq": "DeliveryDeadLetterQueue"}[queue]
+        logical = {
+            "delivery": "DeliveryQueue",
+            "delivery-dlq": "DeliveryDeadLetterQueue",
+            "change-dlq": "ChangeDeadLetterQueue",
+        }[queue]
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         attributes = self.deployment.client("sqs").get_queue_attributes(
             QueueUrl=self.deployment.values[logical], AttributeNames=names

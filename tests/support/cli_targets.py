@@ -21,17 +21,16 @@ from convoke.program import Program
 from tests.support.cloudformation import CloudFormation, cloudformation, output_value, outputs
 from tests.support.instances import ORIGIN, Resolve, call, held_instance
 from tests.support.tables import TABLE_NAME, table_properties
-from tests.support.template import STACK_NAME, environment, resources
+from tests.support.template import STACK_ID_DIGITS, STACK_NAME, environment, resources
 
 REGION = "eu-central-1"
 
-VALUES = {"Table": TABLE_NAME, "Id": "0123456789abcdef" * 2}
-"""The values of the names to which the template refers, except the queues.
+BUS_NAME = STACK_NAME
 
-The name `Id` stands for the digits of the stack ID.
-"""
+VALUES = {"Table": TABLE_NAME, "EventBus": BUS_NAME}
+"""The values of the names to which the template refers, except the queues."""
 
-FIRST = f"AC{VALUES['Id']}"
+FIRST = f"AC{STACK_ID_DIGITS}"
 UNKNOWN = "AC" + "0" * 32
 
 NO_AWS_CONFIGURATION: dict[str, str | None] = {
@@ -119,6 +118,7 @@ def stack_target() -> Iterator[StackTarget]:
         environ = {**NO_AWS_CONFIGURATION, "AWS_REGION": REGION, "AWS_ENDPOINT_URL_CLOUDFORMATION": served.url}
         place = StackTarget(("--stack", STACK_NAME), api, environ, served, new_token(), queues)
         place.client("dynamodb").create_table(TableName=TABLE_NAME, **table_properties())
+        place.client("events").create_event_bus(Name=BUS_NAME)
         place.client("secretsmanager").create_secret(Name=place.secret, SecretString=place.token)
         yield place
 

@@ -1,4 +1,4 @@
-"""A fake CloudFormation server. It answers DescribeStacks, the only CloudFormation call of the command line.
+"""A fake CloudFormation server. It answers DescribeStacks and ListStackResources, the calls of the command line.
 
 moto has a CloudFormation server, too, but that server needs a dozen more packages.
 """
@@ -39,8 +39,6 @@ def output_value(value: Any, values: Mapping[str, str]) -> str:
     match value:
         case {"Fn::GetAtt": str(attribute)}:
             return attribute
-        case {"Fn::Sub": [text, _]}:
-            return resolved({"Fn::Sub": text}, values)
     return resolved(value, values)
 
 
@@ -51,6 +49,8 @@ class CloudFormation:
     url: str = ""
     stacks: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """The outputs of each stack. The key is the name of the stack."""
+    functions: list[str] = field(default_factory=list)
+    """The names of the functions in each stack. A page of ListStackResources has one resource."""
     refusal: Refusal | None = None
     """If not None, the server refuses every request in this way. If None, the server answers from `stacks`."""
     regions: list[str] = field(default_factory=list)
@@ -70,6 +70,19 @@ class CloudFormation:
         result = f"<DescribeStacksResult><Stacks><member>{stack}</member></Stacks></DescribeStacksResult>"
         return 200, f'<DescribeStacksResponse xmlns="{NAMESPACE}">{result}</DescribeStacksResponse>'
 
+    def resources(self, next_token: str) -> tuple[int, str]:
+        place = int(next_token or 0)
+        members = "".join(
+            f"<member><ResourceType>AWS::Lambda::{kind}</ResourceType><PhysicalResourceId>{name}</PhysicalResourceId>"
+            "</member>"
+            for name in self.functions[place : place + 1]
+            for kind in ("Alias", "Function")
+        )
+        token = f"<NextToken>{place + 1}</NextToken>" if place + 1 < len(self.functions) else ""
+        listed = f"<StackResourceSummaries>{members}</StackResourceSummaries>{token}"
+        result = f"<ListStackResourcesResult>{listed}</ListStackResourcesResult>"
+        return 200, f'<ListStackResourcesResponse xmlns="{NAMESPACE}">{result}</ListStackResourcesResponse>'
+
 
 @contextmanager
 def cloudformation() -> Iterator[CloudFormation]:
@@ -79,10 +92,15 @@ def cloudformation() -> Iterator[CloudFormation]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            assert asked["Action"] == ["DescribeStacks"]
             # The credential scope is key/date/region/service.
             served.regions.append(self.headers["Authorization"].split("/")[2])
-            status, body = served.describe(asked["StackName"][0])
+            match asked["Action"]:
+                case ["DescribeStacks"]:
+                    status, body = served.describe(asked["StackName"][0])
+                case ["ListStackResources"]:
+                    status, body = served.resources(asked.get("NextToken", ["0"])[0])
+                case unknown:
+                    raise AssertionError(unknown)
             self.send_response(status)
             self.send_header("Content-Length", str(len(body.encode())))
             self.end_headers()

@@ -202,7 +202,7 @@ class Instance(ABC):
 
     @abstractmethod
     def waiting_messages(self, queue: str) -> int:
-        """Return how many messages are in a queue. `queue` is `delivery` or `delivery-dlq`."""
+        """Return how many messages are in a queue. `queue` is `delivery`, `delivery-dlq` or `change-dlq`."""
 
     @abstractmethod
     def repeat(self, record: dict[str, Any]) -> None:

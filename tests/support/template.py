@@ -18,6 +18,11 @@ ROOT = Path(__file__).parents[2]
 
 STACK_NAME = "convoke"
 
+STACK_ID_DIGITS = "0123456789abcdef" * 2
+"""The digits of the UUID in the stack ID. The template makes the SID of the first account from these digits."""
+
+NO_VALUE = {"Ref": "AWS::NoValue"}
+
 
 class _TemplateLoader(yaml.SafeLoader):
     """A YAML loader that expands CloudFormation's short form: `!Ref Table` becomes `{"Ref": "Table"}`."""
@@ -32,17 +37,80 @@ def _construct(loader: _TemplateLoader, tag: str, node: yaml.Node) -> Any:
             value = loader.construct_sequence(node, deep=True)
         case yaml.MappingNode():
             value = loader.construct_mapping(node, deep=True)
-    return {tag if tag == "Ref" else f"Fn::{tag}": value}
+    return {tag if tag in ("Ref", "Condition") else f"Fn::{tag}": value}
 
 
 _TemplateLoader.add_multi_constructor("!", _construct)
 
 
 @cache
-def template() -> dict[str, Any]:
-    """Return the parsed template.yaml. Callers must not change the result, because it is cached."""
+def written_template() -> dict[str, Any]:
+    """Return template.yaml as it is written, with its conditions. Callers must not change the cached result."""
     read: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), _TemplateLoader)
     return read
+
+
+@cache
+def template(**parameters: str) -> dict[str, Any]:
+    """Return template.yaml with all conditions decided. Callers must not change the cached result.
+
+    Each parameter that is not in `parameters` has its default value.
+    """
+    return decided(written_template(), parameters)
+
+
+def decided(document: dict[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
+    """Return a template with all conditions decided, for example the template that the SAM transform returns.
+
+    Each `Fn::If` is replaced by one of its values. Resources and outputs whose condition is false are left out.
+    """
+    values = parameter_values(parameters)
+    conditions = {name: holds(condition, values) for name, condition in document["Conditions"].items()}
+
+    def exists(part: Any) -> bool:
+        match part:
+            case {"Condition": str(condition)}:
+                return conditions[condition]
+        return bool(part != NO_VALUE)
+
+    def decide(part: Any) -> Any:
+        match part:
+            case {"Fn::If": [name, then, otherwise]}:
+                return decide(then if conditions[name] else otherwise)
+            case dict():
+                decided = ((key, decide(value)) for key, value in part.items() if exists(value))
+                return {key: value for key, value in decided if exists(value)}
+            case list():
+                return [value for value in map(decide, part) if exists(value)]
+        return part
+
+    result: dict[str, Any] = decide(document)
+    return result
+
+
+def parameter_values(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the value of each parameter: the given value or the default value."""
+    return {name: str(parameter["Default"]) for name, parameter in written_template()["Parameters"].items()} | dict(
+        given
+    )
+
+
+def holds(condition: Any, values: Mapping[str, str]) -> bool:
+    """Return whether a condition, or the assertion of a rule, is true for these values of the parameters."""
+    match condition:
+        case {"Fn::Equals": [left, right]}:
+            return _value(left, values) == _value(right, values)
+        case {"Fn::Not": [negated]}:
+            return not holds(negated, values)
+        case {"Fn::And": conditions}:
+            return all(holds(each, values) for each in conditions)
+        case {"Fn::Or": conditions}:
+            return any(holds(each, values) for each in conditions)
+    raise ValueError(f"cannot decide {condition}")
+
+
+def _value(operand: Any, values: Mapping[str, str]) -> str:
+    return values[operand["Ref"]] if isinstance(operand, dict) else str(operand)
 
 
 def resources(type_: str) -> dict[str, Any]:
@@ -54,12 +122,12 @@ def resources(type_: str) -> dict[str, Any]:
     }
 
 
-def functions() -> dict[str, Any]:
+def functions(**parameters: str) -> dict[str, Any]:
     """Return the properties of every function, merged with the global properties.
 
     The key is the name of the function's folder.
     """
-    shared = template()["Globals"]["Function"]
+    shared = template(**parameters)["Globals"]["Function"]
     variables = shared["Environment"]["Variables"]
     return {
         properties["CodeUri"].removeprefix("functions/"): {
@@ -67,7 +135,8 @@ def functions() -> dict[str, Any]:
             **properties,
             "Environment": {"Variables": {**variables, **properties["Environment"]["Variables"]}},
         }
-        for properties in resources("AWS::Serverless::Function").values()
+        for resource in template(**parameters)["Resources"].values()
+        if resource["Type"] == "AWS::Serverless::Function" and (properties := resource["Properties"])
     }
 
 
@@ -79,12 +148,11 @@ def environment(function: str, values: Mapping[str, str]) -> dict[str, str]:
 
 def resolved(value: Any, values: Mapping[str, str]) -> str:
     """Evaluate a text, a `!Ref` or a `!Sub`. Parameters have their default values unless `values` overrides them."""
-    defaults = {name: str(parameter["Default"]) for name, parameter in template()["Parameters"].items()}
-    known: dict[str, str] = {"AWS::StackName": STACK_NAME, **defaults, **values}
+    known: dict[str, str] = {"AWS::StackName": STACK_NAME, "Id": STACK_ID_DIGITS, **parameter_values({}), **values}
     match value:
         case {"Ref": name}:
             return known[name]
-        case {"Fn::Sub": str(text)}:
+        case {"Fn::Sub": str(text) | [str(text), _]}:
             return re.sub(r"\$\{(.+?)\}", lambda found: known[found[1]], text)
         case str():
             return value

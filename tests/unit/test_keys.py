@@ -51,6 +51,8 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "attempt at another event": lambda account: keys.event_attempt(account, f"{CHANGE}-1", "#account#01"),
     "attempt at another target": lambda account: keys.event_attempt(account, f"{CHANGE}-0", f"#WH{DIGITS}#01"),
     "alert": lambda account: keys.alert(account, ALERT),
+    "circuit breaker": lambda account: keys.circuit_breaker(account, f"{account} https://hooks.example.com:443"),
+    "another circuit breaker": lambda account: keys.circuit_breaker(account, f"{account} http://hooks.example.com:80"),
 }
 
 EVERY_KEY = pytest.mark.parametrize("make", KEYS.values(), ids=KEYS)
@@ -74,7 +76,7 @@ def test_every_key_function_is_covered_by_these_tests() -> None:
             "provisioning",
         ),
         *("participant", "message", "receipt", "identity_lock", "unique_name_lock", "pair_lock", "number_group_lock"),
-        *("scoped_webhooks", "change", "event_attempt", "alert"),
+        *("scoped_webhooks", "change", "event_attempt", "alert", "circuit_breaker"),
     }
     assert made == covered
 
@@ -261,18 +263,23 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 def test_conversations_are_spread_over_every_due_shard() -> None:
     new_sid = SidFactory()
     shards = [keys.due_attributes(new_sid(Prefix.CONVERSATION), NOON)[keys.DUE.partition] for _ in range(4000)]
-    assert set(shards) == set(keys.due_shards())
-    assert all(shards.count(shard) > 300 for shard in keys.due_shards())
+    assert set(shards) == set(keys.DUE_SHARDS)
+    assert all(shards.count(shard) > 300 for shard in keys.DUE_SHARDS)
 
 
 def test_due_index_has_eight_shards() -> None:
-    assert len(set(keys.due_shards())) == len(keys.due_shards()) == keys.DUE_SHARDS == 8
+    assert len(set(keys.DUE_SHARDS)) == len(keys.DUE_SHARDS) == 8
 
 
 def test_due_shard_of_a_conversation_does_not_change() -> None:
     """The table stores the shard. Therefore every later version of Convoke must compute the same shard."""
     moments = [NOON + timedelta(days=day) for day in range(10)]
     assert {keys.due_attributes(CONVERSATION, moment)[keys.DUE.partition] for moment in moments} == {"due#4"}
+
+
+def test_sort_key_of_a_due_item_tells_its_kind() -> None:
+    assert keys.kind_of(keys.conversation(OURS, CONVERSATION)) == keys.CONVERSATION
+    assert keys.kind_of(keys.service(OURS, SERVICE)) == "service"
 
 
 def test_due_items_sort_by_time() -> None:

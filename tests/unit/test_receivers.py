@@ -96,6 +96,42 @@ def test_private_address_in_an_allowed_network_is_accepted() -> None:
         assert not rules.accepts(url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:9001/2018-06-01/runtime/invocation/next",
+        "http://127.1/",
+        "http://2130706433/",
+        "http://localhost/",
+        "http://0.0.0.0/",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://169.254.100.1:9001/",
+        "http://0xa9fea9fe/",
+        "http://[::]/",
+        "http://[::1]/",
+        "http://[::127.0.0.1]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://[::ffff:169.254.169.254]/",
+        "http://[64:ff9b::169.254.169.254]/",
+        "http://[2002:7f00:1::]/",
+        "http://[fe80::1]/",
+        "http://[fe80::1%25eth0]/",
+        "http://[febf::1]/",
+        "http://[fd00:ec2::254]/",
+    ],
+)
+def test_own_host_and_link_local_addresses_are_rejected_even_if_everything_is_allowed(url: str) -> None:
+    rules = ReceiverRules.of_deployment(["0.0.0.0/0", "::/0"], https_only=False)
+    assert not rules.accepts(url)
+    with pytest.raises(InvalidWebhookSettingsError):
+        rules.refuse({("post_webhook_url",): url})
+
+
+@pytest.mark.parametrize("url", ["http://10.1.2.3/", "http://192.168.0.1/", "http://[fd12::1]/", "http://8.8.8.8/"])
+def test_any_other_address_is_accepted_if_everything_is_allowed(url: str) -> None:
+    assert ReceiverRules.of_deployment(["0.0.0.0/0", "::/0"], https_only=False).accepts(url)
+
+
 def test_http_url_is_rejected_if_https_is_required() -> None:
     rules = ReceiverRules.of_deployment([], https_only=True)
     assert rules.accepts("HTTPS://hooks.example.com/")

@@ -13,14 +13,17 @@ from typing import Any
 
 import pytest
 
-from convoke.domain.events import Event
+from convoke.domain import instants
+from convoke.domain.events import Event, UnpublishedChange
 from convoke.embedded import steps as module
 from convoke.embedded.handover import Execution
+from convoke.embedded.queue import DeadLetterQueue
 from convoke.embedded.sqlite import SqliteTable
 from convoke.embedded.steps import STREAM_BATCH_SIZE, StateMachine, Steps, Waiting
 from convoke.embedded.suspension import RunAgainError
 from convoke.embedded.unit import MAX_ROWS
 from convoke.operations.conversation_finalizer import MustCloseError, NothingToFinalizeError
+from convoke.storage.events import UnreadableChangeError
 from convoke.storage.table import Item, Key, Put
 from tests.support.events import an_event
 
@@ -142,7 +145,8 @@ class Machine:
         work: Any = self.work
         self.participants: Waiting[Any] = Waiting()
         self.executions: Waiting[Any] = Waiting()
-        self.steps = Steps(self.participants, self.executions, self.table, work, work, work)
+        self.dead_letters = DeadLetterQueue(self.table, "change", instants.now)
+        self.steps = Steps(self.participants, self.executions, self.table, work, work, work, self.dead_letters)
 
     def run(self, until: float = INFINITY) -> None:
         with self.table.unit():
@@ -158,6 +162,8 @@ class Machine:
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     def change_of(item: dict[str, Any]) -> Any:
+        if not item["event"]:
+            raise UnreadableChangeError(UnpublishedChange(account_sid="AC1", change_sid=item["sid"]))
         return SimpleNamespace(events=[Event.model_validate(item["event"])])
 
     monkeypatch.setattr(module, "change_of", change_of)

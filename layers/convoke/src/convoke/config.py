@@ -43,6 +43,10 @@ class Settings:
         return self._required("CONVOKE_DELIVERY_DEAD_LETTER_QUEUE_URL")
 
     @property
+    def change_dead_letter_queue_url(self) -> str:
+        return self._required("CONVOKE_CHANGE_DEAD_LETTER_QUEUE_URL")
+
+    @property
     def state_machine_arn(self) -> str:
         return self._required("CONVOKE_STATE_MACHINE_ARN")
 
@@ -57,6 +61,19 @@ class Settings:
         The second part of the name is the Account SID.
         """
         return self._required("CONVOKE_AUTH_TOKEN_PREFIX")
+
+    @property
+    def first_account_sid(self) -> str:
+        """Return the SID of the account whose Auth Token the deployment created, without creating the account.
+
+        The text is empty if the deployment uses an existing table, because the table already contains all accounts.
+        """
+        return self.environ.get("CONVOKE_FIRST_ACCOUNT_SID", "")
+
+    @property
+    def public_url(self) -> str | None:
+        """Return the base URL that clients use. None means that the headers of a request determine the URL."""
+        return self.environ.get("CONVOKE_PUBLIC_URL") or None
 
     @property
     def allowed_webhook_networks(self) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convoke.operations.conversation_finalizer import ConversationFinalizer
     from convoke.operations.events import EventOperations
     from convoke.operations.participant_adder import Admit, ParticipantAdder
+    from convoke.operations.republisher import Republisher
     from convoke.operations.sweeper import Sweeper
     from convoke.operations.webhook_delivery import WebhookDelivery
     from convoke.storage.accounts import CachedAccounts
@@ -53,6 +54,10 @@ class Edges(Protocol):
     def webhook_client(self) -> WebhookClient: ...
     @property
     def receiver_rules(self) -> ReceiverRules: ...
+    @property
+    def public_url(self) -> str | None:
+        """Return the base URL of the API. None means that the headers of a request determine the base URL."""
+
     @property
     def allowed_origins(self) -> Sequence[str]: ...
     @property
@@ -220,7 +225,7 @@ class Program:
             ),
             conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
         )
-        return Api(operations, self._extra_routes, edges.allowed_origins, edges.path_delimiters)
+        return Api(operations, self._extra_routes, edges.allowed_origins, edges.path_delimiters, edges.public_url)
 
     @cached_property
     def events(self) -> EventOperations:
@@ -232,6 +237,15 @@ class Program:
         return EventOperations(
             EventRepository(table), EventAttemptRepository(table), self.webhook_delivery, self.edges.new_sid
         )
+
+    @cached_property
+    def republisher(self) -> Republisher:
+        from convoke.operations.republisher import Republisher
+        from convoke.storage.event_attempts import EventAttemptRepository
+        from convoke.storage.events import EventRepository
+
+        table = self.edges.table
+        return Republisher(EventRepository(table), EventAttemptRepository(table), self.edges.event_bus)
 
     @cached_property
     def participant_adder(self) -> ParticipantAdder:
@@ -292,12 +306,15 @@ class Program:
 
     @cached_property
     def sweeper(self) -> Sweeper:
+        from convoke.operations.due_conversations import DueConversations
         from convoke.operations.sweeper import Sweeper
+        from convoke.storage import keys
         from convoke.storage.conversations import ConversationRepository
+        from convoke.storage.due import DueRepository
         from convoke.storage.provisioning import ProvisioningRepository
 
         edges, table = self.edges, self.edges.table
-        return Sweeper(
+        due_conversations = DueConversations(
             ConversationRepository(table),
             ProvisioningRepository(table),
             self.participant_adder,
@@ -306,3 +323,4 @@ class Program:
             edges.now,
             edges.new_sid,
         )
+        return Sweeper(DueRepository(table), {keys.CONVERSATION: due_conversations}, edges.now)

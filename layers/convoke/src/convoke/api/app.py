@@ -24,15 +24,19 @@ class Api:
         extra_routes: Sequence[AccountRoute] = (),
         allowed_origins: Sequence[str] = (),
         path_delimiters: str = "",
+        public_url: str | None = None,
     ) -> None:
         """`extra_routes` are routes that exist in only one engine. `/openapi.json` does not list these routes.
 
         Pages of `allowed_origins` may use the API in a browser. Raise InvalidOriginError if an origin is not valid.
         `path_delimiters` are the characters that a name in a request must not contain. See `Edges.path_delimiters`.
+
+        `public_url` is the base URL of all URLs in responses. If it is None, the headers of a request determine the
+        base URL.
         """
-        self._origins = Origins(allowed_origins)
+        self._origins = Origins(allowed_origins, public_url)
         self.conversation_waiter = operations.conversation_waiter
-        self._dispatcher = Dispatcher(operations, extra_routes, path_delimiters)
+        self._dispatcher = Dispatcher(operations, extra_routes, path_delimiters, public_url)
 
     def answer(self, event: Mapping[str, Any], context: InvocationContext) -> Response | Deferred:
         """Return the response, or a `Deferred` if the client prefers to wait until the participants are added."""

@@ -50,7 +50,11 @@ class Dispatcher:
     """Calls the handler of each gateway event. Several threads may use one dispatcher at the same time."""
 
     def __init__(
-        self, operations: Operations, extra_routes: Sequence[AccountRoute] = (), path_delimiters: str = ""
+        self,
+        operations: Operations,
+        extra_routes: Sequence[AccountRoute] = (),
+        path_delimiters: str = "",
+        public_url: str | None = None,
     ) -> None:
         """`extra_routes` are routes that exist in only one engine. `/openapi.json` does not list these routes.
 
@@ -58,6 +62,7 @@ class Dispatcher:
         """
         self._operations = operations
         self._path_delimiters = path_delimiters
+        self._public_url = public_url
         self._root = _Node()
         self._public = frozenset(route.rule for route in PUBLIC_ROUTES)
         for public_route in PUBLIC_ROUTES:
@@ -124,7 +129,7 @@ class Dispatcher:
 
     def _account_handler(self, route: AccountRoute) -> Handler:
         def handler(event: Event, _: InvocationContext, account: Any, values: dict[str, str]) -> Response:
-            request = Request(event, account, path_delimiters=self._path_delimiters)
+            request = Request(event, account, path_delimiters=self._path_delimiters, public_url=self._public_url)
             return route.handler(self._operations, request, **values)
 
         return handler
@@ -146,6 +151,7 @@ class Dispatcher:
                 account,
                 service,
                 service_in_path=named is not None,
+                public_url=self._public_url,
                 path_delimiters=self._path_delimiters,
                 seconds_left=seconds_left,
             )

@@ -45,9 +45,14 @@ class InvalidOriginError(ValueError):
 class Origins:
     """The origins whose pages may use the API, in addition to the origin of the API itself."""
 
-    def __init__(self, allowed: Iterable[str] = ()) -> None:
-        """Raise InvalidOriginError if an origin is not valid."""
+    def __init__(self, allowed: Iterable[str] = (), public_url: str | None = None) -> None:
+        """Raise InvalidOriginError if an origin is not valid.
+
+        `public_url` is the base URL that clients use. If it is None, the headers of a request determine the origin of
+        the API.
+        """
         self._allowed = frozenset(map(_checked, allowed))
+        self._own = public_url and "{0.scheme}://{0.netloc}".format(urlsplit(public_url))
 
     def refusal(self, event: Mapping[str, Any]) -> Response | None:
         """Return the response to a preflight of an allowed origin, or the refusal of a cross-site request.
@@ -84,7 +89,7 @@ class Origins:
         if (site := headers.get("sec-fetch-site")) is not None:
             return site in SAME_SITE_VALUES
         # Only browsers send the header Origin. An old browser sends this header without Sec-Fetch-Site.
-        return origin is None or origin == request_origin(headers)
+        return origin is None or origin == (self._own or request_origin(headers))
 
 
 def _checked(origin: str) -> str:

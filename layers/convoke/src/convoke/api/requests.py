@@ -43,6 +43,8 @@ class Request:
 
     event: Mapping[str, Any]
     account: Account
+    public_url: str | None = field(default=None, kw_only=True)
+    """The base URL that clients use. None means that the headers determine the base URL."""
     path_delimiters: str = field(default="", kw_only=True)
     """The characters that a name in the form must not contain. See `Edges.path_delimiters`."""
     seconds_left: Callable[[], float] = field(default=lambda: inf, kw_only=True)
@@ -69,8 +71,12 @@ class Request:
         return dict(parse_qsl(self.event.get("rawQueryString", ""), keep_blank_values=True))
 
     @property
-    def origin(self) -> str:
-        return request_origin(self.headers)
+    def base_url(self) -> str:
+        """The URL before the path of the API, as the client wrote it.
+
+        A proxy in front of the gateway can change the host and the path. Then `public_url` is the base URL.
+        """
+        return request_origin(self.headers) if self.public_url is None else self.public_url
 
     @property
     def notify_webhooks(self) -> bool:
@@ -88,7 +94,7 @@ class Request:
 
     def url(self, path: str, version: str = TWILIO_PREFIX) -> str:
         """Return the absolute URL of a path."""
-        return f"{self.origin}{version}{path}"
+        return f"{self.base_url}{version}{path}"
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class SqsDeadLetterQueue:
     queue_url: str
 
     def send(self, body: str) -> None:
-        """Add a copy of a queue message. Lambda then deletes the original queue message from the delivery queue."""
+        """Add a queue message with the text `body`."""
         self.client.send_message(QueueUrl=self.queue_url, MessageBody=body)
 
 

@@ -19,6 +19,7 @@ from convoke.domain.instants import Clock, Sleep
 from convoke.domain.provisioning import ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, SidFactory
+from convoke.storage import keys
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -36,6 +37,14 @@ if TYPE_CHECKING:
     from convoke.webhooks.client import WebhookHttpClient
 
 
+CONNECT_TIMEOUT_SECONDS = 2
+READ_TIMEOUT_SECONDS = 5
+MAX_ATTEMPTS = 3
+"""The limits of a call to AWS: the time to connect, the time between two parts of the answer, and the attempts.
+
+A call and its retries end before the function's timeout. botocore's defaults are 60 seconds and up to 10 attempts.
+"""
+
 PATH_DELIMITERS = "?"
 """An HTTP API decodes the path before it looks for the query. Therefore `%3F` in a path ends the path.
 
@@ -48,6 +57,7 @@ class AwsEdges:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.settings = Settings(environ)
+        self.public_url = self.settings.public_url
         self.now: Clock = instants.now
         self.sleep: Sleep = time.sleep
         self.new_sid: NewSid = SidFactory()
@@ -77,7 +87,13 @@ class AwsEdges:
     def auth_tokens(self) -> SecretAuthTokens:
         from convoke.aws.secrets import SecretAuthTokens
 
-        return SecretAuthTokens(self._client("secretsmanager"), self.settings.auth_token_prefix)
+        return SecretAuthTokens(
+            self._client("secretsmanager"), self.settings.auth_token_prefix, self._account_may_have_token
+        )
+
+    def _account_may_have_token(self, account_sid: str) -> bool:
+        """Return whether the account exists, or is the first account, which the first request creates."""
+        return account_sid == self.settings.first_account_sid or self.table.get(keys.account(account_sid)) is not None
 
     @cached_property
     def participant_queue(self) -> SqsParticipantQueue:
@@ -96,6 +112,12 @@ class AwsEdges:
         from convoke.aws.delivery_queue import SqsDeadLetterQueue
 
         return SqsDeadLetterQueue(self._sqs, self.settings.delivery_dead_letter_queue_url)
+
+    @cached_property
+    def change_dead_letter_queue(self) -> SqsDeadLetterQueue:
+        from convoke.aws.delivery_queue import SqsDeadLetterQueue
+
+        return SqsDeadLetterQueue(self._sqs, self.settings.change_dead_letter_queue_url)
 
     @cached_property
     def workflow(self) -> StepFunctionsWorkflow:
@@ -136,9 +158,19 @@ class AwsEdges:
         from botocore.session import get_session
 
         session = get_session()
-        # Turn off parameter validation, because types and AWS already validate the parameters. Together, the validation
-        # and botocore's long user agent took two fifths of the instructions of a request that creates a resource.
-        session.set_default_client_config(Config(parameter_validation=False, user_agent="convoke"))
+        config = Config(
+            # Types and AWS already validate the parameters. Together, the validation and botocore's long user agent
+            # took two fifths of the instructions of a request that creates a resource.
+            parameter_validation=False,
+            user_agent="convoke",
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=READ_TIMEOUT_SECONDS,
+            retries={"total_max_attempts": MAX_ATTEMPTS, "mode": "standard"},
+            # Otherwise a network may drop an idle connection of a warm function without notice, and the next call waits
+            # for the read timeout.
+            tcp_keepalive=True,
+        )
+        session.set_default_client_config(config)
         # Lambda and the command line set AWS_REGION. botocore reads only AWS_DEFAULT_REGION.
         session.set_config_variable("region", self.settings.environ.get("AWS_REGION"))
         return session

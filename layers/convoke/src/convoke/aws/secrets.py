@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from convoke.domain.freshness import ReadClocks, read_clocks
 from convoke.storage.cached import Cached
 
 if TYPE_CHECKING:
@@ -17,12 +19,24 @@ If another process rotates the Auth Token, this process may use the old Auth Tok
 
 
 class SecretAuthTokens:
-    """Implements `AuthTokens` with Secrets Manager. A cache saves fetches, which cost money and time."""
+    """Implements `AuthTokens` with Secrets Manager. A cache saves fetches, which cost money and time.
 
-    def __init__(self, client: SecretsManagerClient, prefix: str) -> None:
+    No secret is fetched for an account that does not exist. Otherwise each request with an invented Account SID would
+    cost a call to Secrets Manager, which is as expensive as 40 reads of the table. See
+    docs/decisions/0079-strangers-cost-little.md.
+    """
+
+    def __init__(
+        self,
+        client: SecretsManagerClient,
+        prefix: str,
+        account_exists: Callable[[str], bool],
+        read_clocks: ReadClocks = read_clocks,
+    ) -> None:
         self.client = client
         self._prefix = prefix
-        self.fetch = Cached(self._fetch, TOKEN_CACHE_SECONDS)
+        self._account_exists = account_exists
+        self.fetch = Cached(self._fetch, TOKEN_CACHE_SECONDS, read_clocks)
 
     def put(self, account_sid: str, token: str) -> None:
         name = f"{self._prefix}{account_sid}"
@@ -33,6 +47,8 @@ class SecretAuthTokens:
         self.fetch.forget(account_sid)
 
     def _fetch(self, account_sid: str) -> str | None:
+        if not self._account_exists(account_sid):
+            return None
         try:
             return self.client.get_secret_value(SecretId=f"{self._prefix}{account_sid}")["SecretString"]
         except self.client.exceptions.ResourceNotFoundException:

@@ -7,38 +7,51 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import boto3
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from convoke.aws.edges import AwsEdges
-from convoke.cli.sqs_dead_letters import SqsDeadLetters
+from convoke.cli.sqs_dead_letters import SqsDeadLetters, SqsLetters
 from convoke.operations.accounts import AccountOperations
 from convoke.program import Program
 
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+FIRST_ACCOUNT = "AccountSid"
+"""The stack output with the SID of the account that the template declares."""
+
 OUTPUTS = {
     "CONVOKE_TABLE_NAME": "TableName",
+    "CONVOKE_FIRST_ACCOUNT_SID": FIRST_ACCOUNT,
     "CONVOKE_AUTH_TOKEN_PREFIX": "AuthTokenPrefix",
     "CONVOKE_DELIVERY_QUEUE_URL": "DeliveryQueueUrl",
+    "CONVOKE_EVENT_BUS_NAME": "EventBusName",
 }
 """The settings that the commands need. The key is an environment variable of the deployed functions.
 
 The value is the stack output that contains the value of the variable.
 """
 
-QUEUES = {
-    "participant": ("ParticipantQueueUrl", "ParticipantDeadLetterQueueUrl"),
-    "delivery": ("DeliveryQueueUrl", "DeliveryDeadLetterQueueUrl"),
-}
-"""The stack outputs of each queue. The key is the name of the queue.
+QUEUES = (
+    ("participant", "ParticipantQueueUrl", "ParticipantDeadLetterQueueUrl"),
+    ("delivery", "DeliveryQueueUrl", "DeliveryDeadLetterQueueUrl"),
+    ("delivery-failure", "DeliveryQueueUrl", "DeliveryFailureQueueUrl"),
+)
+"""The dead-letter queues.
 
-The first output is the URL of the queue. The second output is the URL of the dead-letter queue.
+Each one has a name for the user, the stack output with the URL of the queue to which messages go back, and the output
+with the URL of the dead-letter queue.
+
+The delivery queue has two dead-letter queues. The program puts a delivery that a receiver did not accept into the first
+dead-letter queue. AWS puts a message that could not be processed into the second dead-letter queue.
 """
 
-FIRST_ACCOUNT = "AccountSid"
-"""The stack output with the SID of the account that the template declares."""
+CHANGE_DEAD_LETTERS = "ChangeDeadLetterQueueUrl"
+"""The stack output with the URL of the dead-letter queue of the table's stream."""
 
 
 class DeploymentError(Exception):
@@ -54,11 +67,16 @@ class Deployment:
     region: str
 
     def dead_letters(self) -> list[SqsDeadLetters]:
-        client = boto3.Session(region_name=self.region).client("sqs")
         return [
-            SqsDeadLetters(client, name, self.outputs[queue], self.outputs[dead_letter_queue])
-            for name, (queue, dead_letter_queue) in QUEUES.items()
+            SqsDeadLetters(self._sqs(), name, self.outputs[dead_letter_queue], self.outputs[queue])
+            for name, queue, dead_letter_queue in QUEUES
         ]
+
+    def change_dead_letters(self) -> SqsLetters:
+        return SqsLetters(self._sqs(), "change", self.outputs[CHANGE_DEAD_LETTERS])
+
+    def _sqs(self) -> SQSClient:
+        return boto3.Session(region_name=self.region).client("sqs")
 
 
 @contextmanager
@@ -67,13 +85,56 @@ def open_deployment(stack: str) -> Iterator[Deployment]:
 
     An error of AWS inside the `with` block is also raised as DeploymentError.
     """
-    try:
+    with _aws_errors():
         cloudformation = _cloudformation_client()
         outputs, region = _stack_outputs(cloudformation, stack), cloudformation.meta.region_name
         environ = {variable: outputs[output] for variable, output in OUTPUTS.items()}
         program = Program(AwsEdges({**environ, "CONVOKE_STACK_NAME": stack, "AWS_REGION": region}))
         _create_first_account(program.accounts, outputs[FIRST_ACCOUNT])
         yield Deployment(program, outputs, region)
+
+
+class PrunedFunction(NamedTuple):
+    function: str
+    kept: list[str]
+    """The versions that still exist, oldest first."""
+    deleted: list[str]
+
+
+def prune_versions(stack: str, keep: int) -> Iterator[PrunedFunction]:
+    """Delete the versions of each function of a stack, except the last `keep`. Raises DeploymentError.
+
+    A version to which an alias refers is never deleted.
+    """
+    with _aws_errors():
+        cloudformation = _cloudformation_client()
+        _stack_outputs(cloudformation, stack)
+        client = boto3.Session(region_name=cloudformation.meta.region_name).client("lambda")
+        for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack):
+            for resource in page["StackResourceSummaries"]:
+                if resource["ResourceType"] == "AWS::Lambda::Function":
+                    yield _prune_function(client, resource["PhysicalResourceId"], keep)
+
+
+def _prune_function(client: Any, function: str, keep: int) -> PrunedFunction:
+    pages = client.get_paginator("list_versions_by_function").paginate(FunctionName=function)
+    numbers = [version["Version"] for page in pages for version in page["Versions"] if version["Version"] != "$LATEST"]
+    pages = client.get_paginator("list_aliases").paginate(FunctionName=function)
+    aliases = [alias for page in pages for alias in page["Aliases"]]
+    used = {alias["FunctionVersion"] for alias in aliases}
+    used.update(*(alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {}) for alias in aliases))
+    versions = sorted(numbers, key=int)
+    deleted = [version for version in versions[:-keep] if version not in used]
+    for version in deleted:
+        client.delete_function(FunctionName=function, Qualifier=version)
+    return PrunedFunction(function, [version for version in versions if version not in deleted], deleted)
+
+
+@contextmanager
+def _aws_errors() -> Iterator[None]:
+    """Raise every error of AWS inside the `with` block as DeploymentError."""
+    try:
+        yield
     except (BotoCoreError, ClientError, GetParameterError) as error:
         raise DeploymentError(f"AWS: {' '.join(str(error).split())}") from error
 
@@ -100,7 +161,7 @@ def _stack_outputs(cloudformation: Any, stack: str) -> Mapping[str, str]:
             raise
         raise DeploymentError(f"there is no stack {stack} in {cloudformation.meta.region_name}") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", ())}
-    required = {*OUTPUTS.values(), *chain.from_iterable(QUEUES.values()), FIRST_ACCOUNT}
+    required = {*OUTPUTS.values(), *chain.from_iterable(names for _, *names in QUEUES), CHANGE_DEAD_LETTERS}
     if missing := sorted(required - outputs.keys()):
         raise DeploymentError(
             f"the stack {stack} is not a deployment of this version of Convoke:"

@@ -4,16 +4,48 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import click
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from convoke.cli.data_file import existing_data_option
-from convoke.cli.installation import open_installation, stack_option
+from convoke.cli.installation import Installation, open_installation, stack_option
+from convoke.domain.events import EventFilters, UnpublishedChange
+from convoke.domain.model import Model
 from convoke.domain.sids import Prefix
 from convoke.domain.webhooks import Delivery
+from convoke.storage.events import UnreadableChangeError
+
+FIRST_RECORD, LAST_RECORD = "approximateArrivalOfFirstRecord", "approximateArrivalOfLastRecord"
+
+MAX_ARRIVAL_DELAY = timedelta(minutes=1)
+"""The assumed maximum time from the time of an event until its change arrives in the table's stream."""
+
+
+class StreamBatch(Model):
+    """The records that Lambda gave up, as Lambda describes them to the dead-letter queue of the stream.
+
+    See https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html.
+    """
+
+    first: datetime = Field(alias=FIRST_RECORD)
+    last: datetime = Field(alias=LAST_RECORD)
+
+
+class StreamBatchLetter(Model):
+    batch: StreamBatch = Field(alias="DDBStreamBatchInfo")
+
+    @property
+    def period(self) -> EventFilters:
+        return EventFilters.model_construct(
+            start_date=self.batch.first - MAX_ARRIVAL_DELAY, end_date=self.batch.last + MAX_ARRIVAL_DELAY
+        )
+
+
+_CHANGE_LETTER: TypeAdapter[UnpublishedChange | StreamBatchLetter] = TypeAdapter(UnpublishedChange | StreamBatchLetter)
 
 
 @click.group()
@@ -34,7 +66,7 @@ def dlq_list(data: str, stack: str | None) -> None:
     queues.
     """
     with open_installation(data, stack) as installation:
-        for letters in installation.dead_letters():
+        for letters in (*installation.dead_letters(), installation.change_dead_letters()):
             for body in letters.bodies():
                 click.echo(json.dumps({"queue": letters.name, **_summary(body)}))
 
@@ -47,11 +79,16 @@ def dlq_redrive(data: str, stack: str | None) -> None:
 
     Convoke then processes each message from the start. A webhook delivery gets its full number of attempts again.
     Earlier attempts stay on record.
+
+    A message of the queue `change` names changes whose events are not on the event bus. For such a message, Convoke
+    publishes the events from the ledger. The message stays if the changes still cannot be read.
     """
     with open_installation(data, stack) as installation:
         rewrite = partial(_with_new_replay, lambda: installation.program.edges.new_sid(Prefix.REPLAY))
         for letters in installation.dead_letters():
             click.echo(json.dumps({"queue": letters.name, "redriven": letters.redrive(rewrite)}))
+        changes = installation.change_dead_letters()
+        click.echo(json.dumps({"queue": changes.name, "redriven": changes.consume(partial(_republish, installation))}))
 
 
 def _with_new_replay(new_replay_sid: Callable[[], str], body: str) -> str:
@@ -67,6 +104,20 @@ def _with_new_replay(new_replay_sid: Callable[[], str], body: str) -> str:
     return delivery.model_copy(update={"replay_sid": new_replay_sid()}).model_dump_json()
 
 
+def _republish(installation: Installation, body: str) -> bool:
+    """Publish the events that a dead letter of the stream names. Return whether all of them were published."""
+    try:
+        letter = _CHANGE_LETTER.validate_json(body)
+        if isinstance(letter, UnpublishedChange):
+            installation.program.republisher.republish_change(letter)
+        else:
+            for account in installation.accounts.accounts.list():
+                installation.program.republisher.republish_period(account.sid, letter.period)
+    except (ValidationError, UnreadableChangeError):
+        return False
+    return True
+
+
 def _summary(body: str) -> dict[str, Any]:
     """Return the SIDs, the event type and the target of a queue message, without any text that people wrote."""
     try:
@@ -75,7 +126,9 @@ def _summary(body: str) -> dict[str, Any]:
         # is an event or a provisioning.
         subject = message.get("event") or message.get("detail") or message
         event = {"event_id": subject.get("id"), "event_type": subject.get("type"), "target": message.get("target")}
-        sids = {name: subject.get(name) for name in ("account_sid", "conversation_sid")}
+        sids = {name: subject.get(name) for name in ("account_sid", "conversation_sid", "change_sid")}
+        batch = message.get("DDBStreamBatchInfo") or {}
+        event |= {"first": batch.get(FIRST_RECORD), "last": batch.get(LAST_RECORD)}
     except (ValueError, AttributeError):
         return {"unreadable": True}
     return {name: value for name, value in {**sids, **event}.items() if value is not None}

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 import click
+from pydantic import ValidationError
 
 from convoke.cli.data_file import existing_data_option
 from convoke.cli.installation import Installation, open_installation, stack_option
@@ -18,6 +19,9 @@ from convoke.domain.pages import Page, PageRequest
 from convoke.domain.sids import Prefix, is_sid
 
 PAGE_SIZE = 50
+
+OPTIONS: dict[int | str, str] = {"start_date": "--start", "end_date": "--end"}
+"""The options of `convoke events republish`. The key is the field of EventFilters."""
 
 account_option = click.option(
     "--account", metavar="SID", help="Account that the events belong to. The default is the oldest account."
@@ -93,6 +97,30 @@ def events_replay(event_id: str, target: str | None, account: str | None, data: 
         event = _fetch_event(installation, account, event_id)
         replay = installation.events.replay(event.account_sid, event.id, NewEventReplay(target=target))
         click.echo(json.dumps({"sid": replay.sid, "event_id": event.id, "targets": replay.targets}))
+
+
+@events.command("republish")
+@click.option(
+    "--start", metavar="DATE", help="Publish only events at this time or later, such as 2026-01-02T03:04:05Z."
+)
+@click.option("--end", metavar="DATE", help="Publish only events at this time or earlier.")
+@account_option
+@existing_data_option
+@stack_option
+def events_republish(start: str | None, end: str | None, account: str | None, data: str, stack: str | None) -> None:
+    """Publish the events of a period that no webhook was sent.
+
+    These are the events without a delivery attempt. Convoke publishes them on the event bus again, and sends them to
+    the webhooks that are configured now. Rules of your own on the event bus can get an event twice.
+    """
+    try:
+        filters = EventFilters.model_validate({"start_date": start, "end_date": end})
+    except ValidationError as error:
+        (first, *_) = error.errors()
+        raise click.BadParameter(first["ctx"]["error"].message, param_hint=OPTIONS[first["loc"][0]]) from error
+    with open_installation(data, stack) as installation:
+        account_sid = installation.account_sid(account)
+        click.echo(json.dumps({"republished": installation.program.republisher.republish_period(account_sid, filters)}))
 
 
 def _fetch_event(installation: Installation, account: str | None, event_id: str) -> Event:

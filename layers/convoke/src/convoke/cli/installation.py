@@ -24,18 +24,28 @@ stack_option = click.option(
 )
 
 
-class DeadLetters(Protocol):
+class Letters(Protocol):
     """Gives access to one dead-letter queue, in a data file or on AWS."""
 
     @property
     def name(self) -> str:
-        """The name of the queue that the failed queue messages come from, for example `delivery`."""
+        """The name of the dead-letter queue for the user, for example `delivery`."""
 
     def bodies(self) -> Sequence[str]:
         """Return the bodies of all queue messages. The queue messages stay in the dead-letter queue."""
 
+    def consume(self, handle: Callable[[str], bool]) -> int:
+        """Call `handle` with the body of each queue message, and delete the queue message if `handle` returns True.
+
+        Return the number of deleted queue messages.
+        """
+
+
+class DeadLetters(Letters, Protocol):
+    """Gives access to a dead-letter queue whose messages can be moved back."""
+
     def redrive(self, rewrite: Callable[[str], str]) -> int:
-        """Move every queue message back to the queue `name`. Return the number of moved queue messages.
+        """Move every queue message back to the queue that it comes from. Return the number of moved queue messages.
 
         `rewrite` takes the body of a queue message and returns the new body.
         """
@@ -49,6 +59,8 @@ class Installation:
     """The name of the installation in error texts, such as `the stack convoke`."""
     program: Program
     dead_letters: Callable[[], Sequence[DeadLetters]]
+    change_dead_letters: Callable[[], Letters]
+    """Gives access to the dead letters of changes whose events are not on the event bus."""
 
     @property
     def accounts(self) -> AccountOperations:
@@ -81,13 +93,15 @@ def open_installation(data: str, stack: str | None) -> Iterator[Installation]:
     """Open the AWS deployment `stack`, or the data file if `stack` is None. Raises ClickException."""
     if stack is None:
         with open_engine(data) as engine:
-            yield Installation(data, engine.program, lambda: [engine.dead_letters])
+            yield Installation(data, engine.program, lambda: [engine.dead_letters], lambda: engine.change_dead_letters)
         return
     # Import boto3 only for a deployment. boto3 is an optional dependency and takes long to import.
     from convoke.cli.deployment import DeploymentError, open_deployment  # noqa: PLC0415 - imports boto3
 
     try:
         with open_deployment(stack) as deployment:
-            yield Installation(f"the stack {stack}", deployment.program, deployment.dead_letters)
+            yield Installation(
+                f"the stack {stack}", deployment.program, deployment.dead_letters, deployment.change_dead_letters
+            )
     except DeploymentError as error:
         raise click.ClickException(str(error)) from error

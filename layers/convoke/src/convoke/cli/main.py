@@ -28,7 +28,11 @@ COMMANDS = {
     "dlq": LazyCommand("convoke.cli.dlq:dlq", "List and redrive the messages in dead-letter queues."),
     "events": LazyCommand("convoke.cli.events:events", "List, show and replay events."),
     "key": LazyCommand("convoke.cli.api_keys:key", "Manage the API keys of an account."),
+    "table": LazyCommand("convoke.cli.tables:table", "Prepare a DynamoDB table for a new AWS deployment."),
     "up": LazyCommand("convoke.cli.up:up", "Start the API on this machine, until Ctrl-C."),
+    "versions": LazyCommand(
+        "convoke.cli.versions:versions", "Delete old versions of the functions of an AWS deployment."
+    ),
     "webhooks": LazyCommand("convoke.cli.webhooks:webhooks", "Check webhook requests."),
 }
 """Every command by its name. A test compares the summaries with the help of the commands."""

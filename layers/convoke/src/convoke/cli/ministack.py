@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -26,6 +27,7 @@ from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import boto3
@@ -42,9 +44,25 @@ LOOPBACK = "127.0.0.1"
 STACK_NAME = "convoke"
 REGION = "us-east-1"
 BUCKET = "artifacts"
+TEMPLATE = "template.yaml"
 
-PARAMETERS = {"AllowedWebhookNetworks": "0.0.0.0/0,::/0"}
-"""The template parameters whose values are not the defaults. Webhook URLs may have any address, such as localhost."""
+PARAMETERS = {"AllowedWebhookNetworks": "0.0.0.0/0,::/0", "SnapStart": "false"}
+"""The template parameters whose values are not the defaults.
+
+Webhook URLs may have any address. MiniStack refuses SnapStart when it updates a function with a custom runtime.
+"""
+
+ALARM = "AWS::CloudWatch::Alarm"
+
+START_FUNCTION = (
+    "import runpy; from convoke.domain import receivers; receivers.NEVER_ON_AWS = ();"
+    ' runpy.run_module("awslambdaric", run_name="__main__")'
+)
+"""Python code that starts a function in AWS's runtime client.
+
+A function on AWS never calls a receiver on its own host. On MiniStack, the functions and the receivers are on the same
+host, so the code removes this rule.
+"""
 
 MAX_CONCURRENT_REQUESTS = 64
 """The maximum number of concurrent Lambda invocations. Each invocation runs in a process that stays alive.
@@ -68,11 +86,9 @@ class StackError(Exception):
 class Stack:
     """A stack deployed to MiniStack."""
 
+    name: str
     url: str
-    """The base URL for the SDKs.
-
-    URLs in responses, such as `next_page_url`, do not contain the path of the base URL. Clients cannot use such URLs.
-    """
+    """The base URL for the SDKs."""
     account_sid: str
     auth_token: str
     endpoint_url: str
@@ -86,7 +102,7 @@ class Stack:
     def resource(self, logical_id: str) -> str:
         """Return the physical id of a resource of the template."""
         response = self.client("cloudformation").describe_stack_resource(
-            StackName=STACK_NAME, LogicalResourceId=logical_id
+            StackName=self.name, LogicalResourceId=logical_id
         )
         return str(response["StackResourceDetail"]["PhysicalResourceId"])
 
@@ -105,7 +121,7 @@ class Stack:
 def fetch() -> None:
     """Download the packages that `deployed` needs, so that `deployed` can start without a network."""
     with TemporaryDirectory() as folder:
-        _bootstrap(Path(folder))
+        bootstrap_script(Path(folder))
         _ministack_command()
 
 
@@ -116,8 +132,7 @@ def deployed(port: int = 0, host: str = LOOPBACK) -> Iterator[Stack]:
     The files of MiniStack are also deleted. Port 0 means any free port. Raises StackError.
     """
     with TemporaryDirectory(prefix="convoke-aws-") as folder, ministack(Path(folder), port, host) as url:
-        _deploy_template(url, _bootstrap(Path(folder) / "runtime-client"))
-        yield _stack(url)
+        yield deploy(url, bootstrap_script(Path(folder) / "runtime-client"))
 
 
 @contextmanager
@@ -167,7 +182,19 @@ def _wait_until_healthy(health: str, process: subprocess.Popen[bytes], log: Path
     raise StackError(f"MiniStack did not start: {log.read_text()[-2000:]}")
 
 
-def _deploy_template(url: str, bootstrap: str) -> None:
+def deploy(
+    url: str, bootstrap: str, name: str = STACK_NAME, given_parameters: Mapping[str, str] = MappingProxyType({})
+) -> Stack:
+    """Deploy the template to the MiniStack at `url`, and return the stack. Raises StackError.
+
+    `bootstrap` is the script that `bootstrap_script` returns.
+    """
+    api_url = f"{url}/_aws/execute-api/{name}/$default"
+    _create_stack(url, bootstrap, name, {**PARAMETERS, "PublicUrl": api_url, **given_parameters})
+    return _stack(url, name)
+
+
+def _create_stack(url: str, bootstrap: str, stack_name: str, given_parameters: Mapping[str, str]) -> None:
     """Create the stack as `sam deploy` does.
 
     The code is uploaded to a bucket, and the template gets the S3 URL of the code.
@@ -176,11 +203,18 @@ def _deploy_template(url: str, bootstrap: str) -> None:
     s3.create_bucket(Bucket=BUCKET)
 
     template = _template()
+    # The URL of the API must be known before the deployment, because the URL is a parameter of the template. MiniStack
+    # takes the ID of an API from this tag.
+    _add_tag(dict(_properties(template))["HttpApi"], "ms-custom-id", stack_name)
+    _remove_alarms_with_metric_math(dict(_properties(template))["Resources"])
     for name, value in _properties(template):
         if name in ("CodeUri", "ContentUri", "DefinitionUri"):
             path, key = ROOT / value.value, value.value.replace("/", "-")
             s3.put_object(Bucket=BUCKET, Key=key, Body=_artifact(name, path, bootstrap))
             value.value = f"s3://{BUCKET}/{key}"
+        if name == "MaximumConcurrency":
+            # MiniStack passes the value of a parameter as a text to its poller, which compares it with a number.
+            value.tag, value.value = "tag:yaml.org,2002:int", str(MAX_CONCURRENT_REQUESTS)
     # Use a custom runtime, because MiniStack's Python runtime has two problems. It reports every exception as
     # Runtime.HandlerError, but the state machine catches errors by their class names. It also runs the functions in
     # MiniStack's Python environment.
@@ -193,24 +227,28 @@ def _deploy_template(url: str, bootstrap: str) -> None:
     for name, value in _properties(template):
         if name == "AWS_ENDPOINT_URL":
             value.value = url
+    # A template in the request has at most 51,200 bytes.
+    s3.put_object(Bucket=BUCKET, Key=TEMPLATE, Body=yaml.serialize(template).encode())
     cloudformation = _client("cloudformation", url)
     capabilities = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
-    parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in PARAMETERS.items()]
+    parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in given_parameters.items()]
     cloudformation.create_stack(
-        StackName=STACK_NAME, TemplateBody=yaml.serialize(template), Parameters=parameters, Capabilities=capabilities
+        StackName=stack_name, TemplateURL=f"{url}/{BUCKET}/{TEMPLATE}", Parameters=parameters, Capabilities=capabilities
     )
     deadline = time.monotonic() + STACK_TIMEOUT_SECONDS
-    while (status := _describe(cloudformation)["StackStatus"]) == "CREATE_IN_PROGRESS" and time.monotonic() < deadline:
+    while (
+        status := _describe(cloudformation, stack_name)["StackStatus"]
+    ) == "CREATE_IN_PROGRESS" and time.monotonic() < deadline:
         time.sleep(0.05)
     if status != "CREATE_COMPLETE":
-        events = cloudformation.describe_stack_events(StackName=STACK_NAME)["StackEvents"]
+        events = cloudformation.describe_stack_events(StackName=stack_name)["StackEvents"]
         reasons = [f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}" for event in events]
         raise StackError("\n".join([f"the stack is {status}", *reasons]))
 
 
-def _stack(url: str) -> Stack:
+def _stack(url: str, name: str) -> Stack:
     """Set the properties that MiniStack's CloudFormation ignores, and return the deployed stack."""
-    description = _describe(_client("cloudformation", url))
+    description = _describe(_client("cloudformation", url), name)
     outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
     # MiniStack's CloudFormation ignores TimeToLiveSpecification.
     specification = dict(_properties(_template())).get("TimeToLiveSpecification")
@@ -220,20 +258,28 @@ def _stack(url: str) -> Stack:
     _client("dynamodb", url).update_time_to_live(
         TableName=outputs["TableName"], TimeToLiveSpecification={"Enabled": True, "AttributeName": attribute}
     )
-    # MiniStack ignores the Exclude properties of GenerateSecretString. Replace the generated token, because it contains
-    # punctuation.
-    token = token_hex(16)
-    _client("secretsmanager", url).put_secret_value(SecretId=outputs["AuthTokenSecret"], SecretString=token)
-    # Build the URL from the API ID. The host name in MiniStack's ApiUrl is a subdomain of 127.0.0.1. Such a name does
-    # not resolve.
-    api_id = outputs["ApiUrl"].removeprefix("http://").partition(".")[0]
     return Stack(
-        url=f"{url}/_aws/execute-api/{api_id}/$default",
+        name=name,
+        url=outputs["ApiUrl"],
         account_sid=outputs["AccountSid"],
-        auth_token=token,
+        auth_token=_auth_token(url, outputs["AuthTokenSecret"]),
         endpoint_url=url,
         outputs=outputs,
     )
+
+
+def _auth_token(url: str, secret: str) -> str:
+    """Return the Auth Token in a secret.
+
+    MiniStack ignores the Exclude properties of GenerateSecretString. A generated token that contains other characters
+    is replaced.
+    """
+    secrets = _client("secretsmanager", url)
+    token = str(secrets.get_secret_value(SecretId=secret)["SecretString"])
+    if not re.fullmatch("[0-9a-f]{32}", token):
+        token = token_hex(16)
+        secrets.put_secret_value(SecretId=secret, SecretString=token)
+    return token
 
 
 def _template() -> yaml.Node:
@@ -259,8 +305,26 @@ def _properties(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
                 yield from _properties(item)
 
 
-def _describe(cloudformation: Any) -> Any:
-    return cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+def _add_tag(resource: yaml.Node, name: str, value: str) -> None:
+    """Add a tag to a resource whose tags are a mapping."""
+    properties = dict(_properties(resource))["Properties"]
+    tag = yaml.compose(yaml.safe_dump({"Tags": {name: value}}), yaml.SafeLoader)
+    if not isinstance(tag, yaml.MappingNode):
+        raise TypeError("the tag is not a mapping")
+    properties.value += tag.value
+
+
+def _remove_alarms_with_metric_math(resources: yaml.Node) -> None:
+    """Remove the alarms that MiniStack cannot create. MiniStack supports only alarms on a single metric."""
+    resources.value = [
+        (name, resource)
+        for name, resource in resources.value
+        if "Metrics" not in dict(_properties(resource)) or dict(_properties(resource))["Type"].value != ALARM
+    ]
+
+
+def _describe(cloudformation: Any, stack_name: str) -> Any:
+    return cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
 
 
 def _ministack_command() -> str:
@@ -287,7 +351,7 @@ def _run_uv(*arguments: str) -> None:
         raise StackError(f"uv {arguments[0]} failed: {finished.stderr}")
 
 
-def _bootstrap(folder: Path) -> str:
+def bootstrap_script(folder: Path) -> str:
     """Return the `bootstrap` script of a custom Lambda runtime. The script runs a function in the current environment.
 
     Installs AWS's Python runtime client into `folder`.
@@ -300,7 +364,7 @@ def _bootstrap(folder: Path) -> str:
     return (
         "#!/bin/sh\n"
         f"export PYTHONPATH={shlex.quote(str(folder))}\n"
-        f'exec {shlex.quote(sys.executable)} -m awslambdaric "$_HANDLER"\n'
+        f'exec {shlex.quote(sys.executable)} -c {shlex.quote(START_FUNCTION)} "$_HANDLER"\n'
     )
 
 

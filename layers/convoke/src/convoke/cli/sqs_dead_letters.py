@@ -20,12 +20,11 @@ VISIBILITY_TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class SqsDeadLetters:
-    """Implements `DeadLetters` on an SQS dead-letter queue."""
+class SqsLetters:
+    """Implements `Letters` on an SQS dead-letter queue."""
 
     client: SQSClient
     name: str
-    queue_url: str
     dead_letter_queue_url: str
 
     def bodies(self) -> list[str]:
@@ -37,21 +36,20 @@ class SqsDeadLetters:
             )
         return [message["Body"] for message in messages]
 
-    def redrive(self, rewrite: Callable[[str], str]) -> int:
-        redriven = 0
+    def consume(self, handle: Callable[[str], bool]) -> int:
+        consumed = 0
         for message in self._receive():
-            # Send the new queue message before deleting the old queue message. A crash between the two calls then
-            # duplicates the queue message, but never loses it.
-            body = escape_noncharacters(rewrite(message["Body"]))
-            self.client.send_message(QueueUrl=self.queue_url, MessageBody=body)
-            self.client.delete_message(QueueUrl=self.dead_letter_queue_url, ReceiptHandle=message["ReceiptHandle"])
-            redriven += 1
-        return redriven
+            # Handle the queue message before deleting it. A crash in between then repeats the work, but never loses the
+            # queue message.
+            if handle(message["Body"]):
+                self.client.delete_message(QueueUrl=self.dead_letter_queue_url, ReceiptHandle=message["ReceiptHandle"])
+                consumed += 1
+        return consumed
 
     def _receive(self) -> Iterator[MessageTypeDef]:
         """Receive about as many queue messages as the dead-letter queue contains at the start.
 
-        Without this maximum, `redrive` might never end. A redriven queue message can fail again and come back to the
+        Without this maximum, `consume` might never end. A redriven queue message can fail again and come back to the
         dead-letter queue.
         """
         remaining = self._message_count()
@@ -71,3 +69,17 @@ class SqsDeadLetters:
             QueueUrl=self.dead_letter_queue_url, AttributeNames=["ApproximateNumberOfMessages"]
         )
         return int(response["Attributes"]["ApproximateNumberOfMessages"])
+
+
+@dataclass(frozen=True, slots=True)
+class SqsDeadLetters(SqsLetters):
+    """Implements `DeadLetters` on an SQS dead-letter queue."""
+
+    queue_url: str
+
+    def redrive(self, rewrite: Callable[[str], str]) -> int:
+        def send(body: str) -> bool:
+            self.client.send_message(QueueUrl=self.queue_url, MessageBody=escape_noncharacters(rewrite(body)))
+            return True
+
+        return self.consume(send)

@@ -137,6 +137,16 @@ class Change(Model):
         return self.events[-1].occurred_at if self.events else None
 
 
+class UnpublishedChange(Model):
+    """The dead letter of a change whose events are not on the event bus, because the record could not be read.
+
+    The letter only names the change. The events are in the ledger.
+    """
+
+    account_sid: str
+    change_sid: str
+
+
 def check_conversation_sid(text: str) -> str:
     sid = parse_sid(text, Prefix.CONVERSATION)
     if sid is None:

@@ -55,6 +55,25 @@ NOT_PUBLIC: tuple[Network, ...] = tuple(
 Convoke does not use `ipaddress.is_global`, because its results differ between Python versions.
 """
 
+NEVER_ON_AWS: tuple[Network, ...] = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "0.0.0.0/8",  # 0.0.0.0 is another address of the own host
+            "127.0.0.0/8",  # includes the address of Lambda's runtime API
+            "169.254.0.0/16",  # link-local, where Lambda and EC2 serve credentials and metadata
+            "::/96",  # includes the unspecified address and the loopback address
+            "fd00:ec2::/32",  # the IPv6 addresses of EC2's instance services, such as the metadata
+            "fe80::/10",  # link-local
+        ),
+    )
+)
+"""The networks in which a deployment calls no receiver, even if the operator has allowed the network.
+
+The runtime API, the X-Ray daemon and the credentials of a function have addresses in these networks. See
+https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
+"""
+
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 LOOPBACK = "127.0.0.1"
@@ -68,13 +87,15 @@ class ReceiverRules:
     public_only: bool = False
     allowed: tuple[Network, ...] = ()
     """The networks in which Convoke may call receivers even if the networks are not public."""
+    refused: tuple[Network, ...] = ()
+    """The networks in which Convoke calls no receiver, even if they are in `allowed`."""
     https_only: bool = False
 
     @classmethod
     def of_deployment(cls, allowed: Iterable[str], *, https_only: bool) -> Self:
         """Return the rules of a deployment on AWS. Raise ValueError if a network in `allowed` is malformed."""
         networks = tuple(ipaddress.ip_network(network, strict=False) for network in allowed)
-        return cls(public_only=True, allowed=networks, https_only=https_only)
+        return cls(public_only=True, allowed=networks, refused=NEVER_ON_AWS, https_only=https_only)
 
     def refuse(self, urls: Mapping[FieldPath, str | None]) -> None:
         """Raise InvalidWebhookSettingsError if a URL is not allowed.
@@ -102,6 +123,8 @@ class ReceiverRules:
         if not self.public_only:
             return True
         receiver = _effective_address(ipaddress.ip_address(address))
+        if any(receiver in network for network in self.refused):
+            return False
         return any(receiver in network for network in self.allowed) or not any(
             receiver in network for network in NOT_PUBLIC
         )

@@ -44,7 +44,7 @@ from convoke.operations.participant_adder import Admit
 from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
 from convoke.program import Program
 from convoke.storage.auth_tokens import AuthTokens, AuthTokenTable
-from convoke.storage.conversations import ConversationRepository
+from convoke.storage.due import DueRepository
 from convoke.storage.keys import is_streamed_to_webhooks
 from convoke.storage.table import Item, Table
 from convoke.webhooks.answers import WebhookAnswer
@@ -86,6 +86,7 @@ class EmbeddedEdges:
     new_sid: NewSid
     provisioning_retries: ProvisioningRetries
     receiver_rules: ReceiverRules = ANY_RECEIVER
+    public_url: str | None = None
     allowed_origins: tuple[str, ...] = ()
     admit: Admit | None = None
     metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
@@ -155,6 +156,7 @@ class EmbeddedEngine:
         self._lock_timeout = lock_timeout
         self.queue = DurableQueue(self.table, "delivery", now)
         self.dead_letters = DeadLetterQueue(self.table, "delivery", now)
+        self.change_dead_letters = DeadLetterQueue(self.table, "change", now)
         self._participants: Waiting[Provisioning] = Waiting()
         self._executions: Waiting[Execution] = Waiting()
         self._http_client = WebhookHttpClient(ANY_RECEIVER)
@@ -191,6 +193,7 @@ class EmbeddedEngine:
             self.program.participant_adder,
             StateMachine(self.program.conversation_finalizer, self.edges.event_bus),
             self.edges.event_bus,
+            self.change_dead_letters,
         )
         bus.targets.append(self.program.webhook_delivery.split)
         self._deliveries = Deliveries(self.queue, self.program.webhook_delivery)
@@ -326,7 +329,7 @@ class EmbeddedEngine:
 
     def _next_due(self, after: datetime) -> datetime | None:
         moments = (
-            ConversationRepository(self.edges.table).next_due(after),
+            DueRepository(self.edges.table).next_due(after),
             self.queue.next_visible(after, excluded=self._deliveries_under_way()),
         )
         return min((moment for moment in moments if moment), default=None)

@@ -61,7 +61,7 @@ class DurableQueue:
     def send(self, messages: Iterable[QueuedMessage]) -> None:
         visible_at = self._seconds()
         self.table.write(
-            "INSERT INTO messages (queue, account_sid, receiver, body, visible_at) VALUES (?, ?, ?, ?, ?)",
+            _INSERT,
             *((self.name, *message, visible_at) for message in messages),
         )
 
@@ -135,6 +135,8 @@ class DurableQueue:
         return self.now().timestamp()
 
 
+_INSERT = "INSERT INTO messages (queue, account_sid, receiver, body, visible_at) VALUES (?, ?, ?, ?, ?)"
+
 _VISIBLE = f"(visible_at <= ?2 OR visible_at > ?2 + {MAX_PAUSE_SECONDS})"
 
 _OLDEST = (
@@ -187,6 +189,20 @@ class DeadLetterQueue:
     def bodies(self) -> list[str]:
         statement = "SELECT body FROM messages WHERE queue = ? ORDER BY id"
         return [body for (body,) in self.table.rows(statement, (_dead_letters_of(self.name),))]
+
+    def add(self, account_sid: str, body: str) -> None:
+        message = (_dead_letters_of(self.name), account_sid, NO_RECEIVER, body, self.now().timestamp())
+        self.table.write(_INSERT, message)
+
+    def consume(self, handle: Callable[[str], bool]) -> int:
+        """Call `handle` with the body of each message. Delete the messages for which `handle` returns True.
+
+        Return the number of deleted messages.
+        """
+        statement = "SELECT id, body FROM messages WHERE queue = ? ORDER BY id"
+        done = [(id_,) for id_, body in self.table.rows(statement, (_dead_letters_of(self.name),)) if handle(body)]
+        self.table.write("DELETE FROM messages WHERE id = ?", *done)
+        return len(done)
 
     def redrive(self, again: Callable[[str], str]) -> int:
         """Move every message back to the queue `name`, and set its receive count to 0.

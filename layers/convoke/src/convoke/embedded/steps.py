@@ -14,16 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from pydantic import ValidationError
-
 from convoke.domain.events import Change, Event
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.embedded.handover import Execution
+from convoke.embedded.queue import DeadLetterQueue
 from convoke.embedded.sqlite import SqliteTable
 from convoke.operations.conversation_finalizer import ConversationFinalizer, MustCloseError, NothingToFinalizeError
 from convoke.operations.participant_adder import ParticipantAdder
 from convoke.operations.ports import EventBus
-from convoke.storage.events import change_of
+from convoke.storage.events import UnreadableChangeError, change_of
 from convoke.storage.table import Item
 
 logger = logging.getLogger(__name__)
@@ -100,6 +99,7 @@ class Steps:
     adder: ParticipantAdder
     state_machine: StateMachine
     bus: EventBus
+    change_dead_letters: DeadLetterQueue
     stream_grew: bool = True
     """Whether the stream may contain records. True at the start, because there may be records from before a crash."""
 
@@ -152,23 +152,23 @@ class Steps:
             return
         records = self.table.stream_records(STREAM_BATCH_SIZE)
         self.stream_grew = len(records) == STREAM_BATCH_SIZE
-        changes = [change for _, item in records if (change := _readable(item))]
+        changes = [change for _, item in records if (change := self._readable(item))]
         if events := [event for change in changes for event in change.events]:
             self.bus.publish(events)
         if records:
             self.table.delete_stream_records([sequence for sequence, _ in records])
 
+    def _readable(self, item: Item) -> Change | None:
+        """Return the change in a record. If the record cannot be read, add a dead letter and return None.
 
-def _readable(item: Item) -> Change | None:
-    """Return the change in a record, or None if the record is malformed.
-
-    A malformed record is logged and skipped, so that it does not block the later records.
-    """
-    try:
-        return change_of(item)
-    except ValidationError:
-        logger.exception("a change cannot be published", extra={"change_sid": item.get("sid")})
-        return None
+        The commit that stores the dead letter also removes the record, so the record does not block later records.
+        """
+        try:
+            return change_of(item)
+        except UnreadableChangeError as error:
+            logger.exception("a change cannot be published", extra={"change_sid": error.change.change_sid})
+            self.change_dead_letters.add(error.change.account_sid, error.change.model_dump_json())
+            return None
 
 
 def _attempt(handle: Callable[[Work], None], work: Work) -> None:

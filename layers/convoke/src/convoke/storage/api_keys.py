@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from convoke.domain.api_keys import ApiKey, ApiKeyOwner
 from convoke.storage import items, keys
-from convoke.storage.cached import Cached
+from convoke.storage.cached import CachedWithMisses
 from convoke.storage.table import Delete, Put, Table
 
 PAGE_SIZE = 100
@@ -48,14 +48,18 @@ class ApiKeyRepository:
 class CachedApiKeys:
     """An ApiKeyRepository with a cache for `fetch_owner`.
 
-    `delete` removes the API key from the cache, so this process refuses the API key immediately.
+    The cache also remembers that an API key does not exist. `create` and `delete` remove the API key from the cache, so
+    this process accepts or refuses the API key immediately.
     """
 
     def __init__(self, api_keys: ApiKeyRepository) -> None:
         self._api_keys = api_keys
-        self.create = api_keys.create
         self.list = api_keys.list
-        self.fetch_owner = Cached(api_keys.fetch_owner)
+        self.fetch_owner = CachedWithMisses(api_keys.fetch_owner)
+
+    def create(self, key: ApiKey, owner: ApiKeyOwner) -> None:
+        self._api_keys.create(key, owner)
+        self.fetch_owner.forget(key.sid)
 
     def delete(self, account_sid: str, key_sid: str) -> None:
         self._api_keys.delete(account_sid, key_sid)

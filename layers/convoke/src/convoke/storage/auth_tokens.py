@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from convoke.storage import keys
-from convoke.storage.cached import Cached
+from convoke.storage.cached import CachedWithMisses
 from convoke.storage.table import Put, Table
 
 
@@ -42,12 +42,13 @@ class AuthTokenTable:
 class CachedAuthTokens:
     """AuthTokens with a cache for `fetch`.
 
-    `put` removes the old token from the cache, so this process uses the new token immediately.
+    The cache also remembers that an account has no token. `put` removes the account from the cache, so this process
+    uses the new token immediately.
     """
 
     def __init__(self, auth_tokens: AuthTokens) -> None:
         self._auth_tokens = auth_tokens
-        self.fetch = Cached(auth_tokens.fetch)
+        self.fetch = CachedWithMisses(auth_tokens.fetch)
 
     def put(self, account_sid: str, token: str) -> None:
         self._auth_tokens.put(account_sid, token)

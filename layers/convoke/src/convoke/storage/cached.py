@@ -5,10 +5,11 @@ See docs/behaviour/requests-and-answers.md#cached-reads and docs/decisions/0064-
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from threading import Lock
 from typing import Generic, NamedTuple, TypeVar
+
+from convoke.domain.freshness import ClockReading, ReadClocks, read_clocks
 
 Found = TypeVar("Found")
 
@@ -23,8 +24,8 @@ MAX_CACHE_ENTRIES = 10_000
 
 class _Entry(NamedTuple, Generic[Found]):
     found: Found
-    expires_at: float
-    """The end of the lifetime of the result, by the monotonic clock."""
+    read_at: ClockReading
+    """The time before the fetch, because the result may be as old as this."""
 
 
 class Cached(Generic[Found]):
@@ -34,22 +35,29 @@ class Cached(Generic[Found]):
     found immediately.
     """
 
-    def __init__(self, fetch: Callable[..., Found | None], lifetime: float = CACHE_LIFETIME_SECONDS) -> None:
+    def __init__(
+        self,
+        fetch: Callable[..., Found | None],
+        lifetime: float = CACHE_LIFETIME_SECONDS,
+        read_clocks: ReadClocks = read_clocks,
+    ) -> None:
         self._fetch = fetch
         self._lifetime = lifetime
+        self._read_clocks = read_clocks
         self._entries: dict[tuple[str, ...], _Entry[Found]] = {}
-        """The cached results, in the order in which they expire."""
+        """The cached results, the oldest first."""
         self._lock = Lock()
         """The lock of every write. Reading one entry of a dict needs no lock."""
 
     def __call__(self, *key: str) -> Found | None:
+        now = self._read_clocks()
         entry = self._entries.get(key)
-        if entry is not None and time.monotonic() < entry.expires_at:
+        if entry is not None and entry.read_at.is_fresh(now, self._lifetime):
             return entry.found
         # `fetch` is called without the lock. Two threads that look up the same uncached key both call `fetch`.
         found = self._fetch(*key)
         if found is not None:
-            self._store(key, found)
+            self._store(key, _Entry(found, now))
         return found
 
     def forget(self, *key: str) -> None:
@@ -60,13 +68,30 @@ class Cached(Generic[Found]):
         with self._lock:
             self._entries.clear()
 
-    def _store(self, key: tuple[str, ...], found: Found) -> None:
-        """Store a result, and remove the results that have expired or that are too many."""
-        now = time.monotonic()
+    def _store(self, key: tuple[str, ...], entry: _Entry[Found]) -> None:
+        """Store a result. Remove old results that are no longer fresh or that are too many."""
         with self._lock:
             self._entries.pop(key, None)
-            self._entries[key] = _Entry(found, now + self._lifetime)
+            self._entries[key] = entry
             while (first := next(iter(self._entries))) != key and (
-                len(self._entries) > MAX_CACHE_ENTRIES or self._entries[first].expires_at <= now
+                len(self._entries) > MAX_CACHE_ENTRIES
+                or not self._entries[first].read_at.is_fresh(entry.read_at, self._lifetime)
             ):
                 del self._entries[first]
+
+
+class CachedWithMisses(Generic[Found]):
+    """Calls `fetch` and caches each result for a short time, also the result None.
+
+    A stranger can repeat a request with an invented Account SID or API key. Without the cached None, each request would
+    cost a fetch. A process that creates what is missing calls `forget`, so that this process finds it immediately.
+    """
+
+    def __init__(self, fetch: Callable[..., Found | None]) -> None:
+        self._results: Cached[tuple[Found | None]] = Cached(lambda *key: (fetch(*key),))
+        self.forget = self._results.forget
+        self.clear = self._results.clear
+
+    def __call__(self, *key: str) -> Found | None:
+        result = self._results(*key)
+        return result[0] if result else None

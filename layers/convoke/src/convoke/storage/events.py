@@ -5,23 +5,40 @@ See docs/behaviour/events.md.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from convoke.domain.events import Change, Event, EventFilters
+from pydantic import ValidationError
+
+from convoke.domain.events import Change, Event, EventFilters, UnpublishedChange
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.retention import LEDGER_LIFETIME
 from convoke.storage import items, keys, lists, paging
 from convoke.storage.packing import pack_change, unpack_change
-from convoke.storage.table import Item, Put, Table
+from convoke.storage.table import Item, Put, Table, key_of
+
+logger = logging.getLogger(__name__)
 
 LAST_PLACE = "999"
 """A place that sorts after the place of every event of a change. The place of an event has three digits."""
 
 
+class UnreadableChangeError(Exception):
+    """An item of the ledger cannot be converted to a change, for example because another version wrote the item."""
+
+    def __init__(self, change: UnpublishedChange) -> None:
+        super().__init__(f"the change {change.change_sid} cannot be read")
+        self.change = change
+
+
 def change_of(stored: Item) -> Change:
-    """Convert an item of the ledger, or the new image of a stream record, to a change."""
-    return unpack_change(stored)
+    """Convert an item of the ledger, or the new image of a stream record, to a change. Raises UnreadableChangeError."""
+    try:
+        return unpack_change(stored)
+    except (ValidationError, LookupError, TypeError) as error:
+        account_sid, change_sid = keys.sids_of_change(key_of(stored))
+        raise UnreadableChangeError(UnpublishedChange(account_sid=account_sid, change_sid=change_sid)) from error
 
 
 def change_write(change: Change) -> Put:
@@ -48,7 +65,10 @@ class EventRepository:
         return change_of(stored) if stored else None
 
     def list(self, account_sid: str, filters: EventFilters, page: PageRequest) -> Page[Event]:
-        """Return a page of an account's events, ordered by date. The events of one change are adjacent."""
+        """Return a page of an account's events, ordered by date. The events of one change are adjacent.
+
+        A change that cannot be read is logged and left out.
+        """
         forward = page.forward is not page.descending
         list_query = lists.ListQuery(
             account_sid,
@@ -62,8 +82,8 @@ class EventRepository:
         entries = lists.query_entries(self.table, list_query, page.size + 1, forward=forward)
         listed = [
             event
-            for item in lists.fetch_items(self.table, entries)
-            for event in _listed_events(item, forward=forward)
+            for position, item in lists.fetch_items(self.table, entries)
+            for event in _listed_events(position, item, forward=forward)
             if _is_after_position(event, page, forward=forward)
         ]
         shown = listed[: page.size]
@@ -71,7 +91,7 @@ class EventRepository:
             end: str | None = shown[-1].position
         else:
             end = entries.end and _end_of_change(entries.end, forward=forward)
-        return paging.page_of_entries([each.event for each in shown], [each.position for each in shown], end, page)
+        return paging.page_of_entries(shown, [each.position for each in shown], end, page)
 
 
 class _ListedEvent(NamedTuple):
@@ -82,8 +102,12 @@ class _ListedEvent(NamedTuple):
     event: Event
 
 
-def _listed_events(stored: Item, *, forward: bool) -> list[_ListedEvent]:
-    change, position = change_of(stored), lists.position_of(stored)
+def _listed_events(position: str, stored: Item, *, forward: bool) -> list[_ListedEvent]:
+    try:
+        change = change_of(stored)
+    except UnreadableChangeError:
+        logger.exception("a change is left out of the list of events")
+        return []
     listed = [_ListedEvent(f"{position}#{place:03}", event) for place, event in enumerate(change.own_events)]
     return listed if forward else listed[::-1]
 

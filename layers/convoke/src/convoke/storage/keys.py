@@ -28,9 +28,10 @@ from convoke.domain.sids import Prefix
 from convoke.storage.table import Index, Item, Key
 
 DUE = Index(name="due", partition="due_shard", sort="due_at")
-"""The index of the conversations that the sweeper must process, ordered by due time. The index projects only keys.
+"""The index of the items that the sweeper must process, ordered by due time. The index projects only keys.
 
-See docs/decisions/0042-restarted-timer-keeps-due-at.md.
+The sort key of an item tells its kind (see `kind_of`). See docs/decisions/0042-restarted-timer-keeps-due-at.md and
+docs/decisions/0085-kind-of-due-entry.md.
 """
 
 LISTED = Index(
@@ -61,8 +62,8 @@ identity. See docs/decisions/0037-memberships-index.md.
 
 INDEXES = (DUE, LISTED, MEMBERSHIPS)
 
-DUE_SHARDS = 8
-"""The number of partitions of the index `due`.
+DUE_SHARDS = tuple(f"due#{number}" for number in range(8))
+"""The partitions of the index `due`. The schedule in template.yaml has an event for each partition.
 
 One partition is not enough. A partition of DynamoDB accepts at most 1,000 write units per second, and each conversation
 causes two writes to this index. See
@@ -74,6 +75,9 @@ LIST_SHARDS = 4
 
 Each item is in only one of the partitions. To build a page, all partitions are queried.
 """
+
+CONVERSATION = "conversation"
+"""The kind of a conversation's item. See `kind_of`."""
 
 LAST = "\U0010ffff"
 """The character that sorts after all other characters. Sort keys are ordered by their UTF-8 bytes.
@@ -135,7 +139,7 @@ def services() -> tuple[str, str]:
 
 
 def conversation(account_sid: str, conversation_sid: str) -> Key:
-    return Key(f"{account_sid}#{conversation_sid}", "conversation")
+    return Key(f"{account_sid}#{conversation_sid}", CONVERSATION)
 
 
 def provisioning(account_sid: str, conversation_sid: str) -> Key:
@@ -216,6 +220,12 @@ def change(account_sid: str, change_sid: str) -> Key:
     return Key(f"{account_sid}#{change_sid}", "change")
 
 
+def sids_of_change(key: Key) -> tuple[str, str]:
+    """Return the account SID and the change SID in the key of a change."""
+    account_sid, _, change_sid = key.pk.partition("#")
+    return account_sid, change_sid
+
+
 def event_attempt(account_sid: str, event_id: str, position: str) -> Key:
     """Return the key of one attempt to deliver an event."""
     partition, (prefix, _) = event_attempts(account_sid, event_id)
@@ -229,19 +239,36 @@ def event_attempts(account_sid: str, event_id: str) -> tuple[str, tuple[str, str
     return f"{account_sid}#{change_sid}", _prefix_range(f"attempt#{place}#")
 
 
+def event_attempts_of_target(
+    account_sid: str, event_id: str, replay_sid: str, target: str
+) -> tuple[str, tuple[str, str]]:
+    """Return the partition of the attempts to deliver an event to one target, and the range of their sort keys."""
+    partition, (prefix, _) = event_attempts(account_sid, event_id)
+    return partition, _prefix_range(f"{prefix}{replay_sid}#{target}#")
+
+
+def circuit_breaker(account_sid: str, receiver: str) -> Key:
+    """Return the key of the circuit breaker of a receiver.
+
+    The receiver is hashed, because a host name can make a key too long.
+    """
+    return Key(f"{account_sid}#receiver#{hashlib.sha256(receiver.encode()).hexdigest()}", "circuit-breaker")
+
+
 def alert(account_sid: str, alert_sid: str) -> Key:
     return Key(f"{account_sid}#{alert_sid}", "alert")
 
 
-def due_attributes(conversation_sid: str, at: datetime) -> Item:
-    """Return the attributes that put a conversation into the index `due`."""
+def due_attributes(sid: str, at: datetime) -> Item:
+    """Return the attributes that put the item of the resource `sid` into the index `due`."""
     # Use crc32, because crc32 returns the same number in every process. Python's hash() returns different numbers.
-    shard = zlib.crc32(conversation_sid.encode()) % DUE_SHARDS
-    return {DUE.partition: f"due#{shard}", DUE.sort: to_milliseconds(at)}
+    shard = zlib.crc32(sid.encode()) % len(DUE_SHARDS)
+    return {DUE.partition: DUE_SHARDS[shard], DUE.sort: to_milliseconds(at)}
 
 
-def due_shards() -> list[str]:
-    return [f"due#{shard}" for shard in range(DUE_SHARDS)]
+def kind_of(key: Key) -> str:
+    """Return the kind of the item with this key, such as `conversation`: the sort key up to the first `#`."""
+    return key.sk.partition("#")[0]
 
 
 def list_attributes(account_sid: str, name: str, sid: str, at: datetime) -> Item:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from convoke.domain.pages import Page, PageRequest, Resource
 from convoke.storage import items
 from convoke.storage.items import AnyModel
@@ -42,17 +44,34 @@ def query_page(
 
 
 def page_of_entries(
-    resources: list[Resource], positions: list[str], end: str | None, page: PageRequest
+    found: Sequence[tuple[str, Resource]], positions: Sequence[str], end: str | None, page: PageRequest
 ) -> Page[Resource]:
     """Return a page of the resources that belong to the entries of an index.
 
-    `resources` and the `positions` of the entries are in the order of the query. An entry whose item was deleted has a
-    position but no resource. For this reason, the neighbouring pages begin at the positions of entries. `end` is the
-    position after which there may be more entries, or None if there are no more entries.
+    `found` has the resources, each with the position of its entry. `found` and the `positions` of all entries are in
+    the order of the query. An entry whose item was deleted has a position but no resource. For this reason, the
+    neighbouring pages begin at the positions of entries. `end` is the position after which there may be more entries,
+    or None if there are no more entries.
     """
     first = positions[0] if positions else end
     last = end or (positions[-1] if positions else None)
     has_position = page.position is not None and first is not None
+    shown = found if page.forward else found[::-1]
+    resources, shown_positions = [resource for _, resource in shown], [position for position, _ in shown]
     if page.forward:
-        return Page(resources, has_previous=has_position, has_next=end is not None, before=first, behind=last)
-    return Page(resources[::-1], has_previous=end is not None, has_next=has_position, before=last, behind=first)
+        return Page(
+            resources,
+            has_previous=has_position,
+            has_next=end is not None,
+            before=first,
+            behind=last,
+            positions=shown_positions,
+        )
+    return Page(
+        resources,
+        has_previous=end is not None,
+        has_next=has_position,
+        before=last,
+        behind=first,
+        positions=shown_positions,
+    )

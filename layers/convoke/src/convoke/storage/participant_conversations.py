@@ -8,7 +8,7 @@ participant that was added some milliseconds ago. See docs/behaviour/participant
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from convoke.domain.conversations import Conversation
@@ -45,18 +45,18 @@ class ParticipantConversationRepository:
         end = positions[-1] if len(found) > page.size else None
         return page_of_entries([*self._fetch(participant_keys)], positions, end, page)
 
-    def _fetch(self, participant_keys: Sequence[Key]) -> Sequence[ParticipantConversation]:
+    def _fetch(self, participant_keys: Sequence[Key]) -> Iterator[tuple[str, ParticipantConversation]]:
+        """Yield each resource with its position."""
         if not participant_keys:
-            return []
+            return
         conversation_keys = {key: keys.conversation(*keys.sids_of_conversation(key)) for key in participant_keys}
         # A page has at most 50 participants, so the call has at most 100 keys. `get_many` accepts no more keys.
         found = self.table.get_many([*participant_keys, *conversation_keys.values()])
-        pairs = [
-            (found[conversation_key], found[participant_key])
-            for participant_key, conversation_key in conversation_keys.items()
-            if {conversation_key, participant_key} <= found.keys()
-        ]
-        return [each for each in (_to_resource(*pair) for pair in pairs) if each.is_shown]
+        for participant_key, conversation_key in conversation_keys.items():
+            if {conversation_key, participant_key} <= found.keys():
+                resource = _to_resource(found[conversation_key], found[participant_key])
+                if resource.is_shown:
+                    yield keys.membership_position(participant_key), resource
 
 
 def _start_key(account_sid: str, position: str) -> Item:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools.utilities.batch import EventType
 
 from convoke.aws.handlers.batches import batch_handler
-from convoke.storage.events import change_of
+from convoke.storage.events import UnreadableChangeError, change_of
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
@@ -21,15 +21,25 @@ if TYPE_CHECKING:
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler for records of the table's stream. Each record contains one change and its events."""
-    bus = edges.event_bus
+    """Return a handler for records of the table's stream. Each record contains one change and its events.
+
+    A record that cannot be read becomes a dead letter, and later records follow. Any other failure is retried: Lambda
+    reads the stream again from the failed record. See docs/decisions/0076-unreadable-changes.md.
+    """
+    bus, logger = edges.event_bus, edges.logger
 
     def publish(record: DynamoDBRecord) -> None:
         image = record.dynamodb.new_image if record.dynamodb else None
-        if image:
+        if not image:
+            return
+        try:
             change = change_of(dict(image))
-            edges.logger.set_correlation_id(change.sid)
-            if change.events:
-                bus.publish(change.events)
+        except UnreadableChangeError as error:
+            logger.exception("a change cannot be published", extra={"change_sid": error.change.change_sid})
+            edges.change_dead_letter_queue.send(error.change.model_dump_json())
+            return
+        logger.set_correlation_id(change.sid)
+        if change.events:
+            bus.publish(change.events)
 
     return batch_handler(edges, EventType.DynamoDBStreams, publish)

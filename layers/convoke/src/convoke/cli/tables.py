@@ -1,0 +1,40 @@
+"""`convoke table`: prepare a kept or restored DynamoDB table for a new AWS deployment."""
+
+from __future__ import annotations
+
+import click
+
+DEFAULT_SECRET_PREFIX = "convoke/auth-tokens/"  # noqa: S105 - the prefix of names
+"""The prefix of the secrets of a stack that has the stack name of samconfig.toml."""
+
+
+@click.group()
+def table() -> None:
+    """Prepare a DynamoDB table for a new AWS deployment."""
+
+
+@table.command("prepare")
+@click.argument("name", metavar="TABLE")
+@click.option(
+    "--secret-prefix",
+    default=DEFAULT_SECRET_PREFIX,
+    show_default=True,
+    help="Prefix of the names of the Auth Token secrets. The stack that created the table has the output"
+    " AuthTokenPrefix.",
+)
+def table_prepare(name: str, secret_prefix: str) -> None:
+    """Prepare a kept or restored table, and print the parameters for a stack that uses the table.
+
+    DynamoDB restores no settings of a table. This command turns on the stream, the expiry of items, point-in-time
+    recovery and deletion protection. Run it in the region of the table, with your AWS credentials. It is safe to repeat
+    the command.
+    """
+    # Import boto3 only here. boto3 is an optional dependency and takes long to import.
+    from convoke.cli.existing_table import ExistingTableError, prepare  # noqa: PLC0415 - imports boto3
+
+    try:
+        parameters = prepare(name, secret_prefix)
+    except ExistingTableError as error:
+        raise click.ClickException(str(error)) from error
+    for parameter, value in parameters.items():
+        click.echo(f"{parameter}={value}")

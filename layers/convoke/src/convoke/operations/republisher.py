@@ -1,0 +1,52 @@
+"""Publish events that the ledger has and the event bus does not.
+
+See docs/decisions/0076-unreadable-changes.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from convoke.domain.events import Event, EventFilters, UnpublishedChange
+from convoke.domain.pages import PageRequest
+from convoke.operations.ports import EventBus
+from convoke.storage.event_attempts import EventAttemptRepository
+from convoke.storage.events import EventRepository
+
+PAGE_SIZE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Republisher:
+    changes: EventRepository
+    attempts: EventAttemptRepository
+    bus: EventBus
+
+    def republish_change(self, unpublished: UnpublishedChange) -> int:
+        """Publish the events of a change, and return their number. Raises UnreadableChangeError."""
+        change = self.changes.fetch(unpublished.account_sid, unpublished.change_sid)
+        events = change.events if change else ()
+        if events:
+            self.bus.publish(events)
+        return len(events)
+
+    def republish_period(self, account_sid: str, filters: EventFilters) -> int:
+        """Publish the events of a period for which no delivery attempt is recorded. Return the number of these events.
+
+        An event without an attempt may be on the bus already, for example if no webhook wants the event. Consumers
+        tolerate duplicates.
+        """
+        published = 0
+        for events in self._pages(account_sid, filters):
+            unattempted = [event for event in events if not self.attempts.list(event, PageRequest(1)).resources]
+            self.bus.publish(unattempted)
+            published += len(unattempted)
+        return published
+
+    def _pages(self, account_sid: str, filters: EventFilters) -> Iterator[list[Event]]:
+        page = self.changes.list(account_sid, filters, PageRequest(PAGE_SIZE))
+        yield page.resources
+        while page.has_next:
+            page = self.changes.list(account_sid, filters, PageRequest(PAGE_SIZE, page.behind))
+            yield page.resources

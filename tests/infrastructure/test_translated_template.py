@@ -1,0 +1,238 @@
+"""The template that CloudFormation deploys has no fault that would show only on AWS.
+
+The tests read the output of the SAM transform. Each test excludes a kind of fault, so a new resource is tested too.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import pytest
+
+from tests.support.template import template, written_template
+from tests.support.translated import deployed, names_in, parameters_in, references, translated
+
+NOT_IN_VERSION = ("ReservedConcurrentExecutions", "RecursiveLoop", "RuntimeManagementConfig", "Tags")
+"""The properties of a function that Lambda applies to the whole function, not to a version."""
+
+EVERYTHING = {
+    "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:topic",
+    "XRayTracing": "true",
+    "VpcSubnetIds": "subnet-1",
+    "VpcSecurityGroupIds": "sg-1",
+    "ApiReservedConcurrency": "100",
+}
+"""Values of parameters that turn on every feature that needs permissions."""
+
+WITHOUT_RESOURCE = {
+    *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
+    *("logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups"),
+    *("xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"),
+    *("ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DeleteNetworkInterface"),
+    *("ec2:DescribeSubnets", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
+}
+"""The actions that AWS's documentation allows on all resources: delivery of logs, tracing and access to a VPC.
+
+See https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html,
+https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html and
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html.
+"""
+
+MAX_DESCRIPTION_CHARACTERS = 256
+MAX_LAYER_VERSION_CHARACTERS = 6
+
+
+LAYER = written_template()["Resources"]["ConvokeLayer"]["Properties"]
+
+
+def configuration(function: str) -> dict[str, Any]:
+    """Return the properties that Lambda stores in each version of a function, with undecided conditions."""
+    properties = translated()["Resources"][function]["Properties"]
+    return {name: value for name, value in properties.items() if name not in NOT_IN_VERSION}
+
+
+def descriptions() -> dict[str, Any]:
+    """Return the description of the version of each function. The key is the logical ID of the function."""
+    return {
+        version["Properties"]["FunctionName"]["Ref"]: version["Properties"]["Description"]
+        for version in deployed("AWS::Lambda::Version").values()
+    }
+
+
+def max_length(parameter: str) -> int:
+    """Return the length of the longest value that a parameter allows."""
+    match template()["Parameters"][parameter]:
+        case {"AllowedValues": list(values)}:
+            return max(len(str(value)) for value in values)
+        case {"Type": "Number", "MaxValue": int(value)}:
+            return len(str(value))
+        case {"Type": "String", "MaxLength": int(length)}:
+            return length
+    raise AssertionError(f"{parameter} has no maximum length")
+
+
+def test_function_with_an_alias_is_tested() -> None:
+    assert "ApiFunction" in descriptions()
+
+
+@pytest.mark.parametrize("function", sorted(descriptions()))
+def test_new_value_of_a_parameter_of_the_configuration_changes_the_version_description(function: str) -> None:
+    """SAM publishes no version for a new value. Without another description, the value would not reach the alias.
+
+    See https://github.com/aws/serverless-application-model/issues/3820.
+    """
+    described = parameters_in([descriptions()[function], LAYER["Description"]])
+    assert parameters_in(configuration(function)) <= described
+
+
+@pytest.mark.parametrize("function", sorted(descriptions()))
+def test_new_version_description_comes_with_a_new_configuration(function: str) -> None:
+    """Otherwise Lambda would publish no version, and the update would fail."""
+    assert parameters_in(descriptions()[function]) <= parameters_in(configuration(function))
+    # A layer with a new description has a new version, and the configuration of the function has the new version.
+    (layer,) = deployed("AWS::Lambda::LayerVersion")
+    assert layer in references(descriptions()[function])
+    assert configuration(function)["Layers"] == [{"Ref": layer}]
+
+
+@pytest.mark.parametrize("function", sorted(descriptions()))
+def test_descriptions_fit_with_the_longest_values(function: str) -> None:
+    version, _ = descriptions()[function]["Fn::Sub"]
+    for text in (
+        version.replace("${LayerVersion}", "x" * MAX_LAYER_VERSION_CHARACTERS),
+        LAYER["Description"]["Fn::Sub"],
+    ):
+        longest = text
+        for parameter in names_in(text):
+            longest = longest.replace(f"${{{parameter}}}", "x" * max_length(parameter))
+        assert len(longest) <= MAX_DESCRIPTION_CHARACTERS
+
+
+@pytest.mark.parametrize("version", sorted(deployed("AWS::Lambda::Version")))
+def test_update_keeps_the_previous_version_for_a_rollback(version: str) -> None:
+    """A new parameter value replaces the version. New code removes its logical ID from the template."""
+    kept = deployed("AWS::Lambda::Version")[version]
+    assert (kept["UpdateReplacePolicy"], kept["DeletionPolicy"]) == ("Retain", "Retain")
+
+
+@pytest.mark.parametrize("parameters", [{}, {"DeletionProtection": "false"}])
+def test_failed_first_deployment_can_roll_back(parameters: dict[str, str]) -> None:
+    """A rollback deletes what the deployment created, except resources whose policy is Retain.
+
+    The rollback fails if a service refuses the deletion.
+    """
+    for name, resource in deployed("AWS::DynamoDB::Table", **parameters).items():
+        if resource["Properties"]["DeletionProtectionEnabled"] != "false":
+            assert resource["DeletionPolicy"] == "Retain", name
+
+
+@pytest.mark.parametrize("alarm", sorted(deployed("AWS::CloudWatch::Alarm")))
+def test_alarm_notifies_the_topic_and_handles_missing_data(alarm: str) -> None:
+    topic = "arn:aws:sns:us-east-1:123456789012:topic"
+    assert "AlarmActions" not in deployed("AWS::CloudWatch::Alarm")[alarm]["Properties"]
+    properties = deployed("AWS::CloudWatch::Alarm", AlarmTopicArn=topic)[alarm]["Properties"]
+    assert properties["AlarmActions"] == [{"Ref": "AlarmTopicArn"}]
+    assert "TreatMissingData" in properties
+
+
+@pytest.mark.parametrize("queue", sorted(set(deployed("AWS::SQS::Queue")) - {"DeliveryDeadLetterQueue"}))
+def test_queue_has_an_alarm(queue: str) -> None:
+    """The queue of deliveries that a tenant's receiver did not accept has none: the infrastructure works."""
+    watched = {name for alarm in deployed("AWS::CloudWatch::Alarm").values() for name in references(alarm)}
+    assert queue in watched
+
+
+def test_deletion_of_the_stack_deletes_every_function() -> None:
+    """A function takes its versions with it. A retained function would keep costing money for its snapshots."""
+    functions = deployed("AWS::Lambda::Function", "AWS::Lambda::Alias")
+    assert [name for name, function in functions.items() if function.get("DeletionPolicy", "Delete") != "Delete"] == []
+
+
+@pytest.mark.parametrize("parameters", [{}, EVERYTHING])
+def test_roles_have_no_managed_policies(parameters: dict[str, str]) -> None:
+    """The managed policies that SAM adds to a role allow their actions on all resources of the account."""
+    for name, role in deployed("AWS::IAM::Role", **parameters).items():
+        assert role["Properties"].get("ManagedPolicyArns", []) == [], name
+
+
+@pytest.mark.parametrize("parameters", [{}, EVERYTHING])
+def test_policies_have_no_wildcards(parameters: dict[str, str]) -> None:
+    for name, role in deployed("AWS::IAM::Role", **parameters).items():
+        for policy in role["Properties"]["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                actions = {*statement["Action"]} if isinstance(statement["Action"], list) else {statement["Action"]}
+                assert all("*" not in action for action in actions), name
+                assert statement["Resource"] != "*" or actions <= WITHOUT_RESOURCE, name
+
+
+def test_policies_have_the_current_version() -> None:
+    """Without `Version`, IAM uses the policy language of 2008."""
+    documents = [queue["Properties"]["PolicyDocument"] for queue in deployed("AWS::SQS::QueuePolicy").values()]
+    for role in deployed("AWS::IAM::Role").values():
+        documents.append(role["Properties"]["AssumeRolePolicyDocument"])
+        documents.extend(policy["PolicyDocument"] for policy in role["Properties"]["Policies"])
+    assert {document.get("Version") for document in documents} == {"2012-10-17"}
+
+
+def mappings() -> dict[str, dict[str, Any]]:
+    return {name: each["Properties"] for name, each in deployed("AWS::Lambda::EventSourceMapping").items()}
+
+
+@pytest.mark.parametrize("mapping", sorted(mappings()))
+def test_mapping_has_a_concurrency_limit(mapping: str) -> None:
+    """Otherwise the consumers of a queue could use all the concurrency of the account, and the API none."""
+    properties = mappings()[mapping]
+    if "StartingPosition" in properties:
+        # Lambda invokes one function per shard of a stream at a time, multiplied by this factor.
+        assert properties["ParallelizationFactor"] == 1
+    else:
+        (limit,) = references(properties["ScalingConfig"]["MaximumConcurrency"])
+        # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+        assert template()["Parameters"][limit]["MinValue"] >= 2
+        assert template()["Parameters"][limit]["MaxValue"] <= 1000
+
+
+@pytest.mark.parametrize("mapping", sorted(name for name, each in mappings().items() if "StartingPosition" in each))
+def test_stream_mapping_gives_up_a_record_and_keeps_its_position(mapping: str) -> None:
+    properties = mappings()[mapping]
+    assert properties["BisectBatchOnFunctionError"] is True
+    assert properties["MaximumRetryAttempts"] > 0
+    # After 24 hours, the stream drops the record without any notice.
+    assert 0 < properties["MaximumRecordAgeInSeconds"] < 24 * 3600
+    (queue,) = references(properties["DestinationConfig"]["OnFailure"]["Destination"])
+    assert queue in deployed("AWS::SQS::Queue")
+
+
+def sent_queues(role: str) -> set[str]:
+    """Return the queues to which a role may send."""
+    statements = (
+        statement
+        for policy in deployed("AWS::IAM::Role")[role]["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "sqs:SendMessage" in statement["Action"]
+    )
+    return {name for statement in statements for name in references(statement["Resource"])}
+
+
+def test_function_that_sends_to_its_own_queue_allows_recursion() -> None:
+    """Lambda stops a chain of 16 invocations through a queue, unless the function allows it."""
+    functions, recursive = deployed("AWS::Lambda::Function"), set[str]()
+    for mapping in mappings().values():
+        (function,), (source,) = references(mapping["FunctionName"]), references(mapping["EventSourceArn"])
+        (role,) = references(functions[function]["Properties"]["Role"])
+        if source in sent_queues(role):
+            recursive.add(function)
+    assert recursive == {"WebhookDeliveryFunction"}
+    assert {functions[function]["Properties"]["RecursiveLoop"] for function in recursive} == {"Allow"}
+
+
+def test_every_function_has_its_own_log_group_with_retention() -> None:
+    users: dict[str, list[str]] = defaultdict(list)
+    for name, function in deployed("AWS::Lambda::Function").items():
+        (group,) = references(function["Properties"]["LoggingConfig"]["LogGroup"])
+        users[group].append(name)
+    groups = deployed("AWS::Logs::LogGroup")
+    assert set(users) <= set(groups)
+    assert all(len(names) == 1 for names in users.values())
+    assert all("RetentionInDays" in group["Properties"] for group in groups.values())

@@ -1,0 +1,98 @@
+"""Translate template.yaml as CloudFormation does: with the SAM transform.
+
+The transform adds roles, versions, aliases and event source mappings. What the deployment really contains can be read
+only in the translated template.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+
+from tests.support.template import decided, state_machine, written_template
+
+
+def packaged() -> dict[str, Any]:
+    """Return a copy of the template in which the code has S3 URLs and the state machine is inlined.
+
+    `sam deploy` uploads the code, and replaces each path by the S3 URL of the upload. A tool that checks the template
+    cannot read the state machine behind a URL.
+    """
+    document = copy.deepcopy(written_template())
+    for resource in document["Resources"].values():
+        properties = resource.get("Properties", {})
+        for name in {"CodeUri", "ContentUri"} & set(properties):
+            properties[name] = f"s3://bucket/{properties[name]}"
+        if properties.pop("DefinitionUri", None):
+            properties["Definition"] = state_machine()
+    return document
+
+
+@cache
+def translated() -> dict[str, Any]:
+    """Return the output of the SAM transform. Callers must not change the result, because it is cached.
+
+    Conditions are undecided, and references to parameters and resources are unresolved.
+    """
+    with pytest.MonkeyPatch.context() as environ:
+        # The transform asks botocore for the region, and derives the partition of its ARNs from the region.
+        environ.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        output: dict[str, Any] = Translator({}, Parser()).translate(packaged(), {})
+    return output
+
+
+@cache
+def _decided(**parameters: str) -> dict[str, Any]:
+    return decided(translated(), parameters)
+
+
+def deployed(*types: str, **parameters: str) -> dict[str, Any]:
+    """Return every resource of the given types in the translated template. The key is the logical ID.
+
+    Conditions are decided. Each parameter that is not in `parameters` has its default value.
+    """
+    resources = _decided(**parameters)["Resources"]
+    return {name: resource for name, resource in resources.items() if resource["Type"] in types}
+
+
+def references(value: Any) -> Iterator[str]:
+    """Yield each parameter, pseudo parameter and logical ID to which a value refers, directly or in a condition.
+
+    The properties of a resource to which the value refers are not followed.
+    """
+    match value:
+        case {"Ref": str(name)}:
+            yield name
+        case {"Fn::GetAtt": str(attribute) | [str(attribute), *_]}:
+            yield attribute.partition(".")[0]
+        case {"Fn::Sub": str(text)}:
+            yield from names_in(text)
+        case {"Fn::Sub": [str(text), dict(values)]}:
+            yield from (name for name in names_in(text) if name not in values)
+            yield from references([*values.values()])
+        case {"Fn::If": [str(condition), *branches]}:
+            yield from references([{"Condition": condition}, *branches])
+        case {"Condition": str(condition)}:
+            yield from references(translated()["Conditions"][condition])
+        case dict():
+            yield from references([*value.values()])
+        case list():
+            for item in value:
+                yield from references(item)
+
+
+def names_in(text: str) -> list[str]:
+    """Return the names in the text of a `!Sub`, without attributes. `${!Name}` stands for the text `${Name}`."""
+    return [name.partition(".")[0] for name in re.findall(r"\$\{([^!}]+)\}", text)]
+
+
+def parameters_in(value: Any) -> set[str]:
+    """Return the parameters to which a value refers, directly or in a condition."""
+    return set(references(value)) & set(translated()["Parameters"])
