@@ -20,7 +20,7 @@ Each further call of `wake` starts the time again. The steps start at the latest
 call.
 """
 
-SLICE_SECONDS = 0.002
+SLICE_SECONDS = 0.004
 """The length of a slice. A step that is running after this time still completes, and then the slice ends."""
 
 ITERATIONS_BETWEEN_SLICES = 2
