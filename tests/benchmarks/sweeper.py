@@ -42,7 +42,7 @@ KINDS = {
     "a timer": Work({"dynamodb:BatchGetItem": 1, "dynamodb:TransactWriteItems": 1}, 8),
     "ten participants to add": Work(
         {
-            "dynamodb:BatchGetItem": 1,
+            "dynamodb:BatchGetItem": 2,
             "dynamodb:UpdateItem": 1,
             "dynamodb:TransactWriteItems": 1,
             "stepfunctions:StartExecution": 1,

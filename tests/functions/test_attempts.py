@@ -152,7 +152,7 @@ def test_each_target_has_its_own_attempts(moto: MotoInstance) -> None:
 def test_message_that_cannot_be_read_is_a_dead_letter_at_once(moto: MotoInstance) -> None:
     moto.deployment.client("sqs").send_message(QueueUrl=moto.deployment.values["DeliveryQueue"], MessageBody="{}")
     moto.work()
-    assert (moto.waiting_messages("delivery"), moto.waiting_messages("delivery-dlq")) == (0, 1)
+    assert (moto.waiting_messages("delivery"), moto.waiting_messages("delivery-failure")) == (0, 1)
 
 
 def test_longest_delivery_is_given_up_after_its_last_attempt(moto: MotoInstance) -> None:

@@ -27,7 +27,7 @@ from convoke.domain.pages import Page, PageRequest
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 100
 MAX_SMALL_PAGE_SIZE = 50
-"""The maximum page size of the lists of receipts, of events and of participant conversations.
+"""The maximum page size of the lists of receipts, Users, events, participant conversations and address configurations.
 
 One read of the table returns at most 100 items. A page of 100 events can need 101 items, and a page of 100 participant
 conversations can need 200 items.
@@ -84,7 +84,7 @@ class Pagination:
     signing_key: bytes
     """The account's key for the signatures of page tokens."""
     max_page_size: int = MAX_PAGE_SIZE
-    filters: Mapping[str, str] = field(default_factory=dict)
+    filters: Mapping[str, str | list[str]] = field(default_factory=dict)
     """The query parameters that filter the list. Every URL in the meta block contains these query parameters."""
     descending: bool = False
 
@@ -152,7 +152,7 @@ class Pagination:
 
     def _page_url(self, number: int, token: str | None = None) -> str:
         query = {**self.filters, "PageSize": self.page_size, "Page": number} | ({"PageToken": token} if token else {})
-        return f"{self.url}?{urlencode(query)}"
+        return f"{self.url}?{urlencode(query, doseq=True)}"
 
     def _integer(self, name: str, default: int) -> int:
         text = self.request.query.get(name, str(default))
@@ -182,7 +182,7 @@ class Pagination:
         """Sign the path of the list, the filters and `content` with the key of the account."""
         # Sign only the path of the URL, because a token must stay valid under another base URL of the API.
         path = self.url.removeprefix(self.request.base_url)
-        filtered_path = f"{path}?{urlencode(self.filters)}" if self.filters else path
+        filtered_path = f"{path}?{urlencode(self.filters, doseq=True)}" if self.filters else path
         digest = hmac.digest(self.signing_key, f"{filtered_path}\n{content}".encode(), hashlib.sha256)
         return digest[:SIGNATURE_BYTES]
 

@@ -168,8 +168,11 @@ class WebhookDelivery:
         if not event.notify_webhooks:
             return []
         account_sid, service_sid = event.account_sid, event.payload["ChatServiceSid"]
-        levels, scoped = self.levels.fetch_with_scoped(account_sid, service_sid, event.conversation_sid)
-        hooks = (levels.post_hook(event.type), *hooks_for_event(scoped, event))
+        if event.conversation_sid:
+            levels, scoped = self.levels.fetch_with_scoped(account_sid, service_sid, event.conversation_sid)
+            hooks = [levels.post_hook(event.type), *hooks_for_event(scoped, event)]
+        else:
+            hooks = [self.levels.fetch(account_sid, service_sid).post_hook(event.type)]
         return [Delivery.to(hook, event) for hook in hooks if hook]
 
     def _error_log_deliveries(self, event: Event) -> list[Delivery]:

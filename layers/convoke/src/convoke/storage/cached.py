@@ -60,6 +60,10 @@ class Cached(Generic[Found]):
             self._store(key, _Entry(found, now))
         return found
 
+    def remember(self, found: Found, *key: str) -> None:
+        """Cache a result that the caller knows without a call of `fetch`."""
+        self._store(key, _Entry(found, self._read_clocks()))
+
     def forget(self, *key: str) -> None:
         with self._lock:
             self._entries.pop(key, None)

@@ -84,7 +84,9 @@ class EventRepository:
             event
             for position, item in lists.fetch_items(self.table, entries)
             for event in _listed_events(position, item, forward=forward)
-            if _is_after_position(event, page, forward=forward)
+            # A change of a conversation can also contain events about new Users, which belong to no conversation.
+            if filters.conversation_sid in (None, event.event.conversation_sid)
+            and _is_after_position(event, page, forward=forward)
         ]
         shown = listed[: page.size]
         if len(listed) > page.size:

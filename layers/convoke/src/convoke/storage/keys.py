@@ -40,7 +40,7 @@ LISTED = Index(
     sort="listed_at",
     projected=("state", "conversation_sid", "log_level"),
 )
-"""The index of the conversations of each service, and of the changes and alerts of each account, ordered by date.
+"""The index of the conversations and Users of each service, and of the changes and alerts of each account, by date.
 
 The index projects the keys and the attributes that filters use: `state`, `conversation_sid` and `log_level`. If an
 update changes a projected attribute, DynamoDB also writes the index. This second write costs write units, so no other
@@ -52,12 +52,12 @@ attributes are projected. See docs/decisions/0035-list-index-projects-keys-and-s
 EVENTS = "events"
 ALERTS = "alerts"
 
-MEMBERSHIPS = Index(name="memberships", partition="member", sort="sk")
+MEMBERSHIPS = Index(name="memberships", partition="member", sort="pk")
 """The index of the participants of each service. The index projects only keys.
 
-Each partition contains the participants with the same identity or address, ordered by SID. Most updates of a
-participant do not write this index. The attribute `member` changes only if the update gives the participant an
-identity. See docs/decisions/0037-memberships-index.md.
+Each partition contains the participants with the same identity or address, ordered by the SID of their conversation.
+Most updates of a participant do not write this index. The attribute `member` changes only if the update gives the
+participant an identity. See docs/decisions/0091-memberships-in-order-of-conversations.md.
 """
 
 INDEXES = (DUE, LISTED, MEMBERSHIPS)
@@ -78,6 +78,9 @@ Each item is in only one of the partitions. To build a page, all partitions are 
 
 CONVERSATION = "conversation"
 """The kind of a conversation's item. See `kind_of`."""
+
+USER = "user"
+"""The kind of a User's item."""
 
 LAST = "\U0010ffff"
 """The character that sorts after all other characters. Sort keys are ordered by their UTF-8 bytes.
@@ -121,12 +124,43 @@ def api_key_owner(key_sid: str) -> Key:
     return Key(key_sid, "owner")
 
 
+def address_configuration(account_sid: str, address_configuration_sid: str) -> Key:
+    return Key(account_sid, f"address#{address_configuration_sid}")
+
+
+def address_configurations() -> tuple[str, str]:
+    """Return the range of the sort keys of an account's address configurations."""
+    return _prefix_range("address#")
+
+
+def address_lock(account_sid: str, address: str) -> Key:
+    """Return the key of the lock of an address that has a configuration.
+
+    The address is hashed, because a client can write an address of any length in a path. A partition key has at most
+    2048 bytes.
+    """
+    return Key(f"{account_sid}#address#{hashlib.sha256(address.encode()).hexdigest()}", "lock")
+
+
+def credential(account_sid: str, credential_sid: str) -> Key:
+    return Key(account_sid, f"credential#{credential_sid}")
+
+
+def credentials() -> tuple[str, str]:
+    """Return the range of the sort keys of an account's credentials."""
+    return _prefix_range("credential#")
+
+
 def configuration_webhooks(account_sid: str) -> Key:
     return Key(account_sid, "configuration#webhooks")
 
 
 def service_configuration_webhooks(account_sid: str, chat_service_sid: str) -> Key:
     return Key(account_sid, f"configuration#webhooks#{chat_service_sid}")
+
+
+def service_configuration_notifications(account_sid: str, chat_service_sid: str) -> Key:
+    return Key(account_sid, f"configuration#notifications#{chat_service_sid}")
 
 
 def service(account_sid: str, chat_service_sid: str) -> Key:
@@ -136,6 +170,44 @@ def service(account_sid: str, chat_service_sid: str) -> Key:
 def services() -> tuple[str, str]:
     """Return the range of the sort keys of an account's services."""
     return _prefix_range("service#")
+
+
+def binding_partition(account_sid: str, chat_service_sid: str) -> str:
+    """Return the partition that contains the bindings of a service."""
+    return f"{account_sid}#{chat_service_sid}"
+
+
+def binding(account_sid: str, chat_service_sid: str, binding_sid: str) -> Key:
+    return Key(binding_partition(account_sid, chat_service_sid), f"binding#{binding_sid}")
+
+
+def bindings() -> tuple[str, str]:
+    """Return the range of the sort keys of a service's bindings."""
+    return _prefix_range("binding#")
+
+
+def role(account_sid: str, chat_service_sid: str, role_sid: str) -> Key:
+    return Key(f"{account_sid}#{chat_service_sid}", f"role#{role_sid}")
+
+
+def roles() -> tuple[str, str]:
+    """Return the range of the sort keys of a service's roles, without the default roles."""
+    return _prefix_range("role#")
+
+
+def user(account_sid: str, user_sid: str) -> Key:
+    return Key(f"{account_sid}#{user_sid}", USER)
+
+
+def sids_of_user(key: Key) -> tuple[str, str]:
+    """Return the account SID and the User SID in the key of a User."""
+    account_sid, _, user_sid = key.pk.partition("#")
+    return account_sid, user_sid
+
+
+def users_list(chat_service_sid: str) -> str:
+    """Return the name of the list of a service's Users."""
+    return f"users#{chat_service_sid}"
 
 
 def conversation(account_sid: str, conversation_sid: str) -> Key:
@@ -303,7 +375,12 @@ def list_start_key(account_sid: str, shard: str, position: str) -> Item:
     sid = position.rpartition("#")[2]
     # `sid` is never the SID of a change. The list of events does not call this function, because it uses the parameter
     # `between` to continue at a position.
-    key = alert(account_sid, sid) if sid.startswith(Prefix.ALERT) else conversation(account_sid, sid)
+    if sid.startswith(Prefix.ALERT):
+        key = alert(account_sid, sid)
+    elif sid.startswith(Prefix.USER):
+        key = user(account_sid, sid)
+    else:
+        key = conversation(account_sid, sid)
     return {"pk": key.pk, "sk": key.sk, LISTED.partition: shard, LISTED.sort: position}
 
 
@@ -318,13 +395,18 @@ def membership_partition(account_sid: str, chat_service_sid: str, kind: str, val
 
 def membership_position(participant_key: Key) -> str:
     """Return the position of a participant in `memberships`: the conversation SID, `#` and the participant SID."""
-    return f"{sids_of_conversation(participant_key)[1]}#{participant_key.sk.rpartition('#')[2]}"
+    return f"{sids_of_conversation(participant_key)[1]}#{sid_of_participant(participant_key)}"
 
 
 def sids_of_membership(position: str) -> tuple[str, str]:
     """Return the conversation SID and the participant SID in a position of `memberships`."""
     conversation_sid, _, participant_sid = position.partition("#")
     return conversation_sid, participant_sid
+
+
+def sid_of_participant(key: Key) -> str:
+    """Return the participant SID in the key of a participant."""
+    return key.sk.rpartition("#")[2]
 
 
 def sids_of_conversation(key: Key) -> tuple[str, str]:

@@ -19,6 +19,9 @@ from convoke.storage import items, keys
 from convoke.storage.paging import page_of_entries
 from convoke.storage.table import Item, Key, Table, key_of
 
+MEMBERSHIPS_PAGE_SIZE = 100
+"""The maximum number of entries that one query for the keys of participants returns."""
+
 
 @dataclass(frozen=True, slots=True)
 class ParticipantConversationRepository:
@@ -27,7 +30,7 @@ class ParticipantConversationRepository:
     def list(
         self, account_sid: str, chat_service_sid: str, known_by: KnownBy, page: PageRequest
     ) -> Page[ParticipantConversation]:
-        """Return a page of the conversations of an identity or an address in a service, ordered by participant SID.
+        """Return a page of the conversations of an identity or an address in a service, ordered by conversation SID.
 
         If entries of the index are outdated, the page has fewer resources than requested. The list may continue after
         such a page.
@@ -44,6 +47,16 @@ class ParticipantConversationRepository:
         positions = [keys.membership_position(key) for key in participant_keys]
         end = positions[-1] if len(found) > page.size else None
         return page_of_entries([*self._fetch(participant_keys)], positions, end, page)
+
+    def participant_keys(self, account_sid: str, chat_service_sid: str, known_by: KnownBy) -> Iterator[Key]:
+        """Yield the keys of all participants with an identity or an address. The index is eventually consistent.
+
+        Each page is queried only when the iteration reaches the page.
+        """
+        partition, after = keys.membership_partition(account_sid, chat_service_sid, *known_by), None
+        while page := self.table.query(partition, index=keys.MEMBERSHIPS, after=after, limit=MEMBERSHIPS_PAGE_SIZE):
+            yield from map(key_of, page)
+            after = page[-1]
 
     def _fetch(self, participant_keys: Sequence[Key]) -> Iterator[tuple[str, ParticipantConversation]]:
         """Yield each resource with its position."""

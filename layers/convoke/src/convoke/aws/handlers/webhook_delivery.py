@@ -19,6 +19,7 @@ from convoke.storage.circuit_breakers import CircuitBreakerRepository
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+    from convoke.aws.delivery_queue import SqsDeadLetterQueue
     from convoke.aws.edges import AwsEdges
     from convoke.aws.handlers.invocations import Handler
 
@@ -34,7 +35,7 @@ def make_handler(edges: AwsEdges) -> Handler:
     webhook_delivery = Program(edges).webhook_delivery
     breakers = SharedCircuitBreakers(CircuitBreakerRepository(edges.table), edges.now)
     deliveries = Deliveries(webhook_delivery, breakers, edges.now)
-    queue, dead_letters = edges.delivery_queue, edges.delivery_dead_letter_queue
+    queue = edges.delivery_queue
     # Validation errors are logged. They must not contain their input, because queue messages contain personal data.
     config = ConfigDict(hide_input_in_errors=True)
     message_type: TypeAdapter[Delivery | Event | BusEvent] = TypeAdapter(Delivery | Event | BusEvent, config=config)
@@ -46,11 +47,16 @@ def make_handler(edges: AwsEdges) -> Handler:
             # The exception marks the record as failed. SQS delivers the record again after `error.seconds`.
             queue.postpone(record.receipt_handle, error.seconds)
             raise
-        except (DeliveryFailedError, ValidationError) as error:
-            # Copy the queue message to the dead-letter queue now. SQS itself would move the queue message only after
-            # the maximum number of receives.
-            edges.logger.error("a queue message was given up: %s", error)  # noqa: TRY400 - the text says what happened
-            dead_letters.send(record.body)
+        except DeliveryFailedError as error:
+            give_up(record, error, edges.delivery_dead_letter_queue)
+        except ValidationError as error:
+            # This is a failure of Convoke and not of a receiver. An alarm watches the queue of such failures.
+            give_up(record, error, edges.delivery_failure_queue)
+
+    def give_up(record: SQSRecord, error: Exception, dead_letters: SqsDeadLetterQueue) -> None:
+        # Copy the queue message now. SQS itself would move it only after the maximum number of receives.
+        edges.logger.error("a queue message was given up: %s", error)
+        dead_letters.send(record.body)
 
     def handle_message(message: Delivery | Event | BusEvent, record: SQSRecord) -> None:
         match message:
