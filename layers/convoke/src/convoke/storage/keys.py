@@ -22,6 +22,7 @@ import hashlib
 import zlib
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 
 from convoke.domain.instants import to_milliseconds
 from convoke.domain.sids import Prefix
@@ -277,7 +278,7 @@ def identity_lock(account_sid: str, conversation_sid: str, identity: str) -> Key
     DynamoDB, a sort key has at most 1024 bytes. The longest identity with its prefix has more bytes, so the identity is
     hashed. See https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
     """
-    return Key(f"{account_sid}#{conversation_sid}", f"identity#{hashlib.sha256(identity.encode()).hexdigest()}")
+    return Key(f"{account_sid}#{conversation_sid}", f"identity#{_digest(identity)}")
 
 
 def unique_name_lock(account_sid: str, chat_service_sid: str, unique_name: str) -> Key:
@@ -298,7 +299,7 @@ def number_group_lock(account_sid: str, numbers: Iterable[str]) -> Key:
     The order of the numbers and repeated numbers do not change the key. The numbers are hashed, because the addresses
     of ten participants can exceed the maximum length of a key.
     """
-    digest = hashlib.sha256("\n".join(sorted(set(numbers))).encode()).hexdigest()
+    digest = _digest("\n".join(sorted(set(numbers))))
     return Key(f"{account_sid}#number-group#{digest}", "lock")
 
 
@@ -409,7 +410,7 @@ def membership_partition(account_sid: str, chat_service_sid: str, kind: str, val
     `kind` says whether `value` is an identity or an address. The value is hashed for the same reason as in
     `identity_lock`.
     """
-    return f"{account_sid}#{chat_service_sid}#{kind}#{hashlib.sha256(value.encode()).hexdigest()}"
+    return f"{account_sid}#{chat_service_sid}#{kind}#{_digest(value)}"
 
 
 def membership_position(participant_key: Key) -> str:
@@ -449,6 +450,13 @@ def is_streamed_to_webhooks(item: Item) -> bool:
     Such an engine need not publish a change that notifies no webhooks.
     """
     return is_streamed(item) and bool(item["webhooks"])
+
+
+@lru_cache(maxsize=16)
+def _digest(text: str) -> str:
+    # Two keys contain the digest of the same identity: the key of its lock and its partition in `memberships`.
+    # Therefore the results are cached.
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _prefix_range(prefix: str) -> tuple[str, str]:
