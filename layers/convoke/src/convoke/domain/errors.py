@@ -466,7 +466,7 @@ class UniqueNameLooksLikeSidError(
     code=50390,
     text="The unique name must not have the form of a conversation SID: CH and 32 hexadecimal digits",
 ):
-    """A unique name with the form of a SID would be ambiguous in a path, because a path accepts SIDs and unique names."""
+    """A path accepts a SID or a unique name. A unique name with the form of a SID would therefore be ambiguous."""
 
 
 class EndDateBeforeStartDateError(
