@@ -94,7 +94,7 @@ No SID or date contains this character.
 
 
 def account_directory() -> str:
-    """Return the partition of the operator's list, which contains all accounts of the deployment."""
+    """Return the partition key of the list that contains all accounts of the deployment."""
     return "accounts"
 
 
@@ -121,9 +121,9 @@ def api_keys() -> tuple[str, str]:
 
 
 def api_key_owner(key_sid: str) -> Key:
-    """Return the key of an API key's owner.
+    """Return the table key of the item that stores to which account an API key belongs.
 
-    The key does not contain the account SID, because a request names only the API key.
+    The table key does not contain the Account SID, because a request contains only the SID of the API key.
     """
     return Key(key_sid, "owner")
 
