@@ -92,6 +92,10 @@ class Settings:
         return tuple(origin.strip() for origin in origins if origin.strip())
 
     @property
+    def has_console(self) -> bool:
+        return self.environ.get("CONVOKE_CONSOLE") == "true"
+
+    @property
     def provisioning_retries(self) -> Mapping[str, str]:
         """Return values for the fields of ProvisioningRetries, by field name. The pauses are ISO 8601 durations.
 

@@ -22,8 +22,9 @@ from convoke.storage.table import Table
 
 if TYPE_CHECKING:
     from convoke.api.app import Api
-    from convoke.api.routes import AccountRoute
+    from convoke.api.routes import AccountRoute, PublicRoute
     from convoke.operations.accounts import AccountOperations
+    from convoke.operations.console_codes import ConsoleCodeOperations
     from convoke.operations.conversation_finalizer import ConversationFinalizer
     from convoke.operations.events import EventOperations
     from convoke.operations.participant_adder import Admit, ParticipantAdder
@@ -61,6 +62,10 @@ class Edges(Protocol):
     @property
     def allowed_origins(self) -> Sequence[str]: ...
     @property
+    def console_poll_seconds(self) -> int | None:
+        """Return how often the console asks for new events, in seconds. None means that there is no console."""
+
+    @property
     def now(self) -> Clock: ...
     @property
     def sleep(self) -> Sleep: ...
@@ -97,7 +102,7 @@ class Program:
     - The lookup of the Auth Token that signs a webhook.
     """
 
-    def __init__(self, edges: Edges, extra_routes: Sequence[AccountRoute] = ()) -> None:
+    def __init__(self, edges: Edges, extra_routes: Sequence[AccountRoute | PublicRoute] = ()) -> None:
         """`extra_routes` are routes that not every engine has, such as the routes of a movable clock."""
         self.edges = edges
         self._extra_routes = extra_routes
@@ -164,6 +169,7 @@ class Program:
         from convoke.operations.service_configuration import ServiceConfigurationOperations
         from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
         from convoke.operations.services import ServiceOperations
+        from convoke.operations.signature_checks import SignatureCheckOperations
         from convoke.operations.waiting import ConversationWaiter
         from convoke.storage.accounts import AccountRepository
         from convoke.storage.alerts import AlertRepository
@@ -215,6 +221,7 @@ class Program:
             ),
             events=self.events,
             alerts=AlertOperations(AlertRepository(table)),
+            signature_checks=SignatureCheckOperations(self.accounts),
             pre_events=PreEvents(
                 WebhookLevelsRepository(table),
                 AlertRepository(table),
@@ -225,7 +232,14 @@ class Program:
             ),
             conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
         )
-        return Api(operations, self._extra_routes, edges.allowed_origins, edges.path_delimiters, edges.public_url)
+        return Api(
+            operations,
+            self._extra_routes,
+            edges.allowed_origins,
+            edges.path_delimiters,
+            edges.public_url,
+            edges.console_poll_seconds,
+        )
 
     @cached_property
     def events(self) -> EventOperations:
@@ -235,8 +249,20 @@ class Program:
 
         table = self.edges.table
         return EventOperations(
-            EventRepository(table), EventAttemptRepository(table), self.webhook_delivery, self.edges.new_sid
+            EventRepository(table),
+            EventAttemptRepository(table),
+            self.webhook_delivery,
+            self.edges.new_sid,
+            self.auth_tokens,
         )
+
+    @cached_property
+    def console_codes(self) -> ConsoleCodeOperations:
+        from convoke.operations.console_codes import ConsoleCodeOperations
+        from convoke.storage.console_codes import ConsoleCodeRepository
+
+        repository = ConsoleCodeRepository(self.edges.table)
+        return ConsoleCodeOperations(repository, self.accounts.api_keys, self.edges.now)
 
     @cached_property
     def republisher(self) -> Republisher:

@@ -23,6 +23,7 @@ from convoke.operations.scoped_webhooks import ScopedWebhookOperations
 from convoke.operations.service_configuration import ServiceConfigurationOperations
 from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
 from convoke.operations.services import ServiceOperations
+from convoke.operations.signature_checks import SignatureCheckOperations
 from convoke.operations.waiting import ConversationWaiter
 
 
@@ -48,6 +49,7 @@ class Operations:
     pre_events: PreEvents
     events: EventOperations
     alerts: AlertOperations
+    signature_checks: SignatureCheckOperations
     conversation_waiter: ConversationWaiter
 
     def request_webhooks(self, request: Request) -> RequestWebhooks:

@@ -21,6 +21,7 @@ from convoke.domain.alerts import AlertFilters
 from convoke.domain.attributes import refuse_constant
 from convoke.domain.configuration import ConfigurationChange
 from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
+from convoke.domain.console_codes import NewConsoleKey
 from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversation_with_participants import count_problems
 from convoke.domain.conversations import ConversationChange, NewConversation
@@ -43,10 +44,12 @@ from convoke.domain.participants import (
     ProxyAddress,
     RoleSid,
 )
+from convoke.domain.request_filters import RequestFilters
 from convoke.domain.scoped_webhooks import NewScopedWebhook, ScopedWebhookChange
 from convoke.domain.service_configuration import ServiceConfigurationChange
 from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooksChange
 from convoke.domain.services import NewService
+from convoke.domain.signature_checks import NewSignatureCheck
 
 BINDING_PREFIX = "messaging_binding_"
 """The prefix of the fields in `CreateParticipant` that belong to the messaging binding."""
@@ -85,6 +88,18 @@ class ListAlerts(AlertFilters):
 
 
 class CreateEventReplay(NewEventReplay):
+    model_config = FORM_NAMES
+
+
+class CreateSignatureCheck(NewSignatureCheck):
+    model_config = FORM_NAMES
+
+
+class ListRequests(RequestFilters):
+    model_config = FORM_NAMES
+
+
+class CreateConsoleKey(NewConsoleKey):
     model_config = FORM_NAMES
 
 

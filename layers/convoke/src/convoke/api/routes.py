@@ -15,7 +15,10 @@ from convoke.api.operations import Operations
 from convoke.api.requests import CONVOKE_PREFIX, TWILIO_PREFIX, Request, ServiceRequest
 from convoke.api.resources import (
     account_configuration,
+    alert_details,
     alerts,
+    api_keys,
+    attempt_requests,
     configuration,
     configuration_webhooks,
     conversation_with_participants,
@@ -33,8 +36,11 @@ from convoke.api.resources import (
     service_configuration,
     service_configuration_webhooks,
     services,
+    signature_checks,
 )
+from convoke.api.resources.description import Document
 from convoke.api.responses import Response
+from convoke.domain.event_attempts import ATTEMPT_NAME
 from convoke.domain.sids import Prefix
 
 SERVICE_PREFIX = "/Services/<chat_service_sid>"
@@ -49,7 +55,7 @@ class PublicRoute(NamedTuple):
 
     method: str
     rule: str
-    handler: Callable[[Mapping[str, Any], Callable[[], dict[str, Any]]], Response]
+    handler: Callable[[Mapping[str, Any], Callable[[], Document]], Response]
     contract: Contract
 
     @property
@@ -120,6 +126,16 @@ ACCOUNT_ROUTES = (
     AccountRoute("GET", "/Events/<event_id>", events.fetch, events.FETCH, CONVOKE_PREFIX),
     AccountRoute("GET", "/Events/<event_id>/Attempts", event_attempts.list_, event_attempts.LIST, CONVOKE_PREFIX),
     AccountRoute("POST", "/Events/<event_id>/Replay", event_replays.create, event_replays.CREATE, CONVOKE_PREFIX),
+    AccountRoute(
+        "GET",
+        "/Events/<event_id>/Attempts/<attempt_name>/Request",
+        attempt_requests.fetch,
+        attempt_requests.FETCH,
+        CONVOKE_PREFIX,
+    ),
+    AccountRoute("POST", "/SignatureChecks", signature_checks.create, signature_checks.CREATE, CONVOKE_PREFIX),
+    AccountRoute("GET", "/Keys", api_keys.list_, api_keys.LIST, CONVOKE_PREFIX),
+    AccountRoute("GET", "/Alerts/<sid>", alert_details.fetch, alert_details.FETCH, CONVOKE_PREFIX),
     AccountRoute("GET", "/Alerts", alerts.list_, alerts.LIST),
     AccountRoute("GET", "/Alerts/<sid>", alerts.fetch, alerts.FETCH),
 )
@@ -178,6 +194,7 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Webhooks": Prefix.WEBHOOK,
     "Events": {"pattern": f"^{Prefix.CHANGE}[0-9a-fA-F]{{32}}-[0-9]+$"},
     "Alerts": Prefix.ALERT,
+    "Attempts": {"pattern": f"^{ATTEMPT_NAME.pattern}$"},
 }
 """The valid values of the path parameter after a segment. The key is the segment.
 

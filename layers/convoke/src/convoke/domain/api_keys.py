@@ -5,6 +5,8 @@ See docs/behaviour/accounts-and-api-keys.md#api-keys.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from convoke.domain.errors import FriendlyNameTooLongError
 from convoke.domain.instants import Instant
 from convoke.domain.model import Model
@@ -22,6 +24,8 @@ class ApiKey(Model):
     account_sid: str
     friendly_name: str
     date_created: Instant
+    date_expires: Instant | None = None
+    """The time from which the API key is refused. None means that the API key does not expire."""
 
 
 class ApiKeyOwner(Model):
@@ -29,6 +33,10 @@ class ApiKeyOwner(Model):
 
     account_sid: str
     secret_hash: str
+    date_expires: Instant | None = None
+
+    def is_valid(self, at: datetime) -> bool:
+        return self.date_expires is None or at < self.date_expires
 
 
 def check_key_name(name: str) -> str:

@@ -8,9 +8,11 @@ import secrets
 import string
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from convoke.domain.api_keys import ApiKey, ApiKeyOwner, check_key_name
 from convoke.domain.instants import Clock
+from convoke.domain.pages import Page, PageRequest
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.storage.api_keys import CachedApiKeys
 
@@ -23,23 +25,31 @@ class ApiKeyOperations:
     now: Clock
     new_sid: NewSid
 
-    def create(self, account_sid: str, friendly_name: str = "") -> tuple[ApiKey, str]:
+    def create(
+        self, account_sid: str, friendly_name: str = "", lifetime: timedelta | None = None
+    ) -> tuple[ApiKey, str]:
         """Create an API key for an existing account. Returns the API key and its secret.
 
-        Raises FriendlyNameTooLongError.
+        Without a `lifetime`, the API key does not expire. Raises FriendlyNameTooLongError.
         """
+        now = self.now()
         key = ApiKey(
             sid=self.new_sid(Prefix.API_KEY),
             account_sid=account_sid,
             friendly_name=check_key_name(friendly_name),
-            date_created=self.now(),
+            date_created=now,
+            date_expires=now + lifetime if lifetime else None,
         )
         secret = new_secret()
-        self.api_keys.create(key, ApiKeyOwner(account_sid=account_sid, secret_hash=hash_secret(secret)))
+        owner = ApiKeyOwner(account_sid=account_sid, secret_hash=hash_secret(secret), date_expires=key.date_expires)
+        self.api_keys.create(key, owner)
         return key, secret
 
     def list(self, account_sid: str) -> Iterator[ApiKey]:
         return self.api_keys.list(account_sid)
+
+    def page(self, account_sid: str, page: PageRequest) -> Page[ApiKey]:
+        return self.api_keys.page(account_sid, page)
 
     def delete(self, key_sid: str) -> bool:
         """Revoke an API key. Returns False if the API key does not exist.
@@ -51,10 +61,22 @@ class ApiKeyOperations:
         self.api_keys.delete(owner.account_sid, known)
         return True
 
-    def authenticate(self, key_sid: str, secret: str) -> str | None:
-        """Return the account SID of an API key, or None if the API key does not exist or the secret is wrong."""
+    def owner(self, key_sid: str) -> str | None:
+        """Return the account SID of an API key, or None if the API key does not exist."""
         owner = self.api_keys.fetch_owner(key_sid)
-        if owner is None or not hmac.compare_digest(owner.secret_hash, hash_secret(secret)):
+        return owner.account_sid if owner else None
+
+    def authenticate(self, key_sid: str, secret: str) -> str | None:
+        """Return the account SID of an API key.
+
+        Return None if the API key does not exist or has expired, or if the secret is wrong.
+        """
+        owner = self.api_keys.fetch_owner(key_sid)
+        if (
+            owner is None
+            or not owner.is_valid(self.now())
+            or not hmac.compare_digest(owner.secret_hash, hash_secret(secret))
+        ):
             return None
         return owner.account_sid
 

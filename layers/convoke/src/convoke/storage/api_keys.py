@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from convoke.domain.api_keys import ApiKey, ApiKeyOwner
+from convoke.domain.pages import Page, PageRequest
 from convoke.storage import items, keys
 from convoke.storage.cached import CachedWithMisses
+from convoke.storage.paging import query_page
 from convoke.storage.table import Delete, Put, Table
 
 PAGE_SIZE = 100
@@ -24,7 +26,11 @@ class ApiKeyRepository:
 
     def create(self, key: ApiKey, owner: ApiKeyOwner) -> None:
         key_item = items.to_item(keys.api_key(key.account_sid, key.sid), key)
-        self.table.transact([Put(key_item), Put(items.to_item(keys.api_key_owner(key.sid), owner))])
+        owner_item = items.to_item(keys.api_key_owner(key.sid), owner)
+        if key.date_expires:
+            key_item = items.with_expiry(key_item, key.date_expires)
+            owner_item = items.with_expiry(owner_item, key.date_expires)
+        self.table.transact([Put(key_item), Put(owner_item)])
 
     def fetch_owner(self, key_sid: str) -> ApiKeyOwner | None:
         stored = self.table.get(keys.api_key_owner(key_sid))
@@ -39,6 +45,10 @@ class ApiKeyRepository:
         while page := self.table.query(account_sid, between=between, after=after, limit=PAGE_SIZE, consistent=True):
             yield from (items.to_resource(ApiKey, stored) for stored in page)
             after = page[-1]
+
+    def page(self, account_sid: str, page: PageRequest) -> Page[ApiKey]:
+        position = keys.api_key(account_sid, page.position) if page.position else None
+        return query_page(ApiKey, self.table, account_sid, keys.api_keys(), page, position)
 
     def delete(self, account_sid: str, key_sid: str) -> None:
         """Delete an API key. Does nothing if the API key does not exist."""
@@ -55,6 +65,7 @@ class CachedApiKeys:
     def __init__(self, api_keys: ApiKeyRepository) -> None:
         self._api_keys = api_keys
         self.list = api_keys.list
+        self.page = api_keys.page
         self.fetch_owner = CachedWithMisses(api_keys.fetch_owner)
 
     def create(self, key: ApiKey, owner: ApiKeyOwner) -> None:

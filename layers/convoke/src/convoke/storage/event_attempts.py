@@ -28,6 +28,10 @@ class EventAttemptRepository:
         # attributes of the attempt before the call.
         self.table.update(Update(key, tuple(Set(name, value) for name, value in attributes.items())))
 
+    def fetch(self, event: Event, position: str) -> EventAttempt | None:
+        stored = self.table.get(keys.event_attempt(event.account_sid, event.id, position))
+        return items.to_resource(EventAttempt, stored) if stored else None
+
     def list(self, event: Event, page: PageRequest) -> Page[EventAttempt]:
         position = keys.event_attempt(event.account_sid, event.id, page.position) if page.position else None
         partition, between = keys.event_attempts(event.account_sid, event.id)

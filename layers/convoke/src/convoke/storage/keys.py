@@ -116,6 +116,10 @@ def api_key_owner(key_sid: str) -> Key:
     return Key(key_sid, "owner")
 
 
+def console_code(account_sid: str, code_hash: str) -> Key:
+    return Key(account_sid, f"console-code#{code_hash}")
+
+
 def configuration_webhooks(account_sid: str) -> Key:
     return Key(account_sid, "configuration#webhooks")
 
