@@ -261,8 +261,7 @@ class Program:
         from convoke.operations.console_codes import ConsoleCodeOperations
         from convoke.storage.console_codes import ConsoleCodeRepository
 
-        repository = ConsoleCodeRepository(self.edges.table)
-        return ConsoleCodeOperations(repository, self.accounts.api_keys, self.edges.now)
+        return ConsoleCodeOperations(ConsoleCodeRepository(self.edges.table), self.accounts.api_keys)
 
     @cached_property
     def republisher(self) -> Republisher:

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from convoke.api.errors import render
-from convoke.api.requests import CONVOKE_PREFIX
 from convoke.api.responses import Response
 from convoke.console import files
 from convoke.console.files import ConsoleFile
@@ -32,11 +31,11 @@ FOR_A_YEAR = "public, max-age=31536000, immutable"
 
 
 def page(
-    path: str, event: Mapping[str, Any], poll_seconds: int, extra_rules: Iterable[str], public_url: str | None
+    path: str, event: Mapping[str, Any], poll_seconds: int, rules: Iterable[str], public_url: str | None
 ) -> Response | None:
     """Return the response to a request for the console, or None if `path` is not a path of the console.
 
-    The page learns from `extra_rules` which routes exist only in this engine.
+    `rules` are the rules of all routes. The page learns from them which resources exist in this engine.
     """
     headers: Mapping[str, str] = event.get("headers") or {}
     if path == "/":
@@ -44,8 +43,8 @@ def page(
         wants_page = "text/html" in headers.get("accept", "")
         return Response(302, headers={"Location": (public_url or "") + PATH}) if wants_page else None
     if path == PATH:
-        features = " ".join(rule.removeprefix(f"{CONVOKE_PREFIX}/").removeprefix("/") for rule in extra_rules)
-        served = files.page({"poll_seconds": str(poll_seconds), "features": features})
+        resources = sorted({rule.rpartition("/")[2] for rule in rules if "<" not in rule})
+        served = files.page({"poll_seconds": str(poll_seconds), "resources": " ".join(resources)})
         return _response(served, event, "no-cache")
     version, _, name = path.removeprefix(f"{PATH}/").partition("/")
     found = files.file(name) if version == files.version() else None

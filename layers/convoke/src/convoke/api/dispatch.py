@@ -75,6 +75,7 @@ class Dispatcher:
         self._generated_document: Document | None = None
         self._root = _Node()
         routes: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *extra_routes, *SERVICE_ROUTES)
+        self._rules = tuple(route.rule for route in routes)
         self._public = frozenset(route.rule for route in routes if isinstance(route, PublicRoute))
         for route in routes:
             self._add(route, self._handler(route))
@@ -130,7 +131,7 @@ class Dispatcher:
         # Import only when a browser asks for the console, so that the console costs no cold start.
         from convoke.api.console import page  # noqa: PLC0415 - see above
 
-        return page(path, event, poll_seconds, [route.rule for route in self._extra_routes], self._public_url)
+        return page(path, event, poll_seconds, self._rules, self._public_url)
 
     def _handler(self, route: Route) -> Handler:
         if isinstance(route, PublicRoute):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from convoke.domain import instants
 from convoke.domain.api_keys import ApiKey, ApiKeyOwner, check_key_name
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
@@ -24,6 +25,8 @@ class ApiKeyOperations:
     api_keys: CachedApiKeys
     now: Clock
     new_sid: NewSid
+    real_time: Clock = instants.now
+    """The clock for the expiry of API keys. A test that moves the clock `now` must not end a sign-in."""
 
     def create(
         self, account_sid: str, friendly_name: str = "", lifetime: timedelta | None = None
@@ -32,13 +35,12 @@ class ApiKeyOperations:
 
         Without a `lifetime`, the API key does not expire. Raises FriendlyNameTooLongError.
         """
-        now = self.now()
         key = ApiKey(
             sid=self.new_sid(Prefix.API_KEY),
             account_sid=account_sid,
             friendly_name=check_key_name(friendly_name),
-            date_created=now,
-            date_expires=now + lifetime if lifetime else None,
+            date_created=self.now(),
+            date_expires=self.real_time() + lifetime if lifetime else None,
         )
         secret = new_secret()
         owner = ApiKeyOwner(account_sid=account_sid, secret_hash=hash_secret(secret), date_expires=key.date_expires)
@@ -61,6 +63,11 @@ class ApiKeyOperations:
         self.api_keys.delete(owner.account_sid, known)
         return True
 
+    def delete_expired(self, account_sid: str) -> None:
+        for key in self.list(account_sid):
+            if key.date_expires and key.date_expires <= self.real_time():
+                self.api_keys.delete(account_sid, key.sid)
+
     def owner(self, key_sid: str) -> str | None:
         """Return the account SID of an API key, or None if the API key does not exist."""
         owner = self.api_keys.fetch_owner(key_sid)
@@ -74,7 +81,7 @@ class ApiKeyOperations:
         owner = self.api_keys.fetch_owner(key_sid)
         if (
             owner is None
-            or not owner.is_valid(self.now())
+            or not owner.is_valid(self.real_time())
             or not hmac.compare_digest(owner.secret_hash, hash_secret(secret))
         ):
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convoke.domain import instants
 from convoke.domain.api_keys import ApiKey
 from convoke.domain.console_codes import (
     CODE_LIFETIME,
@@ -22,21 +23,25 @@ from convoke.storage.console_codes import ConsoleCodeRepository
 class ConsoleCodeOperations:
     codes: ConsoleCodeRepository
     api_keys: ApiKeyOperations
-    now: Clock
+    real_time: Clock = instants.now
+    """`convoke console` is another process, which does not know the movable clock of the instance."""
 
     def create(self, account_sid: str) -> str:
         """Return a new code for an existing account."""
         code = new_secret()
-        stored = ConsoleCode(account_sid=account_sid, date_expires=self.now() + CODE_LIFETIME)
+        stored = ConsoleCode(account_sid=account_sid, date_expires=self.real_time() + CODE_LIFETIME)
         self.codes.create(stored, hash_secret(code))
         return code
 
     def exchange(self, requested: NewConsoleKey) -> tuple[ApiKey, str]:
         """Use up a code. Return a new API key of the account, and its secret.
 
-        If the process dies after the code is used up, the person needs a new link. Raises NotAuthenticatedError if the
+        The expired codes and API keys of the account are deleted, because nothing else deletes them. If the process dies after the code is used up, the person needs a new link. Raises NotAuthenticatedError if the
         code does not exist, was used or has expired.
         """
-        if not self.codes.take(requested.account_sid, hash_secret(requested.code), self.now()):
+        account_sid = requested.account_sid
+        if not self.codes.take(account_sid, hash_secret(requested.code), self.real_time()):
             raise NotAuthenticatedError
-        return self.api_keys.create(requested.account_sid, CONSOLE_KEY_NAME, CONSOLE_KEY_LIFETIME)
+        self.codes.delete_expired(account_sid, self.real_time())
+        self.api_keys.delete_expired(account_sid)
+        return self.api_keys.create(account_sid, CONSOLE_KEY_NAME, CONSOLE_KEY_LIFETIME)

@@ -26,11 +26,7 @@ class ApiKeyRepository:
 
     def create(self, key: ApiKey, owner: ApiKeyOwner) -> None:
         key_item = items.to_item(keys.api_key(key.account_sid, key.sid), key)
-        owner_item = items.to_item(keys.api_key_owner(key.sid), owner)
-        if key.date_expires:
-            key_item = items.with_expiry(key_item, key.date_expires)
-            owner_item = items.with_expiry(owner_item, key.date_expires)
-        self.table.transact([Put(key_item), Put(owner_item)])
+        self.table.transact([Put(key_item), Put(items.to_item(keys.api_key_owner(key.sid), owner))])
 
     def fetch_owner(self, key_sid: str) -> ApiKeyOwner | None:
         stored = self.table.get(keys.api_key_owner(key_sid))

@@ -120,6 +120,11 @@ def console_code(account_sid: str, code_hash: str) -> Key:
     return Key(account_sid, f"console-code#{code_hash}")
 
 
+def console_codes() -> tuple[str, str]:
+    """Return the range of the sort keys of an account's codes."""
+    return _prefix_range("console-code#")
+
+
 def configuration_webhooks(account_sid: str) -> Key:
     return Key(account_sid, "configuration#webhooks")
 
