@@ -112,6 +112,7 @@ export const convokeServiceRoot = (sid) => `/convoke/v1/Services/${segment(sid)}
 export const services = {
   async load() {
     const configuration = await api.get("/v1/Configuration");
+    this.accountSid = configuration.account_sid;
     this.defaultSid = configuration.default_chat_service_sid;
     this.all = (await collect("/v1/Services", "services", {}, 500)).items;
   },
@@ -221,7 +222,7 @@ export const link = (href, ...children) => h("a", { href }, ...children);
 
 /** A SID or another text in a monospaced font, with a button that copies it. */
 export function copyable(text, shown = text) {
-  const copy = h("button", { type: "button", class: "copy", "aria-label": `Copy ${text}`, title: "Copy" }, "⧉");
+  const copy = h("button", { type: "button", class: "copy", "aria-label": `Copy ${text}`, title: "Copy" });
   copy.addEventListener("click", async (event) => {
     event.preventDefault();
     await navigator.clipboard?.writeText(text);
@@ -291,8 +292,8 @@ export const cell = (className, ...children) => h("span", { class: `cell ${class
 
 // Dialogs -------------------------------------------------------------------------------------------------------------
 
-/** A labelled control. `type` is an input type, `textarea`, `checkbox` or a list of options. */
-export function field({ name, label, type = "text", value = "", hint, options, ...attributes }) {
+/** A labelled control. Only screen readers see the label if it is `unseen`. */
+export function field({ name, label, type = "text", value = "", hint, options, unseen, ...attributes }) {
   const id = newId("field");
   const common = { id, name, ...attributes, "aria-describedby": hint ? `${id}-hint` : null };
   if (type === "checkbox") {
@@ -305,7 +306,7 @@ export function field({ name, label, type = "text", value = "", hint, options, .
     control = type === "textarea" ? h("textarea", { rows: 4, ...common, value }) : h("input", { type, ...common, value });
   }
   const text = hint && h("p", { class: "hint", id: `${id}-hint` }, hint);
-  return h("div", { class: "field" }, h("label", { for: id }, label), control, text);
+  return h("div", { class: unseen ? "field unseen" : "field" }, h("label", { for: id }, label), control, text);
 }
 
 /** Return the values of a form. A checkbox is a boolean. */
@@ -387,9 +388,10 @@ customElements.define("cv-time", class extends Ticking {
 customElements.define("cv-countdown", class extends Ticking {
   update() {
     const left = Math.max(0, Math.round((new Date(this.at) - clock.now()) / 1000));
-    const parts = [Math.floor(left / 3600), Math.floor(left / 60) % 60, left % 60];
     const days = Math.floor(left / 86400);
-    const text = days > 1 ? `${days} days` : parts.map((part) => String(part).padStart(2, "0")).join(":");
+    const parts = [Math.floor(left / 3600) % 24, Math.floor(left / 60) % 60, left % 60];
+    const hours = parts.map((part) => String(part).padStart(2, "0")).join(":");
+    const text = days ? `${days} d ${hours}` : hours;
     this.show(left ? text : "now", new Date(this.at).toLocaleString());
   }
 });

@@ -65,11 +65,11 @@ class Conversations extends View {
     this.service ||= services.defaultSid;
     const options = services.all.map((service) => [service.sid, service.friendly_name]);
     this.filters = h("form", { class: "filters", role: "search" },
-      field({ name: "search", label: "Search", type: "search", placeholder: "SID, unique name, identity or address" }),
-      field({ name: "state", label: "State", options: STATES }),
-      field({ name: "from", label: "From", type: "date" }),
-      field({ name: "to", label: "To", type: "date" }),
-      options.length > 1 && field({ name: "service", label: "Service", options, value: this.service }));
+      options.length > 1 && field({ name: "service", label: "Service", options, value: this.service, unseen: true }),
+      field({ name: "search", label: "Search", type: "search", placeholder: "SID, unique name, identity or address", unseen: true }),
+      field({ name: "state", label: "State", options: STATES, unseen: true }),
+      h("details", { class: "period" }, h("summary", {}, "Period of creation"),
+        h("div", {}, field({ name: "from", label: "From", type: "date" }), field({ name: "to", label: "To", type: "date" }))));
     this.filters.addEventListener("submit", (event) => event.preventDefault());
     this.filters.addEventListener("input", () => {
       clearTimeout(this.typing);
@@ -84,9 +84,14 @@ class Conversations extends View {
     });
     this.detail = h("div", { class: "detail" });
     this.index = h("section", { class: "index", "aria-label": "List of conversations" },
-      head("Conversations", button("New conversation", () => this.create(), "primary")), this.filters, this.list.element);
+      head("Conversations", this.createButton()), this.filters, this.list.element);
     fill(this, this.index, this.detail);
     this.show(this.sid);
+  }
+  createButton() {
+    const create = button("New", () => this.create(), "primary");
+    create.setAttribute("aria-label", "New conversation");
+    return create;
   }
   /** Show the conversation `sid`, or no conversation. */
   show(sid) {

@@ -61,7 +61,7 @@ const result = (attempt) => String(attempt.status ?? attempt.error ?? "no answer
 /** An attempt to deliver an event. The request and its signature are read when the attempt is opened. */
 function attemptRow(event, attempt) {
   const cells = [
-    cell("grow", h("strong", {}, attempt.target), " ", h("span", { class: "quiet" }, `${attempt.method} ${attempt.url}`)),
+    cell("grow", h("strong", {}, shortSid(attempt.target)), " ", h("span", { class: "quiet" }, `${attempt.method} ${attempt.url}`)),
     attempt.replay_sid && badge("replay"),
     cell("", `attempt ${attempt.number}`),
     badge(result(attempt), tone(attempt)),
@@ -116,8 +116,14 @@ async function eventBody(event) {
   ];
 }
 
+/** What a row says about an event: the text, the member, the name or the new state. */
 const subject = (payload) =>
-  payload.Body || payload.Identity || payload["MessagingBinding.Address"] || payload.FriendlyName || payload.StateTo || payload.Status || "";
+  payload.Body || payload.Identity || payload["MessagingBinding.Address"] || payload.FriendlyName || payload.StateTo || payload.Status || (payload.Level && errorOf(payload)) || "";
+
+function errorOf(payload) {
+  const { error_code: code, more_info: info } = JSON.parse(payload.Payload);
+  return `${code} ${info.Msg}`;
+}
 
 function eventRow(event) {
   const { payload } = event;
@@ -126,8 +132,8 @@ function eventRow(event) {
     cell("when", time(event.occurred_at)),
     cell("type", event.event_type.replace("com.twilio.error-logs.", "").replace("com.convoke.", "")),
     cell("grow quiet", subject(payload)),
+    cell("note", !event.webhooks && badge("no webhooks")),
     cell("sid", to || shortSid(event.conversation_sid)),
-    event.webhooks ? badge("webhooks", "info") : badge("no webhooks"),
   ];
   return row(cells, () => eventBody(event));
 }
@@ -291,13 +297,13 @@ async function receivers() {
     const delivered = those.filter((each) => each.status !== null && each.status < 300).length;
     const durations = those.map((each) => each.milliseconds).filter((each) => each !== null).sort((a, b) => a - b);
     const share = Math.round((delivered / those.length) * 100);
-    return h("tr", {}, h("td", {}, name.split(" ")[0]), h("td", {}, name.slice(name.indexOf(" ") + 1)), h("td", { class: "number" }, those.length),
+    return h("tr", {}, h("td", {}, shortSid(name.split(" ")[0])), h("td", {}, name.slice(name.indexOf(" ") + 1)), h("td", { class: "number" }, those.length),
       h("td", {}, badge(`${share} %`, share === 100 ? "good" : share ? "warn" : "bad")),
       h("td", { class: "number" }, durations.length ? `${durations[Math.floor(durations.length / 2)]} ms` : "–"));
   };
   const columns = ["Webhook", "URL", "Attempts", "Accepted", "Median"];
   return h("div", { class: "scroll-x", tabindex: 0, role: "region", "aria-label": "Receivers" }, h("table", {},
-    h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, [...byUrl].map(line))));
+    h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col", class: name === "Attempts" || name === "Median" ? "number" : null }, name)))), h("tbody", {}, [...byUrl].map(line))));
 }
 
 const USUAL_MISTAKES = [
@@ -530,8 +536,8 @@ const NAVIGATION = [
   ["#/errors", "Error log"],
   ["#/webhooks", "Webhooks"],
   onOneMachine && ["#/requests", "Requests"],
-  ...Object.entries(TABLES).map(([name, { title }]) => resources.has(name) && [`#/table/${name}`, title || name]),
   onOneMachine && ["#/clock", "Clock"],
+  ...Object.entries(TABLES).map(([name, { title }]) => resources.has(name) && [`#/table/${name}`, title || name]),
 ].filter(Boolean);
 
 class Console extends HTMLElement {
@@ -577,13 +583,14 @@ class Console extends HTMLElement {
     this.main = h("main", { id: "main", tabindex: -1 });
     this.dot = h("span", { class: "dot" });
     this.links = NAVIGATION.map(([href, text]) => link(href, text));
-    const user = session.get().user;
+    const tables = this.links.findIndex((each) => each.hash.startsWith("#/table/"));
+    const account = services.accountSid;
     fill(this,
       h("a", { class: "skip", href: "#main", onclick: (event) => { event.preventDefault(); this.main.focus(); } }, "Skip to the content"),
       h("nav", { "aria-label": "Console" },
         h("div", { class: "brand" }, logo(), "Convoke", this.dot),
-        h("div", { class: "links" }, this.links),
-        h("div", { class: "account" }, copyable(user, shortSid(user)), button("Sign out", () => this.signOut("You are signed out."), "small"))),
+        h("div", { class: "links" }, this.links.slice(0, tables), h("hr", {}), this.links.slice(tables)),
+        h("div", { class: "account" }, copyable(account, shortSid(account)), button("Sign out", () => this.signOut("You are signed out."), "small"))),
       this.main, this.status);
     live.start();
     this.route();
