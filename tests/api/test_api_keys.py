@@ -175,6 +175,16 @@ def test_every_api_key_is_listed_over_many_pages(embedded: EmbeddedInstance) -> 
     assert [key.sid for key in embedded.accounts.api_keys.list(embedded.account.sid)] == made
 
 
+def test_keys_are_listed_over_http_without_secrets(embedded: EmbeddedInstance) -> None:
+    made = [new_key(embedded)[0] for _ in range(3)]
+    first = embedded.call("GET", "/convoke/v1/Keys?PageSize=2").body
+    second = embedded.call("GET", first["meta"]["next_page_url"].removeprefix(ORIGIN)).body
+    listed = [*first["keys"], *second["keys"]]
+    assert [key["sid"] for key in listed] == made
+    assert {key["date_expires"] for key in listed} == {None}
+    assert embedded.call("GET", second["meta"]["previous_page_url"].removeprefix(ORIGIN)).body["keys"] == first["keys"]
+
+
 # The command line
 
 
@@ -188,7 +198,7 @@ def account(place: CliTarget) -> str:
 
 def test_key_create_prints_usable_credentials(place: CliTarget, account: str) -> None:
     (created,) = place.printed("key", "create", account, "--name", "billing")
-    assert set(created) == {"sid", "account_sid", "friendly_name", "date_created", "secret"}
+    assert set(created) == {"sid", "account_sid", "friendly_name", "date_created", "date_expires", "secret"}
     assert (created["account_sid"], created["friendly_name"]) == (account, "billing")
     assert re.fullmatch("[0-9A-Za-z]{32}", created["secret"])
     assert place.status(created["sid"], created["secret"]) == 200

@@ -34,6 +34,7 @@ GIVEN: dict[str, object] = {
     "alert_sid": "NO",
     "key_sid": "SK",
     "event_id": "EV-PLACE",
+    "code_hash": "HASH",
     "position": "RP#TARGET#NUMBER",
     "unique_name": "NAME",
     "identity": "IDENTITY",

@@ -12,6 +12,7 @@ from convoke.api.representations import Representation, StreamDate, json_respons
 from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.responses import Response
 from convoke.api.routes import AccountRoute
+from convoke.domain.errors import InvalidParameterError
 from convoke.embedded.request_log import LoggedRequest, RequestLog
 
 PATH = "/Requests"
@@ -34,7 +35,7 @@ class LoggedRequestsRepresentation(Representation):
     requests: list[LoggedRequestRepresentation]
 
 
-FETCH = Contract("Requests", LoggedRequestsRepresentation, query=ListRequests)
+FETCH = Contract("Requests", LoggedRequestsRepresentation, query=ListRequests, errors=(InvalidParameterError,))
 
 
 def request_log_route(log: RequestLog, rule_of: Callable[[str], str | None]) -> AccountRoute:

@@ -36,8 +36,9 @@ class ConsoleCodeOperations:
     def exchange(self, requested: NewConsoleKey) -> tuple[ApiKey, str]:
         """Use up a code. Return a new API key of the account, and its secret.
 
-        The expired codes and API keys of the account are deleted, because nothing else deletes them. If the process dies after the code is used up, the person needs a new link. Raises NotAuthenticatedError if the
-        code does not exist, was used or has expired.
+        The expired codes and API keys of the account are deleted, because nothing else deletes them. If the process
+        dies after the code is used up, the person needs a new link. Raises NotAuthenticatedError if the code does not
+        exist, was used or has expired.
         """
         account_sid = requested.account_sid
         if not self.codes.take(account_sid, hash_secret(requested.code), self.real_time()):
