@@ -52,7 +52,7 @@ VIEWS = (conversation, timeline, errors, webhooks, requests)
 def take(browser: Browser, instance: RunningInstance, example: Example, scheme: str, folder: Path) -> None:
     page = browser.new_page(viewport=SIZE, color_scheme=scheme, locale="en-GB", timezone_id="UTC")  # type: ignore[arg-type]
     page.goto(console_link(instance))
-    page.get_by_role("heading", name="Conversations").wait_for()
+    page.get_by_role("heading", name="Conversations", level=1).wait_for()
     for view in VIEWS:
         view(page, example)
         page.mouse.move(0, 0)
