@@ -46,11 +46,13 @@ class Visit:
     def __init__(self, browser: Browser, **options: Any) -> None:
         self.page: Page = browser.new_page(**options)
         self.problems: list[str] = []
+        self.expected = "nothing"
+        """A part of messages that are no problem: the browser reports each response with an error status."""
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
 
     def _note(self, message: Any) -> None:
-        if message.type in ("error", "warning"):
+        if message.type in ("error", "warning") and self.expected not in message.text:
             self.problems.append(message.text)
 
 

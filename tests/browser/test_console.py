@@ -20,6 +20,9 @@ from tests.browser.support import console_link
 
 HOSTILE = """"'><img src=x onerror="window.hacked=1"><script>window.hacked=1</script>${7*7}{{7*7}}"""
 
+NOT_FOUND = "status of 404"
+"""A search asks for a unique name that may not exist."""
+
 VIEWS = {
     "Conversations": "New conversation",
     "Timeline": None,
@@ -88,34 +91,28 @@ def test_form_signs_in_with_an_api_key(visit: Visit, instance: RunningInstance) 
     expect(visit.page.get_by_role("heading", name="Conversations", level=1)).to_be_visible()
 
 
-def test_wrong_secret_is_refused_in_the_page_and_not_by_the_browser(
-    browser: Browser, instance: RunningInstance
-) -> None:
-    page = browser.new_page()
+def test_wrong_secret_is_refused_in_the_page_and_not_by_the_browser(visit: Visit, instance: RunningInstance) -> None:
+    page, visit.expected = visit.page, "status of 401"
     page.goto(f"{instance.url}/console")
     page.get_by_label("Account SID or API key SID").fill(instance.account_sid)
     page.get_by_label("Auth Token or API key secret").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("do not belong together")
-    page.close()
 
 
-def test_revoked_key_leads_back_to_the_sign_in(browser: Browser, instance: RunningInstance, example: Example) -> None:
-    page = browser.new_page()
-    page.goto(console_link(instance))
-    expect(page.get_by_role("heading", name="Conversations", level=1)).to_be_visible()
+def test_revoked_key_leads_back_to_the_sign_in(page: Page, visit: Visit, instance: RunningInstance) -> None:
+    visit.expected = "status of 401"
     user = json.loads(page.evaluate("sessionStorage.getItem('convoke-session')"))["user"]
     instance._engine.accounts.api_keys.delete(user)
-    go_to = page.get_by_role("navigation").get_by_role("link", name="Timeline", exact=True)
-    go_to.click()
+    page.get_by_role("navigation").get_by_role("link", name="Timeline").click()
     expect(page.get_by_text("Your sign-in has ended")).to_be_visible()
-    page.close()
 
 
 # Conversations
 
 
-def test_conversations_are_listed_filtered_and_found(page: Page) -> None:
+def test_conversations_are_listed_filtered_and_found(page: Page, visit: Visit) -> None:
+    visit.expected = NOT_FOUND
     rows = page.locator("a.item")
     expect(rows).to_have_count(7)
     page.get_by_label("State").select_option("closed")
@@ -129,18 +126,13 @@ def test_conversations_are_listed_filtered_and_found(page: Page) -> None:
         expect(rows.locator(".name")).to_have_text(found)
 
 
-def test_conversation_is_found_by_sid_and_unique_name(
-    browser: Browser, instance: RunningInstance, example: Example
-) -> None:
-    # The page first asks for a name that does not exist, and the browser reports the status 404 as an error.
-    page = browser.new_page()
-    page.goto(console_link(instance))
+def test_conversation_is_found_by_sid_and_unique_name(page: Page, visit: Visit, example: Example) -> None:
+    visit.expected = NOT_FOUND
     for text in (example.viewing_sid, "elm-street-12"):
         page.get_by_label("Search").fill(text)
         expect(page.locator("a.item .name")).to_have_text(["Viewing of 12 Elm Street"])
     page.get_by_label("Search").fill("nobody")
     expect(page.get_by_text("Nothing found")).to_be_visible()
-    page.close()
 
 
 def test_message_is_written_as_a_member_and_others_arrive_by_themselves(
@@ -170,16 +162,13 @@ def test_member_is_added_and_removed(page: Page, instance: RunningInstance, exam
     expect(page.locator(".member", has_text="dave")).to_have_count(0)
 
 
-def test_refusal_is_shown_in_the_dialog(browser: Browser, instance: RunningInstance, example: Example) -> None:
-    page = browser.new_page()
-    page.goto(console_link(instance))
-    page.get_by_role("heading", name="Conversations", level=1).wait_for()
+def test_refusal_is_shown_in_the_dialog(page: Page, visit: Visit, instance: RunningInstance, example: Example) -> None:
+    visit.expected = "status of 409"
     open_viewing(page, instance, example)
     page.get_by_role("button", name="Add", exact=True).click()
     page.get_by_label("Identity").fill("alice")
     page.get_by_role("dialog").get_by_role("button", name="Add").click()
     expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("50433")
-    page.close()
 
 
 def test_conversation_is_created_closed_and_deleted(page: Page, instance: RunningInstance) -> None:
@@ -240,10 +229,11 @@ def test_error_log_explains_alerts_and_sends_again(page: Page, instance: Running
     failed = page.locator("details.row", has_text="50427")
     failed.locator("summary").click()
     expect(failed.locator(".outcomes")).to_contain_text("50407")
-    page.locator("summary", has_text="50057").last.click()
-    page.get_by_role("button", name="Send again").click()
+    given_up = page.locator("details.row", has_text="50057").last
+    given_up.locator("summary").click()
+    given_up.get_by_role("button", name="Send again").click()
     expect(page.get_by_text("Sent again to WH")).to_be_visible()
-    page.get_by_role("link", name="Open the conversation").last.click()
+    given_up.get_by_role("link", name="Open the conversation").click()
     expect(page.get_by_role("heading", name="Viewing of 12 Elm Street")).to_be_visible()
 
 
@@ -304,7 +294,8 @@ def test_requests_are_masked_until_clicked(page: Page, instance: RunningInstance
 # Safety
 
 
-def test_hostile_text_in_every_field_stays_text(page: Page, instance: RunningInstance) -> None:
+def test_hostile_text_in_every_field_stays_text(page: Page, visit: Visit, instance: RunningInstance) -> None:
+    visit.expected = NOT_FOUND
     v1 = client(instance)
     made = v1.conversations.create(friendly_name=HOSTILE, unique_name="hostile", attributes=json.dumps({"a": HOSTILE}))
     v1.conversations(made.sid).participants.create(identity=HOSTILE)

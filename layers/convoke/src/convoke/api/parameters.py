@@ -21,7 +21,6 @@ from convoke.domain.alerts import AlertFilters
 from convoke.domain.attributes import refuse_constant
 from convoke.domain.configuration import ConfigurationChange
 from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
-from convoke.domain.console_codes import NewConsoleKey
 from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversation_with_participants import count_problems
 from convoke.domain.conversations import ConversationChange, NewConversation
@@ -44,7 +43,6 @@ from convoke.domain.participants import (
     ProxyAddress,
     RoleSid,
 )
-from convoke.domain.request_filters import RequestFilters
 from convoke.domain.scoped_webhooks import NewScopedWebhook, ScopedWebhookChange
 from convoke.domain.service_configuration import ServiceConfigurationChange
 from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooksChange
@@ -92,14 +90,6 @@ class CreateEventReplay(NewEventReplay):
 
 
 class CreateSignatureCheck(NewSignatureCheck):
-    model_config = FORM_NAMES
-
-
-class ListRequests(RequestFilters):
-    model_config = FORM_NAMES
-
-
-class CreateConsoleKey(NewConsoleKey):
     model_config = FORM_NAMES
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from convoke.api.contracts import Contract
 from convoke.api.form import parse_form
-from convoke.api.parameters import CreateConsoleKey, parse
+from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, StreamDate, json_response
 from convoke.api.requests import CONVOKE_PREFIX
 from convoke.api.responses import Response
@@ -20,6 +20,10 @@ from convoke.domain.console_codes import NewConsoleKey
 from convoke.domain.errors import InvalidParameterError, NotAuthenticatedError
 
 PATH = f"{CONVOKE_PREFIX}/ConsoleKeys"
+
+
+class CreateConsoleKey(NewConsoleKey):
+    model_config = FORM_NAMES
 
 
 class ConsoleKeyRepresentation(Representation):

@@ -7,15 +7,20 @@ from collections.abc import Callable
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.parameters import ListRequests, parse_query
+from convoke.api.parameters import FORM_NAMES, parse_query
 from convoke.api.representations import Representation, StreamDate, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.responses import Response
 from convoke.api.routes import AccountRoute
 from convoke.domain.errors import InvalidParameterError
+from convoke.domain.request_filters import RequestFilters
 from convoke.embedded.request_log import LoggedRequest, RequestLog
 
 PATH = "/Requests"
+
+
+class ListRequests(RequestFilters):
+    model_config = FORM_NAMES
 
 
 class LoggedRequestRepresentation(Representation):

@@ -249,7 +249,7 @@ class Conversation extends View {
     back.className = "back";
     fill(this.top, back, h("h1", { tabindex: -1 }, nameOf(this.conversation)), stateBadge(state), h("div", { class: "actions" },
       isOpen && button("Close", () => this.close(), "small"),
-      button("Delete", () => this.remove(), "small danger-quiet")));
+      button("Delete", () => this.deleteConversation(), "small danger-quiet")));
   }
   timerFacts() {
     const { date_inactive, date_closed } = this.conversation.timers;
@@ -384,7 +384,7 @@ class Conversation extends View {
       },
     });
   }
-  remove() {
+  deleteConversation() {
     ask({
       title: "Delete this conversation?",
       text: "Its messages and members are deleted, too. This cannot be undone.",
@@ -392,6 +392,8 @@ class Conversation extends View {
       submit: async () => {
         await api.delete(this.root, { webhooks: true });
         announce("Deleted.");
+        // Without the view, nothing asks for the deleted conversation any more.
+        this.remove();
         location.hash = `#/conversations/${this.service}`;
         window.dispatchEvent(new CustomEvent("changed"));
       },

@@ -73,10 +73,10 @@ function attemptRow(event, attempt) {
     const request = await api.get(pathname.slice(pathname.indexOf("/convoke/v1/")));
     const lines = [`${request.method} ${request.url}`, ...Object.entries(request.headers).map(([name, value]) => `${name}: ${value}`), "", request.body || ""];
     return [
-      h("h4", {}, "Request"),
+      h("h3", {}, "Request"),
       h("p", { class: "quiet" }, "Made again from the event, and signed with the current Auth Token."),
       snippet(lines.join("\n").trimEnd()),
-      h("h4", {}, "Answer"),
+      h("h3", {}, "Answer"),
       attempt.answer ? snippet(attempt.answer) : h("p", { class: "quiet" }, attempt.error || "The answer has no body."),
       attempt.paused_until && h("p", {}, "Deliveries to this receiver were paused until ", time(attempt.paused_until), "."),
     ];
@@ -107,10 +107,12 @@ async function eventBody(event) {
       attempts.prepend(problem(error));
     }
   };
+  const service = event.payload.ChatServiceSid;
+  const to = service && link(conversationHref(service, event.conversation_sid), "Open the conversation");
   return [
-    h("div", { class: "section-head" }, h("h3", {}, "Webhook attempts"), button("Replay", again, "small"), button("Refresh", load, "small")),
+    h("div", { class: "section-head" }, h("h2", {}, "Webhook attempts"), to, button("Replay", again, "small"), button("Refresh", load, "small")),
     attempts,
-    h("h3", {}, "Payload"),
+    h("h2", {}, "Payload"),
     facts(Object.entries(event.payload).map(([name, value]) => [name, h("code", {}, value)])),
     h("p", { class: "quiet" }, "Event ", copyable(event.id)),
   ];
@@ -127,13 +129,12 @@ function errorOf(payload) {
 
 function eventRow(event) {
   const { payload } = event;
-  const to = payload.ChatServiceSid && link(conversationHref(payload.ChatServiceSid, event.conversation_sid), shortSid(event.conversation_sid));
   const cells = [
     cell("when", time(event.occurred_at)),
     cell("type", event.event_type.replace("com.twilio.error-logs.", "").replace("com.convoke.", "")),
     cell("grow quiet", subject(payload)),
     cell("note", !event.webhooks && badge("no webhooks")),
-    cell("sid", to || shortSid(event.conversation_sid)),
+    cell("sid", shortSid(event.conversation_sid)),
   ];
   return row(cells, () => eventBody(event));
 }
