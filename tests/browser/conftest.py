@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,20 +12,21 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from convoke.testing.instance import RunningInstance, running
 from tests.browser.example import Example, fill
-from tests.browser.support import console_link, find_chromium, launch
+from tests.browser.support import console_link, launch
+from tests.support.chromium import find_chromium
 
-NO_CHROMIUM = "no Chromium on PATH: skipped the tests of the console (on Debian: apt-get install chromium)"
+FOLDER = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without a Chromium, leave out the tests of this folder, and say so in one line. In CI, let them fail."""
     if find_chromium() or os.environ.get("CI") == "true":
         return
-    left_out = [item for item in items if item.path.is_relative_to(os.path.dirname(__file__))]
-    if left_out:
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)
-        print(NO_CHROMIUM)
+    left_out = [item for item in items if item.path.is_relative_to(FOLDER)]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+    if reporter := config.pluginmanager.get_plugin("terminalreporter"):
+        reporter.write_line(f"Chromium not found: skipped {len(left_out)} tests of the console")
 
 
 @pytest.fixture(autouse=True)

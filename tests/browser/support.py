@@ -1,21 +1,14 @@
-"""Find and start Chromium, and make links that sign in to the console."""
+"""Start Chromium, and make links that sign in to the console."""
 
 from __future__ import annotations
 
 import os
-import shutil
 
 from playwright.sync_api import Browser, Playwright
 
 from convoke.cli.console import console_link as link_of
 from convoke.testing.instance import RunningInstance
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-def find_chromium() -> str | None:
-    """Return the path of a Chromium on PATH, or None."""
-    return next((found for name in NAMES if (found := shutil.which(name))), None)
+from tests.support.chromium import find_chromium
 
 
 def launch(playwright: Playwright) -> Browser:

@@ -13,6 +13,7 @@ from functools import partial
 from threading import Lock
 from types import MappingProxyType
 
+from convoke.api.routes import AccountRoute, PublicRoute
 from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.errors import UnavailableError
@@ -192,7 +193,7 @@ class EmbeddedEngine:
             metrics=HeldMetrics(edges.metrics),
         )
         self._request_log = RequestLog(now)
-        routes = (
+        routes: tuple[AccountRoute | PublicRoute, ...] = (
             console_key_route(lambda requested: self.program.console_codes.exchange(requested)),
             request_log_route(self._request_log, lambda path: self.api.rule_of(path)),
             *(clock_routes(movable_clock, self.advance) if movable_clock else ()),
