@@ -247,7 +247,7 @@ export const emptyState = (title, text, code) =>
 
 export const pythonClient = () => `from twilio.rest import Client
 
-client = Client("${session.get().user}", "…")
+client = Client("${services.accountSid}", "your Auth Token")
 client.conversations.base_url = "${API_ROOT.href.replace(/\/$/, "")}"
 `;
 

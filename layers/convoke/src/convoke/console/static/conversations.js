@@ -117,9 +117,11 @@ class Conversations extends View {
   }
   async refresh() {
     const root = serviceRoot(this.service);
+    const wasEmpty = this.list.items?.length === 0;
     if (!this.search) {
       this.list.query.StartDate ||= EARLIEST;
       await this.list.load();
+      if (wasEmpty && this.list.items.length && !this.sid) this.show();
       return;
     }
     const found = await SEARCHES.find(({ matches }) => matches(this.search)).find(root, this.search);
@@ -141,7 +143,12 @@ class Conversations extends View {
   empty() {
     const { State, StartDate, EndDate } = this.list.query;
     if (State || EndDate || StartDate !== EARLIEST) return emptyState("Nothing found", "No conversation matches the filters.");
-    return emptyState("No conversations yet", "Create one here, or paste this into Python:",
+    if (!this.sid) fill(this.detail, this.firstSteps("Create the first conversation"));
+    return this.firstSteps("No conversations yet");
+  }
+  /** On a wide screen, the code to paste is beside the list. On a narrow screen, it is in the list. */
+  firstSteps(title) {
+    return emptyState(title, "Press New, or paste this into Python:",
       `${pythonClient()}client.conversations.v1.conversation_with_participants.create(
     friendly_name="Hello", participant=['{"identity": "alice"}', '{"identity": "bob"}'])`);
   }
@@ -282,7 +289,8 @@ class Conversation extends View {
     keyed(this.messages, items.toReversed(), (each) => each.sid, (each) => this.message(each));
     this.earlier.hidden = !next;
     this.markOwn();
-    fill(this.nothing, !items.length && emptyState("No messages yet", "Write the first one as any member."));
+    const isClosed = this.conversation.state === "closed";
+    fill(this.nothing, !items.length && emptyState("No messages", isClosed ? "The conversation is closed." : "Write the first one as any member."));
     if (atEnd) scroller.scrollTop = scroller.scrollHeight;
   }
   message(message) {
@@ -418,7 +426,7 @@ class Conversation extends View {
 
 /** The webhooks of a conversation, with buttons to add and delete. */
 export async function conversationWebhooks(root) {
-  const body = h("div", {});
+  const body = h("div", { class: "hooks" });
   const show = async () => {
     const { items } = await page(`${root}/Webhooks`, "webhooks");
     fill(body,

@@ -500,7 +500,7 @@ class Clock extends View {
     this.face = h("p", { class: "face" });
     this.outcome = h("p", { class: "quiet", role: "status" });
     this.faults = h("div", {});
-    const steps = STEPS.map(([label, step]) => button(label, () => this.advance(step), "primary"));
+    const steps = STEPS.map(([label, step]) => button(label, () => this.advance(step)));
     this.append(h("section", { class: "card" }, this.face, h("div", { class: "actions" }, steps), this.outcome, this.faults,
       h("p", { class: "quiet" }, "The clock stops at each due time, so that every timer and every retry runs at its time. It cannot be moved back.")));
     this.timer = setInterval(() => this.tick(), 250);
@@ -541,19 +541,25 @@ const NAVIGATION = [
   ...Object.entries(TABLES).map(([name, { title }]) => resources.has(name) && [`#/table/${name}`, title || name]),
 ].filter(Boolean);
 
+const CODE = "#code=";
+
 class Console extends HTMLElement {
-  async connectedCallback() {
+  connectedCallback() {
     this.status = h("div", { class: "toast", role: "status" });
     window.addEventListener("announce", ({ detail }) => this.say(detail));
     window.addEventListener("signed-out", ({ detail }) => this.signOut(detail));
     window.addEventListener("live", ({ detail }) => this.dot && this.showLive(detail));
-    window.addEventListener("hashchange", () => this.route());
+    window.addEventListener("hashchange", () => (location.hash.startsWith(CODE) ? this.enter() : this.route()));
+    this.enter();
+  }
+  /** Sign in with the code in the address, if there is one, or continue the session of this tab. */
+  async enter() {
     const { hash } = location;
-    if (hash.startsWith("#code=")) {
+    if (hash.startsWith(CODE)) {
       // The code works once. It must not stay in the history.
       history.replaceState(null, "", "#/conversations");
       try {
-        await signInWithCode(hash.slice("#code=".length));
+        await signInWithCode(hash.slice(CODE.length));
       } catch (error) {
         this.signOut(error.status === 401 ? "The link was used before, or is older than ten minutes. Run convoke console for a fresh link." : error.message);
         return;
