@@ -42,8 +42,8 @@ def webhooks(page: Page, example: Example) -> None:
 
 def requests(page: Page, example: Example) -> None:
     page.get_by_role("link", name="Requests").click()
-    page.locator("summary", has_text="POST").first.click()
-    page.get_by_role("button", name="Show").first.wait_for()
+    page.locator("summary", has_text="ConversationWithParticipants").first.click()
+    page.get_by_role("button", name="Show").last.click()
 
 
 VIEWS = (conversation, timeline, errors, webhooks, requests)
