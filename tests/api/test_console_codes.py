@@ -34,7 +34,7 @@ def codes(instance: EmbeddedInstance, real_time: datetime | None = None) -> Cons
     if real_time is None:
         return instance.engine.program.console_codes
     keys = instance.accounts.api_keys
-    at = ApiKeyOperations(keys.api_keys, keys.now, keys.new_sid, lambda: real_time)
+    at = ApiKeyOperations(keys.api_keys, keys.masters, keys.now, keys.new_sid, lambda: real_time)
     return ConsoleCodeOperations(ConsoleCodeRepository(instance.table), at, lambda: real_time)
 
 

@@ -44,6 +44,7 @@ CALL_LATENCY_MS = {
     "dynamodb:TransactWriteItems": 20,
     "dynamodb:BatchGetItem": 5,
     "dynamodb:GetItem": 5,
+    "dynamodb:Query": 5,
     "dynamodb:PutItem": 6,
     "dynamodb:UpdateItem": 6,
     "events:PutEvents": 10,
@@ -56,7 +57,7 @@ CALL_LATENCY_MS = {
 RECEIVER_MS = 100
 """The assumed time until the webhook receiver answers, in milliseconds.
 
-Each additional 100 ms would add 1.67 USD per million conversations.
+Each additional 100 ms would add 0.83 USD per million conversations.
 """
 
 EXECUTION_OVERHEAD_MS = 50
@@ -89,7 +90,10 @@ BYTES_OUT = 2_000
 The body of the API response has 800 bytes (measured on 2026-11-22).
 """
 
-MEMORY_GB = template()["Globals"]["Function"]["MemorySize"] / 1024
+MEMORY_GB: float = template()["Globals"]["Function"]["MemorySize"] / 1024
+
+DELIVERY_MEMORY_GB = functions()["webhook_delivery"]["MemorySize"] / 1024
+"""The memory of the function that waits for receivers."""
 
 SYSTEM_LOGS = template()["Globals"]["Function"]["LoggingConfig"]["SystemLogLevel"] != "WARN"
 """Whether Lambda logs START, END and REPORT for the functions of the template."""
@@ -104,17 +108,29 @@ Usage = Mapping[str, float]
 def milliseconds(cost: Cost) -> float:
     """Return the billed duration of all invocations of a step, in milliseconds."""
     return cost.invocations * INVOCATION_CPU_MS + sum(
-        times * CALL_LATENCY_MS[call] for call, times in cost.calls.items()
+        float(times * CALL_LATENCY_MS[call]) for call, times in cost.calls.items()
     )
 
 
-def usage(steps: Mapping[str, Cost], *, system_logs: bool) -> Usage:
+def gb_seconds(cost: Cost, memory_gb: float, waiting_seconds: float = 0) -> float:
+    """Return the billed duration of a step multiplied by the memory, in GB-seconds.
+
+    With half the memory, a function has half the share of a core. Its processor time costs the same, and its waits cost
+    half.
+    """
+    processor = cost.invocations * INVOCATION_CPU_MS / 1000
+    return processor * MEMORY_GB + (milliseconds(cost) / 1000 - processor + waiting_seconds) * memory_gb
+
+
+def usage(steps: Mapping[str, Cost], *, delivery_memory_gb: float, system_logs: bool) -> Usage:
     """Return how much one conversation uses of each item that occurs in both designs."""
+    memory_gb = {"deliver": delivery_memory_gb}
+    lambda_gb_seconds = sum(gb_seconds(cost, memory_gb.get(step, MEMORY_GB)) for step, cost in steps.items())
     total = sum(steps.values(), Cost())
     return {
         "API requests": 1,
         "Lambda requests": total.invocations,
-        "Lambda GB-seconds": (sum(map(milliseconds, steps.values())) + RECEIVER_MS) / 1000 * MEMORY_GB,
+        "Lambda GB-seconds": lambda_gb_seconds + RECEIVER_MS / 1000 * delivery_memory_gb,
         "DynamoDB write units": total.write_units + total.index_write_units,
         "DynamoDB read units": total.read_units,
         "bus events": total.bus_events,
@@ -131,7 +147,7 @@ def as_deployed(counted: Mapping[str, Cost]) -> Usage:
     """
     steps = {**counted, "publish": counted["publish"] + Cost(invocations=1)}
     used = {
-        **usage(steps, system_logs=SYSTEM_LOGS),
+        **usage(steps, delivery_memory_gb=DELIVERY_MEMORY_GB, system_logs=SYSTEM_LOGS),
         **_queue_usage(steps),
         **_execution_usage(steps["finalize"]),
         "secret reads": len(SECRET_READERS) * MONTH_SECONDS / TOKEN_CACHE_SECONDS / CONVERSATIONS,
@@ -158,7 +174,7 @@ def _execution_usage(finalize: Cost) -> Usage:
 
 def as_straightforward(steps: Mapping[str, Cost]) -> Usage:
     transitions = steps["add"].invocations + FIXED_TRANSITIONS
-    return {**usage(steps, system_logs=True), "Standard transitions": transitions}
+    return {**usage(steps, delivery_memory_gb=MEMORY_GB, system_logs=True), "Standard transitions": transitions}
 
 
 def unanswered(deliver: Cost) -> Usage:
@@ -166,11 +182,10 @@ def unanswered(deliver: Cost) -> Usage:
 
     Every attempt waits for the whole timeout. The cost of an attempt is at most the cost of the step.
     """
-    memory_gb = functions()["webhook_delivery"]["MemorySize"] / 1024
     waiting = (1 + DEFAULT_RETRIES) * DEFAULT_TIMEOUT_SECONDS - RECEIVER_MS / 1000
     return {
         "Lambda requests": DEFAULT_RETRIES,
-        "Lambda GB-seconds": (DEFAULT_RETRIES * milliseconds(deliver) / 1000 + waiting) * memory_gb,
+        "Lambda GB-seconds": DEFAULT_RETRIES * gb_seconds(deliver, DELIVERY_MEMORY_GB) + waiting * DELIVERY_MEMORY_GB,
         "DynamoDB write units": DEFAULT_RETRIES * (deliver.write_units + deliver.index_write_units),
         "DynamoDB read units": DEFAULT_RETRIES * deliver.read_units,
         # Each retry changes the visibility of the message and receives the message again.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -240,10 +240,11 @@ def test_error_log_explains_alerts_and_sends_again(page: Page, instance: Running
 def test_webhooks_are_configured_on_every_level(page: Page, instance: RunningInstance, example: Example) -> None:
     go(page, "Webhooks")
     v1 = client(instance)
-    for level, fetch in (
+    levels: tuple[tuple[str, Callable[[], Any]], ...] = (
         ("account", lambda: v1.configuration.webhooks().fetch()),
         (example.service_sid, lambda: v1.services(example.service_sid).configuration.webhooks().fetch()),
-    ):
+    )
+    for level, fetch in levels:
         page.get_by_label("Level").select_option(level)
         pre = page.get_by_label("Before a change")
         expect(pre).to_have_value("")

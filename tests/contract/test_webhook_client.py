@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
 
 import pytest
 from twilio.request_validator import RequestValidator
@@ -22,9 +23,9 @@ from convoke.cli.ministack import free_port
 from convoke.domain.events import Event, EventType
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.webhooks import Delivery, Method
-from convoke.webhooks import client as client_module
 from convoke.webhooks.answers import WebhookAnswer, WebhookUnreachableError
-from convoke.webhooks.client import Address, Resolve, WebhookHttpClient
+from convoke.webhooks.client import MAX_IDLE_SECONDS, Address, Resolve, WebhookHttpClient
+from tests.support.clocks import Clocks
 
 LONGEST = 1000
 
@@ -114,6 +115,28 @@ def test_credentials_in_url_are_sent_as_basic_auth_and_not_signed() -> None:
     assert headers["Authorization"] == "Basic " + base64.b64encode(b"me:p@ss").decode()
     parameters = dict(parse_qsl(body, keep_blank_values=True))
     assert RequestValidator(TOKEN).validate(origin + seen, parameters, headers["X-Twilio-Signature"])
+
+
+def test_credentials_outside_latin_1_are_sent_in_utf_8() -> None:
+    with receiver() as (origin, requests):
+        called(delivery(origin.replace("http://", "http://юзер:пароль@")))
+    ((_, _, headers, _),) = requests
+    assert headers["Authorization"] == "Basic " + base64.b64encode("юзер:пароль".encode()).decode()
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_repetitions_have_the_same_idempotency_token_and_event_id(method: Method) -> None:
+    with receiver() as (origin, requests):
+        for retry_count in (0, 1):
+            called(delivery(origin, method), retry_count=retry_count)
+        called(delivery(origin, method).model_copy(update={"replay_sid": "ER1"}))
+        called(delivery(origin, method, target="service"))
+    headers = [sent for _, _, sent, _ in requests]
+    assert {each["X-Convoke-Event-Id"] for each in headers} == {"EV-0"}
+    first, retried, replayed, other = [each["I-Twilio-Idempotency-Token"] for each in headers]
+    assert first == retried == replayed
+    assert first != other, "each target must get the event, also if two targets have the same URL"
+    assert str(UUID(first)) == first
 
 
 @pytest.mark.parametrize("status", [204, 302, 403, 500])
@@ -266,15 +289,34 @@ def test_unresolvable_host_is_reported_as_no_connection(host: str) -> None:
 
 
 @pytest.mark.parametrize(("status", "body"), [(200, b"{}"), (200, b""), (204, b""), (500, b"x" * LONGEST)])
-def test_connection_is_reused_unless_idle_too_long(status: int, body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_is_reused(status: int, body: bytes) -> None:
     calls = WebhookHttpClient(ANYWHERE)
     with receiver(status, body) as (origin, requests):
         for _ in range(3):
             called(delivery(origin), calls)
-        monkeypatch.setattr(client_module, "MAX_IDLE_SECONDS", 0)
+    assert len({headers["Port"] for _, _, headers, _ in requests}) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "is_reused"),
+    [
+        pytest.param(lambda clocks: clocks.run(MAX_IDLE_SECONDS - 0.1), True, id="short pause"),
+        pytest.param(lambda clocks: clocks.run(MAX_IDLE_SECONDS), False, id="long pause"),
+        pytest.param(lambda clocks: clocks.freeze(MAX_IDLE_SECONDS), False, id="frozen environment"),
+        pytest.param(lambda clocks: clocks.step_back(0.1), False, id="wall clock set back"),
+    ],
+)
+def test_kept_connection_is_reused_only_if_both_clocks_say_that_it_is_fresh(
+    change: Callable[[Clocks], object], is_reused: bool
+) -> None:
+    clocks = Clocks()
+    calls = WebhookHttpClient(ANYWHERE, read_clocks=clocks.read)
+    with receiver() as (origin, requests):
         called(delivery(origin), calls)
-    first, second, third, fourth = [headers["Port"] for _, _, headers, _ in requests]
-    assert first == second == third != fourth
+        change(clocks)
+        called(delivery(origin), calls)
+    first, second = [headers["Port"] for _, _, headers, _ in requests]
+    assert (first == second) is is_reused
 
 
 def answer_once_then_drip(connection: socket.socket) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from convoke.operations.message_replays import MESSAGES_PER_BATCH
 from convoke.storage import conversations
 from tests.support.crashes import (
     PARTICIPANTS,
@@ -96,14 +95,17 @@ def test_crash_while_deleting_notifies_scoped_and_account_webhooks_alike(tmp_pat
     assert outcomes == {0, 1, 2}
 
 
+REPLAYED = 3
+
+
 def create_with_messages(instance: Instance) -> None:
     create_until_active(instance)
-    for number in range(MESSAGES_PER_BATCH + 3):
+    for number in range(REPLAYED):
         instance.call("POST", "/v1/Conversations/visit/Messages", {"Body": str(number)})
 
 
 def create_replaying_webhook(instance: Instance) -> None:
-    """Create a scoped webhook that replays the messages in two batches."""
+    """Create a scoped webhook that replays the messages."""
     webhook = {"Target": "webhook", "Configuration.Url": SCOPED_URL, "Configuration.Filters": "onMessageAdded"}
     instance.call("POST", "/v1/Conversations/visit/Webhooks", webhook | {"Configuration.ReplayAfter": "0"})
     instance.work()
@@ -115,7 +117,7 @@ def test_crash_during_message_replay_replays_every_message_or_stores_no_webhook(
         created = len(restarted.items("webhooks"))
         posted = [each for each in restarted.receivers.posted if each.url == SCOPED_URL]
         indexes = sorted(int(index) for _, index in {(each.event.id, each.parameters["Index"]) for each in posted})
-        assert indexes == [*range(1, MESSAGES_PER_BATCH + 3)] * created
+        assert indexes == [*range(REPLAYED)] * created
         assert restarted.waiting_messages("delivery") == 0
         outcomes.add(created)
     assert outcomes == {0, 1}
@@ -212,3 +214,22 @@ def test_conversation_can_be_deleted_after_a_crash_at_any_call(tmp_path: Path) -
 def finalizer_changes(restarted: Instance) -> list[dict[str, Any]]:
     """Return the changes that the finalizer stored. The finalizer or the deletion publishes their events."""
     return [change for change in restarted.changes() if change["published_by_maker"]]
+
+
+def delete_user(instance: Instance) -> None:
+    """Delete a User, and let the sweeper delete its participant."""
+    instance.call("DELETE", "/v1/Users/member%200", headers={"X-Twilio-Webhook-Enabled": "true"})
+    instance.sweep(timedelta(seconds=1))
+    instance.work()
+
+
+def test_crash_while_deleting_a_user_deletes_its_participant_with_one_event_or_nothing(tmp_path: Path) -> None:
+    outcomes = set()
+    for restarted in crash_points(tmp_path, delete_user, create_until_active):
+        users = {item["identity"]: item for item in restarted.items("user")}
+        deleted = "date_removed" in users["member 0"]
+        identities = {item.get("identity") for item in restarted.items("participant#")}
+        assert ("member 0" in identities) is not deleted
+        assert notified_event_types(restarted).count("onParticipantRemoved") == deleted
+        outcomes.add(deleted)
+    assert outcomes == {False, True}

@@ -43,6 +43,10 @@ class Settings:
         return self._required("CONVOKE_DELIVERY_DEAD_LETTER_QUEUE_URL")
 
     @property
+    def delivery_failure_queue_url(self) -> str:
+        return self._required("CONVOKE_DELIVERY_FAILURE_QUEUE_URL")
+
+    @property
     def change_dead_letter_queue_url(self) -> str:
         return self._required("CONVOKE_CHANGE_DEAD_LETTER_QUEUE_URL")
 
@@ -61,6 +65,11 @@ class Settings:
         The second part of the name is the Account SID.
         """
         return self._required("CONVOKE_AUTH_TOKEN_PREFIX")
+
+    @property
+    def api_key_master_secret(self) -> str:
+        """Return the name of the secret that contains the master secrets of API keys."""
+        return self._required("CONVOKE_API_KEY_MASTER_SECRET")
 
     @property
     def first_account_sid(self) -> str:
@@ -94,6 +103,11 @@ class Settings:
     @property
     def has_console(self) -> bool:
         return self.environ.get("CONVOKE_CONSOLE") == "true"
+
+    @property
+    def synchronous(self) -> str:
+        """Return when a commit of the embedded engine survives a power failure: `full` or `normal`."""
+        return self.environ.get("CONVOKE_SYNCHRONOUS") or "normal"
 
     @property
     def provisioning_retries(self) -> Mapping[str, str]:

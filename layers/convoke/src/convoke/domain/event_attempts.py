@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import AfterValidator
 
 from convoke.domain.instants import Instant
 from convoke.domain.model import Model
 from convoke.domain.retention import LEDGER_LIFETIME
+from convoke.domain.urls import shown_url
 from convoke.domain.webhooks import Delivery, Method
 
 MAX_STORED_ANSWER_BYTES = 500
 
 ATTEMPT_NAME = re.compile(r"(?:(RP[0-9a-f]{32})\.)?([\w-]+)\.([1-9][0-9]?)")
 """The name of an attempt in a path: the replay, if the attempt belongs to a replay, the target and the number."""
+
+OWN_FAILURE = "an error in Convoke"
+"""The error of an attempt that Convoke itself failed to make."""
 
 
 class EventAttempt(Model):
@@ -29,7 +35,7 @@ class EventAttempt(Model):
     number: int
     """The number of the attempt. The first attempt of a delivery has the number 1."""
     method: Method
-    url: str
+    url: Annotated[str, AfterValidator(shown_url)]
     started_at: Instant
     status: int | None = None
     """The HTTP status of the answer. None if the receiver did not answer."""
@@ -51,6 +57,11 @@ class EventAttempt(Model):
             url=delivery.url,
             started_at=at,
         )
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether the attempt has a result. Without a result, the process may have ended during the attempt."""
+        return self.status is not None or self.error is not None
 
     @property
     def position(self) -> str:

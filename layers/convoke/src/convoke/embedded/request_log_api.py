@@ -52,7 +52,7 @@ def request_log_route(log: RequestLog, rule_of: Callable[[str], str | None]) -> 
         return LoggedRequestRepresentation(**fields, route=rule and re.sub(r"<(\w+)>", r"{\1}", rule))
 
     def fetch(operations: Operations, request: Request) -> Response:
-        filters, _ = parse_query(ListRequests, request.query)
+        filters, _ = parse_query(ListRequests, request.query_form)
         logged = log.of_account(request.account.sid, filters.after, operations.accounts.api_keys.owner)
         return json_response(LoggedRequestsRepresentation(requests=[represent(each) for each in logged]))
 

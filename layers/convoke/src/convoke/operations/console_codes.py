@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 
 from convoke.domain import instants
@@ -15,8 +16,10 @@ from convoke.domain.console_codes import (
 )
 from convoke.domain.errors import NotAuthenticatedError
 from convoke.domain.instants import Clock
-from convoke.operations.api_keys import ApiKeyOperations, hash_secret, new_secret
+from convoke.operations.api_keys import ApiKeyOperations, hash_secret
 from convoke.storage.console_codes import ConsoleCodeRepository
+
+CODE_BYTES = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class ConsoleCodeOperations:
 
     def create(self, account_sid: str) -> str:
         """Return a new code for an existing account."""
-        code = new_secret()
+        code = secrets.token_urlsafe(CODE_BYTES)
         stored = ConsoleCode(account_sid=account_sid, date_expires=self.real_time() + CODE_LIFETIME)
         self.codes.create(stored, hash_secret(code))
         return code

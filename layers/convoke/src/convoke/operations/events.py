@@ -62,7 +62,13 @@ class EventOperations:
         attempt, token = self.attempts.fetch(event, position) if position else None, self.auth_tokens.fetch(account_sid)
         if attempt is None or token is None:
             raise NotFoundError
-        delivery = Delivery(event=event, target=attempt.target, url=attempt.url, method=attempt.method)
+        delivery = Delivery(
+            event=event,
+            target=attempt.target,
+            url=attempt.url,
+            method=attempt.method,
+            replay_sid=attempt.replay_sid,
+        )
         return signed_request(delivery, retry_count=attempt.number - 1, auth_token=token)
 
     def replay(self, account_sid: str, event_id: str, replay: NewEventReplay) -> EventReplay:

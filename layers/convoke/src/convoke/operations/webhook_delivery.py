@@ -1,6 +1,6 @@
 """Deliver events to webhooks. Each target of an event has its own queue message.
 
-Whenever a queue message is received, one attempt is made. See docs/behaviour/webhook-delivery.md#retries.
+The engines decide when an attempt is made. See docs/behaviour/webhook-delivery.md#retries.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from convoke.domain.alerts import webhook_failed_alert
+from convoke.domain.alerts import own_failure_alert, webhook_failed_alert
 from convoke.domain.errors import LogEntry, WebhookFailedError
 from convoke.domain.event_attempts import EventAttempt
 from convoke.domain.events import ErrorLogType, Event, ReplayType
@@ -33,6 +33,15 @@ logger = logging.getLogger(__name__)
 MAX_ANSWER_BYTES = 4096
 
 RETRIED_STATUSES = frozenset({429, *range(500, 600)})
+
+
+MAX_OWN_FAILURES = 8
+"""How often Convoke itself may fail to process a queue message before the message moves to the dead-letter queue.
+
+On AWS, a crash of the whole invocation is not counted here. SQS ends it after `maxReceiveCount` receives.
+"""
+
+FIRST_OWN_FAILURE_PAUSE_SECONDS = 5.0
 
 
 class RetryLaterError(Exception):
@@ -92,7 +101,7 @@ class WebhookDelivery:
     def split(self, event: Event) -> None:
         """Enqueue one queue message for each webhook that receives the event.
 
-        If the event starts or continues a message replay, the method enqueues the next batch of conversation messages.
+        If the event starts or continues a message replay, the method enqueues the next message of the conversation.
         """
         if event.type is ReplayType.MESSAGES:
             self.message_replay.split(event)
@@ -109,17 +118,27 @@ class WebhookDelivery:
             self.queue.send([each.model_copy(update={"replay_sid": replay_sid}) for each in deliveries])
         return [each.target for each in deliveries]
 
-    def deliver(self, delivery: Delivery, number: int) -> None:
-        """Make attempt `number` of a delivery. The first attempt has the number 1.
+    def next_number(self, delivery: Delivery) -> int | None:
+        """Return the number of the next attempt. Return None if the receiver has already accepted the event.
 
-        The attempt is recorded before and after the webhook call. Raises RetryLaterError or DeliveryFailedError unless
-        the receiver accepts the event.
+        The recorded attempts determine the number. An attempt without a result was interrupted by a failure of Convoke,
+        so this attempt does not count and is repeated. An attempt after which no other attempt follows is repeated too:
+        its conclusion is missing, because otherwise the queue message would be gone.
         """
-        begun = self.begin(delivery, number)
-        self.finish(begun, self.call(begun))
+        last = self.attempts.fetch_last(delivery)
+        if last is None:
+            return 1
+        outcome = Outcome(last.status, last.error)
+        if outcome.is_delivered:
+            return None
+        is_over = last.is_completed and _is_retried(delivery, last.number, outcome)
+        return last.number + 1 if is_over else last.number
 
     def begin(self, delivery: Delivery, number: int) -> BegunDelivery:
-        """Record that attempt `number` starts. Raises DeliveryFailedError if the account has no Auth Token."""
+        """Record that attempt `number` starts. The first attempt has the number 1.
+
+        Raises DeliveryFailedError if the account has no Auth Token.
+        """
         token = self.auth_tokens.fetch(delivery.event.account_sid)
         if token is None:
             raise self._report_failure("the account has no Auth Token to sign with")
@@ -148,9 +167,29 @@ class WebhookDelivery:
         `paused_until` is the time until which the receiver's circuit breaker pauses deliveries. None means that
         deliveries are not paused. The outcome and `paused_until` are recorded together.
         """
+        followed_by = begun.delivery.followed_by
+        # After a crash between this call and the next, the attempt is repeated, and the event is enqueued twice.
+        if followed_by and not _is_retried(begun.delivery, begun.attempt.number, outcome):
+            self.queue.send([followed_by])
         completed = begun.attempt.completed(outcome.status, outcome.error, outcome.answer, self.now(), paused_until)
         self.attempts.put(begun.delivery, completed)
         self._conclude(begun.delivery, completed, outcome)
+
+    def report_own_failure(self, message: Delivery | Event) -> None:
+        """Store an alert about a queue message that Convoke itself could not process.
+
+        A failure to store the alert is only logged, because the queue message must reach the dead-letter queue.
+        """
+        self.metrics.add(Measure.DELIVERY_FAILED)
+        delivery = message if isinstance(message, Delivery) else None
+        event, now = delivery.event if delivery else message, self.now()
+        assert isinstance(event, Event)
+        try:
+            # The reason against an alert about an alert is the same as in `_conclude`.
+            if event.type is not ErrorLogType.ERROR_LOGGED:
+                self.alerts.create(own_failure_alert(event, delivery.target if delivery else None, now))
+        except Exception:
+            logger.exception("storing an alert failed", extra={"event_id": event.id})
 
     def _deliveries(self, event: Event) -> list[Delivery]:
         if event.type is ErrorLogType.ERROR_LOGGED:
@@ -158,8 +197,11 @@ class WebhookDelivery:
         if not event.notify_webhooks:
             return []
         account_sid, service_sid = event.account_sid, event.payload["ChatServiceSid"]
-        levels, scoped = self.levels.fetch_with_scoped(account_sid, service_sid, event.conversation_sid)
-        hooks = (levels.post_hook(event.type), *hooks_for_event(scoped, event))
+        if event.conversation_sid:
+            levels, scoped = self.levels.fetch_with_scoped(account_sid, service_sid, event.conversation_sid)
+            hooks = [levels.post_hook(event.type), *hooks_for_event(scoped, event)]
+        else:
+            hooks = [self.levels.fetch(account_sid, service_sid).post_hook(event.type)]
         return [Delivery.to(hook, event) for hook in hooks if hook]
 
     def _error_log_deliveries(self, event: Event) -> list[Delivery]:
@@ -180,7 +222,7 @@ class WebhookDelivery:
         logger.warning(
             "a webhook did not accept an event", extra={**context, "status": outcome.status, "error": outcome.error}
         )
-        if attempt.number <= delivery.connection.retries and outcome.is_retryable:
+        if _is_retried(delivery, attempt.number, outcome):
             raise RetryLaterError(retry_delay_seconds(attempt.number))
         # Record no alert if the delivery of an alert failed. The delivery of a new alert would probably fail too, and
         # would cause yet another alert.
@@ -191,6 +233,21 @@ class WebhookDelivery:
     def _report_failure(self, reason: str) -> DeliveryFailedError:
         self.metrics.add(Measure.DELIVERY_FAILED)
         return DeliveryFailedError(reason)
+
+
+def _is_retried(delivery: Delivery, number: int, outcome: Outcome) -> bool:
+    """Return whether another attempt follows attempt `number`."""
+    return number <= delivery.connection.retries and outcome.is_retryable
+
+
+def own_failure_pause_seconds(failures: int) -> float | None:
+    """Return the pause in seconds after the last of `failures` failures of Convoke itself. Each pause doubles.
+
+    Return None if the queue message must be given up.
+    """
+    if failures >= MAX_OWN_FAILURES:
+        return None
+    return FIRST_OWN_FAILURE_PAUSE_SECONDS * (1 << (failures - 1))
 
 
 def retry_delay_seconds(number: int) -> float:

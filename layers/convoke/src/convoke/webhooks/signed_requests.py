@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import NamedTuple
-from urllib.parse import unquote, urlencode
+from urllib.parse import unquote_to_bytes, urlencode
 
-import urllib3
 from urllib3.util import Url, parse_url
 
 from convoke.domain.webhooks import Delivery, Method
 from convoke.webhooks.signature import sign
+
+EVENT_ID_HEADER = "X-Convoke-Event-Id"
+"""The header with the id of the event. The API and the event bus know the event by the same id."""
 
 
 class SignedRequest(NamedTuple):
@@ -26,8 +29,8 @@ def signed_request(delivery: Delivery, *, retry_count: int, auth_token: str) -> 
     url = url_to_send(configured)
     if delivery.method is Method.GET:
         url = f"{url}{'&' if '?' in url else '?'}{urlencode(parameters)}"
-        return SignedRequest(delivery.method, url, headers_for(url, {}, auth_token, configured), None)
-    headers = headers_for(url, parameters, auth_token, configured)
+        return SignedRequest(delivery.method, url, headers_for(delivery, url, {}, auth_token, configured.auth), None)
+    headers = headers_for(delivery, url, parameters, auth_token, configured.auth)
     return SignedRequest(delivery.method, url, headers, urlencode(parameters))
 
 
@@ -39,11 +42,20 @@ def url_to_send(url: Url) -> str:
     return url._replace(auth=None, fragment=None, path=url.path or "/").url
 
 
-def headers_for(url: str, parameters: dict[str, str], auth_token: str, configured: Url) -> dict[str, str]:
-    """Return the headers of a request. If the configured URL has credentials, use HTTP Basic authentication."""
-    headers = {"X-Twilio-Signature": sign(url, parameters, auth_token)}
+def headers_for(
+    delivery: Delivery, url: str, parameters: dict[str, str], auth_token: str, userinfo: str | None
+) -> dict[str, str]:
+    """Return the headers of a request. If the URL of the delivery has userinfo, use HTTP Basic authentication.
+
+    The credentials are in UTF-8. RFC 7617 leaves the encoding to the receiver, and UTF-8 is the only one it names.
+    """
+    headers = {
+        "X-Twilio-Signature": sign(url, parameters, auth_token),
+        "I-Twilio-Idempotency-Token": delivery.idempotency_token,
+        EVENT_ID_HEADER: delivery.event.id,
+    }
     if parameters:
         headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8"
-    if configured.auth:
-        headers |= urllib3.make_headers(basic_auth=unquote(configured.auth))
+    if userinfo:
+        headers["Authorization"] = f"Basic {b64encode(unquote_to_bytes(userinfo)).decode()}"
     return headers
