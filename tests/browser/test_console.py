@@ -31,6 +31,9 @@ VIEWS = {
     "Requests": None,
     "Clock": "+1 hour",
     "Services": None,
+    "Users": None,
+    "Roles": None,
+    "Addresses": None,
     "API keys": None,
 }
 """The views in the navigation. The value is a button of the view, if the view has one."""

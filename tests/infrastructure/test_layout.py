@@ -21,6 +21,7 @@ TESTED_IN = {
     "app": "tests/api/test_http_requests.py",
     "batches": "tests/contract/test_event_bus.py",
     "client": "tests/contract/test_webhook_client.py",
+    "account_keys": "tests/api/test_api_keys.py",
     "alert_details": "tests/api/test_alerts.py",
     "attempt_requests": "tests/api/test_events.py",
     "clock_api": "tests/api/test_clock.py",

@@ -108,7 +108,7 @@ async function eventBody(event) {
     }
   };
   const service = event.payload.ChatServiceSid;
-  const to = service && link(conversationHref(service, event.conversation_sid), "Open the conversation");
+  const to = service && event.conversation_sid && link(conversationHref(service, event.conversation_sid), "Open the conversation");
   return [
     h("div", { class: "section-head" }, h("h2", {}, "Webhook attempts"), to, button("Replay", again, "small"), button("Refresh", load, "small")),
     attempts,
@@ -134,7 +134,7 @@ function eventRow(event) {
     cell("type", event.event_type.replace("com.twilio.error-logs.", "").replace("com.convoke.", "")),
     cell("grow quiet", subject(payload)),
     cell("note", !event.webhooks && badge("no webhooks")),
-    cell("sid", shortSid(event.conversation_sid)),
+    cell("sid", shortSid(event.conversation_sid || payload.UserSid || "")),
   ];
   return row(cells, () => eventBody(event));
 }
@@ -457,7 +457,7 @@ const TABLES = {
   },
   Addresses: {
     path: () => "/v1/Configuration/Addresses", key: "address_configurations",
-    columns: [["Address", (each) => each.address], ["Type", (each) => each.type], ["Name", (each) => each.friendly_name], sidColumn],
+    columns: [["Address", (each) => each.address], ["Type", (each) => each.type], ["Name", (each) => each.friendly_name], sidColumn, createdColumn],
   },
   Keys: {
     title: "API keys", path: () => "/convoke/v1/Keys", key: "keys",
