@@ -116,6 +116,7 @@ class FilledInstance:
         for number in range(ITEMS):
             self.post("/v1/Services", {"FriendlyName": str(number)})
             self.post("/v1/Roles", {"FriendlyName": str(number), "Type": "service", "Permission": "joinConversation"})
+            self.post(f"/2010-04-01/Accounts/{instance.account.sid}/Keys.json", {})
             self.post("/v1/Credentials", {"Type": "gcm", "ApiKey": str(number)})
             self.post("/v1/Configuration/Addresses", {"Type": "chat", "Address": str(number)})
             store_binding(instance, made[0]["chat_service_sid"])
@@ -151,6 +152,7 @@ class FilledInstance:
         if rule.endswith("/Receipts"):
             rule = rule.partition("Conversations/")[0] + self.receipts
         values = {
+            "account_sid": self.instance.account.sid,
             "chat_service_sid": self.service,
             "conversation_sid": self.conversation,
             "event_id": self.event,

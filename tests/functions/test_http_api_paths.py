@@ -75,6 +75,7 @@ def parents(moto: MotoInstance) -> dict[str, str]:
     message = moto.call("POST", f"/v1/Conversations/{conversation['sid']}/Messages", {"Body": "Hello"}).body
     event = moto.call("GET", "/convoke/v1/Events").body["events"][0]
     return {
+        "Accounts": moto.account.sid,
         "Services": conversation["chat_service_sid"],
         "Conversations": conversation["sid"],
         "Messages": message["sid"],
