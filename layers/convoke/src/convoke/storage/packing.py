@@ -77,7 +77,7 @@ def unpack_change(stored: Item) -> Change:
     """Return the change that `pack_change` packed."""
     parts = _PackedEvents.model_validate(stored)
     events = [
-        {"id": event_id(stored["sid"], place), **_unpack_event(packed_event, parts)}
+        {"id": event_id(str(stored["sid"]), place), **_unpack_event(packed_event, parts)}
         for place, packed_event in enumerate(parts.events)
     ]
     return Change.model_validate({**stored, "events": events})
