@@ -61,7 +61,7 @@ def test_new_identity_costs_three_write_units_and_one_event(costs: Counted) -> N
     assert new["add"].read_units == known["add"].read_units
     assert new["add"].calls == known["add"].calls
     assert new["all"].bus_events == known["all"].bus_events + 10
-    # The record of the change has ten events more, which are at most two units.
+    # The record of the change contains ten more events. These events cost at most two write units.
     assert units(new["all"]) - units(known["all"]) <= 3 * 10 + 2
 
 
@@ -73,11 +73,11 @@ def test_create_makes_two_aws_calls_and_no_read(costs: Counted) -> None:
 
 
 def test_provisioning_makes_at_most_seven_aws_calls(costs: Counted) -> None:
-    """Count the AWS calls until the conversation is active. The steps `add` and `publish` make at most five calls.
+    """Count the AWS calls until the conversation is active.
 
-    One of these calls reads the Users that the process does not know. `finalize` makes two calls to activate the
-    conversation, so the sum is seven. Afterwards `finalize` makes two calls
-    that do not count: `events:PutEvents` publishes the state event. `dynamodb:UpdateItem` settles the conversation.
+    The steps `add` and `publish` make at most five calls. One of these calls reads the Users that the process does not
+    know. `finalize` makes two calls to activate the conversation, so the sum is seven. Two later calls of `finalize` do
+    not count: `events:PutEvents` publishes the state event, and `dynamodb:UpdateItem` settles the conversation.
     """
     for asked in ("1 chat", "10 chat", "10 sms"):
         steps = costs[asked]

@@ -22,7 +22,7 @@ Found = Any
 
 @dataclass(frozen=True)
 class Target:
-    """A requirement for a figure, or for the ratio of the figure to the number that it is compared with."""
+    """A requirement for a figure, or for a ratio. The ratio is the figure divided by another figure."""
 
     text: str
     holds: Callable[[float, float | None], bool]
@@ -67,7 +67,7 @@ class Figure:
     """A function that takes the number for the comparison from the results of the part."""
     target: Target | None = None
     target_with_pgo: Target | None = None
-    """The target on a Python that was built with profile-guided optimization, if this target is another one."""
+    """The target for a Python that was built with profile-guided optimization, if it differs from the usual target."""
 
     def row(self, results: Results) -> list[str]:
         found = results.parts.get(self.part, {})

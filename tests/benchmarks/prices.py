@@ -7,7 +7,7 @@ from dataclasses import dataclass
 REGION = "us-east-1"
 
 DATE = "2026-11-28"
-"""The date on which the prices were collected, from web pages of AWS and others from 2025 and 2026."""
+"""The date on which the prices were collected. The sources are web pages of AWS and other sites from 2025 and 2026."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Price:
     units: float
     item: str
     page: str
-    """The page of AWS that states the price."""
+    """The URL of the AWS page that states the price."""
 
     def of(self, quantity: float) -> float:
         return self.usd * quantity / self.units
@@ -68,7 +68,7 @@ These costs are not included:
 
 MONTHLY_PRICES = {
     "alarms": Price(0.10, 1, "alarm metrics, standard resolution", CLOUDWATCH),
-    "custom metrics": Price(0.30, 1, "custom metrics, only in hours in which they get values", CLOUDWATCH),
+    "custom metrics": Price(0.30, 1, "custom metrics, only in hours in which they receive values", CLOUDWATCH),
     "secrets": Price(0.40, 1, "secrets", SECRETS_MANAGER),
     "SnapStart cached GB": Price(0.0000015046 * MONTH_SECONDS, 1, "SnapStart, cache, per second", LAMBDA),
 }

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, cached_property
 from importlib import import_module
 from itertools import count, product
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from botocore.session import Session, get_session
 from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.responses import DynamoHandler
 from moto.sqs.models import sqs_backends
 
 from convoke.api.requests import InvocationContext
@@ -67,6 +69,16 @@ def new_session() -> Session:
     return session
 
 
+def create_api_key_master(secretsmanager: Any) -> None:
+    """Create the secret with the master secret of API keys, as CloudFormation does."""
+    secret = resources("AWS::SecretsManager::Secret")["ApiKeyMaster"]
+    generated = secret["GenerateSecretString"]
+    content = json.loads(generated["SecretStringTemplate"])
+    content[generated["GenerateStringKey"]] = "m" * generated["PasswordLength"]
+    name = secret["Name"]["Fn::Sub"].replace("${AWS::StackName}", STACK_NAME)
+    secretsmanager.create_secret(Name=name, SecretString=json.dumps(content))
+
+
 @cache
 def shared_session() -> Session:
     """Return the session that all tests share. Loading the service models again would take longer than most tests."""
@@ -101,6 +113,7 @@ class Deployment:
             name=STACK_NAME, definition=json.dumps(state_machine()), roleArn=role
         )
         self.values["ConversationFinalizerStateMachine"] = created["stateMachineArn"]
+        create_api_key_master(self.client("secretsmanager"))
 
     def _deploy_rule(self) -> None:
         (rule,) = resources("AWS::Events::Rule").values()
@@ -209,7 +222,11 @@ class AwsInstance(Instance):
         """
         sqs, url = self.deployment.client("sqs"), self.deployment.values[queue]
         received = sqs.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=3600, AttributeNames=["All"]
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=3600,
+            AttributeNames=["All"],
+            MessageAttributeNames=["All"],
         ).get("Messages", [])
         if not received:
             return False
@@ -311,7 +328,8 @@ class AwsInstance(Instance):
             "delivery-failure": "DeliveryFailureQueue",
             "change-dlq": "ChangeDeadLetterQueue",
         }[queue]
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        states = ("", "NotVisible", "Delayed")
+        names = [f"ApproximateNumberOfMessages{state}" for state in states]
         attributes = self.deployment.client("sqs").get_queue_attributes(
             QueueUrl=self.deployment.values[logical], AttributeNames=names
         )["Attributes"]
@@ -341,7 +359,7 @@ class MotoInstance(AwsInstance):
 
     def forget_pauses(self) -> None:
         for message in sqs_backends["123456789012"][REGION].queues["DeliveryQueue"]._messages:
-            message.visible_at = 0
+            message.visible_at = message.delayed_until = 0
 
 
 def make_handler(function: str, edges: AwsEdges) -> Handler:
@@ -358,7 +376,10 @@ def sqs_record(message: dict[str, Any]) -> dict[str, Any]:
         "receiptHandle": message["ReceiptHandle"],
         "body": message["Body"],
         "attributes": message["Attributes"],
-        "messageAttributes": {},
+        "messageAttributes": {
+            name: {"stringValue": attribute["StringValue"], "dataType": attribute["DataType"]}
+            for name, attribute in message.get("MessageAttributes", {}).items()
+        },
         "md5OfBody": message["MD5OfBody"],
         "eventSource": "aws:sqs",
         "eventSourceARN": f"arn:aws:sqs:{REGION}:123456789012:queue",
@@ -382,6 +403,21 @@ def _fits(pattern: Any, value: Any) -> bool:
     return isinstance(value, dict) and all(_fits(part, value.get(name)) for name, part in pattern.items())
 
 
+def one_at_a_time(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that runs one call at a time.
+
+    A transaction of moto copies the table, and the copy fails if another thread changes the table meanwhile. The
+    sweeper uses several threads.
+    """
+    lock = Lock()
+
+    def locked(*arguments: Any) -> Any:
+        with lock:
+            return call(*arguments)
+
+    return locked
+
+
 @contextmanager
 def moto_instance(**edges: Any) -> Iterator[MotoInstance]:
     """Run an instance on moto until the block ends.
@@ -389,6 +425,7 @@ def moto_instance(**edges: Any) -> Iterator[MotoInstance]:
     In every function, each value in `edges` replaces the edge of the given name.
     """
     with pytest.MonkeyPatch.context() as environ, mock_aws():
+        environ.setattr(DynamoHandler, "call_action", one_at_a_time(DynamoHandler.call_action))
         for name, value in CREDENTIALS.items():
             environ.setenv(name, value)
         deployment = Deployment()

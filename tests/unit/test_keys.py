@@ -20,6 +20,8 @@ OURS, THEIRS = "AC" + "0" * 32, "AC" + "0" * 31 + "1"
 SERVICE, OTHER_SERVICE = "IS" + DIGITS, "IS" + "0" * 32
 CONVERSATION, PARTICIPANT = "CH" + DIGITS, "MB" + DIGITS
 MESSAGE, RECEIPT = "IM" + DIGITS, "DY" + DIGITS
+ADDRESS_CONFIGURATION, CREDENTIAL = "IG" + DIGITS, "CR" + DIGITS
+BINDING = "BS" + DIGITS
 CHANGE, ALERT, API_KEY = "EV" + DIGITS, "NO" + DIGITS, "SK" + DIGITS
 
 KEYS: dict[str, Callable[[str], Key]] = {
@@ -29,6 +31,12 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "API key": lambda account: keys.api_key(account, API_KEY),
     "webhook configuration": keys.configuration_webhooks,
     "webhook configuration of a service": lambda account: keys.service_configuration_webhooks(account, SERVICE),
+    "notification configuration": lambda account: keys.service_configuration_notifications(account, SERVICE),
+    "address configuration": lambda account: keys.address_configuration(account, ADDRESS_CONFIGURATION),
+    "address": lambda account: keys.address_lock(account, "+15017122661"),
+    "credential": lambda account: keys.credential(account, CREDENTIAL),
+    "binding": lambda account: keys.binding(account, SERVICE, BINDING),
+    "binding of another service": lambda account: keys.binding(account, OTHER_SERVICE, BINDING),
     "service": lambda account: keys.service(account, SERVICE),
     "role": lambda account: keys.role(account, SERVICE, f"RL{DIGITS}"),
     "user": lambda account: keys.user(account, f"US{DIGITS}"),
@@ -67,19 +75,21 @@ def test_every_key_function_is_covered_by_these_tests() -> None:
         name for name, function in vars(keys).items() if getattr(function, "__annotations__", {}).get("return") == "Key"
     }
     covered = {
-        *("api_key", "api_key_owner", "idempotency_record", "service_configuration_webhooks"),
+        *("api_key", "api_key_masters", "api_key_owner", "idempotency_record", "service_configuration_webhooks"),
         *(
             "account_entry",
             "account",
             "auth_token",
             "configuration_webhooks",
             "service",
+            "deleted_service",
             "role",
             "user",
             "conversation",
             "provisioning",
         ),
         *("participant", "message", "receipt", "identity_lock", "unique_name_lock", "pair_lock", "number_group_lock"),
+        *("service_configuration_notifications", "address_configuration", "address_lock", "credential", "binding"),
         *("scoped_webhooks", "change", "event_attempt", "alert", "circuit_breaker"),
     }
     assert made == covered
@@ -122,10 +132,11 @@ def test_values_chosen_by_clients_cannot_collide_with_other_keys(first: str, sec
         keys.unique_name_lock(OURS, SERVICE, first),
         keys.unique_name_lock(OURS, OTHER_SERVICE, first),
         keys.pair_lock(OURS, second, third),
+        keys.address_lock(OURS, first),
         keys.number_group_lock(OURS, [first, second, third]),
     ]
     fixed = [make(account) for account in (OURS, THEIRS) for name, make in KEYS.items() if "pair" not in name]
-    fixed = [key for key in fixed if "#unique-name#" not in key.pk]
+    fixed = [key for key in fixed if "#unique-name#" not in key.pk and "#address#" not in key.pk]
     assert len({*made, *fixed}) == len(made) + len(fixed)
     assert all(key.pk.startswith(f"{OURS}#") for key in made)
 
@@ -176,6 +187,7 @@ def test_keys_stay_within_the_limits_of_dynamodb() -> None:
     for key in (
         keys.unique_name_lock(OURS, SERVICE, "\U0001f600" * 256),
         keys.pair_lock(OURS, longest, longest),
+        keys.address_lock(OURS, longest * 30),
         keys.number_group_lock(OURS, [f"{longest}{number}" for number in range(10)]),
     ):
         assert 0 < len(key.pk.encode()) <= 2048
@@ -187,9 +199,11 @@ def test_keys_stay_within_the_limits_of_dynamodb() -> None:
     [
         (keys.services(), keys.service(OURS, SERVICE)),
         (keys.api_keys(), keys.api_key(OURS, API_KEY)),
+        (keys.credentials(), keys.credential(OURS, CREDENTIAL)),
+        (keys.address_configurations(), keys.address_configuration(OURS, ADDRESS_CONFIGURATION)),
         (keys.participants(), keys.participant(OURS, CONVERSATION, PARTICIPANT)),
     ],
-    ids=["services", "API keys", "participants"],
+    ids=["services", "API keys", "credentials", "address configurations", "participants"],
 )
 def test_sort_key_range_contains_only_its_own_kind_of_item(between: tuple[str, str], inside: Key) -> None:
     lower, upper = (bound.encode() for bound in between)

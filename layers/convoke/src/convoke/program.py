@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from convoke.operations.sweeper import Sweeper
     from convoke.operations.webhook_delivery import WebhookDelivery
     from convoke.storage.accounts import CachedAccounts
+    from convoke.storage.api_key_masters import ApiKeyMasters
     from convoke.storage.api_keys import CachedApiKeys
     from convoke.storage.first_sights import FirstSights
     from convoke.storage.services import CachedServices
@@ -43,6 +44,8 @@ class Edges(Protocol):
     def table(self) -> Table: ...
     @property
     def auth_tokens(self) -> AuthTokens: ...
+    @property
+    def api_key_masters(self) -> ApiKeyMasters: ...
     @property
     def participant_queue(self) -> ParticipantQueue: ...
     @property
@@ -147,9 +150,11 @@ class Program:
     def accounts(self) -> AccountOperations:
         from convoke.operations.accounts import AccountOperations
         from convoke.operations.api_keys import ApiKeyOperations
+        from convoke.storage.api_key_masters import KnownMasters
 
         edges = self.edges
-        api_keys = ApiKeyOperations(self.known_api_keys, edges.now, edges.new_sid)
+        masters = KnownMasters(edges.api_key_masters)
+        api_keys = ApiKeyOperations(self.known_api_keys, masters, edges.now, edges.new_sid)
         return AccountOperations(self.known_accounts, self.auth_tokens, api_keys, edges.now, edges.new_sid)
 
     @cached_property
@@ -157,11 +162,14 @@ class Program:
         from convoke.api.app import Api
         from convoke.api.operations import Operations
         from convoke.operations.account_configuration import AccountConfigurationOperations
+        from convoke.operations.address_configurations import AddressConfigurationOperations
         from convoke.operations.alerts import AlertOperations
+        from convoke.operations.bindings import BindingOperations
         from convoke.operations.configuration import ConfigurationOperations
         from convoke.operations.configuration_webhooks import ConfigurationWebhooksOperations
         from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
         from convoke.operations.conversations import ConversationOperations
+        from convoke.operations.credentials import CredentialOperations
         from convoke.operations.messages import MessageOperations
         from convoke.operations.outbox import Outbox
         from convoke.operations.participant_conversations import ParticipantConversationOperations
@@ -172,15 +180,19 @@ class Program:
         from convoke.operations.roles import RoleOperations
         from convoke.operations.scoped_webhooks import ScopedWebhookOperations
         from convoke.operations.service_configuration import ServiceConfigurationOperations
+        from convoke.operations.service_configuration_notifications import ServiceConfigurationNotificationsOperations
         from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
         from convoke.operations.services import ServiceOperations
         from convoke.operations.user_conversations import UserConversationOperations
         from convoke.operations.users import UserOperations
         from convoke.operations.waiting import ConversationWaiter
         from convoke.storage.accounts import AccountRepository
+        from convoke.storage.address_configurations import AddressConfigurationRepository
         from convoke.storage.alerts import AlertRepository
+        from convoke.storage.bindings import BindingRepository
         from convoke.storage.configuration_webhooks import ConfigurationWebhooksRepository
         from convoke.storage.conversations import ConversationRepository
+        from convoke.storage.credentials import CredentialRepository
         from convoke.storage.events import EventRepository
         from convoke.storage.messages import MessageRepository
         from convoke.storage.participant_conversations import ParticipantConversationRepository
@@ -189,6 +201,7 @@ class Program:
         from convoke.storage.receipts import ReceiptRepository
         from convoke.storage.roles import RoleRepository
         from convoke.storage.scoped_webhooks import ScopedWebhookRepository
+        from convoke.storage.service_configuration_notifications import ServiceConfigurationNotificationsRepository
         from convoke.storage.service_configuration_webhooks import ServiceConfigurationWebhooksRepository
         from convoke.storage.users import UserRepository
         from convoke.storage.webhook_levels import WebhookLevelsRepository
@@ -206,7 +219,7 @@ class Program:
         participant_operations = ParticipantOperations(conversation_operations, participants, roles, now, new_sid)
         memberships = ParticipantConversationRepository(table)
         users = UserOperations(UserRepository(table), self.first_sights, roles, now, new_sid)
-        services = ServiceOperations(self.known_services, AccountRepository(table), conversations, now, new_sid)
+        services = ServiceOperations(self.known_services, AccountRepository(table), now, new_sid)
         operations = Operations(
             accounts=self.accounts,
             configuration=ConfigurationOperations(self.known_accounts),
@@ -236,6 +249,14 @@ class Program:
             service_configuration_webhooks=ServiceConfigurationWebhooksOperations(
                 ServiceConfigurationWebhooksRepository(table), edges.receiver_rules
             ),
+            service_configuration_notifications=ServiceConfigurationNotificationsOperations(
+                ServiceConfigurationNotificationsRepository(table)
+            ),
+            address_configurations=AddressConfigurationOperations(
+                AddressConfigurationRepository(table), self.known_services, edges.receiver_rules, now, new_sid
+            ),
+            bindings=BindingOperations(BindingRepository(table)),
+            credentials=CredentialOperations(CredentialRepository(table), now, new_sid),
             events=self.events,
             alerts=AlertOperations(AlertRepository(table)),
             pre_events=PreEvents(
@@ -338,11 +359,14 @@ class Program:
     def sweeper(self) -> Sweeper:
         from convoke.operations.conversations import ConversationOperations
         from convoke.operations.due_conversations import DueConversations
+        from convoke.operations.due_services import DueServices
         from convoke.operations.due_users import DueUsers
         from convoke.operations.participants import ParticipantOperations
         from convoke.operations.sweeper import Process, Sweeper
         from convoke.storage import keys
+        from convoke.storage.alerts import AlertRepository
         from convoke.storage.conversations import ConversationRepository
+        from convoke.storage.deleted_services import DeletedServiceRepository
         from convoke.storage.due import DueRepository
         from convoke.storage.events import EventRepository
         from convoke.storage.participant_conversations import ParticipantConversationRepository
@@ -355,6 +379,7 @@ class Program:
         due_conversations = DueConversations(
             ConversationRepository(table),
             ProvisioningRepository(table),
+            AlertRepository(table),
             self.participant_adder,
             edges.workflow,
             edges.provisioning_retries,
@@ -383,5 +408,12 @@ class Program:
             edges.now,
             edges.new_sid,
         )
-        processes: dict[str, Process] = {keys.CONVERSATION: due_conversations, keys.USER: due_users}
-        return Sweeper(DueRepository(table), processes, edges.now)
+        due_services = DueServices(
+            DeletedServiceRepository(table), conversations, edges.provisioning_retries, edges.now
+        )
+        processes: dict[str, Process] = {
+            keys.CONVERSATION: due_conversations,
+            keys.USER: due_users,
+            keys.DELETED_SERVICE: due_services,
+        }
+        return Sweeper(DueRepository(table), processes, AlertRepository(table), edges.provisioning_retries, edges.now)

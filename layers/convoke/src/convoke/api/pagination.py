@@ -27,7 +27,7 @@ from convoke.domain.pages import Page, PageRequest
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 100
 MAX_SMALL_PAGE_SIZE = 50
-"""The maximum page size of the lists of receipts, Users, events and participant conversations.
+"""The maximum page size of the lists of receipts, Users, events, participant conversations and address configurations.
 
 One read of the table returns at most 100 items. A page of 100 events can need 101 items, and a page of 100 participant
 conversations can need 200 items.
@@ -84,7 +84,7 @@ class Pagination:
     signing_key: bytes
     """The account's key for the signatures of page tokens."""
     max_page_size: int = MAX_PAGE_SIZE
-    filters: Mapping[str, str] = field(default_factory=dict)
+    filters: Mapping[str, str | list[str]] = field(default_factory=dict)
     """The query parameters that filter the list. Every URL in the meta block contains these query parameters."""
     descending: bool = False
 
@@ -128,6 +128,9 @@ class Pagination:
             next_page_url=self._neighbour(FORWARD, self.page_number + 1, behind),
             key=self.key,
         )
+        return self._render(meta, resources)
+
+    def _render(self, meta: Meta, resources: list[str]) -> str:
         return f'{{"meta":{meta.model_dump_json()},"{self.key}":[{",".join(resources)}]}}'
 
     def _shortened(
@@ -152,7 +155,7 @@ class Pagination:
 
     def _page_url(self, number: int, token: str | None = None) -> str:
         query = {**self.filters, "PageSize": self.page_size, "Page": number} | ({"PageToken": token} if token else {})
-        return f"{self.url}?{urlencode(query)}"
+        return f"{self.url}?{urlencode(query, doseq=True)}"
 
     def _integer(self, name: str, default: int) -> int:
         text = self.request.query.get(name, str(default))
@@ -182,9 +185,48 @@ class Pagination:
         """Sign the path of the list, the filters and `content` with the key of the account."""
         # Sign only the path of the URL, because a token must stay valid under another base URL of the API.
         path = self.url.removeprefix(self.request.base_url)
-        filtered_path = f"{path}?{urlencode(self.filters)}" if self.filters else path
+        filtered_path = f"{path}?{urlencode(self.filters, doseq=True)}" if self.filters else path
         digest = hmac.digest(self.signing_key, f"{filtered_path}\n{content}".encode(), hashlib.sha256)
         return digest[:SIGNATURE_BYTES]
+
+
+class RestMeta(BaseModel):
+    """What the body of a page in Twilio's oldest API has beside the resources. The URIs have no origin."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    first_page_uri: str
+    end: int
+    """The position of the last resource of the page in the list."""
+    previous_page_uri: str | None
+    uri: str
+    page_size: int
+    start: int
+    """The position of the first resource of the page in the list."""
+    next_page_uri: str | None
+    page: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestPagination(Pagination):
+    """The pagination of a list in Twilio's oldest API, whose body has no meta block and relative URIs."""
+
+    def _render(self, meta: Meta, resources: list[str]) -> str:
+        start = meta.page * meta.page_size
+        rest = RestMeta(
+            first_page_uri=self._uri(meta.first_page_url) or "",
+            end=start + max(len(resources) - 1, 0),
+            previous_page_uri=self._uri(meta.previous_page_url),
+            uri=self._uri(meta.url) or "",
+            page_size=meta.page_size,
+            start=start,
+            next_page_uri=self._uri(meta.next_page_url),
+            page=meta.page,
+        )
+        return f'{rest.model_dump_json()[:-1]},"{self.key}":[{",".join(resources)}]}}'
+
+    def _uri(self, url: str | None) -> str | None:
+        return url.removeprefix(self.request.base_url) if url else None
 
 
 def _bytes_on_lambda(text: str) -> int:

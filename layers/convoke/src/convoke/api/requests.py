@@ -19,6 +19,9 @@ TWILIO_PREFIX = "/v1"
 CONVOKE_PREFIX = "/convoke/v1"
 """The prefix of the paths that exist only in Convoke and not in Twilio's API."""
 
+REST_PREFIX = "/2010-04-01"
+"""The prefix of the paths of Twilio's oldest API, which has the API keys."""
+
 WEBHOOK_ENABLED = "X-Twilio-Webhook-Enabled"
 
 
@@ -65,10 +68,15 @@ class Request:
         return headers
 
     @cached_property
+    def query_form(self) -> Form:
+        """The query parameters. A list, such as `Identity`, can be repeated."""
+        # The gateway's `queryStringParameters` joins the values of a repeated parameter with commas.
+        return Form(parse_qsl(self.event.get("rawQueryString", ""), keep_blank_values=True))
+
+    @cached_property
     def query(self) -> Mapping[str, str]:
         """The query parameters. If a parameter is repeated, the last value counts."""
-        # The gateway's `queryStringParameters` joins the values of a repeated parameter with commas.
-        return dict(parse_qsl(self.event.get("rawQueryString", ""), keep_blank_values=True))
+        return self.query_form.last_values()
 
     @property
     def base_url(self) -> str:

@@ -12,14 +12,18 @@ from typing import Any, Concatenate, NamedTuple
 from convoke.api.contracts import Contract
 from convoke.api.deferred import Deferred
 from convoke.api.operations import Operations
-from convoke.api.requests import CONVOKE_PREFIX, TWILIO_PREFIX, Request, ServiceRequest
+from convoke.api.requests import CONVOKE_PREFIX, REST_PREFIX, TWILIO_PREFIX, Request, ServiceRequest
 from convoke.api.resources import (
     account_configuration,
+    address_configurations,
     alerts,
+    api_keys,
+    bindings,
     configuration,
     configuration_webhooks,
     conversation_with_participants,
     conversations,
+    credentials,
     description,
     event_attempts,
     event_replays,
@@ -32,6 +36,7 @@ from convoke.api.resources import (
     roles,
     scoped_webhooks,
     service_configuration,
+    service_configuration_notifications,
     service_configuration_webhooks,
     services,
     user_conversations,
@@ -94,6 +99,12 @@ class ServiceRoute(NamedTuple):
 
 PUBLIC_ROUTES = (PublicRoute("GET", "/openapi.json", description.fetch, description.FETCH),)
 
+KEYS = "/Accounts/<account_sid>/Keys.json"
+
+KEY = "/Accounts/<account_sid>/Keys/<sid>.json"
+
+ADDRESSES = "/Configuration/Addresses"
+
 ACCOUNT_ROUTES = (
     AccountRoute("GET", "/Services", services.list_, services.LIST),
     AccountRoute("POST", "/Services", services.create, services.CREATE),
@@ -113,16 +124,46 @@ ACCOUNT_ROUTES = (
         service_configuration_webhooks.update,
         service_configuration_webhooks.UPDATE,
     ),
+    AccountRoute(
+        "GET",
+        f"{SERVICE_PREFIX}/Configuration/Notifications",
+        service_configuration_notifications.fetch,
+        service_configuration_notifications.FETCH,
+    ),
+    AccountRoute(
+        "POST",
+        f"{SERVICE_PREFIX}/Configuration/Notifications",
+        service_configuration_notifications.update,
+        service_configuration_notifications.UPDATE,
+    ),
     AccountRoute("GET", "/Configuration", configuration.fetch, configuration.FETCH),
     AccountRoute("POST", "/Configuration", configuration.update, configuration.UPDATE),
     AccountRoute("GET", "/Configuration/Webhooks", configuration_webhooks.fetch, configuration_webhooks.FETCH),
     AccountRoute("POST", "/Configuration/Webhooks", configuration_webhooks.update, configuration_webhooks.UPDATE),
+    AccountRoute("GET", f"{SERVICE_PREFIX}/Bindings", bindings.list_, bindings.LIST),
+    AccountRoute("GET", f"{SERVICE_PREFIX}/Bindings/<sid>", bindings.fetch, bindings.FETCH),
+    AccountRoute("DELETE", f"{SERVICE_PREFIX}/Bindings/<sid>", bindings.delete, bindings.DELETE),
+    AccountRoute("GET", "/Credentials", credentials.list_, credentials.LIST),
+    AccountRoute("POST", "/Credentials", credentials.create, credentials.CREATE),
+    AccountRoute("GET", "/Credentials/<sid>", credentials.fetch, credentials.FETCH),
+    AccountRoute("POST", "/Credentials/<sid>", credentials.update, credentials.UPDATE),
+    AccountRoute("DELETE", "/Credentials/<sid>", credentials.delete, credentials.DELETE),
+    AccountRoute("GET", ADDRESSES, address_configurations.list_, address_configurations.LIST),
+    AccountRoute("POST", ADDRESSES, address_configurations.create, address_configurations.CREATE),
+    AccountRoute("GET", f"{ADDRESSES}/<sid>", address_configurations.fetch, address_configurations.FETCH),
+    AccountRoute("POST", f"{ADDRESSES}/<sid>", address_configurations.update, address_configurations.UPDATE),
+    AccountRoute("DELETE", f"{ADDRESSES}/<sid>", address_configurations.delete, address_configurations.DELETE),
     AccountRoute("GET", "/Configuration", account_configuration.fetch, account_configuration.FETCH, CONVOKE_PREFIX),
     AccountRoute("POST", "/Configuration", account_configuration.update, account_configuration.UPDATE, CONVOKE_PREFIX),
     AccountRoute("GET", "/Events", events.list_, events.LIST, CONVOKE_PREFIX),
     AccountRoute("GET", "/Events/<event_id>", events.fetch, events.FETCH, CONVOKE_PREFIX),
     AccountRoute("GET", "/Events/<event_id>/Attempts", event_attempts.list_, event_attempts.LIST, CONVOKE_PREFIX),
     AccountRoute("POST", "/Events/<event_id>/Replay", event_replays.create, event_replays.CREATE, CONVOKE_PREFIX),
+    AccountRoute("GET", KEYS, api_keys.list_, api_keys.LIST, REST_PREFIX),
+    AccountRoute("POST", KEYS, api_keys.create, api_keys.CREATE, REST_PREFIX),
+    AccountRoute("GET", KEY, api_keys.fetch, api_keys.FETCH, REST_PREFIX),
+    AccountRoute("POST", KEY, api_keys.update, api_keys.UPDATE, REST_PREFIX),
+    AccountRoute("DELETE", KEY, api_keys.delete, api_keys.DELETE, REST_PREFIX),
     AccountRoute("GET", "/Alerts", alerts.list_, alerts.LIST),
     AccountRoute("GET", "/Alerts/<sid>", alerts.fetch, alerts.FETCH),
 )
@@ -203,6 +244,11 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Users": {"description": "A SID or an identity."},
     "Events": {"pattern": f"^{Prefix.CHANGE}[0-9a-fA-F]{{32}}-[0-9]+$"},
     "Alerts": Prefix.ALERT,
+    "Accounts": Prefix.ACCOUNT,
+    "Keys": Prefix.API_KEY,
+    "Addresses": {"description": "A SID or an address."},
+    "Bindings": Prefix.BINDING,
+    "Credentials": Prefix.CREDENTIAL,
 }
 """The valid values of the path parameter after a segment. The key is the segment.
 

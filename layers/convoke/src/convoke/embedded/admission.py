@@ -53,7 +53,8 @@ class Admission:
     async def admitted(self) -> bool:
         """Return whether to serve the request.
 
-        While the steps are late, this method waits, for at most `MAX_ADMISSION_WAIT_SECONDS`.
+        While steps are late, this method waits. Returns False if steps are still late after
+        `MAX_ADMISSION_WAIT_SECONDS`.
         """
         if self._age() <= MAX_STEP_AGE_SECONDS:
             return True

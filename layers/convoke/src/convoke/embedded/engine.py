@@ -24,6 +24,7 @@ from convoke.domain.webhooks import Delivery
 from convoke.embedded.admission import Admission
 from convoke.embedded.clock import Advance, AdvanceResult, MovableClock
 from convoke.embedded.clock_api import clock_routes
+from convoke.embedded.data_format import parse_synchronous
 from convoke.embedded.deliveries import ConcurrentDeliveries, Deliveries
 from convoke.embedded.gateway import ConversationWaiters, Gateway
 from convoke.embedded.handover import (
@@ -43,6 +44,7 @@ from convoke.observability import Metrics, NoMetrics
 from convoke.operations.participant_adder import Admit
 from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
 from convoke.program import Program
+from convoke.storage.api_key_masters import ApiKeyMasters, ApiKeyMasterTable
 from convoke.storage.auth_tokens import AuthTokens, AuthTokenTable
 from convoke.storage.due import DueRepository
 from convoke.storage.keys import is_streamed_to_webhooks
@@ -76,6 +78,7 @@ class EmbeddedEdges:
 
     table: Table
     auth_tokens: AuthTokens
+    api_key_masters: ApiKeyMasters
     participant_queue: ParticipantQueue
     workflow: Workflow
     event_bus: EventBus
@@ -140,18 +143,25 @@ class EmbeddedEngine:
         `data` is the path of the data file, or `:memory:`. Raises DataFileError if the data file cannot be used.
 
         If there is a `movable_clock`, the API has a resource that moves this clock. From `environ`, the engine reads
-        only the settings for the provisioning retries and the allowed origins. Raises ValidationError or
-        InvalidOriginError if such a setting is invalid.
+        only the settings for the provisioning retries, the allowed origins and `synchronous`. Raises ValidationError,
+        InvalidOriginError or DataFileError if such a setting is invalid.
         `lock_timeout` is the maximum number of seconds that a write waits while another process holds the write lock.
         """
         now: Clock = movable_clock or instants.now
+        settings = Settings(environ)
+        self.is_data_file_gone = False
+        """Whether the data file was removed or replaced while it was open."""
+        self.on_data_file_gone: Callable[[], None] = lambda: None
+        """Called on any thread when the engine finds that the data file is gone. The server must then stop."""
         self.table = SqliteTable(
             data,
             streamed=is_streamed_to_webhooks,
             on_stream=self._stream_grew,
             on_changes=self._changed,
             on_failure=self._forget,
+            on_gone=self._data_file_gone,
             lock_timeout=lock_timeout,
+            synchronous=parse_synchronous(settings.synchronous),
         )
         self._lock_timeout = lock_timeout
         self.queue = DurableQueue(self.table, "delivery", now)
@@ -161,11 +171,11 @@ class EmbeddedEngine:
         self._executions: Waiting[Execution] = Waiting()
         self._http_client = WebhookHttpClient(ANY_RECEIVER)
         bus = InProcessEventBus()
-        settings = Settings(environ)
         edges = rewire(
             EmbeddedEdges(
                 table=self.table,
                 auth_tokens=AuthTokenTable(self.table),
+                api_key_masters=ApiKeyMasterTable(self.table),
                 participant_queue=InMemoryParticipantQueue(self.table, self._take_participants),
                 workflow=InMemoryWorkflow(self.table, self._take_execution),
                 event_bus=bus,
@@ -195,8 +205,8 @@ class EmbeddedEngine:
             self.edges.event_bus,
             self.change_dead_letters,
         )
-        bus.targets.append(self.program.webhook_delivery.split)
         self._deliveries = Deliveries(self.queue, self.program.webhook_delivery)
+        bus.targets.append(self._deliveries.accept)
         self._waiters = ConversationWaiters()
         self._admission = Admission(self.steps.age)
         self._sweeper_loop = PeriodicThread("sweeper", self._sweep, SWEEP_INTERVAL_SECONDS)
@@ -356,6 +366,7 @@ class EmbeddedEngine:
 
         An earlier process may have scheduled retries for later. The first sweep processes these conversations too.
         """
+        self.table.check_data_file()
         self._watch_clock()
         with self._sweeping:
             until, self._sweep_until = self._sweep_until, None
@@ -408,6 +419,11 @@ class EmbeddedEngine:
         self.steps.stream_grew = True
         if self._scheduler:
             self._scheduler.pause()
+
+    def _data_file_gone(self) -> None:
+        if not self.is_data_file_gone:
+            self.is_data_file_gone = True
+            self.on_data_file_gone()
 
     def _wake_steps(self) -> None:
         if self._scheduler:

@@ -9,6 +9,7 @@ docs/decisions/0050-common-fields-stored-once.md and docs/decisions/0121-arm64-a
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from itertools import chain
 from os.path import commonprefix
 from typing import Any
 
@@ -24,6 +25,10 @@ Fields = Mapping[str, Any]
 
 ABSENT = object()
 """The default for a missing field. None is not suitable, because None could be a stored value."""
+
+
+_PAYLOADS: Any = {"events": {"__all__": {"payload"}}}
+"""The part of a change that `pack_change` does not dump, because a payload contains only strings already."""
 
 
 class _PackedEvents(Model):
@@ -54,11 +59,12 @@ class _PackedParticipants(Model):
 
 def pack_change(change: Change) -> Item:
     """Return the attributes of a change's item, without `pk` and `sk`."""
-    stored = change.model_dump(mode="json", exclude_none=True)
-    for place, event in enumerate(stored["events"]):
+    stored = change.model_dump(mode="json", exclude_none=True, exclude=_PAYLOADS)
+    for place, (stored_event, event) in enumerate(zip(stored["events"], change.events, strict=True)):
+        stored_event["payload"] = event.payload
         # `unpack_change` restores the id.
-        if event["id"] == event_id(change.sid, place):
-            del event["id"]
+        if event.id == event_id(change.sid, place):
+            del stored_event["id"]
     common, events = _pack_events(stored["events"])
     packed = {**stored, "common": common, "events": events}
     types = [event.type.value for event in change.events]
@@ -68,8 +74,8 @@ def pack_change(change: Change) -> Item:
     for event_type in dict.fromkeys(types):
         positions = [position for position, each in enumerate(types) if each == event_type]
         common_by_type[event_type], of_type = _pack_events([events[position] for position in positions])
-        for position, event in zip(positions, of_type, strict=True):
-            events[position] = {**event, "type": event_type}
+        for position, packed_event in zip(positions, of_type, strict=True):
+            events[position] = {**packed_event, "type": event_type}
     return {**packed, "common_by_type": common_by_type}
 
 
@@ -86,11 +92,9 @@ def unpack_change(stored: Item) -> Change:
 def _pack_events(events: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the common fields of the events, and the events without these fields."""
     payloads = [event.pop("payload") for event in events]
-    common, common_payload = _common_fields(events), _common_fields(payloads)
-    packed = [
-        {**_without(event, common), "payload": _without(payload, common_payload)}
-        for event, payload in zip(events, payloads, strict=True)
-    ]
+    (common, packed), (common_payload, packed_payloads) = _packed(events), _packed(payloads)
+    for event, payload in zip(packed, packed_payloads, strict=True):
+        event["payload"] = payload
     return {**common, "payload": common_payload}, packed
 
 
@@ -103,10 +107,9 @@ def _unpack_event(packed: dict[str, Any], parts: _PackedEvents) -> dict[str, Any
 def pack_provisioning(provisioning: Provisioning) -> Item:
     """Return the attributes of a provisioning's item, without `pk` and `sk`."""
     stored = provisioning.model_dump(mode="json", exclude_defaults=True)
-    participants: list[dict[str, Any]] = stored.pop("participants")
+    common, packed_participants = _packed(stored.pop("participants"))
+    columns, rows = _split_columns(packed_participants)
     implied = _implied_fields(stored)
-    common = _common_fields(participants)
-    columns, rows = _split_columns([_without(participant, common) for participant in participants])
     return {
         **_without(stored, KEY_FIELDS),
         # The transactions of provisioning depend on the status, so the status is stored even if it is the default.
@@ -159,16 +162,17 @@ def _join_columns(columns: Mapping[str, Sequence[str]], rows: Sequence[Fields]) 
     return rows
 
 
-def _common_fields(mappings: Sequence[Fields]) -> dict[str, Any]:
-    """Return the fields that have the same value in all mappings."""
-    first = mappings[0] if mappings else {}
-    # `count` compares in C. A create packs the fields of ten participants and of their events.
-    return {
-        name: value
-        for name, value in first.items()
-        if [each.get(name, ABSENT) for each in mappings].count(value) == len(mappings)
+def _packed(mappings: Sequence[Fields]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the fields that have the same value in all mappings, and for each mapping its other fields."""
+    if len(mappings) == 1:
+        return {**mappings[0]}, [{}]
+    columns = {
+        name: [each.get(name, ABSENT) for each in mappings] for name in dict.fromkeys(chain.from_iterable(mappings))
     }
+    common = {name: values[0] for name, values in columns.items() if values.count(values[0]) == len(values)}
+    others = [name for name in columns if name not in common]
+    return common, [{name: each[name] for name in others if name in each} for each in mappings]
 
 
-def _without(fields: Fields, common: Container[str]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if name not in common}
+def _without(fields: Fields, names: Container[str]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in names}

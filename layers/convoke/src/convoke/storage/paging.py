@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from convoke.domain.pages import Page, PageRequest, Resource
 from convoke.storage import items
 from convoke.storage.items import AnyModel
 from convoke.storage.table import Key, Table
+
+MIN_ITEMS_WITH_FILTER = 250
+"""The minimum number of items that are read for a page of a filtered list.
+
+Without this minimum, a page would be almost empty if few resources match the filter.
+"""
 
 
 def query_page(
@@ -43,15 +49,46 @@ def query_page(
     return Page(resources, has_previous=more, has_next=has_position)
 
 
+def query_filtered_page(
+    model: type[AnyModel],
+    table: Table,
+    partition: str,
+    between: tuple[str, str],
+    page: PageRequest,
+    position: Key | None,
+    is_shown: Callable[[AnyModel], bool],
+) -> Page[AnyModel]:
+    """Return a page of the resources for which `is_shown` returns True. See `query_page` for the other parameters.
+
+    The sort keys must end with `#` and the position of the resource in the list. If `is_shown` returns True for only a
+    few resources, the page can be short or empty although the list continues.
+    """
+    limit = max(page.size + 1, MIN_ITEMS_WITH_FILTER)
+    found = table.query(
+        partition,
+        limit=limit,
+        between=between,
+        after={"pk": position.pk, "sk": position.sk} if position else None,
+        forward=page.forward,
+        consistent=True,
+    )
+    resources = [(str(stored["sk"]).rpartition("#")[2], items.to_resource(model, stored)) for stored in found]
+    matching = [(at, resource) for at, resource in resources if is_shown(resource)]
+    shown = matching[: page.size]
+    positions = [at for at, _ in shown]
+    end = positions[-1] if len(matching) > page.size else resources[-1][0] if len(found) == limit else None
+    return page_of_entries(shown, positions, end, page)
+
+
 def page_of_entries(
     found: Sequence[tuple[str, Resource]], positions: Sequence[str], end: str | None, page: PageRequest
 ) -> Page[Resource]:
     """Return a page of the resources that belong to the entries of an index.
 
-    `found` has the resources, each with the position of its entry. `found` and the `positions` of all entries are in
-    the order of the query. An entry whose item was deleted has a position but no resource. For this reason, the
-    neighbouring pages begin at the positions of entries. `end` is the position after which there may be more entries,
-    or None if there are no more entries.
+    - `found` contains each resource with the position of its entry, in the order of the query.
+    - `positions` contains the positions of all entries, in the order of the query. An entry whose item was deleted has
+      a position but no resource. Therefore the neighbouring pages start at positions of entries, not of resources.
+    - `end` is the position after which there may be more entries, or None if there are no more entries.
     """
     first = positions[0] if positions else end
     last = end or (positions[-1] if positions else None)
