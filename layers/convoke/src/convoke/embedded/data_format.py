@@ -255,7 +255,8 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
             " FROM messages_4"
         )
         connection.execute("DROP TABLE messages_4")
-    else:
+    # Some files of format 6 have the column already.
+    elif not connection.execute("SELECT 1 FROM pragma_table_info('messages') WHERE name = 'failures'").fetchone():
         connection.execute("ALTER TABLE messages ADD COLUMN failures INTEGER NOT NULL DEFAULT 0")
     # Before format 6, the participants in the index `memberships` were ordered by their own sort key.
     connection.execute("UPDATE items SET memberships_sort = pk WHERE memberships_partition IS NOT NULL")

@@ -136,29 +136,33 @@ def _implied_fields(provisioning: Fields) -> Fields:
     return {**{name: provisioning[name] for name in KEY_FIELDS}, "date_created": created, "date_updated": created}
 
 
-def _split_columns(rows: Sequence[Fields]) -> tuple[dict[str, list[str]], Sequence[Fields]]:
+def _split_columns(rows: list[dict[str, Any]]) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
     """Return the fields that are a string in every row as columns, and the rows without these fields.
 
     If the columns contain all fields, no rows are returned.
     """
-    columns = {
-        name: _pack_column([row[name] for row in rows])
-        for name in (rows[0] if rows else ())
-        if all(isinstance(row.get(name), str) for row in rows)
-    }
-    others = [_without(row, columns) for row in rows]
-    return columns, others if any(others) or not columns else []
+    columns = {}
+    for name in rows[0] if rows else ():
+        values = [row.get(name) for row in rows]
+        if {*map(type, values)} == {str}:
+            columns[name] = _pack_column(values)
+    if columns and not any(row.keys() - columns for row in rows):
+        return columns, []
+    return columns, [_without(row, columns) for row in rows]
 
 
-def _pack_column(values: Sequence[str]) -> list[str]:
+def _pack_column(values: list[Any]) -> list[str]:
+    """Return the common prefix of the strings, and then the rest of each string."""
     prefix = commonprefix(values)  # noqa: RUF071 - the values are no paths
-    return [prefix, *(value.removeprefix(prefix) for value in values)]
+    return [prefix, *(value[len(prefix) :] for value in values)]
 
 
-def _join_columns(columns: Mapping[str, Sequence[str]], rows: Sequence[Fields]) -> Sequence[Fields]:
-    """Return the rows with the fields of the columns. Without rows, the columns contain all fields."""
+def _join_columns(columns: Mapping[str, Sequence[str]], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add the fields of the columns to the rows, and return the rows. Without rows, the columns contain all fields."""
     for name, (prefix, *rests) in columns.items():
-        rows = [{**row, name: prefix + rest} for row, rest in zip(rows or [{}] * len(rests), rests, strict=True)]
+        rows = rows or [{} for _ in rests]
+        for row, rest in zip(rows, rests, strict=True):
+            row[name] = prefix + rest
     return rows
 
 
