@@ -330,8 +330,8 @@ FIGURES = (
             target=at_most(bound),
         )
         for members, until, step, bound in (
-            ("10 chat members", "create", "create", 30),
-            ("10 chat members", "to settled", "all", 90),
+            ("10 chat members", "create", "create", 10),
+            ("10 chat members", "to settled", "all", 75),
             ("10 SMS members", "create", "create", 55),
             ("10 SMS members", "to settled", "all", 115),
         )
@@ -343,7 +343,7 @@ FIGURES = (
         "USD",
         "straightforward design",
         _usd("straightforward"),
-        at_most(81),
+        at_most(75),
     ),
     Figure(
         "AWS: conversations a second at which a partition key reaches its limit",

@@ -44,7 +44,7 @@ TRANSFER = "https://aws.amazon.com/ec2/pricing/on-demand/"
 PRICES = {
     "API requests": Price(1.00, MILLION, "HTTP API, by 512 KB", API_GATEWAY),
     "Lambda requests": Price(0.20, MILLION, "requests", LAMBDA),
-    "Lambda GB-seconds": Price(0.0000166667, 1, "duration, x86", LAMBDA),
+    "Lambda GB-seconds": Price(0.0000133334, 1, "duration, arm64", LAMBDA),
     "SnapStart restored GB": Price(0.0001397998, 1, "SnapStart, restore", LAMBDA),
     "DynamoDB write units": Price(0.625, MILLION, "on demand", DYNAMODB),
     "DynamoDB read units": Price(0.125, MILLION, "on demand", DYNAMODB),
