@@ -1,7 +1,7 @@
 """The Lambda handler for the table's stream.
 
-aws/handlers/batches.py handles a record that cannot be read. The event source mapping in template.yaml sets how often
-Lambda retries the record.
+The event source mapping in template.yaml sets how often Lambda retries a record whose
+handling fails.
 """
 
 from __future__ import annotations
