@@ -175,7 +175,7 @@ LISTS = [(rule, route) for route in ROUTES if route.contract.page for rule in ro
 def test_page_of_50_reads_at_most_51_items(
     filled: FilledInstance, monkeypatch: pytest.MonkeyPatch, rule: str, route: Route
 ) -> None:
-    """If you add a list to the API, fill the list in `FilledInstance`. Otherwise the page of this test is not full."""
+    """`FilledInstance` must create resources for every list of the API. Otherwise the page of this test is not full."""
     resource, page = route.contract.resource, route.contract.page
     assert page
     path = f"{filled.path(rule)}&PageSize={PAGE_SIZE}"

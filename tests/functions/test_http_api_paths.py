@@ -81,7 +81,6 @@ def parents(moto: MotoInstance) -> dict[str, str]:
         "Messages": message["sid"],
         "Events": event["id"],
         "Users": "member 0",
-        "Accounts": moto.account.sid,
     }
 
 
