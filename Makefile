@@ -1,6 +1,6 @@
 # The commands of Convoke. `make` lists them. You need git, make and Python >= 3.11; make installs everything else.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fast coverage mutants soak e2e-aws e2e-lambda sam-local check contract-node build verify-build lint-template bench docs docs-tables audit sbom lock-tools setup format
+.PHONY: screenshots chromium help up demo test fast coverage mutants soak e2e-aws e2e-lambda sam-local check contract-node build verify-build lint-template bench docs docs-tables audit sbom lock-tools setup format
 SHELL := /bin/bash
 
 SAM := SAM_CLI_TELEMETRY=0 .tools/bin/sam
@@ -19,7 +19,7 @@ up: setup ## Start the API on this machine
 demo: setup ## Run the demo: create conversations with the official SDK and print every step
 	@$(RUN) convoke demo
 
-test: check ## Run all checks and all tests
+test: check chromium ## Run all checks and all tests
 	@$(RUN) python -c 'from convoke.cli.ministack import fetch; fetch()'
 	$(RUN) pytest --numprocesses 2 --dist loadgroup tests
 	@$(MAKE) --no-print-directory verify-build
@@ -35,6 +35,18 @@ coverage: setup ## Run every test and print the branch coverage of the product (
 mutants: setup ## Put 60 small faults into the product, one at a time, and list those that no test notices (SEED=2 draws others)
 	@test -f .coverage || $(MAKE) --no-print-directory coverage
 	$(RUN) python -m tests.mutation.run --seed $(or $(SEED),1)
+
+screenshots: setup ## Take the screenshots of docs/console.md (needs Chromium)
+	$(RUN) python -m tests.browser.screenshots
+
+# Debian's Chromium, for the tests of the console. Only CI as root installs it. These names are those of tests/support/chromium.py.
+chromium:
+	@command -v chromium chromium-browser google-chrome google-chrome-stable > /dev/null || { \
+		if [ "$$CI" = true ] && [ "$$(id -u)" = 0 ]; then \
+			apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends chromium > /dev/null; \
+		else \
+			echo "Chromium not found: skipped the tests of the console"; \
+		fi; }
 
 soak: setup ## Kill `convoke up` 50 times under load, then send 10^6 random requests (KILLS=5 REQUESTS=1000: fewer, SEED=2: others)
 	$(RUN) python -m tests.faults.soak --kills $(or $(KILLS),50) --seed $(or $(SEED),1)

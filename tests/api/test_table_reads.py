@@ -116,6 +116,7 @@ class FilledInstance:
         for number in range(ITEMS):
             self.post("/v1/Services", {"FriendlyName": str(number)})
             self.post("/v1/Roles", {"FriendlyName": str(number), "Type": "service", "Permission": "joinConversation"})
+            self.post(f"/2010-04-01/Accounts/{instance.account.sid}/Keys.json", {})
             self.post("/v1/Credentials", {"Type": "gcm", "ApiKey": str(number)})
             self.post("/v1/Configuration/Addresses", {"Type": "chat", "Address": str(number)})
             store_binding(instance, made[0]["chat_service_sid"])
@@ -151,6 +152,7 @@ class FilledInstance:
         if rule.endswith("/Receipts"):
             rule = rule.partition("Conversations/")[0] + self.receipts
         values = {
+            "account_sid": self.instance.account.sid,
             "chat_service_sid": self.service,
             "conversation_sid": self.conversation,
             "event_id": self.event,
@@ -173,7 +175,7 @@ LISTS = [(rule, route) for route in ROUTES if route.contract.page for rule in ro
 def test_page_of_50_reads_at_most_51_items(
     filled: FilledInstance, monkeypatch: pytest.MonkeyPatch, rule: str, route: Route
 ) -> None:
-    """If you add a list to the API, fill the list in `FilledInstance`. Otherwise the page of this test is not full."""
+    """`FilledInstance` must create resources for every list of the API. Otherwise the page of this test is not full."""
     resource, page = route.contract.resource, route.contract.page
     assert page
     path = f"{filled.path(rule)}&PageSize={PAGE_SIZE}"

@@ -34,7 +34,7 @@ def convoke(*arguments: str, environ: dict[str, str] | None = None) -> subproces
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
 def test_up_serves_until_a_signal_and_exits_with_0(by: signal.Signals) -> None:
     with up("--data", ":memory:") as instance:
-        assert set(instance.ready) == {"url", "account_sid", "auth_token", "pid", "data"}
+        assert set(instance.ready) == {"url", "account_sid", "auth_token", "pid", "data", "console"}
         assert instance.ready["data"] == ":memory:"
         v1 = instance.client.conversations.v1
         created = v1.conversation_with_participants.create(participant=CHAT_AND_SMS)

@@ -75,12 +75,12 @@ def parents(moto: MotoInstance) -> dict[str, str]:
     message = moto.call("POST", f"/v1/Conversations/{conversation['sid']}/Messages", {"Body": "Hello"}).body
     event = moto.call("GET", "/convoke/v1/Events").body["events"][0]
     return {
+        "Accounts": moto.account.sid,
         "Services": conversation["chat_service_sid"],
         "Conversations": conversation["sid"],
         "Messages": message["sid"],
         "Events": event["id"],
         "Users": "member 0",
-        "Accounts": moto.account.sid,
     }
 
 

@@ -231,6 +231,24 @@ def test_function_that_sends_to_its_own_queue_allows_recursion() -> None:
     assert {functions[function]["Properties"]["RecursiveLoop"] for function in recursive} == {"Allow"}
 
 
+def test_scheduled_invocation_that_fails_is_not_repeated_beside_the_next_one() -> None:
+    """By default, Lambda repeats a failed asynchronous invocation twice, and keeps a throttled one for six hours."""
+    rules = [rule["Properties"] for rule in deployed("AWS::Events::Rule").values()]
+    scheduled = {
+        name
+        for rule in rules
+        if "ScheduleExpression" in rule
+        for target in rule["Targets"]
+        for name in references(target["Arn"])
+    }
+    configs = {
+        name: (config["Properties"]["MaximumRetryAttempts"], config["Properties"]["MaximumEventAgeInSeconds"])
+        for config in deployed("AWS::Lambda::EventInvokeConfig").values()
+        for name in references(config["Properties"]["FunctionName"])
+    }
+    assert configs == dict.fromkeys(scheduled, (0, 60)) == {"SweeperFunction": (0, 60)}
+
+
 def test_every_function_has_its_own_log_group_with_retention() -> None:
     users: dict[str, list[str]] = defaultdict(list)
     for name, function in deployed("AWS::Lambda::Function").items():

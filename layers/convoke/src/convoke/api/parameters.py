@@ -59,6 +59,7 @@ from convoke.domain.service_configuration import ServiceConfigurationChange
 from convoke.domain.service_configuration_notifications import ServiceConfigurationNotificationsChange
 from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooksChange
 from convoke.domain.services import NewService
+from convoke.domain.signature_checks import NewSignatureCheck
 from convoke.domain.user_conversations import UserConversationChange
 from convoke.domain.users import NewUser, UserChange
 
@@ -101,6 +102,10 @@ class ListAlerts(AlertFilters):
 
 
 class CreateEventReplay(NewEventReplay):
+    model_config = FORM_NAMES
+
+
+class CreateSignatureCheck(NewSignatureCheck):
     model_config = FORM_NAMES
 
 

@@ -16,6 +16,8 @@ from functools import partial
 import click
 from filelock import FileLock, Timeout
 
+from convoke.api.console import PATH
+from convoke.cli.console import console_link
 from convoke.cli.credentials import CredentialsError, first_account
 from convoke.cli.data_file import create_folder, data_option, open_engine
 from convoke.embedded.clock import MovableClock
@@ -122,6 +124,7 @@ def up_on_aws(host: str, port: int, *, as_json: bool, sam_local: bool) -> None:
             if sam_local:
                 write_files(stack)
             ready = {"url": stack.url, "account_sid": stack.account_sid, "auth_token": stack.auth_token}
+            ready["console"] = f"{stack.url}{PATH}"
             print_ready({**ready, "pid": os.getpid(), "data": MEMORY}, as_json=as_json)
             if sam_local and not as_json:
                 event = FOLDER / "events/api/create_plain.json"
@@ -146,6 +149,7 @@ def up_embedded(host: str, port: int, data: str, *, as_json: bool, trust_forward
                 "pid": os.getpid(),
                 "data": data,
             }
+            ready["console"] = console_link(str(ready["url"]), account.sid, engine.program.console_codes)
             gateway = engine.gateway(trust_forwarded=trust_forwarded)
             server = Server(gateway, partial(start_engine, engine, ready, as_json=as_json), engine.stop)
             engine.on_data_file_gone = server.stop_soon
@@ -206,6 +210,7 @@ def print_ready(ready: dict[str, str | int], *, as_json: bool) -> None:
     storage = "It keeps no data." if ready["data"] == MEMORY else f"Its data file is {ready['data']}."
     click.echo(f"Convoke listens on {ready['url']}. {storage}")
     click.echo(f"  Account SID  {ready['account_sid']}\n  Auth Token   {ready['auth_token']}\n")
+    click.echo(f"To see what happens, open the console:\n\n  {ready['console']}\n")
     click.echo(f"To create a conversation, paste into Python:\n\n{SNIPPET.format(**ready)}")
     click.echo("Ctrl-C stops the API.")
 

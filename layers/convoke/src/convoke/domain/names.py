@@ -1,5 +1,6 @@
 """Names that clients can write in the path of a URL instead of a SID: unique names and identities.
 
+Each engine names the characters that such a name must not contain: `PATH_DELIMITERS` in aws/edges.py has them for AWS.
 See docs/behaviour/requests-and-answers.md#names-on-aws.
 """
 

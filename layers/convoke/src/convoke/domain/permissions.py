@@ -1,6 +1,7 @@
 """Decide whether a chat user may do an action. The decision depends only on the roles of the user.
 
-Requests with the credentials of an account need no permission. See docs/behaviour/roles.md#permissions.
+Requests with the credentials of an account need no permission. domain/roles.py lists the permissions
+of the default roles. See docs/behaviour/roles.md#permissions.
 """
 
 from __future__ import annotations

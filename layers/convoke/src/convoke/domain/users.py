@@ -1,6 +1,6 @@
 """The User resource: a person who takes part in the conversations of a service, known by an identity.
 
-See docs/behaviour/users.md.
+storage/first_sights.py creates a User when its identity is first seen. See docs/behaviour/users.md.
 """
 
 from __future__ import annotations

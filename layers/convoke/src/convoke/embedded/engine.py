@@ -13,6 +13,7 @@ from functools import partial
 from threading import Lock
 from types import MappingProxyType
 
+from convoke.api.routes import AccountRoute, PublicRoute
 from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.errors import UnavailableError
@@ -24,6 +25,7 @@ from convoke.domain.webhooks import Delivery
 from convoke.embedded.admission import Admission
 from convoke.embedded.clock import Advance, AdvanceResult, MovableClock
 from convoke.embedded.clock_api import clock_routes
+from convoke.embedded.console_api import console_key_route
 from convoke.embedded.data_format import parse_synchronous
 from convoke.embedded.deliveries import ConcurrentDeliveries, Deliveries
 from convoke.embedded.gateway import ConversationWaiters, Gateway
@@ -37,6 +39,8 @@ from convoke.embedded.handover import (
 from convoke.embedded.logs import HeldMetrics, hold_log_lines
 from convoke.embedded.loops import SLICE_SECONDS, PeriodicThread, StepScheduler
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
+from convoke.embedded.request_log import RequestLog
+from convoke.embedded.request_log_api import request_log_route
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
@@ -72,6 +76,10 @@ If the wall clock falls behind further, the engine concludes that somebody has s
 """
 
 
+CONSOLE_POLL_SECONDS = 2
+"""How often the console asks for new events."""
+
+
 @dataclass(frozen=True, slots=True)
 class EmbeddedEdges:
     """Implements `Edges` for the embedded engine."""
@@ -94,6 +102,7 @@ class EmbeddedEdges:
     admit: Admit | None = None
     metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
     path_delimiters: str = ""
+    console_poll_seconds: int | None = CONSOLE_POLL_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +202,12 @@ class EmbeddedEngine:
             webhook_client=OffLoopWebhookClient(edges.webhook_client, self._is_on_loop),
             metrics=HeldMetrics(edges.metrics),
         )
-        routes = clock_routes(movable_clock, self.advance) if movable_clock else ()
+        self._request_log = RequestLog(now)
+        routes: tuple[AccountRoute | PublicRoute, ...] = (
+            console_key_route(lambda requested: self.program.console_codes.exchange(requested)),
+            request_log_route(self._request_log, lambda path: self.api.rule_of(path)),
+            *(clock_routes(movable_clock, self.advance) if movable_clock else ()),
+        )
         self.program = Program(self.edges, routes)
         self.api, self.accounts, self.sweeper = self.program.api, self.program.accounts, self.program.sweeper
         self.steps = Steps(
@@ -231,6 +245,7 @@ class EmbeddedEngine:
             self._admission,
             self.begin_stop,
             self._waiters,
+            self._request_log,
             trust_forwarded=trust_forwarded,
             lock_timeout=self._lock_timeout,
         )

@@ -45,13 +45,11 @@ from convoke.storage.table import (
     TransactionCanceledError,
     Update,
     Write,
+    distinct_keys,
     writes_by_key,
 )
 
 logger = logging.getLogger(__name__)
-
-MAX_KEYS = 100
-"""The maximum number of keys in one call of `get_many`. DynamoDB's BatchGetItem has the same maximum."""
 
 MAX_EXPIRED_PER_PASS = 1000
 """The maximum number of items that one call of `remove_expired` removes.
@@ -168,9 +166,7 @@ class SqliteTable:
         *,
         consistent: bool = True,  # noqa: ARG002 - every read is consistent
     ) -> dict[Key, Item]:
-        if len(keys) > MAX_KEYS:
-            raise ValueError(f"at most {MAX_KEYS} items can be read at once, not {len(keys)}")
-        return self._run(partial(self._get_many, keys))
+        return self._run(partial(self._get_many, distinct_keys(keys)))
 
     def query(
         self,
@@ -425,7 +421,7 @@ class SqliteTable:
         return decode(body) if body is not None else None
 
     def _get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
-        bodies = self._bodies(list(dict.fromkeys(keys)))
+        bodies = self._bodies(keys)
         return {key: decode(body) for key in keys if (body := bodies[key]) is not None}
 
     def _bodies(self, keys: Sequence[Key]) -> Mapping[Key, str | None]:

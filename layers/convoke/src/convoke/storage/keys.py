@@ -128,6 +128,15 @@ def api_key_owner(key_sid: str) -> Key:
     return Key(key_sid, "owner")
 
 
+def console_code(account_sid: str, code_hash: str) -> Key:
+    return Key(account_sid, f"console-code#{code_hash}")
+
+
+def console_codes() -> tuple[str, str]:
+    """Return the range of the sort keys of an account's codes."""
+    return _prefix_range("console-code#")
+
+
 def api_key_masters() -> Key:
     """Return the key of the master secrets, from which the secrets of all API keys are derived."""
     return Key("api-key-masters", "versions")

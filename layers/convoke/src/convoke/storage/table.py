@@ -187,6 +187,9 @@ class Delete:
 
 Write = Put | Update | Delete
 
+MAX_KEYS = 100
+"""The maximum number of keys in one call of `get_many`. DynamoDB's BatchGetItem has this maximum."""
+
 MAX_WRITES = 100
 """The maximum number of writes in one transaction of DynamoDB.
 
@@ -231,7 +234,7 @@ class Table(Protocol):
 
         If `consistent` is True, the read of each item is strongly consistent. On DynamoDB, an eventually consistent
         read costs half as much. `keys` may be empty. The same key may occur more than once. Raises ValueError for more
-        than 100 keys.
+        than `MAX_KEYS` keys.
         """
 
     def query(
@@ -278,6 +281,13 @@ def key_of(item: Mapping[str, Value]) -> Key:
     if not isinstance(pk, str) or not isinstance(sk, str):
         raise ValueError("an item needs the string attributes pk and sk")  # noqa: TRY004  (the item is wrong, not its type)
     return Key(pk, sk)
+
+
+def distinct_keys(keys: Sequence[Key]) -> list[Key]:
+    """Return each key once, in the order of `keys`. Raises ValueError for more than `MAX_KEYS` keys."""
+    if len(keys) > MAX_KEYS:
+        raise ValueError(f"at most {MAX_KEYS} items can be read at once, not {len(keys)}")
+    return list(dict.fromkeys(keys))
 
 
 def writes_by_key(writes: Sequence[Write]) -> dict[Key, Write]:
