@@ -25,6 +25,7 @@ from convoke.embedded.engine import EmbeddedEdges, EmbeddedEngine
 from convoke.operations.ports import EventBus
 from convoke.program import Program
 from convoke.storage import keys
+from convoke.storage.api_key_masters import ApiKeyMasterTable
 from convoke.storage.auth_tokens import AuthTokenTable
 from convoke.storage.events import change_of
 from convoke.storage.table import Table, key_of
@@ -115,7 +116,7 @@ FIRST_SIGHTS = 90
 
 
 def see_at_once(table: Table, api: Resolve, credentials: Credentials) -> tuple[int, int]:
-    """Add one new identity to 90 conversations at the same moment.
+    """Add the same new identity to 90 conversations at the same time.
 
     Return the number of participants with the identity and the number of events `onUserAdded`.
     """
@@ -166,6 +167,7 @@ def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
     edges = EmbeddedEdges(
         table=table,
         auth_tokens=AuthTokenTable(table),
+        api_key_masters=ApiKeyMasterTable(table),
         participant_queue=DiscardingQueue(),
         workflow=NotImplemented,
         event_bus=NotImplemented,

@@ -39,6 +39,7 @@ GIVEN: dict[str, object] = {
     "role_sid": "RL",
     "key_sid": "SK",
     "event_id": "EV-PLACE",
+    "code_hash": "HASH",
     "position": "RP#TARGET#NUMBER",
     "unique_name": "NAME",
     "identity": "IDENTITY",

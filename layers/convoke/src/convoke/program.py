@@ -22,8 +22,9 @@ from convoke.storage.table import Table
 
 if TYPE_CHECKING:
     from convoke.api.app import Api
-    from convoke.api.routes import AccountRoute
+    from convoke.api.routes import AccountRoute, PublicRoute
     from convoke.operations.accounts import AccountOperations
+    from convoke.operations.console_codes import ConsoleCodeOperations
     from convoke.operations.conversation_finalizer import ConversationFinalizer
     from convoke.operations.events import EventOperations
     from convoke.operations.participant_adder import Admit, ParticipantAdder
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from convoke.operations.sweeper import Sweeper
     from convoke.operations.webhook_delivery import WebhookDelivery
     from convoke.storage.accounts import CachedAccounts
+    from convoke.storage.api_key_masters import ApiKeyMasters
     from convoke.storage.api_keys import CachedApiKeys
     from convoke.storage.first_sights import FirstSights
     from convoke.storage.services import CachedServices
@@ -43,6 +45,8 @@ class Edges(Protocol):
     def table(self) -> Table: ...
     @property
     def auth_tokens(self) -> AuthTokens: ...
+    @property
+    def api_key_masters(self) -> ApiKeyMasters: ...
     @property
     def participant_queue(self) -> ParticipantQueue: ...
     @property
@@ -61,6 +65,10 @@ class Edges(Protocol):
 
     @property
     def allowed_origins(self) -> Sequence[str]: ...
+    @property
+    def console_poll_seconds(self) -> int | None:
+        """Return how often the console asks for new events, in seconds. None means that there is no console."""
+
     @property
     def now(self) -> Clock: ...
     @property
@@ -99,7 +107,7 @@ class Program:
     - The lookup of the Users of new participants.
     """
 
-    def __init__(self, edges: Edges, extra_routes: Sequence[AccountRoute] = ()) -> None:
+    def __init__(self, edges: Edges, extra_routes: Sequence[AccountRoute | PublicRoute] = ()) -> None:
         """`extra_routes` are routes that not every engine has, such as the routes of a movable clock."""
         self.edges = edges
         self._extra_routes = extra_routes
@@ -147,9 +155,11 @@ class Program:
     def accounts(self) -> AccountOperations:
         from convoke.operations.accounts import AccountOperations
         from convoke.operations.api_keys import ApiKeyOperations
+        from convoke.storage.api_key_masters import KnownMasters
 
         edges = self.edges
-        api_keys = ApiKeyOperations(self.known_api_keys, edges.now, edges.new_sid)
+        masters = KnownMasters(edges.api_key_masters)
+        api_keys = ApiKeyOperations(self.known_api_keys, masters, edges.now, edges.new_sid)
         return AccountOperations(self.known_accounts, self.auth_tokens, api_keys, edges.now, edges.new_sid)
 
     @cached_property
@@ -178,6 +188,7 @@ class Program:
         from convoke.operations.service_configuration_notifications import ServiceConfigurationNotificationsOperations
         from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
         from convoke.operations.services import ServiceOperations
+        from convoke.operations.signature_checks import SignatureCheckOperations
         from convoke.operations.user_conversations import UserConversationOperations
         from convoke.operations.users import UserOperations
         from convoke.operations.waiting import ConversationWaiter
@@ -214,7 +225,7 @@ class Program:
         participant_operations = ParticipantOperations(conversation_operations, participants, roles, now, new_sid)
         memberships = ParticipantConversationRepository(table)
         users = UserOperations(UserRepository(table), self.first_sights, roles, now, new_sid)
-        services = ServiceOperations(self.known_services, AccountRepository(table), conversations, now, new_sid)
+        services = ServiceOperations(self.known_services, AccountRepository(table), now, new_sid)
         operations = Operations(
             accounts=self.accounts,
             configuration=ConfigurationOperations(self.known_accounts),
@@ -254,6 +265,7 @@ class Program:
             credentials=CredentialOperations(CredentialRepository(table), now, new_sid),
             events=self.events,
             alerts=AlertOperations(AlertRepository(table)),
+            signature_checks=SignatureCheckOperations(self.accounts),
             pre_events=PreEvents(
                 WebhookLevelsRepository(table),
                 AlertRepository(table),
@@ -264,7 +276,14 @@ class Program:
             ),
             conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
         )
-        return Api(operations, self._extra_routes, edges.allowed_origins, edges.path_delimiters, edges.public_url)
+        return Api(
+            operations,
+            self._extra_routes,
+            edges.allowed_origins,
+            edges.path_delimiters,
+            edges.public_url,
+            edges.console_poll_seconds,
+        )
 
     @cached_property
     def events(self) -> EventOperations:
@@ -274,8 +293,19 @@ class Program:
 
         table = self.edges.table
         return EventOperations(
-            EventRepository(table), EventAttemptRepository(table), self.webhook_delivery, self.edges.new_sid
+            EventRepository(table),
+            EventAttemptRepository(table),
+            self.webhook_delivery,
+            self.edges.new_sid,
+            self.auth_tokens,
         )
+
+    @cached_property
+    def console_codes(self) -> ConsoleCodeOperations:
+        from convoke.operations.console_codes import ConsoleCodeOperations
+        from convoke.storage.console_codes import ConsoleCodeRepository
+
+        return ConsoleCodeOperations(ConsoleCodeRepository(self.edges.table), self.accounts.api_keys)
 
     @cached_property
     def republisher(self) -> Republisher:
@@ -354,11 +384,14 @@ class Program:
     def sweeper(self) -> Sweeper:
         from convoke.operations.conversations import ConversationOperations
         from convoke.operations.due_conversations import DueConversations
+        from convoke.operations.due_services import DueServices
         from convoke.operations.due_users import DueUsers
         from convoke.operations.participants import ParticipantOperations
         from convoke.operations.sweeper import Process, Sweeper
         from convoke.storage import keys
+        from convoke.storage.alerts import AlertRepository
         from convoke.storage.conversations import ConversationRepository
+        from convoke.storage.deleted_services import DeletedServiceRepository
         from convoke.storage.due import DueRepository
         from convoke.storage.events import EventRepository
         from convoke.storage.participant_conversations import ParticipantConversationRepository
@@ -371,6 +404,7 @@ class Program:
         due_conversations = DueConversations(
             ConversationRepository(table),
             ProvisioningRepository(table),
+            AlertRepository(table),
             self.participant_adder,
             edges.workflow,
             edges.provisioning_retries,
@@ -399,5 +433,12 @@ class Program:
             edges.now,
             edges.new_sid,
         )
-        processes: dict[str, Process] = {keys.CONVERSATION: due_conversations, keys.USER: due_users}
-        return Sweeper(DueRepository(table), processes, edges.now)
+        due_services = DueServices(
+            DeletedServiceRepository(table), conversations, edges.provisioning_retries, edges.now
+        )
+        processes: dict[str, Process] = {
+            keys.CONVERSATION: due_conversations,
+            keys.USER: due_users,
+            keys.DELETED_SERVICE: due_services,
+        }
+        return Sweeper(DueRepository(table), processes, AlertRepository(table), edges.provisioning_retries, edges.now)

@@ -7,7 +7,7 @@ start, because this module imports pydantic's JSON Schema generator.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
 from convoke.api.contracts import Contract
@@ -19,7 +19,15 @@ from convoke.api.pagination import DEFAULT_PAGE_SIZE
 from convoke.api.preferences import MAX_PREFERRED_WAIT_SECONDS, PREFER, PREFERENCE_APPLIED
 from convoke.api.requests import WEBHOOK_ENABLED
 from convoke.api.routes import PATH_VALUES, ROUTES, PublicRoute, Route
-from convoke.api.schemas import Schema, components, form_component, query_parameters, reference, sid
+from convoke.api.schemas import (
+    Schema,
+    components,
+    form_component,
+    query_parameters,
+    reference,
+    rest_page_properties,
+    sid,
+)
 from convoke.domain import errors
 from convoke.domain.errors import ConversationsError
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
@@ -63,21 +71,22 @@ CREDENTIALS = {
 }
 
 
-def document() -> Schema:
-    """Return the OpenAPI document of all routes."""
-    schemas = components([route.contract for route in ROUTES])
+def document(extra_routes: Sequence[Route] = ()) -> Schema:
+    """Return the OpenAPI document of all routes. `extra_routes` are routes that exist in only one engine."""
+    routes = (*ROUTES, *extra_routes)
+    schemas = components([route.contract for route in routes])
     return {
         "openapi": "3.1.0",
         "info": {"title": "Convoke", "version": "v1"},
         "security": [{"basic": []}],
-        "paths": _paths(schemas),
+        "paths": _paths(routes, schemas),
         "components": {"schemas": schemas, "securitySchemes": {"basic": CREDENTIALS}},
     }
 
 
-def _paths(schemas: dict[str, Schema]) -> dict[str, Schema]:
+def _paths(routes: Iterable[Route], schemas: dict[str, Schema]) -> dict[str, Schema]:
     paths: dict[str, Schema] = {}
-    for route in ROUTES:
+    for route in routes:
         for rule in route.rules:
             path = re.sub(r"<(\w+)>", r"{\1}", rule)
             paths.setdefault(path, {})[route.method.lower()] = _operation(route, rule, schemas)
@@ -117,10 +126,10 @@ def path_value(resource: str, rule: str) -> Schema:
 
 
 def _query_parameters(contract: Contract) -> Iterable[Schema]:
+    parameters = query_parameters(contract.query) if contract.query else {}
     if contract.page:
-        filters = query_parameters(contract.query) if contract.query else {}
-        parameters = filters | {"PageSize": _page_size(contract)} | PAGING
-        yield from ({"name": name, "in": "query", "schema": schema} for name, schema in parameters.items())
+        parameters = parameters | {"PageSize": _page_size(contract)} | PAGING
+    return ({"name": name, "in": "query", "schema": schema} for name, schema in parameters.items())
 
 
 def _page_size(contract: Contract) -> Schema:
@@ -161,7 +170,8 @@ def _response_body(contract: Contract, *, service_in_path: bool) -> Schema:
     resource = reference(representation.__name__)
     if contract.page is None:
         return resource
-    properties = {"meta": reference("Meta"), contract.page: {"type": "array", "items": resource}}
+    meta = rest_page_properties() if contract.rest_page else {"meta": reference("Meta")}
+    properties = {**meta, contract.page: {"type": "array", "items": resource}}
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 

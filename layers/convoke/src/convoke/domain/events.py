@@ -172,6 +172,11 @@ class EventFilters(Period):
     conversation_sid: ConversationSid | None = None
 
 
+def event_id(change_sid: str, place: int) -> str:
+    """Return the id of the event at a place of a change. The first event has the place 0."""
+    return f"{change_sid}-{place}"
+
+
 def change_sid_of_event(event_id: str) -> str | None:
     """Return the SID of the change that caused an event, or None if `event_id` is not an event id."""
     sid, _, position = event_id.partition("-")
@@ -277,15 +282,15 @@ def message_added(
     )
 
 
-def messages_replayed(sid: str, conversation: Conversation, webhook_sid: str, after: int, *, at: datetime) -> Change:
+def messages_replayed(sid: str, conversation: Conversation, webhook_sid: str, first: int, *, at: datetime) -> Change:
     """Return the record whose event starts a message replay.
 
-    The webhook `webhook_sid` then gets the existing messages whose index is greater than `after`.
+    The webhook `webhook_sid` then gets the existing messages from the index `first` on.
     """
     payload = {
         "ConversationSid": conversation.sid,
         "WebhookSid": webhook_sid,
-        "After": str(after),
+        "From": str(first),
         "Until": str(conversation.next_index - 1),
     }
     return _change(sid, subject_of(conversation), [(ReplayType.MESSAGES, payload)], at=at, notify_webhooks=True)
@@ -402,7 +407,7 @@ def _change(sid: str, subject: Subject, data: Sequence[EventData], *, at: dateti
     }
     events = (
         Event(
-            id=f"{sid}-{position}",
+            id=event_id(sid, position),
             type=event_type,
             account_sid=subject.account_sid,
             conversation_sid=None if event_type in USER_EVENTS else subject.conversation_sid,

@@ -16,6 +16,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from convoke.domain.errors import FieldPath, InvalidWebhookSettingsError, refusal
+from convoke.domain.urls import normal_or_unchanged
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -59,7 +60,7 @@ NEVER_ON_AWS: tuple[Network, ...] = tuple(
     map(
         ipaddress.ip_network,
         (
-            "0.0.0.0/8",  # 0.0.0.0 is another address of the own host
+            "0.0.0.0/8",  # 0.0.0.0 is another address of the same host
             "127.0.0.0/8",  # includes the address of Lambda's runtime API
             "169.254.0.0/16",  # link-local, where Lambda and EC2 serve credentials and metadata
             "::/96",  # includes the unspecified address and the loopback address
@@ -131,7 +132,7 @@ class ReceiverRules:
 
     def _unmet_requirement(self, url: str) -> str | None:
         """Return the requirement that the URL does not meet, or None if the URL is allowed."""
-        parts = urlsplit(url)
+        parts = urlsplit(normal_or_unchanged(url))
         if self.https_only and parts.scheme != "https":
             return "a URL with https"
         literal = _literal(parts.hostname or "")

@@ -13,6 +13,7 @@ from functools import partial
 from threading import Lock
 from types import MappingProxyType
 
+from convoke.api.routes import AccountRoute, PublicRoute
 from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.errors import UnavailableError
@@ -24,6 +25,8 @@ from convoke.domain.webhooks import Delivery
 from convoke.embedded.admission import Admission
 from convoke.embedded.clock import Advance, AdvanceResult, MovableClock
 from convoke.embedded.clock_api import clock_routes
+from convoke.embedded.console_api import console_key_route
+from convoke.embedded.data_format import parse_synchronous
 from convoke.embedded.deliveries import ConcurrentDeliveries, Deliveries
 from convoke.embedded.gateway import ConversationWaiters, Gateway
 from convoke.embedded.handover import (
@@ -36,6 +39,8 @@ from convoke.embedded.handover import (
 from convoke.embedded.logs import HeldMetrics, hold_log_lines
 from convoke.embedded.loops import SLICE_SECONDS, PeriodicThread, StepScheduler
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
+from convoke.embedded.request_log import RequestLog
+from convoke.embedded.request_log_api import request_log_route
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
@@ -43,6 +48,7 @@ from convoke.observability import Metrics, NoMetrics
 from convoke.operations.participant_adder import Admit
 from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
 from convoke.program import Program
+from convoke.storage.api_key_masters import ApiKeyMasters, ApiKeyMasterTable
 from convoke.storage.auth_tokens import AuthTokens, AuthTokenTable
 from convoke.storage.due import DueRepository
 from convoke.storage.keys import is_streamed_to_webhooks
@@ -70,12 +76,17 @@ If the wall clock falls behind further, the engine concludes that somebody has s
 """
 
 
+CONSOLE_POLL_SECONDS = 2
+"""How often the console asks for new events."""
+
+
 @dataclass(frozen=True, slots=True)
 class EmbeddedEdges:
     """Implements `Edges` for the embedded engine."""
 
     table: Table
     auth_tokens: AuthTokens
+    api_key_masters: ApiKeyMasters
     participant_queue: ParticipantQueue
     workflow: Workflow
     event_bus: EventBus
@@ -91,6 +102,7 @@ class EmbeddedEdges:
     admit: Admit | None = None
     metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
     path_delimiters: str = ""
+    console_poll_seconds: int | None = CONSOLE_POLL_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +152,25 @@ class EmbeddedEngine:
         `data` is the path of the data file, or `:memory:`. Raises DataFileError if the data file cannot be used.
 
         If there is a `movable_clock`, the API has a resource that moves this clock. From `environ`, the engine reads
-        only the settings for the provisioning retries and the allowed origins. Raises ValidationError or
-        InvalidOriginError if such a setting is invalid.
+        only the settings for the provisioning retries, the allowed origins and `synchronous`. Raises ValidationError,
+        InvalidOriginError or DataFileError if such a setting is invalid.
         `lock_timeout` is the maximum number of seconds that a write waits while another process holds the write lock.
         """
         now: Clock = movable_clock or instants.now
+        settings = Settings(environ)
+        self.is_data_file_gone = False
+        """Whether the data file was removed or replaced while it was open."""
+        self.on_data_file_gone: Callable[[], None] = lambda: None
+        """Called on any thread when the engine finds that the data file is gone. The server must then stop."""
         self.table = SqliteTable(
             data,
             streamed=is_streamed_to_webhooks,
             on_stream=self._stream_grew,
             on_changes=self._changed,
             on_failure=self._forget,
+            on_gone=self._data_file_gone,
             lock_timeout=lock_timeout,
+            synchronous=parse_synchronous(settings.synchronous),
         )
         self._lock_timeout = lock_timeout
         self.queue = DurableQueue(self.table, "delivery", now)
@@ -161,11 +180,11 @@ class EmbeddedEngine:
         self._executions: Waiting[Execution] = Waiting()
         self._http_client = WebhookHttpClient(ANY_RECEIVER)
         bus = InProcessEventBus()
-        settings = Settings(environ)
         edges = rewire(
             EmbeddedEdges(
                 table=self.table,
                 auth_tokens=AuthTokenTable(self.table),
+                api_key_masters=ApiKeyMasterTable(self.table),
                 participant_queue=InMemoryParticipantQueue(self.table, self._take_participants),
                 workflow=InMemoryWorkflow(self.table, self._take_execution),
                 event_bus=bus,
@@ -183,7 +202,12 @@ class EmbeddedEngine:
             webhook_client=OffLoopWebhookClient(edges.webhook_client, self._is_on_loop),
             metrics=HeldMetrics(edges.metrics),
         )
-        routes = clock_routes(movable_clock, self.advance) if movable_clock else ()
+        self._request_log = RequestLog(now)
+        routes: tuple[AccountRoute | PublicRoute, ...] = (
+            console_key_route(lambda requested: self.program.console_codes.exchange(requested)),
+            request_log_route(self._request_log, lambda path: self.api.rule_of(path)),
+            *(clock_routes(movable_clock, self.advance) if movable_clock else ()),
+        )
         self.program = Program(self.edges, routes)
         self.api, self.accounts, self.sweeper = self.program.api, self.program.accounts, self.program.sweeper
         self.steps = Steps(
@@ -195,8 +219,8 @@ class EmbeddedEngine:
             self.edges.event_bus,
             self.change_dead_letters,
         )
-        bus.targets.append(self.program.webhook_delivery.split)
         self._deliveries = Deliveries(self.queue, self.program.webhook_delivery)
+        bus.targets.append(self._deliveries.accept)
         self._waiters = ConversationWaiters()
         self._admission = Admission(self.steps.age)
         self._sweeper_loop = PeriodicThread("sweeper", self._sweep, SWEEP_INTERVAL_SECONDS)
@@ -221,6 +245,7 @@ class EmbeddedEngine:
             self._admission,
             self.begin_stop,
             self._waiters,
+            self._request_log,
             trust_forwarded=trust_forwarded,
             lock_timeout=self._lock_timeout,
         )
@@ -356,6 +381,7 @@ class EmbeddedEngine:
 
         An earlier process may have scheduled retries for later. The first sweep processes these conversations too.
         """
+        self.table.check_data_file()
         self._watch_clock()
         with self._sweeping:
             until, self._sweep_until = self._sweep_until, None
@@ -408,6 +434,11 @@ class EmbeddedEngine:
         self.steps.stream_grew = True
         if self._scheduler:
             self._scheduler.pause()
+
+    def _data_file_gone(self) -> None:
+        if not self.is_data_file_gone:
+            self.is_data_file_gone = True
+            self.on_data_file_gone()
 
     def _wake_steps(self) -> None:
         if self._scheduler:

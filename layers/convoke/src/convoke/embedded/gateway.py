@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ from convoke.api.responses import Response
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import UnavailableError
 from convoke.embedded.admission import Admission
+from convoke.embedded.request_log import RequestLog
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.suspension import ConflictedError, NeedsThreadError, RunAgainError
 from convoke.operations.conversations import MAX_CONTENTION_SECONDS, sleep_before_retry
@@ -118,6 +120,7 @@ class Gateway:
         admission: Admission,
         begin_stop: Callable[[], None],
         waiters: ConversationWaiters,
+        log: RequestLog,
         *,
         trust_forwarded: bool = False,
         lock_timeout: float = LOCK_TIMEOUT_SECONDS,
@@ -127,6 +130,7 @@ class Gateway:
         self._admission = admission
         self._begin_stop = begin_stop
         self._waiters = waiters
+        self._log = log
         self._trust_forwarded = trust_forwarded
         self._lock_timeout = lock_timeout
         self._threads = ThreadPoolExecutor(MAX_REQUESTS_ON_THREADS, thread_name_prefix="request")
@@ -146,6 +150,12 @@ class Gateway:
 
     async def answer(self, event: dict[str, Any]) -> Response:
         """Return the response to a gateway event. All data that the response shows is committed before the return."""
+        begun = time.perf_counter()
+        response = await self._answered(event)
+        self._log.add(event, response, time.perf_counter() - begun)
+        return response
+
+    async def _answered(self, event: dict[str, Any]) -> Response:
         context = RequestContext()
         if self._admission.applies_to(event) and not await self._admission.admitted():
             return _unavailable(retry_after=True)

@@ -14,8 +14,9 @@ All engines guarantee:
 - Atomicity: `update` applies all actions or none. `transact` applies all writes or none.
 - Conditions: each condition is checked against the item as it was before the update or the transaction. If a condition
   fails, nothing is changed, and the error contains the existing item.
-- Limits: 100 keys in `get_many`, 100 writes and 4 MB in `transact`, 400 KB in an item, 2048 bytes in a partition key
-  and 1024 bytes in a sort key. The repositories must respect the sizes, because the SQLite engine does not check sizes.
+- Limits: `get_many` accepts at most 100 keys. `transact` accepts at most 100 writes with a total size of at most 4 MB.
+  An item has at most 400 KB, a partition key at most 2048 bytes and a sort key at most 1024 bytes. The repositories
+  must respect the maximum sizes, because the SQLite engine does not check sizes.
 - Errors: the engine retries transactions that conflict, and calls that DynamoDB throttles. If an error persists, the
   engine raises its own exception, for example a timeout. The caller then cannot know whether a write was applied.
 

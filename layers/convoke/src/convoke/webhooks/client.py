@@ -17,18 +17,16 @@ from contextlib import suppress
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, NamedTuple, Self
-from urllib.parse import unquote, urlencode
 
 import urllib3
 from urllib3 import connection, connectionpool, exceptions
-from urllib3.util import Url, parse_url
 
 from convoke.domain.connections import ConnectionSettings
 from convoke.domain.freshness import ClockReading, ReadClocks, read_clocks
 from convoke.domain.receivers import ReceiverRules
-from convoke.domain.webhooks import Delivery, Method
+from convoke.domain.webhooks import Delivery
 from convoke.webhooks.answers import WebhookAnswer, WebhookLateError, WebhookUnreachableError
-from convoke.webhooks.signature import sign
+from convoke.webhooks.signed_requests import SignedRequest, signed_request
 
 USER_AGENT = "Convoke/1.0"
 
@@ -262,13 +260,13 @@ class WebhookHttpClient:
         """
         if not self._rules.accepts(delivery.url):
             raise WebhookUnreachableError("no connection (the URL is not allowed)")
-        parameters = {**delivery.parameters, "RetryCount": str(retry_count)}
         settings = delivery.connection
         with _Call(settings, self._rules, self._resolve, self._read_clocks) as call:
             self._calls.add(call)
             token = _CALL.set(call)
             try:
-                return self._send(delivery, parameters, auth_token, settings, max_answer_bytes)
+                request = signed_request(delivery, retry_count=retry_count, auth_token=auth_token)
+                return self._send(request, settings, max_answer_bytes)
             except exceptions.HTTPError as error:
                 if call.is_over:
                     raise WebhookLateError(f"no answer within {settings.total:g} s") from error
@@ -284,35 +282,12 @@ class WebhookHttpClient:
         for call in [*self._calls]:
             call.cut()
 
-    def _send(
-        self,
-        delivery: Delivery,
-        parameters: dict[str, str],
-        auth_token: str,
-        settings: ConnectionSettings,
-        max_answer_bytes: int,
-    ) -> WebhookAnswer:
-        parsed = parse_url(delivery.url)
-        url = url_to_send(parsed)
-        if delivery.method is Method.GET:
-            url = f"{url}{'&' if '?' in url else '?'}{urlencode(parameters)}"
-            return self._request("GET", url, None, headers_for(url, {}, auth_token, parsed), settings, max_answer_bytes)
-        form, headers = urlencode(parameters), headers_for(url, parameters, auth_token, parsed)
-        return self._request("POST", url, form, headers, settings, max_answer_bytes)
-
-    def _request(
-        self,
-        method: str,
-        url: str,
-        body: str | None,
-        headers: dict[str, str],
-        settings: ConnectionSettings,
-        max_answer_bytes: int,
-    ) -> WebhookAnswer:
+    def _send(self, request: SignedRequest, settings: ConnectionSettings, max_answer_bytes: int) -> WebhookAnswer:
         """Send a request and return the answer.
 
         If the connection breaks before the end of the body, the answer contains only the first part of the body.
         """
+        method, url, headers, body = request
         sent = {"User-Agent": USER_AGENT, **headers}
         timeout = urllib3.Timeout(connect=settings.connect, read=settings.read, total=settings.total)
         response = self._pool.request(
@@ -326,21 +301,3 @@ class WebhookHttpClient:
                 content += more
         response.close()
         return WebhookAnswer(response.status, content)
-
-
-def url_to_send(url: Url) -> str:
-    """Return the URL that is sent and signed.
-
-    The URL is percent-encoded and always has a path. The URL has no credentials and no fragment.
-    """
-    return url._replace(auth=None, fragment=None, path=url.path or "/").url
-
-
-def headers_for(url: str, parameters: dict[str, str], auth_token: str, configured: Url) -> dict[str, str]:
-    """Return the headers of a request. If the configured URL has credentials, use HTTP Basic authentication."""
-    headers = {"X-Twilio-Signature": sign(url, parameters, auth_token)}
-    if parameters:
-        headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8"
-    if configured.auth:
-        headers |= urllib3.make_headers(basic_auth=unquote(configured.auth))
-    return headers
