@@ -58,6 +58,9 @@ fast: check ## Run the checks and the unit tests only
 e2e-aws: setup ## Deploy the template to MiniStack, an AWS emulator, and test it with the SDK
 	$(RUN) pytest tests/e2e/test_aws_stack.py
 
+# What runs on this machine is built for its processor, and `make build` for the processor of the deployment.
+e2e-lambda sam-local verify-build bench: export CONVOKE_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+
 e2e-lambda: build ## Invoke every built function in Lambda's runtime with the samples of events/
 	$(RUN) pytest -m built tests/e2e/test_lambda.py
 
@@ -74,8 +77,12 @@ check: setup ## Check format, lint rules, types, import rules and the links of t
 contract-node: setup ## Test with the official Node SDK (needs npm)
 	cd tests/node && npm ci --silent --no-audit --no-fund && CONVOKE="$(CURDIR)/.venv/bin/convoke" node --test
 
+# The built template accepts only the architecture of the built layer. CloudFormation then refuses any other value before
+# it changes a stack: a saved, previous or given one. Lambda would accept it, and every function would fail to start.
 build: setup .tools/bin/sam ## Build the functions and the layer for AWS (needs Python 3.13)
-	@folder="$$(./.ci/python313)" && PATH="$$folder:$$PATH" $(SAM) build $(SAM_BUILD_OPTIONS) > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
+	@architecture="$$(./.ci/architecture)" && folder="$$(./.ci/python313)" && { \
+		PATH="$$folder:$$PATH" CONVOKE_ARCHITECTURE="$$architecture" $(SAM) build $(SAM_BUILD_OPTIONS) > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; } \
+	} && ./.ci/pin-architecture "$$architecture" .aws-sam/build/template.yaml
 
 lint-template: setup .tools/bin/cfn-lint .tools/bin/checkov ## Check template.yaml with cfn-lint and checkov
 	$(RUN) python -m tests.support.lint_template

@@ -58,6 +58,7 @@ TESTED_IN = {
     "secrets": "tests/contract/test_auth_tokens.py",
     "server": "tests/e2e/test_up.py",
     "service_configuration_webhooks": "tests/api/test_service_configuration.py",
+    "statements": "tests/contract/test_table.py",
     "sweeper": "tests/faults/test_repetition.py",
     "waiting": "tests/api/test_prefer_wait.py",
     "webhooks": "tests/api/test_configuration_webhooks.py",

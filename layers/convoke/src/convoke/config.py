@@ -106,7 +106,7 @@ class Settings:
 
     @property
     def synchronous(self) -> str:
-        """Return when a commit of the embedded engine survives a power failure: `full` or `normal`."""
+        """Return `full` or `normal`. With `full`, each commit of the embedded engine survives a power failure."""
         return self.environ.get("CONVOKE_SYNCHRONOUS") or "normal"
 
     @property

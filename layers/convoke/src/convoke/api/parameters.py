@@ -66,6 +66,8 @@ from convoke.domain.users import NewUser, UserChange
 BINDING_PREFIX = "messaging_binding_"
 """The prefix of the fields in `CreateParticipant` that belong to the messaging binding."""
 
+_DECODER = json.JSONDecoder(parse_constant=refuse_constant)
+
 PARTICIPANTS = TypeAdapter(tuple[NewParticipant, ...], config=ConfigDict(hide_input_in_errors=True, defer_build=True))
 
 FORM_NAMES = ConfigDict(alias_generator=form_name)
@@ -342,7 +344,7 @@ def parse_json_object(value: str) -> dict[str, object]:
     Raise ValueError if the text is not a JSON object.
     """
     try:
-        parsed = json.loads(value, parse_constant=refuse_constant)
+        parsed = _DECODER.decode(value)
         if "\\u" in value:
             # A `\u` escape can be half of a surrogate pair. UTF-8 cannot encode a half, so `encode` raises ValueError.
             json.dumps(parsed, ensure_ascii=False).encode()

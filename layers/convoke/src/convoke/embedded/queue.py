@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sized
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from convoke.domain.instants import Clock
@@ -102,8 +102,12 @@ class DurableQueue:
         Return None if no message becomes visible after `after`. Messages whose ids are in `excluded` are ignored.
         """
         statement = _next_visible(len(excluded))
-        rows = self.table.rows(statement, (self.name, after.timestamp(), *excluded))
-        return datetime.fromtimestamp(rows[0][0], UTC) if rows[0][0] is not None else None
+        ((visible_at,),) = self.table.rows(statement, (self.name, after.timestamp(), *excluded))
+        if visible_at is None:
+            return None
+        moment = datetime.fromtimestamp(visible_at, UTC)
+        # `fromtimestamp` rounds to microseconds. At a moment that was rounded down, the message is not visible yet.
+        return moment if moment.timestamp() >= visible_at else moment + timedelta.resolution
 
     def return_uncounted(self, message: ReceivedMessage, seconds: float) -> None:
         """Make the message visible again after `seconds`, and undo the increase of its receive count."""
