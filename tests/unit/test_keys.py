@@ -205,7 +205,7 @@ def test_keys_stay_within_the_limits_of_dynamodb() -> None:
         (keys.address_configurations(), keys.address_configuration(OURS, ADDRESS_CONFIGURATION)),
         (keys.participants(), keys.participant(OURS, CONVERSATION, PARTICIPANT)),
     ],
-    ids=["services", "API keys", "credentials", "address configurations", "participants"],
+    ids=["services", "API keys", "console codes", "credentials", "address configurations", "participants"],
 )
 def test_sort_key_range_contains_only_its_own_kind_of_item(between: tuple[str, str], inside: Key) -> None:
     lower, upper = (bound.encode() for bound in between)
