@@ -145,7 +145,7 @@ def test_gateway_serves_routes_that_twilio_does_not_have(stack: Stack, v1: V1) -
 
 def test_up_with_aws_engine_deploys_the_template_and_exits_with_0() -> None:
     with up("--engine", "aws") as instance:
-        assert set(instance.ready) == {"url", "account_sid", "auth_token", "pid", "data"}
+        assert set(instance.ready) == {"url", "account_sid", "auth_token", "pid", "data", "console"}
         v1 = instance.client.conversations.v1
         created = [v1.conversation_with_participants.create(participant=chat(2)) for _ in range(3)]
         assert {conversation.state for conversation in created} == {"initializing"}
