@@ -357,12 +357,12 @@ class Webhooks extends View {
     this.showSettings();
     this.show(this.errorLog, errorLogSettings);
   }
+  /** Show what `load` returns. A form of another level must not stay visible while the form of this level loads. */
   async show(element, load) {
-    try {
-      fill(element, await load());
-    } catch (error) {
-      fill(element, problem(error));
-    }
+    const current = (element.current = {});
+    fill(element, h("p", { class: "quiet" }, "Loading…"));
+    const content = await load().catch(problem);
+    if (element.current === current) fill(element, content);
   }
   showSettings() {
     const { level, conversation } = valuesOf(this.filters);
