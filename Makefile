@@ -41,7 +41,7 @@ mutants: setup ## Put 60 small faults into the product, one at a time, and list 
 screenshots: setup ## Take the screenshots of docs/console.md (needs Chromium)
 	$(RUN) python -m tests.browser.screenshots
 
-# Debian's Chromium, for the tests of the console. Only CI as root installs it. These names are those of tests/support/chromium.py.
+# Debian's Chromium, for the tests of the console. Only CI as root installs it. tests/support/chromium.py has the same names.
 chromium:
 	@command -v chromium chromium-browser google-chrome google-chrome-stable > /dev/null || { \
 		if [ "$$CI" = true ] && [ "$$(id -u)" = 0 ]; then \

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from convoke.operations.due_users import SETTLING_TIME
+from convoke.domain.retention import SETTLING_TIME
 from tests.support.examples import GROUP_MMS, chat
 from tests.support.instances import Instance, held_instance, refusal
 from tests.support.manual_clock import ManualClock

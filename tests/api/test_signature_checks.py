@@ -6,7 +6,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from convoke.domain.signature_checks import MAX_BODY_CHARACTERS, MAX_SIGNATURE_CHARACTERS, MAX_URL_CHARACTERS
+from convoke.domain.signature_checks import MAX_BODY_CHARACTERS, MAX_SIGNATURE_CHARACTERS
+from convoke.domain.urls import MAX_URL_CHARACTERS
 from convoke.webhooks.signature import sign
 from tests.support.instances import ORIGIN, Answer, Instance, call
 

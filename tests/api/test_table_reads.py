@@ -148,7 +148,7 @@ class FilledInstance:
         return answer.body
 
     def path(self, rule: str) -> str:
-        """Return the path of a list. The SIDs in the path are those of resources that `__init__` created."""
+        """Return the path of a list. The SIDs in the path belong to resources that `__init__` created."""
         if rule.endswith("/Receipts"):
             rule = rule.partition("Conversations/")[0] + self.receipts
         values = {

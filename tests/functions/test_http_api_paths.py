@@ -37,7 +37,7 @@ Source: https://github.com/hotsock/voker/blob/main/vokerhttp/testdata/ingress-pa
 """
 
 REFUSED_BY_GATEWAY = "percent%25done"
-"""A segment to which an HTTP API answers 400, so that the function gets no event. The source is that of RECORDED."""
+"""A segment to which an HTTP API answers 400, so that the function gets no event. RECORDED has the same source."""
 
 CUT = "question%3Fvalue"
 

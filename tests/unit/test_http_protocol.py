@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from convoke.embedded.failures import LogLimit
 from convoke.embedded.http_protocol import (
     MAX_BYTES_WITHOUT_PROGRESS,
     MAX_HEADER_BYTES,
@@ -248,7 +249,7 @@ def test_refusal_does_not_overtake_the_response_to_an_earlier_request() -> None:
 def test_connections_over_the_limit_get_503_and_one_log_line(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(BoundedProtocol, "_next_log_line", 0.0)
+    monkeypatch.setattr(HurriedProtocol, "log_limit", LogLimit())
 
     async def scenario() -> list[Connection]:
         application, state = Application(), ServerState()

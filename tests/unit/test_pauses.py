@@ -1,7 +1,10 @@
-"""Pauses of background work grow while the work fails (embedded/pauses.py)."""
+"""Pauses grow while work fails (domain/pauses.py). Background work never pauses for over a minute."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from convoke.domain.pauses import doubled_pause
 from convoke.embedded.pauses import MAX_PAUSE_SECONDS, growing_pause
 
 
@@ -10,3 +13,10 @@ def test_pauses_of_background_loops_grow_to_a_minute() -> None:
     assert pauses[:4] == [1, 2, 4, 8]
     assert pauses == sorted(pauses)
     assert pauses[-1] == MAX_PAUSE_SECONDS
+
+
+def test_pause_doubles_up_to_the_longest_and_never_overflows() -> None:
+    second = timedelta(seconds=1)
+    pauses = [doubled_pause(second, doublings, timedelta(days=1)) for doublings in range(4)]
+    assert pauses == [second, 2 * second, 4 * second, 8 * second]
+    assert doubled_pause(second, 10_000, timedelta(minutes=1)) == timedelta(minutes=1)

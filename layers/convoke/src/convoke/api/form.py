@@ -127,8 +127,8 @@ def _multipart_field(part: bytes) -> tuple[str, str]:
 def _fields(body: bytes) -> list[tuple[str, str]]:
     """Return the names and values of a form. Raise ValueError if the form has too many fields or is not UTF-8.
 
-    The result is that of `urllib.parse.parse_qsl`, which takes eight times as long for ten participants. Empty values
-    are kept, because an empty value in an update removes the stored value.
+    The result equals the result of `urllib.parse.parse_qsl`. This function is faster, because `parse_qsl` decodes
+    percent-encoding in Python. Empty values are kept, because an empty value in an update removes the stored value.
     """
     fields = body.replace(b"+", b" ").split(b"&")
     if len(fields) > MAX_FORM_FIELDS:

@@ -6,20 +6,17 @@ docs/behaviour/webhook-delivery.md#circuit-breaker and docs/decisions/0086-circu
 
 from __future__ import annotations
 
-import logging
 import random
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from convoke.domain.circuit_breakers import CLOSED, FAILURES_TO_OPEN, CircuitBreaker, account_sid_of, receiver_key
+from convoke.domain.circuit_breakers import CLOSED, FAILURES_TO_OPEN, CircuitBreaker, receiver_key
 from convoke.domain.connections import MAX_TIMEOUT_SECONDS
 from convoke.domain.instants import Clock
 from convoke.domain.webhooks import Delivery
-from convoke.operations.webhook_delivery import RetryLaterError, WebhookDelivery
+from convoke.operations.webhook_delivery import RetryLaterError, WebhookDelivery, report_pause
 from convoke.storage.circuit_breakers import CircuitBreakerRepository
-
-logger = logging.getLogger(__name__)
 
 MAX_KNOWN_RECEIVERS = 1_000
 
@@ -119,7 +116,7 @@ class SharedCircuitBreakers:
                 break
             breaker = stored = self._repository.replace(receiver, stored, after, now)
             if stored is after:
-                self._report(receiver, after)
+                report_pause(receiver, after)
                 break
         return self._remember(receiver, stored).open_until
 
@@ -130,13 +127,6 @@ class SharedCircuitBreakers:
         if len(self._known) > MAX_KNOWN_RECEIVERS:
             del self._known[next(iter(self._known))]
         return breaker
-
-    def _report(self, receiver: str, breaker: CircuitBreaker) -> None:
-        if breaker.open_until:
-            logger.warning(
-                "deliveries to a receiver pause",
-                extra={"account_sid": account_sid_of(receiver), "failures": breaker.failures},
-            )
 
 
 @dataclass(frozen=True, slots=True)

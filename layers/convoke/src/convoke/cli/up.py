@@ -115,7 +115,7 @@ def up_on_aws(host: str, port: int, *, as_json: bool, sam_local: bool) -> None:
     from convoke.cli.sam_local import FOLDER, command, write_files  # noqa: PLC0415 - see above
 
     if host != LOOPBACK:
-        click.echo(f"MiniStack checks no AWS credentials: whoever reaches {host} can use it.", err=True)
+        click.echo(f"MiniStack checks no AWS credentials: every client that reaches {host} can use it.", err=True)
     stopped = threading.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: stopped.set())

@@ -12,17 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from convoke.domain.pauses import doubled_pause
+
 FAILURES_TO_OPEN = 5
 """The number of failures in a row that opens the circuit breaker."""
 
 FIRST_PAUSE = timedelta(seconds=1)
 MAX_PAUSE = timedelta(minutes=1)
-
-MAX_DOUBLINGS = 6
-"""The maximum number of times that the first pause is doubled.
-
-Without this maximum, the multiplication could overflow before the result is reduced to MAX_PAUSE.
-"""
 
 
 def receiver_key(account_sid: str, url: str) -> str:
@@ -65,7 +61,7 @@ class CircuitBreaker:
         failures = self.failures + 1
         if failures < FAILURES_TO_OPEN:
             return CircuitBreaker(failures)
-        pause = min(FIRST_PAUSE * (1 << min(failures - FAILURES_TO_OPEN, MAX_DOUBLINGS)), MAX_PAUSE)
+        pause = doubled_pause(FIRST_PAUSE, failures - FAILURES_TO_OPEN, MAX_PAUSE)
         return CircuitBreaker(failures, at + pause)
 
     def allows(self, at: datetime, *, under_way: int) -> bool:

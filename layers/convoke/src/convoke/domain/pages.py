@@ -50,11 +50,6 @@ class Page(Generic[Resource]):
     positions: Sequence[str] = ()
     """The sort key of each resource. Empty if the SID of each resource is its sort key."""
 
-    @property
-    def has_any(self) -> bool:
-        """Whether the list has any resources, on this page or on another page."""
-        return bool(self.resources) or self.has_previous or self.has_next
-
     def shortened(self, count: int, positions: Sequence[str], *, forward: bool) -> Page[Resource]:
         """Return this page with only `count` of its resources. The removed resources move to the neighbouring page.
 

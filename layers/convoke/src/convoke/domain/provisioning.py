@@ -17,6 +17,7 @@ from convoke.domain.events import Subject
 from convoke.domain.instants import Instant
 from convoke.domain.model import Model
 from convoke.domain.participants import Participant
+from convoke.domain.pauses import doubled_pause
 
 
 class ProvisioningStatus(StrEnum):
@@ -87,14 +88,6 @@ class Provisioning(Model):
         return self.model_copy(update=update)
 
 
-MAX_DOUBLINGS = 16
-"""The maximum number of times that the pause between two attempts doubles.
-
-Convoke can make any number of attempts to publish an event. Without `MAX_DOUBLINGS`, the pause could become too large
-for a `timedelta`.
-"""
-
-
 MAX_LATE_PAUSE = timedelta(days=1)
 """The maximum pause between two attempts after the maximum number of attempts to add the participants."""
 
@@ -118,9 +111,9 @@ class ProvisioningRetries(Model):
         After `max_attempts`, the pauses double again, up to a day. Such a late attempt cannot be given up, because the
         conversation would keep its locks, and an event would never reach the bus.
         """
-        pause = min(self.first_pause * (1 << min(attempts, MAX_DOUBLINGS)), self.max_pause)
+        pause = doubled_pause(self.first_pause, attempts, self.max_pause)
         late = max(attempts - self.max_attempts, 0)
-        return moment + min(pause * (1 << min(late, MAX_DOUBLINGS)), max(pause, MAX_LATE_PAUSE))
+        return moment + doubled_pause(pause, late, max(pause, MAX_LATE_PAUSE))
 
     def is_overdue(self, attempts: int) -> bool:
         """Return whether an alert must report that Convoke fails to process a conversation.

@@ -16,3 +16,10 @@ WEBHOOKS_RETENTION = timedelta(days=14)
 During this time, the last events of the conversation can still be delivered. SQS keeps a dead letter for the same time.
 See docs/decisions/0051-webhooks-outlive-conversation.md.
 """
+
+SETTLING_TIME = timedelta(seconds=60)
+"""How long the tombstone of a deleted User or service is kept at least.
+
+Before this time, caches and indexes may be outdated, and requests that read the User or the service before its deletion
+may still be running.
+"""

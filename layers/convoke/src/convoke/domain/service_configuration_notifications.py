@@ -42,7 +42,7 @@ Sound = Annotated[str, AfterValidator(check_sound), string_schema(MAX_NAME_CHARA
 
 
 class NotificationSettings(Model):
-    """The settings of the notification configuration. The defaults are those of a new service."""
+    """The settings of the notification configuration. A new service has the defaults."""
 
     log_enabled: Boolean = False
     new_message_enabled: Boolean = False

@@ -9,8 +9,7 @@ from pydantic import AfterValidator
 from convoke.domain.errors import InvalidParameterError
 from convoke.domain.json_schema import string_schema
 from convoke.domain.model import Model
-
-MAX_URL_CHARACTERS = 2048
+from convoke.domain.urls import MAX_URL_CHARACTERS
 
 MAX_BODY_CHARACTERS = 32 * 1024
 """The maximum length of the body. A check with the longest body and the most variants takes less than 0.1 seconds."""

@@ -35,6 +35,7 @@ from convoke.operations.webhook_delivery import (
     RetryLaterError,
     WebhookDelivery,
     own_failure_pause_seconds,
+    report_pause,
 )
 
 logger = logging.getLogger(__name__)
@@ -391,11 +392,7 @@ class ConcurrentDeliveries:
             self._breakers[receiver] = breaker
         if len(self._breakers) > MAX_CIRCUIT_BREAKERS:
             del self._breakers[next(iter(self._breakers))]
-        if breaker.open_until:
-            logger.warning(
-                "deliveries to a receiver pause",
-                extra={"account_sid": account_sid_of(receiver), "failures": breaker.failures},
-            )
+        report_pause(receiver, breaker)
         return breaker.open_until
 
     def _count(self, message: ReceivedMessage, step: int) -> None:

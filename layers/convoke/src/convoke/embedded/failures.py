@@ -13,12 +13,28 @@ logger = logging.getLogger(__name__)
 LOG_INTERVAL_SECONDS = 60.0
 
 
-class DataFileFailures:
-    """Logs failures of the data file, such as a full disk. This class is thread-safe."""
+class LogLimit:
+    """Limits a log line that could otherwise be written again and again. This class is thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last_logged = float("-inf")
+
+    def allows_line(self) -> bool:
+        """Return whether the log line may be written now: at most once in LOG_INTERVAL_SECONDS."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._last_logged < LOG_INTERVAL_SECONDS:
+                return False
+            self._last_logged = now
+            return True
+
+
+class DataFileFailures:
+    """Logs failures of the data file, such as a full disk. This class is thread-safe."""
+
+    def __init__(self) -> None:
+        self._limit = LogLimit()
 
     def unavailable(self, cause: BaseException) -> UnavailableError:
         """Report a failed operation. Return the error for the caller of the operation."""
@@ -31,12 +47,8 @@ class DataFileFailures:
 
     def report(self, what: str, cause: BaseException) -> None:
         """Log what failed and why, unless another failure was logged less than a minute ago."""
-        with self._lock:
-            now = time.monotonic()
-            if now - self._last_logged < LOG_INTERVAL_SECONDS:
-                return
-            self._last_logged = now
-        logger.error("%s: %s", what, cause)
+        if self._limit.allows_line():
+            logger.error("%s: %s", what, cause)
 
 
 def is_reported(error: BaseException | None) -> bool:

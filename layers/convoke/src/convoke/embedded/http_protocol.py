@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from http import HTTPStatus
 from typing import Any
 
@@ -19,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from convoke.api.errors import JSON
 from convoke.domain.errors import ConversationsError, InvalidParameterError, UnavailableError
+from convoke.embedded.failures import LogLimit
 
 logger = logging.getLogger(__name__)
 
@@ -46,9 +46,6 @@ MAX_CONNECTIONS = 800
 This number is below 1,024, the usual limit on open files, because data files and calls to webhooks also open files.
 """
 
-LOG_INTERVAL_SECONDS = 60.0
-"""The minimum time between two log lines about the limit on connections."""
-
 
 class RefusedRequestError(Exception):
     """The request exceeds a limit. The parser stops, and the client gets `status`."""
@@ -65,8 +62,8 @@ class BoundedProtocol(HttpToolsProtocol):
     max_connections = MAX_CONNECTIONS
     request_timeout_seconds = REQUEST_TIMEOUT_SECONDS
 
-    _next_log_line = 0.0
-    """The earliest time of the next log line about the limit on connections, on the monotonic clock."""
+    log_limit = LogLimit()
+    """All connections share this object, so that only one of them logs that the limit on connections is reached."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -80,7 +77,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > self.max_connections:
-            self._log_limit_reached()
+            if self.log_limit.allows_line():
+                logger.warning("the limit of %d connections is reached; new connections get 503", self.max_connections)
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, UnavailableError())
         else:
             self._start_deadline()
@@ -192,12 +190,6 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self.transport.write(_response(status, error))
         self.transport.close()
-
-    def _log_limit_reached(self) -> None:
-        moment = time.monotonic()
-        if moment >= BoundedProtocol._next_log_line:
-            BoundedProtocol._next_log_line = moment + LOG_INTERVAL_SECONDS
-            logger.warning("the limit of %d connections is reached; new connections get 503", self.max_connections)
 
 
 def _response(status: HTTPStatus, error: ConversationsError) -> bytes:

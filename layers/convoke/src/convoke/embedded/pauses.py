@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-MAX_PAUSE_SECONDS = 60.0
+from convoke.domain.pauses import doubled_pause
 
-MAX_DOUBLINGS = 16
-"""The maximum number of times that the first pause is doubled. Without this maximum, the result could overflow."""
+MAX_PAUSE_SECONDS = 60.0
 
 
 def growing_pause(first_seconds: float, failures: int) -> float:
@@ -13,4 +12,4 @@ def growing_pause(first_seconds: float, failures: int) -> float:
 
     Background work such as reading a queue cannot be given up, so its pauses grow to a minute and stay there.
     """
-    return min(first_seconds * (1 << min(failures - 1, MAX_DOUBLINGS)), max(first_seconds, MAX_PAUSE_SECONDS))
+    return doubled_pause(first_seconds, failures - 1, max(first_seconds, MAX_PAUSE_SECONDS))

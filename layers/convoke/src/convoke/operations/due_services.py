@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from convoke.domain.errors import NotFoundError
 from convoke.domain.instants import Clock
 from convoke.domain.provisioning import ProvisioningRetries
+from convoke.domain.retention import SETTLING_TIME
 from convoke.domain.services import Service
 from convoke.operations.conversations import ConversationOperations
-from convoke.operations.due_users import SETTLING_TIME
 from convoke.operations.pre_events import LaterWebhooks
 from convoke.operations.sweeper import GoOn
 from convoke.storage import keys

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 
 from convoke.domain.errors import (
     ConversationBeingDeletedError,
@@ -22,6 +21,7 @@ from convoke.domain.events import user_added
 from convoke.domain.instants import Clock
 from convoke.domain.participants import KnownBy
 from convoke.domain.provisioning import ProvisioningRetries
+from convoke.domain.retention import SETTLING_TIME
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix
 from convoke.domain.users import Leaving, User, first_seen
@@ -36,13 +36,6 @@ from convoke.storage.table import Key
 from convoke.storage.users import UserRepository
 
 logger = logging.getLogger(__name__)
-
-SETTLING_TIME = timedelta(seconds=60)
-"""The time after which every process and every index knows of a deletion.
-
-Before this time, caches and indexes may be outdated, and requests that read the User before its deletion may still be
-running.
-"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from convoke.domain.alerts import own_failure_alert, webhook_failed_alert
+from convoke.domain.circuit_breakers import CircuitBreaker, account_sid_of
 from convoke.domain.errors import LogEntry, WebhookFailedError
 from convoke.domain.event_attempts import EventAttempt
 from convoke.domain.events import ErrorLogType, Event, ReplayType
@@ -238,6 +239,15 @@ class WebhookDelivery:
 def _is_retried(delivery: Delivery, number: int, outcome: Outcome) -> bool:
     """Return whether another attempt follows attempt `number`."""
     return number <= delivery.connection.retries and outcome.is_retryable
+
+
+def report_pause(receiver: str, breaker: CircuitBreaker) -> None:
+    """Log that the circuit breaker of a receiver has opened. Log nothing if the circuit breaker is closed."""
+    if breaker.open_until:
+        logger.warning(
+            "deliveries to a receiver pause",
+            extra={"account_sid": account_sid_of(receiver), "failures": breaker.failures},
+        )
 
 
 def own_failure_pause_seconds(failures: int) -> float | None:

@@ -35,18 +35,25 @@ def query_page(
         # Read one resource more than the page holds. The additional resource shows that the list continues.
         limit=page.size + 1,
         between=between,
-        after={"pk": position.pk, "sk": position.sk} if position else None,
+        after=position._asdict() if position else None,
         forward=page.forward != page.descending,
         consistent=True,
     )
-    more, shown = len(found) > page.size, found[: page.size]
-    resources = [items.to_resource(model, stored) for stored in (shown if page.forward else reversed(shown))]
+    resources = [items.to_resource(model, stored) for stored in found[: page.size]]
+    return page_of_query(resources, page, more=len(found) > page.size)
+
+
+def page_of_query(found: Sequence[Resource], page: PageRequest, *, more: bool) -> Page[Resource]:
+    """Return a page of the resources in `found`, which are in the order of the query.
+
+    `more` tells whether the query would find further resources.
+    """
     # If there is a position, assume that the list also has resources on the other side of the position. A check would
     # cost a second query.
-    has_position = position is not None
+    has_position = bool(page.position)
     if page.forward:
-        return Page(resources, has_previous=has_position, has_next=more)
-    return Page(resources, has_previous=more, has_next=has_position)
+        return Page([*found], has_previous=has_position, has_next=more)
+    return Page([*reversed(found)], has_previous=more, has_next=has_position)
 
 
 def query_filtered_page(
@@ -68,7 +75,7 @@ def query_filtered_page(
         partition,
         limit=limit,
         between=between,
-        after={"pk": position.pk, "sk": position.sk} if position else None,
+        after=position._asdict() if position else None,
         forward=page.forward,
         consistent=True,
     )

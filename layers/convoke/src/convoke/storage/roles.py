@@ -9,6 +9,7 @@ from convoke.domain.pages import Page, PageRequest
 from convoke.domain.roles import Role, RoleType, default_roles
 from convoke.domain.services import Service
 from convoke.storage import items, keys
+from convoke.storage.paging import page_of_query
 from convoke.storage.services import names_no_other_roles
 from convoke.storage.table import (
     ConditionFailedError,
@@ -53,17 +54,14 @@ class RoleRepository:
         stored = self.table.query(
             keys.role(service.account_sid, service.sid, "").pk,
             between=keys.roles(),
-            after={"pk": position.pk, "sk": position.sk} if position else None,
+            after=position._asdict() if position else None,
             forward=page.forward,
             limit=page.size + 1,
             consistent=True,
         )
         roles = [*(items.to_resource(Role, item) for item in stored), *_defaults_after(service, page)]
         roles.sort(key=lambda role: role.sid, reverse=not page.forward)
-        shown, more, has_position = roles[: page.size], len(roles) > page.size, page.position is not None
-        if page.forward:
-            return Page(shown, has_previous=has_position, has_next=more)
-        return Page(shown[::-1], has_previous=more, has_next=has_position)
+        return page_of_query(roles[: page.size], page, more=len(roles) > page.size)
 
     def update(self, role: Role) -> bool:
         """Store the permissions of a changed role. Returns False if the role was deleted."""
