@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -24,6 +24,7 @@ from convoke.domain.circuit_breakers import CLOSED, CircuitBreaker, account_sid_
 from convoke.domain.events import Event
 from convoke.domain.instants import Clock
 from convoke.domain.webhooks import Delivery
+from convoke.embedded.observation import FinishedDelivery, Observers
 from convoke.embedded.queue import NO_RECEIVER, VISIBILITY_TIMEOUT_SECONDS, DurableQueue, ReceivedMessage
 from convoke.embedded.suspension import RUN_AGAIN_PAUSE_SECONDS, RunAgainError
 from convoke.operations.webhook_delivery import (
@@ -77,6 +78,7 @@ class Deliveries:
 
     queue: DurableQueue
     delivery: WebhookDelivery
+    observers: Observers = field(default_factory=Observers)
 
     def run(self) -> None:
         """Handle every visible queue message, one after the other."""
@@ -109,6 +111,9 @@ class Deliveries:
         If a circuit breaker pauses the deliveries to the receiver, `paused_until` is the end of the pause.
         """
         self._settled(message, partial(self._finish, message, begun, outcome, paused_until))
+        if self.observers:
+            finished = FinishedDelivery(begun, outcome)
+            self.queue.table.after_commit(partial(self.observers.delivery_finished, finished))
 
     def _next(self) -> ReceivedMessage | None:
         for receiver in (NO_RECEIVER, *self.queue.receivers()):

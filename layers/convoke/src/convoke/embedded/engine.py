@@ -35,6 +35,7 @@ from convoke.embedded.handover import (
 )
 from convoke.embedded.logs import HeldMetrics, hold_log_lines
 from convoke.embedded.loops import SLICE_SECONDS, PeriodicThread, StepScheduler
+from convoke.embedded.observation import Observers
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
@@ -196,7 +197,9 @@ class EmbeddedEngine:
             self.change_dead_letters,
         )
         bus.targets.append(self.program.webhook_delivery.split)
-        self._deliveries = Deliveries(self.queue, self.program.webhook_delivery)
+        self.observers = Observers()
+        """Add an observer here to see every finished request and delivery."""
+        self._deliveries = Deliveries(self.queue, self.program.webhook_delivery, self.observers)
         self._waiters = ConversationWaiters()
         self._admission = Admission(self.steps.age)
         self._sweeper_loop = PeriodicThread("sweeper", self._sweep, SWEEP_INTERVAL_SECONDS)
@@ -221,6 +224,7 @@ class EmbeddedEngine:
             self._admission,
             self.begin_stop,
             self._waiters,
+            self.observers,
             trust_forwarded=trust_forwarded,
             lock_timeout=self._lock_timeout,
         )

@@ -75,6 +75,10 @@ class BegunDelivery(NamedTuple):
     attempt: EventAttempt
     token: str
 
+    def is_retried_after(self, outcome: Outcome) -> bool:
+        """Return whether a further attempt follows if this attempt ends with `outcome`."""
+        return outcome.is_retryable and self.attempt.number <= self.delivery.connection.retries
+
 
 @dataclass(frozen=True, slots=True)
 class WebhookDelivery:
@@ -150,7 +154,7 @@ class WebhookDelivery:
         """
         completed = begun.attempt.completed(outcome.status, outcome.error, outcome.answer, self.now(), paused_until)
         self.attempts.put(begun.delivery, completed)
-        self._conclude(begun.delivery, completed, outcome)
+        self._conclude(begun, completed, outcome)
 
     def _deliveries(self, event: Event) -> list[Delivery]:
         if event.type is ErrorLogType.ERROR_LOGGED:
@@ -168,7 +172,7 @@ class WebhookDelivery:
             return []
         return [Delivery(event=event, target=ERROR_LOG, url=account.error_log_url, method=Method.POST)]
 
-    def _conclude(self, delivery: Delivery, attempt: EventAttempt, outcome: Outcome) -> None:
+    def _conclude(self, begun: BegunDelivery, attempt: EventAttempt, outcome: Outcome) -> None:
         """Do nothing if the receiver accepted the event. Otherwise raise RetryLaterError or DeliveryFailedError.
 
         The error determines whether the queue message is retried. DeliveryFailedError also causes an alert.
@@ -180,12 +184,12 @@ class WebhookDelivery:
         logger.warning(
             "a webhook did not accept an event", extra={**context, "status": outcome.status, "error": outcome.error}
         )
-        if attempt.number <= delivery.connection.retries and outcome.is_retryable:
+        if begun.is_retried_after(outcome):
             raise RetryLaterError(retry_delay_seconds(attempt.number))
         # Record no alert if the delivery of an alert failed. The delivery of a new alert would probably fail too, and
         # would cause yet another alert.
-        if delivery.target != ERROR_LOG:
-            self.alerts.create(webhook_failed_alert(delivery, attempt, outcome.entry, self.now()))
+        if begun.delivery.target != ERROR_LOG:
+            self.alerts.create(webhook_failed_alert(begun.delivery, attempt, outcome.entry, self.now()))
         raise self._report_failure(outcome.error or f"the receiver answered {outcome.status}")
 
     def _report_failure(self, reason: str) -> DeliveryFailedError:
