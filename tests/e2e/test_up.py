@@ -274,3 +274,34 @@ def test_read_only_commands_do_not_create_a_data_file(tmp_path: Path) -> None:
 def test_data_path_is_printed_absolute(tmp_path: Path) -> None:
     with up("--data", "~/convoke.db", environ={"HOME": str(tmp_path)}) as instance:
         assert instance.ready["data"] == str(tmp_path / "convoke.db")
+
+
+def test_up_prints_a_line_per_request_and_the_command_for_a_delivery_that_is_given_up(tmp_path: Path) -> None:
+    data = str(tmp_path / "convoke.db")
+    command = (sys.executable, "-m", "convoke", "up", "--port", "0", "--log-format", "json", "--data", data)
+    with up(command=command) as instance:
+        v1 = instance.client.conversations.v1
+        v1.configuration.webhooks().update(post_webhook_url="http://127.0.0.1:9/#rc=0", filters=["onConversationAdded"])
+        sid = v1.conversations.create(friendly_name="visit", x_twilio_webhook_enabled="true").sid
+        process = instance.process
+        assert process.stdout is not None
+        assert process.stderr is not None
+        lines = [json.loads(process.stdout.readline()) for _ in range(3)]
+        error = json.loads(process.stderr.readline())
+        assert instance.stop() == 0
+        assert (process.stdout.read(), process.stderr.read()) == ("", "")
+    assert [line.get("route") for line in lines] == ["/v1/Configuration/Webhooks", "/v1/Conversations", None]
+    assert lines[2]["conversation"] == sid
+    assert error["message"] == "a webhook delivery was given up: no connection (ConnectionRefusedError)"
+    assert (error["event_type"], error["receiver"]) == ("onConversationAdded", "http://127.0.0.1:9/")
+    shown = convoke(*error["inspect"].split()[1:])
+    assert json.loads(shown.stdout)["conversation_sid"] == sid
+
+
+def test_quiet_up_prints_no_requests() -> None:
+    command = (sys.executable, "-m", "convoke", "up", "--port", "0", "--log-format", "json", "--data", ":memory:")
+    with up("--quiet", command=command) as instance:
+        assert instance.client.conversations.v1.services.list()
+        assert instance.stop() == 0
+        assert instance.process.stdout is not None
+        assert instance.process.stdout.read() == ""

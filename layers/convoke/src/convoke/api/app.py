@@ -37,6 +37,7 @@ class Api:
         self._origins = Origins(allowed_origins, public_url)
         self.conversation_waiter = operations.conversation_waiter
         self._dispatcher = Dispatcher(operations, extra_routes, path_delimiters, public_url)
+        self.rule_of = self._dispatcher.rule_of
 
     def answer(self, event: Mapping[str, Any], context: InvocationContext) -> Response | Deferred:
         """Return the response, or a `Deferred` if the client prefers to wait until the participants are added."""

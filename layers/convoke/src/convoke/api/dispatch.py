@@ -44,6 +44,8 @@ class _Node:
     """The child for a path parameter, which matches any segment."""
     methods: dict[str, tuple[Handler, tuple[str, ...]]] = field(default_factory=dict)
     """For each HTTP method, the handler and the names of the path parameters."""
+    rule: str = ""
+    """The path of the routes at this node, with the names of the path parameters."""
 
 
 class Dispatcher:
@@ -93,6 +95,11 @@ class Dispatcher:
             logger.exception("a request failed", extra={"request_id": identified})
             return render(InternalError(request_id=identified))
 
+    def rule_of(self, path: str) -> str | None:
+        """Return the rule that matches a path, such as `/v1/Conversations/<sid>`. Return None if no rule matches."""
+        node = _find(self._root, path.split("/")[1:], [])
+        return node.rule if node else None
+
     def _answered(self, path: str, event: Event, context: InvocationContext) -> Response | Deferred:
         account = None
         if path not in self._public:
@@ -120,6 +127,7 @@ class Dispatcher:
                 else:
                     node = node.literals.setdefault(segment, _Node())
             node.methods[route.method] = handler, tuple(names)
+            node.rule = rule
 
     def _public_handler(self, route: PublicRoute) -> Handler:
         def handler(event: Event, _: InvocationContext, __: Any, ___: dict[str, str]) -> Response:

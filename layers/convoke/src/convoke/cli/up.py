@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -16,12 +17,14 @@ import click
 from filelock import FileLock, Timeout
 
 from convoke.cli.credentials import CredentialsError, first_account
-from convoke.cli.data_file import create_folder, data_option, open_engine
+from convoke.cli.data_file import create_folder, data_option, default_data, open_engine
+from convoke.cli.traffic import Traffic
 from convoke.embedded.clock import MovableClock
 from convoke.embedded.data_format import MEMORY
 from convoke.embedded.engine import EmbeddedEngine
 from convoke.embedded.server import CannotListenError, Server, listening_socket
-from convoke.observability import ConsoleFormatter
+from convoke.observability import ConsoleFormatter, JsonFormatter
+from convoke.operations import webhook_delivery
 
 SWITCH_INTERVAL_SECONDS = 0.0005
 """How long a thread may run before it must give the interpreter to a waiting thread.
@@ -72,6 +75,14 @@ SNIPPET = """\
     help="Trust the headers X-Forwarded-Proto and X-Forwarded-Host. Use this option only behind your own proxy.",
 )
 @click.option("--test-clock", is_flag=True, help="Serve /convoke/v1/Clock, which moves the clock forward in tests.")
+@click.option("--quiet", is_flag=True, help="Print no line for each request and delivery. --json implies --quiet.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Format of everything that is printed. `json` prints one JSON object per line.",
+)
 def up(
     host: str,
     port: int,
@@ -82,8 +93,13 @@ def up(
     sam_local: bool,
     trust_forwarded: bool,
     test_clock: bool,
+    quiet: bool,
+    log_format: str,
 ) -> None:
     """Start the API on this machine, until Ctrl-C.
+
+    Prints a line for each request and for each webhook delivery to stdout. The lines contain no names, addresses,
+    identities or queries. Warnings and errors go to stderr.
 
     CONVOKE_ACCOUNT_SID and CONVOKE_AUTH_TOKEN set the credentials of the account to use. By default, Convoke uses the
     oldest account in the data file, or creates an account if the data file has no account.
@@ -93,11 +109,21 @@ def up(
     participants of a conversation. CONVOKE_ALLOWED_ORIGINS lists the origins, separated by commas, whose pages may use
     the API in a browser. Only the embedded engine reads these variables.
     """
-    configure_logging()
+    configure_logging(data, as_json=log_format == "json")
+    traffic_format = None if quiet or as_json else log_format
+    as_json = as_json or log_format == "json"
     if engine == "embedded" and sam_local:
         raise click.ClickException("--sam-local requires --engine aws")
     if engine == "embedded":
-        up_embedded(host, port, data, as_json=as_json, trust_forwarded=trust_forwarded, test_clock=test_clock)
+        up_embedded(
+            host,
+            port,
+            data,
+            as_json=as_json,
+            trust_forwarded=trust_forwarded,
+            test_clock=test_clock,
+            traffic_format=traffic_format,
+        )
     elif test_clock:
         raise click.ClickException("--test-clock requires --engine embedded")
     else:
@@ -129,8 +155,17 @@ def up_on_aws(host: str, port: int, *, as_json: bool, sam_local: bool) -> None:
         raise click.ClickException(str(error)) from error
 
 
-def up_embedded(host: str, port: int, data: str, *, as_json: bool, trust_forwarded: bool, test_clock: bool) -> None:
-    """Serve the API on the embedded engine until SIGINT or SIGTERM."""
+def up_embedded(
+    host: str,
+    port: int,
+    data: str,
+    *,
+    as_json: bool,
+    trust_forwarded: bool,
+    test_clock: bool,
+    traffic_format: str | None,
+) -> None:
+    """Serve the API on the embedded engine until SIGINT or SIGTERM. Print no traffic if `traffic_format` is None."""
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     clock = MovableClock() if test_clock else None
     try:
@@ -145,10 +180,27 @@ def up_embedded(host: str, port: int, data: str, *, as_json: bool, trust_forward
                 "data": data,
             }
             gateway = engine.gateway(trust_forwarded=trust_forwarded)
-            server = Server(gateway, partial(start_engine, engine, ready, as_json=as_json), engine.stop)
-            server.run(sockets=[listener])
+            server = Server(
+                gateway, partial(start_engine, engine, ready, as_json=as_json), engine.stop
+            )
+            with printed_traffic(engine, traffic_format):
+                server.run(sockets=[listener])
     except (CannotListenError, CredentialsError) as error:
         raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def printed_traffic(engine: EmbeddedEngine, traffic_format: str | None) -> Iterator[None]:
+    """Print a line for each request and delivery of the engine during the block, unless `traffic_format` is None."""
+    if traffic_format is None:
+        yield
+        return
+    traffic = Traffic(engine.api.rule_of, as_json=traffic_format == "json")
+    engine.observers.add(traffic)
+    try:
+        yield
+    finally:
+        traffic.close()
 
 
 @contextmanager
@@ -190,8 +242,21 @@ def print_ready(ready: dict[str, str | int], *, as_json: bool) -> None:
     click.echo("Ctrl-C stops the API.")
 
 
-def configure_logging() -> None:
+def configure_logging(data: str, *, as_json: bool) -> None:
     """Log warnings and errors of Convoke and its HTTP server to stderr."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(ConsoleFormatter())
+    handler.setFormatter(JsonFormatter() if as_json else ConsoleFormatter())
+    handler.addFilter(partial(add_command, data))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    # An attempt that is repeated has its line in the traffic. The last attempt is an error of `embedded/deliveries.py`.
+    logging.getLogger(webhook_delivery.__name__).setLevel(logging.ERROR)
+
+
+def add_command(data: str, record: logging.LogRecord) -> bool:
+    """Add the command that shows the event to a log record about an event."""
+    if event_id := getattr(record, "event_id", None):
+        record.inspect = f"GET /convoke/v1/Events/{event_id}/Attempts"
+        if data != MEMORY:
+            option = "" if data == default_data() else f" --data {shlex.quote(data)}"
+            record.inspect = f"convoke events show {event_id}{option}"
+    return True

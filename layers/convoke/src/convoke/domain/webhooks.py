@@ -32,6 +32,15 @@ delivery failed too, Convoke would create another alert, without end.
 """
 
 
+def receiver_of(url: str) -> str:
+    """Return the scheme, host and path of a webhook URL.
+
+    Users put secrets into the other parts of the URL: the user information, the query and the fragment.
+    """
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
 class Hook(NamedTuple):
     """A receiver of events: the URL that Convoke calls, and the webhook that has the URL."""
 

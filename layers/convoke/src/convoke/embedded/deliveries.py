@@ -23,7 +23,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from convoke.domain.circuit_breakers import CLOSED, CircuitBreaker, account_sid_of
 from convoke.domain.events import Event
 from convoke.domain.instants import Clock
-from convoke.domain.webhooks import Delivery
+from convoke.domain.webhooks import Delivery, receiver_of
 from convoke.embedded.observation import FinishedDelivery, Observers
 from convoke.embedded.queue import NO_RECEIVER, VISIBILITY_TIMEOUT_SECONDS, DurableQueue, ReceivedMessage
 from convoke.embedded.suspension import RUN_AGAIN_PAUSE_SECONDS, RunAgainError
@@ -147,12 +147,22 @@ class Deliveries:
         except RetryLaterError as error:
             self.queue.change_visibility(message, error.seconds)
         except (DeliveryFailedError, ValidationError) as error:
-            logger.error("a webhook delivery was given up: %s", error)  # noqa: TRY400 - the text says what happened
+            logger.error("a webhook delivery was given up: %s", error, extra=_subject(message))  # noqa: TRY400 - no traceback
             self.queue.dead_letter(message)
         except Exception:
             logger.exception("a webhook delivery failed in Convoke and will be tried again")
             self.queue.return_uncounted(message, OWN_FAILURE_RETRY_SECONDS)
         return None
+
+
+def _subject(message: ReceivedMessage) -> dict[str, str]:
+    """Return the event and the receiver of a delivery, for a log line. Return no values if the body is unreadable."""
+    try:
+        delivery = Delivery.model_validate_json(message.body)
+    except ValidationError:
+        return {}
+    event = delivery.event
+    return {"event_type": event.type, "event_id": event.id, "receiver": receiver_of(delivery.url)}
 
 
 class ConcurrentDeliveries:
