@@ -305,3 +305,24 @@ def test_quiet_up_prints_no_requests() -> None:
         assert instance.stop() == 0
         assert instance.process.stdout is not None
         assert instance.process.stdout.read() == ""
+
+
+def test_reset_over_http_empties_the_data_file_and_keeps_the_account(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path / "convoke.db"), "--test-controls")
+    with up(*data) as instance:
+        client, url = instance.client, instance.ready["url"]
+        client.conversations.v1.conversations.create(x_twilio_webhook_enabled="true")
+        assert client.request("POST", f"{url}/convoke/v1/Accounts", auth=client.auth).status_code == 201
+        assert client.request("POST", f"{url}/convoke/v1/Reset", auth=client.auth).status_code == 204
+        assert client.conversations.v1.conversations.list() == []
+        moved = client.request("POST", f"{url}/convoke/v1/Clock", data={"Advance": "P1D"}, auth=client.auth)
+        assert moved.status_code == 200
+        assert instance.stop() == 0
+        first = instance.ready
+    with up(*data) as instance:
+        assert (instance.ready["account_sid"], instance.ready["auth_token"]) == (
+            first["account_sid"],
+            first["auth_token"],
+        )
+        assert len(convoke("account", "list", *data[:2]).stdout.splitlines()) == 1
+        assert convoke("events", "list", *data[:2]).stdout == ""

@@ -12,8 +12,9 @@ import pytest
 from convoke.domain import instants
 from convoke.domain.errors import CATALOGUE
 from convoke.domain.events import POST_EVENTS
+from convoke.embedded.planned_failures import error_of
 from convoke.embedded.suspension import RunAgainError
-from convoke.testing.instance import RunningInstance, _error, running
+from convoke.testing.instance import RunningInstance, running
 from tests.support.examples import CHAT_AND_SMS, chat
 
 
@@ -78,7 +79,7 @@ def test_fail_participant_with_unknown_code_raises_value_error(instance: Running
 
 @pytest.mark.parametrize("code", sorted(CATALOGUE))
 def test_every_error_of_the_catalogue_can_be_created(code: int) -> None:
-    assert _error(CATALOGUE[code]).code == code
+    assert error_of(CATALOGUE[code]).code == code
 
 
 def test_wait_for_webhook_names_the_received_webhooks_when_it_fails(instance: RunningInstance) -> None:

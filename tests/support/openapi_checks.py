@@ -13,12 +13,20 @@ from jsonschema import Draft202012Validator, FormatChecker
 from convoke.api.openapi import document
 from convoke.api.requests import CONVOKE_PREFIX
 from convoke.domain.errors import AccessDeniedError, MethodNotAllowedError, NotAuthenticatedError, NotFoundError
-from convoke.embedded import clock_api
+from convoke.embedded import clock_api, controls_api
 
 Schema = dict[str, Any]
 
-CLOCK = CONVOKE_PREFIX + clock_api.PATH
-"""The path of the test clock, which `/openapi.json` does not describe."""
+CONTROLS = {
+    ("GET", controls_api.CLOCK): clock_api.FETCH,
+    ("POST", controls_api.CLOCK): clock_api.UPDATE,
+    ("POST", controls_api.RESET): controls_api.RESET_CONTRACT,
+    ("POST", controls_api.ACCOUNTS): controls_api.ACCOUNTS_CONTRACT,
+    ("POST", controls_api.SETTLE): controls_api.SETTLE_CONTRACT,
+    ("POST", controls_api.FAILURES): controls_api.FAILURES_CONTRACT,
+    ("DELETE", controls_api.FAILURES): controls_api.CANCEL_CONTRACT,
+}
+"""The contracts of the test controls, which `/openapi.json` does not describe."""
 
 CODES_WITHOUT_OPERATION = {
     error.code for error in (NotAuthenticatedError, AccessDeniedError, NotFoundError, MethodNotAllowedError)
@@ -103,14 +111,16 @@ def check_against_openapi(method: str, path: str, status: int, text: str) -> Non
         assert text == ""
         return
     if operation is None and status < 400:
-        contract = {"GET": clock_api.FETCH, "POST": clock_api.UPDATE}[method] if path == CLOCK else None
+        contract = CONTROLS.get((method, path.removeprefix(CONVOKE_PREFIX)))
         assert contract, f"{method} {path} is served but not described: give its route a contract"
-        assert contract.representation
-        assert set(json.loads(text)) == set(contract.representation.model_fields)
+        assert status in contract.statuses
+        fields = set(contract.representation.model_fields) if contract.representation else set()
+        assert set(json.loads(text or "{}")) == fields
         return
     if operation is None:
-        of_clock = {error.code for error in clock_api.UPDATE.errors} if path == CLOCK else set()
-        assert json.loads(text)["code"] in CODES_WITHOUT_OPERATION | of_clock
+        contract = CONTROLS.get((method, path.removeprefix(CONVOKE_PREFIX)))
+        of_control = {error.code for error in contract.errors} if contract else set()
+        assert json.loads(text)["code"] in CODES_WITHOUT_OPERATION | of_control
         return
     validator = _validator(operation.id, status)
     if validator is None:

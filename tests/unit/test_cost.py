@@ -10,7 +10,7 @@ from tests.benchmarks import partitions
 from tests.benchmarks.aws_calls import Cost
 from tests.benchmarks.cost import as_deployed, as_straightforward, dollars, monthly, unanswered
 from tests.benchmarks.prices import MONTHLY_PRICES, PRICES
-from tests.support.template import functions, resources
+from tests.support.template import resources
 
 
 def test_cost_of_a_million_conversations_equals_the_sum_by_hand() -> None:

@@ -10,18 +10,17 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 
 import click
 from filelock import FileLock, Timeout
 
 from convoke.cli.credentials import CredentialsError, first_account
-from convoke.cli.data_file import create_folder, data_option, default_data, open_engine
+from convoke.cli.data_file import create_folder, data_option, default_data, new_engine
 from convoke.cli.traffic import Traffic
-from convoke.embedded.clock import MovableClock
 from convoke.embedded.data_format import MEMORY
-from convoke.embedded.engine import EmbeddedEngine
+from convoke.embedded.instance import Instance
 from convoke.embedded.server import CannotListenError, Server, listening_socket
 from convoke.observability import ConsoleFormatter, JsonFormatter
 from convoke.operations import webhook_delivery
@@ -75,6 +74,12 @@ SNIPPET = """\
     help="Trust the headers X-Forwarded-Proto and X-Forwarded-Host. Use this option only behind your own proxy.",
 )
 @click.option("--test-clock", is_flag=True, help="Serve /convoke/v1/Clock, which moves the clock forward in tests.")
+@click.option(
+    "--test-controls",
+    is_flag=True,
+    help="Serve the test controls: Reset, Accounts, Settle, Failures and Clock below /convoke/v1. Every account may use"
+    " them, and Reset deletes all data.",
+)
 @click.option("--quiet", is_flag=True, help="Print no line for each request and delivery. --json implies --quiet.")
 @click.option(
     "--log-format",
@@ -93,6 +98,7 @@ def up(
     sam_local: bool,
     trust_forwarded: bool,
     test_clock: bool,
+    test_controls: bool,
     quiet: bool,
     log_format: str,
 ) -> None:
@@ -121,11 +127,13 @@ def up(
             data,
             as_json=as_json,
             trust_forwarded=trust_forwarded,
-            test_clock=test_clock,
+            test_clock=test_clock or test_controls,
+            test_controls=test_controls,
             traffic_format=traffic_format,
         )
-    elif test_clock:
-        raise click.ClickException("--test-clock requires --engine embedded")
+    elif test_clock or test_controls:
+        option = "--test-controls" if test_controls else "--test-clock"
+        raise click.ClickException(f"{option} requires --engine embedded")
     else:
         up_on_aws(host, port, as_json=as_json, sam_local=sam_local)
 
@@ -163,14 +171,18 @@ def up_embedded(
     as_json: bool,
     trust_forwarded: bool,
     test_clock: bool,
+    test_controls: bool,
     traffic_format: str | None,
 ) -> None:
     """Serve the API on the embedded engine until SIGINT or SIGTERM. Print no traffic if `traffic_format` is None."""
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
-    clock = MovableClock() if test_clock else None
+    make_engine = partial(new_engine, data, has_movable_clock=test_clock)
     try:
-        with lock_data_file(data), open_engine(data, clock) as engine, listening_socket(host, port) as listener:
-            account, token = first_account(engine.accounts, os.environ)
+        with lock_data_file(data), ExitStack() as stack:
+            instance = Instance(make_engine, has_controls=test_controls, trust_forwarded=trust_forwarded)
+            stack.enter_context(closing(instance.engine))
+            listener = stack.enter_context(listening_socket(host, port))
+            account, token = first_account(instance.engine.accounts, os.environ)
             ready: dict[str, str | int] = {
                 # An IPv6 address in a URL needs brackets (RFC 3986, section 3.2.2).
                 "url": f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}",
@@ -179,24 +191,21 @@ def up_embedded(
                 "pid": os.getpid(),
                 "data": data,
             }
-            gateway = engine.gateway(trust_forwarded=trust_forwarded)
-            server = Server(
-                gateway, partial(start_engine, engine, ready, as_json=as_json), engine.stop
-            )
-            with printed_traffic(engine, traffic_format):
+            server = Server(instance, partial(start_instance, instance, ready, as_json=as_json), instance.stop)
+            with printed_traffic(instance, traffic_format):
                 server.run(sockets=[listener])
     except (CannotListenError, CredentialsError) as error:
         raise click.ClickException(str(error)) from error
 
 
 @contextmanager
-def printed_traffic(engine: EmbeddedEngine, traffic_format: str | None) -> Iterator[None]:
-    """Print a line for each request and delivery of the engine during the block, unless `traffic_format` is None."""
+def printed_traffic(instance: Instance, traffic_format: str | None) -> Iterator[None]:
+    """Print a line for each request and delivery of the instance during the block, unless `traffic_format` is None."""
     if traffic_format is None:
         yield
         return
-    traffic = Traffic(engine.api.rule_of, as_json=traffic_format == "json")
-    engine.observers.add(traffic)
+    traffic = Traffic(instance.engine.api.rule_of, as_json=traffic_format == "json")
+    instance.observers.add(traffic)
     try:
         yield
     finally:
@@ -221,9 +230,9 @@ def lock_data_file(data: str) -> Iterator[None]:
         raise click.ClickException(f"another `convoke up` is running on {data}") from error
 
 
-def start_engine(engine: EmbeddedEngine, ready: dict[str, str | int], *, as_json: bool) -> None:
-    """Start the engine on the server's event loop, then print that the API is ready."""
-    engine.start()
+def start_instance(instance: Instance, ready: dict[str, str | int], *, as_json: bool) -> None:
+    """Start the instance on the server's event loop, then print that the API is ready."""
+    instance.start(str(ready["account_sid"]))
     print_ready(ready, as_json=as_json)
 
 

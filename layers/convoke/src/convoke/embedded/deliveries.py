@@ -189,6 +189,7 @@ class ConcurrentDeliveries:
         self._pause: asyncio.TimerHandle | None = None
         """The timer that ends the pause after a dropped unit. None if there is no pause."""
         self._stopping = False
+        self._is_abandoned = False
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -196,6 +197,19 @@ class ConcurrentDeliveries:
     def under_way(self) -> list[int]:
         """The ids of the queue messages whose receivers are being called."""
         return [*self._under_way]
+
+    def is_idle(self) -> bool:
+        """Return whether no call is under way and no delivery can start at the present time of the clock."""
+        if self._stopping or self._pause is not None:
+            return True
+        now, queue = self._now(), self._queue
+        may_start = any(self._may_start(receiver, now) for receiver in queue.receivers())
+        return not (self._receivers or may_start or queue.has_visible_to(NO_RECEIVER))
+
+    def next_end_of_pause(self, after: datetime) -> datetime | None:
+        """Return the first time after `after` at which a circuit breaker lets a waiting delivery start."""
+        ends = (self._breakers.get(receiver, CLOSED).open_until for receiver in self._queue.receivers())
+        return min((end for end in ends if end is not None and end > after), default=None)
 
     def wake(self) -> None:
         """Check the delivery queue in the next tick. Call this method on the event loop's thread only."""
@@ -222,6 +236,12 @@ class ConcurrentDeliveries:
                 await self._is_idle_within(CUT_SECONDS)
         finally:
             self._pool.shutdown(wait=False)
+
+    def abandon(self) -> None:
+        """Start no more calls to receivers, and ignore the outcome of each call under way."""
+        self.begin_stop()
+        self._is_abandoned = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _is_idle_within(self, seconds: float) -> bool:
         try:
@@ -292,15 +312,18 @@ class ConcurrentDeliveries:
         first = bisect_right(receivers, self._last_receiver)
         now = self._now()
         for receiver in (*receivers[first:], *receivers[:first]):
-            under_way = self._receivers[receiver]
-            if (
-                under_way < MAX_CONCURRENT_DELIVERIES_PER_RECEIVER
-                and self._accounts[account_sid_of(receiver)] < MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT
-                and self._breakers.get(receiver, CLOSED).allows(now, under_way=under_way)
-            ):
+            if self._may_start(receiver, now):
                 self._last_receiver = receiver
                 return receiver
         return None
+
+    def _may_start(self, receiver: str, now: datetime) -> bool:
+        under_way = self._receivers[receiver]
+        return (
+            under_way < MAX_CONCURRENT_DELIVERIES_PER_RECEIVER
+            and self._accounts[account_sid_of(receiver)] < MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT
+            and self._breakers.get(receiver, CLOSED).allows(now, under_way=under_way)
+        )
 
     def _start(self, message: ReceivedMessage) -> None:
         begun = self._deliveries.begin(message)
@@ -326,6 +349,8 @@ class ConcurrentDeliveries:
         self._loop.call_soon_threadsafe(self._finish, message, begun, outcome)
 
     def _finish(self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome | None) -> None:
+        if self._is_abandoned:
+            return
         try:
             self._table.begin()
         except RunAgainError:

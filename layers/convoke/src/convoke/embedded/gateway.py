@@ -218,6 +218,9 @@ class Gateway:
                 found = self._api.conversation_waiter.read(seen)
             except RunAgainError:
                 continue
+            except UnavailableError:
+                # The data file cannot be read, or is closed because the engine stops.
+                break
             if not await self._is_committed():
                 continue
             seen = found.conversation

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sized
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from convoke.domain.instants import Clock
@@ -88,7 +88,10 @@ class DurableQueue:
         return ReceivedMessage(id_, account_sid, receiver, body, receive_count + 1)
 
     def has_visible(self) -> bool:
-        return bool(self.table.rows(_OLDEST, (self.name, self._seconds(), NO_RECEIVER)) or self.receivers())
+        return self.has_visible_to(NO_RECEIVER) or bool(self.receivers())
+
+    def has_visible_to(self, receiver: str) -> bool:
+        return bool(self.table.rows(_OLDEST, (self.name, self._seconds(), receiver)))
 
     def is_empty(self) -> bool:
         """Return whether the queue has no messages. Invisible messages count too."""
@@ -100,8 +103,12 @@ class DurableQueue:
         Return None if no message becomes visible after `after`. Messages whose ids are in `excluded` are ignored.
         """
         statement = _next_visible(len(excluded))
-        rows = self.table.rows(statement, (self.name, after.timestamp(), *excluded))
-        return datetime.fromtimestamp(rows[0][0], UTC) if rows[0][0] is not None else None
+        ((visible_at,),) = self.table.rows(statement, (self.name, after.timestamp(), *excluded))
+        if visible_at is None:
+            return None
+        moment = datetime.fromtimestamp(visible_at, UTC)
+        # `fromtimestamp` rounds to microseconds. If it rounds down, the message is not visible at `moment` yet.
+        return moment if moment.timestamp() >= visible_at else moment + timedelta(microseconds=1)
 
     def return_uncounted(self, message: ReceivedMessage, seconds: float) -> None:
         """Make the message visible again after `seconds`, and undo the increase of its receive count."""
