@@ -21,6 +21,7 @@ from tests.support.aws import moto_instance
 from tests.support.cli_targets import CliTarget, StackTarget, data_file_target, stack_target
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
 from tests.support.manual_clock import ManualClock
+from tests.support.trees import Tree
 
 EMBEDDED = "embedded"
 
@@ -57,6 +58,12 @@ def instance(engine: str) -> Iterator[Instance]:
     """
     with ENGINES[engine]() as made:
         yield made
+
+
+@pytest.fixture(params=["the account's tree", "a service's tree"])
+def tree(instance: Instance, request: pytest.FixtureRequest) -> Tree:
+    """Return the paths of the account's default service, and then the paths of another service."""
+    return Tree(instance, in_service=request.param == "a service's tree")
 
 
 @pytest.fixture

@@ -196,7 +196,7 @@ def test_failing_conversation_does_not_stop_time(movable: EmbeddedInstance, capl
     movable.engine.table.write(spoil, (f"%{spoilt}",))
     advance(movable, "PT5M")
     assert [sid for _, sid, _ in states(movable)] == [other]
-    assert "attending to a due conversation failed" in caplog.text
+    assert "a due resource could not be processed" in caplog.text
 
 
 def test_webhook_call_under_way_is_not_repeated_when_time_moves() -> None:

@@ -24,8 +24,10 @@ from convoke.domain.sids import SidFactory
 from convoke.embedded.engine import EmbeddedEdges, EmbeddedEngine
 from convoke.operations.ports import EventBus
 from convoke.program import Program
+from convoke.storage import keys
 from convoke.storage.auth_tokens import AuthTokenTable
-from convoke.storage.table import Table
+from convoke.storage.events import change_of
+from convoke.storage.table import Table, key_of
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.instances import ORIGIN, EmbeddedInstance, Receivers, Resolve, call, held_instance
 from tests.support.tables import ministack_table
@@ -107,6 +109,50 @@ def test_concurrent_processes_on_one_data_file_claim_unique_value_once(claim: st
             asked = [pool.submit(_ask_on_file, file, credentials, data) for _ in range(PROCESSES)]
             assert sum((Counter(each.result()) for each in asked), Counter()) == expected(code)
         assert len(instance.items("provisioning")) == 1
+
+
+FIRST_SIGHTS = 90
+
+
+def see_at_once(table: Table, api: Resolve, credentials: Credentials) -> tuple[int, int]:
+    """Add one new identity to 90 conversations at the same moment.
+
+    Return the number of participants with the identity and the number of events `onUserAdded`.
+    """
+    paths = [
+        f"{ORIGIN}/v1/Conversations/{call(api, 'POST', ORIGIN + '/v1/Conversations', auth=credentials).body['sid']}"
+        for _ in range(FIRST_SIGHTS)
+    ]
+    together = ThreadBarrier(FIRST_SIGHTS)
+
+    def see(path: str) -> int:
+        together.wait()
+        return call(api, "POST", f"{path}/Participants", auth=credentials, data={"Identity": "alice"}).status
+
+    with ThreadPoolExecutor(FIRST_SIGHTS) as pool:
+        assert Counter(pool.map(see, paths)) == Counter({201: FIRST_SIGHTS})
+    (user,) = call(api, "GET", f"{ORIGIN}/v1/Users", auth=credentials).body["users"]
+    assert user["identity"] == "alice"
+    account_sid, service_sid = user["account_sid"], user["chat_service_sid"]
+    partition = keys.membership_partition(account_sid, service_sid, "identity", "alice")
+    memberships = table.query(partition, index=keys.MEMBERSHIPS, limit=FIRST_SIGHTS + 1)
+    shards = keys.list_shards(account_sid, keys.EVENTS)
+    found = [item for shard in shards for item in table.query(shard, index=keys.LISTED, limit=10 * FIRST_SIGHTS)]
+    changes = [change_of(table.get(key_of(item)) or {}) for item in found]
+    added = [event for change in changes for event in change.events if event.type is EventType.USER_ADDED]
+    return len(memberships), len(added)
+
+
+def test_simultaneous_first_sights_create_one_user() -> None:
+    with held_instance() as instance:
+        credentials = instance.account.sid, instance.token
+        assert see_at_once(instance.table, instance.api, credentials) == (FIRST_SIGHTS, 1)
+
+
+@pytest.mark.xdist_group("ministack")
+def test_simultaneous_first_sights_on_dynamodb_create_one_user(ministack_url: str) -> None:
+    with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
+        assert see_at_once(table, api, credentials) == (FIRST_SIGHTS, 1)
 
 
 class DiscardingQueue:
@@ -199,5 +245,5 @@ def test_crash_during_steps_rolls_back_and_sweeper_completes_them_once() -> None
         instance.work()
         assert {v1.conversations(sid).fetch().state for sid in created} == {"active"}
         assert [len(v1.conversations(sid).participants.list()) for sid in created] == [2, 2]
-        delivered = [delivery.event.conversation_sid for delivery in instance.receivers.posted]
+        delivered = [delivery.event.payload["ConversationSid"] for delivery in instance.receivers.posted]
         assert sorted(delivered) == sorted(created)

@@ -48,7 +48,7 @@ def test_response_has_expected_fields(instance: Instance) -> None:
             "participants": f"{url}/Participants",
             "messages": f"{url}/Messages",
             "webhooks": f"{url}/Webhooks",
-            "export": f"{url}/Export",
+            "export": None,
         },
     }
     assert answered.body == expected
@@ -163,7 +163,7 @@ def test_conversation_is_scoped_to_its_service(instance: Instance) -> None:
     created = service.conversations.create(unique_name="visit")
     base = f"{ORIGIN}/v1/Services/{created.chat_service_sid}/Conversations/{created.sid}"
     updated = service.conversations("visit").update(friendly_name="Visit")
-    assert (created.url, updated.url, updated.links["export"]) == (base, base, f"{base}/Export")
+    assert (created.url, updated.url, updated.links["messages"]) == (base, base, f"{base}/Messages")
     other = v1.conversations.create(unique_name="visit")
     assert other.sid != created.sid
     for elsewhere in (v1.conversations(created.sid), service.conversations(other.sid)):

@@ -20,6 +20,7 @@ from convoke.observability import NoMetrics
 from convoke.operations.conversation_finalizer import ConversationFinalizer, NothingToFinalizeError, NotReadyError
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.events import EventRepository
+from convoke.storage.first_sights import FirstSights
 from convoke.storage.packing import unpack_provisioning
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.revisions import ChangedMeanwhileError
@@ -37,7 +38,7 @@ def participants_added_by_adder(instance: Instance) -> None:
     (record,) = instance.items("provisioning")
     provisioning = unpack_provisioning(record)
     added = provisioning.added(provisioning.date_created)
-    assert ProvisioningRepository(instance.table).add(added, members_added(added))
+    assert add_members(instance, added)
 
 
 def conversation_finalized(instance: Instance) -> None:
@@ -85,10 +86,16 @@ def members_added(provisioning: Provisioning) -> Change:
     )
 
 
+def add_members(instance: Instance, added: Provisioning) -> bool:
+    table = instance.table
+    return ProvisioningRepository(table).add(added, FirstSights(table), (), lambda _: members_added(added))
+
+
 class StaleWriter:
     """A writer with outdated data. The constructor reads the conversation. The methods later rely on this read."""
 
     def __init__(self, instance: Instance, sid: str) -> None:
+        self.instance = instance
         self.conversations = ConversationRepository(instance.table)
         self.provisionings = ProvisioningRepository(instance.table)
         conversation, provisioning = self.provisionings.fetch(instance.account.sid, sid) or (None, None)
@@ -98,7 +105,7 @@ class StaleWriter:
         self.now = conversation.date_created
 
     def add(self) -> bool:
-        return self.provisionings.add(self.provisioning.added(self.now), members_added(self.provisioning))
+        return add_members(self.instance, self.provisioning.added(self.now))
 
     def finalize(self) -> bool:
         finished = self.conversation.finished(State.ACTIVE, self.now)

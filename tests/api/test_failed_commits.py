@@ -20,7 +20,7 @@ from convoke.embedded.queue import DurableQueue
 from convoke.embedded.sqlite import SqliteTable
 from convoke.embedded.steps import Steps
 from convoke.observability import Measure
-from convoke.operations.sweeper import Sweeper
+from convoke.operations.due_conversations import DueConversations
 from tests.api.test_prefer_wait import HoldingQueue, hold_participants
 from tests.support.examples import chat
 from tests.support.instances import Answer, EmbeddedInstance, held_instance
@@ -251,8 +251,8 @@ def test_all_background_work_together_logs_one_failure_of_the_data_file(
         checkpoint(self, connection)
 
     monkeypatch.setattr(Checkpoints, "_checkpoint", failing_checkpoint)
-    watched = {Sweeper: "_process", SqliteTable: "begin", Steps: "run", DurableQueue: "has_visible"}
-    for owner, name in (*watched.items(), (Sweeper, "sweep"), (Checkpoints, "_checkpoint")):
+    watched = {DueConversations: "__call__", SqliteTable: "begin", Steps: "run", DurableQueue: "has_visible"}
+    for owner, name in (*watched.items(), (SqliteTable, "query"), (Checkpoints, "_checkpoint")):
         counter.watch(owner, name)
     called, may_answer = threading.Event(), threading.Event()
 
@@ -290,6 +290,6 @@ def test_all_background_work_together_logs_one_failure_of_the_data_file(
     data = str(tmp_path / "convoke.db")
     with held_instance(data, hold_participants) as instance:
         asyncio.run(scenario(instance))
-    assert counter.failed.keys() == {*watched.values(), "sweep", "_checkpoint"}
+    assert counter.failed.keys() == {*watched.values(), "query", "_checkpoint"}
     errors = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert [record.name for record in errors] == ["convoke.embedded.failures"]

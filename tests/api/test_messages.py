@@ -55,7 +55,7 @@ def test_response_has_expected_fields(instance: Instance) -> None:
             "failed": "none",
             "undelivered": "none",
         },
-        "links": {"delivery_receipts": f"{url}/Receipts", "channel_metadata": f"{url}/ChannelMetadata"},
+        "links": {"delivery_receipts": f"{url}/Receipts", "channel_metadata": None},
         "content_sid": None,
     }
     assert answered.body == expected

@@ -18,16 +18,31 @@ from openapi_spec_validator import validate
 from pydantic.alias_generators import to_snake
 
 from convoke.api.dispatch import _Node
+from tests.support.bindings import store_binding
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call, held_instance
 from tests.support.openapi_checks import Operation, Schema, operations, resolved
 
 EXAMPLES: dict[str, str | list[str]] = {
+    "AddedToConversation.Enabled": "true",
+    "AddedToConversation.Sound": "ring",
+    "AddedToConversation.Template": "Welcome to ${CONVERSATION}",
+    "ApiKey": "AIzaSy-0123",
+    "AddressCountry": "US",
+    "AutoCreation.Enabled": "true",
+    "AutoCreation.StudioFlowSid": "FW" + "0" * 32,
+    "AutoCreation.StudioRetryCount": "3",
+    "AutoCreation.Type": "webhook",
+    "AutoCreation.WebhookFilters": ["onMessageAdded"],
+    "AutoCreation.WebhookMethod": "GET",
+    "AutoCreation.WebhookUrl": "https://hooks.example.com/",
+    "Address": "+15017122662",
     "Attributes": '{"a": 1}',
     "Author": "alice",
     "Bindings.Email.Address": "visit@example.com",
     "Bindings.Email.Name": "Visit",
     "Body": "Hello",
+    "Certificate": "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----",
     "Configuration.Filters": ["onMessageAdded"],
     "Configuration.FlowSid": "FW" + "0" * 32,
     "Configuration.Method": "GET",
@@ -48,6 +63,7 @@ EXAMPLES: dict[str, str | list[str]] = {
     "MessagingServiceSid": "MG" + "0" * 32,
     "Identity": "bob",
     "LastReadMessageIndex": "7",
+    "LogEnabled": "true",
     "LastReadTimestamp": "2026-01-02T03:04:05Z",
     "MessagingBinding.Address": "+15558675311",
     "MessagingBinding.Level": "to",
@@ -56,36 +72,65 @@ EXAMPLES: dict[str, str | list[str]] = {
     "MessagingBinding.ProxyAddress": "+15017122662",
     "MessagingBinding.Type": "sms",
     "Method": "GET",
+    "NewMessage.BadgeCountEnabled": "true",
+    "NewMessage.Enabled": "true",
+    "NewMessage.Sound": "ring",
+    "NewMessage.Template": "${PARTICIPANT}: ${MESSAGE}",
+    "NewMessage.WithMedia.Enabled": "true",
+    "NewMessage.WithMedia.Template": "${MEDIA_COUNT} files",
+    "NotificationLevel": "muted",
     "OwnedAddresses": ["+15017122661", "whatsapp:+15017122661"],
     "Participant": chat(2),
+    "Permission": ["sendMessage", "leaveConversation"],
     "PostWebhookUrl": "https://hooks.example.com/",
     "PreWebhookUrl": "https://hooks.example.com/pre",
+    "PrivateKey": "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----",
+    "RemovedFromConversation.Enabled": "true",
+    "RemovedFromConversation.Sound": "ring",
+    "RemovedFromConversation.Template": "Goodbye from ${CONVERSATION}",
     "RoleSid": "RL" + "0" * 32,
     "ReachabilityEnabled": "true",
+    "Sandbox": "true",
+    "Secret": "server-key",
     "State": "inactive",
     "Subject": "Visit",
     "Target": "webhook",
+    "Type": "conversation",
     "Timers.Closed": "PT10M",
     "Timers.Inactive": "PT1M",
     "UniqueName": "free",
 }
-"""Maps each form parameter to a valid value, except the parameters in SIDS."""
+"""Maps each form parameter to a valid value, except those in SERVICE_SIDS and ROLE_SIDS."""
 
-SIDS = (
-    "DefaultChatServiceSid",
+OWN_EXAMPLES: dict[str, dict[str, str]] = {
+    "createAddressConfiguration": {"Type": "sms"},
+    "createCredential": {"Type": "apn"},
+    "updateCredential": {"Type": "gcm"},
+}
+"""The key is the ID of an operation. The value has examples for parameters that mean something else elsewhere."""
+
+SERVICE_SIDS = ("AutoCreation.ConversationServiceSid", "DefaultChatServiceSid")
+
+ROLE_SIDS = (
     "DefaultConversationCreatorRoleSid",
     "DefaultConversationRoleSid",
     "DefaultChatServiceRoleSid",
 )
-"""The form parameters whose value must be the SID of an existing resource."""
+"""The form parameters whose value must be the SID of an existing role, and those that take an existing service."""
 
 QUERIES = {"ParticipantConversations": "?Identity=alice"}
 """The query strings of paths that need one. The key is the last segment of the path."""
+
+ADDRESS = {"Type": "sms", "Address": "+15017122663"}
+
+CREDENTIAL = {"Type": "gcm", "ApiKey": "AIzaSy-0123"}
+ROLE = {"FriendlyName": "Visitor", "Type": "conversation", "Permission": ["sendMessage"]}
 
 STUDIO = {"Target": "studio", "Configuration.FlowSid": "FW" + "0" * 32}
 
 FITTING = {
     "createScopedWebhook": ("Target", "Configuration.Url", "Configuration.Filters"),
+    "updateRole": ("Permission",),
     "createParticipant": ("Identity", "Attributes", "DateCreated", "DateUpdated"),
     "updateParticipant": ("MessagingBinding.ProxyAddress", "Attributes", "LastReadMessageIndex", "LastReadTimestamp"),
 }
@@ -118,8 +163,9 @@ class PopulatedInstance:
         path = f"/v1/Conversations/{conversation['sid']}"
         message = instance.call("POST", f"{path}/Messages", {"Body": "Hello"}).body["sid"]
         configuration = instance.call("GET", f"/v1/Services/{conversation['chat_service_sid']}/Configuration").body
-        roles = {name: configuration[to_snake(name)] for name in SIDS[1:]}
-        self.examples = Examples(EXAMPLES | roles | {SIDS[0]: conversation["chat_service_sid"]})
+        roles = {name: configuration[to_snake(name)] for name in ROLE_SIDS}
+        services = dict.fromkeys(SERVICE_SIDS, conversation["chat_service_sid"])
+        self.examples = Examples(EXAMPLES | roles | services)
         self.spare_service = instance.call("POST", "/v1/Services", {"FriendlyName": "Spare"}).body["sid"]
         self.values = {
             "Services": conversation["chat_service_sid"],
@@ -128,8 +174,13 @@ class PopulatedInstance:
             "Messages": message,
             "Receipts": instance.call("GET", f"{path}/Messages/{message}/Receipts").body["delivery_receipts"][0]["sid"],
             "Webhooks": instance.call("POST", f"{path}/Webhooks", STUDIO).body["sid"],
+            "Users": "alice",
+            "Roles": instance.call("POST", "/v1/Roles", ROLE).body["sid"],
             "Events": instance.call("GET", "/convoke/v1/Events").body["events"][0]["id"],
             "Alerts": instance.call("GET", "/v1/Alerts").body["alerts"][0]["sid"],
+            "Addresses": instance.call("POST", "/v1/Configuration/Addresses", ADDRESS).body["sid"],
+            "Bindings": store_binding(instance, conversation["chat_service_sid"]).sid,
+            "Credentials": instance.call("POST", "/v1/Credentials", CREDENTIAL).body["sid"],
         }
 
     def ask(
@@ -186,12 +237,33 @@ def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> No
 def test_operation_returns_every_described_status(embedded: EmbeddedInstance, operation: Operation) -> None:
     """Send three requests: with the required parameters, with all parameters, and with the ETag of the response."""
     populated = PopulatedInstance(embedded)
-    full = {name: populated.examples[name] for name in FITTING.get(operation.id.replace("Service", ""), operation.form)}
+    examples = Examples(populated.examples | OWN_EXAMPLES.get(operation.id, {}))
+    full = {name: examples[name] for name in FITTING.get(operation.id.replace("Service", ""), operation.form)}
     first = populated.ask(operation, {name: full[name] for name in operation.required})
     answers = [first, populated.ask(operation, full)]
     if tag := first.headers.get("ETag"):
         answers.append(populated.ask(operation, headers={"If-None-Match": tag}))
     assert {answered.status for answered in answers if answered.status < 400} == operation.statuses
+
+
+def urls_in(body: Any) -> Iterator[str]:
+    """Yield every URL of the API in the body of a response."""
+    if isinstance(body, str) and body.startswith(f"{ORIGIN}/"):
+        yield body
+    elif isinstance(body, dict | list):
+        for value in body.values() if isinstance(body, dict) else body:
+            yield from urls_in(value)
+
+
+@pytest.mark.parametrize(
+    "operation", [each for each in operations().values() if each.method == "GET"], ids=lambda operation: operation.id
+)
+def test_every_link_in_a_response_leads_to_an_operation(shared: PopulatedInstance, operation: Operation) -> None:
+    answered = shared.ask(operation)
+    assert answered.status == 200
+    followed = {url: shared.instance.call("GET", url.removeprefix(ORIGIN)) for url in urls_in(answered.body)}
+    dead = {url for url, found in followed.items() if found.status == 404}
+    assert dead == set()
 
 
 @EVERY_OPERATION
@@ -266,7 +338,8 @@ def test_value_that_violates_schema_is_refused(
     shared: PopulatedInstance, operation: Operation, name: str, data: st.DataObject
 ) -> None:
     values = wrong_values(operation.form[name], EXAMPLES.get(name, ""))
-    form = {required: EXAMPLES[required] for required in operation.required} | {name: data.draw(values)}
+    examples = EXAMPLES | OWN_EXAMPLES.get(operation.id, {})
+    form = {required: examples[required] for required in operation.required} | {name: data.draw(values)}
     refused = shared.ask(operation, form)
     assert refused.status == 400
     assert refused.body["details"]["parameter"].startswith((name, "body"))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from convoke.api import pagination
 from tests.support.examples import sms
 from tests.support.instances import ORIGIN, Instance
 
@@ -85,3 +87,82 @@ def test_every_list_is_complete_with_any_page_size(
     assert first.previous_page() is None
     assert [each.sid for each in third.previous_page()] == sids[2:4]
     assert second.next_page_url.startswith(f"{ORIGIN}/v1/{'Services/' if in_service else ''}")
+
+
+# Pages that end early, because their resources would not fit into a response of Lambda
+
+
+def every_list(instance: Instance) -> dict[str, str]:
+    """Create resources of every kind. Return the path of every list, with the key of its resources."""
+    v1 = instance.client().conversations.v1
+    v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=["onMessageAdded"])
+    for _ in range(2):
+        v1.conversations(v1.conversations.create().sid).participants.create(identity="member 0")
+    sid = v1.conversation_with_participants.create(participant=sms(ITEMS), messaging_service_sid=MESSAGING_SERVICE).sid
+    instance.work()
+    conversation = v1.conversations(sid)
+    for number in range(ITEMS):
+        conversation.participants.create(identity=f"member {number}")
+        v1.services.create(friendly_name=str(number))
+        webhook = {"configuration_url": "https://hooks.example.com/", "configuration_filters": ["onMessageAdded"]}
+        conversation.webhooks.create(target="webhook", **webhook)
+    instance.receivers.statuses = [400] * (2 * ITEMS)
+    message = [conversation.messages.create(body="Hello", x_twilio_webhook_enabled="true") for _ in range(2)][-1]
+    instance.work()
+    events = instance.call("GET", f"/convoke/v1/Events?ConversationSid={sid}").body["events"]
+    event = next(event for event in events if event["event_type"] == "onMessageAdded")
+    return {
+        "/v1/Conversations": "conversations",
+        "/v1/Conversations?State=active": "conversations",
+        "/v1/Conversations?StartDate=2020-01-01": "conversations",
+        f"/v1/Conversations/{sid}/Participants": "participants",
+        f"/v1/Conversations/{sid}/Messages": "messages",
+        f"/v1/Conversations/{sid}/Messages?Order=desc": "messages",
+        f"/v1/Conversations/{sid}/Messages/{message.sid}/Receipts": "delivery_receipts",
+        f"/v1/Conversations/{sid}/Webhooks": "webhooks",
+        "/v1/Services": "services",
+        "/v1/ParticipantConversations?Identity=member+0": "conversations",
+        "/convoke/v1/Events": "events",
+        f"/convoke/v1/Events?ConversationSid={sid}": "events",
+        f"/convoke/v1/Events/{event['id']}/Attempts": "attempts",
+        "/v1/Alerts": "alerts",
+    }
+
+
+def walked(instance: Instance, path: str, key: str, direction: str) -> tuple[list[Any], str]:
+    """Return the resources of each page from `path` on, in the given direction, and the URL of the last page."""
+    pages, url = [], path
+    while True:
+        content = instance.call("GET", url).body
+        pages.append(content[key])
+        following = content["meta"][direction]
+        if following is None:
+            return pages, url
+        url = following.removeprefix(ORIGIN)
+
+
+@pytest.mark.each_engine
+def test_pages_that_end_early_miss_and_repeat_nothing(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    lists = every_list(instance)
+    listed = {path: instance.call("GET", path).body[key] for path, key in lists.items()}
+    assert [path for path, resources in listed.items() if len(resources) < 2] == []
+    monkeypatch.setattr(pagination, "MAX_PAGE_BYTES", 1)
+    for path, key in lists.items():
+        forward, last = walked(instance, path, key, "next_page_url")
+        assert [page for page in forward if page] == [[resource] for resource in listed[path]], path
+        # The last page may be empty. A backward page shows the resources before it.
+        backward, _ = walked(instance, last, key, "previous_page_url")
+        assert [page for page in reversed(backward) if page] == [[resource] for resource in listed[path]], path
+
+
+@pytest.mark.each_engine
+def test_page_of_100_large_messages_fits_into_a_response_of_lambda(instance: Instance) -> None:
+    v1 = instance.client().conversations.v1
+    sid = v1.conversations.create().sid
+    for _ in range(100):
+        v1.conversations(sid).messages.create(body="\n" * 32_768)
+    pages, _ = walked(instance, f"/v1/Conversations/{sid}/Messages?PageSize=100", "messages", "next_page_url")
+    assert [message["index"] for page in pages for message in page] == [*range(100)]
+    assert len(pages) == 2
+    response = instance.call("GET", f"/v1/Conversations/{sid}/Messages?PageSize=100")
+    assert len(json.dumps({"body": response.text, "headers": response.headers})) < 6 * 1024 * 1024

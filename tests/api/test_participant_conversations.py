@@ -18,6 +18,7 @@ from convoke.storage.table import Item
 from tests.support.aws import moto_instance
 from tests.support.examples import GROUP_MMS, chat
 from tests.support.instances import ORIGIN, Answer, Instance, call
+from tests.support.trees import Tree as BothTrees
 
 LIST = "/v1/ParticipantConversations"
 
@@ -34,24 +35,7 @@ def tree(instance: Instance, request: pytest.FixtureRequest) -> Tree:
     return Tree(instance, in_service=request.param == "a service's tree")
 
 
-class Tree:
-    """The paths below `/v1/Services/IS.../` (with a service) or the paths below `/v1/` (without a service)."""
-
-    def __init__(self, instance: Instance, *, in_service: bool) -> None:
-        v1 = instance.client().conversations.v1
-        self.instance = instance
-        self.service_sid: str = instance.account.default_chat_service_sid
-        self.path, self.client = "/v1", v1
-        if in_service:
-            self.service_sid = v1.services.create(friendly_name="Support").sid
-            self.path, self.client = f"/v1/Services/{self.service_sid}", v1.services(self.service_sid)
-
-    def make(self, *participants: str, **parameters: Any) -> str:
-        """Create a conversation with these participants, wait until they are added, and return the conversation SID."""
-        sid: str = self.client.conversation_with_participants.create(participant=[*participants], **parameters).sid
-        self.instance.work()
-        return sid
-
+class Tree(BothTrees):
     def conversations_of(self, **arguments: Any) -> list[str]:
         return [each.conversation_sid for each in self.client.participant_conversations.list(**arguments)]
 
@@ -131,14 +115,15 @@ def test_address_with_two_bindings_is_listed_twice(tree: Tree) -> None:
 
 
 @pytest.mark.each_engine
-def test_list_is_in_order_of_joining_over_pages(tree: Tree) -> None:
-    late = tree.client.conversations.create().sid
-    made = [tree.make(ALICE, *chat(1)) for _ in range(5)]
-    tree.client.conversations(late).participants.create(identity="alice")
-    assert tree.conversations_of(identity="alice") == [*made, late]
-    assert tree.conversations_of(identity="alice", page_size=2) == [*made, late]
-    assert tree.conversations_of(identity="alice", limit=5, page_size=2) == made
-    assert tree.conversations_of(identity="alice", limit=500) == [*made, late]
+def test_list_is_in_order_of_conversation_sids_over_pages(tree: Tree) -> None:
+    joined_late = tree.client.conversations.create().sid
+    made = [joined_late, *(tree.make(ALICE, *chat(1)) for _ in range(5))]
+    tree.client.conversations(joined_late).participants.create(identity="alice")
+    assert made == sorted(made)
+    assert tree.conversations_of(identity="alice") == made
+    assert tree.conversations_of(identity="alice", page_size=2) == made
+    assert tree.conversations_of(identity="alice", limit=5, page_size=2) == made[:5]
+    assert tree.conversations_of(identity="alice", limit=500) == made
 
 
 def test_page_urls_keep_filter_and_lead_both_ways(tree: Tree) -> None:
@@ -231,8 +216,8 @@ def test_removed_participant_is_not_listed_at_once(tree: Tree) -> None:
     assert tree.conversations_of(identity="alice") == others
     assert tree.conversations_of(address=PHONE) == [sid]
     again = tree.client.conversations(sid).participants.create(identity="alice").sid
-    *_, last = tree.client.participant_conversations.list(identity="alice")
-    assert (last.conversation_sid, last.participant_sid) == (sid, again)
+    first, *_ = tree.client.participant_conversations.list(identity="alice")
+    assert (first.conversation_sid, first.participant_sid) == (sid, again)
 
 
 @pytest.mark.each_engine

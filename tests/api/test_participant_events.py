@@ -69,7 +69,7 @@ def test_participant_changes_without_header_are_recorded_and_not_delivered(insta
     instance.call("DELETE", f"{path}/alice")
     assert delivered(instance) == []
     events = [event["type"] for change in instance.changes() for event in change["events"]]
-    assert sorted(events) == ["onConversationAdded", *sorted(FILTERS)]
+    assert sorted(events) == ["onConversationAdded", *sorted(FILTERS), "onUserAdded"]
 
 
 @pytest.mark.each_engine

@@ -18,6 +18,7 @@ from convoke.domain.events import initializing_ended, participants_added
 from convoke.domain.provisioning import Cause, Provisioning, ProvisioningRetries
 from convoke.embedded.engine import EmbeddedEngine
 from convoke.storage.conversations import ConversationRepository
+from convoke.storage.first_sights import FirstSights
 from convoke.storage.provisioning import ProvisioningRepository
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.instances import Instance
@@ -47,7 +48,8 @@ class ProvisioningSteps:
         change = participants_added(
             record.added_change_sid, record.subject, record.participants, at=self.now, notify_webhooks=False
         )
-        return self.provisionings.add(record.added(self.now), change)
+        first_sights = FirstSights(self.instance.table)
+        return self.provisionings.add(record.added(self.now), first_sights, (), lambda _: change)
 
     def finalize(self) -> bool:
         finished = self.conversation.finished(State.ACTIVE, self.now)

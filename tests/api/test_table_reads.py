@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from convoke.api.routes import ROUTES, Route
+from convoke.domain.users import user_sid
 from convoke.embedded import rows, sqlite
 from convoke.embedded.engine import EmbeddedEdges
 from convoke.storage.table import Item, Key, Table, Update, Write
+from tests.support.bindings import store_binding
 from tests.support.examples import chat, sms
 from tests.support.instances import EmbeddedInstance, held_instance
 from tests.support.members import add_members
@@ -35,8 +37,8 @@ class CountingTable:
         self.calls.append(("get", int(found is not None)))
         return found
 
-    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
-        found = self.table.get_many(keys)
+    def get_many(self, keys: Sequence[Key], *, consistent: bool = True) -> dict[Key, Item]:
+        found = self.table.get_many(keys, consistent=consistent)
         self.calls.append(("get_many", len(found)))
         return found
 
@@ -92,7 +94,7 @@ ITEMS = 52
 MAX_RESOURCES = {"Receipts": 50, "ScopedWebhooks": 5}
 """The maximum number of resources in a list that cannot have `ITEMS` resources."""
 
-ITEMS_OF_RESOURCE = {"ParticipantConversations": 2}
+ITEMS_OF_RESOURCE = {"ParticipantConversations": 2, "UserConversations": 2}
 """How many items a listed resource consists of, if it consists of several items: a conversation and a participant."""
 
 
@@ -109,6 +111,10 @@ class FilledInstance:
         instance.work()
         for number in range(ITEMS):
             self.post("/v1/Services", {"FriendlyName": str(number)})
+            self.post("/v1/Roles", {"FriendlyName": str(number), "Type": "service", "Permission": "joinConversation"})
+            self.post("/v1/Credentials", {"Type": "gcm", "ApiKey": str(number)})
+            self.post("/v1/Configuration/Addresses", {"Type": "chat", "Address": str(number)})
+            store_binding(instance, made[0]["chat_service_sid"])
         self.service, self.conversation = made[0]["chat_service_sid"], made[0]["sid"]
         events = instance.call("GET", f"/convoke/v1/Events?ConversationSid={self.conversation}").body["events"]
         (self.event,) = (each["id"] for each in events if each["event_type"] == "onConversationStateUpdated")
@@ -140,7 +146,12 @@ class FilledInstance:
         """Return the path of a list. The values in the path belong to a conversation, a message or an event above."""
         if rule.endswith("/Receipts"):
             rule = rule.partition("Conversations/")[0] + self.receipts
-        values = {"chat_service_sid": self.service, "conversation_sid": self.conversation, "event_id": self.event}
+        values = {
+            "chat_service_sid": self.service,
+            "conversation_sid": self.conversation,
+            "event_id": self.event,
+            "user_sid": user_sid(self.service, "member 0"),
+        }
         path = re.sub(r"<(\w+)>", lambda found: values[found[1]], rule)
         return path + ("?Identity=member+0" if path.endswith("/ParticipantConversations") else "?")
 

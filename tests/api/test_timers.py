@@ -13,13 +13,14 @@ import pytest
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import InvalidRoleSidError
 from convoke.domain.provisioning import Provisioning
-from convoke.storage import conversations
 from convoke.storage.conversations import ConversationRepository
+from convoke.storage.due import DUE_PAGE_SIZE, DueRepository
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.table import ConditionFailedError, Item, Put, Update
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
 from tests.support.manual_clock import ManualClock
+from tests.support.sweepers import with_due_conversations
 
 NOW = timedelta(0)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -308,7 +309,8 @@ class OvertakenRepository(ProvisioningRepository):
 
 
 def sweep_overtaken_by(instance: EmbeddedInstance, meanwhile: Meanwhile) -> int:
-    return replace(instance.engine.sweeper, provisionings=OvertakenRepository(instance.table, meanwhile)).sweep()
+    overtaken = OvertakenRepository(instance.table, meanwhile)
+    return with_due_conversations(instance.engine.sweeper, provisionings=overtaken).sweep()
 
 
 @pytest.mark.parametrize("timer", ["inactive", "closed"])
@@ -393,13 +395,13 @@ def test_one_sweep_handles_1000_due_conversations_page_by_page(embedded: Embedde
         clock.move(timedelta(milliseconds=50))
     clock.move(MINUTE)
     pages = PageRecorder(embedded.table)
-    sweeper = replace(embedded.engine.sweeper, conversations=ConversationRepository(pages))
+    sweeper = replace(embedded.engine.sweeper, due=DueRepository(pages))
     assert sweeper.sweep() == 1000
     assert {conversation["state"] for conversation in embedded.items("conversation")} == {"inactive"}
     changes = [change["events"] for change in embedded.changes()]
     slept = [event["conversation_sid"] for events in changes for event in events if event["payload"].get("Reason")]
     assert len(slept) == len(set(slept)) == 1000
-    assert max(pages.sizes) <= conversations.DUE_PAGE_SIZE < sum(pages.sizes) == 1000
+    assert max(pages.sizes) <= DUE_PAGE_SIZE < sum(pages.sizes) == 1000
     assert sweeper.sweep() == 0
 
 

@@ -59,6 +59,9 @@ REQUESTS = {
     "group MMS of 10": group_mms(10),
 }
 
+NEW_IDENTITIES = "10 new chat members, no webhook"
+"""The measurement in which the service sees every identity for the first time. In all others, the Users exist."""
+
 EXISTING = (10, 100)
 """The numbers of conversations that exist before the last two measurements.
 
@@ -74,7 +77,7 @@ The two measurements show whether the cost of a message grows with the number of
 READ_UNIT = 4096
 """The maximum number of bytes that one read unit covers in a consistent read.
 
-Reading a missing item also costs one unit. Convoke reads items by key with consistent reads only.
+Reading a missing item also costs one unit. An eventually consistent read costs half as much.
 """
 
 
@@ -94,7 +97,9 @@ class Cost:
         return Cost(**{name: value + vars(other)[name] for name, value in vars(self).items()})
 
     def ask(self, *, model: Any, params: Any, **_: Any) -> None:
-        """Count one read unit for each requested key. botocore calls this method before it sends a request.
+        """Count one read unit for each requested key, or half a unit if the read is eventually consistent.
+
+        botocore calls this method before it sends a request.
 
         MiniStack does not return the consumed capacity of a batch, so this class computes the read units.
         """
@@ -102,7 +107,8 @@ class Cost:
             case "GetItem":
                 self.read_units += 1
             case "BatchGetItem":
-                self.read_units += len(params["RequestItems"][TABLE_NAME]["Keys"])
+                asked = params["RequestItems"][TABLE_NAME]
+                self.read_units += len(asked["Keys"]) * (1 if asked["ConsistentRead"] else 0.5)
 
     def count(self, *, model: Any, parsed: Any, **_: Any) -> None:
         """Count one call. botocore calls this method after the response. Retries inside botocore are not counted."""
@@ -223,11 +229,14 @@ def new_instance(account: int) -> CountedInstance:
     return CountedInstance(deployment)
 
 
-def measure(participants: list[str], *, webhook: bool, account: int, existing: int = 0) -> dict[str, Cost]:
+def measure(
+    participants: list[str], *, webhook: bool, account: int, existing: int = 0, known: bool = True
+) -> dict[str, Cost]:
     """Create a conversation with these participants, and return the cost of each step.
 
     The key of the result is the name of the step. The key `all` has the sum. Before the measurement, `existing` other
-    conversations are created. `account` must be a different number in each measurement. MiniStack uses this number as
+    conversations are created. If `known` is true, the Users of the participants exist, but the participant adder has
+    not read them yet. `account` must be a different number in each measurement. MiniStack uses this number as
     the account ID, so each measurement starts without data.
     """
     instance = new_instance(account)
@@ -239,7 +248,11 @@ def measure(participants: list[str], *, webhook: bool, account: int, existing: i
     if webhook:
         filters = ["onConversationStateUpdated"]
         v1.configuration.webhooks().update(post_webhook_url="https://receiver.example/", filters=filters)
-    v1.conversation_with_participants.create(participant=chat(1))
+    v1.conversation_with_participants.create(participant=['{"identity": "the first"}'])
+    instance.work()
+    for identity in (json.loads(each).get("identity") for each in participants if known and not existing):
+        if identity:
+            v1.users.create(identity=identity)
     instance.work()
     instance.costs.clear()
     sid = v1.conversation_with_participants.create(participant=participants).sid
@@ -283,10 +296,11 @@ def measure_all() -> dict[str, dict[str, Cost]]:
         f"{name}, {'one webhook' if webhook else 'no webhook'}": measure(participants, webhook=webhook, account=account)
         for account, (name, participants, webhook) in enumerate(asked, 1)
     }
+    measured[NEW_IDENTITIES] = measure(chat(10), webhook=False, account=len(asked) + len(EXISTING) + 1, known=False)
     for account, existing in enumerate(EXISTING, len(asked) + 1):
         counted = measure(chat(10), webhook=False, account=account, existing=existing)
         measured[f"10 chat members, {existing:,} existing"] = counted
-    for account, members in enumerate(MEMBERS_OF_MESSAGE, len(asked) + len(EXISTING) + 1):
+    for account, members in enumerate(MEMBERS_OF_MESSAGE, len(asked) + len(EXISTING) + 2):
         measured[f"message, {members:,} members"] = measure_message(members, account=account)
     return measured
 

@@ -44,6 +44,7 @@ CALL_LATENCY_MS = {
     "dynamodb:TransactWriteItems": 20,
     "dynamodb:BatchGetItem": 5,
     "dynamodb:GetItem": 5,
+    "dynamodb:Query": 5,
     "dynamodb:PutItem": 6,
     "dynamodb:UpdateItem": 6,
     "events:PutEvents": 10,
@@ -89,7 +90,7 @@ BYTES_OUT = 2_000
 The body of the API response has 800 bytes (measured on 2026-11-22).
 """
 
-MEMORY_GB = template()["Globals"]["Function"]["MemorySize"] / 1024
+MEMORY_GB: float = template()["Globals"]["Function"]["MemorySize"] / 1024
 
 DELIVERY_MEMORY_GB = functions()["webhook_delivery"]["MemorySize"] / 1024
 """The memory of the function that waits for receivers."""
@@ -107,7 +108,7 @@ Usage = Mapping[str, float]
 def milliseconds(cost: Cost) -> float:
     """Return the billed duration of all invocations of a step, in milliseconds."""
     return cost.invocations * INVOCATION_CPU_MS + sum(
-        times * CALL_LATENCY_MS[call] for call, times in cost.calls.items()
+        float(times * CALL_LATENCY_MS[call]) for call, times in cost.calls.items()
     )
 
 

@@ -343,7 +343,7 @@ FIGURES = (
         "USD",
         "straightforward design",
         _usd("straightforward"),
-        at_most(80),
+        at_most(81),
     ),
     Figure(
         "AWS: conversations a second at which a partition key reaches its limit",

@@ -37,8 +37,7 @@ class Context:
 def freeze() -> None:
     """Stop the clocks of the module `time`, turn off the garbage collector, and let `os.urandom` return a counter.
 
-    Call this function before importing Convoke. When cachetools is imported, it stores a reference to the clock of
-    `time`.
+    Call this function before importing Convoke, because a module could store a reference to a clock of `time`.
     """
     time.time = lambda: NOW.timestamp()
     time.time_ns = lambda: int(NOW.timestamp()) * 10**9

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import boto3
 import pytest
 from moto import mock_aws
 
-from convoke.aws.secrets import SecretAuthTokens
+from convoke.aws.secrets import TOKEN_CACHE_SECONDS, SecretAuthTokens
 from convoke.storage.auth_tokens import AuthTokens, AuthTokenTable, CachedAuthTokens
+from tests.support.clocks import Clocks
 from tests.support.tables import memory_table
 
 ACCOUNT, OTHER_ACCOUNT = "AC" + "0" * 32, "AC" + "1" * 32
 
 
-def secrets() -> SecretAuthTokens:
+def secrets(clocks: Clocks | None = None) -> SecretAuthTokens:
     """Return a store with an empty cache, as in a new process."""
     client = boto3.client(
         "secretsmanager", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
     )
-    return SecretAuthTokens(client, "convoke/auth-token/", lambda _: True)
+    return SecretAuthTokens(client, "convoke/auth-token/", lambda _: True, (clocks or Clocks()).read)
 
 
 @pytest.fixture(params=["table", "cached table", "secrets"])
@@ -56,3 +57,24 @@ def test_secret_is_shared_between_processes() -> None:
     with mock_aws():
         secrets().put(ACCOUNT, "token")
         assert secrets().fetch(ACCOUNT) == "token"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        pytest.param(lambda clocks: clocks.run(TOKEN_CACHE_SECONDS - 1), "old", id="short pause"),
+        pytest.param(lambda clocks: clocks.freeze(TOKEN_CACHE_SECONDS), "new", id="frozen environment"),
+        pytest.param(lambda clocks: clocks.step_back(1), "new", id="wall clock set back"),
+    ],
+)
+def test_token_that_another_process_rotated_is_not_used_beyond_the_lifetime_of_the_cache(
+    change: Callable[[Clocks], object], expected: str
+) -> None:
+    clocks = Clocks()
+    with mock_aws():
+        secrets().put(ACCOUNT, "old")
+        cached = secrets(clocks)
+        assert cached.fetch(ACCOUNT) == "old"
+        secrets().put(ACCOUNT, "new")
+        change(clocks)
+        assert cached.fetch(ACCOUNT) == expected

@@ -49,7 +49,7 @@ def test_file_has_application_id_and_data_format(tmp_path: Path) -> None:
 
 
 def test_changed_indexes_require_new_data_format() -> None:
-    assert (DATA_FORMAT, keys.INDEXES) == (5, (DUE, LISTED, MEMBERSHIPS))
+    assert (DATA_FORMAT, keys.INDEXES) == (6, (DUE, LISTED, MEMBERSHIPS))
 
 
 def a_file_of_another_version(path: Path) -> None:
@@ -233,6 +233,23 @@ def test_messages_of_format_4_keep_their_ids_and_counts_and_get_a_receiver(tmp_p
     assert format_of(path) == DATA_FORMAT
 
 
+def test_memberships_of_format_5_get_into_the_order_of_their_conversations(tmp_path: Path) -> None:
+    path = str(tmp_path / "convoke.db")
+    participants: list[Item] = [
+        {"pk": f"AC1#CH{number}", "sk": f"participant#MB{9 - number}", "member": "alice"} for number in range(3)
+    ]
+    with closing(SqliteTable(path)) as table:
+        table.transact([*map(Put, participants), Put(COUNTER)])
+        # Before format 6, the sort column of this index had the sort key of the participant.
+        table.write("UPDATE items SET memberships_sort = sk WHERE memberships_partition IS NOT NULL", ())
+        table.write("PRAGMA user_version = 5", ())
+    with closing(SqliteTable(path)) as table:
+        assert [item["pk"] for item in table.query("alice", index=MEMBERSHIPS, limit=9)] == [
+            item["pk"] for item in participants
+        ]
+        assert table.rows("SELECT count(*) FROM items WHERE memberships_sort IS NOT NULL") == [(3,)]
+
+
 def test_migrated_file_has_the_tables_of_a_new_one(tmp_path: Path) -> None:
     def schema(path: Path) -> list[tuple[str, str]]:
         SqliteTable(str(path)).close()
@@ -287,7 +304,7 @@ def test_crash_before_backup_or_migration_is_repeated_safely(tmp_path: Path, ste
     assert (format_of(path), backup_of(path).exists()) == (4, step == "_migrate")
     with closing(SqliteTable(str(path))) as table:
         assert len(stored_messages(table)) == 5
-    assert (format_of(path), format_of(backup_of(path))) == (5, 4)
+    assert (format_of(path), format_of(backup_of(path))) == (DATA_FORMAT, 4)
 
 
 def test_crash_during_the_backup_leaves_an_unfinished_copy_that_is_replaced(tmp_path: Path) -> None:
@@ -318,6 +335,6 @@ def test_many_processes_may_open_a_file_of_format_4_at_once(tmp_path: Path) -> N
     file_of_format_4(path)
     openers = [subprocess.Popen([sys.executable, "-c", OPEN, str(path)]) for _ in range(4)]
     assert [opener.wait() for opener in openers] == [0] * len(openers)
-    assert (format_of(path), format_of(backup_of(path))) == (5, 4)
+    assert (format_of(path), format_of(backup_of(path))) == (DATA_FORMAT, 4)
     with closing(SqliteTable(str(path))) as table:
         assert len(stored_messages(table)) == 5

@@ -580,7 +580,7 @@ class Walk:
         return "".join(str(item[sort]) for item in items)
 
 
-@pytest.fixture(params=[None, DUE, MEMBERSHIPS], ids=["table", "index", "index by the table's own sort key"])
+@pytest.fixture(params=[None, DUE, MEMBERSHIPS], ids=["table", "index", "index by the table's own partition key"])
 def walk(table: Table, request: pytest.FixtureRequest) -> Walk:
     return Walk(table, request.param)
 

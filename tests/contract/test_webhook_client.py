@@ -22,9 +22,9 @@ from convoke.cli.ministack import free_port
 from convoke.domain.events import Event, EventType
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.webhooks import Delivery, Method
-from convoke.webhooks import client as client_module
 from convoke.webhooks.answers import WebhookAnswer, WebhookUnreachableError
-from convoke.webhooks.client import Address, Resolve, WebhookHttpClient
+from convoke.webhooks.client import MAX_IDLE_SECONDS, Address, Resolve, WebhookHttpClient
+from tests.support.clocks import Clocks
 
 LONGEST = 1000
 
@@ -266,15 +266,34 @@ def test_unresolvable_host_is_reported_as_no_connection(host: str) -> None:
 
 
 @pytest.mark.parametrize(("status", "body"), [(200, b"{}"), (200, b""), (204, b""), (500, b"x" * LONGEST)])
-def test_connection_is_reused_unless_idle_too_long(status: int, body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_is_reused(status: int, body: bytes) -> None:
     calls = WebhookHttpClient(ANYWHERE)
     with receiver(status, body) as (origin, requests):
         for _ in range(3):
             called(delivery(origin), calls)
-        monkeypatch.setattr(client_module, "MAX_IDLE_SECONDS", 0)
+    assert len({headers["Port"] for _, _, headers, _ in requests}) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "is_reused"),
+    [
+        pytest.param(lambda clocks: clocks.run(MAX_IDLE_SECONDS - 0.1), True, id="short pause"),
+        pytest.param(lambda clocks: clocks.run(MAX_IDLE_SECONDS), False, id="long pause"),
+        pytest.param(lambda clocks: clocks.freeze(MAX_IDLE_SECONDS), False, id="frozen environment"),
+        pytest.param(lambda clocks: clocks.step_back(0.1), False, id="wall clock set back"),
+    ],
+)
+def test_kept_connection_is_reused_only_if_both_clocks_say_that_it_is_fresh(
+    change: Callable[[Clocks], object], is_reused: bool
+) -> None:
+    clocks = Clocks()
+    calls = WebhookHttpClient(ANYWHERE, read_clocks=clocks.read)
+    with receiver() as (origin, requests):
         called(delivery(origin), calls)
-    first, second, third, fourth = [headers["Port"] for _, _, headers, _ in requests]
-    assert first == second == third != fourth
+        change(clocks)
+        called(delivery(origin), calls)
+    first, second = [headers["Port"] for _, _, headers, _ in requests]
+    assert (first == second) is is_reused
 
 
 def answer_once_then_drip(connection: socket.socket) -> None:

@@ -92,12 +92,14 @@ def check(restarted: Instance, ending: str) -> None:
     if ending == "active":
         assert record["status"] == "added"
         assert len(members) == len(PARTICIPANTS)
+        identities = {member["identity"] for member in members if "identity" in member}
+        assert {user["identity"] for user in restarted.items("user")} == identities
         assert kinds == ["onConversationAdded", "onConversationStateUpdated", *["onParticipantAdded"] * 10]
         assert (len(restarted.items("lock")), len(restarted.items(PROXY))) == (1, 1)
         assert restarted.items("alert") == []
     else:
         assert record["status"] == "failed"
-        assert members == []
+        assert members == restarted.items("user") == []
         assert kinds == ["com.twilio.error-logs.error.logged", "onConversationAdded", "onConversationStateUpdated"]
         assert restarted.items("lock") == restarted.items(PROXY) == []
         assert [alert["code"] for alert in restarted.items("alert")] == [50427]

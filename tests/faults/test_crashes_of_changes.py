@@ -212,3 +212,22 @@ def test_conversation_can_be_deleted_after_a_crash_at_any_call(tmp_path: Path) -
 def finalizer_changes(restarted: Instance) -> list[dict[str, Any]]:
     """Return the changes that the finalizer stored. The finalizer or the deletion publishes their events."""
     return [change for change in restarted.changes() if change["published_by_maker"]]
+
+
+def delete_user(instance: Instance) -> None:
+    """Delete a User, and let the sweeper delete its participant."""
+    instance.call("DELETE", "/v1/Users/member%200", headers={"X-Twilio-Webhook-Enabled": "true"})
+    instance.sweep(timedelta(seconds=1))
+    instance.work()
+
+
+def test_crash_while_deleting_a_user_deletes_its_participant_with_one_event_or_nothing(tmp_path: Path) -> None:
+    outcomes = set()
+    for restarted in crash_points(tmp_path, delete_user, create_until_active):
+        users = {item["identity"]: item for item in restarted.items("user")}
+        deleted = "date_removed" in users["member 0"]
+        identities = {item.get("identity") for item in restarted.items("participant#")}
+        assert ("member 0" in identities) is not deleted
+        assert notified_event_types(restarted).count("onParticipantRemoved") == deleted
+        outcomes.add(deleted)
+    assert outcomes == {False, True}

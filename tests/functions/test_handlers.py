@@ -5,16 +5,20 @@ from __future__ import annotations
 import base64
 import importlib.util
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from convoke.aws.handlers.sweeper import SWEEP_MARGIN_MILLISECONDS
+from convoke.storage import keys
 from convoke.storage.packing import unpack_provisioning
+from convoke.storage.table import Key, Set, Update
 from tests.support.aws import FunctionContext, MotoInstance, moto_instance
 from tests.support.examples import CHAT_AND_SMS
-from tests.support.template import ROOT
+from tests.support.template import ROOT, functions
 
 EVENTS = ROOT / "events"
 
@@ -153,30 +157,48 @@ def test_sweeper_returns_the_number_of_processed_resources(moto: MotoInstance, f
     assert function("sweeper", sample(EVENTS / "sweeper" / "every_minute.json", moto)) == 0
 
 
-class ShrinkingContext(FunctionContext):
-    """A Lambda context that returns the next of the `remaining` times, in milliseconds, at each call."""
+class EndingContext(FunctionContext):
+    """A Lambda context whose time is over after some questions for the remaining time."""
 
-    def __init__(self, *remaining: int) -> None:
+    def __init__(self, questions: int) -> None:
         super().__init__()
-        self._left = list(remaining)
+        self._questions = iter(range(questions))
 
     def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]
-        return self._left.pop(0)
+        return SWEEP_MARGIN_MILLISECONDS + (next(self._questions, None) is not None)
 
 
 def test_the_sweeper_leaves_the_rest_to_the_next_sweep_when_its_time_runs_out(
     moto: MotoInstance, function: Call
 ) -> None:
-    """One sweep finds three deleted conversations.
-
-    For each conversation, the sweeper checks the remaining time twice: before the start, and while it erases the items.
-    At the fifth check, too little time is left for the third conversation.
-    """
     conversations = moto.client().conversations.v1.conversations
     for _ in range(3):
         conversations.create().delete()
     event = sample(EVENTS / "sweeper" / "every_minute.json", moto)
-    assert function("sweeper", event, ShrinkingContext(30_000, 29_000, 28_000, 15_001, 15_000)) == 2
-    assert len(moto.items("conversation")) == 1
-    assert function("sweeper", event) == 1
+    assert function("sweeper", event, EndingContext(0)) == 0
+    assert len(moto.items("conversation")) == 3
+    # The sweeper asks before it takes a conversation, so it takes one. The time is over before it erases the items.
+    assert function("sweeper", event, EndingContext(1)) == 1
+    assert len(moto.items("conversation")) == 3
+    forget_claims(moto)
+    assert function("sweeper", event) == 3
+    assert moto.items("conversation") == []
+
+
+def forget_claims(moto: MotoInstance) -> None:
+    """Make every conversation due now."""
+    for item in moto.items("conversation"):
+        key = Key(str(item["pk"]), str(item["sk"]))
+        moto.table.update(Update(key, (Set(keys.DUE.sort, "2026-01-01T00:00:00.000Z"),)))
+
+
+def test_schedule_has_an_event_for_each_shard(moto: MotoInstance, function: Call) -> None:
+    """Each invocation processes only its shard, so that no shard waits for another."""
+    conversations = moto.client().conversations.v1.conversations
+    for _ in range(20):
+        conversations.create().delete()
+    due = Counter(item[keys.DUE.partition] for item in moto.items("conversation"))
+    events = [json.loads(event["Properties"]["Input"]) for event in functions()["sweeper"]["Events"].values()]
+    assert [event["shard"] for event in events] == [*keys.DUE_SHARDS]
+    assert [function("sweeper", event) for event in events] == [due[shard] for shard in keys.DUE_SHARDS]
     assert moto.items("conversation") == []

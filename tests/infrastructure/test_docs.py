@@ -32,6 +32,11 @@ GIVEN: dict[str, object] = {
     "receipt_sid": "DY",
     "change_sid": "EV",
     "alert_sid": "NO",
+    "address_configuration_sid": "IG",
+    "binding_sid": "BS",
+    "credential_sid": "CR",
+    "user_sid": "US",
+    "role_sid": "RL",
     "key_sid": "SK",
     "event_id": "EV-PLACE",
     "position": "RP#TARGET#NUMBER",
@@ -41,6 +46,7 @@ GIVEN: dict[str, object] = {
     "address": "ADDRESS",
     "proxy_address": "PROXY",
     "numbers": ["+1"],
+    "receiver": "AC https://HOST:443",
 }
 """The key is a parameter of a key function. The value is the placeholder for it in docs/data-model.md."""
 

@@ -55,7 +55,8 @@ def references(part: Any) -> Iterator[str]:
 @pytest.mark.parametrize("given", VARIANTS, ids=lambda given: "+".join(given) or "defaults")
 def test_every_reference_has_a_target_whatever_is_given(given: dict[str, str]) -> None:
     # SAM adds the alias, the rule of the schedule and the pseudo parameters `AWS::...`.
-    added = {"ApiFunctionAliaslive", "SweeperFunctionEveryMinute", "AWS"}
+    schedules = {f"SweeperFunction{name}" for name in functions()["sweeper"]["Events"]}
+    added = {"ApiFunctionAliaslive", "AWS"} | schedules
     decided = template(**given)
     known = {*decided["Resources"], *decided["Parameters"], *added}
     assert {name for name in references({**decided, "Conditions": {}}) if name.partition(":")[0] not in known} == set()
@@ -262,8 +263,11 @@ def test_dashboard_shows_the_metrics_of_existing_resources() -> None:
 
 
 def test_schedule_keeps_what_it_cannot_deliver() -> None:
-    (event,) = functions()["sweeper"]["Events"].values()
-    queue = event["Properties"]["DeadLetterConfig"]["Arn"]["Fn::GetAtt"].partition(".")[0]
+    events = functions()["sweeper"]["Events"]
+    (queue,) = {
+        event["Properties"]["DeadLetterConfig"]["Arn"]["Fn::GetAtt"].partition(".")[0] for event in events.values()
+    }
     (policy,) = (each for each in resources("AWS::SQS::QueuePolicy").values() if each["Queues"] == [{"Ref": queue}])
     (statement,) = policy["PolicyDocument"]["Statement"]
-    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": "SweeperFunctionEveryMinute.Arn"}}}
+    rules = [{"Fn::GetAtt": f"SweeperFunction{name}.Arn"} for name in events]
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": rules}}

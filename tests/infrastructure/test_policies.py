@@ -198,6 +198,8 @@ def live(instance: MotoInstance) -> None:
     )
     instance.work()
     assert instance.receivers.posted[-1].url == "https://hooks.example.com/own"
+    v1.roles.create(friendly_name="guest", type="conversation", permission=["sendMessage"])
+    v1.users("alice").delete()
     for minutes in (1, 2, 11):
         instance.sweep(timedelta(minutes=minutes))
     assert v1.conversations("timed").fetch().state == "closed"
@@ -212,6 +214,9 @@ def live(instance: MotoInstance) -> None:
 
     unreadable: Item = {"pk": f"{instance.account.sid}#IM{'f' * 32}", "sk": "change", "published_by_maker": False}
     instance.table.transact([Put(unreadable)])
+    instance.deployment.client("sqs").send_message(
+        QueueUrl=instance.deployment.values["DeliveryQueue"], MessageBody="{}"
+    )
     instance.work()
 
 

@@ -302,8 +302,56 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     const hooked = await service.configuration.webhooks().update({ method: "GET", filters });
     assert.deepEqual([hooked.method, hooked.filters, hooked.postWebhookUrl], ["GET", filters, null]);
 
+    const notifications = service.configuration.notifications();
+    const notified = await notifications.update({ "newMessage.enabled": true, "newMessage.withMedia.template": "${MEDIA}" });
+    assert.deepEqual([notified.newMessage.enabled, notified.newMessage.with_media.template], [true, "${MEDIA}"]);
+    assert.equal((await notifications.fetch()).addedToConversation.enabled, false);
+    assert.deepEqual(await service.bindings.list({ bindingType: ["apn", "fcm"], identity: ["alice", "bob"] }), []);
+
     assert.equal(await service.remove(), true);
     await refused(service.fetch(), 404, 20404);
+  });
+
+  test("creates, finds, lists, updates and deletes address configurations", async () => {
+    const address = "+15017122669";
+    const created = await api.addressConfigurations.create({
+      type: "sms",
+      address,
+      "autoCreation.enabled": true,
+      "autoCreation.type": "webhook",
+      "autoCreation.webhookUrl": "https://hooks.example.com/",
+      "autoCreation.webhookMethod": "post",
+      "autoCreation.webhookFilters": ["onParticipantAdded", "onMessageAdded"],
+    });
+    assert.deepEqual(created.autoCreation, {
+      enabled: true,
+      type: "webhook",
+      webhook_url: "https://hooks.example.com/",
+      webhook_method: "POST",
+      webhook_filters: ["onParticipantAdded", "onMessageAdded"],
+    });
+    assert.equal((await api.addressConfigurations(address).fetch()).sid, created.sid);
+    await refused(api.addressConfigurations.create({ type: "sms", address }), 409, 20409);
+    const mail = await api.addressConfigurations.create({ type: "email", address: "help@example.com" });
+    assert.deepEqual(sids(await api.addressConfigurations.list({ type: "email", pageSize: 1 })), [mail.sid]);
+    const updated = await api.addressConfigurations(created.sid).update({
+      friendlyName: "Hotline",
+      "autoCreation.enabled": false,
+    });
+    assert.deepEqual([updated.friendlyName, updated.autoCreation.enabled], ["Hotline", false]);
+    assert.equal(await api.addressConfigurations(address).remove(), true);
+    assert.equal(await api.addressConfigurations(mail.sid).remove(), true);
+    await refused(api.addressConfigurations(created.sid).fetch(), 404, 20404);
+  });
+
+  test("creates, lists, updates and deletes a push credential", async () => {
+    const created = await api.credentials.create({ type: "fcm", secret: '{"type": "service_account"}' });
+    assert.deepEqual([created.type, created.sandbox, created.friendlyName], ["fcm", "False", null]);
+    assert.equal((await api.credentials(created.sid).update({ friendlyName: "Phones" })).friendlyName, "Phones");
+    assert.deepEqual(sids(await api.credentials.list({ limit: 500 })), [created.sid]);
+    await refused(api.credentials.create({ type: "apn" }), 400, 20001);
+    assert.equal(await api.credentials(created.sid).remove(), true);
+    await refused(api.credentials(created.sid).fetch(), 404, 20404);
   });
 
   test("updates the configuration of the account", async () => {

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -39,6 +40,9 @@ class Member:
     identity: str | None
     pair: tuple[str, str] | None
     attributes: str
+    role_sid: str
+    read: int | None = None
+    """The index of the last message that the member has read."""
 
 
 @dataclass
@@ -74,6 +78,7 @@ def outcome() -> Iterator[Outcome]:
 
 class Resources(RuleBasedStateMachine):
     conversations = Bundle("conversations")
+    roles = Bundle("roles")
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,6 +86,10 @@ class Resources(RuleBasedStateMachine):
         self.instance: EmbeddedInstance = self._held.__enter__()
         self.v1: Any = self.instance.client().conversations.v1
         self.model: dict[str, Expected] = {}
+        self.identities: set[str] = set()
+        """The identities that have a User."""
+        *_, self.default_role_sid = (role.sid for role in self.v1.roles.list())
+        self.role_sids: set[str] = set()
 
     def teardown(self) -> None:
         self._held.__exit__(None, None, None)
@@ -134,7 +143,7 @@ class Resources(RuleBasedStateMachine):
         present = any(member.identity == identity for member in self.model[sid].members.values())
         self.add(
             sid,
-            Member(identity, None, attributes),
+            Member(identity, None, attributes, self.default_role_sid),
             50433 if present else None,
             identity=identity,
             attributes=attributes,
@@ -147,7 +156,7 @@ class Resources(RuleBasedStateMachine):
         address, proxy = pair
         self.add(
             sid,
-            Member(None, pair, "{}"),
+            Member(None, pair, "{}", self.default_role_sid),
             50416 if busy else None,
             messaging_binding_address=address,
             messaging_binding_proxy_address=proxy,
@@ -159,6 +168,65 @@ class Resources(RuleBasedStateMachine):
         assert result.code == (self.refused_in(sid) or collision)
         if result.code is None:
             self.model[sid].members[created.sid] = member
+            self.identities |= {member.identity} if member.identity else set()
+
+    def member_sid(self, sid: str, identity: str) -> str | None:
+        members = self.model[sid].members.items()
+        return next((member_sid for member_sid, member in members if member.identity == identity), None)
+
+    @rule(sid=conversations, identity=IDENTITIES, index=st.integers(min_value=0, max_value=4))
+    def read_until(self, sid: str, identity: str, index: int) -> None:
+        held, member_sid = self.model[sid], self.member_sid(sid, identity)
+        with outcome() as result:
+            shown = self.v1.users(identity).user_conversations(sid).update(last_read_message_index=index)
+        has_user = identity in self.identities and member_sid is not None
+        assert result.code == (self.refused_in(sid) if has_user else 20404)
+        if result.code is None and member_sid:
+            position = min(index, held.next_index - 1) if held.next_index else None
+            held.members[member_sid].read = position
+            unread = None if position is None else held.next_index - 1 - position
+            assert (shown.last_read_message_index, shown.unread_messages_count) == (position, unread)
+
+    @rule(identity=IDENTITIES)
+    def delete_user(self, identity: str) -> None:
+        """Delete a User. Its participants leave all open conversations."""
+        with outcome() as result:
+            self.v1.users(identity).delete()
+        assert result.code == (None if identity in self.identities else 20404)
+        if result.code is None:
+            self.identities.discard(identity)
+            self.instance.sweep(timedelta(seconds=1))
+            for sid, held in self.model.items():
+                if held.state in OPEN and (member_sid := self.member_sid(sid, identity)):
+                    del held.members[member_sid]
+
+    @rule(size=SIZES)
+    def list_users(self, size: int) -> None:
+        listed = [user.identity for user in self.v1.users.list(page_size=size)]
+        assert sorted(listed) == sorted(self.identities)
+
+    @rule(target=roles, permission=st.sampled_from(["sendMessage", "leaveConversation"]))
+    def create_role(self, permission: str) -> str:
+        sid: str = self.v1.roles.create(friendly_name="r", type="conversation", permission=[permission]).sid
+        self.role_sids.add(sid)
+        return sid
+
+    @rule(sid=roles)
+    def delete_role(self, sid: str) -> None:
+        with outcome() as result:
+            self.v1.roles(sid).delete()
+        assert result.code == (None if sid in self.role_sids else 20404)
+        self.role_sids.discard(sid)
+
+    @rule(sid=conversations, role_sid=roles, data=st.data())
+    def change_role(self, sid: str, role_sid: str, data: st.DataObject) -> None:
+        if members := self.model[sid].members:
+            member_sid = data.draw(st.sampled_from(sorted(members)))
+            with outcome() as result:
+                self.v1.conversations(sid).participants(member_sid).update(role_sid=role_sid)
+            assert result.code == (self.refused_in(sid) or (None if role_sid in self.role_sids else 50109))
+            if result.code is None:
+                members[member_sid].role_sid = role_sid
 
     @rule(sid=conversations, data=st.data(), attributes=ATTRIBUTES)
     def change_member(self, sid: str, data: st.DataObject, attributes: str) -> None:
@@ -237,17 +305,15 @@ class Resources(RuleBasedStateMachine):
 
     @rule(identity=IDENTITIES, size=SIZES)
     def list_conversations_of(self, identity: str, size: int) -> None:
-        """Compare the list of an identity's conversations with the model. The list is sorted by participant SID."""
+        """Compare the list of an identity's conversations with the model. The list is sorted by conversation SID."""
         listed = self.v1.participant_conversations.list(identity=identity, page_size=size)
         expected = [
             (member_sid, sid, held.state)
-            for sid, held in self.model.items()
+            for sid, held in sorted(self.model.items())
             for member_sid, member in held.members.items()
             if member.identity == identity
         ]
-        assert [(each.participant_sid, each.conversation_sid, each.conversation_state) for each in listed] == sorted(
-            expected
-        )
+        assert [(each.participant_sid, each.conversation_sid, each.conversation_state) for each in listed] == expected
 
     @rule(sid=conversations, keyword=TEXTS.filter(bool))
     def add_webhook(self, sid: str, keyword: str) -> None:
@@ -285,7 +351,8 @@ class Resources(RuleBasedStateMachine):
     def shown(participant: Any) -> Member:
         binding = participant.messaging_binding
         pair = (binding["address"], binding["proxy_address"]) if binding else None
-        return Member(participant.identity, pair, participant.attributes)
+        read = participant.last_read_message_index
+        return Member(participant.identity, pair, participant.attributes, participant.role_sid, read)
 
 
 TestResources = Resources.TestCase

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache, cached_property
 from importlib import import_module
 from itertools import count, product
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from botocore.session import Session, get_session
 from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.responses import DynamoHandler
 from moto.sqs.models import sqs_backends
 
 from convoke.api.requests import InvocationContext
@@ -42,6 +44,10 @@ CREDENTIALS = {
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_DEFAULT_REGION": REGION,
 }
+
+
+HANDLERS = ("_api", "_participant_adder", "_event_publisher", "_webhook_delivery", "_conversation_finalizer")
+"""The attributes of an `AwsInstance` that keep the handler of a function. Each handler has its own caches."""
 
 
 class FunctionContext(LambdaContext):
@@ -156,7 +162,9 @@ class AwsInstance(Instance):
         return Program(self.edges("api")).accounts
 
     def clear_caches(self) -> None:
-        """Do nothing. Each function has its own caches, and no function has cached the data that a test changes."""
+        """Make a new handler for the next call of each function, as a cold start does."""
+        for name in HANDLERS:
+            vars(self).pop(name, None)
 
     def work(self) -> None:
         while any((self._add_participants(), self._execute(), self._publish(), self._deliver())):
@@ -302,6 +310,7 @@ class AwsInstance(Instance):
         logical = {
             "delivery": "DeliveryQueue",
             "delivery-dlq": "DeliveryDeadLetterQueue",
+            "delivery-failure": "DeliveryFailureQueue",
             "change-dlq": "ChangeDeadLetterQueue",
         }[queue]
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -375,6 +384,21 @@ def _fits(pattern: Any, value: Any) -> bool:
     return isinstance(value, dict) and all(_fits(part, value.get(name)) for name, part in pattern.items())
 
 
+def one_at_a_time(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that runs one call at a time.
+
+    A transaction of moto copies the table, and the copy fails if another thread changes the table meanwhile. The
+    sweeper uses several threads.
+    """
+    lock = Lock()
+
+    def locked(*arguments: Any) -> Any:
+        with lock:
+            return call(*arguments)
+
+    return locked
+
+
 @contextmanager
 def moto_instance(**edges: Any) -> Iterator[MotoInstance]:
     """Run an instance on moto until the block ends.
@@ -382,6 +406,7 @@ def moto_instance(**edges: Any) -> Iterator[MotoInstance]:
     In every function, each value in `edges` replaces the edge of the given name.
     """
     with pytest.MonkeyPatch.context() as environ, mock_aws():
+        environ.setattr(DynamoHandler, "call_action", one_at_a_time(DynamoHandler.call_action))
         for name, value in CREDENTIALS.items():
             environ.setenv(name, value)
         deployment = Deployment()

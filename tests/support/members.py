@@ -7,6 +7,7 @@ from typing import Any
 
 from convoke.domain.sids import Prefix, SidFactory
 from convoke.storage import items, keys
+from convoke.storage.first_sights import FirstSights
 from convoke.storage.participants import ParticipantRepository
 from convoke.storage.table import MAX_WRITES, Put, Set, Table, Update
 
@@ -17,7 +18,7 @@ def add_members(table: Table, conversation: Mapping[str, Any], until: int) -> No
     `conversation` is a response of the API. The identities of the copies have no locks.
     """
     account_sid, sid = conversation["account_sid"], conversation["sid"]
-    standing = ParticipantRepository(table).every(account_sid, sid)
+    standing = ParticipantRepository(table, FirstSights(table)).every(account_sid, sid)
     new_sid = SidFactory()
     copies = [
         standing[0].model_copy(update={"sid": new_sid(Prefix.PARTICIPANT), "identity": f"copy {number}"})

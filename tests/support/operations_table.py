@@ -52,16 +52,16 @@ The value has two texts: the methods of the path, and a note on the methods that
 IN_ONE_TREE = {
     "/Configuration": ("GET POST", "default service, default Messaging Service, default timers"),
     "/Configuration/Webhooks": ("GET POST", "all parameters"),
-    "/Configuration/Addresses": ("GET POST", ""),
-    "/Configuration/Addresses/{sid or address}": ("GET POST DELETE", ""),
-    "/Credentials": ("GET POST", ""),
-    "/Credentials/{sid}": ("GET POST DELETE", ""),
+    "/Configuration/Addresses": ("GET POST", "paged, `Type`; all parameters; autocreation has no effect yet"),
+    "/Configuration/Addresses/{sid or address}": ("GET POST DELETE", "all parameters"),
+    "/Credentials": ("GET POST", "paged; all parameters; secrets are checked and not stored"),
+    "/Credentials/{sid}": ("GET POST DELETE", "all parameters"),
     "/Services": ("GET POST", "paged"),
     "/Services/{ISxx}": ("GET DELETE", ""),
     f"{IN_SERVICE}/Configuration": ("GET POST", "default roles and reachability"),
     f"{IN_SERVICE}/Configuration/Webhooks": ("GET POST", "all parameters"),
-    f"{IN_SERVICE}/Configuration/Notifications": ("GET POST", ""),
-    f"{IN_SERVICE}/Bindings": ("GET", ""),
+    f"{IN_SERVICE}/Configuration/Notifications": ("GET POST", "all parameters; no notification is sent"),
+    f"{IN_SERVICE}/Bindings": ("GET", "paged, `BindingType`, `Identity`; empty, because no device can register yet"),
     f"{IN_SERVICE}/Bindings/{{sid}}": ("GET DELETE", ""),
 }
 """The paths that exist only once.

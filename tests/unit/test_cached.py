@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 
+import pytest
+
+from convoke.storage import cached as module
 from convoke.storage.cached import Cached, CachedWithMisses
+from tests.support.clocks import Clocks
+
+LIFETIME = 5.0
 
 
 class Source:
@@ -47,14 +53,71 @@ def test_forgotten_value_is_fetched_again() -> None:
     assert cached("a") == "new"
 
 
-def test_value_is_fetched_again_after_its_lifetime() -> None:
-    source = Source()
+def fetched_after(change: Callable[[Clocks], object], lifetime: float = LIFETIME) -> str | None:
+    """Cache the value `old`, change the clocks, and return what the cache then returns. The source has `new`."""
+    source, clocks = Source(), Clocks()
     source.values["a",] = "old"
-    cached = Cached(source, lifetime=0.01)
+    cached = Cached(source, lifetime, clocks.read)
     cached("a")
     source.values["a",] = "new"
-    time.sleep(0.02)
-    assert cached("a") == "new"
+    change(clocks)
+    return cached("a")
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0, "old"), (LIFETIME - 0.01, "old"), (LIFETIME, "new")])
+def test_value_is_fetched_again_after_its_lifetime(seconds: float, expected: str) -> None:
+    assert fetched_after(lambda clocks: clocks.run(seconds)) == expected
+
+
+def test_value_is_fetched_again_after_a_freeze_that_stopped_the_monotonic_clock() -> None:
+    assert fetched_after(lambda clocks: clocks.freeze(LIFETIME)) == "new"
+
+
+@pytest.mark.parametrize("step", [0.01, 3600])
+def test_value_is_fetched_again_after_the_wall_clock_went_back(step: float) -> None:
+    assert fetched_after(lambda clocks: clocks.step_back(step)) == "new"
+
+
+def test_value_is_fetched_again_after_its_lifetime_although_the_wall_clock_went_back_meanwhile() -> None:
+    def change(clocks: Clocks) -> None:
+        clocks.run(LIFETIME)
+        clocks.step_back(LIFETIME / 2)
+
+    assert fetched_after(change) == "new"
+
+
+def test_age_of_a_value_counts_from_the_start_of_its_fetch() -> None:
+    """The environment is frozen during the fetch, so the value may be as old as the freeze was long."""
+    clocks, answers = Clocks(), ["old", "new"]
+
+    def fetch(_: str) -> str:
+        clocks.freeze(LIFETIME)
+        return answers.pop(0)
+
+    cached = Cached(fetch, LIFETIME, clocks.read)
+    assert [cached("a"), cached("a")] == ["old", "new"]
+
+
+def test_oldest_values_are_removed_when_the_cache_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_CACHE_ENTRIES", 2)
+    source = Source()
+    source.values = {("a",): "1", ("b",): "2", ("c",): "3"}
+    cached = Cached(source)
+    for key in ("a", "b", "c", "c", "b"):
+        cached(key)
+    assert source.calls == 3
+    cached("a")
+    assert source.calls == 4
+
+
+def test_old_values_are_removed_when_a_value_is_stored() -> None:
+    source, clocks = Source(), Clocks()
+    source.values = {("a",): "1", ("b",): "2"}
+    cached = Cached(source, LIFETIME, clocks.read)
+    cached("a")
+    clocks.run(LIFETIME)
+    cached("b")
+    assert list(cached._entries) == [("b",)]
 
 
 def test_missing_value_is_fetched_once_if_misses_are_cached() -> None:

@@ -20,6 +20,8 @@ OURS, THEIRS = "AC" + "0" * 32, "AC" + "0" * 31 + "1"
 SERVICE, OTHER_SERVICE = "IS" + DIGITS, "IS" + "0" * 32
 CONVERSATION, PARTICIPANT = "CH" + DIGITS, "MB" + DIGITS
 MESSAGE, RECEIPT = "IM" + DIGITS, "DY" + DIGITS
+ADDRESS_CONFIGURATION, CREDENTIAL = "IG" + DIGITS, "CR" + DIGITS
+BINDING = "BS" + DIGITS
 CHANGE, ALERT, API_KEY = "EV" + DIGITS, "NO" + DIGITS, "SK" + DIGITS
 
 KEYS: dict[str, Callable[[str], Key]] = {
@@ -29,7 +31,15 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "API key": lambda account: keys.api_key(account, API_KEY),
     "webhook configuration": keys.configuration_webhooks,
     "webhook configuration of a service": lambda account: keys.service_configuration_webhooks(account, SERVICE),
+    "notification configuration": lambda account: keys.service_configuration_notifications(account, SERVICE),
+    "address configuration": lambda account: keys.address_configuration(account, ADDRESS_CONFIGURATION),
+    "address": lambda account: keys.address_lock(account, "+15017122661"),
+    "credential": lambda account: keys.credential(account, CREDENTIAL),
+    "binding": lambda account: keys.binding(account, SERVICE, BINDING),
+    "binding of another service": lambda account: keys.binding(account, OTHER_SERVICE, BINDING),
     "service": lambda account: keys.service(account, SERVICE),
+    "role": lambda account: keys.role(account, SERVICE, f"RL{DIGITS}"),
+    "user": lambda account: keys.user(account, f"US{DIGITS}"),
     "conversation": lambda account: keys.conversation(account, CONVERSATION),
     "provisioning": lambda account: keys.provisioning(account, CONVERSATION),
     "participant": lambda account: keys.participant(account, CONVERSATION, PARTICIPANT),
@@ -51,6 +61,8 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "attempt at another event": lambda account: keys.event_attempt(account, f"{CHANGE}-1", "#account#01"),
     "attempt at another target": lambda account: keys.event_attempt(account, f"{CHANGE}-0", f"#WH{DIGITS}#01"),
     "alert": lambda account: keys.alert(account, ALERT),
+    "circuit breaker": lambda account: keys.circuit_breaker(account, f"{account} https://hooks.example.com:443"),
+    "another circuit breaker": lambda account: keys.circuit_breaker(account, f"{account} http://hooks.example.com:80"),
 }
 
 EVERY_KEY = pytest.mark.parametrize("make", KEYS.values(), ids=KEYS)
@@ -70,11 +82,14 @@ def test_every_key_function_is_covered_by_these_tests() -> None:
             "auth_token",
             "configuration_webhooks",
             "service",
+            "role",
+            "user",
             "conversation",
             "provisioning",
         ),
         *("participant", "message", "receipt", "identity_lock", "unique_name_lock", "pair_lock", "number_group_lock"),
-        *("scoped_webhooks", "change", "event_attempt", "alert"),
+        *("service_configuration_notifications", "address_configuration", "address_lock", "credential", "binding"),
+        *("scoped_webhooks", "change", "event_attempt", "alert", "circuit_breaker"),
     }
     assert made == covered
 
@@ -116,10 +131,11 @@ def test_values_chosen_by_clients_cannot_collide_with_other_keys(first: str, sec
         keys.unique_name_lock(OURS, SERVICE, first),
         keys.unique_name_lock(OURS, OTHER_SERVICE, first),
         keys.pair_lock(OURS, second, third),
+        keys.address_lock(OURS, first),
         keys.number_group_lock(OURS, [first, second, third]),
     ]
     fixed = [make(account) for account in (OURS, THEIRS) for name, make in KEYS.items() if "pair" not in name]
-    fixed = [key for key in fixed if "#unique-name#" not in key.pk]
+    fixed = [key for key in fixed if "#unique-name#" not in key.pk and "#address#" not in key.pk]
     assert len({*made, *fixed}) == len(made) + len(fixed)
     assert all(key.pk.startswith(f"{OURS}#") for key in made)
 
@@ -170,6 +186,7 @@ def test_keys_stay_within_the_limits_of_dynamodb() -> None:
     for key in (
         keys.unique_name_lock(OURS, SERVICE, "\U0001f600" * 256),
         keys.pair_lock(OURS, longest, longest),
+        keys.address_lock(OURS, longest * 30),
         keys.number_group_lock(OURS, [f"{longest}{number}" for number in range(10)]),
     ):
         assert 0 < len(key.pk.encode()) <= 2048
@@ -181,9 +198,11 @@ def test_keys_stay_within_the_limits_of_dynamodb() -> None:
     [
         (keys.services(), keys.service(OURS, SERVICE)),
         (keys.api_keys(), keys.api_key(OURS, API_KEY)),
+        (keys.credentials(), keys.credential(OURS, CREDENTIAL)),
+        (keys.address_configurations(), keys.address_configuration(OURS, ADDRESS_CONFIGURATION)),
         (keys.participants(), keys.participant(OURS, CONVERSATION, PARTICIPANT)),
     ],
-    ids=["services", "API keys", "participants"],
+    ids=["services", "API keys", "credentials", "address configurations", "participants"],
 )
 def test_sort_key_range_contains_only_its_own_kind_of_item(between: tuple[str, str], inside: Key) -> None:
     lower, upper = (bound.encode() for bound in between)
@@ -261,18 +280,23 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 def test_conversations_are_spread_over_every_due_shard() -> None:
     new_sid = SidFactory()
     shards = [keys.due_attributes(new_sid(Prefix.CONVERSATION), NOON)[keys.DUE.partition] for _ in range(4000)]
-    assert set(shards) == set(keys.due_shards())
-    assert all(shards.count(shard) > 300 for shard in keys.due_shards())
+    assert set(shards) == set(keys.DUE_SHARDS)
+    assert all(shards.count(shard) > 300 for shard in keys.DUE_SHARDS)
 
 
 def test_due_index_has_eight_shards() -> None:
-    assert len(set(keys.due_shards())) == len(keys.due_shards()) == keys.DUE_SHARDS == 8
+    assert len(set(keys.DUE_SHARDS)) == len(keys.DUE_SHARDS) == 8
 
 
 def test_due_shard_of_a_conversation_does_not_change() -> None:
     """The table stores the shard. Therefore every later version of Convoke must compute the same shard."""
     moments = [NOON + timedelta(days=day) for day in range(10)]
     assert {keys.due_attributes(CONVERSATION, moment)[keys.DUE.partition] for moment in moments} == {"due#4"}
+
+
+def test_sort_key_of_a_due_item_tells_its_kind() -> None:
+    assert keys.kind_of(keys.conversation(OURS, CONVERSATION)) == keys.CONVERSATION
+    assert keys.kind_of(keys.service(OURS, SERVICE)) == "service"
 
 
 def test_due_items_sort_by_time() -> None:

@@ -17,7 +17,7 @@ from convoke.api.pagination import Pagination
 from convoke.api.requests import Request, ServiceRequest
 from convoke.domain.accounts import Account
 from convoke.domain.errors import InvalidParameterError
-from convoke.domain.pages import Page, PageRequest
+from convoke.domain.pages import Page, PageRequest, page_of_list
 from convoke.domain.services import Service
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -319,3 +319,82 @@ def test_webhook_enabled_header_other_than_true_or_false_is_rejected(value: str)
     with pytest.raises(InvalidParameterError) as caught:
         _ = Request({"headers": {"x-twilio-webhook-enabled": value}}, ACCOUNT).notify_webhooks
     assert (caught.value.code, caught.value.parameter) == (20001, "X-Twilio-Webhook-Enabled")
+
+
+# Large pages
+
+
+MAX_RESPONSE_BYTES = 6 * 1024 * 1024
+
+TEXTS = st.builds(
+    lambda character, length: character * length,
+    st.sampled_from(["a", "\n", "\x01", '"', "\\", "\u00e9", "\u6f22", "\u2028", "\U0001f600"]),
+    st.sampled_from([0, 1, 16_384, 32_768]),
+)
+
+
+class ShownText(BaseModel):
+    sid: str
+    text: str
+
+
+def bytes_on_lambda(body: str) -> int:
+    """Return the size of a response of the API function. Whether the Lambda runtime escapes characters does not matter.
+
+    See https://github.com/aws/aws-lambda-python-runtime-interface-client.
+    """
+    response = {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": body, "cookies": []}
+    return max(len(json.dumps(response, ensure_ascii=escaped).encode()) for escaped in (False, True))
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(TEXTS, max_size=150))
+@example(["\n" * 32_768] * 150)
+@example(["\x01" * 32_768] * 150)
+def test_every_page_fits_into_a_response_of_lambda_and_no_resource_is_missing(texts: list[str]) -> None:
+    by_sid = {f"IS{number:032x}": text for number, text in enumerate(texts)}
+    sids = [*by_sid]
+
+    def fetch(query: dict[str, str]) -> dict[str, Any]:
+        list_ = pagination({"PageSize": "100", **query})
+        page = page_of_list(sids, sids, list_.page_request)
+        answered = list_.body(page, lambda sid: ShownText(sid=sid, text=by_sid[sid]), lambda sid: sid)
+        assert bytes_on_lambda(answered) <= MAX_RESPONSE_BYTES
+        content: dict[str, Any] = json.loads(answered)
+        return content
+
+    forward = [fetch({})]
+    while url := forward[-1]["meta"]["next_page_url"]:
+        forward.append(fetch(query_of(url)))
+    assert [each["sid"] for page in forward for each in page["services"]] == sids
+    backward = forward[-1:]
+    while url := backward[0]["meta"]["previous_page_url"]:
+        backward.insert(0, fetch(query_of(url)))
+    assert [each["sid"] for page in backward for each in page["services"]] == sids
+
+
+def test_page_of_small_resources_is_not_shortened() -> None:
+    sids = [f"IS{number:032x}" for number in range(100)]
+    listed = pagination({"PageSize": "100"}).body(
+        Page(sids, has_previous=False, has_next=False),
+        lambda sid: ShownText(sid=sid, text="a" * 32_768),
+        lambda sid: sid,
+    )
+    assert bytes_on_lambda(listed) > MAX_RESPONSE_BYTES / 2
+    content = json.loads(listed)
+    assert ([each["sid"] for each in content["services"]], content["meta"]["next_page_url"]) == (sids, None)
+
+
+@pytest.mark.parametrize(("spare", "expected"), [(0, 2), (-1, 1)])
+def test_page_has_as_many_resources_as_the_limit_allows(
+    spare: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sids = [f"IS{number:032x}" for number in range(5)]
+    size = len(json.dumps(ShownText(sid=sids[0], text="\n").model_dump_json()))
+    monkeypatch.setattr("convoke.api.pagination.MAX_PAGE_BYTES", 2 * size + spare)
+    listed = pagination().body(
+        Page(sids, has_previous=False, has_next=False), lambda sid: ShownText(sid=sid, text="\n"), lambda sid: sid
+    )
+    content = json.loads(listed)
+    assert [each["sid"] for each in content["services"]] == sids[:expected]
+    assert pagination(query_of(content["meta"]["next_page_url"])).page_request.position == sids[expected - 1]

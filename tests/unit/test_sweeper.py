@@ -1,25 +1,32 @@
-"""The tests check the sweeper while a client or another sweeper changes the conversation that the sweeper handles."""
+"""The sweeper takes the shards in turns, and copes with changes by others while it processes a conversation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning, ProvisioningRetries
-from convoke.operations.sweeper import Sweeper
+from convoke.operations.sweeper import Sweeper, Turns
+from convoke.storage import keys
 from convoke.storage.conversations import ConversationRepository
+from convoke.storage.due import DueRepository
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.revisions import ChangedMeanwhileError
-from convoke.storage.table import Write
+from convoke.storage.table import Item, Key, Put, Write
 from tests.support.examples import chat
 from tests.support.instances import EmbeddedInstance, held_instance
 from tests.support.manual_clock import ManualClock
+from tests.support.sweepers import with_due_conversations
+from tests.support.tables import memory_table
 
 Meanwhile = Callable[[], object]
 
@@ -119,7 +126,7 @@ def sweep_after_a_claim(instance: EmbeddedInstance, clock: ManualClock) -> list[
         assert ConversationRepository(instance.table).claim(conversation, clock.present + HOUR)
         items.append(instance.items(""))
 
-    sweeper = replace(instance.engine.sweeper, provisionings=Overtaken(instance.table, claim))
+    sweeper = with_due_conversations(instance.engine.sweeper, provisionings=Overtaken(instance.table, claim))
     assert sweeper.sweep() == 1
     (left,) = items
     return left
@@ -182,14 +189,16 @@ def test_conversation_is_given_up_once_its_attempts_are_used_up(
     v1 = instance.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=chat(1)).sid
     instance.lose_messages()
-    sweeper: Sweeper = replace(instance.engine.sweeper, retries=ProvisioningRetries(max_attempts=2))
+    retries, adder = ProvisioningRetries(max_attempts=2), instance.engine.program.participant_adder
     refused: list[str] = []
 
     def refuse(_: Provisioning, participant: Participant) -> None:
         refused.append(participant.sid)
         raise OSError
 
-    failing = replace(sweeper, participant_adder=replace(sweeper.participant_adder, admit=refuse))
+    failing = with_due_conversations(
+        instance.engine.sweeper, retries=retries, participant_adder=replace(adder, admit=refuse)
+    )
     for attempt in (1, 2):
         clock.move(HOUR)
         failing.sweep()
@@ -199,3 +208,156 @@ def test_conversation_is_given_up_once_its_attempts_are_used_up(
     failing.sweep()
     instance.work()
     assert (len(refused), v1.conversations(sid).fetch().state) == (2, "closed")
+
+
+# The shards of the index `due`
+
+
+class Shards:
+    """A table with due items and a sweeper that only removes each item. No item is a real resource."""
+
+    def __init__(self, table: Any, clock: ManualClock) -> None:
+        self.table = table
+        self.clock = clock
+        self.processed: list[Key] = []
+        self.number = 0
+
+    def add(self, shard: int, kind: str = keys.CONVERSATION) -> Key:
+        self.number += 1
+        key = Key(f"AC1#CH{self.number:05}", kind)
+        due = {keys.DUE.partition: keys.DUE_SHARDS[shard], keys.DUE.sort: due_time(self.clock.present, self.number)}
+        self.table.transact([Put({**key._asdict(), **due})])
+        return key
+
+    def sweeper(self, *kinds: str) -> Sweeper:
+        known = dict.fromkeys(kinds or (keys.CONVERSATION,), self.process)
+        return Sweeper(DueRepository(self.table), known, lambda: self.clock.present + HOUR)
+
+    def process(self, key: Key, _: object) -> None:
+        self.processed.append(key)
+        self.table.transact([Put({**key._asdict()})])
+
+
+def due_time(start: datetime, number: int) -> str:
+    return str(keys.due_attributes("CH1", start + timedelta(milliseconds=number))[keys.DUE.sort])
+
+
+@pytest.fixture
+def shards(clock: ManualClock) -> Iterator[Shards]:
+    with memory_table() as table:
+        yield Shards(table, clock)
+
+
+def budget(resources: int) -> Callable[[], bool]:
+    """Return a `go_on` that lets a sweep process this number of resources."""
+    left = iter(range(resources))
+    return lambda: next(left, None) is not None
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.integers(0, 30), min_size=8, max_size=8),
+    st.lists(st.tuples(st.integers(8, 20), st.lists(st.integers(0, 7), max_size=20)), max_size=6),
+)
+def test_no_shard_waits_for_another(backlog: list[int], sweeps: list[tuple[int, list[int]]]) -> None:
+    """A model of sweeps whose time is too short for the backlog.
+
+    Between two sweeps, more items become due. In each sweep, every shard with due items gets its share: as many items
+    as any other shard, up to one, unless fewer are due.
+    """
+    with memory_table() as table:
+        shards = Shards(table, ManualClock())
+        waiting = [[shards.add(shard) for _ in range(count)] for shard, count in enumerate(backlog)]
+        for capacity, arriving in sweeps:
+            shards.processed.clear()
+            shards.sweeper().sweep(go_on=budget(capacity))
+            done = [[key for key in keys_of_shard if key in shards.processed] for keys_of_shard in waiting]
+            share = max(map(len, done))
+            for keys_of_shard, processed in zip(waiting, done, strict=True):
+                assert len(processed) >= min(share - 1, len(keys_of_shard))
+                assert processed == keys_of_shard[: len(processed)], "the longest overdue item comes first"
+                del keys_of_shard[: len(processed)]
+            for shard in arriving:
+                waiting[shard].append(shards.add(shard))
+
+
+def test_backlog_in_one_shard_delays_no_item_of_another(shards: Shards) -> None:
+    for _ in range(500):
+        shards.add(0)
+    others = [shards.add(shard) for shard in range(1, 8)]
+    shards.sweeper().sweep(go_on=budget(10))
+    assert set(others) <= set(shards.processed)
+
+
+def test_shard_that_cannot_be_read_is_left_to_the_next_sweep(shards: Shards) -> None:
+    @dataclass
+    class Throttled:
+        table: Any
+
+        def query(self, partition: str, **options: Any) -> list[Item]:
+            if partition == keys.DUE_SHARDS[3]:
+                raise OSError("throttled")
+            found: list[Item] = self.table.query(partition, **options)
+            return found
+
+    due = [shards.add(shard) for shard in range(8)]
+    sweeper, throttled = shards.sweeper(), DueRepository(Throttled(shards.table))  # type: ignore[arg-type]
+    assert replace(sweeper, due=throttled).sweep() == 7
+    assert sweeper.sweep() == 1
+    assert sorted(shards.processed) == due
+
+
+def test_only_the_given_shards_are_processed(shards: Shards) -> None:
+    due = [shards.add(shard) for shard in range(8)]
+    shards.sweeper().sweep(shards=keys.DUE_SHARDS[2:4])
+    assert shards.processed == due[2:4]
+
+
+def test_item_of_a_kind_that_this_version_does_not_know_is_left_alone(shards: Shards) -> None:
+    unknown = [shards.add(shard, kind) for shard in (0, 1) for kind in ("user", "service#IS1")]
+    known = shards.add(1)
+    stored = shards.table.get_many(unknown)
+    assert shards.sweeper().sweep() == 1
+    assert shards.processed == [known]
+    assert shards.table.get_many(unknown) == stored
+    assert shards.sweeper("user", "service").sweep() == 4
+    assert sorted(shards.processed[1:]) == sorted(unknown)
+
+
+def test_resource_whose_process_fails_is_tried_once_in_a_sweep(shards: Shards) -> None:
+    tried: list[Key] = []
+
+    def fail(key: Key, _: object) -> None:
+        tried.append(key)
+        raise OSError
+
+    due = [shards.add(0) for _ in range(3)]
+    sweeper = replace(shards.sweeper(), processes={keys.CONVERSATION: fail})
+    assert (sweeper.sweep(), tried) == (3, due)
+
+
+def test_threads_process_several_resources_at_the_same_time(shards: Shards) -> None:
+    threads = 4
+    barrier, processed = Barrier(threads, timeout=10), list[Key]()
+
+    def wait_for_the_others(key: Key, _: object) -> None:
+        barrier.wait()
+        processed.append(key)
+
+    due = [shards.add(number % 8) for number in range(3 * threads)]
+    sweeper = replace(shards.sweeper(), processes={keys.CONVERSATION: wait_for_the_others})
+    assert sweeper.sweep(threads=threads) == len(due)
+    assert sorted(processed) == due
+
+
+def test_threads_stop_when_the_time_is_over(shards: Shards) -> None:
+    for number in range(100):
+        shards.add(number % 8)
+    assert shards.sweeper().sweep(threads=4, go_on=budget(10)) == 10
+
+
+def test_entry_that_appears_twice_is_taken_once() -> None:
+    """While the index changes, a query can return an entry again."""
+    key = Key("AC1#CH1", keys.CONVERSATION)
+    turns = Turns([iter([key, key]), iter([key])], {keys.CONVERSATION})
+    assert [turns.take(), turns.take(), turns.taken] == [key, None, 1]

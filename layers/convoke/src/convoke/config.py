@@ -43,6 +43,10 @@ class Settings:
         return self._required("CONVOKE_DELIVERY_DEAD_LETTER_QUEUE_URL")
 
     @property
+    def delivery_failure_queue_url(self) -> str:
+        return self._required("CONVOKE_DELIVERY_FAILURE_QUEUE_URL")
+
+    @property
     def change_dead_letter_queue_url(self) -> str:
         return self._required("CONVOKE_CHANGE_DEAD_LETTER_QUEUE_URL")
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from convoke.operations.webhook_delivery import WebhookDelivery
     from convoke.storage.accounts import CachedAccounts
     from convoke.storage.api_keys import CachedApiKeys
+    from convoke.storage.first_sights import FirstSights
     from convoke.storage.services import CachedServices
 
 
@@ -89,12 +90,13 @@ class Edges(Protocol):
 class Program:
     """The program of one process. Each property builds one part of the program when the code first uses the property.
 
-    There are caches for accounts, Auth Tokens, API keys and services. Data in a cache can be some seconds old. Only the
-    following lookups use a cache:
+    There are caches for accounts, Auth Tokens, API keys, services and the existence of Users. Data in a cache can be
+    some seconds old. Only the following lookups use a cache:
 
     - The lookups for authentication.
     - The lookup of the service in a URL, or of the service to which participants are added.
     - The lookup of the Auth Token that signs a webhook.
+    - The lookup of the Users of new participants.
     """
 
     def __init__(self, edges: Edges, extra_routes: Sequence[AccountRoute] = ()) -> None:
@@ -124,15 +126,22 @@ class Program:
 
         return CachedApiKeys(ApiKeyRepository(self.edges.table))
 
+    @cached_property
+    def first_sights(self) -> FirstSights:
+        from convoke.storage.first_sights import FirstSights
+
+        return FirstSights(self.edges.table)
+
     def clear_caches(self) -> None:
         """Remove all entries from all caches."""
-        for fetch in (
+        for cache in (
             self.auth_tokens.fetch,
             self.known_accounts.fetch,
             self.known_services.fetch,
             self.known_api_keys.fetch_owner,
+            self.first_sights,
         ):
-            fetch.clear()
+            cache.clear()
 
     @cached_property
     def accounts(self) -> AccountOperations:
@@ -148,11 +157,14 @@ class Program:
         from convoke.api.app import Api
         from convoke.api.operations import Operations
         from convoke.operations.account_configuration import AccountConfigurationOperations
+        from convoke.operations.address_configurations import AddressConfigurationOperations
         from convoke.operations.alerts import AlertOperations
+        from convoke.operations.bindings import BindingOperations
         from convoke.operations.configuration import ConfigurationOperations
         from convoke.operations.configuration_webhooks import ConfigurationWebhooksOperations
         from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
         from convoke.operations.conversations import ConversationOperations
+        from convoke.operations.credentials import CredentialOperations
         from convoke.operations.messages import MessageOperations
         from convoke.operations.outbox import Outbox
         from convoke.operations.participant_conversations import ParticipantConversationOperations
@@ -160,23 +172,33 @@ class Program:
         from convoke.operations.pre_events import PreEvents
         from convoke.operations.provisioning import ProvisioningOperations
         from convoke.operations.receipts import ReceiptOperations
+        from convoke.operations.roles import RoleOperations
         from convoke.operations.scoped_webhooks import ScopedWebhookOperations
         from convoke.operations.service_configuration import ServiceConfigurationOperations
+        from convoke.operations.service_configuration_notifications import ServiceConfigurationNotificationsOperations
         from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
         from convoke.operations.services import ServiceOperations
+        from convoke.operations.user_conversations import UserConversationOperations
+        from convoke.operations.users import UserOperations
         from convoke.operations.waiting import ConversationWaiter
         from convoke.storage.accounts import AccountRepository
+        from convoke.storage.address_configurations import AddressConfigurationRepository
         from convoke.storage.alerts import AlertRepository
+        from convoke.storage.bindings import BindingRepository
         from convoke.storage.configuration_webhooks import ConfigurationWebhooksRepository
         from convoke.storage.conversations import ConversationRepository
+        from convoke.storage.credentials import CredentialRepository
         from convoke.storage.events import EventRepository
         from convoke.storage.messages import MessageRepository
         from convoke.storage.participant_conversations import ParticipantConversationRepository
         from convoke.storage.participants import ParticipantRepository
         from convoke.storage.provisioning import ProvisioningRepository
         from convoke.storage.receipts import ReceiptRepository
+        from convoke.storage.roles import RoleRepository
         from convoke.storage.scoped_webhooks import ScopedWebhookRepository
+        from convoke.storage.service_configuration_notifications import ServiceConfigurationNotificationsRepository
         from convoke.storage.service_configuration_webhooks import ServiceConfigurationWebhooksRepository
+        from convoke.storage.users import UserRepository
         from convoke.storage.webhook_levels import WebhookLevelsRepository
 
         edges, table, now, new_sid = self.edges, self.edges.table, self.edges.now, self.edges.new_sid
@@ -184,28 +206,37 @@ class Program:
         conversation_operations = ConversationOperations(
             conversations, ProvisioningRepository(table), EventRepository(table), now, new_sid
         )
-        participants = ParticipantRepository(table)
+        roles = RoleRepository(table)
+        participants = ParticipantRepository(table, self.first_sights)
         message_operations = MessageOperations(
             conversation_operations, participants, MessageRepository(table), Outbox(new_sid), now, new_sid
         )
+        participant_operations = ParticipantOperations(conversation_operations, participants, roles, now, new_sid)
+        memberships = ParticipantConversationRepository(table)
+        users = UserOperations(UserRepository(table), self.first_sights, roles, now, new_sid)
         services = ServiceOperations(self.known_services, AccountRepository(table), conversations, now, new_sid)
         operations = Operations(
             accounts=self.accounts,
             configuration=ConfigurationOperations(self.known_accounts),
             account_configuration=AccountConfigurationOperations(self.known_accounts, edges.receiver_rules),
             services=services,
-            service_configuration=ServiceConfigurationOperations(services, self.known_services),
+            service_configuration=ServiceConfigurationOperations(services, self.known_services, roles),
             conversations=conversation_operations,
-            participants=ParticipantOperations(conversation_operations, participants, now, new_sid),
-            participant_conversations=ParticipantConversationOperations(ParticipantConversationRepository(table)),
+            participants=participant_operations,
+            participant_conversations=ParticipantConversationOperations(memberships),
             messages=message_operations,
             receipts=ReceiptOperations(message_operations, ReceiptRepository(table)),
             scoped_webhooks=ScopedWebhookOperations(
                 conversation_operations, ScopedWebhookRepository(table), edges.receiver_rules, now, new_sid
             ),
+            roles=RoleOperations(roles, self.known_services.stored, now, new_sid),
+            users=users,
+            user_conversations=UserConversationOperations(
+                users, conversation_operations, participant_operations, memberships
+            ),
             provisionings=ProvisioningOperations(conversation_operations),
             conversation_with_participants=ConversationWithParticipantsOperations(
-                conversations, edges.participant_queue, edges.provisioning_retries, now, new_sid, edges.metrics
+                conversations, roles, edges.participant_queue, edges.provisioning_retries, now, new_sid, edges.metrics
             ),
             configuration_webhooks=ConfigurationWebhooksOperations(
                 ConfigurationWebhooksRepository(table), edges.receiver_rules
@@ -213,6 +244,14 @@ class Program:
             service_configuration_webhooks=ServiceConfigurationWebhooksOperations(
                 ServiceConfigurationWebhooksRepository(table), edges.receiver_rules
             ),
+            service_configuration_notifications=ServiceConfigurationNotificationsOperations(
+                ServiceConfigurationNotificationsRepository(table)
+            ),
+            address_configurations=AddressConfigurationOperations(
+                AddressConfigurationRepository(table), self.known_services, edges.receiver_rules, now, new_sid
+            ),
+            bindings=BindingOperations(BindingRepository(table)),
+            credentials=CredentialOperations(CredentialRepository(table), now, new_sid),
             events=self.events,
             alerts=AlertOperations(AlertRepository(table)),
             pre_events=PreEvents(
@@ -254,7 +293,14 @@ class Program:
 
         edges = self.edges
         admit = edges.admit or AdmitByService(self.known_services.fetch)
-        return ParticipantAdder(ProvisioningRepository(edges.table), edges.workflow, admit, edges.now)
+        return ParticipantAdder(
+            ProvisioningRepository(edges.table),
+            edges.workflow,
+            admit,
+            self.known_services.fetch,
+            self.first_sights,
+            edges.now,
+        )
 
     @cached_property
     def conversation_finalizer(self) -> ConversationFinalizer:
@@ -306,12 +352,23 @@ class Program:
 
     @cached_property
     def sweeper(self) -> Sweeper:
-        from convoke.operations.sweeper import Sweeper
+        from convoke.operations.conversations import ConversationOperations
+        from convoke.operations.due_conversations import DueConversations
+        from convoke.operations.due_users import DueUsers
+        from convoke.operations.participants import ParticipantOperations
+        from convoke.operations.sweeper import Process, Sweeper
+        from convoke.storage import keys
         from convoke.storage.conversations import ConversationRepository
+        from convoke.storage.due import DueRepository
+        from convoke.storage.events import EventRepository
+        from convoke.storage.participant_conversations import ParticipantConversationRepository
+        from convoke.storage.participants import ParticipantRepository
         from convoke.storage.provisioning import ProvisioningRepository
+        from convoke.storage.roles import RoleRepository
+        from convoke.storage.users import UserRepository
 
         edges, table = self.edges, self.edges.table
-        return Sweeper(
+        due_conversations = DueConversations(
             ConversationRepository(table),
             ProvisioningRepository(table),
             self.participant_adder,
@@ -320,3 +377,27 @@ class Program:
             edges.now,
             edges.new_sid,
         )
+        conversations = ConversationOperations(
+            ConversationRepository(table),
+            ProvisioningRepository(table),
+            EventRepository(table),
+            edges.now,
+            edges.new_sid,
+        )
+        due_users = DueUsers(
+            UserRepository(table),
+            ParticipantConversationRepository(table),
+            ParticipantOperations(
+                conversations,
+                ParticipantRepository(table, self.first_sights),
+                RoleRepository(table),
+                edges.now,
+                edges.new_sid,
+            ),
+            self.known_services.fetch,
+            edges.provisioning_retries,
+            edges.now,
+            edges.new_sid,
+        )
+        processes: dict[str, Process] = {keys.CONVERSATION: due_conversations, keys.USER: due_users}
+        return Sweeper(DueRepository(table), processes, edges.now)

@@ -34,6 +34,10 @@ class Form:
         """Return every value of a field, in the order of the request. Empty if the client did not send the field."""
         return self._values.get(name, [])
 
+    def last_values(self) -> dict[str, str]:
+        """Return the last value of each field."""
+        return {name: values[-1] for name, values in self._values.items()}
+
     def select(self, names: Mapping[str, bool]) -> dict[str, str | list[str]]:
         """Return the values of the fields in `names` that the client sent.
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from convoke.api.requests import Request
 from convoke.operations.account_configuration import AccountConfigurationOperations
 from convoke.operations.accounts import AccountOperations
+from convoke.operations.address_configurations import AddressConfigurationOperations
 from convoke.operations.alerts import AlertOperations
+from convoke.operations.bindings import BindingOperations
 from convoke.operations.configuration import ConfigurationOperations
 from convoke.operations.configuration_webhooks import ConfigurationWebhooksOperations
 from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
 from convoke.operations.conversations import ConversationOperations
+from convoke.operations.credentials import CredentialOperations
 from convoke.operations.events import EventOperations
 from convoke.operations.messages import MessageOperations
 from convoke.operations.participant_conversations import ParticipantConversationOperations
@@ -19,10 +22,14 @@ from convoke.operations.participants import ParticipantOperations
 from convoke.operations.pre_events import PreEvents, RequestWebhooks
 from convoke.operations.provisioning import ProvisioningOperations
 from convoke.operations.receipts import ReceiptOperations
+from convoke.operations.roles import RoleOperations
 from convoke.operations.scoped_webhooks import ScopedWebhookOperations
 from convoke.operations.service_configuration import ServiceConfigurationOperations
+from convoke.operations.service_configuration_notifications import ServiceConfigurationNotificationsOperations
 from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
 from convoke.operations.services import ServiceOperations
+from convoke.operations.user_conversations import UserConversationOperations
+from convoke.operations.users import UserOperations
 from convoke.operations.waiting import ConversationWaiter
 
 
@@ -41,10 +48,17 @@ class Operations:
     messages: MessageOperations
     receipts: ReceiptOperations
     scoped_webhooks: ScopedWebhookOperations
+    roles: RoleOperations
+    users: UserOperations
+    user_conversations: UserConversationOperations
     provisionings: ProvisioningOperations
     conversation_with_participants: ConversationWithParticipantsOperations
     configuration_webhooks: ConfigurationWebhooksOperations
     service_configuration_webhooks: ServiceConfigurationWebhooksOperations
+    service_configuration_notifications: ServiceConfigurationNotificationsOperations
+    address_configurations: AddressConfigurationOperations
+    bindings: BindingOperations
+    credentials: CredentialOperations
     pre_events: PreEvents
     events: EventOperations
     alerts: AlertOperations

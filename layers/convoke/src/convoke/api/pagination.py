@@ -10,9 +10,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TypeVar
 from urllib.parse import urlencode
 
@@ -25,11 +27,21 @@ from convoke.domain.pages import Page, PageRequest
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 100
 MAX_SMALL_PAGE_SIZE = 50
-"""The maximum page size of the lists of receipts, of events and of participant conversations.
+"""The maximum page size of the lists of receipts, Users, events, participant conversations and address configurations.
 
 One read of the table returns at most 100 items. A page of 100 events can need 101 items, and a page of 100 participant
 conversations can need 200 items.
 """
+
+MAX_PAGE_BYTES = 6_000_000
+"""The maximum size of the resources on one page, as Lambda encodes them. A page that would be larger ends early.
+
+A response of a Lambda function has at most 6,291,456 bytes. The rest is for the meta block and the headers. See
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
+"""
+
+MAX_BYTES_PER_CHARACTER = 12
+"""The maximum size of a character in a JSON string: two escapes, such as `\\ud83d\\ude00`."""
 
 Resource = TypeVar("Resource")
 
@@ -72,7 +84,7 @@ class Pagination:
     signing_key: bytes
     """The account's key for the signatures of page tokens."""
     max_page_size: int = MAX_PAGE_SIZE
-    filters: Mapping[str, str] = field(default_factory=dict)
+    filters: Mapping[str, str | list[str]] = field(default_factory=dict)
     """The query parameters that filter the list. Every URL in the meta block contains these query parameters."""
     descending: bool = False
 
@@ -103,6 +115,7 @@ class Pagination:
     ) -> str:
         """Return the JSON body of `page`. `represent` and `sid` return the representation and the SID of a resource."""
         resources = [represent(resource).model_dump_json() for resource in page.resources]
+        page, resources = self._shortened(page, resources, sid)
         # A filter can make a page empty although the list continues. Then the repository sets `before` and `behind`.
         before = (page.before or _sid_of(page.resources[:1], sid)) if page.has_previous else None
         behind = (page.behind or _sid_of(page.resources[-1:], sid)) if page.has_next else None
@@ -117,13 +130,29 @@ class Pagination:
         )
         return f'{{"meta":{meta.model_dump_json()},"{self.key}":[{",".join(resources)}]}}'
 
+    def _shortened(
+        self, page: Page[Resource], texts: list[str], sid: Callable[[Resource], str]
+    ) -> tuple[Page[Resource], list[str]]:
+        """Return the page and its JSON texts with as many resources as fit, but with at least one resource."""
+        if sum(map(len, texts)) * MAX_BYTES_PER_CHARACTER <= MAX_PAGE_BYTES:
+            # Most pages are small. For these pages, this estimate saves the encoding of the texts.
+            return page, texts
+        forward = self.page_request.forward
+        sizes = accumulate(map(_bytes_on_lambda, texts if forward else reversed(texts)))
+        count = max(sum(size <= MAX_PAGE_BYTES for size in sizes), 1)
+        if count >= len(texts):
+            return page, texts
+        positions = page.positions or [sid(resource) for resource in page.resources]
+        shortened = page.shortened(count, positions, forward=forward)
+        return shortened, texts[:count] if forward else texts[-count:]
+
     def _neighbour(self, direction: str, number: int, position: str | None) -> str | None:
         """Return the URL of the page before or after `position`. Return None if `position` is None."""
         return self._page_url(max(number, 0), self._token(direction, position)) if position else None
 
     def _page_url(self, number: int, token: str | None = None) -> str:
         query = {**self.filters, "PageSize": self.page_size, "Page": number} | ({"PageToken": token} if token else {})
-        return f"{self.url}?{urlencode(query)}"
+        return f"{self.url}?{urlencode(query, doseq=True)}"
 
     def _integer(self, name: str, default: int) -> int:
         text = self.request.query.get(name, str(default))
@@ -153,9 +182,17 @@ class Pagination:
         """Sign the path of the list, the filters and `content` with the key of the account."""
         # Sign only the path of the URL, because a token must stay valid under another base URL of the API.
         path = self.url.removeprefix(self.request.base_url)
-        filtered_path = f"{path}?{urlencode(self.filters)}" if self.filters else path
+        filtered_path = f"{path}?{urlencode(self.filters, doseq=True)}" if self.filters else path
         digest = hmac.digest(self.signing_key, f"{filtered_path}\n{content}".encode(), hashlib.sha256)
         return digest[:SIGNATURE_BYTES]
+
+
+def _bytes_on_lambda(text: str) -> int:
+    """Return the size of a text in the response of a Lambda function, which is a JSON string in a JSON document.
+
+    The Lambda runtime may or may not escape characters outside ASCII. With escapes, the size is larger.
+    """
+    return len(json.dumps(text))
 
 
 def _sid_of(resources: list[Resource], sid: Callable[[Resource], str]) -> str | None:

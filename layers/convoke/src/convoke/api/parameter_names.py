@@ -21,8 +21,17 @@ The value is the name of the JSON value in errors. The other parts of the path a
 `parameter_name` does not convert.
 """
 
-PREFIXES = ("Timers", "Bindings.Email", "MessagingBinding")
-"""Prefixes of form parameter names. A dot follows each prefix, as in `Timers.Inactive`."""
+PREFIXES = (
+    "Timers",
+    "Bindings.Email",
+    "MessagingBinding",
+    "AutoCreation",
+    "NewMessage.WithMedia",
+    "NewMessage",
+    "AddedToConversation",
+    "RemovedFromConversation",
+)
+"""Prefixes of form parameter names, the longer ones first. A dot follows each prefix, as in `Timers.Inactive`."""
 
 
 def form_name(field: str) -> str:

@@ -6,7 +6,6 @@ The models of the domain define the fields and the rules. The subclasses in this
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from functools import cache
 from typing import TypeVar, get_origin
 
@@ -16,14 +15,21 @@ from convoke.api.errors import problems_of
 from convoke.api.form import Form
 from convoke.api.parameter_names import PARTICIPANT, form_name, join_name, parameter_name, scoped_webhook_name
 from convoke.domain.account_configuration import AccountConfigurationChange
+from convoke.domain.address_configurations import (
+    AddressConfigurationChange,
+    AddressConfigurationFilters,
+    NewAddressConfiguration,
+)
 from convoke.domain.addresses import Channel
 from convoke.domain.alerts import AlertFilters
 from convoke.domain.attributes import refuse_constant
+from convoke.domain.bindings import BindingFilters
 from convoke.domain.configuration import ConfigurationChange
 from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
 from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversation_with_participants import count_problems
 from convoke.domain.conversations import ConversationChange, NewConversation
+from convoke.domain.credentials import CredentialChange, NewCredential
 from convoke.domain.errors import ConversationsError, ParticipantNotJsonError, refusal
 from convoke.domain.event_replays import NewEventReplay
 from convoke.domain.events import EventFilters
@@ -43,10 +49,14 @@ from convoke.domain.participants import (
     ProxyAddress,
     RoleSid,
 )
+from convoke.domain.roles import NewRole, RoleChange
 from convoke.domain.scoped_webhooks import NewScopedWebhook, ScopedWebhookChange
 from convoke.domain.service_configuration import ServiceConfigurationChange
+from convoke.domain.service_configuration_notifications import ServiceConfigurationNotificationsChange
 from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooksChange
 from convoke.domain.services import NewService
+from convoke.domain.user_conversations import UserConversationChange
+from convoke.domain.users import NewUser, UserChange
 
 BINDING_PREFIX = "messaging_binding_"
 """The prefix of the fields in `CreateParticipant` that belong to the messaging binding."""
@@ -134,6 +144,50 @@ class CreateService(NewService):
     model_config = FORM_NAMES
 
 
+class CreateAddressConfiguration(NewAddressConfiguration):
+    model_config = FORM_NAMES
+
+
+class UpdateAddressConfiguration(AddressConfigurationChange):
+    model_config = FORM_NAMES
+
+
+class ListAddressConfigurations(AddressConfigurationFilters):
+    model_config = FORM_NAMES
+
+
+class ListBindings(BindingFilters):
+    model_config = FORM_NAMES
+
+
+class CreateCredential(NewCredential):
+    model_config = FORM_NAMES
+
+
+class UpdateCredential(CredentialChange):
+    model_config = FORM_NAMES
+
+
+class CreateRole(NewRole):
+    model_config = FORM_NAMES
+
+
+class UpdateRole(RoleChange):
+    model_config = FORM_NAMES
+
+
+class CreateUser(NewUser):
+    model_config = FORM_NAMES
+
+
+class UpdateUser(UserChange):
+    model_config = FORM_NAMES
+
+
+class UpdateUserConversation(UserConversationChange):
+    model_config = FORM_NAMES
+
+
 class UpdateConfigurationWebhooks(ConfigurationWebhooksChange):
     model_config = FORM_NAMES
 
@@ -147,6 +201,10 @@ class UpdateConfiguration(ConfigurationChange):
 
 
 class UpdateServiceConfiguration(ServiceConfigurationChange):
+    model_config = FORM_NAMES
+
+
+class UpdateServiceConfigurationNotifications(ServiceConfigurationNotificationsChange):
     model_config = FORM_NAMES
 
 
@@ -168,11 +226,9 @@ def parse(model: type[Parameters], form: Form) -> Parameters:
     return parameters
 
 
-def parse_query(model: type[Parameters], query: Mapping[str, str]) -> tuple[Parameters, dict[str, str]]:
+def parse_query(model: type[Parameters], query: Form) -> tuple[Parameters, dict[str, str | list[str]]]:
     """Return the parsed filters of a query. Also return the text of each filter that the client sent, by its name."""
-    names = [field.alias or name for name, field in model.model_fields.items()]
-    sent = {name: query[name] for name in names if name in query}
-    return parse(model, Form([*sent.items()])), sent
+    return parse(model, query), query.select(_lists(model))
 
 
 def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[ConversationsError]]:

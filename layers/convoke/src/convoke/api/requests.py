@@ -65,10 +65,15 @@ class Request:
         return headers
 
     @cached_property
+    def query_form(self) -> Form:
+        """The query parameters. A list, such as `Identity`, can be repeated."""
+        # The gateway's `queryStringParameters` joins the values of a repeated parameter with commas.
+        return Form(parse_qsl(self.event.get("rawQueryString", ""), keep_blank_values=True))
+
+    @cached_property
     def query(self) -> Mapping[str, str]:
         """The query parameters. If a parameter is repeated, the last value counts."""
-        # The gateway's `queryStringParameters` joins the values of a repeated parameter with commas.
-        return dict(parse_qsl(self.event.get("rawQueryString", ""), keep_blank_values=True))
+        return self.query_form.last_values()
 
     @property
     def base_url(self) -> str:

@@ -15,24 +15,32 @@ from convoke.api.operations import Operations
 from convoke.api.requests import CONVOKE_PREFIX, TWILIO_PREFIX, Request, ServiceRequest
 from convoke.api.resources import (
     account_configuration,
+    address_configurations,
     alerts,
+    bindings,
     configuration,
     configuration_webhooks,
     conversation_with_participants,
     conversations,
+    credentials,
     description,
     event_attempts,
     event_replays,
     events,
+    health,
     messages,
     participant_conversations,
     participants,
     provisioning,
     receipts,
+    roles,
     scoped_webhooks,
     service_configuration,
+    service_configuration_notifications,
     service_configuration_webhooks,
     services,
+    user_conversations,
+    users,
 )
 from convoke.api.responses import Response
 from convoke.domain.sids import Prefix
@@ -89,7 +97,12 @@ class ServiceRoute(NamedTuple):
         return self.version + self.rule, f"{self.version}{SERVICE_PREFIX}{self.rule}"
 
 
-PUBLIC_ROUTES = (PublicRoute("GET", "/openapi.json", description.fetch, description.FETCH),)
+PUBLIC_ROUTES = (
+    PublicRoute("GET", "/openapi.json", description.fetch, description.FETCH),
+    PublicRoute("GET", "/healthz", health.fetch, health.FETCH),
+)
+
+ADDRESSES = "/Configuration/Addresses"
 
 ACCOUNT_ROUTES = (
     AccountRoute("GET", "/Services", services.list_, services.LIST),
@@ -110,10 +123,35 @@ ACCOUNT_ROUTES = (
         service_configuration_webhooks.update,
         service_configuration_webhooks.UPDATE,
     ),
+    AccountRoute(
+        "GET",
+        f"{SERVICE_PREFIX}/Configuration/Notifications",
+        service_configuration_notifications.fetch,
+        service_configuration_notifications.FETCH,
+    ),
+    AccountRoute(
+        "POST",
+        f"{SERVICE_PREFIX}/Configuration/Notifications",
+        service_configuration_notifications.update,
+        service_configuration_notifications.UPDATE,
+    ),
     AccountRoute("GET", "/Configuration", configuration.fetch, configuration.FETCH),
     AccountRoute("POST", "/Configuration", configuration.update, configuration.UPDATE),
     AccountRoute("GET", "/Configuration/Webhooks", configuration_webhooks.fetch, configuration_webhooks.FETCH),
     AccountRoute("POST", "/Configuration/Webhooks", configuration_webhooks.update, configuration_webhooks.UPDATE),
+    AccountRoute("GET", f"{SERVICE_PREFIX}/Bindings", bindings.list_, bindings.LIST),
+    AccountRoute("GET", f"{SERVICE_PREFIX}/Bindings/<sid>", bindings.fetch, bindings.FETCH),
+    AccountRoute("DELETE", f"{SERVICE_PREFIX}/Bindings/<sid>", bindings.delete, bindings.DELETE),
+    AccountRoute("GET", "/Credentials", credentials.list_, credentials.LIST),
+    AccountRoute("POST", "/Credentials", credentials.create, credentials.CREATE),
+    AccountRoute("GET", "/Credentials/<sid>", credentials.fetch, credentials.FETCH),
+    AccountRoute("POST", "/Credentials/<sid>", credentials.update, credentials.UPDATE),
+    AccountRoute("DELETE", "/Credentials/<sid>", credentials.delete, credentials.DELETE),
+    AccountRoute("GET", ADDRESSES, address_configurations.list_, address_configurations.LIST),
+    AccountRoute("POST", ADDRESSES, address_configurations.create, address_configurations.CREATE),
+    AccountRoute("GET", f"{ADDRESSES}/<sid>", address_configurations.fetch, address_configurations.FETCH),
+    AccountRoute("POST", f"{ADDRESSES}/<sid>", address_configurations.update, address_configurations.UPDATE),
+    AccountRoute("DELETE", f"{ADDRESSES}/<sid>", address_configurations.delete, address_configurations.DELETE),
     AccountRoute("GET", "/Configuration", account_configuration.fetch, account_configuration.FETCH, CONVOKE_PREFIX),
     AccountRoute("POST", "/Configuration", account_configuration.update, account_configuration.UPDATE, CONVOKE_PREFIX),
     AccountRoute("GET", "/Events", events.list_, events.LIST, CONVOKE_PREFIX),
@@ -127,6 +165,8 @@ ACCOUNT_ROUTES = (
 PARTICIPANTS = "/Conversations/<conversation_sid>/Participants"
 
 MESSAGES = "/Conversations/<conversation_sid>/Messages"
+
+USER_CONVERSATIONS = "/Users/<user_sid>/Conversations"
 
 WEBHOOKS = "/Conversations/<conversation_sid>/Webhooks"
 
@@ -155,6 +195,24 @@ SERVICE_ROUTES = (
     ServiceRoute("POST", f"{PARTICIPANTS}/<sid>", participants.update, participants.UPDATE),
     ServiceRoute("DELETE", f"{PARTICIPANTS}/<sid>", participants.delete, participants.DELETE),
     ServiceRoute("GET", "/ParticipantConversations", participant_conversations.list_, participant_conversations.LIST),
+    ServiceRoute("GET", "/Roles", roles.list_, roles.LIST),
+    ServiceRoute("POST", "/Roles", roles.create, roles.CREATE),
+    ServiceRoute("GET", "/Roles/<sid>", roles.fetch, roles.FETCH),
+    ServiceRoute("POST", "/Roles/<sid>", roles.update, roles.UPDATE),
+    ServiceRoute("DELETE", "/Roles/<sid>", roles.delete, roles.DELETE),
+    ServiceRoute("GET", "/Users", users.list_, users.LIST),
+    ServiceRoute("POST", "/Users", users.create, users.CREATE),
+    ServiceRoute("GET", "/Users/<sid>", users.fetch, users.FETCH),
+    ServiceRoute("POST", "/Users/<sid>", users.update, users.UPDATE),
+    ServiceRoute("DELETE", "/Users/<sid>", users.delete, users.DELETE),
+    ServiceRoute("GET", USER_CONVERSATIONS, user_conversations.list_, user_conversations.LIST),
+    ServiceRoute("GET", f"{USER_CONVERSATIONS}/<conversation_sid>", user_conversations.fetch, user_conversations.FETCH),
+    ServiceRoute(
+        "POST", f"{USER_CONVERSATIONS}/<conversation_sid>", user_conversations.update, user_conversations.UPDATE
+    ),
+    ServiceRoute(
+        "DELETE", f"{USER_CONVERSATIONS}/<conversation_sid>", user_conversations.delete, user_conversations.DELETE
+    ),
     ServiceRoute("GET", WEBHOOKS, scoped_webhooks.list_, scoped_webhooks.LIST),
     ServiceRoute("POST", WEBHOOKS, scoped_webhooks.create, scoped_webhooks.CREATE),
     ServiceRoute("GET", f"{WEBHOOKS}/<sid>", scoped_webhooks.fetch, scoped_webhooks.FETCH),
@@ -176,8 +234,13 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Messages": Prefix.MESSAGE,
     "Receipts": Prefix.RECEIPT,
     "Webhooks": Prefix.WEBHOOK,
+    "Roles": Prefix.ROLE,
+    "Users": {"description": "A SID or an identity."},
     "Events": {"pattern": f"^{Prefix.CHANGE}[0-9a-fA-F]{{32}}-[0-9]+$"},
     "Alerts": Prefix.ALERT,
+    "Addresses": {"description": "A SID or an address."},
+    "Bindings": Prefix.BINDING,
+    "Credentials": Prefix.CREDENTIAL,
 }
 """The valid values of the path parameter after a segment. The key is the segment.
 

@@ -107,7 +107,7 @@ class DynamoDbTable:
         )
         return _to_item(response["Item"]) if "Item" in response else None
 
-    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+    def get_many(self, keys: Sequence[Key], *, consistent: bool = True) -> dict[Key, Item]:
         if len(keys) > MAX_KEYS:
             raise ValueError(f"at most {MAX_KEYS} items can be read at once, not {len(keys)}")
         # Remove repeated keys, because DynamoDB refuses a batch that contains a key twice.
@@ -117,7 +117,7 @@ class DynamoDbTable:
         def read_remaining() -> None:
             nonlocal unread
             response = self._client.batch_get_item(
-                RequestItems={self._table_name: {"Keys": unread, "ConsistentRead": True}}
+                RequestItems={self._table_name: {"Keys": unread, "ConsistentRead": consistent}}
             )
             for item in map(_to_item, response["Responses"].get(self._table_name, [])):
                 found[key_of(item)] = item

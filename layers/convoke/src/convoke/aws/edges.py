@@ -114,6 +114,12 @@ class AwsEdges:
         return SqsDeadLetterQueue(self._sqs, self.settings.delivery_dead_letter_queue_url)
 
     @cached_property
+    def delivery_failure_queue(self) -> SqsDeadLetterQueue:
+        from convoke.aws.delivery_queue import SqsDeadLetterQueue
+
+        return SqsDeadLetterQueue(self._sqs, self.settings.delivery_failure_queue_url)
+
+    @cached_property
     def change_dead_letter_queue(self) -> SqsDeadLetterQueue:
         from convoke.aws.delivery_queue import SqsDeadLetterQueue
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from convoke.domain.freshness import ReadClocks, read_clocks
 from convoke.storage.cached import Cached
 
 if TYPE_CHECKING:
@@ -25,11 +26,17 @@ class SecretAuthTokens:
     docs/decisions/0079-strangers-cost-little.md.
     """
 
-    def __init__(self, client: SecretsManagerClient, prefix: str, account_exists: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        client: SecretsManagerClient,
+        prefix: str,
+        account_exists: Callable[[str], bool],
+        read_clocks: ReadClocks = read_clocks,
+    ) -> None:
         self.client = client
         self._prefix = prefix
         self._account_exists = account_exists
-        self.fetch = Cached(self._fetch, TOKEN_CACHE_SECONDS)
+        self.fetch = Cached(self._fetch, TOKEN_CACHE_SECONDS, read_clocks)
 
     def put(self, account_sid: str, token: str) -> None:
         name = f"{self._prefix}{account_sid}"

@@ -44,6 +44,7 @@ LOOPBACK = "127.0.0.1"
 STACK_NAME = "convoke"
 REGION = "us-east-1"
 BUCKET = "artifacts"
+TEMPLATE = "template.yaml"
 
 PARAMETERS = {"AllowedWebhookNetworks": "0.0.0.0/0,::/0", "SnapStart": "false"}
 """The template parameters whose values are not the defaults.
@@ -226,11 +227,13 @@ def _create_stack(url: str, bootstrap: str, stack_name: str, given_parameters: M
     for name, value in _properties(template):
         if name == "AWS_ENDPOINT_URL":
             value.value = url
+    # A template in the request has at most 51,200 bytes.
+    s3.put_object(Bucket=BUCKET, Key=TEMPLATE, Body=yaml.serialize(template).encode())
     cloudformation = _client("cloudformation", url)
     capabilities = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
     parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in given_parameters.items()]
     cloudformation.create_stack(
-        StackName=stack_name, TemplateBody=yaml.serialize(template), Parameters=parameters, Capabilities=capabilities
+        StackName=stack_name, TemplateURL=f"{url}/{BUCKET}/{TEMPLATE}", Parameters=parameters, Capabilities=capabilities
     )
     deadline = time.monotonic() + STACK_TIMEOUT_SECONDS
     while (

@@ -41,7 +41,8 @@ class Alert(Model):
     sid: str
     account_sid: str
     service_sid: str | None = None
-    conversation_sid: str
+    conversation_sid: str | None = None
+    """None if the resource belongs to no conversation."""
     resource_sid: str
     code: int
     text: str
@@ -120,7 +121,7 @@ def webhook_failed_alert(delivery: Delivery, attempt: EventAttempt, entry: type[
         account_sid=event.account_sid,
         service_sid=event.payload.get("ChatServiceSid"),
         conversation_sid=event.conversation_sid,
-        resource_sid=event.conversation_sid,
+        resource_sid=event.conversation_sid or event.payload["UserSid"],
         code=entry.code,
         text=f"{entry.text}: {outcome} (event {event.id}, target {delivery.target}, attempt {attempt.number})",
         more_info=entry.more_info,

@@ -216,13 +216,13 @@ class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook a
 
 
 class NotificationTemplateTooLongError(
-    ConversationsError, code=50058, text="The template of a notification must be shorter"
+    ConversationsError, code=50058, text="The template of a notification must be at most 4,096 bytes of UTF-8"
 ):
     """A template in the notification configuration of a service is too long."""
 
 
 class NotificationSoundTooLongError(
-    ConversationsError, code=50059, text="The name of a notification's sound must be shorter"
+    ConversationsError, code=50059, text="The name of a notification's sound must be at most 256 characters"
 ):
     """The name of a sound in the notification configuration of a service is too long."""
 
@@ -278,10 +278,6 @@ class UserExistsError(ConversationsError, code=50201, status=409, text="User alr
     """The service already has a user with this identity. Identities are case-sensitive."""
 
 
-class IdentityReservedError(ConversationsError, code=50203, text="The identity must not be a reserved one"):
-    """Clients cannot use this identity, because it is reserved for Convoke. An example is `system`."""
-
-
 class IdentityMissingError(ConversationsError, code=50204, text="Identity not provided"):
     """A user has no identity, or a participant has neither an identity nor an address."""
 
@@ -314,18 +310,6 @@ class IdentityNotAcceptableError(
     ConversationsError, code=50211, text="Identity parameter not acceptable for this Participant"
 ):
     """A participant has an identity and also an address or a proxy address."""
-
-
-class UserChangedConcurrentlyError(
-    ConversationsError, code=50213, status=409, text="Another request is changing the user: try again"
-):
-    """Two requests change the same user at the same time."""
-
-
-class TooManyConversationsError(
-    ConversationsError, code=50214, text="The identity must be in at most 1,000 open conversations"
-):
-    """The identity is in too many active or inactive conversations. Closed conversations do not count."""
 
 
 # Conversations

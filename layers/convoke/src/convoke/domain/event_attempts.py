@@ -49,6 +49,11 @@ class EventAttempt(Model):
         )
 
     @property
+    def is_completed(self) -> bool:
+        """Whether the attempt has a result. Without a result, the process may have ended during the attempt."""
+        return self.status is not None or self.error is not None
+
+    @property
     def position(self) -> str:
         """The sort key of the attempt. The attempts of an event are sorted by replay, target and number."""
         return f"{self.replay_sid}#{self.target}#{self.number:02}"

@@ -23,6 +23,7 @@ from convoke.domain.model import Model
 from convoke.domain.participants import Participant
 from convoke.domain.receipts import Receipt
 from convoke.domain.sids import Prefix, parse_sid
+from convoke.domain.users import User
 
 
 class EventType(StrEnum):
@@ -58,6 +59,10 @@ PRE_EVENTS = tuple(event for event in EventType if event.endswith(("Add", "Updat
 
 POST_EVENTS = tuple(event for event in EventType if event not in PRE_EVENTS)
 """The events that Convoke sends after a change."""
+
+
+USER_EVENTS = frozenset({EventType.USER_ADDED, EventType.USER_UPDATE, EventType.USER_UPDATED})
+"""The events about a User. They belong to no conversation, so no webhook of a conversation receives them."""
 
 
 class ErrorLogType(StrEnum):
@@ -97,7 +102,8 @@ class Event(Model):
     id: str
     type: AnyEventType
     account_sid: str
-    conversation_sid: str
+    conversation_sid: str | None = None
+    """The conversation that the event is about. None for an event about a User."""
     occurred_at: Instant
     payload: dict[str, str]
     notify_webhooks: bool = Field(alias="webhooks")
@@ -115,7 +121,8 @@ class Change(Model):
 
     sid: str
     account_sid: str
-    conversation_sid: str
+    conversation_sid: str | None = None
+    """The changed conversation. None if the change affects only a User."""
     events: tuple[Event, ...]
     notify_webhooks: bool = Field(alias="webhooks")
     """Whether webhooks get at least one of the events. In stored items, the name of the field is `webhooks`."""
@@ -176,7 +183,8 @@ class Subject(NamedTuple):
 
     account_sid: str
     chat_service_sid: str
-    conversation_sid: str
+    conversation_sid: str | None = None
+    """None if the change affects only a User."""
 
 
 def conversation_added(sid: str, conversation: Conversation, *, at: datetime, notify_webhooks: bool) -> Change:
@@ -227,10 +235,17 @@ def conversation_removed(
 
 
 def participants_added(
-    sid: str, subject: Subject, participants: Sequence[Participant], *, at: datetime, notify_webhooks: bool
+    sid: str,
+    subject: Subject,
+    participants: Sequence[Participant],
+    users: Sequence[User] = (),
+    *,
+    at: datetime,
+    notify_webhooks: bool,
 ) -> Change:
+    """Return the record of new participants. `users` are the Users that exist since the same transaction."""
     data = [(EventType.PARTICIPANT_ADDED, participant_payload(participant)) for participant in participants]
-    return _change(sid, subject, data, at=at, notify_webhooks=notify_webhooks)
+    return _change(sid, subject, [*_users_added(users), *data], at=at, notify_webhooks=notify_webhooks)
 
 
 def message_added(
@@ -293,12 +308,20 @@ def message_removed(
 
 
 def participant_updated(
-    sid: str, subject: Subject, participant: Participant, *, at: datetime, notify_webhooks: bool
+    sid: str,
+    subject: Subject,
+    participant: Participant,
+    users: Sequence[User] = (),
+    *,
+    at: datetime,
+    notify_webhooks: bool,
 ) -> Change:
+    """Return the record of an updated participant. `users` are the Users that exist since the same transaction."""
     index = participant.last_read_message_index
     read = {"LastReadMessageIndex": None if index is None else str(index)}
     payload = {**participant_payload(participant), **date_updated(participant), **read}
-    return _change(sid, subject, [(EventType.PARTICIPANT_UPDATED, payload)], at=at, notify_webhooks=notify_webhooks)
+    data = [*_users_added(users), (EventType.PARTICIPANT_UPDATED, payload)]
+    return _change(sid, subject, data, at=at, notify_webhooks=notify_webhooks)
 
 
 def participant_removed(
@@ -307,6 +330,23 @@ def participant_removed(
     removed = {"DateRemoved": to_milliseconds(at)}
     payload = {**participant_payload(participant), **date_updated(participant), **removed}
     return _change(sid, subject, [(EventType.PARTICIPANT_REMOVED, payload)], at=at, notify_webhooks=notify_webhooks)
+
+
+def user_added(sid: str, user: User, *, at: datetime, notify_webhooks: bool) -> Change:
+    return _change(sid, subject_of_user(user), _users_added([user]), at=at, notify_webhooks=notify_webhooks)
+
+
+def user_updated(sid: str, user: User, *, reachable: bool, at: datetime, notify_webhooks: bool) -> Change:
+    """Return the record of an updated User. `reachable` says whether the service tells which Users are online."""
+    online = "false" if reachable else None
+    payload = {
+        **user_payload(user),
+        "DateUpdated": to_milliseconds(user.date_updated),
+        "isOnline": online,
+        "isNotifiable": online,
+    }
+    data = [(EventType.USER_UPDATED, payload)]
+    return _change(sid, subject_of_user(user), data, at=at, notify_webhooks=notify_webhooks)
 
 
 class Failure(NamedTuple):
@@ -346,6 +386,14 @@ def subject_of(conversation: Conversation) -> Subject:
     return Subject(conversation.account_sid, conversation.chat_service_sid, conversation.sid)
 
 
+def subject_of_user(user: User) -> Subject:
+    return Subject(user.account_sid, user.chat_service_sid)
+
+
+def _users_added(users: Sequence[User]) -> list[EventData]:
+    return [(EventType.USER_ADDED, user_payload(user)) for user in users]
+
+
 def _change(sid: str, subject: Subject, data: Sequence[EventData], *, at: datetime, notify_webhooks: bool) -> Change:
     common: Payload = {
         "AccountSid": subject.account_sid,
@@ -357,7 +405,7 @@ def _change(sid: str, subject: Subject, data: Sequence[EventData], *, at: dateti
             id=f"{sid}-{position}",
             type=event_type,
             account_sid=subject.account_sid,
-            conversation_sid=subject.conversation_sid,
+            conversation_sid=None if event_type in USER_EVENTS else subject.conversation_sid,
             occurred_at=at,
             payload=_without_absent({"EventType": event_type, **common, **payload}),
             notify_webhooks=notify_webhooks,
@@ -428,6 +476,18 @@ def participant_payload(participant: Participant) -> Payload:
         "MessagingBinding.ProjectedAddress": binding.projected_address,
         "MessagingBinding.Level": binding.level,
         "MessagingBinding.Name": binding.name,
+    }
+
+
+def user_payload(user: User) -> Payload:
+    """Return the parameters of events about a User."""
+    return {
+        "UserSid": user.sid,
+        "Identity": user.identity,
+        "RoleSid": user.role_sid,
+        "Attributes": user.attributes,
+        "FriendlyName": user.friendly_name,
+        "DateCreated": to_milliseconds(user.date_created),
     }
 
 

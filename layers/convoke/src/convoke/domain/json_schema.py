@@ -56,6 +56,12 @@ def word_schema(words: Iterable[str], description: str = "", **more: object) -> 
     return WithJsonSchema(schema | {"description": description} if description else schema)
 
 
+def timestamp_schema(description: str = "") -> WithJsonSchema:
+    """Return the schema of a date with a time."""
+    schema = {"type": "string", "format": "date-time"}
+    return WithJsonSchema(schema | {"description": description} if description else schema)
+
+
 def timer_schema(minimum: str) -> WithJsonSchema:
     """Return the schema of an ISO 8601 duration that is `PT0S` or at least `minimum`."""
     description = f"An ISO 8601 duration of at least {minimum}. PT0S switches the timer off."

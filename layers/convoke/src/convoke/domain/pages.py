@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -47,11 +47,23 @@ class Page(Generic[Resource]):
     """The previous page ends before this sort key. None means the sort key of the first resource on this page."""
     behind: str | None = None
     """The next page starts after this sort key. None means the sort key of the last resource on this page."""
+    positions: Sequence[str] = ()
+    """The sort key of each resource. Empty if the SID of each resource is its sort key."""
 
     @property
     def has_any(self) -> bool:
         """Whether the list has any resources, on this page or on another page."""
         return bool(self.resources) or self.has_previous or self.has_next
+
+    def shortened(self, count: int, positions: Sequence[str], *, forward: bool) -> Page[Resource]:
+        """Return a page with `count` of the resources. The other resources are on the neighbouring page.
+
+        `positions` has the sort key of each resource. A forward page keeps its first resources. A backward page keeps
+        its last resources, which are next to the page that the client comes from.
+        """
+        if forward:
+            return replace(self, resources=self.resources[:count], has_next=True, behind=positions[count - 1])
+        return replace(self, resources=self.resources[-count:], has_previous=True, before=positions[-count])
 
 
 def page_of_list(resources: Sequence[Resource], sids: Sequence[str], page: PageRequest) -> Page[Resource]:

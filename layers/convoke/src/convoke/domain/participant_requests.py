@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator
 
 from convoke.domain.addresses import MAX_ADDRESS_CHARACTERS, Channel, channel_of
 from convoke.domain.dates import DateCreated, DateUpdated, parse_date
@@ -31,7 +31,7 @@ from convoke.domain.errors import (
 )
 from convoke.domain.groups import is_group_number
 from convoke.domain.instants import Instant
-from convoke.domain.json_schema import pattern_schema, string_schema
+from convoke.domain.json_schema import pattern_schema, string_schema, timestamp_schema
 from convoke.domain.messages import INDEX_PATTERN, is_index
 from convoke.domain.model import Model
 from convoke.domain.participants import (
@@ -94,9 +94,7 @@ LastReadMessageIndex = Annotated[
     BeforeValidator(parse_index),
     pattern_schema(f"({INDEX_PATTERN}|{NULL})", "An integer. The value null removes it."),
 ]
-LastReadTimestamp = Annotated[
-    Instant | None, BeforeValidator(parse_timestamp), WithJsonSchema({"type": "string", "format": "date-time"})
-]
+LastReadTimestamp = Annotated[Instant | None, BeforeValidator(parse_timestamp), timestamp_schema()]
 
 
 class ParticipantChange(Model):

@@ -6,6 +6,7 @@ See docs/behaviour/participants.md.
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema, model_validator
@@ -42,6 +43,13 @@ MAX_IDENTITY_CHARACTERS = 256
 MAX_PARTICIPANT_ATTRIBUTES_BYTES = 4 * 1024
 
 EMAIL_LEVELS = ("to", "cc", "from")
+
+
+class NotificationLevel(StrEnum):
+    """Whether a participant wants notifications of the messages in the conversation."""
+
+    DEFAULT = "default"
+    MUTED = "muted"
 
 
 class MessagingBinding(Model):
@@ -144,6 +152,14 @@ class Participant(Member):
     date_updated: Instant
     last_read_message_index: int | None = None
     last_read_timestamp: Instant | None = None
+    notification_level: NotificationLevel | None = None
+    """None means the level `default`. Only the conversations of a User show the level."""
+    revision: int | None = None
+    """How many times the participant was changed. None if it was never changed.
+
+    The updates of read positions and notification levels use optimistic locking with this number, because they do not
+    change the conversation.
+    """
 
     @property
     def bound(self) -> tuple[BoundMember, ...]:

@@ -23,9 +23,13 @@ from convoke.domain.events import (
     message_payload,
     participant_payload,
     subject_of,
+    subject_of_user,
+    user_payload,
 )
+from convoke.domain.instants import to_milliseconds
 from convoke.domain.messages import Message, MessageParameters, check_author, check_body, check_message_attributes
 from convoke.domain.participants import Participant
+from convoke.domain.users import User
 
 Reply = Mapping[str, object]
 """The JSON object in the answer of the receiver. Fields such as `body` replace the values that the client sent."""
@@ -82,6 +86,11 @@ def message_update(conversation: Conversation, message: Message) -> PreEvent:
 
 def message_remove(conversation: Conversation, message: Message) -> PreEvent:
     return PreEvent(subject_of(conversation), (EventType.MESSAGE_REMOVE, edited_payload(conversation, message)))
+
+
+def user_update(user: User) -> PreEvent:
+    payload = {**_without(user_payload(user), "DateCreated"), "DateUpdated": to_milliseconds(user.date_updated)}
+    return PreEvent(subject_of_user(user), (EventType.USER_UPDATE, payload))
 
 
 def apply_conversation_reply(conversation: Conversation, reply: Reply) -> Conversation:

@@ -5,6 +5,7 @@ See docs/behaviour/configuration.md#service-configuration.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator
@@ -18,7 +19,7 @@ from convoke.domain.errors import (
 )
 from convoke.domain.json_schema import IN_EITHER_CASE, sid_schema, word_schema
 from convoke.domain.model import Model
-from convoke.domain.services import Service
+from convoke.domain.roles import RoleType
 from convoke.domain.sids import Prefix
 
 
@@ -55,18 +56,27 @@ class ServiceConfigurationChange(Model):
     default_chat_service_role_sid: DefaultRoleSid | None = None
     reachability_enabled: Boolean = False
 
-    def problems(self, service: Service) -> list[ConversationsError]:
-        """Return an error for each role that is not a valid default role of `service`.
+    @property
+    def role_sids(self) -> frozenset[str]:
+        """The SIDs of the roles that the request names."""
+        named = (
+            self.default_conversation_creator_role_sid,
+            self.default_conversation_role_sid,
+            self.default_chat_service_role_sid,
+        )
+        return frozenset(sid for sid in named if sid)
 
-        A conversation role must be in `service.conversation_role_sids`. A user role must be in
-        `service.service_role_sids`.
+    def problems(self, types: Mapping[str, RoleType]) -> list[ConversationsError]:
+        """Return an error for each role that does not exist or has the wrong type.
+
+        `types` contains the type of each role in `role_sids` that the service has.
         """
         found: list[ConversationsError] = [
             UnknownConversationRoleError(field=(name,))
             for name in ("default_conversation_creator_role_sid", "default_conversation_role_sid")
-            if (role_sid := getattr(self, name)) and role_sid not in service.conversation_role_sids
+            if (role_sid := getattr(self, name)) and types.get(role_sid) is not RoleType.CONVERSATION
         ]
         user_role_sid = self.default_chat_service_role_sid
-        if user_role_sid and user_role_sid not in service.service_role_sids:
+        if user_role_sid and types.get(user_role_sid) is not RoleType.SERVICE:
             found.append(UnknownServiceRoleError(field="default_chat_service_role_sid"))
         return found

@@ -56,14 +56,21 @@ class Service(Model):
         return self.default_chat_service_role_sid or self.service_user_role_sid
 
     @property
-    def service_role_sids(self) -> frozenset[str]:
-        """The SIDs of the roles that a user can have."""
-        return frozenset((self.service_admin_role_sid, self.service_user_role_sid))
+    def role_sids(self) -> frozenset[str]:
+        """The SIDs of the default roles, which exist as long as the service."""
+        return frozenset(
+            (
+                self.service_admin_role_sid,
+                self.service_user_role_sid,
+                self.conversation_admin_role_sid,
+                self.conversation_user_role_sid,
+            )
+        )
 
     @property
-    def conversation_role_sids(self) -> frozenset[str]:
-        """The SIDs of the roles that a participant can have."""
-        return frozenset((self.conversation_admin_role_sid, self.conversation_user_role_sid))
+    def configured_role_sids(self) -> frozenset[str]:
+        """The SIDs of the roles that the configuration names. These roles cannot be deleted."""
+        return frozenset((self.creator_role_sid, self.member_role_sid, self.user_role_sid))
 
 
 def check_required_name(name: str | None) -> str:

@@ -1,15 +1,177 @@
-"""The SID of a User. The API does not have the User resource yet."""
+"""The User resource: a person who takes part in the conversations of a service, known by an identity.
+
+See docs/behaviour/users.md.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
+from typing import Annotated, ClassVar, Self
 
-from convoke.domain.sids import Prefix
+from pydantic import AfterValidator, Field
+
+from convoke.domain.attributes import check_attributes
+from convoke.domain.conversations import FriendlyName
+from convoke.domain.errors import (
+    AttributesNotJsonError,
+    AttributesTooLongError,
+    ConversationsError,
+    FriendlyNameTooLongError,
+    IdentityLooksLikeUserSidError,
+    IdentityMissingError,
+    IdentityTooLongError,
+    UnknownServiceRoleError,
+)
+from convoke.domain.instants import Instant
+from convoke.domain.json_schema import attributes_schema, sid_schema
+from convoke.domain.model import Model
+from convoke.domain.participants import Identity
+from convoke.domain.services import Service
+from convoke.domain.sids import Prefix, is_sid
+
+MAX_USER_ATTRIBUTES_BYTES = 16 * 1024
 
 
 def user_sid(chat_service_sid: str, identity: str) -> str:
     """Return the SID of the User that has `identity` in a service.
 
-    The SID is a hash of the service SID and the identity. Therefore Convoke does not have to store the SID.
+    The SID is a hash of the service SID and the identity. Therefore Convoke knows the SID without a read.
     """
     return Prefix.USER + hashlib.sha256(f"{chat_service_sid}#{identity}".encode()).hexdigest()[:32]
+
+
+class Leaving(Model):
+    """The participants that a deleted User leaves behind. The sweeper deletes them."""
+
+    before_sid: str
+    """A SID that Convoke made when the User was deleted. The sweeper deletes the participants with older SIDs."""
+    since: Instant
+    """The time of the deletion."""
+    notify_webhooks: bool
+    """Whether webhooks get the events about the deleted participants."""
+
+    def includes(self, participant_sid: str) -> bool:
+        """Return whether the participant is older than the deletion. SIDs of different types sort by time too."""
+        return participant_sid[len(Prefix.PARTICIPANT) :] < self.before_sid[len(Prefix.CHANGE) :]
+
+
+class User(Model):
+    """A stored User."""
+
+    account_sid: str
+    chat_service_sid: str
+    sid: str
+    identity: str
+    role_sid: str
+    friendly_name: str | None = None
+    attributes: str = "{}"
+    date_created: Instant
+    date_updated: Instant
+    revision: int = 0
+    """How many times the User was changed. Optimistic locking compares this number."""
+    date_removed: Instant | None = None
+    """The time at which the User was deleted. None if the User is not deleted.
+
+    A deleted User becomes a tombstone. The API does not show tombstones.
+    """
+    leaving: Leaving | None = None
+    """The participants that must still be deleted.
+
+    A User can have this field although it is not deleted. Then an earlier User with the same identity was deleted.
+    """
+    due_at: Instant | None = None
+    """The time at which the sweeper must process the User next. None unless `leaving` is set."""
+    attempts: int = 0
+    """How many times the sweeper has processed the User since the deletion."""
+
+    def as_tombstone(self, moment: datetime, sid: str, *, notify_webhooks: bool) -> Self:
+        """Return the User as a tombstone, which keeps no personal data but the identity. `sid` is a new SID."""
+        update = {
+            "friendly_name": None,
+            "attributes": "{}",
+            "date_removed": moment,
+            "leaving": Leaving(before_sid=sid, since=moment, notify_webhooks=notify_webhooks),
+            "due_at": moment,
+            "attempts": 0,
+        }
+        return self.model_copy(update=update)
+
+    def in_place_of(self, tombstone: User) -> Self:
+        """Return this User as it replaces the tombstone of its identity. The old participants still leave."""
+        kept = {"leaving": tombstone.leaving, "due_at": tombstone.due_at, "attempts": tombstone.attempts}
+        return self.model_copy(update={**kept, "revision": tombstone.revision + 1})
+
+    def after_leaving(self) -> Self:
+        """Return the User when all old participants have left."""
+        return self.model_copy(update={"leaving": None, "due_at": None, "attempts": 0})
+
+
+def first_seen(service: Service, identity: str, moment: datetime) -> User:
+    """Return the User that Convoke stores when a service sees an identity for the first time."""
+    return User(
+        account_sid=service.account_sid,
+        chat_service_sid=service.sid,
+        sid=user_sid(service.sid, identity),
+        identity=identity,
+        role_sid=service.user_role_sid,
+        date_created=moment,
+        date_updated=moment,
+    )
+
+
+def check_user_role_sid(sid: str) -> str:
+    if not is_sid(sid, Prefix.ROLE):
+        raise UnknownServiceRoleError
+    return sid
+
+
+def check_user_attributes(attributes: str) -> str:
+    return check_attributes(attributes, MAX_USER_ATTRIBUTES_BYTES)
+
+
+UserAttributes = Annotated[str, AfterValidator(check_user_attributes), attributes_schema(MAX_USER_ATTRIBUTES_BYTES)]
+UserRoleSid = Annotated[str, AfterValidator(check_user_role_sid), sid_schema(Prefix.ROLE)]
+
+
+class UserParameters(Model):
+    """The parameters that requests to create a User and requests to update a User have in common."""
+
+    order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
+        IdentityMissingError,
+        IdentityTooLongError,
+        IdentityLooksLikeUserSidError,
+        FriendlyNameTooLongError,
+        AttributesTooLongError,
+        AttributesNotJsonError,
+        UnknownServiceRoleError,
+    )
+
+    friendly_name: FriendlyName | None = None
+    attributes: UserAttributes = "{}"
+    role_sid: UserRoleSid | None = None
+
+
+class NewUser(UserParameters):
+    """The parameters of a request that creates a User."""
+
+    # With `validate_default`, a missing identity causes the same error as an empty identity.
+    identity: Identity = Field(default="", validate_default=True)
+
+    def user(self, service: Service, moment: datetime) -> User:
+        """Return the User to store."""
+        given = self.model_dump(include={"friendly_name", "attributes", "role_sid"}, exclude_unset=True)
+        return first_seen(service, self.identity, moment).model_copy(update=given)
+
+
+class UserChange(UserParameters):
+    """The parameters of a request that updates a User.
+
+    If a field is not in `model_fields_set`, the stored value of the field does not change.
+    """
+
+    def applied_to(self, user: User, moment: datetime) -> User:
+        """Return the changed User. Its `date_updated` is never earlier than the stored `date_updated`."""
+        return user.model_copy(
+            update={**self.model_dump(exclude_unset=True), "date_updated": max(moment, user.date_updated)}
+        )

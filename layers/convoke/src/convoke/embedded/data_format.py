@@ -21,7 +21,7 @@ from convoke.storage.table import EXPIRES_AT
 APPLICATION_ID = 0x436F6E76
 """The four ASCII codes of `Conv`. Tools such as `file` show this value."""
 
-DATA_FORMAT = 5
+DATA_FORMAT = 6
 """The number of the current data format.
 
 Increase the number whenever you change the tables below or `keys.INDEXES`. The table `items` has two columns for each
@@ -168,7 +168,7 @@ def _back_up(path: str, version: int) -> None:
 
 def _migrate(connection: sqlite3.Connection, version: int) -> None:
     """Migrate the tables from the format `version` to the current format. The caller has opened the transaction."""
-    if version == 4:
+    if version < 5:
         connection.execute("ALTER TABLE messages RENAME TO messages_4")
         connection.execute("DROP INDEX IF EXISTS messages_visible")
         for statement in MESSAGES:
@@ -180,6 +180,8 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
             " FROM messages_4"
         )
         connection.execute("DROP TABLE messages_4")
+    # Before format 6, the participants in the index `memberships` were ordered by their own sort key.
+    connection.execute("UPDATE items SET memberships_sort = pk WHERE memberships_partition IS NOT NULL")
 
 
 def _receiver_in(account_sid: str, body: str) -> str:

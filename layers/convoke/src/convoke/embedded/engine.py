@@ -49,7 +49,7 @@ from convoke.embedded.handover import (
 from convoke.embedded.logs import HeldMetrics, hold_log_lines
 from convoke.embedded.loops import SLICE_SECONDS, PeriodicThread, StepScheduler
 from convoke.embedded.observation import Observers
-from convoke.embedded.planned_failures import PlannedFailures, UnheldConversations
+from convoke.embedded.planned_failures import PlannedFailures
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
@@ -57,9 +57,11 @@ from convoke.embedded.suspension import NeedsThreadError, RunAgainError
 from convoke.observability import Metrics, NoMetrics
 from convoke.operations.participant_adder import Admit, AdmitByService
 from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
+from convoke.operations.sweeper import Sweeper
 from convoke.program import Program
+from convoke.storage import keys
 from convoke.storage.auth_tokens import AuthTokens, AuthTokenTable
-from convoke.storage.conversations import ConversationRepository
+from convoke.storage.due import DueRepository
 from convoke.storage.keys import is_streamed_to_webhooks
 from convoke.storage.services import ServiceRepository
 from convoke.storage.table import Item, Table
@@ -207,8 +209,7 @@ class EmbeddedEngine:
         )
         self.program = Program(self.edges, self._test_routes(movable_clock, reset))
         self.api, self.accounts = self.program.api, self.program.accounts
-        unheld = UnheldConversations(self.edges.table, self.failures.is_held)
-        self.sweeper = replace(self.program.sweeper, conversations=unheld)
+        self.sweeper = self._sweeper()
         self.steps = Steps(
             self._participants,
             self._executions,
@@ -373,6 +374,12 @@ class EmbeddedEngine:
         for provisioning in self.failures.cancel(account_sid):
             self.table.run(partial(self._take_participants, provisioning))
 
+    def _sweeper(self) -> Sweeper:
+        """Return the program's sweeper, except that it leaves the conversations alone that a test holds."""
+        sweeper = self.program.sweeper
+        conversations = self.failures.unless_held(sweeper.processes[keys.CONVERSATION])
+        return replace(sweeper, processes={**sweeper.processes, keys.CONVERSATION: conversations})
+
     def _test_routes(self, clock: MovableClock | None, reset: Callable[[], None] | None) -> tuple[AccountRoute, ...]:
         """Return the routes of the clock and of the test controls. Without them, the routes answer 404."""
         clock_option = f"{CLOCK_OPTION} or {CONTROLS_OPTION}"
@@ -396,7 +403,7 @@ class EmbeddedEngine:
     def _next_due(self, after: datetime) -> datetime | None:
         deliveries = self._concurrent_deliveries
         moments = (
-            ConversationRepository(self.edges.table).next_due(after),
+            DueRepository(self.edges.table).next_due(after),
             self.queue.next_visible(after, excluded=self._deliveries_under_way()),
             self.table.run(partial(deliveries.next_end_of_pause, after)) if deliveries else None,
         )

@@ -6,9 +6,7 @@ The plan of an account applies to the next ConversationWithParticipants of this 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from string import Formatter
 from threading import Lock
 
@@ -16,7 +14,9 @@ from convoke.domain.errors import CATALOGUE, ConversationsError
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
 from convoke.operations.participant_adder import Admit
-from convoke.storage.conversations import ConversationRepository
+from convoke.operations.sweeper import GoOn, Process
+from convoke.storage import keys
+from convoke.storage.table import Key
 
 
 @dataclass(slots=True)
@@ -74,8 +74,15 @@ class PlannedFailures:
                 self._held[provisioning.conversation_sid] = provisioning
             return plan.is_held
 
-    def is_held(self, conversation_sid: str) -> bool:
-        return conversation_sid in self._held
+    def unless_held(self, process: Process) -> Process:
+        """Return a `Process` for the sweeper that neither finishes nor closes a held conversation."""
+
+        def process_unless_held(key: Key, go_on: GoOn) -> None:
+            _, conversation_sid = keys.sids_of_conversation(key)
+            if conversation_sid not in self._held:
+                process(key, go_on)
+
+        return process_unless_held
 
     def admit(self, otherwise: Admit) -> Admit:
         """Return an `Admit` that rejects the planned participants. `otherwise` decides about all other participants."""
@@ -88,18 +95,6 @@ class PlannedFailures:
             otherwise(provisioning, participant)
 
         return admit
-
-
-@dataclass(frozen=True, slots=True)
-class UnheldConversations(ConversationRepository):
-    """The conversations without those that are held, so that the sweeper neither finishes nor closes a held one."""
-
-    is_held: Callable[[str], bool]
-
-    def due(self, until: datetime) -> Iterator[tuple[str, str]]:
-        for account_sid, conversation_sid in ConversationRepository.due(self, until):
-            if not self.is_held(conversation_sid):
-                yield account_sid, conversation_sid
 
 
 def error_of(kind: type[ConversationsError]) -> ConversationsError:

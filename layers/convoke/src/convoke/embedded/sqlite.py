@@ -138,7 +138,12 @@ class SqliteTable:
     def get(self, key: Key) -> Item | None:
         return self._run(partial(self._get, key))
 
-    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
+    def get_many(
+        self,
+        keys: Sequence[Key],
+        *,
+        consistent: bool = True,  # noqa: ARG002 - every read is consistent
+    ) -> dict[Key, Item]:
         if len(keys) > MAX_KEYS:
             raise ValueError(f"at most {MAX_KEYS} items can be read at once, not {len(keys)}")
         return self._run(partial(self._get_many, keys))

@@ -25,13 +25,15 @@ from convoke.domain.instants import Clock
 from convoke.domain.participants import NewParticipant
 from convoke.domain.pre_events import apply_conversation_reply, conversation_add
 from convoke.domain.provisioning import Provisioning, ProvisioningRetries
+from convoke.domain.roles import RoleType
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix
 from convoke.observability import Measure, Metrics
-from convoke.operations.participants import has_role, new_participant, not_owned_addresses
+from convoke.operations.participants import new_participant, not_owned_addresses
 from convoke.operations.ports import ParticipantQueue
 from convoke.operations.pre_events import RequestWebhooks
 from convoke.storage.conversations import ConversationRepository
+from convoke.storage.roles import RoleRepository
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class Created:
 @dataclass(frozen=True, slots=True)
 class ConversationWithParticipantsOperations:
     conversations: ConversationRepository
+    roles: RoleRepository
     participant_queue: ParticipantQueue
     retries: ProvisioningRetries
     now: Clock
@@ -94,8 +97,8 @@ class ConversationWithParticipantsOperations:
             self._enqueue(provisioning)
         return Created(conversation, repeated=False)
 
-    @staticmethod
     def problems(
+        self,
         account: Account,
         service: Service,
         requested: NewConversation | None,
@@ -109,9 +112,19 @@ class ConversationWithParticipantsOperations:
         return [
             *ownership_problems(account, participants),
             *relation_problems(participants),
-            *role_problems(service, participants),
+            *self._role_problems(service, participants),
             *(messaging_service_problems(account, requested, participants) if requested else ()),
         ]
+
+    def _role_problems(self, service: Service, participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
+        """Yield an error for each role that the service does not have, or that has the wrong type."""
+        given = {member.role_sid for member in participants if member.role_sid}
+        if not given:
+            return
+        types = self.roles.types(service, given)
+        for position, member in enumerate(participants):
+            if member.role_sid and types.get(member.role_sid) is not RoleType.CONVERSATION:
+                yield InvalidRoleSidError(field=(PARTICIPANTS, position, "role_sid"))
 
     def _record(self, conversation: Conversation, request: IdempotentRequest) -> IdempotencyRecord:
         return IdempotencyRecord(
@@ -201,13 +214,6 @@ def ownership_problems(account: Account, participants: Sequence[NewParticipant])
         binding = member.messaging_binding
         for name, error in not_owned_addresses(account, binding.proxy_address, binding.projected_address):
             yield error(field=(PARTICIPANTS, position, "messaging_binding", name))
-
-
-def role_problems(service: Service, participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
-    """Yield an error for each role that the service does not have."""
-    for position, member in enumerate(participants):
-        if not has_role(service, member.role_sid):
-            yield InvalidRoleSidError(field=(PARTICIPANTS, position, "role_sid"))
 
 
 def messaging_service_problems(

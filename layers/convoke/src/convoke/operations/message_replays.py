@@ -37,13 +37,14 @@ class MessageReplay:
 
         Does nothing if the webhook or the conversation is deleted.
         """
-        conversation = self.conversations.fetch(replay.account_sid, replay.conversation_sid)
+        conversation_sid = replay.payload["ConversationSid"]
+        conversation = self.conversations.fetch(replay.account_sid, conversation_sid)
         webhook = self._webhook(replay)
         if conversation is None or webhook is None:
             return
         span = replay_span(replay)
         request = PageRequest(MESSAGES_PER_BATCH, greatest_sid_with_index(span.after))
-        page = self.messages.list(replay.account_sid, replay.conversation_sid, request)
+        page = self.messages.list(replay.account_sid, conversation_sid, request)
         events = [
             message_replayed(replay, conversation, message) for message in page.resources if message.index <= span.until
         ]
@@ -54,5 +55,5 @@ class MessageReplay:
             self.queue.send(sent)
 
     def _webhook(self, replay: Event) -> ScopedWebhook | None:
-        webhooks = self.webhooks.every(replay.account_sid, replay.conversation_sid)
+        webhooks = self.webhooks.every(replay.account_sid, replay.payload["ConversationSid"])
         return next((webhook for webhook in webhooks if webhook.sid == replay.payload["WebhookSid"]), None)

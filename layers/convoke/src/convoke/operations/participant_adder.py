@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
-from convoke.domain.errors import ConversationsError, InvalidRoleSidError, NotFoundError
+from convoke.domain.errors import ConversationsError, NotFoundError
 from convoke.domain.events import participants_added
 from convoke.domain.instants import Clock
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.domain.services import Service
+from convoke.domain.users import User, first_seen
 from convoke.operations.ports import Workflow
+from convoke.storage.first_sights import FirstSights
 from convoke.storage.provisioning import ProvisioningRepository
 
 Admit = Callable[[Provisioning, Participant], None]
@@ -22,18 +25,21 @@ therefore closed.
 """
 
 
+FetchService = Callable[[str, str], Service | None]
+
+
 @dataclass(frozen=True, slots=True)
 class AdmitByService:
-    """Implements `Admit`. Raises an error if the service or the role of the participant no longer exists."""
+    """Implements `Admit`. Raises an error if the service no longer exists.
 
-    fetch_service: Callable[[str, str], Service | None]
+    A role that was deleted meanwhile is no error, because its participants count as having the default role.
+    """
 
-    def __call__(self, provisioning: Provisioning, participant: Participant) -> None:
-        service = self.fetch_service(provisioning.account_sid, provisioning.chat_service_sid)
-        if service is None:
+    fetch_service: FetchService
+
+    def __call__(self, provisioning: Provisioning, _: Participant) -> None:
+        if self.fetch_service(provisioning.account_sid, provisioning.chat_service_sid) is None:
             raise NotFoundError
-        if participant.role_sid is not None and participant.role_sid not in service.conversation_role_sids:
-            raise InvalidRoleSidError
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,8 @@ class ParticipantAdder:
     provisionings: ProvisioningRepository
     workflow: Workflow
     admit: Admit
+    fetch_service: FetchService
+    first_sights: FirstSights
     now: Clock
 
     def add(self, provisioning: Provisioning) -> None:
@@ -52,15 +60,26 @@ class ParticipantAdder:
         causes = self._causes(provisioning)
         if not causes:
             now = self.now()
-            change = participants_added(
-                provisioning.added_change_sid,
-                provisioning.subject,
-                provisioning.participants,
-                at=now,
-                notify_webhooks=provisioning.notify_webhooks,
+            self.provisionings.add(
+                provisioning.added(now),
+                self.first_sights,
+                self._users(provisioning, now),
+                lambda new: participants_added(
+                    provisioning.added_change_sid,
+                    provisioning.subject,
+                    provisioning.participants,
+                    new,
+                    at=now,
+                    notify_webhooks=provisioning.notify_webhooks,
+                ),
             )
-            self.provisionings.add(provisioning.added(now), change)
         self.workflow.start(provisioning.account_sid, provisioning.conversation_sid, causes)
+
+    def _users(self, provisioning: Provisioning, now: datetime) -> list[User]:
+        """Return the Users of the participants that have an identity, as a first sight creates them."""
+        identities = [participant.identity for participant in provisioning.participants if participant.identity]
+        service = self.fetch_service(provisioning.account_sid, provisioning.chat_service_sid) if identities else None
+        return [first_seen(service, identity, now) for identity in identities] if service else []
 
     def _causes(self, provisioning: Provisioning) -> list[Cause]:
         causes = []

@@ -26,11 +26,15 @@ from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participant_requests import ParticipantChange
 from convoke.domain.participants import MAX_IDENTITY_CHARACTERS, NewParticipant, Participant
 from convoke.domain.pre_events import participant_add, participant_remove, participant_update
+from convoke.domain.roles import RoleType
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.domain.user_conversations import UserConversationChange
+from convoke.domain.users import first_seen
 from convoke.operations.conversations import ConversationOperations, retry_on_conflict
 from convoke.operations.pre_events import RequestWebhooks
 from convoke.storage.participants import ParticipantRepository
+from convoke.storage.roles import RoleRepository
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +43,7 @@ logger = logging.getLogger(__name__)
 class ParticipantOperations:
     conversations: ConversationOperations
     participants: ParticipantRepository
+    roles: RoleRepository
     now: Clock
     new_sid: NewSid
 
@@ -66,13 +71,19 @@ class ParticipantOperations:
             [
                 *_ownership_problems(account, binding.proxy_address, binding.projected_address),
                 *membership_problems(conversation, after, participant),
-                *_role_problems(service, requested.role_sid),
+                *self._role_problems(service, requested.role_sid),
             ]
         )
         request_webhooks.send_pre_event(lambda: participant_add(conversation, participant))
-        sid, subject = self.new_sid(Prefix.CHANGE), subject_of(conversation)
-        change = participants_added(sid, subject, [participant], at=now, notify_webhooks=request_webhooks.enabled)
-        self.participants.create(conversation, after, participant, change)
+        sid, subject, notify = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.enabled
+        user = first_seen(service, requested.identity, now) if requested.identity else None
+        self.participants.create(
+            conversation,
+            after,
+            participant,
+            user,
+            lambda new: participants_added(sid, subject, [participant], new, at=now, notify_webhooks=notify),
+        )
         self._log("participant created", participant)
         return participant
 
@@ -105,15 +116,50 @@ class ParticipantOperations:
             return participant
         self._check_update(account, service, participant, requested)
         updated = requested.applied_to(participant, now)
-        after = conversation if requested.changes_only_read_position else conversation.with_timers_from(now)
+        if requested.changes_only_read_position:
+            self._store_alone(conversation, participant, updated, request_webhooks, now)
+            return updated
+        after = conversation.with_timers_from(now)
         if updated.bound != participant.bound:
             after = after.with_changed_participant(updated)
             _raise_first([*membership_problems(conversation, after, updated)])
         request_webhooks.send_pre_event(lambda: participant_update(conversation, updated))
-        change_sid, subject = self.new_sid(Prefix.CHANGE), subject_of(conversation)
-        change = participant_updated(change_sid, subject, updated, at=now, notify_webhooks=request_webhooks.enabled)
-        self.participants.update(conversation, after, participant, updated, change)
+        change_sid, subject, notify = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.enabled
+        user = first_seen(service, requested.identity, now) if requested.identity else None
+        self.participants.update(
+            conversation,
+            after,
+            participant,
+            updated,
+            user,
+            lambda new: participant_updated(change_sid, subject, updated, new, at=now, notify_webhooks=notify),
+        )
         return updated
+
+    @retry_on_conflict
+    def update_read_state(
+        self,
+        service: Service,
+        conversation_sid: str,
+        sid: str,
+        requested: UserConversationChange,
+        *,
+        request_webhooks: RequestWebhooks,
+    ) -> Participant:
+        """Store a read position or a notification level. Raises the errors of `update`."""
+        conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
+        participant = self._fetch_of(conversation, sid)
+        updated = requested.applied_to(participant, conversation, now)
+        self._store_alone(conversation, participant, updated, request_webhooks, now)
+        return updated
+
+    def find(self, conversation: Conversation, identity: str) -> Participant:
+        """Return the participant of a conversation that has this identity. Raises NotFoundError."""
+        sid = self._sid_of(conversation, identity)
+        found = sid and self.participants.fetch(conversation.account_sid, conversation.sid, sid)
+        if not found:
+            raise NotFoundError
+        return found
 
     @retry_on_conflict
     def delete(self, service: Service, conversation_sid: str, sid: str, *, request_webhooks: RequestWebhooks) -> None:
@@ -130,6 +176,33 @@ class ParticipantOperations:
         change = participant_removed(change_sid, subject, participant, at=now, notify_webhooks=request_webhooks.enabled)
         self.participants.delete(conversation, after, participant, change)
         self._log("participant deleted", participant)
+
+    @retry_on_conflict
+    def remove_identity(
+        self, service: Service, conversation_sid: str, sid: str, *, request_webhooks: RequestWebhooks
+    ) -> None:
+        """Remove the identity of a participant that keeps its projected address. Raises the errors of `delete`."""
+        conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
+        participant = self._fetch_of(conversation, sid)
+        updated = participant.model_copy(update={"identity": None, "date_updated": max(now, participant.date_updated)})
+        after = conversation.with_changed_participant(updated).with_timers_from(now)
+        change_sid, subject, notify = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.enabled
+        change = participant_updated(change_sid, subject, updated, at=now, notify_webhooks=notify)
+        self.participants.update(conversation, after, participant, updated, None, lambda _: change)
+
+    def _store_alone(
+        self,
+        conversation: Conversation,
+        before: Participant,
+        after: Participant,
+        request_webhooks: RequestWebhooks,
+        now: datetime,
+    ) -> None:
+        """Store a change that does not concern the conversation. Such a change does not contend with messages."""
+        request_webhooks.send_pre_event(lambda: participant_update(conversation, after))
+        sid, subject, notify = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.enabled
+        change = participant_updated(sid, subject, after, at=now, notify_webhooks=notify)
+        self.participants.update_alone(before, after, change)
 
     def _fetch_of(self, conversation: Conversation, sid: str) -> Participant:
         """Return a participant of a conversation. Raises NotFoundError.
@@ -148,16 +221,19 @@ class ParticipantOperations:
             return None
         return self.participants.sid_of(conversation.account_sid, conversation.sid, identity)
 
-    @staticmethod
+    def _role_problems(self, service: Service, role_sid: str | None) -> Iterator[ConversationsError]:
+        if role_sid and self.roles.types(service, [role_sid]).get(role_sid) is not RoleType.CONVERSATION:
+            yield InvalidRoleSidError(field="role_sid")
+
     def _check_update(
-        account: Account, service: Service, participant: Participant, requested: ParticipantChange
+        self, account: Account, service: Service, participant: Participant, requested: ParticipantChange
     ) -> None:
         proxy, projected = requested.messaging_binding_proxy_address, requested.messaging_binding_projected_address
         _raise_first(
             [
                 *_ownership_problems(account, proxy, projected),
                 *requested.problems(participant),
-                *_role_problems(service, requested.role_sid),
+                *self._role_problems(service, requested.role_sid),
             ]
         )
 
@@ -199,20 +275,11 @@ def not_owned_addresses(
         yield "projected_address", ProjectedAddressNotOwnedError
 
 
-def has_role(service: Service, role_sid: str | None) -> bool:
-    return role_sid is None or role_sid in service.conversation_role_sids
-
-
 def _ownership_problems(
     account: Account, proxy_address: str | None, projected_address: str | None
 ) -> Iterator[ConversationsError]:
     for name, error in not_owned_addresses(account, proxy_address, projected_address):
         yield error(field=("messaging_binding", name))
-
-
-def _role_problems(service: Service, role_sid: str | None) -> Iterator[ConversationsError]:
-    if not has_role(service, role_sid):
-        yield InvalidRoleSidError(field="role_sid")
 
 
 def _raise_first(problems: Sequence[ConversationsError]) -> None:

@@ -58,6 +58,16 @@ class RequestWebhooks:
         return self._reply
 
 
+class LaterWebhooks(RequestWebhooks):
+    """The webhook setting of changes that Convoke makes after the response to a request. They have no pre-events."""
+
+    def __init__(self, *, enabled: bool) -> None:
+        self.enabled = enabled
+
+    def send_pre_event(self, _: Callable[[], PreEvent]) -> Reply:
+        return {}
+
+
 @dataclass(frozen=True, slots=True)
 class PreEvents:
     levels: WebhookLevelsRepository

@@ -8,6 +8,7 @@ from convoke.domain.errors import NotFoundError, refusal
 from convoke.domain.service_configuration import ServiceConfigurationChange
 from convoke.domain.services import Service
 from convoke.operations.services import ServiceOperations
+from convoke.storage.roles import RoleRepository
 from convoke.storage.services import CachedServices
 
 
@@ -15,6 +16,7 @@ from convoke.storage.services import CachedServices
 class ServiceConfigurationOperations:
     services: ServiceOperations
     repository: CachedServices
+    roles: RoleRepository
 
     def fetch(self, account_sid: str, chat_service_sid: str) -> Service:
         """Return the service. Raises NotFoundError if the service does not exist or belongs to another account."""
@@ -23,14 +25,15 @@ class ServiceConfigurationOperations:
     def update(self, account_sid: str, chat_service_sid: str, change: ServiceConfigurationChange) -> Service:
         """Store the given fields and return the service.
 
-        Raises NotFoundError. Raises another error if a given role does not exist in the service.
+        Raises NotFoundError. Raises another error if a given role does not exist in the service, or NotFoundError if
+        another request deletes the role at the same time.
         """
         service = self.fetch(account_sid, chat_service_sid)
-        if problems := change.problems(service):
+        if problems := change.problems(self.roles.types(service, change.role_sids)):
             raise refusal(problems)
         if not change.model_fields_set:
             return service
-        updated = self.repository.update(account_sid, service.sid, change)
+        updated = self.repository.update(service, change)
         if updated is None:
             raise NotFoundError
         return updated

@@ -1,118 +1,103 @@
-"""Process due conversations: finish provisioning, erase deleted conversations, and run expired timers.
-
-See docs/how-it-works.md#promises.
-"""
+"""Process the resources that are due. See docs/how-it-works.md#promise-5-one-index-of-due-work."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Lock
 
-from convoke.domain.conversations import Conversation
-from convoke.domain.errors import InternalError
-from convoke.domain.events import timer_expired
 from convoke.domain.instants import Clock
-from convoke.domain.provisioning import Cause, Provisioning, ProvisioningRetries, ProvisioningStatus
-from convoke.domain.sids import NewSid, Prefix
-from convoke.operations.participant_adder import ParticipantAdder
-from convoke.operations.ports import Workflow
-from convoke.storage.conversations import ConversationRepository
-from convoke.storage.provisioning import ProvisioningRepository
-from convoke.storage.revisions import ChangedMeanwhileError
+from convoke.storage import keys
+from convoke.storage.due import DueRepository
+from convoke.storage.table import Key
 
 logger = logging.getLogger(__name__)
+
+GoOn = Callable[[], bool]
+"""Returns False if the time for a sweep is over. The sweeper then starts no further work."""
+
+Process = Callable[[Key, GoOn], None]
+"""Processes the resource whose item has the given key. If it raises an exception, the resource stays due."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweeper:
-    conversations: ConversationRepository
-    provisionings: ProvisioningRepository
-    participant_adder: ParticipantAdder
-    workflow: Workflow
-    retries: ProvisioningRetries
+    due: DueRepository
+    processes: Mapping[str, Process]
+    """The function that processes a resource, by the kind of the resource (see `keys.kind_of`)."""
     now: Clock
-    new_sid: NewSid
 
-    def sweep(self, until: datetime | None = None, *, go_on: Callable[[], bool] = lambda: True) -> int:
-        """Process every conversation that is due at `until` or earlier, and return the number of these conversations.
+    def sweep(
+        self,
+        until: datetime | None = None,
+        *,
+        shards: Sequence[str] = keys.DUE_SHARDS,
+        threads: int = 1,
+        go_on: GoOn = lambda: True,
+    ) -> int:
+        """Process every resource that is due at `until` or earlier, and return the number of these resources.
 
-        If `until` is None, the current time is used. Each conversation is processed only once. If an error occurs, the
-        sweeper logs the error, and the conversation stays due. The pauses between the provisioning attempts grow. After
-        the last attempt, the conversation is closed. The sweep ends early if `go_on` returns False.
+        If `until` is None, the current time is used. Each resource is processed only once. Resources of a kind that
+        this version does not know are left alone. The sweep ends early if `go_on` returns False.
         """
-        seen: set[str] = set()
-        for account_sid, conversation_sid in self.conversations.due(until or self.now()):
-            if not go_on():
-                break
-            if conversation_sid not in seen:
-                seen.add(conversation_sid)
+        until = until or self.now()
+        turns = Turns((self.due.entries(shard, until) for shard in shards), self.processes)
+
+        def work(_: int = 0) -> None:
+            while go_on() and (key := turns.take()):
+                self._process(key, go_on)
+
+        if threads == 1:
+            work()
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                [*pool.map(work, range(threads))]
+        return turns.taken
+
+    def _process(self, key: Key, go_on: GoOn) -> None:
+        try:
+            self.processes[keys.kind_of(key)](key, go_on)
+        except Exception:
+            # The partition key of a due item consists of SIDs.
+            context = {"kind": keys.kind_of(key), "partition_key": key.pk}
+            logger.exception("a due resource could not be processed", extra=context)
+
+
+class Turns:
+    """The due resources of several shards. The shards take turns, so a backlog in one shard delays no other shard.
+
+    Several threads may use this object at the same time.
+    """
+
+    def __init__(self, shards: Iterable[Iterator[Key]], kinds: Collection[str]) -> None:
+        self._shards = deque(shards)
+        self._kinds = kinds
+        self._seen: set[Key] = set()
+        self._lock = Lock()
+
+    @property
+    def taken(self) -> int:
+        """The number of resources that `take` has returned."""
+        return len(self._seen)
+
+    def take(self) -> Key | None:
+        """Return the key of the next resource. Return None if no resource is left."""
+        with self._lock:
+            while self._shards:
+                shard = self._shards.popleft()
                 try:
-                    self._process(account_sid, conversation_sid, go_on)
+                    key = next(shard, None)
                 except Exception:
-                    logger.exception(
-                        "attending to a due conversation failed", extra={"conversation_sid": conversation_sid}
-                    )
-        return len(seen)
-
-    def _process(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> None:
-        found = self.provisionings.fetch(account_sid, conversation_sid)
-        if found is None:
-            return
-        conversation, provisioning = found
-        if conversation.is_unfinished:
-            self._finish_or_erase(conversation, provisioning, go_on)
-        else:
-            self._run_timers(conversation)
-
-    def _run_timers(self, conversation: Conversation) -> None:
-        """Apply the expired timers of a conversation.
-
-        The sweeper need not claim the conversation, because optimistic locking lets only one of several sweepers change
-        the conversation.
-        """
-        now = self.now()
-        after = conversation.with_expired_timers(now)
-        with suppress(ChangedMeanwhileError):
-            if after.state is not conversation.state:
-                change = timer_expired(self.new_sid(Prefix.CHANGE), conversation, after, at=now)
-                self.conversations.update(conversation, after, change)
-                logger.info("timer expired", extra={"conversation_sid": conversation.sid, "state": after.state})
-            elif after.due_at != conversation.due_at:
-                self.conversations.put_off(conversation, after)
-
-    def _finish_or_erase(
-        self, conversation: Conversation, provisioning: Provisioning | None, go_on: Callable[[], bool]
-    ) -> None:
-        """Claim the conversation. If the conversation is deleted, erase it. Otherwise continue its provisioning.
-
-        The claim moves the next attempt into the future. If the sweeper crashes after the claim, the next attempt
-        therefore does not start immediately.
-        """
-        next_attempt = self.retries.next_attempt_at(self.now(), conversation.attempts + 1)
-        if not self.conversations.claim(conversation, next_attempt):
-            return
-        if conversation.date_removed:
-            self.conversations.erase(conversation.account_sid, conversation.sid, go_on)
-        elif provisioning is not None:
-            self._finish(conversation, provisioning)
-
-    def _finish(self, conversation: Conversation, provisioning: Provisioning) -> None:
-        """Continue the provisioning, or close the conversation after the last attempt.
-
-        After the participants are added, the number of attempts is not limited, because no later step can fail
-        permanently.
-        """
-        if provisioning.status is not ProvisioningStatus.PENDING:
-            self.workflow.start(conversation.account_sid, conversation.sid, [])
-        elif conversation.attempts < self.retries.max_attempts:
-            self.participant_adder.add(provisioning)
-        else:
-            self.workflow.start(conversation.account_sid, conversation.sid, [_attempts_used_up(conversation.attempts)])
-
-
-def _attempts_used_up(attempts: int) -> Cause:
-    message = f"An unexpected error: given up after {attempts} attempts"
-    return Cause(code=InternalError.code, message=message)
+                    logger.exception("a shard of the index `due` cannot be read; the next sweep reads it again")
+                    continue
+                if key is None:
+                    continue
+                self._shards.append(shard)
+                if keys.kind_of(key) in self._kinds and key not in self._seen:
+                    self._seen.add(key)
+                    return key
+            return None

@@ -1,6 +1,6 @@
 """Deliver events to webhooks. Each target of an event has its own queue message.
 
-Whenever a queue message is received, one attempt is made. See docs/behaviour/webhook-delivery.md#retries.
+The engines decide when an attempt is made. See docs/behaviour/webhook-delivery.md#retries.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class BegunDelivery(NamedTuple):
 
     def is_retried_after(self, outcome: Outcome) -> bool:
         """Return whether a further attempt follows if this attempt ends with `outcome`."""
-        return outcome.is_retryable and self.attempt.number <= self.delivery.connection.retries
+        return _is_retried(self.delivery, self.attempt.number, outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +113,27 @@ class WebhookDelivery:
             self.queue.send([each.model_copy(update={"replay_sid": replay_sid}) for each in deliveries])
         return [each.target for each in deliveries]
 
-    def deliver(self, delivery: Delivery, number: int) -> None:
-        """Make attempt `number` of a delivery. The first attempt has the number 1.
+    def next_number(self, delivery: Delivery) -> int | None:
+        """Return the number of the next attempt. Return None if the receiver has already accepted the event.
 
-        The attempt is recorded before and after the webhook call. Raises RetryLaterError or DeliveryFailedError unless
-        the receiver accepts the event.
+        The recorded attempts determine the number. An attempt without a result was interrupted by a failure of Convoke,
+        so this attempt does not count and is repeated. An attempt after which no other attempt follows is repeated too:
+        its conclusion is missing, because otherwise the queue message would be gone.
         """
-        begun = self.begin(delivery, number)
-        self.finish(begun, self.call(begun))
+        last = self.attempts.fetch_last(delivery)
+        if last is None:
+            return 1
+        outcome = Outcome(last.status, last.error)
+        if outcome.is_delivered:
+            return None
+        is_over = last.is_completed and _is_retried(delivery, last.number, outcome)
+        return last.number + 1 if is_over else last.number
 
     def begin(self, delivery: Delivery, number: int) -> BegunDelivery:
-        """Record that attempt `number` starts. Raises DeliveryFailedError if the account has no Auth Token."""
+        """Record that attempt `number` starts. The first attempt has the number 1.
+
+        Raises DeliveryFailedError if the account has no Auth Token.
+        """
         token = self.auth_tokens.fetch(delivery.event.account_sid)
         if token is None:
             raise self._report_failure("the account has no Auth Token to sign with")
@@ -162,8 +172,11 @@ class WebhookDelivery:
         if not event.notify_webhooks:
             return []
         account_sid, service_sid = event.account_sid, event.payload["ChatServiceSid"]
-        levels, scoped = self.levels.fetch_with_scoped(account_sid, service_sid, event.conversation_sid)
-        hooks = (levels.post_hook(event.type), *hooks_for_event(scoped, event))
+        if event.conversation_sid:
+            levels, scoped = self.levels.fetch_with_scoped(account_sid, service_sid, event.conversation_sid)
+            hooks = [levels.post_hook(event.type), *hooks_for_event(scoped, event)]
+        else:
+            hooks = [self.levels.fetch(account_sid, service_sid).post_hook(event.type)]
         return [Delivery.to(hook, event) for hook in hooks if hook]
 
     def _error_log_deliveries(self, event: Event) -> list[Delivery]:
@@ -195,6 +208,11 @@ class WebhookDelivery:
     def _report_failure(self, reason: str) -> DeliveryFailedError:
         self.metrics.add(Measure.DELIVERY_FAILED)
         return DeliveryFailedError(reason)
+
+
+def _is_retried(delivery: Delivery, number: int, outcome: Outcome) -> bool:
+    """Return whether another attempt follows attempt `number`."""
+    return number <= delivery.connection.retries and outcome.is_retryable
 
 
 def retry_delay_seconds(number: int) -> float:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-from cachetools import TTLCache
+from convoke.domain.freshness import ClockReading, ReadClocks, read_clocks
 
 Found = TypeVar("Found")
 
@@ -22,6 +22,12 @@ During this time, a process can miss a change that another process made, such as
 MAX_CACHE_ENTRIES = 10_000
 
 
+class _Entry(NamedTuple, Generic[Found]):
+    found: Found
+    read_at: ClockReading
+    """The time before the fetch, because the result may be as old as this."""
+
+
 class Cached(Generic[Found]):
     """Calls `fetch` and caches each result for `lifetime` seconds.
 
@@ -29,28 +35,53 @@ class Cached(Generic[Found]):
     found immediately.
     """
 
-    def __init__(self, fetch: Callable[..., Found | None], lifetime: float = CACHE_LIFETIME_SECONDS) -> None:
+    def __init__(
+        self,
+        fetch: Callable[..., Found | None],
+        lifetime: float = CACHE_LIFETIME_SECONDS,
+        read_clocks: ReadClocks = read_clocks,
+    ) -> None:
         self._fetch = fetch
-        self._found: TTLCache[tuple[str, ...], Found] = TTLCache(maxsize=MAX_CACHE_ENTRIES, ttl=lifetime)
+        self._lifetime = lifetime
+        self._read_clocks = read_clocks
+        self._entries: dict[tuple[str, ...], _Entry[Found]] = {}
+        """The cached results, the oldest first."""
         self._lock = Lock()
+        """The lock of every write. Reading one entry of a dict needs no lock."""
 
     def __call__(self, *key: str) -> Found | None:
-        # TTLCache is not thread-safe, so the lock guards each access. `fetch` is called without the lock. Two threads
-        # that look up the same uncached key therefore both call `fetch`.
-        with self._lock:
-            found = self._found.get(key)
-        if found is None and (found := self._fetch(*key)) is not None:
-            with self._lock:
-                self._found[key] = found
+        now = self._read_clocks()
+        entry = self._entries.get(key)
+        if entry is not None and entry.read_at.is_fresh(now, self._lifetime):
+            return entry.found
+        # `fetch` is called without the lock. Two threads that look up the same uncached key both call `fetch`.
+        found = self._fetch(*key)
+        if found is not None:
+            self._store(key, _Entry(found, now))
         return found
+
+    def remember(self, found: Found, *key: str) -> None:
+        """Cache a result that the caller knows without a call of `fetch`."""
+        self._store(key, _Entry(found, self._read_clocks()))
 
     def forget(self, *key: str) -> None:
         with self._lock:
-            self._found.pop(key, None)
+            self._entries.pop(key, None)
 
     def clear(self) -> None:
         with self._lock:
-            self._found.clear()
+            self._entries.clear()
+
+    def _store(self, key: tuple[str, ...], entry: _Entry[Found]) -> None:
+        """Store a result. Remove old results that are no longer fresh or that are too many."""
+        with self._lock:
+            self._entries.pop(key, None)
+            self._entries[key] = entry
+            while (first := next(iter(self._entries))) != key and (
+                len(self._entries) > MAX_CACHE_ENTRIES
+                or not self._entries[first].read_at.is_fresh(entry.read_at, self._lifetime)
+            ):
+                del self._entries[first]
 
 
 class CachedWithMisses(Generic[Found]):

@@ -1,10 +1,10 @@
-"""Store conversations and their locks, and find the conversations that the sweeper must process."""
+"""Store conversations and their locks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversations import Conversation
@@ -41,18 +41,6 @@ from convoke.storage.table import (
     Write,
     key_of,
 )
-
-FIRST_INSTANT, LAST_INSTANT = "0", ":"
-"""FIRST_INSTANT sorts before every stored instant. LAST_INSTANT sorts after every stored instant.
-
-FIRST_INSTANT is not the empty string, because DynamoDB refuses an empty string as a key.
-"""
-
-INSTANT_PRECISION = timedelta(milliseconds=1)
-"""Instants are stored in whole milliseconds."""
-
-DUE_PAGE_SIZE = 100
-"""The maximum number of due conversations that one query returns."""
 
 ERASE_BATCH_SIZE = 25
 """The maximum number of items of a deleted conversation that one transaction removes.
@@ -267,29 +255,6 @@ class ConversationRepository:
         update = Update(key, (*actions, Add("revision", 1)), Equals("revision", before.revision))
         if not _try_update(self.table, update):
             raise ChangedMeanwhileError
-
-    def due(self, until: datetime) -> Iterator[tuple[str, str]]:
-        """Yield the account SID and the conversation SID of each conversation that is due at `until` or earlier.
-
-        Each page is queried only when the iteration reaches the page. The index is eventually consistent, so the caller
-        must read the conversation before processing the conversation.
-        """
-        for shard in keys.due_shards():
-            for stored in self._due_in(shard, until):
-                yield keys.sids_of_conversation(key_of(stored))
-
-    def next_due(self, after: datetime) -> datetime | None:
-        """Return the earliest due time that is later than `after`, or None if there is no later due time."""
-        between = (to_milliseconds(after + INSTANT_PRECISION), LAST_INSTANT)
-        pages = [self.table.query(shard, index=keys.DUE, between=between, limit=1) for shard in keys.due_shards()]
-        instants = [datetime.fromisoformat(str(item[keys.DUE.sort])) for page in pages for item in page]
-        return min(instants, default=None)
-
-    def _due_in(self, shard: str, until: datetime) -> Iterator[Item]:
-        between, after = (FIRST_INSTANT, to_milliseconds(until)), None
-        while page := self.table.query(shard, index=keys.DUE, between=between, after=after, limit=DUE_PAGE_SIZE):
-            yield from page
-            after = page[-1]
 
 
 def _webhooks_expiry(webhooks: Key, tombstone: Item) -> Update:

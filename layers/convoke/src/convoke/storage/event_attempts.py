@@ -28,6 +28,15 @@ class EventAttemptRepository:
         # attributes of the attempt before the call.
         self.table.update(Update(key, tuple(Set(name, value) for name, value in attributes.items())))
 
+    def fetch_last(self, delivery: Delivery) -> EventAttempt | None:
+        """Return the last attempt of a delivery, or None if no attempt has begun."""
+        event = delivery.event
+        partition, between = keys.event_attempts_of_target(
+            event.account_sid, event.id, delivery.replay_sid, delivery.target
+        )
+        found = self.table.query(partition, between=between, limit=1, forward=False, consistent=True)
+        return items.to_resource(EventAttempt, found[0]) if found else None
+
     def list(self, event: Event, page: PageRequest) -> Page[EventAttempt]:
         position = keys.event_attempt(event.account_sid, event.id, page.position) if page.position else None
         partition, between = keys.event_attempts(event.account_sid, event.id)

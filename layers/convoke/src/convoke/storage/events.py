@@ -82,16 +82,18 @@ class EventRepository:
         entries = lists.query_entries(self.table, list_query, page.size + 1, forward=forward)
         listed = [
             event
-            for item in lists.fetch_items(self.table, entries)
-            for event in _listed_events(item, forward=forward)
-            if _is_after_position(event, page, forward=forward)
+            for position, item in lists.fetch_items(self.table, entries)
+            for event in _listed_events(position, item, forward=forward)
+            # A change of a conversation can also contain events about new Users, which belong to no conversation.
+            if filters.conversation_sid in (None, event.event.conversation_sid)
+            and _is_after_position(event, page, forward=forward)
         ]
         shown = listed[: page.size]
         if len(listed) > page.size:
             end: str | None = shown[-1].position
         else:
             end = entries.end and _end_of_change(entries.end, forward=forward)
-        return paging.page_of_entries([each.event for each in shown], [each.position for each in shown], end, page)
+        return paging.page_of_entries(shown, [each.position for each in shown], end, page)
 
 
 class _ListedEvent(NamedTuple):
@@ -102,9 +104,9 @@ class _ListedEvent(NamedTuple):
     event: Event
 
 
-def _listed_events(stored: Item, *, forward: bool) -> list[_ListedEvent]:
+def _listed_events(position: str, stored: Item, *, forward: bool) -> list[_ListedEvent]:
     try:
-        change, position = change_of(stored), lists.position_of(stored)
+        change = change_of(stored)
     except UnreadableChangeError:
         logger.exception("a change is left out of the list of events")
         return []

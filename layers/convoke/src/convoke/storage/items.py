@@ -9,6 +9,7 @@ from convoke.domain.conversations import Conversation
 from convoke.domain.model import Model
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
+from convoke.domain.users import User
 from convoke.storage import keys
 from convoke.storage.packing import pack_provisioning
 from convoke.storage.table import EXPIRES_AT, Action, Item, Key, Remove, Set
@@ -49,6 +50,17 @@ def participant_item(participant: Participant, chat_service_sid: str) -> Item:
     item = to_item(keys.participant(account_sid, participant.conversation_sid, participant.sid), participant)
     if known_by:
         item[keys.MEMBERSHIPS.partition] = keys.membership_partition(account_sid, chat_service_sid, *known_by)
+    return item
+
+
+def user_item(user: User) -> Item:
+    """Return the item of a User, including the attributes for the indexes `due` and `listed`."""
+    item = to_item(keys.user(user.account_sid, user.sid), user)
+    if user.due_at:
+        item |= keys.due_attributes(user.sid, user.due_at)
+    if not user.date_removed:
+        name = keys.users_list(user.chat_service_sid)
+        item |= keys.list_attributes(user.account_sid, name, user.sid, user.date_created)
     return item
 
 

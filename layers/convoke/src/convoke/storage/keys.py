@@ -27,9 +27,10 @@ from convoke.domain.sids import Prefix
 from convoke.storage.table import Index, Item, Key
 
 DUE = Index(name="due", partition="due_shard", sort="due_at")
-"""The index of the conversations that the sweeper must process, ordered by due time. The index projects only keys.
+"""The index of the items that the sweeper must process, ordered by due time. The index projects only keys.
 
-See docs/decisions/0042-restarted-timer-keeps-due-at.md.
+The sort key of an item tells its kind (see `kind_of`). See docs/decisions/0042-restarted-timer-keeps-due-at.md and
+docs/decisions/0085-kind-of-due-entry.md.
 """
 
 LISTED = Index(
@@ -38,7 +39,7 @@ LISTED = Index(
     sort="listed_at",
     projected=("state", "conversation_sid", "log_level"),
 )
-"""The index of the conversations of each service, and of the changes and alerts of each account, ordered by date.
+"""The index of the conversations and Users of each service, and of the changes and alerts of each account, by date.
 
 The index projects the keys and the attributes that filters use: `state`, `conversation_sid` and `log_level`. If an
 update changes a projected attribute, DynamoDB also writes the index. This second write costs write units, so no other
@@ -50,18 +51,18 @@ attributes are projected. See docs/decisions/0035-list-index-projects-keys-and-s
 EVENTS = "events"
 ALERTS = "alerts"
 
-MEMBERSHIPS = Index(name="memberships", partition="member", sort="sk")
+MEMBERSHIPS = Index(name="memberships", partition="member", sort="pk")
 """The index of the participants of each service. The index projects only keys.
 
-Each partition contains the participants with the same identity or address, ordered by SID. Most updates of a
-participant do not write this index. The attribute `member` changes only if the update gives the participant an
-identity. See docs/decisions/0037-memberships-index.md.
+Each partition contains the participants with the same identity or address, ordered by the SID of their conversation.
+Most updates of a participant do not write this index. The attribute `member` changes only if the update gives the
+participant an identity. See docs/decisions/0091-memberships-in-order-of-conversations.md.
 """
 
 INDEXES = (DUE, LISTED, MEMBERSHIPS)
 
-DUE_SHARDS = 8
-"""The number of partitions of the index `due`.
+DUE_SHARDS = tuple(f"due#{number}" for number in range(8))
+"""The partitions of the index `due`. The schedule in template.yaml has an event for each partition.
 
 One partition is not enough. A partition of DynamoDB accepts at most 1,000 write units per second, and each conversation
 causes two writes to this index. See
@@ -73,6 +74,12 @@ LIST_SHARDS = 4
 
 Each item is in only one of the partitions. To build a page, all partitions are queried.
 """
+
+CONVERSATION = "conversation"
+"""The kind of a conversation's item. See `kind_of`."""
+
+USER = "user"
+"""The kind of a User's item."""
 
 LAST = "\U0010ffff"
 """The character that sorts after all other characters. Sort keys are ordered by their UTF-8 bytes.
@@ -116,12 +123,43 @@ def api_key_owner(key_sid: str) -> Key:
     return Key(key_sid, "owner")
 
 
+def address_configuration(account_sid: str, address_configuration_sid: str) -> Key:
+    return Key(account_sid, f"address#{address_configuration_sid}")
+
+
+def address_configurations() -> tuple[str, str]:
+    """Return the range of the sort keys of an account's address configurations."""
+    return _prefix_range("address#")
+
+
+def address_lock(account_sid: str, address: str) -> Key:
+    """Return the key of the lock of an address that has a configuration.
+
+    The address is hashed, because a client can write an address of any length in a path. A partition key has at most
+    2048 bytes.
+    """
+    return Key(f"{account_sid}#address#{hashlib.sha256(address.encode()).hexdigest()}", "lock")
+
+
+def credential(account_sid: str, credential_sid: str) -> Key:
+    return Key(account_sid, f"credential#{credential_sid}")
+
+
+def credentials() -> tuple[str, str]:
+    """Return the range of the sort keys of an account's credentials."""
+    return _prefix_range("credential#")
+
+
 def configuration_webhooks(account_sid: str) -> Key:
     return Key(account_sid, "configuration#webhooks")
 
 
 def service_configuration_webhooks(account_sid: str, chat_service_sid: str) -> Key:
     return Key(account_sid, f"configuration#webhooks#{chat_service_sid}")
+
+
+def service_configuration_notifications(account_sid: str, chat_service_sid: str) -> Key:
+    return Key(account_sid, f"configuration#notifications#{chat_service_sid}")
 
 
 def service(account_sid: str, chat_service_sid: str) -> Key:
@@ -133,8 +171,46 @@ def services() -> tuple[str, str]:
     return _prefix_range("service#")
 
 
+def binding_partition(account_sid: str, chat_service_sid: str) -> str:
+    """Return the partition that contains the bindings of a service."""
+    return f"{account_sid}#{chat_service_sid}"
+
+
+def binding(account_sid: str, chat_service_sid: str, binding_sid: str) -> Key:
+    return Key(binding_partition(account_sid, chat_service_sid), f"binding#{binding_sid}")
+
+
+def bindings() -> tuple[str, str]:
+    """Return the range of the sort keys of a service's bindings."""
+    return _prefix_range("binding#")
+
+
+def role(account_sid: str, chat_service_sid: str, role_sid: str) -> Key:
+    return Key(f"{account_sid}#{chat_service_sid}", f"role#{role_sid}")
+
+
+def roles() -> tuple[str, str]:
+    """Return the range of the sort keys of a service's roles, without the default roles."""
+    return _prefix_range("role#")
+
+
+def user(account_sid: str, user_sid: str) -> Key:
+    return Key(f"{account_sid}#{user_sid}", USER)
+
+
+def sids_of_user(key: Key) -> tuple[str, str]:
+    """Return the account SID and the User SID in the key of a User."""
+    account_sid, _, user_sid = key.pk.partition("#")
+    return account_sid, user_sid
+
+
+def users_list(chat_service_sid: str) -> str:
+    """Return the name of the list of a service's Users."""
+    return f"users#{chat_service_sid}"
+
+
 def conversation(account_sid: str, conversation_sid: str) -> Key:
-    return Key(f"{account_sid}#{conversation_sid}", "conversation")
+    return Key(f"{account_sid}#{conversation_sid}", CONVERSATION)
 
 
 def provisioning(account_sid: str, conversation_sid: str) -> Key:
@@ -234,19 +310,36 @@ def event_attempts(account_sid: str, event_id: str) -> tuple[str, tuple[str, str
     return f"{account_sid}#{change_sid}", _prefix_range(f"attempt#{place}#")
 
 
+def event_attempts_of_target(
+    account_sid: str, event_id: str, replay_sid: str, target: str
+) -> tuple[str, tuple[str, str]]:
+    """Return the partition of the attempts to deliver an event to one target, and the range of their sort keys."""
+    partition, (prefix, _) = event_attempts(account_sid, event_id)
+    return partition, _prefix_range(f"{prefix}{replay_sid}#{target}#")
+
+
+def circuit_breaker(account_sid: str, receiver: str) -> Key:
+    """Return the key of the circuit breaker of a receiver.
+
+    The receiver is hashed, because a host name can make a key too long.
+    """
+    return Key(f"{account_sid}#receiver#{hashlib.sha256(receiver.encode()).hexdigest()}", "circuit-breaker")
+
+
 def alert(account_sid: str, alert_sid: str) -> Key:
     return Key(f"{account_sid}#{alert_sid}", "alert")
 
 
-def due_attributes(conversation_sid: str, at: datetime) -> Item:
-    """Return the attributes that put a conversation into the index `due`."""
+def due_attributes(sid: str, at: datetime) -> Item:
+    """Return the attributes that put the item of the resource `sid` into the index `due`."""
     # Use crc32, because crc32 returns the same number in every process. Python's hash() returns different numbers.
-    shard = zlib.crc32(conversation_sid.encode()) % DUE_SHARDS
-    return {DUE.partition: f"due#{shard}", DUE.sort: to_milliseconds(at)}
+    shard = zlib.crc32(sid.encode()) % len(DUE_SHARDS)
+    return {DUE.partition: DUE_SHARDS[shard], DUE.sort: to_milliseconds(at)}
 
 
-def due_shards() -> list[str]:
-    return [f"due#{shard}" for shard in range(DUE_SHARDS)]
+def kind_of(key: Key) -> str:
+    """Return the kind of the item with this key, such as `conversation`: the sort key up to the first `#`."""
+    return key.sk.partition("#")[0]
 
 
 def list_attributes(account_sid: str, name: str, sid: str, at: datetime) -> Item:
@@ -281,7 +374,12 @@ def list_start_key(account_sid: str, shard: str, position: str) -> Item:
     sid = position.rpartition("#")[2]
     # `sid` is never the SID of a change. The list of events does not call this function, because it uses the parameter
     # `between` to continue at a position.
-    key = alert(account_sid, sid) if sid.startswith(Prefix.ALERT) else conversation(account_sid, sid)
+    if sid.startswith(Prefix.ALERT):
+        key = alert(account_sid, sid)
+    elif sid.startswith(Prefix.USER):
+        key = user(account_sid, sid)
+    else:
+        key = conversation(account_sid, sid)
     return {"pk": key.pk, "sk": key.sk, LISTED.partition: shard, LISTED.sort: position}
 
 
@@ -296,13 +394,18 @@ def membership_partition(account_sid: str, chat_service_sid: str, kind: str, val
 
 def membership_position(participant_key: Key) -> str:
     """Return the position of a participant in `memberships`: the conversation SID, `#` and the participant SID."""
-    return f"{sids_of_conversation(participant_key)[1]}#{participant_key.sk.rpartition('#')[2]}"
+    return f"{sids_of_conversation(participant_key)[1]}#{sid_of_participant(participant_key)}"
 
 
 def sids_of_membership(position: str) -> tuple[str, str]:
     """Return the conversation SID and the participant SID in a position of `memberships`."""
     conversation_sid, _, participant_sid = position.partition("#")
     return conversation_sid, participant_sid
+
+
+def sid_of_participant(key: Key) -> str:
+    """Return the participant SID in the key of a participant."""
+    return key.sk.rpartition("#")[2]
 
 
 def sids_of_conversation(key: Key) -> tuple[str, str]:

@@ -77,8 +77,10 @@ def list_page(
     which may be newer than the index.
     """
     entries = query_entries(table, list_query, page.size, forward=page.forward is not page.descending)
-    resources = (items.to_resource(model, stored) for stored in fetch_items(table, entries))
-    return page_of_entries([each for each in resources if is_shown(each)], entries.positions, entries.end, page)
+    stored = fetch_items(table, entries)
+    resources = [(position, items.to_resource(model, item)) for position, item in stored]
+    shown = [(position, resource) for position, resource in resources if is_shown(resource)]
+    return page_of_entries(shown, entries.positions, entries.end, page)
 
 
 def query_entries(table: Table, list_query: ListQuery, max_entries: int, *, forward: bool) -> ListEntries:
@@ -98,14 +100,14 @@ def query_entries(table: Table, list_query: ListQuery, max_entries: int, *, forw
     return ListEntries(found, position_of(found[-1]) if len(matching) > max_entries else entries.end)
 
 
-def fetch_items(table: Table, entries: ListEntries) -> list[Item]:
-    """Return the items of the entries, in the order of the entries.
+def fetch_items(table: Table, entries: ListEntries) -> list[tuple[str, Item]]:
+    """Return the items of the entries, each with the position of its entry, in the order of the entries.
 
     The index may still have an entry for a deleted item. Such an entry is skipped.
     """
     entry_keys = [key_of(entry) for entry in entries.found]
     found = table.get_many(entry_keys) if entry_keys else {}
-    return [found[key] for key in entry_keys if key in found]
+    return [(position, found[key]) for position, key in zip(entries.positions, entry_keys, strict=True) if key in found]
 
 
 def position_of(entry: Item) -> str:

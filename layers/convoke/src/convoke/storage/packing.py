@@ -25,6 +25,11 @@ ABSENT = object()
 
 class _PackedEvents(Model):
     common: dict[str, Any]
+    common_by_type: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """The fields that all events of one type have in common. Empty if all events of the change have the same type.
+
+    Older versions of Convoke did not store this mapping.
+    """
     events: list[dict[str, Any]]
 
 
@@ -37,25 +42,42 @@ class _PackedParticipants(Model):
 def pack_change(change: Change) -> Item:
     """Return the attributes of a change's item, without `pk` and `sk`."""
     stored = change.model_dump(mode="json", exclude_none=True)
-    events: list[dict[str, Any]] = stored.pop("events")
-    payloads = [event.pop("payload") for event in events]
-    common, common_payload = _common_fields(events), _common_fields(payloads)
-    packed_events = [
-        {**_without(event, common), "payload": _without(payload, common_payload)}
-        for event, payload in zip(events, payloads, strict=True)
-    ]
-    return {**stored, "common": {**common, "payload": common_payload}, "events": packed_events}
+    common, events = _pack_events(stored["events"])
+    packed = {**stored, "common": common, "events": events}
+    types = [event.type.value for event in change.events]
+    if len(set(types)) < 2:
+        return packed
+    common_by_type: dict[str, dict[str, Any]] = {}
+    for event_type in dict.fromkeys(types):
+        positions = [position for position, each in enumerate(types) if each == event_type]
+        common_by_type[event_type], of_type = _pack_events([events[position] for position in positions])
+        for position, event in zip(positions, of_type, strict=True):
+            events[position] = {**event, "type": event_type}
+    return {**packed, "common_by_type": common_by_type}
 
 
 def unpack_change(stored: Item) -> Change:
     """Return the change that `pack_change` packed."""
     parts = _PackedEvents.model_validate(stored)
-    common_payload = parts.common.pop("payload")
-    events = [
-        {**parts.common, **packed_event, "payload": {**common_payload, **packed_event["payload"]}}
-        for packed_event in parts.events
-    ]
+    events = [_unpack_event(packed_event, parts) for packed_event in parts.events]
     return Change.model_validate({**stored, "events": events})
+
+
+def _pack_events(events: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the common fields of the events, and the events without these fields."""
+    payloads = [event.pop("payload") for event in events]
+    common, common_payload = _common_fields(events), _common_fields(payloads)
+    packed = [
+        {**_without(event, common), "payload": _without(payload, common_payload)}
+        for event, payload in zip(events, payloads, strict=True)
+    ]
+    return {**common, "payload": common_payload}, packed
+
+
+def _unpack_event(packed: dict[str, Any], parts: _PackedEvents) -> dict[str, Any]:
+    of_type = parts.common_by_type.get(str(packed.get("type")), {"payload": {}})
+    payload = {**parts.common["payload"], **of_type["payload"], **packed["payload"]}
+    return {**parts.common, **of_type, **packed, "payload": payload}
 
 
 def pack_provisioning(provisioning: Provisioning) -> Item:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from convoke.domain.pages import Page, PageRequest, Resource
 from convoke.storage import items
 from convoke.storage.items import AnyModel
 from convoke.storage.table import Key, Table
+
+MIN_ITEMS_WITH_FILTER = 250
+"""The minimum number of items that are read for a page of a filtered list.
+
+Without this minimum, a page would be almost empty if few resources match the filter.
+"""
 
 
 def query_page(
@@ -41,18 +49,66 @@ def query_page(
     return Page(resources, has_previous=more, has_next=has_position)
 
 
+def query_filtered_page(
+    model: type[AnyModel],
+    table: Table,
+    partition: str,
+    between: tuple[str, str],
+    page: PageRequest,
+    position: Key | None,
+    is_shown: Callable[[AnyModel], bool],
+) -> Page[AnyModel]:
+    """Return a page of the resources for which `is_shown` returns True. See `query_page` for the other parameters.
+
+    The sort keys must end with `#` and the position of the resource in the list. If few resources are shown, the page
+    is short or empty, although the list continues.
+    """
+    limit = max(page.size + 1, MIN_ITEMS_WITH_FILTER)
+    found = table.query(
+        partition,
+        limit=limit,
+        between=between,
+        after={"pk": position.pk, "sk": position.sk} if position else None,
+        forward=page.forward,
+        consistent=True,
+    )
+    resources = [(str(stored["sk"]).rpartition("#")[2], items.to_resource(model, stored)) for stored in found]
+    matching = [(at, resource) for at, resource in resources if is_shown(resource)]
+    shown = matching[: page.size]
+    positions = [at for at, _ in shown]
+    end = positions[-1] if len(matching) > page.size else resources[-1][0] if len(found) == limit else None
+    return page_of_entries(shown, positions, end, page)
+
+
 def page_of_entries(
-    resources: list[Resource], positions: list[str], end: str | None, page: PageRequest
+    found: Sequence[tuple[str, Resource]], positions: Sequence[str], end: str | None, page: PageRequest
 ) -> Page[Resource]:
     """Return a page of the resources that belong to the entries of an index.
 
-    `resources` and the `positions` of the entries are in the order of the query. An entry whose item was deleted has a
-    position but no resource. For this reason, the neighbouring pages begin at the positions of entries. `end` is the
-    position after which there may be more entries, or None if there are no more entries.
+    `found` has the resources, each with the position of its entry. `found` and the `positions` of all entries are in
+    the order of the query. An entry whose item was deleted has a position but no resource. For this reason, the
+    neighbouring pages begin at the positions of entries. `end` is the position after which there may be more entries,
+    or None if there are no more entries.
     """
     first = positions[0] if positions else end
     last = end or (positions[-1] if positions else None)
     has_position = page.position is not None and first is not None
+    shown = found if page.forward else found[::-1]
+    resources, shown_positions = [resource for _, resource in shown], [position for position, _ in shown]
     if page.forward:
-        return Page(resources, has_previous=has_position, has_next=end is not None, before=first, behind=last)
-    return Page(resources[::-1], has_previous=end is not None, has_next=has_position, before=last, behind=first)
+        return Page(
+            resources,
+            has_previous=has_position,
+            has_next=end is not None,
+            before=first,
+            behind=last,
+            positions=shown_positions,
+        )
+    return Page(
+        resources,
+        has_previous=end is not None,
+        has_next=has_position,
+        before=last,
+        behind=first,
+        positions=shown_positions,
+    )

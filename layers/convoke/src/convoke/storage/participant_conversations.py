@@ -8,7 +8,7 @@ participant that was added some milliseconds ago. See docs/behaviour/participant
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from convoke.domain.conversations import Conversation
@@ -19,6 +19,9 @@ from convoke.storage import items, keys
 from convoke.storage.paging import page_of_entries
 from convoke.storage.table import Item, Key, Table, key_of
 
+MEMBERSHIPS_PAGE_SIZE = 100
+"""The maximum number of entries that one query for the keys of participants returns."""
+
 
 @dataclass(frozen=True, slots=True)
 class ParticipantConversationRepository:
@@ -27,7 +30,7 @@ class ParticipantConversationRepository:
     def list(
         self, account_sid: str, chat_service_sid: str, known_by: KnownBy, page: PageRequest
     ) -> Page[ParticipantConversation]:
-        """Return a page of the conversations of an identity or an address in a service, ordered by participant SID.
+        """Return a page of the conversations of an identity or an address in a service, ordered by conversation SID.
 
         If entries of the index are outdated, the page has fewer resources than requested. The list may continue after
         such a page.
@@ -45,18 +48,28 @@ class ParticipantConversationRepository:
         end = positions[-1] if len(found) > page.size else None
         return page_of_entries([*self._fetch(participant_keys)], positions, end, page)
 
-    def _fetch(self, participant_keys: Sequence[Key]) -> Sequence[ParticipantConversation]:
+    def participant_keys(self, account_sid: str, chat_service_sid: str, known_by: KnownBy) -> Iterator[Key]:
+        """Yield the keys of all participants with an identity or an address. The index is eventually consistent.
+
+        Each page is queried only when the iteration reaches the page.
+        """
+        partition, after = keys.membership_partition(account_sid, chat_service_sid, *known_by), None
+        while page := self.table.query(partition, index=keys.MEMBERSHIPS, after=after, limit=MEMBERSHIPS_PAGE_SIZE):
+            yield from map(key_of, page)
+            after = page[-1]
+
+    def _fetch(self, participant_keys: Sequence[Key]) -> Iterator[tuple[str, ParticipantConversation]]:
+        """Yield each resource with its position."""
         if not participant_keys:
-            return []
+            return
         conversation_keys = {key: keys.conversation(*keys.sids_of_conversation(key)) for key in participant_keys}
         # A page has at most 50 participants, so the call has at most 100 keys. `get_many` accepts no more keys.
         found = self.table.get_many([*participant_keys, *conversation_keys.values()])
-        pairs = [
-            (found[conversation_key], found[participant_key])
-            for participant_key, conversation_key in conversation_keys.items()
-            if {conversation_key, participant_key} <= found.keys()
-        ]
-        return [each for each in (_to_resource(*pair) for pair in pairs) if each.is_shown]
+        for participant_key, conversation_key in conversation_keys.items():
+            if {conversation_key, participant_key} <= found.keys():
+                resource = _to_resource(found[conversation_key], found[participant_key])
+                if resource.is_shown:
+                    yield keys.membership_position(participant_key), resource
 
 
 def _start_key(account_sid: str, position: str) -> Item:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from convoke.domain.conversations import Conversation
@@ -10,16 +10,45 @@ from convoke.domain.events import Change
 from convoke.domain.memberships import MAX_PARTICIPANTS
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participants import Participant
+from convoke.domain.users import User
 from convoke.storage import items, keys
+from convoke.storage.events import change_write
+from convoke.storage.first_sights import FirstSights
 from convoke.storage.locks import identity_locks, locks_held
 from convoke.storage.paging import query_page
-from convoke.storage.revisions import differences, lock_releases, locks_to_acquire, revise
-from convoke.storage.table import Delete, Key, Put, Table, Write
+from convoke.storage.revisions import (
+    ChangedMeanwhileError,
+    differences,
+    lock_releases,
+    locks_to_acquire,
+    revision_error,
+    revision_writes,
+)
+from convoke.storage.table import (
+    Add,
+    And,
+    Condition,
+    Delete,
+    Equals,
+    Exists,
+    Key,
+    NotExists,
+    Put,
+    Table,
+    TransactionCanceledError,
+    Update,
+    Write,
+)
+
+MakeChange = Callable[[Sequence[User]], Change]
+"""A function that takes the Users that a transaction creates, and returns the record of the change."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParticipantRepository:
     """Writes a participant, its events, its locks and its conversation in one transaction.
+
+    If the service sees the identity of the participant for the first time, the same transaction creates its User.
 
     Every method that writes raises ChangedMeanwhileError if another request changed the conversation after this request
     read the conversation. If another conversation or participant holds a lock, this method raises the error of the
@@ -27,6 +56,7 @@ class ParticipantRepository:
     """
 
     table: Table
+    first_sights: FirstSights
 
     def fetch(self, account_sid: str, conversation_sid: str, participant_sid: str) -> Participant | None:
         stored = self.table.get(keys.participant(account_sid, conversation_sid, participant_sid))
@@ -48,8 +78,15 @@ class ParticipantRepository:
         found = self.table.query(partition, between=between, limit=MAX_PARTICIPANTS, consistent=True)
         return [items.to_resource(Participant, stored) for stored in found]
 
-    def create(self, before: Conversation, after: Conversation, participant: Participant, change: Change) -> None:
-        self._change(before, after, None, participant, change)
+    def create(
+        self,
+        before: Conversation,
+        after: Conversation,
+        participant: Participant,
+        user: User | None,
+        make_change: MakeChange,
+    ) -> None:
+        self._change(before, after, None, participant, user, make_change)
 
     def update(
         self,
@@ -57,12 +94,26 @@ class ParticipantRepository:
         after: Conversation,
         old_participant: Participant,
         new_participant: Participant,
-        change: Change,
+        user: User | None,
+        make_change: MakeChange,
     ) -> None:
-        self._change(before, after, old_participant, new_participant, change)
+        self._change(before, after, old_participant, new_participant, user, make_change)
+
+    def update_alone(self, before: Participant, after: Participant, change: Change) -> None:
+        """Store a changed participant and its events, but not its conversation.
+
+        Raises ChangedMeanwhileError if another request changed or deleted the participant meanwhile.
+        """
+        key = _key(before)
+        actions = items.differences(items.to_item(key, before), items.to_item(key, after))
+        update = Update(key, (*actions, Add("revision", 1)), _is_unchanged(before))
+        try:
+            self.table.transact([update, change_write(change)])
+        except TransactionCanceledError as canceled:
+            raise ChangedMeanwhileError from canceled
 
     def delete(self, before: Conversation, after: Conversation, participant: Participant, change: Change) -> None:
-        self._change(before, after, participant, None, change)
+        self._change(before, after, participant, None, None, lambda _: change)
 
     def _change(
         self,
@@ -70,24 +121,37 @@ class ParticipantRepository:
         after: Conversation,
         old_participant: Participant | None,
         new_participant: Participant | None,
-        change: Change,
+        user: User | None,
+        make_change: MakeChange,
     ) -> None:
         held = identity_locks(old_participant) | locks_held(before)
         wanted = identity_locks(new_participant) | locks_held(after)
         writes: list[Write] = [*lock_releases(held, wanted, before.sid)]
-        if new_participant:
+        if new_participant and old_participant:
+            # The item also holds the read position, which changes without the conversation.
+            revised = new_participant.model_copy(update={"revision": (old_participant.revision or 0) + 1})
+            item = items.participant_item(revised, before.chat_service_sid)
+            writes.append(Put(item, _is_unchanged(old_participant)))
+        elif new_participant:
             writes.append(Put(items.participant_item(new_participant, before.chat_service_sid)))
         elif old_participant:
             writes.append(Delete(_key(old_participant)))
-        revise(
-            self.table,
-            before,
-            differences(before, after),
-            change,
-            acquired_locks=locks_to_acquire(held, wanted),
-            other_writes=writes,
-        )
+        actions, acquired = differences(before, after), locks_to_acquire(held, wanted)
+        try:
+            self.first_sights.transact(
+                [user] if user else [],
+                lambda new: revision_writes(before, actions, make_change(new), acquired, writes),
+            )
+        except TransactionCanceledError as canceled:
+            raise revision_error(acquired, canceled) from canceled
 
 
 def _key(participant: Participant) -> Key:
     return keys.participant(participant.account_sid, participant.conversation_sid, participant.sid)
+
+
+def _is_unchanged(participant: Participant) -> Condition:
+    """Return the condition that the stored participant has the same revision as `participant`."""
+    if participant.revision is None:
+        return And((Exists("pk"), NotExists("revision")))
+    return Equals("revision", participant.revision)

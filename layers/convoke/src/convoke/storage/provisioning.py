@@ -6,15 +6,18 @@ repeated transaction therefore has no further effect. See docs/decisions/0004-on
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from convoke.domain.alerts import Alert
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import Change
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
+from convoke.domain.users import User
 from convoke.storage import items, keys
 from convoke.storage.alerts import alert_writes
 from convoke.storage.events import change_write
+from convoke.storage.first_sights import FirstSights
 from convoke.storage.locks import identity_locks, initial_locks
 from convoke.storage.packing import unpack_provisioning
 from convoke.storage.table import (
@@ -59,19 +62,30 @@ class ProvisioningRepository:
             unpack_provisioning(provisioning) if provisioning else None,
         )
 
-    def add(self, provisioning: Provisioning, change: Change) -> bool:
-        """Store all participants in one transaction.
+    def add(
+        self,
+        provisioning: Provisioning,
+        first_sights: FirstSights,
+        users: Sequence[User],
+        make_change: Callable[[Sequence[User]], Change],
+    ) -> bool:
+        """Store all participants, and the `users` that do not exist yet, in one transaction.
 
-        Returns False if the participants are already stored, or if the provisioning has failed or was deleted.
+        `make_change` gets the Users that the transaction creates, and returns the record of the change. Returns False
+        if the participants are already stored, or if the provisioning has failed or was deleted.
         """
-        writes: list[Write] = [_provisioning_update(provisioning), change_write(change)]
+        writes: list[Write] = [_provisioning_update(provisioning)]
         for participant in provisioning.participants:
             writes.append(Put(items.participant_item(participant, provisioning.chat_service_sid)))
             # These writes need no condition, because no other request writes identity locks while the provisioning is
             # pending. Convoke has refused every request that names an identity twice.
             locks = identity_locks(participant).values()
             writes.extend(Put(lock.item(provisioning.conversation_sid)) for lock in locks)
-        return self._try_transact(writes)
+        try:
+            first_sights.transact(users, lambda new: [*writes, change_write(make_change(new))])
+        except TransactionCanceledError:
+            return False
+        return True
 
     def finalize(self, conversation: Conversation, change: Change) -> bool:
         """Store the state that a conversation has after `initializing`.

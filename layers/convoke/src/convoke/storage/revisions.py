@@ -45,19 +45,35 @@ def revise(
     the stored conversation does not have the revision of `before`. If another conversation holds a lock, raises the
     error of this lock.
     """
+    try:
+        table.transact(revision_writes(before, actions, change, acquired_locks, other_writes))
+    except TransactionCanceledError as canceled:
+        raise revision_error(acquired_locks, canceled) from canceled
+
+
+def revision_writes(
+    before: Conversation,
+    actions: Sequence[Action],
+    change: Change | None,
+    acquired_locks: Sequence[Lock],
+    other_writes: Iterable[Write],
+) -> list[Write]:
+    """Return the writes of `revise`."""
     key = keys.conversation(before.account_sid, before.sid)
     revised = Update(key, (*actions, Add("revision", 1)), Equals("revision", before.revision))
     change_writes = [change_write(change)] if change else []
     # The locks are the first writes. The position of a failed write therefore identifies the lock that is held.
     acquisitions = [lock.acquire(before.sid) for lock in acquired_locks]
-    try:
-        table.transact([*acquisitions, revised, *change_writes, *other_writes])
-    except TransactionCanceledError as canceled:
-        # If the revision does not match, ignore the locks that could not be acquired. A concurrent request may have
-        # acquired these locks for the same conversation.
-        if max(canceled.failed) >= len(acquired_locks):
-            raise ChangedMeanwhileError from canceled
-        raise collision_error(acquired_locks, canceled, first=0) from canceled
+    return [*acquisitions, revised, *change_writes, *other_writes]
+
+
+def revision_error(acquired_locks: Sequence[Lock], canceled: TransactionCanceledError) -> Exception:
+    """Return the error for a transaction of `revision_writes` that was canceled."""
+    # If the revision does not match, ignore the locks that could not be acquired. A concurrent request may have
+    # acquired these locks for the same conversation.
+    if max(canceled.failed) >= len(acquired_locks):
+        return ChangedMeanwhileError()
+    return collision_error(acquired_locks, canceled, first=0)
 
 
 def locks_to_acquire(held: Mapping[Key, Lock], wanted: Mapping[Key, Lock]) -> list[Lock]:

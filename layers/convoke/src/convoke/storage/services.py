@@ -11,10 +11,11 @@ from convoke.storage import items, keys
 from convoke.storage.cached import Cached
 from convoke.storage.paging import query_page
 from convoke.storage.table import (
-    ConditionFailedError,
+    And,
     Delete,
     Equals,
     Exists,
+    NotExists,
     Put,
     Set,
     Table,
@@ -34,20 +35,27 @@ class ServiceRepository:
         stored = self.table.get(keys.service(account_sid, chat_service_sid))
         return items.to_resource(Service, stored) if stored else None
 
-    def update(self, account_sid: str, chat_service_sid: str, change: ServiceConfigurationChange) -> Service | None:
-        """Store the given fields and return the service. Returns None if the service does not exist.
+    def update(self, service: Service, change: ServiceConfigurationChange) -> Service | None:
+        """Store the given fields and return the service.
 
-        `change` must set at least one field, because DynamoDB refuses an update without actions.
+        Returns None if the service or a role in `change` does not exist. `change` must set at least one field, because
+        DynamoDB refuses an update without actions.
         """
-        key, actions = keys.service(account_sid, chat_service_sid), tuple(items.update_actions(change))
+        key, actions = keys.service(service.account_sid, service.sid), tuple(items.update_actions(change))
+        # Without these conditions, another request could delete a role at the same time. The write sets an attribute to
+        # the value that it already has, because the Table port cannot check a condition without a write.
+        roles_still_exist = [
+            Update(keys.role(service.account_sid, service.sid, sid), (Set("sid", sid),), Exists("pk"))
+            for sid in sorted(change.role_sids - service.role_sids)
+        ]
         try:
-            updated = self.table.update(Update(key, actions, Exists("pk")))
-        except ConditionFailedError:
+            self.table.transact([Update(key, actions, Exists("pk")), *roles_still_exist])
+        except TransactionCanceledError:
             return None
-        return items.to_resource(Service, updated)
+        return self.fetch(service.account_sid, service.sid)
 
     def delete(self, account_sid: str, chat_service_sid: str, default_service_sid: str) -> bool:
-        """Delete a service and its webhook configuration.
+        """Delete a service, its webhook configuration and its notification configuration.
 
         Returns False if the service does not exist, or if `default_service_sid` is not the default service of the
         account.
@@ -61,8 +69,9 @@ class ServiceRepository:
         )
         service = Delete(keys.service(account_sid, chat_service_sid), Exists("pk"))
         webhooks = Delete(keys.service_configuration_webhooks(account_sid, chat_service_sid))
+        notifications = Delete(keys.service_configuration_notifications(account_sid, chat_service_sid))
         try:
-            self.table.transact([same_default, service, webhooks])
+            self.table.transact([same_default, service, webhooks, notifications])
         except TransactionCanceledError:
             return False
         return True
@@ -85,15 +94,26 @@ class CachedServices:
         self.list = services.list
         self.fetch = Cached(services.fetch)
 
-    def update(self, account_sid: str, chat_service_sid: str, change: ServiceConfigurationChange) -> Service | None:
-        updated = self.stored.update(account_sid, chat_service_sid, change)
-        self.fetch.forget(account_sid, chat_service_sid)
+    def update(self, service: Service, change: ServiceConfigurationChange) -> Service | None:
+        updated = self.stored.update(service, change)
+        self.fetch.forget(service.account_sid, service.sid)
         return updated
 
     def delete(self, account_sid: str, chat_service_sid: str, default_service_sid: str) -> bool:
         deleted = self.stored.delete(account_sid, chat_service_sid, default_service_sid)
         self.fetch.forget(account_sid, chat_service_sid)
         return deleted
+
+
+def names_no_other_roles(service: Service) -> Update:
+    """Return a write that cancels a transaction if the configuration names other roles than `service` does.
+
+    The write changes nothing, for the same reason as in `service_still_exists`.
+    """
+    names = ("default_conversation_creator_role_sid", "default_conversation_role_sid", "default_chat_service_role_sid")
+    unchanged = (Equals(name, sid) if (sid := getattr(service, name)) else NotExists(name) for name in names)
+    key = keys.service(service.account_sid, service.sid)
+    return Update(key, (Set("sid", service.sid),), And((Exists("pk"), *unchanged)))
 
 
 def service_still_exists(account_sid: str, chat_service_sid: str) -> Update:

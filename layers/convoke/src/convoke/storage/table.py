@@ -8,7 +8,8 @@ DynamoDB expressions. `embedded/sqlite.py` evaluates conditions and actions insi
 All engines guarantee:
 
 - Consistency: `get`, `get_many` and `query(consistent=True)` see every write that completed before the call. On
-  DynamoDB, any other query may miss the writes of the last milliseconds. On SQLite, every query sees all writes.
+  DynamoDB, any other query, and `get_many(consistent=False)`, may miss the writes of the last milliseconds. On SQLite,
+  every read sees all writes.
 - Isolation: `get_many` and `query` may see only some of the writes of a concurrent transaction.
 - Atomicity: `update` applies all actions or none. `transact` applies all writes or none.
 - Conditions: each condition is checked against the item as it was before the update or the transaction. If a condition
@@ -224,10 +225,12 @@ class Table(Protocol):
     def get(self, key: Key) -> Item | None:
         """Return the item with the key `key`, or None. The read is strongly consistent."""
 
-    def get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
-        """Return the existing items, by the key of each item. The read of each item is strongly consistent.
+    def get_many(self, keys: Sequence[Key], *, consistent: bool = True) -> dict[Key, Item]:
+        """Return the existing items, by the key of each item.
 
-        `keys` may be empty. The same key may occur more than once. Raises ValueError for more than 100 keys.
+        If `consistent` is True, the read of each item is strongly consistent. On DynamoDB, an eventually consistent
+        read costs half as much. `keys` may be empty. The same key may occur more than once. Raises ValueError for more
+        than 100 keys.
         """
 
     def query(

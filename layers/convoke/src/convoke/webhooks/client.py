@@ -24,6 +24,7 @@ from urllib3 import connection, connectionpool, exceptions
 from urllib3.util import Url, parse_url
 
 from convoke.domain.connections import ConnectionSettings
+from convoke.domain.freshness import ClockReading, ReadClocks, read_clocks
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.webhooks import Delivery, Method
 from convoke.webhooks.answers import WebhookAnswer, WebhookLateError, WebhookUnreachableError
@@ -93,8 +94,11 @@ class _Call:
     timer uses a duplicate of the socket, because TLS detaches the original socket.
     """
 
-    def __init__(self, settings: ConnectionSettings, rules: ReceiverRules, resolve: Resolve) -> None:
+    def __init__(
+        self, settings: ConnectionSettings, rules: ReceiverRules, resolve: Resolve, read_clocks: ReadClocks
+    ) -> None:
         self.settings = settings
+        self.read_clocks = read_clocks
         self._rules = rules
         self._resolve = resolve
         self._deadline = time.monotonic() + settings.total
@@ -192,12 +196,13 @@ class _BoundedConnection:
     sock: Any
     port: Any
     _dns_host: str
-    _last_used = 0.0
+    _last_used: ClockReading | None = None
 
     @property
     def is_connected(self) -> bool:
         """Whether urllib3 may reuse the connection. If the value is False, urllib3 opens a new connection."""
-        recently = time.monotonic() - self._last_used < MAX_IDLE_SECONDS
+        last_used, now = self._last_used, _CALL.get().read_clocks()
+        recently = last_used is not None and last_used.is_fresh(now, MAX_IDLE_SECONDS)
         return recently and super().is_connected  # type: ignore[misc]
 
     def _new_conn(self) -> socket.socket:
@@ -218,7 +223,7 @@ class _BoundedConnection:
         if _CALL.get().is_over:
             response.close()
             raise TimeoutError
-        self._last_used = time.monotonic()
+        self._last_used = _CALL.get().read_clocks()
         return response
 
 
@@ -241,9 +246,10 @@ class _HttpsPool(connectionpool.HTTPSConnectionPool):
 class WebhookHttpClient:
     """A WebhookClient that reuses connections. The client does not follow redirects."""
 
-    def __init__(self, rules: ReceiverRules, resolve: Resolve = resolve) -> None:
+    def __init__(self, rules: ReceiverRules, resolve: Resolve = resolve, read_clocks: ReadClocks = read_clocks) -> None:
         self._rules = rules
         self._resolve = resolve
+        self._read_clocks = read_clocks
         self._calls: set[_Call] = set()
         self._pool = urllib3.PoolManager(num_pools=MAX_CONNECTIONS, maxsize=MAX_CONNECTIONS, retries=False)
         self._pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
@@ -258,7 +264,7 @@ class WebhookHttpClient:
             raise WebhookUnreachableError("no connection (the URL is not allowed)")
         parameters = {**delivery.parameters, "RetryCount": str(retry_count)}
         settings = delivery.connection
-        with _Call(settings, self._rules, self._resolve) as call:
+        with _Call(settings, self._rules, self._resolve, self._read_clocks) as call:
             self._calls.add(call)
             token = _CALL.set(call)
             try:

@@ -69,7 +69,7 @@ def fetch(operations: Operations, request: Request, sid: str) -> Response:
 
 
 def list_(operations: Operations, request: Request) -> Response:
-    filters, sent = parse_query(ListAlerts, request.query)
+    filters, sent = parse_query(ListAlerts, request.query_form)
     key = operations.accounts.page_key(request.account.sid)
     pagination = Pagination(request, request.url("/Alerts"), "alerts", key, filters=sent, descending=True)
     page = operations.alerts.list(request.account.sid, filters, pagination.page_request)

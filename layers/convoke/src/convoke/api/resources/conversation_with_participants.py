@@ -81,7 +81,7 @@ def create(operations: Operations, request: ServiceRequest) -> Response | Deferr
     )
 
     def respond(conversation: Conversation, headers: Mapping[str, str]) -> Response:
-        representation = represent(request, conversation, ("Participants", "Messages", "Webhooks"))
+        representation = represent(request, conversation, with_export=False)
         return json_response(representation, status=202 if participants else 201, headers=headers)
 
     conversation = created.conversation

@@ -18,7 +18,8 @@ from convoke.domain.conversations import Conversation, EmailBinding, State
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
 from convoke.domain.instants import to_seconds
 
-LINKS = ("Participants", "Messages", "Webhooks", "Export")
+LINKS = {"participants": "Participants", "messages": "Messages", "webhooks": "Webhooks"}
+"""Maps the name of each link of a conversation to its path."""
 
 
 class ConversationRepresentation(Representation):
@@ -35,7 +36,8 @@ class ConversationRepresentation(Representation):
     timers: dict[str, str]
     bindings: dict[str, EmailBinding]
     url: str
-    links: dict[str, str]
+    links: dict[str, str | None]
+    """The link `export` is always null. See docs/behaviour/conversations.md#fields."""
 
 
 CREATE = Contract(
@@ -62,9 +64,9 @@ DELETE = Contract(
 
 
 def represent(
-    request: ServiceRequest, conversation: Conversation, links: tuple[str, ...]
+    request: ServiceRequest, conversation: Conversation, *, with_export: bool = True
 ) -> ConversationRepresentation:
-    """Return the representation of a conversation with `links` to its subresources, such as `Participants`."""
+    """Return the representation of a conversation. If `with_export` is False, the links have no key `export`."""
     url = request.url(f"/Conversations/{conversation.sid}")
     return ConversationRepresentation(
         sid=conversation.sid,
@@ -80,7 +82,10 @@ def represent(
         timers=timers(conversation),
         bindings={"email": conversation.email} if conversation.email else {},
         url=url,
-        links={link.lower(): f"{url}/{link}" for link in links},
+        links={
+            **{name: f"{url}/{path}" for name, path in LINKS.items()},
+            **({"export": None} if with_export else {}),
+        },
     )
 
 
@@ -96,21 +101,21 @@ def create(operations: Operations, request: ServiceRequest) -> Response:
         idempotent=idempotent_request,
     )
     headers = {IDEMPOTENT_REPLAYED: "true"} if created.repeated else {}
-    return json_response(represent(request, created.conversation, LINKS), status=201, headers=headers)
+    return json_response(represent(request, created.conversation), status=201, headers=headers)
 
 
 def fetch(operations: Operations, request: ServiceRequest, sid: str) -> Response:
-    return json_response(represent(request, operations.conversations.fetch(request.service, sid), LINKS))
+    return json_response(represent(request, operations.conversations.fetch(request.service, sid)))
 
 
 def list_(operations: Operations, request: ServiceRequest) -> Response:
-    filters, sent = parse_query(ListConversations, request.query)
+    filters, sent = parse_query(ListConversations, request.query_form)
     key = operations.accounts.page_key(request.account.sid)
     pagination = Pagination(
         request, request.url("/Conversations"), "conversations", key, filters=sent, descending=filters.newest_first
     )
     page = operations.conversations.list(request.service, filters, pagination.page_request)
-    return json_response(pagination.body(page, lambda each: represent(request, each, LINKS), lambda each: each.sid))
+    return json_response(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))
 
 
 def update(operations: Operations, request: ServiceRequest, sid: str) -> Response:
@@ -118,7 +123,7 @@ def update(operations: Operations, request: ServiceRequest, sid: str) -> Respons
     # docs/behaviour/requests-and-answers.md#order-of-checks.
     request_webhooks, requested = operations.request_webhooks(request), parse(UpdateConversation, request.form)
     updated = operations.conversations.update(request.service, sid, requested, request_webhooks=request_webhooks)
-    return json_response(represent(request, updated, LINKS))
+    return json_response(represent(request, updated))
 
 
 def delete(operations: Operations, request: ServiceRequest, sid: str) -> Response:

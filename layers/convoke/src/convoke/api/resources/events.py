@@ -18,7 +18,7 @@ from convoke.domain.events import AnyEventType, Event
 class EventRepresentation(Representation):
     id: str
     account_sid: str
-    conversation_sid: str
+    conversation_sid: str | None
     event_type: AnyEventType
     occurred_at: StreamDate
     webhooks: bool
@@ -51,7 +51,7 @@ def fetch(operations: Operations, request: Request, event_id: str) -> Response:
 
 
 def list_(operations: Operations, request: Request) -> Response:
-    filters, sent = parse_query(ListEvents, request.query)
+    filters, sent = parse_query(ListEvents, request.query_form)
     key = operations.accounts.page_key(request.account.sid)
     url = request.url("/Events", CONVOKE_PREFIX)
     pagination = Pagination(request, url, "events", key, MAX_SMALL_PAGE_SIZE, filters=sent, descending=True)

@@ -43,7 +43,8 @@ class MessageRepresentation(Representation):
     date_updated: RestDate
     url: str
     delivery: DeliverySummary | None
-    links: dict[str, str]
+    links: dict[str, str | None]
+    """The link `channel_metadata` is always null. See docs/behaviour/messages.md#fields."""
     content_sid: str | None
 
 
@@ -102,7 +103,7 @@ def represent(request: ServiceRequest, message: Message) -> Representation:
         date_updated=message.date_updated,
         url=url,
         delivery=message.delivery,
-        links={"delivery_receipts": f"{url}/Receipts", "channel_metadata": f"{url}/ChannelMetadata"},
+        links={"delivery_receipts": f"{url}/Receipts", "channel_metadata": None},
         content_sid=message.content_sid,
     )
     return add_service_sid(request, common, ServiceMessageRepresentation)
@@ -121,7 +122,7 @@ def fetch(operations: Operations, request: ServiceRequest, conversation_sid: str
 
 
 def list_(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response:
-    filters, sent = parse_query(ListMessages, request.query)
+    filters, sent = parse_query(ListMessages, request.query_form)
     pagination = Pagination(
         request,
         request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Messages"),

@@ -79,7 +79,7 @@ def represent(request: ServiceRequest, membership: ParticipantConversation) -> R
 
 
 def list_(operations: Operations, request: ServiceRequest) -> Response:
-    filters, sent = parse_query(ListParticipantConversations, request.query)
+    filters, sent = parse_query(ListParticipantConversations, request.query_form)
     pagination = Pagination(
         request,
         request.url("/ParticipantConversations"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from convoke.aws.handlers.invocations import AwsEvent, Handler, observed
 from convoke.program import Program
+from convoke.storage import keys
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -16,11 +17,23 @@ SWEEP_MARGIN_MILLISECONDS = 15_000
 """The time before the timeout of the function in which the sweeper starts no further work."""
 
 
+SWEEP_THREADS = 8
+"""The number of resources that one invocation processes at the same time. botocore keeps ten connections open."""
+
+
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler that processes every conversation that is due now, and returns their number."""
+    """Return a handler that processes every resource that is due now, and returns the number of resources.
+
+    If the event names a shard, the handler processes only this shard. The schedule has an event for each shard, so that
+    no shard waits for another shard.
+    """
     operation = Program(edges).sweeper
 
-    def handler(_: AwsEvent, context: LambdaContext) -> int:
-        return operation.sweep(go_on=lambda: context.get_remaining_time_in_millis() > SWEEP_MARGIN_MILLISECONDS)
+    def handler(event: AwsEvent, context: LambdaContext) -> int:
+        return operation.sweep(
+            shards=[event["shard"]] if "shard" in event else keys.DUE_SHARDS,
+            threads=SWEEP_THREADS,
+            go_on=lambda: context.get_remaining_time_in_millis() > SWEEP_MARGIN_MILLISECONDS,
+        )
 
     return observed(edges, handler)

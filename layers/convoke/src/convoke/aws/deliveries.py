@@ -1,0 +1,172 @@
+"""Make the attempts of deliveries on AWS. The processes of a deployment share the circuit breakers of receivers.
+
+A delivery to a receiver that works costs no call for its circuit breaker. See
+docs/behaviour/webhook-delivery.md#circuit-breaker and docs/decisions/0086-circuit-breaker-on-aws.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from convoke.domain.circuit_breakers import CLOSED, FAILURES_TO_OPEN, CircuitBreaker, account_sid_of, receiver_key
+from convoke.domain.connections import MAX_TIMEOUT_SECONDS
+from convoke.domain.instants import Clock
+from convoke.domain.webhooks import Delivery
+from convoke.operations.webhook_delivery import RetryLaterError, WebhookDelivery
+from convoke.storage.circuit_breakers import CircuitBreakerRepository
+
+logger = logging.getLogger(__name__)
+
+MAX_KNOWN_RECEIVERS = 1_000
+
+PROBE_PAUSE = timedelta(seconds=MAX_TIMEOUT_SECONDS + 5)
+"""The time for which a claimed probe keeps other deliveries to the receiver paused. A probe takes less time."""
+
+MAX_PAUSED_RECEIVES = 90
+"""The number of receives after which a delivery is attempted although its receiver is paused.
+
+SQS moves a queue message to the dead-letter queue after `maxReceiveCount` receives, and a pause uses up a receive. The
+remaining receives are enough for all attempts.
+"""
+
+MAX_SPREAD_SECONDS = 900.0
+"""The maximum time that is added to a pause. The time doubles with each receive.
+
+Without this time, all deliveries that wait for a receiver would come back together after each pause.
+"""
+
+
+class Permit(NamedTuple):
+    """The permission to call a receiver now."""
+
+    receiver: str
+    breaker: CircuitBreaker
+    """The circuit breaker to which the outcome of the call applies."""
+    stored: CircuitBreaker
+    """The circuit breaker in the table, as far as this process knows. During a probe, it pauses other deliveries."""
+
+
+class ReceiverPausedError(Exception):
+    """The circuit breaker of the receiver pauses deliveries until `until`."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"paused until {until}")
+        self.until = until
+
+
+class SharedCircuitBreakers:
+    """The circuit breakers of receivers. The table has them, and this process remembers those that it has seen.
+
+    A process that knows nothing of a receiver takes its circuit breaker for closed. The first failure tells the process
+    what the table has.
+    """
+
+    def __init__(self, repository: CircuitBreakerRepository, now: Clock) -> None:
+        self._repository = repository
+        self._now = now
+        self._known: dict[str, CircuitBreaker] = {}
+
+    def admit(self, receiver: str, *, look_up: bool, may_pause: bool = True) -> Permit:
+        """Return the permission to call a receiver. Raises ReceiverPausedError if there is none.
+
+        After a pause, only one process gets the permission. `look_up` is whether an unknown circuit breaker is read
+        from the table. If `may_pause` is False, the permission is given during a pause too.
+        """
+        breaker = self._known.get(receiver)
+        if breaker is None:
+            breaker = self._repository.fetch(receiver, self._now()) if look_up else CLOSED
+        while breaker.open_until:
+            now = self._now()
+            if not breaker.allows(now, under_way=0):
+                self._remember(receiver, breaker)
+                if not may_pause:
+                    break
+                raise ReceiverPausedError(breaker.open_until)
+            claim = replace(breaker, open_until=now + PROBE_PAUSE)
+            stored = self._remember(receiver, self._repository.replace(receiver, breaker, claim, now))
+            if stored is claim:
+                return Permit(receiver, breaker, claim)
+            breaker = stored
+        return Permit(receiver, breaker, breaker)
+
+    def record(self, permit: Permit, *, is_failure: bool) -> datetime | None:
+        """Record the outcome of a call. Return the end of the receiver's pause, or None if there is no pause."""
+        if is_failure:
+            return self._record_failure(permit)
+        if permit.stored != CLOSED:
+            self._repository.close(permit.receiver, self._now())
+        self._known.pop(permit.receiver, None)
+        return None
+
+    def _record_failure(self, permit: Permit) -> datetime | None:
+        receiver, breaker, stored = permit
+        now = self._now()
+        # Another process may change the circuit breaker at the same time. After so many failures in a row, the circuit
+        # breaker is open, so this failure need not be counted.
+        for _ in range(FAILURES_TO_OPEN):
+            after = breaker.after(now, is_failure=True)
+            if after == stored:
+                break
+            breaker = stored = self._repository.replace(receiver, stored, after, now)
+            if stored is after:
+                self._report(receiver, after)
+                break
+        return self._remember(receiver, stored).open_until
+
+    def _remember(self, receiver: str, breaker: CircuitBreaker) -> CircuitBreaker:
+        """Remember and return a circuit breaker. If there are too many, forget the oldest one."""
+        self._known.pop(receiver, None)
+        self._known[receiver] = breaker
+        if len(self._known) > MAX_KNOWN_RECEIVERS:
+            del self._known[next(iter(self._known))]
+        return breaker
+
+    def _report(self, receiver: str, breaker: CircuitBreaker) -> None:
+        if breaker.open_until:
+            logger.warning(
+                "deliveries to a receiver pause",
+                extra={"account_sid": account_sid_of(receiver), "failures": breaker.failures},
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Deliveries:
+    """Makes one attempt whenever the queue message of a delivery is received."""
+
+    delivery: WebhookDelivery
+    breakers: SharedCircuitBreakers
+    now: Clock
+
+    def attempt(self, delivery: Delivery, receive_count: int) -> None:
+        """Make the next attempt of a delivery, unless its receiver is paused.
+
+        `receive_count` is how often SQS has delivered the queue message. The attempts in the table determine the number
+        of the attempt, because SQS also counts receives without an attempt. Raises RetryLaterError or
+        DeliveryFailedError unless the receiver has accepted the event.
+        """
+        is_first = receive_count == 1
+        permit = self._admit(receiver_key(delivery.account_sid, delivery.url), receive_count)
+        number = 1 if is_first else self.delivery.next_number(delivery)
+        if number is None:
+            return
+        begun = self.delivery.begin(delivery, number)
+        outcome = self.delivery.call(begun)
+        paused_until = self.breakers.record(permit, is_failure=outcome.is_retryable)
+        self.delivery.finish(begun, outcome, paused_until)
+
+    def _admit(self, receiver: str, receive_count: int) -> Permit:
+        try:
+            return self.breakers.admit(
+                receiver, look_up=receive_count > 1, may_pause=receive_count <= MAX_PAUSED_RECEIVES
+            )
+        except ReceiverPausedError as paused:
+            pause = (paused.until - self.now()).total_seconds()
+            raise RetryLaterError(pause + spread_seconds(receive_count)) from paused
+
+
+def spread_seconds(receive_count: int) -> float:
+    return random.uniform(0, min(2.0**receive_count, MAX_SPREAD_SECONDS))  # noqa: S311  (jitter, not a secret)

@@ -1,0 +1,102 @@
+"""Process a due conversation: finish its provisioning, erase it if it is deleted, or run its expired timers.
+
+See docs/how-it-works.md#promises.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+
+from convoke.domain.conversations import Conversation
+from convoke.domain.errors import InternalError
+from convoke.domain.events import timer_expired
+from convoke.domain.instants import Clock
+from convoke.domain.provisioning import Cause, Provisioning, ProvisioningRetries, ProvisioningStatus
+from convoke.domain.sids import NewSid, Prefix
+from convoke.operations.participant_adder import ParticipantAdder
+from convoke.operations.ports import Workflow
+from convoke.operations.sweeper import GoOn
+from convoke.storage import keys
+from convoke.storage.conversations import ConversationRepository
+from convoke.storage.provisioning import ProvisioningRepository
+from convoke.storage.revisions import ChangedMeanwhileError
+from convoke.storage.table import Key
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DueConversations:
+    """Implements `Process` for conversations.
+
+    The pauses between the provisioning attempts grow. After the last attempt, the conversation is closed.
+    """
+
+    conversations: ConversationRepository
+    provisionings: ProvisioningRepository
+    participant_adder: ParticipantAdder
+    workflow: Workflow
+    retries: ProvisioningRetries
+    now: Clock
+    new_sid: NewSid
+
+    def __call__(self, key: Key, go_on: GoOn) -> None:
+        """Process the conversation with this key. If an error occurs, the conversation stays due."""
+        found = self.provisionings.fetch(*keys.sids_of_conversation(key))
+        if found is None:
+            return
+        conversation, provisioning = found
+        if conversation.is_unfinished:
+            self._finish_or_erase(conversation, provisioning, go_on)
+        else:
+            self._run_timers(conversation)
+
+    def _run_timers(self, conversation: Conversation) -> None:
+        """Apply the expired timers of a conversation.
+
+        The sweeper need not claim the conversation, because optimistic locking lets only one of several sweepers change
+        the conversation.
+        """
+        now = self.now()
+        after = conversation.with_expired_timers(now)
+        with suppress(ChangedMeanwhileError):
+            if after.state is not conversation.state:
+                change = timer_expired(self.new_sid(Prefix.CHANGE), conversation, after, at=now)
+                self.conversations.update(conversation, after, change)
+                logger.info("timer expired", extra={"conversation_sid": conversation.sid, "state": after.state})
+            elif after.due_at != conversation.due_at:
+                self.conversations.put_off(conversation, after)
+
+    def _finish_or_erase(self, conversation: Conversation, provisioning: Provisioning | None, go_on: GoOn) -> None:
+        """Claim the conversation. If the conversation is deleted, erase it. Otherwise continue its provisioning.
+
+        The claim moves the next attempt into the future. If the sweeper crashes after the claim, the next attempt
+        therefore does not start immediately.
+        """
+        next_attempt = self.retries.next_attempt_at(self.now(), conversation.attempts + 1)
+        if not self.conversations.claim(conversation, next_attempt):
+            return
+        if conversation.date_removed:
+            self.conversations.erase(conversation.account_sid, conversation.sid, go_on)
+        elif provisioning is not None:
+            self._finish(conversation, provisioning)
+
+    def _finish(self, conversation: Conversation, provisioning: Provisioning) -> None:
+        """Continue the provisioning, or close the conversation after the last attempt.
+
+        After the participants are added, the number of attempts is not limited, because no later step can fail
+        permanently.
+        """
+        if provisioning.status is not ProvisioningStatus.PENDING:
+            self.workflow.start(conversation.account_sid, conversation.sid, [])
+        elif conversation.attempts < self.retries.max_attempts:
+            self.participant_adder.add(provisioning)
+        else:
+            self.workflow.start(conversation.account_sid, conversation.sid, [_attempts_used_up(conversation.attempts)])
+
+
+def _attempts_used_up(attempts: int) -> Cause:
+    message = f"An unexpected error: given up after {attempts} attempts"
+    return Cause(code=InternalError.code, message=message)

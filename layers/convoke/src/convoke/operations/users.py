@@ -1,0 +1,92 @@
+"""Create, fetch, list, update and delete Users."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from convoke.domain.errors import NotFoundError, UnknownServiceRoleError
+from convoke.domain.events import user_added, user_updated
+from convoke.domain.instants import Clock
+from convoke.domain.pages import Page, PageRequest
+from convoke.domain.pre_events import user_update
+from convoke.domain.roles import RoleType
+from convoke.domain.services import Service
+from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.domain.users import NewUser, User, UserChange, user_sid
+from convoke.operations.conversations import retry_on_conflict
+from convoke.operations.pre_events import RequestWebhooks
+from convoke.storage.first_sights import FirstSights
+from convoke.storage.roles import RoleRepository
+from convoke.storage.users import UserRepository
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class UserOperations:
+    users: UserRepository
+    first_sights: FirstSights
+    roles: RoleRepository
+    now: Clock
+    new_sid: NewSid
+
+    def create(self, service: Service, requested: NewUser, *, request_webhooks: RequestWebhooks) -> User:
+        """Store a User. Raises UserExistsError or UnknownServiceRoleError."""
+        self._check_role(service, requested.role_sid)
+        user = requested.user(service, self.now())
+        notify = request_webhooks.enabled
+        change = user_added(self.new_sid(Prefix.CHANGE), user, at=user.date_created, notify_webhooks=notify)
+        self.users.create(user, change)
+        return user
+
+    def fetch(self, service: Service, sid: str) -> User:
+        """Return a User by SID or identity. Raises NotFoundError if the service has no such User."""
+        # No identity has the form of a SID, so a SID is never the identity of another User.
+        found = self.users.fetch(service.account_sid, parse_sid(sid, Prefix.USER) or user_sid(service.sid, sid))
+        if not found or found.chat_service_sid != service.sid:
+            raise NotFoundError
+        return found
+
+    def list(self, service: Service, page: PageRequest) -> Page[User]:
+        return self.users.list(service.account_sid, service.sid, page)
+
+    @retry_on_conflict
+    def update(self, service: Service, sid: str, requested: UserChange, *, request_webhooks: RequestWebhooks) -> User:
+        """Store the given fields. If no fields are given, nothing changes.
+
+        Raises NotFoundError or UnknownServiceRoleError.
+        """
+        user = self.fetch(service, sid)
+        self._check_role(service, requested.role_sid)
+        if not requested.model_fields_set:
+            return user
+        now = self.now()
+        updated = requested.applied_to(user, now)
+        request_webhooks.send_pre_event(lambda: user_update(updated))
+        change = user_updated(
+            self.new_sid(Prefix.CHANGE),
+            updated,
+            reachable=service.reachability_enabled,
+            at=now,
+            notify_webhooks=request_webhooks.enabled,
+        )
+        self.users.update(user, updated, change)
+        return updated
+
+    @retry_on_conflict
+    def delete(self, service: Service, sid: str, *, request_webhooks: RequestWebhooks) -> None:
+        """Delete a User. The sweeper deletes the participants of the User later. Raises NotFoundError.
+
+        The User becomes a tombstone. See docs/decisions/0094-user-is-a-tombstone-first.md.
+        """
+        user = self.fetch(service, sid)
+        notify = request_webhooks.enabled
+        tombstone = user.as_tombstone(self.now(), self.new_sid(Prefix.CHANGE), notify_webhooks=notify)
+        self.users.update(user, tombstone, None)
+        self.first_sights.forget(user)
+        logger.info("user deleted", extra={"user_sid": user.sid})
+
+    def _check_role(self, service: Service, role_sid: str | None) -> None:
+        if role_sid and self.roles.types(service, [role_sid]).get(role_sid) is not RoleType.SERVICE:
+            raise UnknownServiceRoleError(field="role_sid")

@@ -1,0 +1,38 @@
+"""Store the bindings of a service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convoke.domain.bindings import Binding, BindingFilters
+from convoke.domain.pages import Page, PageRequest
+from convoke.storage import items, keys
+from convoke.storage.paging import query_filtered_page, query_page
+from convoke.storage.table import Delete, Exists, Table, TransactionCanceledError
+
+
+@dataclass(frozen=True, slots=True)
+class BindingRepository:
+    table: Table
+
+    def fetch(self, account_sid: str, chat_service_sid: str, sid: str) -> Binding | None:
+        stored = self.table.get(keys.binding(account_sid, chat_service_sid, sid))
+        return items.to_resource(Binding, stored) if stored else None
+
+    def list(
+        self, account_sid: str, chat_service_sid: str, filters: BindingFilters, page: PageRequest
+    ) -> Page[Binding]:
+        """Return a page of the bindings of a service, ordered by SID."""
+        partition = keys.binding_partition(account_sid, chat_service_sid)
+        position = keys.binding(account_sid, chat_service_sid, page.position) if page.position else None
+        if filters.select_all:
+            return query_page(Binding, self.table, partition, keys.bindings(), page, position)
+        return query_filtered_page(Binding, self.table, partition, keys.bindings(), page, position, filters.match)
+
+    def delete(self, account_sid: str, chat_service_sid: str, sid: str) -> bool:
+        """Delete a binding. Returns False if the binding does not exist."""
+        try:
+            self.table.transact([Delete(keys.binding(account_sid, chat_service_sid, sid), Exists("pk"))])
+        except TransactionCanceledError:
+            return False
+        return True

@@ -1,0 +1,48 @@
+"""Find the resources that the sweeper must process. See docs/how-it-works.md#promise-5-one-index-of-due-work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from convoke.domain.instants import to_milliseconds
+from convoke.storage import keys
+from convoke.storage.table import Key, Table, key_of
+
+FIRST_INSTANT, LAST_INSTANT = "0", ":"
+"""FIRST_INSTANT sorts before every stored instant. LAST_INSTANT sorts after every stored instant.
+
+FIRST_INSTANT is not the empty string, because DynamoDB refuses an empty string as a key.
+"""
+
+INSTANT_PRECISION = timedelta(milliseconds=1)
+"""Instants are stored in whole milliseconds."""
+
+DUE_PAGE_SIZE = 100
+"""The maximum number of entries that one query returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class DueRepository:
+    """The index `due`. `keys.kind_of` tells the kind of resource to which an entry belongs."""
+
+    table: Table
+
+    def entries(self, shard: str, until: datetime) -> Iterator[Key]:
+        """Yield the key of each item in `shard` that is due at `until` or earlier, the longest overdue item first.
+
+        Each page is queried only when the iteration reaches the page. The index is eventually consistent, so the caller
+        must read the item before processing the item.
+        """
+        between, after = (FIRST_INSTANT, to_milliseconds(until)), None
+        while page := self.table.query(shard, index=keys.DUE, between=between, after=after, limit=DUE_PAGE_SIZE):
+            yield from map(key_of, page)
+            after = page[-1]
+
+    def next_due(self, after: datetime) -> datetime | None:
+        """Return the earliest due time that is later than `after`, or None if there is no later due time."""
+        between = (to_milliseconds(after + INSTANT_PRECISION), LAST_INSTANT)
+        pages = [self.table.query(shard, index=keys.DUE, between=between, limit=1) for shard in keys.DUE_SHARDS]
+        instants = [datetime.fromisoformat(str(item[keys.DUE.sort])) for page in pages for item in page]
+        return min(instants, default=None)

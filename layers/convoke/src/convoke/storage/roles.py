@@ -1,0 +1,96 @@
+"""Store the roles of a service. The four default roles are not stored, because they follow from the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from convoke.domain.pages import Page, PageRequest
+from convoke.domain.roles import Role, RoleType, default_roles
+from convoke.domain.services import Service
+from convoke.storage import items, keys
+from convoke.storage.services import names_no_other_roles
+from convoke.storage.table import (
+    ConditionFailedError,
+    Delete,
+    Exists,
+    Key,
+    Put,
+    Set,
+    Table,
+    TransactionCanceledError,
+    Update,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRepository:
+    table: Table
+
+    def create(self, role: Role) -> None:
+        self.table.transact([Put(items.to_item(_key(role), role))])
+
+    def fetch(self, service: Service, sid: str) -> Role | None:
+        """Return a role by its SID. A default role needs no read."""
+        if default := next((role for role in default_roles(service) if role.sid == sid), None):
+            return default
+        stored = self.table.get(keys.role(service.account_sid, service.sid, sid))
+        return items.to_resource(Role, stored) if stored else None
+
+    def types(self, service: Service, sids: Iterable[str]) -> dict[str, RoleType]:
+        """Return the type of each role that exists. The default roles need no read."""
+        found = {role.sid: role.type for role in default_roles(service)}
+        unknown = [keys.role(service.account_sid, service.sid, sid) for sid in sids if sid not in found]
+        stored = self.table.get_many(unknown).values() if unknown else ()
+        return found | {role.sid: role.type for role in (items.to_resource(Role, item) for item in stored)}
+
+    def list(self, service: Service, page: PageRequest) -> Page[Role]:
+        """Return a page of all roles of a service, ordered by SID. The default roles are the oldest roles."""
+        position = page.position and keys.role(service.account_sid, service.sid, page.position)
+        stored = self.table.query(
+            keys.role(service.account_sid, service.sid, "").pk,
+            between=keys.roles(),
+            after={"pk": position.pk, "sk": position.sk} if position else None,
+            forward=page.forward,
+            limit=page.size + 1,
+            consistent=True,
+        )
+        roles = [*(items.to_resource(Role, item) for item in stored), *_defaults_after(service, page)]
+        roles.sort(key=lambda role: role.sid, reverse=not page.forward)
+        shown, more, has_position = roles[: page.size], len(roles) > page.size, page.position is not None
+        if page.forward:
+            return Page(shown, has_previous=has_position, has_next=more)
+        return Page(shown[::-1], has_previous=more, has_next=has_position)
+
+    def update(self, role: Role) -> bool:
+        """Store the permissions of a changed role. Returns False if the role was deleted."""
+        changed = role.model_dump(mode="json", include={"permissions", "date_updated"})
+        actions = tuple(Set(name, value) for name, value in changed.items())
+        try:
+            self.table.update(Update(_key(role), actions, Exists("pk")))
+        except ConditionFailedError:
+            return False
+        return True
+
+    def delete(self, service: Service, role: Role) -> bool:
+        """Delete a role that the configuration of `service` does not name.
+
+        Returns False if the role or the configuration changed after `service` was read.
+        """
+        try:
+            self.table.transact([names_no_other_roles(service), Delete(_key(role), Exists("pk"))])
+        except TransactionCanceledError:
+            return False
+        return True
+
+
+def _key(role: Role) -> Key:
+    return keys.role(role.account_sid, role.chat_service_sid, role.sid)
+
+
+def _defaults_after(service: Service, page: PageRequest) -> Iterable[Role]:
+    """Return the default roles that come after the position of the page, in the direction of the page."""
+    position = page.position
+    if position is None:
+        return default_roles(service)
+    return [role for role in default_roles(service) if (role.sid > position) is page.forward and role.sid != position]

@@ -1,0 +1,101 @@
+"""Store the Users of a service. The module `first_sights` creates the Users of identities that a service first sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from convoke.domain.errors import UserExistsError
+from convoke.domain.events import Change
+from convoke.domain.instants import to_milliseconds
+from convoke.domain.pages import Page, PageRequest
+from convoke.domain.users import User
+from convoke.storage import items, keys, lists
+from convoke.storage.events import change_write
+from convoke.storage.first_sights import creation
+from convoke.storage.revisions import ChangedMeanwhileError
+from convoke.storage.table import (
+    Add,
+    ConditionFailedError,
+    Delete,
+    Equals,
+    Set,
+    Table,
+    TransactionCanceledError,
+    Update,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UserRepository:
+    table: Table
+
+    def fetch(self, account_sid: str, user_sid: str) -> User | None:
+        """Return a User, or None if the User does not exist or was deleted."""
+        user = self.fetch_with_tombstone(account_sid, user_sid)
+        return None if user is None or user.date_removed else user
+
+    def fetch_with_tombstone(self, account_sid: str, user_sid: str) -> User | None:
+        """Return a User. Unlike `fetch`, this method also returns a tombstone."""
+        stored = self.table.get(keys.user(account_sid, user_sid))
+        return items.to_resource(User, stored) if stored else None
+
+    def list(self, account_sid: str, chat_service_sid: str, page: PageRequest) -> Page[User]:
+        """Return a page of the Users of a service, ordered by date of creation."""
+        list_query = lists.ListQuery(
+            account_sid, keys.users_list(chat_service_sid), keys.list_range(None, None), after=page.position
+        )
+        return lists.list_page(User, self.table, list_query, page, lambda user: user.date_removed is None)
+
+    def create(self, user: User, change: Change) -> None:
+        """Store a User, or replace the tombstone of its identity.
+
+        Raises UserExistsError if the service has a User with this identity.
+        """
+        try:
+            self.table.transact([creation(user), change_write(change)])
+        except TransactionCanceledError as canceled:
+            existing = canceled.failed.get(0)
+            if existing is None or "date_removed" not in existing or user.revision:
+                raise UserExistsError(field="identity") from canceled
+            # The identity has a tombstone. If another request replaces it at the same time, that request wins.
+            self.create(user.in_place_of(items.to_resource(User, existing)), change)
+
+    def update(self, before: User, after: User, change: Change | None) -> None:
+        """Store the changed attributes. Raises ChangedMeanwhileError if another request changed the User meanwhile.
+
+        `change` is None if the change has no events.
+        """
+        actions = items.differences(items.user_item(before), items.user_item(after))
+        update = Update(
+            keys.user(before.account_sid, before.sid),
+            (*actions, Add("revision", 1)),
+            Equals("revision", before.revision),
+        )
+        try:
+            self.table.transact([update, *([change_write(change)] if change else [])])
+        except TransactionCanceledError as canceled:
+            raise ChangedMeanwhileError from canceled
+
+    def claim(self, user: User, due_at: datetime) -> bool:
+        """Increment the number of attempts of a User that is due, and set its next due time.
+
+        Returns False if another sweeper has claimed the User first.
+        """
+        if user.due_at is None:
+            return False
+        actions = (Set(keys.DUE.sort, to_milliseconds(due_at)), Add("attempts", 1))
+        unclaimed = Equals(keys.DUE.sort, to_milliseconds(user.due_at))
+        try:
+            self.table.update(Update(keys.user(user.account_sid, user.sid), actions, unclaimed))
+        except ConditionFailedError:
+            return False
+        return True
+
+    def erase(self, tombstone: User) -> None:
+        """Remove a tombstone. Raises ChangedMeanwhileError if a new User has replaced it."""
+        key = keys.user(tombstone.account_sid, tombstone.sid)
+        try:
+            self.table.transact([Delete(key, Equals("revision", tombstone.revision))])
+        except TransactionCanceledError as canceled:
+            raise ChangedMeanwhileError from canceled

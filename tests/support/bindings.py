@@ -1,0 +1,34 @@
+"""Store bindings in the table, as the registration of a device would."""
+
+from __future__ import annotations
+
+from convoke.domain import instants
+from convoke.domain.bindings import Binding, BindingType
+from convoke.domain.sids import Prefix, SidFactory
+from convoke.storage import items, keys
+from convoke.storage.table import Put
+from tests.support.instances import Instance
+
+new_sid = SidFactory()
+
+
+def store_binding(
+    instance: Instance, service_sid: str, identity: str = "alice", binding_type: BindingType = BindingType.FCM
+) -> Binding:
+    """Store the binding of a device of `identity`, and return the binding."""
+    moment = instants.now()
+    binding = Binding(
+        account_sid=instance.account.sid,
+        chat_service_sid=service_sid,
+        sid=new_sid(Prefix.BINDING),
+        identity=identity,
+        binding_type=binding_type,
+        endpoint=f"{identity}'s device",
+        credential_sid=None if binding_type is BindingType.TWILSOCK else f"CR{'0' * 32}",
+        message_types=("new_message", "added_to_conversation"),
+        date_created=moment,
+        date_updated=moment,
+    )
+    key = keys.binding(binding.account_sid, service_sid, binding.sid)
+    instance.table.transact([Put(items.to_item(key, binding))])
+    return binding

@@ -1,0 +1,51 @@
+"""A clock for threads that only wait. The clock jumps to the next moment when all threads wait, so no test sleeps."""
+
+from __future__ import annotations
+
+import heapq
+from itertools import count
+from threading import Event, Lock
+
+
+class SimulatedTime:
+    """The time of a fixed number of threads, in seconds. Each thread must call `leave` when it ends."""
+
+    def __init__(self, threads: int) -> None:
+        self.now = 0.0
+        self._running = threads
+        self._waiting: list[tuple[float, int, Event]] = []
+        self._numbers = count()
+        self._lock = Lock()
+
+    def wait_until(self, moment: float) -> None:
+        woken = Event()
+        with self._lock:
+            heapq.heappush(self._waiting, (moment, next(self._numbers), woken))
+            self._stop_running()
+        woken.wait()
+
+    def leave(self) -> None:
+        with self._lock:
+            self._stop_running()
+
+    def _stop_running(self) -> None:
+        self._running -= 1
+        if not self._running and self._waiting:
+            self.now, _, woken = heapq.heappop(self._waiting)
+            self._running = 1
+            woken.set()
+
+
+class SimulatedCore:
+    """A processor core that works for one thread at a time, as the threads of a Python process do."""
+
+    def __init__(self, time: SimulatedTime) -> None:
+        self._time = time
+        self._free_at = 0.0
+        self._lock = Lock()
+
+    def occupy(self, seconds: float) -> float:
+        """Occupy the core for some seconds, as soon as it is free. Return the moment at which the work ends."""
+        with self._lock:
+            self._free_at = max(self._free_at, self._time.now) + seconds
+            return self._free_at

@@ -1,0 +1,17 @@
+"""Change parts of a sweeper."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from convoke.operations.due_conversations import DueConversations
+from convoke.operations.sweeper import Sweeper
+from convoke.storage import keys
+
+
+def with_due_conversations(sweeper: Sweeper, **changes: Any) -> Sweeper:
+    """Return a sweeper that processes conversations with changed parts."""
+    process = sweeper.processes[keys.CONVERSATION]
+    assert isinstance(process, DueConversations)
+    return replace(sweeper, processes={**sweeper.processes, keys.CONVERSATION: replace(process, **changes)})
