@@ -13,6 +13,13 @@ from typing import Any, NamedTuple
 import click
 
 
+DISTRIBUTION = "convoke-conversations"
+"""The name of the distribution on PyPI."""
+
+EXTRAS = {"aws_lambda_powertools": "aws", "boto3": "aws", "botocore": "aws", "twilio": "testing", "yaml": "aws"}
+"""The extra that installs an optional package. The key is the name of the package in `import` statements."""
+
+
 class LazyCommand(NamedTuple):
     """A command that is not imported yet."""
 
@@ -50,6 +57,18 @@ class LazyGroup(click.Group):
         super().__init__(*args, **kwargs)
         self._lazy_commands = lazy_commands
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. If a package is missing, say which extra installs it."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            extra = EXTRAS.get((error.name or "").partition(".")[0])
+            if extra is None:
+                raise
+            raise click.ClickException(
+                f"this command needs the extra `{extra}`: pip install '{DISTRIBUTION}[{extra}]'"
+            ) from error
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return sorted(self._lazy_commands)
 
@@ -67,6 +86,6 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, lazy_commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="convoke")
+@click.version_option(package_name=DISTRIBUTION)
 def main() -> None:
     """Run and manage Convoke, an API compatible with Twilio Conversations v1."""
