@@ -37,8 +37,9 @@ mutants: setup ## Put 60 small faults into the product, one at a time, and list 
 	@test -f .coverage || $(MAKE) --no-print-directory coverage
 	$(RUN) python -m tests.mutation.run --seed $(or $(SEED),1)
 
-soak: setup ## Kill `convoke up` 50 times under load and check that nothing is lost (KILLS=5: fewer, SEED=2: others)
+soak: setup ## Kill `convoke up` 50 times under load, then send 10^6 random requests (KILLS=5 REQUESTS=1000: fewer, SEED=2: others)
 	$(RUN) python -m tests.faults.soak --kills $(or $(KILLS),50) --seed $(or $(SEED),1)
+	$(RUN) python -m tests.faults.fuzz --requests $(or $(REQUESTS),1000000) --seed $(or $(SEED),1)
 
 fast: check ## Run the checks and the unit tests only
 	$(RUN) pytest --quiet tests/unit

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from convoke.operations.api_keys import hash_secret
-from convoke.storage.table import Table
+from convoke.domain.api_keys import derive_secret
+from convoke.operations.api_keys import ApiKeyOperations, hash_secret
+from convoke.storage import keys
+from convoke.storage.api_key_masters import ApiKeyMasterTable, KnownMasters
+from convoke.storage.table import Delete, Item, Put, Table
 from convoke.webhooks.signature import sign
 from tests.support import cli_targets
 from tests.support.cli_targets import FIRST, UNKNOWN, CliTarget, StackTarget
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call, held_instance, refusal
+from tests.support.manual_clock import ManualClock
 from tests.support.tables import TABLE_NAME
 
 Credentials = tuple[str, str]
@@ -152,15 +158,64 @@ def test_recently_used_api_key_costs_no_table_read() -> None:
 # Storage
 
 
+def test_secret_of_an_api_key_is_derived_from_the_master_secret() -> None:
+    """A fixed vector: another program that knows the master secret must get the same secret."""
+    assert derive_secret("m" * 64, UNKNOWN, UNKNOWN_KEY) == "wtfaPmtnZ2FwQ1FccHdlIAuJlu8h4RBy"
+    assert derive_secret("m" * 64, FIRST, "SK" + "1" * 32) != derive_secret("m" * 64, FIRST, UNKNOWN_KEY)
+    assert derive_secret("n" * 64, FIRST, UNKNOWN_KEY) != derive_secret("m" * 64, FIRST, UNKNOWN_KEY)
+
+
 @pytest.mark.each_engine
-def test_table_stores_hash_of_secret_and_never_the_secret(instance: Instance) -> None:
-    sid, secret = new_key(instance)
-    assert services(instance, (sid, secret)).status == 200
-    kept = [str(item) for item in instance.items("")]
-    assert len([item for item in kept if sid in item]) == 2
-    assert not any(secret in item for item in kept)
-    (holding,) = (item for item in instance.items("") if hash_secret(secret) in str(item))
-    assert (holding["pk"], holding["sk"]) == (sid, "owner")
+def test_table_and_log_contain_neither_secret_nor_master(
+    instance: Instance, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    created = instance.call("POST", keys_path(instance), {"FriendlyName": "billing"}).body
+    credentials = created["sid"], created["secret"]
+    assert services(instance, credentials).status == 200
+    assert services(instance, (created["sid"], "wrong")).status == 401
+    instance.accounts.api_keys.masters.rotate()
+    masters = instance.accounts.api_keys.masters
+    hidden = [created["secret"], hash_secret(created["secret"]), *(masters.secret(version) for version in "12")]
+    written = capfd.readouterr()
+    # On one machine, the item of the master secrets is the only place for them.
+    kept = str([item for item in instance.items("") if item["pk"] != "api-key-masters"])
+    assert [each for each in hidden if not each or each in kept + written.out + written.err + caplog.text] == []
+    (owner,) = (item for item in instance.items("owner") if item["pk"] == created["sid"])
+    assert owner == {"pk": created["sid"], "sk": "owner", "account_sid": instance.account.sid, "master_version": "1"}
+
+
+@pytest.mark.each_engine
+def test_api_key_with_a_stored_hash_goes_on_working(instance: Instance) -> None:
+    sid, _ = new_key(instance)
+    owner: Item = {"pk": sid, "sk": "owner", "account_sid": instance.account.sid, "secret_hash": hash_secret("early")}
+    instance.table.transact([Put(owner)])
+    instance.clear_caches()
+    assert services(instance, (sid, "early")).status == 200
+    assert services(instance, (sid, "other")).status == 401
+
+
+@pytest.mark.each_engine
+def test_rotation_of_the_master_secret_keeps_existing_keys(instance: Instance) -> None:
+    before = new_key(instance)
+    assert instance.accounts.api_keys.masters.rotate().version == "2"
+    after = new_key(instance)
+    assert [services(instance, key).status for key in (before, after)] == [200, 200]
+    owners = {item["pk"]: item["master_version"] for item in instance.items("owner")}
+    assert owners == {before[0]: "1", after[0]: "2"}
+
+
+def test_key_whose_master_secret_is_gone_is_refused(embedded: EmbeddedInstance) -> None:
+    key = new_key(embedded)
+    embedded.table.transact([Delete(keys.api_key_masters())])
+    # Another process has not read the master secret yet.
+    other = ApiKeyOperations(
+        embedded.accounts.api_keys.api_keys,
+        KnownMasters(ApiKeyMasterTable(embedded.table)),
+        embedded.accounts.now,
+        embedded.accounts.new_sid,
+    )
+    assert other.authenticate(*key) is None
 
 
 @pytest.mark.each_engine
@@ -173,6 +228,112 @@ def test_revoked_api_key_leaves_no_items(instance: Instance) -> None:
 def test_every_api_key_is_listed_over_many_pages(embedded: EmbeddedInstance) -> None:
     made = [new_key(embedded)[0] for _ in range(250)]
     assert [key.sid for key in embedded.accounts.api_keys.list(embedded.account.sid)] == made
+
+
+# HTTP
+
+
+def keys_path(instance: Instance, account_sid: str | None = None) -> str:
+    return f"/2010-04-01/Accounts/{account_sid or instance.account.sid}/Keys.json"
+
+
+def sdk(instance: Instance) -> Any:
+    client = instance.client()
+    client.api.base_url = ORIGIN
+    return client
+
+
+@pytest.mark.each_engine
+def test_api_key_is_created_fetched_updated_and_deleted_with_the_sdk(instance: Instance) -> None:
+    client = sdk(instance)
+    created = client.new_keys.create(friendly_name="billing")
+    assert created.sid.startswith("SK")
+    assert re.fullmatch("[0-9A-Za-z]{32}", created.secret)
+    assert services(instance, (created.sid, created.secret)).status == 200
+    fetched = client.keys(created.sid).fetch()
+    assert (fetched.sid, fetched.friendly_name) == (created.sid, "billing")
+    assert fetched.date_created == fetched.date_updated == created.date_created
+    assert client.keys(created.sid).update().friendly_name == "billing"
+    assert client.keys(created.sid).update(friendly_name="invoices").friendly_name == "invoices"
+    assert client.keys(created.sid).fetch().friendly_name == "invoices"
+    assert services(instance, (created.sid, created.secret)).status == 200
+    assert client.keys(created.sid).delete()
+    assert refusal(client.keys(created.sid).fetch).code == 20404
+    assert refusal(lambda: client.keys(created.sid).update(friendly_name="x")).code == 20404
+    assert refusal(client.keys(created.sid).delete).code == 20404
+    assert services(instance, (created.sid, created.secret)).status == 401
+
+
+@pytest.mark.each_engine
+def test_api_keys_are_listed_over_pages_with_the_sdk(instance: Instance) -> None:
+    client = sdk(instance)
+    made = [client.new_keys.create(friendly_name=str(number)).sid for number in range(5)]
+    assert [key.sid for key in client.keys.list(page_size=2)] == made
+    second = client.keys.page(page_size=2).next_page()
+    assert [key.sid for key in second] == made[2:4]
+    assert [key.sid for key in second.previous_page()] == made[:2]
+
+
+def test_bodies_have_the_form_of_the_oldest_api(clocked: Instance, clock: ManualClock) -> None:
+    clock.present = datetime(2016, 6, 13, 22, 50, 8, 900_000, tzinfo=UTC)
+    path = keys_path(clocked)
+    created = clocked.call("POST", path)
+    item = {
+        "sid": created.body["sid"],
+        "friendly_name": "",
+        "date_created": "Mon, 13 Jun 2016 22:50:08 +0000",
+        "date_updated": "Mon, 13 Jun 2016 22:50:08 +0000",
+    }
+    assert (created.status, created.body) == (201, {**item, "secret": created.body["secret"]})
+    assert clocked.call("GET", path).body == {
+        "first_page_uri": f"{path}?PageSize=50&Page=0",
+        "end": 0,
+        "previous_page_uri": None,
+        "uri": f"{path}?PageSize=50&Page=0",
+        "page_size": 50,
+        "start": 0,
+        "next_page_uri": None,
+        "page": 0,
+        "keys": [item],
+    }
+    clocked.call("POST", path)
+    following = clocked.call("GET", clocked.call("GET", f"{path}?PageSize=1").body["next_page_uri"]).body
+    assert (following["page"], following["start"], following["end"], len(following["keys"])) == (1, 1, 1, 1)
+
+
+def test_an_api_key_gives_no_access_to_api_keys(instance: Instance) -> None:
+    credentials = new_key(instance)
+    every = keys_path(instance)
+    one = every.replace(".json", f"/{credentials[0]}.json")
+    for method, path in (("GET", every), ("POST", every), ("GET", one), ("POST", one), ("DELETE", one)):
+        refused = call(instance.api, method, ORIGIN + path, auth=credentials)
+        assert (refused.status, refused.body["code"]) == (403, 20006)
+    assert len(instance.items("owner")) == 1
+
+
+def test_api_keys_of_another_account_are_not_found(instance: Instance) -> None:
+    other = instance.accounts.create()
+    sid, _ = new_key(instance, other.sid)
+    ours = keys_path(instance)
+    for method, path in (
+        ("GET", keys_path(instance, other.sid)),
+        ("POST", keys_path(instance, other.sid)),
+        ("GET", ours.replace(".json", f"/{sid}.json")),
+        ("POST", ours.replace(".json", f"/{sid}.json")),
+        ("DELETE", ours.replace(".json", f"/{sid}.json")),
+        ("GET", ours.removesuffix(".json")),
+        ("GET", ours.replace(".json", f"/{sid}")),
+        ("GET", ours.replace(".json", "/.json")),
+    ):
+        assert instance.call(method, path, {"FriendlyName": "x"}).body["code"] == 20404, (method, path)
+    assert len(instance.items("owner")) == 1
+
+
+def test_friendly_name_of_an_api_key_has_at_most_64_characters(instance: Instance) -> None:
+    refused = instance.call("POST", keys_path(instance), {"FriendlyName": "x" * 65})
+    assert (refused.status, refused.body["code"]) == (400, 50003)
+    assert refused.body["details"]["parameter"] == "FriendlyName"
+    assert instance.items("owner") == []
 
 
 # The command line
@@ -188,7 +349,7 @@ def account(place: CliTarget) -> str:
 
 def test_key_create_prints_usable_credentials(place: CliTarget, account: str) -> None:
     (created,) = place.printed("key", "create", account, "--name", "billing")
-    assert set(created) == {"sid", "account_sid", "friendly_name", "date_created", "secret"}
+    assert set(created) == {"sid", "account_sid", "friendly_name", "date_created", "date_updated", "secret"}
     assert (created["account_sid"], created["friendly_name"]) == (account, "billing")
     assert re.fullmatch("[0-9A-Za-z]{32}", created["secret"])
     assert place.status(created["sid"], created["secret"]) == 200
@@ -215,6 +376,13 @@ def test_key_commands_default_to_oldest_account(place: CliTarget, account: str) 
     (created,) = place.printed("key", "create")
     assert (created["account_sid"], created["friendly_name"]) == (account, "")
     assert [key["sid"] for key in place.printed("key", "list")] == [created["sid"]]
+
+
+def test_key_rotate_master_keeps_existing_keys(place: CliTarget, account: str) -> None:
+    (before,) = place.printed("key", "create", account)
+    assert place.printed("key", "rotate-master") == [{"version": "2"}]
+    (after,) = place.printed("key", "create", account)
+    assert place.status(before["sid"], before["secret"]) == place.status(after["sid"], after["secret"]) == 200
 
 
 def test_key_revoke_disables_one_key_only(place: CliTarget, account: str) -> None:

@@ -25,6 +25,7 @@ from convoke.embedded.engine import EmbeddedEdges, EmbeddedEngine
 from convoke.operations.ports import EventBus
 from convoke.program import Program
 from convoke.storage import keys
+from convoke.storage.api_key_masters import ApiKeyMasterTable
 from convoke.storage.auth_tokens import AuthTokenTable
 from convoke.storage.events import change_of
 from convoke.storage.table import Table, key_of
@@ -166,6 +167,7 @@ def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
     edges = EmbeddedEdges(
         table=table,
         auth_tokens=AuthTokenTable(table),
+        api_key_masters=ApiKeyMasterTable(table),
         participant_queue=DiscardingQueue(),
         workflow=NotImplemented,
         event_bus=NotImplemented,

@@ -128,6 +128,8 @@ def test_message_ends_with_sid_of_conflicting_group(instance: Instance) -> None:
     [
         pytest.param({"address": "+447700900123"}, 50407, id="phone outside North America"),
         pytest.param({"address": "+18005550100"}, 50407, id="toll-free phone"),
+        pytest.param({"address": "+16716461234"}, 50407, id="phone in Guam"),
+        pytest.param({"address": "+18765551234"}, 50407, id="phone in Jamaica"),
         pytest.param({"address": "+12345"}, 50407, id="short code with a plus"),
         pytest.param({"address": "12345"}, 50407, id="short code"),
         pytest.param({"projected_address": "+447700900123"}, 50439, id="business outside North America"),

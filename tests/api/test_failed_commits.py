@@ -239,6 +239,7 @@ def test_all_background_work_together_logs_one_failure_of_the_data_file(
     """The sweeper, the steps, the deliveries, the checkpoints and a request fail at the same time."""
     monkeypatch.setattr("convoke.embedded.engine.SWEEP_INTERVAL_SECONDS", 0.02)
     monkeypatch.setattr("convoke.embedded.engine.DELIVERY_POLL_SECONDS", 0.02)
+    monkeypatch.setattr("convoke.embedded.pauses.MAX_PAUSE_SECONDS", 0.02)
     monkeypatch.setattr("convoke.embedded.loops.FAILURE_RETRY_SECONDS", 0.02)
     monkeypatch.setattr("convoke.embedded.deliveries.OWN_FAILURE_RETRY_SECONDS", 0.02)
     monkeypatch.setattr("convoke.embedded.checkpoints.INTERVAL_SECONDS", 0.02)

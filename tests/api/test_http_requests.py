@@ -77,7 +77,53 @@ def test_json_body_is_refused_with_expected_content_type(instance: Instance) -> 
     headers = {"Content-Type": "application/json"}
     refused = instance.call("POST", "/v1/Services", '{"FriendlyName": "x"}', headers)
     assert (refused.status, refused.body["code"]) == (400, 20001)
-    assert refused.body["message"].endswith("Content-Type must be application/x-www-form-urlencoded")
+    expected = "Content-Type must be application/x-www-form-urlencoded or multipart/form-data"
+    assert refused.body["message"] == expected
+
+
+def multipart(fields: list[tuple[str, str]], boundary: str) -> str:
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields
+    ]
+    return "".join(parts) + f"--{boundary}--\r\n"
+
+
+@pytest.mark.each_engine
+def test_multipart_body_is_taken_like_a_form(instance: Instance) -> None:
+    fields = [
+        ("FriendlyName", "Zoë\r\n & co"),
+        ("Participant", '{"identity": "alice"}'),
+        ("Participant", '{"identity": "bob"}'),
+    ]
+    path, created = "/v1/ConversationWithParticipants", []
+    for boundary in ("----first", "----second"):
+        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Idempotency-Key": "key"}
+        answered = instance.call("POST", path, multipart(fields, boundary), headers)
+        assert answered.status == 202
+        created.append((answered.body["sid"], answered.body["friendly_name"]))
+    assert created[0] == created[1], "the boundary does not make the request another one"
+    assert created[0][1] == "Zoë\r\n & co"
+    instance.work()
+    members = instance.client().conversations.v1.conversations(created[0][0]).participants.list()
+    assert sorted(member.identity for member in members) == ["alice", "bob"]
+
+
+@pytest.mark.each_engine
+@pytest.mark.parametrize("path", ["/v1/Conversations", "/v1/Services", "/convoke/v1/Events", "/v1/Alerts"])
+def test_last_value_of_a_repeated_query_parameter_counts(instance: Instance, path: str) -> None:
+    """Clients follow `next_page_url` and add `PageSize` again."""
+    meta = instance.call("GET", f"{path}?PageSize=2&Page=0&PageSize=7").body["meta"]
+    assert meta["page_size"] == 7
+
+
+@pytest.mark.each_engine
+def test_page_size_that_is_added_to_the_next_page_url_counts(instance: Instance) -> None:
+    v1 = instance.client().conversations.v1
+    made = [v1.conversations.create(friendly_name=str(number)).sid for number in range(4)]
+    url = instance.call("GET", "/v1/Conversations?State=closed&State=active&PageSize=1").body["meta"]["next_page_url"]
+    page = instance.call("GET", url.removeprefix(ORIGIN) + "&PageSize=2").body
+    assert [conversation["sid"] for conversation in page["conversations"]] == made[1:3]
+    assert page["meta"]["page_size"] == 2
 
 
 def test_body_over_one_megabyte_is_refused(instance: Instance) -> None:

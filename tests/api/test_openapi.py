@@ -181,6 +181,8 @@ class PopulatedInstance:
             "Addresses": instance.call("POST", "/v1/Configuration/Addresses", ADDRESS).body["sid"],
             "Bindings": store_binding(instance, conversation["chat_service_sid"]).sid,
             "Credentials": instance.call("POST", "/v1/Credentials", CREDENTIAL).body["sid"],
+            "Accounts": instance.account.sid,
+            "Keys": instance.call("POST", f"/2010-04-01/Accounts/{instance.account.sid}/Keys.json").body["sid"],
         }
 
     def ask(
@@ -217,14 +219,20 @@ def test_similar_paths_require_credentials(instance: Instance) -> None:
 
 
 def routes_of(node: _Node, *segments: str) -> Iterator[tuple[str, str]]:
-    """Yield the method and the path of every route below a node of the dispatcher."""
+    """Yield the method and the path of every route below a node of the dispatcher.
+
+    An element of `segments` is a literal, or the suffix of a path parameter, which is empty or begins with a dot.
+    """
     for method, (_, names) in node.methods.items():
         values = iter(names)
-        yield method, "".join(f"/{segment or f'<{next(values)}>'}" for segment in segments)
+        yield (
+            method,
+            "".join(f"/{f'<{next(values)}>' if segment[:1] in ('', '.') else ''}{segment}" for segment in segments),
+        )
     for segment, following in node.literals.items():
         yield from routes_of(following, *segments, segment)
     if node.value:
-        yield from routes_of(node.value, *segments, "")
+        yield from routes_of(node.value, *segments, node.value.suffix)
 
 
 def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> None:

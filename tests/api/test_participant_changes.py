@@ -294,14 +294,17 @@ def test_invalid_update_of_chat_participant_is_refused(
 def test_invalid_update_of_sms_or_whatsapp_participant_is_refused(instance: Instance) -> None:
     members = members_of(instance)
     sms = members(members.create(**pair()).sid)
+    group_phone = members(members.create(**phone(A2)).sid)
     whatsapp = members(members.create(**pair(f"whatsapp:{A1}", f"whatsapp:{P1}")).sid)
     abroad = members(members.create(**pair("+4915112345678", P1)).sid)
     for member, given, code in (
         (sms, {"identity": "alice"}, 50444),
         (sms, projected(P2), 50443),
         (sms, projected("null"), 50442),
-        (sms, {"messaging_binding_proxy_address": A1}, 50409),
-        (sms, {"messaging_binding_proxy_address": f"whatsapp:{P2}"}, 50414),
+        (sms, {"messaging_binding_proxy_address": P1}, 50441),
+        (sms, {"messaging_binding_proxy_address": P2}, 50441),
+        (group_phone, {"messaging_binding_proxy_address": A2}, 50409),
+        (group_phone, {"messaging_binding_proxy_address": f"whatsapp:{P2}"}, 50414),
         (whatsapp, {"messaging_binding_proxy_address": "null"}, 50440),
         (abroad, {"messaging_binding_proxy_address": "null"}, 50407),
     ):
@@ -354,15 +357,15 @@ def test_address_pair_is_used_by_one_open_conversation(instance: Instance) -> No
 def test_proxy_address_update_moves_the_lock(instance: Instance) -> None:
     one, other = members_of(instance), members_of(instance)
     first, second = one.create(**pair(A1, P1)), other.create(**pair(A1, P2))
-    assert refusal(lambda: one(first.sid).update(messaging_binding_proxy_address=P2)).code == 50416
-    other(second.sid).delete()
-    assert one(first.sid).update(messaging_binding_proxy_address=P2).messaging_binding["proxy_address"] == P2
-    assert other.create(**pair(A1, P1))
     assert one(first.sid).update(messaging_binding_proxy_address="null").messaging_binding == {
         "type": "sms",
         "address": A1,
     }
-    assert other.create(**pair(A1, P2))
+    assert refusal(lambda: one(first.sid).update(messaging_binding_proxy_address=P2)).code == 50416
+    other(second.sid).delete()
+    assert one(first.sid).update(messaging_binding_proxy_address=P2).messaging_binding["proxy_address"] == P2
+    assert other.create(**pair(A1, P1))
+    assert refusal(lambda: other.create(**pair(A1, P2))).code == 50416
 
 
 @pytest.mark.each_engine
@@ -436,6 +439,22 @@ def test_group_locks_its_numbers_from_third_participant_on(instance: Instance) -
 
 
 @pytest.mark.each_engine
+def test_group_is_built_with_the_business_number_last(instance: Instance) -> None:
+    v1 = instance.client().conversations.v1
+    conversation = v1.conversations(v1.conversations.create().sid)
+    for number in range(9):
+        conversation.participants.create(**phone(f"+1555867{number:04}"))
+    error = refusal(lambda: conversation.messages.create(body="Hello", author=P1))
+    assert (error.code, error.msg) == (
+        50513,
+        "Unable to create record: Message author should be among Group MMS participants",
+    )
+    conversation.participants.create(**projected(P1))
+    assert conversation.messages.create(body="Hello", author=P1).author == P1
+    assert refusal(lambda: conversation.participants.create(**projected(P2))).code == 50436
+
+
+@pytest.mark.each_engine
 def test_projected_address_update_moves_the_group_lock(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=GROUP_MMS).sid
@@ -456,13 +475,13 @@ def test_projected_address_update_moves_the_group_lock(instance: Instance) -> No
         ([projected(P1)], projected(P1), 50437),
         ([projected(P1)], phone(P1), 50437),
         ([phone(A1)], projected(A1), 50437),
-        ([{"identity": "alice", **projected(P1)}], {"identity": "alice", **projected(P1)}, 50437),
+        ([{"identity": "alice", **projected(P1)}], {"identity": "alice", **projected(P1)}, 50433),
+        ([{"identity": "alice", **projected(P1)}, phone(A1), phone(A2)], {"identity": "alice"}, 50433),
+        ([{"identity": "alice"}, phone(A1), projected(P1)], {"identity": "alice", **projected(P1)}, 50433),
         ([pair(A1, P1), phone(A2)], pair(A1, P1), 50437),
         ([{"identity": "alice", **projected(P1)}], {"identity": "alice", **projected(P2)}, 50433),
         ([phone(A1), projected(P1), phone(A2)], {"identity": "alice"}, 50434),
-        ([{"identity": "alice"}, phone(A1), projected(P1)], phone(A2), 50435),
-        ([phone(A1), phone(A2)], phone(A3), 50435),
-        ([projected(P1), projected(P2)], {"identity": "alice", **projected(P1)}, 50435),
+        ([{"identity": "alice"}, phone(A1), projected(P1)], phone(A2), 50434),
     ],
 )
 def test_participant_that_breaks_group_rules_is_refused(

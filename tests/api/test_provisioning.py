@@ -156,7 +156,9 @@ def test_backoff_never_runs_out_of_attempts() -> None:
     pauses = [ProvisioningRetries().next_attempt_at(moment, attempts) - moment for attempts in range(1000)]
     assert pauses[:3] == [timedelta(seconds=10), timedelta(seconds=20), timedelta(seconds=40)]
     assert pauses == sorted(pauses)
-    assert pauses[-1] == timedelta(minutes=10)
+    assert pauses[6:9] == [timedelta(minutes=10)] * 3
+    assert pauses[9] == timedelta(minutes=20)
+    assert pauses[-1] == timedelta(days=1)
 
 
 SETTINGS = {

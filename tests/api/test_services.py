@@ -7,10 +7,20 @@ from datetime import timedelta
 import pytest
 
 from convoke.domain.errors import NotFoundError
+from convoke.domain.services import DeletedService
 from convoke.domain.webhooks import Method, WebhookSettingsChange
+from convoke.storage.conversations import ERASE_BATCH_SIZE
+from convoke.storage.deleted_services import DeletedServiceRepository
 from convoke.storage.service_configuration_webhooks import ServiceConfigurationWebhooksRepository
 from convoke.storage.services import ServiceRepository
-from tests.support.instances import ORIGIN, Instance, refusal
+from tests.support.deletions import AT_ONCE, LONG_AFTER
+from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
+from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, refusal
+from tests.support.manual_clock import ManualClock
+
+URL = "https://hooks.example.com/"
+
+MESSAGING = "MG" + "0" * 32
 
 
 def test_service_is_created_and_fetched(instance: Instance) -> None:
@@ -58,20 +68,44 @@ def test_service_list_stops_at_limit_over_pages(instance: Instance) -> None:
     assert listed == [instance.account.default_chat_service_sid, *made[:4]]
 
 
-@pytest.mark.each_engine
-def test_deleted_service_leaves_nothing_and_is_not_found(instance: Instance) -> None:
+def belongings(instance: Instance, sid: str) -> set[str]:
+    """Return the kinds of the items that contain the SID of the service, without the ledger."""
+    found = {str(item["sk"]).partition("#")[0] for item in instance.items("") if sid in str(item)}
+    return found - {"change"}
+
+
+def filled_service(instance: Instance) -> str:
+    """Create a service with conversations in all states, a User, a role and webhooks. Return its SID."""
     v1 = instance.client().conversations.v1
-    before = instance.items("")
-    sid = v1.services.create(friendly_name="Support").sid
-    v1.services(sid).configuration.webhooks().update(method="GET")
+    sid = str(v1.services.create(friendly_name="Support").sid)
+    service = v1.services(sid)
+    service.configuration.webhooks().update(method="GET", post_webhook_url=URL, filters=["onConversationRemoved"])
+    service.roles.create(friendly_name="guest", type="conversation", permission=["sendMessage"])
+    service.users.create(identity="zoe")
+    service.configuration.notifications().update(log_enabled=True)
+    for participants in (CHAT_AND_SMS, GROUP_MMS, chat(1)):
+        service.conversation_with_participants.create(participant=participants, messaging_service_sid=MESSAGING)
+    instance.work()
+    closed = service.conversations.create(unique_name="visit").sid
+    service.conversations(closed).update(state="closed")
+    service.conversation_with_participants.create(unique_name="new", participant=chat(2))
+    return sid
+
+
+@pytest.mark.each_engine
+def test_deleted_service_is_not_found_at_once(instance: Instance) -> None:
+    v1 = instance.client().conversations.v1
+    sid = filled_service(instance)
     assert v1.services(sid).delete()
-    assert instance.items("") == before
     for method, path in (
         ("GET", ""),
         ("DELETE", ""),
         ("GET", "/Conversations"),
         ("POST", "/Conversations"),
+        ("GET", "/Conversations/visit"),
         ("POST", "/ConversationWithParticipants"),
+        ("GET", "/Users"),
+        ("GET", "/Roles"),
         ("GET", "/Configuration"),
         ("POST", "/Configuration"),
         ("GET", "/Configuration/Webhooks"),
@@ -82,6 +116,91 @@ def test_deleted_service_leaves_nothing_and_is_not_found(instance: Instance) -> 
     default = instance.call("POST", "/v1/Configuration", {"DefaultChatServiceSid": sid})
     assert (default.status, default.body["code"]) == (400, 20001)
     assert sid not in {service.sid for service in v1.services.list()}
+
+
+def pass_time(instance: Instance, clock: ManualClock, by: timedelta) -> None:
+    clock.move(by)
+    instance.sweep(timedelta())
+    instance.work()
+
+
+@pytest.mark.each_engine
+def test_deleted_service_goes_with_everything_in_it(clocked: Instance, clock: ManualClock) -> None:
+    v1 = clocked.client().conversations.v1
+    before = clocked.items("")
+    sid = filled_service(clocked)
+    assert v1.services(sid).delete()
+    pass_time(clocked, clock, AT_ONCE)
+    assert {"role", "user", "configuration", "deleted-service"} <= belongings(clocked, sid)
+    for _ in range(3):
+        pass_time(clocked, clock, LONG_AFTER)
+    assert belongings(clocked, sid) == set()
+    kept = {"attempt", "change", "idempotency-record", "webhooks"}
+    assert [item for item in clocked.items("") if item["sk"].partition("#")[0] not in kept] == before
+    assert clocked.receivers.posted == [], "webhooks hear nothing of the conversations of a deleted service"
+    v1.conversation_with_participants.create(participant=GROUP_MMS)
+    v1.conversation_with_participants.create(participant=CHAT_AND_SMS)
+
+
+@pytest.mark.each_engine
+def test_tombstone_of_a_service_stays_for_60_seconds(clocked: Instance, clock: ManualClock) -> None:
+    v1 = clocked.client().conversations.v1
+    sid = v1.services.create(friendly_name="Support").sid
+    v1.services(sid).delete()
+    pass_time(clocked, clock, timedelta(seconds=59))
+    assert belongings(clocked, sid) == {"deleted-service"}
+    pass_time(clocked, clock, LONG_AFTER)
+    assert belongings(clocked, sid) == set()
+
+
+def test_conversation_that_a_running_request_creates_in_a_deleted_service_is_deleted_too(
+    clocked: Instance, clock: ManualClock
+) -> None:
+    v1 = clocked.client().conversations.v1
+    sid = v1.services.create(friendly_name="Support").sid
+    assert isinstance(clocked, EmbeddedInstance)
+    services = clocked.engine.program.known_services
+    service = services.fetch(clocked.account.sid, sid)
+    assert service
+    assert v1.services(sid).delete()
+    for _ in range(3):
+        # Another process that has read the service before still accepts requests.
+        services.fetch.remember(service, clocked.account.sid, sid)
+        made = clocked.call("POST", f"/v1/Services/{sid}/ConversationWithParticipants", {"Participant": chat(2)})
+        assert made.status == 202
+        services.fetch.forget(clocked.account.sid, sid)
+        pass_time(clocked, clock, LONG_AFTER)
+        assert {"deleted-service"} <= belongings(clocked, sid), "the pass found a conversation"
+    for _ in range(2):
+        pass_time(clocked, clock, LONG_AFTER)
+    assert belongings(clocked, sid) == set()
+
+
+def test_removal_of_a_service_continues_after_an_interruption(clocked: Instance, clock: ManualClock) -> None:
+    v1 = clocked.client().conversations.v1
+    sid = v1.services.create(friendly_name="Support").sid
+    for number in range(2 * ERASE_BATCH_SIZE):
+        v1.services(sid).users.create(identity=str(number))
+    v1.services(sid).delete()
+    deleted_services, calls = DeletedServiceRepository(clocked.table), iter([True, False])
+    deleted = deleted_services.fetch(clocked.account.sid, sid)
+    assert deleted
+    deleted_services.erase(deleted, lambda: next(calls))
+    assert len(clocked.items("user")) == ERASE_BATCH_SIZE
+    assert belongings(clocked, sid) == {"deleted-service", "user"}
+    pass_time(clocked, clock, LONG_AFTER)
+    assert belongings(clocked, sid) == set()
+
+
+def test_two_sweepers_do_not_claim_the_same_service(embedded: EmbeddedInstance) -> None:
+    v1 = embedded.client().conversations.v1
+    sid = v1.services.create(friendly_name="Support").sid
+    v1.services(sid).delete()
+    deleted_services = DeletedServiceRepository(embedded.table)
+    deleted = deleted_services.fetch(embedded.account.sid, sid)
+    assert deleted
+    assert deleted_services.claim(deleted, deleted.due_at + timedelta(minutes=1))
+    assert not deleted_services.claim(deleted, deleted.due_at + timedelta(minutes=2))
 
 
 @pytest.mark.each_engine
@@ -97,20 +216,6 @@ def test_default_service_cannot_be_deleted(instance: Instance) -> None:
     assert v1.conversations.create().chat_service_sid == other
 
 
-@pytest.mark.each_engine
-def test_service_with_conversations_cannot_be_deleted(instance: Instance) -> None:
-    v1 = instance.client().conversations.v1
-    service = v1.services(v1.services.create(friendly_name="Support").sid)
-    closed = service.conversations.create(unique_name="visit").sid
-    service.conversations(closed).update(state="closed")
-    error = refusal(service.delete)
-    assert (error.status, error.code, error.details) == (409, 20409, {"reason": "has_conversations"})
-    service.conversations("visit").delete()
-    assert service.delete()
-    instance.sweep(timedelta(minutes=1))
-    assert instance.items("conversation") == instance.items("lock") == []
-
-
 def test_service_of_another_account_cannot_be_deleted(instance: Instance) -> None:
     foreign = instance.accounts.create().default_chat_service_sid
     assert refusal(instance.client().conversations.v1.services(foreign).delete).code == 20404
@@ -122,8 +227,11 @@ def test_service_that_became_default_meanwhile_is_not_deleted(instance: Instance
     account_sid, old = instance.account.sid, instance.account.default_chat_service_sid
     sid = v1.services.create(friendly_name="Support").sid
     v1.configuration().update(default_chat_service_sid=sid)
-    before = instance.items("")
-    assert not ServiceRepository(instance.table).delete(account_sid, sid, old)
+    services, before = ServiceRepository(instance.table), instance.items("")
+    service = services.fetch(account_sid, sid)
+    assert service
+    deleted = DeletedService(service=service, date_removed=service.date_created, due_at=service.date_created)
+    assert not services.delete(deleted, old)
     assert instance.items("") == before
 
 

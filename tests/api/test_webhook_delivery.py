@@ -217,6 +217,28 @@ def test_messages_over_queue_batch_limit_are_sent_in_several_calls(instance: Ins
 
 
 @pytest.mark.each_engine
+def test_retries_and_replays_have_the_same_token(instance: Instance, conversation: Any) -> None:
+    url, filters = "https://hooks.example.com/", ["onMessageAdded"]
+    instance.client().conversations.v1.configuration.webhooks().update(post_webhook_url=url, filters=filters)
+    conversation.webhooks.create(target="webhook", configuration_url=url, configuration_filters=filters)
+    instance.receivers.statuses = [500]
+    conversation.messages.create(body="hi", x_twilio_webhook_enabled="true")
+    instance.work()
+    instance.forget_pauses()
+    instance.work()
+    event = instance.receivers.posted[0].event
+    assert instance.call("POST", f"/convoke/v1/Events/{event.id}/Replay").status == 202
+    instance.work()
+    of_target: dict[str, set[str]] = {}
+    for each in instance.receivers.posted:
+        of_target.setdefault(each.target, set()).add(each.idempotency_token)
+    assert len(instance.receivers.posted) == 5
+    assert len(of_target) == 2
+    assert [len(tokens) for tokens in of_target.values()] == [1] * len(of_target)
+    assert len(set.union(*of_target.values())) == len(of_target)
+
+
+@pytest.mark.each_engine
 def test_receipt_event_is_delivered_with_or_without_header(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(post_webhook_url=ACCOUNT, filters=["onDeliveryUpdated", "onMessageAdded"])

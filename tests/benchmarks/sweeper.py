@@ -16,8 +16,10 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from convoke.aws.handlers.sweeper import SWEEP_MARGIN_MILLISECONDS, SWEEP_THREADS
+from convoke.domain.provisioning import ProvisioningRetries
 from convoke.operations.sweeper import Sweeper
 from convoke.storage import keys
+from convoke.storage.alerts import AlertRepository
 from convoke.storage.due import DueRepository
 from convoke.storage.table import Item
 from tests.benchmarks.cost import CALL_LATENCY_MS
@@ -92,7 +94,7 @@ def rate(work: Work, *, with_cpu: bool = True, threads: int = SWEEP_THREADS) -> 
 
     table: Any = EndlessShard(core)
     processes = {keys.CONVERSATION: process}
-    sweeper = Sweeper(DueRepository(table), processes, lambda: NOON)
+    sweeper = Sweeper(DueRepository(table), processes, AlertRepository(table), ProvisioningRetries(), lambda: NOON)
     processed = sweeper.sweep(shards=keys.DUE_SHARDS[:1], threads=threads, go_on=go_on)
     return processed * len(keys.DUE_SHARDS) / SCHEDULE_SECONDS
 

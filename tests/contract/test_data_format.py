@@ -233,6 +233,27 @@ def test_messages_of_format_4_keep_their_ids_and_counts_and_get_a_receiver(tmp_p
     assert format_of(path) == DATA_FORMAT
 
 
+def file_of_format_5(path: Path) -> None:
+    """Create a data file of format 5. In this format, queue messages have no number of failures."""
+    SqliteTable(str(path)).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE messages DROP COLUMN failures")
+        row = (3, "delivery", ACCOUNT, "host", DELIVERY.model_dump_json(), 0.0, 2)
+        connection.execute("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        connection.execute("PRAGMA user_version = 5")
+        connection.commit()
+
+
+def test_messages_of_format_5_have_no_failures_yet(tmp_path: Path) -> None:
+    path = tmp_path / "convoke.db"
+    file_of_format_5(path)
+    with closing(SqliteTable(str(path))) as table:
+        message = DurableQueue(table, "delivery", now).receive("host")
+        assert message
+        assert (message.id, message.receive_count, message.failures) == (3, 3, 0)
+    assert (format_of(path), format_of(Path(f"{path}.format-5"))) == (DATA_FORMAT, 5)
+
+
 def test_memberships_of_format_5_get_into_the_order_of_their_conversations(tmp_path: Path) -> None:
     path = str(tmp_path / "convoke.db")
     participants: list[Item] = [
@@ -242,6 +263,7 @@ def test_memberships_of_format_5_get_into_the_order_of_their_conversations(tmp_p
         table.transact([*map(Put, participants), Put(COUNTER)])
         # Before format 6, the sort column of this index had the sort key of the participant.
         table.write("UPDATE items SET memberships_sort = sk WHERE memberships_partition IS NOT NULL", ())
+        table.write("ALTER TABLE messages DROP COLUMN failures", ())
         table.write("PRAGMA user_version = 5", ())
     with closing(SqliteTable(path)) as table:
         assert [item["pk"] for item in table.query("alice", index=MEMBERSHIPS, limit=9)] == [
@@ -296,7 +318,7 @@ data_format.open_data_file(sys.argv[1])
 """
 
 
-@pytest.mark.parametrize("step", ["_back_up", "_migrate"])
+@pytest.mark.parametrize("step", ["_back_up_format", "_migrate"])
 def test_crash_before_backup_or_migration_is_repeated_safely(tmp_path: Path, step: str) -> None:
     path = tmp_path / "convoke.db"
     file_of_format_4(path)

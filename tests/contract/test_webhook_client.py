@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
 
 import pytest
 from twilio.request_validator import RequestValidator
@@ -114,6 +115,28 @@ def test_credentials_in_url_are_sent_as_basic_auth_and_not_signed() -> None:
     assert headers["Authorization"] == "Basic " + base64.b64encode(b"me:p@ss").decode()
     parameters = dict(parse_qsl(body, keep_blank_values=True))
     assert RequestValidator(TOKEN).validate(origin + seen, parameters, headers["X-Twilio-Signature"])
+
+
+def test_credentials_outside_latin_1_are_sent_in_utf_8() -> None:
+    with receiver() as (origin, requests):
+        called(delivery(origin.replace("http://", "http://юзер:пароль@")))
+    ((_, _, headers, _),) = requests
+    assert headers["Authorization"] == "Basic " + base64.b64encode("юзер:пароль".encode()).decode()
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_repetitions_have_the_same_idempotency_token_and_event_id(method: Method) -> None:
+    with receiver() as (origin, requests):
+        for retry_count in (0, 1):
+            called(delivery(origin, method), retry_count=retry_count)
+        called(delivery(origin, method).model_copy(update={"replay_sid": "ER1"}))
+        called(delivery(origin, method, target="service"))
+    headers = [sent for _, _, sent, _ in requests]
+    assert {each["X-Convoke-Event-Id"] for each in headers} == {"EV-0"}
+    first, retried, replayed, other = [each["I-Twilio-Idempotency-Token"] for each in headers]
+    assert first == retried == replayed
+    assert first != other, "each target must get the event, also if two targets have the same URL"
+    assert str(UUID(first)) == first
 
 
 @pytest.mark.parametrize("status", [204, 302, 403, 500])

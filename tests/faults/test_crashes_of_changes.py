@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from convoke.operations.message_replays import MESSAGES_PER_BATCH
 from convoke.storage import conversations
 from tests.support.crashes import (
     PARTICIPANTS,
@@ -96,14 +95,17 @@ def test_crash_while_deleting_notifies_scoped_and_account_webhooks_alike(tmp_pat
     assert outcomes == {0, 1, 2}
 
 
+REPLAYED = 3
+
+
 def create_with_messages(instance: Instance) -> None:
     create_until_active(instance)
-    for number in range(MESSAGES_PER_BATCH + 3):
+    for number in range(REPLAYED):
         instance.call("POST", "/v1/Conversations/visit/Messages", {"Body": str(number)})
 
 
 def create_replaying_webhook(instance: Instance) -> None:
-    """Create a scoped webhook that replays the messages in two batches."""
+    """Create a scoped webhook that replays the messages."""
     webhook = {"Target": "webhook", "Configuration.Url": SCOPED_URL, "Configuration.Filters": "onMessageAdded"}
     instance.call("POST", "/v1/Conversations/visit/Webhooks", webhook | {"Configuration.ReplayAfter": "0"})
     instance.work()
@@ -115,7 +117,7 @@ def test_crash_during_message_replay_replays_every_message_or_stores_no_webhook(
         created = len(restarted.items("webhooks"))
         posted = [each for each in restarted.receivers.posted if each.url == SCOPED_URL]
         indexes = sorted(int(index) for _, index in {(each.event.id, each.parameters["Index"]) for each in posted})
-        assert indexes == [*range(1, MESSAGES_PER_BATCH + 3)] * created
+        assert indexes == [*range(REPLAYED)] * created
         assert restarted.waiting_messages("delivery") == 0
         outcomes.add(created)
     assert outcomes == {0, 1}

@@ -7,6 +7,7 @@ import importlib.util
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,17 @@ def test_execution_with_causes_closes_the_conversation(moto: MotoInstance) -> No
 def test_event_publisher_puts_a_stream_record_on_the_bus(moto: MotoInstance, function: Call) -> None:
     answered = function("event_publisher", sample(EVENTS / "event_publisher" / "change.json", moto))
     assert answered == {"batchItemFailures": []}
+    assert moto.waiting_messages("delivery") == 1
+
+
+def test_unreadable_stream_record_does_not_block_the_rest_of_the_shard(moto: MotoInstance, function: Call) -> None:
+    event = sample(EVENTS / "event_publisher" / "change.json", moto)
+    (record,) = event["Records"]
+    poison = deepcopy(record)
+    poison["eventID"] = "poison"
+    poison["dynamodb"]["NewImage"]["events"] = {"S": "not a list"}
+    event["Records"] = [poison, record]
+    assert function("event_publisher", event) == {"batchItemFailures": []}
     assert moto.waiting_messages("delivery") == 1
 
 

@@ -92,8 +92,10 @@ def test_replay_of_any_length_is_delivered(count: int) -> None:
         def handle(message: Delivery | Event) -> None:
             if isinstance(message, Delivery):
                 indexes.append(int(message.parameters["Index"]))
+                if message.followed_by:
+                    queue.send([message.followed_by])
             else:
-                steps.append(replay_span(message).after)
+                steps.append(replay_span(message).first)
                 instance.engine.program.webhook_delivery.split(message)
 
         queue.run(handle)

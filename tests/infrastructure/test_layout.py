@@ -31,6 +31,8 @@ TESTED_IN = {
     "edges": "tests/functions/test_handlers.py",
     "due": "tests/unit/test_sweeper.py",
     "due_conversations": "tests/unit/test_sweeper.py",
+    "due_services": "tests/api/test_services.py",
+    "deleted_services": "tests/api/test_services.py",
     "engine": "tests/faults/test_kill.py",
     "failures": "tests/api/test_failed_commits.py",
     "evaluation": "tests/contract/test_table.py",

@@ -88,13 +88,16 @@ def test_adopted_table_replaces_the_table_and_its_first_secret() -> None:
     outputs = {name: output["Value"] for name, output in decided["Outputs"].items()}
     assert outputs["AccountSid"] == {"Ref": "FirstAccountSid"}
     assert outputs["AuthTokenSecret"] == {"Fn::Sub": "${SecretPrefix}${FirstAccountSid}"}
+    stack = {"Fn::Select": [0, {"Fn::Split": ["/auth-tokens/", {"Ref": "SecretPrefix"}]}]}
+    assert outputs["ApiKeyMasterSecret"] == {"Fn::Join": ["/", [stack, "api-key-master"]]}
+    assert variables["CONVOKE_API_KEY_MASTER_SECRET"] == outputs["ApiKeyMasterSecret"]
 
 
 def test_resources_that_hold_data_are_kept_and_do_not_hinder_a_rollback() -> None:
     # CloudFormation cannot delete a table with deletion protection. RetainExceptOnCreate and Delete therefore fail when
     # the first deployment is rolled back.
     kept = {name: each for name, each in written_template()["Resources"].items() if each["Type"] in HOLDING_DATA}
-    assert set(kept) == {"Table", "FirstAuthToken"}
+    assert set(kept) == {"Table", "FirstAuthToken", "ApiKeyMaster"}
     for resource in kept.values():
         assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
 

@@ -37,6 +37,9 @@ class Call(NamedTuple):
 SECRETS = "auth-tokens/*"
 """The resource of the secrets. Each account has one secret. Most accounts are created after the deployment."""
 
+MASTER = "api-key-master"
+"""The resource of the secret from which the secrets of API keys are derived."""
+
 LOG_DELIVERY = {
     *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
     *("logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups"),
@@ -98,6 +101,8 @@ def needed(call: Call, logical_ids: Mapping[str, str]) -> Iterator[Action]:
             yield f"states:{operation}", logical_ids[params["stateMachineArn"]]
         case "events", _:
             yield f"events:{operation}", "EventBus"
+        case "secretsmanager", _ if params["SecretId"] == f"{STACK_NAME}/{MASTER}":
+            yield f"secretsmanager:{operation}", MASTER
         case "secretsmanager", _:
             assert params["SecretId"].startswith(f"{STACK_NAME}/{SECRETS.removesuffix('*')}")
             yield f"secretsmanager:{operation}", SECRETS
@@ -125,6 +130,9 @@ def named(resource: Any) -> str:
         case {"Fn::Sub": [str(arn), {"Prefix": {"Fn::Sub": prefix}}]} if arn.endswith(":secret:${Prefix}*"):
             assert prefix == f"${{AWS::StackName}}/{SECRETS.removesuffix('*')}"
             return SECRETS
+        case {"Fn::Sub": [str(arn), {"Name": {"Fn::Sub": name}}]} if arn.endswith(":secret:${Name}-??????"):
+            assert name == f"${{AWS::StackName}}/{MASTER}"
+            return MASTER
         case {"Fn::Sub": [str(arn), {"TableArn": {"Fn::GetAtt": "Table.Arn"}}]}:
             return arn.replace("${TableArn}", "Table").removesuffix("/*")
     return str(resource)
@@ -200,6 +208,8 @@ def live(instance: MotoInstance) -> None:
     assert instance.receivers.posted[-1].url == "https://hooks.example.com/own"
     v1.roles.create(friendly_name="guest", type="conversation", permission=["sendMessage"])
     v1.users("alice").delete()
+    assert instance.call("POST", f"/2010-04-01/Accounts/{instance.account.sid}/Keys.json").status == 201
+    v1.services(v1.services.create(friendly_name="Support").sid).delete()
     for minutes in (1, 2, 11):
         instance.sweep(timedelta(minutes=minutes))
     assert v1.conversations("timed").fetch().state == "closed"

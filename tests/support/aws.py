@@ -69,6 +69,16 @@ def new_session() -> Session:
     return session
 
 
+def create_api_key_master(secretsmanager: Any) -> None:
+    """Create the secret with the master secret of API keys, as CloudFormation does."""
+    secret = resources("AWS::SecretsManager::Secret")["ApiKeyMaster"]
+    generated = secret["GenerateSecretString"]
+    content = json.loads(generated["SecretStringTemplate"])
+    content[generated["GenerateStringKey"]] = "m" * generated["PasswordLength"]
+    name = secret["Name"]["Fn::Sub"].replace("${AWS::StackName}", STACK_NAME)
+    secretsmanager.create_secret(Name=name, SecretString=json.dumps(content))
+
+
 @cache
 def shared_session() -> Session:
     """Return the session that all tests share. Loading the service models again would take longer than most tests."""
@@ -103,6 +113,7 @@ class Deployment:
             name=STACK_NAME, definition=json.dumps(state_machine()), roleArn=role
         )
         self.values["ConversationFinalizerStateMachine"] = created["stateMachineArn"]
+        create_api_key_master(self.client("secretsmanager"))
 
     def _deploy_rule(self) -> None:
         (rule,) = resources("AWS::Events::Rule").values()
@@ -211,7 +222,11 @@ class AwsInstance(Instance):
         """
         sqs, url = self.deployment.client("sqs"), self.deployment.values[queue]
         received = sqs.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=3600, AttributeNames=["All"]
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=3600,
+            AttributeNames=["All"],
+            MessageAttributeNames=["All"],
         ).get("Messages", [])
         if not received:
             return False
@@ -313,7 +328,8 @@ class AwsInstance(Instance):
             "delivery-failure": "DeliveryFailureQueue",
             "change-dlq": "ChangeDeadLetterQueue",
         }[queue]
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        states = ("", "NotVisible", "Delayed")
+        names = [f"ApproximateNumberOfMessages{state}" for state in states]
         attributes = self.deployment.client("sqs").get_queue_attributes(
             QueueUrl=self.deployment.values[logical], AttributeNames=names
         )["Attributes"]
@@ -343,7 +359,7 @@ class MotoInstance(AwsInstance):
 
     def forget_pauses(self) -> None:
         for message in sqs_backends["123456789012"][REGION].queues["DeliveryQueue"]._messages:
-            message.visible_at = 0
+            message.visible_at = message.delayed_until = 0
 
 
 def make_handler(function: str, edges: AwsEdges) -> Handler:
@@ -360,7 +376,10 @@ def sqs_record(message: dict[str, Any]) -> dict[str, Any]:
         "receiptHandle": message["ReceiptHandle"],
         "body": message["Body"],
         "attributes": message["Attributes"],
-        "messageAttributes": {},
+        "messageAttributes": {
+            name: {"stringValue": attribute["StringValue"], "dataType": attribute["DataType"]}
+            for name, attribute in message.get("MessageAttributes", {}).items()
+        },
         "md5OfBody": message["MD5OfBody"],
         "eventSource": "aws:sqs",
         "eventSourceARN": f"arn:aws:sqs:{REGION}:123456789012:queue",

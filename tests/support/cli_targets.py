@@ -18,6 +18,7 @@ from convoke.aws.edges import AwsEdges
 from convoke.cli.main import main
 from convoke.operations.accounts import new_token
 from convoke.program import Program
+from tests.support.aws import create_api_key_master
 from tests.support.cloudformation import CloudFormation, cloudformation, output_value, outputs
 from tests.support.instances import ORIGIN, Resolve, call, held_instance
 from tests.support.tables import TABLE_NAME, table_properties
@@ -101,7 +102,7 @@ class StackTarget(CliTarget):
     @property
     def secret(self) -> str:
         """Return the name of the secret that stores the Auth Token of the first account."""
-        (secret,) = resources("AWS::SecretsManager::Secret").values()
+        secret = resources("AWS::SecretsManager::Secret")["FirstAuthToken"]
         return output_value(secret["Name"], VALUES)
 
 
@@ -120,6 +121,7 @@ def stack_target() -> Iterator[StackTarget]:
         place.client("dynamodb").create_table(TableName=TABLE_NAME, **table_properties())
         place.client("events").create_event_bus(Name=BUS_NAME)
         place.client("secretsmanager").create_secret(Name=place.secret, SecretString=place.token)
+        create_api_key_master(place.client("secretsmanager"))
         yield place
 
 

@@ -77,7 +77,7 @@ def test_contract_names_the_headers_that_the_handler_reads(route: Route) -> None
 
 @EVERY_ROUTE
 def test_contract_of_a_paginated_list_names_the_page_key(route: Route) -> None:
-    paged = "Pagination" in used_by(route)
+    paged = bool({"Pagination", "RestPagination"} & used_by(route))
     assert paged == (route.contract.page is not None), f"{contract_of(route)}: `page` must be set: {paged}"
 
 

@@ -1,4 +1,4 @@
-"""An account can use only certain business addresses (operations/conversation_with_participants.py)."""
+"""An account can use only its own business addresses, and only as such (operations/participants.py)."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ def problems(owned: frozenset[str], **binding: str) -> list[tuple[int, str]]:
         ({"address": "+15558675310", "proxy_address": "+15017122662"}, (50413, "proxy_address")),
         ({"address": "whatsapp:+15558675310", "proxy_address": "whatsapp:+15017122661"}, (50415, "proxy_address")),
         ({"projected_address": "+15017122662"}, (50439, "projected_address")),
+        ({"address": "+15017122661"}, (50407, "address")),
     ],
 )
-def test_proxy_address_outside_the_owned_addresses_is_rejected(
+def test_business_address_that_is_not_owned_and_own_address_of_a_person_are_rejected(
     binding: dict[str, str], expected: tuple[int, str] | None
 ) -> None:
     found = problems(OWNED, **binding)

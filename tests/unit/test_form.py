@@ -112,7 +112,7 @@ def test_event_without_headers_is_parsed_as_a_form() -> None:
     "content_type",
     [
         "application/json",
-        "multipart/form-data; boundary=x",
+        "multipart/mixed; boundary=x",
         "text/plain",
         "",
         FORM + "ed",
@@ -208,3 +208,61 @@ def test_body_limit_is_the_same_with_and_without_base64(event_of: Callable[[byte
 
 def test_event_without_headers_has_the_form_content_type() -> None:
     assert values(parse_form({**plain("A=1"), "headers": None})) == {"A": ["1"]}
+
+
+def multipart(body: bytes, content_type: str = "multipart/form-data; boundary=xYz") -> dict[str, Any]:
+    return encoded(body) | {"headers": {"content-type": content_type}}
+
+
+def part(name: str, value: str, disposition: str = 'Content-Disposition: form-data; name="{}"') -> bytes:
+    return f"--xYz\r\n{disposition.format(name)}\r\n\r\n{value}\r\n".encode()
+
+
+CLOSE = b"--xYz--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (part("A", "1") + CLOSE, {"A": ["1"]}),
+        (part("A", "") + part("B", "x") + part("A", "2") + CLOSE, {"A": ["", "2"], "B": ["x"]}),
+        (part("A", "é\r\n--xY\r\n\r\n&=%41+") + CLOSE, {"A": ["é\r\n--xY\r\n\r\n&=%41+"]}),
+        (b"preamble\r\n" + part("A", "1") + CLOSE + b"epilogue", {"A": ["1"]}),
+        (part("A", "1", 'content-disposition:form-data;filename="name=B"; name={}') + CLOSE, {"A": ["1"]}),
+        (part("A", "1", 'Content-Type: text/plain\r\nContent-Disposition: form-data; name="{}"') + CLOSE, {"A": ["1"]}),
+        (part("Timers.Inactive", "PT1M") + b"--xYz--", {"Timers.Inactive": ["PT1M"]}),
+        (CLOSE, {}),
+    ],
+)
+def test_multipart_form_has_the_fields_of_its_parts(body: bytes, expected: dict[str, list[str]]) -> None:
+    assert values(parse_form(multipart(body))) == expected
+    assert values(parse_form(multipart(body, 'Multipart/Form-Data; charset=utf-8; boundary="xYz"'))) == expected
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        multipart(part("A", "1")),
+        multipart(part("A", "1") + b"--xYzX\r\n" + CLOSE),
+        multipart(b"A=1"),
+        multipart(part("A", "1") + CLOSE, "multipart/form-data"),
+        multipart(part("A", "1") + CLOSE, f"multipart/form-data; boundary={'x' * 71}"),
+        multipart(part("A", "1", "Content-Type: text/plain") + CLOSE),
+        multipart(part("A", "1", 'Content-Disposition: attachment; name="{}"') + CLOSE),
+        multipart(b'--xYz\r\nContent-Disposition: form-data; name="A"\r\n1\r\n' + CLOSE),
+        multipart(part("A", "1").replace(b"1", b"\xff") + CLOSE),
+        multipart(part("A", "1") * (MAX_FORM_FIELDS + 1) + CLOSE),
+    ],
+)
+def test_malformed_multipart_form_is_refused(event: dict[str, Any]) -> None:
+    assert refused(event) == "body"
+
+
+def test_multipart_form_has_at_most_1000_fields() -> None:
+    assert values(parse_form(multipart(part("A", "1") * MAX_FORM_FIELDS + CLOSE))) == {"A": ["1"] * MAX_FORM_FIELDS}
+
+
+@given(st.binary(max_size=60))
+def test_any_multipart_body_is_parsed_or_refused(body: bytes) -> None:
+    parsed_or_refused(multipart(b"--xYz\r\n" + body))
+    parsed_or_refused(multipart(part("A", "1") + body + CLOSE))

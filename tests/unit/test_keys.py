@@ -75,13 +75,14 @@ def test_every_key_function_is_covered_by_these_tests() -> None:
         name for name, function in vars(keys).items() if getattr(function, "__annotations__", {}).get("return") == "Key"
     }
     covered = {
-        *("api_key", "api_key_owner", "idempotency_record", "service_configuration_webhooks"),
+        *("api_key", "api_key_masters", "api_key_owner", "idempotency_record", "service_configuration_webhooks"),
         *(
             "account_entry",
             "account",
             "auth_token",
             "configuration_webhooks",
             "service",
+            "deleted_service",
             "role",
             "user",
             "conversation",

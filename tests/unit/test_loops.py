@@ -85,6 +85,14 @@ class FakeSteps:
     """The duration of each run, in seconds."""
 
     @property
+    def table(self) -> FakeSteps:
+        return self
+
+    def after_commit(self, function: Callable[[], None]) -> None:
+        """Call `function` immediately, because the fake steps write nothing."""
+        function()
+
+    @property
     def are_waiting(self) -> bool:
         return self.waiting > 0
 

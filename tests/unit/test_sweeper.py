@@ -17,6 +17,7 @@ from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning, ProvisioningRetries
 from convoke.operations.sweeper import Sweeper, Turns
 from convoke.storage import keys
+from convoke.storage.alerts import AlertRepository
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.due import DueRepository
 from convoke.storage.provisioning import ProvisioningRepository
@@ -231,7 +232,13 @@ class Shards:
 
     def sweeper(self, *kinds: str) -> Sweeper:
         known = dict.fromkeys(kinds or (keys.CONVERSATION,), self.process)
-        return Sweeper(DueRepository(self.table), known, lambda: self.clock.present + HOUR)
+        return Sweeper(
+            DueRepository(self.table),
+            known,
+            AlertRepository(self.table),
+            ProvisioningRetries(),
+            lambda: self.clock.present + HOUR,
+        )
 
     def process(self, key: Key, _: object) -> None:
         self.processed.append(key)

@@ -67,6 +67,11 @@ class Settings:
         return self._required("CONVOKE_AUTH_TOKEN_PREFIX")
 
     @property
+    def api_key_master_secret(self) -> str:
+        """Return the name of the secret that contains the master secrets of API keys."""
+        return self._required("CONVOKE_API_KEY_MASTER_SECRET")
+
+    @property
     def first_account_sid(self) -> str:
         """Return the SID of the account whose Auth Token the deployment created, without creating the account.
 
@@ -94,6 +99,11 @@ class Settings:
         """Return the origins whose pages may use the API, such as `https://app.example.com`."""
         origins = self.environ.get("CONVOKE_ALLOWED_ORIGINS", "").split(",")
         return tuple(origin.strip() for origin in origins if origin.strip())
+
+    @property
+    def synchronous(self) -> str:
+        """Return when a commit of the embedded engine survives a power failure: `full` or `normal`."""
+        return self.environ.get("CONVOKE_SYNCHRONOUS") or "normal"
 
     @property
     def provisioning_retries(self) -> Mapping[str, str]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from convoke.operations.sweeper import Sweeper
     from convoke.operations.webhook_delivery import WebhookDelivery
     from convoke.storage.accounts import CachedAccounts
+    from convoke.storage.api_key_masters import ApiKeyMasters
     from convoke.storage.api_keys import CachedApiKeys
     from convoke.storage.first_sights import FirstSights
     from convoke.storage.services import CachedServices
@@ -43,6 +44,8 @@ class Edges(Protocol):
     def table(self) -> Table: ...
     @property
     def auth_tokens(self) -> AuthTokens: ...
+    @property
+    def api_key_masters(self) -> ApiKeyMasters: ...
     @property
     def participant_queue(self) -> ParticipantQueue: ...
     @property
@@ -147,9 +150,11 @@ class Program:
     def accounts(self) -> AccountOperations:
         from convoke.operations.accounts import AccountOperations
         from convoke.operations.api_keys import ApiKeyOperations
+        from convoke.storage.api_key_masters import KnownMasters
 
         edges = self.edges
-        api_keys = ApiKeyOperations(self.known_api_keys, edges.now, edges.new_sid)
+        masters = KnownMasters(edges.api_key_masters)
+        api_keys = ApiKeyOperations(self.known_api_keys, masters, edges.now, edges.new_sid)
         return AccountOperations(self.known_accounts, self.auth_tokens, api_keys, edges.now, edges.new_sid)
 
     @cached_property
@@ -214,7 +219,7 @@ class Program:
         participant_operations = ParticipantOperations(conversation_operations, participants, roles, now, new_sid)
         memberships = ParticipantConversationRepository(table)
         users = UserOperations(UserRepository(table), self.first_sights, roles, now, new_sid)
-        services = ServiceOperations(self.known_services, AccountRepository(table), conversations, now, new_sid)
+        services = ServiceOperations(self.known_services, AccountRepository(table), now, new_sid)
         operations = Operations(
             accounts=self.accounts,
             configuration=ConfigurationOperations(self.known_accounts),
@@ -354,11 +359,14 @@ class Program:
     def sweeper(self) -> Sweeper:
         from convoke.operations.conversations import ConversationOperations
         from convoke.operations.due_conversations import DueConversations
+        from convoke.operations.due_services import DueServices
         from convoke.operations.due_users import DueUsers
         from convoke.operations.participants import ParticipantOperations
         from convoke.operations.sweeper import Process, Sweeper
         from convoke.storage import keys
+        from convoke.storage.alerts import AlertRepository
         from convoke.storage.conversations import ConversationRepository
+        from convoke.storage.deleted_services import DeletedServiceRepository
         from convoke.storage.due import DueRepository
         from convoke.storage.events import EventRepository
         from convoke.storage.participant_conversations import ParticipantConversationRepository
@@ -371,6 +379,7 @@ class Program:
         due_conversations = DueConversations(
             ConversationRepository(table),
             ProvisioningRepository(table),
+            AlertRepository(table),
             self.participant_adder,
             edges.workflow,
             edges.provisioning_retries,
@@ -399,5 +408,12 @@ class Program:
             edges.now,
             edges.new_sid,
         )
-        processes: dict[str, Process] = {keys.CONVERSATION: due_conversations, keys.USER: due_users}
-        return Sweeper(DueRepository(table), processes, edges.now)
+        due_services = DueServices(
+            DeletedServiceRepository(table), conversations, edges.provisioning_retries, edges.now
+        )
+        processes: dict[str, Process] = {
+            keys.CONVERSATION: due_conversations,
+            keys.USER: due_users,
+            keys.DELETED_SERVICE: due_services,
+        }
+        return Sweeper(DueRepository(table), processes, AlertRepository(table), edges.provisioning_retries, edges.now)

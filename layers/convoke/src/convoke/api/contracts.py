@@ -43,6 +43,8 @@ class Contract:
     """The model of the response body under `/Services/{sid}`. None if the model is the same as `representation`."""
     page: str | None = None
     """The key of the resources in the body of a page. None if the response is a single resource."""
+    rest_page: bool = False
+    """Whether the body of a page has the form of Twilio's oldest API. See `RestPagination`."""
     max_page_size: int = MAX_PAGE_SIZE
     query: type[Model] | None = None
     """The model of the query parameters that filter a list."""

@@ -41,7 +41,9 @@ class _Node:
     literals: dict[str, _Node] = field(default_factory=dict)
     """The child for each literal segment, such as `Conversations`."""
     value: _Node | None = None
-    """The child for a path parameter, which matches any segment."""
+    """The child for a path parameter, which matches any segment that ends with `suffix`."""
+    suffix: str = ""
+    """The text after the path parameter in the segment of this node, such as `.json`."""
     methods: dict[str, tuple[Handler, tuple[str, ...]]] = field(default_factory=dict)
     """For each HTTP method, the handler and the names of the path parameters."""
     rule: str = ""
@@ -122,8 +124,9 @@ class Dispatcher:
             node, names = self._root, []
             for segment in rule.split("/")[1:]:
                 if segment.startswith("<"):
-                    names.append(segment[1:-1])
-                    node.value = node = node.value or _Node()
+                    name, _, suffix = segment[1:].partition(">")
+                    names.append(name)
+                    node.value = node = node.value or _Node(suffix=suffix)
                 else:
                     node = node.literals.setdefault(segment, _Node())
             node.methods[route.method] = handler, tuple(names)
@@ -179,9 +182,10 @@ def _find(node: _Node, segments: list[str], values: list[str]) -> _Node | None:
     literal = node.literals.get(first)
     if literal is not None and (found := _find(literal, rest, values)) is not None:
         return found
-    if node.value is None or not first:
+    value = first.removesuffix(node.value.suffix) if node.value and first.endswith(node.value.suffix) else ""
+    if node.value is None or not value:
         return None
-    values.append(first)
+    values.append(value)
     found = _find(node.value, rest, values)
     if found is None:
         values.pop()

@@ -27,7 +27,7 @@ Most conversations leave the state `initializing` within this time. The embedded
 within this time.
 """
 
-DETAILS_IN_MESSAGE = frozenset({"wanted", "where"})
+DETAILS_IN_MESSAGE = frozenset({"hint", "wanted", "where"})
 """The keys of `ConversationsError.details` that responses omit. The error message already contains their values."""
 
 WANTED = {

@@ -1,4 +1,4 @@
-"""Parse form bodies. A name can be repeated and can contain dots. The gateway can encode a body with Base64.
+"""Parse form bodies: URL-encoded forms and multipart forms. The gateway can encode a body with Base64.
 
 See docs/behaviour/requests-and-answers.md#form-bodies.
 """
@@ -6,13 +6,16 @@ See docs/behaviour/requests-and-answers.md#form-bodies.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 from convoke.domain.errors import InvalidParameterError
 
 FORM = "application/x-www-form-urlencoded"
+
+MULTIPART = "multipart/form-data"
 
 MAX_FORM_FIELDS = 1000
 
@@ -29,6 +32,10 @@ class Form:
         self._values: dict[str, list[str]] = {}
         for name, value in fields:
             self._values.setdefault(name, []).append(value)
+
+    @property
+    def names(self) -> Collection[str]:
+        return self._values.keys()
 
     def values(self, name: str) -> list[str]:
         """Return every value of a field, in the order of the request. Empty if the client did not send the field."""
@@ -53,19 +60,66 @@ class Form:
 
 def parse_form(event: Mapping[str, Any], path_delimiters: str = "") -> Form:
     """Return the form in the body of a gateway event. Raise InvalidParameterError if the body is not a form."""
+    return Form(parse_fields(event), path_delimiters)
+
+
+def parse_fields(event: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the names and values of the form in the body of a gateway event, in the order of the request."""
     body = decode_body(event)
     if not body:
-        return Form([])
-    content_type = (event.get("headers") or {}).get("content-type", FORM)
-    if content_type.partition(";")[0].strip().lower() != FORM:
-        raise InvalidParameterError(parameter="Content-Type", wanted=FORM)
+        return []
+    content_type = content_type_of(event)
+    if media_type(content_type) not in (FORM, MULTIPART):
+        raise InvalidParameterError(parameter="Content-Type", wanted=f"{FORM} or {MULTIPART}")
     try:
+        if media_type(content_type) == MULTIPART:
+            return _multipart_fields(body, content_type)
         # Empty values are kept, because an empty value in an update removes the stored value.
-        fields = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS)
+        return parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS)
     except ValueError as error:
         wanted = f"a form in UTF-8 with at most {MAX_FORM_FIELDS} fields"
         raise InvalidParameterError(parameter="body", wanted=wanted) from error
-    return Form(fields, path_delimiters)
+
+
+def content_type_of(event: Mapping[str, Any]) -> str:
+    return str((event.get("headers") or {}).get("content-type", FORM))
+
+
+def media_type(content_type: str) -> str:
+    """Return the media type without its parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+_BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))\s*(?:;|$)', re.IGNORECASE)
+
+_PART_NAME = re.compile(
+    rb'^content-disposition:[ \t]*form-data\b[^\r\n]*?;[ \t]*name=(?:"([^"\r\n]*)"|([^\s;"]+))',
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def _multipart_fields(body: bytes, content_type: str) -> list[tuple[str, str]]:
+    """Return the fields of a multipart form (RFC 7578). Raise ValueError if the form is malformed or too long.
+
+    The fields have no other content types and encodings than UTF-8, because Convoke accepts no files.
+    """
+    found = _BOUNDARY.search(content_type)
+    if found is None:
+        raise ValueError("no boundary")
+    delimiter = f"\r\n--{found[1] or found[2]}".encode()
+    _, *parts = (b"\r\n" + body).split(delimiter, MAX_FORM_FIELDS + 1)
+    if not parts or not parts[-1].startswith(b"--") or delimiter in parts[-1]:
+        raise ValueError("no closing delimiter, or too many fields")
+    return [_multipart_field(part) for part in parts[:-1]]
+
+
+def _multipart_field(part: bytes) -> tuple[str, str]:
+    padding, line_break, rest = part.partition(b"\r\n")
+    head, blank_line, value = rest.partition(b"\r\n\r\n")
+    name = _PART_NAME.search(head)
+    if padding.strip(b" \t") or not line_break or not blank_line or name is None:
+        raise ValueError("a malformed field")
+    return (name[1] if name[1] is not None else name[2]).decode(), value.decode()
 
 
 def decode_body(event: Mapping[str, Any]) -> bytes:

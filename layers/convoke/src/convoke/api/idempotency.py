@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from urllib.parse import urlencode
 
+from convoke.api.form import MULTIPART, content_type_of, media_type, parse_fields
 from convoke.api.requests import Request
 from convoke.domain.idempotency import IDEMPOTENCY_KEY, IdempotentRequest, check_idempotency_key
 
@@ -27,4 +29,7 @@ def _fingerprint(request: Request) -> str:
     http = request.event["requestContext"]["http"]
     # The path can contain the service SID. A request with the same key to another service is a different request.
     request_line = f"{http['method']} {request.event['rawPath']}\n"
-    return hashlib.sha256(request_line.encode() + request.body).hexdigest()
+    # A client makes a new boundary for each multipart body, so the body of a repeated request is another one.
+    is_multipart = media_type(content_type_of(request.event)) == MULTIPART
+    body = urlencode(parse_fields(request.event)).encode() if is_multipart else request.body
+    return hashlib.sha256(request_line.encode() + body).hexdigest()

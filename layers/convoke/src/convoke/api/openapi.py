@@ -19,7 +19,15 @@ from convoke.api.pagination import DEFAULT_PAGE_SIZE
 from convoke.api.preferences import MAX_PREFERRED_WAIT_SECONDS, PREFER, PREFERENCE_APPLIED
 from convoke.api.requests import WEBHOOK_ENABLED
 from convoke.api.routes import PATH_VALUES, ROUTES, PublicRoute, Route
-from convoke.api.schemas import Schema, components, form_component, query_parameters, reference, sid
+from convoke.api.schemas import (
+    Schema,
+    components,
+    form_component,
+    query_parameters,
+    reference,
+    rest_page_properties,
+    sid,
+)
 from convoke.domain import errors
 from convoke.domain.errors import ConversationsError
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
@@ -161,7 +169,8 @@ def _response_body(contract: Contract, *, service_in_path: bool) -> Schema:
     resource = reference(representation.__name__)
     if contract.page is None:
         return resource
-    properties = {"meta": reference("Meta"), contract.page: {"type": "array", "items": resource}}
+    meta = rest_page_properties() if contract.rest_page else {"meta": reference("Meta")}
+    properties = {**meta, contract.page: {"type": "array", "items": resource}}
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 

@@ -128,6 +128,9 @@ class Pagination:
             next_page_url=self._neighbour(FORWARD, self.page_number + 1, behind),
             key=self.key,
         )
+        return self._render(meta, resources)
+
+    def _render(self, meta: Meta, resources: list[str]) -> str:
         return f'{{"meta":{meta.model_dump_json()},"{self.key}":[{",".join(resources)}]}}'
 
     def _shortened(
@@ -185,6 +188,45 @@ class Pagination:
         filtered_path = f"{path}?{urlencode(self.filters, doseq=True)}" if self.filters else path
         digest = hmac.digest(self.signing_key, f"{filtered_path}\n{content}".encode(), hashlib.sha256)
         return digest[:SIGNATURE_BYTES]
+
+
+class RestMeta(BaseModel):
+    """What the body of a page in Twilio's oldest API has beside the resources. The URIs have no origin."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    first_page_uri: str
+    end: int
+    """The position of the last resource of the page in the list."""
+    previous_page_uri: str | None
+    uri: str
+    page_size: int
+    start: int
+    """The position of the first resource of the page in the list."""
+    next_page_uri: str | None
+    page: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestPagination(Pagination):
+    """The pagination of a list in Twilio's oldest API, whose body has no meta block and relative URIs."""
+
+    def _render(self, meta: Meta, resources: list[str]) -> str:
+        start = meta.page * meta.page_size
+        rest = RestMeta(
+            first_page_uri=self._uri(meta.first_page_url) or "",
+            end=start + max(len(resources) - 1, 0),
+            previous_page_uri=self._uri(meta.previous_page_url),
+            uri=self._uri(meta.url) or "",
+            page_size=meta.page_size,
+            start=start,
+            next_page_uri=self._uri(meta.next_page_url),
+            page=meta.page,
+        )
+        return f'{rest.model_dump_json()[:-1]},"{self.key}":[{",".join(resources)}]}}'
+
+    def _uri(self, url: str | None) -> str | None:
+        return url.removeprefix(self.request.base_url) if url else None
 
 
 def _bytes_on_lambda(text: str) -> int:

@@ -6,6 +6,7 @@ The models of the domain define the fields and the rules. The subclasses in this
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TypeVar, get_origin
 
@@ -14,6 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from convoke.api.errors import problems_of
 from convoke.api.form import Form
 from convoke.api.parameter_names import PARTICIPANT, form_name, join_name, parameter_name, scoped_webhook_name
+from convoke.api.unknown_names import hint_of, unknown_names, warn_of_ignored_names
 from convoke.domain.account_configuration import AccountConfigurationChange
 from convoke.domain.address_configurations import (
     AddressConfigurationChange,
@@ -22,6 +24,7 @@ from convoke.domain.address_configurations import (
 )
 from convoke.domain.addresses import Channel
 from convoke.domain.alerts import AlertFilters
+from convoke.domain.api_keys import NewApiKey
 from convoke.domain.attributes import refuse_constant
 from convoke.domain.bindings import BindingFilters
 from convoke.domain.configuration import ConfigurationChange
@@ -43,6 +46,7 @@ from convoke.domain.participants import (
     EmailLevel,
     EmailName,
     Identity,
+    NewBinding,
     NewParticipant,
     ParticipantAttributes,
     ProjectedAddress,
@@ -140,6 +144,10 @@ class UpdateScopedWebhook(ScopedWebhookChange):
     model_config = ConfigDict(alias_generator=scoped_webhook_name)
 
 
+class SaveApiKey(NewApiKey):
+    model_config = FORM_NAMES
+
+
 class CreateService(NewService):
     model_config = FORM_NAMES
 
@@ -220,15 +228,25 @@ def parse(model: type[Parameters], form: Form) -> Parameters:
 
     If the form is invalid, raise the first error. The attribute `others` of this error contains the other errors.
     """
-    parameters, problems = read(model, form)
-    if parameters is None:
-        raise refusal(problems)
-    return parameters
+    warn_of_unknown_parameters(model, form)
+    return _parsed(model, form)
+
+
+def warn_of_unknown_parameters(model: type[Model], form: Form, *others: str) -> None:
+    """Log a warning if the form has parameters that the model does not have. `others` are further valid parameters."""
+    warn_of_ignored_names("form parameters", unknown_names(form.names, {*_lists(model), *others}))
 
 
 def parse_query(model: type[Parameters], query: Form) -> tuple[Parameters, dict[str, str | list[str]]]:
     """Return the parsed filters of a query. Also return the text of each filter that the client sent, by its name."""
-    return parse(model, query), query.select(_lists(model))
+    return _parsed(model, query), query.select(_lists(model))
+
+
+def _parsed(model: type[Parameters], form: Form) -> Parameters:
+    parameters, problems = read(model, form)
+    if parameters is None:
+        raise refusal(problems)
+    return parameters
 
 
 def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[ConversationsError]]:
@@ -258,6 +276,7 @@ def parse_participant(model: type[CreateParticipant], form: Form) -> NewParticip
     If the form is invalid, raise the first error. The attribute `others` of this error contains the other errors.
     """
     names = {field.alias or name: name for name, field in model.model_fields.items()}
+    warn_of_unknown_parameters(model, form)
     given = {names[name]: value for name, value in form.select(dict.fromkeys(names, False)).items()}
     in_binding = [name for name in given if name.startswith(BINDING_PREFIX)]
     binding = {name.removeprefix(BINDING_PREFIX): given.pop(name) for name in in_binding}
@@ -278,7 +297,7 @@ def read_participants(form: Form) -> tuple[tuple[NewParticipant, ...], list[Conv
     if too_many := [*count_problems(len(values))]:
         return (), too_many
     problems: list[ConversationsError] = []
-    objects: dict[int, object] = {}
+    objects: dict[int, dict[str, object]] = {}
     for position, value in enumerate(values):
         try:
             objects[position] = parse_json_object(value)
@@ -289,11 +308,30 @@ def read_participants(form: Form) -> tuple[tuple[NewParticipant, ...], list[Conv
         participants = PARTICIPANTS.validate_python(list(objects.values()), context=form.path_delimiters)
     except ValidationError as error:
         positions = list(objects)
-        return (), problems + problems_of(error, lambda first, *rest: (PARTICIPANT, positions[int(first)], *rest))
+        found = problems_of(error, lambda first, *rest: (PARTICIPANT, positions[int(first)], *rest))
+        return (), problems + _with_hints(found, objects)
+    for each in objects.values():
+        warn_of_ignored_names("keys of a participant", _unknown_keys(each))
     return (() if problems else participants), problems
 
 
-def parse_json_object(value: str) -> object:
+def _with_hints(
+    problems: Sequence[ConversationsError], objects: Mapping[int, dict[str, object]]
+) -> list[ConversationsError]:
+    """Name the unknown keys of a participant in the errors of the participant. They are often the reason."""
+    unknown = {join_name([PARTICIPANT, at]): _unknown_keys(each) for at, each in objects.items()}
+    named = [(problem, unknown.get((problem.parameter or "").partition(".")[0])) for problem in problems]
+    return [problem.with_hint(hint_of(names)) if names else problem for problem, names in named]
+
+
+def _unknown_keys(participant: Mapping[str, object]) -> dict[str, str | None]:
+    """Return the unknown keys in the JSON object of a participant, and the nearest known key of each unknown key."""
+    binding = participant.get("messaging_binding")
+    keys = list(binding) if isinstance(binding, dict) else []
+    return unknown_names(participant, NewParticipant.model_fields) | unknown_names(keys, NewBinding.model_fields)
+
+
+def parse_json_object(value: str) -> dict[str, object]:
     """Return the JSON object in a text, without the keys whose value is null.
 
     Raise ValueError if the text is not a JSON object.

@@ -19,6 +19,9 @@ TWILIO_PREFIX = "/v1"
 CONVOKE_PREFIX = "/convoke/v1"
 """The prefix of the paths that exist only in Convoke and not in Twilio's API."""
 
+REST_PREFIX = "/2010-04-01"
+"""The prefix of the paths of Twilio's oldest API, which has the API keys."""
+
 WEBHOOK_ENABLED = "X-Twilio-Webhook-Enabled"
 
 

@@ -12,11 +12,12 @@ from typing import Any, Concatenate, NamedTuple
 from convoke.api.contracts import Contract
 from convoke.api.deferred import Deferred
 from convoke.api.operations import Operations
-from convoke.api.requests import CONVOKE_PREFIX, TWILIO_PREFIX, Request, ServiceRequest
+from convoke.api.requests import CONVOKE_PREFIX, REST_PREFIX, TWILIO_PREFIX, Request, ServiceRequest
 from convoke.api.resources import (
     account_configuration,
     address_configurations,
     alerts,
+    api_keys,
     bindings,
     configuration,
     configuration_webhooks,
@@ -102,6 +103,10 @@ PUBLIC_ROUTES = (
     PublicRoute("GET", "/healthz", health.fetch, health.FETCH),
 )
 
+KEYS = "/Accounts/<account_sid>/Keys.json"
+
+KEY = "/Accounts/<account_sid>/Keys/<sid>.json"
+
 ADDRESSES = "/Configuration/Addresses"
 
 ACCOUNT_ROUTES = (
@@ -158,6 +163,11 @@ ACCOUNT_ROUTES = (
     AccountRoute("GET", "/Events/<event_id>", events.fetch, events.FETCH, CONVOKE_PREFIX),
     AccountRoute("GET", "/Events/<event_id>/Attempts", event_attempts.list_, event_attempts.LIST, CONVOKE_PREFIX),
     AccountRoute("POST", "/Events/<event_id>/Replay", event_replays.create, event_replays.CREATE, CONVOKE_PREFIX),
+    AccountRoute("GET", KEYS, api_keys.list_, api_keys.LIST, REST_PREFIX),
+    AccountRoute("POST", KEYS, api_keys.create, api_keys.CREATE, REST_PREFIX),
+    AccountRoute("GET", KEY, api_keys.fetch, api_keys.FETCH, REST_PREFIX),
+    AccountRoute("POST", KEY, api_keys.update, api_keys.UPDATE, REST_PREFIX),
+    AccountRoute("DELETE", KEY, api_keys.delete, api_keys.DELETE, REST_PREFIX),
     AccountRoute("GET", "/Alerts", alerts.list_, alerts.LIST),
     AccountRoute("GET", "/Alerts/<sid>", alerts.fetch, alerts.FETCH),
 )
@@ -238,6 +248,8 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Users": {"description": "A SID or an identity."},
     "Events": {"pattern": f"^{Prefix.CHANGE}[0-9a-fA-F]{{32}}-[0-9]+$"},
     "Alerts": Prefix.ALERT,
+    "Accounts": Prefix.ACCOUNT,
+    "Keys": Prefix.API_KEY,
     "Addresses": {"description": "A SID or an address."},
     "Bindings": Prefix.BINDING,
     "Credentials": Prefix.CREDENTIAL,

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
 from convoke.api.contracts import Contract
-from convoke.api.pagination import Meta
+from convoke.api.pagination import Meta, RestMeta
 from convoke.api.parameter_names import PARTICIPANT
 from convoke.domain.conversation_with_participants import MAX_PARTICIPANTS_PER_REQUEST
 from convoke.domain.json_schema import sid_schema
@@ -107,6 +107,13 @@ def query_parameters(model: type[Model]) -> dict[str, Schema]:
     """Return the schemas of the query parameters in `model`. The keys are the names of the parameters."""
     schema = model.model_json_schema(schema_generator=_Generator)
     properties: dict[str, Schema] = _request_schema(model, schema)["properties"]
+    return properties
+
+
+def rest_page_properties() -> dict[str, Schema]:
+    """Return the schemas of what a page of Twilio's oldest API has beside the resources."""
+    schema = RestMeta.model_json_schema(mode="serialization", schema_generator=_Generator)
+    properties: dict[str, Schema] = schema["properties"]
     return properties
 
 

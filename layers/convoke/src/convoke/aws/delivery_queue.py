@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
 
+FAILURES_ATTRIBUTE = "Failures"
+"""The message attribute with the number of times that Convoke itself failed to process the queue message."""
+
 MAX_VISIBILITY_SECONDS = 43_200
 """The maximum time for which SQS can hide a received queue message: 12 hours."""
 
@@ -49,6 +52,19 @@ class SqsDeliveryQueue:
             # SQS returns status 200 even if SQS rejects some queue messages of the batch.
             if failed := answer.get("Failed"):
                 raise MessagesNotSentError(f"{len(failed)} of {len(batch)}: {failed[0]['Code']}")
+
+    def send_again(self, body: str, failures: int, seconds: float) -> None:
+        """Send a copy of a queue message, which SQS delivers after `seconds`.
+
+        `failures` is how often Convoke itself has failed to process the queue message. SQS cannot change a queue
+        message, and its count of receives also contains attempts and pauses. The caller must delete the original.
+        """
+        self.client.send_message(
+            QueueUrl=self.queue_url,
+            MessageBody=body,
+            DelaySeconds=int(seconds),
+            MessageAttributes={FAILURES_ATTRIBUTE: {"DataType": "Number", "StringValue": str(failures)}},
+        )
 
     def postpone(self, receipt_handle: str, seconds: float) -> None:
         """Make SQS deliver a received queue message again after `seconds`.

@@ -24,13 +24,14 @@ from convoke.storage import keys
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
     from botocore.session import Session
+    from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
     from convoke.aws.delivery_queue import SqsDeadLetterQueue, SqsDeliveryQueue
     from convoke.aws.dynamodb import DynamoDbTable
     from convoke.aws.event_bus import EventBridgeBus
     from convoke.aws.participant_queue import SqsParticipantQueue
-    from convoke.aws.secrets import SecretAuthTokens
+    from convoke.aws.secrets import SecretApiKeyMasters, SecretAuthTokens
     from convoke.aws.workflow import StepFunctionsWorkflow
     from convoke.observability import EmfMetrics
     from convoke.operations.participant_adder import Admit
@@ -87,9 +88,13 @@ class AwsEdges:
     def auth_tokens(self) -> SecretAuthTokens:
         from convoke.aws.secrets import SecretAuthTokens
 
-        return SecretAuthTokens(
-            self._client("secretsmanager"), self.settings.auth_token_prefix, self._account_may_have_token
-        )
+        return SecretAuthTokens(self._secrets, self.settings.auth_token_prefix, self._account_may_have_token)
+
+    @cached_property
+    def api_key_masters(self) -> SecretApiKeyMasters:
+        from convoke.aws.secrets import SecretApiKeyMasters
+
+        return SecretApiKeyMasters(self._secrets, self.settings.api_key_master_secret)
 
     def _account_may_have_token(self, account_sid: str) -> bool:
         """Return whether the account exists, or is the first account, which the first request creates."""
@@ -180,6 +185,10 @@ class AwsEdges:
         # Lambda and the command line set AWS_REGION. botocore reads only AWS_DEFAULT_REGION.
         session.set_config_variable("region", self.settings.environ.get("AWS_REGION"))
         return session
+
+    @cached_property
+    def _secrets(self) -> SecretsManagerClient:
+        return self._client("secretsmanager")  # type: ignore[no-any-return]
 
     @cached_property
     def _sqs(self) -> SQSClient:

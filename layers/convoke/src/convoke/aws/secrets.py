@@ -1,10 +1,16 @@
-"""Store Auth Tokens in Secrets Manager. Each account has one secret. The text of the secret is the Auth Token."""
+"""Store Auth Tokens and the master secrets of API keys in Secrets Manager.
+
+Each account has one secret. The text of the secret is the Auth Token. The master secrets are in one secret.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from convoke.domain.api_keys import Masters
 from convoke.domain.freshness import ReadClocks, read_clocks
 from convoke.storage.cached import Cached
 
@@ -53,3 +59,34 @@ class SecretAuthTokens:
             return self.client.get_secret_value(SecretId=f"{self._prefix}{account_sid}")["SecretString"]
         except self.client.exceptions.ResourceNotFoundException:
             return None
+
+
+CURRENT = "current"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretApiKeyMasters:
+    """Implements `ApiKeyMasters` with Secrets Manager.
+
+    The secret is a JSON object that contains each version with its master secret, and the key `current` with the
+    current version. template.yaml creates the secret with the first version.
+    """
+
+    client: SecretsManagerClient
+    name: str
+
+    def fetch(self) -> Masters | None:
+        try:
+            content = json.loads(self.client.get_secret_value(SecretId=self.name)["SecretString"])
+        except self.client.exceptions.ResourceNotFoundException:
+            return None
+        return Masters(current=content.pop(CURRENT), secrets=content)
+
+    def put(self, before: Masters | None, after: Masters) -> bool:
+        """Replace the master secrets. Only the command line rotates them, so this method does not check `before`."""
+        content = json.dumps({CURRENT: after.current, **after.secrets})
+        if before is None:
+            self.client.create_secret(Name=self.name, SecretString=content)
+        else:
+            self.client.put_secret_value(SecretId=self.name, SecretString=content)
+        return True

@@ -27,8 +27,7 @@ def key() -> None:
 def key_create(account_sid: str | None, name: str, data: str, stack: str | None) -> None:
     """Create an API key and print it with its secret.
 
-    Convoke does not store the secret, so Convoke cannot print the secret again. ACCOUNT_SID defaults to the oldest
-    account.
+    Convoke shows the secret only now. ACCOUNT_SID defaults to the oldest account.
     """
     with open_installation(data, stack) as installation:
         owner = installation.account_sid(account_sid)
@@ -63,3 +62,15 @@ def key_revoke(key_sid: str, data: str, stack: str | None) -> None:
         if not installation.accounts.api_keys.delete(key_sid):
             raise installation.missing(f"API key {key_sid}")
         click.echo(json.dumps({"sid": key_sid}))
+
+
+@key.command("rotate-master")
+@existing_data_option
+@stack_option
+def key_rotate_master(data: str, stack: str | None) -> None:
+    """Add a master secret, from which the secrets of new API keys are derived.
+
+    API keys that exist keep their secrets. To replace such a secret, create a key and revoke the old one.
+    """
+    with open_installation(data, stack) as installation:
+        click.echo(json.dumps({"version": installation.accounts.api_keys.masters.rotate().version}))

@@ -42,7 +42,7 @@ def resolve_existing_data(context: click.Context, parameter: click.Parameter, da
     return path
 
 
-_option = partial(
+the_data_option = partial(
     click.option,
     "--data",
     metavar="PATH",
@@ -50,11 +50,12 @@ _option = partial(
     show_default="convoke.db in your user data directory, such as ~/.local/share/convoke",
     help="Data file. Use :memory: to keep nothing.",
 )
+"""The option without a callback. The callback decides which files are accepted."""
 
-data_option = _option(callback=resolve_data)
+data_option = the_data_option(callback=resolve_data)
 """The option of commands that create a missing data file."""
 
-existing_data_option = _option(callback=resolve_existing_data)
+existing_data_option = the_data_option(callback=resolve_existing_data)
 """The option of commands that need existing data. These commands do not create a data file."""
 
 

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import click
 
-
 DISTRIBUTION = "convoke-conversations"
 """The name of the distribution on PyPI."""
 
@@ -31,6 +30,7 @@ class LazyCommand(NamedTuple):
 
 COMMANDS = {
     "account": LazyCommand("convoke.cli.accounts:account", "Manage the accounts of a data file or an AWS deployment."),
+    "data": LazyCommand("convoke.cli.data:data", "Check and back up a data file."),
     "demo": LazyCommand("convoke.cli.demo:demo", "Run a demo with the Twilio SDK and print every step."),
     "dlq": LazyCommand("convoke.cli.dlq:dlq", "List and redrive the messages in dead-letter queues."),
     "events": LazyCommand("convoke.cli.events:events", "List, show and replay events."),

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from convoke.cli.credentials import CredentialsError, first_account
 from convoke.cli.data_file import create_folder, data_option, default_data, new_engine
 from convoke.cli.traffic import Traffic
-from convoke.embedded.data_format import MEMORY
+from convoke.embedded.data_format import MEMORY, cannot_be_opened
 from convoke.embedded.instance import Instance
 from convoke.embedded.server import CannotListenError, Server, listening_socket
 from convoke.observability import ConsoleFormatter, JsonFormatter
@@ -112,7 +112,8 @@ def up(
 
     CONVOKE_PROVISIONING_ATTEMPTS (default 8), CONVOKE_PROVISIONING_FIRST_PAUSE (PT10S) and
     CONVOKE_PROVISIONING_LONGEST_PAUSE (PT10M) set how often, and after which pauses, Convoke retries to add the
-    participants of a conversation. CONVOKE_ALLOWED_ORIGINS lists the origins, separated by commas, whose pages may use
+    participants of a conversation. With CONVOKE_SYNCHRONOUS=full, a power failure loses no stored change, and each
+    change takes longer. CONVOKE_ALLOWED_ORIGINS lists the origins, separated by commas, whose pages may use
     the API in a browser. Only the embedded engine reads these variables.
     """
     configure_logging(data, as_json=log_format == "json")
@@ -192,8 +193,14 @@ def up_embedded(
                 "data": data,
             }
             server = Server(instance, partial(start_instance, instance, ready, as_json=as_json), instance.stop)
+            instance.on_data_file_gone = server.stop_soon
             with printed_traffic(instance, traffic_format):
                 server.run(sockets=[listener])
+            if instance.engine.is_data_file_gone:
+                raise click.ClickException(
+                    f"{data} was removed or replaced while Convoke was running. Convoke has stopped, because nothing"
+                    " more could be stored. Restore the file from a backup, or start again with an empty file."
+                )
     except (CannotListenError, CredentialsError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -214,20 +221,29 @@ def printed_traffic(instance: Instance, traffic_format: str | None) -> Iterator[
 
 @contextmanager
 def lock_data_file(data: str) -> Iterator[None]:
-    """Hold the lock of a data file. Raises ClickException if another process holds the lock.
+    """Hold the lock of a data file. Raises ClickException if another process holds the lock, or without write access.
 
     Without the lock, two instances could process the queues of one data file. Every webhook would be called twice. See
-    docs/decisions/0013-one-instance-per-data-file.md.
+    docs/decisions/0013-one-instance-per-data-file.md. The lock belongs to the file that `data` points to, so that
+    symbolic links to one file share one lock.
     """
     if data == MEMORY:
         yield
         return
     create_folder(data)
     try:
-        with FileLock(f"{data}.lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise click.ClickException(f"another `convoke up` is running on {data}") from error
+        lock = FileLock(f"{os.path.realpath(data)}.lock", timeout=0, mode=0o600)
+        lock.acquire()
+        # An earlier version let other users open the lock file, and thereby take the lock.
+        os.chmod(lock.lock_file, 0o600)
+    except OSError as error:
+        if isinstance(error, Timeout):
+            raise click.ClickException(f"another `convoke up` is running on {data}") from error
+        raise click.ClickException(str(cannot_be_opened(data, error))) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def start_instance(instance: Instance, ready: dict[str, str | int], *, as_json: bool) -> None:

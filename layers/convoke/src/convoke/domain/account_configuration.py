@@ -9,6 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from convoke.domain.accounts import AccountChange
 from convoke.domain.addresses import MAX_ADDRESS_CHARACTERS, channel_of
 from convoke.domain.errors import InvalidParameterError
+from convoke.domain.json_schema import string_schema
+from convoke.domain.urls import MAX_URL_CHARACTERS
 from convoke.domain.webhooks import URL_DESCRIPTION, check_url
 
 MAX_OWNED_ADDRESSES = 1000
@@ -66,7 +68,7 @@ OwnedAddresses = Annotated[
 ErrorLogUrl = Annotated[
     str,
     AfterValidator(check_url),
-    WithJsonSchema({"type": "string", "description": f"The URL that alerts are posted to. {URL_DESCRIPTION}"}),
+    string_schema(MAX_URL_CHARACTERS, description=f"The URL that alerts are posted to. {URL_DESCRIPTION}"),
 ]
 
 

@@ -12,11 +12,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.date_filters import Period
-from convoke.domain.errors import InvalidParameterError, LogEntry, ProvisioningFailedError
+from convoke.domain.errors import InternalError, InvalidParameterError, LogEntry, ProvisioningFailedError
 from convoke.domain.event_attempts import EventAttempt
 from convoke.domain.events import Change, ErrorLogType, Event
 from convoke.domain.instants import Instant, to_milliseconds
@@ -25,6 +25,7 @@ from convoke.domain.model import Model
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.domain.retention import LEDGER_LIFETIME
 from convoke.domain.sids import Prefix
+from convoke.domain.urls import shown_url
 from convoke.domain.webhooks import Delivery, Method
 
 
@@ -54,7 +55,7 @@ class Alert(Model):
 
     If the alert is about another failure, the fields `request_...` and `response_...` are None.
     """
-    request_url: str | None = None
+    request_url: Annotated[str, AfterValidator(shown_url)] | None = None
     response_status: int | None = None
     response_body: str | None = None
     date_created: Instant
@@ -116,8 +117,7 @@ def webhook_failed_alert(delivery: Delivery, attempt: EventAttempt, entry: type[
     outcome = f"the answer was {attempt.status}" if attempt.status else attempt.error
     name = f"{event.id}#{delivery.replay_sid}#{delivery.target}"
     return Alert(
-        # A SID has 32 hexadecimal digits after its prefix.
-        sid=Prefix.ALERT + hashlib.sha256(name.encode()).hexdigest()[:32],
+        sid=_alert_sid(name),
         account_sid=event.account_sid,
         service_sid=event.payload.get("ChatServiceSid"),
         conversation_sid=event.conversation_sid,
@@ -131,6 +131,44 @@ def webhook_failed_alert(delivery: Delivery, attempt: EventAttempt, entry: type[
         response_body=attempt.answer,
         date_created=at,
     )
+
+
+def own_failure_alert(event: Event, target: str | None, at: datetime) -> Alert:
+    """Return the alert about an event that Convoke itself failed to deliver.
+
+    If `target` is None, Convoke failed to find the targets of the event.
+    """
+    place = f"target {target}" if target else "all targets"
+    return Alert(
+        sid=_alert_sid(f"{event.id}#own-failure#{target or ''}"),
+        account_sid=event.account_sid,
+        service_sid=event.payload.get("ChatServiceSid"),
+        conversation_sid=event.conversation_sid,
+        resource_sid=event.conversation_sid or event.payload["UserSid"],
+        code=InternalError.code,
+        text=f"Convoke failed to deliver an event and gave up (event {event.id}, {place})",
+        more_info=InternalError().more_info,
+        date_created=at,
+    )
+
+
+def overdue_alert(account_sid: str, resource_sid: str, at: datetime) -> Alert:
+    """Return the alert about a due conversation or User that Convoke repeatedly failed to process."""
+    return Alert(
+        sid=_alert_sid(f"{resource_sid}#overdue"),
+        account_sid=account_sid,
+        conversation_sid=resource_sid if resource_sid.startswith(Prefix.CONVERSATION) else None,
+        resource_sid=resource_sid,
+        code=InternalError.code,
+        text="Convoke repeatedly failed to finish a change of the resource, and now tries rarely",
+        more_info=InternalError().more_info,
+        date_created=at,
+    )
+
+
+def _alert_sid(name: str) -> str:
+    """Return the SID of an alert. A SID has 32 hexadecimal digits after its prefix."""
+    return Prefix.ALERT + hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 def alert_logged_change(alert: Alert) -> Change:

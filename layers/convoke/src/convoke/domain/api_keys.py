@@ -5,33 +5,101 @@ See docs/behaviour/accounts-and-api-keys.md#api-keys.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import secrets
+import string
+from typing import Annotated, NamedTuple, Self
+
+from pydantic import AfterValidator
+
 from convoke.domain.errors import FriendlyNameTooLongError
 from convoke.domain.instants import Instant
+from convoke.domain.json_schema import string_schema
 from convoke.domain.model import Model
 
 MAX_KEY_NAME_CHARACTERS = 64
 
+SECRET_CHARACTERS = 32
+
+DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
+"""The digits of a secret, which is a number with the base 62."""
+
 
 class ApiKey(Model):
-    """An API key without its secret.
-
-    Convoke shows the secret only once, when the key is created, and stores only a hash of the secret.
-    """
+    """An API key without its secret. Convoke shows the secret only once, when the key is created."""
 
     sid: str
     account_sid: str
     friendly_name: str
     date_created: Instant
+    date_updated: Instant | None = None
+    """None if the key was never updated."""
 
 
 class ApiKeyOwner(Model):
     """The stored data that Convoke needs to authenticate a request with an API key."""
 
     account_sid: str
-    secret_hash: str
+    secret_hash: str | None = None
+    """The SHA-256 hash of the secret. None if the secret is derived from a master secret."""
+    master_version: str | None = None
+    """The version of the master secret from which the secret is derived."""
+
+
+class Master(NamedTuple):
+    """One version of the master secret."""
+
+    version: str
+    secret: str
+
+
+class Masters(Model):
+    """All versions of the master secret."""
+
+    current: str
+    """The version for new API keys."""
+    secrets: dict[str, str]
+    """Each version, with the master secret."""
+
+    @classmethod
+    def first(cls) -> Self:
+        return cls(current="1", secrets={"1": new_master_secret()})
+
+    def rotated(self) -> Self:
+        version = str(max(map(int, self.secrets)) + 1)
+        return type(self)(current=version, secrets={**self.secrets, version: new_master_secret()})
+
+
+def new_master_secret() -> str:
+    return secrets.token_hex(32)
+
+
+def derive_secret(master_secret: str, account_sid: str, key_sid: str) -> str:
+    """Return the secret of an API key. It has 32 letters and digits, which are 190 bits.
+
+    Convoke derives the secret instead of storing it, because it must also verify access tokens that are signed with the
+    secret. A hash is not enough for that.
+    """
+    message = b"\0".join((b"convoke api key", account_sid.encode(), key_sid.encode()))
+    number = int.from_bytes(hmac.digest(master_secret.encode(), message, hashlib.sha256))
+    digits = []
+    for _ in range(SECRET_CHARACTERS):
+        number, digit = divmod(number, len(DIGITS))
+        digits.append(DIGITS[digit])
+    return "".join(digits)
 
 
 def check_key_name(name: str) -> str:
     if len(name) > MAX_KEY_NAME_CHARACTERS:
         raise FriendlyNameTooLongError
     return name
+
+
+KeyName = Annotated[str, AfterValidator(check_key_name), string_schema(MAX_KEY_NAME_CHARACTERS)]
+
+
+class NewApiKey(Model):
+    """The parameters of a request that creates an API key or updates its name."""
+
+    friendly_name: KeyName = ""

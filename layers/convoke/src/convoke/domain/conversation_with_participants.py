@@ -45,6 +45,8 @@ def duplicate_problems(participants: Sequence[NewParticipant]) -> Iterator[Conve
     Duplicates have the same identity, or the same pair of address and proxy address. A group MMS has more rules. For
     example, two participants of a group MMS may share a projected address only if their identities are different.
     """
+    yield from _repeated_pairs_outside_groups(participants)
+    yield from _repeated([member.identity for member in participants], ParticipantExistsError)
     if is_group(participants):
         # A mask is a pair of an identity and a projected address. The identity is None if the participant has none.
         masks = [(member.identity, member.projected_address) for member in participants]
@@ -52,10 +54,12 @@ def duplicate_problems(participants: Sequence[NewParticipant]) -> Iterator[Conve
         yield from _repeated([member.group_address for member in participants], DuplicateGroupMemberError)
         yield from _repeated([member.pair for member in participants], DuplicateGroupMemberError)
         yield from _projected_addresses_of_members(participants)
-    else:
+
+
+def _repeated_pairs_outside_groups(participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
+    if not is_group(participants):
         for position in _repeated_positions([member.pair for member in participants]):
             yield BindingsTakenError(field=(PARTICIPANTS, position), where="this request")
-    yield from _repeated([member.identity for member in participants], ParticipantExistsError)
 
 
 def group_problems(participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:

@@ -44,7 +44,9 @@ class ConversationsError(ValueError):
     - `parameter` is the name that clients use for the field. Only `convoke.api` knows these names. Therefore
       `convoke.api` replaces `field` with `parameter`.
     - `details` contains the values for the placeholders of `text`. It can also contain other numbers and SIDs for the
-      response. If the value for a placeholder is missing, the constructor raises KeyError.
+      response. If the value for a placeholder is missing, the constructor raises KeyError. The detail `wanted` is the
+      requirement that the value does not meet, such as `an integer`. The detail `hint` is a remark that follows the
+      error message.
     - `others` contains the other errors of the same request.
 
     Convoke logs the error message and the details. Therefore they must not contain personal data. Personal data are
@@ -57,11 +59,16 @@ class ConversationsError(ValueError):
     """The error message. The constructor replaces each {placeholder} with a value from `details`."""
     rule: ClassVar[str]
     """The name of the rule that the request breaks, such as `unique_name_taken`. This name never changes."""
+    names_parameter: ClassVar[bool]
+    """Whether the error message begins with the name of the parameter.
 
-    def __init_subclass__(cls, *, code: int, status: int = 400, text: str) -> None:
+    False for Twilio's texts that clients compare or parse. These texts say what is wrong without the name.
+    """
+
+    def __init_subclass__(cls, *, code: int, status: int = 400, text: str, names_parameter: bool = True) -> None:
         super().__init_subclass__()
         _check_code_is_free(code, cls.__name__)
-        cls.code, cls.status, cls.text = code, status, text
+        cls.code, cls.status, cls.text, cls.names_parameter = code, status, text, names_parameter
         cls.rule = to_snake(cls.__name__.removesuffix("Error"))
         CATALOGUE[code] = cls
 
@@ -78,7 +85,26 @@ class ConversationsError(ValueError):
 
     @property
     def message(self) -> str:
-        return str(self)
+        """The error message. It names the parameter, because the exceptions of SDKs show nothing but the message."""
+        hint = self.details.get("hint")
+        return f"{self._sentence()} ({hint})" if hint else self._sentence()
+
+    def _sentence(self) -> str:
+        if wanted := self.details.get("wanted"):
+            return f"{self.parameter or 'The parameter'} must be {wanted}"
+        return self._named(str(self))
+
+    def _named(self, sentence: str) -> str:
+        """Return the sentence with the name of the parameter, if there is a parameter."""
+        if self.parameter is None or not self.names_parameter or self.parameter in sentence:
+            return sentence
+        return f"{self.parameter}: {sentence}"
+
+    def with_hint(self, hint: str) -> Self:
+        """Return a copy of the error with a remark at the end of its message."""
+        copy = type(self)(parameter=self.parameter, field=self.field, **{**self.details, "hint": hint})
+        copy.others = self.others
+        return copy
 
     @property
     def more_info(self) -> str:
@@ -110,13 +136,12 @@ class LogEntry:
 
 
 class InvalidParameterError(ConversationsError, code=20001, text="The parameter must have a valid value"):
-    """The value of a parameter is invalid. The detail `wanted` is the requirement, for example `an integer`."""
+    """The value of a parameter is invalid. The message names the requirement: `PageSize must be an integer`."""
 
-    @property
-    def message(self) -> str:
-        """The error message. It names the parameter and the requirement, such as `PageSize must be an integer`."""
-        name, wanted = self.parameter or "The parameter", self.details.get("wanted")
-        return f"{name} must be {wanted}" if wanted else f"{name} must have a valid value"
+    def _sentence(self) -> str:
+        if "wanted" in self.details:
+            return super()._sentence()
+        return f"{self.parameter or 'The parameter'} must have a valid value"
 
 
 class NotAuthenticatedError(ConversationsError, code=20003, status=401, text="Authenticate"):
@@ -139,6 +164,18 @@ class NotFoundError(ConversationsError, code=20404, status=404, text="The reques
 
 class ConflictError(ConversationsError, code=20409, status=409, text="Conflict"):
     """The state of the resource does not allow the request. The detail `reason` says why."""
+
+    reasons: ClassVar[dict[str, str]] = {
+        "default_service": "The default service cannot be deleted: choose another default first",
+        "address_configured": "The address has a configuration: update or delete this configuration",
+        "default_role": "A default role of a service cannot be changed or deleted: create another role",
+        "configured_role": "A role that the configuration of its service names cannot be deleted: configure another"
+        " role first",
+    }
+    """The error messages: what is in conflict, and what the client can do."""
+
+    def _sentence(self) -> str:
+        return self.reasons.get(str(self.details.get("reason")), self.text)
 
 
 class IdempotencyKeyReusedError(
@@ -192,13 +229,7 @@ class InvalidWebhookSettingsError(
     code=50054,
     text="A webhook URL must be an absolute http or https URL, and a filter must be the name of an event",
 ):
-    """A webhook URL or a filter is invalid. The detail `wanted` is the rule of the deployment that the URL breaks."""
-
-    @property
-    def message(self) -> str:
-        """The error message. If `wanted` is given, the message contains `wanted` in place of the usual text."""
-        wanted = self.details.get("wanted")
-        return f"{self.parameter or 'A webhook URL'} must be {wanted}" if wanted else str(self)
+    """A webhook URL or a filter is invalid. The message contains only the rule that the value breaks."""
 
 
 class InvalidWebhookMethodError(ConversationsError, code=50055, text="The method of a webhook must be GET or POST"):
@@ -358,7 +389,11 @@ class InvalidMessagingServiceSidError(
 
 
 class UniqueNameTakenError(
-    ConversationsError, code=50353, status=409, text="Conversation with provided unique name already exists"
+    ConversationsError,
+    code=50353,
+    status=409,
+    text="Conversation with provided unique name already exists",
+    names_parameter=False,
 ):
     """Another conversation has this unique name. A closed conversation keeps its unique name."""
 
@@ -515,7 +550,11 @@ class WebhookUrlTooLongError(
 
 
 class InvalidAddressError(ConversationsError, code=50407, text="Invalid messaging binding address"):
-    """The address is malformed, too long or unusable in a group MMS, or there is also a projected address."""
+    """The address is malformed, unusable in a group MMS or the account's own, or a projected address is given too."""
+
+    def _sentence(self) -> str:
+        sentence, wanted = self._named(str(self)), self.details.get("wanted")
+        return f"{sentence}: must be {wanted}" if wanted else sentence
 
 
 class InvalidProxyAddressError(
@@ -564,6 +603,7 @@ class BindingTakenError(
     status=409,
     text="A binding for this participant and proxy address already exists"
     " in Conversation {conflicting_conversation_sid}",
+    names_parameter=False,
 ):
     """An open conversation has this pair of addresses. Clients parse the SID at the end of the error message."""
 
@@ -661,6 +701,7 @@ class GroupExistsError(
     code=50438,
     status=409,
     text="Group MMS with given participant list already exists as Conversation {conflicting_conversation_sid}",
+    names_parameter=False,
 ):
     """An open conversation has the same set of numbers. Clients parse the SID at the end of the error message."""
 
@@ -678,9 +719,11 @@ class ProxyAddressNotRemovableError(
 
 
 class ProxyAddressNotAddableError(
-    ConversationsError, code=50441, text="A proxy address can be added only to a participant that has an address"
+    ConversationsError,
+    code=50441,
+    text="A proxy address can be added only to a participant that has an address and no proxy address",
 ):
-    """An update adds a proxy address to a participant without an address."""
+    """An update adds a proxy address to a participant without an address, or to one that has a proxy address."""
 
 
 class ProjectedAddressNotRemovableError(
@@ -773,7 +816,8 @@ class MediaTooLargeError(
 class AuthorNotInGroupError(
     ConversationsError,
     code=50513,
-    text="The author must be the identity, address or projected address of a participant in the group MMS",
+    text="Message author should be among Group MMS participants",
+    names_parameter=False,
 ):
     """The author is not in the group MMS. The default author `system` is not in the group MMS either."""
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import AfterValidator
 
 from convoke.domain.instants import Instant
 from convoke.domain.model import Model
 from convoke.domain.retention import LEDGER_LIFETIME
+from convoke.domain.urls import shown_url
 from convoke.domain.webhooks import Delivery, Method
 
 MAX_STORED_ANSWER_BYTES = 500
+
+OWN_FAILURE = "an error in Convoke"
+"""The error of an attempt that Convoke itself failed to make."""
 
 
 class EventAttempt(Model):
@@ -25,7 +31,7 @@ class EventAttempt(Model):
     number: int
     """The number of the attempt. The first attempt of a delivery has the number 1."""
     method: Method
-    url: str
+    url: Annotated[str, AfterValidator(shown_url)]
     started_at: Instant
     status: int | None = None
     """The HTTP status of the answer. None if the receiver did not answer."""

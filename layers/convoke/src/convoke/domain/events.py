@@ -277,15 +277,15 @@ def message_added(
     )
 
 
-def messages_replayed(sid: str, conversation: Conversation, webhook_sid: str, after: int, *, at: datetime) -> Change:
+def messages_replayed(sid: str, conversation: Conversation, webhook_sid: str, first: int, *, at: datetime) -> Change:
     """Return the record whose event starts a message replay.
 
-    The webhook `webhook_sid` then gets the existing messages whose index is greater than `after`.
+    The webhook `webhook_sid` then gets the existing messages from the index `first` on.
     """
     payload = {
         "ConversationSid": conversation.sid,
         "WebhookSid": webhook_sid,
-        "After": str(after),
+        "From": str(first),
         "Until": str(conversation.next_index - 1),
     }
     return _change(sid, subject_of(conversation), [(ReplayType.MESSAGES, payload)], at=at, notify_webhooks=True)

@@ -19,7 +19,12 @@ from typing import Protocol
 from convoke.domain.addresses import is_phone_number
 
 NORTH_AMERICA = 1
-"""The country code of the US and Canada."""
+"""The country code of the US, of Canada, and of other countries and territories in North America."""
+
+GROUP_REGIONS = ("US", "CA", None)
+"""The regions of group numbers. None stands for numbers that no one can have, such as 555 numbers."""
+
+WANTED_GROUP_NUMBER = "a US or Canadian number that is not toll-free and not in a US territory"
 
 MIN_GROUP_PARTICIPANTS = 3
 """A formed group has at least this number of participants with a messaging binding."""
@@ -82,7 +87,8 @@ def has_both_sides(participants: Sequence[GroupCandidate]) -> bool:
 def is_group_number(value: str) -> bool:
     """Return whether a number can be in a group MMS.
 
-    Only US and Canadian numbers that are not toll-free can be in a group MMS.
+    Only US and Canadian numbers that are not toll-free can be in a group MMS. Numbers of US territories, such as Guam,
+    cannot be in a group MMS.
 
     A short code cannot be in a group, because a short code is not an E.164 number. See
     docs/behaviour/addresses.md#group-numbers.
@@ -93,4 +99,8 @@ def is_group_number(value: str) -> bool:
 
     number = phonenumbers.parse(value)
     toll_free = phonenumbers.PhoneNumberType.TOLL_FREE
-    return number.country_code == NORTH_AMERICA and phonenumbers.number_type(number) != toll_free
+    return (
+        number.country_code == NORTH_AMERICA
+        and phonenumbers.number_type(number) != toll_free
+        and phonenumbers.region_code_for_number(number) in GROUP_REGIONS
+    )

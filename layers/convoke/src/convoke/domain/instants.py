@@ -44,6 +44,12 @@ def to_seconds(moment: datetime) -> str:
     return _utc(moment).isoformat(timespec="seconds")[:19] + "Z"
 
 
+def to_rfc_2822(moment: datetime) -> str:
+    """Format a moment as `Fri, 02 Jan 2026 03:04:05 +0000`, for the bodies of Twilio's oldest API."""
+    # The names are English, because Convoke never sets a locale.
+    return _utc(moment).strftime("%a, %d %b %Y %H:%M:%S +0000")
+
+
 def _utc(moment: datetime) -> datetime:
     # `astimezone` is slow. Most moments are already in UTC and do not need the call.
     return moment.astimezone(UTC) if moment.utcoffset() else moment

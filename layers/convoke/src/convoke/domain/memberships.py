@@ -14,14 +14,13 @@ from convoke.domain.errors import (
     BindingTakenError,
     ConversationsError,
     DuplicateGroupMemberError,
-    GroupNotActivatableError,
     GroupTooLargeError,
     MessagingServiceMissingError,
     ProjectedAddressMissingError,
     TooManyNonChatParticipantsError,
     TooManyParticipantsError,
 )
-from convoke.domain.groups import MAX_GROUP_PARTICIPANTS, has_both_sides, is_group
+from convoke.domain.groups import MAX_GROUP_PARTICIPANTS, is_group
 from convoke.domain.participant_requests import PROJECTED_ADDRESS_FIELD
 from convoke.domain.participants import BoundMember, Participant
 
@@ -78,13 +77,10 @@ def duplicate_problems(conversation: Conversation, member: BoundMember) -> Itera
 
 def group_problems(conversation: Conversation, participant: Participant) -> Iterator[ConversationsError]:
     """Yield an error for each rule of a group MMS that the conversation breaks."""
-    bound = conversation.bound
     # Every member of a group must have a binding. `conversation.bound` contains only the members that have a binding.
-    unbound_count = conversation.members - len(bound)
-    if not participant.bound:
+    # The members may still lack a business number, because a client can add the business number last.
+    if conversation.members > len(conversation.bound):
         yield ProjectedAddressMissingError(field=PROJECTED_ADDRESS_FIELD)
-    if not has_both_sides(bound) or (unbound_count and participant.bound):
-        yield GroupNotActivatableError(field=BINDING_FIELD)
     if conversation.members > MAX_GROUP_PARTICIPANTS:
         yield GroupTooLargeError(field=_field_of(participant))
 

@@ -16,8 +16,8 @@ from convoke.domain.scoped_webhooks import ScopedWebhook
 class Span(NamedTuple):
     """The range of messages that a replay still has to send to the webhook."""
 
-    after: int
-    """The index before the range. The range contains only messages with a greater index."""
+    first: int
+    """The index at which the range starts. The message with this index may be deleted."""
     until: int
     """The index of the last message in the range. Messages with a greater index are newer than the webhook."""
 
@@ -27,20 +27,22 @@ def requested_replay(sid: str, conversation: Conversation, webhook: ScopedWebhoo
 
     `sid` is the SID of the change.
     """
-    after = webhook.replay_after
-    if after is None or after >= conversation.next_index - 1 or not webhook.receives_messages:
+    first = webhook.replay_after
+    if first is None or first >= conversation.next_index or not webhook.receives_messages:
         return None
-    return messages_replayed(sid, conversation, webhook.sid, after, at=webhook.date_created)
+    return messages_replayed(sid, conversation, webhook.sid, first, at=webhook.date_created)
 
 
 def replay_span(replay: Event) -> Span:
     """Return the range of messages that a replay event requests."""
-    return Span(int(replay.payload["After"]), int(replay.payload["Until"]))
+    return Span(int(replay.payload["From"]), int(replay.payload["Until"]))
 
 
-def replay_from(replay: Event, after: int) -> Event:
-    """Return a copy of the replay event. The range of the copy starts after the message with the index `after`."""
-    return replay.model_copy(update={"payload": {**replay.payload, "After": str(after)}})
+def replay_from(replay: Event, first: int) -> Event | None:
+    """Return a copy of the replay event whose range starts at the index `first`. Return None if this range is empty."""
+    if first > replay_span(replay).until:
+        return None
+    return replay.model_copy(update={"payload": {**replay.payload, "From": str(first)}})
 
 
 def message_replayed(replay: Event, conversation: Conversation, message: Message) -> Event:

@@ -29,7 +29,7 @@ from convoke.domain.errors import (
     ProxyAddressNotRemovableError,
     ProxyNotSupportedError,
 )
-from convoke.domain.groups import is_group_number
+from convoke.domain.groups import WANTED_GROUP_NUMBER, is_group_number
 from convoke.domain.instants import Instant
 from convoke.domain.json_schema import pattern_schema, string_schema, timestamp_schema
 from convoke.domain.messages import INDEX_PATTERN, is_index
@@ -146,7 +146,7 @@ class ParticipantChange(Model):
         address, proxy = (binding.address if binding else None), self.messaging_binding_proxy_address
         if proxy is None:
             yield from self._proxy_removal_problems(binding)
-        elif address is None:
+        elif address is None or (binding and binding.proxy_address):
             yield ProxyAddressNotAddableError(field=PROXY_ADDRESS_FIELD)
         elif binding and binding.type is Channel.EMAIL:
             yield ProxyNotSupportedError(field=PROXY_ADDRESS_FIELD)
@@ -165,7 +165,8 @@ class ParticipantChange(Model):
         if binding is None or binding.pair is None or binding.type is not Channel.SMS:
             yield ProxyAddressNotRemovableError(field=PROXY_ADDRESS_FIELD)
         elif not is_group_number(binding.pair[0]):
-            yield InvalidAddressError(field=PROXY_ADDRESS_FIELD)
+            wanted = f"kept unless the address is {WANTED_GROUP_NUMBER}"
+            yield InvalidAddressError(field=PROXY_ADDRESS_FIELD, wanted=wanted)
 
     def _projected_problems(
         self, binding: MessagingBinding | None, *, has_identity: bool

@@ -31,7 +31,7 @@ from convoke.domain.errors import (
     ProxyAddressEmptyError,
     ProxyNotSupportedError,
 )
-from convoke.domain.groups import is_group_number
+from convoke.domain.groups import WANTED_GROUP_NUMBER, is_group_number
 from convoke.domain.instants import Instant
 from convoke.domain.json_schema import attributes_schema, sid_schema, string_schema, word_schema
 from convoke.domain.model import Model
@@ -191,7 +191,7 @@ def check_address(address: str) -> str:
     if not address:
         raise AddressEmptyError
     if channel_of(address) is None:
-        raise InvalidAddressError
+        raise InvalidAddressError(wanted="an E.164 number, also with whatsapp:, or a valid address of another channel")
     return address
 
 
@@ -263,6 +263,9 @@ ParticipantAttributesOrObject = Annotated[
 ]
 
 
+ADDRESS_FIELD = ("messaging_binding", "address")
+
+
 class NewBinding(Model):
     """The field `messaging_binding` of a new participant."""
 
@@ -289,9 +292,9 @@ def check_binding(binding: NewBinding) -> None:
     """
     channel = binding.channel
     if binding.address and binding.projected_address:
-        raise InvalidAddressError(field=("messaging_binding", "address"))
+        raise InvalidAddressError(field=ADDRESS_FIELD, wanted="given without a projected address, not together with it")
     if channel is Channel.EMAIL and binding.type is not Channel.EMAIL:
-        raise InvalidAddressError(field=("messaging_binding", "address"))
+        raise InvalidAddressError(field=ADDRESS_FIELD, wanted="given with the type email if it is an e-mail address")
     if binding.type not in (None, channel):
         raise InvalidParameterError(field=("messaging_binding", "type"), wanted=f"{channel} for this address")
     if channel is Channel.EMAIL:
@@ -329,7 +332,7 @@ def check_address_without_proxy(binding: NewBinding) -> None:
     A binding without a proxy address is only valid in a group MMS.
     """
     if binding.address is not None and not is_group_number(binding.address):
-        raise InvalidAddressError(field=("messaging_binding", "address"))
+        raise InvalidAddressError(field=ADDRESS_FIELD, wanted=f"{WANTED_GROUP_NUMBER} if there is no proxy address")
 
 
 class NewParticipant(Model):

@@ -95,6 +95,10 @@ for a `timedelta`.
 """
 
 
+MAX_LATE_PAUSE = timedelta(days=1)
+"""The maximum pause between two attempts after the maximum number of attempts to add the participants."""
+
+
 class ProvisioningRetries(Model):
     """The pauses between the attempts to resume interrupted provisioning, and the maximum number of attempts.
 
@@ -111,5 +115,17 @@ class ProvisioningRetries(Model):
         """Return the time of the next attempt.
 
         The first pause is `first_pause`. Each later pause is twice as long as the previous pause, up to `max_pause`.
+        After `max_attempts`, the pauses double again, up to a day. Such a late attempt cannot be given up, because the
+        conversation would keep its locks, and an event would never reach the bus.
         """
-        return moment + min(self.first_pause * (1 << min(attempts, MAX_DOUBLINGS)), self.max_pause)
+        pause = min(self.first_pause * (1 << min(attempts, MAX_DOUBLINGS)), self.max_pause)
+        late = max(attempts - self.max_attempts, 0)
+        return moment + min(pause * (1 << min(late, MAX_DOUBLINGS)), max(pause, MAX_LATE_PAUSE))
+
+    def is_overdue(self, attempts: int) -> bool:
+        """Return whether an alert must report that Convoke fails to process a conversation.
+
+        `attempts` is the number of attempts until now. The result is True for one number only. The first late attempt
+        usually succeeds, for example because it closes the conversation.
+        """
+        return attempts == self.max_attempts + 2

@@ -16,6 +16,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from convoke.domain.errors import FieldPath, InvalidWebhookSettingsError, refusal
+from convoke.domain.urls import normal_or_unchanged
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -131,7 +132,7 @@ class ReceiverRules:
 
     def _unmet_requirement(self, url: str) -> str | None:
         """Return the requirement that the URL does not meet, or None if the URL is allowed."""
-        parts = urlsplit(url)
+        parts = urlsplit(normal_or_unchanged(url))
         if self.https_only and parts.scheme != "https":
             return "a URL with https"
         literal = _literal(parts.hostname or "")

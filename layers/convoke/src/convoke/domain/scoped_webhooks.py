@@ -88,7 +88,7 @@ class ScopedWebhook(Model):
     triggers: tuple[str, ...] | None = None
     flow_sid: str | None = None
     replay_after: int | None = None
-    """The index of a message. The webhook also gets existing messages whose index is greater than `replay_after`.
+    """The index of a message. The webhook also gets the existing messages from this index on.
 
     None means that the webhook gets only messages that are newer than the webhook.
     """
@@ -165,7 +165,7 @@ def check_method(method: str) -> str:
 
 def parse_post_event(value: object) -> EventType:
     if str(value) not in POST_EVENTS:
-        raise UnknownWebhookFilterError
+        raise UnknownWebhookFilterError(wanted=f"one of the post-events {', '.join(POST_EVENTS)}")
     return EventType(str(value))
 
 
@@ -228,7 +228,7 @@ FlowSid = Annotated[str, AfterValidator(check_flow_sid), sid_schema(Prefix.FLOW)
 ReplayAfter = Annotated[
     int,
     BeforeValidator(parse_replay_after),
-    pattern_schema(INDEX_PATTERN, "The index of a message. The webhook also gets the existing messages after it."),
+    pattern_schema(INDEX_PATTERN, "The webhook also gets the existing messages from this index on."),
 ]
 
 CONFIGURATION_ERRORS = (

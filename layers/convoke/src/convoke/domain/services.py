@@ -73,6 +73,17 @@ class Service(Model):
         return frozenset((self.creator_role_sid, self.member_role_sid, self.user_role_sid))
 
 
+class DeletedService(Model):
+    """The tombstone of a service. The sweeper processes the tombstone until nothing of the service is left."""
+
+    service: Service
+    date_removed: Instant
+    due_at: Instant
+    """The time at which the sweeper must process the tombstone next."""
+    attempts: int = 0
+    """How many times the sweeper has processed the tombstone."""
+
+
 def check_required_name(name: str | None) -> str:
     if not name:
         raise FriendlyNameMissingError

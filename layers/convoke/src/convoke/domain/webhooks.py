@@ -9,14 +9,17 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, NamedTuple, Self
 from urllib.parse import urlsplit
+from uuid import UUID, uuid5
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator
 
 from convoke.domain.connections import ConnectionSettings, connection_settings
 from convoke.domain.errors import InvalidWebhookMethodError, InvalidWebhookSettingsError
 from convoke.domain.events import Event, EventType
+from convoke.domain.json_schema import string_schema
 from convoke.domain.model import Model
 from convoke.domain.sids import Prefix, is_sid
+from convoke.domain.urls import MAX_URL_CHARACTERS, normal_or_unchanged, normal_url
 
 
 class Method(StrEnum):
@@ -30,6 +33,10 @@ ERROR_LOG = "error-log"
 If such a delivery fails, Convoke creates no alert. An alert would cause another delivery to the error-log URL. If that
 delivery failed too, Convoke would create another alert, without end.
 """
+
+
+IDEMPOTENCY_NAMESPACE = UUID("0e5e2a53-1d3c-4b6e-9f0a-7a2d3a7e6c15")
+"""The namespace of the idempotency tokens (RFC 9562, section 5.5). Any fixed UUID serves."""
 
 
 def receiver_of(url: str) -> str:
@@ -56,10 +63,13 @@ class Delivery(Model):
     event: Event
     target: str
     """The target of the `Hook`. For the error-log URL of an account, the target is `error-log`."""
-    url: str
+    url: Annotated[str, AfterValidator(normal_or_unchanged)]
+    """The normal form of the URL, with its credentials."""
     method: Method
     replay_sid: str = ""
     """The SID of the event replay that caused the delivery. Empty if the delivery is not a replay."""
+    followed_by: Event | None = None
+    """The event that is enqueued after the last attempt. A message replay sends its messages in this way, in order."""
 
     @classmethod
     def to(cls, hook: Hook, event: Event) -> Self:
@@ -79,9 +89,19 @@ class Delivery(Model):
         return {**self.event.payload, **own}
 
     @property
+    def idempotency_token(self) -> str:
+        """The token of the header `I-Twilio-Idempotency-Token`. Every request of the event to the target has it.
+
+        The token contains the target, because two webhooks can have the same URL.
+        """
+        return str(uuid5(IDEMPOTENCY_NAMESPACE, f"{self.event.id} {self.target}"))
+
+    @property
     def connection(self) -> ConnectionSettings:
         return connection_settings(self.url)
 
+
+WANTED_URL = "an absolute http or https URL, without spaces and control characters"
 
 URL_DESCRIPTION = "An absolute URL with http or https. An empty string removes it."
 
@@ -97,32 +117,26 @@ def parse_filter(value: object) -> EventType:
     try:
         return EventType(str(value))
     except ValueError as error:
-        raise InvalidWebhookSettingsError from error
+        raise InvalidWebhookSettingsError(wanted=f"one of {', '.join(EventType)}") from error
 
 
 def check_url(url: str) -> str | None:
     """Return the URL. Return None for an empty string: the client sends an empty string to remove the stored URL.
 
-    Raise an error if the URL is not an absolute http or https URL.
+    Raise an error if Convoke cannot call the URL.
     """
     if not url:
         return None
-    # `urlsplit` removes tabs and line breaks without an error. Therefore this check comes before `urlsplit`.
-    if any(character <= " " or character == "\x7f" for character in url):
-        raise InvalidWebhookSettingsError
+    if len(url) > MAX_URL_CHARACTERS:
+        raise InvalidWebhookSettingsError(wanted=f"at most {MAX_URL_CHARACTERS} characters")
     try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        normal_url(url)
     except ValueError as error:
-        raise InvalidWebhookSettingsError from error
-    if not usable:
-        raise InvalidWebhookSettingsError
+        raise InvalidWebhookSettingsError(wanted=WANTED_URL) from error
     return url
 
 
-RemovableUrl = Annotated[
-    str, AfterValidator(check_url), WithJsonSchema({"type": "string", "description": URL_DESCRIPTION})
-]
+RemovableUrl = Annotated[str, AfterValidator(check_url), string_schema(MAX_URL_CHARACTERS, description=URL_DESCRIPTION)]
 
 
 class WebhookSettingsChange(Model):

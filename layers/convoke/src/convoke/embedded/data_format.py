@@ -11,6 +11,7 @@ import os
 import sqlite3
 import time
 from contextlib import closing
+from enum import StrEnum
 from pathlib import Path
 
 from convoke.domain.circuit_breakers import receiver_key
@@ -34,6 +35,16 @@ OLDEST_DATA_FORMAT = 4
 OPEN_TIMEOUT_SECONDS = 10
 """The maximum time that `open_data_file` waits while another process creates or migrates the same file."""
 
+
+class Synchronous(StrEnum):
+    """The values of SQLite's pragma `synchronous`. See docs/operate.md#power-failures."""
+
+    NORMAL = "normal"
+    """A commit survives a crash of the process. A power failure may lose the last commits."""
+    FULL = "full"
+    """A commit survives a power failure too, because SQLite calls fsync for each commit."""
+
+
 MEMORY = ":memory:"
 """The path of an in-memory database. The database disappears when its connection is closed."""
 
@@ -45,7 +56,8 @@ MESSAGES = (
         receiver TEXT NOT NULL DEFAULT '',
         body TEXT NOT NULL,
         visible_at REAL NOT NULL,
-        receive_count INTEGER NOT NULL DEFAULT 0
+        receive_count INTEGER NOT NULL DEFAULT 0,
+        failures INTEGER NOT NULL DEFAULT 0
     )""",
     "CREATE INDEX messages_by_receiver ON messages (queue, receiver, visible_at)",
 )
@@ -55,7 +67,15 @@ class DataFileError(Exception):
     """The file cannot be used as a data file. The error text is one line for the person who chose the path."""
 
 
-def open_data_file(path: str) -> sqlite3.Connection:
+def parse_synchronous(text: str) -> Synchronous:
+    """Return the value of CONVOKE_SYNCHRONOUS. Raises DataFileError."""
+    try:
+        return Synchronous(text.lower())
+    except ValueError as error:
+        raise DataFileError(f"CONVOKE_SYNCHRONOUS must be {' or '.join(Synchronous)}") from error
+
+
+def open_data_file(path: str, synchronous: Synchronous = Synchronous.NORMAL) -> sqlite3.Connection:
     """Open the data file for writing. Create or migrate the file if necessary.
 
     Raises DataFileError if the file cannot be used as a data file.
@@ -67,7 +87,7 @@ def open_data_file(path: str) -> sqlite3.Connection:
             # SQLite gives the same file mode to the write-ahead log and to the index file of the write-ahead log.
             os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
         connection = connect(path)
-        _prepare(connection, path)
+        _prepare(connection, path, synchronous)
     except BaseException as error:
         if connection:
             connection.close()
@@ -75,10 +95,41 @@ def open_data_file(path: str) -> sqlite3.Connection:
             raise
         if isinstance(error, sqlite3.Error) and error.sqlite_errorname == "SQLITE_NOTADB":
             raise _not_ours(path) from error
-        raise DataFileError(
-            f"{path} cannot be opened ({error}): check that its folder exists and that you may write to the file."
-        ) from error
+        raise cannot_be_opened(path, error) from error
     return connection
+
+
+def cannot_be_opened(path: str, error: Exception) -> DataFileError:
+    return DataFileError(
+        f"{path} cannot be opened ({error}): check that its folder exists and that you may write to the file."
+    )
+
+
+def find_damage(path: str) -> list[str]:
+    """Return what SQLite's integrity check finds, or an empty list. An instance may run on the file.
+
+    Raises DataFileError if the file is not a data file.
+    """
+    with closing(_connect_existing(path)) as connection:
+        try:
+            found = [str(line) for (line,) in connection.execute("PRAGMA integrity_check")]
+        except sqlite3.DatabaseError as error:
+            return [str(error)]
+    return [] if found == ["ok"] else found
+
+
+def back_up(path: str, backup: str) -> None:
+    """Copy the data file to the new file `backup`. An instance may run on the data file and is not blocked.
+
+    Raises DataFileError if `backup` exists or cannot be written, or if `path` is not a data file.
+    """
+    if Path(backup).exists():
+        raise DataFileError(f"{backup} exists already: name another path.")
+    try:
+        _connect_existing(path).close()
+        _copy(path, Path(backup))
+    except (sqlite3.Error, OSError) as error:
+        raise DataFileError(f"{path} cannot be backed up to {backup} ({error}).") from error
 
 
 def connect(path: str) -> sqlite3.Connection:
@@ -87,11 +138,28 @@ def connect(path: str) -> sqlite3.Connection:
     )
 
 
-def _prepare(connection: sqlite3.Connection, path: str) -> None:
+def _connect_existing(path: str) -> sqlite3.Connection:
+    """Open a data file without creating or migrating it. Raises DataFileError if the file is not a data file."""
+    try:
+        uri = f"{Path(path).absolute().as_uri()}?mode=rw"
+        connection = sqlite3.connect(uri, uri=True, timeout=OPEN_TIMEOUT_SECONDS, isolation_level=None)
+        try:
+            _format_of(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        if error.sqlite_errorname == "SQLITE_NOTADB":
+            raise _not_ours(path) from error
+        raise cannot_be_opened(path, error) from error
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: str, synchronous: Synchronous) -> None:
     # Check the format before the first write, so that Convoke never modifies a file of another program.
     if _format_of(connection, path) == 0:
         _switch_to_wal(connection)
-    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
     # SQLite writes statement journals to the temporary store. If the temporary store were on disk, SQLite would create
     # a file for each statement journal.
     connection.execute("PRAGMA temp_store = MEMORY")
@@ -105,7 +173,7 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
     elif found < DATA_FORMAT:
         # This process holds the write lock, so no other process can migrate the file at the same time. The backup
         # therefore contains only data that is not migrated yet.
-        _back_up(path, found)
+        _back_up_format(path, found)
         _migrate(connection, found)
     # Write the version at every start. A read-only file then causes an error here, and not at the first request.
     connection.execute(f"PRAGMA user_version = {DATA_FORMAT}")
@@ -152,11 +220,18 @@ def _not_ours(path: str) -> DataFileError:
     return DataFileError(f"{path} is not a data file of Convoke: name another path, or move that file away.")
 
 
-def _back_up(path: str, version: int) -> None:
+def _back_up_format(path: str, version: int) -> None:
     """Copy the data file to `PATH.format-N`, where N is `version`. An existing copy is not overwritten."""
     backup = Path(f"{path}.format-{version}")
-    if backup.exists():
-        return
+    if not backup.exists():
+        _copy(path, backup)
+
+
+def _copy(path: str, backup: Path) -> None:
+    """Copy a data file with SQLite's online backup. After a crash, `backup` is whole or does not exist.
+
+    The copy is one snapshot of the data file, so writers may continue.
+    """
     unfinished = Path(f"{backup}.unfinished")
     unfinished.unlink(missing_ok=True)
     os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o600))
@@ -180,6 +255,8 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
             " FROM messages_4"
         )
         connection.execute("DROP TABLE messages_4")
+    else:
+        connection.execute("ALTER TABLE messages ADD COLUMN failures INTEGER NOT NULL DEFAULT 0")
     # Before format 6, the participants in the index `memberships` were ordered by their own sort key.
     connection.execute("UPDATE items SET memberships_sort = pk WHERE memberships_partition IS NOT NULL")
 

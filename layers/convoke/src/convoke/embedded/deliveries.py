@@ -21,10 +21,12 @@ from functools import partial
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from convoke.domain.circuit_breakers import CLOSED, CircuitBreaker, account_sid_of
+from convoke.domain.errors import UnavailableError
 from convoke.domain.events import Event
 from convoke.domain.instants import Clock
 from convoke.domain.webhooks import Delivery, receiver_of
 from convoke.embedded.observation import FinishedDelivery, Observers
+from convoke.embedded.pauses import growing_pause
 from convoke.embedded.queue import NO_RECEIVER, VISIBILITY_TIMEOUT_SECONDS, DurableQueue, ReceivedMessage
 from convoke.embedded.suspension import RUN_AGAIN_PAUSE_SECONDS, RunAgainError
 from convoke.operations.webhook_delivery import (
@@ -33,6 +35,7 @@ from convoke.operations.webhook_delivery import (
     Outcome,
     RetryLaterError,
     WebhookDelivery,
+    own_failure_pause_seconds,
 )
 
 logger = logging.getLogger(__name__)
@@ -64,7 +67,9 @@ CUT_SECONDS = 1.0
 """The maximum time that calls may take to end after their connections were cut."""
 
 OWN_FAILURE_RETRY_SECONDS = 5.0
-"""The pause before the next attempt of a delivery that failed because of an error in Convoke."""
+"""The first pause of all deliveries after the queue could not be read or a unit was dropped."""
+
+FAILED_IN_CONVOKE = "a webhook delivery failed in Convoke"
 
 MESSAGE: TypeAdapter[Delivery | Event] = TypeAdapter(
     Delivery | Event, config=ConfigDict(hide_input_in_errors=True, defer_build=True)
@@ -86,9 +91,9 @@ class Deliveries:
             with self.queue.table.unit():
                 begun = self.begin(message)
             if begun:
-                outcome = self.delivery.call(begun)
+                outcome = self.call(begun)
                 with self.queue.table.unit():
-                    self.finish(message, begun, outcome)
+                    self.finish(message, begun, outcome) if outcome else self.fail(message)
 
     def begin(self, message: ReceivedMessage) -> BegunDelivery | None:
         """Split the event in the queue message, or begin the delivery in the queue message.
@@ -97,6 +102,14 @@ class Deliveries:
         to call.
         """
         return self._settled(message, partial(self._begin, message))
+
+    def call(self, begun: BegunDelivery) -> Outcome | None:
+        """Call the receiver. Return None if Convoke itself failed. Any thread may call this method."""
+        try:
+            return self.delivery.call(begun)
+        except Exception:
+            logger.exception(FAILED_IN_CONVOKE)
+            return None
 
     def finish(
         self,
@@ -114,6 +127,32 @@ class Deliveries:
         if self.observers:
             finished = FinishedDelivery(begun, outcome)
             self.queue.table.after_commit(partial(self.observers.delivery_finished, finished))
+
+    def fail(self, message: ReceivedMessage) -> None:
+        """Postpone a queue message that Convoke itself failed to process. After the last failure, give it up.
+
+        The failed receive is not an attempt of the delivery.
+        """
+        pause = own_failure_pause_seconds(message.failures + 1)
+        if pause is not None:
+            self.queue.return_failed(message, pause)
+            return
+        logger.error("a queue message was given up after %s failures of Convoke", message.failures + 1)
+        self.delivery.report_own_failure(MESSAGE.validate_json(message.body))
+        self.queue.dead_letter(message)
+
+    def accept(self, event: Event) -> None:
+        """Split an event from the event bus. If Convoke fails to split the event, enqueue the event itself.
+
+        The event is then retried and given up like any queue message. It blocks no other event of the stream.
+        """
+        try:
+            self.delivery.split(event)
+        except UnavailableError:
+            raise
+        except Exception:
+            logger.exception("an event could not be split and will be tried again", extra={"event_id": event.id})
+            self.delivery.queue.send([event])
 
     def _next(self) -> ReceivedMessage | None:
         for receiver in (NO_RECEIVER, *self.queue.receivers()):
@@ -140,7 +179,7 @@ class Deliveries:
         """Call `handle`. If `handle` raises an error, postpone the queue message or move it to the dead-letter queue.
 
         A queue message that cannot be parsed moves to the dead-letter queue. If there is an error in Convoke itself,
-        the attempt does not count.
+        the attempt does not count. While the data file cannot be used, the failure does not count either.
         """
         try:
             return handle()
@@ -149,9 +188,12 @@ class Deliveries:
         except (DeliveryFailedError, ValidationError) as error:
             logger.error("a webhook delivery was given up: %s", error, extra=_subject(message))  # noqa: TRY400 - no traceback
             self.queue.dead_letter(message)
-        except Exception:
-            logger.exception("a webhook delivery failed in Convoke and will be tried again")
+        except UnavailableError:
+            logger.exception("a webhook delivery waits for the data file")
             self.queue.return_uncounted(message, OWN_FAILURE_RETRY_SECONDS)
+        except Exception:
+            logger.exception(FAILED_IN_CONVOKE)
+            self.fail(message)
         return None
 
 
@@ -187,7 +229,9 @@ class ConcurrentDeliveries:
         self._last_receiver = ""
         self._woken = False
         self._pause: asyncio.TimerHandle | None = None
-        """The timer that ends the pause after a dropped unit. None if there is no pause."""
+        """The timer that ends the pause after a failure. None if there is no pause."""
+        self._failures = 0
+        """The number of failures in a row."""
         self._stopping = False
         self._is_abandoned = False
         self._idle = asyncio.Event()
@@ -265,8 +309,9 @@ class ConcurrentDeliveries:
             self._loop.call_later(RUN_AGAIN_PAUSE_SECONDS, self.wake)
         except Exception:
             logger.exception("the delivery queue cannot be read; it is tried again")
-            self._loop.call_later(OWN_FAILURE_RETRY_SECONDS, self.wake)
+            self._back_off()
         else:
+            self._table.after_commit(self._succeeded)
             if more:
                 self.wake()
 
@@ -341,11 +386,7 @@ class ConcurrentDeliveries:
             self._pool.submit(self._call_receiver, message, begun)
 
     def _call_receiver(self, message: ReceivedMessage, begun: BegunDelivery) -> None:
-        try:
-            outcome: Outcome | None = self._deliveries.delivery.call(begun)
-        except Exception:
-            logger.exception("a webhook delivery failed in Convoke and will be tried again")
-            outcome = None
+        outcome = self._deliveries.call(begun)
         self._loop.call_soon_threadsafe(self._finish, message, begun, outcome)
 
     def _finish(self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome | None) -> None:
@@ -375,7 +416,7 @@ class ConcurrentDeliveries:
             # The shutdown has ended or prevented the call, so the attempt does not count.
             self._queue.return_uncounted(message, 0)
         elif outcome is None:
-            self._queue.return_uncounted(message, OWN_FAILURE_RETRY_SECONDS)
+            self._deliveries.fail(message)
         else:
             self._deliveries.finish(message, begun, outcome, self._record(message.receiver, outcome))
 
@@ -422,8 +463,16 @@ class ConcurrentDeliveries:
         The pause is useful because the next unit would probably fail too.
         """
         self._count(message, -1)
+        self._back_off()
+
+    def _back_off(self) -> None:
         if self._pause is None and not self._stopping:
-            self._pause = self._loop.call_later(OWN_FAILURE_RETRY_SECONDS, self._resume)
+            self._failures += 1
+            seconds = growing_pause(OWN_FAILURE_RETRY_SECONDS, self._failures)
+            self._pause = self._loop.call_later(seconds, self._resume)
+
+    def _succeeded(self) -> None:
+        self._failures = 0
 
     def _resume(self) -> None:
         self._pause = None

@@ -37,6 +37,7 @@ from convoke.embedded.controls_api import (
     control_routes,
     missing_routes,
 )
+from convoke.embedded.data_format import parse_synchronous
 from convoke.embedded.deliveries import ConcurrentDeliveries, Deliveries
 from convoke.embedded.gateway import ConversationWaiters, Gateway
 from convoke.embedded.handover import (
@@ -60,6 +61,7 @@ from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, 
 from convoke.operations.sweeper import Sweeper
 from convoke.program import Program
 from convoke.storage import keys
+from convoke.storage.api_key_masters import ApiKeyMasters, ApiKeyMasterTable
 from convoke.storage.auth_tokens import AuthTokens, AuthTokenTable
 from convoke.storage.due import DueRepository
 from convoke.storage.keys import is_streamed_to_webhooks
@@ -94,6 +96,7 @@ class EmbeddedEdges:
 
     table: Table
     auth_tokens: AuthTokens
+    api_key_masters: ApiKeyMasters
     participant_queue: ParticipantQueue
     workflow: Workflow
     event_bus: EventBus
@@ -161,19 +164,26 @@ class EmbeddedEngine:
         `data` is the path of the data file, or `:memory:`. Raises DataFileError if the data file cannot be used.
 
         If there is a `movable_clock`, the API has a resource that moves this clock. From `environ`, the engine reads
-        only the settings for the provisioning retries and the allowed origins. Raises ValidationError or
-        InvalidOriginError if such a setting is invalid.
+        only the settings for the provisioning retries, the allowed origins and `synchronous`. Raises ValidationError,
+        InvalidOriginError or DataFileError if such a setting is invalid.
         `lock_timeout` is the maximum number of seconds that a write waits while another process holds the write lock.
         If there is a function `reset`, the API has the test controls. `reset` replaces this engine by an empty engine.
         """
         now: Clock = movable_clock or instants.now
+        settings = Settings(environ)
+        self.is_data_file_gone = False
+        """Whether the data file was removed or replaced while it was open."""
+        self.on_data_file_gone: Callable[[], None] = lambda: None
+        """Called on any thread when the engine finds that the data file is gone. The server must then stop."""
         self.table = SqliteTable(
             data,
             streamed=is_streamed_to_webhooks,
             on_stream=self._stream_grew,
             on_changes=self._changed,
             on_failure=self._forget,
+            on_gone=self._data_file_gone,
             lock_timeout=lock_timeout,
+            synchronous=parse_synchronous(settings.synchronous),
         )
         self._lock_timeout = lock_timeout
         self.queue = DurableQueue(self.table, "delivery", now)
@@ -184,11 +194,11 @@ class EmbeddedEngine:
         self.failures = PlannedFailures()
         self._http_client = WebhookHttpClient(ANY_RECEIVER)
         bus = InProcessEventBus()
-        settings = Settings(environ)
         edges = rewire(
             EmbeddedEdges(
                 table=self.table,
                 auth_tokens=AuthTokenTable(self.table),
+                api_key_masters=ApiKeyMasterTable(self.table),
                 participant_queue=InMemoryParticipantQueue(self.table, self._take_participants),
                 workflow=InMemoryWorkflow(self.table, self._take_execution),
                 event_bus=bus,
@@ -219,10 +229,10 @@ class EmbeddedEngine:
             self.edges.event_bus,
             self.change_dead_letters,
         )
-        bus.targets.append(self.program.webhook_delivery.split)
         self.observers = Observers() if observers is None else observers
         """Add an observer here to see every finished request and delivery."""
         self._deliveries = Deliveries(self.queue, self.program.webhook_delivery, self.observers)
+        bus.targets.append(self._deliveries.accept)
         self._waiters = ConversationWaiters()
         self._admission = Admission(self.steps.age)
         self._sweeper_loop = PeriodicThread("sweeper", self._sweep, SWEEP_INTERVAL_SECONDS)
@@ -438,6 +448,7 @@ class EmbeddedEngine:
 
         An earlier process may have scheduled retries for later. The first sweep processes these conversations too.
         """
+        self.table.check_data_file()
         self._watch_clock()
         with self._sweeping:
             until, self._sweep_until = self._sweep_until, None
@@ -491,6 +502,11 @@ class EmbeddedEngine:
         self.steps.stream_grew = True
         if self._scheduler:
             self._scheduler.pause()
+
+    def _data_file_gone(self) -> None:
+        if not self.is_data_file_gone:
+            self.is_data_file_gone = True
+            self.on_data_file_gone()
 
     def _wake_steps(self) -> None:
         if self._scheduler:

@@ -37,6 +37,8 @@ class Instance:
         self._resetting = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.observers = Observers()
+        self.on_data_file_gone: Callable[[], None] = lambda: None
+        """See `EmbeddedEngine.on_data_file_gone`."""
         self._open = asyncio.Event()
         """Requests wait for this event during a reset."""
         self._open.set()
@@ -89,4 +91,5 @@ class Instance:
 
     def _use(self, engine: EmbeddedEngine) -> None:
         self.engine = engine
+        engine.on_data_file_gone = lambda: self.on_data_file_gone()
         self._gateway = engine.gateway(trust_forwarded=self._trust_forwarded)

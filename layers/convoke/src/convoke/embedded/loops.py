@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from convoke.embedded.pauses import growing_pause
 from convoke.embedded.steps import Steps
 from convoke.embedded.suspension import RUN_AGAIN_PAUSE_SECONDS, RunAgainError
 
@@ -24,10 +25,14 @@ SLICE_SECONDS = 0.004
 """The length of a slice. A step that is running after this time still completes, and then the slice ends."""
 
 FAILURE_RETRY_SECONDS = 1.0
+"""The first pause of the steps after a failure."""
 
 
 class PeriodicThread:
-    """A thread that calls `work` every `interval` seconds. If `wake` is called, the thread calls `work` earlier."""
+    """A thread that calls `work` every `interval` seconds. If `wake` is called, the thread calls `work` earlier.
+
+    While `work` fails, the pauses grow.
+    """
 
     def __init__(self, name: str, work: Callable[[], object], interval: float) -> None:
         self._work = work
@@ -50,15 +55,20 @@ class PeriodicThread:
             self._thread.join()
 
     def _run(self) -> None:
+        failures, pause = 0, self._interval
         while not self._stopping:
-            self._woken.wait(self._interval)
+            self._woken.wait(pause)
             self._woken.clear()
             if self._stopping:
                 return
             try:
                 self._work()
             except Exception:
-                logger.exception("a loop failed; it continues in %s s", self._interval)
+                failures += 1
+                pause = growing_pause(self._interval, failures)
+                logger.exception("a loop failed; it continues in %s s", pause)
+            else:
+                failures, pause = 0, self._interval
 
 
 class StepScheduler:
@@ -77,6 +87,8 @@ class StepScheduler:
         self._stopping = False
         self._requests = 0
         self._slice_seconds = self._slice_ended = 0.0
+        self._failures = 0
+        """The number of failures in a row."""
 
     def wake(self) -> None:
         """Start a slice soon. Call this method on the event loop's thread, whenever new work has been handed over."""
@@ -106,7 +118,7 @@ class StepScheduler:
             self._timer.cancel()
         if not self._stopping:
             self._is_running = False
-            self._latest = self._loop.time() + FAILURE_RETRY_SECONDS
+            self._latest = self._loop.time() + self._pause_after_failure()
             self._timer = self._loop.call_at(self._latest, self._run)
 
     def stop(self) -> None:
@@ -129,12 +141,20 @@ class StepScheduler:
             self._again(RUN_AGAIN_PAUSE_SECONDS)
         except Exception:
             logger.exception("steps failed; the sweeper will try again")
-            self._again(FAILURE_RETRY_SECONDS)
+            self._again(self._pause_after_failure())
         else:
+            self._steps.table.after_commit(self._succeeded)
             if self._steps.are_waiting and self._timer is None:
                 self._again(0)
         self._slice_ended = time.monotonic()
         self._slice_seconds = self._slice_ended - begun
+
+    def _pause_after_failure(self) -> float:
+        self._failures += 1
+        return growing_pause(FAILURE_RETRY_SECONDS, self._failures)
+
+    def _succeeded(self) -> None:
+        self._failures = 0
 
     def _again(self, seconds: float) -> None:
         self._is_running = True

@@ -45,6 +45,8 @@ class ReceivedMessage:
     receiver: str
     body: str
     receive_count: int
+    failures: int
+    """How often Convoke itself failed to process the message. These receives are not in `receive_count`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +82,12 @@ class DurableQueue:
         found = self.table.rows(_OLDEST, (self.name, now, receiver))
         if not found:
             return None
-        id_, account_sid, receiver, body, receive_count = found[0]
+        id_, account_sid, receiver, body, receive_count, failures = found[0]
         self.table.write(
             "UPDATE messages SET visible_at = ?, receive_count = receive_count + 1 WHERE id = ?",
             (now + VISIBILITY_TIMEOUT_SECONDS, id_),
         )
-        return ReceivedMessage(id_, account_sid, receiver, body, receive_count + 1)
+        return ReceivedMessage(id_, account_sid, receiver, body, receive_count + 1, failures)
 
     def has_visible(self) -> bool:
         return self.has_visible_to(NO_RECEIVER) or bool(self.receivers())
@@ -119,6 +121,13 @@ class DurableQueue:
             (self._seconds() + seconds, message.receive_count - 1, message.id),
         )
 
+    def return_failed(self, message: ReceivedMessage, seconds: float) -> None:
+        """Do the same as `return_uncounted`, and count a failure of Convoke itself."""
+        self.table.write(
+            "UPDATE messages SET visible_at = ?, receive_count = ?, failures = ? WHERE id = ?",
+            (self._seconds() + seconds, message.receive_count - 1, message.failures + 1, message.id),
+        )
+
     def delete(self, message: ReceivedMessage) -> None:
         self.table.write("DELETE FROM messages WHERE id = ?", (message.id,))
 
@@ -147,7 +156,7 @@ _INSERT = "INSERT INTO messages (queue, account_sid, receiver, body, visible_at)
 _VISIBLE = f"(visible_at <= ?2 OR visible_at > ?2 + {MAX_PAUSE_SECONDS})"
 
 _OLDEST = (
-    "SELECT id, account_sid, receiver, body, receive_count FROM messages"  # noqa: S608 - only constants
+    "SELECT id, account_sid, receiver, body, receive_count, failures FROM messages"  # noqa: S608 - only constants
     f" WHERE queue = ?1 AND receiver = ?3 AND {_VISIBLE} ORDER BY visible_at, id LIMIT 1"
 )
 
@@ -212,7 +221,7 @@ class DeadLetterQueue:
         return len(done)
 
     def redrive(self, again: Callable[[str], str]) -> int:
-        """Move every message back to the queue `name`, and set its receive count to 0.
+        """Move every message back to the queue `name`, and set its receive count and its failures to 0.
 
         `again` takes the old body of a message and returns the new body. Messages are moved in pages, with one commit
         for each page. Return the number of moved messages.
@@ -224,7 +233,7 @@ class DeadLetterQueue:
         ):
             visible_at = self.now().timestamp()
             self.table.write(
-                "UPDATE messages SET queue = ?, body = ?, visible_at = ?, receive_count = 0 WHERE id = ?",
+                "UPDATE messages SET queue = ?, body = ?, visible_at = ?, receive_count = 0, failures = 0 WHERE id = ?",
                 *((self.name, again(body), visible_at, id_) for id_, body in page),
             )
             redriven, last = redriven + len(page), page[-1][0]

@@ -73,6 +73,10 @@ class Server(uvicorn.Server):
         self._on_ready = on_ready
         self._on_stopped = on_stopped
 
+    def stop_soon(self) -> None:
+        """Stop the server as a signal would. Any thread may call this method."""
+        self.should_exit = True
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         self._on_ready()

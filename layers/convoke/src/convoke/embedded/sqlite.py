@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -26,7 +27,7 @@ from typing import Any, TypeVar
 
 from convoke.domain.errors import UnavailableError
 from convoke.embedded.checkpoints import Checkpoints
-from convoke.embedded.data_format import MEMORY, open_data_file
+from convoke.embedded.data_format import MEMORY, Synchronous, open_data_file
 from convoke.embedded.evaluation import check_updates, holds, updated
 from convoke.embedded.failures import DataFileFailures
 from convoke.embedded.rows import COLUMNS, Row, decode, index_columns, row_of
@@ -66,6 +67,10 @@ LOCK_TIMEOUT_SECONDS = 5.0
 Result = TypeVar("Result")
 
 
+class DataFileGoneError(sqlite3.OperationalError):
+    """The data file was removed or replaced while it was open."""
+
+
 class SqliteTable:
     """Implements `Table`.
 
@@ -73,7 +78,10 @@ class SqliteTable:
 
     A crash of the process never loses a commit. A power failure does not damage the file, but may lose the last
     commits. The reason is that SQLite calls fsync only for each checkpoint, and not for each commit
-    (`synchronous=NORMAL`).
+    (`synchronous=NORMAL`). With `Synchronous.FULL`, a power failure loses no commit.
+
+    If somebody removes or replaces the data file, SQLite continues to write to the removed file. The table therefore
+    looks at the path before each commit, and drops the unit if the file is gone.
     """
 
     def __init__(
@@ -84,13 +92,16 @@ class SqliteTable:
         on_stream: Callable[[], None] = lambda: None,
         on_changes: Callable[[Sequence[Item]], None] = lambda items: None,  # noqa: ARG005
         on_failure: Callable[[], None] = lambda: None,
+        on_gone: Callable[[], None] = lambda: None,
         lock_timeout: float = LOCK_TIMEOUT_SECONDS,
+        synchronous: Synchronous = Synchronous.NORMAL,
     ) -> None:
         """Open the data file at `path`. If `path` is `:memory:`, the data disappears when the table is closed.
 
         `on_stream` is called after each commit that has added records to the stream. `on_changes` is called after each
         commit that has stored change records, and gets these records. `on_failure` is called after a unit was dropped.
-        `lock_timeout` is the maximum number of seconds that a thread waits while another process holds the write lock.
+        `on_gone` is called whenever the table finds that the data file was removed or replaced. `lock_timeout` is the
+        maximum number of seconds that a thread waits while another process holds the write lock.
         """
         self._streamed = streamed
         self._on_stream = on_stream
@@ -106,7 +117,10 @@ class SqliteTable:
         self._held = 0
         """The number of open `unit()` blocks."""
         self._is_closed = False
-        self._connection = open_data_file(path)
+        self._connection = open_data_file(path, synchronous)
+        self._path = path
+        self._on_gone = on_gone
+        self._file = _identity(path) if path != MEMORY else None
         self._failures = DataFileFailures()
         self._checkpoints = Checkpoints(path, self._failures) if path != MEMORY else None
 
@@ -132,6 +146,18 @@ class SqliteTable:
             if self._unit is not None:
                 self._abandon(UnavailableError())
             self._connection.close()
+
+    def check_data_file(self) -> None:
+        """Call `on_gone` if the data file was removed or replaced. Raises UnavailableError in that case."""
+        try:
+            self._check_data_file()
+        except DataFileGoneError as error:
+            raise self._failures.unavailable(error) from error
+
+    def _check_data_file(self) -> None:
+        if self._file is not None and _identity(self._path) != self._file:
+            self._on_gone()
+            raise DataFileGoneError(f"{self._path} was removed or replaced")
 
     # The Table port.
 
@@ -528,6 +554,7 @@ class SqliteTable:
         self._announce(unit)
 
     def _store(self, unit: Unit) -> None:
+        self._check_data_file()
         self._write_pending(unit)
         if unit.stream:
             self._connection.executemany("INSERT INTO stream (body) VALUES (?)", [(body,) for body in unit.stream])
@@ -568,6 +595,15 @@ class SqliteTable:
         for function in unit.on_failure if unit else ():
             _notify(partial(function, error))
         _notify(self._on_failure)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return the device and the inode of a file, or None if the file does not exist."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _notify(function: Callable[[], None]) -> None:

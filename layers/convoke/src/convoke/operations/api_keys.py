@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
-import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from convoke.domain.api_keys import ApiKey, ApiKeyOwner, check_key_name
+from convoke.domain.api_keys import ApiKey, ApiKeyOwner, NewApiKey, check_key_name, derive_secret
+from convoke.domain.errors import NotFoundError
 from convoke.domain.instants import Clock
+from convoke.domain.pages import Page, PageRequest
 from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.storage.api_key_masters import KnownMasters
 from convoke.storage.api_keys import CachedApiKeys
-
-ALPHABET = string.ascii_letters + string.digits
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyOperations:
     api_keys: CachedApiKeys
+    masters: KnownMasters
     now: Clock
     new_sid: NewSid
 
@@ -34,9 +34,30 @@ class ApiKeyOperations:
             friendly_name=check_key_name(friendly_name),
             date_created=self.now(),
         )
-        secret = new_secret()
-        self.api_keys.create(key, ApiKeyOwner(account_sid=account_sid, secret_hash=hash_secret(secret)))
-        return key, secret
+        master = self.masters.current()
+        self.api_keys.create(key, ApiKeyOwner(account_sid=account_sid, master_version=master.version))
+        return key, derive_secret(master.secret, account_sid, key.sid)
+
+    def fetch(self, account_sid: str, key_sid: str) -> ApiKey:
+        """Return an API key. Raises NotFoundError if the account has no such key."""
+        known = parse_sid(key_sid, Prefix.API_KEY)
+        key = known and self.api_keys.fetch(account_sid, known)
+        if not key:
+            raise NotFoundError
+        return key
+
+    def page(self, account_sid: str, page: PageRequest) -> Page[ApiKey]:
+        return self.api_keys.page(account_sid, page)
+
+    def update(self, account_sid: str, key_sid: str, change: NewApiKey) -> ApiKey:
+        """Store a given friendly name. Raises NotFoundError if the account has no such key."""
+        key = self.fetch(account_sid, key_sid)
+        if not change.model_fields_set:
+            return key
+        updated = key.model_copy(update={"friendly_name": change.friendly_name, "date_updated": self.now()})
+        if not self.api_keys.update(updated):
+            raise NotFoundError
+        return updated
 
     def list(self, account_sid: str) -> Iterator[ApiKey]:
         return self.api_keys.list(account_sid)
@@ -54,17 +75,17 @@ class ApiKeyOperations:
     def authenticate(self, key_sid: str, secret: str) -> str | None:
         """Return the account SID of an API key, or None if the API key does not exist or the secret is wrong."""
         owner = self.api_keys.fetch_owner(key_sid)
-        if owner is None or not hmac.compare_digest(owner.secret_hash, hash_secret(secret)):
-            return None
-        return owner.account_sid
+        return owner.account_sid if owner and self._is_secret(key_sid, owner, secret) else None
 
-
-def new_secret() -> str:
-    """Return a random secret.
-
-    Like Twilio's secrets, the secret has 32 letters and digits, which are 190 random bits.
-    """
-    return "".join(secrets.choice(ALPHABET) for _ in range(32))
+    def _is_secret(self, key_sid: str, owner: ApiKeyOwner, secret: str) -> bool:
+        if owner.secret_hash is not None:
+            # An early version of Convoke created this API key with a random secret.
+            return hmac.compare_digest(owner.secret_hash, hash_secret(secret))
+        master_secret = self.masters.secret(owner.master_version or "")
+        if master_secret is None:
+            return False
+        derived = derive_secret(master_secret, owner.account_sid, key_sid)
+        return hmac.compare_digest(derived.encode(), secret.encode())
 
 
 def hash_secret(secret: str) -> str:

@@ -29,7 +29,7 @@ from convoke.domain.roles import RoleType
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix
 from convoke.observability import Measure, Metrics
-from convoke.operations.participants import new_participant, not_owned_addresses
+from convoke.operations.participants import binding_ownership_problems, new_participant
 from convoke.operations.ports import ParticipantQueue
 from convoke.operations.pre_events import RequestWebhooks
 from convoke.storage.conversations import ConversationRepository
@@ -209,11 +209,12 @@ class ConversationWithParticipantsOperations:
 
 
 def ownership_problems(account: Account, participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
-    """Yield an error for each proxy or projected address that the account does not own."""
+    """Yield an error for each address of a participant that only the business may have, and the other way round."""
     for position, member in enumerate(participants):
-        binding = member.messaging_binding
-        for name, error in not_owned_addresses(account, binding.proxy_address, binding.projected_address):
-            yield error(field=(PARTICIPANTS, position, "messaging_binding", name))
+        path, binding = (PARTICIPANTS, position, "messaging_binding"), member.messaging_binding
+        yield from binding_ownership_problems(
+            account, path, binding.address, binding.proxy_address, binding.projected_address
+        )
 
 
 def messaging_service_problems(

@@ -9,6 +9,7 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 
+from convoke.domain.alerts import overdue_alert
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import InternalError
 from convoke.domain.events import timer_expired
@@ -19,6 +20,7 @@ from convoke.operations.participant_adder import ParticipantAdder
 from convoke.operations.ports import Workflow
 from convoke.operations.sweeper import GoOn
 from convoke.storage import keys
+from convoke.storage.alerts import AlertRepository
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.revisions import ChangedMeanwhileError
@@ -36,6 +38,7 @@ class DueConversations:
 
     conversations: ConversationRepository
     provisionings: ProvisioningRepository
+    alerts: AlertRepository
     participant_adder: ParticipantAdder
     workflow: Workflow
     retries: ProvisioningRetries
@@ -43,7 +46,7 @@ class DueConversations:
     new_sid: NewSid
 
     def __call__(self, key: Key, go_on: GoOn) -> None:
-        """Process the conversation with this key. If an error occurs, the conversation stays due."""
+        """Process the conversation with this key. If an error occurs, the sweeper puts it off."""
         found = self.provisionings.fetch(*keys.sids_of_conversation(key))
         if found is None:
             return
@@ -78,6 +81,8 @@ class DueConversations:
         next_attempt = self.retries.next_attempt_at(self.now(), conversation.attempts + 1)
         if not self.conversations.claim(conversation, next_attempt):
             return
+        if self.retries.is_overdue(conversation.attempts + 1):
+            self.alerts.create(overdue_alert(conversation.account_sid, conversation.sid, self.now()))
         if conversation.date_removed:
             self.conversations.erase(conversation.account_sid, conversation.sid, go_on)
         elif provisioning is not None:
@@ -87,7 +92,7 @@ class DueConversations:
         """Continue the provisioning, or close the conversation after the last attempt.
 
         After the participants are added, the number of attempts is not limited, because no later step can fail
-        permanently.
+        permanently. The pauses grow up to a day, and an alert reports that the conversation is overdue.
         """
         if provisioning.status is not ProvisioningStatus.PENDING:
             self.workflow.start(conversation.account_sid, conversation.sid, [])

@@ -18,11 +18,8 @@ from convoke.storage.conversations import ConversationRepository
 from convoke.storage.messages import MessageRepository
 from convoke.storage.scoped_webhooks import ScopedWebhookRepository
 
-MESSAGES_PER_BATCH = 9
-"""The number of conversation messages in one batch of a replay.
-
-One call to the delivery queue takes at most ten entries: nine messages and the event that continues the replay.
-"""
+MESSAGES_PER_SEARCH = 10
+"""The number of messages that one query reads to find the next message that contains a keyword of the webhook."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +30,29 @@ class MessageReplay:
     queue: DeliveryQueue
 
     def split(self, replay: Event) -> None:
-        """Send the next batch of messages to the webhook, and enqueue the event that continues the replay.
+        """Send the next message to the webhook. The event that continues the replay follows the last attempt.
 
-        Does nothing if the webhook or the conversation is deleted.
+        The webhook therefore gets the messages in the order of their indexes. Does nothing if the webhook or the
+        conversation is deleted, or if the webhook no longer receives messages.
         """
         conversation_sid = replay.payload["ConversationSid"]
         conversation = self.conversations.fetch(replay.account_sid, conversation_sid)
         webhook = self._webhook(replay)
-        if conversation is None or webhook is None:
+        if conversation is None or webhook is None or not webhook.receives_messages:
             return
         span = replay_span(replay)
-        request = PageRequest(MESSAGES_PER_BATCH, greatest_sid_with_index(span.after))
+        # A webhook with keywords may skip messages. Any other webhook gets the first message of the page.
+        size = MESSAGES_PER_SEARCH if webhook.triggers else 1
+        request = PageRequest(size, greatest_sid_with_index(span.first - 1) if span.first else None)
         page = self.messages.list(replay.account_sid, conversation_sid, request)
-        events = [
-            message_replayed(replay, conversation, message) for message in page.resources if message.index <= span.until
-        ]
-        sent: list[Delivery | Event] = [Delivery.to(hook, event) for event in events if (hook := webhook.hook(event))]
-        if page.has_next and page.resources[-1].index < span.until:
-            sent.append(replay_from(replay, page.resources[-1].index))
-        if sent:
-            self.queue.send(sent)
+        for message in page.resources:
+            event = message_replayed(replay, conversation, message)
+            if message.index <= span.until and (hook := webhook.hook(event)):
+                delivery = Delivery.to(hook, event)
+                self.queue.send([delivery.model_copy(update={"followed_by": replay_from(replay, message.index + 1)})])
+                return
+        if page.has_next and (next_search := replay_from(replay, page.resources[-1].index + 1)):
+            self.queue.send([next_search])
 
     def _webhook(self, replay: Event) -> ScopedWebhook | None:
         webhooks = self.webhooks.every(replay.account_sid, replay.payload["ConversationSid"])

@@ -12,8 +12,11 @@ from convoke.domain.addresses import Channel, channel_of
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import (
     ConversationsError,
+    FieldPath,
+    InvalidAddressError,
     InvalidRoleSidError,
     NotFoundError,
+    ParticipantExistsError,
     ProjectedAddressNotOwnedError,
     ProxyAddressNotOwnedError,
     ProxyNotWhatsAppSenderError,
@@ -37,6 +40,8 @@ from convoke.storage.participants import ParticipantRepository
 from convoke.storage.roles import RoleRepository
 
 logger = logging.getLogger(__name__)
+
+BINDING_PATH = ("messaging_binding",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +72,16 @@ class ParticipantOperations:
         participant = new_participant(self.new_sid(Prefix.PARTICIPANT), conversation, service, requested, now)
         after = conversation.with_participants(participant).with_timers_from(now)
         binding = requested.messaging_binding
-        _raise_first(
+        self._refuse(
+            conversation,
+            requested.identity,
             [
-                *_ownership_problems(account, binding.proxy_address, binding.projected_address),
+                *binding_ownership_problems(
+                    account, BINDING_PATH, binding.address, binding.proxy_address, binding.projected_address
+                ),
                 *membership_problems(conversation, after, participant),
                 *self._role_problems(service, requested.role_sid),
-            ]
+            ],
         )
         request_webhooks.send_pre_event(lambda: participant_add(conversation, participant))
         sid, subject, notify = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.enabled
@@ -122,7 +131,8 @@ class ParticipantOperations:
         after = conversation.with_timers_from(now)
         if updated.bound != participant.bound:
             after = after.with_changed_participant(updated)
-            _raise_first([*membership_problems(conversation, after, updated)])
+            problems = [*membership_problems(conversation, after, updated)]
+            self._refuse(conversation, requested.identity, problems)
         request_webhooks.send_pre_event(lambda: participant_update(conversation, updated))
         change_sid, subject, notify = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.enabled
         user = first_seen(service, requested.identity, now) if requested.identity else None
@@ -190,6 +200,16 @@ class ParticipantOperations:
         change = participant_updated(change_sid, subject, updated, at=now, notify_webhooks=notify)
         self.participants.update(conversation, after, participant, updated, None, lambda _: change)
 
+    def _refuse(self, conversation: Conversation, identity: str | None, problems: Sequence[ConversationsError]) -> None:
+        """Raise the first of `problems`. Do nothing if there are no problems.
+
+        If another participant has the requested identity, ParticipantExistsError comes first. Clients add a participant
+        again and ignore this error. Without problems, the lock of the identity raises this error, so no read is needed.
+        """
+        if problems:
+            exists = identity and self._sid_of(conversation, identity)
+            raise refusal([ParticipantExistsError(field="identity"), *problems] if exists else problems)
+
     def _store_alone(
         self,
         conversation: Conversation,
@@ -229,13 +249,13 @@ class ParticipantOperations:
         self, account: Account, service: Service, participant: Participant, requested: ParticipantChange
     ) -> None:
         proxy, projected = requested.messaging_binding_proxy_address, requested.messaging_binding_projected_address
-        _raise_first(
-            [
-                *_ownership_problems(account, proxy, projected),
-                *requested.problems(participant),
-                *self._role_problems(service, requested.role_sid),
-            ]
-        )
+        problems = [
+            *binding_ownership_problems(account, BINDING_PATH, None, proxy, projected),
+            *requested.problems(participant),
+            *self._role_problems(service, requested.role_sid),
+        ]
+        if problems:
+            raise refusal(problems)
 
     @staticmethod
     def _log(message: str, participant: Participant) -> None:
@@ -261,27 +281,19 @@ def new_participant(
     )
 
 
-def not_owned_addresses(
-    account: Account, proxy_address: str | None, projected_address: str | None
-) -> Iterator[tuple[str, type[ConversationsError]]]:
-    """Yield the field name and the error class for each address that the account does not own.
+def binding_ownership_problems(
+    account: Account, path: FieldPath, address: str | None, proxy_address: str | None, projected_address: str | None
+) -> Iterator[ConversationsError]:
+    """Yield an error for a proxy or projected address that the account does not own, and for an own `address`.
 
-    An account without a list of addresses owns every address.
+    `path` is the field path of the messaging binding. An account without a list of addresses owns every proxy address
+    and projected address.
     """
+    if address in account.owned_addresses:
+        yield InvalidAddressError(field=(*path, "address"), wanted="an address that does not belong to this account")
     if proxy_address and not account.owns(proxy_address):
         is_whatsapp = channel_of(proxy_address) is Channel.WHATSAPP
-        yield "proxy_address", ProxyNotWhatsAppSenderError if is_whatsapp else ProxyAddressNotOwnedError
+        error = ProxyNotWhatsAppSenderError if is_whatsapp else ProxyAddressNotOwnedError
+        yield error(field=(*path, "proxy_address"))
     if projected_address and not account.owns(projected_address):
-        yield "projected_address", ProjectedAddressNotOwnedError
-
-
-def _ownership_problems(
-    account: Account, proxy_address: str | None, projected_address: str | None
-) -> Iterator[ConversationsError]:
-    for name, error in not_owned_addresses(account, proxy_address, projected_address):
-        yield error(field=("messaging_binding", name))
-
-
-def _raise_first(problems: Sequence[ConversationsError]) -> None:
-    if problems:
-        raise refusal(problems)
+        yield ProjectedAddressNotOwnedError(field=(*path, "projected_address"))

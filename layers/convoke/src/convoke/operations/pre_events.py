@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from convoke.domain.alerts import webhook_failed_alert
-from convoke.domain.errors import WebhookRejectedError
-from convoke.domain.event_attempts import EventAttempt
+from convoke.domain.errors import LogEntry, WebhookFailedError, WebhookRejectedError
+from convoke.domain.event_attempts import OWN_FAILURE, EventAttempt
 from convoke.domain.events import pre_event
 from convoke.domain.instants import Clock
 from convoke.domain.pre_events import PreEvent, Reply
@@ -101,7 +101,13 @@ class PreEvents:
             answer = self.client.call(delivery, retry_count=0, auth_token=token, max_answer_bytes=MAX_REPLY_BYTES)
         except WebhookUnreachableError as error:
             logger.warning("no answer to a pre-event, the change goes on", extra=context | {"error": str(error)})
-            self._record_alert(delivery, attempt, error)
+            self._record_alert(delivery, attempt.completed(None, str(error), b"", self.now()), error.entry)
+            return {}
+        except Exception:
+            # The request must not fail with 500, because the client cannot repair the cause.
+            logger.exception("a pre-event failed in Convoke, the change goes on", extra=context)
+            failed = attempt.completed(None, OWN_FAILURE, b"", self.now())
+            self._record_alert(delivery, failed, WebhookFailedError)
             return {}
         if not 200 <= answer.status < 300:
             logger.info("the receiver of a pre-event rejected the change", extra=context | {"status": answer.status})
@@ -109,12 +115,10 @@ class PreEvents:
         # A status from 201 to 299 accepts the request without modification. The body does not matter.
         return _json_object(answer.body) if answer.status == 200 else {}
 
-    def _record_alert(self, delivery: Delivery, attempt: EventAttempt, error: WebhookUnreachableError) -> None:
+    def _record_alert(self, delivery: Delivery, attempt: EventAttempt, entry: type[LogEntry]) -> None:
         """Store an alert. A failure to store the alert is only logged, because the request must continue."""
-        now = self.now()
         try:
-            unanswered = attempt.completed(None, str(error), b"", now)
-            self.alerts.create(webhook_failed_alert(delivery, unanswered, error.entry, now))
+            self.alerts.create(webhook_failed_alert(delivery, attempt, entry, self.now()))
         except Exception:
             logger.exception("storing an alert failed", extra={"event_id": delivery.event.id})
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 
-from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.errors import ConflictError, NotFoundError, UnavailableError
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
-from convoke.domain.services import Service
+from convoke.domain.services import DeletedService, Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.storage.accounts import AccountRepository
-from convoke.storage.conversations import ConversationRepository
 from convoke.storage.services import CachedServices
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceOperations:
     services: CachedServices
     accounts: AccountRepository
-    conversations: ConversationRepository
     now: Clock
     new_sid: NewSid
 
@@ -41,10 +41,10 @@ class ServiceOperations:
         return self.services.list(account_sid, page)
 
     def delete(self, account_sid: str, chat_service_sid: str) -> None:
-        """Delete a service that has no conversations.
+        """Delete a service. The sweeper deletes its conversations and everything else that belongs to the service.
 
-        Raises NotFoundError. Raises ConflictError if the service is the default service or has conversations. Raises
-        UnavailableError if another request changes the default service at the same time.
+        Raises NotFoundError. Raises ConflictError if the service is the default service. Raises UnavailableError if
+        another request changes the default service at the same time.
 
         Other processes may use a cached copy of the deleted service for some seconds.
         """
@@ -56,10 +56,11 @@ class ServiceOperations:
             raise NotFoundError
         if account.default_chat_service_sid == service.sid:
             raise ConflictError(reason="default_service")
-        if self.conversations.list(account_sid, service.sid, ConversationFilters(), PageRequest(1)).has_any:
-            raise ConflictError(reason="has_conversations")
-        if not self.services.delete(account_sid, service.sid, account.default_chat_service_sid):
+        now = self.now()
+        deleted = DeletedService(service=service, date_removed=now, due_at=now)
+        if not self.services.delete(deleted, account.default_chat_service_sid):
             raise UnavailableError
+        logger.info("service deleted", extra={"chat_service_sid": service.sid})
 
 
 def new_service(account_sid: str, friendly_name: str, now: datetime, new_sid: NewSid) -> Service:

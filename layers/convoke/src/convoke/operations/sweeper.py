@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 
+from convoke.domain.alerts import overdue_alert
 from convoke.domain.instants import Clock
+from convoke.domain.provisioning import ProvisioningRetries
 from convoke.storage import keys
+from convoke.storage.alerts import AlertRepository
 from convoke.storage.due import DueRepository
 from convoke.storage.table import Key
 
@@ -21,7 +24,7 @@ GoOn = Callable[[], bool]
 """Returns False if the time for a sweep is over. The sweeper then starts no further work."""
 
 Process = Callable[[Key, GoOn], None]
-"""Processes the resource whose item has the given key. If it raises an exception, the resource stays due."""
+"""Processes the resource whose item has the given key. If it raises an exception, the resource is due again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Sweeper:
     due: DueRepository
     processes: Mapping[str, Process]
     """The function that processes a resource, by the kind of the resource (see `keys.kind_of`)."""
+    alerts: AlertRepository
+    retries: ProvisioningRetries
     now: Clock
 
     def sweep(
@@ -43,6 +48,8 @@ class Sweeper:
 
         If `until` is None, the current time is used. Each resource is processed only once. Resources of a kind that
         this version does not know are left alone. The sweep ends early if `go_on` returns False.
+
+        A resource that cannot be processed is due again after a pause that grows. Otherwise every sweep would fail.
         """
         until = until or self.now()
         turns = Turns((self.due.entries(shard, until) for shard in shards), self.processes)
@@ -65,6 +72,21 @@ class Sweeper:
             # The partition key of a due item consists of SIDs.
             context = {"kind": keys.kind_of(key), "partition_key": key.pk}
             logger.exception("a due resource could not be processed", extra=context)
+            try:
+                self._put_off(key)
+            except Exception:
+                logger.exception("a due resource could not be put off", extra=context)
+
+    def _put_off(self, key: Key) -> None:
+        """Postpone a resource, unless it is already postponed because the sweeper has claimed it."""
+        now = self.now()
+        earlier = self.due.failures(key, now)
+        if earlier is None:
+            return
+        self.due.put_off(key, earlier + 1, self.retries.next_attempt_at(now, earlier))
+        if self.retries.is_overdue(earlier + 1):
+            account_sid, _, resource_sid = key.pk.partition("#")
+            self.alerts.create(overdue_alert(account_sid, resource_sid, now))
 
 
 class Turns:

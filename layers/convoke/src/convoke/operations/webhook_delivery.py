@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from convoke.domain.alerts import webhook_failed_alert
+from convoke.domain.alerts import own_failure_alert, webhook_failed_alert
 from convoke.domain.errors import LogEntry, WebhookFailedError
 from convoke.domain.event_attempts import EventAttempt
 from convoke.domain.events import ErrorLogType, Event, ReplayType
@@ -33,6 +33,15 @@ logger = logging.getLogger(__name__)
 MAX_ANSWER_BYTES = 4096
 
 RETRIED_STATUSES = frozenset({429, *range(500, 600)})
+
+
+MAX_OWN_FAILURES = 8
+"""How often Convoke itself may fail to process a queue message before the message moves to the dead-letter queue.
+
+On AWS, a crash of the whole invocation is not counted here. SQS ends it after `maxReceiveCount` receives.
+"""
+
+FIRST_OWN_FAILURE_PAUSE_SECONDS = 5.0
 
 
 class RetryLaterError(Exception):
@@ -96,7 +105,7 @@ class WebhookDelivery:
     def split(self, event: Event) -> None:
         """Enqueue one queue message for each webhook that receives the event.
 
-        If the event starts or continues a message replay, the method enqueues the next batch of conversation messages.
+        If the event starts or continues a message replay, the method enqueues the next message of the conversation.
         """
         if event.type is ReplayType.MESSAGES:
             self.message_replay.split(event)
@@ -162,9 +171,29 @@ class WebhookDelivery:
         `paused_until` is the time until which the receiver's circuit breaker pauses deliveries. None means that
         deliveries are not paused. The outcome and `paused_until` are recorded together.
         """
+        followed_by = begun.delivery.followed_by
+        # After a crash between this call and the next, the attempt is repeated, and the event is enqueued twice.
+        if followed_by and not _is_retried(begun.delivery, begun.attempt.number, outcome):
+            self.queue.send([followed_by])
         completed = begun.attempt.completed(outcome.status, outcome.error, outcome.answer, self.now(), paused_until)
         self.attempts.put(begun.delivery, completed)
         self._conclude(begun, completed, outcome)
+
+    def report_own_failure(self, message: Delivery | Event) -> None:
+        """Store an alert about a queue message that Convoke itself could not process.
+
+        A failure to store the alert is only logged, because the queue message must reach the dead-letter queue.
+        """
+        self.metrics.add(Measure.DELIVERY_FAILED)
+        delivery = message if isinstance(message, Delivery) else None
+        event, now = delivery.event if delivery else message, self.now()
+        assert isinstance(event, Event)
+        try:
+            # The reason against an alert about an alert is the same as in `_conclude`.
+            if event.type is not ErrorLogType.ERROR_LOGGED:
+                self.alerts.create(own_failure_alert(event, delivery.target if delivery else None, now))
+        except Exception:
+            logger.exception("storing an alert failed", extra={"event_id": event.id})
 
     def _deliveries(self, event: Event) -> list[Delivery]:
         if event.type is ErrorLogType.ERROR_LOGGED:
@@ -213,6 +242,16 @@ class WebhookDelivery:
 def _is_retried(delivery: Delivery, number: int, outcome: Outcome) -> bool:
     """Return whether another attempt follows attempt `number`."""
     return number <= delivery.connection.retries and outcome.is_retryable
+
+
+def own_failure_pause_seconds(failures: int) -> float | None:
+    """Return the pause in seconds after the last of `failures` failures of Convoke itself. Each pause doubles.
+
+    Return None if the queue message must be given up.
+    """
+    if failures >= MAX_OWN_FAILURES:
+        return None
+    return FIRST_OWN_FAILURE_PAUSE_SECONDS * (1 << (failures - 1))
 
 
 def retry_delay_seconds(number: int) -> float:

@@ -2,7 +2,7 @@
 
 The key item is in the partition of the account, so that the API keys of an account can be listed. The owner item has
 the SID of the API key as its partition key, because a request names only the API key and not the account. Only the
-owner item contains the hash of the secret.
+owner item says how to check the secret.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from convoke.domain.api_keys import ApiKey, ApiKeyOwner
+from convoke.domain.pages import Page, PageRequest
 from convoke.storage import items, keys
 from convoke.storage.cached import CachedWithMisses
-from convoke.storage.table import Delete, Put, Table
+from convoke.storage.paging import query_page
+from convoke.storage.table import Delete, Exists, Put, Table, TransactionCanceledError
 
 PAGE_SIZE = 100
 
@@ -29,6 +31,23 @@ class ApiKeyRepository:
     def fetch_owner(self, key_sid: str) -> ApiKeyOwner | None:
         stored = self.table.get(keys.api_key_owner(key_sid))
         return items.to_resource(ApiKeyOwner, stored) if stored else None
+
+    def fetch(self, account_sid: str, key_sid: str) -> ApiKey | None:
+        stored = self.table.get(keys.api_key(account_sid, key_sid))
+        return items.to_resource(ApiKey, stored) if stored else None
+
+    def page(self, account_sid: str, page: PageRequest) -> Page[ApiKey]:
+        """Return a page of the API keys of the account, oldest first."""
+        position = keys.api_key(account_sid, page.position) if page.position else None
+        return query_page(ApiKey, self.table, account_sid, keys.api_keys(), page, position)
+
+    def update(self, key: ApiKey) -> bool:
+        """Store a changed API key. Returns False if the key was deleted."""
+        try:
+            self.table.transact([Put(items.to_item(keys.api_key(key.account_sid, key.sid), key), Exists("pk"))])
+        except TransactionCanceledError:
+            return False
+        return True
 
     def list(self, account_sid: str) -> Iterator[ApiKey]:
         """Iterate over all API keys of the account, oldest first.
@@ -55,6 +74,9 @@ class CachedApiKeys:
     def __init__(self, api_keys: ApiKeyRepository) -> None:
         self._api_keys = api_keys
         self.list = api_keys.list
+        self.fetch = api_keys.fetch
+        self.page = api_keys.page
+        self.update = api_keys.update
         self.fetch_owner = CachedWithMisses(api_keys.fetch_owner)
 
     def create(self, key: ApiKey, owner: ApiKeyOwner) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from convoke.domain.instants import to_milliseconds
 from convoke.storage import keys
-from convoke.storage.table import Key, Table, key_of
+from convoke.storage.table import ConditionFailedError, Exists, Key, Set, Table, Update, key_of
 
 FIRST_INSTANT, LAST_INSTANT = "0", ":"
 """FIRST_INSTANT sorts before every stored instant. LAST_INSTANT sorts after every stored instant.
@@ -39,6 +40,30 @@ class DueRepository:
         while page := self.table.query(shard, index=keys.DUE, between=between, after=after, limit=DUE_PAGE_SIZE):
             yield from map(key_of, page)
             after = page[-1]
+
+    def failures(self, key: Key, now: datetime) -> int | None:
+        """Return how often in a row the sweeper has failed to process a resource that is still due.
+
+        Return None if the resource is not due now, for example because the sweeper has claimed it. The item is not
+        converted to a resource, because this may be what fails.
+        """
+        stored = self.table.get(key) or {}
+        due_at = stored.get(keys.DUE.sort)
+        if due_at is None or str(due_at) > to_milliseconds(now):
+            return None
+        # Any other change of the due time ends the row of failures.
+        return int(str(stored["sweep_failures"])) if stored.get("sweep_failed_until") == due_at else 0
+
+    def put_off(self, key: Key, failures: int, due_at: datetime) -> None:
+        """Store the number of failures of the sweeper and the next due time. Does nothing if the item is not due.
+
+        The revision does not change: a concurrent change computes its own due time, and the failures then no longer
+        count.
+        """
+        moment = to_milliseconds(due_at)
+        actions = (Set(keys.DUE.sort, moment), Set("sweep_failures", failures), Set("sweep_failed_until", moment))
+        with suppress(ConditionFailedError):
+            self.table.update(Update(key, actions, Exists(keys.DUE.partition)))
 
     def next_due(self, after: datetime) -> datetime | None:
         """Return the earliest due time that is later than `after`, or None if there is no later due time."""

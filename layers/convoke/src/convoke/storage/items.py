@@ -9,6 +9,7 @@ from convoke.domain.conversations import Conversation
 from convoke.domain.model import Model
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
+from convoke.domain.services import DeletedService
 from convoke.domain.users import User
 from convoke.storage import keys
 from convoke.storage.packing import pack_provisioning
@@ -62,6 +63,13 @@ def user_item(user: User) -> Item:
         name = keys.users_list(user.chat_service_sid)
         item |= keys.list_attributes(user.account_sid, name, user.sid, user.date_created)
     return item
+
+
+def deleted_service_item(deleted: DeletedService) -> Item:
+    """Return the item of a deleted service, including the attributes for the index `due`."""
+    service = deleted.service
+    item = to_item(keys.deleted_service(service.account_sid, service.sid), deleted)
+    return item | keys.due_attributes(service.sid, deleted.due_at)
 
 
 def with_expiry(item: Item, at: datetime) -> Item:

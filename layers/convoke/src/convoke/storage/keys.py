@@ -2,12 +2,13 @@
 
 docs/data-model.md has a table of all keys and a table of all access patterns.
 
-Each partition key starts with the SID of the account, so a request cannot read or write items of another account. Three
+Each partition key starts with the SID of the account, so a request cannot read or write items of another account. Four
 kinds of partition keys do not contain an account SID:
 
 - The directory of accounts. No request reads the directory.
 - The shards of the index `due`. No request reads this index.
 - The owner of an API key. Convoke reads the owner to find the account of a request.
+- The master secrets of API keys. No request names this item.
 
 See docs/how-it-works.md#promises.
 
@@ -81,6 +82,9 @@ CONVERSATION = "conversation"
 USER = "user"
 """The kind of a User's item."""
 
+DELETED_SERVICE = "deleted-service"
+"""The kind of a deleted service's tombstone."""
+
 LAST = "\U0010ffff"
 """The character that sorts after all other characters. Sort keys are ordered by their UTF-8 bytes.
 
@@ -121,6 +125,11 @@ def api_key_owner(key_sid: str) -> Key:
     The key does not contain the account SID, because a request names only the API key.
     """
     return Key(key_sid, "owner")
+
+
+def api_key_masters() -> Key:
+    """Return the key of the master secrets, from which the secrets of all API keys are derived."""
+    return Key("api-key-masters", "versions")
 
 
 def address_configuration(account_sid: str, address_configuration_sid: str) -> Key:
@@ -164,6 +173,17 @@ def service_configuration_notifications(account_sid: str, chat_service_sid: str)
 
 def service(account_sid: str, chat_service_sid: str) -> Key:
     return Key(account_sid, f"service#{chat_service_sid}")
+
+
+def deleted_service(account_sid: str, chat_service_sid: str) -> Key:
+    """Return the key of a service's tombstone. Its partition also contains the service's roles and bindings."""
+    return Key(f"{account_sid}#{chat_service_sid}", DELETED_SERVICE)
+
+
+def sids_of_deleted_service(key: Key) -> tuple[str, str]:
+    """Return the account SID and the service SID in the key of a tombstone."""
+    account_sid, _, chat_service_sid = key.pk.partition("#")
+    return account_sid, chat_service_sid
 
 
 def services() -> tuple[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.service_configuration import ServiceConfigurationChange
-from convoke.domain.services import Service
+from convoke.domain.services import DeletedService, Service
 from convoke.storage import items, keys
 from convoke.storage.cached import Cached
 from convoke.storage.paging import query_page
@@ -54,12 +54,13 @@ class ServiceRepository:
             return None
         return self.fetch(service.account_sid, service.sid)
 
-    def delete(self, account_sid: str, chat_service_sid: str, default_service_sid: str) -> bool:
-        """Delete a service, its webhook configuration and its notification configuration.
+    def delete(self, deleted: DeletedService, default_service_sid: str) -> bool:
+        """Replace a service by its tombstone. The sweeper later removes everything that belongs to the service.
 
         Returns False if the service does not exist, or if `default_service_sid` is not the default service of the
         account.
         """
+        account_sid, chat_service_sid = deleted.service.account_sid, deleted.service.sid
         # This update sets the attribute to the value that the attribute already has. Only the condition of the update
         # matters. The condition ensures that no other request makes this service the default at the same time. An
         # update is necessary, because the Table port cannot check a condition without a write.
@@ -68,10 +69,8 @@ class ServiceRepository:
             keys.account(account_sid), (Set(attribute, default_service_sid),), Equals(attribute, default_service_sid)
         )
         service = Delete(keys.service(account_sid, chat_service_sid), Exists("pk"))
-        webhooks = Delete(keys.service_configuration_webhooks(account_sid, chat_service_sid))
-        notifications = Delete(keys.service_configuration_notifications(account_sid, chat_service_sid))
         try:
-            self.table.transact([same_default, service, webhooks, notifications])
+            self.table.transact([same_default, service, Put(items.deleted_service_item(deleted))])
         except TransactionCanceledError:
             return False
         return True
@@ -99,10 +98,10 @@ class CachedServices:
         self.fetch.forget(service.account_sid, service.sid)
         return updated
 
-    def delete(self, account_sid: str, chat_service_sid: str, default_service_sid: str) -> bool:
-        deleted = self.stored.delete(account_sid, chat_service_sid, default_service_sid)
-        self.fetch.forget(account_sid, chat_service_sid)
-        return deleted
+    def delete(self, deleted: DeletedService, default_service_sid: str) -> bool:
+        is_deleted = self.stored.delete(deleted, default_service_sid)
+        self.fetch.forget(deleted.service.account_sid, deleted.service.sid)
+        return is_deleted
 
 
 def names_no_other_roles(service: Service) -> Update:

@@ -11,13 +11,14 @@ import os
 import socket
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, NamedTuple, Self
-from urllib.parse import unquote, urlencode
+from urllib.parse import unquote_to_bytes, urlencode
 
 import urllib3
 from urllib3 import connection, connectionpool, exceptions
@@ -31,6 +32,9 @@ from convoke.webhooks.answers import WebhookAnswer, WebhookLateError, WebhookUnr
 from convoke.webhooks.signature import sign
 
 USER_AGENT = "Convoke/1.0"
+
+EVENT_ID_HEADER = "X-Convoke-Event-Id"
+"""The header with the id of the event. The API and the event bus know the event by the same id."""
 
 MAX_CONNECTIONS = 32
 """The maximum number of connection pools, and the maximum number of idle connections in one pool.
@@ -296,8 +300,10 @@ class WebhookHttpClient:
         url = url_to_send(parsed)
         if delivery.method is Method.GET:
             url = f"{url}{'&' if '?' in url else '?'}{urlencode(parameters)}"
-            return self._request("GET", url, None, headers_for(url, {}, auth_token, parsed), settings, max_answer_bytes)
-        form, headers = urlencode(parameters), headers_for(url, parameters, auth_token, parsed)
+            return self._request(
+                "GET", url, None, headers_for(delivery, url, {}, auth_token, parsed.auth), settings, max_answer_bytes
+            )
+        form, headers = urlencode(parameters), headers_for(delivery, url, parameters, auth_token, parsed.auth)
         return self._request("POST", url, form, headers, settings, max_answer_bytes)
 
     def _request(
@@ -336,11 +342,20 @@ def url_to_send(url: Url) -> str:
     return url._replace(auth=None, fragment=None, path=url.path or "/").url
 
 
-def headers_for(url: str, parameters: dict[str, str], auth_token: str, configured: Url) -> dict[str, str]:
-    """Return the headers of a request. If the configured URL has credentials, use HTTP Basic authentication."""
-    headers = {"X-Twilio-Signature": sign(url, parameters, auth_token)}
+def headers_for(
+    delivery: Delivery, url: str, parameters: dict[str, str], auth_token: str, userinfo: str | None
+) -> dict[str, str]:
+    """Return the headers of a request. If the URL of the delivery has userinfo, use HTTP Basic authentication.
+
+    The credentials are in UTF-8. RFC 7617 leaves the encoding to the receiver, and UTF-8 is the only one it names.
+    """
+    headers = {
+        "X-Twilio-Signature": sign(url, parameters, auth_token),
+        "I-Twilio-Idempotency-Token": delivery.idempotency_token,
+        EVENT_ID_HEADER: delivery.event.id,
+    }
     if parameters:
         headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8"
-    if configured.auth:
-        headers |= urllib3.make_headers(basic_auth=unquote(configured.auth))
+    if userinfo:
+        headers["Authorization"] = f"Basic {b64encode(unquote_to_bytes(userinfo)).decode()}"
     return headers

@@ -11,7 +11,8 @@ from convoke.api.contracts import Contract
 from convoke.api.deferred import Deferred
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED, parse_idempotency_key
 from convoke.api.operations import Operations
-from convoke.api.parameters import CreateConversation, read, read_participants
+from convoke.api.parameter_names import PARTICIPANT
+from convoke.api.parameters import CreateConversation, read, read_participants, warn_of_unknown_parameters
 from convoke.api.preferences import PREFER, PREFERENCE_APPLIED, preferred_wait
 from convoke.api.representations import json_response
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
@@ -64,6 +65,7 @@ def create(operations: Operations, request: ServiceRequest) -> Response | Deferr
     """
     request_webhooks, idempotent_request = operations.request_webhooks(request), parse_idempotency_key(request)
     # The response to an invalid request contains all problems. Therefore the checks continue after the first problem.
+    warn_of_unknown_parameters(CreateConversation, request.form, PARTICIPANT)
     requested, problems = read(CreateConversation, request.form)
     participants, participant_problems = read_participants(request.form)
     if requested is None or participant_problems:

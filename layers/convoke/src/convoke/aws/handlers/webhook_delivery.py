@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.utilities.batch import EventType
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from convoke.aws.deliveries import Deliveries, SharedCircuitBreakers
+from convoke.aws.delivery_queue import FAILURES_ATTRIBUTE
 from convoke.aws.event_bus import BusEvent
 from convoke.aws.handlers.batches import batch_handler
 from convoke.domain.events import Event
 from convoke.domain.webhooks import Delivery
-from convoke.operations.webhook_delivery import DeliveryFailedError, RetryLaterError
+from convoke.operations.webhook_delivery import (
+    DeliveryFailedError,
+    RetryLaterError,
+    WebhookDelivery,
+    own_failure_pause_seconds,
+)
 from convoke.program import Program
 from convoke.storage.circuit_breakers import CircuitBreakerRepository
 
@@ -22,6 +29,12 @@ if TYPE_CHECKING:
     from convoke.aws.delivery_queue import SqsDeadLetterQueue
     from convoke.aws.edges import AwsEdges
     from convoke.aws.handlers.invocations import Handler
+
+
+# Validation errors are logged. They must not contain their input, because queue messages contain personal data.
+MESSAGE: TypeAdapter[Delivery | Event | BusEvent] = TypeAdapter(
+    Delivery | Event | BusEvent, config=ConfigDict(hide_input_in_errors=True, defer_build=True)
+)
 
 
 def make_handler(edges: AwsEdges) -> Handler:
@@ -34,37 +47,68 @@ def make_handler(edges: AwsEdges) -> Handler:
     """
     webhook_delivery = Program(edges).webhook_delivery
     breakers = SharedCircuitBreakers(CircuitBreakerRepository(edges.table), edges.now)
-    deliveries = Deliveries(webhook_delivery, breakers, edges.now)
-    queue = edges.delivery_queue
-    # Validation errors are logged. They must not contain their input, because queue messages contain personal data.
-    config = ConfigDict(hide_input_in_errors=True)
-    message_type: TypeAdapter[Delivery | Event | BusEvent] = TypeAdapter(Delivery | Event | BusEvent, config=config)
+    consumer = Consumer(edges, webhook_delivery, Deliveries(webhook_delivery, breakers, edges.now))
+    return batch_handler(edges, EventType.SQS, consumer.consume, expected_error=RetryLaterError)
 
-    def handle(record: SQSRecord) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    edges: AwsEdges
+    delivery: WebhookDelivery
+    deliveries: Deliveries
+
+    def consume(self, record: SQSRecord) -> None:
         try:
-            handle_message(message_type.validate_json(record.body), record)
-        except RetryLaterError as error:
-            # The exception marks the record as failed. SQS delivers the record again after `error.seconds`.
-            queue.postpone(record.receipt_handle, error.seconds)
-            raise
-        except DeliveryFailedError as error:
-            give_up(record, error, edges.delivery_dead_letter_queue)
+            message = _parsed(record.body)
         except ValidationError as error:
             # This is a failure of Convoke and not of a receiver. An alarm watches the queue of such failures.
-            give_up(record, error, edges.delivery_failure_queue)
+            self._give_up(record, error, self.edges.delivery_failure_queue)
+            return
+        try:
+            self._process(message, record)
+        except RetryLaterError as error:
+            # The exception marks the record as failed. SQS delivers the record again after `error.seconds`.
+            self.edges.delivery_queue.postpone(record.receipt_handle, error.seconds)
+            raise
+        except DeliveryFailedError as error:
+            self._give_up(record, error, self.edges.delivery_dead_letter_queue)
+        except Exception as error:
+            self.edges.logger.exception("a queue message failed in Convoke")
+            self._fail(record, message, error)
 
-    def give_up(record: SQSRecord, error: Exception, dead_letters: SqsDeadLetterQueue) -> None:
+    def _process(self, message: Delivery | Event, record: SQSRecord) -> None:
+        if isinstance(message, Event):
+            self.edges.logger.set_correlation_id(message.id)
+            self.delivery.split(message)
+        else:
+            self.edges.logger.set_correlation_id(message.event.id)
+            # Each failure of Convoke was a receive of an earlier copy of the queue message.
+            receives = int(record.attributes.approximate_receive_count) + _failures_of(record)
+            self.deliveries.attempt(message, receives)
+
+    def _fail(self, record: SQSRecord, message: Delivery | Event, error: Exception) -> None:
+        """Send the queue message again, later, and with the number of failures. After the last failure, give it up."""
+        failures = _failures_of(record) + 1
+        pause = own_failure_pause_seconds(failures)
+        if pause is not None:
+            self.edges.delivery_queue.send_again(record.body, failures, pause)
+            return
+        self.delivery.report_own_failure(message)
+        self._give_up(record, error, self.edges.delivery_failure_queue)
+
+    def _give_up(self, record: SQSRecord, error: Exception, dead_letters: SqsDeadLetterQueue) -> None:
         # Copy the queue message now. SQS itself would move it only after the maximum number of receives.
-        edges.logger.error("a queue message was given up: %s", error)
+        self.edges.logger.error("a queue message was given up: %s", error)
         dead_letters.send(record.body)
 
-    def handle_message(message: Delivery | Event | BusEvent, record: SQSRecord) -> None:
-        match message:
-            case BusEvent(detail=event) | (Event() as event):
-                edges.logger.set_correlation_id(event.id)
-                webhook_delivery.split(event)
-            case Delivery() as delivery:
-                edges.logger.set_correlation_id(delivery.event.id)
-                deliveries.attempt(delivery, int(record.attributes.approximate_receive_count))
 
-    return batch_handler(edges, EventType.SQS, handle, expected_error=RetryLaterError)
+def _parsed(body: str) -> Delivery | Event:
+    message = MESSAGE.validate_json(body)
+    return message.detail if isinstance(message, BusEvent) else message
+
+
+def _failures_of(record: SQSRecord) -> int:
+    """Return how often Convoke itself has failed to process the queue message."""
+    # `record.message_attributes.get` would return a plain dictionary too.
+    attribute = record["messageAttributes"].get(FAILURES_ATTRIBUTE)
+    return int(attribute["stringValue"]) if attribute else 0

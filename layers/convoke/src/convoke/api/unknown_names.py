@@ -1,0 +1,59 @@
+"""Find the valid name that a client probably meant by an unknown name.
+
+See docs/behaviour/requests-and-answers.md#unknown-names.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Collection, Mapping
+
+logger = logging.getLogger(__name__)
+
+MAX_NAME_CHARACTERS = 40
+"""The maximum length of a name that is compared and shown. No valid name is longer."""
+
+MAX_REPORTED_NAMES = 10
+
+_PLAIN_NAME = re.compile(rf"[A-Za-z_.]{{1,{MAX_NAME_CHARACTERS}}}")
+
+
+def unknown_names(sent: Collection[str], known: Collection[str]) -> dict[str, str | None]:
+    """Return the names in `sent` that are not in `known`. The value is the nearest known name, or None.
+
+    At most `MAX_REPORTED_NAMES` names are returned. A name that could be personal data is omitted.
+    """
+    unknown = [name for name in sent if name not in known][:MAX_REPORTED_NAMES]
+    found = {name: _nearest(name, known) for name in unknown}
+    return {name: nearest for name, nearest in found.items() if nearest or _PLAIN_NAME.fullmatch(name)}
+
+
+def warn_of_ignored_names(kind: str, names: Mapping[str, str | None]) -> None:
+    """Log a warning if there are names. `kind` says what the names are, such as `form parameters`."""
+    if names:
+        logger.warning("unknown %s were ignored", kind, extra={"did_you_mean": dict(names)})
+
+
+def hint_of(names: Mapping[str, str | None]) -> str:
+    """Return the names as a remark in an error message. `names` must not be empty."""
+    return "; ".join(
+        f"unknown key {name}: did you mean {nearest}?" if nearest else f"unknown key {name}"
+        for name, nearest in names.items()
+    )
+
+
+def _nearest(name: str, known: Collection[str]) -> str | None:
+    if len(name) > MAX_NAME_CHARACTERS:
+        return None
+    # Import only for a request with an unknown name, because most requests have none.
+    from difflib import get_close_matches  # noqa: PLC0415 - see above
+
+    plain = {_plain(each): each for each in known}
+    matches = get_close_matches(_plain(name), plain, n=1, cutoff=0.7)
+    return plain[matches[0]] if matches else None
+
+
+def _plain(name: str) -> str:
+    """Return the letters of a name in lower case. Clients confuse PascalCase, camelCase, snake_case and dots."""
+    return re.sub("[^a-z]", "", name.lower())

@@ -1,0 +1,59 @@
+"""`convoke data`: check and back up a data file, whether an instance runs on it or not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from convoke.cli.data_file import resolve_existing_data, the_data_option
+from convoke.embedded.data_format import MEMORY, DataFileError, back_up, find_damage
+
+
+def resolve_data_on_disk(context: click.Context, parameter: click.Parameter, data: str) -> str:
+    """Return the absolute path of an existing data file. Raises ClickException."""
+    if data == MEMORY:
+        raise click.ClickException(f"{MEMORY} is not a data file")
+    return resolve_existing_data(context, parameter, data)
+
+
+disk_option = the_data_option(callback=resolve_data_on_disk, help="Data file.")
+
+
+@click.group()
+def data() -> None:
+    """Check and back up a data file. An instance may run on the data file."""
+
+
+@data.command("check")
+@disk_option
+def data_check(data: str) -> None:
+    """Run SQLite's integrity check on the data file.
+
+    Prints one line of JSON with the problems. Exits with 1 if there are any.
+    """
+    try:
+        problems = find_damage(data)
+    except DataFileError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(json.dumps({"data": data, "problems": problems}))
+    if problems:
+        raise click.exceptions.Exit(1)
+
+
+@data.command("backup")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+@disk_option
+def data_backup(path: Path, data: str) -> None:
+    """Copy the data file to the new file PATH with SQLite's online backup.
+
+    The copy has the state of one moment. A running instance is not blocked. Only the owner can read the copy, because
+    it contains Auth Tokens. Prints one line of JSON.
+    """
+    backup = str(path.expanduser().absolute())
+    try:
+        back_up(data, backup)
+    except DataFileError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(json.dumps({"data": data, "backup": backup}))

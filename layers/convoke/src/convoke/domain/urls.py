@@ -1,0 +1,84 @@
+"""The URLs of webhooks: the normal form that Convoke calls, and the form that Convoke shows.
+
+A webhook stores its URL as the client has set it. See docs/decisions/0097-one-normal-form-of-a-url.md.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from functools import lru_cache
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from urllib3.util import parse_url
+
+MAX_URL_CHARACTERS = 2048
+
+SUB_DELIMITERS = "!$&'()*+,;="
+"""The characters that RFC 3986 allows in userinfo besides letters, digits and `-._~`."""
+
+HOST = re.compile(r"(?=.{1,253}$)([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
+
+AMBIGUOUS = frozenset("ßς\u200c\u200d")
+"""The characters that IDNA 2003 and IDNA 2008 encode differently.
+
+Python's codec implements IDNA 2003. With IDNA 2003, `faß.example` is the host `fass.example`, which can belong to
+somebody else.
+"""
+
+STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+PASSWORD = re.compile(r"^([^:/?#]+://)(?:([^/?#:@]*)(:))?[^/?#]*@")
+
+
+@lru_cache(maxsize=1024)
+def normal_url(url: str) -> str:
+    """Return the normal form of an absolute http or https URL. The normal form is ASCII and has a path.
+
+    The host is in lower case and IDNA-encoded. Everything else is percent-encoded in UTF-8. The normal form of a normal
+    form is equal. Raises ValueError if Convoke cannot call the URL.
+    """
+    url.encode()  # Lone surrogates have no form in UTF-8. The UnicodeEncodeError is a ValueError.
+    # `urlsplit` removes tabs and line breaks without an error. Therefore this check comes before `urlsplit`.
+    if any(character <= " " or character == "\x7f" for character in url):
+        raise ValueError("a URL must not contain white space or control characters")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or parts.port == 0:
+        raise ValueError("a URL must be an absolute http or https URL")
+    authority = _normal_host(parts.hostname or "")
+    if parts.port is not None:
+        authority += f":{parts.port}"
+    userinfo, at, _ = parts.netloc.rpartition("@")
+    if at:
+        authority = f"{quote(STRAY_PERCENT.sub('%25', userinfo), safe=f'{SUB_DELIMITERS}:%')}@{authority}"
+    return parse_url(urlunsplit(parts._replace(netloc=authority, path=parts.path or "/"))).url
+
+
+def _normal_host(host: str) -> str:
+    if ":" in host and "%" not in host:
+        return f"[{ipaddress.IPv6Address(host)}]"
+    if AMBIGUOUS & set(host):
+        raise ValueError("the host is ambiguous: write it with xn--")
+    name = host if host.isascii() else host.encode("idna").decode().lower()
+    if not HOST.fullmatch(name):
+        raise ValueError("the host is not a valid name")
+    return name
+
+
+def normal_or_unchanged(url: str) -> str:
+    """Return the normal form of a stored URL.
+
+    Earlier versions accepted URLs that have no normal form. Such a URL is returned unchanged, and calling it fails.
+    """
+    try:
+        return normal_url(url)
+    except ValueError:
+        return url
+
+
+def shown_url(url: str) -> str:
+    """Return a URL without its password, such as `https://user:***@example.com/`. Userinfo without a colon is hidden.
+
+    Use this form in everything that is derived from a webhook. Only the webhook itself shows its owner the URL as set.
+    """
+    return PASSWORD.sub(r"\1\2\3***@", url)

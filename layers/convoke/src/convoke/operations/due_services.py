@@ -1,0 +1,69 @@
+"""Process a service that was deleted: delete its conversations, and then everything else that belongs to it.
+
+See docs/behaviour/services.md#delete.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from convoke.domain.errors import NotFoundError
+from convoke.domain.instants import Clock
+from convoke.domain.provisioning import ProvisioningRetries
+from convoke.domain.services import Service
+from convoke.operations.conversations import ConversationOperations
+from convoke.operations.due_users import SETTLING_TIME
+from convoke.operations.pre_events import LaterWebhooks
+from convoke.operations.sweeper import GoOn
+from convoke.storage import keys
+from convoke.storage.deleted_services import DeletedServiceRepository
+from convoke.storage.table import Key
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DueServices:
+    """Implements `Process` for deleted services.
+
+    Each pass deletes the conversations of the service. Requests that had read the service before its deletion may still
+    create conversations, so the rest goes only after a pass that began at least SETTLING_TIME after the deletion and
+    found no conversation.
+    """
+
+    deleted_services: DeletedServiceRepository
+    conversations: ConversationOperations
+    retries: ProvisioningRetries
+    now: Clock
+
+    def __call__(self, key: Key, go_on: GoOn) -> None:
+        """Process the service whose tombstone has this key. If an error occurs, the tombstone stays due."""
+        begun, deleted = self.now(), self.deleted_services.fetch(*keys.sids_of_deleted_service(key))
+        if deleted is None:
+            return
+        if not self.deleted_services.claim(deleted, self.retries.next_attempt_at(begun, deleted.attempts + 1)):
+            return
+        if self._has_no_conversations(deleted.service, go_on) and begun >= deleted.date_removed + SETTLING_TIME:
+            self.deleted_services.erase(deleted, go_on)
+
+    def _has_no_conversations(self, service: Service, go_on: GoOn) -> bool:
+        """Delete the conversations of a service. Return whether there was none."""
+        is_clean = True
+        for sid in self.deleted_services.conversation_sids(service):
+            if not go_on():
+                return False
+            if not self._is_gone(service, sid):
+                is_clean = False
+        return is_clean
+
+    def _is_gone(self, service: Service, sid: str) -> bool:
+        """Delete a conversation. Return whether it was deleted before. A failure does not stop the pass."""
+        try:
+            self.conversations.delete(service, sid, request_webhooks=LaterWebhooks(enabled=False))
+        except NotFoundError:
+            # The index is eventually consistent.
+            return True
+        except Exception:
+            logger.exception("a conversation of a deleted service was not deleted", extra={"conversation_sid": sid})
+        return False

@@ -1,0 +1,414 @@
+"""A failure of Convoke itself is retried a bounded number of times, with growing pauses. Then an alert reports it.
+
+No loop repeats a failure for ever at a fixed pace. See docs/decisions/0098-own-failures-are-given-up.md.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from convoke.aws.delivery_queue import SqsDeliveryQueue
+from convoke.domain import instants
+from convoke.domain.events import ErrorLogType, Event
+from convoke.domain.provisioning import MAX_LATE_PAUSE, ProvisioningRetries
+from convoke.embedded.clock import MovableClock
+from convoke.operations.conversation_finalizer import ConversationFinalizer
+from convoke.operations.due_conversations import DueConversations
+from convoke.operations.webhook_delivery import MAX_OWN_FAILURES, WebhookDelivery
+from convoke.storage.webhook_levels import WebhookLevelsRepository
+from convoke.webhooks.client import WebhookHttpClient
+from tests.contract.test_webhook_client import receiver
+from tests.support.aws import moto_instance
+from tests.support.examples import chat
+from tests.support.instances import EmbeddedInstance, held_instance
+from tests.support.template import resources
+
+HEADER = {"X-Twilio-Webhook-Enabled": "true"}
+
+NO_LATIN_1 = "https://me:пароль@hooks.example.com/"
+"""With the encoding of urllib3, the credentials of this URL cannot be sent."""
+
+DAY = timedelta(days=1)
+
+ROUNDING = timedelta(milliseconds=1)
+"""The queue stores times as numbers of seconds, which are rounded."""
+
+
+class BugError(Exception):
+    """Stands for an error in the code of Convoke."""
+
+
+def fail(*_: object, **__: object) -> Any:
+    raise BugError
+
+
+class FrozenClock(MovableClock):
+    """The clock of the whole engine, with its queues. The clock stands still between two moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.freeze_at(instants.now())
+
+    def move(self, by: timedelta) -> None:
+        self.freeze_at(self() + by)
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    return FrozenClock()
+
+
+@pytest.fixture
+def instance(clock: FrozenClock) -> Iterator[EmbeddedInstance]:
+    with held_instance(movable_clock=clock) as made:
+        yield made
+
+
+def configure(instance: EmbeddedInstance, **form: str) -> None:
+    form = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationAdded", **form}
+    assert instance.call("POST", "/v1/Configuration/Webhooks", form).status == 200
+
+
+def work_for_a_day(instance: EmbeddedInstance, clock: FrozenClock) -> list[float]:
+    """Work whenever a queue message becomes visible, for a day. Return the pauses in seconds."""
+    pauses, end = [], clock() + DAY
+    work(instance)
+    while (visible := instance.engine.queue.next_visible(clock())) and visible < end:
+        pauses.append((visible - clock()).total_seconds())
+        clock.move(visible - clock() + ROUNDING)
+        work(instance)
+    return pauses
+
+
+def work(instance: EmbeddedInstance) -> None:
+    instance.work()
+    while instance.engine.steps.are_waiting:
+        instance.work()
+
+
+def alerts(instance: EmbeddedInstance) -> list[dict[str, Any]]:
+    return list(instance.call("GET", "/v1/Alerts").body["alerts"])
+
+
+def failing_for_conversations(split: Callable[[WebhookDelivery, Event], None]) -> Callable[..., None]:
+    """Return a `split` that fails for every event except alerts."""
+
+    def failing(self: WebhookDelivery, event: Event) -> None:
+        if event.type is not ErrorLogType.ERROR_LOGGED:
+            raise BugError
+        split(self, event)
+
+    return failing
+
+
+DOUBLING = [5.0 * 2**number for number in range(MAX_OWN_FAILURES - 1)]
+
+
+@pytest.mark.parametrize("part", ["begin", "call", "finish", "split"])
+def test_failing_delivery_is_retried_with_growing_pauses_and_becomes_a_dead_letter(
+    instance: EmbeddedInstance,
+    clock: FrozenClock,
+    part: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    configure(instance)
+    broken = fail if part != "split" else failing_for_conversations(WebhookDelivery.split)
+    monkeypatch.setattr(WebhookDelivery, part, broken)
+    assert instance.call("POST", "/v1/Conversations", headers=HEADER).status == 201
+    pauses = work_for_a_day(instance, clock)
+    # The publication of the stream tries to split an event once before the event is in the queue.
+    assert pauses == pytest.approx(DOUBLING, abs=0.01)
+    assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 1)
+    (alert,) = alerts(instance)
+    assert (alert["error_code"], alert["resource_sid"][:2]) == ("20500", "CH")
+    tracebacks = [record for record in caplog.records if record.exc_info]
+    assert len(tracebacks) == MAX_OWN_FAILURES + (part == "split")
+
+
+def test_redriven_dead_letter_has_all_attempts_again(
+    instance: EmbeddedInstance, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(instance)
+    with monkeypatch.context() as broken:
+        broken.setattr(WebhookDelivery, "begin", fail)
+        instance.call("POST", "/v1/Conversations", headers=HEADER)
+        work_for_a_day(instance, clock)
+    assert instance.engine.dead_letters.redrive(lambda body: body) == 1
+    instance.receivers.statuses = [500, 500, 500, 200]
+    work_for_a_day(instance, clock)
+    assert instance.receivers.retry_counts == [0, 1, 2, 3]
+
+
+def test_own_failures_use_up_no_attempt_of_the_receiver(
+    instance: EmbeddedInstance, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(instance)
+    with monkeypatch.context() as broken:
+        broken.setattr(WebhookDelivery, "call", fail)
+        instance.call("POST", "/v1/Conversations", headers=HEADER)
+        instance.work()
+    work_for_a_day(instance, clock)
+    assert instance.receivers.retry_counts == [0]
+
+
+def test_event_that_cannot_be_split_does_not_block_later_events(
+    instance: EmbeddedInstance, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(instance)
+    fetch = WebhookLevelsRepository.fetch_with_scoped
+    poison: list[str] = []
+
+    def fail_for_one(self: WebhookLevelsRepository, account: str, service: str, conversation: str) -> Any:
+        if conversation in poison:
+            raise BugError
+        return fetch(self, account, service, conversation)
+
+    monkeypatch.setattr(WebhookLevelsRepository, "fetch_with_scoped", fail_for_one)
+    poison.append(instance.call("POST", "/v1/Conversations", headers=HEADER).body["sid"])
+    good = instance.call("POST", "/v1/Conversations", headers=HEADER).body["sid"]
+    work_for_a_day(instance, clock)
+    assert [delivery.event.conversation_sid for delivery in instance.receivers.posted] == [good]
+    assert instance.waiting_messages("delivery-dlq") == 1
+    assert instance.engine.table.stream_records(1) == []
+
+
+def test_unreadable_stream_record_does_not_block_later_events(
+    instance: EmbeddedInstance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    configure(instance)
+    record = json.dumps({"pk": "AC1#EV1", "sk": "change", "events": 7})
+    instance.engine.table.write("INSERT INTO stream (body) VALUES (?)", (record,))
+    instance.call("POST", "/v1/Conversations", headers=HEADER)
+    instance.work()
+    assert len(instance.receivers.posted) == 1
+    assert caplog.messages.count("a change cannot be published") == 1
+
+
+def test_failure_to_store_the_alert_does_not_keep_the_message_alive(
+    instance: EmbeddedInstance, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(instance)
+    monkeypatch.setattr(WebhookDelivery, "call", fail)
+    monkeypatch.setattr("convoke.operations.webhook_delivery.own_failure_alert", fail)
+    instance.call("POST", "/v1/Conversations", headers=HEADER)
+    work_for_a_day(instance, clock)
+    assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 1)
+
+
+def test_failing_delivery_of_an_alert_makes_no_further_alert(
+    instance: EmbeddedInstance, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(instance)
+    form = {"ErrorLogUrl": "https://log.example.com/"}
+    assert instance.call("POST", "/convoke/v1/Configuration", form).status == 200
+    monkeypatch.setattr(WebhookDelivery, "call", fail)
+    instance.call("POST", "/v1/Conversations", headers=HEADER)
+    work_for_a_day(instance, clock)
+    assert len(alerts(instance)) == 1
+    assert instance.waiting_messages("delivery-dlq") == 2
+
+
+# URLs that earlier versions accepted
+
+
+@pytest.mark.parametrize("hook", ["PostWebhookUrl", "PreWebhookUrl"])
+def test_credentials_outside_latin_1_are_sent(hook: str) -> None:
+    with receiver() as (origin, requests), held_instance() as instance:
+        instance.receivers.call = WebhookHttpClient(instance.engine.edges.receiver_rules).call  # type: ignore[method-assign]
+        url = origin.replace("http://", "http://me:пароль@")
+        filters = "onConversationAdd" if hook == "PreWebhookUrl" else "onConversationAdded"
+        configure(instance, **{"PostWebhookUrl": "", hook: url, "Filters": filters})
+        assert instance.call("POST", "/v1/Conversations", headers=HEADER).status == 201
+        instance.work()
+        ((_, _, headers, _),) = requests
+        assert alerts(instance) == []
+    assert headers["Authorization"] == "Basic bWU60L/QsNGA0L7Qu9GM"
+
+
+def test_stored_url_without_normal_form_is_given_up_after_its_retries(
+    instance: EmbeddedInstance, clock: FrozenClock
+) -> None:
+    configure(instance)
+    instance.receivers.call = WebhookHttpClient(instance.engine.edges.receiver_rules).call  # type: ignore[method-assign]
+    statement = "UPDATE items SET body = replace(body, 'https://hooks.example.com/', 'https://me:пароль@a..b/')"
+    instance.engine.table.write(statement, ())
+    instance.clear_caches()
+    assert instance.call("POST", "/v1/Conversations", headers=HEADER).status == 201
+    assert len(work_for_a_day(instance, clock)) == 3
+    assert instance.waiting_messages("delivery-dlq") == 1
+    (alert,) = alerts(instance)
+    assert (alert["error_code"], alert["request_url"]) == ("50057", "https://me:***@a..b/")
+
+
+def test_pre_event_that_fails_in_convoke_does_not_fail_the_request(
+    instance: EmbeddedInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(instance, PreWebhookUrl=NO_LATIN_1, Filters="onConversationAdd")
+    monkeypatch.setattr(instance.receivers, "call", fail)
+    assert instance.call("POST", "/v1/Conversations", headers=HEADER).status == 201
+    (alert,) = alerts(instance)
+    assert alert["error_code"] == "50057"
+    assert "an error in Convoke" in alert["alert_text"]
+
+
+# The sweeper and the steps
+
+
+def sweeps_of_a_day(instance: EmbeddedInstance, clock: FrozenClock) -> list[datetime]:
+    """Sweep every minute for a day. Return when the sweeper processed a conversation."""
+    processed = []
+    for _ in range(24 * 60):
+        if instance.engine.sweeper.sweep():
+            processed.append(clock())
+            instance.work()
+        clock.move(timedelta(minutes=1))
+    return processed
+
+
+def pauses_of(moments: list[datetime]) -> list[timedelta]:
+    return [later - earlier for earlier, later in pairwise(moments)]
+
+
+def test_conversation_that_the_sweeper_cannot_process_is_put_off_with_growing_pauses(
+    instance: EmbeddedInstance, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    sid = instance.call("POST", "/v1/Conversations", {"Timers.Inactive": "PT1M"}).body["sid"]
+    with monkeypatch.context() as broken:
+        broken.setattr(DueConversations, "_run_timers", fail)
+        clock.move(timedelta(minutes=2))
+        processed = sweeps_of_a_day(instance, clock)
+    retries = ProvisioningRetries()
+    assert len(processed) < 3 * retries.max_attempts
+    assert pauses_of(processed) == sorted(pauses_of(processed))
+    assert len([record for record in caplog.records if record.exc_info]) == len(processed)
+    (alert,) = alerts(instance)
+    assert (alert["error_code"], alert["resource_sid"]) == ("20500", sid)
+    # After the repair, the conversation is processed at its next due time.
+    clock.move(MAX_LATE_PAUSE)
+    assert instance.engine.sweeper.sweep() == 1
+    assert instance.call("GET", f"/v1/Conversations/{sid}").body["state"] == "inactive"
+
+
+def test_failures_of_the_sweeper_in_a_row_count_only(
+    instance: EmbeddedInstance, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sid = instance.call("POST", "/v1/Conversations", {"Timers.Inactive": "PT1M"}).body["sid"]
+    clock.move(timedelta(minutes=2))
+    with monkeypatch.context() as broken:
+        broken.setattr(DueConversations, "_run_timers", fail)
+        for _ in range(3):
+            instance.engine.sweeper.sweep()
+            clock.move(timedelta(minutes=2))
+    (item,) = instance.items("conversation")
+    assert item["sweep_failures"] == 3
+    # The client sets the timer again, and the sweeper processes the conversation once.
+    assert instance.call("POST", f"/v1/Conversations/{sid}", {"Timers.Inactive": "PT5M"}).status == 200
+    assert instance.engine.sweeper.sweep() == 1
+    clock.move(timedelta(minutes=6))
+    with monkeypatch.context() as broken:
+        broken.setattr(DueConversations, "_run_timers", fail)
+        instance.engine.sweeper.sweep()
+    (item,) = instance.items("conversation")
+    assert item["sweep_failures"] == 1
+
+
+@pytest.mark.parametrize("part", ["finalize", "settle"])
+def test_execution_that_always_fails_is_tried_rarely_and_reported(
+    instance: EmbeddedInstance, clock: FrozenClock, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(ConversationFinalizer, part, fail)
+        form = {"Participant": chat(2)}
+        sid = instance.call("POST", "/v1/ConversationWithParticipants", form).body["sid"]
+        instance.work()
+        processed = sweeps_of_a_day(instance, clock)
+        assert len(processed) < 3 * ProvisioningRetries().max_attempts
+        (alert,) = alerts(instance)
+        assert (alert["error_code"], alert["resource_sid"]) == ("20500", sid)
+    clock.move(MAX_LATE_PAUSE)
+    instance.engine.sweeper.sweep()
+    instance.work()
+    assert instance.call("GET", f"/v1/Conversations/{sid}").body["state"] == "active"
+    assert instance.items("conversation")[0].get("due_at") is None
+
+
+def test_alert_about_own_failure_reaches_the_error_log_url(
+    instance: EmbeddedInstance, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    configure(instance)
+    instance.call("POST", "/convoke/v1/Configuration", {"ErrorLogUrl": "https://log.example.com/"})
+    with monkeypatch.context() as broken:
+        broken.setattr(WebhookDelivery, "begin", fail)
+        instance.call("POST", "/v1/Conversations", headers=HEADER)
+        work_for_a_day(instance, clock)
+    instance.engine.dead_letters.redrive(lambda body: body)
+    work_for_a_day(instance, clock)
+    posted = [each for each in instance.receivers.posted if each.target == "error-log"]
+    assert [json.loads(each.event.payload["Payload"])["error_code"] for each in posted] == ["20500"]
+
+
+# The engine on AWS
+
+
+@pytest.mark.parametrize("part", ["call", "split"])
+def test_failing_delivery_on_aws_is_retried_with_growing_pauses_and_becomes_a_dead_letter(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    send_again = SqsDeliveryQueue.send_again
+
+    def without_delay(self: SqsDeliveryQueue, body: str, failures: int, seconds: float) -> None:
+        pauses.append(seconds)
+        send_again(self, body, failures, 0)
+
+    monkeypatch.setattr(SqsDeliveryQueue, "send_again", without_delay)
+    with moto_instance() as moto:
+        form = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationAdded"}
+        moto.call("POST", "/v1/Configuration/Webhooks", form)
+        broken = fail if part != "split" else failing_for_conversations(WebhookDelivery.split)
+        monkeypatch.setattr(WebhookDelivery, part, broken)
+        assert moto.call("POST", "/v1/Conversations", headers=HEADER).status == 201
+        for _ in range(2 * MAX_OWN_FAILURES):
+            moto.work()
+            moto.forget_pauses()
+        assert pauses == DOUBLING
+        assert (moto.waiting_messages("delivery"), moto.waiting_messages("delivery-failure")) == (0, 1)
+        (alert,) = moto.call("GET", "/v1/Alerts").body["alerts"]
+        assert alert["error_code"] == "20500"
+
+
+def test_malformed_message_on_aws_is_a_dead_letter_at_once() -> None:
+    with moto_instance() as moto:
+        queue = moto.deployment.values["DeliveryQueue"]
+        moto.deployment.client("sqs").send_message(QueueUrl=queue, MessageBody="poison")
+        moto.work()
+        assert (moto.waiting_messages("delivery"), moto.waiting_messages("delivery-failure")) == (0, 1)
+
+
+def test_own_failures_on_aws_use_up_no_attempt_of_the_receiver(monkeypatch: pytest.MonkeyPatch) -> None:
+    with moto_instance() as moto:
+        form = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationAdded"}
+        moto.call("POST", "/v1/Configuration/Webhooks", form)
+        moto.receivers.statuses = [500, 500, 500, 500]
+        moto.call("POST", "/v1/Conversations", headers=HEADER)
+        begin, outcomes = WebhookDelivery.begin, iter((True, False, False, True, False, True, True))
+        monkeypatch.setattr(WebhookDelivery, "begin", lambda *given: begin(*given) if next(outcomes) else fail())
+        for _ in range(7):
+            moto.work()
+            moto.forget_pauses()
+        assert moto.receivers.retry_counts == [0, 1, 2, 3]
+        assert moto.waiting_messages("delivery-dlq") == 1
+
+
+def test_sqs_receives_a_message_more_often_than_convoke_may_fail() -> None:
+    redrive = resources("AWS::SQS::Queue")["DeliveryQueue"]["RedrivePolicy"]
+    assert redrive["maxReceiveCount"] > MAX_OWN_FAILURES
