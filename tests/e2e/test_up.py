@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from twilio.base.exceptions import TwilioRestException
+from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
 from tests.contract.test_webhook_client import receiver as receiver_in_http
@@ -143,7 +147,14 @@ def test_busy_port_is_a_one_line_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         line = one_line_of_refusal(convoke("up", "--port", port, "--data", ":memory:"))
-    assert line == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use"
+    holder = Path("/proc/self/comm").read_text().strip()
+    found = re.fullmatch(
+        rf"Error: cannot listen on 127.0.0.1:{port}: Address already in use by {re.escape(holder)}"
+        rf" \(process {os.getpid()}\); choose another port with --port, such as --port (\d+)",
+        line,
+    )
+    assert found, line
+    assert int(found[1]) > int(port)
 
 
 def test_unusable_data_file_is_a_one_line_error(tmp_path: Path) -> None:
@@ -167,7 +178,7 @@ def test_unusable_data_file_is_a_one_line_error(tmp_path: Path) -> None:
 
 def test_invalid_account_sid_in_environment_is_a_one_line_error() -> None:
     result = convoke("up", "--port", "0", "--data", ":memory:", environ={"CONVOKE_ACCOUNT_SID": "me"})
-    assert one_line_of_refusal(result).startswith("Error: CONVOKE_ACCOUNT_SID must be an Account SID")
+    assert one_line_of_refusal(result).endswith("must be an Account SID: AC and 32 hexadecimal digits")
 
 
 def test_account_create_list_and_rotate_token(tmp_path: Path) -> None:
@@ -326,3 +337,69 @@ def test_reset_over_http_empties_the_data_file_and_keeps_the_account(tmp_path: P
         )
         assert len(convoke("account", "list", *data[:2]).stdout.splitlines()) == 1
         assert convoke("events", "list", *data[:2]).stdout == ""
+
+
+@contextmanager
+def listening(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run `convoke listen` until the block ends. The block begins when the command has read the ledger."""
+    command = [sys.executable, "-u", "-m", "convoke", "listen", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith("Listening to the events of AC")
+            yield process
+        finally:
+            process.kill()
+
+
+def test_listen_prints_new_events_and_forwards_them_signed_for_the_url(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path / "convoke.db"))
+    with up(*data) as instance, receiver() as (url, received):
+        create = instance.client.conversations.v1.conversations.create
+        create(x_twilio_webhook_enabled="true")
+        with listening(*data, "--forward-to", f"{url}?a=b") as process:
+            time.sleep(1)
+            sent = create(x_twilio_webhook_enabled="true").sid
+            assert process.stdout is not None
+            first = json.loads(process.stdout.readline())
+            quiet = create().sid
+            second = json.loads(process.stdout.readline())
+            process.send_signal(signal.SIGINT)
+            assert process.wait(TIMEOUT_SECONDS) == 0
+        parameters, signature = received.get(timeout=TIMEOUT_SECONDS)
+        validator = RequestValidator(instance.ready["auth_token"])
+        assert validator.validate(f"{url}?a=b", parameters, signature)
+        assert (parameters["EventType"], parameters["ConversationSid"]) == ("onConversationAdded", sent)
+        assert received.empty()
+        assert (first["event"], first["conversation"], first["forwarded"]) == ("onConversationAdded", sent, "204")
+        assert (second["conversation"], second["forwarded"]) == (quiet, "not sent to webhooks")
+        configured = instance.client.conversations.v1.configuration.webhooks().fetch()
+        assert configured.post_webhook_url is None
+
+
+def test_listen_refuses_a_url_that_cannot_be_called(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path / "convoke.db"))
+    assert convoke("account", "create", *data).returncode == 0
+    result = convoke("listen", "--forward-to", "localhost:3000", *data)
+    assert result.returncode == 2
+    assert "Invalid value for --forward-to: must be" in result.stderr
+
+
+def test_account_sid_option_creates_the_account_with_the_token_of_the_environment(tmp_path: Path) -> None:
+    data, sid = ("--data", str(tmp_path / "convoke.db")), "AC" + "2" * 32
+    with up(*data, "--account-sid", sid, environ={"CONVOKE_AUTH_TOKEN": "secret"}) as instance:
+        assert (instance.ready["account_sid"], instance.ready["auth_token"]) == (sid, "secret")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shell_completion_lists_commands_without_importing_them(shell: str) -> None:
+    words = {"COMP_WORDS": "convoke l", "COMP_CWORD": "l" if shell == "fish" else "1"}
+    program = str(Path(sys.executable).with_name("convoke"))
+
+    def completed(environ: dict[str, str]) -> str:
+        result = subprocess.run(program, env={**os.environ, **environ}, capture_output=True, text=True, timeout=60)
+        assert (result.returncode, result.stderr) == (0, "")
+        return result.stdout
+
+    assert "listen" in completed({**words, "_CONVOKE_COMPLETE": f"{shell}_complete"})
+    assert completed({"_CONVOKE_COMPLETE": f"{shell}_source"})

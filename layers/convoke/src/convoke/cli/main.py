@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 DISTRIBUTION = "convoke-conversations"
 """The name of the distribution on PyPI."""
@@ -33,8 +34,10 @@ COMMANDS = {
     "data": LazyCommand("convoke.cli.data:data", "Check and back up a data file."),
     "demo": LazyCommand("convoke.cli.demo:demo", "Run a demo with the Twilio SDK and print every step."),
     "dlq": LazyCommand("convoke.cli.dlq:dlq", "List and redrive the messages in dead-letter queues."),
+    "env": LazyCommand("convoke.cli.env:env", "Print the Account SID and the Auth Token as environment variables."),
     "events": LazyCommand("convoke.cli.events:events", "List, show and replay events."),
     "key": LazyCommand("convoke.cli.api_keys:key", "Manage the API keys of an account."),
+    "listen": LazyCommand("convoke.cli.listen:listen", "Print each event of an account when it happens, until Ctrl-C."),
     "table": LazyCommand("convoke.cli.tables:table", "Prepare a DynamoDB table for a new AWS deployment."),
     "up": LazyCommand("convoke.cli.up:up", "Start the API on this machine, until Ctrl-C."),
     "versions": LazyCommand(
@@ -79,6 +82,12 @@ class LazyGroup(click.Group):
         module, _, attribute = lazy.path.partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command, without importing the commands."""
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        commands = [CompletionItem(name, help=self._lazy_commands[name].summary) for name in names]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

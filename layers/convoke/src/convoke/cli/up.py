@@ -16,8 +16,9 @@ from functools import partial
 import click
 from filelock import FileLock, Timeout
 
-from convoke.cli.credentials import CredentialsError, first_account
+from convoke.cli.credentials import SID_VARIABLE, CredentialsError, first_account
 from convoke.cli.data_file import create_folder, data_option, default_data, new_engine
+from convoke.cli.listeners import find_listener, next_free_port
 from convoke.cli.traffic import Traffic
 from convoke.embedded.data_format import MEMORY, cannot_be_opened
 from convoke.embedded.instance import Instance
@@ -73,6 +74,14 @@ SNIPPET = """\
     is_flag=True,
     help="Trust the headers X-Forwarded-Proto and X-Forwarded-Host. Use this option only behind your own proxy.",
 )
+@click.option(
+    "--account-sid",
+    metavar="SID",
+    envvar=SID_VARIABLE,
+    show_envvar=True,
+    help="Account to use, which is created if it does not exist. The default is the oldest account in the data file, or"
+    " a new account. CONVOKE_AUTH_TOKEN sets its Auth Token permanently.",
+)
 @click.option("--test-clock", is_flag=True, help="Serve /convoke/v1/Clock, which moves the clock forward in tests.")
 @click.option(
     "--test-controls",
@@ -93,6 +102,7 @@ def up(
     port: int,
     data: str,
     engine: str,
+    account_sid: str | None,
     *,
     as_json: bool,
     sam_local: bool,
@@ -106,9 +116,6 @@ def up(
 
     Prints a line for each request and for each webhook delivery to stdout. The lines contain no names, addresses,
     identities or queries. Warnings and errors go to stderr.
-
-    CONVOKE_ACCOUNT_SID and CONVOKE_AUTH_TOKEN set the credentials of the account to use. By default, Convoke uses the
-    oldest account in the data file, or creates an account if the data file has no account.
 
     CONVOKE_PROVISIONING_ATTEMPTS (default 8), CONVOKE_PROVISIONING_FIRST_PAUSE (PT10S) and
     CONVOKE_PROVISIONING_LONGEST_PAUSE (PT10M) set how often, and after which pauses, Convoke retries to add the
@@ -126,6 +133,7 @@ def up(
             host,
             port,
             data,
+            account_sid,
             as_json=as_json,
             trust_forwarded=trust_forwarded,
             test_clock=test_clock or test_controls,
@@ -168,6 +176,7 @@ def up_embedded(
     host: str,
     port: int,
     data: str,
+    account_sid: str | None,
     *,
     as_json: bool,
     trust_forwarded: bool,
@@ -183,7 +192,7 @@ def up_embedded(
             instance = Instance(make_engine, has_controls=test_controls, trust_forwarded=trust_forwarded)
             stack.enter_context(closing(instance.engine))
             listener = stack.enter_context(listening_socket(host, port))
-            account, token = first_account(instance.engine.accounts, os.environ)
+            account, token = first_account(instance.engine.accounts, account_sid or None, os.environ)
             ready: dict[str, str | int] = {
                 # An IPv6 address in a URL needs brackets (RFC 3986, section 3.2.2).
                 "url": f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}",
@@ -201,8 +210,17 @@ def up_embedded(
                     f"{data} was removed or replaced while Convoke was running. Convoke has stopped, because nothing"
                     " more could be stored. Restore the file from a backup, or start again with an empty file."
                 )
-    except (CannotListenError, CredentialsError) as error:
+    except CannotListenError as error:
+        raise click.ClickException(f"{error}{hint_for_busy_port(host, port) if error.is_busy else ''}") from error
+    except CredentialsError as error:
         raise click.ClickException(str(error)) from error
+
+
+def hint_for_busy_port(host: str, port: int) -> str:
+    """Return the process that listens on the port, if it can be found, and the option that chooses another port."""
+    holder = find_listener(port)
+    named = f" by {holder.name} (process {holder.pid})" if holder else ""
+    return f"{named}; choose another port with --port, such as --port {next_free_port(host, port)}"
 
 
 @contextmanager
