@@ -60,8 +60,9 @@ check: setup ## Check format, lint rules, types, import rules and the links of t
 	$(RUN) lint-imports --no-logo
 	@$(MAKE) --no-print-directory docs
 
-contract-node: setup ## Test with the official Node SDK (needs npm)
-	cd tests/node && npm ci --silent --no-audit --no-fund && CONVOKE="$(CURDIR)/.venv/bin/convoke" node --test
+contract-node: setup ## Test with the official Node SDK, and the npm package convoke-testing (needs npm)
+	cd tests/node && npm ci --silent --no-audit --no-fund && CONVOKE="$(CURDIR)/.venv/bin/convoke" npm test --silent
+	cd tests/node/example && npm ci --silent --no-audit --no-fund && npm run types --silent && CONVOKE="$(CURDIR)/.venv/bin/convoke" npm test --silent
 
 build: setup .tools/bin/sam ## Build the functions and the layer for AWS (needs Python 3.13)
 	@folder="$$(./.ci/python313)" && PATH="$$folder:$$PATH" $(SAM) build $(SAM_BUILD_OPTIONS) > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
