@@ -1,6 +1,6 @@
 # The commands of Convoke. `make` lists them. You need git, make and Python >= 3.11; make installs everything else.
 .DEFAULT_GOAL := help
-.PHONY: help up demo test fast coverage mutants soak e2e-aws e2e-lambda sam-local check contract-node build verify-build lint-template bench docs docs-tables audit sbom lock-tools setup install format
+.PHONY: screenshots chromium help up demo test fast coverage mutants soak e2e-aws e2e-lambda sam-local check contract-node build verify-build lint-template bench docs docs-tables audit sbom lock-tools setup install format
 SHELL := /bin/bash
 
 SAM := SAM_CLI_TELEMETRY=0 .tools/bin/sam
@@ -20,7 +20,7 @@ up: install ## Start the API on this machine (ARGS="--port 8001" passes options 
 demo: install ## Run the demo: create conversations with the official SDK and print every step
 	@$(RUN) convoke demo
 
-test: check ## Run all checks and all tests
+test: check chromium ## Run all checks and all tests
 	@$(RUN) python -c 'from convoke.cli.ministack import fetch; fetch()'
 	$(RUN) pytest --numprocesses 2 --dist loadgroup tests
 	@$(MAKE) --no-print-directory verify-build
@@ -37,6 +37,18 @@ mutants: setup ## Put 60 small faults into the product, one at a time, and list 
 	@test -f .coverage || $(MAKE) --no-print-directory coverage
 	$(RUN) python -m tests.mutation.run --seed $(or $(SEED),1)
 
+screenshots: setup ## Take the screenshots of docs/console.md (needs Chromium)
+	$(RUN) python -m tests.browser.screenshots
+
+# Debian's Chromium, for the tests of the console. Only CI as root installs it. These names are those of tests/support/chromium.py.
+chromium:
+	@command -v chromium chromium-browser google-chrome google-chrome-stable > /dev/null || { \
+		if [ "$$CI" = true ] && [ "$$(id -u)" = 0 ]; then \
+			apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends chromium > /dev/null; \
+		else \
+			echo "Chromium not found: skipped the tests of the console"; \
+		fi; }
+
 soak: setup ## Kill `convoke up` 50 times under load, then send 10^6 random requests (KILLS=5 REQUESTS=1000: fewer, SEED=2: others)
 	$(RUN) python -m tests.faults.soak --kills $(or $(KILLS),50) --seed $(or $(SEED),1)
 	$(RUN) python -m tests.faults.fuzz --requests $(or $(REQUESTS),1000000) --seed $(or $(SEED),1)
@@ -46,6 +58,9 @@ fast: check ## Run the checks and the unit tests only
 
 e2e-aws: setup ## Deploy the template to MiniStack, an AWS emulator, and test it with the SDK
 	$(RUN) pytest tests/e2e/test_aws_stack.py
+
+# What runs on this machine is built for its processor, and `make build` for the processor of the deployment.
+e2e-lambda sam-local verify-build bench: export CONVOKE_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
 e2e-lambda: build ## Invoke every built function in Lambda's runtime with the samples of events/
 	$(RUN) pytest -m built tests/e2e/test_lambda.py
@@ -64,8 +79,12 @@ contract-node: setup ## Test with the official Node SDK, and the npm package con
 	cd tests/node && npm ci --silent --no-audit --no-fund && CONVOKE="$(CURDIR)/.venv/bin/convoke" npm test --silent
 	cd tests/node/example && npm ci --silent --no-audit --no-fund && npm run types --silent && CONVOKE="$(CURDIR)/.venv/bin/convoke" npm test --silent
 
+# The built template accepts only the architecture of the built layer. CloudFormation then refuses any other value before
+# it changes a stack: a saved, previous or given one. Lambda would accept it, and every function would fail to start.
 build: setup .tools/bin/sam ## Build the functions and the layer for AWS (needs Python 3.13)
-	@folder="$$(./.ci/python313)" && PATH="$$folder:$$PATH" $(SAM) build $(SAM_BUILD_OPTIONS) > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; }
+	@architecture="$$(./.ci/architecture)" && folder="$$(./.ci/python313)" && { \
+		PATH="$$folder:$$PATH" CONVOKE_ARCHITECTURE="$$architecture" $(SAM) build $(SAM_BUILD_OPTIONS) > .aws-sam.log 2>&1 || { cat .aws-sam.log; exit 1; } \
+	} && ./.ci/pin-architecture "$$architecture" .aws-sam/build/template.yaml
 
 lint-template: setup .tools/bin/cfn-lint .tools/bin/checkov ## Check template.yaml with cfn-lint and checkov
 	$(RUN) python -m tests.support.lint_template

@@ -21,7 +21,7 @@ KEY = "crash points"
 
 @pytest.fixture(autouse=True)
 def event_loop_is_never_blocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let each test fail in which the product sleeps, or waits for a lock, on the thread of an event loop."""
+    """Make a test fail if the product sleeps, or waits for a lock, on the thread of an event loop."""
     guard = BlockingGuard()
     guard.install(monkeypatch)
     token = sleep_before_retry.set(guard.sleep)

@@ -62,7 +62,7 @@ def instance(engine: str) -> Iterator[Instance]:
 
 @pytest.fixture(params=["the account's tree", "a service's tree"])
 def tree(instance: Instance, request: pytest.FixtureRequest) -> Tree:
-    """Return the paths of the account's default service, and then the paths of another service."""
+    """Return a tree of paths. Each test runs twice: in the account's default service, and in another service."""
     return Tree(instance, in_service=request.param == "a service's tree")
 
 

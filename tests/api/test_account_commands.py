@@ -101,7 +101,10 @@ def test_stack_of_another_program_is_reported_in_one_line(deployed: StackTarget)
     deployed.cloudformation.stacks[STACK_NAME] = {"TableName": "of something else"}
     line = refusal(deployed.run("account", "create"))
     assert line.startswith(f"Error: the stack {STACK_NAME} is not a deployment of this version of Convoke")
-    assert "its status is CREATE_COMPLETE, and it lacks the outputs AccountSid, AuthTokenPrefix, " in line
+    assert (
+        "its status is CREATE_COMPLETE, and it lacks the outputs AccountSid, ApiKeyMasterSecret, AuthTokenPrefix, "
+        in line
+    )
 
 
 MISCONFIGURED: dict[str, tuple[dict[str, str | None], str]] = {

@@ -256,3 +256,37 @@ def test_error_log_url_is_shown_and_can_be_removed(instance: Instance) -> None:
 def test_error_log_event_type_is_refused_as_webhook_filter(instance: Instance) -> None:
     refused = instance.call("POST", "/v1/Configuration/Webhooks", {"Filters": "com.twilio.error-logs.error.logged"})
     assert (refused.status, refused.body["code"]) == (400, 50054)
+
+
+def details(instance: Instance, sid: str) -> Any:
+    return instance.call("GET", f"/convoke/v1/Alerts/{sid}").body
+
+
+@pytest.mark.each_engine
+def test_details_of_an_alert_about_a_webhook_name_the_event_and_the_target(instance: Instance) -> None:
+    sid = give_up(instance, 404)
+    (alert,) = alerts(instance)
+    found = details(instance, alert.sid)
+    assert (found["code"], found["conversation_sid"], found["target"], found["response_status"]) == (
+        50057,
+        sid,
+        "account",
+        404,
+    )
+    assert found["causes"] == []
+    replayed = instance.call("POST", found["links"]["replay"].removeprefix(ORIGIN), {"Target": found["target"]}).body
+    assert (replayed["event_id"], replayed["targets"]) == (found["event_id"], ["account"])
+
+
+def test_details_of_an_alert_about_participants_name_each_cause(refusing: Instance) -> None:
+    v1 = refusing.client().conversations.v1
+    sid = v1.conversation_with_participants.create(participant=CHAT_AND_SMS).sid
+    refusing.work()
+    (alert,) = alerts(refusing)
+    found = details(refusing, alert.sid)
+    provisioning = refusing.call("GET", f"/convoke/v1/Conversations/{sid}/Provisioning").body
+    failed = [each for each in provisioning["participants"] if each["code"]]
+    assert [(each["participant_sid"], each["code"], each["message"]) for each in found["causes"]] == [
+        (each["sid"], each["code"], each["message"]) for each in failed
+    ]
+    assert (found["event_id"], found["target"], set(found["links"])) == (None, None, {"alert"})

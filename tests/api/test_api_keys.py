@@ -230,6 +230,16 @@ def test_every_api_key_is_listed_over_many_pages(embedded: EmbeddedInstance) -> 
     assert [key.sid for key in embedded.accounts.api_keys.list(embedded.account.sid)] == made
 
 
+def test_keys_with_their_expiry_are_listed_for_api_keys_too(embedded: EmbeddedInstance) -> None:
+    made = [new_key(embedded)[0] for _ in range(3)]
+    first = embedded.call("GET", "/convoke/v1/Keys?PageSize=2").body
+    second = embedded.call("GET", first["meta"]["next_page_url"].removeprefix(ORIGIN)).body
+    listed = [*first["keys"], *second["keys"]]
+    assert [key["sid"] for key in listed] == made
+    assert {key["date_expires"] for key in listed} == {None}
+    assert embedded.call("GET", second["meta"]["previous_page_url"].removeprefix(ORIGIN)).body["keys"] == first["keys"]
+
+
 # HTTP
 
 
@@ -349,7 +359,8 @@ def account(place: CliTarget) -> str:
 
 def test_key_create_prints_usable_credentials(place: CliTarget, account: str) -> None:
     (created,) = place.printed("key", "create", account, "--name", "billing")
-    assert set(created) == {"sid", "account_sid", "friendly_name", "date_created", "date_updated", "secret"}
+    dates = {"date_created", "date_updated", "date_expires"}
+    assert set(created) == {"sid", "account_sid", "friendly_name", *dates, "secret"}
     assert (created["account_sid"], created["friendly_name"]) == (account, "billing")
     assert re.fullmatch("[0-9A-Za-z]{32}", created["secret"])
     assert place.status(created["sid"], created["secret"]) == 200

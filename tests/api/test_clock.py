@@ -168,10 +168,27 @@ def test_provisioning_retries_keep_their_backoff_in_moved_time() -> None:
     with held_instance(movable_clock=clock, admit=fail) as instance:
         sid = instance.client().conversations.v1.conversation_with_participants.create(participant=chat(1)).sid
         advance(instance, "P1D")
-        assert stored(instance)[sid]["state"] == "closed"
+        conversation = stored(instance)[sid]
+        assert conversation["state"] == "closed"
         assert [alert["code"] for alert in instance.items("alert")] == [50427]
+    # The first pause begins at the creation, and the first attempt follows some real time later.
+    moments[0] = datetime.fromisoformat(conversation["date_created"])
     pauses = [round((later - earlier).total_seconds()) for earlier, later in pairwise(moments)]
     assert pauses == [10, 20, 40, 80, 160, 320, 600, 600]
+
+
+def test_delivery_is_attempted_again_in_moved_time(movable: EmbeddedInstance) -> None:
+    v1, webhook = movable.client().conversations.v1, "https://hooks.example.com/"
+    v1.configuration.webhooks().update(post_webhook_url=webhook, filters=["onConversationAdded"])
+    movable.receivers.statuses = [500, 500, 200]
+    v1.conversations.create(x_twilio_webhook_enabled="true")
+    attempts = []
+    for _ in range(3):
+        movable.work()
+        attempts.append(len(movable.receivers.posted))
+        advance(movable, "PT1M")
+    assert attempts == [1, 2, 3]
+    assert movable.waiting_messages("delivery") == 0
 
 
 def test_idempotency_record_expires_in_moved_time(movable: EmbeddedInstance) -> None:

@@ -116,7 +116,7 @@ FIRST_SIGHTS = 90
 
 
 def see_at_once(table: Table, api: Resolve, credentials: Credentials) -> tuple[int, int]:
-    """Add one new identity to 90 conversations at the same moment.
+    """Add the same new identity to 90 conversations at the same time.
 
     Return the number of participants with the identity and the number of events `onUserAdded`.
     """

@@ -1,4 +1,4 @@
-"""A deleted User leaves its conversations. See docs/behaviour/users.md#delete."""
+"""The sweeper deletes the participants of a deleted User. See docs/behaviour/users.md#delete."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def delete(tree: Tree, identity: str = "alice", *, webhooks: bool = False) -> No
     headers = {"X-Twilio-Webhook-Enabled": "true"} if webhooks else {}
     assert tree.call("DELETE", f"/Users/{identity}", headers=headers).status == 204
     if tree.instance.is_deployed:
-        # The participant adder is another process, which may know for some seconds that the User exists.
+        # On AWS, the participant adder is another process. Its cache can show the deleted User for some seconds.
         tree.instance.clear_caches()
 
 
@@ -123,7 +123,7 @@ def test_participant_of_an_initializing_conversation_leaves_later(clock: ManualC
 
 @pytest.mark.each_engine
 def test_identity_leaves_and_number_stays_if_the_group_would_collide(tree: Tree, clock: ManualClock) -> None:
-    """Without its masked member, the second group has the numbers of the first group."""
+    """Without the participant that has the identity, the second group would have the numbers of the first group."""
     masked = json.dumps({"identity": "alice", "messaging_binding": {"projected_address": "+15017122662"}})
     tree.make(*GROUP_MMS)
     sid = tree.make(*GROUP_MMS, masked)
@@ -194,7 +194,7 @@ def test_tombstone_stays_until_the_deletion_is_visible_everywhere(tree: Tree, cl
 def test_user_that_is_deleted_while_its_participant_is_added_has_a_user_or_no_participant(
     tree: Tree, clock: ManualClock
 ) -> None:
-    """The participant is added by a process that still knows the User."""
+    """The process that adds the participant still has the deleted User in its cache."""
     tree.make(ALICE)
     conversation = tree.client.conversations(tree.client.conversations.create().sid)
     hooks = {"pre_webhook_url": "https://hooks.example.com/", "filters": ["onParticipantAdd"]}
@@ -220,7 +220,7 @@ def test_identity_that_an_outdated_cache_added_without_a_user_gets_one(clock: Ma
         first_sights = instance.engine.program.first_sights
         known = first_sights._known
         delete(tree)
-        # Another process may still know the User for some seconds.
+        # Another process may have the deleted User in its cache for some seconds.
         known.remember(True, instance.account.sid, tree.instance.items("user")[0]["sid"])
         sid = tree.make(ALICE)
         known.clear()
@@ -232,7 +232,7 @@ def test_identity_that_an_outdated_cache_added_without_a_user_gets_one(clock: Ma
 
 def test_participant_that_cannot_be_deleted_does_not_keep_the_others(clock: ManualClock) -> None:
     class Broken:
-        """A table in which one conversation cannot be read."""
+        """Wraps the table. Reads of one conversation fail."""
 
         broken = ""
 

@@ -138,12 +138,12 @@ def test_moving_clock_does_not_sleep_on_event_loop() -> None:
 
 @pytest.mark.parametrize("code", ["time.sleep(0)", "threading.Event().wait(0.001)", "instance.engine._sweep()"])
 def test_product_that_blocks_event_loop_is_noticed(code: str) -> None:
-    """Check the guard that all tests use. `_sweep` waits for the lock that `without_sweeps` holds."""
+    """Check the guard that all tests use. In one case, `_sweep` waits for the lock that `without_sweeps` holds."""
     guard = BlockingGuard()
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served(), instance.without_sweeps():
-            # The guard recognizes the product by the name of the module.
+            # The guard recognizes product code by the name of its module.
             module = {"__name__": "convoke.blocking", "instance": instance, "threading": threading, "time": time}
             with pytest.raises(AssertionError, match="on the event loop's thread"):
                 exec(code, module)

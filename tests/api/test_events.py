@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl, quote
 
 import pytest
 from twilio.request_validator import RequestValidator
@@ -176,7 +177,7 @@ def test_attempts_record_status_error_and_start_of_response(instance: Instance) 
     first, second, third = attempts(instance, state_event(instance))
     assert set(first) == {
         *("event_id", "replay_sid", "target", "number", "method", "url", "started_at", "status"),
-        *("milliseconds", "error", "answer", "paused_until"),
+        *("milliseconds", "error", "answer", "paused_until", "links"),
     }
     assert [(each["number"], each["status"], each["error"]) for each in (first, second, third)] == [
         (1, 500, None),
@@ -189,6 +190,55 @@ def test_attempts_record_status_error_and_start_of_response(instance: Instance) 
     assert second["answer"] is None
     listed = pages(instance, f"{state_event(instance)['links']['attempts']}?PageSize=2", key="attempts")
     assert listed == [[first, second], [third]]
+
+
+@pytest.mark.each_engine
+def test_request_of_an_attempt_is_made_again_and_signed(instance: Instance) -> None:
+    configure(instance, STATE)
+    instance.receivers.statuses = [500]
+    make(instance)
+    instance.forget_pauses()
+    instance.work()
+    event = state_event(instance)
+    first, second = attempts(instance, event)
+    path = first["links"]["request"].removeprefix(ORIGIN)
+    assert path == f"{PATH}/{event['id']}/Attempts/account.1/Request"
+    for attempt, retry_count in ((first, "0"), (second, "1")):
+        request = page(instance, attempt["links"]["request"])
+        assert (request["method"], request["url"]) == ("POST", URL)
+        parameters = dict(parse_qsl(request["body"], keep_blank_values=True))
+        assert parameters == {**event["payload"], "RetryCount": retry_count}
+        assert RequestValidator(instance.token).validate(URL, parameters, request["headers"]["X-Twilio-Signature"])
+
+
+def test_request_of_a_get_attempt_has_its_parameters_in_the_url(instance: Instance) -> None:
+    configure(instance, STATE)
+    instance.client().conversations.v1.configuration.webhooks().update(method="GET")
+    make(instance)
+    (attempt,) = attempts(instance, state_event(instance))
+    request = page(instance, attempt["links"]["request"])
+    assert (request["method"], request["body"]) == ("GET", None)
+    assert request["url"].startswith(f"{URL}?EventType={STATE}&")
+    assert RequestValidator(instance.token).validate(request["url"], {}, request["headers"]["X-Twilio-Signature"])
+
+
+def test_request_of_an_attempt_of_a_replay_names_the_replay(instance: Instance) -> None:
+    configure(instance, STATE)
+    make(instance)
+    event = state_event(instance)
+    sid = instance.call("POST", f"{PATH}/{event['id']}/Replay").body["sid"]
+    instance.work()
+    requests = [each["links"]["request"] for each in attempts(instance, event)]
+    assert requests == [f"{event['url']}/Attempts/{name}/Request" for name in ("account.1", f"{sid}.account.1")]
+    assert page(instance, requests[1])["url"] == URL
+
+
+@pytest.mark.parametrize("name", ["account.2", "account", "account.0", "service.1", "RP.account.1", "#account#01"])
+def test_request_of_an_unknown_attempt_is_not_found(instance: Instance, name: str) -> None:
+    configure(instance, STATE)
+    make(instance)
+    path = f"{PATH}/{state_event(instance)['id']}/Attempts/{quote(name)}/Request"
+    assert instance.call("GET", path).status == 404
 
 
 @pytest.mark.each_engine

@@ -1,4 +1,7 @@
-"""A service creates a User at the first sight of an identity. See docs/behaviour/users.md#first-sight."""
+"""Convoke creates a User when an identity is used in a service for the first time.
+
+See docs/behaviour/users.md#first-sight.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from tests.support.trees import Tree
 
 
 def make_group(tree: Tree) -> Any:
-    """Create a group MMS, and return its participant that is a business number."""
+    """Create a group MMS conversation, and return the participant that is a business number."""
     members = tree.client.conversations(tree.make(*GROUP_MMS)).participants
     return next(each for each in members.list() if "projected_address" in each.messaging_binding)
 
@@ -116,7 +119,7 @@ def test_failed_provisioning_creates_no_user() -> None:
 
 
 class CountingTable:
-    """A table that records the keys of batch reads and the number of writes of transactions."""
+    """Wraps a table. Records the keys of each batch read and the number of writes in each transaction."""
 
     def __init__(self, table: Any) -> None:
         self._table = table
@@ -151,7 +154,7 @@ def test_known_identities_are_neither_written_nor_read_twice() -> None:
 
 
 def test_identity_that_an_old_read_misses_is_read_again_consistently() -> None:
-    """On DynamoDB, an eventually consistent read can miss a User that was created some milliseconds ago."""
+    """On DynamoDB, an eventually consistent read can miss a User that was created a few milliseconds before."""
 
     class Stale(CountingTable):
         def get_many(self, keys: Sequence[Key], *, consistent: bool = True) -> Any:

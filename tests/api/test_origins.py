@@ -1,4 +1,4 @@
-"""A page of another site cannot change data through a browser, and a listed site can use the API.
+"""A page of another site cannot use a browser to change data. A page of an allowed origin can use the API.
 
 See docs/behaviour/requests-and-answers.md#browsers.
 """

@@ -89,11 +89,11 @@ def test_every_list_is_complete_with_any_page_size(
     assert second.next_page_url.startswith(f"{ORIGIN}/v1/{'Services/' if in_service else ''}")
 
 
-# Pages that end early, because their resources would not fit into a response of Lambda
+# Shortened pages: without the limit, the response would be too large for Lambda
 
 
 def every_list(instance: Instance) -> dict[str, str]:
-    """Create resources of every kind. Return the path of every list, with the key of its resources."""
+    """Create resources of every kind. Map the path of every list to the key of the resources in its response."""
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=["onMessageAdded"])
     for _ in range(2):
@@ -130,7 +130,7 @@ def every_list(instance: Instance) -> dict[str, str]:
 
 
 def walked(instance: Instance, path: str, key: str, direction: str) -> tuple[list[Any], str]:
-    """Return the resources of each page from `path` on, in the given direction, and the URL of the last page."""
+    """Read all pages, starting with `path`, in the given direction. Return their resources and the last page's URL."""
     pages, url = [], path
     while True:
         content = instance.call("GET", url).body
@@ -150,7 +150,7 @@ def test_pages_that_end_early_miss_and_repeat_nothing(instance: Instance, monkey
     for path, key in lists.items():
         forward, last = walked(instance, path, key, "next_page_url")
         assert [page for page in forward if page] == [[resource] for resource in listed[path]], path
-        # The last page may be empty. A backward page shows the resources before it.
+        # Walk backward from the last page, which may be empty.
         backward, _ = walked(instance, last, key, "previous_page_url")
         assert [page for page in reversed(backward) if page] == [[resource] for resource in listed[path]], path
 

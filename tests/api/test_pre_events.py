@@ -343,6 +343,18 @@ def test_retry_after_conflict_sends_no_second_pre_event(receiving: Instance) -> 
     assert len(sent_pre_events(receiving)) == 1
 
 
+@pytest.mark.each_engine
+@pytest.mark.parametrize("path", ["/v1/Conversations", "/v1/ConversationWithParticipants"])
+def test_repeated_request_with_an_idempotency_key_sends_no_second_pre_event(receiving: Instance, path: str) -> None:
+    headers = {**HEADER, "Idempotency-Key": "1"}
+    data = {"FriendlyName": "x"}
+    first = receiving.call("POST", path, data, headers)
+    assert len(sent_pre_events(receiving)) == 1
+    again = receiving.call("POST", path, data, headers)
+    assert (again.text, again.headers["Idempotent-Replayed"]) == (first.text, "true")
+    assert sent_pre_events(receiving) == []
+
+
 def test_other_requests_are_answered_while_pre_event_is_pending() -> None:
     async def scenario(instance: EmbeddedInstance) -> None:
         event_loop = asyncio.get_running_loop()

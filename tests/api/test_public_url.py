@@ -1,4 +1,4 @@
-"""With a public URL, every URL in a response begins with it: see docs/deploy-to-aws.md#your-own-url."""
+"""Every URL in a response begins with the public URL, if one is set. See docs/deploy-to-aws.md#your-own-url."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PUBLIC_URL = "https://example.com/chat"
 
 @pytest.fixture
 def proxied() -> Iterator[EmbeddedInstance]:
-    """Run an instance behind a proxy, which removes the path of the public URL and changes the host."""
+    """Run an instance with a public URL. As behind a proxy, its requests have another host and no path prefix."""
     with held_instance(public_url=PUBLIC_URL) as instance:
         yield instance
 

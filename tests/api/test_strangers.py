@@ -1,4 +1,7 @@
-"""A stranger who invents credentials costs little: see docs/behaviour/requests-and-answers.md#unknown-credentials."""
+"""Requests with invented credentials cause few AWS calls.
+
+See docs/behaviour/requests-and-answers.md#unknown-credentials.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def status(instance: Instance, sid: str, password: str = "guessed") -> int:
 
 
 def recorded_calls(instance: MotoInstance) -> list[str]:
-    """Return a list to which each later call of the API function to DynamoDB or Secrets Manager is added."""
+    """Start to record the calls of the API function to DynamoDB and Secrets Manager. Return the list of calls."""
     calls: list[str] = []
     edges = instance.edges("api")
     for client in (edges.table._client, edges.auth_tokens.client):

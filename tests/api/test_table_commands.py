@@ -1,4 +1,4 @@
-"""`convoke table prepare` makes a kept or restored table usable for a new stack, here on moto."""
+"""`convoke table prepare` makes a kept or restored table usable for a new stack. These tests use moto."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RESTORED = "restored"
 
 @pytest.fixture
 def restored(deployed: StackTarget) -> StackTarget:
-    """Restore the table of a stack that has two accounts, as DynamoDB does: without stream and other settings."""
+    """Restore the table of a stack with two accounts. As on DynamoDB, the restored table has no stream or settings."""
     deployed.printed("account", "create")
     client = deployed.client("dynamodb")
     properties = {name: value for name, value in table_properties().items() if name != "StreamSpecification"}

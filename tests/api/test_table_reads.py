@@ -1,6 +1,6 @@
-"""A request reads few items, however many items there are.
+"""The number of items that a request reads does not grow with the number of stored items.
 
-The tests count reads and do not measure time.
+The tests count reads. They do not measure time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.support.members import add_members
 
 @dataclass
 class CountingTable:
-    """Wraps a table. Records each call, with the number of items that the call returned or wrote."""
+    """Wraps a table. Records the name of each call and the number of items that the call returned or wrote."""
 
     table: Table
     calls: list[tuple[str, int]] = field(default_factory=list)
@@ -57,7 +57,7 @@ class CountingTable:
 
 
 def test_message_costs_as_many_reads_with_1000_members_as_with_10() -> None:
-    """`tests/api/test_aws_calls.py` counts the calls on AWS."""
+    """The test counts reads of the table. `tests/api/test_aws_calls.py` counts the calls on AWS."""
     counted: list[list[tuple[str, int]]] = []
     tables: list[CountingTable] = []
 
@@ -75,7 +75,8 @@ def test_message_costs_as_many_reads_with_1000_members_as_with_10() -> None:
             table.calls.clear()
             message = instance.call("POST", path, {"Body": "Hello", "Author": "member 3"}).body
             assert message["participant_sid"]
-            # The calls read the conversation with its provisioning record, and the lock of the author's identity.
+            # `get_many` reads the conversation and its provisioning record. `get` reads the lock of the author's
+            # identity.
             assert table.calls == [("get_many", 2), ("get", 1), ("transact", 3)]
             instance.call("POST", path, {"Body": "Hello", "Author": "stranger"})
             instance.call("POST", f"{path}/{message['sid']}", {"Body": "Goodbye", "Author": "member 4"})
@@ -89,29 +90,33 @@ def test_message_costs_as_many_reads_with_1000_members_as_with_10() -> None:
 PAGE_SIZE = 50
 
 ITEMS = 52
-"""The number of resources in each list that the tests fill: more than one page."""
+"""The number of resources that the tests create for each list. It is larger than a page."""
 
 MAX_RESOURCES = {"Receipts": 50, "ScopedWebhooks": 5}
-"""The maximum number of resources in a list that cannot have `ITEMS` resources."""
+"""The maximum number of resources in each list that cannot contain `ITEMS` resources."""
 
 ITEMS_OF_RESOURCE = {"ParticipantConversations": 2, "UserConversations": 2}
-"""How many items a listed resource consists of, if it consists of several items: a conversation and a participant."""
+"""The number of items that are read for one resource of a list. For other lists, this number is 1.
+
+These resources consist of a conversation and a participant.
+"""
 
 
 class FilledInstance:
-    """An instance whose lists have more resources than a page."""
+    """An instance in which each list has more resources than fit on a page."""
 
     def __init__(self, instance: EmbeddedInstance) -> None:
         self.instance = instance
         hooks = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationStateUpdated"}
         self.post("/v1/Configuration/Webhooks", hooks)
-        # Each conversation causes a webhook call with the answer 404, and therefore an alert.
+        # Each conversation causes a webhook call. The receiver answers 404, so each call causes an alert.
         instance.receivers.statuses = [404] * ITEMS
         made = [self.post("/v1/ConversationWithParticipants", {"Participant": chat(1)}) for _ in range(ITEMS)]
         instance.work()
         for number in range(ITEMS):
             self.post("/v1/Services", {"FriendlyName": str(number)})
             self.post("/v1/Roles", {"FriendlyName": str(number), "Type": "service", "Permission": "joinConversation"})
+            self.post(f"/2010-04-01/Accounts/{instance.account.sid}/Keys.json", {})
             self.post("/v1/Credentials", {"Type": "gcm", "ApiKey": str(number)})
             self.post("/v1/Configuration/Addresses", {"Type": "chat", "Address": str(number)})
             store_binding(instance, made[0]["chat_service_sid"])
@@ -143,10 +148,11 @@ class FilledInstance:
         return answer.body
 
     def path(self, rule: str) -> str:
-        """Return the path of a list. The values in the path belong to a conversation, a message or an event above."""
+        """Return the path of a list. The SIDs in the path are those of resources that `__init__` created."""
         if rule.endswith("/Receipts"):
             rule = rule.partition("Conversations/")[0] + self.receipts
         values = {
+            "account_sid": self.instance.account.sid,
             "chat_service_sid": self.service,
             "conversation_sid": self.conversation,
             "event_id": self.event,
@@ -169,11 +175,12 @@ LISTS = [(rule, route) for route in ROUTES if route.contract.page for rule in ro
 def test_page_of_50_reads_at_most_51_items(
     filled: FilledInstance, monkeypatch: pytest.MonkeyPatch, rule: str, route: Route
 ) -> None:
-    """A new list must be filled in `FilledInstance`. Otherwise this test fails, because the page is not full."""
+    """`FilledInstance` must create resources for every list of the API. Otherwise the page of this test is not full."""
     resource, page = route.contract.resource, route.contract.page
     assert page
     path = f"{filled.path(rule)}&PageSize={PAGE_SIZE}"
-    filled.instance.call("GET", path)  # From now on, the caches contain the account and the service.
+    # Fill the caches with the account and the service, so that the second request does not read them.
+    filled.instance.call("GET", path)
     decoded: list[Item] = []
     original = rows.decode
 

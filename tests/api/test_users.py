@@ -153,7 +153,7 @@ def listen(tree: Tree) -> None:
 
 
 def posted(tree: Tree) -> list[dict[str, str]]:
-    """Deliver every event, and return the payloads of all deliveries since the last call."""
+    """Deliver all waiting events, and return the payloads of the deliveries since the last call of this function."""
     tree.instance.work()
     payloads = [delivery.event.payload for delivery in tree.instance.receivers.posted]
     tree.instance.receivers.posted.clear()

@@ -1,4 +1,4 @@
-"""Somebody sets the wall clock of the machine back while the embedded engine runs."""
+"""The embedded engine keeps working if the wall clock of the machine is set back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ STEP_BACK = timedelta(hours=2)
 def test_postponed_work_continues_and_calls_under_way_are_not_repeated(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One delivery is under way, one is postponed, and a participant queue has lost the participants."""
+    """When the clock is set back, one delivery is running and another delivery is postponed.
+
+    Also, the message in the participant queue is lost, so the sweeper must add the participants.
+    """
     monkeypatch.setattr(engine, "SWEEP_INTERVAL_SECONDS", 0.02)
     monkeypatch.setattr(engine, "DELIVERY_POLL_SECONDS", 0.01)
     difference = [0.0]
@@ -54,7 +57,7 @@ def test_postponed_work_continues_and_calls_under_way_are_not_repeated(
             instance.lose_messages()
             async with instance.without_sweeps():
                 clock.move(-STEP_BACK)
-                # The postponed delivery is called now, because it seems to be postponed for longer than the maximum.
+                # The engine makes the postponed delivery now, because its time is further away than the longest pause.
                 await asyncio.to_thread(called.acquire)
                 difference[0] = -STEP_BACK.total_seconds()
             async with asyncio.timeout(TIMEOUT_SECONDS):

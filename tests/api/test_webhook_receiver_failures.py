@@ -109,7 +109,7 @@ def test_pre_event_uses_timeout_from_url_fragment(running: EmbeddedInstance) -> 
 
 
 class HangingHost(Receivers):
-    """Fake receivers. The calls to `https://hanging.example` wait until the test sets `is_over`."""
+    """Fake receivers. Calls to `https://hanging.example` return only after the test has set `is_over`."""
 
     def __init__(self) -> None:
         super().__init__()

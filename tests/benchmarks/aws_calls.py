@@ -60,7 +60,7 @@ REQUESTS = {
 }
 
 NEW_IDENTITIES = "10 new chat members, no webhook"
-"""The measurement in which the service sees every identity for the first time. In all others, the Users exist."""
+"""The measurement in which no participant has a User yet. In every other measurement, the Users exist."""
 
 EXISTING = (10, 100)
 """The numbers of conversations that exist before the last two measurements.
@@ -99,9 +99,8 @@ class Cost:
     def ask(self, *, model: Any, params: Any, **_: Any) -> None:
         """Count one read unit for each requested key, or half a unit if the read is eventually consistent.
 
-        botocore calls this method before it sends a request.
-
-        MiniStack does not return the consumed capacity of a batch, so this class computes the read units.
+        botocore calls this method before it sends a request. The read units are computed, because MiniStack does not
+        return the consumed capacity of a batch.
         """
         match model.name:
             case "GetItem":
@@ -234,10 +233,12 @@ def measure(
 ) -> dict[str, Cost]:
     """Create a conversation with these participants, and return the cost of each step.
 
-    The key of the result is the name of the step. The key `all` has the sum. Before the measurement, `existing` other
-    conversations are created. If `known` is true, the Users of the participants exist, but the participant adder has
-    not read them yet. `account` must be a different number in each measurement. MiniStack uses this number as
-    the account ID, so each measurement starts without data.
+    The key of the result is the name of the step. The value of the key `all` is the sum.
+
+    - Before the measurement, `existing` other conversations are created.
+    - If `known` is True, the Users of the participants exist, but the participant adder has not read these Users yet.
+    - `account` must be a different number in each measurement. MiniStack uses this number as the account ID, so each
+      measurement starts without data.
     """
     instance = new_instance(account)
     v1 = instance.client().conversations.v1
@@ -267,9 +268,9 @@ def measure(
 
 
 def measure_message(members: int, *, account: int) -> dict[str, Cost]:
-    """Create a message in a conversation of `members` chat members, and return the cost of each step.
+    """Create a message in a conversation with `members` chat members, and return the cost of each step.
 
-    A member is the author of the message. See `measure` for `account`.
+    The author of the message is a member of the conversation. See `measure` for `account`.
     """
     instance = new_instance(account)
     conversation = instance.call("POST", "/v1/ConversationWithParticipants", {"Participant": chat(10)}).body

@@ -1,10 +1,11 @@
 """Measure how long checkpoints stall writes: `python -m tests.benchmarks.checkpoints [--json PATH]`.
 
-A thread runs the checkpoints of the embedded engine. Meanwhile, this thread writes the rows of finished conversations,
-like the event loop of the engine under full load. Only a forced restart of the write-ahead log holds SQLite's write
-lock. The stall is the time from the first failed `BEGIN IMMEDIATE` until a transaction begins.
+One thread runs the checkpoints of the embedded engine. Meanwhile, the main thread writes the rows of finished
+conversations, like the event loop of the engine under full load. The only part of a checkpoint that stalls writes is a
+forced restart of the write-ahead log, because the restart holds SQLite's write lock. A stall is the time from the first
+failed `BEGIN IMMEDIATE` until a transaction begins.
 
-A forced restart is rare. Therefore the second measurement forces the restart of each long log.
+A forced restart is rare. Therefore a second measurement forces the restart of each long log.
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ from tests.benchmarks.yardstick import Yardstick
 SECONDS = 15.0
 
 UNITS_PER_SECOND, CONVERSATIONS_PER_UNIT = 60, 8
-"""How much is written: 480 conversations per second, in units of work as with 16 clients."""
+"""The amount of data that is written: 480 conversations per second.
+
+A unit of work contains as many conversations as under the load of 16 clients.
+"""
 
 POLL_SECONDS = 0.0002
 
 
 def begin(connection: sqlite3.Connection) -> float:
-    """Begin a transaction. Return how many seconds the write lock was held elsewhere."""
+    """Begin a transaction. Return how many seconds this thread waited for the write lock."""
     begun = time.perf_counter()
     stalled = False
     while True:
@@ -47,7 +51,7 @@ def begin(connection: sqlite3.Connection) -> float:
 
 
 def write(writer: Yardstick, thread: checkpoints.Checkpoints) -> tuple[list[float], list[float]]:
-    """Write conversations for `SECONDS`. Return the seconds of each stall and of each commit."""
+    """Write conversations for `SECONDS`. Return the duration of each stall and of each commit, in seconds."""
     stalls, commits = [], []
     until = time.perf_counter() + SECONDS
     next_unit = time.perf_counter()

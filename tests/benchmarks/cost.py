@@ -1,11 +1,10 @@
 """Compute the cost of a million conversations of ten chat members with one webhook: `python -m tests.benchmarks.cost`.
 
-`--json PATH` also writes the result to a file. The program counts calls, units and events on MiniStack. It does so for
-Convoke and for a straightforward design. The durations are not measured. The constants below state the assumed
-durations.
+`--json PATH` also writes the result to a file. The program counts calls, units and events on MiniStack, for Convoke and
+for a straightforward design. The program measures no durations. The constants below state the assumed durations.
 
-The result is an upper bound. The program assumes that each batch has records of one conversation only. Under sustained
-load, the queues and the stream deliver records of several conversations in one batch.
+The result is an upper bound, because the program assumes that each batch has records of one conversation only. Under
+sustained load, the queues and the stream deliver records of several conversations in one batch.
 
 The conversations are spread evenly over a month. At this rate, one environment of each function is enough.
 
@@ -37,7 +36,7 @@ INVOCATION_CPU_MS = 14
 """The assumed processor time of an invocation in milliseconds. Waiting for AWS calls is not included.
 
 On 2026-11-22 an invocation took 8 ms on average on one core of an AMD EPYC. A Lambda function with 1 GB of memory has
-0.58 of a core, so 8 ms become 14 ms.
+0.58 of a core, so 8 ms become 14 ms. Nobody has measured an arm64 processor of Lambda.
 """
 
 CALL_LATENCY_MS = {
@@ -55,25 +54,25 @@ CALL_LATENCY_MS = {
 """The assumed duration of each AWS call in milliseconds, if the caller is in the same region."""
 
 RECEIVER_MS = 100
-"""The assumed time until the webhook receiver answers, in milliseconds.
+"""The assumed response time of the webhook receiver, in milliseconds.
 
-Each additional 100 ms would add 0.83 USD per million conversations.
+Each additional 100 ms would add 0.67 USD per million conversations.
 """
 
 EXECUTION_OVERHEAD_MS = 50
 """The assumed duration of an execution of the state machine in milliseconds, without the duration of the tasks."""
 
 LAMBDA_LOG_BYTES = 300
-"""The assumed size in bytes of the lines START, END and REPORT of an invocation.
+"""The assumed total size of the log lines START, END and REPORT of an invocation, in bytes.
 
-Lambda does not log these lines if the template sets the level of system logs to WARN.
+Lambda does not write these lines if the template sets the level of system logs to WARN.
 """
 
 ENVIRONMENT_SECONDS = 2 * 60 * 60
 """The assumed time until Lambda replaces an environment that is in use."""
 
 INIT_SECONDS = 1.0
-"""The assumed billed duration of the start of a function without SnapStart. An upper bound."""
+"""The assumed billed duration of the start of a function without SnapStart. This value is an upper bound."""
 
 SECRET_READERS = ("api", "webhook_delivery")
 """The functions that read the Auth Token of an account."""
@@ -93,10 +92,10 @@ The body of the API response has 800 bytes (measured on 2026-11-22).
 MEMORY_GB: float = template()["Globals"]["Function"]["MemorySize"] / 1024
 
 DELIVERY_MEMORY_GB = functions()["webhook_delivery"]["MemorySize"] / 1024
-"""The memory of the function that waits for receivers."""
+"""The memory of the function that calls the receivers, in GB."""
 
 SYSTEM_LOGS = template()["Globals"]["Function"]["LoggingConfig"]["SystemLogLevel"] != "WARN"
-"""Whether Lambda logs START, END and REPORT for the functions of the template."""
+"""Whether Lambda writes the log lines START, END and REPORT for the functions of the template."""
 
 MONTHLY_STARTS = MONTH_SECONDS / ENVIRONMENT_SECONDS
 """How often the environment of a function starts in a month."""
@@ -115,15 +114,15 @@ def milliseconds(cost: Cost) -> float:
 def gb_seconds(cost: Cost, memory_gb: float, waiting_seconds: float = 0) -> float:
     """Return the billed duration of a step multiplied by the memory, in GB-seconds.
 
-    With half the memory, a function has half the share of a core. Its processor time costs the same, and its waits cost
-    half.
+    With half the memory, a function gets half as much of a processor core. Therefore the cost of computation stays the
+    same, and the cost of waiting is halved.
     """
     processor = cost.invocations * INVOCATION_CPU_MS / 1000
     return processor * MEMORY_GB + (milliseconds(cost) / 1000 - processor + waiting_seconds) * memory_gb
 
 
 def usage(steps: Mapping[str, Cost], *, delivery_memory_gb: float, system_logs: bool) -> Usage:
-    """Return how much one conversation uses of each item that occurs in both designs."""
+    """Return how much one conversation uses of each price item that Convoke and the straightforward design share."""
     memory_gb = {"deliver": delivery_memory_gb}
     lambda_gb_seconds = sum(gb_seconds(cost, memory_gb.get(step, MEMORY_GB)) for step, cost in steps.items())
     total = sum(steps.values(), Cost())
@@ -178,9 +177,9 @@ def as_straightforward(steps: Mapping[str, Cost]) -> Usage:
 
 
 def unanswered(deliver: Cost) -> Usage:
-    """Return how much a delivery uses in addition if the receiver never answers. `deliver` is the cost of the step.
+    """Return the additional usage of a delivery whose receiver never answers. `deliver` is the cost of the step.
 
-    Every attempt waits for the whole timeout. The cost of an attempt is at most the cost of the step.
+    Every attempt waits until the timeout. The cost of an attempt is at most the cost of the step.
     """
     waiting = (1 + DEFAULT_RETRIES) * DEFAULT_TIMEOUT_SECONDS - RECEIVER_MS / 1000
     return {
@@ -188,15 +187,15 @@ def unanswered(deliver: Cost) -> Usage:
         "Lambda GB-seconds": DEFAULT_RETRIES * gb_seconds(deliver, DELIVERY_MEMORY_GB) + waiting * DELIVERY_MEMORY_GB,
         "DynamoDB write units": DEFAULT_RETRIES * (deliver.write_units + deliver.index_write_units),
         "DynamoDB read units": DEFAULT_RETRIES * deliver.read_units,
-        # Each retry changes the visibility of the message and receives the message again.
+        # Each retry causes two requests: one changes the visibility of the message, and one receives the message.
         "SQS requests": 2 * DEFAULT_RETRIES,
     }
 
 
 def monthly() -> dict[str, float]:
-    """Return the monthly cost of a deployment with one account, in US dollars, by item.
+    """Return the monthly cost of a deployment with one account, in US dollars. The key is the name of the price item.
 
-    Custom metrics cost nothing in hours without traffic.
+    Custom metrics are not included, because they cost nothing in hours without traffic.
     """
     quantities = {
         "alarms": sum(map(metric_count, resources("AWS::CloudWatch::Alarm").values())),
@@ -208,7 +207,7 @@ def monthly() -> dict[str, float]:
 
 
 def metric_count(alarm: Mapping[str, Any]) -> int:
-    """Return how many metrics an alarm watches. CloudWatch charges an alarm for each metric."""
+    """Return the number of metrics in an alarm. The price of an alarm depends on this number."""
     return sum("MetricStat" in query for query in alarm["Metrics"]) if "Metrics" in alarm else 1
 
 
@@ -220,7 +219,7 @@ def dollars(used: Usage) -> dict[str, float]:
 def count() -> tuple[dict[str, Usage], Usage]:
     """Return the usage of one conversation in each design, and the result of `unanswered`.
 
-    The key is the name of the design.
+    The key of the first result is the name of the design.
     """
     with on_ministack():
         deployed = measure(chat(10), webhook=True, account=1)

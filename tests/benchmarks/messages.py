@@ -1,7 +1,7 @@
 """Measure whether the creation of a message takes longer in a large conversation.
 
-`python -m tests.benchmarks.messages [--json PATH]`. The conversations have 10 and 1,000 chat members. One client sends
-the messages, and a member is the author of each message.
+`python -m tests.benchmarks.messages [--json PATH]`. One conversation has 10 chat members, and another has 1,000. One
+client sends the messages. The author of each message is a member.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def measured(instance: Convoke, path: str) -> dict[str, float]:
 
 
 def measure() -> dict[str, Any]:
-    """Return the figures of both conversations. The key is the number of members."""
+    """Return the figures for each conversation. The key is the number of members."""
     with TemporaryDirectory() as folder, convoke(Path(folder) / "convoke.db") as instance:
         paths = {each: once(instance.address, partial(conversation, instance, each)) for each in MEMBERS}
         sides = {str(members): partial(measured, instance, path) for members, path in paths.items()}

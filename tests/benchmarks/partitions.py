@@ -49,7 +49,7 @@ have the same partition key.
 CHANGES = 3
 """The number of changes per conversation: created, participants added, state updated."""
 
-CONVERSATION_UNITS = 63
+CONVERSATION_UNITS = 57
 """The write units per conversation with its participants, as aws_calls.py counts them.
 
 The partition key of the conversation uses most of these units.

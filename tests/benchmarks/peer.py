@@ -3,8 +3,8 @@
 Each server creates conversations of 10 participants. Convoke stores the conversations in a data file. A client of
 Convoke sends one POST, and then repeats a GET until the conversation is active. A second instance of Convoke also calls
 a webhook for all twelve events of each conversation. emulate has no ConversationWithParticipants, so a client of
-emulate sends eleven POSTs. emulate calls no webhook. The dependency group `bench` contains Node. The
-file peer/package-lock.json fixes the version of emulate.
+emulate sends eleven POSTs. emulate calls no webhook. The dependency group `bench` installs Node, and the file
+peer/package-lock.json fixes the version of emulate.
 """
 
 from __future__ import annotations

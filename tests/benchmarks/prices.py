@@ -7,7 +7,7 @@ from dataclasses import dataclass
 REGION = "us-east-1"
 
 DATE = "2026-11-28"
-"""The date on which the prices were collected, from web pages of AWS and others from 2025 and 2026."""
+"""The date on which the prices were collected. The sources are web pages of AWS and other sites from 2025 and 2026."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Price:
     units: float
     item: str
     page: str
-    """The page of AWS that states the price."""
+    """The URL of the AWS page that states the price."""
 
     def of(self, quantity: float) -> float:
         return self.usd * quantity / self.units
@@ -44,7 +44,7 @@ TRANSFER = "https://aws.amazon.com/ec2/pricing/on-demand/"
 PRICES = {
     "API requests": Price(1.00, MILLION, "HTTP API, by 512 KB", API_GATEWAY),
     "Lambda requests": Price(0.20, MILLION, "requests", LAMBDA),
-    "Lambda GB-seconds": Price(0.0000166667, 1, "duration, x86", LAMBDA),
+    "Lambda GB-seconds": Price(0.0000133334, 1, "duration, arm64", LAMBDA),
     "SnapStart restored GB": Price(0.0001397998, 1, "SnapStart, restore", LAMBDA),
     "DynamoDB write units": Price(0.625, MILLION, "on demand", DYNAMODB),
     "DynamoDB read units": Price(0.125, MILLION, "on demand", DYNAMODB),
@@ -68,7 +68,7 @@ These costs are not included:
 
 MONTHLY_PRICES = {
     "alarms": Price(0.10, 1, "alarm metrics, standard resolution", CLOUDWATCH),
-    "custom metrics": Price(0.30, 1, "custom metrics, only in hours in which they get values", CLOUDWATCH),
+    "custom metrics": Price(0.30, 1, "custom metrics, only in hours in which they receive values", CLOUDWATCH),
     "secrets": Price(0.40, 1, "secrets", SECRETS_MANAGER),
     "SnapStart cached GB": Price(0.0000015046 * MONTH_SECONDS, 1, "SnapStart, cache, per second", LAMBDA),
 }

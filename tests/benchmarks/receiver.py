@@ -1,4 +1,4 @@
-"""A webhook receiver that answers 200 at once.
+"""A webhook receiver that answers 200 immediately.
 
 `python -m tests.benchmarks.receiver` prints its URL and its process ID as one line of JSON, like `convoke up --json`.
 """

@@ -33,7 +33,7 @@ class Machine(BaseModel):
     system: str
     python: str
     pgo: bool = False
-    """Whether Python was configured with `--enable-optimizations`: its build used profile-guided optimization (PGO)."""
+    """Whether the build of Python used profile-guided optimization (the configure option `--enable-optimizations`)."""
     load_at_start: float
     """The load average of the minute before the run. Above a few tenths, other processes were busy."""
 

@@ -34,7 +34,7 @@ The check shows whether the backlog is finished. Listing all initializing conver
 FORM = urlencode({"FriendlyName": "Visit", "Participant": chat(10)}, doseq=True).encode()
 
 DATE = "86400 * julianday(json_extract(body, '$.date_{}'))"
-"""A date of a conversation in SQL, in seconds."""
+"""The SQL expression for a date of a conversation, in seconds. The placeholder is `created` or `updated`."""
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -52,7 +52,7 @@ def get(path: str, user: str, password: str) -> bytes:
 
 
 def post(path: str, user: str, password: str, form: bytes, **headers: str) -> bytes:
-    """Return the bytes of a request. In the names of `headers`, `_` stands for `-`."""
+    """Return the bytes of a POST request. Each `_` in the name of a header is replaced by `-`."""
     others = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     head = f"POST {path} HTTP/1.1\r\n{_fields(user, password)}{others}"
     return (
@@ -111,7 +111,7 @@ class Server:
         return 0.0
 
     def oldest_step(self) -> float:
-        """Return how long the oldest asynchronous step waited before the last call of `work_off`, in seconds."""
+        """Return the longest time, in seconds, that an asynchronous step waited before the last call of `work_off`."""
         return 0.0
 
 
@@ -160,7 +160,7 @@ class Convoke(Server):
         await connection.ask(self.get("/v1/Conversations"))
 
     async def call_webhook(self, url: str, connection: Connection) -> None:
-        """Let Convoke call a webhook for all events. Each later conversation of 10 participants causes 12 calls."""
+        """Configure a webhook for all events. Each later conversation of 10 participants causes 12 webhook calls."""
         form = urlencode({"PostWebhookUrl": url, "Filters": POST_EVENTS}, doseq=True).encode()
         await connection.ask(self.post("/v1/Configuration/Webhooks", form))
         self._post = self.post("/v1/ConversationWithParticipants", FORM, X_Twilio_Webhook_Enabled="true")
@@ -169,8 +169,8 @@ class Convoke(Server):
     def work_off(self) -> float:
         """Wait until all conversations that were created since the last call of this method are active.
 
-        If Convoke calls a webhook, wait also until all calls are made. Return the waiting time in seconds. Only the
-        last conversations and a random sample of the earlier conversations are checked.
+        If Convoke calls a webhook, this method also waits until all webhook calls are made. Returns the waiting time in
+        seconds. Only the last conversations and a random sample of the earlier conversations are checked.
         """
         last, others = self._created[-LAST_CHECKED:], self._created[:-LAST_CHECKED]
         self._finished, self._created = self._created, []
@@ -186,8 +186,8 @@ class Convoke(Server):
     def oldest_step(self) -> float:
         """Return the longest time from the creation of a conversation until it was active, in seconds.
 
-        The conversations are those that the last call of `work_off` waited for. The data file has their dates with
-        milliseconds. The API shows whole seconds only.
+        The conversations are those that the last call of `work_off` checked. This method reads the dates from the data
+        file, which has milliseconds, because the API shows only whole seconds.
         """
         statement = f"SELECT {DATE.format('updated')} - {DATE.format('created')} FROM items WHERE pk = ? AND sk = ?"
         sids = [path.rpartition("/")[2] for path in self._finished]

@@ -35,9 +35,9 @@ class Context:
 
 
 def freeze() -> None:
-    """Stop the clocks of the module `time`, turn off the garbage collector, and let `os.urandom` return a counter.
+    """Stop the clocks of the module `time`, turn off the garbage collector, and make `os.urandom` return a counter.
 
-    Call this function before importing Convoke, because a module could store a reference to a clock of `time`.
+    Call this function before importing Convoke, because an imported module can keep a reference to a clock of `time`.
     """
     time.time = lambda: NOW.timestamp()
     time.time_ns = lambda: int(NOW.timestamp()) * 10**9

@@ -1,7 +1,8 @@
 """Measure throughput and latency for several numbers of clients, for the plot.
 
-Clients that Convoke refuses under load honour the header `Retry-After`. The throughput counts finished conversations
-only. The results also have the memory of the server, and the longest wait of an asynchronous step.
+If Convoke refuses a request under load, the client waits as long as the header `Retry-After` demands. The throughput
+counts only finished conversations. The results also contain the memory of the server and the longest wait of an
+asynchronous step.
 
 `python -m tests.benchmarks.sweep [--json PATH]`.
 """

@@ -1,10 +1,11 @@
-"""Compute how many due conversations a second the sweeper processes on AWS: `python -m tests.benchmarks.sweeper`.
+"""Compute how many due conversations per second the sweeper processes on AWS.
 
-The program runs the sweeper of the product on threads, with a clock that is simulated. The calls are those that the
-sweeper makes for one conversation. Their durations are those of the cost model (tests/benchmarks/cost.py).
+`python -m tests.benchmarks.sweeper` runs the sweeper of the product on threads with a simulated clock. For each
+conversation, the program simulates the AWS calls of the sweeper. The durations of the calls come from the cost model
+(tests/benchmarks/cost.py).
 
-Each shard has its own invocation every minute, so the program simulates one shard whose backlog never ends. The rate of
-the deployment is that of all shards.
+Each shard has its own invocation every minute. Therefore the program simulates one shard whose backlog never ends, and
+multiplies the rate by the number of shards.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
 class Work(NamedTuple):
-    """The work for one due conversation."""
+    """The simulated work of the sweeper for one due conversation."""
 
     calls: Mapping[str, int]
-    """How often the sweeper makes each AWS call. The calls follow one another."""
+    """The number of calls of each AWS operation. The sweeper makes these calls one after another."""
     cpu_ms: float
     """The processor time in milliseconds, on a Lambda function with 1 GB of memory."""
 
@@ -61,7 +62,7 @@ AMD EPYC. A Lambda function with 1 GB of memory has 0.58 of a core.
 
 @dataclass
 class EndlessShard:
-    """A table with one shard of the index `due`. Reading a page stops all threads, because they wait for the page."""
+    """A table with one shard of the index `due`. While a page is read, no thread works: all threads need the page."""
 
     core: SimulatedCore
 
@@ -77,7 +78,7 @@ class EndlessShard:
 
 
 def rate(work: Work, *, with_cpu: bool = True, threads: int = SWEEP_THREADS) -> float:
-    """Return the number of due conversations that all shards together process in a second."""
+    """Return the number of due conversations that the invocations for all shards process per second."""
     time = SimulatedTime(threads)
     core = SimulatedCore(time)
     seconds = functions()["sweeper"]["Timeout"] - SWEEP_MARGIN_MILLISECONDS / 1000
@@ -100,7 +101,7 @@ def rate(work: Work, *, with_cpu: bool = True, threads: int = SWEEP_THREADS) -> 
 
 
 def main() -> None:
-    print("due conversations a second")
+    print("due conversations per second")
     for name, work in KINDS.items():
         print(f"{name:26}{rate(work):>8,.0f}   without processor time{rate(work, with_cpu=False):>8,.0f}")
 

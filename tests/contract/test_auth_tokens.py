@@ -17,7 +17,7 @@ ACCOUNT, OTHER_ACCOUNT = "AC" + "0" * 32, "AC" + "1" * 32
 
 
 def secrets(clocks: Clocks | None = None) -> SecretAuthTokens:
-    """Return a store with an empty cache, as in a new process."""
+    """Return an Auth Token store with an empty cache, as in a new process."""
     client = boto3.client(
         "secretsmanager", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
     )

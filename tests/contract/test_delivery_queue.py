@@ -102,6 +102,20 @@ def test_postponed_message_is_received_at_its_time_by_the_given_clock(queue: Dur
     assert received(queue).body == "b"
 
 
+@pytest.mark.parametrize("nanoseconds", range(0, 2_000, 100))
+def test_message_is_visible_at_the_next_visible_time_whatever_its_fraction_of_a_microsecond(
+    queue: DurableQueue, clock: ManualClock, nanoseconds: int
+) -> None:
+    """Otherwise a clock that moves from one such time to the next would find the same time for ever."""
+    send(queue, "a")
+    queue.change_visibility(received(queue), 60 + nanoseconds / 1e9)
+    visible = queue.next_visible(clock.now())
+    assert visible
+    assert queue.next_visible(visible) is None
+    clock.move(visible - clock.now())
+    assert bodies(queue) == ["a"]
+
+
 def test_received_message_becomes_visible_after_the_visibility_timeout(queue: DurableQueue, clock: ManualClock) -> None:
     send(queue, "a")
     received(queue)

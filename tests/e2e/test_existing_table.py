@@ -1,4 +1,4 @@
-"""A new stack adopts the table of a deleted stack, or a restored table. The stacks are deployed to MiniStack."""
+"""A new stack uses the table of a deleted stack, or a restored table. The tests deploy the stacks to MiniStack."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Kept:
-    """What remains of a stack after its deletion."""
+    """The resources and SIDs that remain after the deletion of a stack."""
 
     stack: Stack
     bootstrap: str
@@ -107,10 +107,10 @@ def test_deployment_puts_a_restored_table_in_the_place_of_the_table_of_the_stack
     description = stack.client("cloudformation").describe_stacks(StackName=stack.name)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
     assert (outputs["TableName"], outputs["AccountSid"]) == (restored, stack.account_sid)
-    # The old table and the secret stay, although the stack does not declare them any more.
+    # The old table and its secret still exist, although the stack no longer declares them.
     assert stack.client("dynamodb").describe_table(TableName=table)["Table"]["TableStatus"] == "ACTIVE"
-    # Look at the configurations and not at a response. MiniStack does not replace a layer whose description changed,
-    # so the API keeps the version of its function that it had before.
+    # Check the configurations instead of a response of the API. MiniStack does not replace a layer whose description
+    # changed, so the API still uses the previous version of its function.
     functions = stack.client("lambda").list_functions()["Functions"]
     ours = [each for each in functions if each["FunctionName"].startswith(stack.name)]
     tables = [each["Environment"]["Variables"].get("CONVOKE_TABLE_NAME", restored) for each in ours]
@@ -118,7 +118,7 @@ def test_deployment_puts_a_restored_table_in_the_place_of_the_table_of_the_stack
 
 
 def update(stack: Stack, parameters: dict[str, str]) -> None:
-    """Change parameters of a stack, and keep all other parameters."""
+    """Update the given parameters of a stack. All other parameters keep their values."""
     cloudformation = stack.client("cloudformation")
     described = cloudformation.describe_stacks(StackName=stack.name)["Stacks"][0]["Parameters"]
     names = {parameter["ParameterKey"] for parameter in described} - set(parameters)

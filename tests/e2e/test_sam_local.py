@@ -1,4 +1,4 @@
-"""`make sam-local` finds the container engine, and `convoke up --sam-local` writes what `sam local invoke` needs.
+"""`make sam-local` finds the container engine, and `convoke up --sam-local` writes the files for `sam local invoke`.
 
 No test starts a container.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -20,6 +21,8 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
+from convoke.cli.up import start_engine
+from convoke.embedded.data_format import MEMORY
 from tests.contract.test_webhook_client import receiver as receiver_in_http
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.processes import TIMEOUT_SECONDS, UP, receiver, up
@@ -35,7 +38,7 @@ def convoke(*arguments: str, environ: dict[str, str] | None = None) -> subproces
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
 def test_up_serves_until_a_signal_and_exits_with_0(by: signal.Signals) -> None:
     with up("--data", ":memory:") as instance:
-        assert set(instance.ready) == {"url", "account_sid", "auth_token", "pid", "data"}
+        assert set(instance.ready) == {"url", "account_sid", "auth_token", "pid", "data", "console"}
         assert instance.ready["data"] == ":memory:"
         v1 = instance.client.conversations.v1
         created = v1.conversation_with_participants.create(participant=CHAT_AND_SMS)
@@ -48,6 +51,19 @@ def test_up_serves_until_a_signal_and_exits_with_0(by: signal.Signals) -> None:
         assert instance.stop(by) == 0
         assert instance.process.stdout is not None
         assert instance.process.stdout.read() == ""
+
+
+def test_started_engine_is_not_visited_by_the_garbage_collector() -> None:
+    class Engine:
+        def start(self) -> None:
+            assert gc.get_freeze_count() == 0
+
+    ready: dict[str, str | int] = {"url": "", "account_sid": "", "auth_token": "", "pid": 0, "data": MEMORY}
+    try:
+        start_engine(Engine(), ready, as_json=True)  # type: ignore[arg-type]
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
 
 
 def test_up_removes_the_items_of_deleted_conversations(tmp_path: Path) -> None:

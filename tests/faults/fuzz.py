@@ -197,7 +197,7 @@ def parameters_of(operation: dict[str, Any]) -> list[str]:
 
 
 class Target:
-    """An engine with one account. It is replaced when it has many resources."""
+    """An engine with one account. The fuzzer replaces the engine when the engine has many resources."""
 
     def __init__(self) -> None:
         self.engine = EmbeddedEngine(":memory:")

@@ -1,16 +1,17 @@
-"""Kill `convoke up` again and again while clients create conversations. Then check that nothing was lost or doubled.
+"""Kill `convoke up` repeatedly while clients create conversations. Then check that nothing was lost or duplicated.
 
 `make soak`, or `python -m tests.faults.soak [--kills N] [--seed N]`. Each process gets SIGKILL at a random moment, and
-the next process continues with the same data file. Some processes get SIGKILL during their start. At the end:
+the next process continues with the same data file. Some processes get SIGKILL while they start. At the end, the program
+checks these facts:
 
-- Every conversation that was answered with 202 exists once, has left `initializing` for the requested state, and has
-  every requested participant once.
-- A request that got no answer has stored one whole conversation or nothing. Requests with an `Idempotency-Key` are
-  repeated after the restart, and still make one conversation only.
+- Every conversation that was answered with 202 exists exactly once and has the requested state. Every requested
+  participant exists exactly once.
+- A request that got no response has stored one complete conversation or nothing. If such a request has an
+  `Idempotency-Key`, the client repeats the request after the restart. Even then, only one conversation exists.
 - Every webhook call arrived at least once.
 
-The seed determines the requests and the moments of the kills. The work under way at these moments differs from run to
-run. The exit code is 1 if anything was lost or doubled.
+The seed determines the requests and the times of the kills. The work that a kill interrupts differs from run to run.
+The exit code is 1 if anything was lost or duplicated.
 """
 
 from __future__ import annotations
@@ -41,34 +42,34 @@ from tests.support.processes import UP
 CLIENTS = 16
 
 MAX_LOAD_SECONDS = 1.5
-"""A process that serves requests is killed within this time."""
+"""The maximum time from the first request to a process until the process is killed."""
 
 SHARE_OF_KILLS_DURING_START, MAX_START_SECONDS = 0.2, 0.6
 
 STALL_SECONDS = 60.0
-"""The check fails if the remaining work makes no progress for this time."""
+"""The time without progress after which the soak test no longer waits for the remaining work."""
 
 POLL_SECONDS = 0.2
 
 STATES = ("active", "inactive")
-"""The states that a request for a conversation can name."""
+"""The states that a request to create a conversation can contain."""
 
 PAGE_SIZE = 100
 
 Call = tuple[str, str]
-"""A webhook call: the type of the event, and the participant's identity or the new state."""
+"""A webhook call: the type of the event, and the identity of the participant or the new state."""
 
 
 class Wanted(NamedTuple):
-    """A request for a conversation. No other request has the same name."""
+    """A request to create a conversation. Each request has a unique name."""
 
     name: str
     state: str
     identities: tuple[str, ...]
     has_key: bool
-    """Whether the request has an `Idempotency-Key`. If it gets no answer, it is sent again after the restart."""
+    """Whether the request has an `Idempotency-Key`. Such a request is repeated if it gets no response."""
     notifies: bool
-    """Whether webhooks get all events. Otherwise, webhooks only get the event of the new state."""
+    """Whether webhooks get all events. If False, webhooks get only the event about the new state."""
 
     @property
     def calls(self) -> set[Call]:
@@ -128,7 +129,7 @@ class Soak:
                 yield f"{each.sid}: no webhook call for {event} {about}"
 
     def violations(self, stored: Sequence[Stored]) -> Iterable[str]:
-        """Yield a message for each lost or doubled conversation, participant and webhook call."""
+        """Yield a message for each lost or duplicated conversation or participant, and for each lost webhook call."""
         found = {each.sid: each for each in stored}
         for name, times in Counter(each.name for each in stored).items():
             if times > 1:
@@ -153,7 +154,7 @@ class Soak:
 
 @dataclass
 class Client:
-    """Sends one request after another. If a request with a key gets no answer, the client sends it again later."""
+    """Sends one request after another. If a request with a key gets no response, the client repeats it later."""
 
     soak: Soak
     unanswered: Wanted | None = None
@@ -173,7 +174,7 @@ class Client:
 
 
 class Server(Convoke):
-    """A running process, and requests for the whole content of its data file."""
+    """A running process of Convoke. The methods read its whole data through the API."""
 
     async def initializing(self, connection: Connection) -> list[Any]:
         """Return all conversations that are still `initializing`."""
@@ -231,7 +232,7 @@ async def ready(started: asyncio.subprocess.Process) -> Server:
 
 
 async def kill(data: Path, random: Random, clients: Sequence[Client]) -> str:
-    """Start a process and kill it at a random moment. Return when that was."""
+    """Start a process and kill it at a random time. Return a description of this time."""
     if random.random() < SHARE_OF_KILLS_DURING_START:
         moment = random.uniform(0, MAX_START_SECONDS)
         async with process(data):
@@ -247,7 +248,7 @@ async def kill(data: Path, random: Random, clients: Sequence[Client]) -> str:
 
 
 async def finished(server: Server, soak: Soak) -> list[Stored]:
-    """Wait until the remaining work is done or makes no more progress. Return all conversations."""
+    """Wait until the remaining work is done, or makes no progress for STALL_SECONDS. Return all conversations."""
     connection = await connected(server.address)
     progress, until = 0, time.monotonic() + STALL_SECONDS
     stored: list[Stored] = []
@@ -264,8 +265,9 @@ async def finished(server: Server, soak: Soak) -> list[Stored]:
 
 
 async def run(data: Path, kills: int, seed: int) -> bool:
-    """Run the soak test and print its results. Return whether nothing was lost or doubled."""
-    # The moments have their own random numbers, because the number of requests until a kill differs from run to run.
+    """Run the soak test and print its results. Return True if nothing was lost or duplicated."""
+    # Use a separate random generator for the times of the kills. The number of requests before a kill differs from run
+    # to run, so a shared generator would give different times.
     soak, moments = Soak(Random(seed)), Random(seed)
     clients = [Client(soak) for _ in range(CLIENTS)]
     async with receiving(soak.receive) as url:

@@ -54,7 +54,7 @@ def test_process_killed_between_202_and_active_resumes_after_restart(tmp_path: P
 def test_nothing_accepted_before_a_kill_under_load_is_lost_or_doubled(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`make soak` does the same with 50 kills."""
+    """Run the soak test with a few kills. `make soak` runs it with 50 kills."""
     assert uvloop.run(soak.run(tmp_path / "convoke.db", kills=2, seed=10)), capsys.readouterr().out
     assert capsys.readouterr().out.count("s after the first request") == 2
 
@@ -120,7 +120,7 @@ def test_queued_work_starts_immediately_and_not_at_the_next_sweep(monkeypatch: p
 
 
 def test_shutdown_with_hanging_receivers_ends_in_time_and_uses_up_no_attempt(tmp_path: Path) -> None:
-    """One request waits for a receiver, and more deliveries wait than may be called at the same time."""
+    """One request waits for a receiver. The number of deliveries exceeds the maximum number of concurrent calls."""
     data = str(tmp_path / "convoke.db")
     with hanging_receiver() as (url, called), up("--data", data) as stopped, ThreadPoolExecutor(1) as pool:
         v1 = stopped.client.conversations.v1
@@ -162,7 +162,7 @@ def test_request_whose_process_dies_during_the_commit_is_stored_completely_or_no
     command = (sys.executable, "-m", "tests.support.up_that_dies", method, when)
 
     def create(instance: Up) -> str | None:
-        """Send the request. Return the header `Idempotent-Replayed` of the answer."""
+        """Send the request. Return the value of the response header `Idempotent-Replayed`."""
         client = instance.client
         client.http_client.session.headers["Idempotency-Key"] = "1"
         answered: list[Any] = []

@@ -51,7 +51,7 @@ class Shuffler:
 
 
 class HoldingEdge:
-    """An edge that gives its messages to the Shuffler and does not send them."""
+    """Replaces an object that sends messages. Gives the messages to the Shuffler instead of sending them."""
 
     def __init__(self, edge: object, verb: str, shuffler: Shuffler) -> None:
         self._edge = edge

@@ -1,4 +1,4 @@
-"""Each task of the state machine is retried if a service fails, with backoff, and may be performed twice."""
+"""If a service fails, the state machine retries the task with backoff. Every task can safely run twice."""
 
 from __future__ import annotations
 
@@ -18,10 +18,15 @@ LAMBDA_ERRORS = {
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
 }
-"""The errors to retry. See https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html."""
+"""The errors of Lambda that a task must retry.
+
+See https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html.
+"""
 
 BUS_ERRORS = {"States.TaskFailed"}
-"""Any error. PutEvents fails with `EventBridge.FailedEntry` if the bus is throttled or fails internally.
+"""A task that calls PutEvents must retry every error.
+
+PutEvents fails with `EventBridge.FailedEntry` if the bus is throttled or fails internally.
 
 See https://docs.aws.amazon.com/step-functions/latest/dg/connect-eventbridge.html.
 """
@@ -34,7 +39,7 @@ CAUSE = {"code": 50109, "message": "The role is gone"}
 
 
 def service(task: str) -> str:
-    """Return the integration that a task calls, such as `lambda:invoke`."""
+    """Return the name of the service integration that a task calls, such as `lambda:invoke`."""
     return str(TASKS[task]["Resource"].partition(":states:::")[2])
 
 
@@ -45,7 +50,7 @@ def moto() -> Iterator[MotoInstance]:
 
 
 def created(moto: MotoInstance, task: str) -> str:
-    """Create a conversation that is ready to be finalized, or to be closed if `task` is Close."""
+    """Create a conversation whose next task is `task`. Return the conversation SID."""
     sid: str = moto.client().conversations.v1.conversation_with_participants.create(participant=chat(2)).sid
     if task != "Close":
         moto._add_participants()
@@ -53,7 +58,7 @@ def created(moto: MotoInstance, task: str) -> str:
 
 
 def executed(moto: MotoInstance, task: str, conversation_sid: str) -> list[str]:
-    """Run the state machine so that it comes to `task`, and return the names of the states."""
+    """Run the state machine with an input that leads to `task`. Return the names of the states that it entered."""
     causes = [CAUSE] if task == "Close" else []
     data: dict[str, Any] = {"account_sid": moto.account.sid, "conversation_sid": conversation_sid, "causes": causes}
     return moto.execute(data)
@@ -90,5 +95,5 @@ def test_execution_fails_if_a_task_fails_every_time_and_the_sweeper_starts_anoth
 
 
 def test_definition_works_in_every_partition() -> None:
-    """In China and in GovCloud, the ARN of an integration begins with another partition."""
+    """In China and in GovCloud, the ARN of an integration contains another partition than `aws`."""
     assert all(task["Resource"].startswith("arn:${Partition}:states:::") for task in TASKS.values())

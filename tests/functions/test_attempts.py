@@ -1,6 +1,7 @@
 """On AWS, the attempts in the table determine the number of the next attempt (aws/deliveries.py).
 
-SQS counts every receive, also a receive that Lambda throttled and a receive that failed in Convoke.
+The receive count of SQS is not enough, because SQS also counts receives without an attempt. For example, Lambda was
+throttled, or Convoke failed before the attempt.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ URL = "https://hooks.example.com/"
 
 @dataclass
 class FailingUpdates:
-    """A table that fails at the updates with the given numbers. The first update has the number 1."""
+    """Wraps a table. The updates with the given numbers fail. The first update has the number 1."""
 
     table: Any
     failing: set[int] = field(default_factory=set)
@@ -53,7 +54,7 @@ def table(moto: MotoInstance) -> FailingUpdates:
 
 
 def send(moto: MotoInstance, url: str = URL) -> None:
-    """Send one message to a conversation, so that the delivery queue has one delivery. Nothing is delivered yet."""
+    """Create a message in a conversation, so that the delivery queue contains one delivery."""
     v1 = moto.client().conversations.v1
     v1.configuration.webhooks().update(post_webhook_url=url, filters=["onMessageAdded"])
     conversation = v1.conversations(v1.conversations.create().sid)
@@ -65,7 +66,7 @@ def send(moto: MotoInstance, url: str = URL) -> None:
 
 
 def throttle(moto: MotoInstance, times: int) -> None:
-    """Receive the queue message, like Lambda, and do not process it, as if every invocation was throttled."""
+    """Receive the queue message `times` times without processing it, as when Lambda throttles every invocation."""
     sqs, url = moto.deployment.client("sqs"), moto.deployment.values["DeliveryQueue"]
     for _ in range(times):
         assert sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"]
@@ -116,7 +117,7 @@ def test_event_that_the_receiver_accepted_is_not_delivered_again(moto: MotoInsta
 
 
 def test_last_attempt_is_repeated_if_its_conclusion_is_lost(moto: MotoInstance) -> None:
-    """The process ends after it has recorded the last attempt, and before the dead-letter queue has the message."""
+    """The process ends after recording the last attempt, but before adding the message to the dead-letter queue."""
     send(moto, f"{URL}#rc=0")
     body = received(moto)
     moto.receivers.statuses = [500, 500]
@@ -131,7 +132,7 @@ def test_last_attempt_is_repeated_if_its_conclusion_is_lost(moto: MotoInstance) 
 
 
 def received(moto: MotoInstance) -> str:
-    """Return the body of the queue message, which stays in the queue."""
+    """Return the body of the queue message. The queue message stays in the queue."""
     sqs, url = moto.deployment.client("sqs"), moto.deployment.values["DeliveryQueue"]
     (message,) = sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"]
     return str(message["Body"])

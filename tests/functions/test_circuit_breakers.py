@@ -45,7 +45,7 @@ SECOND = timedelta(seconds=1)
 
 @dataclass
 class CountingTable:
-    """A table that counts the calls for circuit breakers."""
+    """Wraps a table. Records the reads and writes of circuit breakers."""
 
     table: Any
     calls: list[str] = field(default_factory=list)
@@ -65,7 +65,7 @@ class CountingTable:
 
 
 class Deployment:
-    """Several processes that deliver to receivers. The processes share the table and nothing else."""
+    """Several processes that deliver to receivers. The processes share only the table."""
 
     def __init__(self, instance: EmbeddedInstance, clock: ManualClock) -> None:
         self.instance = instance
@@ -83,7 +83,7 @@ class Deployment:
         return a_delivery(self.instance.account.sid, url, self.number)
 
     def attempt(self, process: Deliveries, status: int | None = 500, receive_count: int = 1, url: str = "") -> bool:
-        """Let a process handle a new delivery. Return whether the receiver was called."""
+        """Let `process` handle a new delivery. Return whether the receiver was called."""
         calls = len(self.instance.receivers.posted)
         self.answers[:] = [status]
         with suppress(RetryLaterError, DeliveryFailedError):
@@ -314,9 +314,10 @@ def test_circuit_breaker_that_nobody_has_changed_for_an_hour_counts_as_closed(en
     st.lists(st.tuples(st.integers(0, 2), st.sampled_from([200, 500, None]), st.integers(0, 70)), max_size=60),
 )
 def test_no_receiver_is_paused_for_ever_whatever_the_processes_do(steps: list[tuple[int, int | None, int]]) -> None:
-    """Each step is a process that handles a delivery, the answer of the receiver, and the seconds until the next step.
+    """At most one delivery is attempted during a pause. After the longest pause, a delivery is attempted.
 
-    At most one delivery is attempted in a pause, and after the longest pause, a delivery is attempted.
+    Each step consists of the process that handles a delivery, the answer of the receiver, and the seconds until the
+    next step.
     """
     clock = ManualClock()
     with held_instance(now=clock.now) as instance:
@@ -330,7 +331,7 @@ def test_no_receiver_is_paused_for_ever_whatever_the_processes_do(steps: list[tu
 
 
 def test_function_pauses_a_failing_receiver_and_leaves_others_alone() -> None:
-    """The whole path on AWS: the queue, the handler and the table."""
+    """The test uses the whole path on AWS: the queue, the handler and the table."""
     clock = ManualClock()
     with moto_instance(now=clock.now) as moto:
         v1 = moto.client().conversations.v1

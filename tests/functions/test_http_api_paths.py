@@ -1,7 +1,7 @@
 """The API function gets paths and queries in the form in which an HTTP API of API Gateway delivers them.
 
-An HTTP API changes paths. MiniStack and the embedded engine do not. Therefore these tests replay what a real HTTP API
-delivered.
+An HTTP API changes paths, but MiniStack and the embedded engine do not. Therefore these tests use recorded paths and
+queries of real HTTP APIs.
 """
 
 from __future__ import annotations
@@ -29,13 +29,15 @@ RECORDED = {
     "literal%252Fvalue": "literal/value",
     "literal%253Fvalue": "literal?value",
 }
-"""How real HTTP APIs changed the last segment of a path. The key is what the client sent, the value is in `rawPath`.
+"""The last segment of a path, as real HTTP APIs delivered it. The key is the text that the client sent.
+
+The value is the text in the field `rawPath` of the event.
 
 Source: https://github.com/hotsock/voker/blob/main/vokerhttp/testdata/ingress-paths.json.
 """
 
 REFUSED_BY_GATEWAY = "percent%25done"
-"""From the same source. The HTTP API answers 400, and the function gets no event."""
+"""A segment to which an HTTP API answers 400, so that the function gets no event. The source is that of RECORDED."""
 
 CUT = "question%3Fvalue"
 
@@ -53,7 +55,7 @@ def moto() -> Iterator[MotoInstance]:
 
 
 def replay(moto: MotoInstance, method: str, path: str, **query: Any) -> Answer:
-    """Pass an event of an HTTP API to the API function. `query` overrides fields of the event."""
+    """Invoke the API function with an event of an HTTP API. `query` overrides fields of the event."""
     event: dict[str, Any] = json.loads((ROOT / "events/api/create_plain.json").read_text())
     event |= {"rawPath": path, "body": "", **query}
     event["requestContext"]["http"] |= {"method": method, "path": path}
@@ -67,12 +69,13 @@ def replay(moto: MotoInstance, method: str, path: str, **query: Any) -> Answer:
 
 @pytest.fixture(scope="module")
 def parents(moto: MotoInstance) -> dict[str, str]:
-    """Return the SID of an existing resource for each path segment that has resources below it."""
+    """Create a resource for each collection that has subresources. Map the collection's path segment to the SID."""
     conversation = moto.call("POST", "/v1/ConversationWithParticipants", {"Participant": chat(1)}).body
     moto.work()
     message = moto.call("POST", f"/v1/Conversations/{conversation['sid']}/Messages", {"Body": "Hello"}).body
     event = moto.call("GET", "/convoke/v1/Events").body["events"][0]
     return {
+        "Accounts": moto.account.sid,
         "Services": conversation["chat_service_sid"],
         "Conversations": conversation["sid"],
         "Messages": message["sid"],
@@ -82,12 +85,12 @@ def parents(moto: MotoInstance) -> dict[str, str]:
 
 
 def received_paths(rule: str, sent: str, parents: dict[str, str]) -> Iterator[str]:
-    """Yield the path that the function receives for each path parameter of `rule` that has the value `sent`."""
+    """Yield one path for each path parameter of `rule`: the path that the function receives if the value is `sent`."""
     for parameter in PARAMETER.finditer(rule):
         before = re.sub(
             "([A-Za-z]+)/<[a-z_]+>", lambda found: f"{found[1]}/{parents[found[1]]}", rule[: parameter.start()]
         )
-        # The decoded question mark starts the query, so the rest of the path is cut off too.
+        # The decoded question mark starts the query. Therefore the path also lacks everything after the parameter.
         behind = "" if sent == CUT else PARAMETER.sub("x", rule[parameter.end() :])
         yield before + RECORDED[sent] + behind
 
@@ -107,7 +110,7 @@ def test_recorded_path_value_reaches_no_resource_at_any_path_parameter(
 
 
 def test_path_that_was_cut_at_a_question_mark_reaches_another_resource(moto: MotoInstance) -> None:
-    """The function cannot see the cut. Therefore it refuses names with a question mark."""
+    """The function cannot detect that a path was cut off. Therefore Convoke refuses names with a question mark."""
     other = moto.call("POST", "/v1/Conversations", {"UniqueName": RECORDED[CUT]}).body["sid"]
     assert replay(moto, "GET", f"/v1/Conversations/{RECORDED[CUT]}").body["sid"] == other
     assert moto.call("DELETE", f"/v1/Conversations/{other}").status == 204
@@ -127,14 +130,17 @@ def fields_with_names(route: Route) -> list[str]:
 
 
 def markers(annotation: object) -> Iterator[object]:
-    """Yield the markers of a type, and of each member of a union."""
+    """Yield the metadata of an annotated type. For a union, yield the metadata of each member."""
     yield from getattr(annotation, "__metadata__", ())
     for part in get_args(annotation):
         yield from markers(part)
 
 
 def test_every_path_parameter_that_takes_a_name_is_validated_where_the_name_is_given() -> None:
-    """A collection such as `Users`, whose path takes a name, needs a create form with a field marked NAME_IN_PATH."""
+    """If a path parameter can be a name, the request that creates the resource must validate the name.
+
+    The field of the name in the form must have the marker NAME_IN_PATH.
+    """
     taking_names = {
         segment for segment, value in PATH_VALUES.items() if not isinstance(value, Prefix) and "pattern" not in value
     }
@@ -194,7 +200,7 @@ def test_last_value_of_a_repeated_query_parameter_counts(moto: MotoInstance) -> 
 
 
 def test_query_parameters_are_decoded_once(moto: MotoInstance) -> None:
-    """The raw query has the form in which a real HTTP API delivered it: still percent-encoded."""
+    """A real HTTP API delivered the raw query in this form. It is still percent-encoded."""
     identity = "a+b,c%2Fd é"
     participant = json.dumps({"identity": identity})
     sid = moto.call("POST", "/v1/ConversationWithParticipants", {"Participant": participant}).body["sid"]

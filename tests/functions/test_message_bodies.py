@@ -1,4 +1,4 @@
-"""SQS accepts the bodies of all queue messages, whatever characters clients send (aws/message_bodies.py)."""
+"""SQS accepts the body of every queue message. Clients can send any character (aws/message_bodies.py)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from convoke.aws.message_bodies import escape_noncharacters
 from tests.support.aws import MotoInstance, moto_instance
 
 ACCEPTED_BY_SQS = "[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*"
-"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html"""
+"""The pattern of the texts that SQS accepts.
+
+See https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html.
+"""
 
 TEXT = "\x00 \x1f \x7f \ufffd \ufffe \uffff \U0001fffe 😀"
 
@@ -27,7 +30,7 @@ def moto() -> Iterator[MotoInstance]:
 
 
 def bodies(operation: str, request: dict[str, Any]) -> list[str]:
-    """Return the texts that become bodies of queue messages, from a request to SQS or EventBridge."""
+    """Return the texts in a request to SQS or EventBridge that become bodies of queue messages."""
     match operation:
         case "SendMessage":
             return [request["MessageBody"]]

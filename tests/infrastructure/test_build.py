@@ -5,13 +5,17 @@ The tests check the files of the layer. They also start every function with the 
 
 from __future__ import annotations
 
+import os
+import platform
 import ssl
 import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support import lambda_runtime
-from tests.support.lambda_runtime import LAYER, python
+from tests.support.lambda_runtime import BUILD, LAYER, python
 from tests.support.template import ROOT, functions, template
 
 pytestmark = pytest.mark.built
@@ -32,6 +36,41 @@ def test_layer_leaves_out_the_embedded_engine_and_the_command_line() -> None:
         assert not (package / left_out).exists(), left_out
     for library in ("uvicorn", "twilio", "click", "moto"):
         assert not (LAYER / library).exists(), library
+
+
+MACHINES = {"x86_64": 62, "arm64": 183}
+"""The architectures of Lambda, and the field `e_machine` of the ELF header that stands for each. See elf(5)."""
+
+
+def machines(layer: Path) -> set[int]:
+    """Return the field `e_machine` of the shared libraries in a layer."""
+    return {int.from_bytes(library.read_bytes()[18:20], "little") for library in layer.rglob("*.so")}
+
+
+def modules(layer: Path) -> set[str]:
+    """Return the paths of the modules in a layer, without the suffix, which can contain the architecture."""
+    found = (path for path in layer.rglob("*") if path.suffix in {".py", ".so"})
+    return {str(path.relative_to(layer)).partition(".")[0] for path in found}
+
+
+MACHINE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+"""The architecture of this machine, with the name that Lambda uses."""
+
+
+def test_build_for_tests_is_for_this_machine_and_its_template_accepts_nothing_else() -> None:
+    assert machines(LAYER) == {MACHINES[MACHINE]}
+    pinned = yaml.safe_load((BUILD / "template.yaml").read_text())["Parameters"]["Architecture"]
+    assert (pinned["Default"], pinned["AllowedValues"]) == (MACHINE, [MACHINE])
+
+
+def test_layer_for_the_other_architecture_has_the_same_modules(tmp_path: Path) -> None:
+    """`make build` usually builds for another architecture than this test run, and a wheel could be missing for it."""
+    (other,) = MACHINES.keys() - {MACHINE}
+    environ = {**os.environ, "CONVOKE_ARCHITECTURE": other, "PATH": f"{python().parent}:{os.environ['PATH']}"}
+    command = ["make", "--silent", "build-ConvokeLayer", f"ARTIFACTS_DIR={tmp_path}"]
+    subprocess.run(command, cwd=ROOT / "layers/convoke", env=environ, check=True)
+    assert machines(tmp_path) == {MACHINES[other]}
+    assert modules(tmp_path / "python") == modules(LAYER)
 
 
 def test_every_module_of_the_layer_is_byte_compiled_with_unchecked_hash() -> None:

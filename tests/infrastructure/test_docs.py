@@ -39,6 +39,7 @@ GIVEN: dict[str, object] = {
     "role_sid": "RL",
     "key_sid": "SK",
     "event_id": "EV-PLACE",
+    "code_hash": "HASH",
     "position": "RP#TARGET#NUMBER",
     "unique_name": "NAME",
     "identity": "IDENTITY",
@@ -125,6 +126,24 @@ def test_number_of_served_operations_is_the_same_in_prose() -> None:
     sentence = f"{len(operations_table.served())} of the {len(operations_table.known())} operations"
     for page in (README, DOCS / "index.md"):
         assert sentence in " ".join(page.read_text().replace("[", "").split()), page
+
+
+def test_cost_of_an_unused_deployment_is_the_same_in_prose() -> None:
+    costs = [
+        re.findall(r"unused deployment costs about (\d+) USD a month", " ".join(page.read_text().split()))
+        for page in (README, DOCS / "operate.md")
+    ]
+    assert len(costs[0]) == 1
+    assert costs[0] == costs[1]
+
+
+def test_index_of_decisions_has_every_title_and_marks_what_is_superseded() -> None:
+    index = (DOCS / "decisions/index.md").read_text()
+    for path in (DOCS / "decisions").glob("0*.md"):
+        decision = path.read_text()
+        title = decision.partition("\n")[0].removeprefix("# ")
+        mark = " (superseded)" if "- **Status**: superseded" in decision else ""
+        assert index.count(f"- [{path.name[:4]}]({path.name}): {title}{mark}\n") == 1, path.name
 
 
 def test_readme_has_at_most_200_lines() -> None:

@@ -1,4 +1,4 @@
-"""`make lint-template` reports findings that are not in the baseline, and entries that are not needed any more."""
+"""`make lint-template` reports findings that are not in the baseline, and baseline entries without a finding."""
 
 from __future__ import annotations
 

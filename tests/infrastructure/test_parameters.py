@@ -1,4 +1,4 @@
-"""The parameters of template.yaml: what they turn on, what they demand, and how they are described."""
+"""The parameters of template.yaml: which features they turn on, which other parameters they require, and their docs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def references(part: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("given", VARIANTS, ids=lambda given: "+".join(given) or "defaults")
 def test_every_reference_has_a_target_whatever_is_given(given: dict[str, str]) -> None:
-    # SAM adds the alias, the rule of the schedule and the pseudo parameters `AWS::...`.
+    # The template does not declare these names. SAM adds the alias and the schedule rules. CloudFormation defines the
+    # pseudo parameters `AWS::...`.
     schedules = {f"SweeperFunction{name}" for name in functions()["sweeper"]["Events"]}
     added = {"ApiFunctionAliaslive", "AWS"} | schedules
     decided = template(**given)
@@ -81,7 +82,7 @@ def test_adopted_table_replaces_the_table_and_its_first_secret() -> None:
     variables = functions(**ADOPTED)["api"]["Environment"]["Variables"]
     assert variables["CONVOKE_TABLE_NAME"] == {"Ref": "ExistingTableName"}
     assert variables["CONVOKE_AUTH_TOKEN_PREFIX"] == {"Ref": "SecretPrefix"}
-    # The table contains the first account, so no account may authenticate without its item.
+    # The existing table contains the first account, so no account may authenticate without an item in the table.
     assert variables["CONVOKE_FIRST_ACCOUNT_SID"] == ""
     stream = functions(**ADOPTED)["event_publisher"]["Events"]["Changes"]["Properties"]["Stream"]
     assert stream == {"Ref": "ExistingTableStreamArn"}
@@ -94,8 +95,8 @@ def test_adopted_table_replaces_the_table_and_its_first_secret() -> None:
 
 
 def test_resources_that_hold_data_are_kept_and_do_not_hinder_a_rollback() -> None:
-    # CloudFormation cannot delete a table with deletion protection. RetainExceptOnCreate and Delete therefore fail when
-    # the first deployment is rolled back.
+    # CloudFormation cannot delete a table with deletion protection. If the first deployment is rolled back, the
+    # deletion policies RetainExceptOnCreate and Delete would therefore fail.
     kept = {name: each for name, each in written_template()["Resources"].items() if each["Type"] in HOLDING_DATA}
     assert set(kept) == {"Table", "FirstAuthToken", "ApiKeyMaster"}
     for resource in kept.values():
@@ -235,7 +236,7 @@ def test_every_function_and_queue_has_an_alarm() -> None:
 
 def test_dead_receiver_of_a_tenant_raises_no_alarm() -> None:
     queues = resources("AWS::SQS::Queue")
-    # The program sends to this queue what a receiver did not accept. AWS itself sends nothing to this queue.
+    # Convoke sends the deliveries that a receiver did not accept to this queue. AWS itself sends nothing to this queue.
     variables = functions()["webhook_delivery"]["Environment"]["Variables"]
     tenants = variables["CONVOKE_DELIVERY_DEAD_LETTER_QUEUE_URL"]["Ref"]
     assert watched("ApproximateNumberOfMessagesVisible") == {

@@ -126,7 +126,7 @@ class Forgotten:
     """A test case: a step of the recipe is missing."""
 
     messages: Iterable[str]
-    """The messages that a check yields. The check must notice the missing step."""
+    """The messages of a check that must detect the missing step."""
     named: tuple[str, ...]
     """Texts that must be part of the message."""
 

@@ -1,4 +1,4 @@
-"""Everything that the project's own files install is pinned with hashes, and has a known licence."""
+"""Every package that the files of the project install is pinned with hashes and has a known licence."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_commands_that_install_packages_require_hashes_or_the_lock_file() -> Non
     sources = [ROOT / "Makefile", ROOT / "layers/convoke/Makefile", *(ROOT / "layers/convoke/src").rglob("*.py")]
     for path in sources:
         text = path.read_text()
-        # A hint for the user, as in "not installed: pip install twilio", installs nothing.
+        # Ignore hints for the user, such as "not installed: pip install twilio", because they install nothing.
         for command in re.finditer(r'(?<!: )pip"?,? "?(?:install|sync)\b', text):
             assert "--require-hashes" in text[command.start() : command.start() + 300], f"{path.name}: {command[0]}"
         for line in re.findall(r".*\$\(UV\) sync.*", text):

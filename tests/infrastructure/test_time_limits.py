@@ -1,6 +1,7 @@
-"""The time limits nest: a call outside ends before the invocation that makes the call, and that before its caller.
+"""Each time limit is shorter than the time limit around it.
 
-Each test reads the limits from their sources: the template and the constants of the code.
+A call to another service ends before the invocation that makes the call. The invocation ends before its caller stops
+waiting. The tests read the limits from template.yaml and from the constants of the code.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def test_api_answers_before_the_gateway_gives_up() -> None:
 
 
 def test_waiting_request_leaves_time_for_a_call_to_aws() -> None:
-    """`Prefer: wait` waits after the request is stored."""
+    """A request with `Prefer: wait` starts to wait after Convoke has stored the conversation."""
     assert TIMEOUTS["api"] >= MAX_PREFERRED_WAIT_SECONDS + CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
 
 
@@ -73,7 +74,7 @@ def test_request_with_a_pre_event_and_conflicts_ends_before_the_timeout_of_the_f
 
 
 def test_call_to_a_webhook_ends_before_the_timeout_of_the_function() -> None:
-    # The attempt is recorded before and after the call.
+    # Each attempt makes two calls to DynamoDB: one records the start, and one records the result.
     assert TIMEOUTS["webhook_delivery"] > MAX_TIMEOUT_SECONDS + 2 * (CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS)
 
 
@@ -86,7 +87,7 @@ def test_sweeper_stops_early_enough_for_the_calls_under_way() -> None:
 
 @pytest.mark.parametrize("mapping", sorted(deployed("AWS::Lambda::EventSourceMapping")))
 def test_visibility_timeout_is_at_least_six_function_timeouts(mapping: str) -> None:
-    """Lambda retries a throttled invocation during this time, so that the queue delivers no message twice.
+    """Lambda can retry a throttled invocation during this time, before the queue delivers the message again.
 
     See https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html.
     """

@@ -1,6 +1,7 @@
-"""The template that CloudFormation deploys has no fault that would show only on AWS.
+"""The template that CloudFormation deploys has no fault that would appear only on AWS.
 
-The tests read the output of the SAM transform. Each test excludes a kind of fault, so a new resource is tested too.
+The tests read the output of the SAM transform. Each test looks for one kind of fault in all resources, so new resources
+are tested too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tests.support.template import template, written_template
 from tests.support.translated import deployed, names_in, parameters_in, references, translated
 
 NOT_IN_VERSION = ("ReservedConcurrentExecutions", "RecursiveLoop", "RuntimeManagementConfig", "Tags")
-"""The properties of a function that Lambda applies to the whole function, not to a version."""
+"""The properties that belong to the whole function and not to one version of the function."""
 
 EVERYTHING = {
     "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:topic",
@@ -23,7 +24,7 @@ EVERYTHING = {
     "VpcSecurityGroupIds": "sg-1",
     "ApiReservedConcurrency": "100",
 }
-"""Values of parameters that turn on every feature that needs permissions."""
+"""Parameter values that turn on every feature that requires permissions."""
 
 WITHOUT_RESOURCE = {
     *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
@@ -32,7 +33,7 @@ WITHOUT_RESOURCE = {
     *("ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DeleteNetworkInterface"),
     *("ec2:DescribeSubnets", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
 }
-"""The actions that AWS's documentation allows on all resources: delivery of logs, tracing and access to a VPC.
+"""The actions for which AWS's documentation uses the resource `*`: delivery of logs, tracing and access to a VPC.
 
 See https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html,
 https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html and
@@ -47,7 +48,7 @@ LAYER = written_template()["Resources"]["ConvokeLayer"]["Properties"]
 
 
 def configuration(function: str) -> dict[str, Any]:
-    """Return the properties that Lambda stores in each version of a function, with undecided conditions."""
+    """Return the properties that Lambda stores in each version of a function. Conditions are unresolved."""
     properties = translated()["Resources"][function]["Properties"]
     return {name: value for name, value in properties.items() if name not in NOT_IN_VERSION}
 
@@ -78,7 +79,9 @@ def test_function_with_an_alias_is_tested() -> None:
 
 @pytest.mark.parametrize("function", sorted(descriptions()))
 def test_new_value_of_a_parameter_of_the_configuration_changes_the_version_description(function: str) -> None:
-    """SAM publishes no version for a new value. Without another description, the value would not reach the alias.
+    """A new parameter value alone does not make SAM publish a new version, so the alias would keep the old value.
+
+    Therefore the description of the version must change too.
 
     See https://github.com/aws/serverless-application-model/issues/3820.
     """
@@ -88,9 +91,10 @@ def test_new_value_of_a_parameter_of_the_configuration_changes_the_version_descr
 
 @pytest.mark.parametrize("function", sorted(descriptions()))
 def test_new_version_description_comes_with_a_new_configuration(function: str) -> None:
-    """Otherwise Lambda would publish no version, and the update would fail."""
+    """If only the description changed, Lambda would publish no version, and the update of the stack would fail."""
     assert parameters_in(descriptions()[function]) <= parameters_in(configuration(function))
-    # A layer with a new description has a new version, and the configuration of the function has the new version.
+    # A new description of the layer creates a new layer version. The configuration of the function contains the layer
+    # version, so it changes too.
     (layer,) = deployed("AWS::Lambda::LayerVersion")
     assert layer in references(descriptions()[function])
     assert configuration(function)["Layers"] == [{"Ref": layer}]
@@ -111,16 +115,16 @@ def test_descriptions_fit_with_the_longest_values(function: str) -> None:
 
 @pytest.mark.parametrize("version", sorted(deployed("AWS::Lambda::Version")))
 def test_update_keeps_the_previous_version_for_a_rollback(version: str) -> None:
-    """A new parameter value replaces the version. New code removes its logical ID from the template."""
+    """New values and new code make CloudFormation replace or remove the previous version. The policies retain it."""
     kept = deployed("AWS::Lambda::Version")[version]
     assert (kept["UpdateReplacePolicy"], kept["DeletionPolicy"]) == ("Retain", "Retain")
 
 
 @pytest.mark.parametrize("parameters", [{}, {"DeletionProtection": "false"}])
 def test_failed_first_deployment_can_roll_back(parameters: dict[str, str]) -> None:
-    """A rollback deletes what the deployment created, except resources whose policy is Retain.
+    """A rollback deletes the resources that the deployment created, except resources with the policy Retain.
 
-    The rollback fails if a service refuses the deletion.
+    If a service refuses to delete a resource, the rollback fails.
     """
     for name, resource in deployed("AWS::DynamoDB::Table", **parameters).items():
         if resource["Properties"]["DeletionProtectionEnabled"] != "false":
@@ -138,20 +142,20 @@ def test_alarm_notifies_the_topic_and_handles_missing_data(alarm: str) -> None:
 
 @pytest.mark.parametrize("queue", sorted(set(deployed("AWS::SQS::Queue")) - {"DeliveryDeadLetterQueue"}))
 def test_queue_has_an_alarm(queue: str) -> None:
-    """The queue of deliveries that a tenant's receiver did not accept has none: the infrastructure works."""
+    """The queue for deliveries that a receiver did not accept has no alarm, because the infrastructure works."""
     watched = {name for alarm in deployed("AWS::CloudWatch::Alarm").values() for name in references(alarm)}
     assert queue in watched
 
 
 def test_deletion_of_the_stack_deletes_every_function() -> None:
-    """A function takes its versions with it. A retained function would keep costing money for its snapshots."""
+    """The deletion of a function also deletes its versions. A retained function would keep causing snapshot costs."""
     functions = deployed("AWS::Lambda::Function", "AWS::Lambda::Alias")
     assert [name for name, function in functions.items() if function.get("DeletionPolicy", "Delete") != "Delete"] == []
 
 
 @pytest.mark.parametrize("parameters", [{}, EVERYTHING])
 def test_roles_have_no_managed_policies(parameters: dict[str, str]) -> None:
-    """The managed policies that SAM adds to a role allow their actions on all resources of the account."""
+    """Managed policies, which SAM can add to a role, allow their actions on all resources of the account."""
     for name, role in deployed("AWS::IAM::Role", **parameters).items():
         assert role["Properties"].get("ManagedPolicyArns", []) == [], name
 
@@ -167,7 +171,7 @@ def test_policies_have_no_wildcards(parameters: dict[str, str]) -> None:
 
 
 def test_policies_have_the_current_version() -> None:
-    """Without `Version`, IAM uses the policy language of 2008."""
+    """IAM interprets a policy without `Version` in the old policy language of 2008."""
     documents = [queue["Properties"]["PolicyDocument"] for queue in deployed("AWS::SQS::QueuePolicy").values()]
     for role in deployed("AWS::IAM::Role").values():
         documents.append(role["Properties"]["AssumeRolePolicyDocument"])
@@ -181,10 +185,10 @@ def mappings() -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("mapping", sorted(mappings()))
 def test_mapping_has_a_concurrency_limit(mapping: str) -> None:
-    """Otherwise the consumers of a queue could use all the concurrency of the account, and the API none."""
+    """Without a limit, the consumers of a queue could use the whole concurrency of the account. The API would fail."""
     properties = mappings()[mapping]
     if "StartingPosition" in properties:
-        # Lambda invokes one function per shard of a stream at a time, multiplied by this factor.
+        # For each shard of a stream, Lambda runs at most this number of invocations at the same time.
         assert properties["ParallelizationFactor"] == 1
     else:
         (limit,) = references(properties["ScalingConfig"]["MaximumConcurrency"])
@@ -198,14 +202,14 @@ def test_stream_mapping_gives_up_a_record_and_keeps_its_position(mapping: str) -
     properties = mappings()[mapping]
     assert properties["BisectBatchOnFunctionError"] is True
     assert properties["MaximumRetryAttempts"] > 0
-    # After 24 hours, the stream drops the record without any notice.
+    # After 24 hours, the stream deletes the record without any notice.
     assert 0 < properties["MaximumRecordAgeInSeconds"] < 24 * 3600
     (queue,) = references(properties["DestinationConfig"]["OnFailure"]["Destination"])
     assert queue in deployed("AWS::SQS::Queue")
 
 
 def sent_queues(role: str) -> set[str]:
-    """Return the queues to which a role may send."""
+    """Return the queues to which a role may send messages."""
     statements = (
         statement
         for policy in deployed("AWS::IAM::Role")[role]["Properties"]["Policies"]
@@ -216,7 +220,7 @@ def sent_queues(role: str) -> set[str]:
 
 
 def test_function_that_sends_to_its_own_queue_allows_recursion() -> None:
-    """Lambda stops a chain of 16 invocations through a queue, unless the function allows it."""
+    """Lambda stops a recursive loop through a queue after 16 invocations, unless the function allows recursion."""
     functions, recursive = deployed("AWS::Lambda::Function"), set[str]()
     for mapping in mappings().values():
         (function,), (source,) = references(mapping["FunctionName"]), references(mapping["EventSourceArn"])
@@ -225,6 +229,24 @@ def test_function_that_sends_to_its_own_queue_allows_recursion() -> None:
             recursive.add(function)
     assert recursive == {"WebhookDeliveryFunction"}
     assert {functions[function]["Properties"]["RecursiveLoop"] for function in recursive} == {"Allow"}
+
+
+def test_scheduled_invocation_that_fails_is_not_repeated_beside_the_next_one() -> None:
+    """By default, Lambda repeats a failed asynchronous invocation twice, and keeps a throttled one for six hours."""
+    rules = [rule["Properties"] for rule in deployed("AWS::Events::Rule").values()]
+    scheduled = {
+        name
+        for rule in rules
+        if "ScheduleExpression" in rule
+        for target in rule["Targets"]
+        for name in references(target["Arn"])
+    }
+    configs = {
+        name: (config["Properties"]["MaximumRetryAttempts"], config["Properties"]["MaximumEventAgeInSeconds"])
+        for config in deployed("AWS::Lambda::EventInvokeConfig").values()
+        for name in references(config["Properties"]["FunctionName"])
+    }
+    assert configs == dict.fromkeys(scheduled, (0, 60)) == {"SweeperFunction": (0, 60)}
 
 
 def test_every_function_has_its_own_log_group_with_retention() -> None:

@@ -15,7 +15,7 @@ from tests.support.template import ROOT
 def built(checkout: Path, path: str | None = None) -> dict[str, str]:
     """Run the Makefile of the API function, and return the text of each built file. The key is the file name.
 
-    `path` is the value of PATH for make. If it is None, make gets the PATH of the tests.
+    `path` is the value of PATH for make. If `path` is None, make gets the PATH of the tests.
     """
     artifacts = checkout / "artifacts"
     shutil.rmtree(artifacts, ignore_errors=True)
@@ -55,7 +55,7 @@ def test_changed_layer_or_template_changes_the_built_api_function(checkout: Path
 
 
 def test_build_without_sha256sum_uses_shasum_and_has_the_same_result(checkout: Path, tmp_path: Path) -> None:
-    """Not every macOS has sha256sum."""
+    """The command sha256sum is missing in some versions of macOS."""
     sha256sum, tools = shutil.which("sha256sum"), tmp_path / "tools"
     tools.mkdir()
     for name in ("sh", "make", "cp", "find", "sort", "xargs"):

@@ -189,7 +189,7 @@ class Resources(RuleBasedStateMachine):
 
     @rule(identity=IDENTITIES)
     def delete_user(self, identity: str) -> None:
-        """Delete a User. Its participants leave all open conversations."""
+        """Delete a User. The participants with its identity are then deleted from all open conversations."""
         with outcome() as result:
             self.v1.users(identity).delete()
         assert result.code == (None if identity in self.identities else 20404)
@@ -305,7 +305,7 @@ class Resources(RuleBasedStateMachine):
 
     @rule(identity=IDENTITIES, size=SIZES)
     def list_conversations_of(self, identity: str, size: int) -> None:
-        """Compare the list of an identity's conversations with the model. The list is sorted by conversation SID."""
+        """Check that the list of an identity's conversations is equal to the model and sorted by conversation SID."""
         listed = self.v1.participant_conversations.list(identity=identity, page_size=size)
         expected = [
             (member_sid, sid, held.state)

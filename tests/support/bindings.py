@@ -1,4 +1,4 @@
-"""Store bindings in the table, as the registration of a device would."""
+"""Store bindings in the table directly, because the API cannot create a binding."""
 
 from __future__ import annotations
 

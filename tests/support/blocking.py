@@ -16,10 +16,10 @@ _sleep, _wait = time.sleep, threading.Condition.wait
 
 
 def product_blocks_event_loop() -> bool:
-    """Return whether product code on the thread of an event loop called the guard that calls this function.
+    """Return whether product code, on the thread of an event loop, has called the blocking function.
 
-    Modules of other packages do not matter. For example, the product calls `Future.result`, which waits for a
-    condition.
+    Calls through modules of other packages also count. For example, the product calls `Future.result`, and this method
+    waits for a condition.
     """
     if asyncio._get_running_loop() is None:
         return False
@@ -27,7 +27,7 @@ def product_blocks_event_loop() -> bool:
     while frame is not None:
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         if frame.f_code is threading.Thread.start.__code__:
-            return False  # `start` waits until the new thread runs, which takes only microseconds.
+            return False  # `Thread.start` waits until the new thread runs. This wait takes only microseconds.
         if package in ("convoke", "tests"):
             return package == "convoke"
         frame = frame.f_back
@@ -35,15 +35,15 @@ def product_blocks_event_loop() -> bool:
 
 
 class BlockingGuard:
-    """Lets the product fail if it sleeps, or waits for a lock, on the thread of an event loop."""
+    """Raises AssertionError in product code that sleeps, or waits for a lock, on the thread of an event loop."""
 
     def __init__(self) -> None:
         self.violations: list[str] = []
-        """What happened. The product can catch the errors, so a test must check this list at its end."""
+        """The blocking calls. A test must check this list at its end, because the product can catch the errors."""
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def wait(condition: threading.Condition, timeout: float | None = None) -> bool:
-            # `threading.Event`, `queue.Queue` and `concurrent.futures.Future` wait for a condition too.
+            # `threading.Event`, `queue.Queue` and `concurrent.futures.Future` use a condition to wait.
             if timeout != 0 and product_blocks_event_loop():
                 self.fail("waiting for a condition")
             return _wait(condition, timeout)

@@ -1,4 +1,4 @@
-"""Let reads of the data file fail as if another process held a lock, or as after an I/O error."""
+"""Make reads of the data file fail: because another process seems to hold a lock, or because of an I/O error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from convoke.storage.table import Key
 
 
 class BusyConnection:
-    """A connection whose next SELECT statements fail with the error `name`. `failures` is the number of failures.
+    """A connection whose next `failures` SELECT statements fail with the error `name`.
 
     Statements in a transaction do not fail, because the transaction of a unit already holds its locks.
     """
@@ -33,16 +33,16 @@ class BusyConnection:
 
 
 def make_busy(table: SqliteTable, name: str = "SQLITE_BUSY") -> BusyConnection:
-    """Replace the connection of the table. Set `failures` of the returned connection to let reads fail."""
+    """Replace the connection of the table. To make reads fail, set `failures` of the returned connection."""
     connection = BusyConnection(table._connection, name)
     table._connection = connection  # type: ignore[assignment]
     return connection
 
 
 def roll_back_during_select(table: SqliteTable) -> None:
-    """Read an item. The read fails, and SQLite rolls back the transaction, as after some I/O errors.
+    """Run a read that fails and makes SQLite roll back the transaction, as some I/O errors do.
 
-    Raises UnavailableError, as each read does that fails.
+    Raises UnavailableError, like every failed read.
     """
     table._connection.execute("ROLLBACK")
     table._connection.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)

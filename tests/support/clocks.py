@@ -1,4 +1,4 @@
-"""The two clocks of a process, for tests of frozen and stepped clocks."""
+"""The two clocks of a process. Tests use them to simulate a frozen process and a wall clock that is set back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from convoke.domain.freshness import ClockReading
 
 @dataclass
 class Clocks:
-    """A wall clock and a monotonic clock, in seconds. A test moves each clock by itself."""
+    """A wall clock and a monotonic clock, in seconds. A test can move each clock separately."""
 
     wall: float = 1_800_000_000.0
     monotonic: float = 1_000.0
@@ -23,7 +23,7 @@ class Clocks:
         self.monotonic += seconds
 
     def freeze(self, seconds: float) -> None:
-        """Move the wall clock only, like Lambda, which freezes an environment between two invocations."""
+        """Move only the wall clock, as when Lambda freezes an environment between two invocations."""
         self.wall += seconds
 
     def step_back(self, seconds: float) -> None:

@@ -1,6 +1,6 @@
-"""A fake CloudFormation server. It answers DescribeStacks and ListStackResources, the calls of the command line.
+"""A fake CloudFormation server for the two calls of the command line: DescribeStacks and ListStackResources.
 
-moto has a CloudFormation server, too, but that server needs a dozen more packages.
+The CloudFormation server of moto is not used, because it needs a dozen additional packages.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class CloudFormation:
     stacks: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """The outputs of each stack. The key is the name of the stack."""
     functions: list[str] = field(default_factory=list)
-    """The names of the functions in each stack. A page of ListStackResources has one resource."""
+    """The names of the functions in each stack. Each page of ListStackResources contains one of these functions."""
     refusal: Refusal | None = None
     """If not None, the server refuses every request in this way. If None, the server answers from `stacks`."""
     regions: list[str] = field(default_factory=list)

@@ -1,4 +1,7 @@
-"""Generate the table of docs/dependencies.md from the metadata of the installed packages: `make docs-tables`."""
+"""Generate the table in docs/dependencies.md from the metadata of the installed packages.
+
+`make docs-tables` runs this program.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ TEXTS = {
 
 
 def licences() -> dict[str, str]:
-    """Return the SPDX licence of each package that the product installs, with all extras. The key is the name."""
+    """Return the SPDX licence of each package that the product and its extras install. The key is the package name."""
     found: dict[str, str] = {}
     waiting = ["convoke-conversations[aws,testing]"]
     seen: set[str] = set()

@@ -21,6 +21,11 @@ def chat(count: int) -> list[str]:
     return [json.dumps({"identity": f"member {number}"}) for number in range(count)]
 
 
+def chat_of_36_characters(count: int) -> list[str]:
+    """Return the values for `count` chat participants with identities of 36 characters, like UUIDs."""
+    return [json.dumps({"identity": f"{number}-4000-8000-{number:025}"}) for number in range(count)]
+
+
 def sms(count: int) -> list[str]:
     """Return the values for `count` SMS participants. They have different phone numbers and the same proxy address."""
     return [_bound(address=_phone(number), proxy_address="+15017122661") for number in range(count)]

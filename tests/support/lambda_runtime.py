@@ -92,9 +92,10 @@ def environment(*path: Path) -> dict[str, str]:
 
 
 def _value_of(variable: Any) -> str:
-    """Return the value of a variable that is a text or refers to a parameter, and `-` for every other variable.
+    """Return the value of an environment variable if the value is a text or refers to a parameter.
 
-    The functions call no resource here, so the names of resources do not matter.
+    Other values are names of resources, for which this function returns `-`. The names do not matter, because the
+    functions call no resource here.
     """
     if isinstance(variable, str):
         return variable

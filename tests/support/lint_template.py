@@ -1,11 +1,11 @@
 """Check template.yaml with cfn-lint, its rules for serverless applications, and checkov.
 
-Run `python -m tests.support.lint_template`. The program prints each new finding and each entry of a baseline that no
-tool reports any more. It then exits with 1.
+Run `python -m tests.support.lint_template`. The program prints each finding that is not in a baseline. It also prints
+each entry of a baseline that no tool reports any more. If the program prints anything, it exits with 1.
 
-cfn-lint checks the template with the state machine inlined, and the output of the SAM transform, at every level, in
-three regions. checkov checks the output of the SAM transform. The tools have environments of their own, because they
-need other versions of packages.
+cfn-lint checks two templates, for three regions and with findings of all levels. The first template is template.yaml
+with the state machine inlined. The second template is the output of the SAM transform. checkov checks only the second
+template. The tools have separate virtual environments, because they need other versions of packages than the tests.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ TOOLS = ROOT / ".tools/bin"
 REGIONS = ("us-east-1", "eu-central-1", "ap-southeast-2")
 
 CFN_LINT = {
-    "I3011": "queues and log groups hold nothing that the table does not hold; table and secret have both policies",
-    "W1030": "the default of ExistingTableStreamArn is empty, and is not used then",
+    "I3011": "queues and log groups hold only data that the table also holds; table and secret have both policies",
+    "W1030": "the default of ExistingTableStreamArn is empty, and an empty value is not used",
     "W1031": "as W1030",
     "W1035": "as W1030",
-    "W1020": "the transform resolves the parameters in the description of the layer, but keeps Fn::Sub",
-    "W3011": "a function goes with its stack, but keeps its replaced versions; SAM would copy a DeletionPolicy to them",
-    "ES1001": "the queues have dead-letter queues of their own",
+    "W1020": "the transform resolves the parameters in the layer description, so its Fn::Sub contains no parameter",
+    "W3011": "only replaced versions are retained; SAM would copy a DeletionPolicy of the function to its versions",
+    "ES1001": "the queues have dead-letter queues",
     "ES1007": "if a run of the sweeper fails, the next run follows within a minute",
     "ES2000": "the parameter AccessLogs turns on access logs",
     "ES6000": "a dead-letter queue has no dead-letter queue",
@@ -42,12 +42,12 @@ CFN_LINT = {
 """The findings that are accepted, with the reasons."""
 
 CHECKOV = {
-    "CKV_AWS_27": "SQS encrypts with keys of its own (SqsManagedSseEnabled); a customer key costs and adds a failure",
+    "CKV_AWS_27": "SQS encrypts with its own keys (SqsManagedSseEnabled); a customer key costs money and can fail",
     "CKV_AWS_95": "the parameter AccessLogs turns on access logs",
     "CKV_AWS_115": "the event source mappings bound the concurrency, and ApiReservedConcurrency reserves the API's",
-    "CKV_AWS_116": "no function is invoked asynchronously, except the sweeper; the queues have dead-letter queues",
-    "CKV_AWS_117": "the functions need only public endpoints; the parameters VpcSubnetIds put two into a VPC",
-    "CKV_AWS_119": "DynamoDB encrypts with a key of AWS; a customer key costs and adds a failure",
+    "CKV_AWS_116": "only the sweeper is invoked asynchronously; the queues have dead-letter queues",
+    "CKV_AWS_117": "the functions need only public endpoints; the parameter VpcSubnetIds puts two functions into a VPC",
+    "CKV_AWS_119": "DynamoDB encrypts with a key that AWS owns; a customer key would cost money and could fail",
     "CKV_AWS_149": "as CKV_AWS_119",
     "CKV_AWS_158": "logs contain no personal data, and CloudWatch encrypts them",
     "CKV_AWS_173": "the variables contain no secret, and Lambda encrypts them",
@@ -56,7 +56,7 @@ CHECKOV = {
 
 
 def run(*command: str) -> Any:
-    """Run a tool that prints JSON, and return the printed value. A tool that finds something exits with an error."""
+    """Run a tool that prints JSON, and return the printed value. Ignore the exit code, because findings change it."""
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         return json.loads(result.stdout)
@@ -65,7 +65,7 @@ def run(*command: str) -> Any:
 
 
 def cfn_lint(*templates: Path) -> dict[str, set[str]]:
-    """Return the messages of the findings by rule."""
+    """Return the messages of the findings. The key is the ID of the rule."""
     levels = ("--include-checks", "I", "W", "E")
     rules = ("--append-rules", "cfn_lint_serverless.rules")
     regions = ("--regions", *REGIONS)
@@ -77,7 +77,7 @@ def cfn_lint(*templates: Path) -> dict[str, set[str]]:
 
 
 def checkov(template: Path) -> dict[str, set[str]]:
-    """Return the resources and the descriptions of the failed checks by check."""
+    """Return the failed resource and the description of each finding. The key is the ID of the check."""
     options = ("--framework", "cloudformation", "--output", "json", "--quiet", "--skip-download")
     found: dict[str, set[str]] = {}
     for check in run(str(TOOLS / "checkov"), "--file", str(template), *options)["results"]["failed_checks"]:
@@ -86,7 +86,7 @@ def checkov(template: Path) -> dict[str, set[str]]:
 
 
 def differences(found: Mapping[str, Iterable[str]], baseline: Mapping[str, str]) -> list[str]:
-    """Return a line for each finding that is not in the baseline, and for each entry of it that was not found."""
+    """Return a line for each finding that is not in the baseline, and for each baseline entry without a finding."""
     new = [f"{rule} {text}" for rule in sorted(found) if rule not in baseline for text in sorted(found[rule])]
     old = [
         f"{rule} is in the baseline, but nothing is found: remove it" for rule in sorted(baseline) if rule not in found

@@ -105,7 +105,7 @@ def receiver() -> Iterator[tuple[str, Received]]:
 
 @contextmanager
 def hanging_receiver() -> Iterator[tuple[str, Queue[str]]]:
-    """Run a webhook receiver that answers no call, until the block ends.
+    """Run a webhook receiver during the block. The receiver answers no call before the block ends.
 
     Yields the URL of the receiver and a queue with the event type of each call.
     """

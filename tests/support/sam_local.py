@@ -1,7 +1,8 @@
-"""`make sam-local`: invoke every sample of events/ with `sam local invoke`, in Lambda's image.
+"""Invoke every sample event in events/ with `sam local invoke`, in containers of Lambda's image.
 
-This program needs a container engine with the API of Docker: Docker, or podman with `podman system service`. `make
-e2e-lambda` runs the same samples without containers. The functions call MiniStack instead of AWS.
+`make sam-local` runs this program. The program needs a container engine with the API of Docker: Docker, or podman with
+`podman system service`. The functions call MiniStack instead of AWS. `make e2e-lambda` runs the same samples without
+containers.
 """
 
 from __future__ import annotations
@@ -22,15 +23,19 @@ from tests.support.lambda_runtime import logical_id
 from tests.support.template import ROOT
 
 BATCH_ITEM_FAILURES = {"events/participant_adder/batch.json": 1, "events/webhook_delivery/delivery.json": 1}
-"""How many messages of a sample fail: one message cannot be read, and the other names a receiver that does not run."""
+"""The expected number of failed messages in each sample. The other samples have no failed messages.
+
+In the first sample, one message cannot be read. In the second sample, the receiver of the delivery does not run.
+"""
 
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 
 
 def bridge_gateway() -> str:
-    """Return the address that this machine has on the default network of the containers. Raises OSError.
+    """Return the address that this machine has on the default network of the containers.
 
-    `sam` finds the engine with the same variable, DOCKER_HOST.
+    Like `sam`, this function finds the container engine with the variable DOCKER_HOST. Raises OSError if no engine
+    answers.
     """
     scheme, _, address = os.environ.get("DOCKER_HOST", DEFAULT_ENGINE).partition("://")
     with closing(HTTPConnection(address if scheme == "tcp" else "localhost", timeout=10)) as connection:
@@ -44,7 +49,7 @@ def bridge_gateway() -> str:
 
 
 def host() -> str:
-    """Return an address of this machine that containers reach. Raises OSError if no container engine is running."""
+    """Return an address of this machine that containers can reach. Raises OSError if no container engine is running."""
     gateway = bridge_gateway()
     if sys.platform != "linux":
         # Docker Desktop forwards connections of containers to the loopback interface.
@@ -58,7 +63,7 @@ def host() -> str:
 
 
 def primary_address() -> str:
-    """Return the address from which this machine reaches other machines. Nothing is sent."""
+    """Return the address from which this machine connects to other machines. This function sends no packet."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("198.51.100.1", 9))
         address: str = probe.getsockname()[0]
@@ -66,10 +71,10 @@ def primary_address() -> str:
 
 
 def hold_conversations(stack: Stack) -> None:
-    """Let the API function create conversations that stay in the state `initializing` for ten hours.
+    """Change the API function so that new conversations stay in the state `initializing` for ten hours.
 
-    The finalizer's samples then have a conversation to finalize. The message about the participants goes to a queue
-    that no function reads, and the sweeper waits for the first pause.
+    The samples of the finalizer need such a conversation. The function sends the message about the participants to a
+    queue that no function reads. The sweeper processes the conversation only after the first pause, which is ten hours.
     """
     variables = json.loads((FOLDER / ENVIRONMENT).read_text())
     variables["ApiFunction"] |= {
@@ -96,7 +101,7 @@ def failures(stack: Stack) -> Iterator[str]:
 
 
 def is_expected(name: str, result: Any) -> bool:
-    """Return whether a result has no exception, no HTTP error, and only the batch item failures of its sample."""
+    """Return whether a result has no exception, no HTTP error, and only the expected number of batch item failures."""
     if not isinstance(result, dict):
         return True
     failed = len(result.get("batchItemFailures", []))
@@ -109,7 +114,7 @@ def main() -> None:
     try:
         address = host()
     except (OSError, HTTPException, LookupError, ValueError):
-        sys.exit("`make sam-local` needs Docker or podman, and neither answers. `make e2e-lambda` needs no containers.")
+        sys.exit("`make sam-local` needs Docker or podman, but none is running. `make e2e-lambda` needs no containers.")
     print(f"MiniStack listens on {address} until the last sample has run.", flush=True)
     with deployed(host=address) as stack:
         write_files(stack)

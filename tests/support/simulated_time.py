@@ -1,4 +1,4 @@
-"""A clock for threads that only wait. The clock jumps to the next moment when all threads wait, so no test sleeps."""
+"""A simulated clock for threads. While all threads wait, the clock jumps to the next moment, so no test sleeps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from threading import Event, Lock
 
 
 class SimulatedTime:
-    """The time of a fixed number of threads, in seconds. Each thread must call `leave` when it ends."""
+    """The simulated time for a fixed number of threads, in seconds. Each thread must call `leave` when it ends."""
 
     def __init__(self, threads: int) -> None:
         self.now = 0.0
@@ -37,7 +37,7 @@ class SimulatedTime:
 
 
 class SimulatedCore:
-    """A processor core that works for one thread at a time, as the threads of a Python process do."""
+    """A processor core that one thread at a time can use, like the interpreter of a Python process."""
 
     def __init__(self, time: SimulatedTime) -> None:
         self._time = time
@@ -45,7 +45,7 @@ class SimulatedCore:
         self._lock = Lock()
 
     def occupy(self, seconds: float) -> float:
-        """Occupy the core for some seconds, as soon as it is free. Return the moment at which the work ends."""
+        """Occupy the core for some seconds, as soon as the core is free. Return the moment at which the work ends."""
         with self._lock:
             self._free_at = max(self._free_at, self._time.now) + seconds
             return self._free_at

@@ -1,4 +1,4 @@
-"""Change parts of a sweeper."""
+"""Replace parts of a sweeper, such as its table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from convoke.storage import keys
 
 
 def with_due_conversations(sweeper: Sweeper, **changes: Any) -> Sweeper:
-    """Return a sweeper that processes conversations with changed parts."""
+    """Return a copy of the sweeper with another DueConversations. `changes` are attributes of DueConversations."""
     process = sweeper.processes[keys.CONVERSATION]
     assert isinstance(process, DueConversations)
     return replace(sweeper, processes={**sweeper.processes, keys.CONVERSATION: replace(process, **changes)})

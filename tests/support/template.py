@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 STACK_NAME = "convoke"
 
 STACK_ID_DIGITS = "0123456789abcdef" * 2
-"""The digits of the UUID in the stack ID. The template makes the SID of the first account from these digits."""
+"""The digits of the UUID in the stack ID. The template builds the SID of the first account from these digits."""
 
 NO_VALUE = {"Ref": "AWS::NoValue"}
 
@@ -45,14 +45,14 @@ _TemplateLoader.add_multi_constructor("!", _construct)
 
 @cache
 def written_template() -> dict[str, Any]:
-    """Return template.yaml as it is written, with its conditions. Callers must not change the cached result."""
+    """Return template.yaml with unresolved conditions. Callers must not change the cached result."""
     read: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), _TemplateLoader)
     return read
 
 
 @cache
 def template(**parameters: str) -> dict[str, Any]:
-    """Return template.yaml with all conditions decided. Callers must not change the cached result.
+    """Return template.yaml with all conditions resolved. Callers must not change the cached result.
 
     Each parameter that is not in `parameters` has its default value.
     """
@@ -60,7 +60,7 @@ def template(**parameters: str) -> dict[str, Any]:
 
 
 def decided(document: dict[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
-    """Return a template with all conditions decided, for example the template that the SAM transform returns.
+    """Return a copy of the template in which all conditions are resolved.
 
     Each `Fn::If` is replaced by one of its values. Resources and outputs whose condition is false are left out.
     """

@@ -1,7 +1,7 @@
-"""Translate template.yaml as CloudFormation does: with the SAM transform.
+"""Translate template.yaml with the SAM transform, as CloudFormation does.
 
-The transform adds roles, versions, aliases and event source mappings. What the deployment really contains can be read
-only in the translated template.
+The transform adds roles, versions, aliases and event source mappings. Therefore only the translated template contains
+all resources of a deployment.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from tests.support.template import decided, state_machine, written_template
 def packaged() -> dict[str, Any]:
     """Return a copy of the template in which the code has S3 URLs and the state machine is inlined.
 
-    `sam deploy` uploads the code, and replaces each path by the S3 URL of the upload. A tool that checks the template
-    cannot read the state machine behind a URL.
+    `sam deploy` uploads the code and the state machine, and replaces each path by an S3 URL. Here the state machine is
+    inlined instead, because a tool that checks the template cannot read a file behind a URL.
     """
     document = copy.deepcopy(written_template())
     for resource in document["Resources"].values():
@@ -39,7 +39,7 @@ def packaged() -> dict[str, Any]:
 def translated() -> dict[str, Any]:
     """Return the output of the SAM transform. Callers must not change the result, because it is cached.
 
-    Conditions are undecided, and references to parameters and resources are unresolved.
+    Conditions and references to parameters and resources are unresolved.
     """
     with pytest.MonkeyPatch.context() as environ:
         # The transform asks botocore for the region, and derives the partition of its ARNs from the region.
@@ -56,7 +56,7 @@ def _decided(**parameters: str) -> dict[str, Any]:
 def deployed(*types: str, **parameters: str) -> dict[str, Any]:
     """Return every resource of the given types in the translated template. The key is the logical ID.
 
-    Conditions are decided. Each parameter that is not in `parameters` has its default value.
+    Conditions are resolved. Each parameter that is not in `parameters` has its default value.
     """
     resources = _decided(**parameters)["Resources"]
     return {name: resource for name, resource in resources.items() if resource["Type"] in types}
@@ -65,7 +65,7 @@ def deployed(*types: str, **parameters: str) -> dict[str, Any]:
 def references(value: Any) -> Iterator[str]:
     """Yield each parameter, pseudo parameter and logical ID to which a value refers, directly or in a condition.
 
-    The properties of a resource to which the value refers are not followed.
+    If the value refers to a resource, the references in the properties of this resource are not included.
     """
     match value:
         case {"Ref": str(name)}:
@@ -89,7 +89,10 @@ def references(value: Any) -> Iterator[str]:
 
 
 def names_in(text: str) -> list[str]:
-    """Return the names in the text of a `!Sub`, without attributes. `${!Name}` stands for the text `${Name}`."""
+    """Return the names in the text of a `!Sub`, without attributes.
+
+    `${!Name}` contains no name, because CloudFormation replaces it by the text `${Name}`.
+    """
     return [name.partition(".")[0] for name in re.findall(r"\$\{([^!}]+)\}", text)]
 
 

@@ -1,4 +1,4 @@
-"""The two trees of paths: `/v1/...`, and `/v1/Services/{sid}/...`."""
+"""The two trees of paths in the API: paths below `/v1/`, and paths below `/v1/Services/{sid}/`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,11 @@
 """Run an instance like `convoke up` that dies during the commit of a request.
 
-`python -m tests.support.up_that_dies METHOD WHEN PATH` prints the ready line. METHOD is a method of `SqliteTable`. It
-is part of each commit. WHEN is `before` or `after`. The process dies before or after the first call of METHOD in a
-commit that stores a conversation. PATH is the data file.
+`python -m tests.support.up_that_dies METHOD WHEN PATH` prints the ready line.
+
+- METHOD is a method of `SqliteTable` that each commit calls.
+- WHEN is `before` or `after`. The process dies before or after the first call of METHOD in a commit that stores a
+  conversation.
+- PATH is the data file.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ def die_in_commit(engine: EmbeddedEngine, name: str, when: str) -> None:
     method = getattr(engine.table, name)
 
     def dying(unit: Unit) -> None:
-        # `_write_pending` empties `pending`, but not `known`.
+        # Look into `known`, because `_write_pending` empties `pending`.
         stores_conversation = any(key.sk == "conversation" for key in unit.known)
         if stores_conversation and when == "before":
             os._exit(KILLED)

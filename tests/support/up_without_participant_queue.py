@@ -38,7 +38,7 @@ def serve(engine: EmbeddedEngine) -> None:
     }
 
     def report_ready() -> None:
-        # The first sweep also processes conversations that are created during the sweep. Wait until it has ended.
+        # The first sweep also processes conversations that are created during this sweep. Therefore wait for its end.
         while engine._sweep_until is not None or engine._sweeping.locked():
             time.sleep(0.001)
         print(json.dumps(ready), flush=True)

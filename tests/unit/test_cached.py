@@ -54,7 +54,10 @@ def test_forgotten_value_is_fetched_again() -> None:
 
 
 def fetched_after(change: Callable[[Clocks], object], lifetime: float = LIFETIME) -> str | None:
-    """Cache the value `old`, change the clocks, and return what the cache then returns. The source has `new`."""
+    """Cache the value `old`, call `change`, and read the cache again. Return the result of this read.
+
+    If the cache calls `fetch` again, the result is `new`.
+    """
     source, clocks = Source(), Clocks()
     source.values["a",] = "old"
     cached = Cached(source, lifetime, clocks.read)
@@ -87,7 +90,7 @@ def test_value_is_fetched_again_after_its_lifetime_although_the_wall_clock_went_
 
 
 def test_age_of_a_value_counts_from_the_start_of_its_fetch() -> None:
-    """The environment is frozen during the fetch, so the value may be as old as the freeze was long."""
+    """The environment is frozen during the fetch, so the fetched value may already be as old as the whole freeze."""
     clocks, answers = Clocks(), ["old", "new"]
 
     def fetch(_: str) -> str:

@@ -10,7 +10,7 @@ from tests.benchmarks import partitions
 from tests.benchmarks.aws_calls import Cost
 from tests.benchmarks.cost import as_deployed, as_straightforward, dollars, monthly, unanswered
 from tests.benchmarks.prices import MONTHLY_PRICES, PRICES
-from tests.support.template import resources
+from tests.support.template import resources, template
 
 
 def test_cost_of_a_million_conversations_equals_the_sum_by_hand() -> None:
@@ -41,8 +41,12 @@ def test_cost_of_a_million_conversations_equals_the_sum_by_hand() -> None:
     assert costs["secret reads"] == pytest.approx(0.432)
     assert costs["SnapStart restored GB"] == pytest.approx(360 * 0.0001397998)
     assert costs["log bytes"] == pytest.approx(1.5 * 0.5)
-    others = 1 + 1 + seconds * 16.6667 + 0.00625 * 16.67 + 1.5 * 0.5 + 2 * 0.09 + 0.432 + 360 * 0.0001397998
+    others = 1 + 1 + seconds * 13.3334 + 0.00625 * 16.67 + 1.5 * 0.5 + 2 * 0.09 + 0.432 + 360 * 0.0001397998
     assert sum(costs.values()) == pytest.approx(33 * 0.625 + 0.5 + 12 + 1.6 + 3.6 + others)
+
+
+def test_price_of_lambda_is_that_of_the_default_architecture() -> None:
+    assert PRICES["Lambda GB-seconds"].item.endswith(template()["Parameters"]["Architecture"]["Default"])
 
 
 def test_standard_workflow_is_charged_transitions_per_participant() -> None:

@@ -585,7 +585,7 @@ def test_bug_while_an_outcome_is_stored_frees_the_place_and_the_delivery_is_repe
 
 
 def test_rollback_by_sqlite_while_an_outcome_is_stored_stores_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After some I/O errors in a SELECT, SQLite rolls back the transaction by itself."""
+    """After some I/O errors in a SELECT, SQLite itself rolls back the transaction."""
     monkeypatch.setattr(module, "OWN_FAILURE_RETRY_SECONDS", 0.01)
 
     async def scenario(machine: Machine) -> None:

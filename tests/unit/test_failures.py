@@ -1,4 +1,4 @@
-"""Failures of the data file lead to one log line a minute (embedded/failures.py)."""
+"""Failures of the data file cause at most one log line each minute (embedded/failures.py)."""
 
 from __future__ import annotations
 

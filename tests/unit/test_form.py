@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import pytest
 from hypothesis import example, given, settings
@@ -266,3 +266,20 @@ def test_multipart_form_has_at_most_1000_fields() -> None:
 def test_any_multipart_body_is_parsed_or_refused(body: bytes) -> None:
     parsed_or_refused(multipart(b"--xYz\r\n" + body))
     parsed_or_refused(multipart(part("A", "1") + body + CLOSE))
+
+
+PIECES = [*b"% %2 %41 %3d %3D %0A %25 %C3%A9 %C3 = & + _ a".split(), b" ", b"\n", b"\r"]
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=2).map(str.encode)).map(b"".join))
+@example(b"a=%%32%35")
+@example(b"a==%0D%0A=3D")
+def test_body_is_parsed_as_the_standard_library_parses_it(body: bytes) -> None:
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict")
+    except ValueError:
+        assert refused(encoded(body)) == "body"
+    else:
+        names = dict.fromkeys((name for name, _ in pairs), True)
+        expected = {name: [value for other, value in pairs if other == name] for name in names}
+        assert parse_form(encoded(body)).select(names) == expected

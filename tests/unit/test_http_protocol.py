@@ -31,7 +31,7 @@ class HurriedProtocol(BoundedProtocol):
 
 
 class RecordingTransport(asyncio.Transport):
-    """A connection without a network. It records what the server sends."""
+    """A transport without a network. It records the bytes that the server sends."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class RecordingTransport(asyncio.Transport):
 
 
 class Application:
-    """An ASGI application that reads the whole body. It answers 200 when `release` is set."""
+    """An ASGI application that reads the whole body of a request, and answers 200 after `release` is set."""
 
     def __init__(self) -> None:
         self.scopes: list[dict[str, Any]] = []
@@ -104,7 +104,7 @@ class Connection:
 
 
 async def ticks() -> None:
-    """Let the tasks of the event loop run."""
+    """Let all tasks that are ready run on the event loop."""
     for _ in range(10):
         await asyncio.sleep(0)
 

@@ -1,4 +1,4 @@
-"""A value of the maximum length or number is accepted. A value beyond the maximum is refused."""
+"""A value that reaches a maximum length or number is accepted. A value that exceeds the maximum is refused."""
 
 from __future__ import annotations
 

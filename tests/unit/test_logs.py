@@ -1,4 +1,4 @@
-"""Log lines and metrics of an operation are written after the commit of its unit (embedded/logs.py)."""
+"""The log lines and metrics of an operation are written only after its unit is committed (embedded/logs.py)."""
 
 from __future__ import annotations
 

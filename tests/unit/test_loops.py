@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import pytest
+import uvloop
 
 from convoke.domain.errors import NotFoundError
 from convoke.embedded import loops
@@ -181,6 +183,41 @@ def test_requests_under_way_get_as_much_time_as_the_last_slice(requests: int) ->
         assert pause >= 0.9 * slice_seconds if requests else pause < 0.5 * slice_seconds
 
     run(scenario)
+
+
+@pytest.mark.parametrize("new_event_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_request_that_arrives_during_a_slice_begins_before_the_next_slice(
+    new_event_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    client, server = socket.socketpair()
+    log: list[str] = []
+
+    async def request() -> None:
+        log.append("request")
+
+    class Server(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            self.task = asyncio.get_running_loop().create_task(request())
+
+    async def scenario() -> None:
+        transport, _ = await asyncio.get_running_loop().create_connection(Server, sock=server)
+        steps = FakeSteps(waiting=2)
+
+        def on_run() -> None:
+            log.append("slice")
+            if steps.waiting:
+                client.send(b"GET /")
+
+        steps.on_run = on_run
+        StepScheduler(asyncio.get_running_loop(), steps).wake()  # type: ignore[arg-type]
+        await steps.until_run(2)
+        transport.close()
+        await asyncio.sleep(0)
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(asyncio.wait_for(scenario(), 5))
+    client.close()
+    assert log == ["slice", "request", "slice"]
 
 
 def test_answered_request_gives_the_time_back_to_the_steps() -> None:

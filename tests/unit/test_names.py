@@ -1,4 +1,4 @@
-"""Names that can be in a path must not contain a character at which the gateway cuts paths (domain/names.py)."""
+"""Names that can be in a path must not contain a character at which the gateway cuts off paths (domain/names.py)."""
 
 from __future__ import annotations
 

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
+from boto3.dynamodb.types import TypeSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convoke.domain.addresses import Channel
 from convoke.domain.events import Change, Event, EventType, Subject, participants_added
-from convoke.domain.participants import Participant
+from convoke.domain.participants import MessagingBinding, Participant
 from convoke.domain.provisioning import Provisioning
+from convoke.domain.users import User
 from convoke.storage.events import change_write
 from convoke.storage.items import provisioning_item
-from convoke.storage.packing import pack_change, pack_provisioning, unpack_change, unpack_provisioning
+from convoke.storage.packing import pack_change, unpack_change, unpack_provisioning
+from convoke.storage.table import Item
+from tests.benchmarks.aws_calls import size
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+STORED_BEFORE_0121 = Path(__file__).parent / "stored/before_0121.json"
+
+CHANGE_SID = "EV" + "0" * 32
+
+SUBJECT = Subject("AC" + "0" * 32, "IS" + "0" * 32, "CH" + "0" * 32)
+
+CHAT_IDENTITIES = [f"member {number}" for number in range(10)]
 
 WORDS = st.sampled_from(["a", "b", ""])
 
@@ -51,25 +67,70 @@ MEMBERS = st.builds(
 @given(st.lists(MEMBERS, max_size=4))
 def test_packed_participants_are_unpacked_unchanged(members: list[Participant]) -> None:
     provisioning = request_of(members)
-    assert unpack_provisioning(pack_provisioning(provisioning)) == provisioning
+    assert unpack_provisioning(provisioning_item(provisioning)) == provisioning
 
 
 def test_provisioning_stored_without_packing_is_read() -> None:
     provisioning = request_of(ten_members())
-    assert unpack_provisioning(provisioning.model_dump(mode="json", exclude_none=True)) == provisioning
+    keys = {name: provisioning_item(provisioning)[name] for name in ("pk", "sk")}
+    assert unpack_provisioning({**keys, **provisioning.model_dump(mode="json", exclude_none=True)}) == provisioning
 
 
-def test_change_with_ten_participants_packs_into_less_than_2500_characters() -> None:
-    subject = Subject("AC" + "0" * 32, "IS" + "0" * 32, "CH" + "0" * 32)
-    change = participants_added("EV" + "0" * 32, subject, ten_members(), at=MOMENT, notify_webhooks=False)
-    assert len(str(change_write(change).item)) < 2500
-    assert len(str(change.model_dump(mode="json"))) > 6000
+def test_items_of_the_version_before_decision_0121_are_read() -> None:
+    """The version before wrote these items: they contain all ids and SIDs, and no columns."""
+    stored = json.loads(STORED_BEFORE_0121.read_text())
+    chat, other, sms = ten_members()[:3]
+    binding = MessagingBinding(type=Channel.SMS, address="+15558675310", proxy_address="+15017122661")
+    members = [chat, other, sms.model_copy(update={"identity": None, "messaging_binding": binding})]
+    assert unpack_provisioning(stored["provisioning"]) == request_of(members)
+    change = participants_added(CHANGE_SID, SUBJECT, members, [user_of(chat)], at=MOMENT, notify_webhooks=True)
+    assert unpack_change(stored["change"]) == change
 
 
-def test_provisioning_of_ten_participants_packs_into_less_than_2000_characters() -> None:
-    provisioning = request_of(ten_members())
-    assert len(str(provisioning_item(provisioning))) < 2000
-    assert len(str(provisioning.model_dump(mode="json"))) > 4000
+def test_event_of_an_earlier_change_keeps_its_id() -> None:
+    """The record of a deletion contains unpublished events of earlier changes."""
+    change = participants_added(CHANGE_SID, SUBJECT, ten_members()[:2], at=MOMENT, notify_webhooks=False)
+    first, second = change.events
+    change = change.model_copy(update={"events": (second, first)})
+    assert unpack_change(pack_change(change)) == change
+
+
+def test_ids_that_follow_from_the_place_of_the_event_are_not_stored() -> None:
+    change = participants_added(CHANGE_SID, SUBJECT, ten_members(), at=MOMENT, notify_webhooks=False)
+    assert '"id"' not in json.dumps(pack_change(change))
+
+
+def size_in_bytes(item: Item) -> int:
+    """Return the size of an item by the rules of DynamoDB. See `size` in tests/benchmarks/aws_calls.py."""
+    serialized = TypeSerializer().serialize(item)["M"]
+    return sum(len(name.encode()) + size(value) for name, value in serialized.items())
+
+
+UUIDS = [f"{number:08}-0000-4000-8000-{number:012}"[::-1] for number in range(10)]
+"""Identities without a common prefix, which take the most space of all identities with 36 characters."""
+
+
+def test_change_with_ten_uuids_as_identities_takes_less_than_two_kilobytes() -> None:
+    change = participants_added(CHANGE_SID, SUBJECT, ten_members(UUIDS), at=MOMENT, notify_webhooks=False)
+    assert size_in_bytes(change_write(change).item) <= 2048
+
+
+def test_provisioning_of_ten_uuids_takes_less_than_one_kilobyte_until_it_ends() -> None:
+    """DynamoDB charges an update for the larger of the sizes before and after it."""
+    provisioning = request_of(ten_members(UUIDS))
+    assert size_in_bytes(provisioning_item(provisioning.added(MOMENT))) <= 1024
+
+
+def user_of(member: Participant) -> User:
+    return User(
+        sid="US" + "0" * 32,
+        account_sid=member.account_sid,
+        chat_service_sid=SUBJECT.chat_service_sid,
+        identity=str(member.identity),
+        role_sid="RL" + "0" * 32,
+        date_created=MOMENT,
+        date_updated=MOMENT,
+    )
 
 
 def request_of(members: list[Participant]) -> Provisioning:
@@ -85,16 +146,16 @@ def request_of(members: list[Participant]) -> Provisioning:
     )
 
 
-def ten_members() -> list[Participant]:
+def ten_members(identities: Sequence[str] = CHAT_IDENTITIES) -> list[Participant]:
     return [
         Participant(
             account_sid="AC" + "0" * 32,
             conversation_sid="CH" + "0" * 32,
-            sid=f"MB{number:032}",
-            identity=f"member {number}",
+            sid=f"MB01a2228d786e{number:04x}{str(number) * 16}",  # the time, a counter and random digits
+            identity=identity,
             role_sid="RL" + "0" * 32,
             date_created=MOMENT,
             date_updated=MOMENT,
         )
-        for number in range(10)
+        for number, identity in enumerate(identities)
     ]

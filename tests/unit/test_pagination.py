@@ -339,7 +339,7 @@ class ShownText(BaseModel):
 
 
 def bytes_on_lambda(body: str) -> int:
-    """Return the size of a response of the API function. Whether the Lambda runtime escapes characters does not matter.
+    """Return the larger size of a Lambda response: with escaped characters, or without.
 
     See https://github.com/aws/aws-lambda-python-runtime-interface-client.
     """

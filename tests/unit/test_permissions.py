@@ -1,4 +1,4 @@
-"""The roles of a chat user decide what the user may do (domain/permissions.py)."""
+"""The roles of a chat user determine which actions the user may do (domain/permissions.py)."""
 
 from __future__ import annotations
 
@@ -82,6 +82,9 @@ def test_exactly_the_permissions_of_the_rule_permit_an_action(action: Action, ow
 def test_default_roles_permit_what_their_names_promise(
     action: Action, own: bool, expected: tuple[Decision, ...]
 ) -> None:
-    """The columns: a channel admin, a channel user, a service admin and a service user outside the conversation."""
+    """The expected decisions are for a channel admin, a channel user, a service admin and a service user.
+
+    The service admin and the service user are not participants of the conversation.
+    """
     actors = ((SERVICE_USER, CHANNEL_ADMIN), (SERVICE_USER, CHANNEL_USER), (SERVICE_ADMIN, None), (SERVICE_USER, None))
     assert tuple(decide(action, *actor, own=own) for actor in actors) == expected

@@ -19,12 +19,12 @@ def columns(item: Item) -> dict[str, Value]:
 
 def test_row_has_a_partition_and_a_sort_column_for_each_index() -> None:
     assert COLUMNS[:2] == ("pk", "sk")
-    assert COLUMNS[-1] == "expires_at"
-    assert {name for index in INDEXES for name in index_columns(index)} == set(COLUMNS[2:-1])
+    assert COLUMNS[-2:] == ("expires_at", "body")
+    assert {name for index in INDEXES for name in index_columns(index)} == set(COLUMNS[2:-2])
 
 
 def test_row_of_an_item_outside_all_indexes_has_empty_columns() -> None:
-    assert {name for name, value in columns(KEY).items() if value is not None} == {"pk", "sk"}
+    assert {name for name, value in columns(KEY).items() if value is not None} == {"pk", "sk", "body"}
 
 
 def test_index_columns_and_expiry_follow_the_attributes() -> None:

@@ -1,4 +1,4 @@
-"""The soak test notices every kind of lost or doubled work (tests/faults/soak.py)."""
+"""The soak test detects every kind of lost or duplicated work (tests/faults/soak.py)."""
 
 from __future__ import annotations
 

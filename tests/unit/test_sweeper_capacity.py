@@ -1,4 +1,4 @@
-"""The sweeper on AWS processes 500 due conversations a second, by the durations of the cost model."""
+"""The sweeper on AWS processes at least 500 due conversations per second, with the durations of the cost model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_timers_reach_the_goal_with_the_time_of_the_processor_too() -> None:
 
 
 def test_one_thread_misses_the_goal() -> None:
-    """The model notices a sweeper that works on one conversation after the other."""
+    """The model detects a sweeper that processes one conversation after another."""
     assert rate(KINDS["a timer"], with_cpu=False, threads=1) < GOAL
 
 
@@ -42,7 +42,7 @@ CALLS = {
 
 @dataclass
 class Counted:
-    """An edge that counts the calls to its methods by the names of the AWS calls."""
+    """Wraps an object that calls AWS. Counts the calls of its methods by the names of the AWS operations."""
 
     edge: Any
     calls: Counter[str] = field(default_factory=Counter)

@@ -59,4 +59,4 @@ def test_url_that_cannot_be_called_is_refused(url: str) -> None:
 def test_too_long_url_is_refused() -> None:
     with pytest.raises(InvalidWebhookSettingsError) as refused:
         check_url("https://h/".ljust(MAX_URL_CHARACTERS + 1, "x"))
-    assert refused.value.message == "A webhook URL must be at most 2048 characters"
+    assert refused.value.message == f"The parameter must be at most {MAX_URL_CHARACTERS} characters"

@@ -101,8 +101,12 @@ class Settings:
         return tuple(origin.strip() for origin in origins if origin.strip())
 
     @property
+    def has_console(self) -> bool:
+        return self.environ.get("CONVOKE_CONSOLE") == "true"
+
+    @property
     def synchronous(self) -> str:
-        """Return when a commit of the embedded engine survives a power failure: `full` or `normal`."""
+        """Return `full` or `normal`. With `full`, each commit of the embedded engine survives a power failure."""
         return self.environ.get("CONVOKE_SYNCHRONOUS") or "normal"
 
     @property

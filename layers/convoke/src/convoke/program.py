@@ -22,8 +22,9 @@ from convoke.storage.table import Table
 
 if TYPE_CHECKING:
     from convoke.api.app import Api
-    from convoke.api.routes import AccountRoute
+    from convoke.api.routes import AccountRoute, PublicRoute
     from convoke.operations.accounts import AccountOperations
+    from convoke.operations.console_codes import ConsoleCodeOperations
     from convoke.operations.conversation_finalizer import ConversationFinalizer
     from convoke.operations.events import EventOperations
     from convoke.operations.participant_adder import Admit, ParticipantAdder
@@ -65,6 +66,10 @@ class Edges(Protocol):
     @property
     def allowed_origins(self) -> Sequence[str]: ...
     @property
+    def console_poll_seconds(self) -> int | None:
+        """Return how often the console asks for new events, in seconds. None means that there is no console."""
+
+    @property
     def now(self) -> Clock: ...
     @property
     def sleep(self) -> Sleep: ...
@@ -102,7 +107,7 @@ class Program:
     - The lookup of the Users of new participants.
     """
 
-    def __init__(self, edges: Edges, extra_routes: Sequence[AccountRoute] = ()) -> None:
+    def __init__(self, edges: Edges, extra_routes: Sequence[AccountRoute | PublicRoute] = ()) -> None:
         """`extra_routes` are routes that not every engine has, such as the routes of a movable clock."""
         self.edges = edges
         self._extra_routes = extra_routes
@@ -183,6 +188,7 @@ class Program:
         from convoke.operations.service_configuration_notifications import ServiceConfigurationNotificationsOperations
         from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
         from convoke.operations.services import ServiceOperations
+        from convoke.operations.signature_checks import SignatureCheckOperations
         from convoke.operations.user_conversations import UserConversationOperations
         from convoke.operations.users import UserOperations
         from convoke.operations.waiting import ConversationWaiter
@@ -259,6 +265,7 @@ class Program:
             credentials=CredentialOperations(CredentialRepository(table), now, new_sid),
             events=self.events,
             alerts=AlertOperations(AlertRepository(table)),
+            signature_checks=SignatureCheckOperations(self.accounts),
             pre_events=PreEvents(
                 WebhookLevelsRepository(table),
                 AlertRepository(table),
@@ -269,7 +276,14 @@ class Program:
             ),
             conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
         )
-        return Api(operations, self._extra_routes, edges.allowed_origins, edges.path_delimiters, edges.public_url)
+        return Api(
+            operations,
+            self._extra_routes,
+            edges.allowed_origins,
+            edges.path_delimiters,
+            edges.public_url,
+            edges.console_poll_seconds,
+        )
 
     @cached_property
     def events(self) -> EventOperations:
@@ -279,8 +293,19 @@ class Program:
 
         table = self.edges.table
         return EventOperations(
-            EventRepository(table), EventAttemptRepository(table), self.webhook_delivery, self.edges.new_sid
+            EventRepository(table),
+            EventAttemptRepository(table),
+            self.webhook_delivery,
+            self.edges.new_sid,
+            self.auth_tokens,
         )
+
+    @cached_property
+    def console_codes(self) -> ConsoleCodeOperations:
+        from convoke.operations.console_codes import ConsoleCodeOperations
+        from convoke.storage.console_codes import ConsoleCodeRepository
+
+        return ConsoleCodeOperations(ConsoleCodeRepository(self.edges.table), self.accounts.api_keys)
 
     @cached_property
     def republisher(self) -> Republisher:

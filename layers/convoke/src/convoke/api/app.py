@@ -12,7 +12,7 @@ from convoke.api.operations import Operations
 from convoke.api.origins import Origins
 from convoke.api.requests import InvocationContext
 from convoke.api.responses import Response
-from convoke.api.routes import AccountRoute
+from convoke.api.routes import AccountRoute, PublicRoute
 
 
 class Api:
@@ -21,12 +21,15 @@ class Api:
     def __init__(
         self,
         operations: Operations,
-        extra_routes: Sequence[AccountRoute] = (),
+        extra_routes: Sequence[AccountRoute | PublicRoute] = (),
         allowed_origins: Sequence[str] = (),
         path_delimiters: str = "",
         public_url: str | None = None,
+        console_poll_seconds: int | None = None,
     ) -> None:
-        """`extra_routes` are routes that exist in only one engine. `/openapi.json` does not list these routes.
+        """`extra_routes` are routes that exist in only one engine.
+
+        If `console_poll_seconds` is not None, the API also serves the console. See `Edges.console_poll_seconds`.
 
         Pages of `allowed_origins` may use the API in a browser. Raise InvalidOriginError if an origin is not valid.
         `path_delimiters` are the characters that a name in a request must not contain. See `Edges.path_delimiters`.
@@ -36,7 +39,7 @@ class Api:
         """
         self._origins = Origins(allowed_origins, public_url)
         self.conversation_waiter = operations.conversation_waiter
-        self._dispatcher = Dispatcher(operations, extra_routes, path_delimiters, public_url)
+        self._dispatcher = Dispatcher(operations, extra_routes, path_delimiters, public_url, console_poll_seconds)
         self.rule_of = self._dispatcher.rule_of
 
     def answer(self, event: Mapping[str, Any], context: InvocationContext) -> Response | Deferred:

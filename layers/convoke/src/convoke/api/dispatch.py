@@ -15,6 +15,7 @@ from convoke.api.deferred import Deferred
 from convoke.api.errors import render
 from convoke.api.operations import Operations
 from convoke.api.requests import TWILIO_PREFIX, InvocationContext, Request, ServiceRequest
+from convoke.api.resources.description import Document, document_of
 from convoke.api.responses import Response
 from convoke.api.routes import (
     ACCOUNT_ROUTES,
@@ -22,6 +23,7 @@ from convoke.api.routes import (
     SERVICE_ROUTES,
     AccountRoute,
     PublicRoute,
+    Route,
     ServiceRoute,
 )
 from convoke.domain.errors import ConversationsError, InternalError, MethodNotAllowedError, NotFoundError
@@ -47,7 +49,7 @@ class _Node:
     methods: dict[str, tuple[Handler, tuple[str, ...]]] = field(default_factory=dict)
     """For each HTTP method, the handler and the names of the path parameters."""
     rule: str = ""
-    """The path of the routes at this node, with the names of the path parameters."""
+    """The path with the names of its parameters, if the path ends at this node."""
 
 
 class Dispatcher:
@@ -56,25 +58,30 @@ class Dispatcher:
     def __init__(
         self,
         operations: Operations,
-        extra_routes: Sequence[AccountRoute] = (),
+        extra_routes: Sequence[AccountRoute | PublicRoute] = (),
         path_delimiters: str = "",
         public_url: str | None = None,
+        console_poll_seconds: int | None = None,
     ) -> None:
-        """`extra_routes` are routes that exist in only one engine. `/openapi.json` does not list these routes.
+        """`extra_routes` are routes that exist in only one engine.
+
+        If `console_poll_seconds` is not None, the dispatcher serves the console. See `Edges.console_poll_seconds`.
 
         `path_delimiters` are the characters that a name in a request must not contain. See `Edges.path_delimiters`.
         """
         self._operations = operations
         self._path_delimiters = path_delimiters
         self._public_url = public_url
+        self._console_poll_seconds = console_poll_seconds
+        # A route without a successful status only explains why its path is missing.
+        self._described_routes = tuple(route for route in extra_routes if route.contract.statuses)
+        self._generated_document: Document | None = None
         self._root = _Node()
-        self._public = frozenset(route.rule for route in PUBLIC_ROUTES)
-        for public_route in PUBLIC_ROUTES:
-            self._add(public_route, self._public_handler(public_route))
-        for account_route in (*ACCOUNT_ROUTES, *extra_routes):
-            self._add(account_route, self._account_handler(account_route))
-        for service_route in SERVICE_ROUTES:
-            self._add(service_route, self._service_handler(service_route))
+        routes: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *extra_routes, *SERVICE_ROUTES)
+        self._rules = tuple(route.rule for route in routes if route.contract.statuses)
+        self._public = frozenset(route.rule for route in routes if isinstance(route, PublicRoute))
+        for route in routes:
+            self._add(route, self._handler(route))
 
     def answer(self, event: Event, context: InvocationContext) -> Response | Deferred:
         """Return the response to a request.
@@ -98,11 +105,15 @@ class Dispatcher:
             return render(InternalError(request_id=identified))
 
     def rule_of(self, path: str) -> str | None:
-        """Return the rule that matches a path, such as `/v1/Conversations/<sid>`. Return None if no rule matches."""
+        """Return the rule of the route for a path, such as `/v1/Services/<sid>`, or None if no route matches."""
         node = _find(self._root, path.split("/")[1:], [])
         return node.rule if node else None
 
     def _answered(self, path: str, event: Event, context: InvocationContext) -> Response | Deferred:
+        if self._console_poll_seconds is not None and (path == "/" or path.startswith("/console")):
+            page = self._console_page(path, event, self._console_poll_seconds)
+            if page is not None:
+                return page
         account = None
         if path not in self._public:
             # Authenticate before looking up the route. A client without credentials must not learn which paths exist.
@@ -119,7 +130,18 @@ class Dispatcher:
         handler, names = found
         return handler(event, context, account, dict(zip(names, values, strict=True)))
 
-    def _add(self, route: PublicRoute | AccountRoute | ServiceRoute, handler: Handler) -> None:
+    def _console_page(self, path: str, event: Event, poll_seconds: int) -> Response | None:
+        # Import only when a browser asks for the console, so that the console costs no cold start.
+        from convoke.api.console import page  # noqa: PLC0415 - see above
+
+        return page(path, event, poll_seconds, self._rules, self._public_url)
+
+    def _handler(self, route: Route) -> Handler:
+        if isinstance(route, PublicRoute):
+            return self._public_handler(route)
+        return self._account_handler(route) if isinstance(route, AccountRoute) else self._service_handler(route)
+
+    def _add(self, route: Route, handler: Handler) -> None:
         for rule in route.rules:
             node, names = self._root, []
             for segment in rule.split("/")[1:]:
@@ -132,9 +154,19 @@ class Dispatcher:
             node.methods[route.method] = handler, tuple(names)
             node.rule = rule
 
+    def _document(self) -> Document:
+        """Return the OpenAPI document of the API. Only the first call generates the document."""
+        if self._generated_document is None:
+            # Import only when a client requests the document, because the import of pydantic's JSON Schema generator
+            # would slow down every cold start.
+            from convoke.api.openapi import document  # noqa: PLC0415 - see above
+
+            self._generated_document = document_of(document(self._described_routes))
+        return self._generated_document
+
     def _public_handler(self, route: PublicRoute) -> Handler:
         def handler(event: Event, _: InvocationContext, __: Any, ___: dict[str, str]) -> Response:
-            return route.handler(event, openapi_document)
+            return route.handler(event, self._document)
 
         return handler
 
@@ -190,15 +222,6 @@ def _find(node: _Node, segments: list[str], values: list[str]) -> _Node | None:
     if found is None:
         values.pop()
     return found
-
-
-def openapi_document() -> dict[str, Any]:
-    """Return the OpenAPI document of the API."""
-    # Import only when a client requests the document, because the import of pydantic's JSON Schema generator would slow
-    # down every cold start.
-    from convoke.api.openapi import document  # noqa: PLC0415 - see above
-
-    return document()
 
 
 def request_id(context: InvocationContext) -> str:

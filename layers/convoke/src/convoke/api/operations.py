@@ -28,6 +28,7 @@ from convoke.operations.service_configuration import ServiceConfigurationOperati
 from convoke.operations.service_configuration_notifications import ServiceConfigurationNotificationsOperations
 from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
 from convoke.operations.services import ServiceOperations
+from convoke.operations.signature_checks import SignatureCheckOperations
 from convoke.operations.user_conversations import UserConversationOperations
 from convoke.operations.users import UserOperations
 from convoke.operations.waiting import ConversationWaiter
@@ -62,6 +63,7 @@ class Operations:
     pre_events: PreEvents
     events: EventOperations
     alerts: AlertOperations
+    signature_checks: SignatureCheckOperations
     conversation_waiter: ConversationWaiter
 
     def request_webhooks(self, request: Request) -> RequestWebhooks:

@@ -24,9 +24,10 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """The methods that change no data (RFC 9110, section 9.2.1)."""
 
 SAME_SITE_VALUES = frozenset({"same-origin", "none"})
-"""The values of `Sec-Fetch-Site` for a request of the same origin, or of the person who uses the browser.
+"""The values of `Sec-Fetch-Site` that are always allowed.
 
-The value `same-site` is missing on purpose. Two ports of localhost are the same site.
+`same-origin` marks a request from a page of the API's own origin. `none` marks a request that a person started, for
+example by typing a URL. The value `same-site` is missing on purpose, because two ports of localhost are the same site.
 """
 
 PREFLIGHT_HEADERS = {
@@ -39,25 +40,28 @@ EXPOSED_HEADERS = f"ETag, {IDEMPOTENT_REPLAYED}, {PREFERENCE_APPLIED}, Retry-Aft
 
 
 class InvalidOriginError(ValueError):
-    """An allowed origin is not a scheme with a host. The error text is one line for the person who chose the origin."""
+    """An allowed origin is not a scheme with a host. The error text is one line for the operator of Convoke."""
 
 
 class Origins:
-    """The origins whose pages may use the API, in addition to the origin of the API itself."""
+    """Decides which cross-site requests the API refuses, and which origins get CORS headers.
+
+    Pages of the allowed origins may use the API, and so may pages of the API's own origin.
+    """
 
     def __init__(self, allowed: Iterable[str] = (), public_url: str | None = None) -> None:
         """Raise InvalidOriginError if an origin is not valid.
 
-        `public_url` is the base URL that clients use. If it is None, the headers of a request determine the origin of
-        the API.
+        `public_url` is the base URL that clients use. If `public_url` is None, the headers of each request determine
+        the origin of the API.
         """
         self._allowed = frozenset(map(_checked, allowed))
         self._own = public_url and "{0.scheme}://{0.netloc}".format(urlsplit(public_url))
 
     def refusal(self, event: Mapping[str, Any]) -> Response | None:
-        """Return the response to a preflight of an allowed origin, or the refusal of a cross-site request.
+        """Return the response to a request that must not reach the API, or None if the API must answer the request.
 
-        Return None if the API must answer the request.
+        The response allows a preflight request of an allowed origin, or refuses a cross-site request.
         """
         method: str = event["requestContext"]["http"]["method"]
         headers: Mapping[str, str] = event.get("headers") or {}
@@ -88,7 +92,7 @@ class Origins:
             return True
         if (site := headers.get("sec-fetch-site")) is not None:
             return site in SAME_SITE_VALUES
-        # Only browsers send the header Origin. An old browser sends this header without Sec-Fetch-Site.
+        # Only browsers send the header Origin. An old browser sends the header Origin without Sec-Fetch-Site.
         return origin is None or origin == (self._own or request_origin(headers))
 
 

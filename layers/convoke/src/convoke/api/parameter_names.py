@@ -31,7 +31,7 @@ PREFIXES = (
     "AddedToConversation",
     "RemovedFromConversation",
 )
-"""Prefixes of form parameter names, the longer ones first. A dot follows each prefix, as in `Timers.Inactive`."""
+"""Prefixes of form parameter names, longest first. A dot follows each prefix, as in `Timers.Inactive`."""
 
 
 def form_name(field: str) -> str:

@@ -59,11 +59,14 @@ from convoke.domain.service_configuration import ServiceConfigurationChange
 from convoke.domain.service_configuration_notifications import ServiceConfigurationNotificationsChange
 from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooksChange
 from convoke.domain.services import NewService
+from convoke.domain.signature_checks import NewSignatureCheck
 from convoke.domain.user_conversations import UserConversationChange
 from convoke.domain.users import NewUser, UserChange
 
 BINDING_PREFIX = "messaging_binding_"
 """The prefix of the fields in `CreateParticipant` that belong to the messaging binding."""
+
+_DECODER = json.JSONDecoder(parse_constant=refuse_constant)
 
 PARTICIPANTS = TypeAdapter(tuple[NewParticipant, ...], config=ConfigDict(hide_input_in_errors=True, defer_build=True))
 
@@ -99,6 +102,10 @@ class ListAlerts(AlertFilters):
 
 
 class CreateEventReplay(NewEventReplay):
+    model_config = FORM_NAMES
+
+
+class CreateSignatureCheck(NewSignatureCheck):
     model_config = FORM_NAMES
 
 
@@ -337,7 +344,7 @@ def parse_json_object(value: str) -> dict[str, object]:
     Raise ValueError if the text is not a JSON object.
     """
     try:
-        parsed = json.loads(value, parse_constant=refuse_constant)
+        parsed = _DECODER.decode(value)
         if "\\u" in value:
             # A `\u` escape can be half of a surrogate pair. UTF-8 cannot encode a half, so `encode` raises ValueError.
             json.dumps(parsed, ensure_ascii=False).encode()

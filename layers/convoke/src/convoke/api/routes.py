@@ -15,9 +15,12 @@ from convoke.api.operations import Operations
 from convoke.api.requests import CONVOKE_PREFIX, REST_PREFIX, TWILIO_PREFIX, Request, ServiceRequest
 from convoke.api.resources import (
     account_configuration,
+    account_keys,
     address_configurations,
+    alert_details,
     alerts,
     api_keys,
+    attempt_requests,
     bindings,
     configuration,
     configuration_webhooks,
@@ -40,10 +43,13 @@ from convoke.api.resources import (
     service_configuration_notifications,
     service_configuration_webhooks,
     services,
+    signature_checks,
     user_conversations,
     users,
 )
+from convoke.api.resources.description import Document
 from convoke.api.responses import Response
+from convoke.domain.event_attempts import ATTEMPT_NAME
 from convoke.domain.sids import Prefix
 
 SERVICE_PREFIX = "/Services/<chat_service_sid>"
@@ -58,7 +64,7 @@ class PublicRoute(NamedTuple):
 
     method: str
     rule: str
-    handler: Callable[[Mapping[str, Any], Callable[[], dict[str, Any]]], Response]
+    handler: Callable[[Mapping[str, Any], Callable[[], Document]], Response]
     contract: Contract
 
     @property
@@ -163,6 +169,16 @@ ACCOUNT_ROUTES = (
     AccountRoute("GET", "/Events/<event_id>", events.fetch, events.FETCH, CONVOKE_PREFIX),
     AccountRoute("GET", "/Events/<event_id>/Attempts", event_attempts.list_, event_attempts.LIST, CONVOKE_PREFIX),
     AccountRoute("POST", "/Events/<event_id>/Replay", event_replays.create, event_replays.CREATE, CONVOKE_PREFIX),
+    AccountRoute(
+        "GET",
+        "/Events/<event_id>/Attempts/<attempt_name>/Request",
+        attempt_requests.fetch,
+        attempt_requests.FETCH,
+        CONVOKE_PREFIX,
+    ),
+    AccountRoute("POST", "/SignatureChecks", signature_checks.create, signature_checks.CREATE, CONVOKE_PREFIX),
+    AccountRoute("GET", "/Keys", account_keys.list_, account_keys.LIST, CONVOKE_PREFIX),
+    AccountRoute("GET", "/Alerts/<sid>", alert_details.fetch, alert_details.FETCH, CONVOKE_PREFIX),
     AccountRoute("GET", KEYS, api_keys.list_, api_keys.LIST, REST_PREFIX),
     AccountRoute("POST", KEYS, api_keys.create, api_keys.CREATE, REST_PREFIX),
     AccountRoute("GET", KEY, api_keys.fetch, api_keys.FETCH, REST_PREFIX),
@@ -248,6 +264,7 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Users": {"description": "A SID or an identity."},
     "Events": {"pattern": f"^{Prefix.CHANGE}[0-9a-fA-F]{{32}}-[0-9]+$"},
     "Alerts": Prefix.ALERT,
+    "Attempts": {"pattern": f"^{ATTEMPT_NAME.pattern}$"},
     "Accounts": Prefix.ACCOUNT,
     "Keys": Prefix.API_KEY,
     "Addresses": {"description": "A SID or an address."},

@@ -1,6 +1,6 @@
 """Make the attempts of deliveries on AWS. The processes of a deployment share the circuit breakers of receivers.
 
-A delivery to a receiver that works costs no call for its circuit breaker. See
+As long as a receiver works, its circuit breaker causes no call to DynamoDB. See
 docs/behaviour/webhook-delivery.md#circuit-breaker and docs/decisions/0086-circuit-breaker-on-aws.md.
 """
 
@@ -24,19 +24,22 @@ logger = logging.getLogger(__name__)
 MAX_KNOWN_RECEIVERS = 1_000
 
 PROBE_PAUSE = timedelta(seconds=MAX_TIMEOUT_SECONDS + 5)
-"""The time for which a claimed probe keeps other deliveries to the receiver paused. A probe takes less time."""
+"""The time for which a process that probes a receiver keeps other deliveries to the receiver paused.
+
+A probe is one call to a receiver after a pause. Each probe ends before this time is over.
+"""
 
 MAX_PAUSED_RECEIVES = 90
-"""The number of receives after which a delivery is attempted although its receiver is paused.
+"""The number of receives after which a delivery is attempted even if its receiver is paused.
 
-SQS moves a queue message to the dead-letter queue after `maxReceiveCount` receives, and a pause uses up a receive. The
-remaining receives are enough for all attempts.
+SQS moves a queue message to the dead-letter queue after `maxReceiveCount` receives. Each pause uses one receive. The
+receives that remain after this number are enough for all attempts.
 """
 
 MAX_SPREAD_SECONDS = 900.0
-"""The maximum time that is added to a pause. The time doubles with each receive.
+"""The maximum of the random time that is added to a pause. The maximum doubles with each receive, up to this value.
 
-Without this time, all deliveries that wait for a receiver would come back together after each pause.
+Without the random time, all deliveries that wait for a receiver would be attempted together after each pause.
 """
 
 
@@ -47,7 +50,10 @@ class Permit(NamedTuple):
     breaker: CircuitBreaker
     """The circuit breaker to which the outcome of the call applies."""
     stored: CircuitBreaker
-    """The circuit breaker in the table, as far as this process knows. During a probe, it pauses other deliveries."""
+    """The circuit breaker in the table, as far as this process knows.
+
+    During a probe, this circuit breaker pauses the deliveries of other processes, so it is not equal to `breaker`.
+    """
 
 
 class ReceiverPausedError(Exception):
@@ -59,10 +65,10 @@ class ReceiverPausedError(Exception):
 
 
 class SharedCircuitBreakers:
-    """The circuit breakers of receivers. The table has them, and this process remembers those that it has seen.
+    """Reads and changes the circuit breakers in the table, and remembers the circuit breakers that it has read.
 
-    A process that knows nothing of a receiver takes its circuit breaker for closed. The first failure tells the process
-    what the table has.
+    If a process has not read the circuit breaker of a receiver, the process assumes that the circuit breaker is closed.
+    When the process records the first failure, the table returns the stored circuit breaker.
     """
 
     def __init__(self, repository: CircuitBreakerRepository, now: Clock) -> None:
@@ -71,10 +77,10 @@ class SharedCircuitBreakers:
         self._known: dict[str, CircuitBreaker] = {}
 
     def admit(self, receiver: str, *, look_up: bool, may_pause: bool = True) -> Permit:
-        """Return the permission to call a receiver. Raises ReceiverPausedError if there is none.
+        """Return the permission to call a receiver. Raises ReceiverPausedError if deliveries to the receiver pause.
 
-        After a pause, only one process gets the permission. `look_up` is whether an unknown circuit breaker is read
-        from the table. If `may_pause` is False, the permission is given during a pause too.
+        After a pause, only one process gets the permission. If `look_up` is True, a circuit breaker that this process
+        does not know is read from the table. If `may_pause` is False, the permission is also given during a pause.
         """
         breaker = self._known.get(receiver)
         if breaker is None:
@@ -105,8 +111,8 @@ class SharedCircuitBreakers:
     def _record_failure(self, permit: Permit) -> datetime | None:
         receiver, breaker, stored = permit
         now = self._now()
-        # Another process may change the circuit breaker at the same time. After so many failures in a row, the circuit
-        # breaker is open, so this failure need not be counted.
+        # Another process may change the circuit breaker at the same time, so try again. After FAILURES_TO_OPEN lost
+        # races, other processes have opened the circuit breaker, so this failure need not be counted.
         for _ in range(FAILURES_TO_OPEN):
             after = breaker.after(now, is_failure=True)
             if after == stored:
@@ -118,7 +124,7 @@ class SharedCircuitBreakers:
         return self._remember(receiver, stored).open_until
 
     def _remember(self, receiver: str, breaker: CircuitBreaker) -> CircuitBreaker:
-        """Remember and return a circuit breaker. If there are too many, forget the oldest one."""
+        """Remember and return a circuit breaker. At most MAX_KNOWN_RECEIVERS are remembered, the newest."""
         self._known.pop(receiver, None)
         self._known[receiver] = breaker
         if len(self._known) > MAX_KNOWN_RECEIVERS:
@@ -135,7 +141,7 @@ class SharedCircuitBreakers:
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """Makes one attempt whenever the queue message of a delivery is received."""
+    """Makes one attempt of a delivery each time that the queue message of the delivery is received."""
 
     delivery: WebhookDelivery
     breakers: SharedCircuitBreakers
@@ -144,9 +150,9 @@ class Deliveries:
     def attempt(self, delivery: Delivery, receive_count: int) -> None:
         """Make the next attempt of a delivery, unless its receiver is paused.
 
-        `receive_count` is how often SQS has delivered the queue message. The attempts in the table determine the number
-        of the attempt, because SQS also counts receives without an attempt. Raises RetryLaterError or
-        DeliveryFailedError unless the receiver has accepted the event.
+        `receive_count` is how many times SQS has delivered the queue message. SQS also counts receives without an
+        attempt. Therefore the attempts in the table determine the number of the next attempt. Raises RetryLaterError
+        or DeliveryFailedError unless the receiver has accepted the event.
         """
         is_first = receive_count == 1
         permit = self._admit(receiver_key(delivery.account_sid, delivery.url), receive_count)

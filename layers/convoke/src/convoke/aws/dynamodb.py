@@ -39,6 +39,7 @@ from convoke.storage.table import (
     Update,
     Value,
     Write,
+    distinct_keys,
     key_of,
     writes_by_key,
 )
@@ -59,12 +60,6 @@ MAX_ATTEMPTS = 10
 
 With BACKOFF, a call that fails at every attempt takes 2.5 seconds on average. In addition, botocore itself retries
 throttled calls.
-"""
-
-MAX_KEYS = 100
-"""The maximum number of keys in one BatchGetItem call.
-
-See https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html.
 """
 
 # The error codes of failed calls, and the reasons that DynamoDB gives for each write of a canceled transaction. See
@@ -108,10 +103,8 @@ class DynamoDbTable:
         return _to_item(response["Item"]) if "Item" in response else None
 
     def get_many(self, keys: Sequence[Key], *, consistent: bool = True) -> dict[Key, Item]:
-        if len(keys) > MAX_KEYS:
-            raise ValueError(f"at most {MAX_KEYS} items can be read at once, not {len(keys)}")
-        # Remove repeated keys, because DynamoDB refuses a batch that contains a key twice.
-        unread: Sequence[Any] = [_to_attributes(key._asdict()) for key in dict.fromkeys(keys)]
+        # DynamoDB refuses a batch that contains a key twice.
+        unread: Sequence[Any] = [_to_attributes(key._asdict()) for key in distinct_keys(keys)]
         found: dict[Key, Item] = {}
 
         def read_remaining() -> None:

@@ -53,6 +53,10 @@ See docs/behaviour/requests-and-answers.md#names-on-aws.
 """
 
 
+CONSOLE_POLL_SECONDS = 10
+"""How often the console asks for new events. Each request invokes the API function and reads the table."""
+
+
 class AwsEdges:
     """The edges of a deployment. The environment variables in template.yaml configure the edges."""
 
@@ -158,6 +162,10 @@ class AwsEdges:
     @property
     def allowed_origins(self) -> tuple[str, ...]:
         return self.settings.allowed_origins
+
+    @property
+    def console_poll_seconds(self) -> int | None:
+        return CONSOLE_POLL_SECONDS if self.settings.has_console else None
 
     @cached_property
     def _session(self) -> Session:

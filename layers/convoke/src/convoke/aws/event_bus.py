@@ -107,5 +107,5 @@ def _entry_bytes(event: Event) -> int:
 
 
 def _detail(event: Event) -> str:
-    # A rule copies the detail into the body of a queue message.
+    # A rule of the event bus copies this JSON into the body of a queue message.
     return escape_noncharacters(event.model_dump_json())

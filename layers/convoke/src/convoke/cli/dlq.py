@@ -23,11 +23,11 @@ from convoke.storage.events import UnreadableChangeError
 FIRST_RECORD, LAST_RECORD = "approximateArrivalOfFirstRecord", "approximateArrivalOfLastRecord"
 
 MAX_ARRIVAL_DELAY = timedelta(minutes=1)
-"""The assumed maximum time from the time of an event until its change arrives in the table's stream."""
+"""The assumed maximum delay between the time of an event and the arrival of its record in the table's stream."""
 
 
 class StreamBatch(Model):
-    """The records that Lambda gave up, as Lambda describes them to the dead-letter queue of the stream.
+    """The period of stream records that Lambda no longer retries. Lambda sends this period to the dead-letter queue.
 
     See https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html.
     """
@@ -80,8 +80,9 @@ def dlq_redrive(data: str, stack: str | None) -> None:
     Convoke then processes each message from the start. A webhook delivery gets its full number of attempts again.
     Earlier attempts stay on record.
 
-    A message of the queue `change` names changes whose events are not on the event bus. For such a message, Convoke
-    publishes the events from the ledger. The message stays if the changes still cannot be read.
+    A message in the queue `change` identifies changes whose events were not published on the event bus. For such a
+    message, Convoke reads the changes again and publishes their events. The message stays in the queue if a change
+    still cannot be read.
     """
     with open_installation(data, stack) as installation:
         rewrite = partial(_with_new_replay, lambda: installation.program.edges.new_sid(Prefix.REPLAY))
@@ -105,7 +106,7 @@ def _with_new_replay(new_replay_sid: Callable[[], str], body: str) -> str:
 
 
 def _republish(installation: Installation, body: str) -> bool:
-    """Publish the events that a dead letter of the stream names. Return whether all of them were published."""
+    """Publish the events of the changes that a dead letter identifies. Return whether all events were published."""
     try:
         letter = _CHANGE_LETTER.validate_json(body)
         if isinstance(letter, UnpublishedChange):

@@ -22,7 +22,7 @@ from convoke.domain.sids import Prefix, is_sid
 PAGE_SIZE = 50
 
 OPTIONS: dict[int | str, str] = {"start_date": "--start", "end_date": "--end"}
-"""The options of `convoke events republish`. The key is the field of EventFilters."""
+"""The options of `convoke events republish`. The key is the field of EventFilters that the option sets."""
 
 account_option = click.option(
     "--account-sid",
@@ -113,10 +113,10 @@ def events_replay(event_id: str, target: str | None, account: str | None, data: 
 @existing_data_option
 @stack_option
 def events_republish(start: str | None, end: str | None, account: str | None, data: str, stack: str | None) -> None:
-    """Publish the events of a period that no webhook was sent.
+    """Publish the events of a period that were not sent to any webhook.
 
-    These are the events without a delivery attempt. Convoke publishes them on the event bus again, and sends them to
-    the webhooks that are configured now. Rules of your own on the event bus can get an event twice.
+    These events have no delivery attempt. Convoke publishes these events on the event bus again, and sends them to the
+    webhooks that are configured now. If you have added rules to the event bus, the rules can get an event twice.
     """
     try:
         filters = EventFilters.model_validate({"start_date": start, "end_date": end})

@@ -36,9 +36,9 @@ class ExistingTableError(Exception):
 
 
 def prepare(name: str, secret_prefix: str) -> dict[str, str]:
-    """Turn on the settings that a restored table lacks, and return the parameters of the template for the table.
+    """Turn on the settings that a restored table lacks. Return the template parameters for a stack with this table.
 
-    Raises ExistingTableError. If the table or a secret is not usable, nothing is changed.
+    Raises ExistingTableError. If the table or a secret cannot be used, nothing is changed.
     """
     try:
         # Pass the value of AWS_REGION, because boto3 itself reads only AWS_DEFAULT_REGION.
@@ -69,9 +69,9 @@ def _description(dynamodb: DynamoDBClient, name: str) -> TableDescriptionTypeDef
 
 
 def _check_table(description: TableDescriptionTypeDef) -> None:
-    """Raise ExistingTableError unless the table has the keys, the indexes and the stream of this version of Convoke.
+    """Raise ExistingTableError unless the table has the keys and indexes that this version of Convoke requires.
 
-    The stream may be off.
+    The stream may be off. If the stream is on, it must have the view type STREAM_VIEW_TYPE.
     """
     found = {index["IndexName"]: _key_names(index) for index in description.get("GlobalSecondaryIndexes", ())}
     missing = [index.name for index in INDEXES if found.get(index.name) != (index.partition, index.sort)]
@@ -109,7 +109,7 @@ def _check_secrets(client: SecretsManagerClient, prefix: str, accounts: list[Acc
 
 
 def _turn_on_settings(dynamodb: DynamoDBClient, name: str) -> None:
-    """Turn on each setting that is off. After a change, wait until the table accepts the next change."""
+    """Turn on each setting that is off. After each change, wait until DynamoDB accepts another change of the table."""
     description = _description(dynamodb, name)
     if not description.get("StreamSpecification", {}).get("StreamEnabled"):
         dynamodb.update_table(

@@ -29,7 +29,7 @@ class Letters(Protocol):
 
     @property
     def name(self) -> str:
-        """The name of the dead-letter queue for the user, for example `delivery`."""
+        """The name of the dead-letter queue that the command line prints, for example `delivery`."""
 
     def bodies(self) -> Sequence[str]:
         """Return the bodies of all queue messages. The queue messages stay in the dead-letter queue."""
@@ -45,7 +45,7 @@ class DeadLetters(Letters, Protocol):
     """Gives access to a dead-letter queue whose messages can be moved back."""
 
     def redrive(self, rewrite: Callable[[str], str]) -> int:
-        """Move every queue message back to the queue that it comes from. Return the number of moved queue messages.
+        """Move every queue message back to its original queue. Return the number of moved queue messages.
 
         `rewrite` takes the body of a queue message and returns the new body.
         """

@@ -31,6 +31,9 @@ class LazyCommand(NamedTuple):
 
 COMMANDS = {
     "account": LazyCommand("convoke.cli.accounts:account", "Manage the accounts of a data file or an AWS deployment."),
+    "console": LazyCommand(
+        "convoke.cli.console:console", "Print a link that signs you in to the console of a running instance."
+    ),
     "data": LazyCommand("convoke.cli.data:data", "Check and back up a data file."),
     "demo": LazyCommand("convoke.cli.demo:demo", "Run a demo with the Twilio SDK and print every step."),
     "dlq": LazyCommand("convoke.cli.dlq:dlq", "List and redrive the messages in dead-letter queues."),

@@ -37,7 +37,7 @@ from filelock import FileLock
 ROOT = Path(__file__).parents[5]
 
 LOCKED_TOOLS = ROOT / ".ci/tools"
-"""Contains the requirements, with hashes, of MiniStack and of AWS's Python runtime client."""
+"""The folder with the requirement files of MiniStack and of AWS's Python runtime client. The files contain hashes."""
 
 LOOPBACK = "127.0.0.1"
 
@@ -60,8 +60,8 @@ START_FUNCTION = (
 )
 """Python code that starts a function in AWS's runtime client.
 
-A function on AWS never calls a receiver on its own host. On MiniStack, the functions and the receivers are on the same
-host, so the code removes this rule.
+A function on AWS refuses to call a receiver on its own host. On MiniStack, the functions and the receivers are on the
+same host, so this code removes the rule.
 """
 
 MAX_CONCURRENT_REQUESTS = 64
@@ -137,10 +137,11 @@ def deployed(port: int = 0, host: str = LOOPBACK) -> Iterator[Stack]:
 
 @contextmanager
 def ministack(folder: Path, port: int = 0, host: str = LOOPBACK) -> Iterator[str]:
-    """Start MiniStack without any resources and yield its URL. MiniStack ends when the block ends.
+    """Start MiniStack without any resources and yield its URL. At the end of the block, stop MiniStack.
 
-    MiniStack listens only on the address `host` and stores its files in `folder`. MiniStack checks no credentials of
-    AWS: whoever reaches the address can read and change everything in MiniStack. Raises StackError.
+    MiniStack listens only on the address `host` and stores its files in `folder`. MiniStack does not check AWS
+    credentials, so every client that reaches the address can read and change everything in MiniStack. Raises
+    StackError.
     """
     port = port or free_port()
     url = f"http://{host}:{port}"
@@ -166,8 +167,8 @@ def ministack(folder: Path, port: int = 0, host: str = LOOPBACK) -> Iterator[str
         _wait_until_healthy(f"{url}/_ministack/health", process, log)
         yield url
     finally:
-        # MiniStack and the functions are one process group. SIGKILL is safe, because all files of these processes
-        # are in `folder`.
+        # MiniStack and the functions are one process group. SIGKILL can leave incomplete files behind, but these files
+        # are in `folder`, which the caller deletes.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -197,7 +198,7 @@ def deploy(
 def _create_stack(url: str, bootstrap: str, stack_name: str, given_parameters: Mapping[str, str]) -> None:
     """Create the stack as `sam deploy` does.
 
-    The code is uploaded to a bucket, and the template gets the S3 URL of the code.
+    The code of the functions is uploaded to a bucket, and the template gets the S3 URL of the code.
     """
     s3 = _client("s3", url)
     s3.create_bucket(Bucket=BUCKET)
@@ -213,7 +214,8 @@ def _create_stack(url: str, bootstrap: str, stack_name: str, given_parameters: M
             s3.put_object(Bucket=BUCKET, Key=key, Body=_artifact(name, path, bootstrap))
             value.value = f"s3://{BUCKET}/{key}"
         if name == "MaximumConcurrency":
-            # MiniStack passes the value of a parameter as a text to its poller, which compares it with a number.
+            # MiniStack passes the value of a parameter as a string. Its poller compares the value with a number, so
+            # write a number here.
             value.tag, value.value = "tag:yaml.org,2002:int", str(MAX_CONCURRENT_REQUESTS)
     # Use a custom runtime, because MiniStack's Python runtime has two problems. It reports every exception as
     # Runtime.HandlerError, but the state machine catches errors by their class names. It also runs the functions in
@@ -223,7 +225,7 @@ def _create_stack(url: str, bootstrap: str, stack_name: str, given_parameters: M
         raise StackError("template.yaml does not declare a runtime")
     for runtime in runtimes:
         runtime.value = "provided.al2023"
-    # MiniStack does not set the endpoint for a custom runtime.
+    # MiniStack does not set the variable for the AWS endpoint in a custom runtime.
     for name, value in _properties(template):
         if name == "AWS_ENDPOINT_URL":
             value.value = url
@@ -247,7 +249,7 @@ def _create_stack(url: str, bootstrap: str, stack_name: str, given_parameters: M
 
 
 def _stack(url: str, name: str) -> Stack:
-    """Set the properties that MiniStack's CloudFormation ignores, and return the deployed stack."""
+    """Return the deployed stack, after setting the properties that MiniStack's CloudFormation ignores."""
     description = _describe(_client("cloudformation", url), name)
     outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
     # MiniStack's CloudFormation ignores TimeToLiveSpecification.
@@ -271,8 +273,8 @@ def _stack(url: str, name: str) -> Stack:
 def _auth_token(url: str, secret: str) -> str:
     """Return the Auth Token in a secret.
 
-    MiniStack ignores the Exclude properties of GenerateSecretString. A generated token that contains other characters
-    is replaced.
+    MiniStack ignores the Exclude properties of GenerateSecretString. If the generated token contains a character that
+    the template excludes, the token is replaced.
     """
     secrets = _client("secretsmanager", url)
     token = str(secrets.get_secret_value(SecretId=secret)["SecretString"])
@@ -328,9 +330,9 @@ def _describe(cloudformation: Any, stack_name: str) -> Any:
 
 
 def _ministack_command() -> str:
-    """Return the path of MiniStack's command. Install MiniStack if necessary.
+    """Return the path of the executable of MiniStack. Install MiniStack if necessary.
 
-    MiniStack has an environment of its own, because it requires another version of botocore.
+    MiniStack has a separate virtual environment, because MiniStack and Convoke require different versions of botocore.
     """
     requirements = LOCKED_TOOLS / "ministack.txt"
     version = sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]

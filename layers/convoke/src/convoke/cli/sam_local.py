@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 from convoke.cli.ministack import LOOPBACK, REGION, ROOT, Stack
 
 FOLDER = ROOT / ".aws-sam/local"
-"""git ignores this folder, and `sam build` keeps it."""
+"""The folder for the files. git ignores this folder, and `sam build` does not delete it."""
 
 ENVIRONMENT = "environment.json"
 
@@ -20,7 +20,10 @@ CONTAINER_HOST = "host.docker.internal"
 
 
 def write_files(stack: Stack, folder: Path = FOLDER) -> None:
-    """Write the environment variables of all functions, and the events. Create a conversation for the events."""
+    """Write the environment variables of all functions, and a sample event for each file in events/.
+
+    Also creates the conversation to which the events belong.
+    """
     variables = {
         name: {**values, "AWS_ENDPOINT_URL": container_url(stack.endpoint_url)}
         for name, values in stack.function_variables().items()
@@ -39,16 +42,19 @@ def write_events(stack: Stack, folder: Path, conversation_sid: str) -> None:
 
 
 def command(function: str, event: Path) -> list[str]:
-    """Return the command that invokes a function with an event in FOLDER. It runs in the root of the checkout."""
+    """Return the command that invokes a function with an event in FOLDER.
+
+    The command must run in the root of the checkout.
+    """
     files = ["--event", str(event.relative_to(ROOT)), "--env-vars", str(FOLDER.relative_to(ROOT) / ENVIRONMENT)]
     return [".tools/bin/sam", "local", "invoke", function, *files, "--region", REGION, "--skip-pull-image"]
 
 
 def container_url(url: str) -> str:
-    """Return the URL at which containers reach a URL of this machine.
+    """Return the URL that containers must use to reach a URL of this machine.
 
-    Docker Desktop forwards connections to CONTAINER_HOST to the loopback interface. Docker on Linux does not, so
-    there the URL must have an address that containers reach.
+    Docker Desktop forwards connections to CONTAINER_HOST to the loopback interface. Docker on Linux does not forward
+    such connections. On Linux, `url` must therefore contain an address that containers can reach.
     """
     parts = urlsplit(url)
     return f"http://{CONTAINER_HOST}:{parts.port}" if parts.hostname in (LOOPBACK, "localhost") else url

@@ -39,8 +39,8 @@ class SqsLetters:
     def consume(self, handle: Callable[[str], bool]) -> int:
         consumed = 0
         for message in self._receive():
-            # Handle the queue message before deleting it. A crash in between then repeats the work, but never loses the
-            # queue message.
+            # Handle the queue message before deleting it. If the process crashes between these two steps, the queue
+            # message is handled again, but is never lost.
             if handle(message["Body"]):
                 self.client.delete_message(QueueUrl=self.dead_letter_queue_url, ReceiptHandle=message["ReceiptHandle"])
                 consumed += 1
@@ -49,8 +49,8 @@ class SqsLetters:
     def _receive(self) -> Iterator[MessageTypeDef]:
         """Receive about as many queue messages as the dead-letter queue contains at the start.
 
-        Without this maximum, `consume` might never end. A redriven queue message can fail again and come back to the
-        dead-letter queue.
+        Without this maximum, `consume` might never end, because a moved queue message can fail again and come back to
+        the dead-letter queue.
         """
         remaining = self._message_count()
         while remaining > 0:

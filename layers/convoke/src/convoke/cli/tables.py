@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 DEFAULT_SECRET_PREFIX = "convoke/auth-tokens/"  # noqa: S105 - the prefix of names
-"""The prefix of the secrets of a stack that has the stack name of samconfig.toml."""
+"""The prefix of the names of the secrets, if the stack has the name that samconfig.toml sets."""
 
 
 @click.group()

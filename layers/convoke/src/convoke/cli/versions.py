@@ -7,7 +7,10 @@ import click
 from convoke.cli.output import print_rows
 
 KEPT_VERSIONS = 2
-"""The version that the alias uses, and the version before, to which an operator can go back."""
+"""The number of versions that are kept for each function.
+
+These are the version that the alias uses and the previous version, to which an operator can go back.
+"""
 
 
 @click.group()
@@ -20,8 +23,8 @@ def versions() -> None:
 def versions_prune(stack: str) -> None:
     """Delete all but the last two versions of each function.
 
-    A deployment keeps the versions that it replaces, and AWS charges for the snapshot of each version. A version to
-    which an alias refers is never deleted.
+    A deployment does not delete the versions that it replaces, and AWS charges for the snapshot of each version. A
+    version is never deleted while an alias refers to it.
     """
     # Import boto3 only when the command runs. boto3 is an optional dependency and takes long to import.
     from convoke.cli.deployment import DeploymentError, prune_versions  # noqa: PLC0415 - imports boto3

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from convoke.cli.signature_mistakes import find_mistakes
+from convoke.webhooks.signature_mistakes import find_mistakes
 
 
 @click.group()

@@ -1,4 +1,4 @@
-"""The Address Configuration resource: what happens when a message arrives at a business address.
+"""The Address Configuration resource: what Convoke does when a message arrives at a business address.
 
 See docs/behaviour/address-configurations.md.
 """
@@ -46,7 +46,7 @@ COUNTRY = "[A-Za-z]{2}"
 
 
 class AddressType(StrEnum):
-    """The types of business addresses. The first five have the name of their channel."""
+    """The types of business addresses. Each of the first five types has the same name as its channel."""
 
     SMS = "sms"
     WHATSAPP = "whatsapp"
@@ -67,11 +67,14 @@ FORMS: Mapping[AddressType, str] = MappingProxyType(
         AddressType.RCS: "rcs: and the ID of an agent",
     }
 )
-"""What the address of a type must be. Convoke has no channel for the other types, so it checks only their length."""
+"""The required form of an address, for each type that has a channel in Convoke.
+
+Convoke has no channel for the other types, so it checks only the length of their addresses.
+"""
 
 
 class AutoCreationType(StrEnum):
-    """What a conversation gets that a message creates: a scoped webhook, a Studio flow, or nothing."""
+    """What Convoke adds to a conversation that a message has created: a scoped webhook, a Studio flow, or nothing."""
 
     WEBHOOK = "webhook"
     STUDIO = "studio"
@@ -89,7 +92,7 @@ AUTO_CREATION: Mapping[AutoCreationType, tuple[str, ...]] = MappingProxyType(
 
 
 class AddressConfiguration(Model):
-    """A stored address configuration."""
+    """An address configuration as it is stored."""
 
     account_sid: str
     sid: str
@@ -111,7 +114,7 @@ class AddressConfiguration(Model):
 
     @property
     def auto_creation(self) -> dict[str, Any]:
-        """The settings that the type of autocreation uses, without the service if no service is set."""
+        """The settings that the type of autocreation uses. A setting without a value is left out."""
         names = ("enabled", "type", "conversation_service_sid", *AUTO_CREATION[self.auto_creation_type])
         settings = {name: getattr(self, f"auto_creation_{name}") for name in names}
         return {name: value for name, value in settings.items() if value is not None}
@@ -193,7 +196,7 @@ RetryCount = Annotated[int, BeforeValidator(parse_retry_count), pattern_schema(f
 
 
 class AddressConfigurationParameters(Model):
-    """The parameters that a client can send to create an address configuration and also to update one."""
+    """The parameters that requests to create and requests to update an address configuration have in common."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         InvalidParameterError,
@@ -233,7 +236,7 @@ class NewAddressConfiguration(AddressConfigurationParameters):
         return self
 
     def configuration(self, account_sid: str, sid: str, moment: datetime) -> AddressConfiguration:
-        """Return the configuration to store. Raises an error if the type of autocreation requires another setting."""
+        """Return the configuration to store. Raises an error if a setting that the type requires is missing."""
         given = self.model_dump(exclude_unset=True)
         made = {"account_sid": account_sid, "sid": sid, "date_created": moment, "date_updated": moment}
         configuration = AddressConfiguration.model_validate(given | made)

@@ -50,10 +50,12 @@ def is_phone_number(value: str) -> bool:
 
     The function does not check whether anyone uses the number. See docs/behaviour/addresses.md#phone-numbers.
     """
+    if not is_e164(value):
+        return False
     import phonenumbers  # noqa: PLC0415 - slow import that most requests do not need
 
     try:
-        return is_e164(value) and phonenumbers.is_possible_number(phonenumbers.parse(value))
+        return phonenumbers.is_possible_number(phonenumbers.parse(value))
     except phonenumbers.NumberParseException:
         return False
 

@@ -58,6 +58,10 @@ class Alert(Model):
     request_url: Annotated[str, AfterValidator(shown_url)] | None = None
     response_status: int | None = None
     response_body: str | None = None
+    event_id: str | None = None
+    """The event whose delivery failed. None in alerts about other failures, and in alerts of older versions."""
+    target: str | None = None
+    """The target of the failed delivery. None under the same conditions as `event_id`."""
     date_created: Instant
 
     @property
@@ -129,6 +133,8 @@ def webhook_failed_alert(delivery: Delivery, attempt: EventAttempt, entry: type[
         request_url=delivery.url,
         response_status=attempt.status,
         response_body=attempt.answer,
+        event_id=event.id,
+        target=delivery.target,
         date_created=at,
     )
 

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import secrets
 import string
+from datetime import datetime
 from typing import Annotated, NamedTuple, Self
 
 from pydantic import AfterValidator
@@ -35,6 +36,8 @@ class ApiKey(Model):
     date_created: Instant
     date_updated: Instant | None = None
     """None if the key was never updated."""
+    date_expires: Instant | None = None
+    """The time from which the API key is refused. None means that the API key does not expire."""
 
 
 class ApiKeyOwner(Model):
@@ -45,6 +48,10 @@ class ApiKeyOwner(Model):
     """The SHA-256 hash of the secret. None if the secret is derived from a master secret."""
     master_version: str | None = None
     """The version of the master secret from which the secret is derived."""
+    date_expires: Instant | None = None
+
+    def is_valid(self, at: datetime) -> bool:
+        return self.date_expires is None or at < self.date_expires
 
 
 class Master(NamedTuple):

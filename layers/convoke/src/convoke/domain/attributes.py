@@ -15,9 +15,7 @@ def check_attributes(attributes: str, max_bytes: int) -> str:
     if len(attributes.encode()) > max_bytes:
         raise AttributesTooLongError(longest=max_bytes)
     try:
-        # JSON allows integers of any length, but `int` raises ValueError for more than 4,300 digits. Therefore
-        # `json.loads` calls `len` in place of `int`. The result of `json.loads` is not used.
-        json.loads(attributes, parse_constant=refuse_constant, parse_int=len)
+        _DECODER.decode(attributes)
     except (ValueError, RecursionError) as error:
         raise AttributesNotJsonError from error
     return attributes
@@ -29,3 +27,8 @@ def refuse_constant(constant: str) -> None:
     Python's json module accepts these constants by default, but they are not valid JSON.
     """
     raise ValueError(f"{constant} is not JSON")
+
+
+# JSON allows integers of any length, but `int` raises ValueError for more than 4,300 digits. Therefore the decoder
+# calls `len` in place of `int`. The decoded value is not used.
+_DECODER = json.JSONDecoder(parse_constant=refuse_constant, parse_int=len)

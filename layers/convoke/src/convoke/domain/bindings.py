@@ -26,7 +26,7 @@ class BindingType(StrEnum):
 
 
 class Binding(Model):
-    """A stored binding."""
+    """A binding as it is stored."""
 
     account_sid: str
     chat_service_sid: str
@@ -35,9 +35,9 @@ class Binding(Model):
     binding_type: BindingType
     endpoint: str
     credential_sid: str | None = None
-    """The credential with which the device is notified. None for `twilsock`."""
+    """The SID of the credential that is used to notify the device. None for `twilsock`."""
     message_types: tuple[str, ...] = ()
-    """The events about which the device is notified, such as `new_message`."""
+    """The types of events that cause a notification to the device, such as `new_message`."""
     date_created: Instant
     date_updated: Instant
 
@@ -57,7 +57,11 @@ Type = Annotated[BindingType, BeforeValidator(parse_binding_type), word_schema(B
 
 
 class BindingFilters(Model):
-    """The filters of the list of bindings. A binding must match one value of each filter that is given."""
+    """The filters of the list of bindings.
+
+    A binding is listed if it matches every filter of the request. A filter with several values matches a binding that
+    has one of these values.
+    """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (InvalidPushBindingTypeError,)
 

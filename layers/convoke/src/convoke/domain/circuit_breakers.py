@@ -28,8 +28,8 @@ Without this maximum, the multiplication could overflow before the result is red
 def receiver_key(account_sid: str, url: str) -> str:
     """Return the key of the receiver of an accepted URL, such as `AC... https://example.com:443`.
 
-    The key contains the Account SID, because two accounts that call the same host have separate circuit breakers.
-    Otherwise a failing path of one account would pause the deliveries of the other account.
+    The key contains the Account SID, so that two accounts that call the same host have separate circuit breakers.
+    Otherwise a URL of one account that fails would pause the deliveries of the other account.
     """
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)

@@ -368,16 +368,16 @@ class ConversationParameters(Model):
     def email(self, before: EmailBinding | None) -> EmailBinding | None:
         """Return the e-mail binding after the request, or None if the binding has no values.
 
-        A value that the request does not give stays as in `before`.
+        If a value is not set in the request, the result has the value of `before`.
         """
         given = self._given(projected_address="bindings_email_address", name="bindings_email_name")
         email = (before or EmailBinding()).model_copy(update=given)
         return None if email == EmailBinding() else email
 
     def _given(self, **fields: str) -> dict[str, object]:
-        """Return the values of those fields that the request gives.
+        """Return the values of the fields that are set in the request.
 
-        `fields` maps each name in the result to the name of a field of this model.
+        The keys of the result are the names of the arguments. The value of each argument is the name of a field.
         """
         return {name: getattr(self, field) for name, field in fields.items() if field in self.model_fields_set}
 

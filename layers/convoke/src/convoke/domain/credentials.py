@@ -1,6 +1,6 @@
 """The Credential resource: a key that a push provider accepts.
 
-Convoke sends no push notifications. Therefore it checks the form of a secret, but stores no secret. See
+Convoke sends no push notifications. Therefore it only checks the form of a secret and does not store the secret. See
 docs/behaviour/credentials.md.
 """
 
@@ -39,11 +39,14 @@ class PushType(StrEnum):
 SECRETS: Mapping[PushType, tuple[str, ...]] = MappingProxyType(
     {PushType.APN: ("certificate", "private_key"), PushType.GCM: ("api_key",), PushType.FCM: ("secret",)}
 )
-"""The parameters that a new credential of each type must have. Convoke stores none of them."""
+"""The secrets that a new credential of each type must have. The values are names of parameters.
+
+Convoke stores none of these secrets.
+"""
 
 
 class Credential(Model):
-    """A stored credential, without its secrets."""
+    """A credential as it is stored. The secrets of a credential are not stored."""
 
     account_sid: str
     sid: str
@@ -94,9 +97,10 @@ def check_fcm_secret(text: str) -> str:
 
 
 def _check_pem(text: str, label: str, wanted: str) -> str:
-    """Return the text. Raise an error unless the text contains a PEM block with this label (a regular expression).
+    """Return the text. Raise an error unless the text contains a PEM block whose label matches `label`.
 
-    Text before and after the block is allowed, because `openssl pkcs12` writes attributes there.
+    `label` is a regular expression. Text before and after the block is allowed, because `openssl pkcs12` writes
+    attributes there.
     """
     block = re.search(f"-----BEGIN ({label})-----([A-Za-z0-9+/=\\s]+)-----END \\1-----", text)
     try:
@@ -130,7 +134,7 @@ FcmSecret = Annotated[
 
 
 class CredentialParameters(Model):
-    """The parameters that a client can send to create a credential and also to update a credential."""
+    """The parameters that requests to create and requests to update a credential have in common."""
 
     friendly_name: CredentialName | None = None
     certificate: Certificate | None = None
@@ -140,7 +144,7 @@ class CredentialParameters(Model):
     secret: FcmSecret | None = None
 
     def stored(self, push_type: PushType) -> dict[str, str | bool]:
-        """Return the parameters of the request that a credential of this type stores."""
+        """Return the fields of the request that are stored in a credential of the type `push_type`."""
         names = {"friendly_name", "sandbox"} if push_type is PushType.APN else {"friendly_name"}
         return self.model_dump(include=names, exclude_unset=True)
 
@@ -165,6 +169,6 @@ class CredentialChange(CredentialParameters):
     type: Type | None = None
 
     def refuse_other_type(self, credential: Credential) -> None:
-        """Raise an error if the request contains another type than the type of the credential."""
+        """Raise an error if the request contains a type that differs from the type of the credential."""
         if self.type and self.type is not credential.type:
             raise InvalidParameterError(field="type", wanted=f"{credential.type}, because a credential keeps its type")

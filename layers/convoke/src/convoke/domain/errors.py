@@ -466,7 +466,7 @@ class UniqueNameLooksLikeSidError(
     code=50390,
     text="The unique name must not have the form of a conversation SID: CH and 32 hexadecimal digits",
 ):
-    """Paths accept a SID or a unique name. There, a unique name that looks like a SID would be ambiguous."""
+    """A path accepts a SID or a unique name. A unique name with the form of a SID would therefore be ambiguous."""
 
 
 class EndDateBeforeStartDateError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -14,6 +15,9 @@ from convoke.domain.urls import shown_url
 from convoke.domain.webhooks import Delivery, Method
 
 MAX_STORED_ANSWER_BYTES = 500
+
+ATTEMPT_NAME = re.compile(r"(?:(RP[0-9a-f]{32})\.)?([\w-]+)\.([1-9][0-9]?)")
+"""The name of an attempt in a path: the replay, if the attempt belongs to a replay, the target and the number."""
 
 OWN_FAILURE = "an error in Convoke"
 """The error of an attempt that Convoke itself failed to make."""
@@ -62,7 +66,13 @@ class EventAttempt(Model):
     @property
     def position(self) -> str:
         """The sort key of the attempt. The attempts of an event are sorted by replay, target and number."""
-        return f"{self.replay_sid}#{self.target}#{self.number:02}"
+        return _position(self.replay_sid, self.target, self.number)
+
+    @property
+    def name(self) -> str:
+        """The name of the attempt in a path, for example `account.1`."""
+        replay = f"{self.replay_sid}." if self.replay_sid else ""
+        return f"{replay}{self.target}.{self.number}"
 
     @property
     def date_expires(self) -> datetime:
@@ -80,3 +90,13 @@ class EventAttempt(Model):
         text = answer[:MAX_STORED_ANSWER_BYTES].decode(errors="replace") or None
         update = {"status": status, "error": error, "milliseconds": milliseconds, "answer": text}
         return self.model_copy(update={**update, "paused_until": paused_until})
+
+
+def position_of_attempt(name: str) -> str | None:
+    """Return the sort key of the attempt with this name, or None if `name` is not the name of an attempt."""
+    found = ATTEMPT_NAME.fullmatch(name)
+    return _position(found[1] or "", found[2], int(found[3])) if found else None
+
+
+def _position(replay_sid: str, target: str, number: int) -> str:
+    return f"{replay_sid}#{target}#{number:02}"

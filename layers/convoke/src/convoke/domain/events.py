@@ -172,6 +172,11 @@ class EventFilters(Period):
     conversation_sid: ConversationSid | None = None
 
 
+def event_id(change_sid: str, place: int) -> str:
+    """Return the id of the event at a place of a change. The first event has the place 0."""
+    return f"{change_sid}-{place}"
+
+
 def change_sid_of_event(event_id: str) -> str | None:
     """Return the SID of the change that caused an event, or None if `event_id` is not an event id."""
     sid, _, position = event_id.partition("-")
@@ -402,7 +407,7 @@ def _change(sid: str, subject: Subject, data: Sequence[EventData], *, at: dateti
     }
     events = (
         Event(
-            id=f"{sid}-{position}",
+            id=event_id(sid, position),
             type=event_type,
             account_sid=subject.account_sid,
             conversation_sid=None if event_type in USER_EVENTS else subject.conversation_sid,

@@ -1,7 +1,7 @@
 """Freshness: whether a cache entry or a kept connection is young enough to be used.
 
-A freshness check needs two clocks. The monotonic clock of a frozen Lambda environment stands still, so this clock alone
-would keep an entry fresh for hours. The wall clock can be set back, so this clock alone would do the same.
+A freshness check needs two clocks, because each clock alone could make an old entry look fresh. The monotonic clock
+stands still while Lambda freezes the environment. The wall clock can be set back.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ class ClockReading(NamedTuple):
     monotonic: float
 
     def is_fresh(self, now: ClockReading, lifetime: float) -> bool:
-        """Return whether both clocks say that fewer than `lifetime` seconds have passed since this reading.
+        """Return whether fewer than `lifetime` seconds have passed since this reading, according to both clocks.
 
-        Returns False if the wall clock shows an earlier time than at this reading.
+        Returns False if the wall clock was set back to a time before this reading.
         """
         return 0 <= now.wall - self.wall < lifetime and now.monotonic - self.monotonic < lifetime
 

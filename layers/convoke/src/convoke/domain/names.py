@@ -1,5 +1,6 @@
 """Names that clients can write in the path of a URL instead of a SID: unique names and identities.
 
+Each engine names the characters that such a name must not contain: `PATH_DELIMITERS` in aws/edges.py has them for AWS.
 See docs/behaviour/requests-and-answers.md#names-on-aws.
 """
 
@@ -15,12 +16,13 @@ Name = TypeVar("Name", str, str | None)
 
 
 def check_name_in_path(name: Name, info: ValidationInfo) -> Name:
-    """Return the name unchanged. Raise an error if the name contains a character at which the gateway cuts paths.
+    """Return the name unchanged. Raise an error if the name contains a character at which the gateway cuts off paths.
 
     The validation context (`ValidationInfo.context`) is a string of these characters. Only the parameters of a request
     are validated with a context. Therefore names that are already stored stay valid.
     """
-    # A path with such a name would arrive without the rest, so a request could change the wrong resource.
+    # The gateway would remove everything after the character from the path, so a request could change the wrong
+    # resource.
     for character in info.context or "":
         if name and character in name:
             raise InvalidParameterError(
@@ -30,4 +32,4 @@ def check_name_in_path(name: Name, info: ValidationInfo) -> Name:
 
 
 NAME_IN_PATH = AfterValidator(check_name_in_path)
-"""The marker of every field type whose values can be in a path. `PATH_VALUES` in api/routes.py has these paths."""
+"""The validator for every field whose values can be in a path. `PATH_VALUES` in api/routes.py lists these paths."""

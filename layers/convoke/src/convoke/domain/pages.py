@@ -56,10 +56,10 @@ class Page(Generic[Resource]):
         return bool(self.resources) or self.has_previous or self.has_next
 
     def shortened(self, count: int, positions: Sequence[str], *, forward: bool) -> Page[Resource]:
-        """Return a page with `count` of the resources. The other resources are on the neighbouring page.
+        """Return this page with only `count` of its resources. The removed resources move to the neighbouring page.
 
-        `positions` has the sort key of each resource. A forward page keeps its first resources. A backward page keeps
-        its last resources, which are next to the page that the client comes from.
+        `positions` contains the sort key of each resource. A forward page keeps its first resources. A backward page
+        keeps its last resources, because these are next to the page that the client has just read.
         """
         if forward:
             return replace(self, resources=self.resources[:count], has_next=True, behind=positions[count - 1])

@@ -282,7 +282,7 @@ class NewBinding(Model):
 
         If the address is an e-mail address, `type` must be `email`. `check_binding` checks this rule.
         """
-        return channel_of(self.address or "") or Channel.SMS
+        return (self.address and channel_of(self.address)) or Channel.SMS
 
 
 def check_binding(binding: NewBinding) -> None:
@@ -353,7 +353,9 @@ class NewParticipant(Model):
         binding = self.messaging_binding
         if self.identity and (binding.address or binding.proxy_address):
             raise IdentityNotAcceptableError(field="identity")
-        check_binding(binding)
+        # A binding that the request does not contain is valid.
+        if "messaging_binding" in self.model_fields_set:
+            check_binding(binding)
         if not self.identity and not binding.address and not binding.projected_address:
             raise IdentityMissingError(field="identity")
         return self

@@ -1,6 +1,7 @@
-"""The decision whether a chat user may do something: a pure function of the roles of the user.
+"""Decide whether a chat user may do an action. The decision depends only on the roles of the user.
 
-Requests with the credentials of an account need no permission. See docs/behaviour/roles.md#permissions.
+Requests with the credentials of an account need no permission. domain/roles.py lists the permissions
+of the default roles. See docs/behaviour/roles.md#permissions.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ class Decision(StrEnum):
 
 
 class Rule(NamedTuple):
-    """The permissions that permit an action. One of them is enough."""
+    """The permissions that permit an action. A user needs only one of these permissions."""
 
     permission: Permission
     own: Permission | None = None
-    """A permission that permits the action only for the user's own message, participant or User."""
+    """A permission that permits the action only on the user's own message, participant or User."""
     in_conversation: bool = True
-    """Whether only participants may do the action, unless their role in the service permits it."""
+    """Whether the action needs a participant. A user whose role in the service permits the action needs none."""
 
 
 class Action(StrEnum):
@@ -77,9 +78,9 @@ def decide(action: Action, service_role: Role, conversation_role: Role | None, *
     """Return whether a user may do `action`.
 
     `service_role` is the role of the User. `conversation_role` is the role of the participant in the conversation that
-    the action concerns, or None if the user is not a participant. If a role was deleted, pass the default role of the
-    service for Users or participants. `own` says whether the action concerns the user's own
-    message, participant or User. A permission of the service role is valid in every conversation of the service.
+    the action concerns, or None if the user is not a participant. If a role was deleted, pass the default role that the
+    service has for Users or for participants instead. `own` is whether the action concerns the user's own message,
+    participant or User. A permission of the service role is valid in every conversation of the service.
     """
     rule = RULES[action]
     sufficient = {rule.permission, *([rule.own] if own and rule.own else [])}

@@ -2,7 +2,7 @@
 
 In the answer to a pre-event, the receiver can replace some values of the change.
 
-See docs/behaviour/webhook-delivery.md#pre-events.
+`PRE_EVENTS` in domain/events.py lists the pre-events. See docs/behaviour/webhook-delivery.md#pre-events.
 """
 
 from __future__ import annotations

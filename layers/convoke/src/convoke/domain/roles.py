@@ -1,6 +1,7 @@
 """The Role resource: the permissions of Users in a service, or of participants in a conversation.
 
-Each service has four default roles, which follow from the service. See docs/behaviour/roles.md.
+Each service has four default roles. They are not stored, because they are computed from the service. See
+docs/behaviour/roles.md.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from convoke.domain.services import RequiredName, Service
 
 
 class RoleType(StrEnum):
-    """Whether Users of a service have the role, or participants of a conversation."""
+    """The kind of members that can have the role: Users of a service, or participants of a conversation."""
 
     CONVERSATION = "conversation"
     SERVICE = "service"
@@ -136,7 +137,7 @@ class Role(Model):
 
 
 def default_roles(service: Service) -> tuple[Role, ...]:
-    """Return the four default roles of a service. Applications look them up by their friendly names."""
+    """Return the four default roles of a service. Applications find these roles by their friendly names."""
     roles = (
         (service.service_admin_role_sid, "service admin", RoleType.SERVICE, SERVICE_ADMIN_PERMISSIONS),
         (service.service_user_role_sid, "service user", RoleType.SERVICE, SERVICE_USER_PERMISSIONS),
@@ -190,7 +191,7 @@ Permissions = Annotated[
 
 
 def refuse_other_permissions(role_type: RoleType, permissions: tuple[Permission, ...]) -> None:
-    """Raise an error if a role of this type cannot have one of the permissions."""
+    """Raise an error if one of the permissions is not allowed for roles of the type `role_type`."""
     if not PERMISSIONS[role_type].issuperset(permissions):
         raise UnknownPermissionError(field="permission")
 
@@ -241,6 +242,6 @@ class RoleChange(Model):
     permission: Permissions = Field(default=(), validate_default=True)
 
     def applied_to(self, role: Role, moment: datetime) -> Role:
-        """Return the changed role. Raise an error if a role of this type cannot have one of the permissions."""
+        """Return the changed role. Raise an error if a permission is not allowed for the type of the role."""
         refuse_other_permissions(role.type, self.permission)
         return role.model_copy(update={"permissions": self.permission, "date_updated": max(moment, role.date_updated)})

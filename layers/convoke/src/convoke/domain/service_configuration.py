@@ -58,7 +58,7 @@ class ServiceConfigurationChange(Model):
 
     @property
     def role_sids(self) -> frozenset[str]:
-        """The SIDs of the roles that the request names."""
+        """The SIDs of the roles in the request."""
         named = (
             self.default_conversation_creator_role_sid,
             self.default_conversation_role_sid,
@@ -69,7 +69,7 @@ class ServiceConfigurationChange(Model):
     def problems(self, types: Mapping[str, RoleType]) -> list[ConversationsError]:
         """Return an error for each role that does not exist or has the wrong type.
 
-        `types` contains the type of each role in `role_sids` that the service has.
+        `types` maps the SID of each role to its type. Roles that do not exist in the service are missing.
         """
         found: list[ConversationsError] = [
             UnknownConversationRoleError(field=(name,))

@@ -28,9 +28,9 @@ MAX_UNREAD_MESSAGES = 1000
 
 
 def unread_messages(conversation: Conversation, participant: Participant) -> int | None:
-    """Return the number of messages after the read position. None if the participant has no read position.
+    """Return the number of messages after the read position, or None if the participant has no read position.
 
-    Deleted messages count too, because the number follows from the indexes of the messages.
+    The number also includes deleted messages, because it is the difference of two message indexes.
     """
     position = participant.last_read_message_index
     if position is None:
@@ -46,7 +46,7 @@ def parse_level(text: str) -> NotificationLevel:
 
 
 def empty_as_null(text: str) -> str:
-    """Return the word `null` for an empty text, because both remove the stored value."""
+    """Return the word `null` for an empty text, because an empty text and `null` both remove the stored value."""
     return text or NULL
 
 
@@ -80,7 +80,7 @@ class UserConversationChange(Model):
     last_read_message_index: ReadIndex = None
 
     def applied_to(self, participant: Participant, conversation: Conversation, moment: datetime) -> Participant:
-        """Return the changed participant. A read position after the last message becomes that of the last message."""
+        """Return the changed participant. A read position after the last message is replaced by the last message."""
         update = self.model_dump(exclude_unset=True)
         if self.last_read_message_index is not None and self.last_read_message_index >= conversation.next_index:
             update["last_read_message_index"] = conversation.next_index - 1 if conversation.next_index else None

@@ -1,6 +1,6 @@
 """The User resource: a person who takes part in the conversations of a service, known by an identity.
 
-See docs/behaviour/users.md.
+storage/first_sights.py creates a User when its identity is first seen. See docs/behaviour/users.md.
 """
 
 from __future__ import annotations
@@ -36,28 +36,32 @@ MAX_USER_ATTRIBUTES_BYTES = 16 * 1024
 def user_sid(chat_service_sid: str, identity: str) -> str:
     """Return the SID of the User that has `identity` in a service.
 
-    The SID is a hash of the service SID and the identity. Therefore Convoke knows the SID without a read.
+    The SID is a hash of the service SID and the identity. Therefore Convoke can compute the SID without reading the
+    User.
     """
     return Prefix.USER + hashlib.sha256(f"{chat_service_sid}#{identity}".encode()).hexdigest()[:32]
 
 
 class Leaving(Model):
-    """The participants that a deleted User leaves behind. The sweeper deletes them."""
+    """Identifies the participants of a deleted User that the sweeper must still delete."""
 
     before_sid: str
-    """A SID that Convoke made when the User was deleted. The sweeper deletes the participants with older SIDs."""
+    """A SID that was created when the User was deleted. The sweeper deletes the participants with older SIDs."""
     since: Instant
     """The time of the deletion."""
     notify_webhooks: bool
     """Whether webhooks get the events about the deleted participants."""
 
     def includes(self, participant_sid: str) -> bool:
-        """Return whether the participant is older than the deletion. SIDs of different types sort by time too."""
+        """Return whether the participant is older than the deletion.
+
+        Without their prefixes, SIDs of all types sort by the time of their creation.
+        """
         return participant_sid[len(Prefix.PARTICIPANT) :] < self.before_sid[len(Prefix.CHANGE) :]
 
 
 class User(Model):
-    """A stored User."""
+    """A User as it is stored."""
 
     account_sid: str
     chat_service_sid: str
@@ -76,17 +80,17 @@ class User(Model):
     A deleted User becomes a tombstone. The API does not show tombstones.
     """
     leaving: Leaving | None = None
-    """The participants that must still be deleted.
+    """The participants that must still be deleted, or None.
 
-    A User can have this field although it is not deleted. Then an earlier User with the same identity was deleted.
+    A User that is not deleted also has this field if an earlier User with the same identity was deleted.
     """
     due_at: Instant | None = None
-    """The time at which the sweeper must process the User next. None unless `leaving` is set."""
+    """The time at which the sweeper must process the User next. None if `leaving` is None."""
     attempts: int = 0
     """How many times the sweeper has processed the User since the deletion."""
 
     def as_tombstone(self, moment: datetime, sid: str, *, notify_webhooks: bool) -> Self:
-        """Return the User as a tombstone, which keeps no personal data but the identity. `sid` is a new SID."""
+        """Return the User as a tombstone. The only personal data in a tombstone is the identity. `sid` is a new SID."""
         update = {
             "friendly_name": None,
             "attributes": "{}",
@@ -98,17 +102,20 @@ class User(Model):
         return self.model_copy(update=update)
 
     def in_place_of(self, tombstone: User) -> Self:
-        """Return this User as it replaces the tombstone of its identity. The old participants still leave."""
+        """Return this User with fields of the tombstone that it replaces.
+
+        The new User takes over `leaving`, because the sweeper must still delete the participants of the deleted User.
+        """
         kept = {"leaving": tombstone.leaving, "due_at": tombstone.due_at, "attempts": tombstone.attempts}
         return self.model_copy(update={**kept, "revision": tombstone.revision + 1})
 
     def after_leaving(self) -> Self:
-        """Return the User when all old participants have left."""
+        """Return the User without `leaving`, because the participants of the deleted User are deleted."""
         return self.model_copy(update={"leaving": None, "due_at": None, "attempts": 0})
 
 
 def first_seen(service: Service, identity: str, moment: datetime) -> User:
-    """Return the User that Convoke stores when a service sees an identity for the first time."""
+    """Return the User that Convoke stores when an identity is used in a service for the first time."""
     return User(
         account_sid=service.account_sid,
         chat_service_sid=service.sid,

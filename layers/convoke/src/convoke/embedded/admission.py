@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 MAX_STEP_AGE_SECONDS = 0.25
-"""The maximum time for which a step may be ready to run. After this time, the steps count as late."""
+"""If the oldest step that is ready to run has waited longer than this time, the steps are late."""
 
 MAX_ADMISSION_WAIT_SECONDS = 1.0
 """The maximum time that a request waits while the steps are late. After this time, the request is refused."""
@@ -53,7 +53,8 @@ class Admission:
     async def admitted(self) -> bool:
         """Return whether to serve the request.
 
-        While the steps are late, this method waits, for at most `MAX_ADMISSION_WAIT_SECONDS`.
+        While steps are late, this method waits. Returns False if steps are still late after
+        `MAX_ADMISSION_WAIT_SECONDS`.
         """
         if self._age() <= MAX_STEP_AGE_SECONDS:
             return True

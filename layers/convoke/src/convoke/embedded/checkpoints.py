@@ -20,11 +20,11 @@ If a page is written several times during the pause, the next checkpoint copies 
 """
 
 LONG_LOG_FRAMES = 4_000
-"""The number of pages (16 MB) from which the write-ahead log is long.
+"""The number of pages (16 MB) from which the write-ahead log counts as long.
 
-If no page is left to copy, the next write overwrites the log from its beginning, and the log file stops growing. Under
-constant load, each checkpoint leaves the pages that were written meanwhile. Therefore a long log is copied again and
-again until nothing is left. This blocks no write.
+If all pages are copied, the next write starts at the beginning of the log, so the log file stops growing. Under
+constant load, new pages are written during each copy and remain in the log. Therefore a checkpoint copies a long log
+repeatedly, until no page remains. Copying does not block writes.
 """
 
 MAX_ROUNDS = 8
@@ -37,7 +37,10 @@ A forced restart holds the write lock while it copies the remaining pages and ca
 """
 
 RESTART_TIMEOUT_MILLISECONDS = 10
-"""The maximum time that a forced restart waits for the write lock, or holds the lock and waits for other readers."""
+"""The maximum time that a forced restart waits for the write lock.
+
+The same maximum applies to the time that it then waits, with the lock, for other readers.
+"""
 
 
 class Checkpoints:

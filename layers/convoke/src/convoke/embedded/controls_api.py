@@ -64,59 +64,68 @@ class FailureRepresentation(Representation):
     hold: bool
 
 
-RESET_CONTRACT = Contract("Reset", None, statuses=(204,))
+RESET_CONTRACT = Contract("Instance", None, statuses=(204,))
 ACCOUNTS_CONTRACT = Contract("Account", AccountRepresentation, statuses=(201,))
-SETTLE_CONTRACT = Contract("Settle", SettleRepresentation, errors=(InvalidParameterError,))
+SETTLE_CONTRACT = Contract("Instance", SettleRepresentation, errors=(InvalidParameterError,))
 FAILURES_CONTRACT = Contract("Failure", FailureRepresentation, statuses=(201,), errors=(InvalidParameterError,))
 CANCEL_CONTRACT = Contract("Failure", None, statuses=(204,))
-MISSING_CONTRACT = Contract("TestControl", None, errors=(NotFoundError,))
+MISSING_CONTRACT = Contract("TestControl", None, statuses=())
+"""Without a successful status, a route only explains why its path is missing. `/openapi.json` does not describe it."""
 
 
 def control_routes(controls: Controls) -> tuple[AccountRoute, ...]:
     """Return the routes of the test controls, except the clock."""
+    return (*_instance_routes(controls), _account_route(), *_failure_routes(controls))
 
+
+def _instance_routes(controls: Controls) -> tuple[AccountRoute, ...]:
     def reset(_: Operations, __: Request) -> Response:
         controls.reset()
         return Response(204)
-
-    def create_account(operations: Operations, _: Request) -> Response:
-        token = new_token()
-        account = operations.accounts.create(token=token)
-        return json_response(AccountRepresentation(**account.model_dump(), auth_token=token), 201)
 
     def settle(_: Operations, request: Request) -> Response:
         text = value_of(request, "Timeout")
         timeout = DEFAULT_TIMEOUT if text is None else duration_in("Timeout", text)
         return json_response(SettleRepresentation(settled=controls.settle(timeout)))
 
-    def plan_failure(_: Operations, request: Request) -> Response:
+    return (
+        AccountRoute("POST", RESET, reset, RESET_CONTRACT, CONVOKE_PREFIX),
+        AccountRoute("POST", SETTLE, settle, SETTLE_CONTRACT, CONVOKE_PREFIX),
+    )
+
+
+def _account_route() -> AccountRoute:
+    def create(operations: Operations, _: Request) -> Response:
+        token = new_token()
+        account = operations.accounts.create(token=token)
+        return json_response(AccountRepresentation(**account.model_dump(), auth_token=token), 201)
+
+    return AccountRoute("POST", ACCOUNTS, create, ACCOUNTS_CONTRACT, CONVOKE_PREFIX)
+
+
+def _failure_routes(controls: Controls) -> tuple[AccountRoute, ...]:
+    def create(_: Operations, request: Request) -> Response:
         account_sid, hold = request.account.sid, value_of(request, "Hold")
+        failure = FailureRepresentation(account_sid=account_sid, participant=None, code=None, hold=hold is not None)
         if hold is not None:
             if str(hold).lower() != "true":
                 raise InvalidParameterError(parameter="Hold", wanted="true; DELETE releases the conversation")
             controls.hold_next(account_sid)
-            return json_response(
-                FailureRepresentation(account_sid=account_sid, participant=None, code=None, hold=True), 201
-            )
+            return json_response(failure, 201)
         participant, code = integer_in(request, "Participant"), integer_in(request, "Code")
         try:
             controls.reject_in_next(account_sid, participant, code)
         except ValueError as error:
             raise InvalidParameterError(parameter="Code", wanted="an error code of the API, such as 50407") from error
-        return json_response(
-            FailureRepresentation(account_sid=account_sid, participant=participant, code=code, hold=False), 201
-        )
+        return json_response(failure.model_copy(update={"participant": participant, "code": code}), 201)
 
-    def cancel_failures(_: Operations, request: Request) -> Response:
+    def delete(_: Operations, request: Request) -> Response:
         controls.cancel_failures(request.account.sid)
         return Response(204)
 
     return (
-        AccountRoute("POST", RESET, reset, RESET_CONTRACT, CONVOKE_PREFIX),
-        AccountRoute("POST", ACCOUNTS, create_account, ACCOUNTS_CONTRACT, CONVOKE_PREFIX),
-        AccountRoute("POST", SETTLE, settle, SETTLE_CONTRACT, CONVOKE_PREFIX),
-        AccountRoute("POST", FAILURES, plan_failure, FAILURES_CONTRACT, CONVOKE_PREFIX),
-        AccountRoute("DELETE", FAILURES, cancel_failures, CANCEL_CONTRACT, CONVOKE_PREFIX),
+        AccountRoute("POST", FAILURES, create, FAILURES_CONTRACT, CONVOKE_PREFIX),
+        AccountRoute("DELETE", FAILURES, delete, CANCEL_CONTRACT, CONVOKE_PREFIX),
     )
 
 

@@ -22,11 +22,11 @@ from convoke.storage.table import EXPIRES_AT
 APPLICATION_ID = 0x436F6E76
 """The four ASCII codes of `Conv`. Tools such as `file` show this value."""
 
-DATA_FORMAT = 6
+DATA_FORMAT = 7
 """The number of the current data format.
 
-Increase the number whenever you change the tables below or `keys.INDEXES`. The table `items` has two columns for each
-index in `keys.INDEXES`.
+Increase the number whenever you change the tables below or `keys.INDEXES`, or if earlier versions cannot read an item.
+The table `items` has two columns for each index in `keys.INDEXES`.
 """
 
 OLDEST_DATA_FORMAT = 4
@@ -255,7 +255,8 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
             " FROM messages_4"
         )
         connection.execute("DROP TABLE messages_4")
-    else:
+    # Some files of format 6 have the column already.
+    elif not connection.execute("SELECT 1 FROM pragma_table_info('messages') WHERE name = 'failures'").fetchone():
         connection.execute("ALTER TABLE messages ADD COLUMN failures INTEGER NOT NULL DEFAULT 0")
     # Before format 6, the participants in the index `memberships` were ordered by their own sort key.
     connection.execute("UPDATE items SET memberships_sort = pk WHERE memberships_partition IS NOT NULL")

@@ -13,7 +13,7 @@ from functools import partial
 from threading import Lock
 from types import MappingProxyType
 
-from convoke.api.routes import AccountRoute
+from convoke.api.routes import AccountRoute, PublicRoute
 from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.errors import UnavailableError
@@ -25,6 +25,7 @@ from convoke.domain.webhooks import Delivery
 from convoke.embedded.admission import Admission
 from convoke.embedded.clock import Advance, AdvanceResult, MovableClock
 from convoke.embedded.clock_api import clock_routes
+from convoke.embedded.console_api import console_key_route
 from convoke.embedded.controls_api import (
     ACCOUNTS,
     CLOCK,
@@ -52,6 +53,8 @@ from convoke.embedded.loops import SLICE_SECONDS, PeriodicThread, StepScheduler
 from convoke.embedded.observation import Observers
 from convoke.embedded.planned_failures import PlannedFailures
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
+from convoke.embedded.request_log import RequestLog
+from convoke.embedded.request_log_api import request_log_route
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
@@ -90,6 +93,10 @@ If the wall clock falls behind further, the engine concludes that somebody has s
 """
 
 
+CONSOLE_POLL_SECONDS = 2
+"""How often the console asks for new events."""
+
+
 @dataclass(frozen=True, slots=True)
 class EmbeddedEdges:
     """Implements `Edges` for the embedded engine."""
@@ -112,6 +119,7 @@ class EmbeddedEdges:
     admit: Admit | None = None
     metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
     path_delimiters: str = ""
+    console_poll_seconds: int | None = CONSOLE_POLL_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +225,13 @@ class EmbeddedEngine:
             webhook_client=OffLoopWebhookClient(edges.webhook_client, self._is_on_loop),
             metrics=HeldMetrics(edges.metrics),
         )
-        self.program = Program(self.edges, self._test_routes(movable_clock, reset))
+        self._request_log = RequestLog(now)
+        routes: tuple[AccountRoute | PublicRoute, ...] = (
+            console_key_route(lambda requested: self.program.console_codes.exchange(requested)),
+            request_log_route(self._request_log, lambda path: self.api.rule_of(path)),
+            *self._test_routes(movable_clock, reset),
+        )
+        self.program = Program(self.edges, routes)
         self.api, self.accounts = self.program.api, self.program.accounts
         self.sweeper = self._sweeper()
         self.steps = Steps(
@@ -229,8 +243,11 @@ class EmbeddedEngine:
             self.edges.event_bus,
             self.change_dead_letters,
         )
-        self.observers = Observers() if observers is None else observers
+        self.observers = Observers()
         """Add an observer here to see every finished request and delivery."""
+        self.observers.add(self._request_log)
+        if observers is not None:
+            self.observers.add(observers)
         self._deliveries = Deliveries(self.queue, self.program.webhook_delivery, self.observers)
         bus.targets.append(self._deliveries.accept)
         self._waiters = ConversationWaiters()

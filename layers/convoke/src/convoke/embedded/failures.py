@@ -1,4 +1,4 @@
-"""Report failures of the data file. The whole process writes at most one log line a minute about them."""
+"""Report failures of the data file. The process writes at most one log line about such failures each minute."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOG_INTERVAL_SECONDS = 60.0
 
 
 class DataFileFailures:
-    """Logs failures of the data file, such as a full disk. All threads may report failures to one object."""
+    """Logs failures of the data file, such as a full disk. This class is thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -24,8 +24,8 @@ class DataFileFailures:
         """Report a failed operation. Return the error for the caller of the operation."""
         self.report("the data file cannot be used", cause)
         error = UnavailableError()
-        # `is_reported` recognizes the error by its cause. Set the cause here, because another thread can get the error
-        # before this thread raises it.
+        # `is_reported` looks at the cause of the error. Set the cause here, because another thread can get the error
+        # before this thread raises the error.
         error.__cause__ = cause
         return error
 

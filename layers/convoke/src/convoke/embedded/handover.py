@@ -43,8 +43,8 @@ class InMemoryWorkflow:
     """Implements Workflow.
 
     An execution may run before the unit that started the execution is committed. One commit then stores the writes of
-    the unit and of the execution. If the commit fails, none of these writes is stored. If the execution has not run
-    yet, it is then removed.
+    the unit and of the execution. If the commit fails, none of these writes is stored, and an execution that has not
+    run yet is removed.
     """
 
     table: SqliteTable

@@ -1,7 +1,8 @@
-"""The HTTP protocol of the server: uvicorn's protocol, with limits that apply before a request costs anything.
+"""The HTTP protocol of the server: uvicorn's protocol with limits on connections and requests.
 
-uvicorn has no limits of its own for httptools. This module overrides methods of uvicorn's protocol class, so
-pyproject.toml bounds the version of uvicorn. The limits are listed in docs/behaviour/limits.md#http-requests.
+The limits apply while a request arrives, before the application handles it. uvicorn itself sets no limits when it uses
+the parser httptools. This module overrides methods of uvicorn's protocol class, so pyproject.toml bounds the version of
+uvicorn. docs/behaviour/limits.md#http-requests lists the limits.
 """
 
 from __future__ import annotations
@@ -23,21 +24,27 @@ logger = logging.getLogger(__name__)
 
 MAX_TARGET_BYTES = 8 * 1024
 MAX_HEADER_BYTES = 16 * 1024
-"""The maximum for all headers of a request together. Names and values count."""
+"""The maximum total size of the names and values of all headers of a request."""
 
 MAX_HEADERS = 100
 
 MAX_BYTES_WITHOUT_PROGRESS = 2 * (MAX_TARGET_BYTES + MAX_HEADER_BYTES)
-"""The maximum number of bytes that a client may send before the end of the headers, or between two parts of the body.
+"""The maximum number of bytes that a client may send before the headers end, and between two parts of the body.
 
 The parser keeps an incomplete header in memory. Without this limit, a header that never ends would fill the memory.
 """
 
 REQUEST_TIMEOUT_SECONDS = 30.0
-"""The maximum time for a client to send one request, and the maximum time of a new connection without a request."""
+"""The maximum time that a client may take to send a whole request.
+
+For the first request of a connection, the time starts when the client connects.
+"""
 
 MAX_CONNECTIONS = 800
-"""Below the usual limit of 1,024 open files, because data files and calls to webhooks also need some."""
+"""The maximum number of open connections.
+
+This number is below 1,024, the usual limit on open files, because data files and calls to webhooks also open files.
+"""
 
 LOG_INTERVAL_SECONDS = 60.0
 """The minimum time between two log lines about the limit on connections."""
@@ -59,7 +66,7 @@ class BoundedProtocol(HttpToolsProtocol):
     request_timeout_seconds = REQUEST_TIMEOUT_SECONDS
 
     _next_log_line = 0.0
-    """The time, on the monotonic clock, before which no connection logs that the limit on connections is reached."""
+    """The earliest time of the next log line about the limit on connections, on the monotonic clock."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -107,7 +114,7 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            pass  # The server offers no other protocol. RFC 9110, section 7.8: the server may ignore the request.
+            pass  # The server offers no other protocol, so ignore the client's wish to upgrade (RFC 9110, section 7.8).
         except httptools.HttpParserError:
             if self._refusal is not None:
                 self._refuse(self._refusal.status, self._refusal.error)
@@ -133,7 +140,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers", f"at most {MAX_HEADERS}")
         if self._header_bytes > MAX_HEADER_BYTES:
             self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers", f"at most {MAX_HEADER_BYTES} bytes")
-        if self._is_in_head:  # Otherwise the field is a trailer. RFC 9110, section 6.5.1: a trailer is not a header.
+        # After the head, the field is a trailer. A trailer must not be treated as a header (RFC 9110, section 6.5.1).
+        if self._is_in_head:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -173,7 +181,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus, error: ConversationsError) -> None:
         """Send an error and close the connection.
 
-        If the response to an earlier request of the connection is not sent yet, only that response is sent.
+        If the response to an earlier request on the connection is not complete yet, the server sends only this response
+        and no error.
         """
         self._is_refused = True
         self._cancel_deadline()

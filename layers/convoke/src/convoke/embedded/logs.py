@@ -1,6 +1,7 @@
-"""Write the log lines and metrics of an operation after the commit of the operation's unit.
+"""Write the log lines and metrics of an operation only after its unit is committed.
 
-If the commit fails, the operation has not happened, so its log lines and metrics are dropped together with the unit.
+A unit is the set of writes of one operation. If the commit fails, the operation has had no effect. Therefore its log
+lines and metrics are discarded.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from convoke.observability import Measure, Metrics
 
 
 def hold(record: logging.LogRecord) -> bool:
-    """Decide, as a filter of a logger, whether the log line is written now.
+    """Return whether the logger must write the record now. This function is a logging filter.
 
-    If the thread that logs has an open unit, the log line is written after the commit. Otherwise the operation either
-    has changed nothing, or its unit is already committed.
+    If the calling thread has an open unit, the record is held and written after the commit. Without an open unit, the
+    operation has changed nothing, or its unit is already committed.
     """
     if record.exc_info and failures.is_reported(record.exc_info[1]):
-        # `DataFileFailures` has already logged the failure, or logs no more failures in this minute.
+        # `DataFileFailures` has logged this failure, or has logged another failure less than a minute ago.
         return False
     unit = open_unit()
     if unit is None or record.name == failures.logger.name:
@@ -32,8 +33,9 @@ def hold(record: logging.LogRecord) -> bool:
 
 
 def hold_log_lines() -> None:
-    """Add the filter `hold` to all loggers of this package. Call this function after all modules were imported."""
-    # A filter of the logger `convoke` is not enough, because a logger does not filter the records of its children.
+    """Add the filter `hold` to all loggers of this package. Call this function after all modules are imported."""
+    # Adding the filter to the logger `convoke` is not enough, because a logger does not filter the records of its
+    # child loggers.
     for name in [*logging.root.manager.loggerDict]:
         if name.startswith(f"{convoke.__name__}."):
             logging.getLogger(name).addFilter(hold)
@@ -41,7 +43,7 @@ def hold_log_lines() -> None:
 
 @dataclass(frozen=True, slots=True)
 class HeldMetrics:
-    """Implements Metrics. Records the values after the commit of the unit that is open in the calling thread."""
+    """Implements Metrics. If the calling thread has an open unit, the values are recorded after the commit."""
 
     metrics: Metrics
 

@@ -24,6 +24,13 @@ call.
 SLICE_SECONDS = 0.004
 """The length of a slice. A step that is running after this time still completes, and then the slice ends."""
 
+ITERATIONS_BETWEEN_SLICES = 2
+"""The number of iterations of the event loop between two slices.
+
+In the first iteration, the event loop reads a request that arrived during the slice. In the second iteration, the
+gateway computes the response.
+"""
+
 FAILURE_RETRY_SECONDS = 1.0
 """The first pause of the steps after a failure."""
 
@@ -161,4 +168,13 @@ class StepScheduler:
         if self._timer:
             # A commit during the slice has called `wake`, which has set the timer.
             self._timer.cancel()
-        self._timer = self._loop.call_later(seconds, self._run) if seconds else self._loop.call_soon(self._run)
+        if seconds:
+            self._timer = self._loop.call_later(seconds, self._run)
+        else:
+            self._after_iterations(ITERATIONS_BETWEEN_SLICES)
+
+    def _after_iterations(self, count: int) -> None:
+        """Start a slice after `count` iterations of the event loop."""
+        self._timer = (
+            self._loop.call_soon(self._after_iterations, count - 1) if count else self._loop.call_soon(self._run)
+        )

@@ -109,8 +109,8 @@ class DurableQueue:
         if visible_at is None:
             return None
         moment = datetime.fromtimestamp(visible_at, UTC)
-        # `fromtimestamp` rounds to microseconds. If it rounds down, the message is not visible at `moment` yet.
-        return moment if moment.timestamp() >= visible_at else moment + timedelta(microseconds=1)
+        # `fromtimestamp` rounds to microseconds. At a moment that was rounded down, the message is not visible yet.
+        return moment if moment.timestamp() >= visible_at else moment + timedelta.resolution
 
     def return_uncounted(self, message: ReceivedMessage, seconds: float) -> None:
         """Make the message visible again after `seconds`, and undo the increase of its receive count."""

@@ -21,6 +21,7 @@ class Row(NamedTuple):
     columns: tuple[Value, ...]
     """The values of the columns, in the order of `COLUMNS`."""
     body: str
+    """The item as JSON. This is also the last value in `columns`."""
 
 
 def index_columns(index: Index) -> tuple[str, str]:
@@ -30,8 +31,11 @@ def index_columns(index: Index) -> tuple[str, str]:
 
 NOT_IN_INDEX = (None, None)
 
-COLUMNS = ("pk", "sk", *chain.from_iterable(map(index_columns, INDEXES)), EXPIRES_AT)
-"""The columns of the table `items`, without the last column `body`."""
+COLUMNS = ("pk", "sk", *chain.from_iterable(map(index_columns, INDEXES)), EXPIRES_AT, "body")
+"""The columns of the table `items`."""
+
+
+_INDEX_ATTRIBUTES = tuple((index.partition, index.sort) for index in INDEXES)
 
 
 def row_of(item: Item) -> Row:
@@ -40,13 +44,10 @@ def row_of(item: Item) -> Row:
     Raises TypeError or ValueError if the item contains a value that no attribute can have.
     """
     columns: list[Value] = [item["pk"], item["sk"]]
-    for index in INDEXES:
-        if index.partition in item:
-            columns += _index_values(item, index)
-        else:
-            columns += NOT_IN_INDEX
-    columns.append(item.get(EXPIRES_AT))
-    return Row(item, tuple(columns), encode(item))
+    for partition, sort in _INDEX_ATTRIBUTES:
+        columns += _index_values(item, partition, sort) if partition in item else NOT_IN_INDEX
+    body = encode(item)
+    return Row(item, (*columns, item.get(EXPIRES_AT), body), body)
 
 
 def encode(item: Item) -> str:
@@ -62,13 +63,13 @@ def decode(body: str) -> Item:
     return _with_sets(item) if '"$set"' in body else item
 
 
-def _index_values(item: Item, index: Index) -> Sequence[str | None]:
-    partition, sort = item.get(index.partition, ""), item.get(index.sort, "")
+def _index_values(item: Item, partition_name: str, sort_name: str) -> Sequence[str | None]:
+    partition, sort = item.get(partition_name, ""), item.get(sort_name, "")
     if not (isinstance(partition, str) and isinstance(sort, str)):
         raise ValueError(  # noqa: TRY004 - same error as for every mistake
-            f"the attributes {index.partition} and {index.sort} of an index hold strings only"
+            f"the attributes {partition_name} and {sort_name} of an index hold strings only"
         )
-    return (partition, sort) if partition and sort else (None, None)
+    return (partition, sort) if partition and sort else NOT_IN_INDEX
 
 
 def _set_to_json(value: object) -> dict[str, list[float | str]]:

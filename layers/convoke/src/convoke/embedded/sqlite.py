@@ -21,8 +21,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from functools import cache, partial
-from itertools import chain, repeat
+from functools import partial
+from itertools import chain
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from convoke.domain.errors import UnavailableError
@@ -30,13 +31,13 @@ from convoke.embedded.checkpoints import Checkpoints
 from convoke.embedded.data_format import MEMORY, Synchronous, open_data_file
 from convoke.embedded.evaluation import check_updates, holds, updated
 from convoke.embedded.failures import DataFileFailures
-from convoke.embedded.rows import COLUMNS, Row, decode, index_columns, row_of
+from convoke.embedded.rows import Row, decode, row_of
+from convoke.embedded.statements import query_items, select_items, upsert_items
 from convoke.embedded.suspension import RUN_AGAIN_PAUSE_SECONDS, RunAgainError
 from convoke.embedded.unit import MAX_ROWS, Unit, new_unit
 from convoke.storage.table import (
     EXPIRES_AT,
     ConditionFailedError,
-    Delete,
     Index,
     Item,
     Key,
@@ -44,13 +45,11 @@ from convoke.storage.table import (
     TransactionCanceledError,
     Update,
     Write,
+    distinct_keys,
     writes_by_key,
 )
 
 logger = logging.getLogger(__name__)
-
-MAX_KEYS = 100
-"""The maximum number of keys in one call of `get_many`. DynamoDB's BatchGetItem has the same maximum."""
 
 MAX_EXPIRED_PER_PASS = 1000
 """The maximum number of items that one call of `remove_expired` removes.
@@ -170,9 +169,7 @@ class SqliteTable:
         *,
         consistent: bool = True,  # noqa: ARG002 - every read is consistent
     ) -> dict[Key, Item]:
-        if len(keys) > MAX_KEYS:
-            raise ValueError(f"at most {MAX_KEYS} items can be read at once, not {len(keys)}")
-        return self._run(partial(self._get_many, keys))
+        return self._run(partial(self._get_many, distinct_keys(keys)))
 
     def query(
         self,
@@ -187,15 +184,8 @@ class SqliteTable:
     ) -> list[Item]:
         if limit < 1:
             raise ValueError(f"a page holds at least one item, not {limit}")
-        column, order, names = _layout(index)
-        position = tuple(str(after[name]) for name in names) if after else None
-        clauses, parameters = _bounds(order, between, position, forward=forward)
-        direction = "ASC" if forward else "DESC"
-        statement = (
-            f"SELECT {_selected(index)} FROM items WHERE {' AND '.join([f'{column} = ?', *clauses])}"  # noqa: S608
-            f" ORDER BY {', '.join(f'{name} {direction}' for name in order)} LIMIT ?"
-        )
-        rows = self.rows(statement, (partition, *parameters, limit))
+        statement, parameters = query_items(partition, index=index, between=between, after=after, forward=forward)
+        rows = self.rows(statement, (*parameters, limit))
         if index is None:
             return [decode(body) for (body,) in rows]
         attributes = ("pk", "sk", index.partition, index.sort, *index.projected)
@@ -203,11 +193,12 @@ class SqliteTable:
 
     def update(self, update: Update) -> Item:
         try:
-            bodies = self._run(partial(self._apply, (update,)))
+            row = self._run(partial(self._apply, (update,)))[update.key]
         except TransactionCanceledError as error:
             raise ConditionFailedError(error.failed[0]) from None
+        assert row is not None
         # Decode the JSON, so that the returned item contains no list object that `update` also contains.
-        return decode(bodies[update.key].body)
+        return decode(row.body)
 
     def transact(self, writes: Sequence[Write]) -> None:
         self._run(partial(self._apply, writes))
@@ -441,7 +432,7 @@ class SqliteTable:
         return decode(body) if body is not None else None
 
     def _get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
-        bodies = self._bodies(list(dict.fromkeys(keys)))
+        bodies = self._bodies(keys)
         return {key: decode(body) for key in keys if (body := bodies[key]) is not None}
 
     def _bodies(self, keys: Sequence[Key]) -> Mapping[Key, str | None]:
@@ -449,7 +440,7 @@ class SqliteTable:
         known = unit.known if unit is not None else {}
         missing = [key for key in keys if key not in known]
         if missing:
-            found = self._select(_select(len(missing)), list(chain.from_iterable(missing)))
+            found = self._select(select_items(len(missing)), list(chain.from_iterable(missing)))
             known.update(dict.fromkeys(missing))
             known.update((Key(pk, sk), body) for pk, sk, body in found)
         return known
@@ -474,12 +465,16 @@ class SqliteTable:
 
     # Writing.
 
-    def _apply(self, writes: Sequence[Write]) -> dict[Key, Row]:
-        """Add all writes to the unit. If a condition fails, add no write. Return the added rows by key."""
+    def _apply(self, writes: Sequence[Write]) -> dict[Key, Row | None]:
+        """Add all writes to the unit. If a condition fails, add no write.
+
+        Return the added rows by key. The value None means that the row is deleted.
+        """
         check_updates(writes)
         by_key = writes_by_key(writes)
-        # Encode the items before `begin` takes the write lock. Other processes then wait for a shorter time.
-        rows = {key: row_of(write.item) for key, write in by_key.items() if isinstance(write, Put)}
+        # Encode the items before `begin` takes the write lock. Other processes then wait for a shorter time. The value
+        # None means that the row must be deleted.
+        rows = {key: row_of(write.item) if isinstance(write, Put) else None for key, write in by_key.items()}
         self.begin()
         unit = self._unit
         assert unit is not None
@@ -492,18 +487,13 @@ class SqliteTable:
                 rows[key] = row_of(updated(standing.get(key), write))
         # Only the statements above can fail, and none of them adds a write to the unit. If they refuse the transaction,
         # the unit therefore contains none of its writes.
-        for key, write in by_key.items():
-            row = rows.get(key)
-            unit.write(key, row)
-            if row is not None and key not in standing and not isinstance(write, Delete):
-                self._add_to_stream(unit, row)
+        unit.write(rows)
+        self._add_to_stream(unit, [row for key, row in rows.items() if row is not None and key not in standing])
         return rows
 
-    def _add_to_stream(self, unit: Unit, row: Row) -> None:
-        if row.item["sk"] == "change":
-            unit.changes.append(row.item)
-        if self._streamed(row.item):
-            unit.stream.append(row.body)
+    def _add_to_stream(self, unit: Unit, rows: Sequence[Row]) -> None:
+        unit.changes += [row.item for row in rows if row.item["sk"] == "change"]
+        unit.stream += [row.body for row in rows if self._streamed(row.item)]
 
     def _depends_on_item(self, write: Write) -> bool:
         """Return whether the write depends on the existing item.
@@ -576,11 +566,10 @@ class SqliteTable:
         Then delete the rows that the unit removes.
         """
         pending, unit.pending = unit.pending, {}
-        rows = [row for _, row in sorted(pending.items(), key=_key_of) if row is not None]
+        rows = [row for _, row in sorted(pending.items(), key=itemgetter(0)) if row is not None]
         for first in range(0, len(rows), ROWS_PER_STATEMENT):
             some = rows[first : first + ROWS_PER_STATEMENT]
-            values = list(chain.from_iterable((*row.columns, row.body) for row in some))
-            self._connection.execute(_upsert(len(some)), values)
+            self._connection.execute(upsert_items(len(some)), [value for row in some for value in row.columns])
         if removed := [key for key, row in pending.items() if row is None]:
             self._connection.executemany("DELETE FROM items WHERE pk = ? AND sk = ?", removed)
 
@@ -629,10 +618,6 @@ def _is_busy(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
 
 
-def _key_of(entry: tuple[Key, Row | None]) -> Key:
-    return entry[0]
-
-
 def _check_conditions(writes: Mapping[Key, Write], standing: Mapping[Key, Item]) -> None:
     failed = {
         position: standing.get(key)
@@ -641,76 +626,3 @@ def _check_conditions(writes: Mapping[Key, Write], standing: Mapping[Key, Item])
     }
     if failed:
         raise TransactionCanceledError(failed)
-
-
-# Statements.
-
-
-@cache
-def _select(count: int) -> str:
-    # Use a join here. With `(pk, sk) IN (VALUES ...)`, SQLite would scan the whole table.
-    values = ", ".join(repeat("(?, ?)", count))
-    return (
-        f"WITH wanted (wanted_pk, wanted_sk) AS (VALUES {values})"  # noqa: S608 - only constants
-        " SELECT pk, sk, body FROM wanted CROSS JOIN items ON pk = wanted_pk AND sk = wanted_sk"
-    )
-
-
-@cache
-def _upsert(count: int) -> str:
-    row = f"({', '.join(repeat('?', len(COLUMNS) + 1))})"
-    updates = ", ".join(f"{name} = excluded.{name}" for name in (*COLUMNS[2:], "body"))
-    return (
-        f"INSERT INTO items ({', '.join(COLUMNS)}, body) VALUES {', '.join(repeat(row, count))}"  # noqa: S608
-        f" ON CONFLICT (pk, sk) DO UPDATE SET {updates}"
-    )
-
-
-@cache
-def _selected(index: Index | None) -> str:
-    """Return the columns that a query selects, as SQL text.
-
-    A query on an index selects only the attributes that DynamoDB projects into the index. For such a query, no item
-    needs to be decoded.
-    """
-    if index is None:
-        return "body"
-    projected = [f"json_extract(body, '$.{name}')" for name in index.projected]
-    return ", ".join(("pk", "sk", *index_columns(index), *projected))
-
-
-@cache
-def _layout(index: Index | None) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Return the column of the partition key, the columns for ORDER BY, and the attributes of these columns.
-
-    The columns for ORDER BY determine the order of the items in a partition. Each of these columns contains the value
-    of one attribute. The columns and the attributes have the same order.
-    """
-    if index is None:
-        return "pk", ("sk",), ("sk",)
-    partition, sort = index_columns(index)
-    return partition, (sort, "pk", "sk"), (index.sort, "pk", "sk")
-
-
-def _bounds(
-    order: Sequence[str], between: tuple[str, str] | None, after: tuple[str, ...] | None, *, forward: bool
-) -> tuple[list[str], list[str]]:
-    """Return the SQL terms for the start and the end of a range, and the parameters of these terms.
-
-    There is at most one term for the start, and at most one term for the end. If there were two terms for the start,
-    SQLite would look up only one term in the index. SQLite would then check the other term for every row.
-    """
-    onwards, back = (">", "<") if forward else ("<", ">")
-    near, far = (between if forward else between[::-1]) if between else (None, None)
-    clauses: list[str] = []
-    parameters: list[str] = []
-    if after is not None and (near is None or (after[0] >= near if forward else after[0] <= near)):
-        clauses.append(f"({', '.join(order)}) {onwards} ({', '.join(repeat('?', len(order)))})")
-        parameters += after
-    elif near is not None:
-        clauses.append(f"{order[0]} {onwards}= ?")
-        parameters.append(near)
-    if far is not None:
-        clauses.append(f"{order[0]} {back}= ?")
-        parameters.append(far)
-    return clauses, parameters

@@ -6,7 +6,7 @@ These classes derive from BaseException. Otherwise the API would turn them into 
 from __future__ import annotations
 
 RUN_AGAIN_PAUSE_SECONDS = 0.005
-"""The pause before background work runs again. Requests use pauses that grow (see `gateway.py`)."""
+"""The pause before background work runs again. For requests, `gateway.py` uses pauses that grow."""
 
 
 class RunAgainError(BaseException):
@@ -17,7 +17,7 @@ class RunAgainError(BaseException):
 
 
 class ConflictedError(RunAgainError):
-    """The operation must run again, because another writer has changed the item first."""
+    """The operation must run again, because another writer changed an item that the operation read."""
 
 
 class NeedsThreadError(BaseException):

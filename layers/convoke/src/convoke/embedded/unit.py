@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from convoke.embedded.rows import Row
@@ -42,10 +42,11 @@ class Unit:
     is_open: bool = True
     """False after the unit was committed or dropped."""
 
-    def write(self, key: Key, row: Row | None) -> None:
-        self.pending[key] = row
-        self.known[key] = row.body if row else None
-        self.rows += 1
+    def write(self, rows: Mapping[Key, Row | None]) -> None:
+        """Add rows to write and to delete, in the form of `pending`."""
+        self.pending.update(rows)
+        self.known.update({key: row.body if row else None for key, row in rows.items()})
+        self.rows += len(rows)
 
 
 class _OpenUnits(threading.local):

@@ -32,14 +32,14 @@ class AddressConfigurationOperations:
     new_sid: NewSid
 
     def create(self, account: Account, requested: NewAddressConfiguration) -> AddressConfiguration:
-        """Create a configuration. See docs/behaviour/address-configurations.md#create.
+        """Store and return a new configuration. See docs/behaviour/address-configurations.md#create.
 
         Raises ConflictError if the address already has a configuration. Raises another error if the account does not
         own the address, if a required parameter is missing, if the URL is not allowed, or if the service does not
         exist.
         """
         configuration = requested.configuration(account.sid, self.new_sid(Prefix.ADDRESS_CONFIGURATION), self.now())
-        # The owned addresses cannot contain an address without a channel.
+        # Check only addresses that have a channel, because an account cannot own any other address.
         if channel_of(requested.address) and not account.owns(requested.address):
             raise InvalidParameterError(field="address", wanted="one of the owned addresses of this account")
         self._refuse_unusable(account.sid, requested)
@@ -67,8 +67,8 @@ class AddressConfigurationOperations:
     ) -> AddressConfiguration:
         """Store the given fields. If no fields are given, nothing changes.
 
-        Raises NotFoundError. Raises another error if the type of autocreation then requires a setting that is not set,
-        if the URL is not allowed, or if the service does not exist.
+        Raises NotFoundError. Raises another error if, after the update, a setting that the type of autocreation
+        requires would be missing. Raises another error if the URL is not allowed, or if the service does not exist.
         """
         configuration = self.fetch(account_sid, sid_or_address)
         if not requested.model_fields_set:

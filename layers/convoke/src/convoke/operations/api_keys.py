@@ -6,7 +6,9 @@ import hashlib
 import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
+from convoke.domain import instants
 from convoke.domain.api_keys import ApiKey, ApiKeyOwner, NewApiKey, check_key_name, derive_secret
 from convoke.domain.errors import NotFoundError
 from convoke.domain.instants import Clock
@@ -22,20 +24,26 @@ class ApiKeyOperations:
     masters: KnownMasters
     now: Clock
     new_sid: NewSid
+    real_time: Clock = instants.now
+    """The clock for the expiry of API keys. A test that moves the clock `now` must not end a sign-in."""
 
-    def create(self, account_sid: str, friendly_name: str = "") -> tuple[ApiKey, str]:
+    def create(
+        self, account_sid: str, friendly_name: str = "", lifetime: timedelta | None = None
+    ) -> tuple[ApiKey, str]:
         """Create an API key for an existing account. Returns the API key and its secret.
 
-        Raises FriendlyNameTooLongError.
+        Without a `lifetime`, the API key does not expire. Raises FriendlyNameTooLongError.
         """
         key = ApiKey(
             sid=self.new_sid(Prefix.API_KEY),
             account_sid=account_sid,
             friendly_name=check_key_name(friendly_name),
             date_created=self.now(),
+            date_expires=self.real_time() + lifetime if lifetime else None,
         )
         master = self.masters.current()
-        self.api_keys.create(key, ApiKeyOwner(account_sid=account_sid, master_version=master.version))
+        owner = ApiKeyOwner(account_sid=account_sid, master_version=master.version, date_expires=key.date_expires)
+        self.api_keys.create(key, owner)
         return key, derive_secret(master.secret, account_sid, key.sid)
 
     def fetch(self, account_sid: str, key_sid: str) -> ApiKey:
@@ -72,10 +80,25 @@ class ApiKeyOperations:
         self.api_keys.delete(owner.account_sid, known)
         return True
 
-    def authenticate(self, key_sid: str, secret: str) -> str | None:
-        """Return the account SID of an API key, or None if the API key does not exist or the secret is wrong."""
+    def delete_expired(self, account_sid: str) -> None:
+        for key in self.list(account_sid):
+            if key.date_expires and key.date_expires <= self.real_time():
+                self.api_keys.delete(account_sid, key.sid)
+
+    def owner(self, key_sid: str) -> str | None:
+        """Return the account SID of an API key, or None if the API key does not exist."""
         owner = self.api_keys.fetch_owner(key_sid)
-        return owner.account_sid if owner and self._is_secret(key_sid, owner, secret) else None
+        return owner.account_sid if owner else None
+
+    def authenticate(self, key_sid: str, secret: str) -> str | None:
+        """Return the account SID of an API key.
+
+        Return None if the API key does not exist or has expired, or if the secret is wrong.
+        """
+        owner = self.api_keys.fetch_owner(key_sid)
+        if owner is None or not owner.is_valid(self.real_time()):
+            return None
+        return owner.account_sid if self._is_secret(key_sid, owner, secret) else None
 
     def _is_secret(self, key_sid: str, owner: ApiKeyOwner, secret: str) -> bool:
         if owner.secret_hash is not None:

@@ -38,9 +38,10 @@ from convoke.storage.users import UserRepository
 logger = logging.getLogger(__name__)
 
 SETTLING_TIME = timedelta(seconds=60)
-"""The time after which a deletion is visible everywhere.
+"""The time after which every process and every index knows of a deletion.
 
-Until then, caches and indexes may be outdated, and invocations that read the User before may still be running.
+Before this time, caches and indexes may be outdated, and requests that read the User before its deletion may still be
+running.
 """
 
 
@@ -48,8 +49,8 @@ Until then, caches and indexes may be outdated, and invocations that read the Us
 class DueUsers:
     """Implements `Process` for Users.
 
-    Each pass deletes the participants that are older than the deletion of the User. The tombstone goes after a pass
-    that began at least SETTLING_TIME after the deletion and found nothing to delete.
+    Each pass deletes the participants that are older than the deletion of the User. The tombstone is removed after a
+    pass that started at least SETTLING_TIME after the deletion and found no participant to delete.
     """
 
     users: UserRepository
@@ -61,7 +62,7 @@ class DueUsers:
     new_sid: NewSid
 
     def __call__(self, key: Key, go_on: GoOn) -> None:
-        """Process the User with this key. If an error occurs, the User stays due."""
+        """Run one pass for the User with this key. If the pass is not the last one, the User stays due."""
         begun, user = self.now(), self.users.fetch_with_tombstone(*keys.sids_of_user(key))
         if user is None or user.leaving is None:
             return
@@ -69,19 +70,20 @@ class DueUsers:
             return
         service = self.fetch_service(user.account_sid, user.chat_service_sid)
         if service is None:
-            # The participants are deleted with the service.
+            # The service was deleted. The deletion of a service also deletes its participants.
             self.users.erase(user)
             return
         is_clean, is_seen = self._pass(service, user, user.leaving, go_on)
         if is_clean and begun >= user.leaving.since + SETTLING_TIME:
-            # If a new User has replaced the tombstone meanwhile, the next pass processes the new User.
+            # If a new User has replaced the tombstone during this pass, the next pass processes the new User.
             with suppress(ChangedMeanwhileError, UserExistsError):
                 self._finish(service, user, is_seen=is_seen)
 
     def _pass(self, service: Service, user: User, leaving: Leaving, go_on: GoOn) -> tuple[bool, bool]:
         """Delete the participants of the User that are older than its deletion.
 
-        Return whether there was nothing to delete, and whether there are newer participants.
+        The first result is whether there was no participant to delete. The second result is whether the identity has
+        participants that are newer than the deletion.
         """
         is_clean, is_seen = True, False
         known_by = KnownBy("identity", user.identity)
@@ -99,7 +101,10 @@ class DueUsers:
     def _is_gone(
         self, service: Service, user: User, leaving: Leaving, conversation_sid: str, participant_sid: str
     ) -> bool:
-        """Delete a participant. Return whether nothing was to do. A failure of one participant does not stop a pass."""
+        """Delete a participant. Return True if there was nothing to delete.
+
+        An error is only logged, so that the pass continues with the next participant.
+        """
         try:
             return self._leave(service, user, leaving, conversation_sid, participant_sid)
         except Exception:
@@ -112,7 +117,7 @@ class DueUsers:
     ) -> bool:
         webhooks = LaterWebhooks(enabled=leaving.notify_webhooks)
         try:
-            # The index is eventually consistent, so the participant may have lost its identity.
+            # The index is eventually consistent, so the participant may no longer have this identity.
             if self.participants.fetch(service, conversation_sid, participant_sid).identity != user.identity:
                 return True
             self.participants.delete(service, conversation_sid, participant_sid, request_webhooks=webhooks)
@@ -122,14 +127,16 @@ class DueUsers:
         except ConversationInitializingError:
             return False
         except GroupExistsError:
-            # Without this business number, the group would have the same numbers as another group.
+            # Without this participant, two groups would have the same numbers. Keep the participant, but remove its
+            # identity.
             self.participants.remove_identity(service, conversation_sid, participant_sid, request_webhooks=webhooks)
         return False
 
     def _finish(self, service: Service, user: User, *, is_seen: bool) -> None:
-        """Remove the tombstone, or the note in the User that has replaced the tombstone.
+        """Remove the tombstone. If a new User has replaced the tombstone, remove `leaving` from the new User.
 
-        A process with an outdated cache can add the identity without a User. Such an identity gets its User here.
+        A process with an outdated cache can add a participant without creating the User of its identity. If there is
+        such a participant, this method creates the User.
         """
         if user.date_removed is None:
             self.users.update(user, user.after_leaving(), None)

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from convoke.domain.errors import NotFoundError
-from convoke.domain.event_attempts import EventAttempt
+from convoke.domain.event_attempts import EventAttempt, position_of_attempt
 from convoke.domain.event_replays import NewEventReplay
 from convoke.domain.events import Event, EventFilters, change_sid_of_event
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.sids import NewSid, Prefix
+from convoke.domain.webhooks import Delivery
 from convoke.operations.webhook_delivery import WebhookDelivery
+from convoke.storage.auth_tokens import AuthTokens
 from convoke.storage.event_attempts import EventAttemptRepository
 from convoke.storage.events import EventRepository
+from convoke.webhooks.signed_requests import SignedRequest, signed_request
 
 
 class EventReplay(NamedTuple):
@@ -29,6 +32,7 @@ class EventOperations:
     attempts: EventAttemptRepository
     delivery: WebhookDelivery
     new_sid: NewSid
+    auth_tokens: AuthTokens
 
     def list(self, account_sid: str, filters: EventFilters, page: PageRequest) -> Page[Event]:
         return self.changes.list(account_sid, filters, page)
@@ -48,6 +52,24 @@ class EventOperations:
     def list_attempts(self, account_sid: str, event_id: str, page: PageRequest) -> Page[EventAttempt]:
         """Return a page of the attempts to deliver an event. Raises NotFoundError."""
         return self.attempts.list(self.fetch(account_sid, event_id), page)
+
+    def attempt_request(self, account_sid: str, event_id: str, attempt_name: str) -> SignedRequest:
+        """Return the HTTP request of an attempt, signed with the current Auth Token. Raises NotFoundError.
+
+        Convoke does not store the request. The event and the attempt determine every part of it.
+        """
+        event, position = self.fetch(account_sid, event_id), position_of_attempt(attempt_name)
+        attempt, token = self.attempts.fetch(event, position) if position else None, self.auth_tokens.fetch(account_sid)
+        if attempt is None or token is None:
+            raise NotFoundError
+        delivery = Delivery(
+            event=event,
+            target=attempt.target,
+            url=attempt.url,
+            method=attempt.method,
+            replay_sid=attempt.replay_sid,
+        )
+        return signed_request(delivery, retry_count=attempt.number - 1, auth_token=token)
 
     def replay(self, account_sid: str, event_id: str, replay: NewEventReplay) -> EventReplay:
         """Send an event again to the webhooks that are configured now. Raises NotFoundError."""

@@ -30,9 +30,9 @@ FetchService = Callable[[str, str], Service | None]
 
 @dataclass(frozen=True, slots=True)
 class AdmitByService:
-    """Implements `Admit`. Raises an error if the service no longer exists.
+    """Implements `Admit`. Raises NotFoundError if the service no longer exists.
 
-    A role that was deleted meanwhile is no error, because its participants count as having the default role.
+    A deleted role causes no error, because participants with a deleted role have the permissions of the default role.
     """
 
     fetch_service: FetchService
@@ -76,7 +76,7 @@ class ParticipantAdder:
         self.workflow.start(provisioning.account_sid, provisioning.conversation_sid, causes)
 
     def _users(self, provisioning: Provisioning, now: datetime) -> list[User]:
-        """Return the Users of the participants that have an identity, as a first sight creates them."""
+        """Return a new User for each participant that has an identity. `FirstSights` stores the missing Users."""
         identities = [participant.identity for participant in provisioning.participants if participant.identity]
         service = self.fetch_service(provisioning.account_sid, provisioning.chat_service_sid) if identities else None
         return [first_seen(service, identity, now) for identity in identities] if service else []

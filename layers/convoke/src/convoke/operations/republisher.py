@@ -1,4 +1,4 @@
-"""Publish events that the ledger has and the event bus does not.
+"""Publish events that are in the ledger but did not reach the event bus.
 
 See docs/decisions/0076-unreadable-changes.md.
 """
@@ -32,10 +32,10 @@ class Republisher:
         return len(events)
 
     def republish_period(self, account_sid: str, filters: EventFilters) -> int:
-        """Publish the events of a period for which no delivery attempt is recorded. Return the number of these events.
+        """Publish the events of a period that have no recorded delivery attempt. Return the number of these events.
 
-        An event without an attempt may be on the bus already, for example if no webhook wants the event. Consumers
-        tolerate duplicates.
+        Such an event may already have been published, for example if no webhook wants the event. Publishing the event
+        again is safe, because consumers tolerate duplicates.
         """
         published = 0
         for events in self._pages(account_sid, filters):

@@ -52,11 +52,11 @@ class RoleOperations:
     def delete(self, service: Service, sid: str) -> None:
         """Delete a role.
 
-        Raises NotFoundError. Raises ConflictError for a default role and for a role that the configuration of the
-        service names. Raises UnavailableError if another request changes the role or the configuration meanwhile.
+        Raises NotFoundError. Raises ConflictError for a default role, and for a role to which the configuration of the
+        service refers. Raises UnavailableError if another request changes the role or the configuration meanwhile.
         """
         role = self._fetch_stored(service, sid)
-        # Read without the cache, because the configuration must not name the role.
+        # Read without the cache, because a cached configuration might not contain a recent reference to the role.
         current = self.services.fetch(service.account_sid, service.sid)
         if current is None:
             raise NotFoundError

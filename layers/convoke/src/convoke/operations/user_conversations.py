@@ -19,7 +19,11 @@ from convoke.storage.participant_conversations import ParticipantConversationRep
 
 @dataclass(frozen=True, slots=True)
 class UserConversationOperations:
-    """Every method raises NotFoundError if the User does not exist, or is not a participant of the conversation."""
+    """Lists, fetches, updates and deletes the conversations of a User.
+
+    Every method raises NotFoundError if the User does not exist. Methods for one conversation also raise NotFoundError
+    if the User is not a participant of the conversation.
+    """
 
     users: UserOperations
     conversations: ConversationOperations
@@ -49,7 +53,7 @@ class UserConversationOperations:
     ) -> ParticipantConversation:
         """Store the given fields. If no fields are given, nothing changes.
 
-        Raises another error if the state of the conversation permits no changes.
+        Raises an error if the state of the conversation permits no changes.
         """
         found = self.fetch(service, user_sid, conversation_sid)
         if not requested.model_fields_set:

@@ -32,7 +32,7 @@ class UserOperations:
     new_sid: NewSid
 
     def create(self, service: Service, requested: NewUser, *, request_webhooks: RequestWebhooks) -> User:
-        """Store a User. Raises UserExistsError or UnknownServiceRoleError."""
+        """Store a User. Raises UserExistsError, or UnknownServiceRoleError if the given role does not exist."""
         self._check_role(service, requested.role_sid)
         user = requested.user(service, self.now())
         notify = request_webhooks.enabled
@@ -42,7 +42,7 @@ class UserOperations:
 
     def fetch(self, service: Service, sid: str) -> User:
         """Return a User by SID or identity. Raises NotFoundError if the service has no such User."""
-        # No identity has the form of a SID, so a SID is never the identity of another User.
+        # Convoke rejects an identity that has the form of a SID, so a SID is never the identity of another User.
         found = self.users.fetch(service.account_sid, parse_sid(sid, Prefix.USER) or user_sid(service.sid, sid))
         if not found or found.chat_service_sid != service.sid:
             raise NotFoundError

@@ -1,7 +1,7 @@
 """Store the address configurations of an account.
 
-Each configuration has a lock. The key of the lock contains the address, so that an address has at most one
-configuration, and so that a configuration can be found by its address.
+Each configuration has a lock whose key contains the address. Therefore an address has at most one configuration, and
+Convoke can find a configuration by its address.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class AddressConfigurationRepository:
             return None
 
     def delete(self, configuration: AddressConfiguration) -> bool:
-        """Delete a configuration and release its address. Returns False if the configuration was already deleted."""
-        # The condition also protects the lock: while the configuration exists, the lock belongs to the configuration.
+        """Delete a configuration and its lock. Returns False if the configuration was already deleted."""
+        # The deletion of the lock needs no condition, because an existing configuration always holds its lock.
         key = keys.address_configuration(configuration.account_sid, configuration.sid)
         lock = keys.address_lock(configuration.account_sid, configuration.address)
         try:

@@ -40,10 +40,10 @@ class AuthTokenTable:
 
 
 class CachedAuthTokens:
-    """AuthTokens with a cache for `fetch`.
+    """Implements AuthTokens with a cache for `fetch`.
 
-    The cache also remembers that an account has no token. `put` removes the account from the cache, so this process
-    uses the new token immediately.
+    The cache also remembers that an account has no token. `put` removes the token of the account from the cache, so
+    that this process uses the new token immediately.
     """
 
     def __init__(self, auth_tokens: AuthTokens) -> None:

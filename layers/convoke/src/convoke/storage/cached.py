@@ -25,7 +25,7 @@ MAX_CACHE_ENTRIES = 10_000
 class _Entry(NamedTuple, Generic[Found]):
     found: Found
     read_at: ClockReading
-    """The time before the fetch, because the result may be as old as this."""
+    """The time at which the fetch started, because the result may be as old as the start of the fetch."""
 
 
 class Cached(Generic[Found]):
@@ -45,23 +45,23 @@ class Cached(Generic[Found]):
         self._lifetime = lifetime
         self._read_clocks = read_clocks
         self._entries: dict[tuple[str, ...], _Entry[Found]] = {}
-        """The cached results, the oldest first."""
+        """The cached results, oldest first."""
         self._lock = Lock()
-        """The lock of every write. Reading one entry of a dict needs no lock."""
+        """Each method that changes `_entries` holds this lock. Reading one entry of a dict needs no lock."""
 
     def __call__(self, *key: str) -> Found | None:
         now = self._read_clocks()
         entry = self._entries.get(key)
         if entry is not None and entry.read_at.is_fresh(now, self._lifetime):
             return entry.found
-        # `fetch` is called without the lock. Two threads that look up the same uncached key both call `fetch`.
+        # `fetch` is called without the lock, so two threads that look up the same key may both call `fetch`.
         found = self._fetch(*key)
         if found is not None:
             self._store(key, _Entry(found, now))
         return found
 
     def remember(self, found: Found, *key: str) -> None:
-        """Cache a result that the caller knows without a call of `fetch`."""
+        """Cache a result that the caller already knows. `fetch` is not called."""
         self._store(key, _Entry(found, self._read_clocks()))
 
     def forget(self, *key: str) -> None:
@@ -73,7 +73,7 @@ class Cached(Generic[Found]):
             self._entries.clear()
 
     def _store(self, key: tuple[str, ...], entry: _Entry[Found]) -> None:
-        """Store a result. Remove old results that are no longer fresh or that are too many."""
+        """Store a result. Remove results that are no longer fresh, and the oldest results above MAX_CACHE_ENTRIES."""
         with self._lock:
             self._entries.pop(key, None)
             self._entries[key] = entry
@@ -85,10 +85,11 @@ class Cached(Generic[Found]):
 
 
 class CachedWithMisses(Generic[Found]):
-    """Calls `fetch` and caches each result for a short time, also the result None.
+    """Calls `fetch` and caches each result for a short time. Unlike `Cached`, this class also caches the result None.
 
-    A stranger can repeat a request with an invented Account SID or API key. Without the cached None, each request would
-    cost a fetch. A process that creates what is missing calls `forget`, so that this process finds it immediately.
+    A client can repeat a request with an invented Account SID or API key. Without the cached None, each such request
+    would cause a fetch. A process that creates a missing account or API key calls `forget`, so that this process finds
+    the new account or API key immediately.
     """
 
     def __init__(self, fetch: Callable[..., Found | None]) -> None:

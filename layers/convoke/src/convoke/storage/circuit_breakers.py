@@ -27,14 +27,14 @@ from convoke.storage.table import (
 LIFETIME = timedelta(hours=1)
 """The time after its last change at which a stored circuit breaker counts as closed.
 
-Without this limit, failures on different days could count as failures in a row. A process that does not know of a
-circuit breaker does not close it.
+A success resets the stored failures only if the process has read the stored circuit breaker. Without this limit, two
+failures on different days could therefore count as consecutive failures, although calls between them succeeded.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class CircuitBreakerRepository:
-    """A circuit breaker is stored under the key of its receiver (see `receiver_key`)."""
+    """Stores each circuit breaker under the key of its receiver (see `receiver_key`)."""
 
     table: Table
 
@@ -43,7 +43,7 @@ class CircuitBreakerRepository:
         return _from_item(stored, now) if stored else CLOSED
 
     def replace(self, receiver: str, before: CircuitBreaker, after: CircuitBreaker, now: datetime) -> CircuitBreaker:
-        """Store `after` if `before` is stored. Return the circuit breaker that is stored after this call."""
+        """Store `after` if the table contains `before`. Return the circuit breaker that is stored after this call."""
         try:
             self._store(receiver, after, now, _is_stored(before, now))
         except ConditionFailedError as failed:
@@ -51,7 +51,7 @@ class CircuitBreakerRepository:
         return after
 
     def close(self, receiver: str, now: datetime) -> None:
-        """Close the circuit breaker, whatever is stored."""
+        """Close the circuit breaker without a condition on its stored state."""
         self._store(receiver, CLOSED, now, None)
 
     def _store(self, receiver: str, breaker: CircuitBreaker, now: datetime, condition: Condition | None) -> None:

@@ -28,6 +28,10 @@ class EventAttemptRepository:
         # attributes of the attempt before the call.
         self.table.update(Update(key, tuple(Set(name, value) for name, value in attributes.items())))
 
+    def fetch(self, event: Event, position: str) -> EventAttempt | None:
+        stored = self.table.get(keys.event_attempt(event.account_sid, event.id, position))
+        return items.to_resource(EventAttempt, stored) if stored else None
+
     def fetch_last(self, delivery: Delivery) -> EventAttempt | None:
         """Return the last attempt of a delivery, or None if no attempt has begun."""
         event = delivery.event

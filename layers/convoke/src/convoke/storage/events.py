@@ -67,7 +67,7 @@ class EventRepository:
     def list(self, account_sid: str, filters: EventFilters, page: PageRequest) -> Page[Event]:
         """Return a page of an account's events, ordered by date. The events of one change are adjacent.
 
-        A change that cannot be read is logged and left out.
+        If a change cannot be read, the error is logged and the page does not contain the events of the change.
         """
         forward = page.forward is not page.descending
         list_query = lists.ListQuery(
@@ -84,7 +84,7 @@ class EventRepository:
             event
             for position, item in lists.fetch_items(self.table, entries)
             for event in _listed_events(position, item, forward=forward)
-            # A change of a conversation can also contain events about new Users, which belong to no conversation.
+            # A change of a conversation can also contain events about new Users. These events have no conversation SID.
             if filters.conversation_sid in (None, event.event.conversation_sid)
             and _is_after_position(event, page, forward=forward)
         ]

@@ -1,4 +1,4 @@
-"""Create the Users of identities that a service sees for the first time."""
+"""Create the User of each identity that is used in a service for the first time."""
 
 from __future__ import annotations
 
@@ -13,43 +13,47 @@ from convoke.storage.table import Equals, NotExists, Put, Table, TransactionCanc
 MAX_FIRST_SIGHT_ATTEMPTS = 12
 """The maximum number of transactions in which Convoke tries to create the Users of one request.
 
-An attempt fails only if another request has created at least one of these Users. A request has at most ten Users.
+A transaction fails only if another request has meanwhile created at least one of these Users, and a request contains at
+most ten Users.
 """
 
 
 def creation(user: User) -> Put:
-    """Return the write that stores a new User, or that replaces the tombstone of its identity.
+    """Return the write that stores a new User, or that replaces the tombstone with the same identity.
 
-    The condition fails if another request has created the User meanwhile.
+    The condition of the write fails if another request has created the User meanwhile.
     """
     condition = Equals("revision", user.revision - 1) if user.revision else NotExists("pk")
     return Put(items.user_item(user), condition)
 
 
 class FirstSights:
-    """Creates the Users of identities that a service sees for the first time.
+    """Creates the User of each identity that is used in a service for the first time.
 
-    A User is created in the transaction that stores the participant. Convoke first reads the Users of the request, and
-    then adds only the missing Users to the transaction. See docs/decisions/0092-users-created-by-first-sight.md.
+    The User is created in the transaction that stores the participant. Convoke first reads the Users of the request.
+    The transaction creates only the missing Users. See docs/decisions/0092-users-created-by-first-sight.md.
     """
 
     def __init__(self, table: Table) -> None:
         self._table = table
         self._known: Cached[bool] = Cached(lambda *_: None)
-        """The Users that this process has read or created. They are not read again while the entry is fresh."""
+        """Has an entry for each User that this process has read or created.
+
+        While the entry of a User is fresh, this class assumes that the User exists.
+        """
         self.clear = self._known.clear
 
     def transact(self, users: Sequence[User], make_writes: Callable[[Sequence[User]], Sequence[Write]]) -> None:
-        """Apply the writes that `make_writes` returns, and create the `users` that do not exist, in one transaction.
+        """Apply the writes of `make_writes` and create the missing Users among `users`, in one transaction.
 
-        `make_writes` gets the Users that this transaction creates. Raises TransactionCanceledError if a condition of
-        these writes fails. If only the creation of a User fails, the Users are read again, and the transaction is
-        repeated.
+        `make_writes` receives the Users that the transaction creates, and returns the other writes. Raises
+        TransactionCanceledError if a condition of these other writes fails. If only the creation of a User fails, the
+        Users are read again and the transaction is repeated.
         """
         new = self._missing(users, consistent=False)
         for _ in range(MAX_FIRST_SIGHT_ATTEMPTS):
             writes = make_writes(new)
-            # The Users are the last writes, so the positions of the other writes do not change.
+            # The Users come last, so that the positions of the other writes do not depend on the number of Users.
             creations = [creation(user) for user in new]
             try:
                 self._table.transact([*writes, *creations])
@@ -64,10 +68,10 @@ class FirstSights:
         raise UnavailableError
 
     def _missing(self, users: Sequence[User], *, consistent: bool) -> list[User]:
-        """Return the Users that do not exist, as far as this process knows.
+        """Return the Users that this process has not found in its cache or in the table.
 
-        An eventually consistent read may miss a new User. In that case, the transaction fails and the Users are read
-        again.
+        An eventually consistent read may miss a new User. In this case, the transaction fails and the Users are read
+        again with strong consistency.
         """
         unknown = [user for user in users if consistent or not self._known(user.account_sid, user.sid)]
         if not unknown:
@@ -84,9 +88,9 @@ class FirstSights:
         ]
 
     def forget(self, user: User) -> None:
-        """Read the User again at its next sight."""
+        """Remove the User from the cache, so that the next request with its identity reads the User from the table."""
         self._known.forget(user.account_sid, user.sid)
 
     def _remember(self, users: Sequence[User]) -> None:
         for user in users:
-            self._known.remember(True, user.account_sid, user.sid)  # noqa: FBT003 - the found value
+            self._known.remember(True, user.account_sid, user.sid)  # noqa: FBT003 - the cached value

@@ -22,6 +22,7 @@ import hashlib
 import zlib
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 
 from convoke.domain.instants import to_milliseconds
 from convoke.domain.sids import Prefix
@@ -93,7 +94,7 @@ No SID or date contains this character.
 
 
 def account_directory() -> str:
-    """Return the partition of the operator's list, which contains all accounts of the deployment."""
+    """Return the partition key of the list that contains all accounts of the deployment."""
     return "accounts"
 
 
@@ -120,11 +121,20 @@ def api_keys() -> tuple[str, str]:
 
 
 def api_key_owner(key_sid: str) -> Key:
-    """Return the key of an API key's owner.
+    """Return the table key of the item that stores to which account an API key belongs.
 
-    The key does not contain the account SID, because a request names only the API key.
+    The table key does not contain the Account SID, because a request contains only the SID of the API key.
     """
     return Key(key_sid, "owner")
+
+
+def console_code(account_sid: str, code_hash: str) -> Key:
+    return Key(account_sid, f"console-code#{code_hash}")
+
+
+def console_codes() -> tuple[str, str]:
+    """Return the range of the sort keys of an account's codes."""
+    return _prefix_range("console-code#")
 
 
 def api_key_masters() -> Key:
@@ -277,7 +287,7 @@ def identity_lock(account_sid: str, conversation_sid: str, identity: str) -> Key
     DynamoDB, a sort key has at most 1024 bytes. The longest identity with its prefix has more bytes, so the identity is
     hashed. See https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
     """
-    return Key(f"{account_sid}#{conversation_sid}", f"identity#{hashlib.sha256(identity.encode()).hexdigest()}")
+    return Key(f"{account_sid}#{conversation_sid}", f"identity#{_digest(identity)}")
 
 
 def unique_name_lock(account_sid: str, chat_service_sid: str, unique_name: str) -> Key:
@@ -298,7 +308,7 @@ def number_group_lock(account_sid: str, numbers: Iterable[str]) -> Key:
     The order of the numbers and repeated numbers do not change the key. The numbers are hashed, because the addresses
     of ten participants can exceed the maximum length of a key.
     """
-    digest = hashlib.sha256("\n".join(sorted(set(numbers))).encode()).hexdigest()
+    digest = _digest("\n".join(sorted(set(numbers))))
     return Key(f"{account_sid}#number-group#{digest}", "lock")
 
 
@@ -409,7 +419,7 @@ def membership_partition(account_sid: str, chat_service_sid: str, kind: str, val
     `kind` says whether `value` is an identity or an address. The value is hashed for the same reason as in
     `identity_lock`.
     """
-    return f"{account_sid}#{chat_service_sid}#{kind}#{hashlib.sha256(value.encode()).hexdigest()}"
+    return f"{account_sid}#{chat_service_sid}#{kind}#{_digest(value)}"
 
 
 def membership_position(participant_key: Key) -> str:
@@ -449,6 +459,13 @@ def is_streamed_to_webhooks(item: Item) -> bool:
     Such an engine need not publish a change that notifies no webhooks.
     """
     return is_streamed(item) and bool(item["webhooks"])
+
+
+@lru_cache(maxsize=16)
+def _digest(text: str) -> str:
+    # Two keys contain the digest of the same identity: the key of its lock and its partition in `memberships`.
+    # Therefore the results are cached.
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _prefix_range(prefix: str) -> tuple[str, str]:

@@ -44,9 +44,10 @@ class ListQuery:
 
     @property
     def index(self) -> Index:
-        """Return the index `listed`, with no other projected attribute than the one that `only` needs.
+        """Return the index `listed`. Its only projected attribute is the attribute in `only`, if `only` is set.
 
-        On SQLite, each projected attribute of an entry must be extracted from the JSON of the item.
+        Other projected attributes are left out because, on SQLite, each projected attribute must be extracted from the
+        JSON of the item.
         """
         return replace(keys.LISTED, projected=self.only[:1] if self.only else ())
 
@@ -101,9 +102,9 @@ def query_entries(table: Table, list_query: ListQuery, max_entries: int, *, forw
 
 
 def fetch_items(table: Table, entries: ListEntries) -> list[tuple[str, Item]]:
-    """Return the items of the entries, each with the position of its entry, in the order of the entries.
+    """Return the position and the item of each entry, in the order of the entries.
 
-    The index may still have an entry for a deleted item. Such an entry is skipped.
+    Entries of deleted items are skipped. The index can contain such entries, because it is eventually consistent.
     """
     entry_keys = [key_of(entry) for entry in entries.found]
     found = table.get_many(entry_keys) if entry_keys else {}

@@ -1,8 +1,10 @@
 """Locks are items that keep unique names, pairs of addresses, sets of numbers and identities unique.
 
 The key of a lock contains the unique value. The transaction that stores the value also stores the lock. The transaction
-fails if an item with this key exists. Locks are necessary because DynamoDB has no other unique constraint. See
-docs/behaviour/limits.md#uniqueness and docs/how-it-works.md#promises.
+fails if an item with this key exists. Locks are necessary because DynamoDB has no other unique constraint.
+
+domain/groups.py determines which groups have the same set of numbers. See docs/behaviour/limits.md#uniqueness and
+docs/how-it-works.md#promises.
 """
 
 from __future__ import annotations

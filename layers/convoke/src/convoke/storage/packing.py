@@ -1,26 +1,34 @@
 """Pack the events of a change, and the participants of a request, into small items.
 
-A field that has the same value in all events, or in all participants, is stored only once. DynamoDB charges for each KB
-of a written item, and twice as much in a transaction. The events of ten participants differ only in SIDs and
-identities. See docs/decisions/0050-common-fields-stored-once.md.
+A field that has the same value in all events, or in all participants, is stored only once. Values that follow from the
+key or from another field are not stored. DynamoDB charges for each KB of a written item, and twice as much in a
+transaction. The events of ten participants differ only in SIDs and identities. See
+docs/decisions/0050-common-fields-stored-once.md and docs/decisions/0121-arm64-and-smaller-items.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from itertools import chain
+from os.path import commonprefix
 from typing import Any
 
 from pydantic import Field
 
-from convoke.domain.events import Change
+from convoke.domain.events import Change, event_id
 from convoke.domain.model import Model
 from convoke.domain.provisioning import Provisioning
-from convoke.storage.table import Item
+from convoke.storage import keys
+from convoke.storage.table import Item, key_of
 
 Fields = Mapping[str, Any]
 
 ABSENT = object()
 """The default for a missing field. None is not suitable, because None could be a stored value."""
+
+
+_PAYLOADS: Any = {"events": {"__all__": {"payload"}}}
+"""The part of a change that `pack_change` does not dump, because a payload contains only strings already."""
 
 
 class _PackedEvents(Model):
@@ -33,15 +41,30 @@ class _PackedEvents(Model):
     events: list[dict[str, Any]]
 
 
+KEY_FIELDS = ("account_sid", "conversation_sid")
+"""The fields of a provisioning that are not stored, because the key contains them. Older versions stored them."""
+
+
 class _PackedParticipants(Model):
     common: dict[str, Any] = Field(default_factory=dict)
     """This mapping is empty if an older version of Convoke, which did not pack participants, stored the item."""
-    participants: list[dict[str, Any]]
+    columns: dict[str, list[str]] = Field(default_factory=dict)
+    """The fields that are a string in every participant: their common prefix, and then the rest of each string.
+
+    Older versions of Convoke did not store this mapping.
+    """
+    participants: list[dict[str, Any]] = Field(default_factory=list)
+    """The other fields of each participant. Absent if all fields are in `common` and `columns`."""
 
 
 def pack_change(change: Change) -> Item:
     """Return the attributes of a change's item, without `pk` and `sk`."""
-    stored = change.model_dump(mode="json", exclude_none=True)
+    stored = change.model_dump(mode="json", exclude_none=True, exclude=_PAYLOADS)
+    for place, (stored_event, event) in enumerate(zip(stored["events"], change.events, strict=True)):
+        stored_event["payload"] = event.payload
+        # `unpack_change` restores the id.
+        if event.id == event_id(change.sid, place):
+            del stored_event["id"]
     common, events = _pack_events(stored["events"])
     packed = {**stored, "common": common, "events": events}
     types = [event.type.value for event in change.events]
@@ -51,26 +74,27 @@ def pack_change(change: Change) -> Item:
     for event_type in dict.fromkeys(types):
         positions = [position for position, each in enumerate(types) if each == event_type]
         common_by_type[event_type], of_type = _pack_events([events[position] for position in positions])
-        for position, event in zip(positions, of_type, strict=True):
-            events[position] = {**event, "type": event_type}
+        for position, packed_event in zip(positions, of_type, strict=True):
+            events[position] = {**packed_event, "type": event_type}
     return {**packed, "common_by_type": common_by_type}
 
 
 def unpack_change(stored: Item) -> Change:
     """Return the change that `pack_change` packed."""
     parts = _PackedEvents.model_validate(stored)
-    events = [_unpack_event(packed_event, parts) for packed_event in parts.events]
+    events = [
+        {"id": event_id(str(stored["sid"]), place), **_unpack_event(packed_event, parts)}
+        for place, packed_event in enumerate(parts.events)
+    ]
     return Change.model_validate({**stored, "events": events})
 
 
 def _pack_events(events: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the common fields of the events, and the events without these fields."""
     payloads = [event.pop("payload") for event in events]
-    common, common_payload = _common_fields(events), _common_fields(payloads)
-    packed = [
-        {**_without(event, common), "payload": _without(payload, common_payload)}
-        for event, payload in zip(events, payloads, strict=True)
-    ]
+    (common, packed), (common_payload, packed_payloads) = _packed(events), _packed(payloads)
+    for event, payload in zip(packed, packed_payloads, strict=True):
+        event["payload"] = payload
     return {**common, "payload": common_payload}, packed
 
 
@@ -82,25 +106,77 @@ def _unpack_event(packed: dict[str, Any], parts: _PackedEvents) -> dict[str, Any
 
 def pack_provisioning(provisioning: Provisioning) -> Item:
     """Return the attributes of a provisioning's item, without `pk` and `sk`."""
-    stored = provisioning.model_dump(mode="json", exclude_none=True)
-    participants: list[dict[str, Any]] = stored["participants"]
-    common = _common_fields(participants)
-    packed_participants = [_without(participant, common) for participant in participants]
-    return {**stored, "common": common, "participants": packed_participants}
+    stored = provisioning.model_dump(mode="json", exclude_defaults=True)
+    common, packed_participants = _packed(stored.pop("participants"))
+    columns, rows = _split_columns(packed_participants)
+    implied = _implied_fields(stored)
+    return {
+        **_without(stored, KEY_FIELDS),
+        # The transactions of provisioning depend on the status, so the status is stored even if it is the default.
+        "status": provisioning.status.value,
+        "common": {name: value for name, value in common.items() if implied.get(name, ABSENT) != value},
+        "columns": columns,
+        **({"participants": rows} if rows else {}),
+    }
 
 
 def unpack_provisioning(stored: Item) -> Provisioning:
-    """Return the provisioning that `pack_provisioning` packed."""
+    """Return the provisioning of an item, which `items.provisioning_item` or an older version of Convoke made."""
     parts = _PackedParticipants.model_validate(stored)
-    participants = [{**parts.common, **packed_participant} for packed_participant in parts.participants]
-    return Provisioning.model_validate({**stored, "participants": participants})
+    account_sid, conversation_sid = keys.sids_of_conversation(key_of(stored))
+    fields = {**stored, "account_sid": account_sid, "conversation_sid": conversation_sid}
+    common = {**_implied_fields(fields), **parts.common}
+    participants = [{**common, **participant} for participant in _join_columns(parts.columns, parts.participants)]
+    return Provisioning.model_validate({**fields, "participants": participants})
 
 
-def _common_fields(mappings: Sequence[Fields]) -> dict[str, Any]:
-    """Return the fields that have the same value in all mappings."""
-    first, *others = mappings or ({},)
-    return {name: value for name, value in first.items() if all(each.get(name, ABSENT) == value for each in others)}
+def _implied_fields(provisioning: Fields) -> Fields:
+    """Return the fields of a participant that usually follow from the fields of the provisioning."""
+    created = provisioning["date_created"]
+    return {**{name: provisioning[name] for name in KEY_FIELDS}, "date_created": created, "date_updated": created}
 
 
-def _without(fields: Fields, common: Fields) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if name not in common}
+def _split_columns(rows: list[dict[str, Any]]) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
+    """Return the fields that are a string in every row as columns, and the rows without these fields.
+
+    If the columns contain all fields, no rows are returned.
+    """
+    columns = {}
+    for name in rows[0] if rows else ():
+        values = [row.get(name) for row in rows]
+        if {*map(type, values)} == {str}:
+            columns[name] = _pack_column(values)
+    if columns and not any(row.keys() - columns for row in rows):
+        return columns, []
+    return columns, [_without(row, columns) for row in rows]
+
+
+def _pack_column(values: list[Any]) -> list[str]:
+    """Return the common prefix of the strings, and then the rest of each string."""
+    prefix = commonprefix(values)  # noqa: RUF071 - the values are no paths
+    return [prefix, *(value[len(prefix) :] for value in values)]
+
+
+def _join_columns(columns: Mapping[str, Sequence[str]], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add the fields of the columns to the rows, and return the rows. Without rows, the columns contain all fields."""
+    for name, (prefix, *rests) in columns.items():
+        rows = rows or [{} for _ in rests]
+        for row, rest in zip(rows, rests, strict=True):
+            row[name] = prefix + rest
+    return rows
+
+
+def _packed(mappings: Sequence[Fields]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the fields that have the same value in all mappings, and for each mapping its other fields."""
+    if len(mappings) == 1:
+        return {**mappings[0]}, [{}]
+    columns = {
+        name: [each.get(name, ABSENT) for each in mappings] for name in dict.fromkeys(chain.from_iterable(mappings))
+    }
+    common = {name: values[0] for name, values in columns.items() if values.count(values[0]) == len(values)}
+    others = [name for name in columns if name not in common]
+    return common, [{name: each[name] for name in others if name in each} for each in mappings]
+
+
+def _without(fields: Fields, names: Container[str]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in names}

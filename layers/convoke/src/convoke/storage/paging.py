@@ -60,8 +60,8 @@ def query_filtered_page(
 ) -> Page[AnyModel]:
     """Return a page of the resources for which `is_shown` returns True. See `query_page` for the other parameters.
 
-    The sort keys must end with `#` and the position of the resource in the list. If few resources are shown, the page
-    is short or empty, although the list continues.
+    The sort keys must end with `#` and the position of the resource in the list. If `is_shown` returns True for only a
+    few resources, the page can be short or empty although the list continues.
     """
     limit = max(page.size + 1, MIN_ITEMS_WITH_FILTER)
     found = table.query(
@@ -85,10 +85,10 @@ def page_of_entries(
 ) -> Page[Resource]:
     """Return a page of the resources that belong to the entries of an index.
 
-    `found` has the resources, each with the position of its entry. `found` and the `positions` of all entries are in
-    the order of the query. An entry whose item was deleted has a position but no resource. For this reason, the
-    neighbouring pages begin at the positions of entries. `end` is the position after which there may be more entries,
-    or None if there are no more entries.
+    - `found` contains each resource with the position of its entry, in the order of the query.
+    - `positions` contains the positions of all entries, in the order of the query. An entry whose item was deleted has
+      a position but no resource. Therefore the neighbouring pages start at positions of entries, not of resources.
+    - `end` is the position after which there may be more entries, or None if there are no more entries.
     """
     first = positions[0] if positions else end
     last = end or (positions[-1] if positions else None)

@@ -48,11 +48,11 @@ MakeChange = Callable[[Sequence[User]], Change]
 class ParticipantRepository:
     """Writes a participant, its events, its locks and its conversation in one transaction.
 
-    If the service sees the identity of the participant for the first time, the same transaction creates its User.
+    If the identity of the participant is used in the service for the first time, the same transaction creates the User.
 
     Every method that writes raises ChangedMeanwhileError if another request changed the conversation after this request
-    read the conversation. If another conversation or participant holds a lock, this method raises the error of the
-    lock.
+    read the conversation. If another conversation or participant holds a required lock, the method raises the error
+    that belongs to this lock.
     """
 
     table: Table
@@ -128,7 +128,8 @@ class ParticipantRepository:
         wanted = identity_locks(new_participant) | locks_held(after)
         writes: list[Write] = [*lock_releases(held, wanted, before.sid)]
         if new_participant and old_participant:
-            # The item also holds the read position, which changes without the conversation.
+            # The revision of the conversation is not enough, because `update_alone` changes the read position in this
+            # item and does not change the conversation.
             revised = new_participant.model_copy(update={"revision": (old_participant.revision or 0) + 1})
             item = items.participant_item(revised, before.chat_service_sid)
             writes.append(Put(item, _is_unchanged(old_participant)))

@@ -129,7 +129,7 @@ def _conversation_update(conversation: Conversation) -> Update:
 
 
 def _provisioning_update(provisioning: Provisioning) -> Update:
-    values = provisioning.model_dump(mode="json", include=set(PROVISIONING_ATTRIBUTES), exclude_none=True)
+    values = provisioning.model_dump(mode="json", include=set(PROVISIONING_ATTRIBUTES), exclude_defaults=True)
     key = keys.provisioning(provisioning.account_sid, provisioning.conversation_sid)
     actions = tuple(Set(name, value) for name, value in sorted(values.items()))
     return Update(key, actions, Equals("status", ProvisioningStatus.PENDING))

@@ -69,8 +69,8 @@ def revision_writes(
 
 def revision_error(acquired_locks: Sequence[Lock], canceled: TransactionCanceledError) -> Exception:
     """Return the error for a transaction of `revision_writes` that was canceled."""
-    # If the revision does not match, ignore the locks that could not be acquired. A concurrent request may have
-    # acquired these locks for the same conversation.
+    # If the condition on the revision failed, ignore the locks that could not be acquired. A concurrent request may
+    # have acquired these locks for the same conversation.
     if max(canceled.failed) >= len(acquired_locks):
         return ChangedMeanwhileError()
     return collision_error(acquired_locks, canceled, first=0)

@@ -1,4 +1,4 @@
-"""Store the roles of a service. The four default roles are not stored, because they follow from the service."""
+"""Store the roles of a service. The four default roles are not stored, because they are computed from the service."""
 
 from __future__ import annotations
 
@@ -31,21 +31,24 @@ class RoleRepository:
         self.table.transact([Put(items.to_item(_key(role), role))])
 
     def fetch(self, service: Service, sid: str) -> Role | None:
-        """Return a role by its SID. A default role needs no read."""
+        """Return a role by its SID. Only a role that is not a default role is read from the table."""
         if default := next((role for role in default_roles(service) if role.sid == sid), None):
             return default
         stored = self.table.get(keys.role(service.account_sid, service.sid, sid))
         return items.to_resource(Role, stored) if stored else None
 
     def types(self, service: Service, sids: Iterable[str]) -> dict[str, RoleType]:
-        """Return the type of each role that exists. The default roles need no read."""
+        """Return the types of the default roles and of the existing roles in `sids`. The keys are the SIDs of roles."""
         found = {role.sid: role.type for role in default_roles(service)}
         unknown = [keys.role(service.account_sid, service.sid, sid) for sid in sids if sid not in found]
         stored = self.table.get_many(unknown).values() if unknown else ()
         return found | {role.sid: role.type for role in (items.to_resource(Role, item) for item in stored)}
 
     def list(self, service: Service, page: PageRequest) -> Page[Role]:
-        """Return a page of all roles of a service, ordered by SID. The default roles are the oldest roles."""
+        """Return a page of the roles of a service, including the default roles, ordered by SID.
+
+        The default roles come first, because they are as old as the service.
+        """
         position = page.position and keys.role(service.account_sid, service.sid, page.position)
         stored = self.table.query(
             keys.role(service.account_sid, service.sid, "").pk,
@@ -73,7 +76,7 @@ class RoleRepository:
         return True
 
     def delete(self, service: Service, role: Role) -> bool:
-        """Delete a role that the configuration of `service` does not name.
+        """Delete a role. The configuration of `service` must not refer to the role.
 
         Returns False if the role or the configuration changed after `service` was read.
         """

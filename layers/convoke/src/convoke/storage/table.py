@@ -14,8 +14,9 @@ All engines guarantee:
 - Atomicity: `update` applies all actions or none. `transact` applies all writes or none.
 - Conditions: each condition is checked against the item as it was before the update or the transaction. If a condition
   fails, nothing is changed, and the error contains the existing item.
-- Limits: 100 keys in `get_many`, 100 writes and 4 MB in `transact`, 400 KB in an item, 2048 bytes in a partition key
-  and 1024 bytes in a sort key. The repositories must respect the sizes, because the SQLite engine does not check sizes.
+- Limits: `get_many` accepts at most 100 keys. `transact` accepts at most 100 writes with a total size of at most 4 MB.
+  An item has at most 400 KB, a partition key at most 2048 bytes and a sort key at most 1024 bytes. The repositories
+  must respect the maximum sizes, because the SQLite engine does not check sizes.
 - Errors: the engine retries transactions that conflict, and calls that DynamoDB throttles. If an error persists, the
   engine raises its own exception, for example a timeout. The caller then cannot know whether a write was applied.
 
@@ -186,6 +187,9 @@ class Delete:
 
 Write = Put | Update | Delete
 
+MAX_KEYS = 100
+"""The maximum number of keys in one call of `get_many`. DynamoDB's BatchGetItem has this maximum."""
+
 MAX_WRITES = 100
 """The maximum number of writes in one transaction of DynamoDB.
 
@@ -230,7 +234,7 @@ class Table(Protocol):
 
         If `consistent` is True, the read of each item is strongly consistent. On DynamoDB, an eventually consistent
         read costs half as much. `keys` may be empty. The same key may occur more than once. Raises ValueError for more
-        than 100 keys.
+        than `MAX_KEYS` keys.
         """
 
     def query(
@@ -277,6 +281,13 @@ def key_of(item: Mapping[str, Value]) -> Key:
     if not isinstance(pk, str) or not isinstance(sk, str):
         raise ValueError("an item needs the string attributes pk and sk")  # noqa: TRY004  (the item is wrong, not its type)
     return Key(pk, sk)
+
+
+def distinct_keys(keys: Sequence[Key]) -> list[Key]:
+    """Return each key once, in the order of `keys`. Raises ValueError for more than `MAX_KEYS` keys."""
+    if len(keys) > MAX_KEYS:
+        raise ValueError(f"at most {MAX_KEYS} items can be read at once, not {len(keys)}")
+    return list(dict.fromkeys(keys))
 
 
 def writes_by_key(writes: Sequence[Write]) -> dict[Key, Write]:

@@ -1,4 +1,7 @@
-"""Store the Users of a service. The module `first_sights` creates the Users of identities that a service first sees."""
+"""Store the Users of a service.
+
+The module `first_sights` creates the User of each identity that is used in a service for the first time.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ class UserRepository:
         return lists.list_page(User, self.table, list_query, page, lambda user: user.date_removed is None)
 
     def create(self, user: User, change: Change) -> None:
-        """Store a User, or replace the tombstone of its identity.
+        """Store a User, or replace the tombstone with the same identity.
 
         Raises UserExistsError if the service has a User with this identity.
         """
@@ -58,13 +61,13 @@ class UserRepository:
             existing = canceled.failed.get(0)
             if existing is None or "date_removed" not in existing or user.revision:
                 raise UserExistsError(field="identity") from canceled
-            # The identity has a tombstone. If another request replaces it at the same time, that request wins.
+            # Replace the tombstone. If another request replaces the tombstone first, this call raises UserExistsError.
             self.create(user.in_place_of(items.to_resource(User, existing)), change)
 
     def update(self, before: User, after: User, change: Change | None) -> None:
         """Store the changed attributes. Raises ChangedMeanwhileError if another request changed the User meanwhile.
 
-        `change` is None if the change has no events.
+        `change` contains the events of the update. It is None if the update causes no events.
         """
         actions = items.differences(items.user_item(before), items.user_item(after))
         update = Update(
@@ -80,7 +83,7 @@ class UserRepository:
     def claim(self, user: User, due_at: datetime) -> bool:
         """Increment the number of attempts of a User that is due, and set its next due time.
 
-        Returns False if another sweeper has claimed the User first.
+        Returns False if another sweeper claimed the User first.
         """
         if user.due_at is None:
             return False
@@ -93,7 +96,7 @@ class UserRepository:
         return True
 
     def erase(self, tombstone: User) -> None:
-        """Remove a tombstone. Raises ChangedMeanwhileError if a new User has replaced it."""
+        """Remove a tombstone. Raises ChangedMeanwhileError if a new User has replaced the tombstone."""
         key = keys.user(tombstone.account_sid, tombstone.sid)
         try:
             self.table.transact([Delete(key, Equals("revision", tombstone.revision))])

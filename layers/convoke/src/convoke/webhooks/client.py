@@ -11,30 +11,24 @@ import os
 import socket
 import threading
 import time
-from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, NamedTuple, Self
-from urllib.parse import unquote_to_bytes, urlencode
 
 import urllib3
 from urllib3 import connection, connectionpool, exceptions
-from urllib3.util import Url, parse_url
 
 from convoke.domain.connections import ConnectionSettings
 from convoke.domain.freshness import ClockReading, ReadClocks, read_clocks
 from convoke.domain.receivers import ReceiverRules
-from convoke.domain.webhooks import Delivery, Method
+from convoke.domain.webhooks import Delivery
 from convoke.webhooks.answers import WebhookAnswer, WebhookLateError, WebhookUnreachableError
-from convoke.webhooks.signature import sign
+from convoke.webhooks.signed_requests import SignedRequest, signed_request
 
 USER_AGENT = "Convoke/1.0"
-
-EVENT_ID_HEADER = "X-Convoke-Event-Id"
-"""The header with the id of the event. The API and the event bus know the event by the same id."""
 
 MAX_CONNECTIONS = 32
 """The maximum number of connection pools, and the maximum number of idle connections in one pool.
@@ -266,13 +260,13 @@ class WebhookHttpClient:
         """
         if not self._rules.accepts(delivery.url):
             raise WebhookUnreachableError("no connection (the URL is not allowed)")
-        parameters = {**delivery.parameters, "RetryCount": str(retry_count)}
         settings = delivery.connection
         with _Call(settings, self._rules, self._resolve, self._read_clocks) as call:
             self._calls.add(call)
             token = _CALL.set(call)
             try:
-                return self._send(delivery, parameters, auth_token, settings, max_answer_bytes)
+                request = signed_request(delivery, retry_count=retry_count, auth_token=auth_token)
+                return self._send(request, settings, max_answer_bytes)
             except exceptions.HTTPError as error:
                 if call.is_over:
                     raise WebhookLateError(f"no answer within {settings.total:g} s") from error
@@ -288,37 +282,12 @@ class WebhookHttpClient:
         for call in [*self._calls]:
             call.cut()
 
-    def _send(
-        self,
-        delivery: Delivery,
-        parameters: dict[str, str],
-        auth_token: str,
-        settings: ConnectionSettings,
-        max_answer_bytes: int,
-    ) -> WebhookAnswer:
-        parsed = parse_url(delivery.url)
-        url = url_to_send(parsed)
-        if delivery.method is Method.GET:
-            url = f"{url}{'&' if '?' in url else '?'}{urlencode(parameters)}"
-            return self._request(
-                "GET", url, None, headers_for(delivery, url, {}, auth_token, parsed.auth), settings, max_answer_bytes
-            )
-        form, headers = urlencode(parameters), headers_for(delivery, url, parameters, auth_token, parsed.auth)
-        return self._request("POST", url, form, headers, settings, max_answer_bytes)
-
-    def _request(
-        self,
-        method: str,
-        url: str,
-        body: str | None,
-        headers: dict[str, str],
-        settings: ConnectionSettings,
-        max_answer_bytes: int,
-    ) -> WebhookAnswer:
+    def _send(self, request: SignedRequest, settings: ConnectionSettings, max_answer_bytes: int) -> WebhookAnswer:
         """Send a request and return the answer.
 
         If the connection breaks before the end of the body, the answer contains only the first part of the body.
         """
+        method, url, headers, body = request
         sent = {"User-Agent": USER_AGENT, **headers}
         timeout = urllib3.Timeout(connect=settings.connect, read=settings.read, total=settings.total)
         response = self._pool.request(
@@ -332,30 +301,3 @@ class WebhookHttpClient:
                 content += more
         response.close()
         return WebhookAnswer(response.status, content)
-
-
-def url_to_send(url: Url) -> str:
-    """Return the URL that is sent and signed.
-
-    The URL is percent-encoded and always has a path. The URL has no credentials and no fragment.
-    """
-    return url._replace(auth=None, fragment=None, path=url.path or "/").url
-
-
-def headers_for(
-    delivery: Delivery, url: str, parameters: dict[str, str], auth_token: str, userinfo: str | None
-) -> dict[str, str]:
-    """Return the headers of a request. If the URL of the delivery has userinfo, use HTTP Basic authentication.
-
-    The credentials are in UTF-8. RFC 7617 leaves the encoding to the receiver, and UTF-8 is the only one it names.
-    """
-    headers = {
-        "X-Twilio-Signature": sign(url, parameters, auth_token),
-        "I-Twilio-Idempotency-Token": delivery.idempotency_token,
-        EVENT_ID_HEADER: delivery.event.id,
-    }
-    if parameters:
-        headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8"
-    if userinfo:
-        headers["Authorization"] = f"Basic {b64encode(unquote_to_bytes(userinfo)).decode()}"
-    return headers

@@ -16,5 +16,13 @@ def sign(url: str, parameters: Mapping[str, str], auth_token: str) -> str:
     `url` is the full URL, with the query and without a fragment. `parameters` are the decoded form fields of a POST
     request. For a GET request, `parameters` must be empty, because the query contains the parameters.
     """
-    text = url + "".join(name + parameters[name] for name in sorted(parameters))
+    return sign_text(url + sorted_text(parameters), auth_token)
+
+
+def sorted_text(parameters: Mapping[str, str]) -> str:
+    """Return the names and values of the parameters, sorted by name. The signed text ends with this text."""
+    return "".join(name + parameters[name] for name in sorted(parameters))
+
+
+def sign_text(text: str, auth_token: str) -> str:
     return base64.b64encode(hmac.digest(auth_token.encode(), text.encode(), "sha1")).decode()

@@ -1,4 +1,4 @@
-"""`/v1/Configuration/Addresses`: what happens when a message arrives at an address of the account.
+"""`/v1/Configuration/Addresses`: what Convoke does when a message arrives at an address of the account.
 
 See docs/behaviour/address-configurations.md.
 """

@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from convoke.api.contracts import Contract
 from convoke.api.representations import Representation, json_response
@@ -24,6 +23,13 @@ class DescriptionRepresentation(Representation):
     components: dict[str, dict[str, object]]
 
 
+class Document(NamedTuple):
+    """The OpenAPI document as JSON, and its ETag."""
+
+    text: str
+    tag: str
+
+
 FETCH = Contract(
     "Description",
     DescriptionRepresentation,
@@ -33,16 +39,14 @@ FETCH = Contract(
 )
 
 
-def fetch(event: Mapping[str, Any], document: Callable[[], dict[str, Any]]) -> Response:
+def fetch(event: Mapping[str, Any], document: Callable[[], Document]) -> Response:
     """Return the OpenAPI document, or status 304 if the client already has the current document."""
-    text, tag = _text_and_tag(document)
+    text, tag = document()
     # Search the tag with `in`. The header can contain several tags, and a proxy can add the prefix `W/` to a tag.
     is_known = tag in (event.get("headers") or {}).get("if-none-match", "")
     return json_response("" if is_known else text, 304 if is_known else 200, {"ETag": tag})
 
 
-@cache
-def _text_and_tag(document: Callable[[], dict[str, Any]]) -> tuple[str, str]:
-    """Return the document as JSON, and its ETag. Only the first call generates the document."""
-    text = json.dumps(document())
-    return text, f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+def document_of(described: Mapping[str, Any]) -> Document:
+    text = json.dumps(described)
+    return Document(text, f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"')

@@ -29,12 +29,13 @@ class EventAttemptRepresentation(Representation):
     error: str | None
     answer: str | None
     paused_until: StreamDate | None
+    links: dict[str, str]
 
 
 LIST = Contract("EventAttempts", EventAttemptRepresentation, page="attempts")
 
 
-def represent(attempt: EventAttempt) -> EventAttemptRepresentation:
+def represent(request: Request, attempt: EventAttempt) -> EventAttemptRepresentation:
     """Return the representation of an attempt.
 
     `url` is the URL of the receiver, because an attempt has no URL of its own in the API.
@@ -52,11 +53,16 @@ def represent(attempt: EventAttempt) -> EventAttemptRepresentation:
         error=attempt.error,
         answer=attempt.answer,
         paused_until=attempt.paused_until,
+        links={"request": attempt_request_url(request, attempt.event_id, attempt.name)},
     )
+
+
+def attempt_request_url(request: Request, event_id: str, attempt_name: str) -> str:
+    return f"{event_url(request, event_id)}/Attempts/{attempt_name}/Request"
 
 
 def list_(operations: Operations, request: Request, event_id: str) -> Response:
     key = operations.accounts.page_key(request.account.sid)
     pagination = Pagination(request, f"{event_url(request, event_id)}/Attempts", "attempts", key)
     page = operations.events.list_attempts(request.account.sid, event_id, pagination.page_request)
-    return json_response(pagination.body(page, represent, lambda each: each.position))
+    return json_response(pagination.body(page, lambda each: represent(request, each), lambda each: each.position))

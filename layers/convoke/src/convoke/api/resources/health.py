@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from convoke.api.contracts import Contract
 from convoke.api.representations import Representation, json_response
+from convoke.api.resources.description import Document
 from convoke.api.responses import Response
 
 
@@ -20,5 +21,5 @@ class HealthRepresentation(Representation):
 FETCH = Contract("Health", HealthRepresentation)
 
 
-def fetch(_: Mapping[str, Any], __: Callable[[], dict[str, Any]]) -> Response:
+def fetch(_: Mapping[str, Any], __: Callable[[], Document]) -> Response:
     return json_response(HealthRepresentation())

@@ -54,7 +54,8 @@ DELETE = Contract("User", None, statuses=(204,), request_headers=(WEBHOOK_ENABLE
 
 
 def represent(request: ServiceRequest, user: User) -> UserRepresentation:
-    # No User can be online yet, because Convoke serves no chat clients. Without reachability, the values are unknown.
+    # No User can be online, because Convoke does not serve chat clients yet. If the service has not enabled
+    # reachability, the representation contains null.
     reachable = False if request.service.reachability_enabled else None
     url = request.url(f"/Users/{user.sid}")
     return UserRepresentation(

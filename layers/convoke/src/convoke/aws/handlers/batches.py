@@ -1,6 +1,7 @@
 """Lambda handlers for batches of records from SQS or from the table's stream.
 
-If the consumer of a record raises an exception, the record is delivered again.
+If the consumer of a record raises an exception, the record is delivered again. A record that cannot be read becomes a
+dead letter instead: see aws/handlers/event_publisher.py and aws/handlers/webhook_delivery.py.
 """
 
 from __future__ import annotations

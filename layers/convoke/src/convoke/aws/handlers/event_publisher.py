@@ -1,7 +1,7 @@
 """The Lambda handler for the table's stream.
 
-aws/handlers/batches.py handles a record that cannot be read. The event source mapping in template.yaml sets how often
-Lambda retries the record.
+See docs/decisions/0076-unreadable-changes.md. The event source mapping in template.yaml sets how many times Lambda
+retries a record.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def make_handler(edges: AwsEdges) -> Handler:
     """Return a handler for records of the table's stream. Each record contains one change and its events.
 
-    A record that cannot be read becomes a dead letter, and later records follow. Any other failure is retried: Lambda
-    reads the stream again from the failed record. See docs/decisions/0076-unreadable-changes.md.
+    If a record cannot be read, the handler adds a dead letter and goes on with the next record. After any other
+    failure, Lambda reads the stream again, starting with the failed record.
     """
     bus, logger = edges.event_bus, edges.logger
 

@@ -18,14 +18,17 @@ SWEEP_MARGIN_MILLISECONDS = 15_000
 
 
 SWEEP_THREADS = 8
-"""The number of resources that one invocation processes at the same time. botocore keeps ten connections open."""
+"""The number of resources that one invocation processes at the same time.
+
+botocore keeps at most ten connections open, so eight threads never wait for a connection.
+"""
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler that processes every resource that is due now, and returns the number of resources.
+    """Return a handler that processes every due resource. The handler returns how many resources it has processed.
 
-    If the event names a shard, the handler processes only this shard. The schedule has an event for each shard, so that
-    no shard waits for another shard.
+    If the event contains a shard, the handler processes only this shard. The schedule sends one event for each shard,
+    so that no shard waits for another shard.
     """
     operation = Program(edges).sweeper
 

@@ -87,7 +87,10 @@ class Consumer:
             self.deliveries.attempt(message, receives)
 
     def _fail(self, record: SQSRecord, message: Delivery | Event, error: Exception) -> None:
-        """Send the queue message again, later, and with the number of failures. After the last failure, give it up."""
+        """Send a copy of the queue message that contains the number of failures and becomes visible after a pause.
+
+        After the last failure, add the queue message to a dead-letter queue instead.
+        """
         failures = _failures_of(record) + 1
         pause = own_failure_pause_seconds(failures)
         if pause is not None:

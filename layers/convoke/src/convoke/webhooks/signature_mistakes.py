@@ -7,17 +7,16 @@ results in the given signature. See docs/behaviour/webhook-delivery.md#signature
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterable, Iterator
 from itertools import permutations, product
 from typing import NamedTuple, TypeVar
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, unquote_plus, urlencode, urlsplit
 
-from convoke.webhooks.signature import sign
+from convoke.webhooks.signature import sign_text, sorted_text
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
-MAX_PERMUTED_PARAMETERS = 5
+MAX_PERMUTED_PARAMETERS = 4
 """The maximum number of query parameters for which all orders are tried.
 
 With more parameters, only the sorted order is tried, because n parameters have n! orders.
@@ -47,13 +46,21 @@ def find_mistakes(url: str, body: str, token: str, signature: str) -> list[str] 
     Returns an empty list if the signature matches. Returns None if no known mistakes explain the signature.
     """
     candidates = [
-        ([mistake for mistake in (*url_mistakes, body_mistake) if mistake], signed_url, parameters)
-        for (url_mistakes, signed_url), (body_mistake, parameters) in product(_urls(urlsplit(url)), _bodies(body))
+        ([mistake for mistake in (*url_mistakes, body_mistake) if mistake], signed_url + text)
+        for (url_mistakes, signed_url), (text, body_mistake) in product(_urls(urlsplit(url)), _texts(body).items())
     ]
-    for mistakes, signed_url, parameters in sorted(candidates, key=lambda candidate: len(candidate[0])):
-        if hmac.compare_digest(sign(signed_url, parameters, token).encode(), signature.encode()):
+    for mistakes, text in sorted(candidates, key=lambda candidate: len(candidate[0])):
+        if sign_text(text, token) == signature:
             return mistakes
     return None
+
+
+def _texts(body: str) -> dict[str, str | None]:
+    """Return each variant of the signed parameters once, with the first mistake that produces the variant."""
+    mistakes_by_text: dict[str, str | None] = {}
+    for mistake, parameters in _bodies(body):
+        mistakes_by_text.setdefault(sorted_text(parameters), mistake)
+    return mistakes_by_text
 
 
 def _urls(url: SplitResult) -> Iterator[tuple[tuple[str | None, ...], str]]:

@@ -1,0 +1,63 @@
+"""Serve the files of the console. See docs/console.md.
+
+`dispatch.py` imports this module only when a browser asks for the console.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from convoke.api.errors import render
+from convoke.api.responses import Response
+from convoke.console import files
+from convoke.console.files import ConsoleFile
+from convoke.domain.errors import MethodNotAllowedError
+
+PATH = "/console"
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
+        " require-trusted-types-for 'script'; trusted-types 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""The page shows names and texts that anybody can have written. These headers forbid every script but its own."""
+
+FOR_A_YEAR = "public, max-age=31536000, immutable"
+
+
+def page(
+    path: str, event: Mapping[str, Any], poll_seconds: int, rules: Iterable[str], public_url: str | None
+) -> Response | None:
+    """Return the response to a request for the console, or None if `path` is not a path of the console.
+
+    `rules` are the rules of all routes. The page learns from them which resources exist in this engine.
+    """
+    headers: Mapping[str, str] = event.get("headers") or {}
+    if path == "/":
+        # A client of the API gets the usual response for a path that does not exist.
+        wants_page = "text/html" in headers.get("accept", "")
+        return Response(302, headers={"Location": (public_url or "") + PATH}) if wants_page else None
+    if path == PATH:
+        resources = sorted({rule.rpartition("/")[2] for rule in rules if "<" not in rule})
+        served = files.page({"poll_seconds": str(poll_seconds), "resources": " ".join(resources)})
+        return _response(served, event, "no-cache")
+    version, _, name = path.removeprefix(f"{PATH}/").partition("/")
+    found = files.file(name) if version == files.version() else None
+    return _response(found, event, FOR_A_YEAR) if found else None
+
+
+def _response(served: ConsoleFile, event: Mapping[str, Any], caching: str) -> Response:
+    if event["requestContext"]["http"]["method"] != "GET":
+        refused = render(MethodNotAllowedError())
+        refused.headers["Allow"] = "GET"
+        return refused
+    headers = {**SECURITY_HEADERS, "Cache-Control": caching, "ETag": served.tag}
+    # Search the tag with `in`, because a proxy can add the prefix `W/`.
+    if served.tag in (event.get("headers") or {}).get("if-none-match", ""):
+        return Response(304, headers=headers)
+    return Response(200, served.content_type, served.text, headers=headers)

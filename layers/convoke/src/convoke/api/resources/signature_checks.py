@@ -1,0 +1,31 @@
+"""`/convoke/v1/SignatureChecks`: says whether a signature fits a webhook request, and which mistake explains it if not.
+
+See docs/behaviour/webhook-delivery.md.
+"""
+
+from __future__ import annotations
+
+from convoke.api.contracts import Contract
+from convoke.api.operations import Operations
+from convoke.api.parameters import CreateSignatureCheck, parse
+from convoke.api.representations import Representation, json_response
+from convoke.api.requests import Request
+from convoke.api.responses import Response
+
+
+class SignatureCheckRepresentation(Representation):
+    account_sid: str
+    matches: bool
+    mistakes: list[str] | None
+
+
+CREATE = Contract("SignatureCheck", SignatureCheckRepresentation, form=CreateSignatureCheck)
+
+
+def create(operations: Operations, request: Request) -> Response:
+    """Check a signature. The status is 200 and not 201, because a check stores nothing."""
+    check = operations.signature_checks.create(request.account.sid, parse(CreateSignatureCheck, request.form))
+    representation = SignatureCheckRepresentation(
+        account_sid=request.account.sid, matches=check.matches, mistakes=check.mistakes
+    )
+    return json_response(representation)

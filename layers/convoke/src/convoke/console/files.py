@@ -1,0 +1,60 @@
+"""Read the files of the console, when a browser asks for the first of them.
+
+The files other than the page have a path that contains a hash of all files. A browser can therefore cache these files
+for a year.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+FOLDER = Path(__file__).parent / "static"
+
+PAGE = "index.html"
+
+CONTENT_TYPES = {
+    "base.js": "text/javascript; charset=utf-8",
+    "console.css": "text/css; charset=utf-8",
+    "conversations.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    "pages.js": "text/javascript; charset=utf-8",
+}
+"""The content type of each file besides the page. On AWS, each file is an invocation, so there are few files."""
+
+
+class ConsoleFile(NamedTuple):
+    content_type: str
+    text: str
+    tag: str
+    """The value of the header ETag."""
+
+
+@cache
+def version() -> str:
+    """Return a hash of all files."""
+    texts = (FOLDER.joinpath(name).read_bytes() for name in (PAGE, *sorted(CONTENT_TYPES)))
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16]
+
+
+@cache
+def file(name: str) -> ConsoleFile | None:
+    """Return a file, or None if there is no such file."""
+    if name not in CONTENT_TYPES:
+        return None
+    return _file(CONTENT_TYPES[name], FOLDER.joinpath(name).read_text())
+
+
+def page(values: Mapping[str, str]) -> ConsoleFile:
+    """Return the page. `values` replace the placeholders, such as `{{poll_seconds}}`. They must be safe in HTML."""
+    text = FOLDER.joinpath(PAGE).read_text()
+    for name, value in {**values, "version": version()}.items():
+        text = text.replace(f"{{{{{name}}}}}", value)
+    return _file("text/html; charset=utf-8", text)
+
+
+def _file(content_type: str, text: str) -> ConsoleFile:
+    return ConsoleFile(content_type, text, f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"')

@@ -1,0 +1,23 @@
+"""The filter of the list of logged requests."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from convoke.domain.errors import InvalidParameterError
+from convoke.domain.model import Model
+
+
+def parse_number(text: str | int) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise InvalidParameterError(wanted="an integer") from error
+
+
+class RequestFilters(Model):
+    """The parameter of the list: only requests with a greater number are listed."""
+
+    after: Annotated[int, BeforeValidator(parse_number), WithJsonSchema({"type": "integer"})] = 0

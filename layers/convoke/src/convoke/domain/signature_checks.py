@@ -1,0 +1,44 @@
+"""The signature check: a client asks whether the signature of a webhook request fits the request."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+from pydantic import AfterValidator
+
+from convoke.domain.errors import InvalidParameterError
+from convoke.domain.json_schema import string_schema
+from convoke.domain.model import Model
+
+MAX_URL_CHARACTERS = 2048
+
+MAX_BODY_CHARACTERS = 32 * 1024
+"""The maximum length of the body. A check with the longest body and the most variants takes less than 0.1 seconds."""
+
+MAX_SIGNATURE_CHARACTERS = 100
+
+
+def _at_most(limit: int) -> AfterValidator:
+    def check(text: str) -> str:
+        if len(text) > limit:
+            raise InvalidParameterError(wanted=f"at most {limit} characters")
+        return text
+
+    return AfterValidator(check)
+
+
+class NewSignatureCheck(Model):
+    """The parameters of a signature check."""
+
+    url: Annotated[str, _at_most(MAX_URL_CHARACTERS), string_schema(MAX_URL_CHARACTERS)]
+    signature: Annotated[str, _at_most(MAX_SIGNATURE_CHARACTERS), string_schema(MAX_SIGNATURE_CHARACTERS)]
+    body: Annotated[str, _at_most(MAX_BODY_CHARACTERS), string_schema(MAX_BODY_CHARACTERS)] = ""
+
+
+class SignatureCheck(NamedTuple):
+    mistakes: list[str] | None
+    """The smallest set of usual mistakes that explains the signature. None if no usual mistake explains it."""
+
+    @property
+    def matches(self) -> bool:
+        return self.mistakes == []

@@ -1,0 +1,100 @@
+"""The last requests to this process, in memory. The console shows them."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from http import HTTPStatus
+from itertools import count
+from typing import NamedTuple
+
+from convoke.api.auth import basic_credentials
+from convoke.api.form import decode_body
+from convoke.api.origins import SAFE_METHODS
+from convoke.domain.errors import ConversationsError
+from convoke.domain.instants import Clock
+from convoke.domain.sids import Prefix, is_sid
+from convoke.embedded.observation import FinishedDelivery, FinishedRequest
+
+MAX_LOGGED_REQUESTS = 1000
+
+MAX_LOGGED_FORM_BYTES = 4096
+
+
+class LoggedRequest(NamedTuple):
+    number: int
+    """The requests of the process are numbered from 1."""
+    user: str
+    """The Account SID, or the SID of the API key. The password is not kept."""
+    method: str
+    path: str
+    query: str
+    form: str
+    """The first `MAX_LOGGED_FORM_BYTES` bytes of the body."""
+    status: int
+    code: int | None
+    """The error code of the response. None if the response is not an error."""
+    milliseconds: float
+    date_created: datetime
+
+
+class RequestLog:
+    """Keeps the last requests whose credentials were correct.
+
+    The log leaves out what a page of the API itself reads, because the console reads all the time.
+    """
+
+    def __init__(self, now: Clock) -> None:
+        self._now = now
+        self._numbers = count(1)
+        self._requests: deque[LoggedRequest] = deque(maxlen=MAX_LOGGED_REQUESTS)
+
+    def request_finished(self, request: FinishedRequest) -> None:
+        event, response = request.event, request.response
+        headers, http = event["headers"], event["requestContext"]["http"]
+        if http["method"] in SAFE_METHODS and headers.get("sec-fetch-site") == "same-origin":
+            return
+        try:
+            user, _ = basic_credentials(headers)
+            form = decode_body(event)[:MAX_LOGGED_FORM_BYTES].decode(errors="replace")
+        except ConversationsError:
+            return
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            return
+        is_error = response.status_code >= HTTPStatus.BAD_REQUEST
+        self._requests.append(
+            LoggedRequest(
+                number=next(self._numbers),
+                user=user[:2] + user[2:].lower(),
+                method=http["method"],
+                path=event["rawPath"],
+                query=event["rawQueryString"],
+                form=form,
+                status=response.status_code,
+                code=json.loads(response.body)["code"] if is_error else None,
+                milliseconds=round(request.seconds * 1000, 1),
+                date_created=self._now(),
+            )
+        )
+
+    def delivery_finished(self, delivery: FinishedDelivery) -> None:
+        """Do nothing, because the ledger has the delivery attempts."""
+
+    def of_account(
+        self, account_sid: str, after: int, owner_of: Callable[[str], str | None]
+    ) -> Iterator[LoggedRequest]:
+        """Yield the requests of an account, newest first, whose number is greater than `after`.
+
+        `owner_of` returns the account SID of an API key.
+        """
+        owners = {account_sid: account_sid}
+        for each in reversed(self._requests):
+            if each.number <= after:
+                return
+            user = each.user
+            if user not in owners and is_sid(user, Prefix.API_KEY):
+                owners[user] = owner_of(user) or ""
+            if owners.get(user) == account_sid:
+                yield each

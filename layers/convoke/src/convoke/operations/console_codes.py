@@ -1,0 +1,51 @@
+"""Create the codes in links to the console, and exchange a code for an API key."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from convoke.domain import instants
+from convoke.domain.api_keys import ApiKey
+from convoke.domain.console_codes import (
+    CODE_LIFETIME,
+    CONSOLE_KEY_LIFETIME,
+    CONSOLE_KEY_NAME,
+    ConsoleCode,
+    NewConsoleKey,
+)
+from convoke.domain.errors import NotAuthenticatedError
+from convoke.domain.instants import Clock
+from convoke.operations.api_keys import ApiKeyOperations, hash_secret
+from convoke.storage.console_codes import ConsoleCodeRepository
+
+CODE_BYTES = 24
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleCodeOperations:
+    codes: ConsoleCodeRepository
+    api_keys: ApiKeyOperations
+    real_time: Clock = instants.now
+    """`convoke console` is another process, which does not know the movable clock of the instance."""
+
+    def create(self, account_sid: str) -> str:
+        """Return a new code for an existing account."""
+        code = secrets.token_urlsafe(CODE_BYTES)
+        stored = ConsoleCode(account_sid=account_sid, date_expires=self.real_time() + CODE_LIFETIME)
+        self.codes.create(stored, hash_secret(code))
+        return code
+
+    def exchange(self, requested: NewConsoleKey) -> tuple[ApiKey, str]:
+        """Use up a code. Return a new API key of the account, and its secret.
+
+        The expired codes and API keys of the account are deleted, because nothing else deletes them. If the process
+        dies after the code is used up, the person needs a new link. Raises NotAuthenticatedError if the code does not
+        exist, was used or has expired.
+        """
+        account_sid = requested.account_sid
+        if not self.codes.take(account_sid, hash_secret(requested.code), self.real_time()):
+            raise NotAuthenticatedError
+        self.codes.delete_expired(account_sid, self.real_time())
+        self.api_keys.delete_expired(account_sid)
+        return self.api_keys.create(account_sid, CONSOLE_KEY_NAME, CONSOLE_KEY_LIFETIME)

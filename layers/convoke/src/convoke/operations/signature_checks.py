@@ -1,0 +1,20 @@
+"""Check whether a signature fits a webhook request, and find the usual mistake if it does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convoke.domain.signature_checks import NewSignatureCheck, SignatureCheck
+from convoke.operations.accounts import AccountOperations
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureCheckOperations:
+    accounts: AccountOperations
+
+    def create(self, account_sid: str, requested: NewSignatureCheck) -> SignatureCheck:
+        # Import only for a check, because the module tries many variants that no other request needs.
+        from convoke.webhooks.signature_mistakes import find_mistakes  # noqa: PLC0415 - see above
+
+        token = self.accounts.token(account_sid)
+        return SignatureCheck(find_mistakes(requested.url, requested.body, token, requested.signature))

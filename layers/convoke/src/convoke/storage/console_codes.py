@@ -1,0 +1,37 @@
+"""Store the codes in links to the console."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from convoke.domain.console_codes import ConsoleCode
+from convoke.storage import items, keys
+from convoke.storage.table import MAX_WRITES, Delete, Exists, Put, Table, TransactionCanceledError, key_of
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleCodeRepository:
+    table: Table
+
+    def create(self, code: ConsoleCode, code_hash: str) -> None:
+        self.table.transact([Put(items.to_item(keys.console_code(code.account_sid, code_hash), code))])
+
+    def take(self, account_sid: str, code_hash: str, now: datetime) -> bool:
+        """Delete a code. Return whether the code existed and had not expired. Only one of several callers gets True."""
+        key = keys.console_code(account_sid, code_hash)
+        stored = self.table.get(key)
+        if stored is None or now >= items.to_resource(ConsoleCode, stored).date_expires:
+            return False
+        try:
+            self.table.transact([Delete(key, Exists("pk"))])
+        except TransactionCanceledError:
+            return False
+        return True
+
+    def delete_expired(self, account_sid: str, now: datetime) -> None:
+        """Delete up to `MAX_WRITES` expired codes of an account."""
+        stored = self.table.query(account_sid, between=keys.console_codes(), limit=MAX_WRITES, consistent=True)
+        expired = [each for each in stored if now >= items.to_resource(ConsoleCode, each).date_expires]
+        if expired:
+            self.table.transact([Delete(key_of(each)) for each in expired])

@@ -1,0 +1,61 @@
+"""Build the signed HTTP request of a webhook call. See docs/behaviour/webhook-delivery.md#signature."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes, urlencode
+
+from urllib3.util import Url, parse_url
+
+from convoke.domain.webhooks import Delivery, Method
+from convoke.webhooks.signature import sign
+
+EVENT_ID_HEADER = "X-Convoke-Event-Id"
+"""The header with the id of the event. The API and the event bus know the event by the same id."""
+
+
+class SignedRequest(NamedTuple):
+    method: Method
+    url: str
+    headers: dict[str, str]
+    body: str | None
+
+
+def signed_request(delivery: Delivery, *, retry_count: int, auth_token: str) -> SignedRequest:
+    """Return the request of one attempt. A GET request has the parameters in its URL, a POST request in its body."""
+    parameters = {**delivery.parameters, "RetryCount": str(retry_count)}
+    configured = parse_url(delivery.url)
+    url = url_to_send(configured)
+    if delivery.method is Method.GET:
+        url = f"{url}{'&' if '?' in url else '?'}{urlencode(parameters)}"
+        return SignedRequest(delivery.method, url, headers_for(delivery, url, {}, auth_token, configured.auth), None)
+    headers = headers_for(delivery, url, parameters, auth_token, configured.auth)
+    return SignedRequest(delivery.method, url, headers, urlencode(parameters))
+
+
+def url_to_send(url: Url) -> str:
+    """Return the URL that is sent and signed.
+
+    The URL is percent-encoded and always has a path. The URL has no credentials and no fragment.
+    """
+    return url._replace(auth=None, fragment=None, path=url.path or "/").url
+
+
+def headers_for(
+    delivery: Delivery, url: str, parameters: dict[str, str], auth_token: str, userinfo: str | None
+) -> dict[str, str]:
+    """Return the headers of a request. If the URL of the delivery has userinfo, use HTTP Basic authentication.
+
+    The credentials are in UTF-8. RFC 7617 leaves the encoding to the receiver, and UTF-8 is the only one it names.
+    """
+    headers = {
+        "X-Twilio-Signature": sign(url, parameters, auth_token),
+        "I-Twilio-Idempotency-Token": delivery.idempotency_token,
+        EVENT_ID_HEADER: delivery.event.id,
+    }
+    if parameters:
+        headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8"
+    if userinfo:
+        headers["Authorization"] = f"Basic {b64encode(unquote_to_bytes(userinfo)).decode()}"
+    return headers

@@ -1,0 +1,86 @@
+"""Fixtures: Debian's Chromium, and a page that records every error of the console."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from convoke.testing.instance import RunningInstance, running
+from tests.browser.example import Example, fill
+from tests.browser.support import console_link, launch
+from tests.support.chromium import find_chromium
+
+FOLDER = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a Chromium, leave out the tests of this folder, and say so in one line. In CI, let them fail."""
+    if find_chromium() or os.environ.get("CI") == "true":
+        return
+    left_out = [item for item in items if item.path.is_relative_to(FOLDER)]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+    if reporter := config.pluginmanager.get_plugin("terminalreporter"):
+        reporter.write_line(f"Chromium not found: skipped {len(left_out)} tests of the console")
+
+
+@pytest.fixture(autouse=True)
+def event_loop_is_never_blocked() -> None:
+    """Replace the guard of all other tests: Playwright runs an event loop on the thread of the test itself."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = launch(playwright)
+        yield started
+        started.close()
+
+
+class Visit:
+    """A page of the browser. It records what a person would see in the browser's console."""
+
+    def __init__(self, browser: Browser, **options: Any) -> None:
+        self.page: Page = browser.new_page(**options)
+        self.problems: list[str] = []
+        self.expected = "nothing"
+        """A part of messages that are no problem: the browser reports each response with an error status."""
+        self.page.on("console", self._note)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+
+    def _note(self, message: Any) -> None:
+        if message.type in ("error", "warning") and self.expected not in message.text:
+            self.problems.append(message.text)
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """Open a page. After the test, the browser must not have reported an error or a violation of the policy."""
+    opened = Visit(browser, viewport={"width": 1360, "height": 850}, locale="en-GB")
+    yield opened
+    opened.page.context.close()
+    assert opened.problems == []
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[RunningInstance]:
+    with running() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def example(instance: RunningInstance) -> Example:
+    return fill(instance)
+
+
+@pytest.fixture
+def page(visit: Visit, instance: RunningInstance, example: Example) -> Page:
+    """Return a page that is signed in with a link."""
+    visit.page.goto(console_link(instance))
+    visit.page.get_by_role("heading", name="Conversations", level=1).wait_for()
+    return visit.page

@@ -1,0 +1,12 @@
+"""Find a Chromium for the tests of the console."""
+
+from __future__ import annotations
+
+import shutil
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def find_chromium() -> str | None:
+    """Return the path of a Chromium on PATH, or None."""
+    return next((found for name in NAMES if (found := shutil.which(name))), None)
