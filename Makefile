@@ -20,16 +20,18 @@ up: install ## Start the API on this machine (ARGS="--port 8001" passes options 
 demo: install ## Run the demo: create conversations with the official SDK and print every step
 	@$(RUN) convoke demo
 
+# Playwright runs an event loop on the main thread, so the tests of the console need a process of their own.
 test: check chromium ## Run all checks and all tests
 	@$(RUN) python -c 'from convoke.cli.ministack import fetch; fetch()'
-	$(RUN) pytest --numprocesses 2 --dist loadgroup tests
+	$(RUN) pytest --numprocesses 2 --dist loadgroup --ignore tests/browser
+	$(RUN) pytest --quiet tests/browser
 	@$(MAKE) --no-print-directory verify-build
 	$(if $(shell command -v npm 2>/dev/null),$(MAKE) --no-print-directory contract-node,@echo "npm not found: skipped the tests with the Node SDK")
 
 coverage: setup ## Run every test and print the branch coverage of the product (at least 95 %)
 	@$(RUN) coverage erase
 	COVERAGE_FILE="$(CURDIR)/.coverage" COVERAGE_PROCESS_START="$(CURDIR)/pyproject.toml" \
-		$(RUN) python -m pytest --quiet --numprocesses 2 --dist loadgroup -p tests.mutation.plugin tests
+		$(RUN) python -m pytest --quiet --numprocesses 2 --dist loadgroup -p tests.mutation.plugin --ignore tests/browser
 	@$(RUN) coverage combine --quiet
 	$(RUN) coverage report --fail-under 95
 

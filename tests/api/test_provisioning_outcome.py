@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,11 +11,12 @@ from urllib.parse import quote
 
 import pytest
 
+from convoke.domain.errors import InvalidRoleSidError
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning, ProvisioningRetries
 from convoke.embedded.engine import EmbeddedEngine
-from convoke.storage import keys
-from convoke.storage.table import Set, Table, Update
+from convoke.storage.table import Table
+from tests.support.aws import moto_instance
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, call, held_instance
 
@@ -33,11 +36,9 @@ def outcome(instance: Instance, name: str) -> dict[str, Any]:
     return body
 
 
-def break_default_role(instance: Instance) -> None:
-    """Store an unknown SID as the default role, so that participants with the default role are refused."""
-    service = keys.service(instance.account.sid, instance.account.default_chat_service_sid)
-    instance.table.update(Update(service, (Set("conversation_user_role_sid", "RL" + "0" * 32),)))
-    instance.clear_caches()
+def refuse_roles(_: Provisioning, participant: Participant) -> None:
+    if participant.role_sid:
+        raise InvalidRoleSidError
 
 
 @pytest.mark.each_engine
@@ -82,15 +83,15 @@ def test_provisioning_is_found_by_unique_name_and_in_service(instance: Instance)
     assert long["participants"][0]["url"].startswith(f"{ORIGIN}/v1{in_service}/{sid}/Participants/MB")
 
 
-@pytest.mark.each_engine
-def test_failed_participant_has_error_code_and_message(instance: Instance) -> None:
+@pytest.mark.parametrize("run", [held_instance, moto_instance], ids=["embedded", "aws-on-moto"])
+def test_failed_participant_has_error_code_and_message(run: Callable[..., AbstractContextManager[Instance]]) -> None:
     """SMS participants have no role, so no error belongs to them. They fail because their group fails."""
     person = '{"identity": "alice", "messaging_binding": {"projected_address": "+15017122662"}}'
-    sid = create(instance, [*GROUP_MMS[:2], person])
-    break_default_role(instance)
-    instance.work()
-    failed = outcome(instance, sid)
-    (alert,) = instance.items("alert")
+    with run(admit=refuse_roles) as instance:
+        sid = create(instance, [*GROUP_MMS[:2], person])
+        instance.work()
+        failed = outcome(instance, sid)
+        (alert,) = instance.items("alert")
     assert (failed["state"], failed["status"], failed["alert_sid"]) == ("closed", "failed", alert["sid"])
     outcomes = [(member["status"], member["code"], member["message"]) for member in failed["participants"]]
     assert outcomes == [("failed", None, None), ("failed", None, None), ("failed", GONE["code"], GONE["message"])]

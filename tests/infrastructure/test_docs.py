@@ -83,7 +83,13 @@ def test_key_chart_lists_every_key() -> None:
 def test_indexes_are_declared_in_docs_keys_and_template() -> None:
     page = DATA_MODEL.read_text()
     declared = resources("AWS::DynamoDB::Table")["Table"]["GlobalSecondaryIndexes"]
-    assert {index.name for index in keys.INDEXES} == {index["IndexName"] for index in declared}
+    projections = {index["IndexName"]: index["Projection"] for index in declared}
+    assert projections == {
+        index.name: {"ProjectionType": "INCLUDE", "NonKeyAttributes": [*index.projected]}
+        if index.projected
+        else {"ProjectionType": "KEYS_ONLY"}
+        for index in keys.INDEXES
+    }
     for index in keys.INDEXES:
         assert all(f"`{name}`" in page for name in (index.name, index.partition, index.sort))
 

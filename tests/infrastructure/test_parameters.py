@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.docs import DOCS
 from tests.support.template import functions, holds, parameter_values, resources, template, written_template
 
 ADOPTED = {
@@ -104,6 +105,16 @@ def test_resources_that_hold_data_are_kept_and_do_not_hinder_a_rollback() -> Non
 
 
 HOLDING_DATA = {"AWS::DynamoDB::Table", "AWS::SecretsManager::Secret"}
+
+
+def test_table_of_a_stack_with_the_longest_name_can_be_used_by_another_stack() -> None:
+    """CloudFormation names a table STACK-Table-SUFFIX, where the suffix has up to 13 characters."""
+    (longest,) = re.findall(
+        r"name of the stack must be at most (\d+) characters", (DOCS / "deploy-to-aws.md").read_text()
+    )
+    parameters = written_template()["Parameters"]
+    assert int(longest) + len("-Table-") + 13 == parameters["ExistingTableName"]["MaxLength"]
+    assert int(longest) + len("/auth-tokens/") <= parameters["SecretPrefix"]["MaxLength"]
 
 
 def test_functions_that_call_webhooks_and_no_others_are_in_the_vpc() -> None:
@@ -264,14 +275,3 @@ def test_dashboard_shows_the_metrics_of_existing_resources() -> None:
     assert len(json.loads(filled)["widgets"]) == 10
     attributes = {name.partition(".")[0] for name in re.findall(r"\$\{([^}]+)\}", body)}
     assert attributes - {"AWS::Region", "AWS::StackName", *local} <= set(template()["Resources"])
-
-
-def test_schedule_keeps_what_it_cannot_deliver() -> None:
-    events = functions()["sweeper"]["Events"]
-    (queue,) = {
-        event["Properties"]["DeadLetterConfig"]["Arn"]["Fn::GetAtt"].partition(".")[0] for event in events.values()
-    }
-    (policy,) = (each for each in resources("AWS::SQS::QueuePolicy").values() if each["Queues"] == [{"Ref": queue}])
-    (statement,) = policy["PolicyDocument"]["Statement"]
-    rules = [{"Fn::GetAtt": f"SweeperFunction{name}.Arn"} for name in events]
-    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": rules}}

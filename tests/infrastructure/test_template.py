@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+from convoke.aws.event_bus import SOURCE
 from convoke.cli.deployment import CHANGE_DEAD_LETTERS, FIRST_ACCOUNT, OUTPUTS, QUEUES
 from convoke.domain.connections import MAX_RETRIES
 from convoke.domain.retention import WEBHOOKS_RETENTION
@@ -94,6 +95,11 @@ def test_stream_filter_agrees_with_is_streamed() -> None:
     assert not keys.is_streamed({"sk": "change", "published_by_maker": True})
     assert not keys.is_streamed({"sk": "conversation"})
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_rule_passes_the_events_that_webhooks_may_get() -> None:
+    (rule,) = resources("AWS::Events::Rule").values()
+    assert rule["EventPattern"] == {"source": [SOURCE], "detail": {"webhooks": [True]}}
 
 
 def test_table_has_recovery_encryption_and_is_retained() -> None:

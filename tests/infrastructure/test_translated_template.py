@@ -202,6 +202,8 @@ def test_stream_mapping_gives_up_a_record_and_keeps_its_position(mapping: str) -
     properties = mappings()[mapping]
     assert properties["BisectBatchOnFunctionError"] is True
     assert properties["MaximumRetryAttempts"] > 0
+    # A change that is stored before Lambda polls the stream for the first time is published too.
+    assert properties["StartingPosition"] == "TRIM_HORIZON"
     # After 24 hours, the stream deletes the record without any notice.
     assert 0 < properties["MaximumRecordAgeInSeconds"] < 24 * 3600
     (queue,) = references(properties["DestinationConfig"]["OnFailure"]["Destination"])
@@ -229,6 +231,49 @@ def test_function_that_sends_to_its_own_queue_allows_recursion() -> None:
             recursive.add(function)
     assert recursive == {"WebhookDeliveryFunction"}
     assert {functions[function]["Properties"]["RecursiveLoop"] for function in recursive} == {"Allow"}
+
+
+def rules_by_queue() -> dict[str, set[str]]:
+    """Return the rules that send to each queue: events, and events that the target of the rule did not accept."""
+    senders: dict[str, set[str]] = defaultdict(set)
+    for rule, resource in deployed("AWS::Events::Rule").items():
+        for name in references(resource["Properties"]["Targets"]):
+            if name in deployed("AWS::SQS::Queue"):
+                senders[name].add(rule)
+    return senders
+
+
+def test_exactly_the_rules_that_send_to_a_queue_may_do_so() -> None:
+    """EventBridge drops an event without any notice if the policy of the dead-letter queue does not allow it."""
+    allowed: dict[str, set[str]] = defaultdict(set)
+    for policy in deployed("AWS::SQS::QueuePolicy").values():
+        (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+        assert (statement["Effect"], statement["Action"]) == ("Allow", "sqs:SendMessage")
+        assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+        assert set(references(statement["Resource"])) == set(references(policy["Properties"]["Queues"]))
+        for queue in references(statement["Resource"]):
+            allowed[queue].update(references(statement["Condition"]["ArnEquals"]["aws:SourceArn"]))
+    assert allowed == rules_by_queue()
+
+
+def test_every_target_of_a_rule_has_a_dead_letter_queue() -> None:
+    targets = [target for rule in deployed("AWS::Events::Rule").values() for target in rule["Properties"]["Targets"]]
+    queues = [list(references(target["DeadLetterConfig"]["Arn"])) for target in targets]
+    assert all(len(names) == 1 and names[0] in deployed("AWS::SQS::Queue") for names in queues)
+
+
+def test_functions_can_be_invoked_by_resources_of_the_template_only() -> None:
+    for name, permission in deployed("AWS::Lambda::Permission").items():
+        sources = set(references(permission["Properties"]["SourceArn"])) - {"AWS"}
+        assert {source for source in sources if not source.startswith("AWS::")}, name
+
+
+@pytest.mark.parametrize("queue", sorted(deployed("AWS::SQS::Queue")))
+def test_queue_is_encrypted_and_keeps_messages_longer_than_their_attempts_take(queue: str) -> None:
+    properties = deployed("AWS::SQS::Queue")[queue]["Properties"]
+    assert properties["SqsManagedSseEnabled"] is True
+    days = 4 if "RedrivePolicy" in properties else 14
+    assert properties["MessageRetentionPeriod"] == days * 24 * 3600
 
 
 def test_scheduled_invocation_that_fails_is_not_repeated_beside_the_next_one() -> None:

@@ -112,6 +112,12 @@ def test_every_parameter_has_a_schema_with_a_limit_or_a_description() -> None:
     assert unlimited == []
 
 
+def test_summary_says_what_an_operation_does() -> None:
+    summaries = {name: operation.description["summary"] for name, operation in operations().items()}
+    assert summaries["listParticipantConversations"] == "List participant conversations"
+    assert summaries["createServiceConversationWithParticipants"] == "Create conversation with participants"
+
+
 def test_operation_ids_are_unique() -> None:
     assert len(operations()) == sum(len(route.rules) for route in ROUTES)
 

@@ -159,7 +159,9 @@ def test_stranger_gets_401_before_anything_is_looked_up(method: str, path: str) 
 
 
 def test_public_route_needs_no_credentials() -> None:
-    answered = answer("GET", "/openapi.json", "wrong")
+    # The document describes all routes, so this dispatcher has no routes for tests.
+    answered = Dispatcher(OPERATIONS).answer(request("GET", "/openapi.json", "wrong"), RequestContext())
+    assert isinstance(answered, Response)
     assert answered.status_code == 200
     assert json.loads(answered.body)["openapi"].startswith("3.")
     assert answer("GET", "/openapi.json/", "wrong").status_code == 401

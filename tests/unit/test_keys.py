@@ -61,6 +61,7 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "attempt at another event": lambda account: keys.event_attempt(account, f"{CHANGE}-1", "#account#01"),
     "attempt at another target": lambda account: keys.event_attempt(account, f"{CHANGE}-0", f"#WH{DIGITS}#01"),
     "alert": lambda account: keys.alert(account, ALERT),
+    "console code": lambda account: keys.console_code(account, "0" * 64),
     "circuit breaker": lambda account: keys.circuit_breaker(account, f"{account} https://hooks.example.com:443"),
     "another circuit breaker": lambda account: keys.circuit_breaker(account, f"{account} http://hooks.example.com:80"),
 }
@@ -90,7 +91,7 @@ def test_every_key_function_is_covered_by_these_tests() -> None:
         ),
         *("participant", "message", "receipt", "identity_lock", "unique_name_lock", "pair_lock", "number_group_lock"),
         *("service_configuration_notifications", "address_configuration", "address_lock", "credential", "binding"),
-        *("scoped_webhooks", "change", "event_attempt", "alert", "circuit_breaker"),
+        *("scoped_webhooks", "change", "event_attempt", "alert", "circuit_breaker", "console_code"),
     }
     assert made == covered
 
@@ -199,11 +200,12 @@ def test_keys_stay_within_the_limits_of_dynamodb() -> None:
     [
         (keys.services(), keys.service(OURS, SERVICE)),
         (keys.api_keys(), keys.api_key(OURS, API_KEY)),
+        (keys.console_codes(), keys.console_code(OURS, "0" * 64)),
         (keys.credentials(), keys.credential(OURS, CREDENTIAL)),
         (keys.address_configurations(), keys.address_configuration(OURS, ADDRESS_CONFIGURATION)),
         (keys.participants(), keys.participant(OURS, CONVERSATION, PARTICIPANT)),
     ],
-    ids=["services", "API keys", "credentials", "address configurations", "participants"],
+    ids=["services", "API keys", "console codes", "credentials", "address configurations", "participants"],
 )
 def test_sort_key_range_contains_only_its_own_kind_of_item(between: tuple[str, str], inside: Key) -> None:
     lower, upper = (bound.encode() for bound in between)

@@ -98,6 +98,7 @@ def _operation(route: Route, rule: str, schemas: dict[str, Schema]) -> Schema:
     verb = route.handler.__name__.removesuffix("_")
     operation: Schema = {
         "operationId": f"{verb}{'Service' if service_in_path else ''}{contract.resource}",
+        "summary": _summary(verb, contract.resource),
         "tags": [route.handler.__module__.rpartition(".")[2]],
         "parameters": [*_path_parameters(rule), *_query_parameters(contract), *_header_parameters(contract)],
         "responses": _responses(contract, service_in_path=service_in_path) | _error_responses(_errors(route, rule)),
@@ -107,6 +108,11 @@ def _operation(route: Route, rule: str, schemas: dict[str, Schema]) -> Schema:
     if isinstance(route, PublicRoute):
         operation["security"] = []
     return operation
+
+
+def _summary(verb: str, resource: str) -> str:
+    """Return the operation in words, such as `List participant conversations`."""
+    return f"{verb.capitalize()} {re.sub('(?<=[a-z])(?=[A-Z])', ' ', resource).lower()}"
 
 
 def _path_parameters(rule: str) -> Iterable[Schema]:

@@ -382,6 +382,12 @@ function masked(text) {
   return shown;
 }
 
+/** Return one line for each field of a form. JSON stays as it is. */
+function readable(form) {
+  if (form.startsWith("{")) return form;
+  return [...new URLSearchParams(form)].map(([name, value]) => `${name} = ${value}`).join("\n");
+}
+
 const REQUEST_POLL_MILLISECONDS = 2000;
 
 class Requests extends View {
@@ -429,7 +435,7 @@ class Requests extends View {
       facts([
         ["Path", masked(request.path)],
         ["Query", request.query && masked(request.query)],
-        ["Form", request.form && masked(request.form.replaceAll("&", "\n"))],
+        ["Form", request.form && masked(readable(request.form))],
         ["Error", code && h("a", { href: `https://www.twilio.com/docs/api/errors/${code}`, target: "_blank", rel: "noreferrer" }, `What ${code} means`)],
       ]),
     ]);
