@@ -156,6 +156,14 @@ class Gateway:
             self._observers.request_finished(FinishedRequest(event, response, time.perf_counter() - begun))
         return response
 
+    def begin_stop(self) -> None:
+        """Tell the engine that the server stops. Requests that wait for a conversation get a response now."""
+        self._begin_stop()
+
+    def close(self) -> None:
+        """End the worker threads. If a request is still running, it fails when the table is closed."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
     async def _answered(self, event: dict[str, Any]) -> Response:
         context = RequestContext()
         if self._admission.applies_to(event) and not await self._admission.admitted():
