@@ -21,7 +21,7 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from convoke.cli.up import start_engine
+from convoke.cli.up import start_instance
 from convoke.embedded.data_format import MEMORY
 from tests.contract.test_webhook_client import receiver as receiver_in_http
 from tests.support.examples import CHAT_AND_SMS
@@ -53,14 +53,14 @@ def test_up_serves_until_a_signal_and_exits_with_0(by: signal.Signals) -> None:
         assert instance.process.stdout.read() == ""
 
 
-def test_started_engine_is_not_visited_by_the_garbage_collector() -> None:
-    class Engine:
-        def start(self) -> None:
+def test_started_instance_is_not_visited_by_the_garbage_collector() -> None:
+    class Instance:
+        def start(self, account_sid: str) -> None:
             assert gc.get_freeze_count() == 0
 
     ready: dict[str, str | int] = {"url": "", "account_sid": "", "auth_token": "", "pid": 0, "data": MEMORY}
     try:
-        start_engine(Engine(), ready, as_json=True)  # type: ignore[arg-type]
+        start_instance(Instance(), ready, as_json=True)  # type: ignore[arg-type]
         assert gc.get_freeze_count() > 0
     finally:
         gc.unfreeze()

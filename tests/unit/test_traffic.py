@@ -69,6 +69,14 @@ def finished(instance: RunningInstance) -> Finished:
     return finished
 
 
+def test_health_checks_have_no_line(instance: RunningInstance) -> None:
+    finished = Finished()
+    instance._engine.observers.add(finished)
+    instance.client().request("GET", f"{instance.url}/healthz")
+    assert len(finished.all) == 1
+    assert printed(instance, finished, as_json=True) == []
+
+
 def test_each_request_and_delivery_has_one_line_of_json(instance: RunningInstance, finished: Finished) -> None:
     lines = [json.loads(line) for line in printed(instance, finished, as_json=True)]
     conversation = next(line["sid"] for line in lines if line.get("route") == "/v1/Conversations")

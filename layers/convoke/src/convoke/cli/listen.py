@@ -68,7 +68,7 @@ def listen(forward_to: str | None, account_sid: str | None, data: str, stack: st
         forward = None if forward_to is None else Forwarder(forward_to, installation, sid)
         click.echo(f"Listening to the events of {sid} in {installation.description}. Ctrl-C stops.", err=True)
         for event in new_events(installation.events, sid, POLL_STACK_SECONDS if stack else POLL_SECONDS):
-            print_event(event, forward and forward(event))
+            print_event(event, forward(event) if forward else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ MAX_WAITING_LINES = 10_000
 FLUSH_SECONDS = 1.0
 """The maximum time that the end of the program waits for the terminal."""
 
+HEALTH_PATH = "/healthz"
+
 SID = re.compile(r"[A-Z]{2}[0-9a-f]{32}")
 
 RuleOf = Callable[[str], str | None]
@@ -51,6 +53,8 @@ class Traffic:
         self._thread.start()
 
     def request_finished(self, request: FinishedRequest) -> None:
+        if request.path == HEALTH_PATH:
+            return  # Container engines request it every few seconds.
         moment = now()
         self._add(lambda: request_line(request, moment, self._rule_of))
 

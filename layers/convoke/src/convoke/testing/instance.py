@@ -148,7 +148,8 @@ class RunningInstance:
     def _ask_before(self, event_type: str) -> None:
         """Send the pre-events of a type to the receiver too."""
         repository = ConfigurationWebhooksRepository(self._engine.table)
-        filters = dict.fromkeys((*repository.fetch(self.account_sid).filters, EventType(event_type)))
+        configured = repository.fetch(self.account_sid).filters or ()
+        filters = dict.fromkeys((*configured, EventType(event_type)))
         change = ConfigurationWebhooksChange(pre_webhook_url=self.receiver.url, filters=tuple(filters))
         repository.update(self.account_sid, change)
 
