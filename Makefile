@@ -9,6 +9,7 @@ SAM := SAM_CLI_TELEMETRY=0 .tools/bin/sam
 SAM_BUILD_OPTIONS := --build-in-source --no-cached
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 RUN := $(UV) run --no-sync
+COMPILE := import convoke.cli.up; from convoke.embedded.engine import EmbeddedEngine; EmbeddedEngine(':memory:').close()
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -133,11 +134,12 @@ format: setup ## Format the code and apply automatic fixes
 setup: $(filter .tools/bin/uv,$(UV))
 	@$(UV) sync --locked --quiet
 
-# What running needs, without the tools for development. --inexact keeps those tools if they are installed. Python compiles
-# the modules that a command imports; to compile every module of every package would take several times as long.
+# What running needs, without the tools for development. --inexact keeps those tools if they are installed. The first start
+# of an engine compiles the modules that it imports; to compile every module of every package would take longer.
 install: $(filter .tools/bin/uv,$(UV))
-	@test -x .venv/bin/convoke || echo "Installing Convoke into .venv"
-	@$(UV) sync --locked --inexact --no-default-groups --no-compile-bytecode --package convoke-conversations --extra testing
+	@test -x .venv/bin/convoke && is_new= || { is_new=1; echo "Installing Convoke into .venv"; }; \
+		$(UV) sync --locked --inexact --no-default-groups --no-compile-bytecode --package convoke-conversations --extra testing \
+		&& if [ "$$is_new" ]; then echo "Compiling what Convoke imports"; ./.ci/dots .venv/bin/python -c "$(COMPILE)"; fi
 
 .tools/bin/sam: .ci/tools/sam.txt | setup
 	@$(UV) venv --quiet --clear .tools/environments/aws-sam-cli
