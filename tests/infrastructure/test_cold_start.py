@@ -18,12 +18,12 @@ from tests.support.template import ROOT
 
 pytestmark = pytest.mark.built
 
-MAX_BYTECODE_INSTRUCTIONS = 7_800_000
+MAX_BYTECODE_INSTRUCTIONS = 8_600_000
 """The maximum number of bytecode instructions that Python runs in a cold start of the API function.
 
 Unlike a duration, the number is the same on every machine, within 0.01 %. Python can count bytecode instructions. To
 count CPU instructions, a tool is necessary (`tests.benchmarks.cold_start`). Lower the constant when a change makes the
-cold start cheaper.
+cold start cheaper. It was 7,800,000 for 60 operations, and is higher since Convoke serves 103.
 """
 
 COUNTING = """
