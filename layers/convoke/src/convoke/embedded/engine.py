@@ -233,7 +233,7 @@ class EmbeddedEngine:
         )
         self.program = Program(self.edges, routes)
         self.api, self.accounts = self.program.api, self.program.accounts
-        self.sweeper = self._sweeper()
+        self.sweeper = self._sweeper_without_held() if reset else self.program.sweeper
         self.steps = Steps(
             self._participants,
             self._executions,
@@ -401,7 +401,7 @@ class EmbeddedEngine:
         for provisioning in self.failures.cancel(account_sid):
             self.table.run(partial(self._take_participants, provisioning))
 
-    def _sweeper(self) -> Sweeper:
+    def _sweeper_without_held(self) -> Sweeper:
         """Return the program's sweeper, except that it leaves the conversations alone that a test holds."""
         sweeper = self.program.sweeper
         conversations = self.failures.unless_held(sweeper.processes[keys.CONVERSATION])
