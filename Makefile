@@ -1,6 +1,6 @@
 # The commands of Convoke. `make` lists them. You need git, make and Python >= 3.11; make installs everything else.
 .DEFAULT_GOAL := help
-.PHONY: screenshots chromium help up demo test fast coverage mutants soak e2e-aws e2e-lambda sam-local check contract-node build verify-build lint-template bench docs docs-tables audit sbom lock-tools setup format
+.PHONY: screenshots chromium help up demo test fast coverage mutants soak e2e-aws e2e-lambda sam-local check contract-node build verify-build lint-template bench docs docs-tables audit sbom lock-tools setup install format
 SHELL := /bin/bash
 
 SAM := SAM_CLI_TELEMETRY=0 .tools/bin/sam
@@ -9,14 +9,16 @@ SAM := SAM_CLI_TELEMETRY=0 .tools/bin/sam
 SAM_BUILD_OPTIONS := --build-in-source --no-cached
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 RUN := $(UV) run --no-sync
+COMPILE := import convoke.cli.up; from convoke.embedded.engine import EmbeddedEngine; EmbeddedEngine(':memory:').close()
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: setup ## Start the API on this machine
-	@$(RUN) convoke up
+up: install ## Start the API on this machine (ARGS="--port 8001" passes options to `convoke up`)
+	@echo "Starting Convoke"
+	@$(RUN) convoke up $(ARGS)
 
-demo: setup ## Run the demo: create conversations with the official SDK and print every step
+demo: install ## Run the demo: create conversations with the official SDK and print every step
 	@$(RUN) convoke demo
 
 # Playwright runs an event loop on the main thread, so the tests of the console need a process of their own.
@@ -76,8 +78,9 @@ check: setup ## Check format, lint rules, types, import rules and the links of t
 	$(RUN) lint-imports --no-logo
 	@$(MAKE) --no-print-directory docs
 
-contract-node: setup ## Test with the official Node SDK (needs npm)
-	cd tests/node && npm ci --silent --no-audit --no-fund && CONVOKE="$(CURDIR)/.venv/bin/convoke" node --test
+contract-node: setup ## Test with the official Node SDK, and the npm package convoke-testing (needs npm)
+	cd tests/node && npm ci --silent --no-audit --no-fund && CONVOKE="$(CURDIR)/.venv/bin/convoke" npm test --silent
+	cd tests/node/example && npm ci --silent --no-audit --no-fund && npm run types --silent && CONVOKE="$(CURDIR)/.venv/bin/convoke" npm test --silent
 
 # The built template accepts only the architecture of the built layer. CloudFormation then refuses any other value before
 # it changes a stack: a saved, previous or given one. Lambda would accept it, and every function would fail to start.
@@ -117,7 +120,7 @@ audit: setup ## Look for known vulnerabilities in the dependencies (needs the in
 	$(UV) audit --locked
 
 sbom: setup ## Write sbom.json, a CycloneDX list of everything that the product installs
-	@$(UV) export --locked --quiet --format cyclonedx1.5 --package convoke --all-extras --no-dev --output-file sbom.json > /dev/null
+	@$(UV) export --locked --quiet --format cyclonedx1.5 --package convoke-conversations --all-extras --no-dev --output-file sbom.json > /dev/null
 
 # To update a tool, change its version in .ci/tools/*.in, run `make lock-tools` and commit both files.
 lock-tools: setup ## Lock the tools that are not in uv.lock (uv, SAM CLI, cfn-lint, checkov, MiniStack, AWS's runtime client)
@@ -131,6 +134,13 @@ format: setup ## Format the code and apply automatic fixes
 setup: $(filter .tools/bin/uv,$(UV))
 	@$(UV) sync --locked --quiet
 
+# What running needs, without the tools for development. --inexact keeps those tools if they are installed. The first start
+# of an engine compiles the modules that it imports; to compile every module of every package would take longer.
+install: $(filter .tools/bin/uv,$(UV))
+	@test -x .venv/bin/convoke && is_new= || { is_new=1; echo "Installing Convoke into .venv"; }; \
+		$(UV) sync --locked --inexact --no-default-groups --no-compile-bytecode --package convoke-conversations --extra testing \
+		&& if [ "$$is_new" ]; then echo "Compiling what Convoke imports"; ./.ci/dots .venv/bin/python -c "$(COMPILE)"; fi
+
 .tools/bin/sam: .ci/tools/sam.txt | setup
 	@$(UV) venv --quiet --clear .tools/environments/aws-sam-cli
 	@$(UV) pip sync --quiet --require-hashes --python .tools/environments/aws-sam-cli .ci/tools/sam.txt
@@ -143,5 +153,10 @@ setup: $(filter .tools/bin/uv,$(UV))
 
 .tools/bin/uv:
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Convoke needs Python >= 3.11 as python3"; exit 1; }
-	@python3 -m venv .tools || { echo "python3 cannot create virtual environments: on Debian, run apt-get install python3-venv"; exit 1; }
-	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .ci/tools/uv.txt
+	@echo "Installing uv, the package manager, into .tools"
+	@python3 -m venv --without-pip .tools
+	@# The pip of python3 is enough. Without one, the virtual environment needs its own.
+	@python3 -m pip --python .tools/bin/python --version > /dev/null 2>&1 || .tools/bin/python -m ensurepip > /dev/null \
+		|| { echo "python3 has no pip: on Debian, run apt-get install python3-venv"; exit 1; }
+	@pip="python3 -m pip --python .tools/bin/python"; $$pip --version > /dev/null 2>&1 || pip=".tools/bin/python -m pip"; \
+		./.ci/dots $$pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement .ci/tools/uv.txt

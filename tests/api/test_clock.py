@@ -9,6 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import pairwise
 from threading import Event
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from convoke.domain import instants
+from convoke.domain.circuit_breakers import FAILURES_TO_OPEN
 from convoke.embedded.clock import MovableClock
 from convoke.embedded.engine import DELIVERY_POLL_SECONDS
 from tests.support.examples import CHAT_AND_SMS, chat
@@ -227,11 +229,39 @@ def test_webhook_call_under_way_is_not_repeated_when_time_moves() -> None:
         instance.receivers.on_call = hold
         v1.conversations.create(x_twilio_webhook_enabled="true")
         assert eventually(lambda: len(calls) == 1)
-        moved = instance.call("POST", CLOCK, {"Advance": "PT1H"}).body
-        time.sleep(2 * DELIVERY_POLL_SECONDS)
-        may_answer.set()
-        assert eventually(lambda: instance.waiting_messages("delivery") == 0)
-        assert (calls, moved["sweeps"]) == ([0], 1)
+        with ThreadPoolExecutor(1) as pool:
+            moved = pool.submit(instance.call, "POST", CLOCK, {"Advance": "PT1H"})
+            time.sleep(2 * DELIVERY_POLL_SECONDS)
+            assert not moved.done()
+            may_answer.set()
+            assert moved.result().body["sweeps"] == 1
+        assert instance.waiting_messages("delivery") == 0
+        assert calls == [0]
+
+
+def test_retries_of_a_webhook_happen_at_their_moments_while_time_moves() -> None:
+    with held_instance(movable_clock=MovableClock()) as instance, instance.served_by_thread():
+        v1, webhook = instance.client().conversations.v1, "https://hooks.example.com/"
+        v1.configuration.webhooks().update(post_webhook_url=webhook, filters=["onConversationAdded"])
+        instance.receivers.statuses = [500] * 4
+        v1.conversations.create(x_twilio_webhook_enabled="true")
+        assert advance(instance, "PT1M")["sweeps"] >= 4
+        attempts = sorted(instance.items("attempt"), key=lambda attempt: attempt["number"])
+        starts = [datetime.fromisoformat(attempt["started_at"]) for attempt in attempts]
+        pauses = [(later - earlier).total_seconds() for earlier, later in pairwise(starts)]
+        assert [lower <= pause <= 2 * lower for lower, pause in zip((1, 2, 4), pauses, strict=True)] == [True] * 3
+        assert instance.waiting_messages("delivery") == 0
+
+
+def test_pause_of_a_circuit_breaker_ends_while_time_moves() -> None:
+    with held_instance(movable_clock=MovableClock()) as instance, instance.served_by_thread():
+        v1, webhook = instance.client().conversations.v1, "https://hooks.example.com/#rc=0"
+        v1.configuration.webhooks().update(post_webhook_url=webhook, filters=["onConversationAdded"])
+        instance.receivers.statuses = [500] * (FAILURES_TO_OPEN + 3)
+        for _ in range(FAILURES_TO_OPEN + 3):
+            v1.conversations.create(x_twilio_webhook_enabled="true")
+        advance(instance, "PT1H")
+        assert instance.waiting_messages("delivery") == 0
 
 
 class HeldClock(MovableClock):

@@ -113,9 +113,17 @@ def test_events_replay_sends_event_again(place: CliTarget) -> None:
     assert is_sid(replayed["sid"], "RP")  # type: ignore[arg-type]
     (sent,) = received_deliveries(place)
     assert (sent.event.id, sent.url, sent.replay_sid) == (listed["id"], URL, replayed["sid"])
-    without_target = place.printed("events", "replay", listed["id"], "--account", who["sid"], "--target", "error-log")
-    assert without_target[0]["targets"] == []
+    line = refusal(place.run("events", "replay", listed["id"], "--account-sid", who["sid"], "--target", "error-log"))
+    assert line.startswith(f"Error: there is no webhook error-log that receives the event {listed['id']} in ")
     assert received_deliveries(place) == []
+
+
+def test_env_prints_the_credentials_of_an_account(place: CliTarget) -> None:
+    who = account(place)
+    lines = f"TWILIO_ACCOUNT_SID={who['sid']}\nTWILIO_AUTH_TOKEN={who['auth_token']}\n"
+    for options, environ in ((("--account-sid", who["sid"]), {}), ((), {"CONVOKE_ACCOUNT_SID": who["sid"]})):
+        result = place.run("env", *options, **environ)
+        assert (result.exit_code, result.output) == (0, lines)
 
 
 def test_unknown_event_is_reported_in_one_line(place: CliTarget) -> None:

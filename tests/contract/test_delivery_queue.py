@@ -253,3 +253,15 @@ def test_redrive_sends_all_dead_letters_in_pages_as_if_never_received(
     assert (message.body, message.receiver, message.receive_count) == ("again 0", ONE, 1)
     assert len(bodies(queue)) == count - 1
     assert dead_letters.redrive(lambda body: body) == 0
+
+
+def test_message_is_visible_at_its_next_visible_time(queue: DurableQueue, clock: ManualClock) -> None:
+    send(queue, *map(str, range(20)))
+    for number in range(20):
+        # These numbers of seconds are no multiples of a microsecond.
+        queue.change_visibility(received(queue), 1 + number + 1 / 3)
+    for _ in range(20):
+        moment = queue.next_visible(clock.now())
+        assert moment is not None
+        clock.present = moment
+        assert received(queue)

@@ -5,19 +5,23 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from twilio.base.exceptions import TwilioRestException
+from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
-from convoke.cli.up import start_engine
+from convoke.cli.up import start_instance
 from convoke.embedded.data_format import MEMORY
 from tests.contract.test_webhook_client import receiver as receiver_in_http
 from tests.support.examples import CHAT_AND_SMS
@@ -49,14 +53,14 @@ def test_up_serves_until_a_signal_and_exits_with_0(by: signal.Signals) -> None:
         assert instance.process.stdout.read() == ""
 
 
-def test_started_engine_is_not_visited_by_the_garbage_collector() -> None:
-    class Engine:
-        def start(self) -> None:
+def test_started_instance_is_not_visited_by_the_garbage_collector() -> None:
+    class Instance:
+        def start(self, account_sid: str) -> None:
             assert gc.get_freeze_count() == 0
 
     ready: dict[str, str | int] = {"url": "", "account_sid": "", "auth_token": "", "pid": 0, "data": MEMORY}
     try:
-        start_engine(Engine(), ready, as_json=True)  # type: ignore[arg-type]
+        start_instance(Instance(), ready, as_json=True)  # type: ignore[arg-type]
         assert gc.get_freeze_count() > 0
     finally:
         gc.unfreeze()
@@ -159,7 +163,14 @@ def test_busy_port_is_a_one_line_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         line = one_line_of_refusal(convoke("up", "--port", port, "--data", ":memory:"))
-    assert line == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use"
+    holder = Path("/proc/self/comm").read_text().strip()
+    found = re.fullmatch(
+        rf"Error: cannot listen on 127.0.0.1:{port}: Address already in use by {re.escape(holder)}"
+        rf" \(process {os.getpid()}\); choose another port with --port, such as --port (\d+)",
+        line,
+    )
+    assert found, line
+    assert int(found[1]) > int(port)
 
 
 def test_unusable_data_file_is_a_one_line_error(tmp_path: Path) -> None:
@@ -183,7 +194,7 @@ def test_unusable_data_file_is_a_one_line_error(tmp_path: Path) -> None:
 
 def test_invalid_account_sid_in_environment_is_a_one_line_error() -> None:
     result = convoke("up", "--port", "0", "--data", ":memory:", environ={"CONVOKE_ACCOUNT_SID": "me"})
-    assert one_line_of_refusal(result).startswith("Error: CONVOKE_ACCOUNT_SID must be an Account SID")
+    assert one_line_of_refusal(result).endswith("must be an Account SID: AC and 32 hexadecimal digits")
 
 
 def test_account_create_list_and_rotate_token(tmp_path: Path) -> None:
@@ -290,3 +301,121 @@ def test_read_only_commands_do_not_create_a_data_file(tmp_path: Path) -> None:
 def test_data_path_is_printed_absolute(tmp_path: Path) -> None:
     with up("--data", "~/convoke.db", environ={"HOME": str(tmp_path)}) as instance:
         assert instance.ready["data"] == str(tmp_path / "convoke.db")
+
+
+def test_up_prints_a_line_per_request_and_the_command_for_a_delivery_that_is_given_up(tmp_path: Path) -> None:
+    data = str(tmp_path / "convoke.db")
+    command = (sys.executable, "-m", "convoke", "up", "--port", "0", "--log-format", "json", "--data", data)
+    with up(command=command) as instance:
+        v1 = instance.client.conversations.v1
+        v1.configuration.webhooks().update(post_webhook_url="http://127.0.0.1:9/#rc=0", filters=["onConversationAdded"])
+        sid = v1.conversations.create(friendly_name="visit", x_twilio_webhook_enabled="true").sid
+        process = instance.process
+        assert process.stdout is not None
+        assert process.stderr is not None
+        lines = [json.loads(process.stdout.readline()) for _ in range(3)]
+        error = json.loads(process.stderr.readline())
+        assert instance.stop() == 0
+        assert (process.stdout.read(), process.stderr.read()) == ("", "")
+    assert [line.get("route") for line in lines] == ["/v1/Configuration/Webhooks", "/v1/Conversations", None]
+    assert lines[2]["conversation"] == sid
+    assert error["message"] == "a webhook delivery was given up: no connection (ConnectionRefusedError)"
+    assert (error["event_type"], error["receiver"]) == ("onConversationAdded", "http://127.0.0.1:9/")
+    shown = convoke(*error["inspect"].split()[1:])
+    assert json.loads(shown.stdout)["conversation_sid"] == sid
+
+
+def test_quiet_up_prints_no_requests() -> None:
+    command = (sys.executable, "-m", "convoke", "up", "--port", "0", "--log-format", "json", "--data", ":memory:")
+    with up("--quiet", command=command) as instance:
+        assert instance.client.conversations.v1.services.list()
+        assert instance.stop() == 0
+        assert instance.process.stdout is not None
+        assert instance.process.stdout.read() == ""
+
+
+def test_reset_over_http_empties_the_data_file_and_keeps_the_account(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path / "convoke.db"), "--test-controls")
+    with up(*data) as instance:
+        client, url = instance.client, instance.ready["url"]
+        client.conversations.v1.conversations.create(x_twilio_webhook_enabled="true")
+        assert client.request("POST", f"{url}/convoke/v1/Accounts", auth=client.auth).status_code == 201
+        assert client.request("POST", f"{url}/convoke/v1/Reset", auth=client.auth).status_code == 204
+        assert client.conversations.v1.conversations.list() == []
+        moved = client.request("POST", f"{url}/convoke/v1/Clock", data={"Advance": "P1D"}, auth=client.auth)
+        assert moved.status_code == 200
+        assert instance.stop() == 0
+        first = instance.ready
+    with up(*data) as instance:
+        assert (instance.ready["account_sid"], instance.ready["auth_token"]) == (
+            first["account_sid"],
+            first["auth_token"],
+        )
+        assert len(convoke("account", "list", *data[:2]).stdout.splitlines()) == 1
+        assert convoke("events", "list", *data[:2]).stdout == ""
+
+
+@contextmanager
+def listening(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run `convoke listen` until the block ends. The block begins when the command has read the ledger."""
+    command = [sys.executable, "-u", "-m", "convoke", "listen", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith("Listening to the events of AC")
+            yield process
+        finally:
+            process.kill()
+
+
+def test_listen_prints_new_events_and_forwards_them_signed_for_the_url(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path / "convoke.db"))
+    with up(*data) as instance, receiver() as (url, received):
+        create = instance.client.conversations.v1.conversations.create
+        create(x_twilio_webhook_enabled="true")
+        with listening(*data, "--forward-to", f"{url}?a=b") as process:
+            time.sleep(1)
+            sent = create(x_twilio_webhook_enabled="true").sid
+            assert process.stdout is not None
+            first = json.loads(process.stdout.readline())
+            quiet = create().sid
+            second = json.loads(process.stdout.readline())
+            process.send_signal(signal.SIGINT)
+            assert process.wait(TIMEOUT_SECONDS) == 0
+        parameters, signature = received.get(timeout=TIMEOUT_SECONDS)
+        validator = RequestValidator(instance.ready["auth_token"])
+        assert validator.validate(f"{url}?a=b", parameters, signature)
+        assert (parameters["EventType"], parameters["ConversationSid"]) == ("onConversationAdded", sent)
+        assert received.empty()
+        assert (first["event"], first["conversation"], first["forwarded"]) == ("onConversationAdded", sent, "204")
+        assert (second["conversation"], second["forwarded"]) == (quiet, "not sent to webhooks")
+        configured = instance.client.conversations.v1.configuration.webhooks().fetch()
+        assert configured.post_webhook_url is None
+
+
+def test_listen_refuses_a_url_that_cannot_be_called(tmp_path: Path) -> None:
+    data = ("--data", str(tmp_path / "convoke.db"))
+    assert convoke("account", "create", *data).returncode == 0
+    result = convoke("listen", "--forward-to", "localhost:3000", *data)
+    assert result.returncode == 2
+    assert "Invalid value for --forward-to: must be" in result.stderr
+
+
+def test_account_sid_option_creates_the_account_with_the_token_of_the_environment(tmp_path: Path) -> None:
+    data, sid = ("--data", str(tmp_path / "convoke.db")), "AC" + "2" * 32
+    with up(*data, "--account-sid", sid, environ={"CONVOKE_AUTH_TOKEN": "secret"}) as instance:
+        assert (instance.ready["account_sid"], instance.ready["auth_token"]) == (sid, "secret")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shell_completion_lists_commands_without_importing_them(shell: str) -> None:
+    words = {"COMP_WORDS": "convoke l", "COMP_CWORD": "l" if shell == "fish" else "1"}
+    program = str(Path(sys.executable).with_name("convoke"))
+
+    def completed(environ: dict[str, str]) -> str:
+        result = subprocess.run(program, env={**os.environ, **environ}, capture_output=True, text=True, timeout=60)
+        assert (result.returncode, result.stderr) == (0, "")
+        return result.stdout
+
+    assert "listen" in completed({**words, "_CONVOKE_COMPLETE": f"{shell}_complete"})
+    assert completed({"_CONVOKE_COMPLETE": f"{shell}_source"})

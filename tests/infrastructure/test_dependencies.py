@@ -116,3 +116,13 @@ def test_no_module_reads_private_members_of_other_objects() -> None:
     """The linter rule SLF001 finds such code. This test finds `noqa` comments that switch the rule off."""
     sources = (ROOT / "layers/convoke/src").rglob("*.py")
     assert [path.name for path in sources if "SLF001" in path.read_text()] == []
+
+
+def test_layer_has_the_bounds_of_the_distribution() -> None:
+    """The layer installs from its own group, so that the distribution can need packages that no function needs."""
+    project = tomllib.loads((ROOT / "layers/convoke/pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"]
+    declared = {*project["project"]["dependencies"], *extras["aws"]}
+    # The functions use botocore alone. boto3 and botocore have the same versions.
+    declared |= {each.replace("boto3", "botocore") for each in declared}
+    assert set(project["dependency-groups"]["lambda"]) <= declared

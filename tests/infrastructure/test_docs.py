@@ -257,7 +257,10 @@ def command_line() -> click.Group:
 
 def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
     """Yield the full name and the command for every command of a group."""
-    for each in group.commands.values():
+    with click.Context(group) as context:
+        found = [group.get_command(context, each) for each in group.list_commands(context)]
+    for each in found:
+        assert each is not None
         if isinstance(each, click.Group):
             yield from commands(each, f"{name} {each.name}")
         else:

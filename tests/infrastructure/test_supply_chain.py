@@ -45,7 +45,7 @@ def test_commands_that_install_packages_require_hashes_or_the_lock_file() -> Non
 
 
 def test_every_dependency_has_a_lower_and_an_upper_bound() -> None:
-    for requirement in metadata("convoke").get_all("Requires-Dist") or []:
+    for requirement in metadata("convoke-conversations").get_all("Requires-Dist") or []:
         assert re.search(r">=?[\d.]+", requirement), f"{requirement} has no lower bound"
         assert re.search(r"<[\d.]+", requirement), f"{requirement} has no upper bound"
 

@@ -91,14 +91,14 @@ def test_client_without_twilio_package_says_how_to_install_it(example: Path, env
         "import sys\n\nimport pytest\n\n"
         "def test_client(convoke, monkeypatch):\n"
         "    monkeypatch.setitem(sys.modules, 'twilio.rest', None)\n"
-        "    with pytest.raises(RuntimeError, match='pip install twilio'):\n"
+        "    with pytest.raises(RuntimeError, match='convoke-conversations'):\n"
         "        convoke.client()\n"
     )
     result = run(example, environ)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_local_extra_contains_every_package_that_an_instance_imports() -> None:
+def test_plain_installation_contains_every_package_that_an_instance_imports() -> None:
     """Other tests cannot notice a missing package. They run in an environment with the packages of all extras."""
     program = """
 import sys
@@ -112,8 +112,7 @@ with running():
     distributions = packages_distributions()
     needed = {re.sub(r"[-_.]+", "-", name).lower() for module in imported for name in distributions[module]}
     project = tomllib.loads((ROOT / "layers/convoke/pyproject.toml").read_text())["project"]
-    declared = [*project["dependencies"], *project["optional-dependencies"]["local"]]
-    assert needed <= {re.split(r"[^\w-]", name)[0] for name in declared}
+    assert needed <= {re.split(r"[^\w-]", name)[0] for name in project["dependencies"]}
 
 
 def imports_of(source: Path) -> Iterator[str]:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qsl
+from urllib.request import Request, urlopen
 
 import pytest
+from twilio.base.exceptions import TwilioRestException
 
 from convoke.domain import instants
 from convoke.domain.errors import CATALOGUE
 from convoke.domain.events import POST_EVENTS
+from convoke.embedded.planned_failures import error_of
 from convoke.embedded.suspension import RunAgainError
-from convoke.testing.instance import RunningInstance, _error, running
+from convoke.testing.instance import RunningInstance, running
 from tests.support.examples import CHAT_AND_SMS, chat
 
 
@@ -78,7 +83,7 @@ def test_fail_participant_with_unknown_code_raises_value_error(instance: Running
 
 @pytest.mark.parametrize("code", sorted(CATALOGUE))
 def test_every_error_of_the_catalogue_can_be_created(code: int) -> None:
-    assert _error(CATALOGUE[code]).code == code
+    assert error_of(CATALOGUE[code]).code == code
 
 
 def test_wait_for_webhook_names_the_received_webhooks_when_it_fails(instance: RunningInstance) -> None:
@@ -117,3 +122,83 @@ def test_clock_moves_over_http_and_reset_sets_it_back(instance: RunningInstance)
     assert (present() - instants.now()).total_seconds() > 3000
     instance.reset()
     assert abs((present() - instants.now()).total_seconds()) < 600
+
+
+def created_conversation(instance: RunningInstance) -> str:
+    return str(instance.client().conversations.v1.conversations.create(x_twilio_webhook_enabled="true").sid)
+
+
+def test_received_webhook_has_its_request_and_the_check_of_its_signature(instance: RunningInstance) -> None:
+    created_conversation(instance)
+    webhook = instance.wait_for_webhook("onConversationAdded")
+    assert (webhook.url, webhook.method, webhook.signature_valid) == (instance.receiver.url, "POST", True)
+    assert dict(parse_qsl(webhook.body, keep_blank_values=True)) == webhook.parameters
+    forged = Request(webhook.url, data=b"EventType=onUserAdded", headers={"X-Twilio-Signature": "forged"})
+    urlopen(forged).close()
+    assert not instance.wait_for_webhook("onUserAdded").signature_valid
+
+
+def test_webhooks_with_method_get_are_received(instance: RunningInstance) -> None:
+    instance.client().conversations.v1.configuration.webhooks().update(method="GET")
+    sid = created_conversation(instance)
+    webhook = instance.wait_for_webhook("onConversationAdded", ConversationSid=sid)
+    assert (webhook.method, webhook.body, webhook.signature_valid) == ("GET", "", True)
+
+
+def test_refused_delivery_is_repeated_when_the_clock_moves(instance: RunningInstance) -> None:
+    instance.receiver.answer(500, times=2)
+    created_conversation(instance)
+    instance.advance("PT1M")
+    instance.settle()
+    assert [webhook.parameters["RetryCount"] for webhook in instance.received_webhooks] == ["0", "1", "2"]
+
+
+def test_receiver_answers_pre_events(instance: RunningInstance) -> None:
+    v1 = instance.client().conversations.v1
+    conversation = v1.conversations(v1.conversations.create().sid)
+    instance.receiver.answer(403, event_type="onMessageAdd")
+    instance.receiver.answer(200, {"body": "Changed"}, event_type="onMessageAdd")
+    with pytest.raises(TwilioRestException) as refused:
+        conversation.messages.create(body="Hello", x_twilio_webhook_enabled="true")
+    assert refused.value.code == 50056
+    assert conversation.messages.create(body="Hello", x_twilio_webhook_enabled="true").body == "Changed"
+
+
+def test_held_conversation_stays_initializing_until_it_is_released(instance: RunningInstance) -> None:
+    v1 = instance.client().conversations.v1
+    instance.hold()
+    sid = v1.conversation_with_participants.create(participant=chat(1)).sid
+    instance.settle()
+    assert v1.conversations(sid).fetch().state == "initializing"
+    instance.release()
+    instance.settle()
+    assert v1.conversations(sid).fetch().state == "active"
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        (lambda instance: instance.wait_for_webhook("onMessageAded"), "did you mean onMessageAdd"),
+        (
+            lambda instance: instance.receiver.answer(500, event_type="x"),
+            "the event types are onConv",
+        ),
+        (lambda instance: instance.advance("10m"), "'10m' is not an ISO 8601 duration"),
+    ],
+)
+def test_mistake_in_a_name_or_duration_fails_at_once(
+    instance: RunningInstance, mistake: Callable[[RunningInstance], object], message: str
+) -> None:
+    begun = time.monotonic()
+    with pytest.raises(ValueError, match=message):
+        mistake(instance)
+    assert time.monotonic() - begun < 5
+
+
+def test_client_reads_alerts_of_the_instance(instance: RunningInstance) -> None:
+    instance.fail_participant(0, 50407)
+    client = instance.client()
+    client.conversations.v1.conversation_with_participants.create(participant=chat(1))
+    instance.settle()
+    (alert,) = client.monitor.v1.alerts.list()
+    assert alert.error_code == "50427"

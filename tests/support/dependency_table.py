@@ -35,7 +35,7 @@ TEXTS = {
 def licences() -> dict[str, str]:
     """Return the SPDX licence of each package that the product and its extras install. The key is the package name."""
     found: dict[str, str] = {}
-    waiting = ["convoke[aws,local]"]
+    waiting = ["convoke-conversations[aws,testing]"]
     seen: set[str] = set()
     while waiting:
         requirement = Requirement(waiting.pop())
@@ -50,7 +50,7 @@ def licences() -> dict[str, str]:
             environments = [{"extra": extra} for extra in requirement.extras or {""}]
             if needed.marker is None or any(needed.marker.evaluate(each) for each in environments):
                 waiting.append(text)
-    del found["convoke"]
+    del found["convoke-conversations"]
     return dict(sorted(found.items(), key=lambda each: each[0].lower()))
 
 

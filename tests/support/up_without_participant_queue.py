@@ -28,7 +28,7 @@ class LosingQueue:
 
 def serve(engine: EmbeddedEngine) -> None:
     """Serve the engine until SIGTERM. Print the ready line after the first sweep."""
-    account, token = first_account(engine.accounts, {})
+    account, token = first_account(engine.accounts, None, {})
     listener = listening_socket("127.0.0.1", 0)
     ready = {
         "url": f"http://127.0.0.1:{listener.getsockname()[1]}",

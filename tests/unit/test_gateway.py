@@ -20,10 +20,9 @@ import pytest
 from convoke.api.deferred import Deferred
 from convoke.api.form import MAX_REQUEST_BODY_BYTES
 from convoke.api.responses import Response
-from convoke.domain import instants
 from convoke.embedded.admission import Admission
 from convoke.embedded.gateway import ConversationWaiters, Gateway, gateway_event
-from convoke.embedded.request_log import RequestLog
+from convoke.embedded.observation import Observers
 from convoke.embedded.sqlite import SqliteTable
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
 from convoke.operations.conversations import sleep_before_retry
@@ -115,8 +114,7 @@ def run(
         admission = Admission(lambda: age)
         admission.request_arrived = lambda: log.append("arrived")
         admission.request_answered = lambda: log.append("answered")
-        requests = RequestLog(instants.now)
-        gateway = Gateway(api, table, admission, waiters.end, waiters, requests, lock_timeout=0.1)  # type: ignore[arg-type]
+        gateway = Gateway(api, table, admission, waiters.end, waiters, Observers(), lock_timeout=0.1)  # type: ignore[arg-type]
         try:
             await scenario(Machine(api, gateway, table, waiters, log))
         finally:

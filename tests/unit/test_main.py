@@ -52,3 +52,18 @@ def test_commands_on_a_data_file_do_not_import_optional_packages() -> None:
     assert "convoke.embedded.engine" in imported
     # Do not check botocore. Powertools imports botocore if botocore is installed.
     assert not imported & {"boto3", "twilio", "uvicorn"}
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "arguments"),
+    [
+        ("twilio", "testing", ["demo"]),
+        ("boto3", "aws", ["account", "list", "--stack", "convoke"]),
+        ("yaml", "aws", ["up", "--engine", "aws"]),
+    ],
+)
+def test_missing_package_is_one_line_that_names_its_extra(package: str, extra: str, arguments: list[str]) -> None:
+    program = f"import sys; sys.modules[{package!r}] = None; from convoke.cli.main import main; main({arguments})"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    message = f"Error: this command needs the extra `{extra}`: pip install 'convoke-conversations[{extra}]'\n"
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", message)

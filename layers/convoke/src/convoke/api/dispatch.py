@@ -73,11 +73,12 @@ class Dispatcher:
         self._path_delimiters = path_delimiters
         self._public_url = public_url
         self._console_poll_seconds = console_poll_seconds
-        self._extra_routes = extra_routes
+        # A route without a successful status only explains why its path is missing.
+        self._described_routes = tuple(route for route in extra_routes if route.contract.statuses)
         self._generated_document: Document | None = None
         self._root = _Node()
         routes: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *extra_routes, *SERVICE_ROUTES)
-        self._rules = tuple(route.rule for route in routes)
+        self._rules = tuple(route.rule for route in routes if route.contract.statuses)
         self._public = frozenset(route.rule for route in routes if isinstance(route, PublicRoute))
         for route in routes:
             self._add(route, self._handler(route))
@@ -160,7 +161,7 @@ class Dispatcher:
             # would slow down every cold start.
             from convoke.api.openapi import document  # noqa: PLC0415 - see above
 
-            self._generated_document = document_of(document(self._extra_routes))
+            self._generated_document = document_of(document(self._described_routes))
         return self._generated_document
 
     def _public_handler(self, route: PublicRoute) -> Handler:

@@ -31,6 +31,7 @@ from convoke.api.resources import (
     event_attempts,
     event_replays,
     events,
+    health,
     messages,
     participant_conversations,
     participants,
@@ -103,7 +104,10 @@ class ServiceRoute(NamedTuple):
         return self.version + self.rule, f"{self.version}{SERVICE_PREFIX}{self.rule}"
 
 
-PUBLIC_ROUTES = (PublicRoute("GET", "/openapi.json", description.fetch, description.FETCH),)
+PUBLIC_ROUTES = (
+    PublicRoute("GET", "/openapi.json", description.fetch, description.FETCH),
+    PublicRoute("GET", "/healthz", health.fetch, health.FETCH),
+)
 
 KEYS = "/Accounts/<account_sid>/Keys.json"
 

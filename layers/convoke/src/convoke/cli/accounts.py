@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from convoke.cli.data_file import data_option, existing_data_option
 from convoke.cli.installation import open_installation, stack_option
+from convoke.cli.output import print_object, print_rows
 from convoke.operations.accounts import new_token
 
 CONFIGURATION_FIELDS = {"owned_addresses", "default_inactive_timer", "default_closed_timer", "error_log_url"}
@@ -25,14 +24,13 @@ def account() -> None:
 def account_create(data: str, stack: str | None) -> None:
     """Create an account with its default services.
 
-    The default services are a Conversations service and a Messaging Service. Prints the account with its Auth Token as
-    one line of JSON. Creates the data file if the data file does not exist.
+    The default services are a Conversations service and a Messaging Service. Prints the account with its Auth Token.
+    Creates the data file if the data file does not exist.
     """
     with open_installation(data, stack) as installation:
         token = new_token()
         created = installation.accounts.create(token=token)
-        printed = created.model_dump(mode="json", exclude=CONFIGURATION_FIELDS)
-        click.echo(json.dumps({**printed, "auth_token": token}))
+        print_object({**created.model_dump(mode="json", exclude=CONFIGURATION_FIELDS), "auth_token": token})
 
 
 @account.command("list")
@@ -41,11 +39,11 @@ def account_create(data: str, stack: str | None) -> None:
 def account_list(data: str, stack: str | None) -> None:
     """Print all accounts without their Auth Tokens.
 
-    Each account is one line of JSON.
+    Prints a table on a terminal, and otherwise one line of JSON for each account.
     """
     with open_installation(data, stack) as installation:
-        for each in installation.accounts.accounts.list():
-            click.echo(each.model_dump_json(exclude=CONFIGURATION_FIELDS))
+        accounts = installation.accounts.accounts.list()
+        print_rows(each.model_dump(mode="json", exclude=CONFIGURATION_FIELDS) for each in accounts)
 
 
 @account.command("rotate-token")
@@ -55,11 +53,11 @@ def account_list(data: str, stack: str | None) -> None:
 def account_rotate_token(account_sid: str, data: str, stack: str | None) -> None:
     """Replace the Auth Token of an account.
 
-    Prints the new token as one line of JSON. A running `convoke up` accepts the new token within 5 seconds. An AWS
+    Prints the new token. A running `convoke up` accepts the new token within 5 seconds. An AWS
     deployment accepts the new token within about a minute.
     """
     with open_installation(data, stack) as installation:
         token = installation.accounts.rotate_token(account_sid)
         if token is None:
             raise installation.missing(f"account {account_sid}")
-        click.echo(json.dumps({"sid": account_sid, "auth_token": token}))
+        print_object({"sid": account_sid, "auth_token": token})

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from convoke.cli.data_file import existing_data_option
 from convoke.cli.installation import open_installation, stack_option
+from convoke.cli.output import print_object, print_rows
 from convoke.domain.errors import FriendlyNameTooLongError
 
 
@@ -35,7 +34,7 @@ def key_create(account_sid: str | None, name: str, data: str, stack: str | None)
             created, secret = installation.accounts.api_keys.create(owner, name)
         except FriendlyNameTooLongError as error:
             raise click.ClickException(error.message) from error
-        click.echo(json.dumps({**created.model_dump(mode="json"), "secret": secret}))
+        print_object({**created.model_dump(mode="json"), "secret": secret})
 
 
 @key.command("list")
@@ -43,13 +42,14 @@ def key_create(account_sid: str | None, name: str, data: str, stack: str | None)
 @existing_data_option
 @stack_option
 def key_list(account_sid: str | None, data: str, stack: str | None) -> None:
-    """Print all API keys of an account.
+    """Print all API keys of an account, without their secrets.
 
-    Each key is one line of JSON, without its secret. ACCOUNT_SID defaults to the oldest account.
+    Prints a table on a terminal, and otherwise one line of JSON for each key. ACCOUNT_SID defaults to the oldest
+    account.
     """
     with open_installation(data, stack) as installation:
-        for each in installation.accounts.api_keys.list(installation.account_sid(account_sid)):
-            click.echo(each.model_dump_json())
+        keys = installation.accounts.api_keys.list(installation.account_sid(account_sid))
+        print_rows(each.model_dump(mode="json") for each in keys)
 
 
 @key.command("revoke")
@@ -61,7 +61,7 @@ def key_revoke(key_sid: str, data: str, stack: str | None) -> None:
     with open_installation(data, stack) as installation:
         if not installation.accounts.api_keys.delete(key_sid):
             raise installation.missing(f"API key {key_sid}")
-        click.echo(json.dumps({"sid": key_sid}))
+        print_object({"sid": key_sid})
 
 
 @key.command("rotate-master")
@@ -73,4 +73,4 @@ def key_rotate_master(data: str, stack: str | None) -> None:
     API keys that exist keep their secrets. To replace such a secret, create a key and revoke the old one.
     """
     with open_installation(data, stack) as installation:
-        click.echo(json.dumps({"version": installation.accounts.api_keys.masters.rotate().version}))
+        print_object({"version": installation.accounts.api_keys.masters.rotate().version})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from convoke.cli.data_file import resolve_existing_data, the_data_option
+from convoke.cli.output import print_object
 from convoke.embedded.data_format import MEMORY, DataFileError, back_up, find_damage
 
 
@@ -31,13 +31,13 @@ def data() -> None:
 def data_check(data: str) -> None:
     """Run SQLite's integrity check on the data file.
 
-    Prints one line of JSON with the problems. Exits with 1 if there are any.
+    Prints the problems. Exits with 1 if there are any.
     """
     try:
         problems = find_damage(data)
     except DataFileError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(json.dumps({"data": data, "problems": problems}))
+    print_object({"data": data, "problems": problems})
     if problems:
         raise click.exceptions.Exit(1)
 
@@ -49,11 +49,11 @@ def data_backup(path: Path, data: str) -> None:
     """Copy the data file to the new file PATH with SQLite's online backup.
 
     The copy has the state of one moment. A running instance is not blocked. Only the owner can read the copy, because
-    it contains Auth Tokens. Prints one line of JSON.
+    it contains Auth Tokens.
     """
     backup = str(path.expanduser().absolute())
     try:
         back_up(data, backup)
     except DataFileError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(json.dumps({"data": data, "backup": backup}))
+    print_object({"data": data, "backup": backup})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from convoke.api.origins import InvalidOriginError
 from convoke.embedded.clock import MovableClock
 from convoke.embedded.data_format import MEMORY, DataFileError
 from convoke.embedded.engine import EmbeddedEngine
+from convoke.embedded.observation import Observers
 
 
 def default_data() -> str:
@@ -59,15 +60,34 @@ existing_data_option = the_data_option(callback=resolve_existing_data)
 
 
 @contextmanager
-def open_engine(data: str, movable_clock: MovableClock | None = None) -> Iterator[EmbeddedEngine]:
+def open_engine(data: str) -> Iterator[EmbeddedEngine]:
     """Open an engine for a `with` block. The engine accepts requests, but processes its queues only after `start`.
+
+    Raises ClickException. See `new_engine`.
+    """
+    engine = new_engine(data)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def new_engine(
+    data: str,
+    *,
+    has_movable_clock: bool = False,
+    reset: Callable[[], None] | None = None,
+    observers: Observers | None = None,
+) -> EmbeddedEngine:
+    """Return an engine on a data file. See `EmbeddedEngine` for `reset` and `observers`.
 
     Raises ClickException if the data file, a variable CONVOKE_PROVISIONING_* or CONVOKE_ALLOWED_ORIGINS is invalid.
     """
     if data != MEMORY:
         create_folder(data)
+    clock = MovableClock() if has_movable_clock else None
     try:
-        engine = EmbeddedEngine(data, movable_clock=movable_clock, environ=os.environ)
+        return EmbeddedEngine(data, movable_clock=clock, environ=os.environ, reset=reset, observers=observers)
     except DataFileError as error:
         raise click.ClickException(str(error)) from error
     except ValidationError as error:
@@ -75,10 +95,6 @@ def open_engine(data: str, movable_clock: MovableClock | None = None) -> Iterato
         raise click.ClickException(f"a variable CONVOKE_PROVISIONING_* is invalid: {problems}") from error
     except InvalidOriginError as error:
         raise click.ClickException(f"CONVOKE_ALLOWED_ORIGINS: {error}") from error
-    try:
-        yield engine
-    finally:
-        engine.close()
 
 
 def create_folder(data: str) -> None:

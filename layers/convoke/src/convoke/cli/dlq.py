@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from convoke.cli.data_file import existing_data_option
 from convoke.cli.installation import Installation, open_installation, stack_option
+from convoke.cli.output import print_rows
 from convoke.domain.events import EventFilters, UnpublishedChange
 from convoke.domain.model import Model
 from convoke.domain.sids import Prefix
@@ -62,13 +63,12 @@ def dlq() -> None:
 def dlq_list(data: str, stack: str | None) -> None:
     """Print a summary of every message.
 
-    Each summary is one line of JSON with the SIDs, the event type and the target. The messages stay in the dead-letter
-    queues.
+    A summary has the SIDs, the event type and the target. Prints a table on a terminal, and otherwise one line of JSON
+    for each message. The messages stay in the dead-letter queues.
     """
     with open_installation(data, stack) as installation:
-        for letters in (*installation.dead_letters(), installation.change_dead_letters()):
-            for body in letters.bodies():
-                click.echo(json.dumps({"queue": letters.name, **_summary(body)}))
+        queues = (*installation.dead_letters(), installation.change_dead_letters())
+        print_rows({"queue": letters.name, **_summary(body)} for letters in queues for body in letters.bodies())
 
 
 @dlq.command("redrive")
@@ -86,10 +86,10 @@ def dlq_redrive(data: str, stack: str | None) -> None:
     """
     with open_installation(data, stack) as installation:
         rewrite = partial(_with_new_replay, lambda: installation.program.edges.new_sid(Prefix.REPLAY))
-        for letters in installation.dead_letters():
-            click.echo(json.dumps({"queue": letters.name, "redriven": letters.redrive(rewrite)}))
+        redriven = [(letters.name, letters.redrive(rewrite)) for letters in installation.dead_letters()]
         changes = installation.change_dead_letters()
-        click.echo(json.dumps({"queue": changes.name, "redriven": changes.consume(partial(_republish, installation))}))
+        redriven.append((changes.name, changes.consume(partial(_republish, installation))))
+        print_rows({"queue": name, "redriven": number} for name, number in redriven)
 
 
 def _with_new_replay(new_replay_sid: Callable[[], str], body: str) -> str:

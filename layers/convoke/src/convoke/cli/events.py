@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -10,8 +9,10 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from convoke.cli.credentials import SID_VARIABLE
 from convoke.cli.data_file import existing_data_option
 from convoke.cli.installation import Installation, open_installation, stack_option
+from convoke.cli.output import print_object, print_rows
 from convoke.domain.errors import NotFoundError
 from convoke.domain.event_replays import NewEventReplay
 from convoke.domain.events import Event, EventFilters
@@ -24,7 +25,13 @@ OPTIONS: dict[int | str, str] = {"start_date": "--start", "end_date": "--end"}
 """The options of `convoke events republish`. The key is the field of EventFilters that the option sets."""
 
 account_option = click.option(
-    "--account", metavar="SID", help="Account that the events belong to. The default is the oldest account."
+    "--account-sid",
+    "--account",
+    "account",
+    metavar="SID",
+    envvar=SID_VARIABLE,
+    show_envvar=True,
+    help="Account that the events belong to. The default is the oldest account.",
 )
 
 
@@ -43,9 +50,9 @@ def events() -> None:
 @existing_data_option
 @stack_option
 def events_list(account: str | None, conversation: str | None, limit: int, data: str, stack: str | None) -> None:
-    """Print the newest events without their payloads.
+    """Print the newest events without their payloads. The newest event comes first.
 
-    Each event is one line of JSON. The newest event comes first.
+    Prints a table on a terminal, and otherwise one line of JSON for each event.
     """
     if conversation is not None and not is_sid(conversation, Prefix.CONVERSATION):
         raise click.BadParameter("must be a Conversation SID", param_hint="--conversation")
@@ -56,8 +63,7 @@ def events_list(account: str | None, conversation: str | None, limit: int, data:
         newest_first = _all_resources(
             lambda request: operations.list(account_sid, filters, request), lambda _: "", descending=True
         )
-        for event in islice(newest_first, limit):
-            click.echo(event.model_dump_json(exclude={"payload"}))
+        print_rows(event.model_dump(mode="json", exclude={"payload"}) for event in islice(newest_first, limit))
 
 
 @events.command("show")
@@ -66,17 +72,14 @@ def events_list(account: str | None, conversation: str | None, limit: int, data:
 @existing_data_option
 @stack_option
 def events_show(event_id: str, account: str | None, data: str, stack: str | None) -> None:
-    """Print an event and its delivery attempts.
-
-    The output is one line of JSON, which includes the payload of the event.
-    """
+    """Print an event with its payload and its delivery attempts."""
     with open_installation(data, stack) as installation:
         operations, event = installation.events, _fetch_event(installation, account, event_id)
         attempts = _all_resources(
             lambda request: operations.list_attempts(event.account_sid, event.id, request), lambda each: each.position
         )
         printed_attempts = [each.model_dump(mode="json", exclude={"event_id"}) for each in attempts]
-        click.echo(json.dumps({**event.model_dump(mode="json"), "attempts": printed_attempts}))
+        print_object({**event.model_dump(mode="json"), "attempts": printed_attempts})
 
 
 @events.command("replay")
@@ -96,7 +99,9 @@ def events_replay(event_id: str, target: str | None, account: str | None, data: 
     with open_installation(data, stack) as installation:
         event = _fetch_event(installation, account, event_id)
         replay = installation.events.replay(event.account_sid, event.id, NewEventReplay(target=target))
-        click.echo(json.dumps({"sid": replay.sid, "event_id": event.id, "targets": replay.targets}))
+        if target is not None and not replay.targets:
+            raise installation.missing(f"webhook {target} that receives the event {event.id}")
+        print_object({"sid": replay.sid, "event_id": event.id, "targets": replay.targets})
 
 
 @events.command("republish")
@@ -120,7 +125,7 @@ def events_republish(start: str | None, end: str | None, account: str | None, da
         raise click.BadParameter(first["ctx"]["error"].message, param_hint=OPTIONS[first["loc"][0]]) from error
     with open_installation(data, stack) as installation:
         account_sid = installation.account_sid(account)
-        click.echo(json.dumps({"republished": installation.program.republisher.republish_period(account_sid, filters)}))
+        print_object({"republished": installation.program.republisher.republish_period(account_sid, filters)})
 
 
 def _fetch_event(installation: Installation, account: str | None, event_id: str) -> Event:

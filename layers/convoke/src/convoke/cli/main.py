@@ -11,6 +11,13 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
+
+DISTRIBUTION = "convoke-conversations"
+"""The name of the distribution on PyPI."""
+
+EXTRAS = {"aws_lambda_powertools": "aws", "boto3": "aws", "botocore": "aws", "twilio": "testing", "yaml": "aws"}
+"""The extra that installs an optional package. The key is the name of the package in `import` statements."""
 
 
 class LazyCommand(NamedTuple):
@@ -30,8 +37,10 @@ COMMANDS = {
     "data": LazyCommand("convoke.cli.data:data", "Check and back up a data file."),
     "demo": LazyCommand("convoke.cli.demo:demo", "Run a demo with the Twilio SDK and print every step."),
     "dlq": LazyCommand("convoke.cli.dlq:dlq", "List and redrive the messages in dead-letter queues."),
+    "env": LazyCommand("convoke.cli.env:env", "Print the Account SID and the Auth Token as environment variables."),
     "events": LazyCommand("convoke.cli.events:events", "List, show and replay events."),
     "key": LazyCommand("convoke.cli.api_keys:key", "Manage the API keys of an account."),
+    "listen": LazyCommand("convoke.cli.listen:listen", "Print each event of an account when it happens, until Ctrl-C."),
     "table": LazyCommand("convoke.cli.tables:table", "Prepare a DynamoDB table for a new AWS deployment."),
     "up": LazyCommand("convoke.cli.up:up", "Start the API on this machine, until Ctrl-C."),
     "versions": LazyCommand(
@@ -54,6 +63,18 @@ class LazyGroup(click.Group):
         super().__init__(*args, **kwargs)
         self._lazy_commands = lazy_commands
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. If a package is missing, say which extra installs it."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            extra = EXTRAS.get((error.name or "").partition(".")[0])
+            if extra is None:
+                raise
+            raise click.ClickException(
+                f"this command needs the extra `{extra}`: pip install '{DISTRIBUTION}[{extra}]'"
+            ) from error
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return sorted(self._lazy_commands)
 
@@ -65,12 +86,18 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command, without importing the commands."""
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        commands = [CompletionItem(name, help=self._lazy_commands[name].summary) for name in names]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, self._lazy_commands[name].summary) for name in self.list_commands(ctx)])
 
 
 @click.group(cls=LazyGroup, lazy_commands=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="convoke")
+@click.version_option(package_name=DISTRIBUTION)
 def main() -> None:
     """Run and manage Convoke, an API compatible with Twilio Conversations v1."""

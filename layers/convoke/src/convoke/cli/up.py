@@ -6,11 +6,12 @@ import gc
 import json
 import logging
 import os
+import shlex
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 
 import click
@@ -18,13 +19,15 @@ from filelock import FileLock, Timeout
 
 from convoke.api.console import PATH
 from convoke.cli.console import console_link
-from convoke.cli.credentials import CredentialsError, first_account
-from convoke.cli.data_file import create_folder, data_option, open_engine
-from convoke.embedded.clock import MovableClock
+from convoke.cli.credentials import SID_VARIABLE, CredentialsError, first_account
+from convoke.cli.data_file import create_folder, data_option, default_data, new_engine
+from convoke.cli.listeners import find_listener, next_free_port
+from convoke.cli.traffic import Traffic
 from convoke.embedded.data_format import MEMORY, cannot_be_opened
-from convoke.embedded.engine import EmbeddedEngine
+from convoke.embedded.instance import Instance
 from convoke.embedded.server import CannotListenError, Server, listening_socket
-from convoke.observability import ConsoleFormatter
+from convoke.observability import ConsoleFormatter, JsonFormatter
+from convoke.operations import webhook_delivery
 
 SWITCH_INTERVAL_SECONDS = 0.0005
 """How long a thread may run before it must give the interpreter to a waiting thread.
@@ -74,22 +77,48 @@ SNIPPET = """\
     is_flag=True,
     help="Trust the headers X-Forwarded-Proto and X-Forwarded-Host. Use this option only behind your own proxy.",
 )
+@click.option(
+    "--account-sid",
+    metavar="SID",
+    envvar=SID_VARIABLE,
+    show_envvar=True,
+    help="Account to use, which is created if it does not exist. The default is the oldest account in the data file, or"
+    " a new account. CONVOKE_AUTH_TOKEN sets its Auth Token permanently.",
+)
 @click.option("--test-clock", is_flag=True, help="Serve /convoke/v1/Clock, which moves the clock forward in tests.")
+@click.option(
+    "--test-controls",
+    is_flag=True,
+    help="Serve the test controls: Reset, Accounts, Settle, Failures and Clock below /convoke/v1. Every account may use"
+    " them, and Reset deletes all data.",
+)
+@click.option("--quiet", is_flag=True, help="Print no line for each request and delivery. --json implies --quiet.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Format of everything that is printed. `json` prints one JSON object per line.",
+)
 def up(
     host: str,
     port: int,
     data: str,
     engine: str,
+    account_sid: str | None,
     *,
     as_json: bool,
     sam_local: bool,
     trust_forwarded: bool,
     test_clock: bool,
+    test_controls: bool,
+    quiet: bool,
+    log_format: str,
 ) -> None:
     """Start the API on this machine, until Ctrl-C.
 
-    CONVOKE_ACCOUNT_SID and CONVOKE_AUTH_TOKEN set the credentials of the account to use. By default, Convoke uses the
-    oldest account in the data file, or creates an account if the data file has no account.
+    Prints a line for each request and for each webhook delivery to stdout. The lines contain no names, addresses,
+    identities or queries. Warnings and errors go to stderr.
 
     CONVOKE_PROVISIONING_ATTEMPTS (default 8), CONVOKE_PROVISIONING_FIRST_PAUSE (PT10S) and
     CONVOKE_PROVISIONING_LONGEST_PAUSE (PT10M) set how often, and after which pauses, Convoke retries to add the
@@ -97,13 +126,26 @@ def up(
     change takes longer. CONVOKE_ALLOWED_ORIGINS lists the origins, separated by commas, whose pages may use
     the API in a browser. Only the embedded engine reads these variables.
     """
-    configure_logging()
+    configure_logging(data, as_json=log_format == "json")
+    traffic_format = None if quiet or as_json else log_format
+    as_json = as_json or log_format == "json"
     if engine == "embedded" and sam_local:
         raise click.ClickException("--sam-local requires --engine aws")
     if engine == "embedded":
-        up_embedded(host, port, data, as_json=as_json, trust_forwarded=trust_forwarded, test_clock=test_clock)
-    elif test_clock:
-        raise click.ClickException("--test-clock requires --engine embedded")
+        up_embedded(
+            host,
+            port,
+            data,
+            account_sid,
+            as_json=as_json,
+            trust_forwarded=trust_forwarded,
+            test_clock=test_clock or test_controls,
+            test_controls=test_controls,
+            traffic_format=traffic_format,
+        )
+    elif test_clock or test_controls:
+        option = "--test-controls" if test_controls else "--test-clock"
+        raise click.ClickException(f"{option} requires --engine embedded")
     else:
         up_on_aws(host, port, as_json=as_json, sam_local=sam_local)
 
@@ -134,13 +176,27 @@ def up_on_aws(host: str, port: int, *, as_json: bool, sam_local: bool) -> None:
         raise click.ClickException(str(error)) from error
 
 
-def up_embedded(host: str, port: int, data: str, *, as_json: bool, trust_forwarded: bool, test_clock: bool) -> None:
-    """Serve the API on the embedded engine until SIGINT or SIGTERM."""
+def up_embedded(
+    host: str,
+    port: int,
+    data: str,
+    account_sid: str | None,
+    *,
+    as_json: bool,
+    trust_forwarded: bool,
+    test_clock: bool,
+    test_controls: bool,
+    traffic_format: str | None,
+) -> None:
+    """Serve the API on the embedded engine until SIGINT or SIGTERM. Print no traffic if `traffic_format` is None."""
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
-    clock = MovableClock() if test_clock else None
+    make_engine = partial(new_engine, data, has_movable_clock=test_clock)
     try:
-        with lock_data_file(data), open_engine(data, clock) as engine, listening_socket(host, port) as listener:
-            account, token = first_account(engine.accounts, os.environ)
+        with lock_data_file(data), ExitStack() as stack:
+            instance = Instance(make_engine, has_controls=test_controls, trust_forwarded=trust_forwarded)
+            stack.enter_context(closing(instance.engine))
+            listener = stack.enter_context(listening_socket(host, port))
+            account, token = first_account(instance.engine.accounts, account_sid or None, os.environ)
             ready: dict[str, str | int] = {
                 # An IPv6 address in a URL needs brackets (RFC 3986, section 3.2.2).
                 "url": f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}",
@@ -149,18 +205,41 @@ def up_embedded(host: str, port: int, data: str, *, as_json: bool, trust_forward
                 "pid": os.getpid(),
                 "data": data,
             }
-            ready["console"] = console_link(str(ready["url"]), account.sid, engine.program.console_codes)
-            gateway = engine.gateway(trust_forwarded=trust_forwarded)
-            server = Server(gateway, partial(start_engine, engine, ready, as_json=as_json), engine.stop)
-            engine.on_data_file_gone = server.stop_soon
-            server.run(sockets=[listener])
-            if engine.is_data_file_gone:
+            ready["console"] = console_link(str(ready["url"]), account.sid, instance.engine.program.console_codes)
+            server = Server(instance, partial(start_instance, instance, ready, as_json=as_json), instance.stop)
+            instance.on_data_file_gone = server.stop_soon
+            with printed_traffic(instance, traffic_format):
+                server.run(sockets=[listener])
+            if instance.engine.is_data_file_gone:
                 raise click.ClickException(
                     f"{data} was removed or replaced while Convoke was running. Convoke has stopped, because nothing"
                     " more could be stored. Restore the file from a backup, or start again with an empty file."
                 )
-    except (CannotListenError, CredentialsError) as error:
+    except CannotListenError as error:
+        raise click.ClickException(f"{error}{hint_for_busy_port(host, port) if error.is_busy else ''}") from error
+    except CredentialsError as error:
         raise click.ClickException(str(error)) from error
+
+
+def hint_for_busy_port(host: str, port: int) -> str:
+    """Return the process that listens on the port, if it can be found, and the option that chooses another port."""
+    holder = find_listener(port)
+    named = f" by {holder.name} (process {holder.pid})" if holder else ""
+    return f"{named}; choose another port with --port, such as --port {next_free_port(host, port)}"
+
+
+@contextmanager
+def printed_traffic(instance: Instance, traffic_format: str | None) -> Iterator[None]:
+    """Print a line for each request and delivery of the instance during the block, unless `traffic_format` is None."""
+    if traffic_format is None:
+        yield
+        return
+    traffic = Traffic(instance.engine.api.rule_of, as_json=traffic_format == "json")
+    instance.observers.add(traffic)
+    try:
+        yield
+    finally:
+        traffic.close()
 
 
 @contextmanager
@@ -190,9 +269,9 @@ def lock_data_file(data: str) -> Iterator[None]:
         lock.release()
 
 
-def start_engine(engine: EmbeddedEngine, ready: dict[str, str | int], *, as_json: bool) -> None:
-    """Start the engine on the server's event loop, then print that the API is ready."""
-    engine.start()
+def start_instance(instance: Instance, ready: dict[str, str | int], *, as_json: bool) -> None:
+    """Start the instance on the server's event loop, then print that the API is ready."""
+    instance.start(str(ready["account_sid"]))
     # The objects of the program live until the process ends. Without this call, each full collection would visit all of
     # them and stop the event loop for 27 ms.
     gc.freeze()
@@ -215,8 +294,21 @@ def print_ready(ready: dict[str, str | int], *, as_json: bool) -> None:
     click.echo("Ctrl-C stops the API.")
 
 
-def configure_logging() -> None:
+def configure_logging(data: str, *, as_json: bool) -> None:
     """Log warnings and errors of Convoke and its HTTP server to stderr."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(ConsoleFormatter())
+    handler.setFormatter(JsonFormatter() if as_json else ConsoleFormatter())
+    handler.addFilter(partial(add_command, data))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    # An attempt that is repeated has its line in the traffic. The last attempt is an error of `embedded/deliveries.py`.
+    logging.getLogger(webhook_delivery.__name__).setLevel(logging.ERROR)
+
+
+def add_command(data: str, record: logging.LogRecord) -> bool:
+    """Add the command that shows the event to a log record about an event."""
+    if event_id := getattr(record, "event_id", None):
+        record.inspect = f"GET /convoke/v1/Events/{event_id}/Attempts"
+        if data != MEMORY:
+            option = "" if data == default_data() else f" --data {shlex.quote(data)}"
+            record.inspect = f"convoke events show {event_id}{option}"
+    return True

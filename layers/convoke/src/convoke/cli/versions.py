@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
+
+from convoke.cli.output import print_rows
 
 KEPT_VERSIONS = 2
 """The number of versions that are kept for each function.
@@ -24,13 +24,12 @@ def versions_prune(stack: str) -> None:
     """Delete all but the last two versions of each function.
 
     A deployment does not delete the versions that it replaces, and AWS charges for the snapshot of each version. A
-    version is never deleted while an alias refers to it. Prints one line of JSON for each function.
+    version is never deleted while an alias refers to it.
     """
     # Import boto3 only when the command runs. boto3 is an optional dependency and takes long to import.
     from convoke.cli.deployment import DeploymentError, prune_versions  # noqa: PLC0415 - imports boto3
 
     try:
-        for pruned in prune_versions(stack, KEPT_VERSIONS):
-            click.echo(json.dumps(pruned._asdict()))
+        print_rows(pruned._asdict() for pruned in prune_versions(stack, KEPT_VERSIONS))
     except DeploymentError as error:
         raise click.ClickException(str(error)) from error

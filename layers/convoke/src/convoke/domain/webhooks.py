@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Annotated, NamedTuple, Self
+from urllib.parse import urlsplit
 from uuid import UUID, uuid5
 
 from pydantic import AfterValidator, BeforeValidator
@@ -36,6 +37,15 @@ delivery failed too, Convoke would create another alert, without end.
 
 IDEMPOTENCY_NAMESPACE = UUID("0e5e2a53-1d3c-4b6e-9f0a-7a2d3a7e6c15")
 """The namespace of the idempotency tokens (RFC 9562, section 5.5). Any fixed UUID serves."""
+
+
+def receiver_of(url: str) -> str:
+    """Return the scheme, host and path of a webhook URL.
+
+    Users put secrets into the other parts of the URL: the user information, the query and the fragment.
+    """
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 class Hook(NamedTuple):

@@ -55,6 +55,8 @@ class Advance:
     """Processes the conversations that are due. Returns the number of processed conversations."""
     run_steps: Callable[[], None]
     """Runs the asynchronous steps that are waiting."""
+    deliver: Callable[[], None]
+    """Waits until every delivery that is due has been attempted."""
     should_continue: Callable[[], bool]
     """Returns False when the process must stop."""
 
@@ -70,6 +72,8 @@ class Advance:
                 self.run_steps()
                 conversations += self.sweep()
                 self.run_steps()
+                # Wait for the answers. A failed attempt is repeated at a later moment, which `next_due` then returns.
+                self.deliver()
                 sweeps += 1
                 moment = self.next_due(moment)
             self.clock.freeze_at(end)

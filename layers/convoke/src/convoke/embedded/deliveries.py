@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -24,7 +24,8 @@ from convoke.domain.circuit_breakers import CLOSED, CircuitBreaker, account_sid_
 from convoke.domain.errors import UnavailableError
 from convoke.domain.events import Event
 from convoke.domain.instants import Clock
-from convoke.domain.webhooks import Delivery
+from convoke.domain.webhooks import Delivery, receiver_of
+from convoke.embedded.observation import FinishedDelivery, Observers
 from convoke.embedded.pauses import growing_pause
 from convoke.embedded.queue import NO_RECEIVER, VISIBILITY_TIMEOUT_SECONDS, DurableQueue, ReceivedMessage
 from convoke.embedded.suspension import RUN_AGAIN_PAUSE_SECONDS, RunAgainError
@@ -83,6 +84,7 @@ class Deliveries:
 
     queue: DurableQueue
     delivery: WebhookDelivery
+    observers: Observers = field(default_factory=Observers)
 
     def run(self) -> None:
         """Handle every visible queue message, one after the other."""
@@ -123,6 +125,9 @@ class Deliveries:
         If a circuit breaker pauses the deliveries to the receiver, `paused_until` is the end of the pause.
         """
         self._settled(message, partial(self._finish, message, begun, outcome, paused_until))
+        if self.observers:
+            finished = FinishedDelivery(begun, outcome)
+            self.queue.table.after_commit(partial(self.observers.delivery_finished, finished))
 
     def fail(self, message: ReceivedMessage) -> None:
         """Postpone a queue message that Convoke itself failed to process. After the last failure, give it up.
@@ -182,7 +187,7 @@ class Deliveries:
         except RetryLaterError as error:
             self.queue.change_visibility(message, error.seconds)
         except (DeliveryFailedError, ValidationError) as error:
-            logger.error("a webhook delivery was given up: %s", error)  # noqa: TRY400 - the text says what happened
+            logger.error("a webhook delivery was given up: %s", error, extra=_subject(message))  # noqa: TRY400 - no traceback
             self.queue.dead_letter(message)
         except UnavailableError:
             logger.exception("a webhook delivery waits for the data file")
@@ -191,6 +196,16 @@ class Deliveries:
             logger.exception(FAILED_IN_CONVOKE)
             self.fail(message)
         return None
+
+
+def _subject(message: ReceivedMessage) -> dict[str, str]:
+    """Return the event and the receiver of a delivery, for a log line. Return no values if the body is unreadable."""
+    try:
+        delivery = Delivery.model_validate_json(message.body)
+    except ValidationError:
+        return {}
+    event = delivery.event
+    return {"event_type": event.type, "event_id": event.id, "receiver": receiver_of(delivery.url)}
 
 
 class ConcurrentDeliveries:
@@ -219,6 +234,7 @@ class ConcurrentDeliveries:
         self._failures = 0
         """The number of failures in a row."""
         self._stopping = False
+        self._is_abandoned = False
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -226,6 +242,19 @@ class ConcurrentDeliveries:
     def under_way(self) -> list[int]:
         """The ids of the queue messages whose receivers are being called."""
         return [*self._under_way]
+
+    def is_idle(self) -> bool:
+        """Return whether no call is under way and no delivery can start at the present time of the clock."""
+        if self._stopping or self._pause is not None:
+            return True
+        now, queue = self._now(), self._queue
+        may_start = any(self._may_start(receiver, now) for receiver in queue.receivers())
+        return not (self._receivers or may_start or queue.has_visible_to(NO_RECEIVER))
+
+    def next_end_of_pause(self, after: datetime) -> datetime | None:
+        """Return the first time after `after` at which a circuit breaker lets a waiting delivery start."""
+        ends = (self._breakers.get(receiver, CLOSED).open_until for receiver in self._queue.receivers())
+        return min((end for end in ends if end is not None and end > after), default=None)
 
     def wake(self) -> None:
         """Check the delivery queue in the next tick. Call this method on the event loop's thread only."""
@@ -252,6 +281,12 @@ class ConcurrentDeliveries:
                 await self._is_idle_within(CUT_SECONDS)
         finally:
             self._pool.shutdown(wait=False)
+
+    def abandon(self) -> None:
+        """Start no more calls to receivers, and ignore the outcome of each call under way."""
+        self.begin_stop()
+        self._is_abandoned = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _is_idle_within(self, seconds: float) -> bool:
         try:
@@ -323,15 +358,18 @@ class ConcurrentDeliveries:
         first = bisect_right(receivers, self._last_receiver)
         now = self._now()
         for receiver in (*receivers[first:], *receivers[:first]):
-            under_way = self._receivers[receiver]
-            if (
-                under_way < MAX_CONCURRENT_DELIVERIES_PER_RECEIVER
-                and self._accounts[account_sid_of(receiver)] < MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT
-                and self._breakers.get(receiver, CLOSED).allows(now, under_way=under_way)
-            ):
+            if self._may_start(receiver, now):
                 self._last_receiver = receiver
                 return receiver
         return None
+
+    def _may_start(self, receiver: str, now: datetime) -> bool:
+        under_way = self._receivers[receiver]
+        return (
+            under_way < MAX_CONCURRENT_DELIVERIES_PER_RECEIVER
+            and self._accounts[account_sid_of(receiver)] < MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT
+            and self._breakers.get(receiver, CLOSED).allows(now, under_way=under_way)
+        )
 
     def _start(self, message: ReceivedMessage) -> None:
         begun = self._deliveries.begin(message)
@@ -353,6 +391,8 @@ class ConcurrentDeliveries:
         self._loop.call_soon_threadsafe(self._finish, message, begun, outcome)
 
     def _finish(self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome | None) -> None:
+        if self._is_abandoned:
+            return
         try:
             self._table.begin()
         except RunAgainError:

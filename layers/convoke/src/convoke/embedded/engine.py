@@ -26,6 +26,18 @@ from convoke.embedded.admission import Admission
 from convoke.embedded.clock import Advance, AdvanceResult, MovableClock
 from convoke.embedded.clock_api import clock_routes
 from convoke.embedded.console_api import console_key_route
+from convoke.embedded.controls_api import (
+    ACCOUNTS,
+    CLOCK,
+    CLOCK_OPTION,
+    CONTROLS_OPTION,
+    FAILURES,
+    RESET,
+    SETTLE,
+    Controls,
+    control_routes,
+    missing_routes,
+)
 from convoke.embedded.data_format import parse_synchronous
 from convoke.embedded.deliveries import ConcurrentDeliveries, Deliveries
 from convoke.embedded.gateway import ConversationWaiters, Gateway
@@ -38,6 +50,8 @@ from convoke.embedded.handover import (
 )
 from convoke.embedded.logs import HeldMetrics, hold_log_lines
 from convoke.embedded.loops import SLICE_SECONDS, PeriodicThread, StepScheduler
+from convoke.embedded.observation import Observers
+from convoke.embedded.planned_failures import PlannedFailures
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
 from convoke.embedded.request_log import RequestLog
 from convoke.embedded.request_log_api import request_log_route
@@ -45,13 +59,16 @@ from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
 from convoke.observability import Metrics, NoMetrics
-from convoke.operations.participant_adder import Admit
+from convoke.operations.participant_adder import Admit, AdmitByService
 from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
+from convoke.operations.sweeper import Sweeper
 from convoke.program import Program
+from convoke.storage import keys
 from convoke.storage.api_key_masters import ApiKeyMasters, ApiKeyMasterTable
 from convoke.storage.auth_tokens import AuthTokens, AuthTokenTable
 from convoke.storage.due import DueRepository
 from convoke.storage.keys import is_streamed_to_webhooks
+from convoke.storage.services import ServiceRepository
 from convoke.storage.table import Item, Table
 from convoke.webhooks.answers import WebhookAnswer
 from convoke.webhooks.client import WebhookHttpClient
@@ -146,6 +163,9 @@ class EmbeddedEngine:
         movable_clock: MovableClock | None = None,
         environ: Mapping[str, str] = MappingProxyType({}),
         lock_timeout: float = LOCK_TIMEOUT_SECONDS,
+        *,
+        reset: Callable[[], None] | None = None,
+        observers: Observers | None = None,
     ) -> None:
         """Open the data file and build the program.
 
@@ -155,6 +175,7 @@ class EmbeddedEngine:
         only the settings for the provisioning retries, the allowed origins and `synchronous`. Raises ValidationError,
         InvalidOriginError or DataFileError if such a setting is invalid.
         `lock_timeout` is the maximum number of seconds that a write waits while another process holds the write lock.
+        If there is a function `reset`, the API has the test controls. `reset` replaces this engine by an empty engine.
         """
         now: Clock = movable_clock or instants.now
         settings = Settings(environ)
@@ -178,6 +199,7 @@ class EmbeddedEngine:
         self.change_dead_letters = DeadLetterQueue(self.table, "change", now)
         self._participants: Waiting[Provisioning] = Waiting()
         self._executions: Waiting[Execution] = Waiting()
+        self.failures = PlannedFailures()
         self._http_client = WebhookHttpClient(ANY_RECEIVER)
         bus = InProcessEventBus()
         edges = rewire(
@@ -195,6 +217,7 @@ class EmbeddedEngine:
                 new_sid=SidFactory(),
                 provisioning_retries=ProvisioningRetries.model_validate(settings.provisioning_retries),
                 allowed_origins=settings.allowed_origins,
+                admit=self.failures.admit(AdmitByService(ServiceRepository(self.table).fetch)) if reset else None,
             )
         )
         self.edges = replace(
@@ -206,10 +229,11 @@ class EmbeddedEngine:
         routes: tuple[AccountRoute | PublicRoute, ...] = (
             console_key_route(lambda requested: self.program.console_codes.exchange(requested)),
             request_log_route(self._request_log, lambda path: self.api.rule_of(path)),
-            *(clock_routes(movable_clock, self.advance) if movable_clock else ()),
+            *self._test_routes(movable_clock, reset),
         )
         self.program = Program(self.edges, routes)
-        self.api, self.accounts, self.sweeper = self.program.api, self.program.accounts, self.program.sweeper
+        self.api, self.accounts = self.program.api, self.program.accounts
+        self.sweeper = self._sweeper_without_held() if reset else self.program.sweeper
         self.steps = Steps(
             self._participants,
             self._executions,
@@ -219,7 +243,12 @@ class EmbeddedEngine:
             self.edges.event_bus,
             self.change_dead_letters,
         )
-        self._deliveries = Deliveries(self.queue, self.program.webhook_delivery)
+        self.observers = Observers()
+        """Add an observer here to see every finished request and delivery."""
+        self.observers.add(self._request_log)
+        if observers is not None:
+            self.observers.add(observers)
+        self._deliveries = Deliveries(self.queue, self.program.webhook_delivery, self.observers)
         bus.targets.append(self._deliveries.accept)
         self._waiters = ConversationWaiters()
         self._admission = Admission(self.steps.age)
@@ -245,7 +274,7 @@ class EmbeddedEngine:
             self._admission,
             self.begin_stop,
             self._waiters,
-            self._request_log,
+            self.observers,
             trust_forwarded=trust_forwarded,
             lock_timeout=self._lock_timeout,
         )
@@ -310,6 +339,19 @@ class EmbeddedEngine:
         finally:
             self.close()
 
+    async def abandon(self) -> None:
+        """End all threads and close the data file, without finishing the work under way."""
+        self.begin_stop()
+        if self._scheduler:
+            self._scheduler.stop()
+        if self._concurrent_deliveries:
+            self._concurrent_deliveries.abandon()
+        self._http_client.cut()
+        # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
+        await asyncio.to_thread(self._sweeper_loop.stop)
+        self.table.detach()
+        self.close()
+
     def close(self) -> None:
         """Close the data file."""
         self.table.close()
@@ -325,12 +367,14 @@ class EmbeddedEngine:
     def settle(self, timeout: float) -> bool:
         """Run the waiting steps. Then wait until the delivery queue is empty, but not longer than `timeout` seconds.
 
-        Return whether the delivery queue is empty.
+        Return whether the delivery queue is empty. Conversations that a test holds do not count.
         """
+        if self._is_on_loop():
+            raise NeedsThreadError
         until = time.monotonic() + timeout
         self._finish()
         while not self.queue.is_empty():
-            if time.monotonic() > until:
+            if time.monotonic() > until or not self._goes_on():
                 return False
             time.sleep(SETTLE_POLL_SECONDS)
         return True
@@ -338,26 +382,66 @@ class EmbeddedEngine:
     def advance(self, by: timedelta) -> AdvanceResult:
         """Move the movable clock forward, and do all work that becomes due during the move.
 
-        Webhook calls take as much real time as usual. The periodic sweep waits until the move is complete. Raises
+        The clock stands still while a webhook is called. The periodic sweep waits until the move is complete. Raises
         OverflowError if the new time is after the year 9999.
         """
         if self._movable_clock is None:
             raise ValueError("the clock of this engine cannot be moved")
         if self._is_on_loop():
             raise NeedsThreadError
-        advance = Advance(self._movable_clock, self._next_due, self._attend, self._finish, self._goes_on)
+        advance = Advance(self._movable_clock, self._next_due, self._attend, self._finish, self._deliver, self._goes_on)
         with self._sweeping:
             advanced = advance(by)
             self.table.remove_expired(advanced.now)
         self._wake_deliveries_from_thread()
         return advanced
 
+    def cancel_failures(self, account_sid: str) -> None:
+        """Cancel the failures that a test has planned for the account. Release the conversations that are held."""
+        for provisioning in self.failures.cancel(account_sid):
+            self.table.run(partial(self._take_participants, provisioning))
+
+    def _sweeper_without_held(self) -> Sweeper:
+        """Return the program's sweeper, except that it leaves the conversations alone that a test holds."""
+        sweeper = self.program.sweeper
+        conversations = self.failures.unless_held(sweeper.processes[keys.CONVERSATION])
+        return replace(sweeper, processes={**sweeper.processes, keys.CONVERSATION: conversations})
+
+    def _test_routes(self, clock: MovableClock | None, reset: Callable[[], None] | None) -> tuple[AccountRoute, ...]:
+        """Return the routes of the clock and of the test controls. Without them, the routes answer 404."""
+        clock_option = f"{CLOCK_OPTION} or {CONTROLS_OPTION}"
+        moves = clock_routes(clock, self.advance) if clock else missing_routes((CLOCK,), clock_option)
+        if reset is None:
+            return (*moves, *missing_routes((RESET, ACCOUNTS, SETTLE, FAILURES), CONTROLS_OPTION))
+        controls = Controls(
+            reset=partial(self._off_loop, reset),
+            settle=lambda timeout: self.settle(timeout.total_seconds()),
+            reject_in_next=self.failures.reject_in_next,
+            hold_next=self.failures.hold_next,
+            cancel_failures=self.cancel_failures,
+        )
+        return (*moves, *control_routes(controls))
+
+    def _off_loop(self, function: Callable[[], None]) -> None:
+        if self._is_on_loop():
+            raise NeedsThreadError
+        function()
+
     def _next_due(self, after: datetime) -> datetime | None:
+        deliveries = self._concurrent_deliveries
         moments = (
             DueRepository(self.edges.table).next_due(after),
             self.queue.next_visible(after, excluded=self._deliveries_under_way()),
+            self.table.run(partial(deliveries.next_end_of_pause, after)) if deliveries else None,
         )
         return min((moment for moment in moments if moment), default=None)
+
+    def _deliver(self) -> None:
+        """Wait until no delivery is under way and no delivery can start before the clock moves."""
+        deliveries = self._concurrent_deliveries
+        while deliveries and self._goes_on() and not self.table.run(deliveries.is_idle):
+            self._wake_deliveries_from_thread()
+            time.sleep(SETTLE_POLL_SECONDS)
 
     def _deliveries_under_way(self) -> list[int]:
         return self._concurrent_deliveries.under_way if self._concurrent_deliveries else []
@@ -409,8 +493,9 @@ class EmbeddedEngine:
     # Callbacks. The table and the edges call these methods on the thread that owns the table.
 
     def _take_participants(self, provisioning: Provisioning) -> None:
-        self._participants.append(provisioning)
-        self._wake_steps()
+        if not self.failures.apply(provisioning):
+            self._participants.append(provisioning)
+            self._wake_steps()
 
     def _take_execution(self, execution: Execution) -> Callable[[], None]:
         take_back = self._executions.append(execution)

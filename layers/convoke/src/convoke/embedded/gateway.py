@@ -28,7 +28,7 @@ from convoke.api.responses import Response
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import UnavailableError
 from convoke.embedded.admission import Admission
-from convoke.embedded.request_log import RequestLog
+from convoke.embedded.observation import FinishedRequest, Observers
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.suspension import ConflictedError, NeedsThreadError, RunAgainError
 from convoke.operations.conversations import MAX_CONTENTION_SECONDS, sleep_before_retry
@@ -120,7 +120,7 @@ class Gateway:
         admission: Admission,
         begin_stop: Callable[[], None],
         waiters: ConversationWaiters,
-        log: RequestLog,
+        observers: Observers,
         *,
         trust_forwarded: bool = False,
         lock_timeout: float = LOCK_TIMEOUT_SECONDS,
@@ -130,7 +130,7 @@ class Gateway:
         self._admission = admission
         self._begin_stop = begin_stop
         self._waiters = waiters
-        self._log = log
+        self._observers = observers
         self._trust_forwarded = trust_forwarded
         self._lock_timeout = lock_timeout
         self._threads = ThreadPoolExecutor(MAX_REQUESTS_ON_THREADS, thread_name_prefix="request")
@@ -152,8 +152,17 @@ class Gateway:
         """Return the response to a gateway event. All data that the response shows is committed before the return."""
         begun = time.perf_counter()
         response = await self._answered(event)
-        self._log.add(event, response, time.perf_counter() - begun)
+        if self._observers:
+            self._observers.request_finished(FinishedRequest(event, response, time.perf_counter() - begun))
         return response
+
+    def begin_stop(self) -> None:
+        """Tell the engine that the server stops. Requests that wait for a conversation get a response now."""
+        self._begin_stop()
+
+    def close(self) -> None:
+        """End the worker threads. If a request is still running, it fails when the table is closed."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _answered(self, event: dict[str, Any]) -> Response:
         context = RequestContext()
@@ -167,14 +176,6 @@ class Gateway:
         if isinstance(answered, Deferred):
             return self._api.rendered(answered, await self._waited_for(answered))
         return answered
-
-    def begin_stop(self) -> None:
-        """Tell the engine that the server stops. Requests that wait for a conversation get a response now."""
-        self._begin_stop()
-
-    def close(self) -> None:
-        """End the worker threads. If a request is still running, it fails when the table is closed."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _computed(self, event: dict[str, Any], context: RequestContext) -> Answer:
         loop = asyncio.get_running_loop()
@@ -217,6 +218,9 @@ class Gateway:
                 found = self._api.conversation_waiter.read(seen)
             except RunAgainError:
                 continue
+            except UnavailableError:
+                # The data file cannot be read, or is closed because the engine stops.
+                break
             if not await self._is_committed():
                 continue
             seen = found.conversation

@@ -90,7 +90,10 @@ class DurableQueue:
         return ReceivedMessage(id_, account_sid, receiver, body, receive_count + 1, failures)
 
     def has_visible(self) -> bool:
-        return bool(self.table.rows(_OLDEST, (self.name, self._seconds(), NO_RECEIVER)) or self.receivers())
+        return self.has_visible_to(NO_RECEIVER) or bool(self.receivers())
+
+    def has_visible_to(self, receiver: str) -> bool:
+        return bool(self.table.rows(_OLDEST, (self.name, self._seconds(), receiver)))
 
     def is_empty(self) -> bool:
         """Return whether the queue has no messages. Invisible messages count too."""

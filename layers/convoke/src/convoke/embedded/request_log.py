@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from http import HTTPStatus
 from itertools import count
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from convoke.api.auth import basic_credentials
 from convoke.api.form import decode_body
 from convoke.api.origins import SAFE_METHODS
-from convoke.api.responses import Response
 from convoke.domain.errors import ConversationsError
 from convoke.domain.instants import Clock
 from convoke.domain.sids import Prefix, is_sid
+from convoke.embedded.observation import FinishedDelivery, FinishedRequest
 
 MAX_LOGGED_REQUESTS = 1000
 
@@ -51,7 +51,8 @@ class RequestLog:
         self._numbers = count(1)
         self._requests: deque[LoggedRequest] = deque(maxlen=MAX_LOGGED_REQUESTS)
 
-    def add(self, event: Mapping[str, Any], response: Response, seconds: float) -> None:
+    def request_finished(self, request: FinishedRequest) -> None:
+        event, response = request.event, request.response
         headers, http = event["headers"], event["requestContext"]["http"]
         if http["method"] in SAFE_METHODS and headers.get("sec-fetch-site") == "same-origin":
             return
@@ -73,10 +74,13 @@ class RequestLog:
                 form=form,
                 status=response.status_code,
                 code=json.loads(response.body)["code"] if is_error else None,
-                milliseconds=round(seconds * 1000, 1),
+                milliseconds=round(request.seconds * 1000, 1),
                 date_created=self._now(),
             )
         )
+
+    def delivery_finished(self, delivery: FinishedDelivery) -> None:
+        """Do nothing, because the ledger has the delivery attempts."""
 
     def of_account(
         self, account_sid: str, after: int, owner_of: Callable[[str], str | None]

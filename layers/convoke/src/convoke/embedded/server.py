@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import socket
 import threading
@@ -22,6 +23,11 @@ BACKLOG = 2048
 class CannotListenError(Exception):
     """The server cannot listen on the address. The error text is one line for the person who chose the address."""
 
+    def __init__(self, message: str, *, is_busy: bool) -> None:
+        super().__init__(message)
+        self.is_busy = is_busy
+        """Whether another process listens on the address."""
+
 
 def listening_socket(host: str, port: int) -> socket.socket:
     """Return a socket that already listens, so that clients can connect before the server has started.
@@ -37,7 +43,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
             listener.listen(BACKLOG)
             undone.pop_all()
     except OSError as error:
-        raise CannotListenError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        is_busy = error.errno == errno.EADDRINUSE
+        raise CannotListenError(f"cannot listen on {host}:{port}: {error.strerror}", is_busy=is_busy) from error
     return listener
 
 

@@ -115,6 +115,7 @@ class SqliteTable:
         self._unit: Unit | None = None
         self._held = 0
         """The number of open `unit()` blocks."""
+        self._is_closed = False
         self._connection = open_data_file(path, synchronous)
         self._path = path
         self._on_gone = on_gone
@@ -136,9 +137,11 @@ class SqliteTable:
         self._owner, self._loop = 0, None
 
     def close(self) -> None:
+        """Close the data file. After this call, every method raises UnavailableError."""
         if self._checkpoints:
             self._checkpoints.stop()
         with self._lock:
+            self._is_closed = True
             if self._unit is not None:
                 self._abandon(UnavailableError())
             self._connection.close()
@@ -303,6 +306,11 @@ class SqliteTable:
         """Return the rows that a SELECT statement finds. The statement also finds the rows of the open unit."""
         return self._run(partial(self._rows, statement, parameters))
 
+    def clear(self) -> None:
+        """Remove everything from the data file. Call this method at the start of a unit, which then adds new items."""
+        for (name,) in self.rows("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
+            self.write(f"DELETE FROM {name}", ())  # noqa: S608 - the name of a table
+
     # The stream and the expired items.
 
     def stream_records(self, limit: int) -> list[tuple[int, Item]]:
@@ -347,6 +355,9 @@ class SqliteTable:
     def _run_here(self, function: Callable[[], Result]) -> Result:
         """Call `function` in the calling thread. Then commit the unit, unless a `unit()` block is open."""
         with self._lock:
+            if self._is_closed:
+                # A thread that was still at work when the engine stopped. The data file itself has not failed.
+                raise UnavailableError
             try:
                 result = self._when_unlocked(function)
             except Exception:

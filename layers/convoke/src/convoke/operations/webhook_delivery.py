@@ -85,6 +85,10 @@ class BegunDelivery(NamedTuple):
     attempt: EventAttempt
     token: str
 
+    def is_retried_after(self, outcome: Outcome) -> bool:
+        """Return whether a further attempt follows if this attempt ends with `outcome`."""
+        return _is_retried(self.delivery, self.attempt.number, outcome)
+
 
 @dataclass(frozen=True, slots=True)
 class WebhookDelivery:
@@ -174,7 +178,7 @@ class WebhookDelivery:
             self.queue.send([followed_by])
         completed = begun.attempt.completed(outcome.status, outcome.error, outcome.answer, self.now(), paused_until)
         self.attempts.put(begun.delivery, completed)
-        self._conclude(begun.delivery, completed, outcome)
+        self._conclude(begun, completed, outcome)
 
     def report_own_failure(self, message: Delivery | Event) -> None:
         """Store an alert about a queue message that Convoke itself could not process.
@@ -211,7 +215,7 @@ class WebhookDelivery:
             return []
         return [Delivery(event=event, target=ERROR_LOG, url=account.error_log_url, method=Method.POST)]
 
-    def _conclude(self, delivery: Delivery, attempt: EventAttempt, outcome: Outcome) -> None:
+    def _conclude(self, begun: BegunDelivery, attempt: EventAttempt, outcome: Outcome) -> None:
         """Do nothing if the receiver accepted the event. Otherwise raise RetryLaterError or DeliveryFailedError.
 
         The error determines whether the queue message is retried. DeliveryFailedError also causes an alert.
@@ -223,12 +227,12 @@ class WebhookDelivery:
         logger.warning(
             "a webhook did not accept an event", extra={**context, "status": outcome.status, "error": outcome.error}
         )
-        if _is_retried(delivery, attempt.number, outcome):
+        if begun.is_retried_after(outcome):
             raise RetryLaterError(retry_delay_seconds(attempt.number))
         # Record no alert if the delivery of an alert failed. The delivery of a new alert would probably fail too, and
         # would cause yet another alert.
-        if delivery.target != ERROR_LOG:
-            self.alerts.create(webhook_failed_alert(delivery, attempt, outcome.entry, self.now()))
+        if begun.delivery.target != ERROR_LOG:
+            self.alerts.create(webhook_failed_alert(begun.delivery, attempt, outcome.entry, self.now()))
         raise self._report_failure(outcome.error or f"the receiver answered {outcome.status}")
 
     def _report_failure(self, reason: str) -> DeliveryFailedError:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import repeat
 from threading import Condition, Thread
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
+
+from convoke.domain.events import PRE_EVENTS, ErrorLogType, EventType
+from convoke.webhooks.signature import sign
 
 POLL_INTERVAL_SECONDS = 0.05
 """The interval at which the server thread checks whether the server must stop."""
+
+SIGNATURE = "X-Twilio-Signature"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +27,14 @@ class ReceivedWebhook:
     """A webhook request that has arrived at the receiver."""
 
     parameters: dict[str, str]
-    """The form fields of the body."""
+    """The form fields of the body. The parameters of the query if the method is GET."""
     headers: dict[str, str]
     """The request headers. The upper and lower case of the header names is unchanged."""
+    url: str = ""
+    method: str = "POST"
+    body: str = ""
+    signature_valid: bool = False
+    """Whether the signature matches the URL, the parameters and the Auth Token of the instance."""
 
     @property
     def event_type(self) -> str:
@@ -28,13 +42,35 @@ class ReceivedWebhook:
         return self.parameters["EventType"]
 
 
-class Receiver:
-    """A server that stores all webhooks in the order of their arrival. It answers each webhook with the status 204."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer of the receiver to a webhook."""
 
-    def __init__(self) -> None:
+    status: int
+    body: str = ""
+
+
+ACCEPTED = Answer(204)
+
+
+class Receiver:
+    """A server that stores all webhooks in the order of their arrival.
+
+    It answers each webhook with the status 204, unless a test has planned another answer with `answer`.
+    """
+
+    def __init__(self, auth_token: Callable[[], str] = lambda: "") -> None:
+        """`auth_token` returns the Auth Token with which the instance signs webhooks."""
         self.url = ""
         """The URL of the receiver. Configure it as the webhook URL. It is empty until the receiver listens."""
+        self.auth_token = auth_token
+        self.on_pre_event: Callable[[str], None] = lambda event_type: None  # noqa: ARG005
+        """Called when a test plans the answer to a pre-event, so that the instance sends events of this type."""
+        self._base_url = ""
+        self._generation = 0
         self._received: list[ReceivedWebhook] = []
+        self._answers: dict[str | None, deque[Answer]] = {}
+        """The planned answers by event type. The key None is for events of every type."""
         self._changed = Condition()
 
     @property
@@ -42,6 +78,24 @@ class Receiver:
         """A new list of all webhooks that have arrived until now."""
         with self._changed:
             return [*self._received]
+
+    def answer(
+        self, status: int, body: str | Mapping[str, object] = "", *, times: int = 1, event_type: str | None = None
+    ) -> None:
+        """Answer the next `times` webhooks with a status and a body.
+
+        With `event_type`, the answer applies only to events of this type. If this is a pre-event, such as
+        `onMessageAdd`, the instance asks the receiver before each such change from now on. A mapping becomes a JSON
+        object, which changes the resource. Further calls add answers behind the answers that are already planned.
+        Raises ValueError if there is no such event type.
+        """
+        if event_type is not None:
+            check_event_type(event_type)
+        answer = Answer(status, body if isinstance(body, str) else json.dumps(body))
+        with self._changed:
+            self._answers.setdefault(event_type, deque()).extend(repeat(answer, times))
+        if event_type in PRE_EVENTS:
+            self.on_pre_event(event_type)
 
     def wait_for(self, matches: Callable[[ReceivedWebhook], bool], timeout: float) -> ReceivedWebhook | None:
         """Return the first webhook for which `matches` returns True.
@@ -53,9 +107,15 @@ class Receiver:
             return self._changed.wait_for(lambda: next(filter(matches, self._received), None), timeout)
 
     def clear(self) -> None:
-        """Remove all stored webhooks."""
+        """Remove all stored webhooks and planned answers, and change the URL.
+
+        The receiver ignores webhooks that still have the old URL.
+        """
         with self._changed:
             self._received.clear()
+            self._answers.clear()
+            self._generation += 1
+            self.url = f"{self._base_url}/webhooks/{self._generation}"
 
     @contextmanager
     def listening(self) -> Iterator[Receiver]:
@@ -64,23 +124,56 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                receiver._store(ReceivedWebhook(dict(parse_qsl(body, keep_blank_values=True)), dict(self.headers)))
-                self.send_response(204)
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+                answer = receiver._store(self.path, self.command, body, dict(self.headers))
+                content = answer.body.encode()
+                self.send_response(answer.status)
+                if content:
+                    self.send_header("Content-Type", "application/json")
+                if answer.status != ACCEPTED.status:
+                    self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_POST  # noqa: N815 - the name in the base class
 
             def log_message(self, *_: object) -> None:
                 """Log nothing. The method of the base class would write every request to stderr."""
 
         with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            self.url = f"http://127.0.0.1:{server.server_port}/webhooks"
+            self._base_url = f"http://127.0.0.1:{server.server_port}"
+            self.clear()
             Thread(target=server.serve_forever, args=(POLL_INTERVAL_SECONDS,), daemon=True).start()
             try:
                 yield self
             finally:
                 server.shutdown()
 
-    def _store(self, webhook: ReceivedWebhook) -> None:
+    def _store(self, path: str, method: str, body: str, headers: dict[str, str]) -> Answer:
+        """Store a webhook and return the answer to it."""
+        url = f"{self._base_url}{path}"
+        sent = body if method == "POST" else urlsplit(path).query
+        parameters = dict(parse_qsl(sent, keep_blank_values=True))
+        expected = sign(url, parameters if method == "POST" else {}, self.auth_token())
+        webhook = ReceivedWebhook(parameters, headers, url, method, body, headers.get(SIGNATURE) == expected)
         with self._changed:
+            if url.partition("?")[0] != self.url:
+                return ACCEPTED
             self._received.append(webhook)
             self._changed.notify_all()
+            return self._next_answer(parameters.get("EventType"))
+
+    def _next_answer(self, event_type: str | None) -> Answer:
+        for key in (event_type, None):
+            if answers := self._answers.get(key):
+                return answers.popleft()
+        return ACCEPTED
+
+
+def check_event_type(event_type: str) -> None:
+    """Raise ValueError if no webhook can have this event type."""
+    known = [*EventType, *ErrorLogType]
+    if event_type not in known:
+        close = get_close_matches(event_type, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"the event types are {', '.join(known)}"
+        raise ValueError(f"there is no event type {event_type!r}: {hint}")

@@ -1,0 +1,167 @@
+"""The lines that `convoke up` prints about requests and deliveries.
+
+A line never contains a name, an address, an identity or a query. It contains the pattern of the route instead of the
+path, and only the scheme, host and path of a receiver.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from queue import Full, Queue
+from typing import TextIO
+
+import click
+
+from convoke.domain.instants import now
+from convoke.domain.webhooks import receiver_of
+from convoke.embedded.observation import FinishedDelivery, FinishedRequest
+
+MAX_WAITING_LINES = 10_000
+"""The maximum number of lines that wait while the terminal is slow. Further lines are dropped and counted."""
+
+FLUSH_SECONDS = 1.0
+"""The maximum time that the end of the program waits for the terminal."""
+
+HEALTH_PATH = "/healthz"
+
+SID = re.compile(r"[A-Z]{2}[0-9a-f]{32}")
+
+RuleOf = Callable[[str], str | None]
+"""A function that takes the path of a request and returns the rule of the route, or None if there is no route."""
+
+Line = dict[str, object]
+
+
+class Traffic:
+    """An observer that prints a line for each finished request and delivery.
+
+    A thread formats and writes the lines. A terminal that does not read therefore does not stop the API.
+    """
+
+    def __init__(self, rule_of: RuleOf, *, as_json: bool, stream: TextIO | None = None) -> None:
+        self._rule_of = rule_of
+        self._as_json = as_json
+        self._stream = stream or sys.stdout
+        self._waiting: Queue[Callable[[], Line] | None] = Queue(MAX_WAITING_LINES)
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._write_lines, name="traffic", daemon=True)
+        self._thread.start()
+
+    def request_finished(self, request: FinishedRequest) -> None:
+        if request.path == HEALTH_PATH:
+            return  # Container engines request it every few seconds.
+        moment = now()
+        self._add(lambda: request_line(request, moment, self._rule_of))
+
+    def delivery_finished(self, delivery: FinishedDelivery) -> None:
+        moment = now()
+        self._add(lambda: delivery_line(delivery, moment))
+
+    def close(self) -> None:
+        """Write the waiting lines, but do not wait for the terminal longer than `FLUSH_SECONDS`."""
+        self._add(None)
+        self._thread.join(FLUSH_SECONDS)
+
+    def _add(self, make_line: Callable[[], Line] | None) -> None:
+        try:
+            self._waiting.put_nowait(make_line)
+        except Full:
+            self._dropped += 1
+
+    def _write_lines(self) -> None:
+        text = line_as_json if self._as_json else line_as_text
+        while (make_line := self._waiting.get()) is not None:
+            try:
+                self._print(text(make_line()))
+                if self._dropped and self._waiting.empty():
+                    dropped, self._dropped = self._dropped, 0
+                    self._print(text({"time": now(), "dropped": dropped}))
+            except OSError:
+                return self._discard_lines()
+        return None
+
+    def _print(self, line: str) -> None:
+        # click removes the colours if the stream is not a terminal.
+        click.echo(line, file=self._stream)
+
+    def _discard_lines(self) -> None:
+        """Print nothing more, because nobody reads the stream: for example, the terminal is closed."""
+        while self._waiting.get() is not None:
+            pass
+
+
+def request_line(request: FinishedRequest, moment: datetime, rule_of: RuleOf) -> Line:
+    """Return what the line of a request says."""
+    response = request.response
+    body = _json_object(response.body)
+    sids = SID.findall(request.path)
+    line: Line = {
+        "time": moment,
+        "method": request.method,
+        "route": (rule_of(request.path) or "(no route)").translate({ord("<"): "{", ord(">"): "}"}),
+        "status": response.status_code,
+        "code": body.get("code") if response.status_code >= 400 else None,
+        "sid": body.get("sid") if response.status_code < 400 and "sid" in body else (sids[-1] if sids else None),
+        "milliseconds": round(1000 * request.seconds, 1),
+    }
+    return {name: value for name, value in line.items() if value is not None}
+
+
+def delivery_line(finished: FinishedDelivery, moment: datetime) -> Line:
+    """Return what the line of a delivery attempt says."""
+    delivery, outcome = finished.begun.delivery, finished.outcome
+    line: Line = {
+        "time": moment,
+        "event": delivery.event.type,
+        "conversation": delivery.event.conversation_sid,
+        "receiver": receiver_of(delivery.url),
+        "status": outcome.status,
+        "error": outcome.error,
+        "attempt": finished.begun.attempt.number,
+    }
+    return {name: value for name, value in line.items() if value is not None}
+
+
+def line_as_json(line: Line) -> str:
+    moment = line["time"]
+    assert isinstance(moment, datetime)
+    return json.dumps({**line, "time": moment.isoformat(timespec="milliseconds")})
+
+
+def line_as_text(line: Line) -> str:
+    """Return a line for people, with colours."""
+    moment = line["time"]
+    assert isinstance(moment, datetime)
+    time = click.style(moment.astimezone().strftime("%H:%M:%S.%f")[:-3], dim=True)
+    if "dropped" in line:
+        return f"{time}  {line['dropped']} lines were dropped, because the terminal was too slow"
+    status = line.get("status")
+    shown = click.style(f"{status or '---'}", fg=_colour(status))
+    if "event" in line:
+        answer = f"  {line['error']}" if "error" in line else ""
+        return (
+            f"{time}  {click.style('event ', fg='cyan')}  {shown}          {line['event']}  {line['conversation']}"
+            f"  -> {line['receiver']}  attempt {line['attempt']}{answer}"
+        )
+    code = f"  error {line['code']}" if "code" in line else ""
+    sid = f"  {line['sid']}" if "sid" in line else ""
+    return f"{time}  {line['method']:<6}  {shown}  {line['milliseconds']:>6} ms  {line['route']}{code}{sid}"
+
+
+def _colour(status: object) -> str:
+    if not isinstance(status, int) or status >= 500:
+        return "red"
+    return "yellow" if status >= 400 else "green"
+
+
+def _json_object(body: str) -> dict[str, object]:
+    try:
+        parsed = json.loads(body or "{}")
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}

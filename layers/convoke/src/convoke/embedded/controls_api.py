@@ -1,0 +1,170 @@
+"""The test controls: resources under `/convoke/v1` with which tests in any language control an instance.
+
+Only an embedded engine has these resources, and only with `convoke up --test-controls`. Otherwise each path is a 404
+that names the option. The clock is in `clock_api.py`. See docs/testing.md#test-controls.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from convoke.api.contracts import Contract
+from convoke.api.errors import JSON, render
+from convoke.api.operations import Operations
+from convoke.api.representations import Representation, json_response
+from convoke.api.requests import CONVOKE_PREFIX, Request
+from convoke.api.responses import Response
+from convoke.api.routes import AccountRoute
+from convoke.domain.durations import parse_duration
+from convoke.domain.errors import InvalidParameterError, NotFoundError
+from convoke.domain.instants import Instant
+from convoke.operations.accounts import new_token
+
+CLOCK, RESET, ACCOUNTS, SETTLE, FAILURES = "/Clock", "/Reset", "/Accounts", "/Settle", "/Failures"
+
+CLOCK_OPTION, CONTROLS_OPTION = "--test-clock", "--test-controls"
+
+DEFAULT_TIMEOUT = timedelta(seconds=10)
+"""How long a Settle request waits, unless the request has a `Timeout`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What the test controls do. The engine implements all functions except `reset`, which replaces the engine."""
+
+    reset: Callable[[], None]
+    settle: Callable[[timedelta], bool]
+    """Waits until nothing is left to do, at most for the given time. Returns whether nothing is left to do."""
+    reject_in_next: Callable[[str, int, int], None]
+    """Takes an Account SID, the index of a participant and an error code."""
+    hold_next: Callable[[str], None]
+    cancel_failures: Callable[[str], None]
+
+
+class AccountRepresentation(Representation):
+    sid: str
+    auth_token: str
+    default_chat_service_sid: str
+    default_messaging_service_sid: str
+    date_created: Instant
+
+
+class SettleRepresentation(Representation):
+    settled: bool
+
+
+class FailureRepresentation(Representation):
+    account_sid: str
+    participant: int | None
+    code: int | None
+    hold: bool
+
+
+RESET_CONTRACT = Contract("Instance", None, statuses=(204,))
+ACCOUNTS_CONTRACT = Contract("Account", AccountRepresentation, statuses=(201,))
+SETTLE_CONTRACT = Contract("Instance", SettleRepresentation, errors=(InvalidParameterError,))
+FAILURES_CONTRACT = Contract("Failure", FailureRepresentation, statuses=(201,), errors=(InvalidParameterError,))
+CANCEL_CONTRACT = Contract("Failure", None, statuses=(204,))
+MISSING_CONTRACT = Contract("TestControl", None, statuses=())
+"""Without a successful status, a route only explains why its path is missing. `/openapi.json` does not describe it."""
+
+
+def control_routes(controls: Controls) -> tuple[AccountRoute, ...]:
+    """Return the routes of the test controls, except the clock."""
+    return (*_instance_routes(controls), _account_route(), *_failure_routes(controls))
+
+
+def _instance_routes(controls: Controls) -> tuple[AccountRoute, ...]:
+    def reset(_: Operations, __: Request) -> Response:
+        controls.reset()
+        return Response(204)
+
+    def settle(_: Operations, request: Request) -> Response:
+        text = value_of(request, "Timeout")
+        timeout = DEFAULT_TIMEOUT if text is None else duration_in("Timeout", text)
+        return json_response(SettleRepresentation(settled=controls.settle(timeout)))
+
+    return (
+        AccountRoute("POST", RESET, reset, RESET_CONTRACT, CONVOKE_PREFIX),
+        AccountRoute("POST", SETTLE, settle, SETTLE_CONTRACT, CONVOKE_PREFIX),
+    )
+
+
+def _account_route() -> AccountRoute:
+    def create(operations: Operations, _: Request) -> Response:
+        token = new_token()
+        account = operations.accounts.create(token=token)
+        return json_response(AccountRepresentation(**account.model_dump(), auth_token=token), 201)
+
+    return AccountRoute("POST", ACCOUNTS, create, ACCOUNTS_CONTRACT, CONVOKE_PREFIX)
+
+
+def _failure_routes(controls: Controls) -> tuple[AccountRoute, ...]:
+    def create(_: Operations, request: Request) -> Response:
+        account_sid, hold = request.account.sid, value_of(request, "Hold")
+        failure = FailureRepresentation(account_sid=account_sid, participant=None, code=None, hold=hold is not None)
+        if hold is not None:
+            if str(hold).lower() != "true":
+                raise InvalidParameterError(parameter="Hold", wanted="true; DELETE releases the conversation")
+            controls.hold_next(account_sid)
+            return json_response(failure, 201)
+        participant, code = integer_in(request, "Participant"), integer_in(request, "Code")
+        try:
+            controls.reject_in_next(account_sid, participant, code)
+        except ValueError as error:
+            raise InvalidParameterError(parameter="Code", wanted="an error code of the API, such as 50407") from error
+        return json_response(failure.model_copy(update={"participant": participant, "code": code}), 201)
+
+    def delete(_: Operations, request: Request) -> Response:
+        controls.cancel_failures(request.account.sid)
+        return Response(204)
+
+    return (
+        AccountRoute("POST", FAILURES, create, FAILURES_CONTRACT, CONVOKE_PREFIX),
+        AccountRoute("DELETE", FAILURES, delete, CANCEL_CONTRACT, CONVOKE_PREFIX),
+    )
+
+
+def missing_routes(paths: tuple[str, ...], option: str) -> tuple[AccountRoute, ...]:
+    """Return routes that answer 404 and name the option of `convoke up` that serves the paths."""
+
+    def refusal(path: str) -> Callable[[Operations, Request], Response]:
+        message = f"The requested resource {CONVOKE_PREFIX}{path} was not found: start `convoke up` with {option}"
+        return lambda _, __: render(NotFoundError(), message)
+
+    return tuple(
+        AccountRoute(method, path, refusal(path), MISSING_CONTRACT, CONVOKE_PREFIX)
+        for path in paths
+        for method in ("GET", "POST", "DELETE")
+    )
+
+
+def value_of(request: Request, name: str) -> object | None:
+    """Return the value of a form field, or of the JSON key with the name in lower case. None if there is no value."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+        return next(iter(request.form.values(name)), None)
+    try:
+        parsed = json.loads(request.body)
+    except ValueError as error:
+        raise InvalidParameterError(parameter="body", wanted="a JSON object") from error
+    return parsed.get(name.lower()) if isinstance(parsed, dict) else None
+
+
+def duration_in(name: str, text: object) -> timedelta:
+    """Return the duration in the value of the parameter `name`. Raises InvalidParameterError."""
+    try:
+        return parse_duration(text if isinstance(text, str) else "")
+    except ValueError as error:
+        raise InvalidParameterError(parameter=name, wanted="an ISO 8601 duration such as PT10M or P1D") from error
+
+
+def integer_in(request: Request, name: str) -> int:
+    """Return a whole number that is not negative. Raises InvalidParameterError."""
+    text = str(value_of(request, name))
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise InvalidParameterError(parameter=name, wanted="a whole number")
+    return int(text)

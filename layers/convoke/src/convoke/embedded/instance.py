@@ -1,0 +1,95 @@
+"""An instance: the engine that a server serves. A reset replaces the engine while the server runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from threading import Lock
+from typing import Protocol
+
+from convoke.embedded.engine import EmbeddedEngine
+from convoke.embedded.gateway import Message, Receive, Send
+from convoke.embedded.observation import Observers
+
+
+class MakeEngine(Protocol):
+    def __call__(self, *, reset: Callable[[], None] | None, observers: Observers) -> EmbeddedEngine:
+        """Return a new engine on the instance's data file. See `EmbeddedEngine` for the arguments."""
+
+
+class Instance:
+    """The ASGI application of a server. It passes each request to the current engine."""
+
+    def __init__(
+        self,
+        make_engine: MakeEngine,
+        prepare: Callable[[EmbeddedEngine], None] = lambda engine: None,  # noqa: ARG005
+        *,
+        has_controls: bool,
+        trust_forwarded: bool = False,
+    ) -> None:
+        """Make the first engine. `prepare` is called with each empty engine after the account is created in it."""
+        self._make_engine = make_engine
+        self._prepare = prepare
+        self._reset = self.reset if has_controls else None
+        self._trust_forwarded = trust_forwarded
+        self._account_sid = ""
+        self._resetting = Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.observers = Observers()
+        self.on_data_file_gone: Callable[[], None] = lambda: None
+        """See `EmbeddedEngine.on_data_file_gone`."""
+        self._open = asyncio.Event()
+        """Requests wait for this event during a reset."""
+        self._open.set()
+        self._use(make_engine(reset=self._reset, observers=self.observers))
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        await self._open.wait()
+        await self._gateway(scope, receive, send)
+
+    def start(self, account_sid: str) -> None:
+        """Start the engine on the running event loop. A reset keeps the account `account_sid` with its Auth Token."""
+        self._account_sid = account_sid
+        self._loop = asyncio.get_running_loop()
+        self.engine.start()
+
+    def begin_stop(self) -> None:
+        self._gateway.begin_stop()
+
+    def close(self) -> None:
+        self._gateway.close()
+
+    async def stop(self) -> None:
+        await self.engine.stop()
+
+    def reset(self) -> None:
+        """Drop all data except the first account, drop the work under way, and set the clock to real time.
+
+        Call this method on another thread than the event loop's. The method returns when the instance is empty.
+        """
+        assert self._loop is not None
+        with self._resetting:
+            asyncio.run_coroutine_threadsafe(self._replace_engine(), self._loop).result()
+
+    async def _replace_engine(self) -> None:
+        self._open.clear()
+        try:
+            token = self.engine.accounts.token(self._account_sid)
+            self._gateway.close()
+            await self.engine.abandon()
+            engine = self._make_engine(reset=self._reset, observers=self.observers)
+            with engine.table.unit():
+                # One unit, so that a crash leaves either the old data or an empty instance with its account.
+                engine.table.clear()
+                engine.accounts.create(self._account_sid, token)
+                self._prepare(engine)
+            self._use(engine)
+            engine.start()
+        finally:
+            self._open.set()
+
+    def _use(self, engine: EmbeddedEngine) -> None:
+        self.engine = engine
+        engine.on_data_file_gone = lambda: self.on_data_file_gone()
+        self._gateway = engine.gateway(trust_forwarded=self._trust_forwarded)

@@ -1,0 +1,87 @@
+"""Observers of finished requests and deliveries. The gateway and the deliveries report to the observers here only.
+
+Observers are for people: lines on a terminal, or a list of the last requests. An observer runs on the event loop's
+thread, so it must be quick and must not wait.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from convoke.api.responses import Response
+from convoke.operations.webhook_delivery import BegunDelivery, Outcome
+
+logger = logging.getLogger(__name__)
+
+Finished = TypeVar("Finished")
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRequest:
+    """A request whose response the gateway is about to send. The data of the request is committed."""
+
+    event: dict[str, Any]
+    """The gateway event. It contains the credentials of the client and everything that the client sent."""
+    response: Response
+    seconds: float
+    """The time from the complete request to the response."""
+
+    @property
+    def method(self) -> str:
+        return str(self.event["requestContext"]["http"]["method"])
+
+    @property
+    def path(self) -> str:
+        """The path. It can contain names and identities."""
+        return str(self.event["rawPath"])
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedDelivery:
+    """An attempt to deliver an event to a receiver, with its outcome. The outcome is committed."""
+
+    begun: BegunDelivery
+    outcome: Outcome
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the receiver did not accept the event and no further attempt follows."""
+        return not self.outcome.is_delivered and not self.begun.is_retried_after(self.outcome)
+
+
+class Observer(Protocol):
+    def request_finished(self, request: FinishedRequest) -> None: ...
+
+    def delivery_finished(self, delivery: FinishedDelivery) -> None: ...
+
+
+class Observers:
+    """The observers of one engine. An observer that fails affects neither the request nor the other observers."""
+
+    def __init__(self) -> None:
+        self._observers: list[Observer] = []
+
+    def __bool__(self) -> bool:
+        """Return whether there is an observer. Without an observer, the gateway measures and builds nothing."""
+        return bool(self._observers)
+
+    def add(self, observer: Observer) -> None:
+        self._observers.append(observer)
+
+    def request_finished(self, request: FinishedRequest) -> None:
+        for observer in self._observers:
+            _report(observer.request_finished, request)
+
+    def delivery_finished(self, delivery: FinishedDelivery) -> None:
+        for observer in self._observers:
+            _report(observer.delivery_finished, delivery)
+
+
+def _report(report: Callable[[Finished], None], finished: Finished) -> None:
+    try:
+        report(finished)
+    except Exception:
+        logger.exception("an observer failed")

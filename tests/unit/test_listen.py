@@ -1,0 +1,103 @@
+"""`convoke listen` finds each new event of the ledger once (cli/listen.py)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from convoke.cli import listen
+from convoke.cli.listen import new_events
+from convoke.domain.events import Event, EventFilters, EventType
+from convoke.domain.pages import Page, PageRequest
+
+START = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+class EndOfTestError(Exception):
+    """There is no further action."""
+
+
+class Ledger:
+    """A ledger in memory. `sleep` runs the next action, and ends the test if there is none."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.actions: list[list[tuple[str, float]] | None] = []
+        self.reads = 0
+
+    def add(self, name: str, seconds: float) -> None:
+        self.events.append(
+            Event(
+                id=name,
+                type=EventType.CONVERSATION_ADDED,
+                account_sid="AC1",
+                occurred_at=START + timedelta(seconds=seconds),
+                payload={},
+                notify_webhooks=True,
+            )
+        )
+
+    def list(self, account_sid: str, filters: EventFilters, request: PageRequest) -> Page[Event]:
+        assert request.descending
+        self.reads += 1
+        ordered = sorted(self.events, key=lambda event: event.occurred_at, reverse=True)
+        first = int(request.position or 0)
+        page = ordered[first : first + request.size]
+        has_next = first + request.size < len(ordered)
+        return Page(page, has_previous=False, has_next=has_next, behind=str(first + request.size) if has_next else None)
+
+    def sleep(self, seconds: float) -> None:
+        if not self.actions:
+            raise EndOfTestError
+        action = self.actions.pop(0)
+        if action is None:
+            self.events.clear()
+        for name, moment in action or ():
+            self.add(name, moment)
+
+
+@pytest.fixture
+def ledger(monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    monkeypatch.setattr(listen, "PAGE_SIZE", 3)
+    return Ledger()
+
+
+def found(ledger: Ledger) -> list[str]:
+    names = list[str]()
+
+    with suppress(EndOfTestError):
+        for event in new_events(ledger, "AC1", 1.0, now=lambda: START, sleep=ledger.sleep):  # type: ignore[arg-type]
+            names.append(event.id)
+    return names
+
+
+def test_earlier_events_are_not_printed_and_new_events_come_in_order(ledger: Ledger) -> None:
+    for number in range(10):
+        ledger.add(f"old {number}", -number)
+    ledger.actions = [[("b", 2), ("a", 1)], [], [("c", 3)]]
+    assert found(ledger) == ["a", "b", "c"]
+
+
+def test_more_events_than_a_page_are_all_found(ledger: Ledger) -> None:
+    ledger.actions = [[(f"{number:02}", number) for number in range(40)]]
+    assert found(ledger) == [f"{number:02}" for number in range(40)]
+
+
+def test_event_that_appears_late_is_found(ledger: Ledger) -> None:
+    ledger.actions = [[("new", 20)], [("late", 5)]]
+    assert found(ledger) == ["new", "late"]
+
+
+def test_events_after_a_reset_are_found_although_the_clock_went_back(ledger: Ledger) -> None:
+    ledger.actions = [[("tomorrow", 86_400)], None, [("after the reset", 10)]]
+    assert found(ledger) == ["tomorrow", "after the reset"]
+
+
+def test_old_events_are_not_read_again(ledger: Ledger) -> None:
+    for number in range(300):
+        ledger.add(f"old {number}", -1000 - 100 * number)
+    ledger.actions = [[("a", 1)], [], []]
+    assert found(ledger) == ["a"]
+    assert ledger.reads <= 8
