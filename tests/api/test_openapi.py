@@ -18,6 +18,7 @@ from openapi_spec_validator import validate
 from pydantic.alias_generators import to_snake
 
 from convoke.api.dispatch import _Node
+from convoke.api.form import FORM, MULTIPART
 from tests.support.bindings import store_binding
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call, held_instance
@@ -215,6 +216,13 @@ def test_document_supports_if_none_match(instance: Instance) -> None:
     known = call(instance.api, "GET", f"{ORIGIN}/openapi.json", headers={"If-None-Match": f'W/{tag}, "other"'})
     assert (known.status, known.text, known.headers["ETag"]) == (304, "", tag)
     assert call(instance.api, "GET", f"{ORIGIN}/openapi.json", headers={"If-None-Match": '"other"'}).status == 200
+
+
+def test_form_is_described_once_for_both_media_types() -> None:
+    described = [operation.description["requestBody"] for operation in operations().values() if operation.form]
+    schemas = [[content["schema"] for content in body["content"].values()] for body in described]
+    assert {tuple(body["content"]) for body in described} == {(FORM, MULTIPART)}
+    assert all(url_encoded == multipart and set(url_encoded) == {"$ref"} for url_encoded, multipart in schemas)
 
 
 def test_similar_paths_require_credentials(instance: Instance) -> None:

@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 from convoke.api.contracts import Contract
 from convoke.api.errors import JSON
-from convoke.api.form import FORM
+from convoke.api.form import FORM, MULTIPART
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED
 from convoke.api.origins import SAFE_METHODS
 from convoke.api.pagination import DEFAULT_PAGE_SIZE
@@ -149,11 +149,14 @@ def _header_parameters(contract: Contract) -> Iterable[Schema]:
 
 
 def _body(name: str, form: Schema) -> Schema:
-    """Return the description of a form body. `explode` means that a client repeats the name for each list value."""
+    """Return the description of a form body. `explode` means that a client repeats the name for each list value.
+
+    A multipart form repeats the part for each list value, which needs no description.
+    """
     lists = [name for name, schema in form["properties"].items() if schema.get("type") == "array"]
     encoding = {name: {"style": "form", "explode": True} for name in lists}
-    content = {"schema": reference(name)} | ({"encoding": encoding} if lists else {})
-    return {"required": "required" in form, "content": {FORM: content}}
+    url_encoded = {"schema": reference(name)} | ({"encoding": encoding} if lists else {})
+    return {"required": "required" in form, "content": {FORM: url_encoded, MULTIPART: {"schema": reference(name)}}}
 
 
 def _responses(contract: Contract, *, service_in_path: bool) -> Schema:
