@@ -1,6 +1,6 @@
 # The commands of Convoke. `make` lists them. You need git, make and Python >= 3.11; make installs everything else.
 .DEFAULT_GOAL := help
-.PHONY: screenshots chromium help up demo test fast coverage mutants soak e2e-aws e2e-lambda sam-local check contract-node build verify-build lint-template bench docs docs-tables audit sbom lock-tools setup install format
+.PHONY: schemathesis screenshots chromium help up demo test fast coverage mutants soak e2e-aws e2e-lambda sam-local check contract-node build verify-build lint-template bench docs docs-tables audit sbom lock-tools setup install format
 SHELL := /bin/bash
 
 SAM := SAM_CLI_TELEMETRY=0 .tools/bin/sam
@@ -55,6 +55,9 @@ chromium:
 soak: setup ## Kill `convoke up` 50 times under load, then send 10^6 random requests (KILLS=5 REQUESTS=1000: fewer, SEED=2: others)
 	$(RUN) python -m tests.faults.soak --kills $(or $(KILLS),50) --seed $(or $(SEED),1)
 	$(RUN) python -m tests.faults.fuzz --requests $(or $(REQUESTS),1000000) --seed $(or $(SEED),1)
+
+schemathesis: setup ## Send 250,000 requests that /openapi.json describes, and check each response (EXAMPLES=10: fewer, SEED=2: others)
+	$(RUN) python -m tests.property.described_requests --examples $(or $(EXAMPLES),700) --seed $(or $(SEED),1)
 
 fast: check ## Run the checks and the unit tests only
 	$(RUN) pytest --quiet tests/unit

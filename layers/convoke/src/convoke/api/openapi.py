@@ -57,7 +57,7 @@ RESPONSE_HEADERS = {
 }
 
 PAGING = {
-    "Page": {"type": "integer", "description": "Has no effect: PageToken selects the page."},
+    "Page": {"type": "string", "description": "Has no effect: PageToken selects the page."},
     "PageToken": {"type": "string", "description": "The token of a URL in `meta`."},
 }
 """The query parameters that every list has, in addition to PageSize."""
