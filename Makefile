@@ -113,10 +113,11 @@ bench: $(filter .tools/bin/uv,$(UV)) ## Run the benchmarks (ten minutes) and upd
 docs: setup ## Build the documentation into site/; a dead link or anchor is an error
 	$(RUN) zensical build --clean --strict
 
-docs-tables: setup ## Update the generated parts of the docs: API coverage, errors, benchmarks
+docs-tables: setup ## Update the generated parts of the docs: API coverage, errors, benchmarks, the examples of /openapi.json
 	$(RUN) python -m tests.support.operations_table
 	$(RUN) python -m tests.support.error_table
 	$(RUN) python -m tests.support.dependency_table
+	$(RUN) python -m tests.support.openapi_examples
 	$(RUN) python -m tests.benchmarks.figures > /dev/null
 
 audit: setup ## Look for known vulnerabilities in the dependencies (needs the internet)

@@ -29,6 +29,7 @@ from schemathesis.core.result import Ok
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from convoke.api.form import MULTIPART
 from convoke.embedded.gateway import RequestContext, gateway_event
 from tests.api.test_openapi import PopulatedInstance
 from tests.support.instances import Resolve, held_instance
@@ -45,7 +46,8 @@ class Application:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         headers = {name[5:].replace("_", "-"): text for name, text in environ.items() if name.startswith("HTTP_")}
-        headers["content-type"] = environ.get("CONTENT_TYPE", "")
+        if "CONTENT_TYPE" in environ:
+            headers["content-type"] = environ["CONTENT_TYPE"]
         scope = {
             "method": environ["REQUEST_METHOD"],
             # As in uvicorn, a path is valid UTF-8.
@@ -53,7 +55,7 @@ class Application:
             "query_string": environ["QUERY_STRING"].encode("latin-1"),
             "http_version": "1.1",
             "scheme": "http",
-            "headers": [(name.encode(), text.encode("latin-1")) for name, text in headers.items() if text],
+            "headers": [(name.encode(), text.encode("latin-1")) for name, text in headers.items()],
         }
         body: BytesIO = environ["wsgi.input"]
         answered = self.api(gateway_event(scope, body.read()), RequestContext())
@@ -98,6 +100,9 @@ class Run:
                 self._for_each(cases, lambda case: self._check(case, headers))
 
     def _check(self, case: Case[Any], headers: dict[str, str]) -> None:
+        if case.media_type == MULTIPART and not isinstance(case.body, dict):
+            # Schemathesis would send this body without Content-Type, and Convoke then takes the body as a form.
+            return
         response = case.call(headers=headers)
         self.statuses[response.status_code] += 1
         try:

@@ -6,7 +6,9 @@ start, because this module imports pydantic's JSON Schema generator.
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
@@ -71,17 +73,49 @@ CREDENTIALS = {
 }
 
 
+def members(extra_routes: Sequence[Route] = ()) -> str:
+    """Return the OpenAPI document as JSON without its braces, so that the URL of the server can be added."""
+    return json.dumps(document(extra_routes)).removeprefix("{").removesuffix("}")
+
+
 def document(extra_routes: Sequence[Route] = ()) -> Schema:
-    """Return the OpenAPI document of all routes. `extra_routes` are routes that exist in only one engine."""
+    """Return the OpenAPI document of all routes, without the URL of the server.
+
+    `extra_routes` are routes that exist in only one engine.
+    """
     routes = (*ROUTES, *extra_routes)
     schemas = components([route.contract for route in routes])
     return {
         "openapi": "3.1.0",
         "info": {"title": "Convoke", "version": "v1"},
+        "tags": _tags(routes),
         "security": [{"basic": []}],
         "paths": _paths(routes, schemas),
         "components": {"schemas": schemas, "securitySchemes": {"basic": CREDENTIALS}},
     }
+
+
+def _tags(routes: Iterable[Route]) -> list[dict[str, str]]:
+    """Return the name and the description of each resource. The description is in the docstring of its module."""
+    modules = {_tag(route): sys.modules[route.handler.__module__] for route in routes}
+    return [{"name": name, "description": _first_sentence(module.__doc__ or "")} for name, module in modules.items()]
+
+
+def _tag(route: Route) -> str:
+    """Return the name of the route's resource, such as `Participant conversations`."""
+    words = route.handler.__module__.rpartition(".")[2].removesuffix("_api").replace("_", " ").capitalize()
+    return _with_acronym(words)
+
+
+def _with_acronym(words: str) -> str:
+    return re.sub(r"\bapi\b", "API", words, flags=re.IGNORECASE)
+
+
+def _first_sentence(docstring: str) -> str:
+    """Return the first line of a docstring, without the path that it begins with."""
+    line = docstring.partition("\n")[0]
+    sentence = line.partition(": ")[2] or line
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _paths(routes: Iterable[Route], schemas: dict[str, Schema]) -> dict[str, Schema]:
@@ -98,8 +132,8 @@ def _operation(route: Route, rule: str, schemas: dict[str, Schema]) -> Schema:
     verb = route.handler.__name__.removesuffix("_")
     operation: Schema = {
         "operationId": f"{verb}{'Service' if service_in_path else ''}{contract.resource}",
-        "summary": _summary(verb, contract.resource),
-        "tags": [route.handler.__module__.rpartition(".")[2]],
+        "summary": f"{_summary(verb, contract.resource)}{' in a service' if service_in_path else ''}",
+        "tags": [_tag(route)],
         "parameters": [*_path_parameters(rule), *_query_parameters(contract), *_header_parameters(contract)],
         "responses": _responses(contract, service_in_path=service_in_path) | _error_responses(_errors(route, rule)),
     }
@@ -112,7 +146,7 @@ def _operation(route: Route, rule: str, schemas: dict[str, Schema]) -> Schema:
 
 def _summary(verb: str, resource: str) -> str:
     """Return the operation in words, such as `List participant conversations`."""
-    return f"{verb.capitalize()} {re.sub('(?<=[a-z])(?=[A-Z])', ' ', resource).lower()}"
+    return _with_acronym(f"{verb.capitalize()} {re.sub('(?<=[a-z])(?=[A-Z])', ' ', resource).lower()}")
 
 
 def _path_parameters(rule: str) -> Iterable[Schema]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
 from convoke.api.contracts import Contract
+from convoke.api.openapi_examples import load_examples
 from convoke.api.pagination import Meta, RestMeta
 from convoke.api.parameter_names import PARTICIPANT
 from convoke.domain.conversation_with_participants import MAX_PARTICIPANTS_PER_REQUEST
@@ -122,12 +123,18 @@ def components(contracts: Sequence[Contract]) -> dict[str, Schema]:
     forms = (contract.form for contract in contracts if contract.form)
     parsed: set[type[Model]] = {NewParticipant, NewBinding, *forms}
     schemas = _generated(contracts, parsed)
+    examples = load_examples()
     for model in parsed:
         schemas[model.__name__] = _request_schema(model, schemas[model.__name__])
     for contract in contracts:
         if contract.participants and contract.form and (name := form_component(contract)):
             schemas[name] = _with_participants(schemas[contract.form.__name__])
-    return dict(sorted({**schemas, "Error": ERROR, "Problem": PROBLEM}.items()))
+    schemas |= {"Error": ERROR, "Problem": PROBLEM}
+    return {name: _with_example(schema, examples.get(name)) for name, schema in sorted(schemas.items())}
+
+
+def _with_example(schema: Schema, example: Any) -> Schema:
+    return schema if example is None else schema | {"examples": [example]}
 
 
 def _generated(contracts: Sequence[Contract], parsed: Iterable[type[Model]]) -> dict[str, Schema]:
