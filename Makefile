@@ -142,7 +142,7 @@ setup: $(filter .tools/bin/uv,$(UV))
 # of an engine compiles the modules that it imports; to compile every module of every package would take longer.
 install: $(filter .tools/bin/uv,$(UV))
 	@test -x .venv/bin/convoke && is_new= || { is_new=1; echo "Installing Convoke into .venv"; }; \
-		$(UV) sync --locked --inexact --no-default-groups --no-compile-bytecode --package convoke-conversations --extra testing \
+		$(UV) sync --locked --inexact --no-default-groups --no-compile-bytecode --package convoke-conversations --extra docs --extra testing \
 		&& if [ "$$is_new" ]; then echo "Compiling what Convoke imports"; ./.ci/dots .venv/bin/python -c "$(COMPILE)"; fi
 
 .tools/bin/sam: .ci/tools/sam.txt | setup

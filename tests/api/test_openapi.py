@@ -38,7 +38,7 @@ EXAMPLES: dict[str, str | list[str]] = {
     "AutoCreation.WebhookMethod": "GET",
     "AutoCreation.WebhookUrl": "https://hooks.example.com/",
     "Address": "+15017122662",
-    "Attributes": '{"a": 1}',
+    "Attributes": '{"a":1}',
     "Author": "alice",
     "Bindings.Email.Address": "visit@example.com",
     "Bindings.Email.Name": "Visit",

@@ -36,3 +36,11 @@ def test_every_form_and_every_resource_has_an_example() -> None:
 
 def successful(description: Schema) -> Schema:
     return {status: answer for status, answer in description["responses"].items() if status < "400"}
+
+
+def test_example_of_a_refusal_fits_its_schema() -> None:
+    for operation in operations().values():
+        refusals = [answer for status, answer in operation.description["responses"].items() if status >= "400"]
+        for content in (answer["content"]["application/json"] for answer in refusals):
+            validator = Draft202012Validator({**content["schema"], "components": {"schemas": SCHEMAS}})
+            validator.validate(content["example"])

@@ -20,7 +20,7 @@ from convoke.api.origins import SAFE_METHODS
 from convoke.api.pagination import DEFAULT_PAGE_SIZE
 from convoke.api.preferences import MAX_PREFERRED_WAIT_SECONDS, PREFER, PREFERENCE_APPLIED
 from convoke.api.requests import WEBHOOK_ENABLED
-from convoke.api.routes import PATH_VALUES, ROUTES, PublicRoute, Route
+from convoke.api.routes import PATH_VALUES, ROUTES, AccountRoute, PublicRoute, Route, ServiceRoute
 from convoke.api.schemas import (
     Schema,
     components,
@@ -97,7 +97,10 @@ def document(extra_routes: Sequence[Route] = ()) -> Schema:
 
 def _tags(routes: Iterable[Route]) -> list[dict[str, str]]:
     """Return the name and the description of each resource. The description is in the docstring of its module."""
-    modules = {_tag(route): sys.modules[route.handler.__module__] for route in routes}
+    # First come the resources that exist in every service, and last the resources without authentication.
+    kinds = (ServiceRoute, AccountRoute, PublicRoute)
+    ordered = sorted(routes, key=lambda route: kinds.index(type(route)))
+    modules = {_tag(route): sys.modules[route.handler.__module__] for route in ordered}
     return [{"name": name, "description": _first_sentence(module.__doc__ or "")} for name, module in modules.items()]
 
 
@@ -151,7 +154,7 @@ def _summary(verb: str, resource: str) -> str:
 
 def _path_parameters(rule: str) -> Iterable[Schema]:
     for resource, name in re.findall(r"(\w+)/<(\w+)>", rule):
-        yield {"name": name, "in": "path", "required": True, "schema": path_value(resource, rule)}
+        yield {"name": name, "in": "path", "required": True, **_described(path_value(resource, rule))}
 
 
 def path_value(resource: str, rule: str) -> Schema:
@@ -169,7 +172,16 @@ def _query_parameters(contract: Contract) -> Iterable[Schema]:
     parameters = query_parameters(contract.query) if contract.query else {}
     if contract.page:
         parameters = parameters | {"PageSize": _page_size(contract)} | PAGING
-    return ({"name": name, "in": "query", "schema": schema} for name, schema in parameters.items())
+    return ({"name": name, "in": "query", **_described(schema)} for name, schema in parameters.items())
+
+
+def _described(schema: Schema) -> Schema:
+    """Return the description and the schema of a parameter or a header.
+
+    Viewers do not show a description that is inside the schema.
+    """
+    inner = {key: value for key, value in schema.items() if key != "description"}
+    return {"schema": inner} | ({"description": schema["description"]} if "description" in schema else {})
 
 
 def _page_size(contract: Contract) -> Schema:
@@ -179,7 +191,7 @@ def _page_size(contract: Contract) -> Schema:
 
 
 def _header_parameters(contract: Contract) -> Iterable[Schema]:
-    return ({"name": name, "in": "header", "schema": REQUEST_HEADERS[name]} for name in contract.request_headers)
+    return ({"name": name, "in": "header", **_described(REQUEST_HEADERS[name])} for name in contract.request_headers)
 
 
 def _body(name: str, form: Schema) -> Schema:
@@ -196,7 +208,7 @@ def _body(name: str, form: Schema) -> Schema:
 def _responses(contract: Contract, *, service_in_path: bool) -> Schema:
     """Return the descriptions of the successful responses. The keys are the statuses."""
     names = ("Twilio-Request-Id", *contract.response_headers)
-    headers = {name: {"schema": RESPONSE_HEADERS[name]} for name in names}
+    headers = {name: _described(RESPONSE_HEADERS[name]) for name in names}
     body = _response_body(contract, service_in_path=service_in_path)
     return {
         str(status): {"description": HTTPStatus(status).phrase, "headers": headers}
@@ -253,8 +265,18 @@ def _error_responses(possible: Iterable[type[ConversationsError]]) -> Schema:
 def _error_response(status: int, several: list[type[ConversationsError]]) -> Schema:
     codes = {"properties": {"code": {"enum": [error.code for error in several]}}}
     listed = "\n".join(f"- {error.code} `{error.rule}`: {_without_placeholders(error.text)}" for error in several)
-    schema = {"allOf": [reference("Error"), codes]}
-    return {"description": f"{HTTPStatus(status).phrase}\n\n{listed}", "content": {JSON: {"schema": schema}}}
+    content = {"schema": {"allOf": [reference("Error"), codes]}, "example": _error_example(several[0])}
+    return {"description": f"{HTTPStatus(status).phrase}\n\n{listed}", "content": {JSON: content}}
+
+
+def _error_example(error: type[ConversationsError]) -> Schema:
+    message = _without_placeholders(error.text)
+    return {
+        "code": error.code,
+        "message": message,
+        "more_info": errors.more_info_url(error.code),
+        "status": error.status,
+    }
 
 
 def _without_placeholders(text: str) -> str:
