@@ -54,7 +54,7 @@ class CallCounter:
     def __init__(self) -> None:
         self.calls = 0
 
-    def __call__(self) -> None:
+    def __call__(self, _: object = None) -> None:
         self.calls += 1
 
 
