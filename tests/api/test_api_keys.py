@@ -457,7 +457,7 @@ def test_key_commands_do_not_create_a_data_file(tmp_path: Path, arguments: list[
 @pytest.mark.parametrize("arguments", COMMANDS)
 def test_data_and_stack_options_exclude_each_other(deployed: StackTarget, tmp_path: Path, arguments: list[str]) -> None:
     line = cli_targets.refusal(deployed.run("key", *arguments, "--data", str(tmp_path / "convoke.db")))
-    assert line == "Error: --data and --stack exclude each other"
+    assert line == "Error: --data and --stack cannot be used together"
 
 
 @pytest.mark.parametrize("arguments", COMMANDS)

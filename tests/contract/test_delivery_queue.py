@@ -269,7 +269,7 @@ def test_dead_letters_are_consumed_in_pages(queue: DurableQueue, dead_letters: D
 def test_message_is_visible_at_its_next_visible_time(queue: DurableQueue, clock: ManualClock) -> None:
     send(queue, *map(str, range(20)))
     for number in range(20):
-        # These numbers of seconds are no multiples of a microsecond.
+        # These numbers of seconds are not multiples of a microsecond.
         queue.change_visibility(received(queue), 1 + number + 1 / 3)
     for _ in range(20):
         moment = queue.next_visible(clock.now())

@@ -37,7 +37,10 @@ Source: https://github.com/hotsock/voker/blob/main/vokerhttp/testdata/ingress-pa
 """
 
 REFUSED_BY_GATEWAY = "percent%25done"
-"""A segment to which an HTTP API answers 400, so that the function gets no event. RECORDED has the same source."""
+"""A path segment that an HTTP API refuses with 400 before it calls the function.
+
+This behaviour was recorded together with RECORDED.
+"""
 
 CUT = "question%3Fvalue"
 
