@@ -39,7 +39,7 @@ Source: https://github.com/hotsock/voker/blob/main/vokerhttp/testdata/ingress-pa
 REFUSED_BY_GATEWAY = "percent%25done"
 """A path segment that an HTTP API refuses with 400 before it calls the function.
 
-This behaviour was recorded together with RECORDED.
+The source of RECORDED shows this refusal too.
 """
 
 CUT = "question%3Fvalue"
