@@ -287,7 +287,7 @@ def test_receivers_and_signature_checker(page: Page, instance: RunningInstance) 
 def test_requests_are_masked_until_clicked(page: Page, instance: RunningInstance) -> None:
     go(page, "Requests")
     client(instance).conversations.create(friendly_name="A secret name").delete()
-    # Wait for the newest row, because later rows would move the others.
+    # Wait for the newest row, because a row that arrives later moves the rows below, and the click could miss its row.
     expect(page.locator("details.row").first).to_contain_text("DELETE")
     row = page.locator("details.row", has_text="POST").first
     expect(row).to_contain_text("/v1/Conversations")

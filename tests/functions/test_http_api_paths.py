@@ -72,7 +72,10 @@ def replay(moto: MotoInstance, method: str, path: str, **query: Any) -> Answer:
 
 @pytest.fixture(scope="module")
 def parents(moto: MotoInstance) -> dict[str, str]:
-    """Create a resource for each collection that has subresources. Map the collection's path segment to the SID."""
+    """Create a resource of every kind that has subresources. Return the SIDs of these resources.
+
+    The key of a SID is the path segment of the resource's list, such as `Conversations`.
+    """
     conversation = moto.call("POST", "/v1/ConversationWithParticipants", {"Participant": chat(1)}).body
     moto.work()
     message = moto.call("POST", f"/v1/Conversations/{conversation['sid']}/Messages", {"Body": "Hello"}).body

@@ -1,4 +1,4 @@
-"""The sweeper takes the shards in turns, and copes with changes by others while it processes a conversation."""
+"""The sweeper processes the shards in turn, and tolerates concurrent changes of the conversation that it processes."""
 
 from __future__ import annotations
 

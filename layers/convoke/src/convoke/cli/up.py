@@ -276,7 +276,7 @@ def lock_data_file(data: str) -> Iterator[None]:
     try:
         lock = FileLock(f"{os.path.realpath(data)}.lock", timeout=0, mode=0o600)
         lock.acquire()
-        # An earlier version let other users open the lock file, and thereby take the lock.
+        # An earlier version of Convoke allowed other users to open the lock file. Such a user could take the lock.
         os.chmod(lock.lock_file, 0o600)
     except OSError as error:
         if isinstance(error, Timeout):

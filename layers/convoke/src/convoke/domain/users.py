@@ -1,6 +1,7 @@
-"""The User resource: a person who takes part in the conversations of a service, known by an identity.
+"""The User resource: a person who takes part in the conversations of a service. A User has an identity.
 
-storage/first_sights.py creates a User when its identity is first seen. See docs/behaviour/users.md.
+storage/first_sights.py creates the User when a request uses the identity for the first time. See
+docs/behaviour/users.md.
 """
 
 from __future__ import annotations

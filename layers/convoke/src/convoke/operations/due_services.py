@@ -27,9 +27,9 @@ logger = logging.getLogger(__name__)
 class DueServices:
     """Implements `Process` for deleted services.
 
-    Each pass deletes the conversations of the service. Requests that had read the service before its deletion may still
-    create conversations, so the rest goes only after a pass that began at least SETTLING_TIME after the deletion and
-    found no conversation.
+    Each pass deletes the conversations of the service. For some time after the deletion, requests that have already
+    read the service may still create conversations. Therefore all other items of the service are deleted in a pass that
+    begins at least SETTLING_TIME after the deletion and finds no conversation.
     """
 
     deleted_services: DeletedServiceRepository

@@ -45,7 +45,7 @@ class DueRepository:
         """Return how often in a row the sweeper has failed to process a resource that is still due.
 
         Return None if the resource is not due now, for example because the sweeper has claimed it. The item is not
-        converted to a resource, because this may be what fails.
+        converted to a resource, because the conversion may be the reason for the failures.
         """
         stored = self.table.get(key) or {}
         due_at = stored.get(keys.DUE.sort)
