@@ -21,7 +21,7 @@ from tests.browser.support import console_link
 HOSTILE = """"'><img src=x onerror="window.hacked=1"><script>window.hacked=1</script>${7*7}{{7*7}}"""
 
 NOT_FOUND = "status of 404"
-"""A search asks for a unique name that may not exist."""
+"""A part of the message that the browser reports if a search requests a unique name that does not exist."""
 
 VIEWS = {
     "Conversations": "New conversation",

@@ -550,7 +550,7 @@ class WebhookUrlTooLongError(
 
 
 class InvalidAddressError(ConversationsError, code=50407, text="Invalid messaging binding address"):
-    """The address is malformed, unusable in a group MMS or the account's own, or a projected address is given too."""
+    """The address is malformed, belongs to the account, cannot be in a group, or a projected address is given too."""
 
     def _sentence(self) -> str:
         sentence, wanted = self._named(str(self)), self.details.get("wanted")

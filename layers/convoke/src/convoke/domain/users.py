@@ -143,7 +143,7 @@ UserRoleSid = Annotated[str, AfterValidator(check_user_role_sid), sid_schema(Pre
 
 
 class UserParameters(Model):
-    """The parameters that requests to create a User and requests to update a User have in common."""
+    """The common parameters of requests that create a User and requests that update a User."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         IdentityMissingError,

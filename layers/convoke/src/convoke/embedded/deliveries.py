@@ -429,7 +429,7 @@ class ConcurrentDeliveries:
 
         If the outcome is not retryable, the number of failures in a row becomes 0.
         """
-        # Remove the circuit breaker before adding it again, so that it becomes the last one.
+        # Remove the circuit breaker before adding it again, so that it becomes the last entry of the dictionary.
         breaker = self._breakers.pop(receiver, CLOSED).after(self._now(), is_failure=outcome.is_retryable)
         if breaker != CLOSED:
             self._breakers[receiver] = breaker
