@@ -96,7 +96,7 @@ def received_paths(rule: str, sent: str, parents: dict[str, str]) -> Iterator[st
         before = re.sub(
             "([A-Za-z]+)/<[a-z_]+>", lambda found: f"{found[1]}/{parents[found[1]]}", rule[: parameter.start()]
         )
-        # The decoded question mark starts the query. Therefore the path also lacks everything after the parameter.
+        # The decoded question mark ends the path. The rest of the value and the rest of the rule are missing.
         behind = "" if sent == CUT else PARAMETER.sub("x", rule[parameter.end() :])
         yield before + RECORDED[sent] + behind
 
