@@ -13,7 +13,7 @@ import pytest
 
 from convoke.domain.alerts import provisioning_failed_alert
 from convoke.domain.conversations import Conversation, State
-from convoke.domain.events import Change, conversation_removed, initializing_ended, participants_added
+from convoke.domain.events import Change, Origin, conversation_removed, initializing_ended, participants_added
 from convoke.domain.instants import now
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.observability import NoMetrics
@@ -82,7 +82,7 @@ def members_added(provisioning: Provisioning) -> Change:
         provisioning.subject,
         provisioning.participants,
         at=provisioning.date_created,
-        notify_webhooks=False,
+        origin=Origin(notify_webhooks=False),
     )
 
 
@@ -132,7 +132,9 @@ class StaleWriter:
         return self._done(lambda: self.conversations.delete(*self._between(self.conversation.as_tombstone(self.now))))
 
     def _between(self, after: Conversation) -> tuple[Conversation, Conversation, Change, Provisioning]:
-        change = conversation_removed("EV" + "0" * 32, self.conversation, (), at=self.now, notify_webhooks=False)
+        change = conversation_removed(
+            "EV" + "0" * 32, self.conversation, (), at=self.now, origin=Origin(notify_webhooks=False)
+        )
         return self.conversation, after, change, self.provisioning
 
     def _ended(self, after: Conversation) -> Change:
@@ -166,7 +168,8 @@ def test_stale_write_after_deletion_is_refused(instance: Instance, write: str, s
 def test_delete_read_before_initializing_ended_is_refused(instance: Instance, end: str) -> None:
     """The deleting client read the conversation while the state was `initializing`. Then the state changed.
 
-    The change added the state event or locks. The deletion does not know these, so the deletion must be refused.
+    The change added the state event or locks. The deletion does not know the event or the
+    locks, so the deletion must be refused.
     """
     sid = conversation_in(instance, "initializing")
     if end == "finalize":

@@ -10,7 +10,7 @@ import pytest
 from convoke.embedded.queue import (
     MAX_PAUSE_SECONDS,
     NO_RECEIVER,
-    REDRIVE_PAGE_SIZE,
+    PAGE_SIZE,
     VISIBILITY_TIMEOUT_SECONDS,
     DeadLetterQueue,
     DurableQueue,
@@ -106,7 +106,7 @@ def test_postponed_message_is_received_at_its_time_by_the_given_clock(queue: Dur
 def test_message_is_visible_at_the_next_visible_time_whatever_its_fraction_of_a_microsecond(
     queue: DurableQueue, clock: ManualClock, nanoseconds: int
 ) -> None:
-    """Otherwise a clock that moves from one such time to the next would find the same time for ever."""
+    """If the message were not visible, a clock that moves to the next visible time would never get further."""
     send(queue, "a")
     queue.change_visibility(received(queue), 60 + nanoseconds / 1e9)
     visible = queue.next_visible(clock.now())
@@ -240,7 +240,7 @@ def test_dead_letter_is_in_dead_letter_queue_only(queue: DurableQueue, dead_lett
 def test_redrive_sends_all_dead_letters_in_pages_as_if_never_received(
     queue: DurableQueue, dead_letters: DeadLetterQueue
 ) -> None:
-    count = REDRIVE_PAGE_SIZE + 1
+    count = PAGE_SIZE + 1
     send(queue, *map(str, range(count)))
     for _ in range(count):
         queue.dead_letter(received(queue))
@@ -255,10 +255,21 @@ def test_redrive_sends_all_dead_letters_in_pages_as_if_never_received(
     assert dead_letters.redrive(lambda body: body) == 0
 
 
+def test_dead_letters_are_consumed_in_pages(queue: DurableQueue, dead_letters: DeadLetterQueue) -> None:
+    count = PAGE_SIZE + 2
+    for number in range(count):
+        dead_letters.add("AC1", str(number))
+    statements: list[str] = []
+    queue.table._connection.set_trace_callback(statements.append)
+    assert dead_letters.consume(lambda body: body != "1") == count - 1
+    assert statements.count("COMMIT") == 2
+    assert dead_letters.bodies() == ["1"]
+
+
 def test_message_is_visible_at_its_next_visible_time(queue: DurableQueue, clock: ManualClock) -> None:
     send(queue, *map(str, range(20)))
     for number in range(20):
-        # These numbers of seconds are no multiples of a microsecond.
+        # These numbers of seconds are not multiples of a microsecond.
         queue.change_visibility(received(queue), 1 + number + 1 / 3)
     for _ in range(20):
         moment = queue.next_visible(clock.now())

@@ -70,7 +70,7 @@ def _examples_of(operation: Operation) -> Iterator[tuple[str, Any]]:
     """Send a request with all parameters that fit together."""
     clock = ManualClock()
     clock.present = BEGIN
-    fixed = {"auth_tokens": FixedAuthTokens(), "api_key_masters": FixedMasters(), "new_sid": new_sids()}
+    fixed: dict[str, Any] = {"auth_tokens": FixedAuthTokens(), "api_key_masters": FixedMasters(), "new_sid": new_sids()}
     with held_instance(now=clock.now, sleep=clock.sleep, **fixed) as instance:
         populated = PopulatedInstance(instance)
         values = Examples(populated.examples | OWN_EXAMPLES.get(operation.id, {}))

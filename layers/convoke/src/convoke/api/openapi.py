@@ -35,7 +35,7 @@ from convoke.domain.errors import ConversationsError
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
 from convoke.domain.sids import Prefix
 
-REQUEST_HEADERS = {
+REQUEST_HEADERS: dict[str, Schema] = {
     WEBHOOK_ENABLED: {"type": "string", "enum": ["true", "false"], "default": "false"},
     IDEMPOTENCY_KEY: {
         "type": "string",
@@ -51,7 +51,7 @@ REQUEST_HEADERS = {
     "If-None-Match": {"type": "string"},
 }
 
-RESPONSE_HEADERS = {
+RESPONSE_HEADERS: dict[str, Schema] = {
     "Twilio-Request-Id": {"type": "string", "description": "The request id in the log."},
     IDEMPOTENT_REPLAYED: {"type": "string", "const": "true"},
     PREFERENCE_APPLIED: {"type": "string", "examples": ["wait=10"]},

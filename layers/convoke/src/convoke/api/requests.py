@@ -35,7 +35,7 @@ def base_url(event: Mapping[str, Any], public_url: str | None) -> str:
     """Return the URL before the path of the API.
 
     Without `public_url`, the URL is what the client wrote. A proxy in front of the gateway can change the host and the
-    path. Then `public_url` is the base URL.
+    path. In that case, `public_url` is the base URL.
     """
     return request_origin(event.get("headers") or {}) if public_url is None else public_url
 

@@ -84,7 +84,8 @@ def _check_table(description: TableDescriptionTypeDef) -> None:
         raise ExistingTableError(f"the table {description['TableName']} is not a table of Convoke")
     if missing:
         raise ExistingTableError(
-            f"the table {description['TableName']} lacks the indexes {', '.join(missing)}. Restore it with its indexes."
+            f"the table {description['TableName']} lacks the indexes {', '.join(missing)}. Restore the table with"
+            " its indexes."
         )
     stream = description.get("StreamSpecification", {})
     if stream.get("StreamEnabled") and stream.get("StreamViewType") != STREAM_VIEW_TYPE:
@@ -118,10 +119,10 @@ def _check_secret(client: SecretsManagerClient, name: str) -> None:
         description = client.describe_secret(SecretId=name)
     except client.exceptions.ResourceNotFoundException as error:
         raise ExistingTableError(
-            f"there is no secret {name}. Give the prefix of the table's secrets with --secret-prefix."
+            f"there is no secret {name}. Set --secret-prefix to the prefix of the table's secrets."
         ) from error
     if "DeletedDate" in description:
-        raise ExistingTableError(f"the secret {name} is about to be deleted. Restore it first.")
+        raise ExistingTableError(f"the secret {name} is about to be deleted. Restore the secret first.")
 
 
 def _turn_on_settings(dynamodb: DynamoDBClient, name: str) -> None:

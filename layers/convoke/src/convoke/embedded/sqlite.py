@@ -88,7 +88,7 @@ class SqliteTable:
         path: str,
         *,
         streamed: Callable[[Item], bool] = lambda item: False,  # noqa: ARG005
-        on_stream: Callable[[], None] = lambda: None,
+        on_stream: Callable[[int], None] = lambda _: None,
         on_changes: Callable[[Sequence[Item]], None] = lambda items: None,  # noqa: ARG005
         on_failure: Callable[[], None] = lambda: None,
         on_gone: Callable[[], None] = lambda: None,
@@ -97,10 +97,11 @@ class SqliteTable:
     ) -> None:
         """Open the data file at `path`. If `path` is `:memory:`, the data disappears when the table is closed.
 
-        `on_stream` is called after each commit that has added records to the stream. `on_changes` is called after each
-        commit that has stored change records, and gets these records. `on_failure` is called after a unit was dropped.
-        `on_gone` is called whenever the table finds that the data file was removed or replaced. `lock_timeout` is the
-        maximum number of seconds that a thread waits while another process holds the write lock.
+        `on_stream` is called after each commit that has added records to the stream, with the number of new records.
+        `on_changes` is called after each commit that has stored change records, and gets these records. `on_failure` is
+        called after a unit was dropped. `on_gone` is called whenever the table finds that the data file was removed or
+        replaced. `lock_timeout` is the maximum number of seconds that a thread waits while another process holds the
+        write lock.
         """
         self._streamed = streamed
         self._on_stream = on_stream
@@ -307,7 +308,7 @@ class SqliteTable:
         return self._run(partial(self._rows, statement, parameters))
 
     def clear(self) -> None:
-        """Remove everything from the data file. Call this method at the start of a unit, which then adds new items."""
+        """Delete all rows in the data file. Call this method at the start of a unit that adds new items afterwards."""
         for (name,) in self.rows("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
             self.write(f"DELETE FROM {name}", ())  # noqa: S608 - the name of a table
 
@@ -356,7 +357,8 @@ class SqliteTable:
         """Call `function` in the calling thread. Then commit the unit, unless a `unit()` block is open."""
         with self._lock:
             if self._is_closed:
-                # A thread that was still at work when the engine stopped. The data file itself has not failed.
+                # This thread was still working when the engine stopped. Log nothing, because the data file has not
+                # failed.
                 raise UnavailableError
             try:
                 result = self._when_unlocked(function)
@@ -558,7 +560,7 @@ class SqliteTable:
         if unit.changes:
             _notify(partial(self._on_changes, unit.changes))
         if unit.stream:
-            _notify(self._on_stream)
+            _notify(partial(self._on_stream, len(unit.stream)))
 
     def _write_pending(self, unit: Unit) -> None:
         """Write the collected rows in the open transaction of SQLite. The rows are written in the order of their keys.

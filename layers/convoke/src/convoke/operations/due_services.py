@@ -38,9 +38,9 @@ class _Outcome(Enum):
 class DueServices:
     """Implements `Process` for deleted services.
 
-    Each pass deletes the conversations of the service. Requests that had read the service before its deletion may still
-    create conversations, so the rest goes only after a pass that began at least SETTLING_TIME after the deletion and
-    found no conversation.
+    Each pass deletes the conversations of the service. For some time after the deletion, requests that have already
+    read the service may still create conversations. Therefore all other items of the service are deleted in a pass that
+    begins at least SETTLING_TIME after the deletion and finds no conversation.
     """
 
     deleted_services: DeletedServiceRepository
@@ -64,7 +64,7 @@ class DueServices:
             raise TimeIsOverError
 
     def _has_no_conversations(self, service: Service, go_on: GoOn) -> bool:
-        """Delete the conversations of a service. Return whether there was none.
+        """Delete the conversations of a service. Return True if the service had no conversations.
 
         Raises TimeIsOverError if the pass must stop, unless the deletion of a conversation failed.
         """
@@ -78,11 +78,11 @@ class DueServices:
         return outcomes <= {_Outcome.WAS_GONE}
 
     def _delete(self, service: Service, sid: str) -> _Outcome:
-        """Delete a conversation. A failure does not stop the pass."""
+        """Delete a conversation. A failure is only logged, so that the pass continues with the next conversation."""
         try:
             self.conversations.delete(service, sid, request_webhooks=LaterWebhooks(enabled=False))
         except NotFoundError:
-            # The index is eventually consistent.
+            # The index is eventually consistent, so it can contain conversations that are already deleted.
             return _Outcome.WAS_GONE
         except Exception:
             logger.exception("a conversation of a deleted service was not deleted", extra={"conversation_sid": sid})

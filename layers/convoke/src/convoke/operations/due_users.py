@@ -19,7 +19,7 @@ from convoke.domain.errors import (
     NotFoundError,
     UserExistsError,
 )
-from convoke.domain.events import user_added
+from convoke.domain.events import Origin, user_added
 from convoke.domain.instants import Clock
 from convoke.domain.participants import KnownBy
 from convoke.domain.provisioning import ProvisioningRetries
@@ -68,7 +68,7 @@ class DueUsers:
     new_sid: NewSid
 
     def __call__(self, key: Key, go_on: GoOn) -> None:
-        """Run one pass for the User with this key. If the pass is not the last one, the User stays due."""
+        """Run one pass for the User with this key. If further passes are necessary, the User stays due."""
         begun, user = self.now(), self.users.fetch_with_tombstone(*keys.sids_of_user(key))
         if user is None or user.leaving is None:
             return
@@ -153,6 +153,8 @@ class DueUsers:
         elif is_seen:
             now = self.now()
             fresh = first_seen(service, user.identity, now).in_place_of(user).after_leaving()
-            self.users.create(fresh, user_added(self.new_sid(Prefix.CHANGE), fresh, at=now, notify_webhooks=False))
+            self.users.create(
+                fresh, user_added(self.new_sid(Prefix.CHANGE), fresh, at=now, origin=Origin(notify_webhooks=False))
+            )
         else:
             self.users.erase(user)
