@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.property.described_requests import Run
+
+# The requests take half a minute of processor time.
+pytestmark = pytest.mark.timeout(300)
 
 EXAMPLES, SEED = 3, 1
 
