@@ -36,7 +36,12 @@ from convoke.domain.idempotency import IDEMPOTENCY_KEY
 from convoke.domain.sids import Prefix
 
 REQUEST_HEADERS: dict[str, Schema] = {
-    WEBHOOK_ENABLED: {"type": "string", "enum": ["true", "false"], "default": "false"},
+    WEBHOOK_ENABLED: {
+        "type": "string",
+        "enum": ["true", "false"],
+        "default": "false",
+        "description": "Whether webhooks get the events that the request causes.",
+    },
     IDEMPOTENCY_KEY: {
         "type": "string",
         "pattern": "^[ -~]{1,255}$",
@@ -48,13 +53,13 @@ REQUEST_HEADERS: dict[str, Schema] = {
         "description": "Waits at most that many seconds, and at most"
         f" {MAX_PREFERRED_WAIT_SECONDS}, until the state changes.",
     },
-    "If-None-Match": {"type": "string"},
+    "If-None-Match": {"type": "string", "description": "The `ETag` of a response. If it still matches, 304."},
 }
 
 RESPONSE_HEADERS: dict[str, Schema] = {
     "Twilio-Request-Id": {"type": "string", "description": "The request id in the log."},
-    IDEMPOTENT_REPLAYED: {"type": "string", "const": "true"},
-    PREFERENCE_APPLIED: {"type": "string", "examples": ["wait=10"]},
+    IDEMPOTENT_REPLAYED: {"type": "string", "const": "true", "description": "The response was stored before."},
+    PREFERENCE_APPLIED: {"type": "string", "examples": ["wait=10"], "description": "The wait that was granted."},
     "ETag": {"type": "string"},
 }
 
