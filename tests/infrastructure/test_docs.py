@@ -46,6 +46,9 @@ GIVEN: dict[str, object] = {
     "idempotency_key": "KEY",
     "address": "ADDRESS",
     "proxy_address": "PROXY",
+    "projected_address": "PROJECTED",
+    "provider": "PROVIDER",
+    "provider_message_id": "ID",
     "numbers": ["+1"],
     "receiver": "AC https://HOST:443",
 }

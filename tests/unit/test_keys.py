@@ -55,6 +55,9 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "pair the other way round": lambda account: keys.pair_lock(account, "+15017122661", "+15558675310"),
     "number group": lambda account: keys.number_group_lock(account, ["+15558675310", "+15017122661"]),
     "idempotency record": lambda account: keys.idempotency_record(account, "key"),
+    "inbound message": lambda account: keys.inbound_record(account, "twilio", f"SM{DIGITS}"),
+    "inbound message of another provider": lambda account: keys.inbound_record(account, "aws", f"SM{DIGITS}"),
+    "copy of a group": lambda account: keys.group_copy(account, "+15558675310", "+15017122661", CONVERSATION),
     "change": lambda account: keys.change(account, CHANGE),
     "attempt": lambda account: keys.event_attempt(account, f"{CHANGE}-0", "#account#01"),
     "second attempt": lambda account: keys.event_attempt(account, f"{CHANGE}-0", "#account#02"),
@@ -91,6 +94,7 @@ def test_every_key_function_is_covered_by_these_tests() -> None:
         ),
         *("participant", "message", "receipt", "identity_lock", "unique_name_lock", "pair_lock", "number_group_lock"),
         *("service_configuration_notifications", "address_configuration", "address_lock", "credential", "binding"),
+        *("inbound_record", "group_copy"),
         *("scoped_webhooks", "change", "event_attempt", "alert", "circuit_breaker", "console_code"),
     }
     assert made == covered

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from convoke.operations.console_codes import ConsoleCodeOperations
     from convoke.operations.conversation_finalizer import ConversationFinalizer
     from convoke.operations.events import EventOperations
+    from convoke.operations.inbound_messages import InboundMessageOperations
     from convoke.operations.participant_adder import Admit, ParticipantAdder
     from convoke.operations.republisher import Republisher
+    from convoke.operations.simulator import SimulatorOperations
     from convoke.operations.sweeper import Sweeper
     from convoke.operations.webhook_delivery import WebhookDelivery
     from convoke.storage.accounts import CachedAccounts
@@ -299,6 +301,58 @@ class Program:
             self.edges.new_sid,
             self.auth_tokens,
         )
+
+    @cached_property
+    def inbound_messages(self) -> InboundMessageOperations:
+        from convoke.operations.conversations import ConversationOperations
+        from convoke.operations.inbound_messages import InboundMessageOperations
+        from convoke.operations.messages import MessageOperations
+        from convoke.operations.outbox import Outbox
+        from convoke.operations.pre_events import PreEvents
+        from convoke.storage.address_configurations import AddressConfigurationRepository
+        from convoke.storage.alerts import AlertRepository
+        from convoke.storage.conversations import ConversationRepository
+        from convoke.storage.events import EventRepository
+        from convoke.storage.inbound_messages import InboundMessageRepository
+        from convoke.storage.messages import MessageRepository
+        from convoke.storage.participants import ParticipantRepository
+        from convoke.storage.provisioning import ProvisioningRepository
+        from convoke.storage.webhook_levels import WebhookLevelsRepository
+
+        edges, table, now, new_sid = self.edges, self.edges.table, self.edges.now, self.edges.new_sid
+        conversations = ConversationRepository(table)
+        messages = MessageOperations(
+            ConversationOperations(conversations, ProvisioningRepository(table), EventRepository(table), now, new_sid),
+            ParticipantRepository(table, self.first_sights),
+            MessageRepository(table),
+            Outbox(new_sid),
+            now,
+            new_sid,
+        )
+        pre_events = PreEvents(
+            WebhookLevelsRepository(table),
+            AlertRepository(table),
+            self.auth_tokens,
+            edges.webhook_client,
+            now,
+            new_sid,
+        )
+        return InboundMessageOperations(
+            InboundMessageRepository(table),
+            conversations,
+            messages,
+            AddressConfigurationRepository(table),
+            self.known_services,
+            pre_events,
+            now,
+            new_sid,
+        )
+
+    @cached_property
+    def simulator(self) -> SimulatorOperations:
+        from convoke.operations.simulator import SimulatorOperations
+
+        return SimulatorOperations(self.inbound_messages, self.edges.new_sid)
 
     @cached_property
     def console_codes(self) -> ConsoleCodeOperations:

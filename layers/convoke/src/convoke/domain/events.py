@@ -219,6 +219,32 @@ def conversation_added(sid: str, conversation: Conversation, *, at: datetime, or
     return _change(sid, subject_of(conversation), data, at=at, origin=origin)
 
 
+def conversation_autocreated(
+    sid: str,
+    initial: Conversation,
+    created: Conversation,
+    binding: Payload,
+    participants: Sequence[Participant],
+    message: Message,
+    *,
+    at: datetime,
+    origin: Origin,
+) -> Change:
+    """Return the record of a conversation that an inbound message has created, with its participants and the message.
+
+    `initial` is the conversation in its first state, without participants. If the first state is not the state of
+    `created`, the last event is about the state. `binding` contains the addresses of the message.
+    """
+    data: list[EventData] = [
+        (EventType.CONVERSATION_ADDED, {**conversation_payload(initial), **binding}),
+        *((EventType.PARTICIPANT_ADDED, participant_payload(participant)) for participant in participants),
+        (EventType.MESSAGE_ADDED, message_payload(created, message)),
+    ]
+    if created.state is not initial.state:
+        data.append((EventType.CONVERSATION_STATE_UPDATED, _state_payload(created, initial.state, Reason.EVENT, at)))
+    return _change(sid, subject_of(created), data, at=at, origin=origin)
+
+
 def conversation_updated(
     sid: str, before: Conversation, after: Conversation, *, state_alone: bool, at: datetime, origin: Origin
 ) -> Change:

@@ -55,6 +55,7 @@ from convoke.embedded.planned_failures import PlannedFailures
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
 from convoke.embedded.request_log import RequestLog
 from convoke.embedded.request_log_api import request_log_route
+from convoke.embedded.simulate_api import simulate_routes
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
@@ -229,6 +230,7 @@ class EmbeddedEngine:
         routes: tuple[AccountRoute | PublicRoute, ...] = (
             console_key_route(lambda requested: self.program.console_codes.exchange(requested)),
             request_log_route(self._request_log, lambda path: self.api.rule_of(path)),
+            *simulate_routes(lambda: self.program.simulator),
             *self._test_routes(movable_clock, reset),
         )
         self.program = Program(self.edges, routes)

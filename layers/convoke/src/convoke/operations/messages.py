@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +27,7 @@ from convoke.operations.ports import ChannelSender
 from convoke.operations.pre_events import RequestWebhooks
 from convoke.storage.messages import MessageRepository
 from convoke.storage.participants import ParticipantRepository
+from convoke.storage.table import Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,23 @@ class MessageOperations:
         message is invalid (for example AuthorNotInGroupError).
         """
         before = self.conversations.fetch_to_change(service, conversation_sid)
+        return self.add(before, requested, request_webhooks=request_webhooks)
+
+    def add(
+        self,
+        before: Conversation,
+        requested: NewMessage,
+        *,
+        request_webhooks: RequestWebhooks,
+        reached: Collection[str] = (),
+        other_writes: Callable[[Message], Sequence[Write]] = lambda _: (),
+    ) -> Message:
+        """Send a message in a conversation that the caller has read. Raises ChangedMeanwhileError.
+
+        `reached` are the members of a group MMS that have got the message already. `other_writes`
+        takes the message and returns more writes of the transaction. If a condition of these writes fails, the method
+        raises ChangedMeanwhileError too.
+        """
         members = self._members(before, requested.author)
         requested.check_against_participants(members)
         if reply := request_webhooks.send_pre_event(lambda: self._pre_event(before, requested, members)):
@@ -58,10 +76,10 @@ class MessageOperations:
             members = self._members(before, requested.author)
             requested.check_against_participants(members)
         now = self.now()
-        message, receipts = self._send(before, requested, members, now)
+        message, receipts = self._send(before, requested, members, reached, now)
         after, origin = before.with_message(now), request_webhooks.origin
         change = message_added(self.new_sid(Prefix.CHANGE), before, after, message, receipts, at=now, origin=origin)
-        self.messages.create(before, after, message, receipts, change)
+        self.messages.create(before, after, message, receipts, change, other_writes(message))
         return message
 
     def fetch(self, service: Service, conversation_sid: str, sid: str) -> Message:
@@ -134,24 +152,37 @@ class MessageOperations:
     def _message(
         self, conversation: Conversation, requested: NewMessage, members: Sequence[Member], now: datetime
     ) -> Message:
-        author = find_author(members, requested.author)
-        return requested.message(
-            now,
-            account_sid=conversation.account_sid,
-            conversation_sid=conversation.sid,
-            sid=sid_with_index(self.new_sid(Prefix.MESSAGE), conversation.next_index),
-            index=conversation.next_index,
-            participant_sid=author.sid if author else None,
-        )
+        return new_message(self.new_sid(Prefix.MESSAGE), conversation, requested, members, now)
 
     def _send(
-        self, conversation: Conversation, requested: NewMessage, members: Sequence[Member], now: datetime
+        self,
+        conversation: Conversation,
+        requested: NewMessage,
+        members: Sequence[Member],
+        reached: Collection[str],
+        now: datetime,
     ) -> tuple[Message, Sequence[Receipt]]:
-        """Send one copy of a message to each participant with an address, except the author.
+        """Send one copy of a message to each participant with an address, except the author and `reached`.
 
         Returns the message and one receipt for each copy.
         """
         message = self._message(conversation, requested, members, now)
-        recipients = [each for each in members if each.address and each.sid != message.participant_sid]
+        others = [each for each in members if each.address and each.sid != message.participant_sid]
+        recipients = [each for each in others if not (each.is_in_group and each.address in reached)]
         receipts = self.channels.send(message, recipients, now)
         return message.model_copy(update={"delivery": DeliverySummary.of(receipts)}), receipts
+
+
+def new_message(
+    sid: str, conversation: Conversation, requested: NewMessage, members: Sequence[Member], now: datetime
+) -> Message:
+    """Return the message that must be stored for a request. Its index is the next index of the conversation."""
+    author = find_author(members, requested.author)
+    return requested.message(
+        now,
+        account_sid=conversation.account_sid,
+        conversation_sid=conversation.sid,
+        sid=sid_with_index(sid, conversation.next_index),
+        index=conversation.next_index,
+        participant_sid=author.sid if author else None,
+    )

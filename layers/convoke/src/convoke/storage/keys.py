@@ -312,6 +312,24 @@ def number_group_lock(account_sid: str, numbers: Iterable[str]) -> Key:
     return Key(f"{account_sid}#number-group#{digest}", "lock")
 
 
+def inbound_record(account_sid: str, provider: str, provider_message_id: str) -> Key:
+    """Return the key of the record that an inbound message is stored.
+
+    The id is hashed, because a provider chooses its length.
+    """
+    return Key(f"{account_sid}#inbound#{provider}#{_digest(provider_message_id)}", "inbound-message")
+
+
+def group_copy(account_sid: str, address: str, projected_address: str, conversation_sid: str) -> Key:
+    """Return the key of the item that says when a member of a group was sent a copy of a message last."""
+    return Key(group_copies(account_sid, address, projected_address), conversation_sid)
+
+
+def group_copies(account_sid: str, address: str, projected_address: str) -> str:
+    """Return the partition with one item for each group in which a phone gets copies from a business number."""
+    return f"{account_sid}#group-copy#{address}#{projected_address}"
+
+
 def idempotency_record(account_sid: str, idempotency_key: str) -> Key:
     return Key(f"{account_sid}#idempotency-key#{idempotency_key}", "idempotency-record")
 

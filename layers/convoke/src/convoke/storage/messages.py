@@ -13,7 +13,7 @@ from convoke.domain.receipts import Receipt
 from convoke.storage import items, keys
 from convoke.storage.paging import query_page
 from convoke.storage.revisions import differences, revise
-from convoke.storage.table import MAX_WRITES, Delete, Put, Table, key_of
+from convoke.storage.table import MAX_WRITES, Delete, Put, Table, Write, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,12 @@ class MessageRepository:
         message: Message,
         receipts: Sequence[Receipt],
         change: Change,
+        other_writes: Sequence[Write] = (),
     ) -> None:
         """Store a new message and its receipts. There is one receipt for each copy of the message."""
         copies = [Put(items.to_item(keys.receipt(*_sids(message), receipt.sid), receipt)) for receipt in receipts]
-        revise(self.table, before, differences(before, after), change, other_writes=[_message_write(message), *copies])
+        writes = [message_write(message), *copies, *other_writes]
+        revise(self.table, before, differences(before, after), change, other_writes=writes)
 
     def fetch(self, account_sid: str, conversation_sid: str, message_sid: str) -> Message | None:
         stored = self.table.get(keys.message(account_sid, conversation_sid, message_sid))
@@ -49,7 +51,7 @@ class MessageRepository:
         return query_page(Message, self.table, partition, keys.messages(), page, position)
 
     def update(self, conversation: Conversation, edited: Message, change: Change) -> None:
-        revise(self.table, conversation, (), change, other_writes=[_message_write(edited)])
+        revise(self.table, conversation, (), change, other_writes=[message_write(edited)])
 
     def delete(self, conversation: Conversation, message: Message, change: Change) -> None:
         """Delete a message and its receipts."""
@@ -66,5 +68,5 @@ def _sids(message: Message) -> tuple[str, str, str]:
     return message.account_sid, message.conversation_sid, message.sid
 
 
-def _message_write(message: Message) -> Put:
+def message_write(message: Message) -> Put:
     return Put(items.to_item(keys.message(*_sids(message)), message))

@@ -1,0 +1,196 @@
+"""Inbound messages: messages that a phone sends to a business address, and the rules for their conversation.
+
+See docs/behaviour/inbound-messages.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+from convoke.domain.addresses import Channel, channel_of
+from convoke.domain.conversations import Conversation, State
+from convoke.domain.errors import (
+    AddressEqualsProxyError,
+    ChannelMismatchError,
+    DuplicateGroupMemberError,
+    GroupTooLargeError,
+    InvalidAddressError,
+)
+from convoke.domain.events import Payload, Source
+from convoke.domain.groups import MAX_GROUP_PARTICIPANTS, WANTED_GROUP_NUMBER, is_group_number
+from convoke.domain.instants import Instant
+from convoke.domain.messages import Body, Message, NewMessage
+from convoke.domain.model import Model
+from convoke.domain.participants import Address, NewBinding, NewParticipant, ProxyAddress
+from convoke.domain.pre_events import PreEvent, conversation_add
+from convoke.domain.retention import INBOUND_RECORD_LIFETIME
+
+SOURCES: Mapping[Channel | None, Source] = {Channel.WHATSAPP: Source.WHATSAPP}
+"""The parameter `Source` of the events that an inbound message causes. The default is `SMS`."""
+
+OPT_OUT_KEYWORDS = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit"})
+"""The texts with which a phone asks for no more messages."""
+
+OPT_IN_KEYWORDS = frozenset({"start", "unstop", "yes"})
+"""The texts with which a phone asks for messages again."""
+
+HELP_KEYWORDS = frozenset({"help", "info"})
+"""The texts with which a phone asks who sends the messages."""
+
+
+class Outcome(StrEnum):
+    """What became of an inbound message."""
+
+    ADDED = "added"
+    REPEATED = "repeated"
+    """An earlier delivery of the same message was stored already."""
+    REJECTED = "rejected"
+    """The receiver of a pre-event rejected the message."""
+    UNCLAIMED = "unclaimed"
+    """No conversation and no address configuration expects the message."""
+
+
+class Received(Model):
+    """What became of an inbound message, and the SIDs of the stored message."""
+
+    outcome: Outcome
+    conversation_sid: str | None = None
+    message_sid: str | None = None
+
+
+class InboundRecord(Model):
+    """The record that an inbound message is stored. A carrier can deliver the same message more than once."""
+
+    account_sid: str
+    provider: str
+    provider_message_id: str
+    conversation_sid: str
+    message_sid: str
+    date_created: Instant
+
+    @property
+    def date_expires(self) -> datetime:
+        return self.date_created + INBOUND_RECORD_LIFETIME
+
+
+class InboundMessage(Model):
+    """A message from a phone, as a carrier delivers it."""
+
+    sender: Address
+    business_address: ProxyAddress
+    """The address at which the message arrived."""
+    other_receivers: tuple[Address, ...] = ()
+    """The other receivers of a group MMS. Empty for a message to one receiver."""
+    body: Body | None = None
+    provider: str
+    provider_message_id: str
+    """The id that the provider gave the message. The same message always has the same id."""
+
+    def check_addresses(self) -> None:
+        """Raise an error if no conversation can have these addresses. The errors name the parameters of carriers."""
+        if self.sender == self.business_address:
+            raise AddressEqualsProxyError(field="to")
+        if channel_of(self.sender) is not channel_of(self.business_address):
+            raise ChannelMismatchError(field="to")
+        if self.is_group:
+            self._check_group()
+
+    def _check_group(self) -> None:
+        if len(self.numbers) < 1 + len(self.receivers):
+            raise DuplicateGroupMemberError(field="to")
+        if len(self.numbers) > MAX_GROUP_PARTICIPANTS:
+            raise GroupTooLargeError(field="to")
+        if not is_group_number(self.sender):
+            raise InvalidAddressError(field="from_", wanted=WANTED_GROUP_NUMBER)
+        if not all(map(is_group_number, self.receivers)):
+            raise InvalidAddressError(field="to", wanted=WANTED_GROUP_NUMBER)
+
+    @property
+    def source(self) -> Source:
+        return SOURCES.get(channel_of(self.sender), Source.SMS)
+
+    @property
+    def is_group(self) -> bool:
+        """Whether the message has several receivers. Only the set of numbers then determines the conversation."""
+        return bool(self.other_receivers)
+
+    @property
+    def receivers(self) -> tuple[str, ...]:
+        return (self.business_address, *self.other_receivers)
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """The set of numbers of the group that the message belongs to."""
+        return frozenset({self.sender, *self.receivers})
+
+    @property
+    def opts_out(self) -> bool:
+        """Whether the sender asks for no more messages. Such a message creates no conversation."""
+        return keyword_of(self.body or "") in OPT_OUT_KEYWORDS
+
+    @property
+    def binding_payload(self) -> Payload:
+        """The parameters `MessagingBinding.*` of the events about the conversation that the message creates.
+
+        Applications recognize a group by the presence of `AuthorAddress`.
+        """
+        if self.is_group:
+            return {
+                "MessagingBinding.AuthorAddress": self.sender,
+                "MessagingBinding.Address": ",".join(self.receivers),
+            }
+        return {
+            "MessagingBinding.Address": self.sender,
+            "MessagingBinding.ProxyAddress": self.business_address,
+        }
+
+    def pre_event(self, conversation: Conversation) -> PreEvent:
+        """Return the pre-event for the conversation that the message is about to create."""
+        subject, (event_type, payload) = conversation_add(conversation)
+        return PreEvent(subject, (event_type, {**payload, **self.binding_payload, "MessageBody": self.body}))
+
+    def message(self) -> NewMessage:
+        """Return the parameters of the message in the conversation."""
+        return NewMessage(author=self.sender, body=self.body)
+
+    def participants(self) -> tuple[NewParticipant, ...]:
+        """Return the participants of the conversation that the message creates. The sender comes first."""
+        if not self.is_group:
+            binding = NewBinding(address=self.sender, proxy_address=self.business_address)
+            return (NewParticipant(messaging_binding=binding),)
+        phones = [NewBinding(address=number) for number in (self.sender, *self.other_receivers)]
+        bindings = [*phones, NewBinding(projected_address=self.business_address)]
+        return tuple(NewParticipant(messaging_binding=binding) for binding in bindings)
+
+    def record(self, message: Message, moment: datetime) -> InboundRecord:
+        """Return the record that this message is stored as `message`."""
+        return InboundRecord(
+            account_sid=message.account_sid,
+            provider=self.provider,
+            provider_message_id=self.provider_message_id,
+            conversation_sid=message.conversation_sid,
+            message_sid=message.sid,
+            date_created=moment,
+        )
+
+
+def keyword_of(body: str) -> str:
+    """Return the body in the form in which carriers compare it with their keywords."""
+    return body.strip().casefold()
+
+
+def is_open(conversation: Conversation) -> bool:
+    """Return whether inbound messages can go to the conversation."""
+    return conversation.state in (State.ACTIVE, State.INACTIVE)
+
+
+def can_answer_in(conversation: Conversation, inbound: InboundMessage) -> bool:
+    """Return whether a message to one receiver can be the answer to a copy of a message in this group.
+
+    A carrier that cannot send a group MMS sends each member a copy. The members answer to the business number alone.
+    """
+    is_member = any(member.group_address == inbound.sender for member in conversation.bound)
+    projects = any(member.projected_address == inbound.business_address for member in conversation.bound)
+    return is_open(conversation) and is_member and projects

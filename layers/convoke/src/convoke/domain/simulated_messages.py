@@ -1,0 +1,63 @@
+"""Simulated messages: messages that a simulated phone sends to business numbers.
+
+See docs/behaviour/inbound-messages.md#simulated-phones.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from convoke.domain.errors import (
+    AddressEmptyError,
+    ConversationsError,
+    InvalidAddressError,
+    InvalidParameterError,
+    MessageTooLongError,
+)
+from convoke.domain.json_schema import sid_schema
+from convoke.domain.messages import Body
+from convoke.domain.model import Model
+from convoke.domain.participants import Address
+from convoke.domain.sids import Prefix, parse_sid
+
+
+def split_addresses(values: object) -> object:
+    """Return a list of addresses in which each value with commas is replaced by its parts, without duplicates."""
+    texts = values if isinstance(values, list) else []
+    return tuple(dict.fromkeys(part.strip() for text in texts for part in text.split(",")))
+
+
+def check_receivers(receivers: tuple[str, ...]) -> tuple[str, ...]:
+    if not receivers:
+        raise AddressEmptyError
+    return receivers
+
+
+def check_message_sid(sid: str) -> str:
+    parsed = parse_sid(sid, Prefix.SMS) or parse_sid(sid, Prefix.MMS)
+    if parsed is None:
+        raise InvalidParameterError(wanted="SM or MM and 32 hexadecimal digits")
+    return parsed
+
+
+class NewSimulatedMessage(Model):
+    """The parameters of a request that sends a message from a simulated phone."""
+
+    order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
+        AddressEmptyError,
+        InvalidAddressError,
+        MessageTooLongError,
+        InvalidParameterError,
+    )
+
+    # With `validate_default`, a missing parameter causes the same error as an empty parameter.
+    from_: Address = Field(default="", validate_default=True)
+    to: Annotated[tuple[Address, ...], BeforeValidator(split_addresses), AfterValidator(check_receivers)] = Field(
+        default=(), validate_default=True
+    )
+    """The receivers, in the order of the request. A message to several receivers is a group MMS."""
+    body: Body | None = None
+    message_sid: Annotated[str, AfterValidator(check_message_sid), sid_schema(Prefix.SMS)] | None = None
+    """The id that the carrier gave the message. A second request with the same id is a repeated delivery."""
