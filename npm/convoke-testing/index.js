@@ -137,6 +137,16 @@ class Convoke {
     await this.#post("Failures", { Participant: n, Code: code });
   }
 
+  phone(number) {
+    return {
+      number,
+      send: async (body, ...receivers) => {
+        const sent = await this.#post("Simulate/InboundMessages", { From: number, To: receivers.join(), Body: body });
+        return { outcome: sent.outcome, conversationSid: sent.conversation_sid, messageSid: sent.message_sid };
+      },
+    };
+  }
+
   async hold() {
     await this.#post("Failures", { Hold: true });
   }

@@ -41,6 +41,7 @@ COMMANDS = {
     "events": LazyCommand("convoke.cli.events:events", "List, show and replay events."),
     "key": LazyCommand("convoke.cli.api_keys:key", "Manage the API keys of an account."),
     "listen": LazyCommand("convoke.cli.listen:listen", "Print each event of an account when it happens, until Ctrl-C."),
+    "phone": LazyCommand("convoke.cli.phones:phone", "Send and read messages as a simulated phone."),
     "table": LazyCommand("convoke.cli.tables:table", "Prepare a DynamoDB table for a new AWS deployment."),
     "up": LazyCommand("convoke.cli.up:up", "Start the API on this machine, until Ctrl-C."),
     "versions": LazyCommand(

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
 from convoke.domain.durations import parse_duration
 from convoke.domain.events import POST_EVENTS, EventType
+from convoke.domain.inbound_messages import Received
+from convoke.domain.simulated_messages import NewSimulatedMessage
 from convoke.embedded.clock import AdvanceResult, MovableClock
 from convoke.embedded.data_format import MEMORY
 from convoke.embedded.engine import EmbeddedEngine
@@ -24,6 +26,7 @@ from convoke.embedded.instance import Instance
 from convoke.embedded.observation import Observers
 from convoke.embedded.server import Server, listening_socket
 from convoke.storage.configuration_webhooks import ConfigurationWebhooksRepository
+from convoke.testing.phones import Phone
 from convoke.testing.receiver import ReceivedWebhook, Receiver, check_event_type
 
 if TYPE_CHECKING:
@@ -130,6 +133,15 @@ class RunningInstance:
     def release(self) -> None:
         """Release the conversations that `hold` keeps, and cancel failures that are planned for the next one."""
         self._engine.cancel_failures(self.account_sid)
+
+    def phone(self, number: str) -> Phone:
+        """Return the simulated phone with a number. The phone writes to the business numbers of the account."""
+        return Phone(number, self._send_as_phone)
+
+    def _send_as_phone(self, requested: NewSimulatedMessage) -> Received:
+        account = self._engine.accounts.accounts.fetch(self.account_sid)
+        assert account is not None
+        return self._engine.program.simulator.send(account, requested)
 
     def reset(self) -> None:
         """Delete all data and set the clock to real time. The URL and the credentials do not change."""

@@ -1,0 +1,51 @@
+"""`convoke phone` sends messages as a simulated phone to a running instance."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from convoke.cli.main import main
+from convoke.testing.instance import RunningInstance, running
+from tests.support.phones import BUSINESS, PHONE
+
+
+def run(*arguments: str, **environment: str) -> Result:
+    return CliRunner().invoke(main, ["phone", *arguments], env=environment)
+
+
+def send(instance: RunningInstance, *options: str) -> Result:
+    credentials = {"CONVOKE_ACCOUNT_SID": instance.account_sid, "CONVOKE_AUTH_TOKEN": instance.auth_token}
+    return run("send", "--from", PHONE, "--url", instance.url, *options, **credentials)
+
+
+def test_phone_send_prints_what_became_of_the_message() -> None:
+    with running() as instance:
+        v1 = instance.client().conversations.v1
+        v1.address_configurations.create(type="sms", address=BUSINESS, auto_creation_enabled=True)
+        sent = json.loads(send(instance, "--to", BUSINESS, "--body", "Hello & hi").stdout)
+        assert sent["outcome"] == "added"
+        messages = v1.conversations(sent["conversation_sid"]).messages
+        assert messages(sent["message_sid"]).fetch().body == "Hello & hi"
+        group = json.loads(send(instance, "--to", BUSINESS, "--to", "+15558675311", "--body", "all").stdout)
+        assert len(v1.conversations(group["conversation_sid"]).participants.list()) == 3
+        refused = send(instance, "--to", "5017122661", "--body", "Hello")
+        assert refused.exit_code == 1
+        assert refused.stderr.startswith("Error: To[0]: Invalid messaging binding address")
+
+
+def test_phone_send_without_an_instance_or_data_file_says_so(tmp_path: Path) -> None:
+    credentials = {"CONVOKE_ACCOUNT_SID": "AC" + "0" * 32, "CONVOKE_AUTH_TOKEN": "0" * 32}
+    url = "http://127.0.0.1:9"
+    silent = run("send", "--from", PHONE, "--to", BUSINESS, "--url", url, **credentials)
+    assert silent.stderr == f"Error: no instance answers at {url}: start `convoke up`, or use --url\n"
+    missing = run("send", "--from", PHONE, "--to", BUSINESS, "--data", str(tmp_path / "no.db"))
+    assert missing.stderr.startswith("Error: there is no data file")
+
+
+@pytest.mark.parametrize("option", ["--from", "--to"])
+def test_phone_send_needs_both_numbers(option: str) -> None:
+    assert f"Missing option '{'--to' if option == '--from' else '--from'}'" in run("send", option, PHONE).stderr
