@@ -22,7 +22,7 @@ from convoke.storage.table import Table
 
 if TYPE_CHECKING:
     from convoke.api.app import Api
-    from convoke.api.routes import AccountRoute, PublicRoute
+    from convoke.api.routes import ExtraRoute
     from convoke.operations.accounts import AccountOperations
     from convoke.operations.console_codes import ConsoleCodeOperations
     from convoke.operations.conversation_finalizer import ConversationFinalizer
@@ -109,7 +109,7 @@ class Program:
     - The lookup of the Users of new participants.
     """
 
-    def __init__(self, edges: Edges, extra_routes: Sequence[AccountRoute | PublicRoute] = ()) -> None:
+    def __init__(self, edges: Edges, extra_routes: Sequence[ExtraRoute] = ()) -> None:
         """`extra_routes` are routes that not every engine has, such as the routes of a movable clock."""
         self.edges = edges
         self._extra_routes = extra_routes

@@ -14,7 +14,7 @@ from convoke.api.auth import basic_credentials
 from convoke.api.deferred import Deferred
 from convoke.api.errors import render
 from convoke.api.operations import Operations
-from convoke.api.requests import TWILIO_PREFIX, InvocationContext, Request, ServiceRequest
+from convoke.api.requests import TWILIO_PREFIX, CarrierRequest, InvocationContext, Request, ServiceRequest
 from convoke.api.resources.description import Document, document_of
 from convoke.api.responses import Response
 from convoke.api.routes import (
@@ -22,6 +22,8 @@ from convoke.api.routes import (
     PUBLIC_ROUTES,
     SERVICE_ROUTES,
     AccountRoute,
+    CarrierRoute,
+    ExtraRoute,
     PublicRoute,
     Route,
     ServiceRoute,
@@ -48,6 +50,8 @@ class _Node:
     """The text after the path parameter in the segment of this node, such as `.json`."""
     methods: dict[str, tuple[Handler, tuple[str, ...]]] = field(default_factory=dict)
     """For each HTTP method, the handler and the names of the path parameters."""
+    is_public: bool = False
+    """Whether the path needs no credentials."""
     rule: str = ""
     """The path with the names of its parameters, if the path ends at this node."""
 
@@ -58,12 +62,12 @@ class Dispatcher:
     def __init__(
         self,
         operations: Operations,
-        extra_routes: Sequence[AccountRoute | PublicRoute] = (),
+        extra_routes: Sequence[ExtraRoute] = (),
         path_delimiters: str = "",
         public_url: str | None = None,
         console_poll_seconds: int | None = None,
     ) -> None:
-        """`extra_routes` are routes that exist in only one engine.
+        """`extra_routes` are routes that not every engine has, and the routes that carriers call.
 
         If `console_poll_seconds` is not None, the dispatcher serves the console. See `Edges.console_poll_seconds`.
 
@@ -74,12 +78,12 @@ class Dispatcher:
         self._public_url = public_url
         self._console_poll_seconds = console_poll_seconds
         # A route without a successful status only explains why its path is missing.
-        self._described_routes = tuple(route for route in extra_routes if route.contract.statuses)
+        described = (route for route in extra_routes if not isinstance(route, CarrierRoute))
+        self._described_routes = tuple(route for route in described if route.contract.statuses)
         self._generated_document: Document | None = None
         self._root = _Node()
-        routes: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *extra_routes, *SERVICE_ROUTES)
+        routes = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *extra_routes, *SERVICE_ROUTES)
         self._rules = tuple(route.rule for route in routes if route.contract.statuses)
-        self._public = frozenset(route.rule for route in routes if isinstance(route, PublicRoute))
         for route in routes:
             self._add(route, self._handler(route))
 
@@ -114,12 +118,12 @@ class Dispatcher:
             page = self._console_page(path, event, self._console_poll_seconds)
             if page is not None:
                 return page
-        account = None
-        if path not in self._public:
-            # Authenticate before looking up the route. A client without credentials must not learn which paths exist.
-            account = self._operations.accounts.authenticate(*basic_credentials(event.get("headers") or {}))
-        values: list[str] = []
+        account, values = None, list[str]()
         node = _find(self._root, path.split("/")[1:], values)
+        if node is None or not node.is_public:
+            # Authenticate before the response tells whether the path exists. A client without credentials must not
+            # learn which paths exist.
+            account = self._operations.accounts.authenticate(*basic_credentials(event.get("headers") or {}))
         if node is None:
             raise NotFoundError
         found = node.methods.get(event["requestContext"]["http"]["method"])
@@ -136,12 +140,14 @@ class Dispatcher:
 
         return page(path, event, poll_seconds, self._rules, self._public_url)
 
-    def _handler(self, route: Route) -> Handler:
+    def _handler(self, route: Route | ExtraRoute) -> Handler:
         if isinstance(route, PublicRoute):
             return self._public_handler(route)
+        if isinstance(route, CarrierRoute):
+            return self._carrier_handler(route)
         return self._account_handler(route) if isinstance(route, AccountRoute) else self._service_handler(route)
 
-    def _add(self, route: Route, handler: Handler) -> None:
+    def _add(self, route: Route | ExtraRoute, handler: Handler) -> None:
         for rule in route.rules:
             node, names = self._root, []
             for segment in rule.split("/")[1:]:
@@ -152,6 +158,7 @@ class Dispatcher:
                 else:
                     node = node.literals.setdefault(segment, _Node())
             node.methods[route.method] = handler, tuple(names)
+            node.is_public = isinstance(route, PublicRoute | CarrierRoute)
             node.rule = rule
 
     def _document(self) -> Document:
@@ -167,6 +174,12 @@ class Dispatcher:
     def _public_handler(self, route: PublicRoute) -> Handler:
         def handler(event: Event, _: InvocationContext, __: Any, ___: dict[str, str]) -> Response:
             return route.handler(event, self._document)
+
+        return handler
+
+    def _carrier_handler(self, route: CarrierRoute) -> Handler:
+        def handler(event: Event, _: InvocationContext, __: Any, values: dict[str, str]) -> Response:
+            return route.handler(CarrierRequest(event, public_url=self._public_url), **values)
 
         return handler
 

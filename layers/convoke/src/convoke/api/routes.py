@@ -12,7 +12,14 @@ from typing import Any, Concatenate, NamedTuple
 from convoke.api.contracts import Contract
 from convoke.api.deferred import Deferred
 from convoke.api.operations import Operations
-from convoke.api.requests import CONVOKE_PREFIX, REST_PREFIX, TWILIO_PREFIX, Request, ServiceRequest
+from convoke.api.requests import (
+    CONVOKE_PREFIX,
+    REST_PREFIX,
+    TWILIO_PREFIX,
+    CarrierRequest,
+    Request,
+    ServiceRequest,
+)
 from convoke.api.resources import (
     account_configuration,
     account_keys,
@@ -70,6 +77,23 @@ class PublicRoute(NamedTuple):
     @property
     def rules(self) -> tuple[str, ...]:
         return (self.rule,)
+
+
+class CarrierRoute(NamedTuple):
+    """A route that a carrier calls, without credentials. The handler checks the signature of the carrier.
+
+    The handler gets the values in the path as keyword arguments. `/openapi.json` does not describe the route, because
+    the carrier determines its parameters.
+    """
+
+    method: str
+    rule: str
+    handler: Callable[Concatenate[CarrierRequest, ...], Response]
+    contract: Contract = Contract("CarrierRequest", None, statuses=())
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        return (CONVOKE_PREFIX + self.rule,)
 
 
 class AccountRoute(NamedTuple):
@@ -250,6 +274,9 @@ SERVICE_ROUTES = (
 )
 
 Route = PublicRoute | AccountRoute | ServiceRoute
+
+ExtraRoute = PublicRoute | CarrierRoute | AccountRoute
+"""A route that is not in `ROUTES`: not every engine has it, or clients do not call it."""
 
 ROUTES: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *SERVICE_ROUTES)
 
