@@ -65,7 +65,7 @@ class MessageOperations:
     ) -> Message:
         """Send a message in a conversation that the caller has read. Raises ChangedMeanwhileError.
 
-        `reached` are the members of a group MMS that have got the message already. `other_writes`
+        `reached` are the addresses to which a carrier has delivered the message already. `other_writes`
         takes the message and returns more writes of the transaction. If a condition of these writes fails, the method
         raises ChangedMeanwhileError too.
         """
@@ -169,7 +169,7 @@ class MessageOperations:
         """
         message = self._message(conversation, requested, members, now)
         others = [each for each in members if each.address and each.sid != message.participant_sid]
-        recipients = [each for each in others if not (each.is_in_group and each.address in reached)]
+        recipients = [each for each in others if each.address not in reached]
         receipts = self.channels.send(message, recipients, now)
         return message.model_copy(update={"delivery": DeliverySummary.of(receipts)}), receipts
 
