@@ -18,6 +18,7 @@ from convoke.domain.sids import NewSid
 from convoke.observability import Metrics
 from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
 from convoke.storage.auth_tokens import AuthTokens, CachedAuthTokens
+from convoke.storage.sender_secrets import SenderSecrets
 from convoke.storage.table import Table
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from convoke.operations.inbound_messages import InboundMessageOperations
     from convoke.operations.participant_adder import Admit, ParticipantAdder
     from convoke.operations.republisher import Republisher
+    from convoke.operations.senders import SenderOperations
     from convoke.operations.simulator import SimulatorOperations
     from convoke.operations.sweeper import Sweeper
     from convoke.operations.webhook_delivery import WebhookDelivery
@@ -49,6 +51,12 @@ class Edges(Protocol):
     def auth_tokens(self) -> AuthTokens: ...
     @property
     def api_key_masters(self) -> ApiKeyMasters: ...
+    @property
+    def sender_secrets(self) -> SenderSecrets: ...
+    @property
+    def simulates_phones(self) -> bool:
+        """Return whether addresses without a carrier reach simulated phones."""
+
     @property
     def participant_queue(self) -> ParticipantQueue: ...
     @property
@@ -267,6 +275,7 @@ class Program:
             credentials=CredentialOperations(CredentialRepository(table), now, new_sid),
             events=self.events,
             alerts=AlertOperations(AlertRepository(table)),
+            senders=self.senders,
             signature_checks=SignatureCheckOperations(self.accounts),
             pre_events=PreEvents(
                 WebhookLevelsRepository(table),
@@ -301,6 +310,15 @@ class Program:
             self.edges.new_sid,
             self.auth_tokens,
         )
+
+    @cached_property
+    def senders(self) -> SenderOperations:
+        from convoke.operations.senders import SenderOperations
+        from convoke.storage.senders import SenderRepository
+
+        edges = self.edges
+        repository = SenderRepository(edges.table)
+        return SenderOperations(repository, edges.sender_secrets, edges.simulates_phones, edges.now, edges.new_sid)
 
     @cached_property
     def inbound_messages(self) -> InboundMessageOperations:

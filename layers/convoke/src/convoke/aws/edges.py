@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from convoke.aws.event_bus import EventBridgeBus
     from convoke.aws.participant_queue import SqsParticipantQueue
     from convoke.aws.secrets import SecretApiKeyMasters, SecretAuthTokens
+    from convoke.aws.sender_secrets import SecretSenderSecrets
     from convoke.aws.workflow import StepFunctionsWorkflow
     from convoke.observability import EmfMetrics
     from convoke.operations.participant_adder import Admit
@@ -69,6 +70,7 @@ class AwsEdges:
         self.provisioning_retries = ProvisioningRetries.model_validate(self.settings.provisioning_retries)
         self.admit: Admit | None = None
         self.path_delimiters = PATH_DELIMITERS
+        self.simulates_phones = False
 
     @cached_property
     def logger(self) -> Logger:
@@ -99,6 +101,12 @@ class AwsEdges:
         from convoke.aws.secrets import SecretApiKeyMasters
 
         return SecretApiKeyMasters(self._secrets, self.settings.api_key_master_secret)
+
+    @cached_property
+    def sender_secrets(self) -> SecretSenderSecrets:
+        from convoke.aws.sender_secrets import SecretSenderSecrets
+
+        return SecretSenderSecrets(self._secrets, self.settings.sender_secret_prefix)
 
     def _account_may_have_token(self, account_sid: str) -> bool:
         """Return whether the account exists, or is the first account, which the first request creates."""
