@@ -10,7 +10,7 @@ import pytest
 from convoke.api.form import Form
 from convoke.api.parameters import CreateSender, parse
 from convoke.domain.errors import ConflictError
-from convoke.domain.senders import AssignedSender, Provider, SenderChange, TwilioCredentials
+from convoke.domain.senders import AssignedSender, Provider, Sender, SenderChange, TwilioCredentials
 from convoke.operations.senders import SenderOperations
 from convoke.program import Edges, Program
 from convoke.storage.senders import SenderRepository
@@ -32,6 +32,10 @@ def edges_of(instance: Instance) -> Edges:
 
 def senders_of(instance: Instance) -> SenderOperations:
     return Program(edges_of(instance)).senders
+
+
+def found(instance: Instance, account_sid: str) -> Sender | None:
+    return Program(edges_of(instance)).find_sender(account_sid, NUMBER)
 
 
 def post_as_other(instance: Instance, path: str, form: dict[str, str] | None = None, method: str = "POST") -> Answer:
@@ -84,7 +88,7 @@ def test_address_has_one_sender_in_the_whole_deployment(instance: Instance) -> N
 def test_other_account_that_came_first_keeps_the_address(instance: Instance) -> None:
     assert post_as_other(instance, SENDERS, TWILIO).status == 201
     assert instance.call("POST", SENDERS, TWILIO).status == 409
-    assert senders_of(instance).find(instance.account.sid, NUMBER) is None
+    assert found(instance, instance.account.sid) is None
 
 
 @pytest.mark.each_engine
@@ -101,9 +105,9 @@ def test_simultaneous_create_of_another_account_leaves_no_secret(instance: Insta
     with pytest.raises(ConflictError):
         senders.create(instance.account, parse(CreateSender, Form([*TWILIO.items()])))
     assert edges.sender_secrets.fetch(instance.account.sid, SID) is None
-    found = senders_of(instance).find(other.sid, NUMBER)
-    assert found
-    assert found.provider is Provider.AWS
+    sender = found(instance, other.sid)
+    assert sender
+    assert sender.provider is Provider.AWS
 
 
 @pytest.mark.each_engine
@@ -194,18 +198,17 @@ def test_sender_of_another_account_is_not_found(instance: Instance) -> None:
 
 
 def test_address_without_sender_is_simulated_on_one_machine(embedded: EmbeddedInstance) -> None:
-    senders = senders_of(embedded)
-    found = senders.find(embedded.account.sid, NUMBER)
-    assert found
-    assert found.provider is Provider.SIMULATED
+    sender = found(embedded, embedded.account.sid)
+    assert sender
+    assert sender.provider is Provider.SIMULATED
     embedded.call("POST", SENDERS, TWILIO)
-    found = senders.find(embedded.account.sid, NUMBER)
-    assert found
-    assert found.provider is Provider.TWILIO
+    sender = found(embedded, embedded.account.sid)
+    assert sender
+    assert sender.provider is Provider.TWILIO
 
 
 def test_aws_simulates_no_phones() -> None:
     with moto_instance() as instance:
-        assert senders_of(instance).find(instance.account.sid, NUMBER) is None
+        assert found(instance, instance.account.sid) is None
         refused = instance.call("POST", SENDERS, SIMULATED)
     assert (refused.status, refused.body["details"]["parameter"]) == (400, "Provider")

@@ -7,16 +7,25 @@ therefore does not import the modules of other Lambda functions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from convoke.domain.instants import Clock, Sleep
 from convoke.domain.provisioning import ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
+from convoke.domain.senders import Provider
 from convoke.domain.sids import NewSid
 from convoke.observability import Metrics
-from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
+from convoke.operations.ports import (
+    Carrier,
+    CopyQueue,
+    DeliveryQueue,
+    EventBus,
+    ParticipantQueue,
+    WebhookClient,
+    Workflow,
+)
 from convoke.storage.auth_tokens import AuthTokens, CachedAuthTokens
 from convoke.storage.sender_secrets import SenderSecrets
 from convoke.storage.table import Table
@@ -29,9 +38,10 @@ if TYPE_CHECKING:
     from convoke.operations.conversation_finalizer import ConversationFinalizer
     from convoke.operations.events import EventOperations
     from convoke.operations.inbound_messages import InboundMessageOperations
+    from convoke.operations.message_sender import MessageSender
     from convoke.operations.participant_adder import Admit, ParticipantAdder
     from convoke.operations.republisher import Republisher
-    from convoke.operations.senders import SenderOperations
+    from convoke.operations.senders import FindSender, SenderOperations
     from convoke.operations.simulator import SimulatorOperations
     from convoke.operations.sweeper import Sweeper
     from convoke.operations.webhook_delivery import WebhookDelivery
@@ -54,10 +64,6 @@ class Edges(Protocol):
     @property
     def sender_secrets(self) -> SenderSecrets: ...
     @property
-    def simulates_phones(self) -> bool:
-        """Return whether addresses without a carrier reach simulated phones."""
-
-    @property
     def participant_queue(self) -> ParticipantQueue: ...
     @property
     def workflow(self) -> Workflow: ...
@@ -65,6 +71,16 @@ class Edges(Protocol):
     def event_bus(self) -> EventBus: ...
     @property
     def delivery_queue(self) -> DeliveryQueue: ...
+    @property
+    def copy_queue(self) -> CopyQueue: ...
+    @property
+    def carriers(self) -> Mapping[Provider, Carrier]:
+        """Return the carrier of each provider that the engine can use."""
+
+    @property
+    def simulates_phones(self) -> bool:
+        """Whether a business address without a sender belongs to simulated phones."""
+
     @property
     def webhook_client(self) -> WebhookClient: ...
     @property
@@ -186,7 +202,6 @@ class Program:
         from convoke.operations.conversations import ConversationOperations
         from convoke.operations.credentials import CredentialOperations
         from convoke.operations.messages import MessageOperations
-        from convoke.operations.outbox import Outbox
         from convoke.operations.participant_conversations import ParticipantConversationOperations
         from convoke.operations.participants import ParticipantOperations
         from convoke.operations.pre_events import PreEvents
@@ -230,7 +245,7 @@ class Program:
         roles = RoleRepository(table)
         participants = ParticipantRepository(table, self.first_sights)
         message_operations = MessageOperations(
-            conversation_operations, participants, MessageRepository(table), Outbox(new_sid), now, new_sid
+            conversation_operations, participants, MessageRepository(table), now, new_sid
         )
         participant_operations = ParticipantOperations(conversation_operations, participants, roles, now, new_sid)
         memberships = ParticipantConversationRepository(table)
@@ -321,11 +336,17 @@ class Program:
         return SenderOperations(repository, edges.sender_secrets, edges.simulates_phones, edges.now, edges.new_sid)
 
     @cached_property
+    def find_sender(self) -> FindSender:
+        from convoke.operations.senders import FindSender
+        from convoke.storage.senders import SenderRepository
+
+        return FindSender(SenderRepository(self.edges.table), self.edges.now, self.edges.simulates_phones)
+
+    @cached_property
     def inbound_messages(self) -> InboundMessageOperations:
         from convoke.operations.conversations import ConversationOperations
         from convoke.operations.inbound_messages import InboundMessageOperations
         from convoke.operations.messages import MessageOperations
-        from convoke.operations.outbox import Outbox
         from convoke.operations.pre_events import PreEvents
         from convoke.storage.address_configurations import AddressConfigurationRepository
         from convoke.storage.alerts import AlertRepository
@@ -343,7 +364,6 @@ class Program:
             ConversationOperations(conversations, ProvisioningRepository(table), EventRepository(table), now, new_sid),
             ParticipantRepository(table, self.first_sights),
             MessageRepository(table),
-            Outbox(new_sid),
             now,
             new_sid,
         )
@@ -364,6 +384,21 @@ class Program:
             pre_events,
             now,
             new_sid,
+        )
+
+    @cached_property
+    def message_sender(self) -> MessageSender:
+        from convoke.operations.message_sender import MessageSender
+        from convoke.storage.copies import CopyRepository
+
+        edges = self.edges
+        return MessageSender(
+            CopyRepository(edges.table),
+            edges.copy_queue,
+            self.find_sender,
+            edges.carriers,
+            edges.now,
+            edges.new_sid,
         )
 
     @cached_property

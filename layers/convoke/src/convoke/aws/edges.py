@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
+    from convoke.aws.copy_queue import SqsCopyQueue
     from convoke.aws.delivery_queue import SqsDeadLetterQueue, SqsDeliveryQueue
     from convoke.aws.dynamodb import DynamoDbTable
     from convoke.aws.event_bus import EventBridgeBus
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
     from convoke.aws.secrets import SecretApiKeyMasters, SecretAuthTokens
     from convoke.aws.sender_secrets import SecretSenderSecrets
     from convoke.aws.workflow import StepFunctionsWorkflow
+    from convoke.domain.senders import Provider
     from convoke.observability import EmfMetrics
     from convoke.operations.participant_adder import Admit
+    from convoke.operations.ports import Carrier
     from convoke.webhooks.client import WebhookHttpClient
 
 
@@ -153,6 +156,16 @@ class AwsEdges:
         from convoke.aws.event_bus import EventBridgeBus
 
         return EventBridgeBus(self._client("events"), self.settings.event_bus_name)
+
+    @cached_property
+    def copy_queue(self) -> SqsCopyQueue:
+        from convoke.aws.copy_queue import SqsCopyQueue
+
+        return SqsCopyQueue(self._sqs, self.settings.copy_queue_url)
+
+    @cached_property
+    def carriers(self) -> Mapping[Provider, Carrier]:
+        return {}
 
     @cached_property
     def webhook_client(self) -> WebhookHttpClient:

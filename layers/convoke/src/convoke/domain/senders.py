@@ -33,6 +33,10 @@ PRINTABLE = "[!-~]{1,128}"
 TWILIO_CHANNELS = frozenset({Channel.SMS, Channel.WHATSAPP})
 
 
+SIMULATED_SENDER_SID = Prefix.SENDER + "0" * 32
+"""The SID of a sender that is not stored, because the embedded engine simulates its phones."""
+
+
 class Provider(StrEnum):
     """Who delivers the messages of a sender: the simulator, or a carrier."""
 
@@ -66,8 +70,14 @@ class Sender(Model):
 
 def simulated_by_default(account_sid: str, address: str, moment: datetime) -> Sender:
     """Return the sender of an address that has no stored sender, on one machine. Nobody can fetch this sender."""
-    made = {"date_created": moment, "date_updated": moment}
-    return Sender(account_sid=account_sid, sid="", address=address, provider=Provider.SIMULATED, **made)
+    return Sender(
+        account_sid=account_sid,
+        sid=SIMULATED_SENDER_SID,
+        address=address,
+        provider=Provider.SIMULATED,
+        date_created=moment,
+        date_updated=moment,
+    )
 
 
 def parse_provider(value: object) -> Provider:

@@ -15,6 +15,25 @@ from convoke.storage.senders import SenderRepository
 
 
 @dataclass(frozen=True, slots=True)
+class FindSender:
+    """Finds the sender with which an account uses a business address."""
+
+    senders: SenderRepository
+    now: Clock
+    simulates_phones: bool
+
+    def __call__(self, account_sid: str, address: str) -> Sender | None:
+        """Return the sender, or None if the account has none. A sender of another account counts as none.
+
+        On one machine, an address without a sender is simulated for each account that uses the address.
+        """
+        sender = self.senders.fetch_by_address(address)
+        if sender is None and self.simulates_phones:
+            return simulated_by_default(account_sid, address, self.now())
+        return sender if sender and sender.account_sid == account_sid else None
+
+
+@dataclass(frozen=True, slots=True)
 class SenderOperations:
     """The secret of a sender is not in the table on AWS, so no transaction contains both.
 
@@ -66,16 +85,6 @@ class SenderOperations:
         if not sender:
             raise NotFoundError
         return sender
-
-    def find(self, account_sid: str, address: str) -> Sender | None:
-        """Return the sender with which an account uses a business address, or None if the account has none.
-
-        On one machine, an address without a sender is simulated for each account that uses the address.
-        """
-        sender = self.senders.fetch_by_address(address)
-        if sender is None and self.simulates_phones:
-            return simulated_by_default(account_sid, address, self.now())
-        return sender if sender and sender.account_sid == account_sid else None
 
     def list(self, account_sid: str, page: PageRequest) -> Page[Sender]:
         return self.senders.list(account_sid, page)

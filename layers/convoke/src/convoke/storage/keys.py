@@ -194,6 +194,25 @@ def credentials() -> tuple[str, str]:
     return _prefix_range("credential#")
 
 
+def phone(account_sid: str, number: str) -> str:
+    """Return the partition with the messages that a simulated phone has got."""
+    return f"{account_sid}#phone#{_digest(number)}"
+
+
+def phone_message(account_sid: str, number: str, receipt_sid: str) -> Key:
+    return Key(phone(account_sid, number), f"phone-message#{receipt_sid}")
+
+
+def phone_messages() -> tuple[str, str]:
+    """Return the range of the sort keys of a simulated phone's messages."""
+    return _prefix_range("phone-message#")
+
+
+def opt_out(account_sid: str, business_address: str, address: str) -> Key:
+    """Return the key of the item that says that a phone wants no messages from a business number."""
+    return Key(f"{account_sid}#opt-out#{_digest(business_address)}", f"opt-out#{_digest(address)}")
+
+
 def configuration_webhooks(account_sid: str) -> Key:
     return Key(account_sid, "configuration#webhooks")
 
@@ -496,12 +515,13 @@ def is_streamed(item: Item) -> bool:
     return item["sk"] == "change" and not item.get("published_by_maker", False)
 
 
-def is_streamed_to_webhooks(item: Item) -> bool:
-    """Return whether the event publisher must receive a new item, if the engine sends events only to webhooks.
+def is_streamed_to_consumers(item: Item) -> bool:
+    """Return whether the embedded engine must publish a new item.
 
-    Such an engine need not publish a change that notifies no webhooks.
+    The events of the embedded engine have two consumers: webhooks, and the sender of copies to phones. A change that
+    concerns neither of them need not be published.
     """
-    return is_streamed(item) and bool(item["webhooks"])
+    return is_streamed(item) and bool(item["webhooks"] or item.get("has_copies"))
 
 
 @lru_cache(maxsize=16)
