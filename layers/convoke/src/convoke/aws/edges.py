@@ -164,6 +164,12 @@ class AwsEdges:
         return SqsCopyQueue(self._sqs, self.settings.copy_queue_url)
 
     @cached_property
+    def outbound_failure_queue(self) -> SqsDeadLetterQueue:
+        from convoke.aws.delivery_queue import SqsDeadLetterQueue
+
+        return SqsDeadLetterQueue(self._sqs, self.settings.outbound_failure_queue_url)
+
+    @cached_property
     def carriers(self) -> Mapping[Provider, Carrier]:
         return {}
 
