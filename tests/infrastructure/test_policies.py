@@ -79,11 +79,11 @@ def recorded(monkeypatch: pytest.MonkeyPatch, calls: list[Call]) -> Iterator[Mot
     names: dict[int, str] = {}
     client_of = AwsEdges._client
 
-    def recording(edges: AwsEdges, service: Any) -> Any:
+    def recording(edges: AwsEdges, service: Any, **options: Any) -> Any:
         def note(params: Mapping[str, Any], model: Any, **_: Any) -> None:
             calls.append(Call(names.get(id(edges), "sweeper"), service, model.name, params))
 
-        client = client_of(edges, service)
+        client = client_of(edges, service, **options)
         client.meta.events.register("provide-client-params.*.*", note)
         return client
 
