@@ -14,6 +14,7 @@ import pytest
 
 from convoke.domain import instants
 from convoke.domain.retention import INBOUND_RECORD_LIFETIME
+from convoke.operations.conversations import sleep_before_retry
 from convoke.storage.inbound_messages import group_copy_write
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
 from tests.support.manual_clock import ManualClock
@@ -86,10 +87,18 @@ def test_message_waits_for_the_end_of_initializing(embedded: EmbeddedInstance) -
     """A message to a conversation in the state `initializing` is neither lost nor put into a second conversation."""
     configure(embedded)
     created = embedded.client().conversations.v1.conversation_with_participants.create(participant=[pair()])
-    with ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(text, embedded)
+    pauses = list[float]()
+
+    def add_participants(pause: float) -> None:
+        pauses.append(pause)
         embedded.work()
-        assert sending.result().body["conversation_sid"] == created.sid
+
+    token = sleep_before_retry.set(add_participants)
+    try:
+        assert text(embedded).body["conversation_sid"] == created.sid
+    finally:
+        sleep_before_retry.reset(token)
+    assert len(pauses) == 1
 
 
 def test_webhooks_get_the_message_without_the_header_of_a_request(embedded: EmbeddedInstance) -> None:
@@ -290,6 +299,12 @@ def test_answer_to_a_copy_goes_to_the_open_group_with_the_last_copy(clocked: Emb
     assert created not in {each._solution["sid"] for each in groups}
 
 
+def test_group_message_is_no_answer_to_a_copy(embedded: EmbeddedInstance) -> None:
+    conversation = conversation_with(embedded, *group(PHONE, OTHER_PHONE))
+    send_copy(embedded, conversation, instants.now())
+    assert text(embedded, "to others", BUSINESS, GROUP_PHONES[0]).body["outcome"] == "unclaimed"
+
+
 def test_pair_comes_before_the_group_with_the_last_copy(embedded: EmbeddedInstance) -> None:
     send_copy(embedded, conversation_with(embedded, *group(PHONE, OTHER_PHONE)), instants.now())
     alone = conversation_with(embedded, pair())
@@ -335,6 +350,31 @@ def test_message_that_is_delivered_again_is_stored_once(clocked: EmbeddedInstanc
     assert record["expires_at"] == int((clock.now() + INBOUND_RECORD_LIFETIME).timestamp())
     clock.move(INBOUND_RECORD_LIFETIME + timedelta(seconds=1))
     assert text(clocked, MessageSid="SM" + "0" * 32).body["outcome"] == "added"
+
+
+def test_second_delivery_during_the_first_is_stored_once(embedded: EmbeddedInstance) -> None:
+    """The conversation that got the second delivery is closed before the first delivery is stored."""
+    ask_before_conversations(embedded)
+    configure(embedded)
+    stored = list[str]()
+
+    def deliver_again() -> None:
+        embedded.receivers.on_call = lambda: None
+        conversation = conversation_with(embedded, pair())
+        stored.append(text(embedded, MessageSid="SM" + "0" * 32).body["message_sid"])
+        conversation.update(state="closed")
+
+    embedded.receivers.on_call = deliver_again
+    received = text(embedded, MessageSid="SM" + "0" * 32).body
+    assert (received["outcome"], [received["message_sid"]]) == ("repeated", stored)
+    assert len(embedded.items("message#")) == 1
+
+
+def test_number_that_the_account_no_longer_owns_creates_no_conversation(embedded: EmbeddedInstance) -> None:
+    configure(embedded)
+    embedded.call("POST", "/convoke/v1/Configuration", {"OwnedAddresses": "+15017122662"})
+    embedded.clear_caches()
+    assert text(embedded).body["code"] == 50413
 
 
 WRITERS = 20

@@ -121,6 +121,11 @@ class InboundMessage(Model):
         return (self.business_address, *self.other_receivers)
 
     @property
+    def reached(self) -> tuple[str, ...]:
+        """The addresses of participants to which the carrier has delivered the message already."""
+        return self.receivers if self.is_group else ()
+
+    @property
     def numbers(self) -> frozenset[str]:
         """The set of numbers of the group that the message belongs to."""
         return frozenset({self.sender, *self.receivers})

@@ -129,7 +129,7 @@ class InboundMessageOperations:
             conversation,
             inbound.message(),
             request_webhooks=webhooks.of_message,
-            reached=inbound.receivers,
+            reached=inbound.reached,
             other_writes=record_writes,
         )
         return _added(message)

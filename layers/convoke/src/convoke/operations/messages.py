@@ -63,7 +63,7 @@ class MessageOperations:
     ) -> Message:
         """Send a message in a conversation that the caller has read. Raises ChangedMeanwhileError.
 
-        `reached` are the members of a group MMS that have got the message already. `other_writes`
+        `reached` are the addresses to which a carrier has delivered the message already. `other_writes`
         takes the message and returns more writes of the transaction. If a condition of these writes fails, the method
         raises ChangedMeanwhileError too.
         """
