@@ -18,6 +18,7 @@ from convoke.aws.edges import AwsEdges
 from convoke.storage.table import Item, Put
 from tests.support.aws import FunctionContext, MotoInstance, moto_instance
 from tests.support.examples import CHAT_AND_SMS, chat
+from tests.support.phones import PHONE
 from tests.support.template import STACK_NAME, functions, state_machine
 from tests.support.translated import deployed, references, translated
 
@@ -209,6 +210,7 @@ def live(instance: MotoInstance) -> None:
 
     create(unique_name="timed", participant=CHAT_AND_SMS, timers_inactive="PT1M", timers_closed="PT10M")
     instance.work()
+    instance.phone_plans.plan(instance.account.sid, PHONE, failures=1, reports_delivery=True)
     v1.conversations("timed").messages.create(body="Hello")
     v1.conversations("timed").messages.create(body="Hello again")
     v1.conversations("timed").webhooks.create(
@@ -241,6 +243,9 @@ def live(instance: MotoInstance) -> None:
     instance.table.transact([Put(unreadable)])
     instance.deployment.client("sqs").send_message(
         QueueUrl=instance.deployment.values["DeliveryQueue"], MessageBody="{}"
+    )
+    instance.deployment.client("sqs").send_message(
+        QueueUrl=instance.deployment.values["OutboundQueue"], MessageBody="{}"
     )
     instance.work()
 
