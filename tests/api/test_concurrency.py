@@ -172,6 +172,8 @@ def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
         workflow=NotImplemented,
         event_bus=NotImplemented,
         delivery_queue=NotImplemented,
+        copy_queue=NotImplemented,
+        carriers={},
         webhook_client=Receivers(),
         now=instants.now,
         sleep=time.sleep,

@@ -39,6 +39,10 @@ class Settings:
         return self._required("CONVOKE_DELIVERY_QUEUE_URL")
 
     @property
+    def copy_queue_url(self) -> str:
+        return self._required("CONVOKE_COPY_QUEUE_URL")
+
+    @property
     def delivery_dead_letter_queue_url(self) -> str:
         return self._required("CONVOKE_DELIVERY_DEAD_LETTER_QUEUE_URL")
 

@@ -7,16 +7,25 @@ therefore does not import the modules of other Lambda functions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from convoke.domain.instants import Clock, Sleep
 from convoke.domain.provisioning import ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
+from convoke.domain.senders import Provider
 from convoke.domain.sids import NewSid
 from convoke.observability import Metrics
-from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
+from convoke.operations.ports import (
+    Carrier,
+    CopyQueue,
+    DeliveryQueue,
+    EventBus,
+    ParticipantQueue,
+    WebhookClient,
+    Workflow,
+)
 from convoke.storage.auth_tokens import AuthTokens, CachedAuthTokens
 from convoke.storage.table import Table
 
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
     from convoke.operations.conversation_finalizer import ConversationFinalizer
     from convoke.operations.events import EventOperations
     from convoke.operations.inbound_messages import InboundMessageOperations
+    from convoke.operations.message_sender import MessageSender
     from convoke.operations.participant_adder import Admit, ParticipantAdder
     from convoke.operations.republisher import Republisher
     from convoke.operations.simulator import SimulatorOperations
@@ -57,6 +67,16 @@ class Edges(Protocol):
     def event_bus(self) -> EventBus: ...
     @property
     def delivery_queue(self) -> DeliveryQueue: ...
+    @property
+    def copy_queue(self) -> CopyQueue: ...
+    @property
+    def carriers(self) -> Mapping[Provider, Carrier]:
+        """Return the carrier of each provider that the engine can use."""
+
+    @property
+    def simulates_phones(self) -> bool:
+        """Whether a business address without a sender belongs to simulated phones."""
+
     @property
     def webhook_client(self) -> WebhookClient: ...
     @property
@@ -178,7 +198,6 @@ class Program:
         from convoke.operations.conversations import ConversationOperations
         from convoke.operations.credentials import CredentialOperations
         from convoke.operations.messages import MessageOperations
-        from convoke.operations.outbox import Outbox
         from convoke.operations.participant_conversations import ParticipantConversationOperations
         from convoke.operations.participants import ParticipantOperations
         from convoke.operations.pre_events import PreEvents
@@ -222,7 +241,7 @@ class Program:
         roles = RoleRepository(table)
         participants = ParticipantRepository(table, self.first_sights)
         message_operations = MessageOperations(
-            conversation_operations, participants, MessageRepository(table), Outbox(new_sid), now, new_sid
+            conversation_operations, participants, MessageRepository(table), now, new_sid
         )
         participant_operations = ParticipantOperations(conversation_operations, participants, roles, now, new_sid)
         memberships = ParticipantConversationRepository(table)
@@ -307,7 +326,6 @@ class Program:
         from convoke.operations.conversations import ConversationOperations
         from convoke.operations.inbound_messages import InboundMessageOperations
         from convoke.operations.messages import MessageOperations
-        from convoke.operations.outbox import Outbox
         from convoke.operations.pre_events import PreEvents
         from convoke.storage.address_configurations import AddressConfigurationRepository
         from convoke.storage.alerts import AlertRepository
@@ -325,7 +343,6 @@ class Program:
             ConversationOperations(conversations, ProvisioningRepository(table), EventRepository(table), now, new_sid),
             ParticipantRepository(table, self.first_sights),
             MessageRepository(table),
-            Outbox(new_sid),
             now,
             new_sid,
         )
@@ -346,6 +363,23 @@ class Program:
             pre_events,
             now,
             new_sid,
+        )
+
+    @cached_property
+    def message_sender(self) -> MessageSender:
+        from convoke.operations.message_sender import MessageSender
+        from convoke.operations.senders import FindSender
+        from convoke.storage.copies import CopyRepository
+        from convoke.storage.senders import SenderRepository
+
+        edges = self.edges
+        return MessageSender(
+            CopyRepository(edges.table),
+            edges.copy_queue,
+            FindSender(SenderRepository(edges.table), edges.now, simulates_phones=edges.simulates_phones),
+            edges.carriers,
+            edges.now,
+            edges.new_sid,
         )
 
     @cached_property

@@ -27,14 +27,17 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
+    from convoke.aws.copy_queue import SqsCopyQueue
     from convoke.aws.delivery_queue import SqsDeadLetterQueue, SqsDeliveryQueue
     from convoke.aws.dynamodb import DynamoDbTable
     from convoke.aws.event_bus import EventBridgeBus
     from convoke.aws.participant_queue import SqsParticipantQueue
     from convoke.aws.secrets import SecretApiKeyMasters, SecretAuthTokens
     from convoke.aws.workflow import StepFunctionsWorkflow
+    from convoke.domain.senders import Provider
     from convoke.observability import EmfMetrics
     from convoke.operations.participant_adder import Admit
+    from convoke.operations.ports import Carrier
     from convoke.webhooks.client import WebhookHttpClient
 
 
@@ -69,6 +72,7 @@ class AwsEdges:
         self.provisioning_retries = ProvisioningRetries.model_validate(self.settings.provisioning_retries)
         self.admit: Admit | None = None
         self.path_delimiters = PATH_DELIMITERS
+        self.simulates_phones = False
 
     @cached_property
     def logger(self) -> Logger:
@@ -145,6 +149,16 @@ class AwsEdges:
         from convoke.aws.event_bus import EventBridgeBus
 
         return EventBridgeBus(self._client("events"), self.settings.event_bus_name)
+
+    @cached_property
+    def copy_queue(self) -> SqsCopyQueue:
+        from convoke.aws.copy_queue import SqsCopyQueue
+
+        return SqsCopyQueue(self._sqs, self.settings.copy_queue_url)
+
+    @cached_property
+    def carriers(self) -> Mapping[Provider, Carrier]:
+        return {}
 
     @cached_property
     def webhook_client(self) -> WebhookHttpClient:

@@ -242,6 +242,38 @@ class WebhookRejectedError(
     """The receiver of a pre-event rejected the change. Therefore Convoke did not make the change."""
 
 
+class OptedOutError(LogEntry, code=21610, text="The phone has opted out of messages from this business number"):
+    """The phone has answered STOP, so the carrier never sends the copy."""
+
+
+class SenderMissingError(LogEntry, code=21703, text="The account has no sender for the business address"):
+    """Without a sender, Convoke has no carrier to which it could give the copy."""
+
+
+class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reached at present"):
+    """For example, the phone is switched off or has no network."""
+
+
+class CopyBlockedError(LogEntry, code=30004, text="The carrier or the phone blocks the message"):
+    """The carrier does not say more."""
+
+
+class PhoneUnknownError(LogEntry, code=30005, text="The phone number does not exist or is no longer in use"):
+    """The carrier does not know the number."""
+
+
+class LandlineError(LogEntry, code=30006, text="The number is a landline, or its carrier cannot be reached"):
+    """The number cannot get text messages."""
+
+
+class CopyFilteredError(LogEntry, code=30007, text="The carrier has filtered the message as unwanted"):
+    """The carrier takes the message for spam, or the sender is not registered for such messages."""
+
+
+class CarrierFailedError(LogEntry, code=30008, text="The carrier did not deliver the message and gave no known reason"):
+    """The carrier failed at every attempt, or gave a reason that has no code of its own."""
+
+
 class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):
     """If the last attempt at a delivery fails in this way, Convoke records this error in an alert."""
 

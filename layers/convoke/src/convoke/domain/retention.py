@@ -31,5 +31,8 @@ Amazon SNS repeats a failed delivery to Lambda for 23 days. See
 https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html.
 """
 
+PHONE_MESSAGE_LIFETIME = timedelta(days=7)
+"""How long a message stays in the inbox of a simulated phone."""
+
 GROUP_COPY_LIFETIME = timedelta(days=90)
 """How long after the last copy of a group's message the answer of a phone still finds the group."""

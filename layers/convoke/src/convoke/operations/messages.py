@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.conversations import Conversation
+from convoke.domain.copies import new_receipts
 from convoke.domain.errors import NotFoundError
 from convoke.domain.events import message_added, message_removed, message_updated
 from convoke.domain.instants import Clock
@@ -20,11 +21,9 @@ from convoke.domain.messages import (
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participants import Member
 from convoke.domain.pre_events import PreEvent, apply_message_reply, message_add, message_remove, message_update
-from convoke.domain.receipts import DeliverySummary, Receipt
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid, sid_with_index
 from convoke.operations.conversations import ConversationOperations, retry_on_conflict
-from convoke.operations.ports import ChannelSender
 from convoke.operations.pre_events import RequestWebhooks
 from convoke.storage.messages import MessageRepository
 from convoke.storage.participants import ParticipantRepository
@@ -38,7 +37,6 @@ class MessageOperations:
     conversations: ConversationOperations
     participants: ParticipantRepository
     messages: MessageRepository
-    channels: ChannelSender
     now: Clock
     new_sid: NewSid
 
@@ -77,9 +75,13 @@ class MessageOperations:
             members = self._members(before, requested.author)
             requested.check_against_participants(members)
         now = self.now()
-        message, receipts = self._send(before, requested, members, reached, now)
+        message = self._message(before, requested, members, now)
+        receipts = new_receipts(message, members, reached, self.new_sid)
+        message = message.model_copy(update={"copies_pending": len(receipts)})
         after, origin = before.with_message(now), request_webhooks.origin
-        change = message_added(self.new_sid(Prefix.CHANGE), before, after, message, receipts, at=now, origin=origin)
+        change = message_added(
+            self.new_sid(Prefix.CHANGE), before, after, message, copies=len(receipts), at=now, origin=origin
+        )
         self.messages.create(before, after, message, receipts, change, other_writes(message))
         return message
 
@@ -112,7 +114,7 @@ class MessageOperations:
             edited = self._edited(conversation, message, apply_message_reply(requested, reply), now)
         origin = request_webhooks.origin
         change = message_updated(self.new_sid(Prefix.CHANGE), conversation, edited, at=now, origin=origin)
-        self.messages.update(conversation, edited, change)
+        self.messages.update(conversation, message, edited, change)
         return edited
 
     @retry_on_conflict
@@ -154,24 +156,6 @@ class MessageOperations:
         self, conversation: Conversation, requested: NewMessage, members: Sequence[Member], now: datetime
     ) -> Message:
         return new_message(self.new_sid(Prefix.MESSAGE), conversation, requested, members, now)
-
-    def _send(
-        self,
-        conversation: Conversation,
-        requested: NewMessage,
-        members: Sequence[Member],
-        reached: Collection[str],
-        now: datetime,
-    ) -> tuple[Message, Sequence[Receipt]]:
-        """Send one copy of a message to each participant with an address, except the author and `reached`.
-
-        Returns the message and one receipt for each copy.
-        """
-        message = self._message(conversation, requested, members, now)
-        others = [each for each in members if each.address and each.sid != message.participant_sid]
-        recipients = [each for each in others if each.address not in reached]
-        receipts = self.channels.send(message, recipients, now)
-        return message.model_copy(update={"delivery": DeliverySummary.of(receipts)}), receipts
 
 
 def new_message(

@@ -2,13 +2,14 @@
 
 docs/data-model.md has a table of all keys and a table of all access patterns.
 
-Each partition key starts with the SID of the account, so a request cannot read or write items of another account. Four
+Each partition key starts with the SID of the account, so a request cannot read or write items of another account. Five
 kinds of partition keys do not contain an account SID:
 
 - The directory of accounts. No request reads the directory.
 - The shards of the index `due`. No request reads this index.
 - The owner of an API key. Convoke reads the owner to find the account of a request.
 - The master secrets of API keys. No request names this item.
+- The address of a sender. Convoke reads the sender to find the account of a message that a phone has sent.
 
 See docs/how-it-works.md#promises.
 
@@ -167,6 +168,42 @@ def credential(account_sid: str, credential_sid: str) -> Key:
 def credentials() -> tuple[str, str]:
     """Return the range of the sort keys of an account's credentials."""
     return _prefix_range("credential#")
+
+
+def sender(account_sid: str, sender_sid: str) -> Key:
+    return Key(account_sid, f"sender#{sender_sid}")
+
+
+def senders() -> tuple[str, str]:
+    """Return the range of the sort keys of an account's senders."""
+    return _prefix_range("sender#")
+
+
+def sender_address(address: str) -> Key:
+    """Return the key of the item that says to which account a business address belongs.
+
+    The key does not contain the Account SID, because a message of a phone contains only the business address.
+    """
+    return Key(f"sender-address#{_digest(address)}", "sender")
+
+
+def phone(account_sid: str, number: str) -> str:
+    """Return the partition with the messages that a simulated phone has got."""
+    return f"{account_sid}#phone#{_digest(number)}"
+
+
+def phone_message(account_sid: str, number: str, receipt_sid: str) -> Key:
+    return Key(phone(account_sid, number), f"phone-message#{receipt_sid}")
+
+
+def phone_messages() -> tuple[str, str]:
+    """Return the range of the sort keys of a simulated phone's messages."""
+    return _prefix_range("phone-message#")
+
+
+def opt_out(account_sid: str, business_address: str, address: str) -> Key:
+    """Return the key of the item that says that a phone wants no messages from a business number."""
+    return Key(f"{account_sid}#opt-out#{_digest(business_address)}", f"opt-out#{_digest(address)}")
 
 
 def configuration_webhooks(account_sid: str) -> Key:
@@ -471,12 +508,13 @@ def is_streamed(item: Item) -> bool:
     return item["sk"] == "change" and not item.get("published_by_maker", False)
 
 
-def is_streamed_to_webhooks(item: Item) -> bool:
-    """Return whether the event publisher must receive a new item, if the engine sends events only to webhooks.
+def is_streamed_to_consumers(item: Item) -> bool:
+    """Return whether the embedded engine must publish a new item.
 
-    Such an engine need not publish a change that notifies no webhooks.
+    The events of the embedded engine have two consumers: webhooks, and the sender of copies to phones. A change that
+    concerns neither of them need not be published.
     """
-    return is_streamed(item) and bool(item["webhooks"])
+    return is_streamed(item) and bool(item["webhooks"] or item.get("has_copies"))
 
 
 @lru_cache(maxsize=16)

@@ -13,7 +13,7 @@ from convoke.domain.receipts import Receipt
 from convoke.storage import items, keys
 from convoke.storage.paging import query_page
 from convoke.storage.revisions import differences, revise
-from convoke.storage.table import MAX_WRITES, Delete, Put, Table, Write, key_of
+from convoke.storage.table import MAX_WRITES, Delete, Exists, Put, Table, Update, Write, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,11 @@ class MessageRepository:
         position = keys.message(account_sid, conversation_sid, page.position) if page.position else None
         return query_page(Message, self.table, partition, keys.messages(), page, position)
 
-    def update(self, conversation: Conversation, edited: Message, change: Change) -> None:
-        revise(self.table, conversation, (), change, other_writes=[message_write(edited)])
+    def update(self, conversation: Conversation, before: Message, edited: Message, change: Change) -> None:
+        """Store the changed fields. The message sender can change the counters of copies meanwhile, so they stay."""
+        key = keys.message(*_sids(edited))
+        actions = items.differences(items.to_item(key, before), items.to_item(key, edited))
+        revise(self.table, conversation, (), change, other_writes=[Update(key, tuple(actions), Exists("pk"))])
 
     def delete(self, conversation: Conversation, message: Message, change: Change) -> None:
         """Delete a message and its receipts."""
