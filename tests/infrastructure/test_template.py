@@ -13,7 +13,10 @@ from convoke.storage import keys
 from convoke.storage.table import EXPIRES_AT
 from tests.support.template import ROOT, functions, resources, state_machine, template
 
-FUNCTIONS = {"api", "participant_adder", "conversation_finalizer", "event_publisher", "webhook_delivery", "sweeper"}
+FUNCTIONS = {
+    *("api", "participant_adder", "conversation_finalizer", "event_publisher", "webhook_delivery"),
+    *("inbound_messages", "sweeper"),
+}
 
 
 def test_every_function_folder_is_deployed() -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from convoke.api.app import Api
     from convoke.api.routes import ExtraRoute
     from convoke.operations.accounts import AccountOperations
+    from convoke.operations.carrier_messages import CarrierMessageOperations
     from convoke.operations.console_codes import ConsoleCodeOperations
     from convoke.operations.conversation_finalizer import ConversationFinalizer
     from convoke.operations.events import EventOperations
@@ -383,10 +384,28 @@ class Program:
         )
 
     @cached_property
+    def carrier_messages(self) -> CarrierMessageOperations:
+        from convoke.operations.carrier_messages import CarrierMessageOperations
+
+        return CarrierMessageOperations(self.known_accounts, self.inbound_messages)
+
+    @cached_property
     def simulator(self) -> SimulatorOperations:
         from convoke.operations.simulator import SimulatorOperations
+        from convoke.storage.address_configurations import AddressConfigurationRepository
+        from convoke.storage.phones import OptOutRepository, PhoneRepository
+        from convoke.storage.senders import SenderRepository
 
-        return SimulatorOperations(self.inbound_messages, self.edges.new_sid)
+        edges = self.edges
+        return SimulatorOperations(
+            SenderRepository(edges.table),
+            AddressConfigurationRepository(edges.table),
+            PhoneRepository(edges.table),
+            OptOutRepository(edges.table),
+            self.inbound_messages,
+            edges.now,
+            edges.new_sid,
+        )
 
     @cached_property
     def console_codes(self) -> ConsoleCodeOperations:
