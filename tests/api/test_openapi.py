@@ -91,6 +91,9 @@ EXAMPLES: dict[str, str | list[str]] = {
     "RoleSid": "RL" + "0" * 32,
     "ReachabilityEnabled": "true",
     "Signature": "x",
+    "Provider": "twilio",
+    "Twilio.AccountSid": "AC" + "0" * 32,
+    "Twilio.AuthToken": "token",
     "Sandbox": "true",
     "Secret": "server-key",
     "State": "inactive",
@@ -125,6 +128,7 @@ QUERIES = {"ParticipantConversations": "?Identity=alice"}
 
 ADDRESS = {"Type": "sms", "Address": "+15017122663"}
 
+SENDER = {"Provider": "simulated", "Address": "+15017122669"}
 CREDENTIAL = {"Type": "gcm", "ApiKey": "AIzaSy-0123"}
 ROLE = {"FriendlyName": "Visitor", "Type": "conversation", "Permission": ["sendMessage"]}
 
@@ -183,6 +187,7 @@ class PopulatedInstance:
             "Addresses": instance.call("POST", "/v1/Configuration/Addresses", ADDRESS).body["sid"],
             "Bindings": store_binding(instance, conversation["chat_service_sid"]).sid,
             "Credentials": instance.call("POST", "/v1/Credentials", CREDENTIAL).body["sid"],
+            "Senders": instance.call("POST", "/convoke/v1/Senders", SENDER).body["sid"],
             "Accounts": instance.account.sid,
             "Keys": instance.call("POST", f"/2010-04-01/Accounts/{instance.account.sid}/Keys.json").body["sid"],
         }

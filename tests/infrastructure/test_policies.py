@@ -37,8 +37,18 @@ class Call(NamedTuple):
 SECRETS = "auth-tokens/*"
 """The resource of the secrets. Each account has one secret. Most accounts are created after the deployment."""
 
+SENDERS = "senders/*"
+"""The resource of the secrets with the credentials of senders."""
+
 MASTER = "api-key-master"
 """The resource of the secret from which the secrets of API keys are derived."""
+
+TWILIO_SENDER = {
+    "Address": "+15017122669",
+    "Provider": "twilio",
+    "Twilio.AccountSid": "AC" + "1" * 32,
+    "Twilio.AuthToken": "token",
+}
 
 LOG_DELIVERY = {
     *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
@@ -101,6 +111,8 @@ def needed(call: Call, logical_ids: Mapping[str, str]) -> Iterator[Action]:
             yield f"states:{operation}", logical_ids[params["stateMachineArn"]]
         case "events", _:
             yield f"events:{operation}", "EventBus"
+        case "secretsmanager", _ if params.get("SecretId", params.get("Name")).startswith(f"{STACK_NAME}/senders/"):
+            yield f"secretsmanager:{operation}", SENDERS
         case "secretsmanager", _ if params["SecretId"] == f"{STACK_NAME}/{MASTER}":
             yield f"secretsmanager:{operation}", MASTER
         case "secretsmanager", _:
@@ -128,8 +140,9 @@ def named(resource: Any) -> str:
         case {"Fn::GetAtt": str(attribute)}:
             return attribute.replace(".StreamArn", "/stream").removesuffix(".Arn")
         case {"Fn::Sub": [str(arn), {"Prefix": {"Fn::Sub": prefix}}]} if arn.endswith(":secret:${Prefix}*"):
-            assert prefix == f"${{AWS::StackName}}/{SECRETS.removesuffix('*')}"
-            return SECRETS
+            name = f"{prefix.removeprefix('${AWS::StackName}/')}*"
+            assert name in (SECRETS, SENDERS)
+            return name
         case {"Fn::Sub": [str(arn), {"Name": {"Fn::Sub": name}}]} if arn.endswith(":secret:${Name}-??????"):
             assert name == f"${{AWS::StackName}}/{MASTER}"
             return MASTER
@@ -208,6 +221,8 @@ def live(instance: MotoInstance) -> None:
     assert instance.receivers.posted[-1].url == "https://hooks.example.com/own"
     v1.roles.create(friendly_name="guest", type="conversation", permission=["sendMessage"])
     v1.users("alice").delete()
+    sender = instance.call("POST", "/convoke/v1/Senders", TWILIO_SENDER).body["sid"]
+    assert instance.call("DELETE", f"/convoke/v1/Senders/{sender}").status == 204
     assert instance.call("POST", f"/2010-04-01/Accounts/{instance.account.sid}/Keys.json").status == 201
     v1.services(v1.services.create(friendly_name="Support").sid).delete()
     for minutes in (1, 2, 11):

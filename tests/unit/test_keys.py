@@ -22,6 +22,7 @@ CONVERSATION, PARTICIPANT = "CH" + DIGITS, "MB" + DIGITS
 MESSAGE, RECEIPT = "IM" + DIGITS, "DY" + DIGITS
 ADDRESS_CONFIGURATION, CREDENTIAL = "IG" + DIGITS, "CR" + DIGITS
 BINDING = "BS" + DIGITS
+SENDER = "XE" + DIGITS
 CHANGE, ALERT, API_KEY = "EV" + DIGITS, "NO" + DIGITS, "SK" + DIGITS
 
 KEYS: dict[str, Callable[[str], Key]] = {
@@ -35,6 +36,8 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "address configuration": lambda account: keys.address_configuration(account, ADDRESS_CONFIGURATION),
     "address": lambda account: keys.address_lock(account, "+15017122661"),
     "credential": lambda account: keys.credential(account, CREDENTIAL),
+    "sender": lambda account: keys.sender(account, SENDER),
+    "secret of a sender": lambda account: keys.sender_secret(account, SENDER),
     "binding": lambda account: keys.binding(account, SERVICE, BINDING),
     "binding of another service": lambda account: keys.binding(account, OTHER_SERVICE, BINDING),
     "service": lambda account: keys.service(account, SERVICE),
@@ -94,7 +97,7 @@ def test_every_key_function_is_covered_by_these_tests() -> None:
         ),
         *("participant", "message", "receipt", "identity_lock", "unique_name_lock", "pair_lock", "number_group_lock"),
         *("service_configuration_notifications", "address_configuration", "address_lock", "credential", "binding"),
-        *("inbound_record", "group_copy"),
+        *("inbound_record", "group_copy", "sender", "sender_secret", "sender_owner", "sender_address"),
         *("scoped_webhooks", "change", "event_attempt", "alert", "circuit_breaker", "console_code"),
     }
     assert made == covered

@@ -76,6 +76,11 @@ class Settings:
         return self._required("CONVOKE_API_KEY_MASTER_SECRET")
 
     @property
+    def sender_secret_prefix(self) -> str:
+        """Return the first part of the name of each secret of a sender. The second part is the SID of the sender."""
+        return self._required("CONVOKE_SENDER_SECRET_PREFIX")
+
+    @property
     def first_account_sid(self) -> str:
         """Return the SID of the account whose Auth Token the deployment created, without creating the account.
 

@@ -27,6 +27,7 @@ from convoke.operations.ports import (
     Workflow,
 )
 from convoke.storage.auth_tokens import AuthTokens, CachedAuthTokens
+from convoke.storage.sender_secrets import SenderSecrets
 from convoke.storage.table import Table
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from convoke.operations.message_sender import MessageSender
     from convoke.operations.participant_adder import Admit, ParticipantAdder
     from convoke.operations.republisher import Republisher
+    from convoke.operations.senders import FindSender, SenderOperations
     from convoke.operations.simulator import SimulatorOperations
     from convoke.operations.sweeper import Sweeper
     from convoke.operations.webhook_delivery import WebhookDelivery
@@ -60,6 +62,8 @@ class Edges(Protocol):
     def auth_tokens(self) -> AuthTokens: ...
     @property
     def api_key_masters(self) -> ApiKeyMasters: ...
+    @property
+    def sender_secrets(self) -> SenderSecrets: ...
     @property
     def participant_queue(self) -> ParticipantQueue: ...
     @property
@@ -287,6 +291,7 @@ class Program:
             credentials=CredentialOperations(CredentialRepository(table), now, new_sid),
             events=self.events,
             alerts=AlertOperations(AlertRepository(table)),
+            senders=self.senders,
             signature_checks=SignatureCheckOperations(self.accounts),
             pre_events=PreEvents(
                 WebhookLevelsRepository(table),
@@ -321,6 +326,22 @@ class Program:
             self.edges.new_sid,
             self.auth_tokens,
         )
+
+    @cached_property
+    def senders(self) -> SenderOperations:
+        from convoke.operations.senders import SenderOperations
+        from convoke.storage.senders import SenderRepository
+
+        edges = self.edges
+        repository = SenderRepository(edges.table)
+        return SenderOperations(repository, edges.sender_secrets, edges.simulates_phones, edges.now, edges.new_sid)
+
+    @cached_property
+    def find_sender(self) -> FindSender:
+        from convoke.operations.senders import FindSender
+        from convoke.storage.senders import SenderRepository
+
+        return FindSender(SenderRepository(self.edges.table), self.edges.now, self.edges.simulates_phones)
 
     @cached_property
     def inbound_messages(self) -> InboundMessageOperations:
@@ -369,15 +390,13 @@ class Program:
     @cached_property
     def message_sender(self) -> MessageSender:
         from convoke.operations.message_sender import MessageSender
-        from convoke.operations.senders import FindSender
         from convoke.storage.copies import CopyRepository
-        from convoke.storage.senders import SenderRepository
 
         edges = self.edges
         return MessageSender(
             CopyRepository(edges.table),
             edges.copy_queue,
-            FindSender(SenderRepository(edges.table), edges.now, simulates_phones=edges.simulates_phones),
+            self.find_sender,
             edges.carriers,
             edges.now,
             edges.new_sid,

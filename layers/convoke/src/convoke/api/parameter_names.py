@@ -26,6 +26,7 @@ PREFIXES = (
     "Bindings.Email",
     "MessagingBinding",
     "AutoCreation",
+    "Twilio",
     "NewMessage.WithMedia",
     "NewMessage",
     "AddedToConversation",

@@ -46,6 +46,7 @@ from convoke.api.resources import (
     receipts,
     roles,
     scoped_webhooks,
+    senders,
     service_configuration,
     service_configuration_notifications,
     service_configuration_webhooks,
@@ -201,6 +202,11 @@ ACCOUNT_ROUTES = (
         CONVOKE_PREFIX,
     ),
     AccountRoute("POST", "/SignatureChecks", signature_checks.create, signature_checks.CREATE, CONVOKE_PREFIX),
+    AccountRoute("GET", "/Senders", senders.list_, senders.LIST, CONVOKE_PREFIX),
+    AccountRoute("POST", "/Senders", senders.create, senders.CREATE, CONVOKE_PREFIX),
+    AccountRoute("GET", "/Senders/<sid>", senders.fetch, senders.FETCH, CONVOKE_PREFIX),
+    AccountRoute("POST", "/Senders/<sid>", senders.update, senders.UPDATE, CONVOKE_PREFIX),
+    AccountRoute("DELETE", "/Senders/<sid>", senders.delete, senders.DELETE, CONVOKE_PREFIX),
     AccountRoute("GET", "/Keys", account_keys.list_, account_keys.LIST, CONVOKE_PREFIX),
     AccountRoute("GET", "/Alerts/<sid>", alert_details.fetch, alert_details.FETCH, CONVOKE_PREFIX),
     AccountRoute("GET", KEYS, api_keys.list_, api_keys.LIST, REST_PREFIX),
@@ -297,6 +303,7 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Addresses": {"description": "A SID or an address."},
     "Bindings": Prefix.BINDING,
     "Credentials": Prefix.CREDENTIAL,
+    "Senders": Prefix.SENDER,
 }
 """The valid values of the path parameter after a segment. The key is the segment.
 

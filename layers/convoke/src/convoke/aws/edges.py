@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from convoke.aws.event_bus import EventBridgeBus
     from convoke.aws.participant_queue import SqsParticipantQueue
     from convoke.aws.secrets import SecretApiKeyMasters, SecretAuthTokens
+    from convoke.aws.sender_secrets import SecretSenderSecrets
     from convoke.aws.workflow import StepFunctionsWorkflow
     from convoke.domain.senders import Provider
     from convoke.observability import EmfMetrics
@@ -103,6 +104,12 @@ class AwsEdges:
         from convoke.aws.secrets import SecretApiKeyMasters
 
         return SecretApiKeyMasters(self._secrets, self.settings.api_key_master_secret)
+
+    @cached_property
+    def sender_secrets(self) -> SecretSenderSecrets:
+        from convoke.aws.sender_secrets import SecretSenderSecrets
+
+        return SecretSenderSecrets(self._secrets, self.settings.sender_secret_prefix)
 
     def _account_may_have_token(self, account_sid: str) -> bool:
         """Return whether the account exists, or is the first account, which the first request creates."""

@@ -42,6 +42,9 @@ COMMANDS = {
     "key": LazyCommand("convoke.cli.api_keys:key", "Manage the API keys of an account."),
     "listen": LazyCommand("convoke.cli.listen:listen", "Print each event of an account when it happens, until Ctrl-C."),
     "phone": LazyCommand("convoke.cli.phones:phone", "Send and read messages as a simulated phone."),
+    "sender": LazyCommand(
+        "convoke.cli.senders:sender", "Manage the business addresses of accounts and their carriers."
+    ),
     "table": LazyCommand("convoke.cli.tables:table", "Prepare a DynamoDB table for a new AWS deployment."),
     "up": LazyCommand("convoke.cli.up:up", "Start the API on this machine, until Ctrl-C."),
     "versions": LazyCommand(

@@ -168,6 +168,7 @@ class ConflictError(ConversationsError, code=20409, status=409, text="Conflict")
     reasons: ClassVar[dict[str, str]] = {
         "default_service": "The default service cannot be deleted: choose another default first",
         "address_configured": "The address has a configuration: update or delete this configuration",
+        "address_sends": "The address has a sender: an address can have one sender, in one account",
         "default_role": "A default role of a service cannot be changed or deleted: create another role",
         "configured_role": "A role that the configuration of its service names cannot be deleted: configure another"
         " role first",

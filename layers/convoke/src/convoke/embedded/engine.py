@@ -80,6 +80,7 @@ from convoke.storage.auth_tokens import AuthTokens, AuthTokenTable
 from convoke.storage.due import DueRepository
 from convoke.storage.keys import is_streamed_to_consumers
 from convoke.storage.phones import OptOutRepository, PhoneRepository
+from convoke.storage.sender_secrets import SenderSecrets, SenderSecretTable
 from convoke.storage.services import ServiceRepository
 from convoke.storage.table import Item, Table
 from convoke.webhooks.answers import WebhookAnswer
@@ -116,6 +117,7 @@ class EmbeddedEdges:
     table: Table
     auth_tokens: AuthTokens
     api_key_masters: ApiKeyMasters
+    sender_secrets: SenderSecrets
     participant_queue: ParticipantQueue
     workflow: Workflow
     event_bus: EventBus
@@ -223,6 +225,7 @@ class EmbeddedEngine:
                 table=self.table,
                 auth_tokens=AuthTokenTable(self.table),
                 api_key_masters=ApiKeyMasterTable(self.table),
+                sender_secrets=SenderSecretTable(self.table),
                 participant_queue=InMemoryParticipantQueue(self.table, self._take_participants),
                 workflow=InMemoryWorkflow(self.table, self._take_execution),
                 event_bus=bus,

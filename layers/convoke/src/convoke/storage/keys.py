@@ -2,14 +2,15 @@
 
 docs/data-model.md has a table of all keys and a table of all access patterns.
 
-Each partition key starts with the SID of the account, so a request cannot read or write items of another account. Five
+Each partition key starts with the SID of the account, so a request cannot read or write items of another account. Six
 kinds of partition keys do not contain an account SID:
 
 - The directory of accounts. No request reads the directory.
 - The shards of the index `due`. No request reads this index.
 - The owner of an API key. Convoke reads the owner to find the account of a request.
 - The master secrets of API keys. No request names this item.
-- The address of a sender. Convoke reads the sender to find the account of a message that a phone has sent.
+- The lock of a sender's address, and the owner of a sender. A carrier knows only the address or the SID. No request
+  reads an item of another account with them.
 
 See docs/how-it-works.md#promises.
 
@@ -161,15 +162,6 @@ def address_lock(account_sid: str, address: str) -> Key:
     return Key(f"{account_sid}#address#{hashlib.sha256(address.encode()).hexdigest()}", "lock")
 
 
-def credential(account_sid: str, credential_sid: str) -> Key:
-    return Key(account_sid, f"credential#{credential_sid}")
-
-
-def credentials() -> tuple[str, str]:
-    """Return the range of the sort keys of an account's credentials."""
-    return _prefix_range("credential#")
-
-
 def sender(account_sid: str, sender_sid: str) -> Key:
     return Key(account_sid, f"sender#{sender_sid}")
 
@@ -179,12 +171,27 @@ def senders() -> tuple[str, str]:
     return _prefix_range("sender#")
 
 
-def sender_address(address: str) -> Key:
-    """Return the key of the item that says to which account a business address belongs.
+def sender_secret(account_sid: str, sender_sid: str) -> Key:
+    return Key(account_sid, f"sender-secret#{sender_sid}")
 
-    The key does not contain the Account SID, because a message of a phone contains only the business address.
-    """
+
+def sender_owner(sender_sid: str) -> Key:
+    """Return the key of the item that stores to which account a sender belongs."""
+    return Key(sender_sid, "owner")
+
+
+def sender_address(address: str) -> Key:
+    """Return the key of the lock of an address that has a sender. The item names the account and the sender."""
     return Key(f"sender-address#{_digest(address)}", "sender")
+
+
+def credential(account_sid: str, credential_sid: str) -> Key:
+    return Key(account_sid, f"credential#{credential_sid}")
+
+
+def credentials() -> tuple[str, str]:
+    """Return the range of the sort keys of an account's credentials."""
+    return _prefix_range("credential#")
 
 
 def phone(account_sid: str, number: str) -> str:
