@@ -20,6 +20,8 @@ from convoke.cli.output import print_object, print_rows
 
 TIMEOUT_SECONDS = 30
 
+PAGE_SIZE = 100
+
 SIMULATE = "/convoke/v1/Simulate"
 
 url_option = click.option(
@@ -75,7 +77,7 @@ def phone_inbox(number: str, url: str, account_sid: str | None, data: str) -> No
 
 def _list_messages(url: str, credentials: tuple[str, str], path: str) -> Iterator[dict[str, Any]]:
     """Yield the messages of every page. The URLs in the answer can have another host than the given URL."""
-    following: str | None = f"{path}?PageSize=100"
+    following: str | None = f"{path}?PageSize={PAGE_SIZE}"
     while following:
         page = _call(url, credentials, following)
         yield from page["messages"]

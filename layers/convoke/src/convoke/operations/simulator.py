@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from convoke.domain.accounts import Account
-from convoke.domain.errors import InvalidParameterError
+from convoke.domain.errors import InvalidParameterError, MessageEmptyError
 from convoke.domain.inbound_messages import InboundMessage, Keyword, Outcome, Received
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
@@ -49,6 +49,8 @@ class SimulatorOperations:
             provider_message_id=requested.message_sid or self.new_sid(Prefix.SMS),
         )
         inbound.check_addresses()
+        if inbound.body is None:
+            raise MessageEmptyError(field="body")
         # The list changes first. If a program answers the message, its answer to a phone that opts out is refused.
         self._apply_keyword(account.sid, inbound)
         received = self.inbound_messages.receive(account, inbound)
