@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
 from twilio.request_validator import RequestValidator
 
 from convoke.embedded.gateway import RequestContext
-from tests.support.instances import ORIGIN, Instance, event_of
+from tests.api.test_concurrency import api_on
+from tests.support.instances import ORIGIN, Instance, call, event_of
 from tests.support.phones import BUSINESS, OTHER_PHONE, PHONE, configure
+from tests.support.tables import ministack_table
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 TWILIO_ACCOUNT = "AC" + "9" * 32
@@ -38,10 +42,14 @@ def deliver(
         "NumMedia": "0",
         **changed,
     }
+    return instance.api(webhook(sender_sid, parameters, token, origin), RequestContext())
+
+
+def webhook(sender_sid: str, parameters: dict[str, str], token: str = TOKEN, origin: str = ORIGIN) -> dict[str, Any]:
+    """Return the gateway event of a webhook that Twilio has signed for the base URL `origin`."""
     path = f"/convoke/v1/Inbound/Twilio/{sender_sid}"
     signature = RequestValidator(token).compute_signature(origin + path, parameters)
-    event = event_of("POST", ORIGIN + path, data=parameters, headers={"X-Twilio-Signature": signature})
-    return instance.api(event, RequestContext())
+    return event_of("POST", ORIGIN + path, data=parameters, headers={"X-Twilio-Signature": signature})
 
 
 def messages(instance: Instance) -> list[dict[str, Any]]:
@@ -111,3 +119,43 @@ def test_message_that_cannot_be_stored_is_logged_and_not_delivered_again(
     assert messages(instance) == []
     assert any(record.getMessage().startswith("an inbound message") for record in caplog.records)
     assert PHONE not in caplog.text
+
+
+WRITERS = 20
+
+
+@pytest.mark.xdist_group("ministack")
+@pytest.mark.parametrize("others", [{}, {"OtherRecipients0": OTHER_PHONE}], ids=["one-to-one", "group"])
+def test_simultaneous_first_messages_on_dynamodb_make_one_conversation(
+    ministack_url: str, others: dict[str, str]
+) -> None:
+    """Half of the messages are delivered twice. A response 503 makes Twilio deliver the message again."""
+    with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
+
+        def post(path: str, form: dict[str, str]) -> Any:
+            answered = call(api, "POST", ORIGIN + path, auth=credentials, data=form)
+            assert answered.status == 201, answered.text
+            return answered.body
+
+        twilio = {"Provider": "twilio", "Twilio.AccountSid": TWILIO_ACCOUNT, "Twilio.AuthToken": TOKEN}
+        sid = post("/convoke/v1/Senders", {"Address": BUSINESS, **twilio})["sid"]
+        configuration = {"Type": "sms", "Address": BUSINESS, "AutoCreation.Enabled": "true"}
+        post("/v1/Configuration/Addresses", configuration)
+        together = Barrier(WRITERS)
+
+        def write(writer: int) -> None:
+            message = str(writer // 2) if writer < WRITERS // 2 else str(writer)
+            form = {"MessageSid": message, "From": PHONE, "To": BUSINESS, "Body": message, **others}
+            together.wait()
+            while (status := api(webhook(sid, form), RequestContext())["statusCode"]) == 503:
+                pass
+            assert status == 200
+
+        with ThreadPoolExecutor(WRITERS) as pool:
+            list(pool.map(write, range(WRITERS)))
+        conversations = call(api, "GET", f"{ORIGIN}/v1/Conversations", auth=credentials).body["conversations"]
+        (conversation,) = conversations
+        path = f"{ORIGIN}/v1/Conversations/{conversation['sid']}/Messages"
+        listed = call(api, "GET", path, auth=credentials).body["messages"]
+        expected = {*range(WRITERS // 4), *range(WRITERS // 2, WRITERS)}
+        assert sorted(int(message["body"]) for message in listed) == sorted(expected)
