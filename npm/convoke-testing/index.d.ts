@@ -48,11 +48,22 @@ export interface SentMessage {
   readonly messageSid: string | null;
 }
 
+/** A message that a simulated phone has got. */
+export interface PhoneMessage {
+  readonly from: string;
+  readonly body: string;
+  /** `null` for an automatic answer of the carrier, such as the answer to `STOP`, and for a message of another phone. */
+  readonly conversationSid: string | null;
+  readonly messageSid: string | null;
+}
+
 /** A simulated phone. */
 export interface Phone {
   readonly number: string;
   /** Send a message to a business number. A message to several receivers is a group MMS. */
   send(body: string, ...receivers: string[]): Promise<SentMessage>;
+  /** The messages that the phone has got, oldest first. `settle` waits for the messages under way. */
+  inbox(): Promise<PhoneMessage[]>;
 }
 
 /** An account of a running instance, with a webhook receiver that gets all post-events of the account. */

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from convoke.cli import phones
 from convoke.cli.main import main
 from convoke.testing.instance import RunningInstance, running
 from tests.support.phones import BUSINESS, PHONE
@@ -35,6 +36,30 @@ def test_phone_send_prints_what_became_of_the_message() -> None:
         refused = send(instance, "--to", "5017122661", "--body", "Hello")
         assert refused.exit_code == 1
         assert refused.stderr.startswith("Error: To[0]: Invalid messaging binding address")
+
+
+def test_phone_inbox_prints_what_the_phone_has_got() -> None:
+    with running() as instance:
+        v1 = instance.client().conversations.v1
+        v1.address_configurations.create(type="sms", address=BUSINESS, auto_creation_enabled=True)
+        sid = json.loads(send(instance, "--to", BUSINESS, "--body", "Hello").stdout)["conversation_sid"]
+        v1.conversations(sid).messages.create(author="support", body="Hi there")
+        instance.settle()
+        credentials = {"CONVOKE_ACCOUNT_SID": instance.account_sid, "CONVOKE_AUTH_TOKEN": instance.auth_token}
+        printed = run("inbox", PHONE, "--url", f"{instance.url}/", **credentials).stdout
+        (got,) = map(json.loads, printed.splitlines())
+        assert (got["from"], got["to"], got["body"]) == (BUSINESS, PHONE, "Hi there")
+        assert run("inbox", "+15558675311", "--url", instance.url, **credentials).stdout == ""
+
+
+def test_phone_inbox_prints_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running() as instance:
+        monkeypatch.setattr(phones, "PAGE_SIZE", 2)
+        credentials = {"CONVOKE_ACCOUNT_SID": instance.account_sid, "CONVOKE_AUTH_TOKEN": instance.auth_token}
+        for _ in range(3):
+            instance.phone(PHONE).send("HELP", BUSINESS)
+        printed = run("inbox", PHONE, "--url", instance.url, **credentials).stdout
+        assert len(printed.splitlines()) == 3
 
 
 def test_phone_send_without_an_instance_or_data_file_says_so(tmp_path: Path) -> None:

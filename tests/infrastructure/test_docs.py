@@ -298,6 +298,7 @@ IAM_PREFIXES = {
     "AWS::IAM": "iam",
     "AWS::Lambda": "lambda",
     "AWS::Logs": "logs",
+    "AWS::SNS": "sns",
     "AWS::SQS": "sqs",
     "AWS::SecretsManager": "secretsmanager",
 }

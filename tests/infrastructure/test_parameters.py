@@ -119,7 +119,7 @@ def test_table_of_a_stack_with_the_longest_name_can_be_used_by_another_stack() -
 
 def test_functions_that_call_webhooks_and_no_others_are_in_the_vpc() -> None:
     given = {name: each.get("VpcConfig") for name, each in functions(**VPC).items()}
-    assert {name for name, config in given.items() if config} == {"api", "webhook_delivery"}
+    assert {name for name, config in given.items() if config} == {"api", "inbound_messages", "webhook_delivery"}
     calling = {name for name, each in functions().items() if calls_webhooks(each)}
     assert {name for name, config in given.items() if config} == calling
     assert not any("VpcConfig" in each for each in functions().values())

@@ -15,13 +15,8 @@ from convoke.storage.table import EXPIRES_AT
 from tests.support.template import ROOT, functions, resources, state_machine, template
 
 FUNCTIONS = {
-    "api",
-    "participant_adder",
-    "conversation_finalizer",
-    "event_publisher",
-    "webhook_delivery",
-    "message_sender",
-    "sweeper",
+    *("api", "participant_adder", "conversation_finalizer", "event_publisher", "webhook_delivery"),
+    *("message_sender", "inbound_messages", "sweeper"),
 }
 
 

@@ -65,6 +65,10 @@ describe("The test kit", { timeout: 60_000 }, () => {
     const message = await v1.conversations(sent.conversationSid).messages(sent.messageSid).fetch();
     assert.deepEqual([message.author, message.body], ["+15558675310", "Hello"]);
     await convoke.waitForWebhook("onMessageAdded", { MessageSid: sent.messageSid, Source: "SMS" });
+    await v1.conversations(sent.conversationSid).messages.create({ author: "support", body: "Hi there" });
+    await convoke.settle();
+    const [got] = await phone.inbox();
+    assert.deepEqual([got.from, got.body, got.conversationSid], ["+15017122661", "Hi there", sent.conversationSid]);
     await assert.rejects(() => phone.send("Hello", "5017122661"), /To\[0\]: Invalid messaging binding address/);
   });
 

@@ -63,6 +63,19 @@ def test_phone_sends_messages(instance: RunningInstance) -> None:
             phone.send("Hello", receiver)
 
 
+def test_phone_gets_messages(instance: RunningInstance) -> None:
+    v1 = instance.client().conversations.v1
+    v1.address_configurations.create(type="sms", address=BUSINESS, auto_creation_enabled=True)
+    phone = instance.phone("+15558675310")
+    assert phone.inbox == []
+    sent = phone.send("Hello", BUSINESS)
+    answer = v1.conversations(sent.conversation_sid).messages.create(author="support", body="Hi there")
+    instance.settle()
+    (got,) = phone.inbox
+    assert (got.from_, got.body, got.message_sid) == (BUSINESS, "Hi there", answer.sid)
+    assert instance.wait_for_webhook("onDeliveryUpdated", Status="delivered").parameters["MessageSid"] == answer.sid
+
+
 def test_phone_asks_the_receiver_of_pre_events(instance: RunningInstance) -> None:
     v1 = instance.client().conversations.v1
     v1.address_configurations.create(type="sms", address=BUSINESS, auto_creation_enabled=True)

@@ -9,8 +9,9 @@ import pytest
 from convoke.domain.addresses import Channel
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import Source
-from convoke.domain.inbound_messages import InboundMessage, can_answer_in, is_open
+from convoke.domain.inbound_messages import InboundMessage, Keyword, can_answer_in, is_open
 from convoke.domain.participants import BoundMember, MessagingBinding
+from convoke.domain.senders import Provider
 from tests.support.phones import BUSINESS, OTHER_PHONE, PHONE
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -24,7 +25,7 @@ def inbound(
         business_address=business_address,
         other_receivers=others,
         body=body,
-        provider="simulated",
+        provider=Provider.SIMULATED,
         provider_message_id="SM1",
     )
 
@@ -67,14 +68,17 @@ def test_source_of_events_is_the_channel(sender: str, business: str, source: Sou
     assert inbound(sender=sender, business_address=business).source is source
 
 
-@pytest.mark.parametrize("body", ["STOP", "stop ", "\tStopAll\n", "UNSUBSCRIBE", "cancel", "End", "quit"])
-def test_keyword_opts_out(body: str) -> None:
-    assert inbound(body).opts_out
-
-
-@pytest.mark.parametrize("body", ["stop it", "please stop", "START", "", None])
-def test_other_text_does_not_opt_out(body: str | None) -> None:
-    assert not inbound(body).opts_out
+@pytest.mark.parametrize(
+    ("body", "keyword"),
+    [
+        *((word, Keyword.STOP) for word in ("STOP", "stop ", "\tStopAll\n", "UNSUBSCRIBE", "cancel", "End", "quit")),
+        *((word, Keyword.START) for word in ("Start", "UNSTOP", "yes")),
+        *((word, Keyword.HELP) for word in ("help", "INFO")),
+        *((other, None) for other in ("stop it", "please stop", "STOP.", "", None)),
+    ],
+)
+def test_only_a_whole_text_is_a_keyword(body: str | None, keyword: Keyword | None) -> None:
+    assert inbound(body).keyword is keyword
 
 
 @pytest.mark.parametrize("state", State)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from convoke.api.app import Api
     from convoke.api.routes import ExtraRoute
     from convoke.operations.accounts import AccountOperations
+    from convoke.operations.carrier_messages import CarrierMessageOperations
     from convoke.operations.console_codes import ConsoleCodeOperations
     from convoke.operations.conversation_finalizer import ConversationFinalizer
     from convoke.operations.events import EventOperations
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from convoke.operations.senders import FindSender, SenderOperations
     from convoke.operations.simulator import SimulatorOperations
     from convoke.operations.sweeper import Sweeper
+    from convoke.operations.twilio_webhooks import TwilioWebhookOperations
     from convoke.operations.webhook_delivery import WebhookDelivery
     from convoke.storage.accounts import CachedAccounts
     from convoke.storage.api_key_masters import ApiKeyMasters
@@ -191,6 +193,7 @@ class Program:
     @cached_property
     def api(self) -> Api:
         from convoke.api.app import Api
+        from convoke.api.carriers import carrier_routes
         from convoke.api.operations import Operations
         from convoke.operations.account_configuration import AccountConfigurationOperations
         from convoke.operations.address_configurations import AddressConfigurationOperations
@@ -304,7 +307,7 @@ class Program:
         )
         return Api(
             operations,
-            self._extra_routes,
+            (*carrier_routes(lambda: self.twilio_webhooks), *self._extra_routes),
             edges.allowed_origins,
             edges.path_delimiters,
             edges.public_url,
@@ -403,10 +406,37 @@ class Program:
         )
 
     @cached_property
+    def carrier_messages(self) -> CarrierMessageOperations:
+        from convoke.operations.carrier_messages import CarrierMessageOperations
+
+        return CarrierMessageOperations(self.known_accounts, self.inbound_messages)
+
+    @cached_property
+    def twilio_webhooks(self) -> TwilioWebhookOperations:
+        from convoke.operations.twilio_webhooks import TwilioWebhookOperations
+        from convoke.storage.cached import CachedWithMisses
+        from convoke.storage.senders import SenderRepository
+
+        find_sender = CachedWithMisses(SenderRepository(self.edges.table).fetch_by_sid)
+        return TwilioWebhookOperations(find_sender, self.edges.sender_secrets, self.carrier_messages)
+
+    @cached_property
     def simulator(self) -> SimulatorOperations:
         from convoke.operations.simulator import SimulatorOperations
+        from convoke.storage.address_configurations import AddressConfigurationRepository
+        from convoke.storage.phones import OptOutRepository, PhoneRepository
+        from convoke.storage.senders import SenderRepository
 
-        return SimulatorOperations(self.inbound_messages, self.edges.new_sid)
+        edges = self.edges
+        return SimulatorOperations(
+            SenderRepository(edges.table),
+            AddressConfigurationRepository(edges.table),
+            PhoneRepository(edges.table),
+            OptOutRepository(edges.table),
+            self.inbound_messages,
+            edges.now,
+            edges.new_sid,
+        )
 
     @cached_property
     def console_codes(self) -> ConsoleCodeOperations:

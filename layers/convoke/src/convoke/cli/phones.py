@@ -1,4 +1,4 @@
-"""`convoke phone`: send messages as a simulated phone to a running instance."""
+"""`convoke phone`: send and read messages as a simulated phone of a running instance."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import os
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import click
 
 from convoke.cli.credentials import TOKEN_VARIABLE, account_sid_option
 from convoke.cli.data_file import existing_data_option
 from convoke.cli.installation import open_installation
-from convoke.cli.output import print_object
+from convoke.cli.output import print_object, print_rows
 
 TIMEOUT_SECONDS = 30
+
+PAGE_SIZE = 100
 
 SIMULATE = "/convoke/v1/Simulate"
 
@@ -56,6 +58,30 @@ def phone_send(sender: str, receivers: Sequence[str], body: str, url: str, accou
     """
     form = {"From": sender, "To": receivers, "Body": body}
     print_object(_call(url, _credentials(account_sid, data), f"{SIMULATE}/InboundMessages", form))
+
+
+@phone.command("inbox")
+@click.argument("number")
+@url_option
+@account_sid_option
+@existing_data_option
+def phone_inbox(number: str, url: str, account_sid: str | None, data: str) -> None:
+    """Print the messages that a simulated phone has got, oldest first.
+
+    Prints a table on a terminal, and otherwise one line of JSON for each message. If CONVOKE_AUTH_TOKEN is set, the
+    command does not read the data file.
+    """
+    credentials = _credentials(account_sid, data)
+    print_rows(_list_messages(url.rstrip("/"), credentials, f"{SIMULATE}/Phones/{quote(number, safe='')}/Messages"))
+
+
+def _list_messages(url: str, credentials: tuple[str, str], path: str) -> Iterator[dict[str, Any]]:
+    """Yield the messages of every page. The URLs in the answer can have another host than the given URL."""
+    following: str | None = f"{path}?PageSize={PAGE_SIZE}"
+    while following:
+        page = _call(url, credentials, following)
+        yield from page["messages"]
+        following = page["meta"]["next_page_url"] and f"{path}?{urlsplit(page['meta']['next_page_url']).query}"
 
 
 def _credentials(account_sid: str | None, data: str) -> tuple[str, str]:

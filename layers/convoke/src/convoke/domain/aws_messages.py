@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from convoke.domain.inbound_messages import InboundMessage
-
-PROVIDER = "aws"
+from convoke.domain.senders import Provider
 
 
 def inbound_message(payload: Mapping[str, str]) -> InboundMessage:
@@ -18,6 +17,6 @@ def inbound_message(payload: Mapping[str, str]) -> InboundMessage:
         sender=payload.get("originationNumber", ""),
         business_address=payload.get("destinationNumber", ""),
         body=payload.get("messageBody", ""),
-        provider=PROVIDER,
+        provider=Provider.AWS,
         provider_message_id=payload.get("inboundMessageId", ""),
     )

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
 
 from convoke.domain.addresses import Channel, channel_of
 from convoke.domain.conversations import Conversation, State
@@ -26,18 +29,26 @@ from convoke.domain.model import Model
 from convoke.domain.participants import Address, NewBinding, NewParticipant, ProxyAddress
 from convoke.domain.pre_events import PreEvent, conversation_add
 from convoke.domain.retention import INBOUND_RECORD_LIFETIME
+from convoke.domain.senders import Provider
 
 SOURCES: Mapping[Channel | None, Source] = {Channel.WHATSAPP: Source.WHATSAPP}
 """The parameter `Source` of the events that an inbound message causes. The default is `SMS`."""
 
-OPT_OUT_KEYWORDS = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit"})
-"""The texts with which a phone asks for no more messages."""
 
-OPT_IN_KEYWORDS = frozenset({"start", "unstop", "yes"})
-"""The texts with which a phone asks for messages again."""
+class Keyword(StrEnum):
+    """What a text asks of the carrier, which keeps a list of the phones that want no messages from a number."""
 
-HELP_KEYWORDS = frozenset({"help", "info"})
-"""The texts with which a phone asks who sends the messages."""
+    STOP = "STOP"
+    START = "START"
+    HELP = "HELP"
+
+
+KEYWORDS: Mapping[str, Keyword] = {
+    **dict.fromkeys(("stop", "stopall", "unsubscribe", "cancel", "end", "quit"), Keyword.STOP),
+    **dict.fromkeys(("start", "unstop", "yes"), Keyword.START),
+    **dict.fromkeys(("help", "info"), Keyword.HELP),
+}
+"""The texts that carriers recognize, in lower case."""
 
 
 class Outcome(StrEnum):
@@ -64,7 +75,7 @@ class InboundRecord(Model):
     """The record that an inbound message is stored. A carrier can deliver the same message more than once."""
 
     account_sid: str
-    provider: str
+    provider: Provider
     provider_message_id: str
     conversation_sid: str
     message_sid: str
@@ -84,8 +95,8 @@ class InboundMessage(Model):
     other_receivers: tuple[Address, ...] = ()
     """The other receivers of a group MMS. Empty for a message to one receiver."""
     body: Body | None = None
-    provider: str
-    provider_message_id: str
+    provider: Provider
+    provider_message_id: Annotated[str, Field(min_length=1)]
     """The id that the provider gave the message. The same message always has the same id."""
 
     def check_addresses(self) -> None:
@@ -131,9 +142,9 @@ class InboundMessage(Model):
         return frozenset({self.sender, *self.receivers})
 
     @property
-    def opts_out(self) -> bool:
-        """Whether the sender asks for no more messages. Such a message creates no conversation."""
-        return keyword_of(self.body or "") in OPT_OUT_KEYWORDS
+    def keyword(self) -> Keyword | None:
+        """What the message asks of the carrier. Case and surrounding spaces do not matter."""
+        return KEYWORDS.get((self.body or "").strip().casefold())
 
     @property
     def binding_payload(self) -> Payload:
@@ -179,11 +190,6 @@ class InboundMessage(Model):
             message_sid=message.sid,
             date_created=moment,
         )
-
-
-def keyword_of(body: str) -> str:
-    """Return the body in the form in which carriers compare it with their keywords."""
-    return body.strip().casefold()
 
 
 def is_open(conversation: Conversation) -> bool:

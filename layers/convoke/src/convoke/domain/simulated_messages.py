@@ -5,6 +5,7 @@ See docs/behaviour/inbound-messages.md#simulated-phones.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -16,11 +17,19 @@ from convoke.domain.errors import (
     InvalidParameterError,
     MessageTooLongError,
 )
+from convoke.domain.inbound_messages import Keyword
 from convoke.domain.json_schema import sid_schema
 from convoke.domain.messages import Body
 from convoke.domain.model import Model
 from convoke.domain.participants import Address
 from convoke.domain.sids import Prefix, parse_sid
+
+ANSWERS: Mapping[Keyword, str] = {
+    Keyword.STOP: "You will get no more messages from this number. Reply START to get them again.",
+    Keyword.START: "You will get messages from this number again. Reply STOP to get none, HELP for help.",
+    Keyword.HELP: "Reply STOP to get no more messages from this number. Message and data rates may apply.",
+}
+"""The automatic answer of the carrier to a keyword."""
 
 
 def split_addresses(values: object) -> object:

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import count, takewhile
 
 from convoke.domain.inbound_messages import InboundMessage
-
-PROVIDER = "twilio"
+from convoke.domain.senders import Provider
 
 
 def inbound_message(parameters: Mapping[str, str]) -> InboundMessage:
@@ -25,7 +24,7 @@ def inbound_message(parameters: Mapping[str, str]) -> InboundMessage:
         business_address=business,
         other_receivers=tuple(others),
         body=parameters.get("Body", ""),
-        provider=PROVIDER,
+        provider=Provider.TWILIO,
         provider_message_id=parameters.get("MessageSid", ""),
     )
 

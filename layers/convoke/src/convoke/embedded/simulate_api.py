@@ -1,4 +1,4 @@
-"""The resource `/convoke/v1/Simulate/InboundMessages`: a simulated phone sends a message to a business number.
+"""Simulated phones, below `/convoke/v1/Simulate`: send a message as a phone, and list what a phone has got.
 
 The engine on AWS never has this resource. See docs/behaviour/inbound-messages.md#simulated-phones.
 """
@@ -6,20 +6,28 @@ The engine on AWS never has this resource. See docs/behaviour/inbound-messages.m
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
+from urllib.parse import quote
+
+from pydantic import ConfigDict, Field
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
+from convoke.api.pagination import Pagination
 from convoke.api.parameters import FORM_NAMES, parse
-from convoke.api.representations import Representation, json_response
+from convoke.api.representations import Representation, StreamDate, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.responses import Response
 from convoke.api.routes import AccountRoute
 from convoke.domain import errors
 from convoke.domain.inbound_messages import Outcome
+from convoke.domain.phones import PhoneMessage
 from convoke.domain.simulated_messages import NewSimulatedMessage
 from convoke.operations.simulator import SimulatorOperations
 
-PATH = "/Simulate/InboundMessages"
+SEND = "/Simulate/InboundMessages"
+
+INBOX = "/Simulate/Phones/<number>/Messages"
 
 
 class CreateSimulatedMessage(NewSimulatedMessage):
@@ -32,6 +40,21 @@ class SimulatedMessageRepresentation(Representation):
     conversation_sid: str | None
     message_sid: str | None
 
+
+class PhoneMessageRepresentation(Representation):
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    sid: str
+    from_: Annotated[str, Field(serialization_alias="from")]
+    to: str
+    body: str
+    media_urls: list[str]
+    conversation_sid: str | None
+    message_sid: str | None
+    date_created: StreamDate
+
+
+LIST = Contract("PhoneMessages", PhoneMessageRepresentation, page="messages")
 
 CREATE = Contract(
     "SimulatedMessage",
@@ -59,4 +82,17 @@ def simulate_routes(simulator: Callable[[], SimulatorOperations]) -> tuple[Accou
         representation = SimulatedMessageRepresentation(account_sid=request.account.sid, **received.model_dump())
         return json_response(representation, status=201)
 
-    return (AccountRoute("POST", PATH, create, CREATE, CONVOKE_PREFIX),)
+    def list_(operations: Operations, request: Request, number: str) -> Response:
+        url = request.url(INBOX.replace("<number>", quote(number, safe="")), CONVOKE_PREFIX)
+        pagination = Pagination(request, url, "messages", operations.accounts.page_key(request.account.sid))
+        page = simulator().list_inbox(request.account.sid, number, pagination.page_request)
+        return json_response(pagination.body(page, represent_message, lambda message: message.sid))
+
+    return (
+        AccountRoute("POST", SEND, create, CREATE, CONVOKE_PREFIX),
+        AccountRoute("GET", INBOX, list_, LIST, CONVOKE_PREFIX),
+    )
+
+
+def represent_message(message: PhoneMessage) -> PhoneMessageRepresentation:
+    return PhoneMessageRepresentation(**message.model_dump())

@@ -15,7 +15,7 @@ from convoke.domain.conversation_with_participants import relation_problems
 from convoke.domain.conversations import Conversation, NewConversation, State
 from convoke.domain.errors import WebhookRejectedError, refusal
 from convoke.domain.events import Origin, conversation_autocreated
-from convoke.domain.inbound_messages import InboundMessage, Outcome, Received, can_answer_in, is_open
+from convoke.domain.inbound_messages import InboundMessage, Keyword, Outcome, Received, can_answer_in, is_open
 from convoke.domain.instants import Clock
 from convoke.domain.messages import Message
 from convoke.domain.participants import NewParticipant
@@ -94,7 +94,7 @@ class InboundMessageOperations:
             return self._add(self._fetch_open(account.sid, holder_sid), inbound, webhooks)
         if group := self._group_with_last_copy(account.sid, inbound):
             return self._add(group, inbound, webhooks)
-        configuration = None if inbound.opts_out else self._enabled_configuration(account.sid, inbound)
+        configuration = self._enabled_configuration(account.sid, inbound)
         if configuration is None:
             return Received(outcome=Outcome.UNCLAIMED)
         return self._create(account, configuration, inbound, webhooks)
@@ -118,6 +118,12 @@ class InboundMessageOperations:
         return next((group for group in groups if can_answer_in(group, inbound)), None)
 
     def _enabled_configuration(self, account_sid: str, inbound: InboundMessage) -> AddressConfiguration | None:
+        """Return the configuration that creates a conversation for the message, or None.
+
+        A phone that opts out wants no conversation.
+        """
+        if inbound.keyword is Keyword.STOP:
+            return None
         found = self.configurations.fetch_by_address(account_sid, inbound.business_address)
         return found if found and found.auto_creation_enabled else None
 

@@ -7,7 +7,7 @@ With pytest, use the fixture `convoke` (pytest_plugin.py). Without pytest, use `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from socket import socket
@@ -18,6 +18,8 @@ from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
 from convoke.domain.durations import parse_duration
 from convoke.domain.events import POST_EVENTS, EventType
 from convoke.domain.inbound_messages import Received
+from convoke.domain.pages import PageRequest
+from convoke.domain.phones import PhoneMessage
 from convoke.domain.simulated_messages import NewSimulatedMessage
 from convoke.embedded.clock import AdvanceResult, MovableClock
 from convoke.embedded.data_format import MEMORY
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from twilio.rest import Client
 
 HOST = "127.0.0.1"
+
+MAX_INBOX_MESSAGES = 1000
+"""The maximum number of messages that the inbox of a simulated phone shows."""
 
 TIMEOUT_SECONDS = 10.0
 """The default maximum time to wait for a result. A result usually takes only a few milliseconds."""
@@ -136,12 +141,16 @@ class RunningInstance:
 
     def phone(self, number: str) -> Phone:
         """Return the simulated phone with a number. The phone writes to the business numbers of the account."""
-        return Phone(number, self._send_as_phone)
+        return Phone(number, self._send_as_phone, self._inbox)
 
     def _send_as_phone(self, requested: NewSimulatedMessage) -> Received:
         account = self._engine.accounts.accounts.fetch(self.account_sid)
         assert account is not None
         return self._engine.program.simulator.send(account, requested)
+
+    def _inbox(self, number: str) -> Sequence[PhoneMessage]:
+        page = self._engine.program.simulator.list_inbox(self.account_sid, number, PageRequest(MAX_INBOX_MESSAGES))
+        return page.resources
 
     def reset(self) -> None:
         """Delete all data and set the clock to real time. The URL and the credentials do not change."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from convoke.domain.inbound_messages import Received
+from convoke.domain.phones import PhoneMessage
 from convoke.domain.simulated_messages import NewSimulatedMessage
 
 
@@ -15,6 +16,7 @@ class Phone:
 
     number: str
     _send: Callable[[NewSimulatedMessage], Received]
+    _list: Callable[[str], Sequence[PhoneMessage]]
 
     def send(self, body: str, *receivers: str) -> Received:
         """Send a message to a business number. A message to several receivers is a group MMS.
@@ -23,3 +25,12 @@ class Phone:
         docs/behaviour/inbound-messages.md#simulated-phones. Raises ValueError if a number or the message is not valid.
         """
         return self._send(NewSimulatedMessage(from_=self.number, to=[*receivers], body=body))
+
+    @property
+    def inbox(self) -> Sequence[PhoneMessage]:
+        """The messages that the phone has got, oldest first.
+
+        Each message has the attributes `from_`, `body`, `conversation_sid` and `message_sid`. A message of a
+        conversation arrives soon after the request that creates the message. `settle` waits for it.
+        """
+        return self._list(self.number)
