@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "layers/convoke/src/convoke"
 
-PACKAGES = ("domain", "operations", "storage", "api", "api/resources", "webhooks", "embedded", "aws")
+PACKAGES = ("domain", "operations", "storage", "api", "api/resources", "webhooks", "carriers", "embedded", "aws")
 """The modules of these packages must have test files. For `cli` and `testing`, test files are named after commands."""
 
 TEST_FOLDERS = ("unit", "contract", "api", "functions", "infrastructure")
