@@ -445,6 +445,7 @@ class Program:
             PhoneRepository(edges.table),
             OptOutRepository(edges.table),
             self.inbound_messages,
+            self.message_sender,
             edges.now,
             edges.new_sid,
         )
