@@ -18,6 +18,7 @@ from convoke.aws.edges import AwsEdges
 from convoke.storage.table import Item, Put
 from tests.support.aws import FunctionContext, MotoInstance, moto_instance
 from tests.support.examples import CHAT_AND_SMS, chat
+from tests.support.phones import PHONE
 from tests.support.template import STACK_NAME, functions, state_machine
 from tests.support.translated import deployed, references, translated
 
@@ -79,11 +80,11 @@ def recorded(monkeypatch: pytest.MonkeyPatch, calls: list[Call]) -> Iterator[Mot
     names: dict[int, str] = {}
     client_of = AwsEdges._client
 
-    def recording(edges: AwsEdges, service: Any) -> Any:
+    def recording(edges: AwsEdges, service: Any, **options: Any) -> Any:
         def note(params: Mapping[str, Any], model: Any, **_: Any) -> None:
             calls.append(Call(names.get(id(edges), "sweeper"), service, model.name, params))
 
-        client = client_of(edges, service)
+        client = client_of(edges, service, **options)
         client.meta.events.register("provide-client-params.*.*", note)
         return client
 
@@ -209,6 +210,7 @@ def live(instance: MotoInstance) -> None:
 
     create(unique_name="timed", participant=CHAT_AND_SMS, timers_inactive="PT1M", timers_closed="PT10M")
     instance.work()
+    instance.phone_plans.plan(instance.account.sid, PHONE, failures=1, reports_delivery=True)
     v1.conversations("timed").messages.create(body="Hello")
     v1.conversations("timed").messages.create(body="Hello again")
     v1.conversations("timed").webhooks.create(
@@ -241,6 +243,9 @@ def live(instance: MotoInstance) -> None:
     instance.table.transact([Put(unreadable)])
     instance.deployment.client("sqs").send_message(
         QueueUrl=instance.deployment.values["DeliveryQueue"], MessageBody="{}"
+    )
+    instance.deployment.client("sqs").send_message(
+        QueueUrl=instance.deployment.values["OutboundQueue"], MessageBody="{}"
     )
     instance.work()
 

@@ -43,7 +43,7 @@ Scenario = Callable[[Instance], None]
 CRASH_POINTS: Counter[str] = Counter()
 """The number of crash points that each test tried. The key is the test."""
 
-EDGES = ("table", "participant_queue", "workflow", "event_bus", "delivery_queue", "webhook_client")
+EDGES = ("table", "participant_queue", "workflow", "event_bus", "delivery_queue", "copy_queue", "webhook_client")
 """The names of the edges. A crash can happen before or after a call to one of these edges."""
 
 
@@ -96,12 +96,14 @@ class CrashingEdge:
         self._switch = switch
 
     def __getattr__(self, name: str) -> Any:
-        return self._switch.guard(getattr(self._edge, name))
+        value = getattr(self._edge, name)
+        return self._switch.guard(value) if callable(value) else value
 
 
 def crashing_edges(switch: CrashSwitch, edges: EmbeddedEdges) -> EmbeddedEdges:
     guarded = {name: CrashingEdge(getattr(edges, name), switch) for name in EDGES}
-    return replace(edges, **guarded)  # type: ignore[arg-type]
+    carriers = {provider: CrashingEdge(carrier, switch) for provider, carrier in edges.carriers.items()}
+    return replace(edges, **guarded, carriers=carriers)  # type: ignore[arg-type]
 
 
 def create_conversation(instance: Instance) -> None:

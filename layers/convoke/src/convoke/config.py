@@ -43,6 +43,10 @@ class Settings:
         return self._required("CONVOKE_COPY_QUEUE_URL")
 
     @property
+    def outbound_failure_queue_url(self) -> str:
+        return self._required("CONVOKE_OUTBOUND_FAILURE_QUEUE_URL")
+
+    @property
     def delivery_dead_letter_queue_url(self) -> str:
         return self._required("CONVOKE_DELIVERY_DEAD_LETTER_QUEUE_URL")
 

@@ -400,6 +400,7 @@ class Program:
             edges.copy_queue,
             self.find_sender,
             edges.carriers,
+            edges.sender_secrets,
             edges.now,
             edges.new_sid,
         )

@@ -43,6 +43,12 @@ class SqsCopyQueue:
             if failed := answer.get("Failed"):
                 raise CopiesNotSentError(f"{len(failed)} copies: {failed[0]['Code']}")
 
+    def postpone(self, receipt_handle: str, seconds: float) -> None:
+        """Make SQS deliver a received queue message again after `seconds`, rounded up to whole seconds."""
+        self.client.change_message_visibility(
+            QueueUrl=self.queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=-int(-seconds // 1)
+        )
+
 
 def _entry(place: int, copy: Copy) -> SendMessageBatchRequestEntryTypeDef:
     return {

@@ -23,6 +23,7 @@ from convoke.storage import keys
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
+    from botocore.config import Config
     from botocore.session import Session
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
@@ -164,8 +165,30 @@ class AwsEdges:
         return SqsCopyQueue(self._sqs, self.settings.copy_queue_url)
 
     @cached_property
+    def outbound_failure_queue(self) -> SqsDeadLetterQueue:
+        from convoke.aws.delivery_queue import SqsDeadLetterQueue
+
+        return SqsDeadLetterQueue(self._sqs, self.settings.outbound_failure_queue_url)
+
+    @cached_property
     def carriers(self) -> Mapping[Provider, Carrier]:
-        return {}
+        from convoke.aws.sms_carrier import SmsCarrier
+        from convoke.carriers.twilio import TwilioCarrier
+        from convoke.domain.senders import Provider
+
+        return {
+            Provider.TWILIO: TwilioCarrier(self.public_url),
+            Provider.AWS: SmsCarrier(lambda: self._sms),
+        }
+
+    @cached_property
+    def _sms(self) -> Any:
+        from botocore.config import Config
+
+        from convoke.aws.sms_carrier import SERVICE
+
+        # A repeated call could send a copy twice, so botocore must not repeat a call.
+        return self._client(SERVICE, config=Config(retries={"total_max_attempts": 1}))
 
     @cached_property
     def webhook_client(self) -> WebhookHttpClient:
@@ -223,9 +246,9 @@ class AwsEdges:
     def _sqs(self) -> SQSClient:
         return self._client("sqs")  # type: ignore[no-any-return]
 
-    def _client(self, service: Any) -> Any:
-        """Return a new client of the shared session.
+    def _client(self, service: Any, config: Config | None = None) -> Any:
+        """Return a new client of the shared session. `config` overrides settings of the session.
 
         The return type is Any because botocore creates client classes at run time.
         """
-        return self._session.create_client(service)
+        return self._session.create_client(service, config=config)

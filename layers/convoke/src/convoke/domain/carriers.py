@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from convoke.domain.errors import LogEntry
 from convoke.domain.receipts import Receipt, ReceiptStatus
-from convoke.domain.senders import Sender
+from convoke.domain.senders import Sender, TwilioCredentials
 
 MAX_ATTEMPTS = 6
 """How often a copy is given to a carrier that fails. Afterwards the copy has failed."""
@@ -28,6 +28,8 @@ class OutboundCopy(NamedTuple):
     address: str
     """The phone that gets the copy."""
     text: str
+    secret: TwilioCredentials | None = None
+    """The credentials of the sender. None if the carrier needs none."""
     media_urls: Sequence[str] = ()
 
 

@@ -21,8 +21,11 @@ class Copy(Model):
     conversation_sid: str
     message_sid: str
     receipt_sid: str
-    line: str
-    """The business address and the phone. Copies of one line are sent one after the other, in order."""
+    line: str = ""
+    """The business address and the phone. Copies of one line are sent one after the other, in order.
+
+    Empty if the copy is sent already, and a carrier reports its status.
+    """
 
     @classmethod
     def of(cls, receipt: Receipt) -> Copy:

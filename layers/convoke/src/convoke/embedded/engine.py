@@ -14,6 +14,7 @@ from threading import Lock
 from types import MappingProxyType
 
 from convoke.api.routes import AccountRoute, PublicRoute
+from convoke.carriers.twilio import TwilioCarrier
 from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.errors import UnavailableError
@@ -231,7 +232,11 @@ class EmbeddedEngine:
                 event_bus=bus,
                 delivery_queue=queue,
                 copy_queue=queue,
-                carriers={Provider.SIMULATED: self._simulated_carrier(now)},
+                carriers={
+                    Provider.SIMULATED: self._simulated_carrier(now),
+                    Provider.TWILIO: TwilioCarrier(settings.public_url),
+                },
+                public_url=settings.public_url,
                 webhook_client=self._http_client,
                 now=now,
                 sleep=time.sleep,

@@ -33,6 +33,7 @@ from convoke.operations.ports import Carrier, CopyQueue
 from convoke.operations.senders import FindSender
 from convoke.storage.copies import CopyRepository, ReceiptChangedError, StoredCopy
 from convoke.storage.inbound_messages import group_copy_write
+from convoke.storage.sender_secrets import SenderSecrets
 from convoke.storage.table import Write
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ class MessageSender:
     queue: CopyQueue
     find_sender: FindSender
     carriers: Mapping[Provider, Carrier]
+    secrets: SenderSecrets
     now: Clock
     new_sid: NewSid
 
@@ -110,11 +112,13 @@ class MessageSender:
         if sender is None or carrier is None or receipt.address is None:
             self._conclude(stored, ReceiptStatus.FAILED, SenderMissingError)
             return None
+        needs_secret = sender.provider is Provider.TWILIO
+        secret = self.secrets.fetch(receipt.account_sid, sender.sid) if needs_secret else None
         begun = self.copies.begin(stored)
         if begun is None:
             return None
         text = text_of_copy(begun.message, in_group=receipt.in_group, is_group_mms=carrier.sends_group_mms)
-        return BegunCopy(begun, OutboundCopy(begun.receipt, sender, receipt.address, text), carrier)
+        return BegunCopy(begun, OutboundCopy(begun.receipt, sender, receipt.address, text, secret), carrier)
 
     def call(self, begun: BegunCopy) -> CopyOutcome:
         """Call the carrier and wait for its answer. This method uses neither the table nor the queue."""
