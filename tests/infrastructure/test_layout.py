@@ -31,7 +31,6 @@ TESTED_IN = {
     "simulate_api": "tests/api/test_simulator.py",
     "simulated_messages": "tests/api/test_inbound_messages.py",
     "carrier_messages": "tests/api/test_twilio_webhooks.py",
-    "carriers": "tests/api/test_twilio_webhooks.py",
     "signed_requests": "tests/api/test_events.py",
     "controls_api": "tests/api/test_controls.py",
     "instance": "tests/api/test_controls.py",
