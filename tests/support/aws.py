@@ -231,6 +231,15 @@ class AwsInstance(Instance):
         return self.handler("message_sender")
 
     @cached_property
+    def _inbound_messages(self) -> Handler:
+        self.edges("inbound_messages").webhook_client = self.receivers  # type: ignore[assignment]
+        return self.handler("inbound_messages")
+
+    def publish_from_phone(self, **payload: object) -> None:
+        """Pass a notification of AWS End User Messaging to the handler."""
+        self._inbound_messages({"Records": [{"Sns": {"Message": json.dumps(payload)}}]}, FunctionContext())
+
+    @cached_property
     def _conversation_finalizer(self) -> Handler:
         return self.handler("conversation_finalizer")
 
