@@ -20,10 +20,11 @@ from convoke.domain.errors import OptedOutError
 from convoke.domain.senders import Provider
 from convoke.operations.ports import Carrier
 from convoke.storage.table import Item, Put
+from tests.functions.test_inbound_messages import assign
 from tests.support.aws import FunctionContext, MotoInstance, moto_instance
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import ORIGIN, event_of
-from tests.support.phones import PHONE
+from tests.support.phones import BUSINESS, PHONE, configure
 from tests.support.template import STACK_NAME, functions, state_machine
 from tests.support.translated import deployed, references, translated
 
@@ -80,7 +81,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html.
 def recorded(monkeypatch: pytest.MonkeyPatch, calls: list[Call]) -> Iterator[MotoInstance]:
     """Run an instance, and record the AWS calls of all functions in `calls`.
 
-    Each sweep creates new edges, like a cold start. Therefore the sweeper makes every call of unknown edges.
+    Each sweep creates new edges, like a cold start. The edges that are not in `names` therefore belong to the sweeper.
     """
     names: dict[int, str] = {}
     client_of = AwsEdges._client
@@ -179,6 +180,10 @@ def needed_by_lambda(function: str) -> Iterator[Action]:
             if type_ == "AWS::DynamoDB::Table":
                 yield "dynamodb:ListStreams", f"{source}/stream"
                 yield "sqs:SendMessage", named(properties["DestinationConfig"]["OnFailure"]["Destination"])
+    for config in deployed("AWS::Lambda::EventInvokeConfig").values():
+        properties = config["Properties"]
+        if [*references(properties["FunctionName"])] == [function] and "DestinationConfig" in properties:
+            yield "sqs:SendMessage", named(properties["DestinationConfig"]["OnFailure"]["Destination"])
 
 
 def resource_type(logical_id: str) -> str:
@@ -244,6 +249,7 @@ def live(instance: MotoInstance) -> None:
         instance.sweep(timedelta(minutes=minutes))
     assert v1.conversations("timed").fetch().state == "closed"
 
+    write_as_phones(instance)
     sid = create(participant=chat(3)).sid
     instance._add_participants()
     for _ in range(2):
@@ -270,6 +276,22 @@ class RefusingCarrier:
 
     def send(self, copy: OutboundCopy) -> SentCopy:
         raise CarrierRefusedError(OptedOutError)
+
+
+def write_as_phones(instance: MotoInstance) -> None:
+    """Let a phone write to a number of the AWS account. The first message creates a conversation."""
+    assign(instance)
+    configure(instance)
+    webhooks = instance.client().conversations.v1.configuration.webhooks()
+    webhooks.update(pre_webhook_url="https://hooks.example.com/pre", filters=["onConversationAdd", "onMessageAdd"])
+    for number in range(2):
+        instance.publish_from_phone(
+            originationNumber="+15558675319",
+            destinationNumber=BUSINESS,
+            messageBody="Hello",
+            inboundMessageId=str(number),
+        )
+    webhooks.update(filters=["onConversationStateUpdated", "onConversationUpdated"])
 
 
 CAUSE = {"code": 50109, "message": "The role is gone"}

@@ -84,7 +84,7 @@ def test_phone_asks_the_receiver_of_pre_events(instance: RunningInstance) -> Non
 
 
 class LockedTable:
-    """A table that can imitate a write lock of another process: `begin` does so while `is_locked` is true."""
+    """A table that imitates a write lock of another process. While `is_locked` is True, `begin` fails."""
 
     def __init__(self, table: Any) -> None:
         self._table = table

@@ -231,6 +231,15 @@ class AwsInstance(Instance):
         return self.handler("message_sender")
 
     @cached_property
+    def _inbound_messages(self) -> Handler:
+        self.edges("inbound_messages").webhook_client = self.receivers  # type: ignore[assignment]
+        return self.handler("inbound_messages")
+
+    def publish_from_phone(self, **payload: object) -> None:
+        """Pass a notification of AWS End User Messaging to the handler."""
+        self._inbound_messages({"Records": [{"Sns": {"Message": json.dumps(payload)}}]}, FunctionContext())
+
+    @cached_property
     def _conversation_finalizer(self) -> Handler:
         return self.handler("conversation_finalizer")
 
@@ -396,7 +405,7 @@ class MotoInstance(AwsInstance):
 
 
 def make_handler(function: str, edges: AwsEdges) -> Handler:
-    """Make the handler of a function as a cold start makes it."""
+    """Create the handler of a function in the same way as a cold start."""
     module = import_module(f"convoke.aws.handlers.{function}")
     made: Handler = module.make_handler(edges)
     return made

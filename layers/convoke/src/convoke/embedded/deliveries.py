@@ -142,7 +142,7 @@ class Deliveries:
             self.queue.table.after_commit(partial(self.observers.delivery_finished, finished))
 
     def fail(self, message: ReceivedMessage) -> None:
-        """Postpone a queue message that Convoke itself failed to process. After the last failure, give it up.
+        """Postpone a queue message that Convoke itself failed to process. After the last failure, give up the message.
 
         The failed receive is not an attempt of the delivery.
         """
@@ -221,7 +221,7 @@ class Deliveries:
             logger.error("a webhook delivery was given up: %s", error, extra=_subject(message))  # noqa: TRY400 - no traceback
             self.queue.dead_letter(message)
         except UnavailableError:
-            logger.exception("a webhook delivery waits for the data file")
+            logger.exception("a webhook delivery was postponed, because the data file cannot be used")
             self.queue.return_uncounted(message, OWN_FAILURE_RETRY_SECONDS)
         except Exception:
             logger.exception(FAILED_IN_CONVOKE)
@@ -265,7 +265,10 @@ class ConcurrentDeliveries:
         The value is a pair: the queue message, and the time at which the queue message becomes visible again.
         """
         self._breakers: dict[str, CircuitBreaker] = {}
-        """The circuit breakers that are not closed, or that have counted failures. The last one has failed last."""
+        """The circuit breakers that are not closed, or that have counted failures. The key is the receiver.
+
+        The receivers are in the order of their last failures.
+        """
         self._last_receiver = ""
         self._woken = False
         self._pause: asyncio.TimerHandle | None = None
@@ -348,7 +351,7 @@ class ConcurrentDeliveries:
         except RunAgainError:
             self._loop.call_later(RUN_AGAIN_PAUSE_SECONDS, self.wake)
         except Exception:
-            logger.exception("the delivery queue cannot be read; it is tried again")
+            logger.exception("the delivery queue cannot be read; Convoke will try again")
             self._back_off()
         else:
             self._table.after_commit(self._succeeded)
@@ -441,7 +444,7 @@ class ConcurrentDeliveries:
             return
         except Exception:
             # The queue message becomes visible again when its visibility timeout ends.
-            logger.exception("the outcome of a webhook delivery is lost; it will be repeated")
+            logger.exception("the outcome of a webhook delivery is lost; the delivery will be repeated")
             self._dropped(message)
             return
         # Register both functions before any statement that can fail. Otherwise, after an error, the counters could
@@ -451,7 +454,7 @@ class ConcurrentDeliveries:
         try:
             self._settle(message, begun, outcome)
         except Exception:
-            logger.exception("the outcome of a webhook delivery is lost; it will be repeated")
+            logger.exception("the outcome of a webhook delivery is lost; the delivery will be repeated")
 
     def _settle(self, message: ReceivedMessage, begun: Begun, outcome: AnyOutcome | None) -> None:
         if self._stopping and (outcome is None or not outcome.is_answered):
@@ -467,7 +470,7 @@ class ConcurrentDeliveries:
 
         If the outcome is not retryable, the number of failures in a row becomes 0.
         """
-        # Remove the circuit breaker before adding it again, so that it becomes the last one.
+        # Remove the circuit breaker before adding it again, so that it becomes the last entry of the dictionary.
         breaker = self._breakers.pop(receiver, CLOSED).after(self._now(), is_failure=outcome.is_retryable)
         if breaker != CLOSED:
             self._breakers[receiver] = breaker
