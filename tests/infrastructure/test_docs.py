@@ -39,6 +39,8 @@ GIVEN: dict[str, object] = {
     "role_sid": "RL",
     "key_sid": "SK",
     "sender_sid": "XE",
+    "business_address": "BUSINESS",
+    "number": "+1",
     "event_id": "EV-PLACE",
     "code_hash": "HASH",
     "position": "RP#TARGET#NUMBER",
