@@ -51,7 +51,8 @@ def test_channel_message_sid_has_prefix_of_its_channel(instance: Instance) -> No
 
     assert prefixes(CHAT_AND_SMS, body="x") == {"SM"}
     assert prefixes(CHAT_AND_SMS, media_sid=MEDIA) == {"MM"}
-    assert prefixes(GROUP_MMS, body="x", author="+15017122661") == {"MM"}
+    assert prefixes(GROUP_MMS, body="x", author="+15017122661") == {"SM"}
+    assert prefixes(GROUP_MMS, media_sid=MEDIA, author="+15017122661") == {"MM"}
     assert prefixes([WHATSAPP], media_sid=MEDIA) == {"WA"}
 
 

@@ -27,6 +27,7 @@ from convoke.api.form import MAX_REQUEST_BODY_BYTES
 from convoke.api.responses import Response
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import UnavailableError
+from convoke.embedded import api_docs
 from convoke.embedded.admission import Admission
 from convoke.embedded.observation import FinishedRequest, Observers
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
@@ -165,6 +166,8 @@ class Gateway:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _answered(self, event: dict[str, Any]) -> Response:
+        if docs := api_docs.page(event):
+            return docs
         context = RequestContext()
         if self._admission.applies_to(event) and not await self._admission.admitted():
             return _unavailable(retry_after=True)
