@@ -51,9 +51,9 @@ class SimulatorOperations:
         inbound.check_addresses()
         if inbound.body is None:
             raise MessageEmptyError(field="body")
-        # The list changes first. If a program answers the message, its answer to a phone that opts out is refused.
-        self._apply_keyword(account.sid, inbound)
+        # Receive the message first. A pre-event must come before the first write, because it may need another thread.
         received = self.inbound_messages.receive(account, inbound)
+        self._apply_keyword(account.sid, inbound)
         if received.outcome is not Outcome.REPEATED:
             self._deliver_to_others(account.sid, inbound)
         return received
