@@ -94,15 +94,15 @@ def test_later_status_moves_a_receipt_forward_only(instance: EmbeddedInstance) -
     instance.work()
     assert statuses(instance) == ["sent"]
     copy = Copy.of(items.to_resource(Receipt, instance.items("receipt#")[0]))
-    sender = instance.engine.program.message_sender
-    assert sender.record_status(copy, ReceiptStatus.READ)
-    assert sender.record_status(copy, ReceiptStatus.DELIVERED)
-    assert sender.record_status(copy, ReceiptStatus.FAILED, PhoneUnknownError)
+    recorder = instance.engine.program.copy_statuses
+    assert recorder.record(copy, ReceiptStatus.READ)
+    assert recorder.record(copy, ReceiptStatus.DELIVERED)
+    assert recorder.record(copy, ReceiptStatus.FAILED, PhoneUnknownError)
     assert statuses(instance) == ["read"]
     delivery = conversation.messages(sid).fetch().delivery
     assert (delivery["delivered"], delivery["read"], delivery["failed"]) == ("all", "all", "none")
     assert delivery_events(instance) == ["sent", "read"]
-    assert not sender.record_status(copy.model_copy(update={"receipt_sid": "DY" + "0" * 32}), ReceiptStatus.READ)
+    assert not recorder.record(copy.model_copy(update={"receipt_sid": "DY" + "0" * 32}), ReceiptStatus.READ)
 
 
 def test_edit_of_a_message_keeps_what_happened_to_its_copies(instance: EmbeddedInstance) -> None:

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "layers/convoke/src/convoke"
 
-PACKAGES = ("domain", "operations", "storage", "api", "api/resources", "webhooks", "embedded", "aws")
+PACKAGES = ("domain", "operations", "storage", "api", "api/resources", "webhooks", "carriers", "embedded", "aws")
 """The modules of these packages must have test files. For `cli` and `testing`, test files are named after commands."""
 
 TEST_FOLDERS = ("unit", "contract", "api", "functions", "infrastructure")
@@ -29,8 +29,10 @@ TESTED_IN = {
     "request_filters": "tests/api/test_request_log.py",
     "request_log_api": "tests/api/test_request_log.py",
     "simulate_api": "tests/api/test_simulator.py",
+    "simulated_reports": "tests/api/test_simulated_reports.py",
     "simulated_messages": "tests/api/test_inbound_messages.py",
     "carrier_messages": "tests/api/test_twilio_webhooks.py",
+    "carriers": "tests/api/test_message_sender.py",
     "signed_requests": "tests/api/test_events.py",
     "controls_api": "tests/api/test_controls.py",
     "instance": "tests/api/test_controls.py",
@@ -39,6 +41,8 @@ TESTED_IN = {
     "deferred": "tests/unit/test_gateway.py",
     "description": "tests/api/test_openapi.py",
     "edges": "tests/functions/test_handlers.py",
+    "sms_carrier": "tests/contract/test_carriers.py",
+    "twilio": "tests/contract/test_carriers.py",
     "due": "tests/unit/test_sweeper.py",
     "due_conversations": "tests/unit/test_sweeper.py",
     "due_services": "tests/api/test_services.py",
@@ -50,7 +54,7 @@ TESTED_IN = {
     "event_replays": "tests/api/test_events.py",
     "freshness": "tests/unit/test_cached.py",
     "handover": "tests/faults/test_repetition.py",
-    "carriers": "tests/api/test_message_sender.py",
+    "copy_statuses": "tests/api/test_message_sender.py",
     "copy_queue": "tests/functions/test_message_sender.py",
     "phones": "tests/api/test_message_sender.py",
     "simulated_carrier": "tests/api/test_message_sender.py",

@@ -10,15 +10,20 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 
 from convoke.aws.edges import AwsEdges
+from convoke.domain.carriers import CarrierRefusedError, OutboundCopy, SentCopy
+from convoke.domain.errors import OptedOutError
+from convoke.domain.senders import Provider
+from convoke.operations.ports import Carrier
 from convoke.storage.table import Item, Put
 from tests.functions.test_inbound_messages import assign
 from tests.support.aws import FunctionContext, MotoInstance, moto_instance
 from tests.support.examples import CHAT_AND_SMS, chat
+from tests.support.instances import ORIGIN, event_of
 from tests.support.phones import BUSINESS, PHONE, configure
 from tests.support.template import STACK_NAME, functions, state_machine
 from tests.support.translated import deployed, references, translated
@@ -229,6 +234,14 @@ def live(instance: MotoInstance) -> None:
     v1.roles.create(friendly_name="guest", type="conversation", permission=["sendMessage"])
     v1.users("alice").delete()
     sender = instance.call("POST", "/convoke/v1/Senders", TWILIO_SENDER).body["sid"]
+    event = event_of("POST", f"{ORIGIN}/convoke/v1/Statuses/Twilio/{sender}", data={"MessageStatus": "sent"})
+    assert instance.api(event, FunctionContext())["statusCode"] == 403
+    pair = CHAT_AND_SMS[0].replace("+15017122661", TWILIO_SENDER["Address"])
+    sid = create(participant=[pair]).sid
+    instance.work()
+    cast("dict[Provider, Carrier]", instance.edges("message_sender").carriers)[Provider.TWILIO] = RefusingCarrier()
+    v1.conversations(sid).messages.create(body="Hello")
+    instance.work()
     assert instance.call("DELETE", f"/convoke/v1/Senders/{sender}").status == 204
     assert instance.call("POST", f"/2010-04-01/Accounts/{instance.account.sid}/Keys.json").status == 201
     v1.services(v1.services.create(friendly_name="Support").sid).delete()
@@ -254,6 +267,15 @@ def live(instance: MotoInstance) -> None:
         QueueUrl=instance.deployment.values["OutboundQueue"], MessageBody="{}"
     )
     instance.work()
+
+
+class RefusingCarrier:
+    """A carrier that sends no copy, because the tests call no carrier."""
+
+    sends_group_mms = False
+
+    def send(self, copy: OutboundCopy) -> SentCopy:
+        raise CarrierRefusedError(OptedOutError)
 
 
 def write_as_phones(instance: MotoInstance) -> None:
@@ -292,6 +314,15 @@ def test_roles_allow_exactly_the_calls_of_functions(monkeypatch: pytest.MonkeyPa
     assert set(roles()) == set(functions())
     for folder, (function, role) in roles().items():
         assert set(allowed(role)) == used[folder] | {*needed_by_lambda(function)}, folder
+
+
+def test_message_sender_sends_only_from_given_numbers() -> None:
+    arns = "arn:aws:sms-voice:us-east-1:123456789012:phone-number/1,arn:aws:sms-voice:us-east-1:123456789012:pool/2"
+    _, role = roles()["message_sender"]
+    (policy,) = deployed("AWS::IAM::Role", SmsSenderArns=arns)[role]["Properties"]["Policies"]
+    statements = policy["PolicyDocument"]["Statement"]
+    (sends,) = [each for each in statements if each["Action"] == "sms-voice:SendTextMessage"]
+    assert sends["Resource"] == {"Fn::Split": [",", {"Ref": "SmsSenderArns"}]}
 
 
 def test_role_of_the_state_machine_allows_exactly_its_tasks() -> None:

@@ -29,6 +29,8 @@ OF_ONE_MACHINE = {
     ("GET", CONVOKE_PREFIX + request_log_api.PATH): request_log_api.FETCH,
     ("POST", console_api.PATH): console_api.CREATE,
     ("GET", CONVOKE_PREFIX + simulate_api.INBOX): simulate_api.LIST,
+    ("POST", CONVOKE_PREFIX + simulate_api.STATUS): simulate_api.REPORT,
+    ("POST", CONVOKE_PREFIX + simulate_api.PHONE): simulate_api.PLAN,
     ("POST", CONVOKE_PREFIX + simulate_api.SEND): simulate_api.CREATE,
 }
 """The contracts of the routes that exist on one machine only. The document of `operations` does not describe them."""

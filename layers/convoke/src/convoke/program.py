@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from convoke.operations.carrier_messages import CarrierMessageOperations
     from convoke.operations.console_codes import ConsoleCodeOperations
     from convoke.operations.conversation_finalizer import ConversationFinalizer
+    from convoke.operations.copy_statuses import CopyStatuses
     from convoke.operations.events import EventOperations
     from convoke.operations.inbound_messages import InboundMessageOperations
     from convoke.operations.message_sender import MessageSender
@@ -390,6 +391,14 @@ class Program:
         )
 
     @cached_property
+    def copy_statuses(self) -> CopyStatuses:
+        from convoke.operations.copy_statuses import CopyStatuses
+        from convoke.storage.copies import CopyRepository
+
+        edges = self.edges
+        return CopyStatuses(CopyRepository(edges.table), edges.now, edges.new_sid)
+
+    @cached_property
     def message_sender(self) -> MessageSender:
         from convoke.operations.message_sender import MessageSender
         from convoke.storage.copies import CopyRepository
@@ -397,12 +406,12 @@ class Program:
         edges = self.edges
         return MessageSender(
             CopyRepository(edges.table),
+            self.copy_statuses,
             edges.copy_queue,
             self.find_sender,
             edges.carriers,
             edges.sender_secrets,
             edges.now,
-            edges.new_sid,
         )
 
     @cached_property
@@ -418,7 +427,9 @@ class Program:
         from convoke.storage.senders import SenderRepository
 
         find_sender = CachedWithMisses(SenderRepository(self.edges.table).fetch_by_sid)
-        return TwilioWebhookOperations(find_sender, self.edges.sender_secrets, self.carrier_messages)
+        return TwilioWebhookOperations(
+            find_sender, self.edges.sender_secrets, self.carrier_messages, self.copy_statuses
+        )
 
     @cached_property
     def simulator(self) -> SimulatorOperations:
@@ -434,6 +445,7 @@ class Program:
             PhoneRepository(edges.table),
             OptOutRepository(edges.table),
             self.inbound_messages,
+            self.message_sender,
             edges.now,
             edges.new_sid,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from convoke.api.representations import no_content
 from convoke.api.requests import CarrierRequest
 from convoke.api.responses import Response
 from convoke.api.routes import CarrierRoute
@@ -26,4 +27,13 @@ def carrier_routes(twilio: Callable[[], TwilioWebhookOperations]) -> tuple[Carri
         twilio().receive(sender_sid, request.called_url, parameters, request.headers.get(SIGNATURE, ""))
         return Response(200, "text/xml", EMPTY_TWIML)
 
-    return (CarrierRoute("POST", "/Inbound/Twilio/<sender_sid>", receive_from_twilio),)
+    def record_status_from_twilio(request: CarrierRequest, sender_sid: str) -> Response:
+        query, parameters = request.query_form.last_values(), request.form.last_values()
+        signature = request.headers.get(SIGNATURE, "")
+        twilio().record_status(sender_sid, request.called_url, query, parameters, signature)
+        return no_content()
+
+    return (
+        CarrierRoute("POST", "/Inbound/Twilio/<sender_sid>", receive_from_twilio),
+        CarrierRoute("POST", "/Statuses/Twilio/<sender_sid>", record_status_from_twilio),
+    )

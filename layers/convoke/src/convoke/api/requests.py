@@ -54,6 +54,12 @@ class CarrierRequest:
     def form(self) -> Form:
         return parse_form(self.event, self.path_delimiters)
 
+    @cached_property
+    def query_form(self) -> Form:
+        """The query parameters. A list, such as `Identity`, can be repeated."""
+        # The gateway's `queryStringParameters` joins the values of a repeated parameter with commas.
+        return Form(parse_qsl(self.event.get("rawQueryString", ""), keep_blank_values=True))
+
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers. The gateway converts all header names to lower case."""
@@ -86,12 +92,6 @@ class Request(CarrierRequest):
     @property
     def body(self) -> bytes:
         return decode_body(self.event)
-
-    @cached_property
-    def query_form(self) -> Form:
-        """The query parameters. A list, such as `Identity`, can be repeated."""
-        # The gateway's `queryStringParameters` joins the values of a repeated parameter with commas.
-        return Form(parse_qsl(self.event.get("rawQueryString", ""), keep_blank_values=True))
 
     @cached_property
     def query(self) -> Mapping[str, str]:

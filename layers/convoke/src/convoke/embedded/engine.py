@@ -255,7 +255,7 @@ class EmbeddedEngine:
         routes: tuple[AccountRoute | PublicRoute, ...] = (
             console_key_route(lambda requested: self.program.console_codes.exchange(requested)),
             request_log_route(self._request_log, lambda path: self.api.rule_of(path)),
-            *simulate_routes(lambda: self.program.simulator),
+            *simulate_routes(lambda: self.program.simulator, self.phone_plans),
             *self._test_routes(movable_clock, reset),
         )
         self.program = Program(self.edges, routes)

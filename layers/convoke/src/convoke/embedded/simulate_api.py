@@ -1,4 +1,6 @@
-"""Simulated phones, below `/convoke/v1/Simulate`: send a message as a phone, and list what a phone has got.
+"""Simulated phones, below `/convoke/v1/Simulate`.
+
+A client can send a message as a phone, list what a phone has got, report the delivery of a copy, and make copies fail.
 
 The engine on AWS never has this resource. See docs/behaviour/inbound-messages.md#simulated-phones.
 """
@@ -22,12 +24,44 @@ from convoke.api.routes import AccountRoute
 from convoke.domain import errors
 from convoke.domain.inbound_messages import Outcome
 from convoke.domain.phones import PhoneMessage
+from convoke.domain.receipts import ShownStatus
 from convoke.domain.simulated_messages import NewSimulatedMessage
+from convoke.domain.simulated_reports import NewDeliveryStatus, PhonePlan
+from convoke.embedded.simulated_carrier import PhonePlans
 from convoke.operations.simulator import SimulatorOperations
 
 SEND = "/Simulate/InboundMessages"
 
 INBOX = "/Simulate/Phones/<number>/Messages"
+
+
+STATUS = "/Simulate/DeliveryStatus"
+
+PHONE = "/Simulate/Phones/<number>"
+
+
+class CreateDeliveryStatus(NewDeliveryStatus):
+    model_config = FORM_NAMES
+
+
+class UpdatePhone(PhonePlan):
+    model_config = FORM_NAMES
+
+
+class DeliveryStatusRepresentation(Representation):
+    account_sid: str
+    conversation_sid: str
+    message_sid: str
+    sid: str
+    status: ShownStatus | None
+    error_code: int
+
+
+class PhoneRepresentation(Representation):
+    account_sid: str
+    number: str
+    fail_next: int
+    reports_delivery: bool
 
 
 class CreateSimulatedMessage(NewSimulatedMessage):
@@ -74,7 +108,17 @@ CREATE = Contract(
 )
 
 
-def simulate_routes(simulator: Callable[[], SimulatorOperations]) -> tuple[AccountRoute, ...]:
+REPORT = Contract(
+    "DeliveryStatus",
+    DeliveryStatusRepresentation,
+    form=CreateDeliveryStatus,
+    errors=(errors.InvalidParameterError, errors.NotFoundError),
+)
+
+PLAN = Contract("Phone", PhoneRepresentation, form=UpdatePhone)
+
+
+def simulate_routes(simulator: Callable[[], SimulatorOperations], plans: PhonePlans) -> tuple[AccountRoute, ...]:
     """Return the routes of simulated phones."""
 
     def create(_: Operations, request: Request) -> Response:
@@ -88,7 +132,20 @@ def simulate_routes(simulator: Callable[[], SimulatorOperations]) -> tuple[Accou
         page = simulator().list_inbox(request.account.sid, number, pagination.page_request)
         return json_response(pagination.body(page, represent_message, lambda message: message.sid))
 
+    def report(_: Operations, request: Request) -> Response:
+        receipt = simulator().report(request.account, parse(CreateDeliveryStatus, request.form))
+        shown = receipt.model_dump() | {"status": receipt.shown_status}
+        return json_response(DeliveryStatusRepresentation(**shown))
+
+    def plan(_: Operations, request: Request, number: str) -> Response:
+        planned = parse(UpdatePhone, request.form)
+        plans.plan(request.account.sid, number, failures=planned.fail_next, reports_delivery=planned.reports_delivery)
+        account_sid = request.account.sid
+        return json_response(PhoneRepresentation(account_sid=account_sid, number=number, **planned.model_dump()))
+
     return (
+        AccountRoute("POST", STATUS, report, REPORT, CONVOKE_PREFIX),
+        AccountRoute("POST", PHONE, plan, PLAN, CONVOKE_PREFIX),
         AccountRoute("POST", SEND, create, CREATE, CONVOKE_PREFIX),
         AccountRoute("GET", INBOX, list_, LIST, CONVOKE_PREFIX),
     )

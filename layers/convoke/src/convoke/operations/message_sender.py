@@ -7,12 +7,10 @@ causes one queue message for each copy. Each queue message makes one attempt. Se
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import NamedTuple
 
-from convoke.domain.alerts import copy_failed_alert
 from convoke.domain.carriers import (
     MAX_ATTEMPTS,
     CarrierRefusedError,
@@ -24,14 +22,14 @@ from convoke.domain.carriers import (
 )
 from convoke.domain.copies import Copy, text_of_copy
 from convoke.domain.errors import CarrierFailedError, LogEntry, SenderMissingError
-from convoke.domain.events import Event, delivery_updated
+from convoke.domain.events import Event
 from convoke.domain.instants import Clock
 from convoke.domain.receipts import ReceiptStatus
 from convoke.domain.senders import Provider
-from convoke.domain.sids import NewSid, Prefix
+from convoke.operations.copy_statuses import CopyStatuses, context_of
 from convoke.operations.ports import Carrier, CopyQueue
 from convoke.operations.senders import FindSender
-from convoke.storage.copies import CopyRepository, ReceiptChangedError, StoredCopy
+from convoke.storage.copies import CopyRepository, StoredCopy
 from convoke.storage.inbound_messages import group_copy_write
 from convoke.storage.sender_secrets import SenderSecrets
 from convoke.storage.table import Write
@@ -39,8 +37,6 @@ from convoke.storage.table import Write
 logger = logging.getLogger(__name__)
 
 THROTTLED_PAUSE_SECONDS = 5.0
-
-NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
 class RetryCopyError(Exception):
@@ -82,12 +78,12 @@ class CopyOutcome(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class MessageSender:
     copies: CopyRepository
+    statuses: CopyStatuses
     queue: CopyQueue
     find_sender: FindSender
     carriers: Mapping[Provider, Carrier]
     secrets: SenderSecrets
     now: Clock
-    new_sid: NewSid
 
     def split(self, event: Event) -> None:
         """Enqueue one queue message for each copy of the message that the event is about."""
@@ -110,7 +106,7 @@ class MessageSender:
         sender = self.find_sender(receipt.account_sid, receipt.business_address) if receipt.business_address else None
         carrier = self.carriers.get(sender.provider) if sender else None
         if sender is None or carrier is None or receipt.address is None:
-            self._conclude(stored, ReceiptStatus.FAILED, SenderMissingError)
+            self.statuses.conclude(stored, ReceiptStatus.FAILED, SenderMissingError)
             return None
         needs_secret = sender.provider is Provider.TWILIO
         secret = self.secrets.fetch(receipt.account_sid, sender.sid) if needs_secret else None
@@ -131,7 +127,7 @@ class MessageSender:
         except CarrierUnavailableError:
             return CopyOutcome()
         except Exception:
-            logger.exception("a carrier failed", extra=_context(begun.stored))
+            logger.exception("a carrier failed", extra=context_of(begun.stored))
             return CopyOutcome(is_unknown=True)
 
     def finish(self, begun: BegunCopy, outcome: CopyOutcome) -> None:
@@ -140,36 +136,21 @@ class MessageSender:
         if outcome.sent:
             self._record_sent(begun, outcome.sent)
         elif outcome.refusal:
-            self._conclude(stored, ReceiptStatus.FAILED, outcome.refusal)
+            self.statuses.conclude(stored, ReceiptStatus.FAILED, outcome.refusal)
         elif outcome.is_throttled:
             self.copies.requeue(stored, attempts=stored.receipt.attempts - 1)
             raise RetryCopyError(THROTTLED_PAUSE_SECONDS)
         elif stored.receipt.attempts >= MAX_ATTEMPTS:
-            self._conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
+            self.statuses.conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
         else:
             if not outcome.is_unknown:
                 self.copies.requeue(stored, attempts=stored.receipt.attempts)
             raise RetryCopyError(pause_seconds(stored.receipt.attempts))
 
-    def record_status(self, copy: Copy, status: ReceiptStatus, entry: type[LogEntry] | None = None) -> bool:
-        """Record a status that a carrier reports later. Return whether the receipt exists.
-
-        A status that is not further than the stored one changes nothing.
-        """
-        while stored := self.copies.fetch(copy):
-            if not stored.receipt.can_become(status):
-                return True
-            try:
-                self._change(stored, status, entry)
-            except ReceiptChangedError:
-                continue
-            return True
-        return False
-
     def give_up(self, copy: Copy) -> None:
         """Record that a copy has failed because Convoke itself failed to process its queue message."""
         if (stored := self.copies.fetch(copy)) and stored.receipt.is_pending:
-            self._conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
+            self.statuses.conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
 
     def _record_sent(self, begun: BegunCopy, sent: SentCopy) -> None:
         stored, sender = begun.stored, begun.outbound.sender
@@ -182,52 +163,6 @@ class MessageSender:
                     receipt.account_sid, receipt.conversation_sid, begun.outbound.address, sender.address, self.now()
                 )
             ]
-        after = self._conclude(stored, ReceiptStatus.SENT, fields=accepted, other_writes=writes)
+        after = self.statuses.conclude(stored, ReceiptStatus.SENT, fields=accepted, other_writes=writes)
         if after and sent.status is not ReceiptStatus.SENT:
-            self._conclude(after, sent.status)
-
-    def _conclude(
-        self,
-        stored: StoredCopy,
-        status: ReceiptStatus,
-        entry: type[LogEntry] | None = None,
-        *,
-        fields: Mapping[str, str] = NO_FIELDS,
-        other_writes: Sequence[Write] = (),
-    ) -> StoredCopy | None:
-        """Do the same as `_change`. Return None if the receipt has another status meanwhile, or was deleted."""
-        try:
-            return self._change(stored, status, entry, fields, other_writes)
-        except ReceiptChangedError:
-            logger.info("the status of a copy has changed meanwhile", extra=_context(stored))
-            return None
-
-    def _change(
-        self,
-        stored: StoredCopy,
-        status: ReceiptStatus,
-        entry: type[LogEntry] | None,
-        fields: Mapping[str, str] = NO_FIELDS,
-        other_writes: Sequence[Write] = (),
-    ) -> StoredCopy:
-        """Store a new status and its event. `entry` is the reason of a failure. Raises ReceiptChangedError."""
-        now = self.now()
-        update = {"status": status, "date_updated": now, "error_code": entry.code if entry else 0, **fields}
-        receipt = stored.receipt.model_copy(update=update)
-        change = delivery_updated(self.new_sid(Prefix.CHANGE), stored.conversation, receipt, at=now)
-        alert = copy_failed_alert(stored.conversation, receipt, entry, now) if entry else None
-        self.copies.change(stored, receipt, change, alert, other_writes)
-        if entry:
-            logger.warning("a copy was not delivered", extra={**_context(stored), "error_code": entry.code})
-        return stored._replace(receipt=receipt)
-
-
-def _context(stored: StoredCopy) -> dict[str, str]:
-    """Return fields of a log line. They contain no address."""
-    receipt = stored.receipt
-    return {
-        "account_sid": receipt.account_sid,
-        "conversation_sid": receipt.conversation_sid,
-        "message_sid": receipt.message_sid,
-        "receipt_sid": receipt.sid,
-    }
+            self.statuses.conclude(after, sent.status)

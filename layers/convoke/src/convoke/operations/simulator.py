@@ -9,15 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from convoke.domain.accounts import Account
-from convoke.domain.errors import InvalidParameterError, MessageEmptyError
+from convoke.domain.copies import Copy
+from convoke.domain.errors import InvalidParameterError, MessageEmptyError, NotFoundError
 from convoke.domain.inbound_messages import InboundMessage, Keyword, Outcome, Received
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.phones import PhoneMessage
+from convoke.domain.receipts import Receipt
 from convoke.domain.senders import Provider
 from convoke.domain.sids import NewSid, Prefix
 from convoke.domain.simulated_messages import ANSWERS, NewSimulatedMessage
+from convoke.domain.simulated_reports import NewDeliveryStatus
 from convoke.operations.inbound_messages import InboundMessageOperations
+from convoke.operations.message_sender import MessageSender
 from convoke.storage.address_configurations import AddressConfigurationRepository
 from convoke.storage.phones import OptOutRepository, PhoneRepository
 from convoke.storage.senders import SenderRepository
@@ -30,6 +34,7 @@ class SimulatorOperations:
     phones: PhoneRepository
     opt_outs: OptOutRepository
     inbound_messages: InboundMessageOperations
+    message_sender: MessageSender
     now: Clock
     new_sid: NewSid
 
@@ -61,6 +66,29 @@ class SimulatorOperations:
     def list_inbox(self, account_sid: str, number: str, page: PageRequest) -> Page[PhoneMessage]:
         """Return a page of the messages that a simulated phone has got, oldest first."""
         return self.phones.list(account_sid, number, page)
+
+    def report(self, account: Account, requested: NewDeliveryStatus) -> Receipt:
+        """Change the status of a copy, as a report of the carrier does, and return the receipt.
+
+        A status that is not further than the present one changes nothing. Raises NotFoundError if the account has no
+        such copy, and InvalidParameterError if a simulated phone did not get the copy.
+        """
+        copy = Copy(
+            account_sid=account.sid,
+            conversation_sid=requested.conversation_sid,
+            message_sid=requested.message_sid,
+            receipt_sid=requested.receipt_sid,
+        )
+        stored = self.message_sender.copies.fetch(copy)
+        if stored is None:
+            raise NotFoundError
+        if stored.receipt.provider != Provider.SIMULATED:
+            raise InvalidParameterError(
+                field="receipt_sid", wanted="a receipt of a copy that a simulated phone has got"
+            )
+        self.message_sender.record_status(copy, requested.status, requested.entry)
+        changed = self.message_sender.copies.fetch(copy)
+        return (changed or stored).receipt
 
     def _business_address(self, account: Account, receivers: Sequence[str]) -> str:
         """Return the receiver that is a business address of the account. The other receivers are phones.

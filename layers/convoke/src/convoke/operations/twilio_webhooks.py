@@ -13,7 +13,9 @@ from convoke.domain.errors import AccessDeniedError
 from convoke.domain.senders import Provider, Sender
 from convoke.domain.sids import Prefix, parse_sid
 from convoke.domain.twilio_messages import inbound_message
+from convoke.domain.twilio_statuses import copy_in, status_in
 from convoke.operations.carrier_messages import CarrierMessageOperations
+from convoke.operations.copy_statuses import CopyStatuses
 from convoke.storage.sender_secrets import SenderSecrets
 from convoke.webhooks.signature import sign
 
@@ -24,6 +26,7 @@ class TwilioWebhookOperations:
     """Returns the sender with a SID. A cache answers repeated calls, also if there is no such sender."""
     secrets: SenderSecrets
     messages: CarrierMessageOperations
+    statuses: CopyStatuses
 
     def receive(self, sender_sid: str, url: str, parameters: Mapping[str, str], signature: str) -> None:
         """Store an incoming message. Raises AccessDeniedError if Twilio did not sign the request for the sender."""
@@ -31,6 +34,19 @@ class TwilioWebhookOperations:
         self.messages.receive(
             parameters, inbound_message, lambda address: sender if address == sender.address else None
         )
+
+    def record_status(
+        self, sender_sid: str, url: str, query: Mapping[str, str], parameters: Mapping[str, str], signature: str
+    ) -> None:
+        """Record the status of a copy. Raises AccessDeniedError if Twilio did not sign the request for the sender.
+
+        `query` names the copy. The account is the account of the sender, so a customer of Twilio who signs an invented
+        request changes only receipts of the own account.
+        """
+        sender = self.authenticate(sender_sid, url, parameters, signature)
+        copy, (status, entry) = copy_in(sender.account_sid, query), status_in(parameters)
+        if copy and status:
+            self.statuses.record(copy, status, entry)
 
     def authenticate(self, sender_sid: str, url: str, parameters: Mapping[str, str], signature: str) -> Sender:
         """Return the sender for which Twilio signed a request. Raises AccessDeniedError.

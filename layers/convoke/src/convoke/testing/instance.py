@@ -141,7 +141,10 @@ class RunningInstance:
 
     def phone(self, number: str) -> Phone:
         """Return the simulated phone with a number. The phone writes to the business numbers of the account."""
-        return Phone(number, self._send_as_phone, self._inbox)
+        return Phone(number, self._fail_next, self._send_as_phone, self._inbox)
+
+    def _fail_next(self, number: str, times: int) -> None:
+        self._engine.phone_plans.plan(self.account_sid, number, failures=times, reports_delivery=True)
 
     def _send_as_phone(self, requested: NewSimulatedMessage) -> Received:
         account = self._engine.accounts.accounts.fetch(self.account_sid)

@@ -15,6 +15,7 @@ class Phone:
     """A simulated phone. `RunningInstance.phone` returns the phone with a number."""
 
     number: str
+    _plan: Callable[[str, int], None]
     _send: Callable[[NewSimulatedMessage], Received]
     _list: Callable[[str], Sequence[PhoneMessage]]
 
@@ -25,6 +26,10 @@ class Phone:
         docs/behaviour/inbound-messages.md#simulated-phones. Raises ValueError if a number or the message is not valid.
         """
         return self._send(NewSimulatedMessage(from_=self.number, to=[*receivers], body=body))
+
+    def fail_next(self, times: int) -> None:
+        """Let the next `times` attempts to send a copy to this phone fail. Convoke tries each of them again."""
+        self._plan(self.number, times)
 
     @property
     def inbox(self) -> Sequence[PhoneMessage]:
