@@ -18,6 +18,7 @@ from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.errors import UnavailableError
 from convoke.domain.instants import Clock, Sleep
+from convoke.domain.media import MAX_MEDIA_BYTES
 from convoke.domain.provisioning import Provisioning, ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, SidFactory
@@ -50,6 +51,7 @@ from convoke.embedded.handover import (
 )
 from convoke.embedded.logs import HeldMetrics, hold_log_lines
 from convoke.embedded.loops import SLICE_SECONDS, PeriodicThread, StepScheduler
+from convoke.embedded.media_folder import MediaFolder
 from convoke.embedded.observation import Observers
 from convoke.embedded.planned_failures import PlannedFailures
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
@@ -60,7 +62,14 @@ from convoke.embedded.steps import StateMachine, Steps, Waiting
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
 from convoke.observability import Metrics, NoMetrics
 from convoke.operations.participant_adder import Admit, AdmitByService
-from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
+from convoke.operations.ports import (
+    DeliveryQueue,
+    EventBus,
+    MediaStore,
+    ParticipantQueue,
+    WebhookClient,
+    Workflow,
+)
 from convoke.operations.sweeper import Sweeper
 from convoke.program import Program
 from convoke.storage import keys
@@ -109,11 +118,13 @@ class EmbeddedEdges:
     event_bus: EventBus
     delivery_queue: DeliveryQueue
     webhook_client: WebhookClient
+    media_store: MediaStore
     now: Clock
     sleep: Sleep
     new_sid: NewSid
     provisioning_retries: ProvisioningRetries
     receiver_rules: ReceiverRules = ANY_RECEIVER
+    max_upload_bytes: int = MAX_MEDIA_BYTES
     public_url: str | None = None
     allowed_origins: tuple[str, ...] = ()
     admit: Admit | None = None
@@ -201,6 +212,7 @@ class EmbeddedEngine:
         self._executions: Waiting[Execution] = Waiting()
         self.failures = PlannedFailures()
         self._http_client = WebhookHttpClient(ANY_RECEIVER)
+        self.media_folder = MediaFolder(data)
         bus = InProcessEventBus()
         edges = rewire(
             EmbeddedEdges(
@@ -212,6 +224,7 @@ class EmbeddedEngine:
                 event_bus=bus,
                 delivery_queue=SqliteDeliveryQueue(self.queue, self._wake_deliveries),
                 webhook_client=self._http_client,
+                media_store=self.media_folder,
                 now=now,
                 sleep=time.sleep,
                 new_sid=SidFactory(),
@@ -355,6 +368,7 @@ class EmbeddedEngine:
     def close(self) -> None:
         """Close the data file."""
         self.table.close()
+        self.media_folder.close()
 
     def work(self) -> None:
         """Run all waiting steps and deliveries in the calling thread.
