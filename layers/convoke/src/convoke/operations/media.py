@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import BinaryIO
 
 from convoke.domain.errors import MediaTooLargeError, NotFoundError
@@ -106,7 +105,7 @@ class MediaOperations:
         known, known_media = parse_sid(account_sid, Prefix.ACCOUNT), parse_sid(media_sid, Prefix.MEDIA)
         if known is None or known_media is None or not expires.isdecimal() or len(expires) > len("9999999999"):
             return None
-        if datetime.fromtimestamp(int(expires), UTC) < self.now():
+        if int(expires) < int(self.now().timestamp()):
             return None
         expected = self._signature(known, known_media, int(expires))
         return known if hmac.compare_digest(expected.encode(), signature.encode()) else None
