@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,7 +18,7 @@ from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.errors import UnavailableError
 from convoke.domain.instants import Clock, Sleep
-from convoke.domain.media import MAX_MEDIA_BYTES
+from convoke.domain.media import MAX_MEDIA_BYTES, CarrierCredentials
 from convoke.domain.provisioning import Provisioning, ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, SidFactory
@@ -65,6 +65,7 @@ from convoke.operations.participant_adder import Admit, AdmitByService
 from convoke.operations.ports import (
     DeliveryQueue,
     EventBus,
+    MediaClient,
     MediaStore,
     ParticipantQueue,
     WebhookClient,
@@ -79,8 +80,9 @@ from convoke.storage.due import DueRepository
 from convoke.storage.keys import is_streamed_to_webhooks
 from convoke.storage.services import ServiceRepository
 from convoke.storage.table import Item, Table
-from convoke.webhooks.answers import WebhookAnswer
+from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
 from convoke.webhooks.client import WebhookHttpClient
+from convoke.webhooks.media_client import MediaHttpClient
 
 SWEEP_INTERVAL_SECONDS = 1.0
 
@@ -119,6 +121,7 @@ class EmbeddedEdges:
     delivery_queue: DeliveryQueue
     webhook_client: WebhookClient
     media_store: MediaStore
+    media_client: MediaClient
     now: Clock
     sleep: Sleep
     new_sid: NewSid
@@ -150,6 +153,21 @@ class OffLoopWebhookClient:
         return self.client.call(
             delivery, retry_count=retry_count, auth_token=auth_token, max_answer_bytes=max_answer_bytes
         )
+
+
+@dataclass(frozen=True, slots=True)
+class OffLoopMediaClient:
+    """A MediaClient that never blocks the event loop. See `OffLoopWebhookClient`."""
+
+    client: MediaClient
+    is_on_loop: Callable[[], bool]
+
+    def fetch(
+        self, url: str, credentials: CarrierCredentials | None, seconds: float
+    ) -> AbstractContextManager[FetchedMedia]:
+        if self.is_on_loop():
+            raise NeedsThreadError
+        return self.client.fetch(url, credentials, seconds)
 
 
 Rewire = Callable[[EmbeddedEdges], EmbeddedEdges]
@@ -212,6 +230,7 @@ class EmbeddedEngine:
         self._executions: Waiting[Execution] = Waiting()
         self.failures = PlannedFailures()
         self._http_client = WebhookHttpClient(ANY_RECEIVER)
+        self._media_client = MediaHttpClient(ANY_RECEIVER)
         self.media_folder = MediaFolder(data)
         bus = InProcessEventBus()
         edges = rewire(
@@ -225,6 +244,7 @@ class EmbeddedEngine:
                 delivery_queue=SqliteDeliveryQueue(self.queue, self._wake_deliveries),
                 webhook_client=self._http_client,
                 media_store=self.media_folder,
+                media_client=self._media_client,
                 now=now,
                 sleep=time.sleep,
                 new_sid=SidFactory(),
@@ -236,6 +256,7 @@ class EmbeddedEngine:
         self.edges = replace(
             edges,
             webhook_client=OffLoopWebhookClient(edges.webhook_client, self._is_on_loop),
+            media_client=OffLoopMediaClient(edges.media_client, self._is_on_loop),
             metrics=HeldMetrics(edges.metrics),
         )
         self._request_log = RequestLog(now)
@@ -342,6 +363,7 @@ class EmbeddedEngine:
                 await self._concurrent_deliveries.stop(self._stop_until - time.monotonic(), self._http_client.cut)
             # Requests on worker threads can still wait for receivers.
             self._http_client.cut()
+            self._media_client.cut()
             # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
             await asyncio.to_thread(self._sweeper_loop.stop)
             self.table.detach()
@@ -360,6 +382,7 @@ class EmbeddedEngine:
         if self._concurrent_deliveries:
             self._concurrent_deliveries.abandon()
         self._http_client.cut()
+        self._media_client.cut()
         # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
         await asyncio.to_thread(self._sweeper_loop.stop)
         self.table.detach()
