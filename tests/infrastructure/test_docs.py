@@ -39,6 +39,7 @@ GIVEN: dict[str, object] = {
     "role_sid": "RL",
     "key_sid": "SK",
     "sender_sid": "XE",
+    "media_sid": "ME",
     "event_id": "EV-PLACE",
     "code_hash": "HASH",
     "position": "RP#TARGET#NUMBER",

@@ -49,6 +49,7 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "webhooks of a conversation": lambda account: keys.scoped_webhooks(account, CONVERSATION),
     "message": lambda account: keys.message(account, CONVERSATION, MESSAGE),
     "receipt": lambda account: keys.receipt(account, CONVERSATION, MESSAGE, RECEIPT),
+    "media": lambda account: keys.media(account, f"ME{DIGITS}"),
     "identity": lambda account: keys.identity_lock(account, CONVERSATION, "alice"),
     "another identity": lambda account: keys.identity_lock(account, CONVERSATION, "Alice"),
     "unique name": lambda account: keys.unique_name_lock(account, SERVICE, "name"),
@@ -98,7 +99,7 @@ def test_every_key_function_is_covered_by_these_tests() -> None:
         *("participant", "message", "receipt", "identity_lock", "unique_name_lock", "pair_lock", "number_group_lock"),
         *("service_configuration_notifications", "address_configuration", "address_lock", "credential", "binding"),
         *("inbound_record", "group_copy", "sender", "sender_secret", "sender_owner", "sender_address"),
-        *("scoped_webhooks", "change", "event_attempt", "alert", "circuit_breaker", "console_code"),
+        *("scoped_webhooks", "change", "event_attempt", "alert", "circuit_breaker", "console_code", "media"),
     }
     assert made == covered
 

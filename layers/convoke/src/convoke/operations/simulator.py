@@ -50,11 +50,12 @@ class SimulatorOperations:
             business_address=business,
             other_receivers=tuple(number for number in requested.to if number != business),
             body=requested.body,
+            media_urls=requested.media_url,
             provider=Provider.SIMULATED,
             provider_message_id=requested.message_sid or self.new_sid(Prefix.SMS),
         )
         inbound.check_addresses()
-        if inbound.body is None:
+        if inbound.body is None and not inbound.media_urls:
             raise MessageEmptyError(field="body")
         # Receive the message first. A pre-event must come before the first write, because it may need another thread.
         received = self.inbound_messages.receive(account, inbound)
@@ -124,9 +125,9 @@ class SimulatorOperations:
     def _deliver_to_others(self, account_sid: str, inbound: InboundMessage) -> None:
         """Deliver a group MMS to the other phones."""
         for number in inbound.other_receivers:
-            self._put(account_sid, inbound.sender, number, inbound.body or "")
+            self._put(account_sid, inbound.sender, number, inbound.body or "", inbound.media_urls)
 
-    def _put(self, account_sid: str, sender: str, number: str, body: str) -> None:
+    def _put(self, account_sid: str, sender: str, number: str, body: str, media_urls: Sequence[str] = ()) -> None:
         self.phones.put(
             PhoneMessage(
                 account_sid=account_sid,
@@ -135,6 +136,7 @@ class SimulatorOperations:
                 from_=sender,
                 to=number,
                 body=body,
+                media_urls=tuple(media_urls),
                 date_created=self.now(),
             )
         )
