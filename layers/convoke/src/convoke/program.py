@@ -485,7 +485,7 @@ class Program:
             PhoneRepository(edges.table),
             OptOutRepository(edges.table),
             self.inbound_messages,
-            self.message_sender,
+            self.copy_statuses,
             edges.now,
             edges.new_sid,
         )

@@ -20,8 +20,8 @@ from convoke.domain.senders import Provider
 from convoke.domain.sids import NewSid, Prefix
 from convoke.domain.simulated_messages import ANSWERS, NewSimulatedMessage
 from convoke.domain.simulated_reports import NewDeliveryStatus
+from convoke.operations.copy_statuses import CopyStatuses
 from convoke.operations.inbound_messages import InboundMessageOperations
-from convoke.operations.message_sender import MessageSender
 from convoke.storage.address_configurations import AddressConfigurationRepository
 from convoke.storage.phones import OptOutRepository, PhoneRepository
 from convoke.storage.senders import SenderRepository
@@ -34,7 +34,7 @@ class SimulatorOperations:
     phones: PhoneRepository
     opt_outs: OptOutRepository
     inbound_messages: InboundMessageOperations
-    message_sender: MessageSender
+    copy_statuses: CopyStatuses
     now: Clock
     new_sid: NewSid
 
@@ -80,15 +80,15 @@ class SimulatorOperations:
             message_sid=requested.message_sid,
             receipt_sid=requested.receipt_sid,
         )
-        stored = self.message_sender.copies.fetch(copy)
+        stored = self.copy_statuses.copies.fetch(copy)
         if stored is None:
             raise NotFoundError
         if stored.receipt.provider != Provider.SIMULATED:
             raise InvalidParameterError(
                 field="receipt_sid", wanted="a receipt of a copy that a simulated phone has got"
             )
-        self.message_sender.record_status(copy, requested.status, requested.entry)
-        changed = self.message_sender.copies.fetch(copy)
+        self.copy_statuses.record(copy, requested.status, requested.entry)
+        changed = self.copy_statuses.copies.fetch(copy)
         return (changed or stored).receipt
 
     def _business_address(self, account: Account, receivers: Sequence[str]) -> str:
