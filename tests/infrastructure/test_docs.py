@@ -40,6 +40,8 @@ GIVEN: dict[str, object] = {
     "key_sid": "SK",
     "sender_sid": "XE",
     "media_sid": "ME",
+    "business_address": "BUSINESS",
+    "number": "+1",
     "event_id": "EV-PLACE",
     "code_hash": "HASH",
     "position": "RP#TARGET#NUMBER",

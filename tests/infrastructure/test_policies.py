@@ -182,8 +182,9 @@ def needed_by_lambda(function: str) -> Iterator[Action]:
                 yield "sqs:SendMessage", named(properties["DestinationConfig"]["OnFailure"]["Destination"])
     for config in deployed("AWS::Lambda::EventInvokeConfig").values():
         properties = config["Properties"]
-        if [*references(properties["FunctionName"])] == [function] and "DestinationConfig" in properties:
-            yield "sqs:SendMessage", named(properties["DestinationConfig"]["OnFailure"]["Destination"])
+        failures = properties.get("DestinationConfig", {}).get("OnFailure")
+        if [*references(properties["FunctionName"])] == [function] and failures:
+            yield "sqs:SendMessage", named(failures["Destination"])
 
 
 def resource_type(logical_id: str) -> str:

@@ -36,6 +36,8 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "address configuration": lambda account: keys.address_configuration(account, ADDRESS_CONFIGURATION),
     "address": lambda account: keys.address_lock(account, "+15017122661"),
     "credential": lambda account: keys.credential(account, CREDENTIAL),
+    "opt-out": lambda account: keys.opt_out(account, "+15017122661", "+15558675310"),
+    "message of a phone": lambda account: keys.phone_message(account, "+15558675310", RECEIPT),
     "sender": lambda account: keys.sender(account, SENDER),
     "secret of a sender": lambda account: keys.sender_secret(account, SENDER),
     "binding": lambda account: keys.binding(account, SERVICE, BINDING),
@@ -98,7 +100,16 @@ def test_every_key_function_is_covered_by_these_tests() -> None:
         ),
         *("participant", "message", "receipt", "identity_lock", "unique_name_lock", "pair_lock", "number_group_lock"),
         *("service_configuration_notifications", "address_configuration", "address_lock", "credential", "binding"),
-        *("inbound_record", "group_copy", "sender", "sender_secret", "sender_owner", "sender_address"),
+        *(
+            "inbound_record",
+            "group_copy",
+            "opt_out",
+            "phone_message",
+            "sender",
+            "sender_secret",
+            "sender_owner",
+            "sender_address",
+        ),
         *("scoped_webhooks", "change", "event_attempt", "alert", "circuit_breaker", "console_code", "media"),
     }
     assert made == covered

@@ -1,6 +1,6 @@
 """The messages that a simulated phone has got.
 
-See docs/phones.md#simulated-phones.
+See docs/phones/simulator.md.
 """
 
 from __future__ import annotations

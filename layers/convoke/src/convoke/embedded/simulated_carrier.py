@@ -1,6 +1,6 @@
 """A carrier that delivers copies to simulated phones. It stores each copy in the data file.
 
-See docs/phones.md#simulated-phones.
+See docs/phones/simulator.md.
 """
 
 from __future__ import annotations

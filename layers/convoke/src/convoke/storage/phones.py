@@ -1,6 +1,6 @@
 """Store what simulated phones have got, and which phones want no messages from a business number.
 
-Only the embedded engine has simulated phones. See docs/phones.md#simulated-phones.
+Only the embedded engine has simulated phones. See docs/phones/simulator.md.
 """
 
 from __future__ import annotations
