@@ -177,6 +177,8 @@ def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
         copy_queue=NotImplemented,
         carriers={},
         webhook_client=Receivers(),
+        media_store=NotImplemented,
+        media_client=NotImplemented,
         now=instants.now,
         sleep=time.sleep,
         new_sid=SidFactory(),

@@ -52,6 +52,18 @@ def test_phone_inbox_prints_what_the_phone_has_got() -> None:
         assert run("inbox", "+15558675311", "--url", instance.url, **credentials).stdout == ""
 
 
+def test_stop_is_answered_once_although_a_pre_event_interrupts_the_request() -> None:
+    """The event loop cannot wait for the receiver. The request runs again on a worker thread."""
+    with running() as instance:
+        v1 = instance.client().conversations.v1
+        v1.address_configurations.create(type="sms", address=BUSINESS, auto_creation_enabled=True)
+        send(instance, "--to", BUSINESS, "--body", "Hello")
+        instance.receiver.answer(200, event_type="onMessageAdd")
+        assert json.loads(send(instance, "--to", BUSINESS, "--body", "STOP").stdout)["outcome"] == "added"
+        (answer,) = instance.phone(PHONE).inbox
+        assert "START" in answer.body
+
+
 def test_phone_inbox_prints_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
     with running() as instance:
         monkeypatch.setattr(phones, "PAGE_SIZE", 2)

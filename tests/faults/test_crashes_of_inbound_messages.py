@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.support.phones import BUSINESS, OTHER_PHONE, URL, configure, text
 
 SID = "SM" + "0" * 32
 
-HOOK = {
+HOOK: dict[str, Any] = {
     "auto_creation_type": "webhook",
     "auto_creation_webhook_url": URL,
     "auto_creation_webhook_filters": ["onMessageAdded"],

@@ -65,9 +65,9 @@ class Operation(NamedTuple):
 
     @property
     def _form(self) -> Schema:
-        """Return the schema of the form, which is the same for each media type. Empty if there is no form."""
-        contents = self.description.get("requestBody", {}).get("content", {})
-        return resolved(contents[FORM]["schema"]) if contents else {}
+        """Return the schema of the form, or an empty schema if the body of a request is no form."""
+        content = self.description.get("requestBody", {}).get("content", {}).get(FORM)
+        return resolved(content["schema"]) if content else {}
 
     @property
     def statuses(self) -> set[int]:
@@ -156,7 +156,7 @@ def _validator(operation_id: str, status: int) -> Draft202012Validator | None:
     responses = operations()[operation_id].description["responses"]
     assert str(status) in responses, f"the contract of {operation_id} does not name the status {status}"
     content = responses[str(status)].get("content")
-    if content is None:
+    if content is None or "application/json" not in content:
         return None
     schema = {**content["application/json"]["schema"], "components": {"schemas": _components()}}
     return Draft202012Validator(closed(schema), format_checker=FormatChecker())

@@ -13,7 +13,9 @@ BUSINESS = "+15017122661"
 URL = "https://hooks.example.com/own"
 
 
-def text(instance: Instance, body: str | None = "Hello", *receivers: str, sender: str = PHONE, **more: str) -> Answer:
+def text(
+    instance: Instance, body: str | None = "Hello", *receivers: str, sender: str = PHONE, **more: object
+) -> Answer:
     """Send a message from a simulated phone. Without `receivers`, the message goes to BUSINESS."""
     form = {"From": sender, "To": ",".join(receivers) or BUSINESS, **({} if body is None else {"Body": body}), **more}
     return instance.call("POST", "/convoke/v1/Simulate/InboundMessages", form)

@@ -51,6 +51,7 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "webhooks of a conversation": lambda account: keys.scoped_webhooks(account, CONVERSATION),
     "message": lambda account: keys.message(account, CONVERSATION, MESSAGE),
     "receipt": lambda account: keys.receipt(account, CONVERSATION, MESSAGE, RECEIPT),
+    "media": lambda account: keys.media(account, f"ME{DIGITS}"),
     "identity": lambda account: keys.identity_lock(account, CONVERSATION, "alice"),
     "another identity": lambda account: keys.identity_lock(account, CONVERSATION, "Alice"),
     "unique name": lambda account: keys.unique_name_lock(account, SERVICE, "name"),
@@ -109,7 +110,7 @@ def test_every_key_function_is_covered_by_these_tests() -> None:
             "sender_owner",
             "sender_address",
         ),
-        *("scoped_webhooks", "change", "event_attempt", "alert", "circuit_breaker", "console_code"),
+        *("scoped_webhooks", "change", "event_attempt", "alert", "circuit_breaker", "console_code", "media"),
     }
     assert made == covered
 

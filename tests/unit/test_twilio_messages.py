@@ -43,6 +43,12 @@ def test_group_mms_names_its_other_recipients() -> None:
     assert inbound_message({**with_both_sides, "OtherRecipients3": OTHER_PHONE}).receivers == (BUSINESS, OTHER_PHONE)
 
 
+def test_mms_has_the_urls_of_its_media() -> None:
+    urls = [f"https://api.twilio.com/2010-04-01/Accounts/AC0/Messages/MM0/Media/ME{number}" for number in range(2)]
+    media = {"NumMedia": "2", "MediaContentType0": "image/jpeg", "MediaUrl0": urls[0], "MediaUrl1": urls[1]}
+    assert inbound_message({**SMS, **media}).media_urls == (*urls,)
+
+
 def test_message_without_text_has_no_body() -> None:
     assert inbound_message({**SMS, "Body": ""}).body is None
 

@@ -22,6 +22,8 @@ from convoke.operations.ports import (
     CopyQueue,
     DeliveryQueue,
     EventBus,
+    MediaClient,
+    MediaStore,
     ParticipantQueue,
     WebhookClient,
     Workflow,
@@ -39,7 +41,9 @@ if TYPE_CHECKING:
     from convoke.operations.conversation_finalizer import ConversationFinalizer
     from convoke.operations.copy_statuses import CopyStatuses
     from convoke.operations.events import EventOperations
+    from convoke.operations.inbound_media import InboundMedia
     from convoke.operations.inbound_messages import InboundMessageOperations
+    from convoke.operations.media import MediaOperations
     from convoke.operations.message_sender import MessageSender
     from convoke.operations.participant_adder import Admit, ParticipantAdder
     from convoke.operations.republisher import Republisher
@@ -88,6 +92,14 @@ class Edges(Protocol):
     def webhook_client(self) -> WebhookClient: ...
     @property
     def receiver_rules(self) -> ReceiverRules: ...
+    @property
+    def media_store(self) -> MediaStore: ...
+    @property
+    def media_client(self) -> MediaClient: ...
+    @property
+    def max_upload_bytes(self) -> int:
+        """Return the maximum size of the content of a media that one request can upload."""
+
     @property
     def public_url(self) -> str | None:
         """Return the base URL of the API. None means that the headers of a request determine the base URL."""
@@ -229,6 +241,7 @@ class Program:
         from convoke.storage.conversations import ConversationRepository
         from convoke.storage.credentials import CredentialRepository
         from convoke.storage.events import EventRepository
+        from convoke.storage.media import MediaRepository
         from convoke.storage.messages import MessageRepository
         from convoke.storage.participant_conversations import ParticipantConversationRepository
         from convoke.storage.participants import ParticipantRepository
@@ -249,7 +262,7 @@ class Program:
         roles = RoleRepository(table)
         participants = ParticipantRepository(table, self.first_sights)
         message_operations = MessageOperations(
-            conversation_operations, participants, MessageRepository(table), now, new_sid
+            conversation_operations, participants, MessageRepository(table), MediaRepository(table), now, new_sid
         )
         participant_operations = ParticipantOperations(conversation_operations, participants, roles, now, new_sid)
         memberships = ParticipantConversationRepository(table)
@@ -265,6 +278,7 @@ class Program:
             participants=participant_operations,
             participant_conversations=ParticipantConversationOperations(memberships),
             messages=message_operations,
+            media=self.media,
             receipts=ReceiptOperations(message_operations, ReceiptRepository(table)),
             scoped_webhooks=ScopedWebhookOperations(
                 conversation_operations, ScopedWebhookRepository(table), edges.receiver_rules, now, new_sid
@@ -316,6 +330,29 @@ class Program:
         )
 
     @cached_property
+    def media(self) -> MediaOperations:
+        from convoke.operations.media import MediaOperations
+        from convoke.storage.media import MediaRepository
+        from convoke.storage.participants import ParticipantRepository
+
+        edges = self.edges
+        return MediaOperations(
+            MediaRepository(edges.table),
+            ParticipantRepository(edges.table, self.first_sights),
+            edges.media_store,
+            self.accounts,
+            edges.max_upload_bytes,
+            edges.now,
+            edges.new_sid,
+        )
+
+    @cached_property
+    def inbound_media(self) -> InboundMedia:
+        from convoke.operations.inbound_media import InboundMedia
+
+        return InboundMedia(self.media, self.edges.media_client)
+
+    @cached_property
     def events(self) -> EventOperations:
         from convoke.operations.events import EventOperations
         from convoke.storage.event_attempts import EventAttemptRepository
@@ -357,6 +394,7 @@ class Program:
         from convoke.storage.conversations import ConversationRepository
         from convoke.storage.events import EventRepository
         from convoke.storage.inbound_messages import InboundMessageRepository
+        from convoke.storage.media import MediaRepository
         from convoke.storage.messages import MessageRepository
         from convoke.storage.participants import ParticipantRepository
         from convoke.storage.provisioning import ProvisioningRepository
@@ -368,6 +406,7 @@ class Program:
             ConversationOperations(conversations, ProvisioningRepository(table), EventRepository(table), now, new_sid),
             ParticipantRepository(table, self.first_sights),
             MessageRepository(table),
+            MediaRepository(table),
             now,
             new_sid,
         )
@@ -386,6 +425,7 @@ class Program:
             AddressConfigurationRepository(table),
             self.known_services,
             pre_events,
+            lambda: self.inbound_media,
             now,
             new_sid,
         )
@@ -445,7 +485,7 @@ class Program:
             PhoneRepository(edges.table),
             OptOutRepository(edges.table),
             self.inbound_messages,
-            self.message_sender,
+            self.copy_statuses,
             edges.now,
             edges.new_sid,
         )
@@ -534,6 +574,7 @@ class Program:
     def sweeper(self) -> Sweeper:
         from convoke.operations.conversations import ConversationOperations
         from convoke.operations.due_conversations import DueConversations
+        from convoke.operations.due_media import DueMedia
         from convoke.operations.due_services import DueServices
         from convoke.operations.due_users import DueUsers
         from convoke.operations.participants import ParticipantOperations
@@ -544,6 +585,7 @@ class Program:
         from convoke.storage.deleted_services import DeletedServiceRepository
         from convoke.storage.due import DueRepository
         from convoke.storage.events import EventRepository
+        from convoke.storage.media import MediaRepository
         from convoke.storage.participant_conversations import ParticipantConversationRepository
         from convoke.storage.participants import ParticipantRepository
         from convoke.storage.provisioning import ProvisioningRepository
@@ -592,5 +634,6 @@ class Program:
             keys.CONVERSATION: due_conversations,
             keys.USER: due_users,
             keys.DELETED_SERVICE: due_services,
+            keys.MEDIA: DueMedia(MediaRepository(table), edges.media_store, edges.now),
         }
         return Sweeper(DueRepository(table), processes, alerts, edges.provisioning_retries, edges.now)

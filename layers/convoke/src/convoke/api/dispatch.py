@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from convoke.api.auth import basic_credentials
+from convoke.api.callers import Caller, caller_of
 from convoke.api.deferred import Deferred
 from convoke.api.errors import render
 from convoke.api.operations import Operations
@@ -29,14 +29,17 @@ from convoke.api.routes import (
     Route,
     ServiceRoute,
 )
+from convoke.api.uploads import Upload
 from convoke.domain.errors import ConversationsError, InternalError, MethodNotAllowedError, NotFoundError
 
 logger = logging.getLogger(__name__)
 
 Event = Mapping[str, Any]
 
-Handler = Callable[[Event, InvocationContext, Any, dict[str, str]], Response | Deferred]
-"""The parameters are the event, the context, the account (None for a public route) and the path parameters."""
+Answer = Response | Deferred | Upload
+
+Handler = Callable[[Event, InvocationContext, Any, dict[str, str]], Answer]
+"""The parameters are the event, the context, the caller (None for a public route) and the path parameters."""
 
 
 @dataclass(slots=True)
@@ -89,7 +92,7 @@ class Dispatcher:
         for route in routes:
             self._add(route, self._handler(route))
 
-    def answer(self, event: Event, context: InvocationContext) -> Response | Deferred:
+    def answer(self, event: Event, context: InvocationContext) -> Answer:
         """Return the response to a request.
 
         An error of the class `Exception` becomes an error response. Other errors, such as KeyboardInterrupt, are not
@@ -115,17 +118,17 @@ class Dispatcher:
         node = _find(self._root, path.split("/")[1:], [])
         return node.rule if node else None
 
-    def _answered(self, path: str, event: Event, context: InvocationContext) -> Response | Deferred:
+    def _answered(self, path: str, event: Event, context: InvocationContext) -> Answer:
         if self._console_poll_seconds is not None and (path == "/" or path.startswith("/console")):
             page = self._console_page(path, event, self._console_poll_seconds)
             if page is not None:
                 return page
-        account, values = None, list[str]()
+        caller, values = None, list[str]()
         node = _find(self._root, path.split("/")[1:], values)
         if node is None or not node.is_public:
             # Authenticate before the response tells whether the path exists. A client without credentials must not
             # learn which paths exist.
-            account = self._operations.accounts.authenticate(*basic_credentials(event.get("headers") or {}))
+            caller = caller_of(self._operations, event)
         if node is None:
             raise NotFoundError
         found = node.methods.get(event["requestContext"]["http"]["method"])
@@ -134,7 +137,7 @@ class Dispatcher:
             refused.headers["Allow"] = ", ".join(sorted(node.methods))
             return refused
         handler, names = found
-        return handler(event, context, account, dict(zip(names, values, strict=True)))
+        return handler(event, context, caller, dict(zip(names, values, strict=True)))
 
     def _console_page(self, path: str, event: Event, poll_seconds: int) -> Response | None:
         # Import only when a browser asks for the console, so that the console costs no cold start.
@@ -186,8 +189,14 @@ class Dispatcher:
         return handler
 
     def _account_handler(self, route: AccountRoute) -> Handler:
-        def handler(event: Event, _: InvocationContext, account: Any, values: dict[str, str]) -> Response:
-            request = Request(event, account, path_delimiters=self._path_delimiters, public_url=self._public_url)
+        def handler(event: Event, _: InvocationContext, caller: Caller, values: dict[str, str]) -> Response | Upload:
+            request = Request(
+                event,
+                caller.account,
+                identity=caller.identity,
+                path_delimiters=self._path_delimiters,
+                public_url=self._public_url,
+            )
             return route.handler(self._operations, request, **values)
 
         return handler
@@ -196,8 +205,9 @@ class Dispatcher:
         operations = self._operations
 
         def handler(
-            event: Event, context: InvocationContext, account: Any, values: dict[str, str]
+            event: Event, context: InvocationContext, caller: Caller, values: dict[str, str]
         ) -> Response | Deferred:
+            account = caller.account
             named = values.pop("chat_service_sid", None)
             service = operations.services.fetch(account.sid, named or account.default_chat_service_sid)
 

@@ -91,6 +91,8 @@ class Request(CarrierRequest):
     """A request from an authenticated account."""
 
     account: Account
+    identity: str | None = field(default=None, kw_only=True)
+    """The identity of the chat user who sends the request. None means that the account sends the request."""
     seconds_left: Callable[[], float] = field(default=lambda: inf, kw_only=True)
     """A function that returns how many seconds are left before the Lambda invocation times out."""
 

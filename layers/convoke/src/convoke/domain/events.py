@@ -561,12 +561,12 @@ def message_payload(conversation: Conversation, message: Message) -> dict[str, s
         "Author": message.author,
         "ParticipantSid": message.participant_sid,
         "Attributes": message.attributes,
-        "Media": _media_json(message.media),
+        "Media": media_json(message.media),
         "DateCreated": to_milliseconds(message.date_created),
     }
 
 
-def _media_json(media: Sequence[MessageMedia]) -> str | None:
+def media_json(media: Sequence[MessageMedia]) -> str | None:
     """Return the parameter `Media`: a JSON array with one object for each media. Return None if there are no media."""
     entries = [
         {"Sid": each.sid, "Filename": each.filename, "ContentType": each.content_type, "Size": each.size}

@@ -5,7 +5,7 @@ See docs/behaviour/inbound-messages.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
@@ -21,10 +21,11 @@ from convoke.domain.errors import (
     GroupTooLargeError,
     InvalidAddressError,
 )
-from convoke.domain.events import Payload, Source
+from convoke.domain.events import Payload, Source, media_json
 from convoke.domain.groups import MAX_GROUP_PARTICIPANTS, WANTED_GROUP_NUMBER, is_group_number
 from convoke.domain.instants import Instant
-from convoke.domain.messages import Body, Message, NewMessage
+from convoke.domain.media import Media
+from convoke.domain.messages import Body, Message, NewMediaMessage
 from convoke.domain.model import Model
 from convoke.domain.participants import Address, NewBinding, NewParticipant, ProxyAddress
 from convoke.domain.pre_events import PreEvent, conversation_add
@@ -95,6 +96,8 @@ class InboundMessage(Model):
     other_receivers: tuple[Address, ...] = ()
     """The other receivers of a group MMS. Empty for a message to one receiver."""
     body: Body | None = None
+    media_urls: tuple[str, ...] = ()
+    """The URLs from which the provider serves the media of the message."""
     provider: Provider
     provider_message_id: Annotated[str, Field(min_length=1)]
     """The id that the provider gave the message. The same message always has the same id."""
@@ -162,14 +165,15 @@ class InboundMessage(Model):
             "MessagingBinding.ProxyAddress": self.business_address,
         }
 
-    def pre_event(self, conversation: Conversation) -> PreEvent:
+    def pre_event(self, conversation: Conversation, media: Sequence[Media]) -> PreEvent:
         """Return the pre-event for the conversation that the message is about to create."""
         subject, (event_type, payload) = conversation_add(conversation)
-        return PreEvent(subject, (event_type, {**payload, **self.binding_payload, "MessageBody": self.body}))
+        content = {"MessageBody": self.body, "Media": media_json([each.in_message for each in media])}
+        return PreEvent(subject, (event_type, {**payload, **self.binding_payload, **content}))
 
-    def message(self) -> NewMessage:
-        """Return the parameters of the message in the conversation."""
-        return NewMessage(author=self.sender, body=self.body)
+    def message(self, media_sids: tuple[str, ...]) -> NewMediaMessage:
+        """Return the parameters of the message in the conversation. `media_sids` are its media, after the fetch."""
+        return NewMediaMessage(author=self.sender, body=self.body, media_sids=media_sids)
 
     def participants(self) -> tuple[NewParticipant, ...]:
         """Return the participants of the conversation that the message creates. The sender comes first."""

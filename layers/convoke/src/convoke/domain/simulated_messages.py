@@ -5,6 +5,7 @@ See docs/behaviour/inbound-messages.md#simulated-phones.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
@@ -19,6 +20,7 @@ from convoke.domain.errors import (
 )
 from convoke.domain.inbound_messages import Keyword
 from convoke.domain.json_schema import sid_schema
+from convoke.domain.media import MAX_MEDIA
 from convoke.domain.messages import Body
 from convoke.domain.model import Model
 from convoke.domain.participants import Address
@@ -51,6 +53,21 @@ def check_message_sid(sid: str) -> str:
     return parsed
 
 
+def check_media_url(url: str) -> str:
+    if not re.fullmatch(r"https?://[!-~]{1,2000}", url):
+        raise InvalidParameterError(wanted="an absolute URL with http or https")
+    return url
+
+
+def check_media_urls(urls: tuple[str, ...]) -> tuple[str, ...]:
+    if len(urls) > MAX_MEDIA:
+        raise InvalidParameterError(wanted=f"at most {MAX_MEDIA} URLs")
+    return urls
+
+
+MediaUrl = Annotated[str, AfterValidator(check_media_url)]
+
+
 class NewSimulatedMessage(Model):
     """The parameters of a request that sends a message from a simulated phone."""
 
@@ -68,5 +85,6 @@ class NewSimulatedMessage(Model):
     )
     """The receivers, in the order of the request. A message to several receivers is a group MMS."""
     body: Body | None = None
+    media_url: Annotated[tuple[MediaUrl, ...], AfterValidator(check_media_urls)] = ()
     message_sid: Annotated[str, AfterValidator(check_message_sid), sid_schema(Prefix.SMS)] | None = None
     """The id that the carrier gave the message. A second request with the same id is a repeated delivery."""

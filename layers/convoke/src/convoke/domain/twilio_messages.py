@@ -15,7 +15,8 @@ from convoke.domain.senders import Provider
 def inbound_message(parameters: Mapping[str, str]) -> InboundMessage:
     """Return the message in the parameters of the webhook. Raises pydantic's ValidationError.
 
-    A group MMS has the parameters `OtherRecipients0`, `OtherRecipients1` and so on.
+    A group MMS names its other receivers in `OtherRecipients0`, `OtherRecipients1` and so on. A message with media has
+    their URLs in `MediaUrl0`, `MediaUrl1` and so on.
     """
     sender, business = parameters.get("From", ""), parameters.get("To", "")
     others = dict.fromkeys(each for each in _numbered(parameters, "OtherRecipients") if each not in (sender, business))
@@ -24,6 +25,7 @@ def inbound_message(parameters: Mapping[str, str]) -> InboundMessage:
         business_address=business,
         other_receivers=tuple(others),
         body=parameters.get("Body", ""),
+        media_urls=tuple(_numbered(parameters, "MediaUrl")),
         provider=Provider.TWILIO,
         provider_message_id=parameters.get("MessageSid", ""),
     )

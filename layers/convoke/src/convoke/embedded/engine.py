@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,6 +19,7 @@ from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.errors import UnavailableError
 from convoke.domain.instants import Clock, Sleep
+from convoke.domain.media import MAX_MEDIA_BYTES, CarrierCredentials
 from convoke.domain.provisioning import Provisioning, ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.senders import Provider
@@ -52,6 +53,7 @@ from convoke.embedded.handover import (
 )
 from convoke.embedded.logs import HeldMetrics, hold_log_lines
 from convoke.embedded.loops import SLICE_SECONDS, PeriodicThread, StepScheduler
+from convoke.embedded.media_folder import MediaFolder
 from convoke.embedded.observation import Observers
 from convoke.embedded.planned_failures import PlannedFailures
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
@@ -69,6 +71,8 @@ from convoke.operations.ports import (
     CopyQueue,
     DeliveryQueue,
     EventBus,
+    MediaClient,
+    MediaStore,
     ParticipantQueue,
     WebhookClient,
     Workflow,
@@ -84,8 +88,9 @@ from convoke.storage.phones import OptOutRepository, PhoneRepository
 from convoke.storage.sender_secrets import SenderSecrets, SenderSecretTable
 from convoke.storage.services import ServiceRepository
 from convoke.storage.table import Item, Table
-from convoke.webhooks.answers import WebhookAnswer
+from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
 from convoke.webhooks.client import WebhookHttpClient
+from convoke.webhooks.media_client import MediaHttpClient
 
 SWEEP_INTERVAL_SECONDS = 1.0
 
@@ -126,11 +131,14 @@ class EmbeddedEdges:
     copy_queue: CopyQueue
     carriers: Mapping[Provider, Carrier]
     webhook_client: WebhookClient
+    media_store: MediaStore
+    media_client: MediaClient
     now: Clock
     sleep: Sleep
     new_sid: NewSid
     provisioning_retries: ProvisioningRetries
     receiver_rules: ReceiverRules = ANY_RECEIVER
+    max_upload_bytes: int = MAX_MEDIA_BYTES
     public_url: str | None = None
     allowed_origins: tuple[str, ...] = ()
     admit: Admit | None = None
@@ -157,6 +165,21 @@ class OffLoopWebhookClient:
         return self.client.call(
             delivery, retry_count=retry_count, auth_token=auth_token, max_answer_bytes=max_answer_bytes
         )
+
+
+@dataclass(frozen=True, slots=True)
+class OffLoopMediaClient:
+    """A MediaClient that never blocks the event loop. See `OffLoopWebhookClient`."""
+
+    client: MediaClient
+    is_on_loop: Callable[[], bool]
+
+    def fetch(
+        self, url: str, credentials: CarrierCredentials | None, seconds: float
+    ) -> AbstractContextManager[FetchedMedia]:
+        if self.is_on_loop():
+            raise NeedsThreadError
+        return self.client.fetch(url, credentials, seconds)
 
 
 Rewire = Callable[[EmbeddedEdges], EmbeddedEdges]
@@ -219,6 +242,8 @@ class EmbeddedEngine:
         self._executions: Waiting[Execution] = Waiting()
         self.failures = PlannedFailures()
         self._http_client = WebhookHttpClient(ANY_RECEIVER)
+        self._media_client = MediaHttpClient(ANY_RECEIVER)
+        self.media_folder = MediaFolder(data)
         self.phone_plans = PhonePlans()
         bus, queue = InProcessEventBus(), SqliteDeliveryQueue(self.queue, self._wake_deliveries)
         edges = rewire(
@@ -238,6 +263,8 @@ class EmbeddedEngine:
                 },
                 public_url=settings.public_url,
                 webhook_client=self._http_client,
+                media_store=self.media_folder,
+                media_client=self._media_client,
                 now=now,
                 sleep=time.sleep,
                 new_sid=SidFactory(),
@@ -249,6 +276,7 @@ class EmbeddedEngine:
         self.edges = replace(
             edges,
             webhook_client=OffLoopWebhookClient(edges.webhook_client, self._is_on_loop),
+            media_client=OffLoopMediaClient(edges.media_client, self._is_on_loop),
             metrics=HeldMetrics(edges.metrics),
         )
         self._request_log = RequestLog(now)
@@ -358,6 +386,7 @@ class EmbeddedEngine:
                 await self._concurrent_deliveries.stop(self._stop_until - time.monotonic(), self._http_client.cut)
             # Requests on worker threads can still wait for receivers.
             self._http_client.cut()
+            self._media_client.cut()
             # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
             await asyncio.to_thread(self._sweeper_loop.stop)
             self.table.detach()
@@ -376,6 +405,7 @@ class EmbeddedEngine:
         if self._concurrent_deliveries:
             self._concurrent_deliveries.abandon()
         self._http_client.cut()
+        self._media_client.cut()
         # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
         await asyncio.to_thread(self._sweeper_loop.stop)
         self.table.detach()
@@ -384,6 +414,7 @@ class EmbeddedEngine:
     def close(self) -> None:
         """Close the data file."""
         self.table.close()
+        self.media_folder.close()
 
     def work(self) -> None:
         """Run all waiting steps and deliveries in the calling thread.

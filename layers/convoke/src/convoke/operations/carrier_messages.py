@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from convoke.domain.errors import ConversationsError, UnavailableError
 from convoke.domain.inbound_messages import InboundMessage
+from convoke.domain.media import CarrierCredentials
 from convoke.domain.senders import Sender
 from convoke.operations.inbound_messages import InboundMessageOperations
 from convoke.storage.accounts import CachedAccounts
@@ -31,7 +32,13 @@ class CarrierMessageOperations:
     accounts: CachedAccounts
     inbound_messages: InboundMessageOperations
 
-    def receive(self, payload: Mapping[str, str], read: ReadMessage, find_sender: FindSender) -> None:
+    def receive(
+        self,
+        payload: Mapping[str, str],
+        read: ReadMessage,
+        find_sender: FindSender,
+        credentials: CarrierCredentials | None = None,
+    ) -> None:
         """Store the message in a carrier's payload in the account to which its business address belongs.
 
         A message that cannot be stored is logged, and the carrier need not deliver it again: an address is not valid,
@@ -51,7 +58,7 @@ class CarrierMessageOperations:
             logger.warning("no sender has the address of an inbound message", extra=context)
             return
         try:
-            self.inbound_messages.receive(account, inbound)
+            self.inbound_messages.receive(account, inbound, credentials)
         except UnavailableError:
             raise
         except ConversationsError as error:

@@ -20,8 +20,8 @@ from convoke.domain.senders import Provider
 from convoke.domain.sids import NewSid, Prefix
 from convoke.domain.simulated_messages import ANSWERS, NewSimulatedMessage
 from convoke.domain.simulated_reports import NewDeliveryStatus
+from convoke.operations.copy_statuses import CopyStatuses
 from convoke.operations.inbound_messages import InboundMessageOperations
-from convoke.operations.message_sender import MessageSender
 from convoke.storage.address_configurations import AddressConfigurationRepository
 from convoke.storage.phones import OptOutRepository, PhoneRepository
 from convoke.storage.senders import SenderRepository
@@ -34,7 +34,7 @@ class SimulatorOperations:
     phones: PhoneRepository
     opt_outs: OptOutRepository
     inbound_messages: InboundMessageOperations
-    message_sender: MessageSender
+    copy_statuses: CopyStatuses
     now: Clock
     new_sid: NewSid
 
@@ -50,15 +50,16 @@ class SimulatorOperations:
             business_address=business,
             other_receivers=tuple(number for number in requested.to if number != business),
             body=requested.body,
+            media_urls=requested.media_url,
             provider=Provider.SIMULATED,
             provider_message_id=requested.message_sid or self.new_sid(Prefix.SMS),
         )
         inbound.check_addresses()
-        if inbound.body is None:
+        if inbound.body is None and not inbound.media_urls:
             raise MessageEmptyError(field="body")
-        # The list changes first. If a program answers the message, its answer to a phone that opts out is refused.
-        self._apply_keyword(account.sid, inbound)
+        # Receive the message first. A pre-event must come before the first write, because it may need another thread.
         received = self.inbound_messages.receive(account, inbound)
+        self._apply_keyword(account.sid, inbound)
         if received.outcome is not Outcome.REPEATED:
             self._deliver_to_others(account.sid, inbound)
         return received
@@ -79,15 +80,15 @@ class SimulatorOperations:
             message_sid=requested.message_sid,
             receipt_sid=requested.receipt_sid,
         )
-        stored = self.message_sender.copies.fetch(copy)
+        stored = self.copy_statuses.copies.fetch(copy)
         if stored is None:
             raise NotFoundError
         if stored.receipt.provider != Provider.SIMULATED:
             raise InvalidParameterError(
                 field="receipt_sid", wanted="a receipt of a copy that a simulated phone has got"
             )
-        self.message_sender.record_status(copy, requested.status, requested.entry)
-        changed = self.message_sender.copies.fetch(copy)
+        self.copy_statuses.record(copy, requested.status, requested.entry)
+        changed = self.copy_statuses.copies.fetch(copy)
         return (changed or stored).receipt
 
     def _business_address(self, account: Account, receivers: Sequence[str]) -> str:
@@ -124,9 +125,9 @@ class SimulatorOperations:
     def _deliver_to_others(self, account_sid: str, inbound: InboundMessage) -> None:
         """Deliver a group MMS to the other phones."""
         for number in inbound.other_receivers:
-            self._put(account_sid, inbound.sender, number, inbound.body or "")
+            self._put(account_sid, inbound.sender, number, inbound.body or "", inbound.media_urls)
 
-    def _put(self, account_sid: str, sender: str, number: str, body: str) -> None:
+    def _put(self, account_sid: str, sender: str, number: str, body: str, media_urls: Sequence[str] = ()) -> None:
         self.phones.put(
             PhoneMessage(
                 account_sid=account_sid,
@@ -135,6 +136,7 @@ class SimulatorOperations:
                 from_=sender,
                 to=number,
                 body=body,
+                media_urls=tuple(media_urls),
                 date_created=self.now(),
             )
         )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from convoke.domain.errors import AccessDeniedError
+from convoke.domain.media import CarrierCredentials
 from convoke.domain.senders import Provider, Sender
 from convoke.domain.sids import Prefix, parse_sid
 from convoke.domain.twilio_messages import inbound_message
@@ -18,6 +19,9 @@ from convoke.operations.carrier_messages import CarrierMessageOperations
 from convoke.operations.copy_statuses import CopyStatuses
 from convoke.storage.sender_secrets import SenderSecrets
 from convoke.webhooks.signature import sign
+
+MEDIA_ORIGIN = "https://api.twilio.com"
+"""The origin from which Twilio serves the media of messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +35,10 @@ class TwilioWebhookOperations:
     def receive(self, sender_sid: str, url: str, parameters: Mapping[str, str], signature: str) -> None:
         """Store an incoming message. Raises AccessDeniedError if Twilio did not sign the request for the sender."""
         sender = self.authenticate(sender_sid, url, parameters, signature)
+        secret = self.secrets.fetch(sender.account_sid, sender.sid)
+        credentials = CarrierCredentials(MEDIA_ORIGIN, secret.account_sid, secret.auth_token) if secret else None
         self.messages.receive(
-            parameters, inbound_message, lambda address: sender if address == sender.address else None
+            parameters, inbound_message, lambda address: sender if address == sender.address else None, credentials
         )
 
     def record_status(

@@ -14,6 +14,7 @@ from convoke.domain.conversations import Conversation
 from convoke.domain.events import Change
 from convoke.domain.inbound_messages import InboundMessage, InboundRecord
 from convoke.domain.instants import to_milliseconds
+from convoke.domain.media import Media
 from convoke.domain.messages import Message
 from convoke.domain.participants import Participant
 from convoke.domain.retention import GROUP_COPY_LIFETIME
@@ -21,6 +22,7 @@ from convoke.domain.scoped_webhooks import ScopedWebhook
 from convoke.storage import items, keys
 from convoke.storage.events import change_write
 from convoke.storage.locks import holder_sid, locks_held
+from convoke.storage.media import use_writes
 from convoke.storage.messages import message_write
 from convoke.storage.revisions import ChangedMeanwhileError
 from convoke.storage.scoped_webhooks import webhooks_write
@@ -83,11 +85,13 @@ class InboundMessageRepository:
         participants: Sequence[Participant],
         webhook: ScopedWebhook | None,
         message: Message,
+        media: Sequence[Media],
         change: Change,
     ) -> None:
         """Store a conversation that an inbound message creates, with all that belongs to it, in one transaction.
 
-        Raises ChangedMeanwhileError if another conversation holds a lock, or if the inbound message is stored already.
+        Raises ChangedMeanwhileError if another conversation holds a lock, if the inbound message is stored already, or
+        if one of the media was deleted meanwhile.
         """
         service_sid = conversation.chat_service_sid
         writes: list[Write] = [
@@ -97,6 +101,7 @@ class InboundMessageRepository:
             *(Put(items.participant_item(participant, service_sid)) for participant in participants),
             *([webhooks_write(conversation, [webhook])] if webhook else []),
             message_write(message),
+            *use_writes(message, media),
             change_write(change),
         ]
         try:

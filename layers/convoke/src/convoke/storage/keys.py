@@ -88,6 +88,9 @@ USER = "user"
 DELETED_SERVICE = "deleted-service"
 """The kind of a deleted service's tombstone."""
 
+MEDIA = "media"
+"""The kind of a media's item."""
+
 LAST = "\U0010ffff"
 """The character that sorts after all other characters. Sort keys are ordered by their UTF-8 bytes.
 
@@ -322,6 +325,16 @@ def receipt(account_sid: str, conversation_sid: str, message_sid: str, receipt_s
 def receipts(message_sid: str) -> tuple[str, str]:
     """Return the range of the sort keys of a message's receipts."""
     return _prefix_range(f"receipt#{message_sid}#")
+
+
+def media(account_sid: str, media_sid: str) -> Key:
+    return Key(f"{account_sid}#{media_sid}", MEDIA)
+
+
+def sids_of_media(key: Key) -> tuple[str, str]:
+    """Return the account SID and the media SID in the key of a media."""
+    account_sid, _, media_sid = key.pk.partition("#")
+    return account_sid, media_sid
 
 
 def identity_lock(account_sid: str, conversation_sid: str, identity: str) -> Key:
