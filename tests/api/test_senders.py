@@ -27,7 +27,7 @@ SIMULATED = {"Address": NUMBER, "Provider": "simulated"}
 
 
 def edges_of(instance: Instance) -> Edges:
-    return instance.edges("api") if isinstance(instance, AwsInstance) else instance.engine.edges  # type: ignore[attr-defined, no-any-return]
+    return instance.edges("api") if isinstance(instance, AwsInstance) else instance.engine.edges  # type: ignore[attr-defined]
 
 
 def senders_of(instance: Instance) -> SenderOperations:

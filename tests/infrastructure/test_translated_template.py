@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from convoke.storage import keys
 from tests.support.template import template, written_template
 from tests.support.translated import deployed, names_in, parameters_in, references, translated
 
@@ -323,6 +324,13 @@ def test_only_the_topic_of_phones_invokes_the_function_of_inbound_messages() -> 
     (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": "sms-voice.amazonaws.com"}
     assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_schedule_does_not_repeat_an_event_beside_the_next_one() -> None:
+    """By default, EventBridge repeats an event that a target did not take for a day."""
+    rules = [rule["Properties"] for rule in deployed("AWS::Events::Rule").values()]
+    policies = [target["RetryPolicy"] for rule in rules if "ScheduleExpression" in rule for target in rule["Targets"]]
+    assert policies == [{"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}] * len(keys.DUE_SHARDS)
 
 
 def test_every_function_has_its_own_log_group_with_retention() -> None:

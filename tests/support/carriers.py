@@ -78,6 +78,7 @@ class _AwsHandler(_Handler):
         assert self.headers["X-Amz-Target"] == "PinpointSMSVoiceV2.SendTextMessage"
         sent = json.loads(body)
         model = get_session().get_service_model("pinpoint-sms-voice-v2").operation_model("SendTextMessage")
+        assert model.input_shape
         validate_parameters(sent, model.input_shape)
         self.stand_in.requests.append(sent)
         return Reply(200, {"MessageId": f"message-{len(self.stand_in.requests)}"})

@@ -16,7 +16,8 @@ CONTEXT = {"account": "AC1", "conversation": "CH1", "message": "IM1", "receipt":
 
 def names(shape: str) -> set[str]:
     """Return the values of an enumeration in botocore's description of the service."""
-    return set(get_session().get_service_model("pinpoint-sms-voice-v2").shape_for(shape).enum)
+    found: Any = get_session().get_service_model("pinpoint-sms-voice-v2").shape_for(shape)
+    return set(found.enum)
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from convoke.api.callers import Caller, caller_of
 from convoke.api.deferred import Deferred
 from convoke.api.errors import render
 from convoke.api.operations import Operations
-from convoke.api.requests import TWILIO_PREFIX, CarrierRequest, InvocationContext, Request, ServiceRequest
+from convoke.api.requests import TWILIO_PREFIX, CarrierRequest, InvocationContext, Request, ServiceRequest, base_url
 from convoke.api.resources.description import Document, document_of
 from convoke.api.responses import Response
 from convoke.api.routes import (
@@ -84,7 +85,7 @@ class Dispatcher:
         # the option that is missing.
         described = (route for route in extra_routes if not isinstance(route, CarrierRoute))
         self._described_routes = tuple(route for route in described if route.contract.statuses)
-        self._generated_document: Document | None = None
+        self._described: str | None = None
         self._root = _Node()
         routes = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *extra_routes, *SERVICE_ROUTES)
         self._rules = tuple(route.rule for route in routes if route.contract.statuses)
@@ -165,19 +166,19 @@ class Dispatcher:
             node.is_public = isinstance(route, PublicRoute | CarrierRoute)
             node.rule = rule
 
-    def _document(self) -> Document:
+    def _document(self, event: Event) -> Document:
         """Return the OpenAPI document of the API. Only the first call generates the document."""
-        if self._generated_document is None:
+        if self._described is None:
             # Import only when a client requests the document, because the import of pydantic's JSON Schema generator
             # would slow down every cold start.
-            from convoke.api.openapi import document  # noqa: PLC0415 - see above
+            from convoke.api.openapi import members  # noqa: PLC0415 - see above
 
-            self._generated_document = document_of(document(self._described_routes))
-        return self._generated_document
+            self._described = members(self._described_routes)
+        return document_of(self._described, base_url(event, self._public_url))
 
     def _public_handler(self, route: PublicRoute) -> Handler:
         def handler(event: Event, _: InvocationContext, __: Any, ___: dict[str, str]) -> Response:
-            return route.handler(event, self._document)
+            return route.handler(event, partial(self._document, event))
 
         return handler
 

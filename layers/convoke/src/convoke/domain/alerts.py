@@ -176,7 +176,7 @@ def copy_failed_alert(conversation: Conversation, receipt: Receipt, entry: type[
 
 
 def overdue_alert(account_sid: str, resource_sid: str, at: datetime) -> Alert:
-    """Return the alert about a due conversation or User that Convoke repeatedly failed to process."""
+    """Return the alert about a due conversation, User or service that Convoke repeatedly failed to process."""
     return Alert(
         sid=_alert_sid(f"{resource_sid}#overdue"),
         account_sid=account_sid,
