@@ -295,6 +295,7 @@ IAM_PREFIXES = {
     "AWS::IAM": "iam",
     "AWS::Lambda": "lambda",
     "AWS::Logs": "logs",
+    "AWS::S3": "s3",
     "AWS::SQS": "sqs",
     "AWS::SecretsManager": "secretsmanager",
 }

@@ -18,6 +18,7 @@ from convoke.aws.edges import AwsEdges
 from convoke.storage.table import Item, Put
 from tests.support.aws import FunctionContext, MotoInstance, moto_instance
 from tests.support.examples import CHAT_AND_SMS, chat
+from tests.support.media import media_sid
 from tests.support.template import STACK_NAME, functions, state_machine
 from tests.support.translated import deployed, references, translated
 
@@ -101,6 +102,8 @@ def needed(call: Call, logical_ids: Mapping[str, str]) -> Iterator[Action]:
             yield f"states:{operation}", logical_ids[params["stateMachineArn"]]
         case "events", _:
             yield f"events:{operation}", "EventBus"
+        case "s3", _:
+            yield f"s3:{operation}", f"{logical_ids[params['Bucket']]}/*"
         case "secretsmanager", _ if params["SecretId"] == f"{STACK_NAME}/{MASTER}":
             yield f"secretsmanager:{operation}", MASTER
         case "secretsmanager", _:
@@ -135,6 +138,8 @@ def named(resource: Any) -> str:
             return MASTER
         case {"Fn::Sub": [str(arn), {"TableArn": {"Fn::GetAtt": "Table.Arn"}}]}:
             return arn.replace("${TableArn}", "Table").removesuffix("/*")
+        case {"Fn::Sub": str(arn)} if arn.endswith(".Arn}/*"):
+            return arn.removeprefix("${").replace(".Arn}", "")
     return str(resource)
 
 
@@ -198,6 +203,8 @@ def live(instance: MotoInstance) -> None:
     instance.work()
     v1.conversations("timed").messages.create(body="Hello")
     v1.conversations("timed").messages.create(body="Hello again")
+    picture = v1.conversations("timed").messages.create(media_sid=media_sid(instance)).sid
+    v1.conversations("timed").messages(picture).delete()
     v1.conversations("timed").webhooks.create(
         target="webhook",
         configuration_url="https://hooks.example.com/own",

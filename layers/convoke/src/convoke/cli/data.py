@@ -49,7 +49,7 @@ def data_backup(path: Path, data: str) -> None:
     """Copy the data file to the new file PATH with SQLite's online backup.
 
     The copy has the state of one moment. A running instance is not blocked. Only the owner can read the copy, because
-    it contains Auth Tokens.
+    it contains Auth Tokens. The content of media is not in the data file: copy the folder DATA.media afterwards.
     """
     backup = str(path.expanduser().absolute())
     try:
