@@ -14,8 +14,10 @@ import pytest
 
 from convoke.domain import instants
 from convoke.domain.retention import INBOUND_RECORD_LIFETIME
+from convoke.domain.senders import Provider
 from convoke.operations.conversations import sleep_before_retry
 from convoke.storage.inbound_messages import group_copy_write
+from tests.api.test_message_sender import FakeCarrier
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
 from tests.support.manual_clock import ManualClock
 from tests.support.phones import BUSINESS, OTHER_PHONE, PHONE, URL, configure, conversation_with, text
@@ -297,6 +299,25 @@ def test_answer_to_a_copy_goes_to_the_open_group_with_the_last_copy(clocked: Emb
     earliest.delete()
     created = text(clocked, "to a new conversation").body["conversation_sid"]
     assert created not in {each._solution["sid"] for each in groups}
+
+
+def test_phones_of_a_group_talk_through_copies(tmp_path: Path) -> None:
+    """The carrier has no group MMS, so each phone gets a copy, and answers to the business number alone."""
+    carrier = FakeCarrier()
+    carriers = {Provider.SIMULATED: carrier}
+    with held_instance(str(tmp_path / "convoke.db"), carriers=carriers) as instance:
+        first, second = (conversation_with(instance, *group(PHONE, phone)) for phone in (OTHER_PHONE, GROUP_PHONES[0]))
+        for conversation in (second, first):
+            conversation.messages.create(author=BUSINESS, body="Hello")
+            instance.work()
+        text(instance, "Hi")
+        instance.work()
+        assert bodies(first) == ["Hello", "Hi"]
+        sent = [(copy.address, copy.text) for copy in carrier.sent]
+        assert sent[-1] == (OTHER_PHONE, f"{PHONE}: Hi")
+        assert len(sent) == 5
+        text(instance, "Hi too", sender=GROUP_PHONES[0])
+        assert bodies(second) == ["Hello", "Hi too"]
 
 
 def test_group_message_is_no_answer_to_a_copy(embedded: EmbeddedInstance) -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
+import requests
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 from twilio.rest.conversations.v1 import V1
@@ -145,6 +146,26 @@ def test_gateway_serves_routes_that_twilio_does_not_have(stack: Stack, v1: V1) -
         owned = {"OwnedAddresses": addresses or [""]}
         answered = client.request("POST", f"{stack.url}/convoke/v1/Configuration", data=owned)
         assert json.loads(answered.text)["owned_addresses"] == addresses
+
+
+def test_media_goes_through_the_function_into_the_bucket_and_is_downloaded_from_it(stack: Stack, v1: V1) -> None:
+    auth = (stack.account_sid, stack.auth_token)
+    conversation = v1.conversations(v1.conversations.create().sid)
+    url = f"{stack.url}/v1/Services/{conversation.fetch().chat_service_sid}/Media"
+    content = bytes(range(256)) * 4096
+    uploaded = requests.post(f"{url}?Filename=car.png", data=content, headers={"Content-Type": "image/png"}, auth=auth)
+    assert (uploaded.status_code, uploaded.json()["size"]) == (201, len(content))
+    sid = uploaded.json()["sid"]
+    message = conversation.messages.create(media_sid=sid)
+    assert message.media[0]["filename"] == "car.png"
+    for download in (
+        requests.get(uploaded.json()["links"]["content_direct_temporary"]),
+        requests.get(uploaded.json()["links"]["content"], auth=auth),
+    ):
+        assert (download.status_code, download.content) == (200, content)
+        assert download.headers["Content-Disposition"] == "attachment; filename*=UTF-8''car.png"
+    conversation.messages(message.sid).delete()
+    assert requests.get(f"{url}/{sid}", auth=auth).status_code == 404
 
 
 def test_up_with_aws_engine_deploys_the_template_and_exits_with_0() -> None:

@@ -302,6 +302,7 @@ IAM_PREFIXES = {
     "AWS::Lambda": "lambda",
     "AWS::Logs": "logs",
     "AWS::SNS": "sns",
+    "AWS::S3": "s3",
     "AWS::SQS": "sqs",
     "AWS::SecretsManager": "secretsmanager",
 }

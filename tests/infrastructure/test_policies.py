@@ -24,6 +24,7 @@ from tests.functions.test_inbound_messages import assign
 from tests.support.aws import FunctionContext, MotoInstance, moto_instance
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import ORIGIN, event_of
+from tests.support.media import media_sid
 from tests.support.phones import BUSINESS, PHONE, configure
 from tests.support.template import STACK_NAME, functions, state_machine
 from tests.support.translated import deployed, references, translated
@@ -120,6 +121,8 @@ def needed(call: Call, logical_ids: Mapping[str, str]) -> Iterator[Action]:
             yield f"events:{operation}", "EventBus"
         case "secretsmanager", _ if params.get("SecretId", params.get("Name")).startswith(f"{STACK_NAME}/senders/"):
             yield f"secretsmanager:{operation}", SENDERS
+        case "s3", _:
+            yield f"s3:{operation}", f"{logical_ids[params['Bucket']]}/*"
         case "secretsmanager", _ if params["SecretId"] == f"{STACK_NAME}/{MASTER}":
             yield f"secretsmanager:{operation}", MASTER
         case "secretsmanager", _:
@@ -155,6 +158,8 @@ def named(resource: Any) -> str:
             return MASTER
         case {"Fn::Sub": [str(arn), {"TableArn": {"Fn::GetAtt": "Table.Arn"}}]}:
             return arn.replace("${TableArn}", "Table").removesuffix("/*")
+        case {"Fn::Sub": str(arn)} if arn.endswith(".Arn}/*"):
+            return arn.removeprefix("${").replace(".Arn}", "")
     return str(resource)
 
 
@@ -224,6 +229,8 @@ def live(instance: MotoInstance) -> None:
     instance.phone_plans.plan(instance.account.sid, PHONE, failures=1, reports_delivery=True)
     v1.conversations("timed").messages.create(body="Hello")
     v1.conversations("timed").messages.create(body="Hello again")
+    picture = v1.conversations("timed").messages.create(media_sid=media_sid(instance)).sid
+    v1.conversations("timed").messages(picture).delete()
     v1.conversations("timed").webhooks.create(
         target="webhook",
         configuration_url="https://hooks.example.com/own",

@@ -100,10 +100,25 @@ class CrashingEdge:
         return self._switch.guard(value) if callable(value) else value
 
 
+class CrashingMediaStore(CrashingEdge):
+    """Wraps the media store. A crash can also happen before or after a call to a writer of the store."""
+
+    def writer(self, account_sid: str, media_sid: str) -> CrashingWriter:
+        return CrashingWriter(self._edge.writer(account_sid, media_sid), self._switch)  # type: ignore[attr-defined]
+
+
+class CrashingWriter(CrashingEdge):
+    def __del__(self) -> None:
+        # The operating system closes the file of a crashed process, and leaves its content.
+        if file := self._edge._file:  # type: ignore[attr-defined]
+            file.close()
+
+
 def crashing_edges(switch: CrashSwitch, edges: EmbeddedEdges) -> EmbeddedEdges:
-    guarded = {name: CrashingEdge(getattr(edges, name), switch) for name in EDGES}
-    carriers = {provider: CrashingEdge(carrier, switch) for provider, carrier in edges.carriers.items()}
-    return replace(edges, **guarded, carriers=carriers)  # type: ignore[arg-type]
+    guarded: dict[str, Any] = {name: CrashingEdge(getattr(edges, name), switch) for name in EDGES}
+    carriers: dict[Any, Any] = {provider: CrashingEdge(carrier, switch) for provider, carrier in edges.carriers.items()}
+    store: Any = CrashingMediaStore(edges.media_store, switch)
+    return replace(edges, media_store=store, carriers=carriers, **guarded)
 
 
 def create_conversation(instance: Instance) -> None:
