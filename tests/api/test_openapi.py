@@ -22,6 +22,7 @@ from convoke.api.form import FORM, MULTIPART
 from tests.support.bindings import store_binding
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call, held_instance
+from tests.support.media import media_sid
 from tests.support.openapi_checks import Operation, Schema, operations, resolved
 
 EXAMPLES: dict[str, str | list[str]] = {
@@ -95,6 +96,9 @@ EXAMPLES: dict[str, str | list[str]] = {
     "RoleSid": "RL" + "0" * 32,
     "ReachabilityEnabled": "true",
     "Signature": "x",
+    "Provider": "twilio",
+    "Twilio.AccountSid": "AC" + "0" * 32,
+    "Twilio.AuthToken": "token",
     "Sandbox": "true",
     "Secret": "server-key",
     "State": "inactive",
@@ -127,8 +131,15 @@ ROLE_SIDS = (
 QUERIES = {"ParticipantConversations": "?Identity=alice"}
 """The query strings of paths that require a query. The key is the last segment of the path."""
 
+JSON_BODIES = {"fetchServiceMediaSet": {"command": "get", "list": [{"media_sid": "ME" + "0" * 32}]}}
+"""Maps the ID of an operation whose body is JSON to a valid body."""
+
+OF_AWS = {"fetchServiceMediaContent": {302}}
+"""Maps the ID of an operation to the statuses of successful responses that only the engine on AWS returns."""
+
 ADDRESS = {"Type": "sms", "Address": "+15017122663"}
 
+SENDER = {"Provider": "simulated", "Address": "+15017122669"}
 CREDENTIAL = {"Type": "gcm", "ApiKey": "AIzaSy-0123"}
 ROLE = {"FriendlyName": "Visitor", "Type": "conversation", "Permission": ["sendMessage"]}
 
@@ -180,6 +191,7 @@ class PopulatedInstance:
             "Conversations": conversation["sid"],
             "Participants": instance.call("GET", f"{path}/Participants").body["participants"][0]["sid"],
             "Messages": message,
+            "Media": media_sid(instance),
             "Receipts": instance.call("GET", f"{path}/Messages/{message}/Receipts").body["delivery_receipts"][0]["sid"],
             "Webhooks": instance.call("POST", f"{path}/Webhooks", STUDIO).body["sid"],
             "Users": "alice",
@@ -189,6 +201,7 @@ class PopulatedInstance:
             "Addresses": instance.call("POST", "/v1/Configuration/Addresses", ADDRESS).body["sid"],
             "Bindings": store_binding(instance, conversation["chat_service_sid"]).sid,
             "Credentials": instance.call("POST", "/v1/Credentials", CREDENTIAL).body["sid"],
+            "Senders": instance.call("POST", "/convoke/v1/Senders", SENDER).body["sid"],
             "Accounts": instance.account.sid,
             "Keys": instance.call("POST", f"/2010-04-01/Accounts/{instance.account.sid}/Keys.json").body["sid"],
         }
@@ -200,7 +213,10 @@ class PopulatedInstance:
     ) -> Answer:
         values = Examples(self.values | ({"Services": self.spare_service} if operation.id == "deleteService" else {}))
         path = re.sub(r"(\w+)/{\w+}", lambda found: f"{found[1]}/{values[found[1]]}", operation.path)
-        return self.instance.call(operation.method, path + QUERIES.get(path.rpartition("/")[2], ""), form, headers)
+        given: dict[str, Any] | str | None = form
+        if operation.id in JSON_BODIES:
+            given = json.dumps(JSON_BODIES[operation.id])
+        return self.instance.call(operation.method, path + QUERIES.get(path.rpartition("/")[2], ""), given, headers)
 
 
 @pytest.fixture(scope="module")
@@ -262,8 +278,11 @@ def routes_of(node: _Node, *segments: str) -> Iterator[tuple[str, str]]:
 
 def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> None:
     controls = {f"/convoke/v1/{name}" for name in ("Clock", "Reset", "Accounts", "Settle", "Failures")}
+    # Carriers determine the parameters of the routes that they call.
+    carriers = {f"/convoke/v1/{name}/Twilio/<sender_sid>" for name in ("Inbound", "Statuses")}
     # Without its option, a test control is a 404 that names the option.
-    served = {route for route in routes_of(embedded.engine.api._dispatcher._root) if route[1] not in controls}
+    left_out = controls | carriers
+    served = {route for route in routes_of(embedded.engine.api._dispatcher._root) if route[1] not in left_out}
     document = call(embedded.api, "GET", f"{ORIGIN}/openapi.json").body
     methods = ((method.upper(), path) for path, item in document["paths"].items() for method in item)
     described = {(method, re.sub(r"{(\w+)}", r"<\1>", path)) for method, path in methods}
@@ -282,7 +301,8 @@ def test_operation_returns_every_described_status(embedded: EmbeddedInstance, op
     answers = [first, populated.ask(operation, full)]
     if tag := first.headers.get("ETag"):
         answers.append(populated.ask(operation, headers={"If-None-Match": tag}))
-    assert {answered.status for answered in answers if answered.status < 400} == operation.statuses
+    returned = {answered.status for answered in answers if answered.status < 400}
+    assert returned == operation.statuses - OF_AWS.get(operation.id, set())
 
 
 def urls_in(body: Any) -> Iterator[str]:
@@ -300,7 +320,8 @@ def urls_in(body: Any) -> Iterator[str]:
 def test_every_link_in_a_response_leads_to_an_operation(shared: PopulatedInstance, operation: Operation) -> None:
     answered = shared.ask(operation)
     assert answered.status == 200
-    followed = {url: shared.instance.call("GET", url.removeprefix(ORIGIN)) for url in urls_in(answered.body)}
+    urls = urls_in(answered.body if answered.text else None)
+    followed = {url: shared.instance.call("GET", url.removeprefix(ORIGIN)) for url in urls}
     dead = {url for url, found in followed.items() if found.status == 404}
     assert dead == set()
 
