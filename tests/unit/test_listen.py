@@ -6,14 +6,17 @@ import json
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import click
 import pytest
 
 from convoke.cli import listen
-from convoke.cli.listen import new_events, print_event
+from convoke.cli.listen import Forwarder, new_events, print_event
 from convoke.domain.events import Event, EventFilters, EventType
 from convoke.domain.pages import Page, PageRequest
+from tests.support.instances import Receivers
 
 START = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -152,3 +155,13 @@ def test_terminal_gets_a_line_for_people(
     print_event(an_event(conversation_sid), forwarded)
     _, _, line = click.unstyle(capsys.readouterr().out).rstrip("\n").partition("  ")
     assert line == f"onConversationAdded  {end}"
+
+
+@pytest.mark.parametrize(("status", "shown"), [(204, "204"), (503, "503"), (None, "no connection")])
+def test_forwarder_returns_the_status_or_why_there_is_none(status: int | None, shown: str) -> None:
+    receivers = Receivers(statuses=[status])
+    installation: Any = SimpleNamespace(accounts=SimpleNamespace(token={"AC1": "secret"}.get))
+    client: Any = receivers
+    forward = Forwarder("https://hooks.example.com/", installation, "AC1", client)
+    assert forward(an_event("CH1")) == shown
+    assert [each.url for each in receivers.posted] == ["https://hooks.example.com/"]
