@@ -31,10 +31,14 @@ test: check chromium ## Run all checks and all tests
 
 coverage: setup ## Run every test and print the branch coverage of the product (at least 95 %)
 	@$(RUN) coverage erase
+	@# If a test fails, the data is still combined and reported, because the run takes many minutes.
+	@status=0; \
 	COVERAGE_FILE="$(CURDIR)/.coverage" COVERAGE_PROCESS_START="$(CURDIR)/pyproject.toml" \
-		$(RUN) python -m pytest --quiet --numprocesses 2 --dist loadgroup -p tests.mutation.plugin --ignore tests/browser
-	@$(RUN) coverage combine --quiet
-	$(RUN) coverage report --fail-under 95
+		$(RUN) python -m pytest --quiet --numprocesses 2 --dist loadgroup -p tests.mutation.plugin --ignore tests/browser \
+		|| status=$$?; \
+	$(RUN) coverage combine --quiet || status=$$?; \
+	$(RUN) coverage report --fail-under 95 || status=$$?; \
+	exit $$status
 
 mutants: setup ## Put 60 small faults into the product, one at a time, and list those that no test notices (SEED=2 draws others)
 	@test -f .coverage || $(MAKE) --no-print-directory coverage
