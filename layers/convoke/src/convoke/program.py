@@ -22,6 +22,7 @@ from convoke.storage.table import Table
 
 if TYPE_CHECKING:
     from convoke.api.app import Api
+    from convoke.api.operations import Operations
     from convoke.api.routes import AccountRoute, PublicRoute
     from convoke.operations.accounts import AccountOperations
     from convoke.operations.console_codes import ConsoleCodeOperations
@@ -165,6 +166,19 @@ class Program:
     @cached_property
     def api(self) -> Api:
         from convoke.api.app import Api
+
+        edges = self.edges
+        return Api(
+            self.operations,
+            self._extra_routes,
+            edges.allowed_origins,
+            edges.path_delimiters,
+            edges.public_url,
+            edges.console_poll_seconds,
+        )
+
+    @cached_property
+    def operations(self) -> Operations:
         from convoke.api.operations import Operations
         from convoke.operations.account_configuration import AccountConfigurationOperations
         from convoke.operations.address_configurations import AddressConfigurationOperations
@@ -226,7 +240,7 @@ class Program:
         memberships = ParticipantConversationRepository(table)
         users = UserOperations(UserRepository(table), self.first_sights, roles, now, new_sid)
         services = ServiceOperations(self.known_services, AccountRepository(table), now, new_sid)
-        operations = Operations(
+        return Operations(
             accounts=self.accounts,
             configuration=ConfigurationOperations(self.known_accounts),
             account_configuration=AccountConfigurationOperations(self.known_accounts, edges.receiver_rules),
@@ -275,14 +289,6 @@ class Program:
                 new_sid,
             ),
             conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
-        )
-        return Api(
-            operations,
-            self._extra_routes,
-            edges.allowed_origins,
-            edges.path_delimiters,
-            edges.public_url,
-            edges.console_poll_seconds,
         )
 
     @cached_property

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from convoke.api.auth import basic_credentials
@@ -26,6 +25,7 @@ from convoke.api.routes import (
     Route,
     ServiceRoute,
 )
+from convoke.api.routing import RoutingTree
 from convoke.domain.errors import ConversationsError, InternalError, MethodNotAllowedError, NotFoundError
 
 logger = logging.getLogger(__name__)
@@ -34,22 +34,6 @@ Event = Mapping[str, Any]
 
 Handler = Callable[[Event, InvocationContext, Any, dict[str, str]], Response | Deferred]
 """The parameters are the event, the context, the account (None for a public route) and the path parameters."""
-
-
-@dataclass(slots=True)
-class _Node:
-    """A node of the routing tree. Each child of a node is a possible next segment of a path."""
-
-    literals: dict[str, _Node] = field(default_factory=dict)
-    """The child for each literal segment, such as `Conversations`."""
-    value: _Node | None = None
-    """The child for a path parameter, which matches any segment that ends with `suffix`."""
-    suffix: str = ""
-    """The text after the path parameter in the segment of this node, such as `.json`."""
-    methods: dict[str, tuple[Handler, tuple[str, ...]]] = field(default_factory=dict)
-    """For each HTTP method, the handler and the names of the path parameters."""
-    rule: str = ""
-    """The path with the names of its parameters, if the path ends at this node."""
 
 
 class Dispatcher:
@@ -76,12 +60,14 @@ class Dispatcher:
         # A route without a successful status only explains why its path is missing.
         self._described_routes = tuple(route for route in extra_routes if route.contract.statuses)
         self._generated_document: Document | None = None
-        self._root = _Node()
+        self._root: RoutingTree[Handler] = RoutingTree()
         routes: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *extra_routes, *SERVICE_ROUTES)
         self._rules = tuple(route.rule for route in routes if route.contract.statuses)
         self._public = frozenset(route.rule for route in routes if isinstance(route, PublicRoute))
         for route in routes:
-            self._add(route, self._handler(route))
+            handler = self._handler(route)
+            for rule in route.rules:
+                self._root.add(route.method, rule, handler)
 
     def answer(self, event: Event, context: InvocationContext) -> Response | Deferred:
         """Return the response to a request.
@@ -106,7 +92,7 @@ class Dispatcher:
 
     def rule_of(self, path: str) -> str | None:
         """Return the rule of the route for a path, such as `/v1/Services/<sid>`, or None if no route matches."""
-        node = _find(self._root, path.split("/")[1:], [])
+        node = self._root.find(path, [])
         return node.rule if node else None
 
     def _answered(self, path: str, event: Event, context: InvocationContext) -> Response | Deferred:
@@ -119,7 +105,7 @@ class Dispatcher:
             # Authenticate before looking up the route. A client without credentials must not learn which paths exist.
             account = self._operations.accounts.authenticate(*basic_credentials(event.get("headers") or {}))
         values: list[str] = []
-        node = _find(self._root, path.split("/")[1:], values)
+        node = self._root.find(path, values)
         if node is None:
             raise NotFoundError
         found = node.methods.get(event["requestContext"]["http"]["method"])
@@ -140,19 +126,6 @@ class Dispatcher:
         if isinstance(route, PublicRoute):
             return self._public_handler(route)
         return self._account_handler(route) if isinstance(route, AccountRoute) else self._service_handler(route)
-
-    def _add(self, route: Route, handler: Handler) -> None:
-        for rule in route.rules:
-            node, names = self._root, []
-            for segment in rule.split("/")[1:]:
-                if segment.startswith("<"):
-                    name, _, suffix = segment[1:].partition(">")
-                    names.append(name)
-                    node.value = node = node.value or _Node(suffix=suffix)
-                else:
-                    node = node.literals.setdefault(segment, _Node())
-            node.methods[route.method] = handler, tuple(names)
-            node.rule = rule
 
     def _document(self) -> Document:
         """Return the OpenAPI document of the API. Only the first call generates the document."""
@@ -201,27 +174,6 @@ class Dispatcher:
             return route.handler(operations, request, **values)
 
         return handler
-
-
-def _find(node: _Node, segments: list[str], values: list[str]) -> _Node | None:
-    """Return the node for the path segments, or None if no route matches. Append the path parameters to `values`.
-
-    A literal segment takes precedence over a path parameter. A path parameter is never empty.
-    """
-    if not segments:
-        return node if node.methods else None
-    first, rest = segments[0], segments[1:]
-    literal = node.literals.get(first)
-    if literal is not None and (found := _find(literal, rest, values)) is not None:
-        return found
-    value = first.removesuffix(node.value.suffix) if node.value and first.endswith(node.value.suffix) else ""
-    if node.value is None or not value:
-        return None
-    values.append(value)
-    found = _find(node.value, rest, values)
-    if found is None:
-        values.pop()
-    return found
 
 
 def request_id(context: InvocationContext) -> str:

@@ -1,0 +1,20 @@
+"""The table of all routes of the chat API: method, path and handler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Concatenate, NamedTuple
+
+from convoke.api.chat.requests import ChatAnswer, ChatRequest
+from convoke.api.operations import Operations
+
+
+class ChatRoute(NamedTuple):
+    """A route for chat clients. The handler gets the decoded values in the path as keyword arguments."""
+
+    method: str
+    rule: str
+    handler: Callable[Concatenate[Operations, ChatRequest, ...], ChatAnswer]
+
+
+CHAT_ROUTES: tuple[ChatRoute, ...] = ()
