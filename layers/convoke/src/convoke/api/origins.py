@@ -67,7 +67,7 @@ class Origins:
         headers: Mapping[str, str] = event.get("headers") or {}
         if method == "OPTIONS" and headers.get("origin") in self._allowed:
             return Response(HTTPStatus.NO_CONTENT, headers=dict(PREFLIGHT_HEADERS))
-        if method in SAFE_METHODS or self._may_change(headers):
+        if method in SAFE_METHODS or self.may_change(headers):
             return None
         return render(
             AccessDeniedError(),
@@ -85,8 +85,8 @@ class Origins:
             return vary
         return {**vary, "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED_HEADERS}
 
-    def _may_change(self, headers: Mapping[str, str]) -> bool:
-        """Return whether a request with these headers may change data."""
+    def may_change(self, headers: Mapping[str, str]) -> bool:
+        """Return whether a request with these headers may change data, or may open a WebSocket."""
         origin = headers.get("origin")
         if origin in self._allowed:
             return True

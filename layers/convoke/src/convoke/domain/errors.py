@@ -158,6 +158,52 @@ class AccessDeniedError(
     """The credentials are valid, but the resource accepts only another type of credentials."""
 
 
+class InvalidAccessTokenError(
+    ConversationsError,
+    code=20101,
+    status=401,
+    text="The access token must be valid, and must not exceed 4 KB or 24 hours",
+):
+    """An access token of a chat client is malformed, too long, or valid for a longer time than permitted."""
+
+
+class InvalidIssuerError(
+    ConversationsError,
+    code=20103,
+    status=401,
+    text="The issuer of the access token must be an API key, and its subject the account of this key",
+):
+    """The API key of an access token does not exist or has expired, or belongs to another account."""
+
+
+class AccessTokenExpiredError(ConversationsError, code=20104, status=401, text="The access token has expired"):
+    """The client must get a new access token from the server of its application."""
+
+
+class AccessTokenNotYetValidError(
+    ConversationsError, code=20105, status=401, text="The access token must be valid now: its time nbf is in the future"
+):
+    """The access token becomes valid later, or the clock of the server that made it is ahead."""
+
+
+class InvalidGrantsError(
+    ConversationsError,
+    code=20106,
+    status=401,
+    text="The access token must grant chat in a service of the account, to an identity with at most 256 characters",
+):
+    """The grants of an access token are missing or wrong."""
+
+
+class InvalidSignatureError(
+    ConversationsError,
+    code=20107,
+    status=401,
+    text="The access token must be signed with the secret of its API key (HS256)",
+):
+    """The signature of an access token is wrong."""
+
+
 class NotFoundError(ConversationsError, code=20404, status=404, text="The requested resource was not found"):
     """The resource does not exist, or is in another account or service. Convoke does not log the requested path."""
 

@@ -2,9 +2,7 @@
 
 The gateway translates an ASGI request into a gateway event, passes the event to the API and sends the response.
 
-The API handles the request on the event loop's thread. A request that must wait before its first write ends early. The
-gateway then runs the request again, either after a pause or on a worker thread (see `suspension.py`). A request uses
-the data of a unit of work (see `unit.py`). The gateway sends the response after the commit of this unit.
+The API handles the request on the event loop's thread (see `request_runner.py`).
 """
 
 from __future__ import annotations
@@ -14,10 +12,10 @@ import base64
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any
 from uuid import uuid4
 
 from convoke.api.app import Api
@@ -27,11 +25,9 @@ from convoke.api.form import MAX_REQUEST_BODY_BYTES
 from convoke.api.responses import Response
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import UnavailableError
-from convoke.embedded.admission import Admission
 from convoke.embedded.observation import FinishedRequest, Observers
-from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
-from convoke.embedded.suspension import ConflictedError, NeedsThreadError, RunAgainError
-from convoke.operations.conversations import MAX_CONTENTION_SECONDS, sleep_before_retry
+from convoke.embedded.request_runner import NotAdmittedError, RequestRunner
+from convoke.embedded.suspension import RunAgainError
 from convoke.operations.waiting import pauses
 from convoke.storage.table import Item
 
@@ -42,12 +38,6 @@ Answer = Response | Deferred
 
 NO_TIME_LIMIT_MILLISECONDS = 60_000
 """The remaining time that the gateway reports to the API. On one machine, requests have no time limit."""
-
-MAX_REQUESTS_ON_THREADS = 128
-"""The maximum number of requests that run on worker threads at the same time. These requests wait for a receiver."""
-
-FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.001, 0.05
-"""The first pause and the maximum pause between two runs of a request. Each pause is twice the previous pause."""
 
 
 class RequestContext:
@@ -116,24 +106,19 @@ class Gateway:
     def __init__(
         self,
         api: Api,
-        table: SqliteTable,
-        admission: Admission,
+        runner: RequestRunner,
         begin_stop: Callable[[], None],
         waiters: ConversationWaiters,
         observers: Observers,
         *,
         trust_forwarded: bool = False,
-        lock_timeout: float = LOCK_TIMEOUT_SECONDS,
     ) -> None:
         self._api = api
-        self._table = table
-        self._admission = admission
+        self._runner = runner
         self._begin_stop = begin_stop
         self._waiters = waiters
         self._observers = observers
         self._trust_forwarded = trust_forwarded
-        self._lock_timeout = lock_timeout
-        self._threads = ThreadPoolExecutor(MAX_REQUESTS_ON_THREADS, thread_name_prefix="request")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         body = await _body(receive)
@@ -162,49 +147,21 @@ class Gateway:
 
     def close(self) -> None:
         """End the worker threads. If a request is still running, it fails when the table is closed."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._runner.close()
 
     async def _answered(self, event: dict[str, Any]) -> Response:
-        context = RequestContext()
-        if self._admission.applies_to(event) and not await self._admission.admitted():
-            return _unavailable(retry_after=True)
-        self._admission.request_arrived()
+        context, http = RequestContext(), event["requestContext"]["http"]
         try:
-            answered = await self._computed(event, context)
-        finally:
-            self._admission.request_answered()
+            answered = await self._runner.admit_and_run(
+                http["method"], event["rawPath"], partial(self._api.answer, event, context)
+            )
+        except NotAdmittedError:
+            return _unavailable(retry_after=True)
+        except UnavailableError:
+            return _unavailable()
         if isinstance(answered, Deferred):
             return self._api.rendered(answered, await self._waited_for(answered))
         return answered
-
-    async def _computed(self, event: dict[str, Any], context: RequestContext) -> Answer:
-        loop = asyncio.get_running_loop()
-        begun, pause = loop.time(), FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                return await self._computed_here(event, context)
-            except NeedsThreadError:
-                return await loop.run_in_executor(self._threads, self._api.answer, event, context)
-            except RunAgainError as signal:
-                limit = MAX_CONTENTION_SECONDS if isinstance(signal, ConflictedError) else self._lock_timeout
-                if loop.time() - begun >= limit:
-                    return _unavailable()
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, MAX_PAUSE_SECONDS)
-
-    async def _computed_here(self, event: dict[str, Any], context: RequestContext) -> Answer:
-        sleep_before_retry.set(_run_again)
-        answered = self._api.answer(event, context)
-        return answered if await self._is_committed() else _unavailable()
-
-    async def _is_committed(self) -> bool:
-        """Wait until the open unit of work is committed or dropped. Return False if it was dropped."""
-        try:
-            if (committed := self._table.committed()) is not None:
-                await committed
-        except UnavailableError:
-            return False
-        return True
 
     async def _waited_for(self, deferred: Deferred) -> Conversation:
         """Wait until the conversation leaves the state `initializing`.
@@ -221,17 +178,12 @@ class Gateway:
             except UnavailableError:
                 # The data file cannot be read, or is closed because the engine stops.
                 break
-            if not await self._is_committed():
+            if not await self._runner.is_committed():
                 continue
             seen = found.conversation
             if found.is_final or self._waiters.are_over:
                 break
         return seen
-
-
-def _run_again(_: float) -> NoReturn:
-    """Raise ConflictedError. This function replaces `sleep`, because the event loop's thread must not sleep."""
-    raise ConflictedError
 
 
 def _unavailable(*, retry_after: bool = False) -> Response:
@@ -246,7 +198,7 @@ def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False)
 
     The event has the payload format 2.0. The path in the event has no percent-encoding. Header names are in lower case.
     """
-    headers = _headers(scope, trust_forwarded=trust_forwarded)
+    headers = headers_of(scope, trust_forwarded=trust_forwarded)
     text, is_base64 = _text(body)
     return {
         "version": "2.0",
@@ -284,7 +236,7 @@ async def _body(receive: Receive) -> bytes | None:
         message = await receive()
 
 
-def _headers(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
+def headers_of(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
     """Return the headers. As with API Gateway, `x-forwarded-proto` is the scheme (http or https) of the request."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:

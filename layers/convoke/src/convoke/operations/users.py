@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Set
+from contextlib import suppress
 from dataclasses import dataclass
 
-from convoke.domain.errors import NotFoundError, UnknownServiceRoleError
+from convoke.domain.errors import NotFoundError, UnknownServiceRoleError, UserExistsError
 from convoke.domain.events import user_added, user_updated
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
@@ -13,12 +15,12 @@ from convoke.domain.pre_events import user_update
 from convoke.domain.roles import RoleType
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
-from convoke.domain.users import NewUser, User, UserChange, user_sid
+from convoke.domain.users import NewUser, User, UserChange, first_seen, user_sid
 from convoke.operations.conversations import retry_on_conflict
 from convoke.operations.pre_events import RequestWebhooks
 from convoke.storage.first_sights import FirstSights
 from convoke.storage.roles import RoleRepository
-from convoke.storage.users import UserRepository
+from convoke.storage.users import UserKey, UserRepository
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +41,20 @@ class UserOperations:
         change = user_added(self.new_sid(Prefix.CHANGE), user, at=user.date_created, notify_webhooks=notify)
         self.users.create(user, change)
         return user
+
+    def see(self, service: Service, identity: str) -> None:
+        """Create the User of an identity that connects for the first time."""
+        if self.users.fetch(service.account_sid, user_sid(service.sid, identity)):
+            return
+        user = first_seen(service, identity, self.now())
+        change = user_added(self.new_sid(Prefix.CHANGE), user, at=user.date_created, notify_webhooks=True)
+        # Another request can create the User at the same time.
+        with suppress(UserExistsError):
+            self.users.create(user, change)
+
+    def existing(self, keys: Set[UserKey]) -> set[UserKey]:
+        """Return those of the given Users that exist."""
+        return self.users.existing(keys)
 
     def fetch(self, service: Service, sid: str) -> User:
         """Return a User by SID or identity. Raises NotFoundError if the service has no such User."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -50,6 +51,10 @@ class ChatDispatcher:
         if found is None:
             raise MethodNotAllowedError
         route, names = found
+        # The request has the account and the service as they were when the client connected.
+        account = self._operations.accounts.fetch(request.account.sid)
+        service = self._operations.services.fetch(account.sid, request.service.sid)
+        request = replace(request, account=account, service=service)
         return route.handler(self._operations, request, **dict(zip(names, map(unquote, values), strict=True)))
 
 
