@@ -102,7 +102,7 @@ verify-build: setup lint-template .tools/bin/sam
 		echo "Python 3.13 not found: skipped the build for AWS and its tests"; \
 	fi
 
-bench: $(filter .tools/bin/uv,$(UV)) ## Run the benchmarks (ten minutes) and update docs/benchmarks.md
+bench: $(filter .tools/bin/uv,$(UV)) ## Run the benchmarks (15 minutes on a quiet machine) and update docs/benchmarks.md
 	@if ./.ci/python313 > /dev/null; then $(MAKE) --no-print-directory build; fi
 	@$(UV) sync --locked --quiet --group bench
 	$(RUN) python -m tests.benchmarks.bench

@@ -13,7 +13,7 @@ import pytest
 
 from convoke.domain.alerts import provisioning_failed_alert
 from convoke.domain.conversations import Conversation, State
-from convoke.domain.events import Change, conversation_removed, initializing_ended, participants_added
+from convoke.domain.events import Change, Origin, conversation_removed, initializing_ended, participants_added
 from convoke.domain.instants import now
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.observability import NoMetrics
@@ -82,7 +82,7 @@ def members_added(provisioning: Provisioning) -> Change:
         provisioning.subject,
         provisioning.participants,
         at=provisioning.date_created,
-        notify_webhooks=False,
+        origin=Origin(notify_webhooks=False),
     )
 
 
@@ -132,7 +132,9 @@ class StaleWriter:
         return self._done(lambda: self.conversations.delete(*self._between(self.conversation.as_tombstone(self.now))))
 
     def _between(self, after: Conversation) -> tuple[Conversation, Conversation, Change, Provisioning]:
-        change = conversation_removed("EV" + "0" * 32, self.conversation, (), at=self.now, notify_webhooks=False)
+        change = conversation_removed(
+            "EV" + "0" * 32, self.conversation, (), at=self.now, origin=Origin(notify_webhooks=False)
+        )
         return self.conversation, after, change, self.provisioning
 
     def _ended(self, after: Conversation) -> Change:

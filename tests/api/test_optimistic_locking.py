@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from twilio.base.exceptions import TwilioRestException
 
-from convoke.domain.events import conversation_added
+from convoke.domain.events import Origin, conversation_added
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.revisions import ChangedMeanwhileError
@@ -108,7 +108,7 @@ def test_stale_update_to_own_unique_name_raises_changed_meanwhile(instance: Inst
     v1.conversations(sid).update(unique_name="visit")
     stored = instance.items("")
     after = before.model_copy(update={"unique_name": "visit"})
-    change = conversation_added("EV" + "0" * 32, after, at=before.date_created, notify_webhooks=False)
+    change = conversation_added("EV" + "0" * 32, after, at=before.date_created, origin=Origin(notify_webhooks=False))
     with pytest.raises(ChangedMeanwhileError):
         ConversationRepository(instance.table).update(before, after, change)
     assert instance.items("") == stored

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from convoke.aws.edges import AwsEdges
 from convoke.domain.alerts import provisioning_failed_alert
 from convoke.domain.conversations import Conversation, State
-from convoke.domain.events import initializing_ended, participants_added
+from convoke.domain.events import Origin, initializing_ended, participants_added
 from convoke.domain.provisioning import Cause, Provisioning, ProvisioningRetries
 from convoke.embedded.engine import EmbeddedEngine
 from convoke.storage.conversations import ConversationRepository
@@ -46,7 +46,11 @@ class ProvisioningSteps:
     def add(self) -> bool:
         record = self.provisioning
         change = participants_added(
-            record.added_change_sid, record.subject, record.participants, at=self.now, notify_webhooks=False
+            record.added_change_sid,
+            record.subject,
+            record.participants,
+            at=self.now,
+            origin=Origin(notify_webhooks=False),
         )
         first_sights = FirstSights(self.instance.table)
         return self.provisionings.add(record.added(self.now), first_sights, (), lambda _: change)

@@ -1,15 +1,16 @@
 """Run the API function in this process. A stub answers every AWS call without delay.
 
-`warm.py` runs this program with the built layer. The argument of the program is an Auth Token. Standard input is a
-gateway event that creates a conversation. The program calls the function with this event many times, in several rounds.
-The program then writes a JSON list to standard error. The list has one number for each round: the average processor
-time of a call in milliseconds.
+`warm.py` runs this program with the built layer. The arguments of the program are an Account SID and an Auth Token. The
+program first creates this account. Standard input is a gateway event that creates a conversation. The program calls the
+function with this event many times, in several rounds. The program then writes a JSON list to standard error. The list
+has one number for each round: the average processor time of a call in milliseconds.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 import time
 from typing import Any
@@ -17,6 +18,9 @@ from typing import Any
 import app  # type: ignore[import-not-found]
 from botocore.awsrequest import AWSResponse
 from botocore.httpsession import URLLib3Session
+
+from convoke.aws.edges import AwsEdges
+from convoke.program import Program
 
 WARM_UP_CREATES, ROUNDS, CREATES_PER_ROUND = 50, 10, 50
 
@@ -49,7 +53,9 @@ def _answer(operation: str, given: Any) -> Any:
     """
     match operation:
         case "GetSecretValue":
-            return {"SecretString": sys.argv[1]}
+            return {"SecretString": sys.argv[2]}
+        case "PutSecretValue":
+            return {}
         case "GetItem":
             item = _items.get(json.dumps(given["Key"], sort_keys=True))
             return {"Item": item} if item else {}
@@ -84,6 +90,7 @@ def create(event: str, times: int) -> float:
 
 if __name__ == "__main__":
     URLLib3Session.send = send  # type: ignore[method-assign,assignment]
+    Program(AwsEdges(os.environ)).accounts.create(*sys.argv[1:])
     given = sys.stdin.read()
     create(given, WARM_UP_CREATES)
     print(json.dumps([create(given, CREATES_PER_ROUND) for _ in range(ROUNDS)]), file=sys.stderr)

@@ -10,7 +10,7 @@ import pytest
 from convoke.embedded.queue import (
     MAX_PAUSE_SECONDS,
     NO_RECEIVER,
-    REDRIVE_PAGE_SIZE,
+    PAGE_SIZE,
     VISIBILITY_TIMEOUT_SECONDS,
     DeadLetterQueue,
     DurableQueue,
@@ -240,7 +240,7 @@ def test_dead_letter_is_in_dead_letter_queue_only(queue: DurableQueue, dead_lett
 def test_redrive_sends_all_dead_letters_in_pages_as_if_never_received(
     queue: DurableQueue, dead_letters: DeadLetterQueue
 ) -> None:
-    count = REDRIVE_PAGE_SIZE + 1
+    count = PAGE_SIZE + 1
     send(queue, *map(str, range(count)))
     for _ in range(count):
         queue.dead_letter(received(queue))
@@ -253,6 +253,17 @@ def test_redrive_sends_all_dead_letters_in_pages_as_if_never_received(
     assert (message.body, message.receiver, message.receive_count) == ("again 0", ONE, 1)
     assert len(bodies(queue)) == count - 1
     assert dead_letters.redrive(lambda body: body) == 0
+
+
+def test_dead_letters_are_consumed_in_pages(queue: DurableQueue, dead_letters: DeadLetterQueue) -> None:
+    count = PAGE_SIZE + 2
+    for number in range(count):
+        dead_letters.add("AC1", str(number))
+    statements: list[str] = []
+    queue.table._connection.set_trace_callback(statements.append)
+    assert dead_letters.consume(lambda body: body != "1") == count - 1
+    assert statements.count("COMMIT") == 2
+    assert dead_letters.bodies() == ["1"]
 
 
 def test_message_is_visible_at_its_next_visible_time(queue: DurableQueue, clock: ManualClock) -> None:

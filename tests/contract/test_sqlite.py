@@ -54,7 +54,7 @@ class CallCounter:
     def __init__(self) -> None:
         self.calls = 0
 
-    def __call__(self) -> None:
+    def __call__(self, _: object = None) -> None:
         self.calls += 1
 
 
@@ -120,8 +120,9 @@ def test_rolled_back_transaction_leaves_nothing_in_stream() -> None:
 def test_stream_callback_can_read_the_new_record() -> None:
     seen: list[Item] = []
 
-    def read() -> None:
+    def read(records: int) -> None:
         seen.extend(item for _, item in table.stream_records(10))
+        assert records == len(seen)
 
     with closing(SqliteTable(":memory:", streamed=is_streamed, on_stream=read)) as table:
         table.transact([Put(change(1))])

@@ -46,8 +46,8 @@ def change(number: int) -> Item:
 class Log(list[str]):
     """A list that records the calls of a table's callbacks, in the order of the calls."""
 
-    def entry(self, name: str) -> Callable[[], None]:
-        return lambda: self.append(name)
+    def entry(self, name: str) -> Callable[..., None]:
+        return lambda *_: self.append(name)
 
     def changes(self, items: Sequence[Item]) -> None:
         self.append(" ".join(str(each["sid"]) for each in items))

@@ -12,6 +12,7 @@ from pathlib import Path
 import botocore.session
 import pytest
 
+from tests.benchmarks import warm
 from tests.support import lambda_runtime
 from tests.support.lambda_runtime import LAYER, TIMEOUT_SECONDS
 from tests.support.template import ROOT
@@ -68,6 +69,10 @@ def run(code: str, *path: Path) -> str:
 
 def test_cold_start_runs_no_more_bytecode_than_before() -> None:
     assert int(run(COUNTING, LAYER, ROOT / "functions/api")) <= MAX_BYTECODE_INSTRUCTIONS * 1.03
+
+
+def test_warm_function_creates_conversations_for_the_benchmark() -> None:
+    assert 0 < warm.measure() < 100
 
 
 @pytest.mark.parametrize("region", ["eu-central-1", "cn-north-1", "us-gov-west-1", "ap-southeast-5"])

@@ -295,7 +295,7 @@ class EmbeddedInstance(Instance):
         """Run all waiting steps in one unit of the table. Do not publish the stream afterwards."""
         steps = self.engine.steps
         with self.engine.table.unit():
-            steps.stream_grew = False
+            steps.stream.may_have_records = False
             steps.run(until=float("inf"))
 
     def work(self) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convoke.domain.addresses import Channel
-from convoke.domain.events import Change, Event, EventType, Subject, participants_added
+from convoke.domain.events import Change, Event, EventType, Origin, Subject, participants_added
 from convoke.domain.participants import MessagingBinding, Participant
 from convoke.domain.provisioning import Provisioning
 from convoke.domain.users import User
@@ -83,20 +83,22 @@ def test_items_of_the_version_before_decision_0121_are_read() -> None:
     binding = MessagingBinding(type=Channel.SMS, address="+15558675310", proxy_address="+15017122661")
     members = [chat, other, sms.model_copy(update={"identity": None, "messaging_binding": binding})]
     assert unpack_provisioning(stored["provisioning"]) == request_of(members)
-    change = participants_added(CHANGE_SID, SUBJECT, members, [user_of(chat)], at=MOMENT, notify_webhooks=True)
+    change = participants_added(
+        CHANGE_SID, SUBJECT, members, [user_of(chat)], at=MOMENT, origin=Origin(notify_webhooks=True)
+    )
     assert unpack_change(stored["change"]) == change
 
 
 def test_event_of_an_earlier_change_keeps_its_id() -> None:
     """The record of a deletion contains unpublished events of earlier changes."""
-    change = participants_added(CHANGE_SID, SUBJECT, ten_members()[:2], at=MOMENT, notify_webhooks=False)
+    change = participants_added(CHANGE_SID, SUBJECT, ten_members()[:2], at=MOMENT, origin=Origin(notify_webhooks=False))
     first, second = change.events
     change = change.model_copy(update={"events": (second, first)})
     assert unpack_change(pack_change(change)) == change
 
 
 def test_ids_that_follow_from_the_place_of_the_event_are_restored_and_not_stored() -> None:
-    change = participants_added(CHANGE_SID, SUBJECT, ten_members(), at=MOMENT, notify_webhooks=False)
+    change = participants_added(CHANGE_SID, SUBJECT, ten_members(), at=MOMENT, origin=Origin(notify_webhooks=False))
     assert unpack_change(pack_change(change)) == change
     assert '"id"' not in json.dumps(pack_change(change))
 
@@ -112,7 +114,9 @@ UUIDS = [f"{number:08}-0000-4000-8000-{number:012}"[::-1] for number in range(10
 
 
 def test_change_with_ten_uuids_as_identities_takes_less_than_two_kilobytes() -> None:
-    change = participants_added(CHANGE_SID, SUBJECT, ten_members(UUIDS), at=MOMENT, notify_webhooks=False)
+    change = participants_added(
+        CHANGE_SID, SUBJECT, ten_members(UUIDS), at=MOMENT, origin=Origin(notify_webhooks=False)
+    )
     assert size_in_bytes(change_write(change).item) <= 2048
 
 

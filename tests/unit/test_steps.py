@@ -152,8 +152,8 @@ class Machine:
         with self.table.unit():
             self.steps.run(until)
 
-    def stream(self, bodies: int) -> None:
-        for number in range(bodies):
+    def stream(self, bodies: int, first: int = 0) -> None:
+        for number in range(first, first + bodies):
             event = an_event("AC1", number).model_dump(mode="json")
             item: Item = {"pk": f"AC1#IM{number}", "sk": "change", "sid": f"IM{number}", "event": event}
             self.table.transact([Put(item)])
@@ -189,6 +189,27 @@ def test_slice_ends_at_its_time_after_at_least_one_step(machine: Machine) -> Non
     assert machine.steps.are_waiting
     machine.run(until=time.monotonic() + 60)
     assert machine.work.log == ["add a", "add b", "add c"]
+
+
+def test_age_counts_stream_records_until_they_are_published(machine: Machine) -> None:
+    machine.steps.stream.grew(STREAM_BATCH_SIZE)
+    machine.stream(STREAM_BATCH_SIZE)
+    time.sleep(0.01)
+    later = time.monotonic()
+    machine.steps.stream.grew(1)
+    machine.stream(1, first=STREAM_BATCH_SIZE)
+    assert machine.steps.age() >= 0.01
+    machine.run()
+    assert machine.steps.age() <= time.monotonic() - later
+    machine.run()
+    assert machine.steps.age() == 0
+    assert not machine.steps.are_waiting
+
+
+def test_records_that_were_removed_by_others_have_no_age(machine: Machine) -> None:
+    machine.steps.stream.grew(3)
+    machine.run()
+    assert machine.steps.age() == 0
 
 
 def test_age_is_that_of_the_oldest_step_that_is_ready(machine: Machine) -> None:
@@ -260,7 +281,7 @@ def test_failed_publication_leaves_the_stream_as_it_was(machine: Machine) -> Non
     with pytest.raises(OSError, match="no bus"):
         machine.run()
     assert len(machine.table.stream_records(9)) == 1
-    machine.steps.stream_grew = True
+    machine.steps.stream.may_have_records = True
     machine.work.publish = publish  # type: ignore[method-assign]
     machine.run()
     assert machine.work.published == [["IM1-0"]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from convoke.api.requests import Request
+from convoke.domain.events import Origin
 from convoke.operations.account_configuration import AccountConfigurationOperations
 from convoke.operations.accounts import AccountOperations
 from convoke.operations.address_configurations import AddressConfigurationOperations
@@ -73,4 +74,4 @@ class Operations:
 
         See docs/behaviour/webhook-delivery.md#what-triggers-webhooks.
         """
-        return self.pre_events.for_request(enabled=request.notify_webhooks)
+        return self.pre_events.for_request(Origin(notify_webhooks=request.notify_webhooks))

@@ -94,6 +94,28 @@ class Reason(StrEnum):
     EVENT = "EVENT"
 
 
+class Source(StrEnum):
+    """The values of the parameter `Source`. They say through which channel a change came."""
+
+    API = "API"
+    SDK = "SDK"
+    SMS = "SMS"
+    WHATSAPP = "WHATSAPP"
+
+
+class Origin(NamedTuple):
+    """Where a change comes from, and whether webhooks get its events."""
+
+    notify_webhooks: bool
+    source: Source = Source.API
+    client_identity: str | None = None
+    """The identity of the chat user that made the change. None if no chat user made it."""
+
+
+BY_CONVOKE = Origin(notify_webhooks=True)
+"""The origin of a change that Convoke makes without a request. A header cannot turn off its events."""
+
+
 class Event(Model):
     """An event. The payload contains Twilio's parameters. The event bus gets every event except pre-events."""
 
@@ -192,13 +214,13 @@ class Subject(NamedTuple):
     """None if the change affects only a User."""
 
 
-def conversation_added(sid: str, conversation: Conversation, *, at: datetime, notify_webhooks: bool) -> Change:
+def conversation_added(sid: str, conversation: Conversation, *, at: datetime, origin: Origin) -> Change:
     data = [(EventType.CONVERSATION_ADDED, conversation_payload(conversation))]
-    return _change(sid, subject_of(conversation), data, at=at, notify_webhooks=notify_webhooks)
+    return _change(sid, subject_of(conversation), data, at=at, origin=origin)
 
 
 def conversation_updated(
-    sid: str, before: Conversation, after: Conversation, *, state_alone: bool, at: datetime, notify_webhooks: bool
+    sid: str, before: Conversation, after: Conversation, *, state_alone: bool, at: datetime, origin: Origin
 ) -> Change:
     """Return the record of an update of a conversation.
 
@@ -209,7 +231,7 @@ def conversation_updated(
     if after.state is not before.state:
         payload = _state_payload(after, before.state, Reason.API, at)
         data.append((EventType.CONVERSATION_STATE_UPDATED, payload))
-    return _change(sid, subject_of(after), data, at=at, notify_webhooks=notify_webhooks)
+    return _change(sid, subject_of(after), data, at=at, origin=origin)
 
 
 def timer_expired(sid: str, before: Conversation, after: Conversation, *, at: datetime) -> Change:
@@ -219,11 +241,11 @@ def timer_expired(sid: str, before: Conversation, after: Conversation, *, at: da
     get the event.
     """
     data = [(EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.TIMER, at))]
-    return _change(sid, subject_of(after), data, at=at, notify_webhooks=True)
+    return _change(sid, subject_of(after), data, at=at, origin=BY_CONVOKE)
 
 
 def conversation_removed(
-    sid: str, conversation: Conversation, unpublished: Sequence[Event], *, at: datetime, notify_webhooks: bool
+    sid: str, conversation: Conversation, unpublished: Sequence[Event], *, at: datetime, origin: Origin
 ) -> Change:
     """Return the record of the deletion of a conversation.
 
@@ -232,7 +254,7 @@ def conversation_removed(
     """
     payload = conversation_payload(conversation) | {"DateRemoved": to_milliseconds(at)}
     data = [(EventType.CONVERSATION_REMOVED, payload)]
-    change = _change(sid, subject_of(conversation), data, at=at, notify_webhooks=notify_webhooks)
+    change = _change(sid, subject_of(conversation), data, at=at, origin=origin)
     events = (*unpublished, *change.events)
     return change.model_copy(
         update={"events": events, "notify_webhooks": any(event.notify_webhooks for event in events)}
@@ -246,11 +268,11 @@ def participants_added(
     users: Sequence[User] = (),
     *,
     at: datetime,
-    notify_webhooks: bool,
+    origin: Origin,
 ) -> Change:
     """Return the record of new participants. `users` are the Users that exist since the same transaction."""
     data = [(EventType.PARTICIPANT_ADDED, participant_payload(participant)) for participant in participants]
-    return _change(sid, subject, [*_users_added(users), *data], at=at, notify_webhooks=notify_webhooks)
+    return _change(sid, subject, [*_users_added(users), *data], at=at, origin=origin)
 
 
 def message_added(
@@ -261,22 +283,22 @@ def message_added(
     receipts: Sequence[Receipt],
     *,
     at: datetime,
-    notify_webhooks: bool,
+    origin: Origin,
 ) -> Change:
     """Return the record of the creation of a message.
 
     The record has one event for the message and one event for each receipt. If the message makes the conversation
-    active, the record also has an event for the state. `notify_webhooks` applies only to the event for the message. A
-    message has at most 50 receipts. The item of the record then has about 20 KB.
+    active, the record also has an event for the state. `origin.notify_webhooks` applies only to the event for the
+    message. A message has at most 50 receipts. The item of the record then has about 20 KB.
     """
     data: list[EventData] = [(EventType.MESSAGE_ADDED, message_payload(after, message))]
     if after.state is not before.state:
         data.append((EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.EVENT, at)))
     data += [(EventType.DELIVERY_UPDATED, _receipt_payload(receipt)) for receipt in receipts]
-    change = _change(sid, subject_of(after), data, at=at, notify_webhooks=True)
+    change = _change(sid, subject_of(after), data, at=at, origin=origin._replace(notify_webhooks=True))
     # The client decides only about the event for the message. Webhooks always get the other events.
     added, *caused = change.events
-    events = (added.model_copy(update={"notify_webhooks": notify_webhooks}), *caused)
+    events = (added.model_copy(update={"notify_webhooks": origin.notify_webhooks}), *caused)
     return change.model_copy(
         update={"events": events, "notify_webhooks": any(event.notify_webhooks for event in events)}
     )
@@ -293,23 +315,19 @@ def messages_replayed(sid: str, conversation: Conversation, webhook_sid: str, fi
         "From": str(first),
         "Until": str(conversation.next_index - 1),
     }
-    return _change(sid, subject_of(conversation), [(ReplayType.MESSAGES, payload)], at=at, notify_webhooks=True)
+    return _change(sid, subject_of(conversation), [(ReplayType.MESSAGES, payload)], at=at, origin=BY_CONVOKE)
 
 
-def message_updated(
-    sid: str, conversation: Conversation, message: Message, *, at: datetime, notify_webhooks: bool
-) -> Change:
+def message_updated(sid: str, conversation: Conversation, message: Message, *, at: datetime, origin: Origin) -> Change:
     payload = edited_payload(conversation, message)
     data = [(EventType.MESSAGE_UPDATED, payload)]
-    return _change(sid, subject_of(conversation), data, at=at, notify_webhooks=notify_webhooks)
+    return _change(sid, subject_of(conversation), data, at=at, origin=origin)
 
 
-def message_removed(
-    sid: str, conversation: Conversation, message: Message, *, at: datetime, notify_webhooks: bool
-) -> Change:
+def message_removed(sid: str, conversation: Conversation, message: Message, *, at: datetime, origin: Origin) -> Change:
     payload = edited_payload(conversation, message) | {"DateRemoved": to_milliseconds(at)}
     data = [(EventType.MESSAGE_REMOVED, payload)]
-    return _change(sid, subject_of(conversation), data, at=at, notify_webhooks=notify_webhooks)
+    return _change(sid, subject_of(conversation), data, at=at, origin=origin)
 
 
 def participant_updated(
@@ -319,29 +337,29 @@ def participant_updated(
     users: Sequence[User] = (),
     *,
     at: datetime,
-    notify_webhooks: bool,
+    origin: Origin,
 ) -> Change:
     """Return the record of an updated participant. `users` are the Users that exist since the same transaction."""
     index = participant.last_read_message_index
     read = {"LastReadMessageIndex": None if index is None else str(index)}
     payload = {**participant_payload(participant), **date_updated(participant), **read}
     data = [*_users_added(users), (EventType.PARTICIPANT_UPDATED, payload)]
-    return _change(sid, subject, data, at=at, notify_webhooks=notify_webhooks)
+    return _change(sid, subject, data, at=at, origin=origin)
 
 
 def participant_removed(
-    sid: str, subject: Subject, participant: Participant, *, at: datetime, notify_webhooks: bool
+    sid: str, subject: Subject, participant: Participant, *, at: datetime, origin: Origin
 ) -> Change:
     removed = {"DateRemoved": to_milliseconds(at)}
     payload = {**participant_payload(participant), **date_updated(participant), **removed}
-    return _change(sid, subject, [(EventType.PARTICIPANT_REMOVED, payload)], at=at, notify_webhooks=notify_webhooks)
+    return _change(sid, subject, [(EventType.PARTICIPANT_REMOVED, payload)], at=at, origin=origin)
 
 
-def user_added(sid: str, user: User, *, at: datetime, notify_webhooks: bool) -> Change:
-    return _change(sid, subject_of_user(user), _users_added([user]), at=at, notify_webhooks=notify_webhooks)
+def user_added(sid: str, user: User, *, at: datetime, origin: Origin) -> Change:
+    return _change(sid, subject_of_user(user), _users_added([user]), at=at, origin=origin)
 
 
-def user_updated(sid: str, user: User, *, reachable: bool, at: datetime, notify_webhooks: bool) -> Change:
+def user_updated(sid: str, user: User, *, reachable: bool, at: datetime, origin: Origin) -> Change:
     """Return the record of an updated User. `reachable` says whether the service tells which Users are online."""
     online = "false" if reachable else None
     payload = {
@@ -351,7 +369,7 @@ def user_updated(sid: str, user: User, *, reachable: bool, at: datetime, notify_
         "isNotifiable": online,
     }
     data = [(EventType.USER_UPDATED, payload)]
-    return _change(sid, subject_of_user(user), data, at=at, notify_webhooks=notify_webhooks)
+    return _change(sid, subject_of_user(user), data, at=at, origin=origin)
 
 
 class Failure(NamedTuple):
@@ -372,13 +390,13 @@ def initializing_ended(sid: str, conversation: Conversation, failure: Failure | 
     if failure:
         payload |= {"ErrorCode": str(failure.code), "ErrorMessage": failure.message, "AlertSid": failure.alert_sid}
     data = [(EventType.CONVERSATION_STATE_UPDATED, payload)]
-    change = _change(sid, subject_of(conversation), data, at=at, notify_webhooks=True)
+    change = _change(sid, subject_of(conversation), data, at=at, origin=BY_CONVOKE)
     return change.model_copy(update={"published_by_maker": True})
 
 
-def pre_event(sid: str, subject: Subject, data: EventData, *, at: datetime) -> Event:
+def pre_event(sid: str, subject: Subject, data: EventData, *, at: datetime, origin: Origin) -> Event:
     """Return the event that Convoke sends before a change. The receiver can edit or reject the change."""
-    return _change(sid, subject, [data], at=at, notify_webhooks=True).events[0]
+    return _change(sid, subject, [data], at=at, origin=origin).events[0]
 
 
 Payload = Mapping[str, str | None]
@@ -399,11 +417,12 @@ def _users_added(users: Sequence[User]) -> list[EventData]:
     return [(EventType.USER_ADDED, user_payload(user)) for user in users]
 
 
-def _change(sid: str, subject: Subject, data: Sequence[EventData], *, at: datetime, notify_webhooks: bool) -> Change:
+def _change(sid: str, subject: Subject, data: Sequence[EventData], *, at: datetime, origin: Origin) -> Change:
     common: Payload = {
         "AccountSid": subject.account_sid,
         "ChatServiceSid": subject.chat_service_sid,
-        "Source": "API",
+        "Source": origin.source,
+        "ClientIdentity": origin.client_identity,
     }
     events = (
         Event(
@@ -413,7 +432,7 @@ def _change(sid: str, subject: Subject, data: Sequence[EventData], *, at: dateti
             conversation_sid=None if event_type in USER_EVENTS else subject.conversation_sid,
             occurred_at=at,
             payload=_without_absent({"EventType": event_type, **common, **payload}),
-            notify_webhooks=notify_webhooks,
+            notify_webhooks=origin.notify_webhooks,
         )
         for position, (event_type, payload) in enumerate(data)
     )
@@ -422,7 +441,7 @@ def _change(sid: str, subject: Subject, data: Sequence[EventData], *, at: dateti
         account_sid=subject.account_sid,
         conversation_sid=subject.conversation_sid,
         events=tuple(events),
-        notify_webhooks=notify_webhooks,
+        notify_webhooks=origin.notify_webhooks,
     )
 
 
@@ -514,8 +533,9 @@ def message_payload(conversation: Conversation, message: Message) -> dict[str, s
 
 def _receipt_payload(receipt: Receipt) -> Payload:
     return {
-        # `_change` adds `Source` to every event. The value None removes `Source` from this event.
+        # `_change` adds these parameters to every event. The value None removes them from this event.
         "Source": None,
+        "ClientIdentity": None,
         "ConversationSid": receipt.conversation_sid,
         "MessageSid": receipt.message_sid,
         "DeliveryReceiptSid": receipt.sid,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from convoke.domain.conversations import Conversation
-from convoke.domain.events import Change, Event, message_added, messages_replayed
+from convoke.domain.events import Change, Event, Origin, message_added, messages_replayed
 from convoke.domain.messages import Message
 from convoke.domain.scoped_webhooks import ScopedWebhook
 
@@ -49,9 +49,11 @@ def message_replayed(replay: Event, conversation: Conversation, message: Message
     """Return the event `onMessageAdded` that the replay sends for one message, with the current content of the message.
 
     The event id consists of the change SID of the replay and the message index plus 1. If the replay is repeated, the
-    event of each message therefore has the same id as before. `notify_webhooks` is False, so that no other webhook gets
+    event of each message therefore has the same id as before. Webhooks are turned off, so that no other webhook gets
     the event.
     """
     sid, _, _ = replay.id.partition("-")
-    change = message_added(sid, conversation, conversation, message, (), at=replay.occurred_at, notify_webhooks=False)
+    change = message_added(
+        sid, conversation, conversation, message, (), at=replay.occurred_at, origin=Origin(notify_webhooks=False)
+    )
     return change.events[0].model_copy(update={"id": f"{sid}-{1 + message.index}"})

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 
 MAX_STEP_AGE_SECONDS = 0.25
-"""If the oldest step that is ready to run has waited longer than this time, the steps are late."""
+"""If the oldest step or stream record has waited longer than this time, the steps are late."""
 
 MAX_ADMISSION_WAIT_SECONDS = 1.0
 """The maximum time that a request waits while the steps are late. After this time, the request is refused."""

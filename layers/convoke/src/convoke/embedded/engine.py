@@ -502,8 +502,8 @@ class EmbeddedEngine:
         self._wake_steps()
         return take_back
 
-    def _stream_grew(self) -> None:
-        self.steps.stream_grew = True
+    def _stream_grew(self, records: int) -> None:
+        self.steps.stream.grew(records)
         self._wake_steps()
 
     def _changed(self, changes: Sequence[Item]) -> None:
@@ -516,7 +516,7 @@ class EmbeddedEngine:
         are still in the stream.
         """
         self.program.clear_caches()
-        self.steps.stream_grew = True
+        self.steps.stream.may_have_records = True
         if self._scheduler:
             self._scheduler.pause()
 

@@ -8,7 +8,7 @@ See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sized
+from collections.abc import Callable, Collection, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -25,7 +25,7 @@ MAX_PAUSE_SECONDS = 3600.0
 If a message would stay invisible for longer, somebody must have set the clock back. The message then counts as visible.
 """
 
-REDRIVE_PAGE_SIZE = 500
+PAGE_SIZE = 500
 
 NO_RECEIVER = ""
 """The value of `receiver` in a message that contains an event. An event is not split into deliveries yet."""
@@ -215,10 +215,12 @@ class DeadLetterQueue:
 
         Return the number of deleted messages.
         """
-        statement = "SELECT id, body FROM messages WHERE queue = ? ORDER BY id"
-        done = [(id_,) for id_, body in self.table.rows(statement, (_dead_letters_of(self.name),)) if handle(body)]
-        self.table.write("DELETE FROM messages WHERE id = ?", *done)
-        return len(done)
+        consumed = 0
+        for page in self._pages():
+            done = [(id_,) for id_, body in page if handle(body)]
+            self.table.write("DELETE FROM messages WHERE id = ?", *done)
+            consumed += len(done)
+        return consumed
 
     def redrive(self, again: Callable[[str], str]) -> int:
         """Move every message back to the queue `name`, and set its receive count and its failures to 0.
@@ -226,18 +228,25 @@ class DeadLetterQueue:
         `again` takes the old body of a message and returns the new body. Messages are moved in pages, with one commit
         for each page. Return the number of moved messages.
         """
-        redriven, last = 0, 0
-        while page := self.table.rows(
-            "SELECT id, body FROM messages WHERE queue = ? AND id > ? ORDER BY id LIMIT ?",
-            (_dead_letters_of(self.name), last, REDRIVE_PAGE_SIZE),
-        ):
+        redriven = 0
+        for page in self._pages():
             visible_at = self.now().timestamp()
             self.table.write(
                 "UPDATE messages SET queue = ?, body = ?, visible_at = ?, receive_count = 0, failures = 0 WHERE id = ?",
                 *((self.name, again(body), visible_at, id_) for id_, body in page),
             )
-            redriven, last = redriven + len(page), page[-1][0]
+            redriven += len(page)
         return redriven
+
+    def _pages(self) -> Iterator[list[tuple[int, str]]]:
+        """Read the ids and the bodies of all messages in pages, so that one commit does not contain all of them."""
+        last = 0
+        while page := self.table.rows(
+            "SELECT id, body FROM messages WHERE queue = ? AND id > ? ORDER BY id LIMIT ?",
+            (_dead_letters_of(self.name), last, PAGE_SIZE),
+        ):
+            yield page
+            last = page[-1][0]
 
 
 def _dead_letters_of(queue: str) -> str:

@@ -88,7 +88,7 @@ class SqliteTable:
         path: str,
         *,
         streamed: Callable[[Item], bool] = lambda item: False,  # noqa: ARG005
-        on_stream: Callable[[], None] = lambda: None,
+        on_stream: Callable[[int], None] = lambda _: None,
         on_changes: Callable[[Sequence[Item]], None] = lambda items: None,  # noqa: ARG005
         on_failure: Callable[[], None] = lambda: None,
         on_gone: Callable[[], None] = lambda: None,
@@ -97,10 +97,11 @@ class SqliteTable:
     ) -> None:
         """Open the data file at `path`. If `path` is `:memory:`, the data disappears when the table is closed.
 
-        `on_stream` is called after each commit that has added records to the stream. `on_changes` is called after each
-        commit that has stored change records, and gets these records. `on_failure` is called after a unit was dropped.
-        `on_gone` is called whenever the table finds that the data file was removed or replaced. `lock_timeout` is the
-        maximum number of seconds that a thread waits while another process holds the write lock.
+        `on_stream` is called after each commit that has added records to the stream, with the number of new records.
+        `on_changes` is called after each commit that has stored change records, and gets these records. `on_failure` is
+        called after a unit was dropped. `on_gone` is called whenever the table finds that the data file was removed or
+        replaced. `lock_timeout` is the maximum number of seconds that a thread waits while another process holds the
+        write lock.
         """
         self._streamed = streamed
         self._on_stream = on_stream
@@ -558,7 +559,7 @@ class SqliteTable:
         if unit.changes:
             _notify(partial(self._on_changes, unit.changes))
         if unit.stream:
-            _notify(self._on_stream)
+            _notify(partial(self._on_stream, len(unit.stream)))
 
     def _write_pending(self, unit: Unit) -> None:
         """Write the collected rows in the open transaction of SQLite. The rows are written in the order of their keys.

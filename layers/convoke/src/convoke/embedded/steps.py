@@ -64,6 +64,38 @@ class Waiting(Generic[Work]):
         return len(self.entries)
 
 
+@dataclass(slots=True)
+class StreamBacklog:
+    """Tells whether the stream may contain records, and how long the oldest record has been waiting.
+
+    The backlog counts the records of each commit, because the stream does not store when a record arrived. Records from
+    before the start of the process have no age.
+    """
+
+    may_have_records: bool = True
+    """True at the start, because there may be records from before a crash."""
+    arrivals: deque[tuple[float, int]] = field(default_factory=deque)
+    """The time of each commit, and the number of its records that are still in the stream."""
+
+    def grew(self, records: int) -> None:
+        self.may_have_records = True
+        self.arrivals.append((time.monotonic(), records))
+
+    def published(self, records: int, *, is_last: bool) -> None:
+        """Remove the oldest `records` records. `is_last` says whether the stream contains no more records."""
+        self.may_have_records = not is_last
+        if is_last:
+            self.arrivals.clear()
+        while records and self.arrivals:
+            moment, count = self.arrivals.popleft()
+            if count > records:
+                self.arrivals.appendleft((moment, count - records))
+            records -= min(count, records)
+
+    def age(self) -> float:
+        return time.monotonic() - self.arrivals[0][0] if self.arrivals else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class StateMachine:
     """Runs the conversation finalizer in this process. On AWS, a state machine of Step Functions does the same work.
@@ -100,16 +132,15 @@ class Steps:
     state_machine: StateMachine
     bus: EventBus
     change_dead_letters: DeadLetterQueue
-    stream_grew: bool = True
-    """Whether the stream may contain records. True at the start, because there may be records from before a crash."""
+    stream: StreamBacklog = field(default_factory=StreamBacklog)
 
     def age(self) -> float:
-        """Return the number of seconds for which the oldest step has been ready to run, or 0 if no step is ready."""
-        return max(self.participants.age(), self.executions.age())
+        """Return the number of seconds for which the oldest step or stream record has been waiting, or 0."""
+        return max(self.participants.age(), self.executions.age(), self.stream.age())
 
     @property
     def are_waiting(self) -> bool:
-        return bool(len(self.participants) or len(self.executions) or self.stream_grew)
+        return bool(len(self.participants) or len(self.executions) or self.stream.may_have_records)
 
     def run_all(self, until: float = float("inf")) -> None:
         """Run steps until no step is waiting, or until the time `until` of the monotonic clock.
@@ -148,10 +179,10 @@ class Steps:
         One commit both removes the records and stores the deliveries of their events. Even after a crash, a delivery is
         therefore never stored twice in the delivery queue.
         """
-        if not self.stream_grew:
+        if not self.stream.may_have_records:
             return
         records = self.table.stream_records(STREAM_BATCH_SIZE)
-        self.stream_grew = len(records) == STREAM_BATCH_SIZE
+        self.stream.published(len(records), is_last=len(records) < STREAM_BATCH_SIZE)
         changes = [change for _, item in records if (change := self._readable(item))]
         if events := [event for change in changes for event in change.events]:
             self.bus.publish(events)

@@ -77,15 +77,19 @@ class ConversationWithParticipantsOperations:
             raise refusal(problems)
         # If the conversation already exists, return it here. The receiver of pre-events must get no pre-event for an
         # existing conversation.
-        if idempotent and request_webhooks.enabled and (known := self._find_repeated(account, idempotent)):
+        if (
+            idempotent
+            and request_webhooks.origin.notify_webhooks
+            and (known := self._find_repeated(account, idempotent))
+        ):
             return self._repeated(known)
         conversation = self._new(account, service, requested, initializing=bool(participants))
         conversation = apply_conversation_reply(
             conversation, request_webhooks.send_pre_event(lambda: conversation_add(conversation))
         )
-        notify = request_webhooks.enabled
-        change = conversation_added(self.new_sid(Prefix.CHANGE), conversation, at=self.now(), notify_webhooks=notify)
-        provisioning = self._provisioning(conversation, service, participants, notify_webhooks=notify)
+        origin = request_webhooks.origin
+        change = conversation_added(self.new_sid(Prefix.CHANGE), conversation, at=self.now(), origin=origin)
+        provisioning = self._provisioning(conversation, service, participants, notify_webhooks=origin.notify_webhooks)
         if provisioning:
             conversation = conversation.with_participants(*provisioning.participants)
         record = self._record(conversation, idempotent) if idempotent else None

@@ -128,7 +128,7 @@ class ConversationOperations:
             updated,
             state_alone=requested.changes_only_state,
             at=now,
-            notify_webhooks=request_webhooks.enabled,
+            origin=request_webhooks.origin,
         )
         self.conversations.update(conversation, updated, change)
         return updated
@@ -144,11 +144,9 @@ class ConversationOperations:
         if conversation.date_removed:
             raise NotFoundError
         request_webhooks.send_pre_event(lambda: conversation_remove(conversation))
-        now, notify = self.now(), request_webhooks.enabled
+        now, origin = self.now(), request_webhooks.origin
         unpublished = self._unpublished_events(conversation, provisioning)
-        change = conversation_removed(
-            self.new_sid(Prefix.CHANGE), conversation, unpublished, at=now, notify_webhooks=notify
-        )
+        change = conversation_removed(self.new_sid(Prefix.CHANGE), conversation, unpublished, at=now, origin=origin)
         self.conversations.delete(conversation, conversation.as_tombstone(now), change, provisioning)
         logger.info("conversation deleted", extra={"conversation_sid": conversation.sid})
 

@@ -17,7 +17,7 @@ from convoke.domain.errors import (
     NotFoundError,
     UserExistsError,
 )
-from convoke.domain.events import user_added
+from convoke.domain.events import Origin, user_added
 from convoke.domain.instants import Clock
 from convoke.domain.participants import KnownBy
 from convoke.domain.provisioning import ProvisioningRetries
@@ -136,6 +136,8 @@ class DueUsers:
         elif is_seen:
             now = self.now()
             fresh = first_seen(service, user.identity, now).in_place_of(user).after_leaving()
-            self.users.create(fresh, user_added(self.new_sid(Prefix.CHANGE), fresh, at=now, notify_webhooks=False))
+            self.users.create(
+                fresh, user_added(self.new_sid(Prefix.CHANGE), fresh, at=now, origin=Origin(notify_webhooks=False))
+            )
         else:
             self.users.erase(user)

@@ -59,10 +59,8 @@ class MessageOperations:
             requested.check_against_participants(members)
         now = self.now()
         message, receipts = self._send(before, requested, members, now)
-        after, notify = before.with_message(now), request_webhooks.enabled
-        change = message_added(
-            self.new_sid(Prefix.CHANGE), before, after, message, receipts, at=now, notify_webhooks=notify
-        )
+        after, origin = before.with_message(now), request_webhooks.origin
+        change = message_added(self.new_sid(Prefix.CHANGE), before, after, message, receipts, at=now, origin=origin)
         self.messages.create(before, after, message, receipts, change)
         return message
 
@@ -93,8 +91,8 @@ class MessageOperations:
         edited = self._edited(conversation, message, requested, now)
         if reply := request_webhooks.send_pre_event(lambda: message_update(conversation, edited)):
             edited = self._edited(conversation, message, apply_message_reply(requested, reply), now)
-        notify = request_webhooks.enabled
-        change = message_updated(self.new_sid(Prefix.CHANGE), conversation, edited, at=now, notify_webhooks=notify)
+        origin = request_webhooks.origin
+        change = message_updated(self.new_sid(Prefix.CHANGE), conversation, edited, at=now, origin=origin)
         self.messages.update(conversation, edited, change)
         return edited
 
@@ -104,8 +102,8 @@ class MessageOperations:
         conversation = self.conversations.fetch_to_change(service, conversation_sid)
         message = self._fetch_of(conversation, sid)
         request_webhooks.send_pre_event(lambda: message_remove(conversation, message))
-        change_sid, notify = self.new_sid(Prefix.CHANGE), request_webhooks.enabled
-        change = message_removed(change_sid, conversation, message, at=self.now(), notify_webhooks=notify)
+        change_sid, origin = self.new_sid(Prefix.CHANGE), request_webhooks.origin
+        change = message_removed(change_sid, conversation, message, at=self.now(), origin=origin)
         self.messages.delete(conversation, message, change)
 
     def _fetch_of(self, conversation: Conversation, sid: str) -> Message:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.errors import ConversationsError, NotFoundError
-from convoke.domain.events import participants_added
+from convoke.domain.events import Origin, participants_added
 from convoke.domain.instants import Clock
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Cause, Provisioning
@@ -70,7 +70,7 @@ class ParticipantAdder:
                     provisioning.participants,
                     new,
                     at=now,
-                    notify_webhooks=provisioning.notify_webhooks,
+                    origin=Origin(notify_webhooks=provisioning.notify_webhooks),
                 ),
             )
         self.workflow.start(provisioning.account_sid, provisioning.conversation_sid, causes)

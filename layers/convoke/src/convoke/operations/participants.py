@@ -84,14 +84,14 @@ class ParticipantOperations:
             ],
         )
         request_webhooks.send_pre_event(lambda: participant_add(conversation, participant))
-        sid, subject, notify = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.enabled
+        sid, subject, origin = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.origin
         user = first_seen(service, requested.identity, now) if requested.identity else None
         self.participants.create(
             conversation,
             after,
             participant,
             user,
-            lambda new: participants_added(sid, subject, [participant], new, at=now, notify_webhooks=notify),
+            lambda new: participants_added(sid, subject, [participant], new, at=now, origin=origin),
         )
         self._log("participant created", participant)
         return participant
@@ -134,7 +134,7 @@ class ParticipantOperations:
             problems = [*membership_problems(conversation, after, updated)]
             self._refuse(conversation, requested.identity, problems)
         request_webhooks.send_pre_event(lambda: participant_update(conversation, updated))
-        change_sid, subject, notify = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.enabled
+        change_sid, subject, origin = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.origin
         user = first_seen(service, requested.identity, now) if requested.identity else None
         self.participants.update(
             conversation,
@@ -142,7 +142,7 @@ class ParticipantOperations:
             participant,
             updated,
             user,
-            lambda new: participant_updated(change_sid, subject, updated, new, at=now, notify_webhooks=notify),
+            lambda new: participant_updated(change_sid, subject, updated, new, at=now, origin=origin),
         )
         return updated
 
@@ -183,7 +183,7 @@ class ParticipantOperations:
         after = conversation.without_participant(participant).with_timers_from(now)
         request_webhooks.send_pre_event(lambda: participant_remove(conversation, participant))
         change_sid, subject = self.new_sid(Prefix.CHANGE), subject_of(conversation)
-        change = participant_removed(change_sid, subject, participant, at=now, notify_webhooks=request_webhooks.enabled)
+        change = participant_removed(change_sid, subject, participant, at=now, origin=request_webhooks.origin)
         self.participants.delete(conversation, after, participant, change)
         self._log("participant deleted", participant)
 
@@ -196,8 +196,8 @@ class ParticipantOperations:
         participant = self._fetch_of(conversation, sid)
         updated = participant.model_copy(update={"identity": None, "date_updated": max(now, participant.date_updated)})
         after = conversation.with_changed_participant(updated).with_timers_from(now)
-        change_sid, subject, notify = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.enabled
-        change = participant_updated(change_sid, subject, updated, at=now, notify_webhooks=notify)
+        change_sid, subject, origin = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.origin
+        change = participant_updated(change_sid, subject, updated, at=now, origin=origin)
         self.participants.update(conversation, after, participant, updated, None, lambda _: change)
 
     def _refuse(self, conversation: Conversation, identity: str | None, problems: Sequence[ConversationsError]) -> None:
@@ -220,8 +220,8 @@ class ParticipantOperations:
     ) -> None:
         """Store a change that does not concern the conversation. Such a change does not contend with messages."""
         request_webhooks.send_pre_event(lambda: participant_update(conversation, after))
-        sid, subject, notify = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.enabled
-        change = participant_updated(sid, subject, after, at=now, notify_webhooks=notify)
+        sid, subject, origin = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.origin
+        change = participant_updated(sid, subject, after, at=now, origin=origin)
         self.participants.update_alone(before, after, change)
 
     def _fetch_of(self, conversation: Conversation, sid: str) -> Participant:

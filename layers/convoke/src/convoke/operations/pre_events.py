@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from convoke.domain.alerts import webhook_failed_alert
 from convoke.domain.errors import LogEntry, WebhookFailedError, WebhookRejectedError
 from convoke.domain.event_attempts import OWN_FAILURE, EventAttempt
-from convoke.domain.events import pre_event
+from convoke.domain.events import Origin, pre_event
 from convoke.domain.instants import Clock
 from convoke.domain.pre_events import PreEvent, Reply
 from convoke.domain.sids import NewSid, Prefix
@@ -40,8 +40,8 @@ class RequestWebhooks:
     receiver gets only one pre-event for each request.
     """
 
-    def __init__(self, pre_events: PreEvents, *, enabled: bool) -> None:
-        self.enabled = enabled
+    def __init__(self, pre_events: PreEvents, origin: Origin) -> None:
+        self.origin = origin
         self._pre_events = pre_events
         self._reply: Reply | None = None
 
@@ -51,10 +51,10 @@ class RequestWebhooks:
         The fields of the reply replace fields of the pending change. The reply is empty if the request does not enable
         webhooks.
         """
-        if not self.enabled:
+        if not self.origin.notify_webhooks:
             return {}
         if self._reply is None:
-            self._reply = self._pre_events.send(build())
+            self._reply = self._pre_events.send(build(), self.origin)
         return self._reply
 
 
@@ -62,7 +62,7 @@ class LaterWebhooks(RequestWebhooks):
     """The webhook setting of changes that Convoke makes after the response to a request. They have no pre-events."""
 
     def __init__(self, *, enabled: bool) -> None:
-        self.enabled = enabled
+        self.origin = Origin(notify_webhooks=enabled)
 
     def send_pre_event(self, _: Callable[[], PreEvent]) -> Reply:
         return {}
@@ -77,17 +77,17 @@ class PreEvents:
     now: Clock
     new_sid: NewSid
 
-    def for_request(self, *, enabled: bool) -> RequestWebhooks:
-        return RequestWebhooks(self, enabled=enabled)
+    def for_request(self, origin: Origin) -> RequestWebhooks:
+        return RequestWebhooks(self, origin)
 
-    def send(self, pending: PreEvent) -> Reply:
+    def send(self, pending: PreEvent, origin: Origin) -> Reply:
         """Send a pre-event and return the receiver's reply. Raises WebhookRejectedError.
 
         The reply is empty if no webhook is configured for this event, or if the receiver does not answer in time. With
         an empty reply, the request continues without modification.
         """
         account_sid, chat_service_sid, _ = pending.subject
-        event = pre_event(self.new_sid(Prefix.CHANGE), pending.subject, pending.data, at=self.now())
+        event = pre_event(self.new_sid(Prefix.CHANGE), pending.subject, pending.data, at=self.now(), origin=origin)
         hook = self.levels.fetch(account_sid, chat_service_sid).pre_hook(event.type)
         token = self.auth_tokens.fetch(account_sid) if hook else None
         if hook is None or token is None:

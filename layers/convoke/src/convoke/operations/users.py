@@ -37,8 +37,8 @@ class UserOperations:
         """Store a User. Raises UserExistsError, or UnknownServiceRoleError if the given role does not exist."""
         self._check_role(service, requested.role_sid)
         user = requested.user(service, self.now())
-        notify = request_webhooks.enabled
-        change = user_added(self.new_sid(Prefix.CHANGE), user, at=user.date_created, notify_webhooks=notify)
+        origin = request_webhooks.origin
+        change = user_added(self.new_sid(Prefix.CHANGE), user, at=user.date_created, origin=origin)
         self.users.create(user, change)
         return user
 
@@ -85,7 +85,7 @@ class UserOperations:
             updated,
             reachable=service.reachability_enabled,
             at=now,
-            notify_webhooks=request_webhooks.enabled,
+            origin=request_webhooks.origin,
         )
         self.users.update(user, updated, change)
         return updated
@@ -97,8 +97,8 @@ class UserOperations:
         The User becomes a tombstone. See docs/decisions/0094-user-is-a-tombstone-first.md.
         """
         user = self.fetch(service, sid)
-        notify = request_webhooks.enabled
-        tombstone = user.as_tombstone(self.now(), self.new_sid(Prefix.CHANGE), notify_webhooks=notify)
+        origin = request_webhooks.origin
+        tombstone = user.as_tombstone(self.now(), self.new_sid(Prefix.CHANGE), notify_webhooks=origin.notify_webhooks)
         self.users.update(user, tombstone, None)
         self.first_sights.forget(user)
         logger.info("user deleted", extra={"user_sid": user.sid})
