@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from convoke.api.app import Api
     from convoke.api.operations import Operations
     from convoke.api.routes import AccountRoute, PublicRoute
+    from convoke.operations.access_tokens import AccessTokenOperations
     from convoke.operations.accounts import AccountOperations
     from convoke.operations.console_codes import ConsoleCodeOperations
     from convoke.operations.conversation_finalizer import ConversationFinalizer
@@ -176,6 +177,12 @@ class Program:
             edges.public_url,
             edges.console_poll_seconds,
         )
+
+    @cached_property
+    def access_tokens(self) -> AccessTokenOperations:
+        from convoke.operations.access_tokens import AccessTokenOperations
+
+        return AccessTokenOperations(self.accounts, self.operations.services, self.operations.users)
 
     @cached_property
     def operations(self) -> Operations:

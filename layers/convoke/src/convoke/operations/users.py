@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from convoke.domain.errors import NotFoundError, UnknownServiceRoleError, UserExistsError
-from convoke.domain.events import user_added, user_updated
+from convoke.domain.events import Origin, Source, user_added, user_updated
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.pre_events import user_update
@@ -47,7 +47,8 @@ class UserOperations:
         if self.users.fetch(service.account_sid, user_sid(service.sid, identity)):
             return
         user = first_seen(service, identity, self.now())
-        change = user_added(self.new_sid(Prefix.CHANGE), user, at=user.date_created, notify_webhooks=True)
+        origin = Origin(notify_webhooks=True, source=Source.SDK, client_identity=identity)
+        change = user_added(self.new_sid(Prefix.CHANGE), user, at=user.date_created, origin=origin)
         # Another request can create the User at the same time.
         with suppress(UserExistsError):
             self.users.create(user, change)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Concatenate, NamedTuple
 
 from convoke.api.chat.requests import ChatAnswer, ChatRequest
+from convoke.api.chat.resources import registrations
 from convoke.api.operations import Operations
 
 
@@ -17,4 +18,8 @@ class ChatRoute(NamedTuple):
     handler: Callable[Concatenate[Operations, ChatRequest, ...], ChatAnswer]
 
 
-CHAT_ROUTES: tuple[ChatRoute, ...] = ()
+CHAT_ROUTES: tuple[ChatRoute, ...] = (
+    ChatRoute("POST", "/v1/registrations", registrations.create),
+    ChatRoute("DELETE", "/v1/registrations", registrations.delete),
+    ChatRoute("DELETE", "/v1/registrations/<registration_id>", registrations.delete),
+)
