@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -205,5 +206,33 @@ def test_deleted_key_or_user_closes_its_connections(
             close = await alice.next()
             assert (close.method, close.header["status"]["code"]) == ("close", 401)
             assert (await bob.call("POST", "/v1/registrations", {}))[0] == 201
+
+    run(instance, scenario)
+
+
+def test_user_with_a_client_is_online_until_some_time_after_the_last_client_has_left(
+    instance: EmbeddedInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convoke.embedded.chat.presence.OFFLINE_GRACE_SECONDS", 0.3)
+
+    async def scenario(serving: ChatServing, key: Key) -> None:
+        async def is_online() -> Any:
+            user = (await instance.asked("GET", "/v1/Users/alice")).body
+            assert user["is_notifiable"] is (None if user["is_online"] is None else False)
+            return user["is_online"]
+
+        async with serving.client(key.token("alice")):
+            assert await is_online() is None
+            path = f"/v1/Services/{key.chat_service_sid}/Configuration"
+            await instance.asked("POST", path, {"ReachabilityEnabled": "true"})
+            assert await is_online() is True
+        assert await is_online() is True
+        async with serving.client(key.token("alice")):
+            await asyncio.sleep(0.4)
+            assert await is_online() is True
+            event = await instance.asked("POST", "/v1/Users/alice", {"FriendlyName": "A"})
+            assert event.body["is_online"] is True
+        await asyncio.sleep(0.4)
+        assert await is_online() is False
 
     run(instance, scenario)

@@ -16,7 +16,7 @@ from convoke.domain.provisioning import ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid
 from convoke.observability import Metrics
-from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
+from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, Presence, WebhookClient, Workflow
 from convoke.storage.auth_tokens import AuthTokens, CachedAuthTokens
 from convoke.storage.table import Table
 
@@ -59,6 +59,8 @@ class Edges(Protocol):
     def delivery_queue(self) -> DeliveryQueue: ...
     @property
     def webhook_client(self) -> WebhookClient: ...
+    @property
+    def presence(self) -> Presence: ...
     @property
     def receiver_rules(self) -> ReceiverRules: ...
     @property
@@ -245,7 +247,7 @@ class Program:
         )
         participant_operations = ParticipantOperations(conversation_operations, participants, roles, now, new_sid)
         memberships = ParticipantConversationRepository(table)
-        users = UserOperations(UserRepository(table), self.first_sights, roles, now, new_sid)
+        users = UserOperations(UserRepository(table), self.first_sights, roles, edges.presence, now, new_sid)
         services = ServiceOperations(self.known_services, AccountRepository(table), now, new_sid)
         return Operations(
             accounts=self.accounts,

@@ -26,6 +26,7 @@ from convoke.domain.webhooks import Delivery
 from convoke.embedded.admission import Admission
 from convoke.embedded.chat.feed import NoObjects
 from convoke.embedded.chat.hub import Hub
+from convoke.embedded.chat.presence import ConnectedUsers
 from convoke.embedded.chat.server import ChatServer
 from convoke.embedded.chat.typing import typing_route
 from convoke.embedded.clock import Advance, AdvanceResult, MovableClock
@@ -66,7 +67,7 @@ from convoke.embedded.steps import StateMachine, Steps, Waiting
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
 from convoke.observability import Metrics, NoMetrics
 from convoke.operations.participant_adder import Admit, AdmitByService
-from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
+from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, Presence, WebhookClient, Workflow
 from convoke.operations.sweeper import Sweeper
 from convoke.program import Program
 from convoke.storage import keys
@@ -116,6 +117,7 @@ class EmbeddedEdges:
     event_bus: EventBus
     delivery_queue: DeliveryQueue
     webhook_client: WebhookClient
+    presence: Presence
     now: Clock
     sleep: Sleep
     new_sid: NewSid
@@ -208,6 +210,7 @@ class EmbeddedEngine:
         self._executions: Waiting[Execution] = Waiting()
         self.failures = PlannedFailures()
         self._http_client = WebhookHttpClient(ANY_RECEIVER)
+        self._connected_users = ConnectedUsers()
         bus = InProcessEventBus()
         edges = rewire(
             EmbeddedEdges(
@@ -219,6 +222,7 @@ class EmbeddedEngine:
                 event_bus=bus,
                 delivery_queue=SqliteDeliveryQueue(self.queue, self._wake_deliveries),
                 webhook_client=self._http_client,
+                presence=self._connected_users,
                 now=now,
                 sleep=time.sleep,
                 new_sid=SidFactory(),
@@ -258,7 +262,7 @@ class EmbeddedEngine:
         self._deliveries = Deliveries(self.queue, self.program.webhook_delivery, self.observers)
         bus.targets.append(self._deliveries.accept)
         self._waiters = ConversationWaiters()
-        self._hub = Hub(self.table, NoObjects())
+        self._hub = Hub(self.table, NoObjects(), self._connected_users)
         self._admission = Admission(self.steps.age)
         self._sweeper_loop = PeriodicThread("sweeper", self._sweep, SWEEP_INTERVAL_SECONDS)
         self._sweep_until: datetime | None = None

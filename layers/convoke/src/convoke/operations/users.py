@@ -17,6 +17,7 @@ from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.domain.users import NewUser, User, UserChange, first_seen, user_sid
 from convoke.operations.conversations import retry_on_conflict
+from convoke.operations.ports import Presence
 from convoke.operations.pre_events import RequestWebhooks
 from convoke.storage.first_sights import FirstSights
 from convoke.storage.roles import RoleRepository
@@ -30,6 +31,7 @@ class UserOperations:
     users: UserRepository
     first_sights: FirstSights
     roles: RoleRepository
+    presence: Presence
     now: Clock
     new_sid: NewSid
 
@@ -52,6 +54,10 @@ class UserOperations:
         # Another request can create the User at the same time.
         with suppress(UserExistsError):
             self.users.create(user, change)
+
+    def is_online(self, service: Service, user: User) -> bool | None:
+        """Return whether a User is online, or None if the service has not enabled reachability."""
+        return self.presence.is_online(user.sid) if service.reachability_enabled else None
 
     def existing(self, keys: Set[UserKey]) -> set[UserKey]:
         """Return those of the given Users that exist."""
@@ -84,7 +90,7 @@ class UserOperations:
         change = user_updated(
             self.new_sid(Prefix.CHANGE),
             updated,
-            reachable=service.reachability_enabled,
+            online=self.is_online(service, updated),
             at=now,
             origin=request_webhooks.origin,
         )

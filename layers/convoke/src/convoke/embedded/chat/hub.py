@@ -24,6 +24,7 @@ from convoke.domain.errors import ConversationsError, InvalidParameterError
 from convoke.domain.events import Change
 from convoke.embedded.chat.connection import ChatClient, new_id
 from convoke.embedded.chat.limits import MAX_SUBSCRIPTIONS, MAX_SUBSCRIPTIONS_PER_CALL, TYPING_TIMEOUT_SECONDS
+from convoke.embedded.chat.presence import ConnectedUsers
 from convoke.embedded.sqlite import SqliteTable
 from convoke.embedded.suspension import RUN_AGAIN_PAUSE_SECONDS, RunAgainError
 
@@ -101,8 +102,9 @@ class Requested(NamedTuple):
 class Hub:
     """All methods run on the event loop's thread."""
 
-    def __init__(self, table: SqliteTable, feed: SyncFeed) -> None:
+    def __init__(self, table: SqliteTable, feed: SyncFeed, users: ConnectedUsers) -> None:
         self._table = table
+        self._users = users
         self._feed = feed
         self._subscribers: dict[str, dict[ChatClient, None]] = {}
         """For each Sync object its subscribers, in the order of their subscriptions."""
@@ -112,6 +114,7 @@ class Hub:
 
     def join(self, client: ChatClient) -> None:
         self._by_user.setdefault(client.session.user_sid, set()).add(client)
+        self._users.arrived(client.session)
 
     def leave(self, client: ChatClient) -> None:
         """End the subscriptions of a client that has disconnected."""
@@ -121,6 +124,7 @@ class Hub:
         clients.discard(client)
         if not clients:
             del self._by_user[client.session.user_sid]
+        self._users.left(client.session)
 
     def subscribe(self, client: ChatClient, request: ChatRequest) -> ChatAnswer:
         """Accept a call that asks for subscriptions or cancels them. Notifications with the outcome follow."""
