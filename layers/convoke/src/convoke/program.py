@@ -16,7 +16,7 @@ from convoke.domain.provisioning import ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid
 from convoke.observability import Metrics
-from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
+from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, Presence, WebhookClient, Workflow
 from convoke.storage.auth_tokens import AuthTokens, CachedAuthTokens
 from convoke.storage.table import Table
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from convoke.api.app import Api
     from convoke.api.operations import Operations
     from convoke.api.routes import AccountRoute, PublicRoute
+    from convoke.operations.access_tokens import AccessTokenOperations
     from convoke.operations.accounts import AccountOperations
     from convoke.operations.console_codes import ConsoleCodeOperations
     from convoke.operations.conversation_finalizer import ConversationFinalizer
@@ -58,6 +59,8 @@ class Edges(Protocol):
     def delivery_queue(self) -> DeliveryQueue: ...
     @property
     def webhook_client(self) -> WebhookClient: ...
+    @property
+    def presence(self) -> Presence: ...
     @property
     def receiver_rules(self) -> ReceiverRules: ...
     @property
@@ -178,6 +181,12 @@ class Program:
         )
 
     @cached_property
+    def access_tokens(self) -> AccessTokenOperations:
+        from convoke.operations.access_tokens import AccessTokenOperations
+
+        return AccessTokenOperations(self.accounts, self.operations.services, self.operations.users)
+
+    @cached_property
     def operations(self) -> Operations:
         from convoke.api.operations import Operations
         from convoke.operations.account_configuration import AccountConfigurationOperations
@@ -238,7 +247,7 @@ class Program:
         )
         participant_operations = ParticipantOperations(conversation_operations, participants, roles, now, new_sid)
         memberships = ParticipantConversationRepository(table)
-        users = UserOperations(UserRepository(table), self.first_sights, roles, now, new_sid)
+        users = UserOperations(UserRepository(table), self.first_sights, roles, edges.presence, now, new_sid)
         services = ServiceOperations(self.known_services, AccountRepository(table), now, new_sid)
         return Operations(
             accounts=self.accounts,

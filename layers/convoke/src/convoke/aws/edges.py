@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from convoke.aws.workflow import StepFunctionsWorkflow
     from convoke.observability import EmfMetrics
     from convoke.operations.participant_adder import Admit
+    from convoke.operations.ports import NobodyOnline
     from convoke.webhooks.client import WebhookHttpClient
 
 
@@ -151,6 +152,12 @@ class AwsEdges:
         from convoke.webhooks.client import WebhookHttpClient
 
         return WebhookHttpClient(self.receiver_rules)
+
+    @property
+    def presence(self) -> NobodyOnline:
+        from convoke.operations.ports import NobodyOnline
+
+        return NobodyOnline()
 
     @cached_property
     def receiver_rules(self) -> ReceiverRules:

@@ -359,14 +359,14 @@ def user_added(sid: str, user: User, *, at: datetime, origin: Origin) -> Change:
     return _change(sid, subject_of_user(user), _users_added([user]), at=at, origin=origin)
 
 
-def user_updated(sid: str, user: User, *, reachable: bool, at: datetime, origin: Origin) -> Change:
-    """Return the record of an updated User. `reachable` says whether the service tells which Users are online."""
-    online = "false" if reachable else None
+def user_updated(sid: str, user: User, *, online: bool | None, at: datetime, origin: Origin) -> Change:
+    """Return the record of an updated User. `online` is None if the service does not tell which Users are online."""
     payload = {
         **user_payload(user),
         "DateUpdated": to_milliseconds(user.date_updated),
-        "isOnline": online,
-        "isNotifiable": online,
+        "isOnline": None if online is None else str(online).lower(),
+        # Convoke sends no push notifications, so no User can be notified.
+        "isNotifiable": None if online is None else "false",
     }
     data = [(EventType.USER_UPDATED, payload)]
     return _change(sid, subject_of_user(user), data, at=at, origin=origin)

@@ -13,6 +13,7 @@ from functools import partial
 from threading import Lock
 from types import MappingProxyType
 
+from convoke.api.chat.dispatch import ChatDispatcher
 from convoke.api.routes import AccountRoute, PublicRoute
 from convoke.config import Settings
 from convoke.domain import instants
@@ -23,6 +24,11 @@ from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, SidFactory
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.admission import Admission
+from convoke.embedded.chat.feed import NoObjects
+from convoke.embedded.chat.hub import Hub
+from convoke.embedded.chat.presence import ConnectedUsers
+from convoke.embedded.chat.server import ChatServer
+from convoke.embedded.chat.typing import typing_route
 from convoke.embedded.clock import Advance, AdvanceResult, MovableClock
 from convoke.embedded.clock_api import clock_routes
 from convoke.embedded.console_api import console_key_route
@@ -55,18 +61,20 @@ from convoke.embedded.planned_failures import PlannedFailures
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
 from convoke.embedded.request_log import RequestLog
 from convoke.embedded.request_log_api import request_log_route
+from convoke.embedded.request_runner import RequestRunner
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
 from convoke.observability import Metrics, NoMetrics
 from convoke.operations.participant_adder import Admit, AdmitByService
-from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
+from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, Presence, WebhookClient, Workflow
 from convoke.operations.sweeper import Sweeper
 from convoke.program import Program
 from convoke.storage import keys
 from convoke.storage.api_key_masters import ApiKeyMasters, ApiKeyMasterTable
 from convoke.storage.auth_tokens import AuthTokens, AuthTokenTable
 from convoke.storage.due import DueRepository
+from convoke.storage.events import change_of
 from convoke.storage.keys import is_streamed_to_webhooks
 from convoke.storage.services import ServiceRepository
 from convoke.storage.table import Item, Table
@@ -109,6 +117,7 @@ class EmbeddedEdges:
     event_bus: EventBus
     delivery_queue: DeliveryQueue
     webhook_client: WebhookClient
+    presence: Presence
     now: Clock
     sleep: Sleep
     new_sid: NewSid
@@ -201,6 +210,7 @@ class EmbeddedEngine:
         self._executions: Waiting[Execution] = Waiting()
         self.failures = PlannedFailures()
         self._http_client = WebhookHttpClient(ANY_RECEIVER)
+        self._connected_users = ConnectedUsers()
         bus = InProcessEventBus()
         edges = rewire(
             EmbeddedEdges(
@@ -212,6 +222,7 @@ class EmbeddedEngine:
                 event_bus=bus,
                 delivery_queue=SqliteDeliveryQueue(self.queue, self._wake_deliveries),
                 webhook_client=self._http_client,
+                presence=self._connected_users,
                 now=now,
                 sleep=time.sleep,
                 new_sid=SidFactory(),
@@ -251,6 +262,7 @@ class EmbeddedEngine:
         self._deliveries = Deliveries(self.queue, self.program.webhook_delivery, self.observers)
         bus.targets.append(self._deliveries.accept)
         self._waiters = ConversationWaiters()
+        self._hub = Hub(self.table, NoObjects(), self._connected_users)
         self._admission = Admission(self.steps.age)
         self._sweeper_loop = PeriodicThread("sweeper", self._sweep, SWEEP_INTERVAL_SECONDS)
         self._sweep_until: datetime | None = None
@@ -268,15 +280,18 @@ class EmbeddedEngine:
 
     def gateway(self, *, trust_forwarded: bool = False) -> Gateway:
         """Return the ASGI application that serves this engine."""
-        return Gateway(
-            self.api,
-            self.table,
-            self._admission,
-            self.begin_stop,
-            self._waiters,
-            self.observers,
+        runner = RequestRunner(self.table, self._admission, self._lock_timeout)
+        chat = ChatServer(
+            ChatDispatcher(self.program.operations, (typing_route(self._hub),)),
+            self.program.access_tokens,
+            self._hub,
+            runner,
+            self.api.origins,
+            self.edges.public_url,
             trust_forwarded=trust_forwarded,
-            lock_timeout=self._lock_timeout,
+        )
+        return Gateway(
+            self.api, runner, self.begin_stop, self._waiters, self.observers, chat, trust_forwarded=trust_forwarded
         )
 
     def start(self) -> None:
@@ -508,6 +523,8 @@ class EmbeddedEngine:
 
     def _changed(self, changes: Sequence[Item]) -> None:
         self._waiters.changed(changes)
+        if self._hub.has_subscribers:
+            self._hub.changed([change_of(change) for change in changes])
 
     def _forget(self) -> None:
         """Reset the state in memory, because a unit was dropped.

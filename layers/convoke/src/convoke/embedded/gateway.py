@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 from convoke.api.app import Api
@@ -96,6 +96,16 @@ def _wake(futures: Any) -> None:
             future.set_result(None)
 
 
+class ChatServing(Protocol):
+    """The part of the gateway that serves WebSockets."""
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Gateway:
     """The ASGI application.
 
@@ -110,10 +120,12 @@ class Gateway:
         begin_stop: Callable[[], None],
         waiters: ConversationWaiters,
         observers: Observers,
+        chat: ChatServing,
         *,
         trust_forwarded: bool = False,
     ) -> None:
         self._api = api
+        self._chat = chat
         self._runner = runner
         self._begin_stop = begin_stop
         self._waiters = waiters
@@ -121,6 +133,9 @@ class Gateway:
         self._trust_forwarded = trust_forwarded
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._chat(scope, receive, send)
+            return
         body = await _body(receive)
         if body is None:
             return
@@ -145,8 +160,16 @@ class Gateway:
         """Tell the engine that the server stops. Requests that wait for a conversation get a response now."""
         self._begin_stop()
 
+    async def stop_chat(self) -> None:
+        """Tell the chat clients to connect again, after their calls are answered."""
+        await self._chat.stop()
+
     def close(self) -> None:
-        """End the worker threads. If a request is still running, it fails when the table is closed."""
+        """End the worker threads and the connections of chat clients.
+
+        If a request is still running, it fails when the table is closed.
+        """
+        self._chat.close()
         self._runner.close()
 
     async def _answered(self, event: dict[str, Any]) -> Response:

@@ -18,9 +18,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from convoke.api.errors import JSON
 from convoke.domain.errors import ConversationsError, InvalidParameterError, UnavailableError
+from convoke.embedded.chat.websocket import PATH
 from convoke.embedded.failures import LogLimit
 
 logger = logging.getLogger(__name__)
+
+CHAT_PATH = PATH.encode()
 
 MAX_TARGET_BYTES = 8 * 1024
 MAX_HEADER_BYTES = 16 * 1024
@@ -112,12 +115,22 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            pass  # The server offers no other protocol, so ignore the client's wish to upgrade (RFC 9110, section 7.8).
+            if self._should_upgrade():
+                self._cancel_deadline()
+                self.handle_websocket_upgrade()
         except httptools.HttpParserError:
             if self._refusal is not None:
                 self._refuse(self._refusal.status, self._refusal.error)
             else:
                 self._refuse(HTTPStatus.BAD_REQUEST, InvalidParameterError(parameter="request", wanted="valid HTTP"))
+
+    def _should_upgrade(self) -> bool:
+        """Return whether the request opens the WebSocket of a chat client.
+
+        The other paths offer no other protocol, so the server ignores there that the client wishes to upgrade (RFC
+        9110, section 7.8).
+        """
+        return self.url.partition(b"?")[0] == CHAT_PATH and super()._should_upgrade()
 
     # Callbacks of the parser. If a callback raises an exception, `feed_data` raises HttpParserError.
 

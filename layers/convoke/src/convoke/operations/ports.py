@@ -59,6 +59,18 @@ class WebhookClient(Protocol):
         """
 
 
+class Presence(Protocol):
+    def is_online(self, user_sid: str) -> bool:
+        """Return whether a chat client of the User is connected."""
+
+
+class NobodyOnline:
+    """Implements Presence on an engine that serves no chat clients."""
+
+    def is_online(self, user_sid: str) -> bool:  # noqa: ARG002 - nobody is online
+        return False
+
+
 class ChannelSender(Protocol):
     def send(self, message: Message, recipients: Sequence[Member], at: datetime) -> Sequence[Receipt]:
         """Accept one copy of the message for each recipient, and return the receipts.

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from convoke.domain.errors import NotFoundError, UnknownServiceRoleError, UserExistsError
-from convoke.domain.events import user_added, user_updated
+from convoke.domain.events import Origin, Source, user_added, user_updated
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.pre_events import user_update
@@ -17,6 +17,7 @@ from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.domain.users import NewUser, User, UserChange, first_seen, user_sid
 from convoke.operations.conversations import retry_on_conflict
+from convoke.operations.ports import Presence
 from convoke.operations.pre_events import RequestWebhooks
 from convoke.storage.first_sights import FirstSights
 from convoke.storage.roles import RoleRepository
@@ -30,6 +31,7 @@ class UserOperations:
     users: UserRepository
     first_sights: FirstSights
     roles: RoleRepository
+    presence: Presence
     now: Clock
     new_sid: NewSid
 
@@ -47,10 +49,15 @@ class UserOperations:
         if self.users.fetch(service.account_sid, user_sid(service.sid, identity)):
             return
         user = first_seen(service, identity, self.now())
-        change = user_added(self.new_sid(Prefix.CHANGE), user, at=user.date_created, notify_webhooks=True)
+        origin = Origin(notify_webhooks=True, source=Source.SDK, client_identity=identity)
+        change = user_added(self.new_sid(Prefix.CHANGE), user, at=user.date_created, origin=origin)
         # Another request can create the User at the same time.
         with suppress(UserExistsError):
             self.users.create(user, change)
+
+    def is_online(self, service: Service, user: User) -> bool | None:
+        """Return whether a User is online, or None if the service has not enabled reachability."""
+        return self.presence.is_online(user.sid) if service.reachability_enabled else None
 
     def existing(self, keys: Set[UserKey]) -> set[UserKey]:
         """Return those of the given Users that exist."""
@@ -83,7 +90,7 @@ class UserOperations:
         change = user_updated(
             self.new_sid(Prefix.CHANGE),
             updated,
-            reachable=service.reachability_enabled,
+            online=self.is_online(service, updated),
             at=now,
             origin=request_webhooks.origin,
         )

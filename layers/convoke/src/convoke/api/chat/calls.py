@@ -55,7 +55,9 @@ def _object(call: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _params(call: Mapping[str, Any]) -> dict[str, str]:
     """Return the query parameters. If a parameter is repeated, its value is a list, and the last value counts."""
-    raw = {name: values[-1:] if isinstance(values, list) else [values] for name, values in _object(call, "params").items()}
+    raw = {
+        name: values[-1:] if isinstance(values, list) else [values] for name, values in _object(call, "params").items()
+    }
     return {unquote_plus(name): unquote_plus(str(value)) for name, values in raw.items() for value in values}
 
 

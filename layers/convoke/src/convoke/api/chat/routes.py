@@ -15,6 +15,7 @@ from convoke.api.chat.resources import (
     messages,
     participants,
     receipts,
+    registrations,
     user_conversations,
     users,
 )
@@ -65,4 +66,7 @@ CHAT_ROUTES: tuple[ChatRoute, ...] = (
     _of_service("GET", "/Users/<user_sid>/Conversations", user_conversations.list_),
     _of_service("GET", "/Users/<user_sid>/Conversations/<conversation_sid>", user_conversations.fetch),
     _of_service("POST", "/Users/<user_sid>/Conversations/<conversation_sid>", user_conversations.update),
+    ChatRoute("POST", "/v1/registrations", registrations.create),
+    ChatRoute("DELETE", "/v1/registrations", registrations.delete),
+    ChatRoute("DELETE", "/v1/registrations/<registration_id>", registrations.delete),
 )

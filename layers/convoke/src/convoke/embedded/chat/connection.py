@@ -40,8 +40,6 @@ class Connection:
         self._has_room.set()
         self.is_closing = False
         """Whether the last frame is queued or the connection is cut."""
-        self.subscriptions: set[str] = set()
-        """The SIDs of the Sync objects to which the client has subscribed. Only the hub changes this set."""
 
     def send(self, frame: bytes) -> None:
         """Queue the reply to a frame of the client."""
@@ -137,6 +135,8 @@ class ChatClient:
         """When the server must check next whether the API key and the User still exist."""
         self.is_warned = False
         """Whether the client knows that its token is about to expire."""
+        self.subscriptions: set[str] = set()
+        """The SIDs of the Sync objects to which the client has subscribed. Only the hub changes this set."""
 
     def renew(self, session: ChatSession) -> None:
         """Use the session of a newer access token."""
