@@ -87,6 +87,8 @@ class Conversation(Model):
     date_closed: Instant | None = None
     email: EmailBinding | None = None
 
+    created_by: str | None = None
+    """The identity of the chat user who created the conversation. None if a request of the account created it."""
     timers: Timers = Timers()
     requested_state: State = State.ACTIVE
     attempts: int = 0

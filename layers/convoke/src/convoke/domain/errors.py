@@ -713,6 +713,12 @@ class ProvisioningFailedError(
     """Convoke closed the conversation and released all of its locks. The alert contains the causes."""
 
 
+class NotAParticipantError(
+    ConversationsError, code=50430, status=403, text="The user must be a participant of the conversation"
+):
+    """A chat user who is not a participant asked for a conversation, or tried to change it."""
+
+
 class ParticipantExistsError(ConversationsError, code=50433, status=409, text="Participant already exists"):
     """The identity is already in the conversation, or the request contains the identity twice."""
 
@@ -892,7 +898,9 @@ class ContentVariablesTooLongError(
     """The JSON text that contains all content variables is too long."""
 
 
-class ChannelMetadataNotFoundError(ConversationsError, code=50530, text="The message must have channel metadata"):
+class ChannelMetadataNotFoundError(
+    ConversationsError, code=50530, status=404, text="The message must have channel metadata"
+):
     """The message exists, but the channel of the message provided no metadata."""
 
 

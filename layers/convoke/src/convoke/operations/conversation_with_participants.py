@@ -83,7 +83,9 @@ class ConversationWithParticipantsOperations:
             and (known := self._find_repeated(account, idempotent))
         ):
             return self._repeated(known)
-        conversation = self._new(account, service, requested, initializing=bool(participants))
+        conversation = self._new(
+            account, service, requested, request_webhooks.origin.client_identity, initializing=bool(participants)
+        )
         conversation = apply_conversation_reply(
             conversation, request_webhooks.send_pre_event(lambda: conversation_add(conversation))
         )
@@ -160,7 +162,13 @@ class ConversationWithParticipantsOperations:
             logger.exception("enqueuing participants failed", extra={"conversation_sid": provisioning.conversation_sid})
 
     def _new(
-        self, account: Account, service: Service, requested: NewConversation, *, initializing: bool
+        self,
+        account: Account,
+        service: Service,
+        requested: NewConversation,
+        created_by: str | None,
+        *,
+        initializing: bool,
     ) -> Conversation:
         now = self.now()
         created = requested.date_created or now
@@ -178,6 +186,7 @@ class ConversationWithParticipantsOperations:
             email=requested.email(None),
             timers=requested.timers(account.default_timers),
             requested_state=requested.state,
+            created_by=created_by,
         )
         if initializing:
             due_at = self.retries.next_attempt_at(now, 0)

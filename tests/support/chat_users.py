@@ -1,0 +1,77 @@
+"""Chat users whose calls go to the chat dispatcher of an instance in this process, without a WebSocket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+from convoke.api.chat.dispatch import ChatDispatcher
+from convoke.api.chat.requests import ChatRequest
+from convoke.domain.users import user_sid
+from tests.support.instances import EmbeddedInstance
+
+CHAT_ORIGIN = "http://convoke.test:8000"
+
+
+@dataclass(frozen=True)
+class ChatResponse:
+    status: int
+    body: Any
+
+    @property
+    def error(self) -> tuple[int, int]:
+        """The HTTP status and the error code."""
+        assert self.body["status"] == self.status
+        return self.status, self.body["code"]
+
+
+@dataclass
+class ChatUser:
+    """A user with a valid access token for a service. Its User exists, as after the connection of its client."""
+
+    instance: EmbeddedInstance
+    identity: str
+    service_sid: str = ""
+    dispatcher: ChatDispatcher = field(init=False)
+
+    def __post_init__(self) -> None:
+        operations = self.instance.engine.program.operations
+        self.service_sid = self.service_sid or self.instance.account.default_chat_service_sid
+        self.dispatcher = ChatDispatcher(operations)
+        operations.users.see(operations.services.fetch(self.instance.account.sid, self.service_sid), self.identity)
+
+    @property
+    def sid(self) -> str:
+        return user_sid(self.service_sid, self.identity)
+
+    @property
+    def path(self) -> str:
+        return f"/Client/v2/Services/{self.service_sid}"
+
+    def call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, params: Mapping[str, str] | None = None
+    ) -> ChatResponse:
+        """Send a call. `path` starts below the service, unless it is an absolute URL of an earlier answer."""
+        operations = self.instance.engine.program.operations
+        account = operations.accounts.fetch(self.instance.account.sid)
+        request = ChatRequest(
+            account=account,
+            service=operations.services.fetch(account.sid, self.service_sid),
+            identity=self.identity,
+            user_sid=self.sid,
+            method=method,
+            path=path.removeprefix(CHAT_ORIGIN) if path.startswith(CHAT_ORIGIN) else self.path + path,
+            params=params or {},
+            body=body or {},
+            base_url=CHAT_ORIGIN,
+        )
+        answer = self.dispatcher.answer(request, f"RQ{uuid4().hex}")
+        # Clients get JSON, so the answer must survive the way through JSON.
+        return ChatResponse(answer.status, json.loads(json.dumps(answer.body)))
+
+    def conversation(self, conversation: str, path: str = "") -> str:
+        return f"/Conversations/{quote(conversation, safe='')}{path}"
