@@ -47,6 +47,9 @@ SID_DIGITS = "[0-9a-fA-F]{32}"
 INDEX_DIGITS = 12
 """The SID of a message contains the index of the message. The index has this number of hexadecimal digits."""
 
+TIME_DIGITS = 12
+"""Every other SID starts with the time of its creation in milliseconds. The time has this number of digits."""
+
 NewSid = Callable[[Prefix], str]
 """A function that returns a new SID with the given prefix."""
 
@@ -81,6 +84,20 @@ class SidFactory:
             self._last = max(self._last + 1, (time.time_ns() // 1_000_000) << 16)
             ordered = self._last
         return f"{prefix}{ordered:016x}{os.urandom(8).hex()}"
+
+
+def milliseconds_of(sid: str) -> int:
+    """Return the time at which `SidFactory` created a SID, in milliseconds since 1970.
+
+    The SID must not be the SID of a message, because such a SID contains an index instead of the time.
+    """
+    return int(sid[2 : 2 + TIME_DIGITS], 16)
+
+
+def index_of_message(sid: str) -> int:
+    """Return the index in the SID of a message."""
+    start = len(Prefix.MESSAGE)
+    return int(sid[start : start + INDEX_DIGITS], 16)
 
 
 def sid_with_index(sid: str, index: int) -> str:
