@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from convoke.domain.conversations import Conversation
-from convoke.domain.errors import NotAParticipantError, NotPermittedError
+from convoke.domain.errors import NotAParticipantError, NotPermittedError, UnavailableError
 from convoke.domain.participants import Participant
 from convoke.domain.permissions import Action, Decision, decide
-from convoke.domain.roles import Role
+from convoke.domain.roles import Permission, Role
 
 ADMINISTRATION = (Action.RENAME_CONVERSATION, Action.EDIT_CONVERSATION_ATTRIBUTES, Action.DELETE_CONVERSATION)
 """The actions on a conversation itself. A user who may do one of them may also see the conversation."""
@@ -59,6 +59,21 @@ class Principal:
         if self.membership is None:
             raise NotAParticipantError
         return self.membership.participant
+
+    def check_same_permissions(self, later: Principal) -> None:
+        """Raise an error if the user has other permissions now. `later` is the principal as it is now.
+
+        Raises NotAParticipantError if the user is no participant anymore. Otherwise raises UnavailableError, because
+        the user may possibly do the action with the new roles too.
+        """
+        if self.membership and not later.membership:
+            raise NotAParticipantError
+        if self._permissions != later._permissions:
+            raise UnavailableError
+
+    @property
+    def _permissions(self) -> tuple[tuple[Permission, ...], tuple[Permission, ...]]:
+        return self.role.permissions, self.membership.role.permissions if self.membership else ()
 
     @property
     def participant(self) -> Participant | None:
