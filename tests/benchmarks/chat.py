@@ -1,8 +1,8 @@
 """Measure how fast chat clients hear of a message, and whether the memory of the server grows with reconnects.
 
-`python -m tests.benchmarks.chat [--json PATH]`. 500 clients are connected, 50 of them in each conversation. A member sends a
-message, and the benchmark measures the time until all 50 members have it. The comparison is a server with nothing but the
-package `websockets`, which sends each frame that it receives to the same 50 clients.
+`python -m tests.benchmarks.chat [--json PATH]`. 500 clients are connected, 50 of them in each conversation. A
+member sends a message, and the benchmark measures the time until all 50 members have it. The comparison is a server
+with nothing but the package `websockets`, which sends each frame that it receives to the same 50 clients.
 """
 
 from __future__ import annotations

@@ -291,7 +291,7 @@ class EmbeddedEngine:
         runner = RequestRunner(self.table, self._admission, self._lock_timeout)
         chat = ChatServer(
             ChatDispatcher(self.program.operations, (typing_route(self._hub),)),
-            self.program.access_tokens,
+            lambda: self.program.access_tokens,
             self._hub,
             runner,
             self.api.origins,
