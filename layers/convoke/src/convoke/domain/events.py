@@ -193,7 +193,7 @@ class Change(Model):
         if self.former_identity and self.conversation_sid:
             service_sid = self.own_events[0].payload["ChatServiceSid"]
             channels = SyncObject(ObjectKind.CHANNELS, user_sid(service_sid, self.former_identity))
-            found.append(Touch(channels, Action.REMOVED, self.conversation_sid))
+            found.append(Touch(channels, Action.REMOVED, self.conversation_sid, self.former_identity))
         return tuple(dict.fromkeys(found))
 
     @property
@@ -247,7 +247,7 @@ def _touches_of_conversation(event_type: AnyEventType, payload: Mapping[str, str
             yield Touch(SyncObject(ObjectKind.ROSTER, sid), action, payload["ParticipantSid"])
             if identity := payload.get("Identity"):
                 channels = SyncObject(ObjectKind.CHANNELS, user_sid(payload["ChatServiceSid"], identity))
-                yield Touch(channels, action, sid)
+                yield Touch(channels, action, sid, identity)
         case _ if event_type in MESSAGE_ACTIONS:
             index = str(index_of_message(payload["MessageSid"]))
             yield Touch(SyncObject(ObjectKind.MESSAGES, sid), MESSAGE_ACTIONS[event_type], index)

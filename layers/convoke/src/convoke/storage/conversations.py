@@ -26,7 +26,7 @@ from convoke.storage.revisions import (
     locks_to_acquire,
     revise,
 )
-from convoke.storage.sync import departures_of_erased
+from convoke.storage.sync_memory import departures_of_erased
 from convoke.storage.table import (
     EXPIRES_AT,
     Action,

@@ -14,7 +14,7 @@ from convoke.domain.sync_objects import Action, ObjectKind
 from convoke.storage import items, keys
 from convoke.storage.paging import query_page
 from convoke.storage.revisions import differences, revise
-from convoke.storage.sync import RecordedTouch, touch_write
+from convoke.storage.sync_memory import RecordedTouch, touch_write
 from convoke.storage.table import MAX_WRITES, Add, Delete, Put, Table, key_of
 
 

@@ -26,7 +26,7 @@ from convoke.storage.revisions import (
     revision_error,
     revision_writes,
 )
-from convoke.storage.sync import Departure, RecordedTouch, departure_write, touch_write
+from convoke.storage.sync_memory import Departure, RecordedTouch, departure_write, touch_write
 from convoke.storage.table import (
     Add,
     And,

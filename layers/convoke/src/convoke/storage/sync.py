@@ -1,10 +1,4 @@
-"""Read what the Sync objects of chat clients need, and remember removals and edits for seven days.
-
-A client that was away gets the state of each changed item. The event id in an item tells whether the item has changed.
-Three changes leave no such item: a deleted message, a participant that left, and a conversation that a User left. An
-old message that was edited has an event id, but no query finds it without reading all messages. Therefore the
-transaction of these changes also stores a small item, which expires. See docs/decisions/0156-memory-of-removals.md.
-"""
+"""Read what the Sync objects of chat clients need. See docs/decisions/0155-sync-objects-are-projections.md."""
 
 from __future__ import annotations
 
@@ -14,34 +8,31 @@ from datetime import datetime
 from typing import NamedTuple
 
 from convoke.domain.conversations import Conversation
-from convoke.domain.event_ids import to_event_id, to_moment
+from convoke.domain.event_ids import to_event_id
 from convoke.domain.messages import Message
-from convoke.domain.model import Model
 from convoke.domain.participants import KnownBy, Participant
-from convoke.domain.retention import REMOVALS_LIFETIME
 from convoke.domain.sids import greatest_sid_with_index, least_sid_with_index
-from convoke.domain.sync_objects import Action, ObjectKind
-from convoke.domain.users import user_sid
+from convoke.domain.sync_objects import ObjectKind
 from convoke.storage import items, keys
-from convoke.storage.table import Item, Key, Put, Table, key_of
+from convoke.storage.sync_memory import Departure, RecordedTouch
+from convoke.storage.table import Item, Key, Table, key_of
 
 MEMBERSHIPS_PER_READ = 50
 """The number of memberships that are read at once. Each one needs two items, and a read has at most 100 keys."""
 
 
-class RecordedTouch(Model):
-    """An item of an object that a change touched, without the state of the item."""
+class Span(NamedTuple):
+    """Some adjacent items in the order of their keys."""
 
-    event_id: int
-    action: Action
-    key: str
+    limit: int
+    start: str | None = None
+    """The key of the first possible item. None means the first item in the order of the span."""
+    forward: bool = True
+    """Whether the order is ascending."""
 
-
-class Departure(NamedTuple):
-    """A User is no longer a participant of a conversation."""
-
-    conversation_sid: str
-    event_id: int
+    def limited(self, first: str, last: str, position: str) -> tuple[str, str]:
+        """Return the part of the range from `first` to `last` that begins at `position`, in the order of the span."""
+        return (position, last) if self.forward else (first, position)
 
 
 class SyncMembership(NamedTuple):
@@ -50,28 +41,13 @@ class SyncMembership(NamedTuple):
     conversation: Conversation
     participant: Participant
 
+    @property
+    def event_id(self) -> int:
+        """The event id of the last change that clients see in the map of the User.
 
-def touch_write(conversation: Conversation, kind: ObjectKind, touch: RecordedTouch) -> Put:
-    """Return the write that remembers what a change touched in an object of a conversation."""
-    key = keys.sync_touch(conversation.account_sid, conversation.sid, kind, touch.event_id)
-    return Put(items.with_expiry(items.to_item(key, touch), _expiry(touch.event_id)))
-
-
-def departure_write(account_sid: str, chat_service_sid: str, identity: str, departure: Departure) -> Put:
-    """Return the write that remembers that a User left a conversation."""
-    sid, event_id = departure
-    key = keys.departure(account_sid, user_sid(chat_service_sid, identity), sid)
-    return Put(items.with_expiry({**key._asdict(), "event_id": event_id}, _expiry(event_id)))
-
-
-def departures_of_erased(tombstone: Conversation, erased: Sequence[Item]) -> list[Put]:
-    """Return the writes that remember that the participants among `erased` were in a conversation that was deleted."""
-    departure = Departure(tombstone.sid, tombstone.last_event_id)
-    return [
-        departure_write(tombstone.account_sid, tombstone.chat_service_sid, str(item["identity"]), departure)
-        for item in erased
-        if keys.kind_of(key_of(item)) == keys.PARTICIPANT and "identity" in item
-    ]
+        The participants of a new conversation are stored while clients do not see the conversation yet.
+        """
+        return max(self.participant.last_event_id, self.conversation.state_event_id or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,28 +75,21 @@ class SyncRepository:
         found = self.table.query(partition, between=between, limit=limit, consistent=True)
         return [items.to_resource(RecordedTouch, stored) for stored in found]
 
-    def messages(
-        self, account_sid: str, conversation_sid: str, *, start: int | None, limit: int, forward: bool
-    ) -> list[Message]:
-        """Return messages in the order of their indexes, or in reverse order. `start` is the first possible index."""
-        partition, (first, last) = keys.conversation(account_sid, conversation_sid).pk, keys.messages()
-        if start is not None and forward:
-            first = keys.message(account_sid, conversation_sid, least_sid_with_index(start)).sk
-        elif start is not None:
-            last = keys.message(account_sid, conversation_sid, greatest_sid_with_index(start)).sk
-        found = self.table.query(partition, between=(first, last), limit=limit, forward=forward, consistent=True)
-        return [items.to_resource(Message, stored) for stored in found]
+    def messages(self, account_sid: str, conversation_sid: str, span: Span) -> list[Message]:
+        """Return messages in the order of their indexes. The start of the span is an index."""
+        first, last = keys.messages()
+        if span.start is not None:
+            sid = (least_sid_with_index if span.forward else greatest_sid_with_index)(int(span.start))
+            first, last = span.limited(first, last, keys.message(account_sid, conversation_sid, sid).sk)
+        return self._query(Message, account_sid, conversation_sid, (first, last), span)
 
-    def participants(
-        self, account_sid: str, conversation_sid: str, *, start: str | None, limit: int, forward: bool
-    ) -> list[Participant]:
-        """Return participants in the order of their SIDs, or in reverse order. `start` is the first possible SID."""
-        partition, (first, last) = keys.conversation(account_sid, conversation_sid).pk, keys.participants()
-        if start is not None:
-            position = keys.participant(account_sid, conversation_sid, start).sk
-            first, last = (position, last) if forward else (first, position)
-        found = self.table.query(partition, between=(first, last), limit=limit, forward=forward, consistent=True)
-        return [items.to_resource(Participant, stored) for stored in found]
+    def participants(self, account_sid: str, conversation_sid: str, span: Span) -> list[Participant]:
+        """Return participants in the order of their SIDs. The start of the span is a SID."""
+        first, last = keys.participants()
+        if span.start is not None:
+            position = keys.participant(account_sid, conversation_sid, span.start).sk
+            first, last = span.limited(first, last, position)
+        return self._query(Participant, account_sid, conversation_sid, (first, last), span)
 
     def changed_participants(
         self, account_sid: str, conversation_sid: str, since: int, limit: int
@@ -130,26 +99,24 @@ class SyncRepository:
         found = self.table.query(partition, between=keys.participants(), limit=limit, consistent=True)
         return [items.to_resource(Participant, stored) for stored in found if _event_id(stored) > since]
 
-    def memberships(
-        self, account_sid: str, chat_service_sid: str, identity: str, *, start: str | None, limit: int, forward: bool
-    ) -> list[SyncMembership]:
-        """Return conversations of an identity in the order of their SIDs, or in reverse order.
+    def memberships(self, account_sid: str, chat_service_sid: str, identity: str, span: Span) -> list[SyncMembership]:
+        """Return conversations of an identity in the order of their SIDs. The start of the span is a SID.
 
-        `start` is the first possible SID. Conversations that a chat client must not see are left out, so the result is
-        empty only if there are no more conversations.
+        Conversations that a chat client must not see are left out. The result is shorter than the span only if there
+        are no more conversations.
         """
         partition = keys.membership_partition(account_sid, chat_service_sid, *KnownBy("identity", identity))
-        between = keys.membership_range(account_sid, start, forward=forward)
+        between = keys.membership_range(account_sid, span.start, forward=span.forward)
         shown: list[SyncMembership] = []
         after: Item | None = None
-        while len(shown) < limit:
+        while len(shown) < span.limit:
             entries = self.table.query(
                 partition,
                 index=keys.MEMBERSHIPS,
                 between=between,
                 after=after,
-                forward=forward,
-                limit=min(limit - len(shown), MEMBERSHIPS_PER_READ),
+                forward=span.forward,
+                limit=min(span.limit - len(shown), MEMBERSHIPS_PER_READ),
             )
             if not entries:
                 break
@@ -193,6 +160,18 @@ class SyncRepository:
                     yield Departure(keys.sid_of_departure(key_of(stored)), _number(stored, "event_id"))
             after = found[-1]
 
+    def _query(
+        self,
+        model: type[items.AnyModel],
+        account_sid: str,
+        conversation_sid: str,
+        between: tuple[str, str],
+        span: Span,
+    ) -> list[items.AnyModel]:
+        partition = keys.conversation(account_sid, conversation_sid).pk
+        found = self.table.query(partition, between=between, limit=span.limit, forward=span.forward, consistent=True)
+        return [items.to_resource(model, stored) for stored in found]
+
     def _membership_items(self, entries: Sequence[Item]) -> Iterator[tuple[Item, Item]]:
         """Yield the items of the conversation and of the participant of each entry of the index `memberships`."""
         pairs = [(_conversation_key(entry), key_of(entry)) for entry in entries]
@@ -222,7 +201,3 @@ def _removal_id(conversation: Item) -> int:
 def _number(stored: Item, name: str) -> int:
     value = stored.get(name, 0)
     return value if isinstance(value, int) else 0
-
-
-def _expiry(event_id: int) -> datetime:
-    return to_moment(event_id) + REMOVALS_LIFETIME

@@ -9,6 +9,8 @@ from convoke.domain.events import Origin, Source
 from convoke.domain.principals import Principal
 from convoke.operations.pre_events import RequestWebhooks
 from convoke.operations.principals import PrincipalOperations
+from convoke.operations.sync import SyncOperations
+from convoke.storage.sync import SyncRepository
 
 CHAT_PREFIX = "/Client/v2"
 
@@ -30,6 +32,12 @@ def request_webhooks(operations: Operations, request: ChatRequest) -> RequestWeb
     """Return the object that sends the pre-event of this request. A chat client cannot turn off webhooks."""
     origin = Origin(notify_webhooks=True, source=Source.SDK, client_identity=request.identity)
     return operations.pre_events.for_request(origin)
+
+
+def sync_of(operations: Operations) -> SyncOperations:
+    """Return the operations on Sync objects. Only the chat API needs them, so `Operations` has none."""
+    table = operations.conversations.conversations.table
+    return SyncOperations(SyncRepository(table), _principals(operations), operations.users, operations.users.now)
 
 
 def service_path(request: ChatRequest, path: str) -> str:
