@@ -127,6 +127,9 @@ def test_unknown_message_is_not_found(alice: ChatUser, sid: str) -> None:
         ({"body": "x", "attributes": {}}, (400, 20001)),
         ({"body": "x", "subject": "x" * 257}, (400, 20001)),
         ({"content_sid": "x"}, (400, 50526)),
+        ({"media_sids": ["x"]}, (400, 50510)),
+        ({"media_sids": [5]}, (400, 20001)),
+        ({"media_sids": "x"}, (400, 20001)),
     ],
 )
 def test_bad_input_has_the_codes_of_the_rest_api(
