@@ -19,7 +19,7 @@ from convoke.domain.access_tokens import ChatSession
 from convoke.domain.accounts import Account
 from convoke.domain.errors import InvalidParameterError, NotFoundError
 from convoke.domain.events import Change
-from convoke.domain.services import Service
+from convoke.domain.sids import SidFactory
 from convoke.embedded.chat import limits
 from convoke.embedded.chat.connection import CallRate, ChatClient, Connection
 from convoke.embedded.chat.hub import SUBSCRIPTIONS_PATH, EndedMembership, Hub, Replay, SyncEvent
@@ -27,10 +27,17 @@ from convoke.embedded.chat.presence import ConnectedUsers
 from convoke.embedded.gateway import Message
 from convoke.embedded.sqlite import SqliteTable
 from convoke.embedded.suspension import RunAgainError
+from convoke.operations.services import new_service
 from convoke.storage.table import Put
 from tests.support.waiting import TIMEOUT_SECONDS
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+SERVICE = new_service("AC1", "Service", NOW, SidFactory())
+
+ACCOUNT = Account(
+    sid="AC1", date_created=NOW, default_chat_service_sid=SERVICE.sid, default_messaging_service_sid="MG1"
+)
 
 
 @dataclass
@@ -100,8 +107,7 @@ class FakeClient:
         self.closed = self.cut = False
         self.reading = asyncio.Event()
         self.reading.set()
-        account, service = Account.model_construct(sid="AC1"), Service.model_construct()
-        session = ChatSession(account, service, user_sid, user_sid, "SK1", NOW)
+        session = ChatSession(ACCOUNT, SERVICE, user_sid, user_sid, "SK1", NOW)
         self.connection = Connection(self._send, self._cut)
         self.chat_client = ChatClient(self.connection, session, 0.0)
         self.writing = asyncio.create_task(self.connection.write())
@@ -135,8 +141,8 @@ class FakeClient:
 
 def call(body: dict[str, Any]) -> ChatRequest:
     return ChatRequest(
-        account=Account.model_construct(),
-        service=Service.model_construct(),
+        account=ACCOUNT,
+        service=SERVICE,
         identity="",
         user_sid="",
         method="POST",
@@ -147,7 +153,7 @@ def call(body: dict[str, Any]) -> ChatRequest:
 
 
 def change(sid: str) -> Change:
-    return Change.model_construct(sid=sid, account_sid="AC1", conversation_sid="CH1", events=())
+    return Change(sid=sid, account_sid=ACCOUNT.sid, conversation_sid="CH1", events=(), notify_webhooks=False)
 
 
 def run(scenario: Callable[[Machine], Awaitable[None]]) -> None:

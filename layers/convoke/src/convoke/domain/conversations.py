@@ -35,6 +35,7 @@ from convoke.domain.errors import (
     UniqueNameLooksLikeSidError,
     UniqueNameTooLongError,
 )
+from convoke.domain.event_ids import to_event_id, to_moment
 from convoke.domain.groups import is_formed_group, number_group
 from convoke.domain.instants import Instant
 from convoke.domain.json_schema import (
@@ -116,12 +117,35 @@ class Conversation(Model):
     """How many times the conversation was changed. Optimistic locking compares this number."""
     next_index: int = 0
     """The index of the next message. Optimistic locking ensures that no two messages get the same index."""
+    deleted_messages: int | None = None
+    """The number of deleted messages. None means 0. Older versions of Convoke did not count deleted messages."""
+    event_id: int | None = None
+    """The event id of the last change of the conversation, its messages and its participants.
+
+    None means the event id of `date_updated`. A new read position or notification level does not change this field.
+    """
+    state_event_id: int | None = None
+    """The event id of the last change of the state. None means the event id of `date_created`."""
     date_removed: Instant | None = None
     """The time at which the conversation was deleted. None if the conversation is not deleted.
 
     A deleted conversation becomes a tombstone. The API does not show tombstones. The sweeper later deletes all items of
     the conversation.
     """
+
+    @property
+    def last_event_id(self) -> int:
+        return self.event_id or to_event_id(self.date_updated)
+
+    @property
+    def date_state_updated(self) -> datetime:
+        """The time at which the state changed last."""
+        return to_moment(self.state_event_id) if self.state_event_id else self.date_created
+
+    @property
+    def messages(self) -> int:
+        """The number of messages."""
+        return self.next_index - (self.deleted_messages or 0)
 
     @property
     def is_unfinished(self) -> bool:

@@ -920,3 +920,9 @@ class TooManyContentVariablesError(
     ConversationsError, code=50542, text="A message must have at most 100 content variables"
 ):
     """The message has too many content variables. See docs/behaviour/limits.md."""
+
+
+class SyncObjectNotFoundError(
+    ConversationsError, code=54200, status=404, text="The requested Sync object must exist and be visible to the user"
+):
+    """A chat client asked for an object of a conversation or of a User that does not exist, or for another's map."""

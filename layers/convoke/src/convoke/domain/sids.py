@@ -110,6 +110,11 @@ def sid_with_index(sid: str, index: int) -> str:
     return f"{Prefix.MESSAGE}{index:0{INDEX_DIGITS}x}{sid[start + INDEX_DIGITS :]}"
 
 
+def least_sid_with_index(index: int) -> str:
+    """Return the least SID that a message with this index can have."""
+    return sid_with_index(Prefix.MESSAGE + "0" * 32, index)
+
+
 def greatest_sid_with_index(index: int) -> str:
     """Return the greatest SID that a message with this index can have.
 

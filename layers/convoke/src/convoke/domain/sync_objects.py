@@ -119,6 +119,8 @@ class Touch(NamedTuple):
     action: Action
     key: str | None = None
     """The key or the index of the item. None means the document, or the whole object."""
+    identity: str | None = None
+    """The identity of the User whose map of conversations is touched."""
 
 
 NAME = "friendlyName"

@@ -94,7 +94,7 @@ class MessageOperations:
             edited = self._edited(conversation, message, apply_message_reply(requested, reply), now)
         origin = request_webhooks.origin
         change = message_updated(self.new_sid(Prefix.CHANGE), conversation, edited, at=now, origin=origin)
-        self.messages.update(conversation, edited, change)
+        self.messages.update(conversation, message, edited, change)
         return edited
 
     @retry_on_conflict

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from convoke.domain.errors import NotFoundError, UnknownServiceRoleError, UserExistsError
-from convoke.domain.events import Origin, Source, user_added, user_updated
+from convoke.domain.events import Origin, Source, user_added, user_removed, user_updated
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.pre_events import user_update
@@ -106,7 +106,7 @@ class UserOperations:
         user = self.fetch(service, sid)
         origin = request_webhooks.origin
         tombstone = user.as_tombstone(self.now(), self.new_sid(Prefix.CHANGE), notify_webhooks=origin.notify_webhooks)
-        self.users.update(user, tombstone, None)
+        self.users.update(user, tombstone, user_removed(self.new_sid(Prefix.CHANGE), user))
         self.first_sights.forget(user)
         logger.info("user deleted", extra={"user_sid": user.sid})
 

@@ -10,10 +10,12 @@ from convoke.domain.events import Change
 from convoke.domain.messages import Message
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.receipts import Receipt
+from convoke.domain.sync_objects import Action, ObjectKind
 from convoke.storage import items, keys
 from convoke.storage.paging import query_page
 from convoke.storage.revisions import differences, revise
-from convoke.storage.table import MAX_WRITES, Delete, Put, Table, key_of
+from convoke.storage.sync_memory import RecordedTouch, touch_write
+from convoke.storage.table import MAX_WRITES, Add, Delete, Put, Table, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class MessageRepository:
         change: Change,
     ) -> None:
         """Store a new message and its receipts. There is one receipt for each copy of the message."""
+        change = change.following(before.last_event_id)
+        message = message.model_copy(update={"event_id": change.last_event_id})
         copies = [Put(items.to_item(keys.receipt(*_sids(message), receipt.sid), receipt)) for receipt in receipts]
         revise(self.table, before, differences(before, after), change, other_writes=[_message_write(message), *copies])
 
@@ -48,8 +52,14 @@ class MessageRepository:
         position = keys.message(account_sid, conversation_sid, page.position) if page.position else None
         return query_page(Message, self.table, partition, keys.messages(), page, position)
 
-    def update(self, conversation: Conversation, edited: Message, change: Change) -> None:
-        revise(self.table, conversation, (), change, other_writes=[_message_write(edited)])
+    def update(self, conversation: Conversation, before: Message, edited: Message, change: Change) -> None:
+        change = change.following(conversation.last_event_id)
+        event_ids = {"event_id": change.last_event_id, "created_event_id": before.first_event_id}
+        writes = [
+            _message_write(edited.model_copy(update=event_ids)),
+            _touch_write(conversation, edited, Action.UPDATED, change),
+        ]
+        revise(self.table, conversation, (), change, other_writes=writes)
 
     def delete(self, conversation: Conversation, message: Message, change: Change) -> None:
         """Delete a message and its receipts."""
@@ -59,11 +69,18 @@ class MessageRepository:
         # receipts, because receipts are written together with their message.
         receipts = self.table.query(key.pk, between=between, limit=MAX_WRITES, consistent=True)
         deletes = [Delete(key), *(Delete(key_of(receipt)) for receipt in receipts)]
-        revise(self.table, conversation, (), change, other_writes=deletes)
+        change = change.following(conversation.last_event_id)
+        touch = _touch_write(conversation, message, Action.REMOVED, change)
+        revise(self.table, conversation, [Add("deleted_messages", 1)], change, other_writes=[*deletes, touch])
 
 
 def _sids(message: Message) -> tuple[str, str, str]:
     return message.account_sid, message.conversation_sid, message.sid
+
+
+def _touch_write(conversation: Conversation, message: Message, action: Action, change: Change) -> Put:
+    touch = RecordedTouch(event_id=change.last_event_id, action=action, key=str(message.index))
+    return touch_write(conversation, ObjectKind.MESSAGES, touch)
 
 
 def _message_write(message: Message) -> Put:

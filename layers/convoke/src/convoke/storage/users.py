@@ -79,8 +79,11 @@ class UserRepository:
     def update(self, before: User, after: User, change: Change | None) -> None:
         """Store the changed attributes. Raises ChangedMeanwhileError if another request changed the User meanwhile.
 
-        `change` contains the events of the update. It is None if the update causes no events.
+        `change` is the record of the update. It is None if no client can see the update.
         """
+        if change:
+            change = change.following(before.last_event_id)
+            after = after.model_copy(update={"event_id": change.last_event_id})
         actions = items.differences(items.user_item(before), items.user_item(after))
         update = Update(
             keys.user(before.account_sid, before.sid),

@@ -9,6 +9,8 @@ from convoke.domain.events import Origin, Source
 from convoke.domain.principals import Principal
 from convoke.operations.pre_events import CheckedWebhooks, RequestWebhooks
 from convoke.operations.principals import PrincipalOperations
+from convoke.operations.sync import SyncOperations
+from convoke.storage.sync import SyncRepository
 
 CHAT_PREFIX = "/Client/v2"
 
@@ -51,6 +53,12 @@ def checked_webhooks(
 
 def _origin(request: ChatRequest) -> Origin:
     return Origin(notify_webhooks=True, source=Source.SDK, client_identity=request.identity)
+
+
+def sync_of(operations: Operations) -> SyncOperations:
+    """Return the operations on Sync objects. Only the chat API needs them, so `Operations` has none."""
+    table = operations.conversations.conversations.table
+    return SyncOperations(SyncRepository(table), _principals(operations), operations.users, operations.users.now)
 
 
 def service_path(request: ChatRequest, path: str) -> str:

@@ -16,6 +16,7 @@ from convoke.api.chat.resources import (
     participants,
     receipts,
     registrations,
+    sync,
     user_conversations,
     users,
 )
@@ -66,6 +67,17 @@ CHAT_ROUTES: tuple[ChatRoute, ...] = (
     _of_service("GET", "/Users/<user_sid>/Conversations", user_conversations.list_),
     _of_service("GET", "/Users/<user_sid>/Conversations/<conversation_sid>", user_conversations.fetch),
     _of_service("POST", "/Users/<user_sid>/Conversations/<conversation_sid>", user_conversations.update),
+    ChatRoute("GET", "/v3/Maps/<name>", sync.fetch_map),
+    ChatRoute("GET", "/v3/Maps/<name>/Items", sync.list_map_items),
+    ChatRoute("GET", "/v3/Lists/<name>", sync.fetch_list),
+    ChatRoute("GET", "/v3/Lists/<name>/Items", sync.list_list_items),
+    ChatRoute("GET", "/v3/Documents/<name>", sync.fetch_document),
+    *(
+        ChatRoute(method, f"/v3/{kind}{path}", sync.refuse)
+        for kind in ("Maps", "Lists", "Documents")
+        for path in ("", "/<name>", "/<name>/Items", "/<name>/Items/<key>")
+        for method in ("POST", "DELETE")
+    ),
     ChatRoute("POST", "/v1/registrations", registrations.create),
     ChatRoute("DELETE", "/v1/registrations", registrations.delete),
     ChatRoute("DELETE", "/v1/registrations/<registration_id>", registrations.delete),
