@@ -79,7 +79,7 @@ def test_create_returns_every_parameter(instance: Instance) -> None:
     )
     assert (created.author, created.body, created.attributes) == ("member 0", "Hello 🙂", '{ "importance": "high" }')
     assert (created.date_created.year, created.date_updated.month) == (2020, 2)
-    assert created.media == [{"sid": MEDIA, "size": None, "content_type": None, "filename": None}]
+    assert created.media == [{"sid": MEDIA, **dict.fromkeys(("size", "content_type", "filename", "category"))}]
     assert instance.items("message#")[0]["subject"] == "Visit"
     assert shown(conversation.messages(created.sid).fetch()) == shown(created)
 

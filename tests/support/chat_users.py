@@ -75,3 +75,36 @@ class ChatUser:
 
     def conversation(self, conversation: str, path: str = "") -> str:
         return f"/Conversations/{quote(conversation, safe='')}{path}"
+
+
+def chat_conversation(instance: EmbeddedInstance, *identities: str, **parameters: Any) -> str:
+    """Create a conversation with chat participants by REST. Return its SID."""
+    participants = [json.dumps({"identity": identity}) for identity in identities]
+    created = instance.client().conversations.v1.conversation_with_participants.create(
+        participant=participants, **parameters
+    )
+    instance.work()
+    return str(created.sid)
+
+
+def role_with(instance: EmbeddedInstance, role_type: str, *permissions: str) -> str:
+    """Create a role by REST. Return its SID."""
+    roles = instance.client().conversations.v1.roles
+    return str(roles.create(friendly_name="test", type=role_type, permission=[*permissions]).sid)
+
+
+def receive_webhooks(instance: EmbeddedInstance, *filters: str) -> None:
+    """Let the account receive these events, before or after the changes."""
+    instance.client().conversations.v1.configuration.webhooks().update(
+        pre_webhook_url="https://hooks.example.com/pre",
+        post_webhook_url="https://hooks.example.com/post",
+        filters=[*filters],
+    )
+
+
+def received_webhooks(instance: EmbeddedInstance) -> list[dict[str, str]]:
+    """Return the parameters of each webhook since the last call of this function."""
+    instance.work()
+    posted = [dict(delivery.event.payload) for delivery in instance.receivers.posted]
+    instance.receivers.posted.clear()
+    return posted

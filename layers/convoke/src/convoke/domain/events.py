@@ -19,6 +19,7 @@ from convoke.domain.errors import ConversationsError, InvalidSidError
 from convoke.domain.event_ids import event_id_of_sid, to_event_id
 from convoke.domain.instants import Instant, to_milliseconds
 from convoke.domain.json_schema import sid_schema
+from convoke.domain.media import MessageMedia
 from convoke.domain.messages import Message
 from convoke.domain.model import Model
 from convoke.domain.participants import Participant
@@ -643,9 +644,19 @@ def message_payload(conversation: Conversation, message: Message) -> dict[str, s
         "Author": message.author,
         "ParticipantSid": message.participant_sid,
         "Attributes": message.attributes,
-        "Media": json.dumps([{"Sid": message.media_sid}]) if message.media_sid else None,
+        "Media": _media_json(message.media),
         "DateCreated": to_milliseconds(message.date_created),
     }
+
+
+def _media_json(media: Sequence[MessageMedia]) -> str | None:
+    """Return the parameter `Media`: a JSON array with one object for each media. Return None if there are no media."""
+    entries = [
+        {"Sid": each.sid, "Filename": each.filename, "ContentType": each.content_type, "Size": each.size}
+        for each in media
+    ]
+    shown = [{name: value for name, value in each.items() if value is not None} for each in entries]
+    return json.dumps(shown) if shown else None
 
 
 def _receipt_payload(receipt: Receipt) -> Payload:

@@ -6,11 +6,12 @@ See docs/behaviour/messages.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import not_
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, BeforeValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from convoke.domain.attributes import check_attributes
 from convoke.domain.content import ContentSid, ContentVariables
@@ -40,6 +41,7 @@ from convoke.domain.errors import (
 from convoke.domain.event_ids import to_event_id
 from convoke.domain.instants import Instant
 from convoke.domain.json_schema import IN_EITHER_CASE, attributes_schema, sid_schema, string_schema, word_schema
+from convoke.domain.media import MessageMedia
 from convoke.domain.model import Model
 from convoke.domain.pages import Order
 from convoke.domain.participants import Member
@@ -73,7 +75,7 @@ class Message(Model):
     index: int
     author: str
     body: str | None = None
-    media_sid: str | None = None
+    media: tuple[MessageMedia, ...] = Field(default=(), exclude_if=not_)
     content_sid: str | None = None
     content_variables: str | None = None
     subject: str | None = None
@@ -101,6 +103,13 @@ class Message(Model):
     def first_event_id(self) -> int:
         """The event id of the creation of the message."""
         return self.created_event_id or self.last_event_id
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_old_item(cls, stored: Mapping[str, object]) -> Mapping[str, object]:
+        """Read an item of version 1.0 or earlier. Such an item has at most one media, in the attribute `media_sid`."""
+        sid = stored.get("media_sid")
+        return {**stored, "media": ({"sid": sid},)} if sid else stored
 
 
 def is_index(text: str) -> bool:
@@ -241,7 +250,7 @@ class NewMessage(MessageParameters):
         This method is not a model validator, because Convoke must first find the conversation. If the conversation does
         not exist, the client gets NotFoundError and not an error of this method.
         """
-        if not (self.body or self.media_sid or self.content_sid):
+        if not (self.body or self.named_media or self.content_sid):
             raise MessageEmptyError(field="body")
         check_group_author(participants, self.author)
         check_body_length_outside_chat(participants, self.shown_body)
@@ -252,11 +261,16 @@ class NewMessage(MessageParameters):
         return None if self.content_sid else self.body
 
     @property
-    def shown_media_sid(self) -> str | None:
-        """The media SID that Convoke stores. If the message has a content template, the template replaces the media."""
-        return None if self.content_sid else self.media_sid
+    def named_media(self) -> tuple[str, ...]:
+        """The SIDs of the media that the request names."""
+        return (self.media_sid,) if self.media_sid else ()
 
-    def message(self, moment: datetime, **identity: str | int | None) -> Message:
+    @property
+    def shown_media(self) -> tuple[str, ...]:
+        """The SIDs of the media that Convoke stores. A content template replaces the media."""
+        return () if self.content_sid else self.named_media
+
+    def message(self, moment: datetime, media: Sequence[MessageMedia], **identity: str | int | None) -> Message:
         """Return the message to store. `identity` contains the fields that no client sends, such as the SID."""
         created = self.date_created or moment
         given = self.model_dump(include={"author", "content_sid", "content_variables", "subject", "attributes"})
@@ -265,11 +279,24 @@ class NewMessage(MessageParameters):
                 **given,
                 **identity,
                 "body": self.shown_body,
-                "media_sid": self.shown_media_sid,
+                "media": media,
                 "date_created": created,
                 "date_updated": self.date_updated or created,
             }
         )
+
+
+class NewMediaMessage(NewMessage):
+    """The parameters of a request that creates a message with any number of media.
+
+    The REST API accepts one media. Chat users and phones can send several media in a message.
+    """
+
+    media_sids: tuple[MediaSid, ...] = ()
+
+    @property
+    def named_media(self) -> tuple[str, ...]:
+        return self.media_sids
 
 
 class MessageChange(MessageParameters):
@@ -308,9 +335,9 @@ class MessageChange(MessageParameters):
 
     def _check(self, edited: Message, participants: Sequence[Member]) -> None:
         given = self.model_fields_set
-        if "body" in given and edited.media_sid:
+        if "body" in given and edited.media:
             raise MediaMessageBodyFixedError(field="body")
-        if not (edited.body or edited.media_sid or edited.content_sid):
+        if not (edited.body or edited.media or edited.content_sid):
             raise MessageEmptyError(field="body")
         if "author" in given:
             check_group_author(participants, edited.author)

@@ -67,7 +67,15 @@ from convoke.embedded.steps import StateMachine, Steps, Waiting
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
 from convoke.observability import Metrics, NoMetrics
 from convoke.operations.participant_adder import Admit, AdmitByService
-from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, Presence, WebhookClient, Workflow
+from convoke.operations.ports import (
+    DeliveryQueue,
+    EventBus,
+    NobodyOnline,
+    ParticipantQueue,
+    Presence,
+    WebhookClient,
+    Workflow,
+)
 from convoke.operations.sweeper import Sweeper
 from convoke.program import Program
 from convoke.storage import keys
@@ -117,7 +125,6 @@ class EmbeddedEdges:
     event_bus: EventBus
     delivery_queue: DeliveryQueue
     webhook_client: WebhookClient
-    presence: Presence
     now: Clock
     sleep: Sleep
     new_sid: NewSid
@@ -126,6 +133,7 @@ class EmbeddedEdges:
     public_url: str | None = None
     allowed_origins: tuple[str, ...] = ()
     admit: Admit | None = None
+    presence: Presence = NobodyOnline()  # noqa: RUF009 - it holds nothing
     metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
     path_delimiters: str = ""
     console_poll_seconds: int | None = CONSOLE_POLL_SECONDS
@@ -283,7 +291,7 @@ class EmbeddedEngine:
         runner = RequestRunner(self.table, self._admission, self._lock_timeout)
         chat = ChatServer(
             ChatDispatcher(self.program.operations, (typing_route(self._hub),)),
-            self.program.access_tokens,
+            lambda: self.program.access_tokens,
             self._hub,
             runner,
             self.api.origins,

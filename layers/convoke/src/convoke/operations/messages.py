@@ -10,6 +10,7 @@ from convoke.domain.conversations import Conversation
 from convoke.domain.errors import NotFoundError
 from convoke.domain.events import message_added, message_removed, message_updated
 from convoke.domain.instants import Clock
+from convoke.domain.media import MessageMedia
 from convoke.domain.messages import (
     Message,
     MessageChange,
@@ -137,6 +138,7 @@ class MessageOperations:
         author = find_author(members, requested.author)
         return requested.message(
             now,
+            [MessageMedia(sid=sid) for sid in requested.shown_media],
             account_sid=conversation.account_sid,
             conversation_sid=conversation.sid,
             sid=sid_with_index(self.new_sid(Prefix.MESSAGE), conversation.next_index),

@@ -27,7 +27,7 @@ class Outbox:
             conversation_sid=message.conversation_sid,
             sid=self.new_sid(Prefix.RECEIPT),
             message_sid=message.sid,
-            channel_message_sid=self.new_sid(channel_prefix(recipient, has_media=message.media_sid is not None)),
+            channel_message_sid=self.new_sid(channel_prefix(recipient, has_media=bool(message.media))),
             participant_sid=recipient.sid,
             status=ReceiptStatus.SENT,
             date_created=at,

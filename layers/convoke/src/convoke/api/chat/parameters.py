@@ -18,20 +18,27 @@ Parameters = TypeVar("Parameters", bound=Model)
 def parse(
     model: type[Parameters], body: Mapping[str, Any], names: Collection[str], clearable: Collection[str] = ()
 ) -> Parameters:
-    """Return the parameters `names` of a body. Their values must be strings. All other keys of the body are ignored.
-
-    A parameter whose value is null counts as missing. But null removes the stored value of a `clearable` parameter.
+    """Return the parameters `names` of a body. All other keys of the body are ignored. See `text_fields`.
 
     If the body is invalid, raise the first error. The attribute `others` of this error contains the other errors.
     """
+    return validated(model, text_fields(body, names, clearable))
+
+
+def text_fields(body: Mapping[str, Any], names: Collection[str], clearable: Collection[str] = ()) -> dict[str, str]:
+    """Return the fields `names` of a body. Raise InvalidParameterError for a field that is not a string.
+
+    A field whose value is null counts as missing. But null removes the stored value of a `clearable` field.
+    """
     given = {name: "" if body[name] is None else body[name] for name in names if is_given(body, name, clearable)}
-    if problems := [
+    problems = [
         InvalidParameterError(parameter=name, wanted="a string")
         for name, value in given.items()
         if not isinstance(value, str)
-    ]:
+    ]
+    if problems:
         raise refusal(problems)
-    return validated(model, given)
+    return given
 
 
 def is_given(body: Mapping[str, Any], name: str, clearable: Collection[str] = ()) -> bool:

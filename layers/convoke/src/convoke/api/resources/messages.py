@@ -21,12 +21,13 @@ from convoke.domain.receipts import DeliverySummary
 
 
 class MediaRepresentation(Representation):
-    """The media of a message. Only the SID has a value, because clients do not upload media to Convoke."""
+    """A media of a message. All values except the SID are null if Convoke does not have the media."""
 
     sid: str
-    size: int | None = None
-    content_type: str | None = None
-    filename: str | None = None
+    size: int | None
+    content_type: str | None
+    filename: str | None
+    category: str | None
 
 
 class MessageRepresentation(Representation):
@@ -96,7 +97,7 @@ def represent(request: ServiceRequest, message: Message) -> Representation:
         index=message.index,
         author=message.author,
         body=message.body,
-        media=[MediaRepresentation(sid=message.media_sid)] if message.media_sid else None,
+        media=[MediaRepresentation(**each.model_dump()) for each in message.media] or None,
         attributes=message.attributes,
         participant_sid=message.participant_sid,
         date_created=message.date_created,

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from uvicorn.protocols.utils import ClientDisconnected
@@ -46,7 +46,9 @@ from convoke.embedded.chat.websocket import CUT, PATH
 from convoke.embedded.gateway import Message, Receive, Send, headers_of
 from convoke.embedded.request_runner import NotAdmittedError, RequestRunner
 from convoke.embedded.suspension import RunAgainError
-from convoke.operations.access_tokens import AccessTokenOperations
+
+if TYPE_CHECKING:
+    from convoke.operations.access_tokens import AccessTokenOperations
 
 TICK_SECONDS = 1.0
 
@@ -79,7 +81,7 @@ class ChatServer:
     def __init__(
         self,
         dispatcher: ChatDispatcher,
-        tokens: AccessTokenOperations,
+        tokens: Callable[[], AccessTokenOperations],
         hub: Hub,
         runner: RequestRunner,
         origins: Origins,
@@ -87,6 +89,7 @@ class ChatServer:
         *,
         trust_forwarded: bool = False,
     ) -> None:
+        """`tokens` is called when the first client connects, because its modules need memory and time to start."""
         self._dispatcher = dispatcher
         self._tokens = tokens
         self._hub = hub
@@ -162,7 +165,7 @@ class ChatServer:
         if frame.method != "init":
             raise InvalidFrameError("the first frame must be init")
         try:
-            session = await self._runner.run(partial(self._tokens.connect, _token(frame)))
+            session = await self._runner.run(partial(self._tokens().connect, _token(frame)))
         except ConversationsError as error:
             connection.end(frames.reply(frame.id, status_of(error.status, error.code, error.message)))
             return None
@@ -216,7 +219,7 @@ class ChatServer:
     async def _update(self, client: ChatClient, frame: Frame) -> None:
         """Use a newer access token. It must name the same identity in the same service."""
         try:
-            session = await self._runner.run(partial(self._tokens.verify, _token(frame)))
+            session = await self._runner.run(partial(self._tokens().verify, _token(frame)))
             if session.user_sid != client.session.user_sid:
                 raise InvalidGrantsError
         except ConversationsError as error:
@@ -252,7 +255,7 @@ class ChatServer:
         due = [client for client in self._clients if now >= client.next_check]
         # If the data file cannot be read, the next tick tries again.
         with suppress(RunAgainError, UnavailableError):
-            revoked = self._tokens.revoked([client.session for client in due])
+            revoked = self._tokens().revoked([client.session for client in due])
             for client in due:
                 client.next_check = now + REVOCATION_CHECK_SECONDS
                 if client.session in revoked:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from convoke.api.chat.acting import enter
 from convoke.api.chat.requests import ChatAnswer, ChatRequest
 from convoke.api.chat.routes import ChatRoute
 from convoke.api.operations import Operations
@@ -16,14 +17,15 @@ PARAMETER = "ChannelSid"
 
 def typing_route(hub: Hub) -> ChatRoute:
     def create(operations: Operations, request: ChatRequest, chat_service_sid: str) -> ChatAnswer:
-        """Tell the other members. Raises NotFoundError if the User is no member of the conversation."""
+        """Tell the other members. Raises NotAParticipantError if the User is no member of the conversation."""
         if chat_service_sid != request.service.sid:
             raise NotFoundError
         conversation_sid = request.body.get(PARAMETER)
         if not isinstance(conversation_sid, str):
             raise InvalidParameterError(parameter=PARAMETER, wanted="the SID of a conversation")
-        participant = operations.participants.fetch(request.service, conversation_sid, request.identity)
-        hub.typing(participant.conversation_sid, request.identity, request.user_sid)
+        conversation, principal = enter(operations, request, conversation_sid)
+        principal.check_participates()
+        hub.typing(conversation.sid, request.identity, request.user_sid)
         return ChatAnswer(HTTPStatus.OK, {"typing_timeout": TYPING_TIMEOUT_SECONDS})
 
     return ChatRoute("POST", "/v1/Instances/<chat_service_sid>/Typing", create)

@@ -19,4 +19,4 @@ class ChatWebSocket(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if not self.close_sent:
             # The task that reads the scope starts later.
-            self.scope["extensions"][CUT] = {"cut": self.transport.abort}  # type: ignore[index]
+            self.scope["extensions"][CUT] = {"cut": self.transport.abort}

@@ -8,6 +8,7 @@ from convoke.api.chat.acting import service_url
 from convoke.api.chat.requests import ChatAnswer, ChatRequest
 from convoke.api.operations import Operations
 from convoke.api.pagination import MAX_SMALL_PAGE_SIZE
+from convoke.domain.sync_objects import ObjectKind, object_name
 
 USER_INFOS_TO_SUBSCRIBE = 100
 """The maximum number of Users whose changes a client follows."""
@@ -28,8 +29,8 @@ def fetch(_: Operations, request: ChatRequest) -> ChatAnswer:
             "my_conversations_page_size": MAX_SMALL_PAGE_SIZE,
         },
         "sync_objects": {
-            "my_conversations": f"{request.identity}.channels",
-            "my_user_info": f"{request.user_sid}.info",
+            "my_conversations": object_name(ObjectKind.CHANNELS, request.identity),
+            "my_user_info": object_name(ObjectKind.INFO, request.user_sid),
         },
         "links": {
             "my_conversations": service_url(request, f"{user}/Conversations"),

@@ -14,6 +14,7 @@ from convoke.domain.conversations import Conversation, ConversationChange, NewCo
 from convoke.domain.instants import to_milliseconds
 from convoke.domain.participants import NotificationLevel, Participant
 from convoke.domain.permissions import Action
+from convoke.domain.sync_objects import ObjectKind, object_name
 from convoke.domain.user_conversations import unread_messages
 
 NAMES = ("friendly_name", "unique_name")
@@ -37,9 +38,9 @@ def represent(request: ChatRequest, conversation: Conversation, participant: Par
         "participants_count": conversation.members,
         "messages_count": conversation.next_index,
         "sync_objects": {
-            "conversation": f"{conversation.sid}.channel",
-            "messages": f"{conversation.sid}.messages",
-            "participants": f"{conversation.sid}.roster",
+            "conversation": object_name(ObjectKind.CHANNEL, conversation.sid),
+            "messages": object_name(ObjectKind.MESSAGES, conversation.sid),
+            "participants": object_name(ObjectKind.ROSTER, conversation.sid),
         },
         "links": {"self": url, "messages": f"{url}/Messages", "participants": f"{url}/Participants"},
     }

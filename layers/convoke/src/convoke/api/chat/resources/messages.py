@@ -6,11 +6,11 @@ from http import HTTPStatus
 from typing import Any
 
 from convoke.api.chat.acting import enter, request_webhooks, service_url
-from convoke.api.chat.parameters import is_given, parse
+from convoke.api.chat.parameters import is_given, parse, text_fields, validated
 from convoke.api.chat.requests import ChatAnswer, ChatRequest
 from convoke.api.operations import Operations
 from convoke.domain.instants import to_milliseconds
-from convoke.domain.messages import Message, MessageChange, NewMessage
+from convoke.domain.messages import Message, MessageChange, NewMediaMessage
 from convoke.domain.permissions import Action
 
 PARAMETERS = ("body", "subject", "attributes", "content_sid", "content_variables")
@@ -77,6 +77,7 @@ def delete(operations: Operations, request: ChatRequest, conversation_sid: str, 
     return ChatAnswer(HTTPStatus.NO_CONTENT)
 
 
-def _requested(request: ChatRequest) -> NewMessage:
-    requested = parse(NewMessage, request.body, PARAMETERS)
-    return requested.model_copy(update={"author": request.identity})
+def _requested(request: ChatRequest) -> NewMediaMessage:
+    media_sids = request.body.get("media_sids") or ()
+    given = {**text_fields(request.body, PARAMETERS), "author": request.identity, "media_sids": media_sids}
+    return validated(NewMediaMessage, given)

@@ -10,6 +10,7 @@ from convoke.api.chat.parameters import parse
 from convoke.api.chat.requests import ChatAnswer, ChatRequest
 from convoke.api.operations import Operations
 from convoke.domain.permissions import Action
+from convoke.domain.sync_objects import ObjectKind, object_name
 from convoke.domain.users import User, UserChange
 
 
@@ -20,7 +21,7 @@ def represent(request: ChatRequest, user: User) -> dict[str, Any]:
         "identity": user.identity,
         "friendly_name": user.friendly_name,
         "attributes": user.attributes,
-        "sync_objects": {"user_info_map": f"{user.sid}.info"},
+        "sync_objects": {"user_info_map": object_name(ObjectKind.INFO, user.sid)},
         "links": {"self": url, "user_conversations": f"{url}/Conversations"},
     }
 

@@ -1,0 +1,398 @@
+"""The hub notifies the subscribers of Sync objects (embedded/chat/hub.py), here with a feed of invented objects."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from convoke.api.chat.frames import parse_frame
+from convoke.api.chat.requests import ChatRequest
+from convoke.domain.access_tokens import ChatSession
+from convoke.domain.accounts import Account
+from convoke.domain.errors import InvalidParameterError, NotFoundError
+from convoke.domain.events import Change
+from convoke.domain.sids import SidFactory
+from convoke.embedded.chat import limits
+from convoke.embedded.chat.connection import CallRate, ChatClient, Connection
+from convoke.embedded.chat.hub import SUBSCRIPTIONS_PATH, EndedMembership, Hub, Replay, SyncEvent
+from convoke.embedded.chat.presence import ConnectedUsers
+from convoke.embedded.gateway import Message
+from convoke.embedded.sqlite import SqliteTable
+from convoke.embedded.suspension import RunAgainError
+from convoke.operations.services import new_service
+from convoke.storage.table import Put
+from tests.support.waiting import TIMEOUT_SECONDS
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+SERVICE = new_service("AC1", "Service", NOW, SidFactory())
+
+ACCOUNT = Account(
+    sid="AC1", date_created=NOW, default_chat_service_sid=SERVICE.sid, default_messaging_service_sid="MG1"
+)
+
+
+@dataclass
+class Feed:
+    """Each change touches the objects in `objects`. Its event carries the state of the table at that moment."""
+
+    table: SqliteTable
+    objects: Sequence[str] = ("ET1",)
+    missed: dict[str, Replay] = field(default_factory=dict)
+    ended: list[EndedMembership] = field(default_factory=list)
+    problems: list[BaseException] = field(default_factory=list)
+
+    def replay(self, session: ChatSession, object_sid: str, since: int | None) -> Replay:
+        self._raise()
+        if object_sid not in self.missed:
+            raise NotFoundError
+        return self.missed[object_sid]
+
+    def conversation_of(self, object_sid: str) -> str | None:
+        return "CH1" if object_sid == "ET1" else None
+
+    def roster_of(self, conversation_sid: str) -> str:
+        return "ET1"
+
+    def touched(self, change: Change) -> Iterable[str]:
+        return self.objects
+
+    def ended_memberships(self, change: Change) -> Iterable[EndedMembership]:
+        return self.ended
+
+    def events(self, change: Change, object_sid: str) -> Sequence[SyncEvent]:
+        self._raise()
+        assert self.table._unit is None, "clients must see only committed data"
+        return [SyncEvent("list_item_added", {"list_sid": object_sid, "change": change.sid})]
+
+    def _raise(self) -> None:
+        if self.problems:
+            raise self.problems.pop(0)
+
+
+NOTHING_MISSED = Replay((), is_complete=True, last_event_id=7)
+
+
+@dataclass
+class Machine:
+    table: SqliteTable
+    feed: Feed
+    hub: Hub
+
+    def client(self, user_sid: str = "US1") -> FakeClient:
+        return FakeClient(self.hub, user_sid)
+
+    async def settled(self) -> None:
+        """Wait until the hub has no work."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while self.hub._work or self.table._unit:
+                await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+
+
+class FakeClient:
+    """A client whose frames go to a list. It reads nothing while `reading` is not set."""
+
+    def __init__(self, hub: Hub, user_sid: str) -> None:
+        self.hub = hub
+        self.frames: list[dict[str, Any]] = []
+        self.closed = self.cut = False
+        self.reading = asyncio.Event()
+        self.reading.set()
+        session = ChatSession(ACCOUNT, SERVICE, user_sid, user_sid, "SK1", NOW)
+        self.connection = Connection(self._send, self._cut)
+        self.chat_client = ChatClient(self.connection, session, 0.0)
+        self.writing = asyncio.create_task(self.connection.write())
+        hub.join(self.chat_client)
+
+    async def _send(self, message: Message) -> None:
+        await self.reading.wait()
+        if message["type"] == "websocket.close":
+            self.closed = True
+            return
+        frame = parse_frame(message["bytes"])
+        self.frames.append({**frame.header, "method": frame.method, "payload": json.loads(frame.payload or b"null")})
+
+    def _cut(self) -> None:
+        self.cut = True
+
+    def asks(self, action: str, *objects: str, correlation_id: int = 1) -> Any:
+        requests = [{"object_sid": sid, "object_type": "list", "last_event_id": None} for sid in objects]
+        body = {"action": action, "correlation_id": correlation_id, "requests": requests}
+        return self.hub.subscribe(self.chat_client, call(body))
+
+    @property
+    def told(self) -> list[tuple[str, Any]]:
+        """The types of the notifications, and the changes or the objects that they are about."""
+        return [
+            (frame["payload"]["event_type"], event.get("change") or event["object_sid"])
+            for frame in self.frames
+            for event in frame["payload"]["events"]
+        ]
+
+
+def call(body: dict[str, Any]) -> ChatRequest:
+    return ChatRequest(
+        account=ACCOUNT,
+        service=SERVICE,
+        identity="",
+        user_sid="",
+        method="POST",
+        path=SUBSCRIPTIONS_PATH,
+        body=body,
+        base_url="",
+    )
+
+
+def change(sid: str) -> Change:
+    return Change(sid=sid, account_sid=ACCOUNT.sid, conversation_sid="CH1", events=(), notify_webhooks=False)
+
+
+def run(scenario: Callable[[Machine], Awaitable[None]]) -> None:
+    async def attached() -> None:
+        with closing(SqliteTable(":memory:")) as table:
+            table.attach(asyncio.get_running_loop())
+            feed = Feed(table, missed={"ET1": NOTHING_MISSED})
+            await scenario(Machine(table, feed, Hub(table, feed, ConnectedUsers())))
+
+    asyncio.run(attached())
+
+
+def test_subscriber_gets_what_it_missed_then_the_confirmation_then_later_events() -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        missed = [SyncEvent("list_item_added", {"list_sid": "ET1", "change": f"missed {n}"}) for n in range(2)]
+        machine.feed.missed["ET1"] = Replay(missed, is_complete=True, last_event_id=7)
+        answer = client.asks("establish", "ET1", correlation_id=5)
+        assert (answer.status, answer.body["max_batch_size"]) == (202, 1000)
+        machine.hub.changed([change("later")])
+        await machine.settled()
+        assert client.told == [
+            ("list_item_added", "missed 0"),
+            ("list_item_added", "missed 1"),
+            ("subscription_established", "ET1"),
+            ("list_item_added", "later"),
+        ]
+        assert len(client.frames) == 3
+        established = client.frames[1]["payload"]
+        assert established["correlation_id"] == 5
+        assert established["events"][0]["replay_status"] == "completed"
+        assert established["events"][0]["last_event_id"] == 7
+
+    run(scenario)
+
+
+def test_interrupted_replay_does_not_subscribe() -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        machine.feed.missed["ET1"] = Replay((), is_complete=False, last_event_id=7)
+        client.asks("establish", "ET1")
+        await machine.settled()
+        assert client.frames[0]["payload"]["events"][0]["replay_status"] == "interrupted"
+        assert not machine.hub.has_subscribers
+
+    run(scenario)
+
+
+def test_subscription_of_a_missing_object_fails() -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        client.asks("establish", "ET9", "ET1")
+        await machine.settled()
+        assert client.told == [("subscription_failed", "ET9"), ("subscription_established", "ET1")]
+        assert client.frames[0]["payload"]["events"][0]["error"]["status"] == 404
+
+    run(scenario)
+
+
+def test_canceled_subscription_and_client_that_left_get_nothing() -> None:
+    async def scenario(machine: Machine) -> None:
+        canceling, leaving = machine.client(), machine.client()
+        for client in (canceling, leaving):
+            client.asks("establish", "ET1")
+        await machine.settled()
+        canceling.asks("cancel", "ET1", correlation_id=2)
+        machine.hub.leave(leaving.chat_client)
+        machine.hub.changed([change("late")])
+        await machine.settled()
+        assert canceling.told[1:] == [("subscription_canceled", "ET1")]
+        assert leaving.told == [("subscription_established", "ET1")]
+        assert not machine.hub.has_subscribers
+
+    run(scenario)
+
+
+def test_removed_member_gets_nothing_that_is_still_in_the_queue() -> None:
+    async def scenario(machine: Machine) -> None:
+        removed, other = machine.client("US1"), machine.client("US2")
+        for client in (removed, other):
+            client.asks("establish", "ET1")
+        await machine.settled()
+        machine.hub.changed([change("before")])
+        machine.feed.ended = [EndedMembership("US1", "CH1")]
+        machine.hub.changed([change("removal")])
+        await machine.settled()
+        assert removed.told == [("subscription_established", "ET1")]
+        assert [sid for _, sid in other.told] == ["ET1", "before", "removal"]
+
+    run(scenario)
+
+
+def test_clients_see_only_committed_data() -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        client.asks("establish", "ET1")
+        await machine.settled()
+        machine.hub.changed([change("committed")])
+        # Another request writes in the tick in which the hub would work.
+        for _ in range(3):
+            machine.table.transact([Put({"pk": "a", "sk": "b"})])
+            await asyncio.sleep(0)
+        await machine.settled()
+        assert client.told[-1] == ("list_item_added", "committed")
+
+    run(scenario)
+
+
+def test_hub_goes_on_after_a_locked_data_file() -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        machine.feed.problems = [RunAgainError(), RunAgainError()]
+        client.asks("establish", "ET1")
+        machine.hub.changed([change("later")])
+        await machine.settled()
+        assert client.told == [("subscription_established", "ET1"), ("list_item_added", "later")]
+
+    run(scenario)
+
+
+def test_clients_are_disconnected_if_events_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        client.asks("establish", "ET1")
+        await machine.settled()
+        machine.feed.problems = [ValueError("unreadable")]
+        machine.hub.changed([change("later")])
+        await machine.settled()
+        assert client.cut
+        assert "chat clients are disconnected" in caplog.text
+
+    run(scenario)
+
+
+def test_client_that_reads_too_slowly_is_cut_and_others_are_not() -> None:
+    async def scenario(machine: Machine) -> None:
+        slow, quick = machine.client(), machine.client()
+        for client in (slow, quick):
+            client.asks("establish", "ET1")
+        await machine.settled()
+        slow.reading.clear()
+        long = "x" * (limits.MAX_UNSENT_BYTES // 10)
+        for number in range(15):
+            machine.hub.changed([change(f"{number} {long}")])
+            await machine.settled()
+        assert (slow.cut, quick.cut) == (True, False)
+        assert len(quick.told) == 16
+
+    run(scenario)
+
+
+def test_typing_is_told_to_the_other_members() -> None:
+    async def scenario(machine: Machine) -> None:
+        typing, other, stranger = machine.client("US1"), machine.client("US2"), machine.client("US3")
+        for client in (typing, other):
+            client.asks("establish", "ET1")
+        await machine.settled()
+        machine.hub.typing("CH1", "alice", "US1")
+        await machine.settled()
+        assert other.frames[-1]["message_type"] == "twilio.ipmsg.typing_indicator"
+        assert other.frames[-1]["payload"] == {"channel_sid": "CH1", "identity": "alice", "typing_timeout": 6}
+        assert (len(typing.frames), len(stranger.frames)) == (1, 0)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"action": "drop", "requests": []},
+        {"action": "establish"},
+        {"action": "establish", "requests": ["ET1"]},
+        {"action": "establish", "requests": [{"object_sid": 1, "object_type": "list"}]},
+        {"action": "establish", "requests": [{}] * (limits.MAX_SUBSCRIPTIONS_PER_CALL + 1)},
+    ],
+)
+def test_invalid_call_is_refused(body: dict[str, Any]) -> None:
+    async def scenario(machine: Machine) -> None:
+        with pytest.raises(InvalidParameterError):
+            machine.hub.subscribe(machine.client().chat_client, call(body))
+
+    run(scenario)
+
+
+def test_number_of_subscriptions_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convoke.embedded.chat.hub.MAX_SUBSCRIPTIONS", 1)
+
+    async def scenario(machine: Machine) -> None:
+        machine.feed.missed["ET2"] = NOTHING_MISSED
+        client = machine.client()
+        client.asks("establish", "ET1", "ET2")
+        await machine.settled()
+        assert client.told == [("subscription_established", "ET1"), ("subscription_failed", "ET2")]
+
+    run(scenario)
+
+
+def test_many_subscriptions_do_not_block_the_event_loop() -> None:
+    async def scenario(machine: Machine) -> None:
+        objects = [f"ET{number}" for number in range(200)]
+
+        def replay(session: ChatSession, object_sid: str, since: int | None) -> Replay:
+            time.sleep(0.001)
+            return NOTHING_MISSED
+
+        machine.feed.replay = replay  # type: ignore[method-assign]
+        machine.client().asks("establish", *objects)
+        longest, last = 0.0, time.monotonic()
+        while machine.hub._work:
+            await asyncio.sleep(0)
+            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+        assert longest < 0.15
+
+    run(scenario)
+
+
+def test_calls_are_read_at_the_permitted_rate() -> None:
+    rate = CallRate(0.0)
+    assert [rate.pause(0.0) for _ in range(limits.MAX_CALLS_AT_ONCE)] == [0.0] * limits.MAX_CALLS_AT_ONCE
+    assert rate.pause(0.0) == pytest.approx(1 / limits.MAX_CALLS_PER_SECOND)
+    assert rate.pause(1.0) == 0.0
+    # A long pause allows no more calls at once than the start.
+    assert [rate.pause(1e6) for _ in range(limits.MAX_CALLS_AT_ONCE)][-1] == 0.0
+    assert rate.pause(1e6) > 0
+
+
+def test_client_is_pinged_and_warned_once() -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        expiry = (NOW + timedelta(hours=1)).timestamp()
+        client.chat_client.session = client.chat_client.session._replace(expires_at=NOW + timedelta(hours=1))
+        for now in (1.0, limits.PING_SECONDS, limits.PING_SECONDS + 1):
+            client.chat_client.tick(now, expiry - limits.EXPIRY_WARNING_SECONDS + now / 100)
+        await asyncio.sleep(0.01)
+        assert [frame["method"] for frame in client.frames] == ["client_update", "ping"]
+        client.chat_client.tick(50.0, expiry)
+        await asyncio.sleep(0.01)
+        assert (client.frames[-1]["method"], client.frames[-1]["status"]["code"]) == ("close", 410)
+        assert client.closed
+
+    run(scenario)
