@@ -71,7 +71,7 @@ class SyncRepository:
     ) -> list[RecordedTouch]:
         """Return what was touched in an object after the event `since`, oldest first."""
         partition = keys.conversation(account_sid, conversation_sid).pk
-        between = keys.sync_touches(kind, since + 1)
+        between = keys.sync_touches(kind, keys.touch_position(since + 1))
         found = self.table.query(partition, between=between, limit=limit, consistent=True)
         return [items.to_resource(RecordedTouch, stored) for stored in found]
 
