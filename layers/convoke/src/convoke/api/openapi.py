@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 from convoke.api.contracts import Contract
 from convoke.api.errors import JSON
-from convoke.api.form import FORM
+from convoke.api.form import FORM, MULTIPART
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED
 from convoke.api.origins import SAFE_METHODS
 from convoke.api.pagination import DEFAULT_PAGE_SIZE
@@ -31,6 +31,7 @@ from convoke.api.schemas import (
 from convoke.domain import errors
 from convoke.domain.errors import ConversationsError
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
+from convoke.domain.media import BINARY
 from convoke.domain.sids import Prefix
 
 REQUEST_HEADERS = {
@@ -62,7 +63,11 @@ PAGING = {
 }
 """The query parameters that every list has, in addition to PageSize."""
 
-STATUSES_WITHOUT_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+UPLOAD_FORM = {"type": "object", "description": "The first file in the form is the content."}
+
+ANY_TYPE = "*/*"
+
+STATUSES_WITHOUT_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.FOUND, HTTPStatus.NOT_MODIFIED})
 
 CREDENTIALS = {
     "type": "http",
@@ -105,6 +110,10 @@ def _operation(route: Route, rule: str, schemas: dict[str, Schema]) -> Schema:
     }
     if name := form_component(contract):
         operation["requestBody"] = _body(name, schemas[name])
+    if contract.json:
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": reference(contract.json.__name__)}}}
+    if contract.uploads:
+        operation["requestBody"] = {"required": True, "content": {ANY_TYPE: {}, MULTIPART: {"schema": UPLOAD_FORM}}}
     if isinstance(route, PublicRoute):
         operation["security"] = []
     return operation
@@ -161,9 +170,10 @@ def _responses(contract: Contract, *, service_in_path: bool) -> Schema:
     names = ("Twilio-Request-Id", *contract.response_headers)
     headers = {name: {"schema": RESPONSE_HEADERS[name]} for name in names}
     body = _response_body(contract, service_in_path=service_in_path)
+    content = {BINARY: {}} if contract.downloads else {JSON: {"schema": body}}
     return {
         str(status): {"description": HTTPStatus(status).phrase, "headers": headers}
-        | ({} if status in STATUSES_WITHOUT_BODY else {"content": {JSON: {"schema": body}}})
+        | ({} if status in STATUSES_WITHOUT_BODY else {"content": content})
         for status in contract.statuses
     }
 
@@ -174,6 +184,8 @@ def _response_body(contract: Contract, *, service_in_path: bool) -> Schema:
     if representation is None:
         return {}
     resource = reference(representation.__name__)
+    if contract.array:
+        return {"type": "array", "items": resource}
     if contract.page is None:
         return resource
     meta = rest_page_properties() if contract.rest_page else {"meta": reference("Meta")}
@@ -201,7 +213,7 @@ def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
     if WEBHOOK_ENABLED in contract.request_headers:
         possible.add(errors.WebhookRejectedError)
     # Every list has the parameters PageSize and PageToken, and a client can send invalid values for them.
-    if contract.form or contract.page or contract.request_headers:
+    if contract.form or contract.json or contract.page or contract.request_headers:
         possible.add(errors.InvalidParameterError)
     return possible
 

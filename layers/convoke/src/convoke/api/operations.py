@@ -17,6 +17,7 @@ from convoke.operations.conversation_with_participants import ConversationWithPa
 from convoke.operations.conversations import ConversationOperations
 from convoke.operations.credentials import CredentialOperations
 from convoke.operations.events import EventOperations
+from convoke.operations.media import MediaOperations
 from convoke.operations.messages import MessageOperations
 from convoke.operations.participant_conversations import ParticipantConversationOperations
 from convoke.operations.participants import ParticipantOperations
@@ -48,6 +49,7 @@ class Operations:
     participants: ParticipantOperations
     participant_conversations: ParticipantConversationOperations
     messages: MessageOperations
+    media: MediaOperations
     receipts: ReceiptOperations
     scoped_webhooks: ScopedWebhookOperations
     roles: RoleOperations
