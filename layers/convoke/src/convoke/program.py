@@ -320,6 +320,7 @@ class Program:
                 now,
                 new_sid,
             ),
+            authenticate_chat_user=lambda token: self.access_tokens.authenticate(token),
             conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
         )
 
