@@ -46,10 +46,10 @@ class Principal:
     def check_visible(self, conversation: Conversation) -> None:
         """Raise NotAParticipantError if the user must not see `conversation`.
 
-        Participants see a conversation. The user who created the conversation sees it before it joins, and a user whose
+        Participants see a conversation. The user who created the conversation sees it until it joins, and a user whose
         role in the service permits changes of every conversation sees every conversation.
         """
-        if self.membership or conversation.created_by == self.identity:
+        if self.membership or conversation.awaits(self.identity):
             return
         if not any(self._decide(action) is Decision.PERMITTED for action in ADMINISTRATION):
             raise NotAParticipantError

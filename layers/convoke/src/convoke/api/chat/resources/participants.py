@@ -65,7 +65,7 @@ def _requested(request: ChatRequest, conversation: Conversation) -> NewParticipa
     given = {name: request.body[name] for name in PARAMETERS if is_given(request.body, name)}
     if isinstance(binding := given.get("messaging_binding"), dict):
         given["messaging_binding"] = {key: binding[key] for key in BINDING_KEYS if is_given(binding, key)}
-    if conversation.created_by == request.identity == given.get("identity"):
+    if given.get("identity") == request.identity and conversation.awaits(request.identity):
         given["role_sid"] = request.service.creator_role_sid
     return validated(NewParticipant, given)
 
