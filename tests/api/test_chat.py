@@ -71,8 +71,10 @@ def test_unknown_path_and_method_get_the_errors_of_the_rest_api(instance: Embedd
             assert (status, body["code"], body["status"]) == (404, 20404, 404)
             status, body = await client.call("GET", "/v1/registrations")
             assert (status, body["code"]) == (405, 20004)
-            status, body = await client.call("POST", "/v1/registrations", b"[]")
-            assert (status, body["code"]) == (400, 20001)
+            for payload in (b"[]", b"{", b"7"):
+                status, body = await client.call("POST", "/v1/registrations", payload)
+                assert (status, body["code"]) == (400, 20001)
+            assert (await client.call("DELETE", "/v1/registrations/1", b"null"))[0] == 204
 
     run(instance, scenario)
 
