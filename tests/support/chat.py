@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 from twilio.jwt.access_token import AccessToken
@@ -154,3 +155,30 @@ def claims_of(key: Key, identity: str = "alice", **changed: Any) -> dict[str, An
         **changed,
     }
     return {name: value for name, value in claims.items() if value is not None}
+
+
+async def subscribe(client: TestClient, name: str, since: int | None = None) -> str:
+    """Subscribe a client to the Sync object with this name, from its current state on. Return the SID of the object."""
+    kinds = {"channel": "Documents", "messages": "Lists"}
+    path = f"/v3/{kinds.get(name.rpartition('.')[2], 'Maps')}/{quote(name)}"
+    status, found = await client.call("GET", path)
+    assert status == 200, found
+    kind = {"Documents": "document", "Lists": "list", "Maps": "map"}[path.split("/")[2]]
+    request = {
+        "object_sid": found["sid"],
+        "object_type": kind,
+        "last_event_id": found["last_event_id"] if since is None else since,
+    }
+    body = {"action": "establish", "correlation_id": 1, "requests": [request]}
+    assert (await client.call("POST", "/v4/Subscriptions", body))[0] == 202
+    outcome = await client.next(lambda frame: b"subscription_" in frame.payload)
+    assert json.loads(outcome.payload)["event_type"] == "subscription_established", outcome
+    return str(found["sid"])
+
+
+def events_in(frame: Frame) -> list[tuple[str, dict[str, Any]]]:
+    """Return the Sync events of a notification, each with its type."""
+    if frame.header.get("message_type") != "twilio.sync.event":
+        return []
+    notification = json.loads(frame.payload)
+    return [(notification["event_type"], event) for event in notification["events"]]

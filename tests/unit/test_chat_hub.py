@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,17 +17,20 @@ from convoke.api.chat.frames import parse_frame
 from convoke.api.chat.requests import ChatRequest
 from convoke.domain.access_tokens import ChatSession
 from convoke.domain.accounts import Account
-from convoke.domain.errors import InvalidParameterError, NotFoundError
-from convoke.domain.events import Change
+from convoke.domain.errors import InvalidParameterError, SyncObjectNotFoundError
+from convoke.domain.events import Change, Event, EventType
 from convoke.domain.sids import SidFactory
+from convoke.domain.sync_objects import Action, ObjectKind, SyncObject, Touch
+from convoke.domain.users import user_sid
 from convoke.embedded.chat import limits
 from convoke.embedded.chat.connection import CallRate, ChatClient, Connection
-from convoke.embedded.chat.hub import SUBSCRIPTIONS_PATH, EndedMembership, Hub, Replay, SyncEvent
+from convoke.embedded.chat.hub import SUBSCRIPTIONS_PATH, Hub
 from convoke.embedded.chat.presence import ConnectedUsers
 from convoke.embedded.gateway import Message
 from convoke.embedded.sqlite import SqliteTable
 from convoke.embedded.suspension import RunAgainError
 from convoke.operations.services import new_service
+from convoke.operations.sync import Replay, SyncEvent
 from convoke.storage.table import Put
 from tests.support.waiting import TIMEOUT_SECONDS
 
@@ -40,42 +43,49 @@ ACCOUNT = Account(
 )
 
 
+CONVERSATION_SID = "CH" + 32 * "1"
+
+MESSAGES = SyncObject(ObjectKind.MESSAGES, CONVERSATION_SID)
+ROSTER = SyncObject(ObjectKind.ROSTER, CONVERSATION_SID)
+DOCUMENT = SyncObject(ObjectKind.CHANNEL, CONVERSATION_SID)
+MISSING = SyncObject(ObjectKind.MESSAGES, "CH" + 32 * "9")
+
+
 @dataclass
 class Feed:
-    """Each change touches the objects in `objects`. Its event carries the state of the table at that moment."""
+    """Each change touches the list of messages, unless `touched` names another object."""
 
     table: SqliteTable
-    objects: Sequence[str] = ("ET1",)
-    missed: dict[str, Replay] = field(default_factory=dict)
-    ended: list[EndedMembership] = field(default_factory=list)
+    missed: dict[SyncObject, Replay]
+    touched: SyncObject = MESSAGES
     problems: list[BaseException] = field(default_factory=list)
 
-    def replay(self, session: ChatSession, object_sid: str, since: int | None) -> Replay:
+    def replay(self, session: ChatSession, sync_object: SyncObject, since: int | None) -> Replay:
         self._raise()
-        if object_sid not in self.missed:
-            raise NotFoundError
-        return self.missed[object_sid]
+        if sync_object == MISSING:
+            raise SyncObjectNotFoundError
+        return self.missed.get(sync_object, NOTHING_MISSED)
 
-    def conversation_of(self, object_sid: str) -> str | None:
-        return "CH1" if object_sid == "ET1" else None
+    def touches(self, change: Change) -> Iterable[Touch]:
+        return (Touch(self.touched, Action.ADDED, change.sid),)
 
-    def roster_of(self, conversation_sid: str) -> str:
-        return "ET1"
-
-    def touched(self, change: Change) -> Iterable[str]:
-        return self.objects
-
-    def ended_memberships(self, change: Change) -> Iterable[EndedMembership]:
-        return self.ended
-
-    def events(self, change: Change, object_sid: str) -> Sequence[SyncEvent]:
+    def events(self, change: Change, sync_object: SyncObject) -> Iterable[SyncEvent]:
         self._raise()
         assert self.table._unit is None, "clients must see only committed data"
-        return [SyncEvent("list_item_added", {"list_sid": object_sid, "change": change.sid})]
+        yield event(change.sid, sync_object)
+
+    def reachability(self, session: ChatSession) -> SyncEvent | None:
+        return None
 
     def _raise(self) -> None:
         if self.problems:
             raise self.problems.pop(0)
+
+
+def event(text: str, sync_object: SyncObject = MESSAGES) -> SyncEvent:
+    """Return an event whose data contains a text."""
+    key = None if sync_object == DOCUMENT else "7"
+    return SyncEvent(sync_object, Action.UPDATED if key is None else Action.ADDED, key, 1, {"text": text})
 
 
 NOTHING_MISSED = Replay((), is_complete=True, last_event_id=7)
@@ -124,19 +134,20 @@ class FakeClient:
     def _cut(self) -> None:
         self.cut = True
 
-    def asks(self, action: str, *objects: str, correlation_id: int = 1) -> Any:
-        requests = [{"object_sid": sid, "object_type": "list", "last_event_id": None} for sid in objects]
+    def asks(self, action: str, *objects: SyncObject, correlation_id: int = 1) -> Any:
+        requests = [{"object_sid": each.sid, "object_type": "list", "last_event_id": None} for each in objects]
         body = {"action": action, "correlation_id": correlation_id, "requests": requests}
         return self.hub.subscribe(self.chat_client, call(body))
 
     @property
     def told(self) -> list[tuple[str, Any]]:
         """The types of the notifications, and the changes or the objects that they are about."""
-        return [
-            (frame["payload"]["event_type"], event.get("change") or event["object_sid"])
-            for frame in self.frames
-            for event in frame["payload"]["events"]
-        ]
+        found = []
+        for frame in self.frames:
+            for each in frame["payload"]["events"]:
+                data = each.get("item_data") or each.get("document_data")
+                found.append((frame["payload"]["event_type"], data["text"] if data else each["object_sid"]))
+        return found
 
 
 def call(body: dict[str, Any]) -> ChatRequest:
@@ -153,14 +164,29 @@ def call(body: dict[str, Any]) -> ChatRequest:
 
 
 def change(sid: str) -> Change:
-    return Change(sid=sid, account_sid=ACCOUNT.sid, conversation_sid="CH1", events=(), notify_webhooks=False)
+    """Return a change without events. The feed invents what the change touches."""
+    return Change(sid=sid, account_sid=ACCOUNT.sid, events=(), notify_webhooks=False)
+
+
+def removal(sid: str, identity: str) -> Change:
+    """Return the change that removes a participant."""
+    removed = Event(
+        id=f"{sid}-0",
+        type=EventType.PARTICIPANT_REMOVED,
+        account_sid=ACCOUNT.sid,
+        conversation_sid=CONVERSATION_SID,
+        occurred_at=NOW,
+        payload={"ParticipantSid": "MB1", "Identity": identity, "ChatServiceSid": SERVICE.sid},
+        notify_webhooks=False,
+    )
+    return change(sid).model_copy(update={"events": (removed,), "conversation_sid": CONVERSATION_SID})
 
 
 def run(scenario: Callable[[Machine], Awaitable[None]]) -> None:
     async def attached() -> None:
         with closing(SqliteTable(":memory:")) as table:
             table.attach(asyncio.get_running_loop())
-            feed = Feed(table, missed={"ET1": NOTHING_MISSED})
+            feed = Feed(table, missed={})
             await scenario(Machine(table, feed, Hub(table, feed, ConnectedUsers())))
 
     asyncio.run(attached())
@@ -169,16 +195,16 @@ def run(scenario: Callable[[Machine], Awaitable[None]]) -> None:
 def test_subscriber_gets_what_it_missed_then_the_confirmation_then_later_events() -> None:
     async def scenario(machine: Machine) -> None:
         client = machine.client()
-        missed = [SyncEvent("list_item_added", {"list_sid": "ET1", "change": f"missed {n}"}) for n in range(2)]
-        machine.feed.missed["ET1"] = Replay(missed, is_complete=True, last_event_id=7)
-        answer = client.asks("establish", "ET1", correlation_id=5)
+        missed = [event(f"missed {number}") for number in range(2)]
+        machine.feed.missed[MESSAGES] = Replay(missed, is_complete=True, last_event_id=7)
+        answer = client.asks("establish", MESSAGES, correlation_id=5)
         assert (answer.status, answer.body["max_batch_size"]) == (202, 1000)
         machine.hub.changed([change("later")])
         await machine.settled()
         assert client.told == [
             ("list_item_added", "missed 0"),
             ("list_item_added", "missed 1"),
-            ("subscription_established", "ET1"),
+            ("subscription_established", MESSAGES.sid),
             ("list_item_added", "later"),
         ]
         assert len(client.frames) == 3
@@ -193,8 +219,8 @@ def test_subscriber_gets_what_it_missed_then_the_confirmation_then_later_events(
 def test_interrupted_replay_does_not_subscribe() -> None:
     async def scenario(machine: Machine) -> None:
         client = machine.client()
-        machine.feed.missed["ET1"] = Replay((), is_complete=False, last_event_id=7)
-        client.asks("establish", "ET1")
+        machine.feed.missed[MESSAGES] = Replay((), is_complete=False, last_event_id=7)
+        client.asks("establish", MESSAGES)
         await machine.settled()
         assert client.frames[0]["payload"]["events"][0]["replay_status"] == "interrupted"
         assert not machine.hub.has_subscribers
@@ -205,9 +231,9 @@ def test_interrupted_replay_does_not_subscribe() -> None:
 def test_subscription_of_a_missing_object_fails() -> None:
     async def scenario(machine: Machine) -> None:
         client = machine.client()
-        client.asks("establish", "ET9", "ET1")
+        client.asks("establish", MISSING, MESSAGES)
         await machine.settled()
-        assert client.told == [("subscription_failed", "ET9"), ("subscription_established", "ET1")]
+        assert client.told == [("subscription_failed", MISSING.sid), ("subscription_established", MESSAGES.sid)]
         assert client.frames[0]["payload"]["events"][0]["error"]["status"] == 404
 
     run(scenario)
@@ -217,14 +243,14 @@ def test_canceled_subscription_and_client_that_left_get_nothing() -> None:
     async def scenario(machine: Machine) -> None:
         canceling, leaving = machine.client(), machine.client()
         for client in (canceling, leaving):
-            client.asks("establish", "ET1")
+            client.asks("establish", MESSAGES)
         await machine.settled()
-        canceling.asks("cancel", "ET1", correlation_id=2)
+        canceling.asks("cancel", MESSAGES, correlation_id=2)
         machine.hub.leave(leaving.chat_client)
         machine.hub.changed([change("late")])
         await machine.settled()
-        assert canceling.told[1:] == [("subscription_canceled", "ET1")]
-        assert leaving.told == [("subscription_established", "ET1")]
+        assert canceling.told[1:] == [("subscription_canceled", MESSAGES.sid)]
+        assert leaving.told == [("subscription_established", MESSAGES.sid)]
         assert not machine.hub.has_subscribers
 
     run(scenario)
@@ -232,16 +258,15 @@ def test_canceled_subscription_and_client_that_left_get_nothing() -> None:
 
 def test_removed_member_gets_nothing_that_is_still_in_the_queue() -> None:
     async def scenario(machine: Machine) -> None:
-        removed, other = machine.client("US1"), machine.client("US2")
+        removed, other = machine.client(user_sid(SERVICE.sid, "bob")), machine.client("US2")
         for client in (removed, other):
-            client.asks("establish", "ET1")
+            client.asks("establish", MESSAGES)
         await machine.settled()
         machine.hub.changed([change("before")])
-        machine.feed.ended = [EndedMembership("US1", "CH1")]
-        machine.hub.changed([change("removal")])
+        machine.hub.changed([removal("removal", "bob")])
         await machine.settled()
-        assert removed.told == [("subscription_established", "ET1")]
-        assert [sid for _, sid in other.told] == ["ET1", "before", "removal"]
+        assert removed.told == [("subscription_established", MESSAGES.sid)]
+        assert [sid for _, sid in other.told] == [MESSAGES.sid, "before", "removal"]
 
     run(scenario)
 
@@ -249,7 +274,7 @@ def test_removed_member_gets_nothing_that_is_still_in_the_queue() -> None:
 def test_clients_see_only_committed_data() -> None:
     async def scenario(machine: Machine) -> None:
         client = machine.client()
-        client.asks("establish", "ET1")
+        client.asks("establish", MESSAGES)
         await machine.settled()
         machine.hub.changed([change("committed")])
         # Another request writes in the tick in which the hub would work.
@@ -266,10 +291,10 @@ def test_hub_goes_on_after_a_locked_data_file() -> None:
     async def scenario(machine: Machine) -> None:
         client = machine.client()
         machine.feed.problems = [RunAgainError(), RunAgainError()]
-        client.asks("establish", "ET1")
+        client.asks("establish", MESSAGES)
         machine.hub.changed([change("later")])
         await machine.settled()
-        assert client.told == [("subscription_established", "ET1"), ("list_item_added", "later")]
+        assert client.told == [("subscription_established", MESSAGES.sid), ("list_item_added", "later")]
 
     run(scenario)
 
@@ -277,7 +302,7 @@ def test_hub_goes_on_after_a_locked_data_file() -> None:
 def test_clients_are_disconnected_if_events_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario(machine: Machine) -> None:
         client = machine.client()
-        client.asks("establish", "ET1")
+        client.asks("establish", MESSAGES)
         await machine.settled()
         machine.feed.problems = [ValueError("unreadable")]
         machine.hub.changed([change("later")])
@@ -292,7 +317,7 @@ def test_client_that_reads_too_slowly_is_cut_and_others_are_not() -> None:
     async def scenario(machine: Machine) -> None:
         slow, quick = machine.client(), machine.client()
         for client in (slow, quick):
-            client.asks("establish", "ET1")
+            client.asks("establish", MESSAGES)
         await machine.settled()
         slow.reading.clear()
         long = "x" * (limits.MAX_UNSENT_BYTES // 10)
@@ -309,12 +334,16 @@ def test_typing_is_told_to_the_other_members() -> None:
     async def scenario(machine: Machine) -> None:
         typing, other, stranger = machine.client("US1"), machine.client("US2"), machine.client("US3")
         for client in (typing, other):
-            client.asks("establish", "ET1")
+            client.asks("establish", ROSTER)
         await machine.settled()
-        machine.hub.typing("CH1", "alice", "US1")
+        machine.hub.typing(CONVERSATION_SID, "alice", "US1")
         await machine.settled()
         assert other.frames[-1]["message_type"] == "twilio.ipmsg.typing_indicator"
-        assert other.frames[-1]["payload"] == {"channel_sid": "CH1", "identity": "alice", "typing_timeout": 6}
+        assert other.frames[-1]["payload"] == {
+            "channel_sid": CONVERSATION_SID,
+            "identity": "alice",
+            "typing_timeout": 6,
+        }
         assert (len(typing.frames), len(stranger.frames)) == (1, 0)
 
     run(scenario)
@@ -339,24 +368,52 @@ def test_invalid_call_is_refused(body: dict[str, Any]) -> None:
     run(scenario)
 
 
+def test_only_the_last_event_of_a_document_is_told() -> None:
+    async def scenario(machine: Machine) -> None:
+        machine.feed.touched = DOCUMENT
+        client = machine.client()
+        client.asks("establish", DOCUMENT)
+        await machine.settled()
+        machine.hub.changed([change(f"change {number}") for number in range(5)])
+        await machine.settled()
+        assert client.told[1:] == [("document_updated", "change 4")]
+
+    run(scenario)
+
+
+def test_subscriptions_end_with_their_object() -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        client.asks("establish", MESSAGES)
+        await machine.settled()
+        gone = SyncEvent(MESSAGES, Action.REMOVED, None, 9)
+        machine.feed.events = lambda change, sync_object: [gone]  # type: ignore[method-assign]
+        machine.hub.changed([change("removal")])
+        await machine.settled()
+        assert client.frames[-1]["payload"]["event_type"] == "list_removed"
+        assert client.frames[-1]["payload"]["events"][0]["list_sid"] == MESSAGES.sid
+        assert not machine.hub.has_subscribers
+
+    run(scenario)
+
+
 def test_number_of_subscriptions_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("convoke.embedded.chat.hub.MAX_SUBSCRIPTIONS", 1)
 
     async def scenario(machine: Machine) -> None:
-        machine.feed.missed["ET2"] = NOTHING_MISSED
         client = machine.client()
-        client.asks("establish", "ET1", "ET2")
+        client.asks("establish", MESSAGES, ROSTER)
         await machine.settled()
-        assert client.told == [("subscription_established", "ET1"), ("subscription_failed", "ET2")]
+        assert client.told == [("subscription_established", MESSAGES.sid), ("subscription_failed", ROSTER.sid)]
 
     run(scenario)
 
 
 def test_many_subscriptions_do_not_block_the_event_loop() -> None:
     async def scenario(machine: Machine) -> None:
-        objects = [f"ET{number}" for number in range(200)]
+        objects = [SyncObject(ObjectKind.MESSAGES, f"CH{number:032}") for number in range(200)]
 
-        def replay(session: ChatSession, object_sid: str, since: int | None) -> Replay:
+        def replay(session: ChatSession, sync_object: SyncObject, since: int | None) -> Replay:
             time.sleep(0.001)
             return NOTHING_MISSED
 

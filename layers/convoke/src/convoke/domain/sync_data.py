@@ -93,7 +93,7 @@ def message_data(message: Message) -> Data:
 
 def media_data(message: Message) -> list[Data]:
     """Return the media of a message."""
-    return [{"sid": message.media_sid, "category": "media"}] if message.media_sid else []
+    return [{"category": "media", **media.model_dump(mode="json", exclude_none=True)} for media in message.media]
 
 
 def delivery_data(message: Message) -> Data | None:
@@ -111,8 +111,8 @@ def user_data(user: User, *, is_online: bool) -> dict[str, Data]:
 
 
 def reachability_data(*, is_online: bool) -> Data:
-    # Convoke sends no push notifications, so only a User that is online can be notified.
-    return {"online": is_online, "notifiable": is_online}
+    # Convoke sends no push notifications, so no User can be notified.
+    return {"online": is_online, "notifiable": False}
 
 
 def _described(conversation: Conversation) -> Data:

@@ -24,7 +24,7 @@ from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, SidFactory
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.admission import Admission
-from convoke.embedded.chat.feed import SyncObjects
+from convoke.embedded.chat.feed import SyncFeed
 from convoke.embedded.chat.hub import Hub
 from convoke.embedded.chat.presence import ConnectedUsers
 from convoke.embedded.chat.server import ChatServer
@@ -270,7 +270,7 @@ class EmbeddedEngine:
         self._deliveries = Deliveries(self.queue, self.program.webhook_delivery, self.observers)
         bus.targets.append(self._deliveries.accept)
         self._waiters = ConversationWaiters()
-        self._hub = Hub(self.table, SyncObjects(self.program.operations), self._connected_users)
+        self._hub = Hub(self.table, SyncFeed(self.program.operations), self._connected_users)
         self._admission = Admission(self.steps.age)
         self._sweeper_loop = PeriodicThread("sweeper", self._sweep, SWEEP_INTERVAL_SECONDS)
         self._sweep_until: datetime | None = None

@@ -12,6 +12,7 @@ from uuid import uuid4
 from convoke.api.chat import frames
 from convoke.domain.access_tokens import ChatSession
 from convoke.domain.errors import AccessTokenExpiredError, ConversationsError
+from convoke.domain.sync_objects import SyncObject
 from convoke.embedded.chat.limits import (
     EXPIRY_WARNING_SECONDS,
     MAX_CALLS_AT_ONCE,
@@ -135,8 +136,8 @@ class ChatClient:
         """When the server must check next whether the API key and the User still exist."""
         self.is_warned = False
         """Whether the client knows that its token is about to expire."""
-        self.subscriptions: set[str] = set()
-        """The SIDs of the Sync objects to which the client has subscribed. Only the hub changes this set."""
+        self.subscriptions: set[SyncObject] = set()
+        """The Sync objects to which the client has subscribed. Only the hub changes this set."""
 
     def renew(self, session: ChatSession) -> None:
         """Use the session of a newer access token."""

@@ -13,20 +13,24 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from http import HTTPStatus
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 import orjson
 
 from convoke.api.chat import frames
 from convoke.api.chat.requests import ChatAnswer, ChatRequest
+from convoke.api.chat.resources.sync import event_type, represent_event
 from convoke.domain.access_tokens import ChatSession
-from convoke.domain.errors import ConversationsError, InvalidParameterError
+from convoke.domain.errors import ConversationsError, InvalidParameterError, SyncObjectNotFoundError
 from convoke.domain.events import Change
+from convoke.domain.sync_objects import Action, ObjectKind, ObjectType, SyncObject, Touch, object_of_sid
 from convoke.embedded.chat.connection import ChatClient, new_id
 from convoke.embedded.chat.limits import MAX_SUBSCRIPTIONS, MAX_SUBSCRIPTIONS_PER_CALL, TYPING_TIMEOUT_SECONDS
 from convoke.embedded.chat.presence import ConnectedUsers
 from convoke.embedded.sqlite import SqliteTable
 from convoke.embedded.suspension import RUN_AGAIN_PAUSE_SECONDS, RunAgainError
+from convoke.operations.sync import Replay, SyncEvent
 
 logger = logging.getLogger(__name__)
 
@@ -47,48 +51,19 @@ SLICE_SECONDS = 0.01
 """The maximum time that the hub works before other work of the event loop has its turn."""
 
 
-class SyncEvent(NamedTuple):
-    """An event of a Sync object, such as `list_item_added`, with its data."""
-
-    type: str
-    data: dict[str, Any]
-
-
-class Replay(NamedTuple):
-    """What a client missed of a Sync object."""
-
-    events: Sequence[SyncEvent]
-    is_complete: bool
-    """False if the client must subscribe again to get the rest."""
-    last_event_id: int
-
-
-class EndedMembership(NamedTuple):
-    """A User is no longer a member of a conversation."""
-
-    user_sid: str
-    conversation_sid: str
-
-
-class SyncFeed(Protocol):
+class Feed(Protocol):
     """What the hub must know of Sync objects."""
 
-    def replay(self, session: ChatSession, object_sid: str, since: int | None) -> Replay:
+    def replay(self, session: ChatSession, sync_object: SyncObject, since: int | None) -> Replay:
         """Return what happened to an object after an event. Raises an error if the session must not see the object."""
 
-    def conversation_of(self, object_sid: str) -> str | None:
-        """Return the conversation that an object belongs to, or None if it belongs to a User."""
+    def touches(self, change: Change) -> Iterable[Touch]: ...
 
-    def roster_of(self, conversation_sid: str) -> str:
-        """Return the SID of the object with the participants of a conversation."""
-
-    def touched(self, change: Change) -> Iterable[str]:
-        """Return the SIDs of the objects that a change touches."""
-
-    def ended_memberships(self, change: Change) -> Iterable[EndedMembership]: ...
-
-    def events(self, change: Change, object_sid: str) -> Sequence[SyncEvent]:
+    def events(self, change: Change, sync_object: SyncObject) -> Iterable[SyncEvent]:
         """Return the events of an object that a change causes, with the state of the object now."""
+
+    def reachability(self, session: ChatSession) -> SyncEvent | None:
+        """Return the event that tells whether a User is online. None if the service does not tell it."""
 
 
 class Requested(NamedTuple):
@@ -102,11 +77,12 @@ class Requested(NamedTuple):
 class Hub:
     """All methods run on the event loop's thread."""
 
-    def __init__(self, table: SqliteTable, feed: SyncFeed, users: ConnectedUsers) -> None:
+    def __init__(self, table: SqliteTable, feed: Feed, users: ConnectedUsers) -> None:
         self._table = table
         self._users = users
+        users.on_change = self._tell_reachability
         self._feed = feed
-        self._subscribers: dict[str, dict[ChatClient, None]] = {}
+        self._subscribers: dict[SyncObject, dict[ChatClient, None]] = {}
         """For each Sync object its subscribers, in the order of their subscriptions."""
         self._by_user: dict[str, set[ChatClient]] = {}
         self._work: deque[Callable[[], None]] = deque()
@@ -118,8 +94,8 @@ class Hub:
 
     def leave(self, client: ChatClient) -> None:
         """End the subscriptions of a client that has disconnected."""
-        for object_sid in [*client.subscriptions]:
-            self._unsubscribe(client, object_sid)
+        for sync_object in [*client.subscriptions]:
+            self._unsubscribe(client, sync_object)
         clients = self._by_user[client.session.user_sid]
         clients.discard(client)
         if not clients:
@@ -149,8 +125,9 @@ class Hub:
         The subscriptions of removed members end now, so that they get nothing of what is still in the queue.
         """
         for change in changes:
-            for ended in self._feed.ended_memberships(change):
-                self._end_membership(ended)
+            for touch in change.touches:
+                if touch.object.kind is ObjectKind.CHANNELS and touch.action is Action.REMOVED:
+                    self._end_membership(touch.object.owner_sid, touch.key)
         self._add_work(partial(self._notify, changes))
 
     @property
@@ -166,16 +143,22 @@ class Hub:
             "typing_timeout": TYPING_TIMEOUT_SECONDS + 1,
         }
         frame = frames.notification(new_id(), TYPING_INDICATOR, orjson.dumps(indicator))
-        for client in [*self._subscribers.get(self._feed.roster_of(conversation_sid), ())]:
+        for client in self._subscribers_of(SyncObject(ObjectKind.ROSTER, conversation_sid)):
             if client.session.user_sid != user_sid:
                 client.connection.notify(frame)
 
-    def publish(self, object_sid: str, events: Sequence[SyncEvent]) -> None:
-        """Send events of an object to its subscribers. Adjacent events of one type share a notification."""
-        for event_type, group in groupby(events, lambda event: event.type):
-            frame = _notification(event_type, [event.data for event in group])
-            for client in [*self._subscribers.get(object_sid, ())]:
+    def _subscribers_of(self, sync_object: SyncObject) -> list[ChatClient]:
+        return [*self._subscribers.get(sync_object, ())]
+
+    def _publish(self, sync_object: SyncObject, events: Iterable[SyncEvent]) -> None:
+        """Send events of an object to its subscribers."""
+        for frame in _notifications(events):
+            for client in self._subscribers_of(sync_object):
                 client.connection.notify(frame)
+
+    def _tell_reachability(self, session: ChatSession) -> None:
+        if self._subscribers.get(SyncObject(ObjectKind.INFO, session.user_sid)):
+            self._add_work(partial(self._publish_reachability, session))
 
     # Work, which is done while no unit of work is open.
 
@@ -186,33 +169,47 @@ class Hub:
         try:
             if len(client.subscriptions) >= MAX_SUBSCRIPTIONS:
                 raise InvalidParameterError(parameter="requests", wanted=f"at most {MAX_SUBSCRIPTIONS} objects")
-            replay = self._feed.replay(client.session, requested.object_sid, requested.last_event_id)
+            sync_object = object_of_sid(requested.object_sid)
+            if sync_object is None:
+                raise SyncObjectNotFoundError
+            replay = self._feed.replay(client.session, sync_object, requested.last_event_id)
         except ConversationsError as error:
             failure = {"status": error.status, "code": error.code, "message": error.message}
             _tell(client, "subscription_failed", {**named, "error": failure}, correlation_id)
             return
-        for event_type, group in groupby(replay.events, lambda event: event.type):
-            client.connection.notify(_notification(event_type, [event.data for event in group], correlation_id))
+        for frame in _notifications(replay.events, correlation_id):
+            client.connection.notify(frame)
         if replay.is_complete:
-            self._subscribers.setdefault(requested.object_sid, {})[client] = None
-            client.subscriptions.add(requested.object_sid)
+            self._subscribers.setdefault(sync_object, {})[client] = None
+            client.subscriptions.add(sync_object)
         status = "completed" if replay.is_complete else "interrupted"
         outcome = {**named, "replay_status": status, "last_event_id": replay.last_event_id}
         _tell(client, "subscription_established", outcome, correlation_id)
 
     def _cancel(self, client: ChatClient, correlation_id: Any, requested: Requested) -> None:
-        self._unsubscribe(client, requested.object_sid)
+        if sync_object := object_of_sid(requested.object_sid):
+            self._unsubscribe(client, sync_object)
         named = {"object_sid": requested.object_sid, "object_type": requested.object_type}
         _tell(client, "subscription_canceled", named, correlation_id)
 
     def _notify(self, changes: Sequence[Change]) -> None:
-        by_object: dict[str, list[SyncEvent]] = {}
+        touching: dict[SyncObject, list[Change]] = {}
         for change in changes:
-            for object_sid in self._feed.touched(change):
-                if object_sid in self._subscribers:
-                    by_object.setdefault(object_sid, []).extend(self._feed.events(change, object_sid))
-        for object_sid, events in by_object.items():
-            self.publish(object_sid, events)
+            for sync_object in {touch.object for touch in self._feed.touches(change)}:
+                if sync_object in self._subscribers:
+                    touching.setdefault(sync_object, []).append(change)
+        for sync_object, touched_by in touching.items():
+            # An event has the state of now, so the last event of a document is enough.
+            told = touched_by[-1:] if sync_object.kind.type is ObjectType.DOCUMENT else touched_by
+            events = [event for change in told for event in self._feed.events(change, sync_object)]
+            self._publish(sync_object, events)
+            if any(event.key is None and event.action is Action.REMOVED for event in events):
+                for client in self._subscribers_of(sync_object):
+                    self._unsubscribe(client, sync_object)
+
+    def _publish_reachability(self, session: ChatSession) -> None:
+        if event := self._feed.reachability(session):
+            self._publish(event.object, [event])
 
     # The queue of the work.
 
@@ -251,18 +248,18 @@ class Hub:
         if self._work:
             self._schedule()
 
-    def _end_membership(self, ended: EndedMembership) -> None:
-        for client in self._by_user.get(ended.user_sid, ()):
-            for object_sid in [*client.subscriptions]:
-                if self._feed.conversation_of(object_sid) == ended.conversation_sid:
-                    self._unsubscribe(client, object_sid)
+    def _end_membership(self, user_sid: str, conversation_sid: str | None) -> None:
+        for client in self._by_user.get(user_sid, ()):
+            for sync_object in [*client.subscriptions]:
+                if sync_object.conversation_sid == conversation_sid:
+                    self._unsubscribe(client, sync_object)
 
-    def _unsubscribe(self, client: ChatClient, object_sid: str) -> None:
-        client.subscriptions.discard(object_sid)
-        subscribers = self._subscribers.get(object_sid, {})
+    def _unsubscribe(self, client: ChatClient, sync_object: SyncObject) -> None:
+        client.subscriptions.discard(sync_object)
+        subscribers = self._subscribers.get(sync_object, {})
         subscribers.pop(client, None)
         if not subscribers:
-            self._subscribers.pop(object_sid, None)
+            self._subscribers.pop(sync_object, None)
 
 
 def _requested(named: Any) -> list[Requested]:
@@ -279,14 +276,23 @@ def _requested(named: Any) -> list[Requested]:
     return found
 
 
-def _tell(client: ChatClient, event_type: str, data: dict[str, Any], correlation_id: Any) -> None:
-    client.connection.notify(_notification(event_type, [data], correlation_id))
+def _tell(client: ChatClient, name: str, data: dict[str, Any], correlation_id: Any) -> None:
+    client.connection.notify(_notification(name, [data], correlation_id))
 
 
-def _notification(event_type: str, events: Sequence[dict[str, Any]], correlation_id: Any = None) -> bytes:
+def _notifications(events: Iterable[SyncEvent], correlation_id: Any = None) -> list[bytes]:
+    """Return the frames that carry events. Adjacent events of one type share a frame."""
+    named = ((event_type(event), represent_event(event)) for event in events)
+    return [
+        _notification(name, [body for _, body in group], correlation_id)
+        for name, group in groupby(named, key=itemgetter(0))
+    ]
+
+
+def _notification(name: str, events: Sequence[dict[str, Any]], correlation_id: Any = None) -> bytes:
     """Return the frame that carries events of one type."""
     payload = {
-        "event_type": event_type,
+        "event_type": name,
         "correlation_id": correlation_id,
         "event_protocol_version": EVENT_PROTOCOL_VERSION,
         "events": events,
