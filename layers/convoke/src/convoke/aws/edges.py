@@ -239,7 +239,7 @@ class AwsEdges:
         """
         from botocore.config import Config
 
-        # By default, botocore signs the links of S3 with an old version that newer regions refuse, and makes links to the
-        # global endpoint, which redirects for new buckets. A redirect to another host invalidates the signature.
+        # By default, botocore signs the links of S3 with an old version that newer regions refuse. It also makes links
+        # to the global endpoint, which redirects for new buckets. A redirect to another host invalidates the signature.
         of_s3 = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
         return self._session.create_client(service, config=of_s3 if service == "s3" else None)
