@@ -135,7 +135,8 @@ class Conversation(Model):
 
     @property
     def last_event_id(self) -> int:
-        return self.event_id or to_event_id(self.date_updated)
+        # The end of `initializing` stores only `state_event_id`.
+        return self.event_id or max(to_event_id(self.date_updated), self.state_event_id or 0)
 
     @property
     def date_state_updated(self) -> datetime:

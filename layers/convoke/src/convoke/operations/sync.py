@@ -152,11 +152,10 @@ class SyncOperations:
         match sync_object.kind:
             case ObjectKind.CHANNELS:
                 self._check_own(service, identity, sync_object)
-                # No item has the last event id of this object. What happens from now on gets a greater id, or is
-                # within the margin of the replay.
-                now = self.now()
+                user = self._user(service, sync_object)
+                event_id = self.sync.last_membership_event_id(service.account_sid, service.sid, identity, user.sid)
                 name = object_name(sync_object.kind, identity)
-                return SyncRoot(sync_object, name, to_event_id(now), now, now)
+                return SyncRoot(sync_object, name, event_id, user.date_created, user.date_updated)
             case ObjectKind.INFO:
                 user = self._user(service, sync_object)
                 name = object_name(sync_object.kind, user.sid)

@@ -202,8 +202,7 @@ class ConversationRepository:
             # key ("webhooks"). A batch that contains the tombstone and the webhooks therefore contains all remaining
             # items.
             expiries = [_webhooks_expiry(webhooks, batch[tombstone])] if {tombstone, webhooks} <= batch.keys() else []
-            erased = items.to_resource(Conversation, batch[tombstone])
-            departures = departures_of_erased(erased, [batch[key] for key in others])
+            departures = departures_of_erased(batch.get(tombstone), [batch[key] for key in others])
             self.table.transact([*(Delete(key) for key in others or [tombstone]), *expiries, *departures])
             if not others:
                 break

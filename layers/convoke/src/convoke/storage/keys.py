@@ -286,15 +286,20 @@ def receipts(message_sid: str) -> tuple[str, str]:
     return _prefix_range(f"receipt#{message_sid}#")
 
 
-def sync_touch(account_sid: str, conversation_sid: str, kind: str, event_id: int) -> Key:
+def sync_touch(account_sid: str, conversation_sid: str, kind: str, touch_position: str) -> Key:
     """Return the key of the item that remembers what a change touched in a Sync object of a conversation."""
-    return Key(f"{account_sid}#{conversation_sid}", f"sync#{kind}#{event_id:0{EVENT_ID_DIGITS}}")
+    return Key(f"{account_sid}#{conversation_sid}", f"sync#{kind}#{touch_position}")
 
 
-def sync_touches(kind: str, first: int) -> tuple[str, str]:
-    """Return the range of the sort keys of the touches in a Sync object, from the event `first` on."""
+def sync_touches(kind: str, touch_position: str) -> tuple[str, str]:
+    """Return the range of the sort keys of the touches in a Sync object, from a position on."""
     prefix = f"sync#{kind}#"
-    return f"{prefix}{max(first, 0):0{EVENT_ID_DIGITS}}", prefix + LAST
+    return prefix + touch_position, prefix + LAST
+
+
+def touch_position(event_id: int) -> str:
+    """Return the position of a touch among the touches of an object. Positions sort by event id."""
+    return f"{max(event_id, 0):0{EVENT_ID_DIGITS}}"
 
 
 def departure(account_sid: str, user_sid: str, conversation_sid: str) -> Key:

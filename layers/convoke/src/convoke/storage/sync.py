@@ -71,7 +71,7 @@ class SyncRepository:
     ) -> list[RecordedTouch]:
         """Return what was touched in an object after the event `since`, oldest first."""
         partition = keys.conversation(account_sid, conversation_sid).pk
-        between = keys.sync_touches(kind, since + 1)
+        between = keys.sync_touches(kind, keys.touch_position(since + 1))
         found = self.table.query(partition, between=between, limit=limit, consistent=True)
         return [items.to_resource(RecordedTouch, stored) for stored in found]
 
@@ -135,18 +135,23 @@ class SyncRepository:
 
         A conversation that was deleted after the event is a `Departure`.
         """
-        partition = keys.membership_partition(account_sid, chat_service_sid, *KnownBy("identity", identity))
-        after: Item | None = None
-        while entries := self.table.query(partition, index=keys.MEMBERSHIPS, after=after, limit=MEMBERSHIPS_PER_READ):
-            for stored, participant in self._membership_items(entries):
-                if max(_event_id(participant), _number(stored, "state_event_id"), _removal_id(stored)) <= since:
-                    continue
-                conversation = items.to_resource(Conversation, stored)
-                if conversation.date_removed:
-                    yield Departure(conversation.sid, conversation.last_event_id)
-                elif _is_shown(stored):
-                    yield SyncMembership(conversation, items.to_resource(Participant, participant))
-            after = entries[-1]
+        for stored, participant in self._every_membership(account_sid, chat_service_sid, identity):
+            if _membership_event_id(stored, participant) <= since:
+                continue
+            conversation = items.to_resource(Conversation, stored)
+            if conversation.date_removed:
+                yield Departure(conversation.sid, conversation.last_event_id)
+            elif _is_shown(stored):
+                yield SyncMembership(conversation, items.to_resource(Participant, participant))
+
+    def last_membership_event_id(self, account_sid: str, chat_service_sid: str, identity: str, user_sid: str) -> int:
+        """Return the greatest event id in the map of the conversations of a User, or 0."""
+        memberships = self._every_membership(account_sid, chat_service_sid, identity)
+        departures = self.departures(account_sid, user_sid, 0)
+        return max(
+            max((_membership_event_id(*pair) for pair in memberships), default=0),
+            max((departure.event_id for departure in departures), default=0),
+        )
 
     def departures(self, account_sid: str, user_sid: str, since: int) -> Iterator[Departure]:
         """Yield the conversations that a User left after the event `since`. The User may have joined them again."""
@@ -159,6 +164,14 @@ class SyncRepository:
                 if _number(stored, "event_id") > since:
                     yield Departure(keys.sid_of_departure(key_of(stored)), _number(stored, "event_id"))
             after = found[-1]
+
+    def _every_membership(self, account_sid: str, chat_service_sid: str, identity: str) -> Iterator[tuple[Item, Item]]:
+        """Yield the items of each conversation of an identity, and of the participant."""
+        partition = keys.membership_partition(account_sid, chat_service_sid, *KnownBy("identity", identity))
+        after: Item | None = None
+        while entries := self.table.query(partition, index=keys.MEMBERSHIPS, after=after, limit=MEMBERSHIPS_PER_READ):
+            yield from self._membership_items(entries)
+            after = entries[-1]
 
     def _query(
         self,
@@ -194,8 +207,11 @@ def _event_id(stored: Item) -> int:
     return _number(stored, "event_id") or to_event_id(datetime.fromisoformat(str(stored["date_updated"])))
 
 
-def _removal_id(conversation: Item) -> int:
-    return _event_id(conversation) if "date_removed" in conversation else 0
+def _membership_event_id(conversation: Item, participant: Item) -> int:
+    """Return the event id of the last change of a membership. See `SyncMembership.event_id`."""
+    if "date_removed" in conversation:
+        return _event_id(conversation)
+    return max(_event_id(participant), _number(conversation, "state_event_id"))
 
 
 def _number(stored: Item, name: str) -> int:

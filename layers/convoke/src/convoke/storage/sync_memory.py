@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from convoke.domain.conversations import Conversation
+from convoke.domain.conversations import Conversation, State
 from convoke.domain.event_ids import to_moment
 from convoke.domain.model import Model
 from convoke.domain.retention import REMOVALS_LIFETIME
@@ -39,7 +39,7 @@ class Departure(NamedTuple):
 
 def touch_write(conversation: Conversation, kind: ObjectKind, touch: RecordedTouch) -> Put:
     """Return the write that remembers what a change touched in an object of a conversation."""
-    key = keys.sync_touch(conversation.account_sid, conversation.sid, kind, touch.event_id)
+    key = keys.sync_touch(conversation.account_sid, conversation.sid, kind, keys.touch_position(touch.event_id))
     return Put(items.with_expiry(items.to_item(key, touch), _expiry(touch.event_id)))
 
 
@@ -50,11 +50,18 @@ def departure_write(account_sid: str, chat_service_sid: str, identity: str, depa
     return Put(items.with_expiry({**key._asdict(), "event_id": event_id}, _expiry(event_id)))
 
 
-def departures_of_erased(tombstone: Conversation, erased: Sequence[Item]) -> list[Put]:
-    """Return the writes that remember that the participants among `erased` were in a conversation that was deleted."""
-    departure = Departure(tombstone.sid, tombstone.last_event_id)
+def departures_of_erased(tombstone: Item | None, erased: Sequence[Item]) -> list[Put]:
+    """Return the writes that remember that the participants among `erased` were in a conversation that was deleted.
+
+    `tombstone` is None if another sweeper has already erased the conversation. No client has seen a conversation that
+    was deleted in the state `initializing`.
+    """
+    deleted = items.to_resource(Conversation, tombstone) if tombstone else None
+    if deleted is None or deleted.state is State.INITIALIZING:
+        return []
+    departure = Departure(deleted.sid, deleted.last_event_id)
     return [
-        departure_write(tombstone.account_sid, tombstone.chat_service_sid, str(item["identity"]), departure)
+        departure_write(deleted.account_sid, deleted.chat_service_sid, str(item["identity"]), departure)
         for item in erased
         if keys.kind_of(key_of(item)) == keys.PARTICIPANT and "identity" in item
     ]
