@@ -53,14 +53,14 @@ class Operation(NamedTuple):
         return {
             name: resolved(schema)
             for content in contents
-            for name, schema in resolved(content["schema"])["properties"].items()
+            for name, schema in resolved(content.get("schema", {})).get("properties", {}).items()
         }
 
     @property
     def required(self) -> list[str]:
         """Return the names of the required form parameters."""
         contents = self.description.get("requestBody", {}).get("content", {}).values()
-        return [name for content in contents for name in resolved(content["schema"]).get("required", [])]
+        return [name for content in contents for name in resolved(content.get("schema", {})).get("required", [])]
 
     @property
     def statuses(self) -> set[int]:
@@ -138,7 +138,7 @@ def _validator(operation_id: str, status: int) -> Draft202012Validator | None:
     responses = operations()[operation_id].description["responses"]
     assert str(status) in responses, f"the contract of {operation_id} does not name the status {status}"
     content = responses[str(status)].get("content")
-    if content is None:
+    if content is None or "application/json" not in content:
         return None
     schema = {**content["application/json"]["schema"], "components": {"schemas": _components()}}
     return Draft202012Validator(_closed(schema), format_checker=FormatChecker())

@@ -16,7 +16,15 @@ from convoke.domain.provisioning import ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid
 from convoke.observability import Metrics
-from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, Presence, WebhookClient, Workflow
+from convoke.operations.ports import (
+    DeliveryQueue,
+    EventBus,
+    MediaStore,
+    ParticipantQueue,
+    Presence,
+    WebhookClient,
+    Workflow,
+)
 from convoke.storage.auth_tokens import AuthTokens, CachedAuthTokens
 from convoke.storage.table import Table
 
@@ -29,6 +37,7 @@ if TYPE_CHECKING:
     from convoke.operations.console_codes import ConsoleCodeOperations
     from convoke.operations.conversation_finalizer import ConversationFinalizer
     from convoke.operations.events import EventOperations
+    from convoke.operations.media import MediaOperations
     from convoke.operations.participant_adder import Admit, ParticipantAdder
     from convoke.operations.republisher import Republisher
     from convoke.operations.sweeper import Sweeper
@@ -63,6 +72,12 @@ class Edges(Protocol):
     def presence(self) -> Presence: ...
     @property
     def receiver_rules(self) -> ReceiverRules: ...
+    @property
+    def media_store(self) -> MediaStore: ...
+    @property
+    def max_upload_bytes(self) -> int:
+        """Return the maximum size of the content of a media that one request can upload."""
+
     @property
     def public_url(self) -> str | None:
         """Return the base URL of the API. None means that the headers of a request determine the base URL."""
@@ -223,6 +238,7 @@ class Program:
         from convoke.storage.conversations import ConversationRepository
         from convoke.storage.credentials import CredentialRepository
         from convoke.storage.events import EventRepository
+        from convoke.storage.media import MediaRepository
         from convoke.storage.messages import MessageRepository
         from convoke.storage.participant_conversations import ParticipantConversationRepository
         from convoke.storage.participants import ParticipantRepository
@@ -243,7 +259,13 @@ class Program:
         roles = RoleRepository(table)
         participants = ParticipantRepository(table, self.first_sights)
         message_operations = MessageOperations(
-            conversation_operations, participants, MessageRepository(table), Outbox(new_sid), now, new_sid
+            conversation_operations,
+            participants,
+            MessageRepository(table),
+            MediaRepository(table),
+            Outbox(new_sid),
+            now,
+            new_sid,
         )
         participant_operations = ParticipantOperations(conversation_operations, participants, roles, now, new_sid)
         memberships = ParticipantConversationRepository(table)
@@ -259,6 +281,7 @@ class Program:
             participants=participant_operations,
             participant_conversations=ParticipantConversationOperations(memberships),
             messages=message_operations,
+            media=self.media,
             receipts=ReceiptOperations(message_operations, ReceiptRepository(table)),
             scoped_webhooks=ScopedWebhookOperations(
                 conversation_operations, ScopedWebhookRepository(table), edges.receiver_rules, now, new_sid
@@ -297,7 +320,25 @@ class Program:
                 now,
                 new_sid,
             ),
+            authenticate_chat_user=lambda token: self.access_tokens.authenticate(token),
             conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
+        )
+
+    @cached_property
+    def media(self) -> MediaOperations:
+        from convoke.operations.media import MediaOperations
+        from convoke.storage.media import MediaRepository
+        from convoke.storage.participants import ParticipantRepository
+
+        edges = self.edges
+        return MediaOperations(
+            MediaRepository(edges.table),
+            ParticipantRepository(edges.table, self.first_sights),
+            edges.media_store,
+            self.accounts,
+            edges.max_upload_bytes,
+            edges.now,
+            edges.new_sid,
         )
 
     @cached_property
@@ -399,6 +440,7 @@ class Program:
     def sweeper(self) -> Sweeper:
         from convoke.operations.conversations import ConversationOperations
         from convoke.operations.due_conversations import DueConversations
+        from convoke.operations.due_media import DueMedia
         from convoke.operations.due_services import DueServices
         from convoke.operations.due_users import DueUsers
         from convoke.operations.participants import ParticipantOperations
@@ -409,6 +451,7 @@ class Program:
         from convoke.storage.deleted_services import DeletedServiceRepository
         from convoke.storage.due import DueRepository
         from convoke.storage.events import EventRepository
+        from convoke.storage.media import MediaRepository
         from convoke.storage.participant_conversations import ParticipantConversationRepository
         from convoke.storage.participants import ParticipantRepository
         from convoke.storage.provisioning import ProvisioningRepository
@@ -455,5 +498,6 @@ class Program:
             keys.CONVERSATION: due_conversations,
             keys.USER: due_users,
             keys.DELETED_SERVICE: due_services,
+            keys.MEDIA: DueMedia(MediaRepository(table), edges.media_store, edges.now),
         }
         return Sweeper(DueRepository(table), processes, AlertRepository(table), edges.provisioning_retries, edges.now)

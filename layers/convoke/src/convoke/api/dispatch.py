@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from convoke.api.auth import basic_credentials
+from convoke.api.callers import Caller, caller_of
 from convoke.api.deferred import Deferred
 from convoke.api.errors import render
 from convoke.api.operations import Operations
@@ -26,14 +26,17 @@ from convoke.api.routes import (
     ServiceRoute,
 )
 from convoke.api.routing import RoutingTree
+from convoke.api.uploads import Upload
 from convoke.domain.errors import ConversationsError, InternalError, MethodNotAllowedError, NotFoundError
 
 logger = logging.getLogger(__name__)
 
 Event = Mapping[str, Any]
 
-Handler = Callable[[Event, InvocationContext, Any, dict[str, str]], Response | Deferred]
-"""The parameters are the event, the context, the account (None for a public route) and the path parameters."""
+Answer = Response | Deferred | Upload
+
+Handler = Callable[[Event, InvocationContext, Any, dict[str, str]], Answer]
+"""The parameters are the event, the context, the caller (None for a public route) and the path parameters."""
 
 
 class Dispatcher:
@@ -69,7 +72,7 @@ class Dispatcher:
             for rule in route.rules:
                 self._root.add(route.method, rule, handler)
 
-    def answer(self, event: Event, context: InvocationContext) -> Response | Deferred:
+    def answer(self, event: Event, context: InvocationContext) -> Answer:
         """Return the response to a request.
 
         An error of the class `Exception` becomes an error response. Other errors, such as KeyboardInterrupt, are not
@@ -95,15 +98,13 @@ class Dispatcher:
         node = self._root.find(path, [])
         return node.rule if node else None
 
-    def _answered(self, path: str, event: Event, context: InvocationContext) -> Response | Deferred:
+    def _answered(self, path: str, event: Event, context: InvocationContext) -> Answer:
         if self._console_poll_seconds is not None and (path == "/" or path.startswith("/console")):
             page = self._console_page(path, event, self._console_poll_seconds)
             if page is not None:
                 return page
-        account = None
-        if path not in self._public:
-            # Authenticate before looking up the route. A client without credentials must not learn which paths exist.
-            account = self._operations.accounts.authenticate(*basic_credentials(event.get("headers") or {}))
+        # Authenticate before looking up the route. A client without credentials must not learn which paths exist.
+        caller = None if path in self._public else caller_of(self._operations, event)
         values: list[str] = []
         node = self._root.find(path, values)
         if node is None:
@@ -114,7 +115,7 @@ class Dispatcher:
             refused.headers["Allow"] = ", ".join(sorted(node.methods))
             return refused
         handler, names = found
-        return handler(event, context, account, dict(zip(names, values, strict=True)))
+        return handler(event, context, caller, dict(zip(names, values, strict=True)))
 
     def _console_page(self, path: str, event: Event, poll_seconds: int) -> Response | None:
         # Import only when a browser asks for the console, so that the console costs no cold start.
@@ -144,8 +145,14 @@ class Dispatcher:
         return handler
 
     def _account_handler(self, route: AccountRoute) -> Handler:
-        def handler(event: Event, _: InvocationContext, account: Any, values: dict[str, str]) -> Response:
-            request = Request(event, account, path_delimiters=self._path_delimiters, public_url=self._public_url)
+        def handler(event: Event, _: InvocationContext, caller: Caller, values: dict[str, str]) -> Response | Upload:
+            request = Request(
+                event,
+                caller.account,
+                identity=caller.identity,
+                path_delimiters=self._path_delimiters,
+                public_url=self._public_url,
+            )
             return route.handler(self._operations, request, **values)
 
         return handler
@@ -154,8 +161,9 @@ class Dispatcher:
         operations = self._operations
 
         def handler(
-            event: Event, context: InvocationContext, account: Any, values: dict[str, str]
+            event: Event, context: InvocationContext, caller: Caller, values: dict[str, str]
         ) -> Response | Deferred:
+            account = caller.account
             named = values.pop("chat_service_sid", None)
             service = operations.services.fetch(account.sid, named or account.default_chat_service_sid)
 

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
+from convoke.api.callers import CHAT_USER_HEADER, accepts_chat_users
 from convoke.api.contracts import Contract
 from convoke.api.errors import JSON
-from convoke.api.form import FORM
+from convoke.api.form import FORM, MULTIPART
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED
 from convoke.api.origins import SAFE_METHODS
 from convoke.api.pagination import DEFAULT_PAGE_SIZE
@@ -31,6 +32,7 @@ from convoke.api.schemas import (
 from convoke.domain import errors
 from convoke.domain.errors import ConversationsError
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
+from convoke.domain.media import BINARY
 from convoke.domain.sids import Prefix
 
 REQUEST_HEADERS = {
@@ -62,13 +64,36 @@ PAGING = {
 }
 """The query parameters that every list has, in addition to PageSize."""
 
-STATUSES_WITHOUT_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+UPLOAD_FORM = {"type": "object", "description": "The first file in the form is the content."}
+
+ANY_TYPE = "*/*"
+
+STATUSES_WITHOUT_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.FOUND, HTTPStatus.NOT_MODIFIED})
 
 CREDENTIALS = {
     "type": "http",
     "scheme": "basic",
     "description": "Account SID and Auth Token, or SID and secret of an API key.",
 }
+
+ACCESS_TOKEN = {
+    "type": "apiKey",
+    "in": "header",
+    "name": CHAT_USER_HEADER,
+    "description": "The access token of a chat user.",
+}
+
+TOKEN_ERRORS = frozenset(
+    {
+        errors.AccessTokenExpiredError,
+        errors.AccessTokenNotYetValidError,
+        errors.InvalidAccessTokenError,
+        errors.InvalidGrantsError,
+        errors.InvalidIssuerError,
+        errors.InvalidSignatureError,
+    }
+)
+"""The errors of requests with the access token of a chat user."""
 
 
 def document(extra_routes: Sequence[Route] = ()) -> Schema:
@@ -80,7 +105,7 @@ def document(extra_routes: Sequence[Route] = ()) -> Schema:
         "info": {"title": "Convoke", "version": "v1"},
         "security": [{"basic": []}],
         "paths": _paths(routes, schemas),
-        "components": {"schemas": schemas, "securitySchemes": {"basic": CREDENTIALS}},
+        "components": {"schemas": schemas, "securitySchemes": {"basic": CREDENTIALS, "chat": ACCESS_TOKEN}},
     }
 
 
@@ -105,8 +130,14 @@ def _operation(route: Route, rule: str, schemas: dict[str, Schema]) -> Schema:
     }
     if name := form_component(contract):
         operation["requestBody"] = _body(name, schemas[name])
+    if contract.json:
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": reference(contract.json.__name__)}}}
+    if contract.uploads:
+        operation["requestBody"] = {"required": True, "content": {ANY_TYPE: {}, MULTIPART: {"schema": UPLOAD_FORM}}}
     if isinstance(route, PublicRoute):
         operation["security"] = []
+    elif accepts_chat_users(rule):
+        operation["security"] = [{"basic": []}, {"chat": []}]
     return operation
 
 
@@ -161,9 +192,10 @@ def _responses(contract: Contract, *, service_in_path: bool) -> Schema:
     names = ("Twilio-Request-Id", *contract.response_headers)
     headers = {name: {"schema": RESPONSE_HEADERS[name]} for name in names}
     body = _response_body(contract, service_in_path=service_in_path)
+    content = {BINARY: {}} if contract.downloads else {JSON: {"schema": body}}
     return {
         str(status): {"description": HTTPStatus(status).phrase, "headers": headers}
-        | ({} if status in STATUSES_WITHOUT_BODY else {"content": {JSON: {"schema": body}}})
+        | ({} if status in STATUSES_WITHOUT_BODY else {"content": content})
         for status in contract.statuses
     }
 
@@ -174,6 +206,8 @@ def _response_body(contract: Contract, *, service_in_path: bool) -> Schema:
     if representation is None:
         return {}
     resource = reference(representation.__name__)
+    if contract.array:
+        return {"type": "array", "items": resource}
     if contract.page is None:
         return resource
     meta = rest_page_properties() if contract.rest_page else {"meta": reference("Meta")}
@@ -194,6 +228,8 @@ def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
     # The embedded engine returns 503 while it cannot write its data file. Under load, it also returns 503 to requests
     # that write.
     possible |= {errors.NotAuthenticatedError, errors.UnavailableError}
+    if accepts_chat_users(rule):
+        possible |= TOKEN_ERRORS
     if route.method not in SAFE_METHODS:  # A page of another site may send the request.
         possible.add(errors.AccessDeniedError)
     if "<" in rule:  # A path value can be the SID of a resource that does not exist.
@@ -201,7 +237,7 @@ def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
     if WEBHOOK_ENABLED in contract.request_headers:
         possible.add(errors.WebhookRejectedError)
     # Every list has the parameters PageSize and PageToken, and a client can send invalid values for them.
-    if contract.form or contract.page or contract.request_headers:
+    if contract.form or contract.json or contract.page or contract.request_headers:
         possible.add(errors.InvalidParameterError)
     return possible
 

@@ -46,6 +46,8 @@ class Request:
 
     event: Mapping[str, Any]
     account: Account
+    identity: str | None = field(default=None, kw_only=True)
+    """The identity of the chat user who sends the request. None means that the account sends the request."""
     public_url: str | None = field(default=None, kw_only=True)
     """The base URL that clients use. None means that the headers determine the base URL."""
     path_delimiters: str = field(default="", kw_only=True)

@@ -7,6 +7,7 @@ embedded engine. Only the engine on AWS imports Powertools.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 
 @dataclass(slots=True)
@@ -20,3 +21,12 @@ class Response:
     def __post_init__(self) -> None:
         if self.content_type:
             self.headers.setdefault("Content-Type", self.content_type)
+
+
+@dataclass(slots=True)
+class FileResponse(Response):
+    """A response whose body is the content of a file. The embedded gateway sends and closes `file`."""
+
+    file: BinaryIO = field(kw_only=True)
+    size: int = field(kw_only=True)
+    """The number of bytes of the file."""

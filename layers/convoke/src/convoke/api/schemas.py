@@ -121,7 +121,7 @@ def components(contracts: Sequence[Contract]) -> dict[str, Schema]:
     """Return every schema that the OpenAPI document refers to. The keys are the names of the schemas."""
     forms = (contract.form for contract in contracts if contract.form)
     parsed: set[type[Model]] = {NewParticipant, NewBinding, *forms}
-    schemas = _generated(contracts, parsed)
+    schemas = _generated(contracts, {*parsed, *(contract.json for contract in contracts if contract.json)})
     for model in parsed:
         schemas[model.__name__] = _request_schema(model, schemas[model.__name__])
     for contract in contracts:

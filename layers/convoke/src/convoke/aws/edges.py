@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from convoke.aws.delivery_queue import SqsDeadLetterQueue, SqsDeliveryQueue
     from convoke.aws.dynamodb import DynamoDbTable
     from convoke.aws.event_bus import EventBridgeBus
+    from convoke.aws.media_bucket import MediaBucket
     from convoke.aws.participant_queue import SqsParticipantQueue
     from convoke.aws.secrets import SecretApiKeyMasters, SecretAuthTokens
     from convoke.aws.workflow import StepFunctionsWorkflow
@@ -54,6 +55,14 @@ See docs/behaviour/requests-and-answers.md#names-on-aws.
 """
 
 
+MAX_UPLOAD_BYTES = 4 * 1024 * 1024
+"""The maximum size of an uploaded media.
+
+The event of an invocation has at most 6 MB, and contains the body in Base64. See
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
+"""
+
+
 CONSOLE_POLL_SECONDS = 10
 """How often the console asks for new events. Each request invokes the API function and reads the table."""
 
@@ -70,6 +79,7 @@ class AwsEdges:
         self.provisioning_retries = ProvisioningRetries.model_validate(self.settings.provisioning_retries)
         self.admit: Admit | None = None
         self.path_delimiters = PATH_DELIMITERS
+        self.max_upload_bytes = MAX_UPLOAD_BYTES
 
     @cached_property
     def logger(self) -> Logger:
@@ -158,6 +168,12 @@ class AwsEdges:
         from convoke.operations.ports import NobodyOnline
 
         return NobodyOnline()
+
+    @cached_property
+    def media_store(self) -> MediaBucket:
+        from convoke.aws.media_bucket import MediaBucket
+
+        return MediaBucket(lambda: self._client("s3"), self.settings.media_bucket)
 
     @cached_property
     def receiver_rules(self) -> ReceiverRules:

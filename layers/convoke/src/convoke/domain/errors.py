@@ -848,13 +848,13 @@ class MediaMessageBodyFixedError(
 
 
 class InvalidMediaSidError(ConversationsError, code=50510, text="The media SID must be ME and 32 hexadecimal digits"):
-    """The SID of the media is malformed. Convoke does not check whether the media exists."""
+    """The SID of the media is malformed."""
 
 
 class MediaTypeNotAcceptableError(
     ConversationsError, code=50511, text="The content type of the media must be one that this channel accepts"
 ):
-    """A channel does not accept the content type. Each channel has its own list of content types."""
+    """The content type is malformed, or phones cannot get it. See docs/behaviour/media.md#channels."""
 
 
 class MediaTooLargeError(
@@ -862,7 +862,7 @@ class MediaTooLargeError(
     code=50512,
     text="The media must be at most 150 MB in chat, 5 MB in total by MMS, and 16 MB on WhatsApp",
 ):
-    """The media is too large for a channel. See docs/behaviour/limits.md."""
+    """The media is too large for an upload or for a channel. See docs/behaviour/media.md#limits."""
 
 
 class AuthorNotInGroupError(

@@ -19,6 +19,7 @@ from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.errors import UnavailableError
 from convoke.domain.instants import Clock, Sleep
+from convoke.domain.media import MAX_MEDIA_BYTES
 from convoke.domain.provisioning import Provisioning, ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, SidFactory
@@ -56,6 +57,7 @@ from convoke.embedded.handover import (
 )
 from convoke.embedded.logs import HeldMetrics, hold_log_lines
 from convoke.embedded.loops import SLICE_SECONDS, PeriodicThread, StepScheduler
+from convoke.embedded.media_folder import MediaFolder
 from convoke.embedded.observation import Observers
 from convoke.embedded.planned_failures import PlannedFailures
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
@@ -70,6 +72,7 @@ from convoke.operations.participant_adder import Admit, AdmitByService
 from convoke.operations.ports import (
     DeliveryQueue,
     EventBus,
+    MediaStore,
     NobodyOnline,
     ParticipantQueue,
     Presence,
@@ -125,11 +128,13 @@ class EmbeddedEdges:
     event_bus: EventBus
     delivery_queue: DeliveryQueue
     webhook_client: WebhookClient
+    media_store: MediaStore
     now: Clock
     sleep: Sleep
     new_sid: NewSid
     provisioning_retries: ProvisioningRetries
     receiver_rules: ReceiverRules = ANY_RECEIVER
+    max_upload_bytes: int = MAX_MEDIA_BYTES
     public_url: str | None = None
     allowed_origins: tuple[str, ...] = ()
     admit: Admit | None = None
@@ -219,6 +224,7 @@ class EmbeddedEngine:
         self.failures = PlannedFailures()
         self._http_client = WebhookHttpClient(ANY_RECEIVER)
         self._connected_users = ConnectedUsers()
+        self.media_folder = MediaFolder(data)
         bus = InProcessEventBus()
         edges = rewire(
             EmbeddedEdges(
@@ -231,6 +237,7 @@ class EmbeddedEngine:
                 delivery_queue=SqliteDeliveryQueue(self.queue, self._wake_deliveries),
                 webhook_client=self._http_client,
                 presence=self._connected_users,
+                media_store=self.media_folder,
                 now=now,
                 sleep=time.sleep,
                 new_sid=SidFactory(),
@@ -378,6 +385,7 @@ class EmbeddedEngine:
     def close(self) -> None:
         """Close the data file."""
         self.table.close()
+        self.media_folder.close()
 
     def work(self) -> None:
         """Run all waiting steps and deliveries in the calling thread.

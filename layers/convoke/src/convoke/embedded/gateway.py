@@ -22,19 +22,21 @@ from convoke.api.app import Api
 from convoke.api.deferred import Deferred
 from convoke.api.errors import RETRY_AFTER_SECONDS, render
 from convoke.api.form import MAX_REQUEST_BODY_BYTES
-from convoke.api.responses import Response
+from convoke.api.responses import FileResponse, Response
+from convoke.api.uploads import Upload
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import UnavailableError
 from convoke.embedded.observation import FinishedRequest, Observers
 from convoke.embedded.request_runner import NotAdmittedError, RequestRunner
 from convoke.embedded.suspension import RunAgainError
+from convoke.embedded.transfers import Body, DisconnectedError, Transfers, is_upload
 from convoke.operations.waiting import pauses
 from convoke.storage.table import Item
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Answer = Response | Deferred
+Answer = Response | Deferred | Upload
 
 NO_TIME_LIMIT_MILLISECONDS = 60_000
 """The remaining time that the gateway reports to the API. On one machine, requests have no time limit."""
@@ -131,27 +133,41 @@ class Gateway:
         self._waiters = waiters
         self._observers = observers
         self._trust_forwarded = trust_forwarded
+        self._transfers = Transfers()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await self._chat(scope, receive, send)
             return
-        body = await _body(receive)
+        upload = Body(scope, receive) if is_upload(scope) else None
+        body = b"" if upload else await _body(receive)
         if body is None:
             return
-        response = await self.answer(gateway_event(scope, body, trust_forwarded=self._trust_forwarded))
+        try:
+            event = gateway_event(scope, body, trust_forwarded=self._trust_forwarded)
+            response = await self.answer(event, upload)
+        except DisconnectedError:
+            return
         content = response.body.encode()
+        size = response.size if isinstance(response, FileResponse) else len(content)
         headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
         # RFC 9110, section 8.6: a 204 response has no Content-Length.
         if response.status_code != HTTPStatus.NO_CONTENT:
-            headers.append((b"content-length", str(len(content)).encode()))
+            headers.append((b"content-length", str(size).encode()))
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        if isinstance(response, FileResponse):
+            await self._transfers.send(response, send)
+        else:
+            await send({"type": "http.response.body", "body": content})
 
-    async def answer(self, event: dict[str, Any]) -> Response:
-        """Return the response to a gateway event. All data that the response shows is committed before the return."""
+    async def answer(self, event: dict[str, Any], upload: Body | None = None) -> Response:
+        """Return the response to a gateway event. All data that the response shows is committed before the return.
+
+        `upload` is the body of an upload. Without it, the event contains the body. Raises DisconnectedError if the
+        client disconnects during an upload.
+        """
         begun = time.perf_counter()
-        response = await self._answered(event)
+        response = await self._answered(event, upload)
         if self._observers:
             self._observers.request_finished(FinishedRequest(event, response, time.perf_counter() - begun))
         return response
@@ -171,8 +187,9 @@ class Gateway:
         """
         self._chat.close()
         self._runner.close()
+        self._transfers.close()
 
-    async def _answered(self, event: dict[str, Any]) -> Response:
+    async def _answered(self, event: dict[str, Any], upload: Body | None) -> Response:
         context, http = RequestContext(), event["requestContext"]["http"]
         try:
             answered = await self._runner.admit_and_run(
@@ -184,7 +201,14 @@ class Gateway:
             return _unavailable()
         if isinstance(answered, Deferred):
             return self._api.rendered(answered, await self._waited_for(answered))
+        if isinstance(answered, Upload):
+            return await self._uploaded(answered, upload)
         return answered
+
+    async def _uploaded(self, upload: Upload, body: Body | None) -> Response:
+        if body is None:
+            return await self._runner.on_thread(upload.respond_to_event)
+        return await self._transfers.receive(upload, body)
 
     async def _waited_for(self, deferred: Deferred) -> Conversation:
         """Wait until the conversation leaves the state `initializing`.
