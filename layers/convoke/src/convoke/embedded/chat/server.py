@@ -85,7 +85,6 @@ class ChatServer:
         hub: Hub,
         runner: RequestRunner,
         origins: Origins,
-        public_url: str | None,
         *,
         trust_forwarded: bool = False,
     ) -> None:
@@ -95,7 +94,6 @@ class ChatServer:
         self._hub = hub
         self._runner = runner
         self._origins = origins
-        self._public_url = public_url
         self._trust_forwarded = trust_forwarded
         self._connections: set[Connection] = set()
         self._clients: set[ChatClient] = set()
@@ -118,8 +116,7 @@ class ChatServer:
         self._connections.add(connection)
         writing = asyncio.create_task(_until_gone(connection.write()))
         try:
-            base_url = request_origin(headers) if self._public_url is None else self._public_url
-            await _until_gone(self._talk(connection, receive, base_url))
+            await _until_gone(self._talk(connection, receive, request_origin(headers)))
         finally:
             self._connections.discard(connection)
             connection.finish()
