@@ -38,7 +38,7 @@ def download(instance: Any, url: str, **given: Any) -> tuple[int, dict[str, str]
     response = instance.engine.api.respond(event_of("GET", url, **given), RequestContext())
     if not isinstance(response, FileResponse):
         return response.status_code, response.headers, response.body.encode()
-    with response.file as file:
+    with response.open() as file:
         return response.status_code, response.headers, file.read()
 
 

@@ -21,6 +21,7 @@ from convoke.api.routing import RoutingTree
 from tests.support.bindings import store_binding
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call, held_instance
+from tests.support.media import media_sid
 from tests.support.openapi_checks import Operation, Schema, operations, resolved
 
 EXAMPLES: dict[str, str | list[str]] = {
@@ -123,6 +124,12 @@ ROLE_SIDS = (
 QUERIES = {"ParticipantConversations": "?Identity=alice"}
 """The query strings of paths that require a query. The key is the last segment of the path."""
 
+JSON_BODIES = {"fetchServiceMediaSet": {"command": "get", "list": [{"media_sid": "ME" + "0" * 32}]}}
+"""Maps the ID of an operation whose body is JSON to a valid body."""
+
+OF_AWS = {"fetchServiceMediaContent": {302}}
+"""Maps the ID of an operation to the statuses of successful responses that only the engine on AWS returns."""
+
 ADDRESS = {"Type": "sms", "Address": "+15017122663"}
 
 CREDENTIAL = {"Type": "gcm", "ApiKey": "AIzaSy-0123"}
@@ -174,6 +181,7 @@ class PopulatedInstance:
             "Conversations": conversation["sid"],
             "Participants": instance.call("GET", f"{path}/Participants").body["participants"][0]["sid"],
             "Messages": message,
+            "Media": media_sid(instance),
             "Receipts": instance.call("GET", f"{path}/Messages/{message}/Receipts").body["delivery_receipts"][0]["sid"],
             "Webhooks": instance.call("POST", f"{path}/Webhooks", STUDIO).body["sid"],
             "Users": "alice",
@@ -194,7 +202,10 @@ class PopulatedInstance:
     ) -> Answer:
         values = Examples(self.values | ({"Services": self.spare_service} if operation.id == "deleteService" else {}))
         path = re.sub(r"(\w+)/{\w+}", lambda found: f"{found[1]}/{values[found[1]]}", operation.path)
-        return self.instance.call(operation.method, path + QUERIES.get(path.rpartition("/")[2], ""), form, headers)
+        given: dict[str, Any] | str | None = form
+        if operation.id in JSON_BODIES:
+            given = json.dumps(JSON_BODIES[operation.id])
+        return self.instance.call(operation.method, path + QUERIES.get(path.rpartition("/")[2], ""), given, headers)
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +272,8 @@ def test_operation_returns_every_described_status(embedded: EmbeddedInstance, op
     answers = [first, populated.ask(operation, full)]
     if tag := first.headers.get("ETag"):
         answers.append(populated.ask(operation, headers={"If-None-Match": tag}))
-    assert {answered.status for answered in answers if answered.status < 400} == operation.statuses
+    returned = {answered.status for answered in answers if answered.status < 400}
+    assert returned == operation.statuses - OF_AWS.get(operation.id, set())
 
 
 def urls_in(body: Any) -> Iterator[str]:
@@ -279,7 +291,8 @@ def urls_in(body: Any) -> Iterator[str]:
 def test_every_link_in_a_response_leads_to_an_operation(shared: PopulatedInstance, operation: Operation) -> None:
     answered = shared.ask(operation)
     assert answered.status == 200
-    followed = {url: shared.instance.call("GET", url.removeprefix(ORIGIN)) for url in urls_in(answered.body)}
+    urls = urls_in(answered.body if answered.text else None)
+    followed = {url: shared.instance.call("GET", url.removeprefix(ORIGIN)) for url in urls}
     dead = {url for url, found in followed.items() if found.status == 404}
     assert dead == set()
 

@@ -154,28 +154,28 @@ describe("The chat SDK", { concurrency: true, timeout: 180_000 }, () => {
       });
 
       test("sends media, which the other member downloads", async () => {
-          const heard = nextEvent(await ofBob(shared), "messageAdded");
-          const picture = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0xff, 0x00]);
-          const sent = shared
-            .prepareMessage()
-            .setBody("Two files")
-            .addMedia({ contentType: "image/png", filename: "Übersicht 1.png", media: picture })
-            .addMedia({ contentType: "text/plain", filename: "note.txt", media: Buffer.from("a note") });
-          await sent.build().send();
-          const message = await heard;
-          assert.deepEqual([message.body, message.type], ["Two files", "media"]);
-          const [first, second] = message.attachedMedia;
-          assert.deepEqual(
-            [first, second].map(({ contentType, filename, size }) => [contentType, filename, size]),
-            [
-              ["image/png", "Übersicht 1.png", picture.length],
-              ["text/plain", "note.txt", 6],
-            ],
-          );
-          const downloaded = await fetch(await first.getContentTemporaryUrl());
-          assert.deepEqual(Buffer.from(await downloaded.arrayBuffer()), picture);
-          assert.equal(await (await fetch(await second.getContentTemporaryUrl())).text(), "a note");
-        });
+        const heard = nextEvent(await ofBob(shared), "messageAdded");
+        const picture = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0xff, 0x00]);
+        const sent = shared
+          .prepareMessage()
+          .setBody("Two files")
+          .addMedia({ contentType: "image/png", filename: "Übersicht 1.png", media: picture })
+          .addMedia({ contentType: "text/plain", filename: "note.txt", media: Buffer.from("a note") });
+        await sent.build().send();
+        const message = await heard;
+        assert.deepEqual([message.body, message.type], ["Two files", "media"]);
+        const [first, second] = message.attachedMedia;
+        assert.deepEqual(
+          [first, second].map(({ contentType, filename, size }) => [contentType, filename, size]),
+          [
+            ["image/png", "Übersicht 1.png", picture.length],
+            ["text/plain", "note.txt", 6],
+          ],
+        );
+        const downloaded = await fetch(await first.getContentTemporaryUrl());
+        assert.deepEqual(Buffer.from(await downloaded.arrayBuffer()), picture);
+        assert.equal(await (await fetch(await second.getContentTemporaryUrl())).text(), "a note");
+      });
 
       test("shows who is typing", async () => {
         const side = await ofBob(shared);

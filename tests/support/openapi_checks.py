@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from jsonschema import Draft202012Validator, FormatChecker
 
+from convoke.api.form import FORM
 from convoke.api.openapi import document
 from convoke.api.requests import CONVOKE_PREFIX
 from convoke.domain.errors import AccessDeniedError, MethodNotAllowedError, NotAuthenticatedError, NotFoundError
@@ -49,18 +50,19 @@ class Operation(NamedTuple):
     @property
     def form(self) -> dict[str, Schema]:
         """Return the schema of each form parameter. The key is the name of the parameter."""
-        contents = self.description.get("requestBody", {}).get("content", {}).values()
-        return {
-            name: resolved(schema)
-            for content in contents
-            for name, schema in resolved(content.get("schema", {})).get("properties", {}).items()
-        }
+        return {name: resolved(schema) for name, schema in self._form.get("properties", {}).items()}
 
     @property
     def required(self) -> list[str]:
         """Return the names of the required form parameters."""
-        contents = self.description.get("requestBody", {}).get("content", {}).values()
-        return [name for content in contents for name in resolved(content.get("schema", {})).get("required", [])]
+        names: list[str] = self._form.get("required", [])
+        return names
+
+    @property
+    def _form(self) -> Schema:
+        """Return the schema of the form, or an empty schema if the body of a request is no form."""
+        content = self.description.get("requestBody", {}).get("content", {}).get(FORM)
+        return resolved(content["schema"]) if content else {}
 
     @property
     def statuses(self) -> set[int]:

@@ -19,6 +19,7 @@ from convoke.observability import Metrics
 from convoke.operations.ports import (
     DeliveryQueue,
     EventBus,
+    MediaClient,
     MediaStore,
     ParticipantQueue,
     Presence,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from convoke.operations.console_codes import ConsoleCodeOperations
     from convoke.operations.conversation_finalizer import ConversationFinalizer
     from convoke.operations.events import EventOperations
+    from convoke.operations.inbound_media import InboundMedia
     from convoke.operations.media import MediaOperations
     from convoke.operations.participant_adder import Admit, ParticipantAdder
     from convoke.operations.republisher import Republisher
@@ -74,6 +76,8 @@ class Edges(Protocol):
     def receiver_rules(self) -> ReceiverRules: ...
     @property
     def media_store(self) -> MediaStore: ...
+    @property
+    def media_client(self) -> MediaClient: ...
     @property
     def max_upload_bytes(self) -> int:
         """Return the maximum size of the content of a media that one request can upload."""
@@ -340,6 +344,12 @@ class Program:
             edges.now,
             edges.new_sid,
         )
+
+    @cached_property
+    def inbound_media(self) -> InboundMedia:
+        from convoke.operations.inbound_media import InboundMedia
+
+        return InboundMedia(self.media, self.edges.media_client)
 
     @cached_property
     def events(self) -> EventOperations:

@@ -6,6 +6,7 @@ embedded engine. Only the engine on AWS imports Powertools.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -25,8 +26,9 @@ class Response:
 
 @dataclass(slots=True)
 class FileResponse(Response):
-    """A response whose body is the content of a file. The embedded gateway sends and closes `file`."""
+    """A response whose body is the content of a file. Only the embedded gateway can send it."""
 
-    file: BinaryIO = field(kw_only=True)
+    open: Callable[[], BinaryIO] = field(kw_only=True)
+    """Opens the file. Raises NotFoundError if the file was removed meanwhile."""
     size: int = field(kw_only=True)
     """The number of bytes of the file."""

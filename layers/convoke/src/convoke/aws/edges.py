@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from convoke.operations.participant_adder import Admit
     from convoke.operations.ports import NobodyOnline
     from convoke.webhooks.client import WebhookHttpClient
+    from convoke.webhooks.media_client import MediaHttpClient
 
 
 CONNECT_TIMEOUT_SECONDS = 2
@@ -170,6 +171,12 @@ class AwsEdges:
         return NobodyOnline()
 
     @cached_property
+    def media_client(self) -> MediaHttpClient:
+        from convoke.webhooks.media_client import MediaHttpClient
+
+        return MediaHttpClient(self.receiver_rules)
+
+    @cached_property
     def media_store(self) -> MediaBucket:
         from convoke.aws.media_bucket import MediaBucket
 
@@ -230,4 +237,9 @@ class AwsEdges:
 
         The return type is Any because botocore creates client classes at run time.
         """
-        return self._session.create_client(service)
+        from botocore.config import Config
+
+        # By default, botocore signs the links of S3 with an old version that newer regions refuse. It also makes links
+        # to the global endpoint, which redirects for new buckets. A redirect to another host invalidates the signature.
+        of_s3 = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+        return self._session.create_client(service, config=of_s3 if service == "s3" else None)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 from urllib.parse import quote
 
 from pydantic import AfterValidator, Field
@@ -75,6 +75,18 @@ class Category(StrEnum):
     MEDIA = "media"
     BODY = "body"
     HISTORY = "history"
+
+
+class CarrierCredentials(NamedTuple):
+    """The credentials with which Convoke fetches media from a carrier."""
+
+    origin: str
+    """The scheme and the host of the carrier, such as `https://api.twilio.com`.
+
+    Only this origin gets the credentials.
+    """
+    user: str
+    password: str
 
 
 class MessageMedia(Model):

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,7 +19,7 @@ from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.errors import UnavailableError
 from convoke.domain.instants import Clock, Sleep
-from convoke.domain.media import MAX_MEDIA_BYTES
+from convoke.domain.media import MAX_MEDIA_BYTES, CarrierCredentials
 from convoke.domain.provisioning import Provisioning, ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, SidFactory
@@ -72,6 +72,7 @@ from convoke.operations.participant_adder import Admit, AdmitByService
 from convoke.operations.ports import (
     DeliveryQueue,
     EventBus,
+    MediaClient,
     MediaStore,
     NobodyOnline,
     ParticipantQueue,
@@ -89,8 +90,9 @@ from convoke.storage.events import change_of
 from convoke.storage.keys import is_streamed_to_webhooks
 from convoke.storage.services import ServiceRepository
 from convoke.storage.table import Item, Table
-from convoke.webhooks.answers import WebhookAnswer
+from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
 from convoke.webhooks.client import WebhookHttpClient
+from convoke.webhooks.media_client import MediaHttpClient
 
 SWEEP_INTERVAL_SECONDS = 1.0
 
@@ -129,6 +131,7 @@ class EmbeddedEdges:
     delivery_queue: DeliveryQueue
     webhook_client: WebhookClient
     media_store: MediaStore
+    media_client: MediaClient
     now: Clock
     sleep: Sleep
     new_sid: NewSid
@@ -161,6 +164,21 @@ class OffLoopWebhookClient:
         return self.client.call(
             delivery, retry_count=retry_count, auth_token=auth_token, max_answer_bytes=max_answer_bytes
         )
+
+
+@dataclass(frozen=True, slots=True)
+class OffLoopMediaClient:
+    """A MediaClient that never blocks the event loop. See `OffLoopWebhookClient`."""
+
+    client: MediaClient
+    is_on_loop: Callable[[], bool]
+
+    def fetch(
+        self, url: str, credentials: CarrierCredentials | None, seconds: float
+    ) -> AbstractContextManager[FetchedMedia]:
+        if self.is_on_loop():
+            raise NeedsThreadError
+        return self.client.fetch(url, credentials, seconds)
 
 
 Rewire = Callable[[EmbeddedEdges], EmbeddedEdges]
@@ -224,6 +242,7 @@ class EmbeddedEngine:
         self.failures = PlannedFailures()
         self._http_client = WebhookHttpClient(ANY_RECEIVER)
         self._connected_users = ConnectedUsers()
+        self._media_client = MediaHttpClient(ANY_RECEIVER)
         self.media_folder = MediaFolder(data)
         bus = InProcessEventBus()
         edges = rewire(
@@ -238,6 +257,7 @@ class EmbeddedEngine:
                 webhook_client=self._http_client,
                 presence=self._connected_users,
                 media_store=self.media_folder,
+                media_client=self._media_client,
                 now=now,
                 sleep=time.sleep,
                 new_sid=SidFactory(),
@@ -249,6 +269,7 @@ class EmbeddedEngine:
         self.edges = replace(
             edges,
             webhook_client=OffLoopWebhookClient(edges.webhook_client, self._is_on_loop),
+            media_client=OffLoopMediaClient(edges.media_client, self._is_on_loop),
             metrics=HeldMetrics(edges.metrics),
         )
         self._request_log = RequestLog(now)
@@ -358,6 +379,7 @@ class EmbeddedEngine:
                 await self._concurrent_deliveries.stop(self._stop_until - time.monotonic(), self._http_client.cut)
             # Requests on worker threads can still wait for receivers.
             self._http_client.cut()
+            self._media_client.cut()
             # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
             await asyncio.to_thread(self._sweeper_loop.stop)
             self.table.detach()
@@ -376,6 +398,7 @@ class EmbeddedEngine:
         if self._concurrent_deliveries:
             self._concurrent_deliveries.abandon()
         self._http_client.cut()
+        self._media_client.cut()
         # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
         await asyncio.to_thread(self._sweeper_loop.stop)
         self.table.detach()

@@ -25,7 +25,7 @@ from convoke.api.form import MAX_REQUEST_BODY_BYTES
 from convoke.api.responses import FileResponse, Response
 from convoke.api.uploads import Upload
 from convoke.domain.conversations import Conversation
-from convoke.domain.errors import UnavailableError
+from convoke.domain.errors import NotFoundError, UnavailableError
 from convoke.embedded.observation import FinishedRequest, Observers
 from convoke.embedded.request_runner import NotAdmittedError, RequestRunner
 from convoke.embedded.suspension import RunAgainError
@@ -148,17 +148,18 @@ class Gateway:
             response = await self.answer(event, upload)
         except DisconnectedError:
             return
-        content = response.body.encode()
-        size = response.size if isinstance(response, FileResponse) else len(content)
-        headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
-        # RFC 9110, section 8.6: a 204 response has no Content-Length.
-        if response.status_code != HTTPStatus.NO_CONTENT:
-            headers.append((b"content-length", str(size).encode()))
-        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         if isinstance(response, FileResponse):
-            await self._transfers.send(response, send)
-        else:
-            await send({"type": "http.response.body", "body": content})
+            try:
+                file = await self._transfers.open(response)
+            except NotFoundError as error:
+                response = render(error)
+            else:
+                await send(_start(response, response.size))
+                await self._transfers.send(file, send)
+                return
+        content = response.body.encode()
+        await send(_start(response, len(content)))
+        await send({"type": "http.response.body", "body": content})
 
     async def answer(self, event: dict[str, Any], upload: Body | None = None) -> Response:
         """Return the response to a gateway event. All data that the response shows is committed before the return.
@@ -231,6 +232,15 @@ class Gateway:
             if found.is_final or self._waiters.are_over:
                 break
         return seen
+
+
+def _start(response: Response, size: int) -> Message:
+    """Return the message that sends the status and the headers of a response. `size` is the length of its body."""
+    headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
+    # RFC 9110, section 8.6: a 204 response has no Content-Length.
+    if response.status_code != HTTPStatus.NO_CONTENT:
+        headers.append((b"content-length", str(size).encode()))
+    return {"type": "http.response.start", "status": response.status_code, "headers": headers}
 
 
 def _unavailable(*, retry_after: bool = False) -> Response:

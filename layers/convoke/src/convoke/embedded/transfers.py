@@ -9,8 +9,9 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from convoke.api.responses import FileResponse, Response
 from convoke.api.uploads import Upload
@@ -87,14 +88,19 @@ class Transfers:
             raise
         return await self._on_thread(upload.respond)
 
-    async def send(self, response: FileResponse, send: Send) -> None:
-        """Send the body of a response. The server waits with the next part until the client has read enough."""
-        try:
-            while part := await self._on_thread(partial(response.file.read, PART_BYTES)):
+    async def open(self, response: FileResponse) -> BinaryIO:
+        """Open the file of a response. Raise NotFoundError."""
+        return await self._on_thread(response.open)
+
+    async def send(self, file: BinaryIO, send: Send) -> None:
+        """Send a file as the body of a response, and close the file.
+
+        The server asks for the next part when the client has read enough.
+        """
+        with closing(file):
+            while part := await self._on_thread(partial(file.read, PART_BYTES)):
                 await send({"type": "http.response.body", "body": part, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
-        finally:
-            response.file.close()
 
     async def _on_thread(self, function: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function)

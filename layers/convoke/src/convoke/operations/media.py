@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import BinaryIO
 
 from convoke.domain.errors import MediaTooLargeError, NotFoundError
@@ -38,10 +37,13 @@ class MediaOperations:
         """The maximum size of the body of an upload. A form is longer than the content in it."""
         return self.max_upload_bytes + MAX_FORM_OVERHEAD_BYTES
 
-    def begin(self, service: Service, category: Category, author: str | None = None) -> MediaUpload:
+    def begin(
+        self, service: Service, category: Category, author: str | None = None, max_bytes: int | None = None
+    ) -> MediaUpload:
         """Store the record of a new media, and return the upload of its content.
 
         `author` is the identity of the chat user who uploads the media. None means that the account uploads the media.
+        `max_bytes` is the maximum size of the content. None means `max_upload_bytes`.
 
         The record is stored before the content. If the process dies during the upload, the sweeper therefore finds the
         content that is left. See docs/decisions/0140-record-before-content.md.
@@ -57,7 +59,7 @@ class MediaOperations:
             date_updated=now,
         )
         self.media.create(media)
-        return MediaUpload(self, media)
+        return MediaUpload(self, media, max_bytes or self.max_upload_bytes)
 
     def fetch(self, service: Service, media_sid: str, reader: str | None = None) -> Media:
         """Return a media whose upload is complete. Raises NotFoundError.
@@ -106,7 +108,7 @@ class MediaOperations:
         known, known_media = parse_sid(account_sid, Prefix.ACCOUNT), parse_sid(media_sid, Prefix.MEDIA)
         if known is None or known_media is None or not expires.isdecimal() or len(expires) > len("9999999999"):
             return None
-        if datetime.fromtimestamp(int(expires), UTC) < self.now():
+        if int(expires) < int(self.now().timestamp()):
             return None
         expected = self._signature(known, known_media, int(expires))
         return known if hmac.compare_digest(expected.encode(), signature.encode()) else None
@@ -139,8 +141,9 @@ class MediaOperations:
 class MediaUpload:
     """The upload of the content of one media. Only one thread at a time may use this object."""
 
-    def __init__(self, operations: MediaOperations, media: Media) -> None:
+    def __init__(self, operations: MediaOperations, media: Media, max_bytes: int) -> None:
         self.media = media
+        self._max_bytes = max_bytes
         self._operations = operations
         self._writer = operations.store.writer(media.account_sid, media.sid)
         self._size = 0
@@ -148,7 +151,7 @@ class MediaUpload:
     def write(self, data: bytes) -> None:
         """Append a part of the content. Raises MediaTooLargeError."""
         self._size += len(data)
-        if self._size > self._operations.max_upload_bytes:
+        if self._size > self._max_bytes:
             raise MediaTooLargeError
         self._writer.write(data)
 

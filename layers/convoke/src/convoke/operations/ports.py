@@ -7,17 +7,18 @@ has only one implementation.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import BinaryIO, Protocol
 
 from convoke.domain.events import Event
-from convoke.domain.media import Media
+from convoke.domain.media import CarrierCredentials, Media
 from convoke.domain.messages import Message
 from convoke.domain.participants import Member
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.domain.receipts import Receipt
 from convoke.domain.webhooks import Delivery
-from convoke.webhooks.answers import WebhookAnswer
+from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
 
 
 class ParticipantQueue(Protocol):
@@ -78,6 +79,17 @@ class ChannelSender(Protocol):
 
         The caller stores the receipts with the message. If storing the message fails, the caller may call this method
         again with the same message.
+        """
+
+
+class MediaClient(Protocol):
+    def fetch(
+        self, url: str, credentials: CarrierCredentials | None, seconds: float
+    ) -> AbstractContextManager[FetchedMedia]:
+        """Request the media of a phone. The content arrives while the caller reads it inside the `with` block.
+
+        Raises MediaRefusedError if the answer contains no media. Raises WebhookUnreachableError if the answer does not
+        arrive completely within `seconds`.
         """
 
 

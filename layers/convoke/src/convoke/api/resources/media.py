@@ -5,28 +5,15 @@ See docs/behaviour/media.md.
 
 from __future__ import annotations
 
-import json
-from http import HTTPStatus
-
-from pydantic import ValidationError
-
 from convoke.api.contracts import Contract
-from convoke.api.errors import problems_of
 from convoke.api.operations import Operations
 from convoke.api.parameters import UploadMedia, parse_query
 from convoke.api.representations import Representation, RestDate, json_response
 from convoke.api.requests import Request
-from convoke.api.responses import FileResponse, Response
+from convoke.api.responses import Response
 from convoke.api.uploads import Upload, upload_body
 from convoke.domain import errors
-from convoke.domain.media import Category, Media, MediaSetRequest
-
-DOWNLOAD_HEADERS = {
-    # A browser must not guess another type, and no cache may keep the content longer than the link is valid.
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Cache-Control": "private, no-store",
-}
+from convoke.domain.media import Category, Media
 
 
 class MediaLinks(Representation):
@@ -51,12 +38,6 @@ class MediaRepresentation(Representation):
     links: MediaLinks
 
 
-class MediaSetEntryRepresentation(Representation):
-    code: int
-    media_sid: str
-    media_record: MediaRepresentation | None
-
-
 CREATE = Contract(
     "Media",
     MediaRepresentation,
@@ -66,8 +47,6 @@ CREATE = Contract(
     errors=(errors.InvalidParameterError, errors.MediaTypeNotAcceptableError, errors.MediaTooLargeError),
 )
 FETCH = Contract("Media", MediaRepresentation)
-FETCH_CONTENT = Contract("Media", None, statuses=(200, 302), downloads=True, errors=(errors.AccessDeniedError,))
-FETCH_SET = Contract("MediaSet", MediaSetEntryRepresentation, array=True, json=MediaSetRequest)
 
 
 def represent(operations: Operations, request: Request, media: Media) -> MediaRepresentation:
@@ -107,43 +86,3 @@ def create(operations: Operations, request: Request, chat_service_sid: str) -> U
 def fetch(operations: Operations, request: Request, chat_service_sid: str, sid: str) -> Response:
     service = operations.services.fetch(request.account.sid, chat_service_sid)
     return json_response(represent(operations, request, operations.media.fetch(service, sid, request.identity)))
-
-
-def fetch_content(operations: Operations, request: Request, chat_service_sid: str, sid: str) -> Response:
-    service = operations.services.fetch(request.account.sid, chat_service_sid)
-    media = operations.media.fetch(service, sid, request.identity)
-    if link := operations.media.direct_link(media):
-        return Response(HTTPStatus.FOUND, headers={"Location": link, "Cache-Control": "no-store"})
-    assert media.content is not None
-    headers = {"Content-Disposition": media.disposition, **DOWNLOAD_HEADERS}
-    return FileResponse(
-        HTTPStatus.OK,
-        media.shown_type,
-        headers=headers,
-        file=operations.media.open(media),
-        size=media.content.size,
-    )
-
-
-def fetch_set(operations: Operations, request: Request, chat_service_sid: str) -> Response:
-    """Return several media. The chat SDK sends the command `get`, and one entry for each media."""
-    service = operations.services.fetch(request.account.sid, chat_service_sid)
-    sids = _requested_sids(request.body)
-    found = operations.media.fetch_set(service, sids, request.identity)
-    entries = [
-        MediaSetEntryRepresentation(
-            code=HTTPStatus.OK if media else HTTPStatus.NOT_FOUND,
-            media_sid=sid,
-            media_record=represent(operations, request, media) if media else None,
-        )
-        for sid, media in zip(sids, found, strict=True)
-    ]
-    return json_response(json.dumps([entry.model_dump(mode="json") for entry in entries]))
-
-
-def _requested_sids(body: bytes) -> list[str]:
-    try:
-        requested = MediaSetRequest.model_validate_json(body)
-    except ValidationError as error:
-        raise errors.refusal(problems_of(error)) from error
-    return [entry.media_sid for entry in requested.list]

@@ -42,8 +42,9 @@ from convoke.embedded.chat.limits import (
     REVOCATION_CHECK_SECONDS,
     STOP_GRACE_SECONDS,
 )
-from convoke.embedded.chat.websocket import CUT, PATH
+from convoke.embedded.chat.websocket import CUT
 from convoke.embedded.gateway import Message, Receive, Send, headers_of
+from convoke.embedded.http_protocol import CHAT_PATH
 from convoke.embedded.request_runner import NotAdmittedError, RequestRunner
 from convoke.embedded.suspension import RunAgainError
 
@@ -107,7 +108,7 @@ class ChatServer:
         """Serve one WebSocket until it is closed."""
         headers = headers_of(_http_scope(scope), trust_forwarded=self._trust_forwarded)
         await receive()
-        if scope["path"] != PATH or not self._origins.may_change(headers) or self._is_stopping:
+        if scope["path"] != CHAT_PATH or not self._origins.may_change(headers) or self._is_stopping:
             # The client gets an HTTP response with the status 403.
             await send({"type": "websocket.close"})
             return
