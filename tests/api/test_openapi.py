@@ -110,7 +110,7 @@ OWN_EXAMPLES: dict[str, dict[str, str]] = {
     "createCredential": {"Type": "apn"},
     "updateCredential": {"Type": "gcm"},
 }
-"""The key is the ID of an operation. The value has examples for parameters that mean something else elsewhere."""
+"""The key is the ID of an operation. The value has examples for parameters with another meaning in other operations."""
 
 SERVICE_SIDS = ("AutoCreation.ConversationServiceSid", "DefaultChatServiceSid")
 
@@ -119,10 +119,10 @@ ROLE_SIDS = (
     "DefaultConversationRoleSid",
     "DefaultChatServiceRoleSid",
 )
-"""The form parameters whose value must be the SID of an existing role, and those that take an existing service."""
+"""The form parameters whose value must be the SID of an existing role. SERVICE_SIDS has those of existing services."""
 
 QUERIES = {"ParticipantConversations": "?Identity=alice"}
-"""The query strings of paths that need one. The key is the last segment of the path."""
+"""The query strings of paths that require a query. The key is the last segment of the path."""
 
 JSON_BODIES = {"fetchServiceMediaSet": {"command": "get", "list": [{"media_sid": "ME" + "0" * 32}]}}
 """Maps the ID of an operation whose body is JSON to a valid body."""
@@ -143,7 +143,7 @@ FITTING = {
     "createParticipant": ("Identity", "Attributes", "DateCreated", "DateUpdated"),
     "updateParticipant": ("MessagingBinding.ProxyAddress", "Attributes", "LastReadMessageIndex", "LastReadTimestamp"),
 }
-"""The key is the ID of an operation with parameters that exclude other parameters. The value lists a valid choice."""
+"""The key is the ID of an operation with parameters that exclude each other. The value is a valid combination."""
 
 TEXT = st.text(st.characters(codec="utf-8"))
 
@@ -258,7 +258,7 @@ def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> No
     methods = ((method.upper(), path) for path, item in document["paths"].items() for method in item)
     described = {(method, re.sub(r"{(\w+)}", r"<\1>", path)) for method, path in methods}
     assert described == served
-    # Both engines serve all of these, and one machine serves some more.
+    # Both engines serve all operations in `operations`. The embedded engine serves additional operations.
     assert {(each.method, re.sub(r"{(\w+)}", r"<\1>", each.path)) for each in operations().values()} < served
 
 

@@ -121,7 +121,7 @@ def test_missing_secret_is_refused_and_changes_nothing(restored: StackTarget) ->
 
 def test_secret_that_is_about_to_be_deleted_is_refused(restored: StackTarget) -> None:
     restored.client("secretsmanager").delete_secret(SecretId=restored.secret)
-    assert refusal(prepare(restored, RESTORED)).endswith("is about to be deleted. Restore it first.")
+    assert refusal(prepare(restored, RESTORED)).endswith("is about to be deleted. Restore the secret first.")
 
 
 def test_error_of_aws_is_reported_in_one_line(restored: StackTarget) -> None:

@@ -77,7 +77,7 @@ def configure(instance: EmbeddedInstance, **form: str) -> None:
 
 
 def work_for_a_day(instance: EmbeddedInstance, clock: FrozenClock) -> list[float]:
-    """Work whenever a queue message becomes visible, for a day. Return the pauses in seconds."""
+    """For a day, do the waiting work whenever a queue message becomes visible. Return the pauses in seconds."""
     pauses, end = [], clock() + DAY
     work(instance)
     while (visible := instance.engine.queue.next_visible(clock())) and visible < end:

@@ -277,7 +277,7 @@ def test_queue_is_encrypted_and_keeps_messages_longer_than_their_attempts_take(q
 
 
 def test_scheduled_invocation_that_fails_is_not_repeated_beside_the_next_one() -> None:
-    """By default, Lambda repeats a failed asynchronous invocation twice, and keeps a throttled one for six hours."""
+    """By default, Lambda retries a failed asynchronous invocation twice, and a throttled invocation for six hours."""
     rules = [rule["Properties"] for rule in deployed("AWS::Events::Rule").values()]
     scheduled = {
         name

@@ -366,7 +366,7 @@ class MotoInstance(AwsInstance):
 
 
 def make_handler(function: str, edges: AwsEdges) -> Handler:
-    """Make the handler of a function as a cold start makes it."""
+    """Create the handler of a function in the same way as a cold start."""
     module = import_module(f"convoke.aws.handlers.{function}")
     made: Handler = module.make_handler(edges)
     return made

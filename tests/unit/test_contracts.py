@@ -97,7 +97,7 @@ def test_documented_error_codes_equal_the_codes_that_are_raised() -> None:
 
 
 def test_every_parameter_has_a_schema_with_a_limit_or_a_description() -> None:
-    """A field type with a validator needs a marker of `domain/json_schema.py`, or its schema allows any text."""
+    """Without a marker of `domain/json_schema.py`, the schema of a field type with a validator allows any text."""
     schemas = document()["components"]["schemas"]
     models = {name: schemas[name]["properties"] for name in FORMS & set(schemas)}
     queries = [route.contract.query for route in ROUTES if route.contract.query]

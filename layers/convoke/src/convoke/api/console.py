@@ -25,7 +25,10 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""The page shows names and texts that anybody can have written. These headers forbid every script but its own."""
+"""These headers forbid every script except the scripts of the console.
+
+The page shows names and texts that anybody can have written, and such a text could contain a script.
+"""
 
 FOR_A_YEAR = "public, max-age=31536000, immutable"
 

@@ -60,7 +60,8 @@ class Dispatcher:
         self._path_delimiters = path_delimiters
         self._public_url = public_url
         self._console_poll_seconds = console_poll_seconds
-        # A route without a successful status only explains why its path is missing.
+        # Leave out the routes without a successful status. Such a route always answers 404, and its error message names
+        # the option that is missing.
         self._described_routes = tuple(route for route in extra_routes if route.contract.statuses)
         self._generated_document: Document | None = None
         self._root: RoutingTree[Handler] = RoutingTree()

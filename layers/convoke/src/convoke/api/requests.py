@@ -84,7 +84,7 @@ class Request:
     def base_url(self) -> str:
         """The URL before the path of the API, as the client wrote it.
 
-        A proxy in front of the gateway can change the host and the path. Then `public_url` is the base URL.
+        A proxy in front of the gateway can change the host and the path. In that case, `public_url` is the base URL.
         """
         return request_origin(self.headers) if self.public_url is None else self.public_url
 

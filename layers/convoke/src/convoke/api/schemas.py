@@ -111,7 +111,7 @@ def query_parameters(model: type[Model]) -> dict[str, Schema]:
 
 
 def rest_page_properties() -> dict[str, Schema]:
-    """Return the schemas of what a page of Twilio's oldest API has beside the resources."""
+    """Return the schemas of the paging fields in a page of Twilio's oldest API."""
     schema = RestMeta.model_json_schema(mode="serialization", schema_generator=_Generator)
     properties: dict[str, Schema] = schema["properties"]
     return properties

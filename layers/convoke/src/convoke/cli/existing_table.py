@@ -79,7 +79,8 @@ def _check_table(description: TableDescriptionTypeDef) -> None:
         raise ExistingTableError(f"the table {description['TableName']} is not a table of Convoke")
     if missing:
         raise ExistingTableError(
-            f"the table {description['TableName']} lacks the indexes {', '.join(missing)}. Restore it with its indexes."
+            f"the table {description['TableName']} lacks the indexes {', '.join(missing)}. Restore the table with"
+            " its indexes."
         )
     stream = description.get("StreamSpecification", {})
     if stream.get("StreamEnabled") and stream.get("StreamViewType") != STREAM_VIEW_TYPE:
@@ -102,10 +103,10 @@ def _check_secrets(client: SecretsManagerClient, prefix: str, accounts: list[Acc
             description = client.describe_secret(SecretId=secret)
         except client.exceptions.ResourceNotFoundException as error:
             raise ExistingTableError(
-                f"there is no secret {secret}. Give the prefix of the table's secrets with --secret-prefix."
+                f"there is no secret {secret}. Set --secret-prefix to the prefix of the table's secrets."
             ) from error
         if "DeletedDate" in description:
-            raise ExistingTableError(f"the secret {secret} is about to be deleted. Restore it first.")
+            raise ExistingTableError(f"the secret {secret} is about to be deleted. Restore the secret first.")
 
 
 def _turn_on_settings(dynamodb: DynamoDBClient, name: str) -> None:

@@ -1,7 +1,7 @@
-"""Read the files of the console, when a browser asks for the first of them.
+"""Read the files of the console when a browser requests the first file.
 
-The files other than the page have a path that contains a hash of all files. A browser can therefore cache these files
-for a year.
+The path of each file, except the path of the page, contains a hash of all files. A browser can therefore cache these
+files for a year.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ CONTENT_TYPES = {
     "icon.svg": "image/svg+xml",
     "pages.js": "text/javascript; charset=utf-8",
 }
-"""The content type of each file besides the page. On AWS, each file is an invocation, so there are few files."""
+"""The content type of each file except the page.
+
+The console has few files, because on AWS each request for a file invokes the API function.
+"""
 
 
 class ConsoleFile(NamedTuple):

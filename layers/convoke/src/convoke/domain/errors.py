@@ -218,7 +218,7 @@ class ConflictError(ConversationsError, code=20409, status=409, text="Conflict")
         "configured_role": "A role that the configuration of its service names cannot be deleted: configure another"
         " role first",
     }
-    """The error messages: what is in conflict, and what the client can do."""
+    """The error messages by the detail `reason`. Each message names the conflict and says how to solve the conflict."""
 
     def _sentence(self) -> str:
         return self.reasons.get(str(self.details.get("reason")), self.text)
@@ -596,7 +596,7 @@ class WebhookUrlTooLongError(
 
 
 class InvalidAddressError(ConversationsError, code=50407, text="Invalid messaging binding address"):
-    """The address is malformed, unusable in a group MMS or the account's own, or a projected address is given too."""
+    """The address is malformed, belongs to the account, cannot be in a group, or a projected address is given too."""
 
     def _sentence(self) -> str:
         sentence, wanted = self._named(str(self)), self.details.get("wanted")
@@ -775,7 +775,7 @@ class ProxyAddressNotAddableError(
     code=50441,
     text="A proxy address can be added only to a participant that has an address and no proxy address",
 ):
-    """An update adds a proxy address to a participant without an address, or to one that has a proxy address."""
+    """An update adds a proxy address, but the participant has no address or already has a proxy address."""
 
 
 class ProjectedAddressNotRemovableError(

@@ -323,7 +323,6 @@ class EmbeddedEngine:
             self._hub,
             runner,
             self.api.origins,
-            self.edges.public_url,
             trust_forwarded=trust_forwarded,
         )
         return Gateway(

@@ -18,12 +18,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from convoke.api.errors import JSON
 from convoke.domain.errors import ConversationsError, InvalidParameterError, UnavailableError
-from convoke.embedded.chat.websocket import PATH
 from convoke.embedded.failures import LogLimit
 
 logger = logging.getLogger(__name__)
 
-CHAT_PATH = PATH.encode()
+CHAT_PATH = "/v3/wsconnect"
+"""The path of the WebSocket of chat clients."""
 
 MAX_TARGET_BYTES = 8 * 1024
 MAX_HEADER_BYTES = 16 * 1024
@@ -137,7 +137,7 @@ class BoundedProtocol(HttpToolsProtocol):
         The other paths offer no other protocol, so the server ignores there that the client wishes to upgrade (RFC
         9110, section 7.8).
         """
-        return self.url.partition(b"?")[0] == CHAT_PATH and super()._should_upgrade()
+        return self.url.partition(b"?")[0] == CHAT_PATH.encode() and super()._should_upgrade()
 
     # Callbacks of the parser. If a callback raises an exception, `feed_data` raises HttpParserError.
 

@@ -46,7 +46,7 @@ class DueConversations:
     new_sid: NewSid
 
     def __call__(self, key: Key, go_on: GoOn) -> None:
-        """Process the conversation with this key. If an error occurs, the sweeper puts it off."""
+        """Process the conversation with this key. If an error occurs, the sweeper postpones the conversation."""
         found = self.provisionings.fetch(*keys.sids_of_conversation(key))
         if found is None:
             return

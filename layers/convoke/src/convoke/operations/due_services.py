@@ -27,9 +27,9 @@ logger = logging.getLogger(__name__)
 class DueServices:
     """Implements `Process` for deleted services.
 
-    Each pass deletes the conversations of the service. Requests that had read the service before its deletion may still
-    create conversations, so the rest goes only after a pass that began at least SETTLING_TIME after the deletion and
-    found no conversation.
+    Each pass deletes the conversations of the service. For some time after the deletion, requests that have already
+    read the service may still create conversations. Therefore all other items of the service are deleted in a pass that
+    begins at least SETTLING_TIME after the deletion and finds no conversation.
     """
 
     deleted_services: DeletedServiceRepository
@@ -48,7 +48,7 @@ class DueServices:
             self.deleted_services.erase(deleted, go_on)
 
     def _has_no_conversations(self, service: Service, go_on: GoOn) -> bool:
-        """Delete the conversations of a service. Return whether there was none."""
+        """Delete the conversations of a service. Return True if the service had no conversations."""
         is_clean = True
         for sid in self.deleted_services.conversation_sids(service):
             if not go_on():
@@ -58,11 +58,14 @@ class DueServices:
         return is_clean
 
     def _is_gone(self, service: Service, sid: str) -> bool:
-        """Delete a conversation. Return whether it was deleted before. A failure does not stop the pass."""
+        """Delete a conversation. Return True if an earlier request or pass has deleted the conversation.
+
+        A failure is only logged, so that the pass continues with the next conversation.
+        """
         try:
             self.conversations.delete(service, sid, request_webhooks=LaterWebhooks(enabled=False))
         except NotFoundError:
-            # The index is eventually consistent.
+            # The index is eventually consistent, so it can contain conversations that are already deleted.
             return True
         except Exception:
             logger.exception("a conversation of a deleted service was not deleted", extra={"conversation_sid": sid})

@@ -55,7 +55,7 @@ class DueUsers:
     new_sid: NewSid
 
     def __call__(self, key: Key, go_on: GoOn) -> None:
-        """Run one pass for the User with this key. If the pass is not the last one, the User stays due."""
+        """Run one pass for the User with this key. If further passes are necessary, the User stays due."""
         begun, user = self.now(), self.users.fetch_with_tombstone(*keys.sids_of_user(key))
         if user is None or user.leaving is None:
             return

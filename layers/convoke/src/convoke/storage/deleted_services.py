@@ -1,4 +1,4 @@
-"""Store the tombstones of deleted services, and remove what belongs to a deleted service."""
+"""Store the tombstones of deleted services, and remove the items of a deleted service."""
 
 from __future__ import annotations
 

@@ -42,8 +42,9 @@ from convoke.embedded.chat.limits import (
     REVOCATION_CHECK_SECONDS,
     STOP_GRACE_SECONDS,
 )
-from convoke.embedded.chat.websocket import CUT, PATH
+from convoke.embedded.chat.websocket import CUT
 from convoke.embedded.gateway import Message, Receive, Send, headers_of
+from convoke.embedded.http_protocol import CHAT_PATH
 from convoke.embedded.request_runner import NotAdmittedError, RequestRunner
 from convoke.embedded.suspension import RunAgainError
 
@@ -85,7 +86,6 @@ class ChatServer:
         hub: Hub,
         runner: RequestRunner,
         origins: Origins,
-        public_url: str | None,
         *,
         trust_forwarded: bool = False,
     ) -> None:
@@ -95,7 +95,6 @@ class ChatServer:
         self._hub = hub
         self._runner = runner
         self._origins = origins
-        self._public_url = public_url
         self._trust_forwarded = trust_forwarded
         self._connections: set[Connection] = set()
         self._clients: set[ChatClient] = set()
@@ -109,7 +108,7 @@ class ChatServer:
         """Serve one WebSocket until it is closed."""
         headers = headers_of(_http_scope(scope), trust_forwarded=self._trust_forwarded)
         await receive()
-        if scope["path"] != PATH or not self._origins.may_change(headers) or self._is_stopping:
+        if scope["path"] != CHAT_PATH or not self._origins.may_change(headers) or self._is_stopping:
             # The client gets an HTTP response with the status 403.
             await send({"type": "websocket.close"})
             return
@@ -118,8 +117,7 @@ class ChatServer:
         self._connections.add(connection)
         writing = asyncio.create_task(_until_gone(connection.write()))
         try:
-            base_url = request_origin(headers) if self._public_url is None else self._public_url
-            await _until_gone(self._talk(connection, receive, base_url))
+            await _until_gone(self._talk(connection, receive, request_origin(headers)))
         finally:
             self._connections.discard(connection)
             connection.finish()
