@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from openapi_spec_validator import validate
 from pydantic.alias_generators import to_snake
 
+from convoke.api.form import FORM, MULTIPART
 from convoke.api.routing import RoutingTree
 from tests.support.bindings import store_binding
-from tests.support.examples import CHAT_AND_SMS, chat
+from tests.support.examples import CHAT_AND_SMS
 from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call, held_instance
 from tests.support.media import media_sid
 from tests.support.openapi_checks import Operation, Schema, operations, resolved
@@ -38,7 +39,7 @@ EXAMPLES: dict[str, str | list[str]] = {
     "AutoCreation.WebhookMethod": "GET",
     "AutoCreation.WebhookUrl": "https://hooks.example.com/",
     "Address": "+15017122662",
-    "Attributes": '{"a": 1}',
+    "Attributes": '{"a":1}',
     "Author": "alice",
     "Bindings.Email.Address": "visit@example.com",
     "Bindings.Email.Name": "Visit",
@@ -81,7 +82,10 @@ EXAMPLES: dict[str, str | list[str]] = {
     "NewMessage.WithMedia.Template": "${MEDIA_COUNT} files",
     "NotificationLevel": "muted",
     "OwnedAddresses": ["+15017122661", "whatsapp:+15017122661"],
-    "Participant": chat(2),
+    "Participant": [
+        '{"identity": "alice"}',
+        '{"messaging_binding": {"address": "+15558675312", "proxy_address": "+15017122661"}}',
+    ],
     "Permission": ["sendMessage", "leaveConversation"],
     "PostWebhookUrl": "https://hooks.example.com/",
     "PreWebhookUrl": "https://hooks.example.com/pre",
@@ -139,9 +143,11 @@ STUDIO = {"Target": "studio", "Configuration.FlowSid": "FW" + "0" * 32}
 
 FITTING = {
     "createScopedWebhook": ("Target", "Configuration.Url", "Configuration.Filters"),
+    "createCredential": ("Type", "FriendlyName", "Certificate", "PrivateKey", "Sandbox"),
+    "createMessage": ("Author", "Body", "Attributes", "DateCreated", "DateUpdated", "Subject"),
     "updateRole": ("Permission",),
     "createParticipant": ("Identity", "Attributes", "DateCreated", "DateUpdated"),
-    "updateParticipant": ("MessagingBinding.ProxyAddress", "Attributes", "LastReadMessageIndex", "LastReadTimestamp"),
+    "updateParticipant": ("Attributes", "LastReadMessageIndex", "LastReadTimestamp"),
 }
 """The key is the ID of an operation with parameters that exclude each other. The value is a valid combination."""
 
@@ -174,7 +180,7 @@ class PopulatedInstance:
         configuration = instance.call("GET", f"/v1/Services/{conversation['chat_service_sid']}/Configuration").body
         roles = {name: configuration[to_snake(name)] for name in ROLE_SIDS}
         services = dict.fromkeys(SERVICE_SIDS, conversation["chat_service_sid"])
-        self.examples = Examples(EXAMPLES | roles | services)
+        self.examples = Examples(EXAMPLES | roles | services | {"RoleSid": roles["DefaultChatServiceRoleSid"]})
         self.spare_service = instance.call("POST", "/v1/Services", {"FriendlyName": "Spare"}).body["sid"]
         self.values = {
             "Services": conversation["chat_service_sid"],
@@ -226,6 +232,21 @@ def test_document_supports_if_none_match(instance: Instance) -> None:
     known = call(instance.api, "GET", f"{ORIGIN}/openapi.json", headers={"If-None-Match": f'W/{tag}, "other"'})
     assert (known.status, known.text, known.headers["ETag"]) == (304, "", tag)
     assert call(instance.api, "GET", f"{ORIGIN}/openapi.json", headers={"If-None-Match": '"other"'}).status == 200
+
+
+def test_document_names_the_server_as_the_client_reaches_it(instance: Instance) -> None:
+    own, other = (call(instance.api, "GET", f"{url}/openapi.json") for url in (ORIGIN, "https://api.example.com:8443"))
+    assert own.body["servers"] == [{"url": ORIGIN}]
+    assert other.body == own.body | {"servers": [{"url": "https://api.example.com:8443"}]}
+    tag = {"If-None-Match": own.headers["ETag"]}
+    assert call(instance.api, "GET", "https://api.example.com:8443/openapi.json", headers=tag).status == 200
+
+
+def test_form_is_described_once_for_both_media_types() -> None:
+    described = [operation.description["requestBody"] for operation in operations().values() if operation.form]
+    schemas = [[content["schema"] for content in body["content"].values()] for body in described]
+    assert {tuple(body["content"]) for body in described} == {(FORM, MULTIPART)}
+    assert all(url_encoded == multipart and set(url_encoded) == {"$ref"} for url_encoded, multipart in schemas)
 
 
 def test_similar_paths_require_credentials(instance: Instance) -> None:

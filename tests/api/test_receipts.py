@@ -49,7 +49,8 @@ def test_channel_message_sid_has_prefix_of_its_channel(instance: Instance) -> No
 
     assert prefixes(CHAT_AND_SMS, body="x") == {"SM"}
     assert prefixes(CHAT_AND_SMS, media_sid=media_sid(instance)) == {"MM"}
-    assert prefixes(GROUP_MMS, body="x", author="+15017122661") == {"MM"}
+    assert prefixes(GROUP_MMS, body="x", author="+15017122661") == {"SM"}
+    assert prefixes(GROUP_MMS, media_sid=media_sid(instance), author="+15017122661") == {"MM"}
     assert prefixes([WHATSAPP], media_sid=media_sid(instance)) == {"WA"}
 
 

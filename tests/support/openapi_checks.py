@@ -60,7 +60,10 @@ class Operation(NamedTuple):
 
     @property
     def _form(self) -> Schema:
-        """Return the schema of the form, or an empty schema if the body of a request is no form."""
+        """Return the schema of the form, which is the same for each media type.
+
+        The schema is empty if the body of a request is no form.
+        """
         content = self.description.get("requestBody", {}).get("content", {}).get(FORM)
         return resolved(content["schema"]) if content else {}
 
@@ -143,17 +146,17 @@ def _validator(operation_id: str, status: int) -> Draft202012Validator | None:
     if content is None or "application/json" not in content:
         return None
     schema = {**content["application/json"]["schema"], "components": {"schemas": _components()}}
-    return Draft202012Validator(_closed(schema), format_checker=FormatChecker())
+    return Draft202012Validator(closed(schema), format_checker=FormatChecker())
 
 
-def _closed(schema: Any) -> Any:
+def closed(schema: Any) -> Any:
     """Return a copy of the schema. In the copy, objects cannot have additional properties.
 
     Thus tests notice fields that `/openapi.json` does not describe.
     """
     if isinstance(schema, list):
-        return [_closed(part) for part in schema]
+        return [closed(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    closed = {key: _closed(part) for key, part in schema.items()}
-    return {"additionalProperties": False, **closed} if {"type", "properties"} <= set(schema) else closed
+    parts = {key: closed(part) for key, part in schema.items()}
+    return {"additionalProperties": False, **parts} if {"type", "properties"} <= set(schema) else parts

@@ -469,10 +469,11 @@ class Program:
         from convoke.storage.users import UserRepository
 
         edges, table = self.edges, self.edges.table
+        alerts = AlertRepository(table)
         due_conversations = DueConversations(
             ConversationRepository(table),
             ProvisioningRepository(table),
-            AlertRepository(table),
+            alerts,
             self.participant_adder,
             edges.workflow,
             edges.provisioning_retries,
@@ -497,12 +498,13 @@ class Program:
                 edges.new_sid,
             ),
             self.known_services.fetch,
+            alerts,
             edges.provisioning_retries,
             edges.now,
             edges.new_sid,
         )
         due_services = DueServices(
-            DeletedServiceRepository(table), conversations, edges.provisioning_retries, edges.now
+            DeletedServiceRepository(table), conversations, alerts, edges.provisioning_retries, edges.now
         )
         processes: dict[str, Process] = {
             keys.CONVERSATION: due_conversations,
@@ -510,4 +512,4 @@ class Program:
             keys.DELETED_SERVICE: due_services,
             keys.MEDIA: DueMedia(MediaRepository(table), edges.media_store, edges.now),
         }
-        return Sweeper(DueRepository(table), processes, AlertRepository(table), edges.provisioning_retries, edges.now)
+        return Sweeper(DueRepository(table), processes, alerts, edges.provisioning_retries, edges.now)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from convoke.api.callers import Caller, caller_of
 from convoke.api.deferred import Deferred
 from convoke.api.errors import render
 from convoke.api.operations import Operations
-from convoke.api.requests import TWILIO_PREFIX, InvocationContext, Request, ServiceRequest
+from convoke.api.requests import TWILIO_PREFIX, InvocationContext, Request, ServiceRequest, base_url
 from convoke.api.resources.description import Document, document_of
 from convoke.api.responses import Response
 from convoke.api.routes import (
@@ -63,7 +64,7 @@ class Dispatcher:
         # Leave out the routes without a successful status. Such a route always answers 404, and its error message names
         # the option that is missing.
         self._described_routes = tuple(route for route in extra_routes if route.contract.statuses)
-        self._generated_document: Document | None = None
+        self._described: str | None = None
         self._root: RoutingTree[Handler] = RoutingTree()
         routes: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *extra_routes, *SERVICE_ROUTES)
         self._rules = tuple(route.rule for route in routes if route.contract.statuses)
@@ -129,19 +130,19 @@ class Dispatcher:
             return self._public_handler(route)
         return self._account_handler(route) if isinstance(route, AccountRoute) else self._service_handler(route)
 
-    def _document(self) -> Document:
+    def _document(self, event: Event) -> Document:
         """Return the OpenAPI document of the API. Only the first call generates the document."""
-        if self._generated_document is None:
+        if self._described is None:
             # Import only when a client requests the document, because the import of pydantic's JSON Schema generator
             # would slow down every cold start.
-            from convoke.api.openapi import document  # noqa: PLC0415 - see above
+            from convoke.api.openapi import members  # noqa: PLC0415 - see above
 
-            self._generated_document = document_of(document(self._described_routes))
-        return self._generated_document
+            self._described = members(self._described_routes)
+        return document_of(self._described, base_url(event, self._public_url))
 
     def _public_handler(self, route: PublicRoute) -> Handler:
         def handler(event: Event, _: InvocationContext, __: Any, ___: dict[str, str]) -> Response:
-            return route.handler(event, self._document)
+            return route.handler(event, partial(self._document, event))
 
         return handler
 

@@ -24,7 +24,7 @@ LOG_ENTRIES: dict[int, type[LogEntry]] = {}
 """Maps each code that only alerts can have to its error class."""
 
 
-def _more_info(code: int) -> str:
+def more_info_url(code: int) -> str:
     """Return the URL of the documentation of a code. Clients rely on this URL. Therefore it must not change."""
     return f"https://www.twilio.com/docs/errors/{code}"
 
@@ -108,7 +108,7 @@ class ConversationsError(ValueError):
 
     @property
     def more_info(self) -> str:
-        return _more_info(self.code)
+        return more_info_url(self.code)
 
 
 def refusal(problems: Sequence[ConversationsError]) -> ConversationsError:
@@ -128,7 +128,7 @@ class LogEntry:
     def __init_subclass__(cls, *, code: int, text: str) -> None:
         super().__init_subclass__()
         _check_code_is_free(code, cls.__name__)
-        cls.code, cls.text, cls.more_info = code, text, _more_info(code)
+        cls.code, cls.text, cls.more_info = code, text, more_info_url(code)
         LOG_ENTRIES[code] = cls
 
 

@@ -26,6 +26,7 @@ from convoke.api.responses import FileResponse, Response
 from convoke.api.uploads import Upload
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import NotFoundError, UnavailableError
+from convoke.embedded import api_docs
 from convoke.embedded.observation import FinishedRequest, Observers
 from convoke.embedded.request_runner import NotAdmittedError, RequestRunner
 from convoke.embedded.suspension import RunAgainError
@@ -191,6 +192,8 @@ class Gateway:
         self._transfers.close()
 
     async def _answered(self, event: dict[str, Any], upload: Body | None) -> Response:
+        if docs := api_docs.page(event):
+            return docs
         context, http = RequestContext(), event["requestContext"]["http"]
         try:
             answered = await self._runner.admit_and_run(

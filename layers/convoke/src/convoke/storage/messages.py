@@ -18,7 +18,7 @@ from convoke.storage.media import removal_writes, use_writes
 from convoke.storage.paging import query_page
 from convoke.storage.revisions import differences, revise
 from convoke.storage.sync_memory import RecordedTouch, touch_write
-from convoke.storage.table import MAX_WRITES, Add, Delete, Put, Table, key_of
+from convoke.storage.table import MAX_WRITES, Add, Delete, Put, Table, Write, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class MessageRepository:
         deletes = [Delete(key), *(Delete(key_of(receipt)) for receipt in receipts)]
         change = change.following(conversation.last_event_id)
         touch = _touch_write(conversation, message, Action.REMOVED, change)
-        writes = [*deletes, touch, *removal_writes(media, at)]
+        writes: list[Write] = [*deletes, touch, *removal_writes(media, at)]
         revise(self.table, conversation, [Add("deleted_messages", 1)], change, other_writes=writes)
 
 
