@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from convoke.api.errors import JSON
 from convoke.domain.errors import ConversationsError, InvalidParameterError, UnavailableError
 from convoke.embedded.failures import LogLimit
+from convoke.embedded.transfers import DEADLINE
 
 logger = logging.getLogger(__name__)
 
@@ -47,13 +48,6 @@ MAX_CONNECTIONS = 800
 """The maximum number of open connections.
 
 This number is below 1,024, the usual limit on open files, because data files and calls to webhooks also open files.
-"""
-
-
-DEADLINE = "convoke.deadline"
-"""The extension of the ASGI scope with which the application gives the client more time to send the body.
-
-`extend` is a function whose argument is the time in seconds from now on.
 """
 
 
