@@ -36,7 +36,7 @@ def represent(request: ChatRequest, conversation: Conversation, participant: Par
         "state": conversation.state,
         **_membership(conversation, participant),
         "participants_count": conversation.members,
-        "messages_count": conversation.next_index,
+        "messages_count": conversation.messages,
         "sync_objects": {
             "conversation": object_name(ObjectKind.CHANNEL, conversation.sid),
             "messages": object_name(ObjectKind.MESSAGES, conversation.sid),
