@@ -205,6 +205,14 @@ def test_objects_that_a_user_must_not_know_do_not_exist(instance: EmbeddedInstan
     assert refusal_of(SyncReader(instance, "bob"), name) is SyncObjectNotFoundError
 
 
+@pytest.mark.each_engine
+def test_objects_of_a_deleted_conversation_do_not_exist(instance: Instance) -> None:
+    conversation = conversation_with(instance, "alice")
+    sid = conversation.fetch().sid
+    conversation.delete()
+    assert refusal_of(SyncReader(instance, "alice"), f"{sid}.roster") is SyncObjectNotFoundError
+
+
 def test_objects_of_another_service_do_not_exist(instance: EmbeddedInstance) -> None:
     v1 = instance.client().conversations.v1
     service = v1.services.create(friendly_name="other").sid
@@ -465,7 +473,8 @@ def test_interrupted_replay_loses_no_message_that_follows_an_edited_one(
     found: list[tuple[Action, str | None]] = []
     while not (replay := reader.replay(name, since)).is_complete:
         found += [(event.action, event.key) for event in replay.events]
-        assert replay.last_event_id > since
+        # A client asks for everything after the greatest id of the events that it got.
+        assert replay.last_event_id == max(event.event_id for event in replay.events) > since
         since = replay.last_event_id
     found += [(event.action, event.key) for event in replay.events]
     assert found == [*((Action.ADDED, str(index)) for index in range(5)), (Action.UPDATED, "0")]
@@ -517,6 +526,18 @@ def test_replay_of_a_document_and_of_a_user(instance: Instance) -> None:
         (Action.UPDATED, "attributes"),
         (Action.UPDATED, "reachability"),
     }
+
+
+def test_document_changes_with_its_conversation_and_its_last_message(instance: EmbeddedInstance) -> None:
+    conversation = conversation_with(instance, "alice")
+    reader, name = SyncReader(instance, "alice"), f"{conversation.fetch().sid}.channel"
+    assert reader.told(name) == []
+    conversation.update(friendly_name="renamed")
+    send(conversation, 2)
+    conversation.participants("alice").update(last_read_message_index=0)
+    told = reader.told(name)
+    assert [event.action for event in told] == [Action.UPDATED] * 3
+    assert {event.data and event.data["lastMessage"]["index"] for event in told} == {1}
 
 
 # Changes without an event for webhooks.
